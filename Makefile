@@ -1,0 +1,73 @@
+# make demo       set up, then run the demonstration (results in demo-output/)
+# make test       set up, then lint, types, tests and every example in the docs
+# make test-slow  the long tests
+# make bench      the benchmarks, in an environment of their own
+# make clean      remove environments, caches and outputs
+#
+# PYTHON=...       the interpreter to build the environment with (3.11 or newer)
+# TORCH_INDEX=...  the package index to take torch from, e.g. PyTorch's own index of CPU builds
+# WORKERS=2        test processes
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+TORCH_INDEX ?=
+WORKERS ?= 2
+
+VENV := .venv
+BENCH_VENV := .venv-bench
+INPUTS := pyproject.toml constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test lint test-slow bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.ready-demo
+	$(VENV)/bin/arproc demo --out demo-output
+
+test: lint
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n $(WORKERS)
+
+lint: $(VENV)/.ready-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+test-slow: $(VENV)/.ready-dev
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n $(WORKERS) -m slow
+
+bench: $(BENCH_VENV)/.ready-bench
+	$(BENCH_VENV)/bin/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) $(BENCH_VENV) demo-output build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp marks a finished environment; it is made again when what it was made from changes.
+$(VENV)/.ready-demo: $(INPUTS) | $(VENV)/bin/python
+	$(call install,$(VENV),constraints.txt,demo)
+
+$(VENV)/.ready-dev: $(INPUTS) | $(VENV)/bin/python
+	$(call install,$(VENV),constraints.txt,dev)
+
+$(BENCH_VENV)/.ready-bench: $(INPUTS) constraints-bench.txt | $(BENCH_VENV)/bin/python
+	$(call install,$(BENCH_VENV),constraints-bench.txt,bench)
+
+%/bin/python:
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; say which one: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: $(PYTHON) does not run or is older than 3.11; say which one to use: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "make: $(PYTHON) cannot make virtual environments (on Debian and Ubuntu: apt-get install python3-venv)"; exit 1; }
+	@echo "Setting up $* (the first time takes a few minutes)"
+	$(PYTHON) -m venv $*
+
+# torch goes first and alone: TORCH_INDEX need not carry anything else.
+# $(1) environment, $(2) constraints, $(3) extra
+define install
+	@echo "Installing arproc[$(3)] into $(1)"
+	@test -n "$(TORCH_INDEX)" || $(1)/bin/python -c 'import torch' 2>/dev/null || \
+	  echo "  torch comes from your default package index: on Linux that can be a CUDA build of several GB; TORCH_INDEX=... takes a CPU build"
+	$(1)/bin/python -m pip install -q --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -c constraints.txt torch
+	$(1)/bin/python -m pip install -q -c $(2) -e '.[$(3)]'
+	@touch $@
+endef

@@ -1,0 +1,32 @@
+"""Set-up shared by the tests and by the examples in docstrings."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes on two cores
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+torch.set_num_threads(1)
+settings.register_profile("arproc", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("arproc")
+
+
+@pytest.fixture(autouse=True)
+def _doctests_write_elsewhere(request: pytest.FixtureRequest) -> Iterator[None]:
+    """An example that saves a file does so in a temporary folder."""
+    if not isinstance(request.node, pytest.DoctestItem):
+        yield
+        return
+    folder: Path = request.getfixturevalue("tmp_path")
+    here = Path.cwd()
+    os.chdir(folder)
+    yield
+    os.chdir(here)
