@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of public benchmark data that lies beside a checkout; a test that needs it skips without it."""
+    """The folder of public benchmark data beside a checkout; without it the test skips."""
     folder = Path(__file__).resolve().parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"the benchmark data is not here ({folder})")
