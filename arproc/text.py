@@ -1,0 +1,501 @@
+"""Vocabularies: the symbols behind a categorical process's numbers, and text to numbers and back.
+
+A `Vocabulary` is an immutable value. It knows how text is cut (words at ASCII white space,
+characters, bytes of UTF-8), what number each symbol has, and what becomes of symbols that it
+does not hold: in an open vocabulary they turn into `<unk>`, in a closed one they are an error.
+The end of a sequence is not a symbol of the vocabulary: it belongs to the space.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from arproc.errors import DataError, FileFormatError, ParameterError, check_choice, check_integer
+
+__all__ = ["SPECIAL", "UNKNOWN", "TokenizerVocabulary", "Vocabulary"]
+
+UNKNOWN = "<unk>"
+SPECIAL = (UNKNOWN, "<s>", "</s>")
+KINDS = ("word", "char", "byte", "symbols")
+
+_MISSING, _RESERVED = -1, -2
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Symbols and their numbers: symbol i of `symbols` is number i.
+
+    Args:
+        symbols: the symbols, all different; for bytes the 256 characters of Latin-1.
+        kind: "word" (text is cut at ASCII white space), "char", "byte" (UTF-8), or "symbols"
+            (no text: lists of symbols).
+        unknown: the number of the symbol that stands for all symbols not held, or None for a
+            closed vocabulary.
+
+    Raises:
+        ParameterError: symbols repeat, a character is longer than one, or the like.
+
+    Example:
+        >>> words = Vocabulary.build(["a rose is a rose"], "word")
+        >>> words.symbols
+        ('<unk>', 'a', 'rose', 'is')
+        >>> words.encode("a daisy is a rose").tolist()
+        [1, 0, 3, 1, 2]
+        >>> words.decode([1, 0, 3])
+        'a <unk> is'
+    """
+
+    symbols: tuple[str, ...]
+    kind: str = "word"
+    unknown: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "symbols", tuple(self.symbols))
+        check_choice("kind", self.kind, KINDS)
+        if not self.symbols:
+            raise ParameterError("A vocabulary needs at least one symbol; got none.")
+        if len(set(self.symbols)) != len(self.symbols):
+            symbol, times = Counter(self.symbols).most_common(1)[0]
+            raise ParameterError(
+                f"The symbols of a vocabulary differ; got {symbol!r} {times} times."
+            )
+        if self.unknown is not None and not 0 <= self.unknown < len(self.symbols):
+            raise ParameterError(
+                f"unknown must be the number of a symbol, 0 to {len(self.symbols) - 1}; "
+                f"got {self.unknown}."
+            )
+        if self.kind == "byte" and self.symbols != _BYTES:
+            raise ParameterError(
+                "A vocabulary of bytes has the 256 bytes; use Vocabulary.of_bytes()."
+            )
+        self._check_symbols()
+
+    def _check_symbols(self) -> None:
+        for number, symbol in enumerate(self.symbols):
+            if not isinstance(symbol, str):
+                raise ParameterError(
+                    f"Symbols are strings; got {symbol!r} ({type(symbol).__name__}), number {number}."
+                )
+            if number == self.unknown:
+                continue
+            if self.kind == "char" and len(symbol) != 1:
+                raise ParameterError(
+                    f"Expected single characters; got {symbol!r} as number {number}."
+                )
+            if self.kind == "word" and symbol in SPECIAL:
+                raise ParameterError(
+                    f"{symbol!r} is a special symbol and can be no ordinary word (number {number})."
+                )
+        if self.kind == "word":
+            self._check_words()
+
+    def _check_words(self) -> None:
+        if len(_to_key(" ".join(self.symbols)).split()) == len(self.symbols):
+            return
+        bad = next(symbol for symbol in self.symbols if len(_to_key(symbol).split()) != 1)
+        raise ParameterError(f"A word holds no white space and is not empty; got {bad!r}.")
+
+    # ---- making one --------------------------------------------------------------------------
+
+    @classmethod
+    def build(
+        cls,
+        texts: str | Iterable[str] | Iterable[Sequence[str]],
+        kind: str = "word",
+        *,
+        min_count: int = 1,
+        unknown: bool | None = None,
+    ) -> Vocabulary:
+        """The vocabulary of some text.
+
+        Words are numbered in the order in which they first appear, after `<unk>`; characters by
+        code point, and `<unk>` after them.
+
+        Args:
+            texts: a string, strings, or lists of symbols.
+            kind: "word", "char", "byte" or "symbols".
+            min_count: leave out symbols that appear less often (this needs an open vocabulary).
+            unknown: open (True) or closed (False); None opens words, and whatever has a
+                min_count above 1.
+
+        Raises:
+            ParameterError: a cut-off with a closed vocabulary.
+            DataError: there is no symbol in the text, or a special one.
+
+        Example:
+            >>> Vocabulary.build("hello", "char").symbols
+            ('e', 'h', 'l', 'o')
+        """
+        check_choice("kind", kind, KINDS)
+        check_integer("min_count", min_count, minimum=1)
+        if kind == "byte":
+            return cls.of_bytes()
+        if unknown is None:
+            unknown = kind == "word" or min_count > 1
+        if min_count > 1 and not unknown:
+            raise ParameterError(
+                f"min_count={min_count} leaves symbols out of a closed vocabulary; "
+                "use unknown=True or min_count=1."
+            )
+        counts = _count_symbols([texts] if isinstance(texts, str) else texts, kind)
+        kept = [symbol for symbol, count in counts.items() if count >= min_count]
+        if not counts:
+            raise DataError(f"The text holds no {kind}: it is empty or only white space.")
+        if kind == "char":
+            kept.sort()
+        if not unknown:
+            return cls(tuple(kept), kind)
+        if kind == "char":
+            return cls((*kept, UNKNOWN), kind, len(kept))
+        return cls((UNKNOWN, *kept), kind, 0)
+
+    @classmethod
+    def of_bytes(cls) -> Vocabulary:
+        """The 256 bytes; text is encoded as UTF-8."""
+        return cls(_BYTES, "byte")
+
+    # ---- text to numbers and back ------------------------------------------------------------
+
+    def encode(self, text: str | bytes | Sequence[str]) -> np.ndarray:
+        """The numbers of a text's symbols, int64 [T].
+
+        Args:
+            text: a string, to be cut; or a list of symbols, already cut.
+
+        Raises:
+            DataError: a symbol that a closed vocabulary does not hold, or a special symbol among
+                the words; the message names it and its position.
+        """
+        if isinstance(text, (str, bytes)):
+            if self.kind == "symbols":
+                raise DataError(
+                    "Expected a list of symbols, for the vocabulary is one of symbols; got the "
+                    f"text {_shorten(text)}."
+                )
+            return self._encode_text(text)
+        if self.kind == "byte":
+            raise DataError("Expected a string or bytes, for the vocabulary is one of bytes.")
+        return self._look_up(text if self.kind == "symbols" else [_to_key(s) for s in text])
+
+    def _encode_text(self, text: str | bytes) -> np.ndarray:
+        if self.kind == "char":
+            return self._encode_chars(text.decode("utf-8") if isinstance(text, bytes) else text)
+        raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+        if self.kind == "byte":
+            return np.frombuffer(raw, dtype=np.uint8).astype(np.int64)
+        return self._look_up(raw.split())
+
+    def _encode_chars(self, text: str) -> np.ndarray:
+        points = _code_points(text)
+        table = self._char_table
+        if points.size and points.max() >= len(table):
+            points = np.minimum(points, len(table) - 1)
+        numbers = table[points]
+        if self.unknown is None and (numbers < 0).any():
+            position = int(np.argmax(numbers < 0))
+            self._refuse(text[position], position)
+        return numbers
+
+    def _look_up(self, keys: Sequence[Any]) -> np.ndarray:
+        default = _MISSING if self.unknown is None else self.unknown
+        index = self._index
+        numbers = np.fromiter((index.get(key, default) for key in keys), np.int64, len(keys))
+        if (numbers < 0).any():
+            position = int(np.argmax(numbers < 0))
+            key = keys[position]
+            self._refuse(
+                key.decode("utf-8", "replace") if isinstance(key, bytes) else key, position
+            )
+        return numbers
+
+    def _refuse(self, symbol: str, position: int) -> None:
+        if self.kind == "word" and symbol in SPECIAL:
+            raise DataError(_special_message(symbol, position))
+        raise DataError(
+            f"The {_NOUNS[self.kind]} {symbol!r} at position {position} is not in the vocabulary "
+            f"of {len(self)} {_NOUNS[self.kind]}s, which is closed. Fit with an open vocabulary "
+            "(unknown=True), or remove it from the text."
+        )
+
+    def decode(self, numbers: Any) -> Any:
+        """The text of some numbers [T]: a string (a list of symbols for kind "symbols").
+
+        Words are joined by one space. Bytes that are no UTF-8, and unknown characters, become
+        the replacement character U+FFFD.
+        """
+        numbers = np.asarray(numbers, dtype=np.int64).reshape(-1)
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self):
+            raise DataError(
+                f"Expected numbers of symbols, 0 to {len(self) - 1}; got {numbers.min()} to "
+                f"{numbers.max()}."
+            )
+        if self.kind == "byte":
+            return numbers.astype(np.uint8).tobytes().decode("utf-8", "replace")
+        if self.kind == "char":
+            points = self._code_points[numbers]
+            return points.tobytes().decode("utf-32-le", "surrogatepass")
+        symbols = [self.symbols[number] for number in numbers.tolist()]
+        return " ".join(symbols) if self.kind == "word" else symbols
+
+    # ---- value -------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self._members
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Vocabulary) or type(self) is not type(other):
+            return NotImplemented
+        same = (self.kind, self.unknown, len(self)) == (other.kind, other.unknown, len(other))
+        return same and self.symbols == other.symbols
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        openness = "closed" if self.unknown is None else "open"
+        return f"Vocabulary({len(self)} {_NOUNS[self.kind]}s, {openness})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The vocabulary as what JSON can hold; `from_dict` is the inverse."""
+        symbols = [] if self.kind == "byte" else list(self.symbols)
+        return {"kind": self.kind, "unknown": self.unknown, "symbols": symbols}
+
+    @staticmethod
+    def from_dict(value: Any) -> Vocabulary:
+        """The vocabulary that `to_dict` described.
+
+        Raises:
+            FileFormatError: it is not such a description.
+        """
+        kind = value.get("kind") if isinstance(value, dict) else None
+        if kind == "tokenizer":
+            return TokenizerVocabulary.from_dict(value)
+        if kind == "byte":
+            return Vocabulary.of_bytes()
+        if kind not in KINDS or not isinstance(value.get("symbols"), list):
+            raise FileFormatError(
+                f"Expected a vocabulary with kind and symbols; got {_shorten(value)}."
+            )
+        unknown = value.get("unknown")
+        if unknown is not None and (isinstance(unknown, bool) or not isinstance(unknown, int)):
+            raise FileFormatError(f"A vocabulary's unknown is a number or null; got {unknown!r}.")
+        try:
+            return Vocabulary(tuple(value["symbols"]), kind, unknown)
+        except (ParameterError, TypeError) as error:
+            raise FileFormatError(f"The file's vocabulary is damaged: {error}") from None
+
+    # ---- tables, made when first needed ------------------------------------------------------
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.kind, self.unknown, self.symbols))
+
+    @cached_property
+    def _members(self) -> frozenset[str]:
+        return frozenset(self.symbols)
+
+    @cached_property
+    def _index(self) -> dict[Any, int]:
+        """Symbol (words as UTF-8 bytes) to number; special words to a number below 0."""
+        if self.kind == "symbols":
+            return {symbol: number for number, symbol in enumerate(self.symbols)}
+        index = {_to_key(symbol): number for number, symbol in enumerate(self.symbols)}
+        if self.kind == "word":
+            index.update((_to_key(symbol), _RESERVED) for symbol in SPECIAL)
+        elif self.unknown is not None:
+            del index[_to_key(self.symbols[self.unknown])]
+        return index
+
+    @cached_property
+    def _code_points(self) -> np.ndarray:
+        return np.array(
+            [0xFFFD if i == self.unknown else ord(s) for i, s in enumerate(self.symbols)], "<u4"
+        )
+
+    @cached_property
+    def _char_table(self) -> np.ndarray:
+        """Code point to number; one more entry stands for all code points beyond."""
+        known = np.arange(len(self)) != (-1 if self.unknown is None else self.unknown)
+        points = self._code_points[known]
+        default = _MISSING if self.unknown is None else self.unknown
+        table = np.full(int(points.max(initial=0)) + 2, default, dtype=np.int64)
+        table[points] = np.flatnonzero(known)
+        return table
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TokenizerVocabulary(Vocabulary):
+    """A tokenizer of the user's, with `encode(str)` and `decode(ids)`, as a vocabulary.
+
+    Args:
+        tokenizer: the object. Its `encode` gives the ids or an object with `.ids` (as those of
+            the tokenizers package do); its size is `get_vocab_size()`, `vocab_size`, `n_vocab`
+            or `len()`, whichever it has.
+
+    Raises:
+        ParameterError: the object lacks one of these.
+    """
+
+    symbols: tuple[str, ...] = ()
+    kind: str = "tokenizer"
+    unknown: int | None = None
+    tokenizer: Any = None
+
+    def __post_init__(self) -> None:
+        for method in ("encode", "decode"):
+            if not callable(getattr(self.tokenizer, method, None)):
+                raise ParameterError(
+                    f"A tokenizer has the methods encode and decode; "
+                    f"{type(self.tokenizer).__name__} has no {method}."
+                )
+        self._size  # noqa: B018  (an unknown size is an error now, not later)
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> TokenizerVocabulary:
+        """The vocabulary of a tokenizer."""
+        return cls(tokenizer=tokenizer)
+
+    @cached_property
+    def _size(self) -> int:
+        get_size = getattr(self.tokenizer, "get_vocab_size", None)
+        size = get_size() if callable(get_size) else None
+        for name in ("vocab_size", "n_vocab"):
+            size = getattr(self.tokenizer, name, None) if size is None else size
+        if size is None and hasattr(self.tokenizer, "__len__"):
+            size = len(self.tokenizer)
+        if size is None:
+            raise ParameterError(
+                f"The size of the tokenizer {type(self.tokenizer).__name__} can not be told: it "
+                "has none of get_vocab_size(), vocab_size, n_vocab, len()."
+            )
+        return int(size)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __contains__(self, symbol: object) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return f"TokenizerVocabulary({type(self.tokenizer).__name__}, {len(self)} tokens)"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TokenizerVocabulary):
+            return NotImplemented
+        mine, theirs = self.tokenizer, other.tokenizer
+        return mine is theirs or (self._text is not None and self._text == other._text)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, len(self)))
+
+    @cached_property
+    def _text(self) -> str | None:
+        to_str = getattr(self.tokenizer, "to_str", None)
+        return to_str() if callable(to_str) else None
+
+    def encode(self, text: str | bytes | Sequence[str]) -> np.ndarray:
+        if not isinstance(text, str):
+            raise DataError(f"Expected a string for the tokenizer; got {_shorten(text)}.")
+        encoded = self.tokenizer.encode(text)
+        numbers = np.asarray(getattr(encoded, "ids", encoded), dtype=np.int64).reshape(-1)
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self):
+            raise DataError(
+                f"The tokenizer gave the number {numbers.max()}, but its size is {len(self)}."
+            )
+        return numbers
+
+    def decode(self, numbers: Any) -> Any:
+        return self.tokenizer.decode(np.asarray(numbers, dtype=np.int64).reshape(-1).tolist())
+
+    def to_dict(self) -> dict[str, Any]:
+        if self._text is None:
+            raise DataError(
+                f"The tokenizer {type(self.tokenizer).__name__} can not be saved, for it has no "
+                "to_str(); use one of the tokenizers package, or encode the text yourself and fit "
+                "the numbers (tokens=None)."
+            )
+        return {"kind": self.kind, "tokenizer": self._text}
+
+    @staticmethod
+    def from_dict(value: Any) -> TokenizerVocabulary:
+        from arproc.errors import MissingDependencyError
+
+        if not isinstance(value.get("tokenizer"), str):
+            raise FileFormatError("A tokenizer's vocabulary holds its text; there is none.")
+        try:
+            from tokenizers import Tokenizer  # type: ignore[import-not-found, unused-ignore]
+        except ImportError:
+            raise MissingDependencyError(
+                "The file holds a tokenizer of the tokenizers package; bring it with "
+                "pip install 'arproc[text]'."
+            ) from None
+        return TokenizerVocabulary(tokenizer=Tokenizer.from_str(value["tokenizer"]))
+
+
+_BYTES = tuple(map(chr, range(256)))
+_NOUNS = {"word": "word", "char": "character", "byte": "byte", "symbols": "symbol"}
+
+
+def _to_key(symbol: str) -> bytes:
+    return symbol.encode("utf-8", "surrogatepass")
+
+
+def _code_points(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
+def _count_symbols(texts: Iterable[Any], kind: str) -> dict[str, int]:
+    """How often each symbol appears, in the order of first appearance."""
+    if kind == "char":
+        return _count_chars(texts)
+    counts: Counter[Any] = Counter()
+    for text in texts:
+        if isinstance(text, str) and kind == "symbols":
+            raise DataError(f"Expected lists of symbols; got the text {_shorten(text)}.")
+        if isinstance(text, str):
+            counts.update(_to_key(text).split())
+        else:
+            counts.update(map(_to_key, text) if kind == "word" else text)
+    if kind == "symbols":
+        return counts
+    named = {word.decode("utf-8", "surrogatepass"): count for word, count in counts.items()}
+    for symbol in SPECIAL:
+        if symbol in named:
+            raise DataError(_special_message(symbol, None))
+    return named
+
+
+def _count_chars(texts: Iterable[Any]) -> dict[str, int]:
+    totals = np.zeros(0, dtype=np.int64)
+    for text in texts:
+        counts = np.bincount(_code_points(text if isinstance(text, str) else "".join(text)))
+        if len(counts) < len(totals):
+            counts, totals = totals, counts
+        counts[: len(totals)] += totals
+        totals = counts
+    return {chr(point): int(totals[point]) for point in np.flatnonzero(totals)}
+
+
+def _special_message(symbol: str, position: int | None) -> str:
+    where = "" if position is None else f" at position {position}"
+    return (
+        f"The special symbol {symbol!r} stands in the text as a word{where}. It is reserved "
+        f"({', '.join(SPECIAL)}): begin and end are added to each sequence by themselves, and "
+        "unknown words are found by looking them up. Remove it, or replace it by another word."
+    )
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
