@@ -112,7 +112,8 @@ def english(length: int = 1000) -> Split[list[str]]:
     Paragraphs that several topics share are kept once, where they first appear, so no test text
     has been seen in training. Topics are cut between paragraphs into passages of at most `length`
     characters (longer only where one paragraph is). Of ten consecutive passages the fifth goes to
-    valid and the tenth to test: the text is new there, the subject is not.
+    valid and the tenth to test: the text is new there, the subject is not. Quotation marks, dashes
+    and the like are written in ASCII, so that a character is a byte.
 
     Args:
         length: the longest passage to make, in characters.
@@ -128,7 +129,7 @@ def english(length: int = 1000) -> Split[list[str]]:
     seen: set[str] = set()
     for name in sorted(topics):
         paragraphs = []
-        for paragraph in topics[name].strip().split("\n\n"):
+        for paragraph in _ascii(topics[name]).strip().split("\n\n"):
             words = " ".join(paragraph.split())
             if words and words not in seen:
                 seen.add(words)
@@ -136,6 +137,11 @@ def english(length: int = 1000) -> Split[list[str]]:
         passages.extend(_passages(paragraphs, length))
     train = [text for i, text in enumerate(passages) if i % 5 != 4]
     return Split(train, passages[4::10], passages[9::10])
+
+
+def _ascii(text: str) -> str:
+    marks = {"“": '"', "”": '"', "‘": "'", "’": "'", "–": "-", "—": "--", "…": "..."}
+    return text.translate(str.maketrans(marks)).encode("ascii", "replace").decode("ascii")
 
 
 def _passages(paragraphs: list[str], length: int) -> list[str]:
