@@ -1,0 +1,290 @@
+"""The commands themselves."""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="arproc",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Autoregressive processes, classical and neural, on one contract.\n\n"
+    "Begin with `arproc demo`. With data of your own:\n\n"
+    "    arproc fit ar series.csv --column value --order 9 --out ar.arproc\n\n"
+    "    arproc forecast ar.arproc series.csv --column value --horizon 12\n\n"
+    "Likelihoods are natural logarithms (nats) unless a column says bits.",
+)
+
+DataFile = Annotated[
+    Path, typer.Argument(help="Data: .csv, .tsv (also .gz), .npy, or UTF-8 text (anything else).")
+]
+ModelFile = Annotated[Path, typer.Argument(help="A model that `arproc fit` saved.")]
+Column = Annotated[
+    list[str] | None,
+    typer.Option("--column", "-c", help="A column of a table; repeat for several. [all numeric]"),
+]
+Index = Annotated[
+    str | None, typer.Option("--index", "-i", help="The column with the dates, or the steps.")
+]
+Lines = Annotated[bool, typer.Option("--lines", help="Each line of a text is a sequence.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write here. [standard output]")]
+Seed = Annotated[int | None, typer.Option(help="For the same result again.")]
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if version:
+        import arproc
+
+        print(f"arproc {arproc.__version__}")
+        raise typer.Exit
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog="Any argument of the model's constructor is an option: `--order`, `--method`, "
+    "`--hidden 64,64`; neural models take those of `Training` too: `--steps`, `--lr`, "
+    "`--batch-size`.",
+)
+def fit(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(help="ar, ngram, made, transformer ...")],
+    data: DataFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the model is saved.")],
+    column: Column = None,
+    index: Index = None,
+    lines: Lines = False,
+    validation: Annotated[
+        Path | None, typer.Option(help="Data to choose and stop on (neural models).")
+    ] = None,
+) -> None:
+    """Fit a model to a file and save it.
+
+    A sunspot-like series, one row a year:
+
+        arproc fit ar sunspots.csv --column value --order 9 --out ar.arproc
+
+    A character 6-gram of a text, and a small transformer trained for 500 steps:
+
+        arproc fit ngram book.txt --order 6 --tokens char --out ngram.arproc
+
+        arproc fit transformer book.txt --tokens char --steps 500 --out small.arproc
+
+    A density of binary vectors, one row each:
+
+        arproc fit made pixels.npy --hidden 200 --steps 1000 --out made.arproc
+    """
+    from arproc.cli import files, models
+
+    law = models.build(model, ctx.args)
+    sequences = files.read(data, column, index, lines)
+    held_out = None if validation is None else files.read(validation, column, index, lines)
+    law.fit(sequences, validation=held_out)
+    law.save(out)
+    print(f"{law!r}")
+    print(f"log-likelihood {law.score(sequences):.4f} nats per element on {data}")
+    print(f"saved to {out}")
+
+
+@app.command()
+def score(
+    model: ModelFile,
+    data: DataFile,
+    column: Column = None,
+    index: Index = None,
+    lines: Lines = False,
+    each: Annotated[
+        bool, typer.Option("--each", help="CSV: one row for each sequence instead.")
+    ] = False,
+    terms: Annotated[
+        bool, typer.Option("--terms", help="CSV: one row for each element instead.")
+    ] = False,
+    out: Out = None,
+) -> None:
+    """How probable a file is under a saved model.
+
+    For example:
+
+    arproc score ngram.arproc other.txt
+
+    arproc score ar.arproc series.csv --column value --terms --out surprise.csv
+    """
+    import numpy as np
+    import pandas as pd
+
+    from arproc.cli import files, models
+
+    law = models.load(model)
+    sequences = law.sequences(files.read(data, column, index, lines))
+    log_prob = np.atleast_1d(law.log_prob(sequences))
+    if terms:
+        parts = law.log_prob_terms(sequences)
+        rows = [parts] if sequences.form.single else list(parts)
+        frames = [pd.DataFrame({"sequence": i, "log_prob": row}) for i, row in enumerate(rows)]
+        files.write_table(pd.concat(frames).rename_axis("element"), out)
+    elif each:
+        table = {"log_prob": log_prob, "elements": sequences.lengths.numpy()}
+        files.write_table(pd.DataFrame(table).rename_axis("sequence"), out)
+    else:
+        per_element = law.score(sequences)
+        lines_out = {
+            "sequences": f"{len(sequences)}",
+            "elements": f"{int(sequences.lengths.sum())}",
+            "log-likelihood": f"{log_prob.sum():.4f} nats",
+            "per element": f"{per_element:.4f} nats = {per_element / math.log(2):.4f} bits",
+        }
+        text = "".join(f"{name:<15}{value}\n" for name, value in lines_out.items())
+        print(text, end="") if out is None else out.write_text(text, encoding="utf-8")
+
+
+@app.command()
+def sample(
+    model: ModelFile,
+    n: Annotated[int, typer.Option("-n", help="How many.")] = 1,
+    length: Annotated[
+        int | None, typer.Option(help="Elements in each; needed where a process has no end.")
+    ] = None,
+    prefix: Annotated[
+        str | None, typer.Option(help="What to continue: text, or numbers with commas.")
+    ] = None,
+    temperature: Annotated[float | None, typer.Option(help="Below 1 sharpens.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Only the k most probable symbols.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Only the most probable share p.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON value a line.")] = False,
+    seed: Seed = None,
+    out: Out = None,
+) -> None:
+    """Draw sequences from a saved model: text as text, numbers as CSV with a row for each.
+
+    For example:
+
+    arproc sample ngram.arproc -n 3 --length 200 --prefix "The "
+
+    arproc sample ar.arproc -n 100 --length 50 --seed 1 --out paths.csv
+    """
+    from arproc.cli import files, models
+
+    law = models.load(model)
+    draws = law.sample(
+        n,
+        length,
+        prefix=_prefix(law, prefix),
+        policy=_policy(temperature, top_k, top_p),
+        seed=seed,
+    )
+    files.write_samples(draws, out, json)
+
+
+def _prefix(law: Any, text: str | None) -> Any:
+    from arproc.errors import ParameterError
+
+    if text is None or getattr(law.space, "vocabulary", None) is not None:
+        return text
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ParameterError(f"--prefix takes numbers with commas here; got {text!r}.") from None
+
+
+def _policy(temperature: float | None, top_k: int | None, top_p: float | None) -> Any:
+    from arproc import sampling
+
+    policies: list[Any] = []
+    if temperature is not None:
+        policies.append(sampling.Temperature(temperature))
+    if top_k is not None:
+        policies.append(sampling.TopK(top_k))
+    if top_p is not None:
+        policies.append(sampling.TopP(top_p))
+    return functools.reduce(operator.or_, policies) if policies else None
+
+
+@app.command()
+def forecast(
+    model: ModelFile,
+    data: DataFile,
+    horizon: Annotated[int, typer.Option("--horizon", help="How many steps ahead.")],
+    column: Column = None,
+    index: Index = None,
+    quantile: Annotated[
+        list[float] | None, typer.Option("--quantile", "-q", help="Repeat for several.")
+    ] = None,
+    seed: Seed = None,
+    out: Out = None,
+) -> None:
+    """Forecast what follows a series, as CSV: the mean and the quantiles of each step.
+
+    For example:
+
+    arproc forecast ar.arproc series.csv --column value --index date --horizon 12
+
+    arproc forecast ar.arproc series.csv -c value --horizon 12 -q 0.1 -q 0.9 --out next.csv
+    """
+    from arproc.cli import files, models
+
+    law = models.load(model)
+    history = files.read(data, column, index, lines=False)
+    quantiles = tuple(quantile) if quantile else (0.05, 0.5, 0.95)
+    files.write_table(law.forecast(history, horizon, quantiles=quantiles, seed=seed), out)
+
+
+@app.command()
+def compare(
+    data: DataFile,
+    model: Annotated[list[Path], typer.Argument(help="Saved models, at least two.")],
+    column: Column = None,
+    index: Index = None,
+    lines: Lines = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the table here as CSV too.")
+    ] = None,
+) -> None:
+    """Compare saved models on one file, with paired differences and their errors.
+
+    For example:
+
+    arproc compare held-out.txt ngram.arproc small.arproc --lines
+    """
+    import arproc
+    from arproc.cli import files, models
+    from arproc.cli.show import show_table
+    from arproc.errors import ParameterError
+
+    if len(model) < 2:
+        raise ParameterError("compare needs at least two models; got one.")
+    if len({path.stem for path in model}) < len(model):
+        laws = {str(path): models.load(path) for path in model}
+    else:
+        laws = {path.stem: models.load(path) for path in model}
+    table = arproc.compare(laws, files.read(data, column, index, lines))
+    show_table(table, f"{data}")
+    if out is not None:
+        files.write_table(table, out)
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The folder for pictures and samples.")
+    ] = Path("demo-output"),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Seconds instead of minutes; figures are worse.")
+    ] = False,
+) -> None:
+    """The whole library on real data: sunspots, CO2, English text, handwritten digits.
+
+    Fits, compares and draws; needs no network and under three minutes on two cores.
+    """
+    from arproc.cli.demo import run
+
+    run(out, quick=quick)

@@ -1,0 +1,127 @@
+"""Data files in, results out, for the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from arproc.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["read", "write_samples", "write_table"]
+
+TABLES = {".csv": ",", ".tsv": "\t"}
+
+
+def read(path: Path, columns: list[str] | None, index: str | None, lines: bool) -> Any:
+    """The data in a file, in a form that models take.
+
+    `.csv` and `.tsv` (also `.gz`): a Series for one column, a DataFrame for several. `.npy`: an
+    array. Anything else is UTF-8 text: the path itself, or a list of its lines.
+
+    Args:
+        path: the file.
+        columns: of a table, the columns to use; None takes all numeric ones.
+        index: of a table, the column with dates or numbers of steps.
+        lines: of text, whether each line is a sequence of its own.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no file {str(path)!r}.")
+    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    if suffix in TABLES:
+        if lines:
+            raise DataError(f"--lines is for text; {path.name} is a table.")
+        return _read_table(path, TABLES[suffix], columns, index)
+    if columns or index:
+        raise DataError(f"--column and --index are for .csv and .tsv files; got {path.name}.")
+    if suffix == ".npy":
+        return _read_array(path)
+    if not lines:
+        return path
+    try:
+        return [line for line in path.read_text(encoding="utf-8").splitlines() if line]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path.name} is not UTF-8 text (byte {error.start}).") from None
+
+
+def _read_array(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except ValueError as error:
+        raise DataError(f"{path.name} can not be read as an array: {error}") from None
+
+
+def _read_table(path: Path, separator: str, columns: list[str] | None, index: str | None) -> Any:
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, sep=separator)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(f"{path.name} can not be read as a table: {error}") from None
+    wanted = [*(columns or []), *([index] if index else [])]
+    for name in wanted:
+        if name not in table.columns:
+            raise DataError(f"{path.name} has no column {name!r}; it has {_listed(table)}.")
+    if index:
+        table = table.set_index(_steps(table[index]))
+    chosen = table[columns] if columns else table.drop(columns=index or []).select_dtypes("number")
+    if chosen.shape[1] == 0:
+        raise DataError(f"{path.name} has no numeric column; its columns are {_listed(table)}.")
+    return chosen.iloc[:, 0] if chosen.shape[1] == 1 else chosen
+
+
+def _steps(column: pd.Series) -> pd.Index:
+    """A column of numbers or dates as an index, with its frequency where it has one."""
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column):
+        return pd.Index(column)
+    try:
+        dates = pd.DatetimeIndex(pd.to_datetime(column))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"column {column.name!r} can not be read as dates: {error}") from None
+    if len(dates) > 2:
+        dates.freq = pd.infer_freq(dates)
+    return dates
+
+
+def _listed(table: pd.DataFrame) -> str:
+    names = [repr(str(name)) for name in table.columns]
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+
+def write_table(table: pd.DataFrame, out: Path | None) -> None:
+    """A table as CSV, to a file or to standard output."""
+    table.to_csv(sys.stdout if out is None else out, lineterminator="\n")
+
+
+def write_samples(samples: Any, out: Path | None, as_json: bool) -> None:
+    """Samples, one after another.
+
+    Text: one sample after another, each ended by a newline. Numbers: a CSV with a row for each
+    sample. JSON: one sample a line, whatever it is.
+    """
+    if as_json or (samples and isinstance(samples[0], list)):
+        text = "".join(json.dumps(_plain(sample)) + "\n" for sample in samples)
+    elif isinstance(samples[0], str):
+        text = "".join(sample + "\n" for sample in samples)
+    else:
+        text = "".join(_row(sample) + "\n" for sample in samples)
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        out.write_text(text, encoding="utf-8")
+
+
+def _plain(sample: Any) -> Any:
+    return sample.tolist() if hasattr(sample, "tolist") else sample
+
+
+def _row(sample: Any) -> str:
+    return ",".join(f"{value:.10g}" for value in np.asarray(sample).reshape(-1).tolist())
