@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from arproc.errors import DataError, FileFormatError, ParameterError, check_choice, check_integer
+from arproc.storable import storable
 
 __all__ = ["SPECIAL", "UNKNOWN", "TokenizerVocabulary", "Vocabulary"]
 
@@ -27,6 +28,7 @@ KINDS = ("word", "char", "byte", "symbols")
 _MISSING, _RESERVED = -1, -2
 
 
+@storable
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
     """Symbols and their numbers: symbol i of `symbols` is number i.

@@ -1,0 +1,119 @@
+"""A process after a prefix: what follows, with its own `log_prob` and `sample`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.distributions import Distribution
+
+from arproc.errors import DataError, UnsupportedError
+from arproc.process import Process
+from arproc.sequences import Layout, Sequences
+from arproc.spaces import Space
+from arproc.states import State
+
+__all__ = ["ConditionedProcess", "InnerState"]
+
+
+class InnerState(State):
+    """A state that carries another process's state: the base of wrappers.
+
+    Args:
+        inner: the wrapped process's state.
+    """
+
+    def __init__(self, inner: State) -> None:
+        self.inner = inner
+        self.block = inner.block
+
+    def _like(self, inner: State) -> InnerState:
+        return type(self)(inner)
+
+    @property
+    def positions(self) -> torch.Tensor:
+        return self.inner.positions
+
+    def _conditional(self) -> Distribution:
+        return self.inner.conditional
+
+    def _append(self, x: torch.Tensor) -> State:
+        return self._like(self.inner.append(x))
+
+    def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
+        columns, inner = self.inner.extend(x, lengths)
+        return columns, self._like(inner)
+
+    def _select(self, rows: torch.Tensor) -> State:
+        return self._like(self.inner.select(rows))
+
+    def _truncate(self, lengths: torch.Tensor) -> State:
+        return self._like(self.inner.truncate(self.inner.lengths - self.lengths + lengths))
+
+
+class _ConditionedState(InnerState):
+    def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
+        x, inner = self.inner.advance(uniforms)
+        return x, self._carry(self._like(inner), self.history.extend(x), self.context)
+
+
+class ConditionedProcess(Process):
+    """p(what follows | prefix), as a process; made by `Process.condition`.
+
+    Args:
+        process: the process that is conditioned.
+        prefix: one sequence, in any form the process takes.
+        context: what the whole sequence is conditioned on, for processes that take it.
+    """
+
+    def __init__(self, process: Process, prefix: Any, context: Any = None) -> None:
+        self.process = process
+        self.prefix = prefix
+        self.context = context
+        _ = self._prefix  # refuse a wrong prefix at once
+        self.form_ = process.__dict__.get("form_", "numpy")
+
+    @property
+    def _prefix(self) -> Sequences:
+        sequences = self.process.sequences(self.prefix, name="prefix", complete=False)
+        if len(sequences) != 1:
+            raise DataError(f"condition takes one prefix; got {len(sequences)} sequences.")
+        if int(sequences.lengths[0]) < self.process.n_given:
+            raise DataError(
+                f"the prefix has {int(sequences.lengths[0])} elements; this law needs at least its "
+                f"first {self.process.n_given} given values."
+            )
+        return sequences
+
+    @property
+    def space(self) -> Space:
+        from dataclasses import replace
+
+        inner = self.process.space
+        if inner.length is None:
+            return inner
+        return replace(inner, length=inner.length - int(self._prefix.lengths[0]))
+
+    @property
+    def device(self) -> torch.device:
+        return self.process.device
+
+    def _layout_of(self, space: Space) -> Layout | None:
+        # what is left of a fixed-size law, in the order of generation
+        return None if space.length is None else Layout((space.length,))
+
+    def _infer_space(self, data: Any) -> Space:
+        raise UnsupportedError(
+            "a conditioned process is not fitted; fit the process it is made of."
+        )
+
+    def _fit(self, sequences: Sequences, *, validation: Any, context: Any) -> None:
+        raise UnsupportedError(
+            "a conditioned process is not fitted; fit the process it is made of."
+        )
+
+    def _start(self, n: int, context: torch.Tensor | None) -> State:
+        state = self.process.start(self.prefix if n else 1, context=self.context)
+        if state.n != 1:
+            state = state.select(torch.zeros(1, dtype=torch.int64))
+        return _ConditionedState(state.select(torch.zeros(n, dtype=torch.int64)))

@@ -1,0 +1,24 @@
+"""Conditionals: what `torch.distributions` lacks, and one registry of operations on all of them.
+
+A conditional is a `torch.distributions.Distribution` with argument validation off. `Categorical`
+and `Mixture` are ours; `index`, `concatenate`, `from_uniform`, `cdf`, `quantile` and `mix` work on
+every kind that arproc's models return.
+"""
+
+from arproc.distributions.calculus import cdf, from_uniform, quantile
+from arproc.distributions.categorical import Categorical, as_categorical
+from arproc.distributions.mixture import Mixture, mix
+from arproc.distributions.shape import concatenate, index, to
+
+__all__ = [
+    "Categorical",
+    "Mixture",
+    "as_categorical",
+    "cdf",
+    "concatenate",
+    "from_uniform",
+    "index",
+    "mix",
+    "quantile",
+    "to",
+]

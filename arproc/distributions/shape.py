@@ -1,0 +1,130 @@
+"""Indexing, joining and moving the batch of any conditional.
+
+The generic rule reads a distribution's parameters by the names in its `arg_constraints` and
+builds a new one of the same class; kinds whose parameters are distributions have rules of their
+own. A user's distribution that follows torch's convention needs nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import singledispatch
+from typing import Any
+
+import torch
+from torch import distributions as td
+
+from arproc.distributions.categorical import Categorical
+from arproc.distributions.mixture import Mixture
+
+__all__ = ["concatenate", "index", "map_parameters", "to"]
+
+Change = Callable[[list[torch.Tensor]], torch.Tensor]
+
+
+@singledispatch
+def map_parameters(first: td.Distribution, rest: Sequence[Any], change: Change) -> Any:
+    """A distribution like `first` whose every parameter is `change` of all those parameters.
+
+    `change` gets the list of one parameter's tensors, the batch dimensions in front.
+    """
+    parts = (first, *rest)
+    names = _parameter_names(first)
+    batch = first.batch_shape
+    parameters = {}
+    for name in names:
+        tensors = [torch.as_tensor(getattr(part, name)) for part in parts]
+        if tensors[0].ndim < len(batch):
+            tensors = [t.expand(part.batch_shape) for t, part in zip(tensors, parts, strict=True)]
+        parameters[name] = change(tensors)
+    return type(first)(**parameters, validate_args=False)
+
+
+def _parameter_names(distribution: td.Distribution) -> list[str]:
+    names = [str(name) for name in distribution.arg_constraints]
+    if "logits" in names and "probs" in names:
+        names.remove("probs")
+    if "scale_tril" in names:
+        names = [n for n in names if n not in ("covariance_matrix", "precision_matrix")]
+    return names
+
+
+@map_parameters.register
+def _(first: Categorical, rest: Sequence[Any], change: Change) -> Categorical:
+    return Categorical(change([part.scores for part in (first, *rest)]))
+
+
+@map_parameters.register
+def _(first: Mixture, rest: Sequence[Any], change: Change) -> Mixture:
+    parts = (first, *rest)
+    components = [
+        map_parameters(part[0], part[1:], change)
+        for part in zip(*(p.components for p in parts), strict=True)
+    ]
+    if all(part.log_weights.ndim == 1 for part in parts):
+        return Mixture(components, first.log_weights)
+    count = first.log_weights.shape[-1]
+    return Mixture(
+        components, change([p.log_weights.expand(*p.batch_shape, count) for p in parts])
+    )
+
+
+@map_parameters.register
+def _(first: td.Independent, rest: Sequence[Any], change: Change) -> td.Independent:
+    base = map_parameters(first.base_dist, [part.base_dist for part in rest], change)
+    return td.Independent(base, first.reinterpreted_batch_ndims, validate_args=False)
+
+
+@map_parameters.register
+def _(first: td.MixtureSameFamily, rest: Sequence[Any], change: Change) -> td.MixtureSameFamily:
+    mixing = map_parameters(
+        first.mixture_distribution, [p.mixture_distribution for p in rest], change
+    )
+    components = map_parameters(
+        first.component_distribution, [p.component_distribution for p in rest], change
+    )
+    return td.MixtureSameFamily(mixing, components, validate_args=False)
+
+
+@map_parameters.register
+def _(
+    first: td.TransformedDistribution, rest: Sequence[Any], change: Change
+) -> td.TransformedDistribution:
+    base = map_parameters(first.base_dist, [part.base_dist for part in rest], change)
+    columns = zip(*(part.transforms for part in (first, *rest)), strict=True)
+    transforms = [_map_transform(column, change) for column in columns]
+    return td.TransformedDistribution(base, transforms, validate_args=False)
+
+
+def _map_transform(parts: Sequence[td.Transform], change: Change) -> td.Transform:
+    if isinstance(parts[0], td.AffineTransform):
+        moved = [
+            change([torch.as_tensor(getattr(p, name)) for p in parts])
+            if torch.as_tensor(getattr(parts[0], name)).ndim
+            else getattr(parts[0], name)
+            for name in ("loc", "scale")
+        ]
+        return td.AffineTransform(moved[0], moved[1], event_dim=parts[0].event_dim)
+    return parts[0]
+
+
+def index(distribution: td.Distribution, key: Any) -> Any:
+    """The distribution of part of the batch: what `key` picks from a tensor [*batch].
+
+    Example:
+        >>> index(td.Normal(torch.zeros(3), torch.ones(3)), slice(0, 2)).batch_shape
+        torch.Size([2])
+    """
+    return map_parameters(distribution, (), lambda tensors: tensors[0][key])
+
+
+def concatenate(distributions: Sequence[td.Distribution], dim: int = 0) -> Any:
+    """One distribution whose batch is the given ones' batches joined along `dim` >= 0."""
+    return map_parameters(
+        distributions[0], distributions[1:], lambda tensors: torch.cat(tensors, dim=dim)
+    )
+
+
+def to(distribution: td.Distribution, **kwargs: Any) -> Any:
+    """The distribution with its parameters moved as by `Tensor.to(**kwargs)`."""
+    return map_parameters(distribution, (), lambda tensors: tensors[0].to(**kwargs))

@@ -1,0 +1,66 @@
+"""The errors of arproc. All share one base class, `ArprocError`.
+
+Each also derives from the built-in error that Python users expect (`ValueError`, `ImportError`
+...), so that both `except arproc.ArprocError` and `except ValueError` work.
+"""
+
+from __future__ import annotations
+
+
+class ArprocError(Exception):
+    """Base class of every error that arproc raises on purpose."""
+
+
+class DataError(ArprocError, ValueError):
+    """The data (or prefix, context, history) can not be used: the message says what to change."""
+
+
+class ParameterError(ArprocError, ValueError):
+    """A constructor's or a call's argument has a wrong value or type."""
+
+
+class NotFittedError(ArprocError, ValueError, AttributeError):
+    """The model has not been fitted yet (or loaded); call `fit` first."""
+
+
+class UnsupportedError(ArprocError, NotImplementedError):
+    """The operation does not exist for this law, and the message says why."""
+
+
+class NotComparableError(ArprocError, ValueError):
+    """Two likelihoods that are not about the same thing (mass and density, other elements)."""
+
+
+class FileFormatError(ArprocError, ValueError):
+    """A file is not what it should be: damaged, of another kind, or of a newer version."""
+
+
+class TrainingError(ArprocError, RuntimeError):
+    """Training can not go on (a loss that is not finite, a checkpoint of another model)."""
+
+
+class MissingDependencyError(ArprocError, ImportError):
+    """An optional package is not installed; the message names the pip command that brings it."""
+
+
+def check_integer(name: str, value: object, *, minimum: int | None = None) -> int:
+    """Return `value` as an int, or raise `ParameterError` naming it."""
+    import operator
+
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise ParameterError(f"{name} must be an integer; got {value!r} ({type(value).__name__}).")
+    if minimum is not None and number < minimum:
+        raise ParameterError(f"{name} must be at least {minimum}; got {number}.")
+    return number
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
+    """Return `value` if it is one of `choices`, or raise `ParameterError` listing them."""
+    if not isinstance(value, str) or value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ParameterError(f"{name} must be one of {listed}; got {value!r}.")
+    return value

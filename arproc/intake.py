@@ -1,0 +1,300 @@
+"""Reading the user's data: every form that `Sequences.of` takes, turned into flat values.
+
+`read` returns `(values [total, *event], lengths [N], form)`; sites of fixed-size laws are already
+in the order of generation. Nothing here checks values against the space: `check_values` does.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from arproc.errors import DataError
+from arproc.sequences import Form, Layout
+from arproc.spaces import Categorical, Space
+
+if TYPE_CHECKING:
+    from arproc.text import Vocabulary
+
+__all__ = ["is_text", "read"]
+
+Read = tuple[torch.Tensor, torch.Tensor, Form]
+
+
+def is_text(data: Any) -> bool:
+    """Whether the data is text: a `str`, a path, or a list of strings."""
+    if isinstance(data, (str, Path)):
+        return True
+    return isinstance(data, (list, tuple)) and bool(data) and all(isinstance(d, str) for d in data)
+
+
+def read(data: Any, space: Space, layout: Layout | None, name: str) -> Read:
+    """The user's data as flat values, lengths and form.
+
+    Raises:
+        DataError: the form is not one that this space can be read from.
+    """
+    vocabulary = space.vocabulary if isinstance(space, Categorical) else None
+    if isinstance(data, os.PathLike) or is_text(data):
+        if vocabulary is None:
+            raise DataError(
+                f"{name} is text, but the model's elements are {space.describe()}; pass numbers."
+            )
+        return _read_text(data, vocabulary, name)
+    if vocabulary is not None and _is_symbols(data):
+        return _read_symbols(data, vocabulary, name)
+    module = type(data).__module__.partition(".")[0]
+    if module == "pandas":
+        return _read_pandas(data, space, layout, name)
+    if isinstance(data, torch.Tensor):
+        return _read_array(data, space, layout, "tensor", name)
+    if isinstance(data, (list, tuple)) and _is_ragged(data, space):
+        return _read_list(data, space, layout, name)
+    return _read_array(_to_tensor(data, name), space, layout, "numpy", name)
+
+
+# ---- text ----------------------------------------------------------------------------------------
+
+
+def _read_text(data: Any, vocabulary: Vocabulary, name: str) -> Read:
+    if isinstance(data, os.PathLike):
+        return _read_file(Path(data), vocabulary, name)
+    if isinstance(data, str):
+        return (*_flat([_encode(data, vocabulary, name)]), Form("text", single=True))
+    if vocabulary.kind == "symbols":
+        return _read_symbols(data, vocabulary, name)
+    return (*_flat([_encode(text, vocabulary, name) for text in data]), Form("text"))
+
+
+def _read_file(path: Path, vocabulary: Vocabulary, name: str) -> Read:
+    """A file of bytes or characters is one sequence; of words, a sequence a line."""
+    if not path.is_file():
+        raise DataError(f"{name}: there is no file {str(path)!r}.")
+    if path.stat().st_size == 0:
+        raise DataError(f"{name}: the file {str(path)!r} is empty.")
+    if vocabulary.kind == "byte":
+        # copy-on-write: nothing is read before it is used, and nothing is ever written back
+        values = torch.from_numpy(np.memmap(path, dtype=np.uint8, mode="c"))
+        if len(vocabulary) == 256:
+            return values, torch.tensor([len(values)]), Form("text", single=True)
+    if vocabulary.kind == "byte":
+        return (*_flat([_encode(path.read_bytes(), vocabulary, name)]), Form("text", single=True))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{name}: the file {str(path)!r} is not UTF-8 text (byte {error.start}); re-encode it, "
+            'or use tokens="byte".'
+        ) from None
+    if vocabulary.kind == "word":
+        lines = text.splitlines()
+        return (*_flat([_encode(line, vocabulary, name) for line in lines]), Form("text"))
+    return (*_flat([_encode(text, vocabulary, name)]), Form("text", single=True))
+
+
+def _encode(text: Any, vocabulary: Vocabulary, name: str) -> np.ndarray:
+    try:
+        return vocabulary.encode(text)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+
+
+def _flat(rows: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+    values = torch.from_numpy(np.concatenate(rows) if len(rows) != 1 else rows[0])
+    return values, torch.tensor([len(row) for row in rows], dtype=torch.int64)
+
+
+def _is_symbols(data: Any) -> bool:
+    """Lists (of lists) of strings, already split into symbols."""
+    if not isinstance(data, (list, tuple)) or not data:
+        return False
+    return all(
+        isinstance(row, (list, tuple)) and all(isinstance(symbol, str) for symbol in row)
+        for row in data
+    ) and any(len(row) for row in data)
+
+
+def _read_symbols(data: Any, vocabulary: Vocabulary, name: str) -> Read:
+    single = isinstance(data[0], str)
+    rows = [data] if single else data
+    return (
+        *_flat([_encode(list(row), vocabulary, name) for row in rows]),
+        Form("text", single=single),
+    )
+
+
+# ---- numbers -------------------------------------------------------------------------------------
+
+
+def _to_tensor(data: Any, name: str) -> torch.Tensor:
+    """Numbers of any kind as a tensor, refusing what is not a plain number."""
+    if isinstance(data, torch.Tensor):
+        return data
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise DataError(f"{name} can not be read as numbers: {error}.") from None
+    if array.dtype.kind == "O":
+        kinds = sorted({type(v).__name__ for v in array.ravel()[:1000].tolist()})
+        raise DataError(
+            f"{name} is an object array (of {', '.join(kinds) or 'nothing'}); expected numbers. "
+            "Convert it with .astype(float) or drop the rows that are not numbers."
+        )
+    if array.dtype.kind == "c":
+        raise DataError(f"{name} is complex ({array.dtype}); expected real numbers.")
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{name} has dtype {array.dtype}; expected numbers.")
+    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+        array = array.astype(np.float64)
+    if array.dtype.kind == "u" and array.dtype.itemsize > 1:
+        array = array.astype(np.int64)
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
+        array = array.astype(np.float64)
+    array = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False))
+    if not array.flags.writeable:
+        array = array.copy()
+    return torch.from_numpy(array)
+
+
+def _is_ragged(data: Any, space: Space) -> bool:
+    """A list whose items are sequences themselves (a list of numbers is one sequence)."""
+    depth = len(space.event_shape)
+    return (
+        any(
+            np.ndim(item) > depth if not hasattr(item, "ndim") else item.ndim > depth
+            for item in data
+        )
+        if all(_plain(item) for item in data)
+        else True
+    )
+
+
+def _plain(item: Any) -> bool:
+    if hasattr(item, "ndim"):
+        return True
+    try:
+        np.ndim(item)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_list(data: Any, space: Space, layout: Layout | None, name: str) -> Read:
+    """Sequences of unequal lengths: each item is one, in whatever form."""
+    if layout is not None and all(np.ndim(item) for item in data):
+        shapes = {tuple(np.shape(item)) for item in data}
+        if len(shapes) == 1 and not isinstance(data[0], torch.Tensor):
+            return _read_array(_to_tensor(data, name), space, layout, "numpy", name)
+    parts, indexes, names = [], [], []
+    for i, item in enumerate(data):
+        values, lengths, form = read(item, space, layout, f"{name}[{i}]")
+        if len(lengths) != 1:
+            raise DataError(
+                f"{name}[{i}] holds {len(lengths)} sequences; expected each item of the list to "
+                "be one sequence."
+            )
+        parts.append(values)
+        indexes.extend(form.indexes)
+        names.extend(form.names)
+    lengths = torch.tensor([len(part) for part in parts], dtype=torch.int64)
+    kinds = {type(item).__module__.partition(".")[0] for item in data}
+    kind = "tensor" if kinds == {"torch"} else "series" if kinds == {"pandas"} else "list"
+    return torch.cat(parts), lengths, Form(kind, False, tuple(indexes), tuple(names))
+
+
+def _read_array(
+    x: torch.Tensor, space: Space, layout: Layout | None, kind: str, name: str
+) -> Read:
+    if x.is_complex():
+        raise DataError(f"{name} is complex ({x.dtype}); expected real numbers.")
+    if layout is not None:
+        return _read_fixed(x, space, layout, kind, name)
+    event = space.event_shape
+    if event and (x.ndim < len(event) + 1 or tuple(x.shape[x.ndim - len(event) :]) != event):
+        raise DataError(
+            f"{name} has shape {tuple(x.shape)}; expected [T, {', '.join(map(str, event))}] for one "
+            f"sequence or [N, T, {', '.join(map(str, event))}] for several ({space.describe()})."
+        )
+    axes = x.ndim - len(event)
+    if axes == 0:
+        return x.reshape(1), torch.tensor([1]), Form(kind, single=True)
+    if axes == 1:
+        return x, torch.tensor([x.shape[0]]), Form(kind, single=True)
+    if axes == 2:
+        lengths = torch.full((x.shape[0],), x.shape[1], dtype=torch.int64)
+        return x.reshape(-1, *event), lengths, Form(kind)
+    raise DataError(
+        f"{name} has shape {tuple(x.shape)}, {axes} axes before the element's own; expected [T] for "
+        "one sequence or [N, T] for several."
+    )
+
+
+def _read_fixed(x: torch.Tensor, space: Space, layout: Layout, kind: str, name: str) -> Read:
+    """Examples of a fixed-size law, or a shorter prefix in the order of generation."""
+    event, shape = space.event_shape, layout.shape
+    single = tuple(x.shape) == (*shape, *event)
+    if single or tuple(x.shape[1:]) == (*shape, *event):
+        batch = x[None] if single else x
+        sites = layout.to_sites(batch)
+        lengths = torch.full((len(batch),), layout.length, dtype=torch.int64)
+        return sites.reshape(-1, *event), lengths, Form(kind, single=single)
+    if name.startswith(("prefix", "history")):
+        # a prefix holds the first sites in the order of generation, flat
+        axes = x.ndim - len(event)
+        if axes in (1, 2) and x.shape[axes - 1] <= layout.length:
+            return _read_array(x, space, None, kind, name)
+    expected = ", ".join(str(s) for s in (*shape, *event))
+    raise DataError(
+        f"{name} has shape {tuple(x.shape)}; expected [{expected}] for one example or "
+        f"[N, {expected}] for several."
+    )
+
+
+# ---- pandas --------------------------------------------------------------------------------------
+
+
+def _read_pandas(data: Any, space: Space, layout: Layout | None, name: str) -> Read:
+    import pandas as pd
+
+    if isinstance(data, pd.Series):
+        values, lengths, form = _read_array(
+            _to_tensor(_numbers(data, name), name), space, layout, "series", name
+        )
+        return values, lengths, Form("series", form.single, (data.index,), (data.name,))
+    if isinstance(data, pd.DataFrame):
+        return _read_frame(data, space, layout, name)
+    if isinstance(data, pd.Index) or hasattr(data, "to_numpy"):
+        return _read_array(_to_tensor(data.to_numpy(), name), space, layout, "numpy", name)
+    raise DataError(f"{name} is a {type(data).__name__}; expected a Series or a DataFrame.")
+
+
+def _read_frame(data: Any, space: Space, layout: Layout | None, name: str) -> Read:
+    """Time down, columns across: series for scalar elements, components for vector elements."""
+    table = _to_tensor(_numbers(data, name), name)
+    if layout is not None:
+        return _read_fixed(table, space, layout, "numpy", name)
+    if space.event_shape:
+        values, lengths, _ = _read_array(table, space, None, "numpy", name)
+        return values, lengths, Form("series", True, (data.index,), (None,))
+    lengths = torch.full((table.shape[1],), table.shape[0], dtype=torch.int64)
+    form = Form("frame", False, (data.index,), tuple(data.columns))
+    return table.T.reshape(-1), lengths, form
+
+
+def _numbers(data: Any, name: str) -> np.ndarray:
+    kinds = [data.dtype] if data.ndim == 1 else list(data.dtypes)
+    wrong = [str(kind) for kind in kinds if kind.kind not in "biuf"]
+    if wrong:
+        raise DataError(
+            f"{name} has columns of dtype {', '.join(sorted(set(wrong)))}; expected numbers. Choose "
+            "the numeric columns, or convert them with .astype(float)."
+        )
+    try:
+        array = data.to_numpy(dtype=None)
+        return array if array.dtype != object else data.to_numpy(dtype=float, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} can not be read as numbers: {error}.") from None

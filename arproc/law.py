@@ -1,0 +1,293 @@
+"""Law: anything with an exact `log_prob` and `sample`; the base of every model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, NoReturn, Self
+
+import numpy as np
+import torch
+
+from arproc.errors import DataError, NotFittedError, ParameterError, UnsupportedError
+from arproc.parameters import Parameters
+from arproc.sequences import Form, Layout, Sequences
+from arproc.spaces import Space
+
+if TYPE_CHECKING:
+    from arproc.view import SequenceDistribution
+
+__all__ = ["Draws", "Law", "require_fitted"]
+
+
+class Draws(NamedTuple):
+    """Samples with their probabilities, what `sample(..., return_log_prob=True)` returns.
+
+    Attributes:
+        x: the samples, as `sample` gives them.
+        log_prob: their log-probability under the model, nats, [n].
+        policy_log_prob: under the process that drew them (model and policy); the same without one.
+        complete: whether each came to its end by itself rather than by a length or a stop, [n].
+    """
+
+    x: Any
+    log_prob: Any
+    policy_log_prob: Any
+    complete: Any
+
+
+class Law(Parameters, ABC):
+    """A distribution over sequences with exact `log_prob` and `sample`.
+
+    A subclass's constructor stores its arguments and nothing else. It writes `_fit`, `_log_prob`
+    and `_sample`; a `Process` (tractable conditionals) writes less, see there.
+    """
+
+    #: Why there are no tractable conditionals; shown when somebody asks for one.
+    no_conditional: ClassVar[str] = "this law does not factor into tractable conditionals"
+    #: What the law takes as `context`: nothing, one vector a sequence, or one a step.
+    context_kind: ClassVar[Literal["static", "steps"] | None] = None
+
+    space_: Space
+    form_: str
+
+    # ---- what a subclass writes ------------------------------------------------------------------
+
+    @abstractmethod
+    def _fit(
+        self,
+        sequences: Sequences,
+        *,
+        validation: Sequences | None,
+        context: torch.Tensor | None,
+    ) -> None:
+        """Learn from `sequences`, setting attributes that end in an underscore."""
+
+    @abstractmethod
+    def _log_prob(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        """The log-probability of each sequence, nats, [N]."""
+
+    @abstractmethod
+    def sample(
+        self,
+        n: int = 1,
+        length: int | None = None,
+        prefix: Any = None,
+        policy: Any = None,
+        stop: Any = None,
+        seed: int | torch.Generator | None = None,
+        return_log_prob: bool = False,
+        *,
+        context: Any = None,
+    ) -> Any:
+        """Draw n sequences."""
+
+    def _infer_space(self, data: Any) -> Space:
+        """The space of the data that `fit` got; called before the data are read."""
+        raise UnsupportedError(f"{type(self).__name__} can not be fitted.")
+
+    # ---- shape and place -------------------------------------------------------------------------
+
+    @property
+    def space(self) -> Space:
+        """What one element is; known after `fit`."""
+        space = self.__dict__.get("space_")
+        if space is None:
+            raise NotFittedError(
+                f"this {type(self).__name__} is not fitted yet; call fit(data) first, or load a "
+                "saved model with arproc.load(path)."
+            )
+        return space
+
+    @property
+    def layout(self) -> Layout | None:
+        """For laws of fixed size, how the user's array is laid out in the order of generation."""
+        return self._layout_of(self.space)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return torch.device("cpu")
+
+    @property
+    def n_given(self) -> int:
+        """How many first elements of a sequence are given, not scored (`initial="given"`)."""
+        return 0
+
+    # ---- the public calls ------------------------------------------------------------------------
+
+    def fit(
+        self, data: Any, y: None = None, *, context: Any = None, validation: Any = None
+    ) -> Self:
+        """Learn the parameters from `data`.
+
+        Args:
+            data: sequences in any form that `Sequences.of` takes.
+            y: not used (scikit-learn passes it second).
+            context: what the sequences are conditioned on, for models that take it.
+            validation: more sequences, on which neural models choose when to stop.
+
+        Returns:
+            The model itself.
+        """
+        if y is not None:
+            raise ParameterError("fit takes no y: a process models the sequences themselves.")
+        space = self._infer_space(data)
+        sequences = self._read(data, space, "data")
+        held_out = None if validation is None else self._read(validation, space, "validation")
+        prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
+        self._fit(sequences, validation=held_out, context=prepared)
+        self.__dict__.setdefault("space_", space)
+        self.space_ = space
+        self.form_ = sequences.form.kind
+        return self
+
+    def log_prob(self, data: Any, *, context: Any = None) -> Any:
+        """The exact log-probability (mass) or log-density of each sequence, in nats.
+
+        Returns:
+            A float for one sequence, a float64 array [N] for several; a tensor for a tensor,
+            differentiable in the data and the parameters where they ask for gradients.
+        """
+        sequences = self.sequences(data)
+        prepared = self._context(context, len(sequences), _longest(sequences))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
+            return sequences.form.per_row(self._log_prob(sequences, prepared))
+
+    def score(self, data: Any, y: None = None, *, context: Any = None) -> float:
+        """Mean log-probability per element in nats, higher is better (scikit-learn's rule).
+
+        A term of ending counts as an element; values that are given do not.
+        """
+        sequences = self.sequences(data)
+        prepared = self._context(context, len(sequences), _longest(sequences))
+        with torch.no_grad():
+            total = self._log_prob(sequences, prepared).sum()
+        terms = int((sequences.n_terms - self.n_given).sum())
+        if terms == 0:
+            raise DataError(f"data has no element to score beyond the first {self.n_given} given.")
+        return float(total) / terms
+
+    def distribution(self, length: int | None = None) -> SequenceDistribution:
+        """The law of a sequence as a `torch.distributions.Distribution`.
+
+        Args:
+            length: the number of elements; may be left out where the space fixes it.
+
+        Returns:
+            A distribution with `event_shape` (length, *element) whose `log_prob` and `sample`
+            are this law's.
+        """
+        from arproc.view import SequenceDistribution
+
+        return SequenceDistribution(self, length)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to one file (safetensors with a JSON header), atomically."""
+        from arproc.persistence import save
+
+        save(self, path)
+
+    # ---- what a law without conditionals says ----------------------------------------------------
+
+    def _refuse(self, call: str) -> NoReturn:
+        raise UnsupportedError(
+            f"{type(self).__name__} has no {call}: {self.no_conditional}. It has log_prob and "
+            "sample."
+        )
+
+    def conditional(self, prefix: Any = None, *, context: Any = None) -> Any:
+        """The next element's distribution; a law without conditionals says why it has none."""
+        self._refuse("conditional")
+
+    def conditionals(self, data: Any, *, context: Any = None) -> Any:
+        """All next-element distributions; a law without conditionals says why it has none."""
+        self._refuse("conditionals")
+
+    def condition(self, prefix: Any, *, context: Any = None) -> Any:
+        """The law of what follows; a law without conditionals says why it has none."""
+        self._refuse("condition")
+
+    # ---- shared inner parts ----------------------------------------------------------------------
+
+    def sequences(
+        self, data: Any, *, name: str = "data", complete: bool | None = None
+    ) -> Sequences:
+        """The data as `Sequences` of this law's space."""
+        return self._read(data, self.space, name, complete)
+
+    def _read(self, data: Any, space: Space, name: str, complete: bool | None = None) -> Sequences:
+        return Sequences.of(
+            data,
+            space,
+            layout=self._layout_of(space),
+            name=name,
+            complete=complete,
+            device=self.device,
+            allow_empty=name in ("prefix", "history"),
+        )
+
+    def _layout_of(self, space: Space) -> Layout | None:
+        """The layout of the data of `space`; `fit` asks before the space is learnt."""
+        return None if space.length is None else Layout((space.length,))
+
+    def _context(self, context: Any, n: int, length: int) -> torch.Tensor | None:
+        """The context as a float tensor: [N, c] where static, [N, T, c] where per step."""
+        if self.context_kind is None:
+            if context is not None:
+                raise ParameterError(f"{type(self).__name__} takes no context; leave it out.")
+            return None
+        if context is None:
+            raise ParameterError(f"{type(self).__name__} needs a context ({self.context_kind}).")
+        return prepare_context(context, self.context_kind, n, length, self.device)
+
+
+def prepare_context(
+    context: Any, kind: str, n: int, length: int, device: torch.device
+) -> torch.Tensor:
+    """Bring a user's context to [N, c] (static) or [N, T, c] (steps), T at least `length`."""
+    if isinstance(context, torch.Tensor):
+        x = context
+    else:
+        values = context.to_numpy() if hasattr(context, "to_numpy") else context
+        x = torch.as_tensor(np.asarray(values, dtype=np.float64))
+    x = x.to(device)
+    axes = 2 if kind == "static" else 3
+    if kind == "static" and x.ndim == 0:
+        x = x.expand(n)
+    if kind == "static" and x.ndim == 1:
+        x = x[:, None] if len(x) == n else x[None]
+    if kind == "steps" and x.ndim == 1:
+        x = x[:, None]
+    if x.ndim == axes - 1:
+        x = x[None]
+    if x.ndim == axes and len(x) == 1:
+        x = x.expand(n, *x.shape[1:])
+    shape = "[N, c]" if kind == "static" else "[N, T, c]"
+    if x.ndim != axes or len(x) != n:
+        raise DataError(f"context has shape {tuple(x.shape)}; expected {shape} with N = {n}.")
+    if kind == "steps" and x.shape[1] < length:
+        raise DataError(
+            f"context has {x.shape[1]} steps; expected at least {length}, one for each element "
+            "(the future ones included where one samples or forecasts)."
+        )
+    if not bool(torch.isfinite(x.double()).all()):
+        raise DataError("context has values that are not finite; remove or fill them first.")
+    return x
+
+
+def _longest(sequences: Sequences) -> int:
+    return int(sequences.n_terms.max())
+
+
+def require_fitted(law: Law) -> None:
+    """Raise `NotFittedError` unless the law knows its space."""
+    _ = law.space
+
+
+def result_form(law: Law, prefix: Sequences | None = None) -> Form:
+    """The form in which draws go back: the prefix's if there is one, else that of `fit`."""
+    kind = law.__dict__.get("form_", "numpy")
+    if prefix is not None and prefix.form.kind in ("tensor", "text"):
+        kind = prefix.form.kind
+    return Form("tensor") if kind == "tensor" else Form("numpy")

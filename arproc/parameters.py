@@ -1,0 +1,77 @@
+"""scikit-learn's parameter protocol, without importing scikit-learn.
+
+A constructor only stores its arguments, under their own names; so `get_params`, `set_params`,
+`sklearn.base.clone`, `GridSearchCV` and `Pipeline` work on every model.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Self
+
+from arproc.errors import ParameterError
+
+__all__ = ["Parameters"]
+
+
+class Parameters:
+    """Base of everything whose constructor's arguments are its parameters."""
+
+    @classmethod
+    def _parameter_names(cls) -> list[str]:
+        signature = inspect.signature(cls.__init__)
+        return [
+            name
+            for name, parameter in signature.parameters.items()
+            if name != "self"
+            and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        ]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments by name; with `deep`, those of nested models as `name__x`."""
+        params = {name: getattr(self, name) for name in self._parameter_names()}
+        if deep:
+            for name, value in list(params.items()):
+                if isinstance(value, Parameters):
+                    params |= {f"{name}__{key}": v for key, v in value.get_params().items()}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters; `name__x` reaches the parameter x of the nested model `name`."""
+        names = self._parameter_names()
+        for key, value in params.items():
+            name, _, rest = key.partition("__")
+            if name not in names:
+                raise ParameterError(
+                    f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(names)}."
+                )
+            if rest:
+                getattr(self, name).set_params(**{rest: value})
+            else:
+                setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        signature = inspect.signature(type(self).__init__)
+        shown = []
+        for name in self._parameter_names():
+            value, default = getattr(self, name), signature.parameters[name].default
+            if default is inspect.Parameter.empty:
+                shown.append(f"{value!r}" if len(repr(value)) < 60 else f"{name}=...")
+            elif value is not default and repr(value) != repr(default):
+                shown.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn asks of an estimator (only it calls this)."""
+        from sklearn.utils import InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=False),
+            input_tags=InputTags(one_d_array=True, two_d_array=True, string=True),
+            requires_fit=True,
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return any(name.endswith("_") and not name.startswith("_") for name in vars(self))

@@ -1,0 +1,324 @@
+"""Process: a law that factors into tractable conditionals, p(x) = prod_t p(x_t | x_<t, c).
+
+A model's author writes how it is fitted and one of three things: `window` (finite order), a
+`State` of its own (`_start`), or `_conditionals` of given sequences. Likelihood, sampling,
+forecasts and everything else are derived here, once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.distributions import Distribution
+
+from arproc.distributions import index
+from arproc.errors import ParameterError, UnsupportedError, check_integer
+from arproc.law import Law
+from arproc.sequences import Sequences
+from arproc.states import ReplayState, State, WindowState, begin
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from arproc.conditioned import ConditionedProcess
+    from arproc.sampling.policies import Policy, PolicyProcess
+
+__all__ = ["Process", "State", "check_length", "require_process"]
+
+#: How many numbers a block of conditionals may hold while a likelihood is computed.
+_BLOCK_NUMBERS = 2**22
+
+
+class Process(Law):
+    """A law with tractable conditionals in its declared order of sites.
+
+    A subclass writes `_infer_space`, `_fit`, and one of
+
+    - `window(ctx, position)` with `window_length`: the conditionals from the last elements;
+    - `_start(n, context)` returning a `State` of its own;
+    - `_conditionals(x)`: all conditionals of given sequences (simple, and slow to sample).
+
+    Every conditional must accept any element of the space, the end symbol included, in what it
+    is conditioned on (rows that have ended stay in a batch for a while and are ignored).
+    """
+
+    #: What fills a window before the start of a sequence.
+    padding: float = 0
+
+    # ---- what a subclass writes ------------------------------------------------------------------
+
+    @property
+    def window_length(self) -> int:
+        """How many past elements `window` looks at."""
+        raise UnsupportedError(f"{type(self).__name__} has no finite order.")
+
+    def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
+        """The conditionals of elements given the elements before them.
+
+        Args:
+            ctx: the last elements, [N, K, window_length, *event]; `ctx[:, :, -1]` is the most
+                recent. Where `position` is less than the window's length the first ones are
+                missing and hold `padding`.
+            position: how many elements came before, int64 [N, K].
+
+        Returns:
+            A distribution with batch shape [N, K].
+        """
+        raise UnsupportedError(f"{type(self).__name__} has no window.")
+
+    def _conditionals(self, x: torch.Tensor) -> Distribution:
+        """All conditionals of x [N, T, *event]: batch shape [N, T + 1], column j given x[:, :j]."""
+        raise UnsupportedError(
+            f"{type(self).__name__} writes none of window, _start and _conditionals."
+        )
+
+    def _start(self, n: int, context: torch.Tensor | None) -> State:
+        """A fresh state of n rows without elements."""
+        if type(self).window is not Process.window:
+            return WindowState()
+        return ReplayState()
+
+    def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        """The chain rule's terms of all sequences, flat, float64 [total]; see `term_offsets`.
+
+        A model that knows a faster way overrides this; the conformance suite holds the two equal.
+        """
+        return self._derived_log_prob_terms(sequences, context)
+
+    def _log_prob(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        terms = self._checked_terms(sequences, context)
+        counts = sequences.n_terms - self.n_given
+        if len(counts) == 1:
+            return terms.sum().reshape(1)
+        rows = torch.repeat_interleave(torch.arange(len(counts)), counts).to(terms.device)
+        return terms.new_zeros(len(counts)).index_add(0, rows, terms)
+
+    def _predictive(self, state: State, horizon: int) -> Distribution | None:
+        """The marginal distributions of the next `horizon` elements, batch [N, horizon].
+
+        None where there is no closed form: forecasts are then made by simulation.
+        """
+        return None
+
+    # ---- states ----------------------------------------------------------------------------------
+
+    def start(self, prefix: Any = 1, *, context: Any = None) -> State:
+        """The state at the start, or after a prefix.
+
+        Args:
+            prefix: the number of rows of a fresh state, or sequences to begin with (one row for
+                each; their ends are not counted).
+            context: what the model is conditioned on, if it takes a context.
+        """
+        if isinstance(prefix, int) and not isinstance(prefix, bool):
+            n = check_integer("n", prefix, minimum=0)
+            return self._fresh(n, self._context(context, n, 0))
+        sequences = self.sequences(prefix, name="prefix", complete=False)
+        longest = int(sequences.lengths.max())
+        return self._after(sequences, self._context(context, len(sequences), longest))
+
+    def _fresh(self, n: int, context: torch.Tensor | None) -> State:
+        return begin(self, self._start(n, context), n, context)
+
+    def _after(self, sequences: Sequences, context: torch.Tensor | None) -> State:
+        x, lengths = sequences.padded()
+        state = self._fresh(len(sequences), context)
+        if x.shape[1] == 0:
+            return state
+        return state.extend(x.to(self.device), lengths.to(self.device))[1]
+
+    # ---- likelihood ------------------------------------------------------------------------------
+
+    def log_prob_terms(self, data: Any, *, context: Any = None) -> Any:
+        """The chain rule's terms log p(x_t | x_<t), in nats, which sum to `log_prob`.
+
+        Returns:
+            For one sequence an array [T] (a Series keeps its index, a tensor stays one); for
+            several a list of them. In the order of generation; where sequences end, the last term
+            is the end's; elements that are given have none.
+        """
+        sequences = self.sequences(data)
+        prepared = self._context(context, len(sequences), int(sequences.n_terms.max()))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
+            terms = self._checked_terms(sequences, prepared)
+        counts = sequences.n_terms - self.n_given
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        return sequences.form.per_element(terms, offsets, skip=self.n_given)
+
+    def _checked_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        if self.n_given:
+            sequences.split_prefix(self.n_given)
+        return self._log_prob_terms(sequences, context)
+
+    def _derived_log_prob_terms(
+        self, sequences: Sequences, context: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Teacher forcing: `start().extend(x)` in chunks, in batches of similar length."""
+        counts = sequences.n_terms - self.n_given
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        indices, values = [], []
+        for rows in sequences.batches():
+            x, lengths = sequences.padded(rows, ends=True)
+            terms = self._batch_terms(x, None if context is None else context[rows])
+            column = torch.arange(terms.shape[1])
+            inside = column < (lengths - self.n_given)[:, None]
+            indices.append((offsets[rows][:, None] + column)[inside])
+            values.append(terms[inside.to(terms.device)])
+        order = torch.cat(indices).argsort()
+        return torch.cat(values)[order.to(values[0].device)]
+
+    def _batch_terms(self, x: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
+        """The terms of a padded batch x [n, T, *event], float64 [n, T - n_given]."""
+        x = x.to(self.device)
+        state = self._fresh(len(x), context)
+        if self.n_given:
+            state = state.extend(x[:, : self.n_given])[1]
+        event = max(self.space.size or 1, *(self.space.event_shape or (1,)))
+        chunk = max(1, _BLOCK_NUMBERS // (max(len(x), 1) * event))
+        parts, position = [x.new_zeros((len(x), 0), dtype=torch.float64)], self.n_given
+        while position < x.shape[1]:
+            block = x[:, position : position + chunk]
+            last = position + chunk >= x.shape[1]
+            columns, state = state.extend(block[:, :-1] if last else block)
+            columns = columns if last else index(columns, (slice(None), slice(0, -1)))
+            parts.append(columns.log_prob(block).double())
+            position += chunk
+        return torch.cat(parts, dim=1)
+
+    # ---- conditionals ----------------------------------------------------------------------------
+
+    def conditional(self, prefix: Any = None, *, context: Any = None) -> Distribution:
+        """The next element's distribution after `prefix` (the first element's without one).
+
+        Returns:
+            A distribution of batch shape [] for one prefix and [N] for several.
+        """
+        state = self.start(1 if prefix is None else prefix, context=context)
+        single = prefix is None or self.sequences(prefix, name="prefix").form.single
+        with torch.no_grad():
+            return index(state.conditional, 0) if single else state.conditional
+
+    def conditionals(self, data: Any, *, context: Any = None) -> Distribution:
+        """The distributions of every element given those before it, teacher forcing.
+
+        Returns:
+            A distribution of batch shape [N, T], T the longest length (columns beyond a shorter
+            row's length have no meaning); given values have no column.
+        """
+        sequences = self.sequences(data)
+        prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
+        x, _ = sequences.padded()
+        with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
+            state = self._fresh(len(x), prepared)
+            if self.n_given:
+                sequences.split_prefix(self.n_given)
+                state = state.extend(x[:, : self.n_given].to(self.device))[1]
+            return state.extend(x[:, self.n_given : -1].to(self.device))[0]
+
+    def condition(self, prefix: Any, *, context: Any = None) -> ConditionedProcess:
+        """The process of what follows `prefix`, with its own `log_prob` and `sample`."""
+        from arproc.conditioned import ConditionedProcess
+
+        return ConditionedProcess(self, prefix, context)
+
+    def with_policy(self, policy: Policy) -> PolicyProcess:
+        """This process under a policy: again a process, with an exact likelihood of its own."""
+        from arproc.sampling.policies import PolicyProcess
+
+        return PolicyProcess(self, policy)
+
+    # ---- generation ------------------------------------------------------------------------------
+
+    def sample(
+        self,
+        n: int = 1,
+        length: int | None = None,
+        prefix: Any = None,
+        policy: Policy | None = None,
+        stop: Any = None,
+        seed: int | torch.Generator | None = None,
+        return_log_prob: bool = False,
+        *,
+        context: Any = None,
+    ) -> Any:
+        """Draw n sequences by ancestral sampling, with no hidden truncation.
+
+        Row i depends on the seed and on i alone: the same in any batch.
+
+        Args:
+            n: how many sequences.
+            length: how many new elements at most; needed where the process is an endless stream.
+                A process of fixed size takes what is left of it.
+            prefix: what the draws continue, one for all or one for each; not repeated in them.
+            policy: a policy to draw under (temperature, top-k ...).
+            stop: a string, a list of strings, or a function of the elements so far [N, t] to a
+                mask [N]; a draw that meets it is cut there, what met it included.
+            seed: an int or a `torch.Generator`.
+            return_log_prob: give `Draws(x, log_prob, policy_log_prob, complete)`.
+            context: what the draws are conditioned on, for every step of them.
+
+        Returns:
+            Draws in the form `fit` got: a list of `str` for text, else an array [n, length] (a
+            list of arrays where lengths differ).
+        """
+        from arproc.sampling.ancestral import sample
+
+        return sample(self, n, length, prefix, policy, stop, seed, return_log_prob, context)
+
+    def forecast(
+        self,
+        history: Any,
+        horizon: int,
+        quantiles: tuple[float, ...] = (0.05, 0.5, 0.95),
+        seed: int | torch.Generator | None = None,
+        *,
+        context: Any = None,
+        n_paths: int = 1000,
+    ) -> pd.DataFrame:
+        """Forecast the next `horizon` elements of each series of `history`.
+
+        Analytic where the model has closed forms, from `n_paths` sample paths otherwise.
+
+        Args:
+            history: what is known, e.g. a Series, whose dates are carried on.
+            horizon: how many steps.
+            quantiles: which quantiles, each in (0, 1).
+            seed: of the simulation.
+            context: of the history and of the future.
+            n_paths: how many paths are simulated where that is needed.
+
+        Returns:
+            A DataFrame indexed by the future steps (by series and step, for several series) with
+            columns "mean" and one for each quantile.
+        """
+        from arproc.forecasting import forecast
+
+        return forecast(self, history, horizon, quantiles, seed, context, n_paths)
+
+
+def require_process(law: Any, call: str) -> Process:
+    """`law` as a Process, or an error that says which call needs one."""
+    if not isinstance(law, Process):
+        raise ParameterError(f"{call} needs a Process; got {type(law).__name__}.")
+    return law
+
+
+def check_length(process: Process, length: int | None, known: int) -> int | None:
+    """How many elements may still come, given what the user asked and the process's size."""
+    fixed = process.space.length
+    if length is not None:
+        length = check_integer("length", length, minimum=0)
+    if fixed is not None:
+        left = fixed - known
+        if length is not None and length > left:
+            raise ParameterError(
+                f"length is {length}; this process has {fixed} elements, of which {left} are left."
+            )
+        return left if length is None else length
+    if length is None and not process.space.terminates:
+        raise ParameterError(
+            "length is needed: this process is a stream without an end. Pass length=, the number "
+            "of elements to draw."
+        )
+    return length

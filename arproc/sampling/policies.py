@@ -1,0 +1,278 @@
+"""Policies: a conditional and the history in, a conditional out; they chain with `|`.
+
+A process under a policy is again a process (`Process.with_policy`), so the probability of a draw
+*under the policy that drew it* is exact too. A policy may carry a state of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import distributions as td
+from torch.distributions import Distribution
+
+from arproc.conditioned import InnerState
+from arproc.distributions import Categorical, as_categorical, concatenate, index
+from arproc.errors import ParameterError, UnsupportedError, check_integer
+from arproc.parameters import Parameters
+from arproc.process import Process, State
+from arproc.sequences import Layout, Sequences
+from arproc.spaces import Space
+
+__all__ = ["Chain", "Policy", "PolicyProcess", "Temperature", "TopK", "TopP"]
+
+
+class Policy(Parameters):
+    """A change of the next-element distribution.
+
+    A policy without memory writes `apply`. One that depends on what came before also sets
+    `stateful` and writes `start`, `append` and `select` over immutable states of its own; `apply`
+    then gets that state. (Truncating is replaying, which the engine does.)
+    """
+
+    #: Whether `apply` needs a state of the policy's own.
+    stateful: bool = False
+
+    def apply(self, conditional: Distribution, state: Any = None) -> Distribution:
+        """The distribution to draw from, of the same batch shape as `conditional`.
+
+        Args:
+            conditional: the process's own, batch shape [N], or any shape if not `stateful`.
+            state: the policy's state, or None.
+        """
+        raise UnsupportedError(f"{type(self).__name__} does not write apply.")
+
+    def start(self, n: int, process: Process) -> Any:
+        """The policy's state at the start of n rows."""
+        return None
+
+    def append(self, state: Any, x: torch.Tensor, active: torch.Tensor | None = None) -> Any:
+        """The policy's state after one more element in each row.
+
+        Args:
+            state: the state before.
+            x: elements [N, *event].
+            active: bool [N], the rows that do get one; the others stay as they are. All by default.
+        """
+        return None
+
+    def select(self, state: Any, rows: torch.Tensor) -> Any:
+        """The policy's state of these rows."""
+        return None
+
+    def __or__(self, other: Policy) -> Chain:
+        return Chain(*_parts(self), *_parts(other))
+
+
+def _parts(policy: Policy) -> tuple[Policy, ...]:
+    if not isinstance(policy, Policy):
+        raise ParameterError(f"a policy joins with another policy; got {policy!r}.")
+    return policy.policies if isinstance(policy, Chain) else (policy,)
+
+
+class Chain(Policy):
+    """Policies one after another; what `|` makes.
+
+    Example:
+        >>> Temperature(0.8) | TopK(10)
+        Chain(Temperature(0.8), TopK(10))
+    """
+
+    def __init__(self, *policies: Policy) -> None:
+        self.policies = policies
+
+    @property
+    def stateful(self) -> bool:  # type: ignore[override]
+        return any(policy.stateful for policy in self.policies)
+
+    def apply(self, conditional: Distribution, state: Any = None) -> Distribution:
+        states = state if state is not None else (None,) * len(self.policies)
+        for policy, own in zip(self.policies, states, strict=True):
+            conditional = policy.apply(conditional, own)
+        return conditional
+
+    def start(self, n: int, process: Process) -> Any:
+        return tuple(policy.start(n, process) for policy in self.policies)
+
+    def append(self, state: Any, x: torch.Tensor, active: torch.Tensor | None = None) -> Any:
+        return tuple(p.append(own, x, active) for p, own in zip(self.policies, state, strict=True))
+
+    def select(self, state: Any, rows: torch.Tensor) -> Any:
+        return tuple(p.select(own, rows) for p, own in zip(self.policies, state, strict=True))
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        return {"policies": self.policies}
+
+    def __repr__(self) -> str:
+        return f"Chain({', '.join(map(repr, self.policies))})"
+
+
+class Temperature(Policy):
+    """p(x)^(1/T), renormalised: T < 1 sharpens, T > 1 flattens.
+
+    For symbols the scores are divided by T; a normal conditional's standard deviation is
+    multiplied by the square root of T (the same formula, for a density).
+
+    Args:
+        temperature: T > 0.
+    """
+
+    def __init__(self, temperature: float) -> None:
+        if not isinstance(temperature, (int, float)) or not 0 < temperature < float("inf"):
+            raise ParameterError(f"temperature must be a number above 0; got {temperature!r}.")
+        self.temperature = temperature
+
+    def apply(self, conditional: Distribution, state: Any = None) -> Distribution:
+        if isinstance(conditional, td.Bernoulli):
+            return td.Bernoulli(logits=conditional.logits / self.temperature, validate_args=False)
+        if isinstance(conditional, td.Normal):
+            scale = conditional.scale * self.temperature**0.5
+            return td.Normal(conditional.loc, scale, validate_args=False)
+        if isinstance(conditional, td.Laplace):
+            scale = conditional.scale * self.temperature
+            return td.Laplace(conditional.loc, scale, validate_args=False)
+        if isinstance(conditional, td.MultivariateNormal):
+            tril = conditional.scale_tril * self.temperature**0.5
+            return td.MultivariateNormal(conditional.loc, scale_tril=tril, validate_args=False)
+        return Categorical(as_categorical(conditional).scores / self.temperature)
+
+
+class TopK(Policy):
+    """Only the k most probable symbols, renormalised; ties go to the lower number.
+
+    Args:
+        k: how many symbols are kept, at least 1.
+    """
+
+    def __init__(self, k: int) -> None:
+        self.k = check_integer("k", k, minimum=1)
+
+    def apply(self, conditional: Distribution, state: Any = None) -> Distribution:
+        scores = as_categorical(conditional).scores
+        if self.k >= scores.shape[-1]:
+            return conditional
+        ranked = torch.argsort(scores, dim=-1, descending=True, stable=True)
+        dropped = torch.ones_like(scores, dtype=torch.bool)
+        dropped.scatter_(-1, ranked[..., : self.k], False)
+        return Categorical(scores.masked_fill(dropped, -torch.inf))
+
+
+class TopP(Policy):
+    """The fewest most probable symbols that hold at least p of the mass (Holtzman et al. 2020).
+
+    Args:
+        p: in (0, 1]. The most probable symbol is always kept.
+    """
+
+    def __init__(self, p: float) -> None:
+        if not isinstance(p, (int, float)) or not 0 < p <= 1:
+            raise ParameterError(f"p must be in (0, 1]; got {p!r}.")
+        self.p = p
+
+    def apply(self, conditional: Distribution, state: Any = None) -> Distribution:
+        if self.p == 1:
+            return conditional
+        scores = as_categorical(conditional).scores
+        ranked = torch.argsort(scores, dim=-1, descending=True, stable=True)
+        probs = torch.softmax(scores.double(), dim=-1).gather(-1, ranked)
+        # kept while the mass of the more probable ones is still below p
+        before = probs.cumsum(-1) - probs
+        dropped = torch.zeros_like(scores, dtype=torch.bool).scatter(-1, ranked, before >= self.p)
+        return Categorical(scores.masked_fill(dropped, -torch.inf))
+
+
+class _PolicyState(InnerState):
+    """The process's state, and the policy's beside it."""
+
+    def __init__(self, inner: State, policy: Policy, own: Any) -> None:
+        super().__init__(inner)
+        self.block = 1
+        self.policy = policy
+        self.own = own
+
+    def _conditional(self) -> Distribution:
+        return self.policy.apply(self.inner.conditional, self.own)
+
+    def _append(self, x: torch.Tensor) -> State:
+        own = self.policy.append(self.own, x)
+        return _PolicyState(self.inner.append(x), self.policy, own)
+
+    def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
+        columns, inner = self.inner.extend(x, lengths)
+        if not self.policy.stateful:
+            return self.policy.apply(columns), _PolicyState(inner, self.policy, None)
+        owns = _owns(self.policy, self.own, x, lengths)
+        rows = (slice(None), None)
+        changed = [
+            index(self.policy.apply(index(columns, (slice(None), j)), own), rows)
+            for j, own in enumerate(_owns(self.policy, self.own, x, None))
+        ]
+        return concatenate(changed, dim=1), _PolicyState(inner, self.policy, owns[-1])
+
+    def _select(self, rows: torch.Tensor) -> State:
+        own = self.policy.select(self.own, rows) if self.policy.stateful else None
+        return _PolicyState(self.inner.select(rows), self.policy, own)
+
+    def _truncate(self, lengths: torch.Tensor) -> State:
+        inner = self.inner.truncate(self.inner.lengths - self.lengths + lengths)
+        own = None
+        if self.policy.stateful:
+            x, kept = self.history.truncate(lengths).padded()
+            own = _owns(self.policy, self.policy.start(self.n, self.inner.process), x, kept)[-1]
+        return _PolicyState(inner, self.policy, own)
+
+
+def _owns(policy: Policy, own: Any, x: torch.Tensor, lengths: torch.Tensor | None) -> list[Any]:
+    """A policy's states along x [N, K], of which row i takes only the first `lengths[i]`."""
+    owns = [own]
+    for j in range(x.shape[1]):
+        active = None if lengths is None else lengths > j
+        owns.append(policy.append(owns[-1], x[:, j], active))
+    return owns
+
+
+class PolicyProcess(Process):
+    """A process under a policy, as a process; made by `Process.with_policy`.
+
+    Args:
+        process: a fitted process.
+        policy: what changes its conditionals.
+    """
+
+    def __init__(self, process: Process, policy: Policy) -> None:
+        if not isinstance(policy, Policy):
+            raise ParameterError(
+                f"policy must be an arproc policy such as Temperature(0.8) | TopK(10); got {policy!r}."
+            )
+        self.process = process
+        self.policy = policy
+        self.form_ = process.__dict__.get("form_", "numpy")
+
+    @property
+    def space(self) -> Space:
+        return self.process.space
+
+    @property
+    def device(self) -> torch.device:
+        return self.process.device
+
+    @property
+    def n_given(self) -> int:
+        return self.process.n_given
+
+    def _layout_of(self, space: Space) -> Layout | None:
+        return self.process._layout_of(space)
+
+    def _context(self, context: Any, n: int, length: int) -> torch.Tensor | None:
+        return self.process._context(context, n, length)
+
+    def _infer_space(self, data: Any) -> Space:
+        raise UnsupportedError("a process under a policy is not fitted; fit the process itself.")
+
+    def _fit(self, sequences: Sequences, *, validation: Any, context: Any) -> None:
+        raise UnsupportedError("a process under a policy is not fitted; fit the process itself.")
+
+    def _start(self, n: int, context: torch.Tensor | None) -> State:
+        own = self.policy.start(n, self.process) if self.policy.stateful else None
+        return _PolicyState(self.process._fresh(n, context), self.policy, own)

@@ -1,0 +1,288 @@
+"""Spaces: what one element of a sequence is, and in which measure its probability is counted.
+
+A space says the element's shape, how many elements a sequence has (fixed or free), whether a
+sequence ends by a symbol of its own, and whether `log_prob` is the logarithm of a mass or of a
+density. Two spaces are equal when they agree in kind, vocabulary, end and shape; only then may
+two likelihoods be compared or mixed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+import torch
+
+from arproc.errors import DataError
+from arproc.storable import storable
+
+if TYPE_CHECKING:
+    from arproc.text import Vocabulary
+
+__all__ = [
+    "Binary",
+    "BinaryVector",
+    "Categorical",
+    "Count",
+    "Ordinal",
+    "Real",
+    "RealVector",
+    "Space",
+]
+
+Measure = Literal["mass", "density"]
+
+
+@storable
+@dataclass(frozen=True)
+class Space:
+    """Base of all spaces.
+
+    Attributes:
+        length: the number of elements of every sequence, or None where it is free.
+        measure: "mass" for discrete elements, "density" for real ones.
+    """
+
+    length: int | None = field(default=None, kw_only=True)
+
+    measure: ClassVar[Measure] = "mass"
+    kind: ClassVar[str] = "abstract"
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """The shape of one element: () for scalars and symbols, (d,) for vectors."""
+        return ()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype in which models hold elements."""
+        return torch.float64
+
+    @property
+    def user_dtype(self) -> type[np.generic]:
+        """The NumPy dtype in which elements go back to the user."""
+        return np.float64
+
+    @property
+    def size(self) -> int | None:
+        """How many values a scalar element can take, the end included; None if infinite."""
+        return None
+
+    @property
+    def end(self) -> int | None:
+        """The symbol that ends a sequence, or None where the process is a stream."""
+        return None
+
+    @property
+    def terminates(self) -> bool:
+        """Whether a sequence ends by a symbol of its own."""
+        return self.end is not None
+
+    def problem(self, values: torch.Tensor) -> str | None:
+        """What is wrong with these values as elements, or None where nothing is.
+
+        Args:
+            values: elements [..., *event_shape], finite numbers.
+        """
+        return None
+
+    def describe(self) -> str:
+        """The space in words, for error messages."""
+        return self.kind
+
+
+def _whole(values: torch.Tensor) -> bool:
+    return not values.is_floating_point() or bool((values == values.floor()).all())
+
+
+def _bounded(values: torch.Tensor, low: int, high: int, what: str) -> str | None:
+    if not _whole(values):
+        return f"expected {what}, got values with a fractional part"
+    if values.numel():
+        least, most = values.min().item(), values.max().item()
+        if least < low or most > high:
+            return f"expected {what}, got values from {least:g} to {most:g}"
+    return None
+
+
+@storable
+@dataclass(frozen=True)
+class Categorical(Space):
+    """One symbol out of finitely many, held as its number 0 ... size-1.
+
+    Args:
+        symbols: how many symbols there are, the end included.
+        vocabulary: what the numbers stand for; None where the data are the numbers themselves.
+        end_symbol: the number of the symbol that ends a sequence; None for a stream.
+    """
+
+    symbols: int = 2
+    vocabulary: Vocabulary | None = None
+    end_symbol: int | None = None
+    kind: ClassVar[str] = "categorical"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.int64
+
+    @property
+    def user_dtype(self) -> type[np.generic]:
+        return np.int64
+
+    @property
+    def size(self) -> int:
+        return self.symbols
+
+    @property
+    def end(self) -> int | None:
+        return self.end_symbol
+
+    def problem(self, values: torch.Tensor) -> str | None:
+        wrong = _bounded(values, 0, self.symbols - 1, f"symbols from 0 to {self.symbols - 1}")
+        if wrong is None and self.end is not None and bool((values == self.end).any()):
+            return (
+                f"the end symbol {self.end} stands among the elements; it is added by itself to "
+                "every complete sequence, so leave it out"
+            )
+        return wrong
+
+    def describe(self) -> str:
+        return f"categorical with {self.symbols} symbols"
+
+
+@storable
+@dataclass(frozen=True)
+class Binary(Space):
+    """Zero or one, held as a float (what torch's Bernoulli takes)."""
+
+    kind: ClassVar[str] = "binary"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.float32
+
+    @property
+    def user_dtype(self) -> type[np.generic]:
+        return np.uint8
+
+    @property
+    def size(self) -> int | None:
+        return 2 if not self.event_shape else None
+
+    def problem(self, values: torch.Tensor) -> str | None:
+        return _bounded(values, 0, 1, "zeros and ones")
+
+
+@storable
+@dataclass(frozen=True)
+class BinaryVector(Binary):
+    """A vector of zeros and ones as one element (the notes sounding at one time step)."""
+
+    dimension: int = 1
+    kind: ClassVar[str] = "binary vector"
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        return (self.dimension,)
+
+    def describe(self) -> str:
+        return f"binary vector of dimension {self.dimension}"
+
+
+@storable
+@dataclass(frozen=True)
+class Count(Space):
+    """A number of events: 0, 1, 2 ..."""
+
+    kind: ClassVar[str] = "count"
+
+    @property
+    def user_dtype(self) -> type[np.generic]:
+        return np.int64
+
+    def problem(self, values: torch.Tensor) -> str | None:
+        return _bounded(values, 0, 2**53, "counts 0, 1, 2 ...")
+
+
+@storable
+@dataclass(frozen=True)
+class Ordinal(Space):
+    """One of `levels` ordered levels 0 ... levels-1, such as an 8-bit pixel."""
+
+    levels: int = 256
+    kind: ClassVar[str] = "ordinal"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.int64
+
+    @property
+    def user_dtype(self) -> type[np.generic]:
+        return np.uint8 if self.levels <= 256 else np.int64
+
+    @property
+    def size(self) -> int:
+        return self.levels
+
+    def problem(self, values: torch.Tensor) -> str | None:
+        return _bounded(values, 0, self.levels - 1, f"levels from 0 to {self.levels - 1}")
+
+    def describe(self) -> str:
+        return f"ordinal with {self.levels} levels"
+
+
+@storable
+@dataclass(frozen=True)
+class Real(Space):
+    """A real number.
+
+    Args:
+        precision: "float64" for classical models, "float32" for neural ones; it does not enter
+            equality.
+    """
+
+    precision: str = field(default="float64", compare=False)
+    measure: ClassVar[Measure] = "density"
+    kind: ClassVar[str] = "real"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.float32 if self.precision == "float32" else torch.float64
+
+
+@storable
+@dataclass(frozen=True)
+class RealVector(Real):
+    """A vector of real numbers as one element (VAR)."""
+
+    dimension: int = 1
+    kind: ClassVar[str] = "real vector"
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        return (self.dimension,)
+
+    def describe(self) -> str:
+        return f"real vector of dimension {self.dimension}"
+
+
+def check_values(values: torch.Tensor, space: Space, name: str) -> None:
+    """Raise `DataError` where `values` [..., *event_shape] are not elements of `space`."""
+    if values.is_complex():
+        raise DataError(f"{name} is complex; arproc's elements are {space.describe()} values.")
+    # one pass: a sum is finite unless an element is not (or it overflows: then look closer)
+    if values.is_floating_point() and not bool(torch.isfinite(values.detach().sum())):
+        finite = torch.isfinite(values.detach())
+        if not bool(finite.all()):
+            bad = int((~finite).sum())
+            where = (~finite).nonzero()[0].tolist()
+            what = "NaN" if bool(torch.isnan(values.detach()).any()) else "infinity"
+            raise DataError(
+                f"{name} has {bad} value(s) that are not finite ({what}; the first at element "
+                f"{where[0] if len(where) == 1 else tuple(where)}); expected finite numbers. "
+                "Remove or fill them first."
+            )
+    problem = space.problem(values.detach())
+    if problem is not None:
+        raise DataError(f"{name} does not fit the model's space ({space.describe()}): {problem}.")

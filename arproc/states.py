@@ -1,0 +1,306 @@
+"""States: what a process knows after some elements, as immutable values.
+
+`append`, `extend`, `select` and `truncate` return a new state and leave the old one valid. The
+base class keeps the history, so a model's own state writes only what it caches: the least is
+`_conditional` and `_append`, and everything else is derived from these.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.distributions import Distribution
+
+from arproc.distributions import concatenate, from_uniform, index
+from arproc.errors import DataError
+from arproc.history import Track
+
+if TYPE_CHECKING:
+    from arproc.process import Process
+
+__all__ = ["ReplayState", "State", "WindowState"]
+
+
+class State(ABC):
+    """A batch of N partial sequences and the distribution of the element that comes next.
+
+    A subclass writes `_conditional` and `_append`; it may write `_extend`, `_select`,
+    `_truncate` and `advance` where it knows a faster way than the derived one. Its methods need
+    not care for `process`, `history` and `context`: those are carried by this class.
+
+    Attributes:
+        process: the process whose state this is.
+        history: the elements so far.
+        context: [N, c] (static) or [N, T, c] (per step), or None.
+    """
+
+    process: Process
+    history: Track
+    context: torch.Tensor | None = None
+    _cached: Distribution | None = None
+
+    #: How many elements `advance` is best given at once; compiled ones raise it.
+    block: int = 1
+
+    # ---- what a subclass writes ------------------------------------------------------------------
+
+    @abstractmethod
+    def _conditional(self) -> Distribution:
+        """The next element's distribution, batch shape [N]."""
+
+    @abstractmethod
+    def _append(self, x: torch.Tensor) -> State:
+        """The state after one more element in each row, x [N, *event]."""
+
+    def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
+        """See `extend`; derived from `append` column by column."""
+        states: list[State] = [self]
+        for j in range(x.shape[1]):
+            states.append(states[-1].append(x[:, j]))
+        every = (slice(None), None)
+        columns = concatenate([index(state.conditional, every) for state in states], dim=1)
+        if lengths is None:
+            return columns, states[-1]
+        return columns, states[-1].truncate(self.lengths + lengths)
+
+    def _select(self, rows: torch.Tensor) -> State:
+        """See `select`; derived by replaying the chosen rows."""
+        context = None if self.context is None else self.context[rows]
+        return replay(self.process, self.history.select(rows), context)
+
+    def _truncate(self, lengths: torch.Tensor) -> State:
+        """See `truncate`; derived by replaying what is kept."""
+        return replay(self.process, self.history.truncate(lengths), self.context)
+
+    # ---- the public side -------------------------------------------------------------------------
+
+    @property
+    def n(self) -> int:
+        """The number of rows."""
+        return self.history.n
+
+    @property
+    def lengths(self) -> torch.Tensor:
+        """How many elements each row has so far, int64 [N]."""
+        return self.history.lengths
+
+    @property
+    def positions(self) -> torch.Tensor:
+        """The next element's position, which addresses its uniforms; counts a prefix too."""
+        return self.history.lengths
+
+    @property
+    def conditional(self) -> Distribution:
+        """The next element's distribution, batch shape [N]."""
+        if self._cached is None:
+            given = self.process.n_given
+            if given and int(self.lengths.min()) < given:
+                raise DataError(
+                    f"this law begins after its first {given} given values, and a row of the state "
+                    f"has {int(self.lengths.min())}; start it with a prefix of at least {given}."
+                )
+            self._cached = self._conditional()
+        return self._cached
+
+    def append(self, x: Any) -> State:
+        """The state after one more element in each row.
+
+        Args:
+            x: elements [N, *event] in the space's own numbers.
+        """
+        x = self._elements(x, 1)
+        return self._carry(self._append(x), self.history.append(x), self.context)
+
+    def extend(self, x: Any, lengths: Any = None) -> tuple[Distribution, State]:
+        """All next-element distributions along x, and the state after it.
+
+        Args:
+            x: elements [N, K, *event]; K may be 0.
+            lengths: how many of row i's K elements count, int [N]; all by default. Columns beyond
+                a row's length are still conditionals given the first elements of x.
+
+        Returns:
+            Conditionals with batch shape [N, K + 1], column j being p(. | first j of x), and the
+            state after the first `lengths[i]` elements of each row i.
+        """
+        x = self._elements(x, 2)
+        if lengths is not None:
+            lengths = torch.as_tensor(lengths, dtype=torch.int64, device=x.device).reshape(-1)
+            self._check_lengths(lengths, 0, torch.full_like(lengths, x.shape[1]))
+            if bool((lengths == x.shape[1]).all()):
+                lengths = None
+        columns, state = self._extend(x, lengths)
+        return columns, self._carry(state, self.history.extend(x, lengths), self.context)
+
+    def select(self, rows: Any) -> State:
+        """The rows with these numbers in this order: reorder, repeat or drop.
+
+        Args:
+            rows: int [M], or a boolean mask [N].
+        """
+        rows = torch.as_tensor(rows, device=self.history.slots.device).reshape(-1)
+        rows = rows.nonzero()[:, 0] if rows.dtype == torch.bool else rows.long()
+        if len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= self.n):
+            raise DataError(
+                f"rows go from {int(rows.min())} to {int(rows.max())}; the state has rows 0 to "
+                f"{self.n - 1}."
+            )
+        context = None if self.context is None else self.context[rows]
+        return self._carry(self._select(rows), self.history.select(rows), context)
+
+    def truncate(self, lengths: Any) -> State:
+        """The state as it was when row i had `lengths[i]` elements, int [N] or one for all."""
+        lengths = torch.as_tensor(lengths, dtype=torch.int64, device=self.history.slots.device)
+        lengths = lengths.expand(self.n) if lengths.ndim == 0 else lengths
+        now = self.lengths
+        self._check_lengths(lengths, 0, now)
+        if bool((lengths == now).all()):
+            return self
+        return self._carry(self._truncate(lengths), self.history.truncate(lengths), self.context)
+
+    def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
+        """Draw K more elements from given uniforms: the inverse of `extend`.
+
+        Args:
+            uniforms: float64 in (0, 1), [N, K, *event].
+
+        Returns:
+            The elements [N, K, *event] and the state after them.
+        """
+        state, drawn = self, []
+        dtype = self.process.space.dtype
+        for k in range(uniforms.shape[1]):
+            x = from_uniform(state.conditional, uniforms[:, k]).to(dtype)
+            drawn.append(x)
+            state = state.append(x)
+        if not drawn:
+            return self.history.slots[:, :0], self
+        return torch.stack(drawn, dim=1), state
+
+    # ---- inner parts -----------------------------------------------------------------------------
+
+    def _carry(self, state: State, history: Track, context: torch.Tensor | None) -> State:
+        state.process, state.history, state.context = self.process, history, context
+        return state
+
+    def _elements(self, x: Any, axes: int) -> torch.Tensor:
+        slots = self.history.slots
+        x = torch.as_tensor(x, device=slots.device)
+        x = x if x.dtype == slots.dtype else x.to(slots.dtype)
+        if x.shape[0] != slots.shape[0] or x.shape[axes:] != slots.shape[2:] or x.ndim < axes:
+            event = "".join(f", {d}" for d in slots.shape[2:])
+            expected = (
+                f"[{slots.shape[0]}{event}]" if axes == 1 else f"[{slots.shape[0]}, K{event}]"
+            )
+            raise DataError(f"x has shape {list(x.shape)}; expected {expected}.")
+        return x
+
+    def _check_lengths(self, lengths: torch.Tensor, low: int, high: torch.Tensor) -> None:
+        if len(lengths) != self.n:
+            raise DataError(f"lengths has {len(lengths)} entries; the state has {self.n} rows.")
+        if bool((lengths < low).any()) or bool((lengths > high).any()):
+            row = int(((lengths < low) | (lengths > high)).nonzero()[0])
+            raise DataError(
+                f"lengths[{row}] is {int(lengths[row])}; expected {low} to {int(high[row])}."
+            )
+
+
+def begin(process: Process, state: State, n: int, context: torch.Tensor | None) -> State:
+    """Give a fresh state what every state carries: its process, an empty history, the context."""
+    space = process.space
+    state.process, state.context = process, context
+    state.history = Track.empty(n, space.event_shape, space.dtype, process.device)
+    return state
+
+
+def replay(process: Process, history: Track, context: torch.Tensor | None) -> State:
+    """The state of `process` after the elements of `history`, computed from its start."""
+    x, lengths = history.padded()
+    fresh = begin(process, process._start(history.n, context), history.n, context)
+    return fresh.extend(x, lengths)[1]
+
+
+class WindowState(State):
+    """The state of a process of finite order: `process.window` says everything.
+
+    Nothing is cached but the history; `window` gets the last `window_length` elements.
+    """
+
+    def __init__(self, block: int = 1) -> None:
+        self.block = block
+
+    def _conditional(self) -> Distribution:
+        process = self.process
+        ctx = self.history.tail(process.window_length, process.padding)
+        columns = process.window(
+            ctx[:, None], self.lengths[:, None], **self._context_at(self.lengths[:, None])
+        )
+        return index(columns, (slice(None), 0))
+
+    def _append(self, x: torch.Tensor) -> State:
+        return WindowState(self.block)
+
+    def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
+        process = self.process
+        before = self.history.tail(process.window_length, process.padding)
+        joined = torch.cat([before, x], dim=1)
+        columns = torch.arange(x.shape[1] + 1, device=x.device)
+        position = self.lengths[:, None] + columns
+        if process.window_length:
+            ctx = joined.unfold(1, process.window_length, 1)
+            ctx = ctx.movedim(-1, 2)
+        else:
+            ctx = joined.new_empty((x.shape[0], x.shape[1] + 1, 0, *x.shape[2:]))
+        return process.window(ctx, position, **self._context_at(position)), WindowState(self.block)
+
+    def _select(self, rows: torch.Tensor) -> State:
+        return WindowState(self.block)
+
+    def _truncate(self, lengths: torch.Tensor) -> State:
+        return WindowState(self.block)
+
+    def _context_at(self, position: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The context that `window` gets: [N, c], or [N, K, c] of the elements' own steps."""
+        if self.context is None:
+            return {}
+        if self.process.context_kind == "static":
+            return {"context": self.context}
+        last = self.context.shape[1] - 1
+        rows = torch.arange(len(position), device=position.device)[:, None]
+        values = self.context[rows, position.clamp(max=last)]
+        # beyond the context nothing is known: NaN there, and the caller sees it at once
+        return {"context": values.masked_fill((position > last)[..., None], torch.nan)}
+
+
+class ReplayState(State):
+    """The working default: all conditionals of given sequences are computed anew at each step.
+
+    For a process that writes only `_conditionals(x)`; right, and slow.
+    """
+
+    def _conditional(self) -> Distribution:
+        x, lengths = self.history.padded()
+        columns = self._all(x)
+        return index(columns, (torch.arange(len(x), device=x.device), lengths))
+
+    def _append(self, x: torch.Tensor) -> State:
+        return ReplayState()
+
+    def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
+        joined, _ = self.history.extend(x).padded()
+        rows = torch.arange(len(x), device=x.device)[:, None]
+        column = self.lengths[:, None] + torch.arange(x.shape[1] + 1, device=x.device)
+        return index(self._all(joined), (rows, column)), ReplayState()
+
+    def _select(self, rows: torch.Tensor) -> State:
+        return ReplayState()
+
+    def _truncate(self, lengths: torch.Tensor) -> State:
+        return ReplayState()
+
+    def _all(self, x: torch.Tensor) -> Distribution:
+        if self.context is None:
+            return self.process._conditionals(x)
+        return self.process._conditionals(x, context=self.context)

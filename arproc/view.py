@@ -1,0 +1,94 @@
+"""A law as a `torch.distributions.Distribution`, for code that is written for those."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.distributions import Distribution, constraints
+
+from arproc.errors import ParameterError
+from arproc.sequences import Sequences
+
+if TYPE_CHECKING:
+    from arproc.law import Law
+
+__all__ = ["SequenceDistribution"]
+
+
+class SequenceDistribution(Distribution):
+    """The law of the first `length` elements of a process; made by `Law.distribution`.
+
+    Args:
+        law: a fitted law.
+        length: the number of elements, or None where the law's size is fixed.
+
+    `event_shape` is (length, *element). Of a process that terminates it is the law of the first
+    `length` elements of sequences that are at least that long, unnormalised by that event.
+    """
+
+    arg_constraints: dict[str, constraints.Constraint] = {}
+    has_rsample = False
+
+    def __init__(self, law: Law, length: int | None = None) -> None:
+        fixed = law.space.length
+        if length is None:
+            length = fixed
+        if length is None:
+            raise ParameterError("length is needed: sequences of this law have no fixed length.")
+        if fixed is not None and length != fixed:
+            raise ParameterError(
+                f"length is {length}; this law's sequences have {fixed} elements."
+            )
+        if law.space.terminates:
+            raise ParameterError(
+                "a process whose sequences end by themselves has no event_shape; use its "
+                "log_prob and sample."
+            )
+        self.law = law
+        self.length = length
+        event = torch.Size((length, *law.space.event_shape))
+        super().__init__(torch.Size(), event, validate_args=False)
+
+    @property
+    def support(self) -> constraints.Constraint:
+        space = self.law.space
+        scalar: constraints.Constraint = constraints.real
+        if space.size is not None:
+            scalar = constraints.integer_interval(0, space.size - 1)
+        elif space.kind == "count":
+            scalar = constraints.nonnegative_integer
+        elif space.kind == "binary vector":
+            scalar = constraints.boolean
+        return constraints.independent(scalar, len(self.event_shape))
+
+    def expand(self, batch_shape: torch.Size, _instance: object = None) -> Distribution:
+        expanded = SequenceDistribution(self.law, self.length)
+        expanded._batch_shape = torch.Size(batch_shape)
+        return expanded
+
+    def log_prob(self, value: torch.Tensor) -> torch.Tensor:
+        """Log-probability of value [*sample, *batch, length, *element], nats."""
+        event = self.event_shape
+        batch = value.shape[: value.ndim - len(event)]
+        x = value.reshape(-1, *event)
+        sequences = Sequences.of(x, self.law.space, layout=self.law.layout, name="value")
+        if self.law.context_kind is not None:
+            raise ParameterError("a law that takes a context has no distribution(); use log_prob.")
+        flat = self.law._log_prob(sequences, None)
+        return flat.reshape(batch)
+
+    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> torch.Tensor:
+        """Draws [*sample_shape, *batch, length, *element], by torch's global generator."""
+        shape = torch.Size(sample_shape) + self.batch_shape
+        draws = self.law.sample(max(shape.numel(), 0), length=self.length)
+        x = torch.as_tensor(draws) if not _is_text(draws) else self._encode(draws)
+        return x.reshape(*shape, *self.event_shape)
+
+    def _encode(self, draws: list[str]) -> torch.Tensor:
+        x, _ = self.law.sequences(draws, complete=False).padded()
+        return x
+
+
+def _is_text(draws: object) -> bool:
+    return isinstance(draws, list) and bool(draws) and isinstance(draws[0], str)
