@@ -86,9 +86,8 @@ def _steps(column: pd.Series) -> pd.Index:
         dates = pd.DatetimeIndex(pd.to_datetime(column))
     except (ValueError, TypeError) as error:
         raise DataError(f"column {column.name!r} can not be read as dates: {error}") from None
-    if len(dates) > 2:
-        dates.freq = pd.infer_freq(dates)
-    return dates
+    frequency = pd.infer_freq(dates) if len(dates) > 2 else None
+    return dates if frequency is None else pd.DatetimeIndex(dates, freq=frequency)
 
 
 def _listed(table: pd.DataFrame) -> str:

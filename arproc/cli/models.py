@@ -10,7 +10,10 @@ from typing import Any
 
 from arproc.errors import ParameterError
 
-__all__ = ["build", "names"]
+__all__ = ["build", "load", "names"]
+
+#: Base classes, and laws that are made of other laws.
+NOT_FITTED_FROM_OPTIONS = ("Law", "Process", "Mixture", "Transformed")
 
 
 def names() -> dict[str, type]:
@@ -20,10 +23,10 @@ def names() -> dict[str, type]:
 
     found = {}
     for name in arproc.__all__:
-        value = getattr(arproc, name)
-        if not (inspect.isclass(value) and issubclass(value, Law)) or inspect.isabstract(value):
+        if not name[0].isupper() or name in NOT_FITTED_FROM_OPTIONS:
             continue
-        if name not in ("Law", "Process", "Mixture"):
+        value = getattr(arproc, name)
+        if inspect.isclass(value) and issubclass(value, Law):
             found[name.lower()] = value
     return found
 
