@@ -1,0 +1,20 @@
+"""The one way in which this package compiles: numba, cached on disk where that is possible.
+
+Import this module, and the kernels that use it, inside functions: numba takes a third of a
+second to load, and `import arproc` must not pay for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+
+
+def jit(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile on first call, without the interpreter's lock; cached if a folder can be written."""
+    try:
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # no folder for the cache: a read-only install
+        return numba.njit(nogil=True, error_model="numpy")(function)

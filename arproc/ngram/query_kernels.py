@@ -1,0 +1,278 @@
+"""Compiled loops of asking: states, terms, rows and draws of a back-off model.
+
+`model` is always the tuple `Trie.arrays`. A state is a node that is a context; -1 stands for a
+context that a model without interpolation has never seen, and so for the uniform distribution.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from arproc.ngram.jit import jit
+
+
+@jit
+def child(model, s, w):  # type: ignore[no-untyped-def]
+    """The n-gram of node s followed by symbol w, or -1."""
+    symbol, first_child = model[1], model[3]
+    if s == 0:
+        return np.int64(w) + 1
+    low, high = np.int64(first_child[s]), np.int64(first_child[s + 1])
+    while low < high:
+        middle = (low + high) >> 1
+        if symbol[middle] < w:
+            low = middle + 1
+        else:
+            high = middle
+    if low < first_child[s + 1] and symbol[low] == w:
+        return low
+    return np.int64(-1)
+
+
+@jit
+def step(model, s, w):  # type: ignore[no-untyped-def]
+    """Follow symbol w from state s: its log-probability by backing off, and the next state."""
+    link, log_prob, back_off = model[2], model[4], model[5]
+    total = 0.0
+    c = child(model, s, w)
+    while c < 0:
+        total += back_off[s]
+        s = np.int64(link[s])
+        c = child(model, s, w)
+    total += log_prob[c]
+    return total, (c if c < len(back_off) else np.int64(link[c]))
+
+
+@jit
+def level_of(levels, s):  # type: ignore[no-untyped-def]
+    """The order of node s."""
+    k = 0
+    while levels[k + 1] <= s:
+        k += 1
+    return k
+
+
+@jit
+def plain_term(model, s, w, known):  # type: ignore[no-untyped-def]
+    """log p(w) without interpolation, where min(N-1, known) symbols are the context."""
+    levels, log_prob, back_off, symbols = model[0], model[4], model[5], model[7]
+    if level_of(levels, s) < min(len(levels) - 3, known):
+        return -np.log(symbols)
+    c = child(model, s, w)
+    return log_prob[c] if c >= 0 else back_off[s]
+
+
+@jit
+def terms(model, values, begin, end, first_term, complete, start, end_symbol, out):  # type: ignore[no-untyped-def]
+    """The chain rule's terms of some sequences.
+
+    Args:
+        values: flat symbols of all sequences.
+        begin, end: int64 [rows], each sequence's part of `values`.
+        first_term: int64 [rows], where its terms begin in `out`.
+        complete: bool [rows], whether the end symbol is a term too.
+        start: the state before the first symbol.
+        end_symbol: its number, or -1.
+        out: float64, gets the terms.
+    """
+    interpolated = model[6]
+    before = 1 if end_symbol >= 0 else 0
+    for row in range(len(begin)):
+        s = np.int64(start)
+        o = first_term[row]
+        length = end[row] - begin[row]
+        for t in range(length + (1 if complete[row] and end_symbol >= 0 else 0)):
+            w = np.int64(values[begin[row] + t]) if t < length else np.int64(end_symbol)
+            term, after = step(model, s, w)
+            out[o + t] = term if interpolated else plain_term(model, s, w, t + before)
+            s = after
+
+
+@jit
+def follow(model, states, x):  # type: ignore[no-untyped-def]
+    """The states after the symbols x [N, K], column by column: int64 [N, K]."""
+    out = np.empty(x.shape, np.int64)
+    for n in range(x.shape[0]):
+        s = states[n]
+        for k in range(x.shape[1]):
+            s = step(model, s, x[n, k])[1]
+            out[n, k] = s
+    return out
+
+
+@jit
+def states_after(model, ctx, position, start):  # type: ignore[no-untyped-def]
+    """The states after windows of symbols.
+
+    Args:
+        ctx: int64 [M, p], the last symbols; where position is less than p the first are missing.
+        position: int64 [M], how many symbols came before.
+        start: the state before the first symbol.
+    """
+    m, p = ctx.shape
+    out = np.empty(m, np.int64)
+    for i in range(m):
+        s = np.int64(start) if position[i] < p else np.int64(0)
+        for j in range(p - min(position[i], p), p):
+            s = step(model, s, ctx[i, j])[1]
+        out[i] = s
+    return out
+
+
+@jit
+def unseen(model, states, known):  # type: ignore[no-untyped-def]
+    """Without interpolation, put -1 for states shorter than min(N-1, known) symbols, in place."""
+    levels = model[0]
+    for i in range(len(states)):
+        if level_of(levels, states[i]) < min(len(levels) - 3, known[i]):
+            states[i] = -1
+
+
+@jit
+def rows(model, states, out):  # type: ignore[no-untyped-def]
+    """Log-probabilities of every next symbol: out [M, V].
+
+    The single symbols first, then what continues each longer context overwrites its entries: as
+    many writes as there are symbols and continuations.
+    """
+    symbol, link, first_child, log_prob, back_off = model[1:6]
+    interpolated, symbols = model[6], model[7]
+    chain = np.empty(len(model[0]), np.int64)
+    paid = np.empty(len(model[0]), np.float64)
+    for m in range(len(states)):
+        s = states[m]
+        if s < 0:
+            out[m, :] = -np.log(symbols)
+            continue
+        if not interpolated:
+            out[m, :] = back_off[s]
+            for i in range(first_child[s], first_child[s + 1]):
+                if symbol[i] < symbols:
+                    out[m, symbol[i]] = log_prob[i]
+            continue
+        depth = 0
+        total = 0.0
+        while True:
+            chain[depth], paid[depth] = s, total
+            depth += 1
+            if s == 0:
+                break
+            total += back_off[s]
+            s = np.int64(link[s])
+        for w in range(symbols):
+            out[m, w] = total + log_prob[1 + w]
+        for d in range(depth - 2, -1, -1):
+            for i in range(first_child[chain[d]], first_child[chain[d] + 1]):
+                out[m, symbol[i]] = paid[d] + log_prob[i]
+
+
+@jit
+def cumulate(model):  # type: ignore[no-untyped-def]
+    """What each node adds to the distribution function of its context, summed over its siblings.
+
+    F(w | h) = weight(h) F(w | h') + A_h(w), where A_h sums p(v | h) - weight(h) p(v | h') over
+    the continuations v <= w of h. So an inverse needs no row of the whole vocabulary.
+    """
+    symbol, link, first_child, log_prob, back_off = model[1:6]
+    interpolated, symbols = model[6], model[7]
+    out = np.empty(len(symbol), np.float64)
+    out[0] = 0.0
+    for h in range(len(back_off)):
+        total = 0.0
+        for i in range(first_child[h], first_child[h + 1]):
+            if symbol[i] < symbols:
+                total += np.exp(log_prob[i])
+                if not interpolated:
+                    total -= np.exp(back_off[h])
+                elif h > 0:
+                    total -= np.exp(back_off[h] + step(model, np.int64(link[h]), symbol[i])[0])
+            out[i] = total
+    return out
+
+
+@jit
+def _draw_one(model, cumulated, s, u, low, high, scale):  # type: ignore[no-untyped-def]
+    """The smallest symbol whose distribution function at state s exceeds u (times its total).
+
+    The chain of contexts is laid out once: for each, the range of continuations that can still
+    matter and the factor in front. Bisecting on the symbol narrows all of them together.
+    """
+    symbol, link, first_child, back_off = model[1], model[2], model[3], model[5]
+    interpolated, symbols = model[6], model[7]
+    depth = 0
+    factor = 1.0
+    flat = 0.0  # probability of each symbol from the uniform distribution
+    if s < 0:
+        flat = 1.0 / symbols
+    elif not interpolated:
+        low[0], high[0], scale[0] = first_child[s], first_child[s + 1], 1.0
+        flat = np.exp(back_off[s])
+        depth = 1
+    else:
+        while s > 0:
+            if first_child[s] < first_child[s + 1]:
+                low[depth], high[depth], scale[depth] = first_child[s], first_child[s + 1], factor
+                depth += 1
+            factor *= np.exp(back_off[s])
+            s = np.int64(link[s])
+        low[depth], high[depth], scale[depth] = 1, 1 + symbols, factor
+        depth += 1
+    total = flat * symbols
+    for d in range(depth):
+        last = high[d] - 1
+        total += scale[d] * cumulated[last]
+    target = u * total
+    begin = low[:depth].copy()
+    w_low, w_high = 0, symbols - 1
+    where = np.empty(depth, np.int64)
+    while w_low < w_high:
+        w = (w_low + w_high) >> 1
+        value = flat * (w + 1)
+        for d in range(depth):
+            a, b = low[d], high[d]
+            while a < b:  # a becomes the first continuation beyond w
+                middle = (a + b) >> 1
+                if symbol[middle] <= w:
+                    a = middle + 1
+                else:
+                    b = middle
+            where[d] = a
+            if a > begin[d]:
+                value += scale[d] * cumulated[a - 1]
+        if value > target:
+            w_high = w
+            for d in range(depth):
+                high[d] = where[d]
+        else:
+            w_low = w + 1
+            for d in range(depth):
+                low[d] = where[d]
+    return w_low
+
+
+@jit
+def draw(model, cumulated, states, known, uniforms, x, final):  # type: ignore[no-untyped-def]
+    """Draw K symbols for each of N rows by inverting the distribution function.
+
+    Args:
+        cumulated: what `cumulate` gave.
+        states: int64 [N].
+        known: int64 [N], how many symbols came before, `<s>` counted.
+        uniforms: float64 [N, K].
+        x: int64 [N, K], gets the symbols.
+        final: int64 [N], gets the states after them.
+    """
+    levels, interpolated = model[0], model[6]
+    orders = len(levels)
+    low, high = np.empty(orders, np.int64), np.empty(orders, np.int64)
+    scale = np.empty(orders, np.float64)
+    for n in range(uniforms.shape[0]):
+        s = states[n]
+        for k in range(uniforms.shape[1]):
+            asked = s
+            if not interpolated and level_of(levels, s) < min(orders - 3, known[n] + k):
+                asked = np.int64(-1)
+            w = _draw_one(model, cumulated, asked, uniforms[n, k], low, high, scale)
+            x[n, k] = w
+            s = step(model, s, w)[1]
+        final[n] = s
