@@ -32,7 +32,7 @@ class Parameters:
         params = {name: getattr(self, name) for name in self._parameter_names()}
         if deep:
             for name, value in list(params.items()):
-                if isinstance(value, Parameters):
+                if hasattr(value, "get_params") and not isinstance(value, type):
                     params |= {f"{name}__{key}": v for key, v in value.get_params().items()}
         return params
 
@@ -46,10 +46,17 @@ class Parameters:
                     f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(names)}."
                 )
             if rest:
-                getattr(self, name).set_params(**{rest: value})
+                # an immutable nested value (Training) gives a changed copy, a model itself
+                setattr(self, name, getattr(self, name).set_params(**{rest: value}))
             else:
                 setattr(self, name, value)
         return self
+
+    def clone(self) -> Self:
+        """A copy with the same parameters (nested ones cloned too) that has learnt nothing."""
+        params = self.get_params(deep=False)
+        copies = {k: v.clone() if isinstance(v, Parameters) else v for k, v in params.items()}
+        return type(self)(**copies)
 
     def __repr__(self) -> str:
         signature = inspect.signature(type(self).__init__)

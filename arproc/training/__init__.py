@@ -1,0 +1,9 @@
+"""Training: the one loop for every neural model, with its schedule, optimizers and checkpoints."""
+
+from __future__ import annotations
+
+from arproc.training.batches import Batches, seed_of
+from arproc.training.loop import train
+from arproc.training.settings import Training
+
+__all__ = ["Batches", "Training", "seed_of", "train"]

@@ -1,0 +1,55 @@
+"""The order of the data, as a function of the seed and the step alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+__all__ = ["Batches", "seed_of"]
+
+
+def seed_of(*words: int) -> int:
+    """A 63-bit seed hashed from some non-negative integers, such as (seed, stream, step)."""
+    state = np.random.SeedSequence(words).generate_state(2, np.uint32)
+    return int(state[0]) | (int(state[1]) & 0x7FFFFFFF) << 32
+
+
+class Batches:
+    """The rows of each batch: shuffled epochs, one after the other, cut into batches.
+
+    Every row is seen once an epoch; a batch may span two epochs. Nothing is consumed: the same
+    step gives the same rows whenever it is asked, which is what makes a run resumable.
+
+    Args:
+        n: how many rows there are.
+        batch_size: how many rows a batch has.
+        seed: of the shuffles.
+
+    Example:
+        >>> batches = Batches(n=5, batch_size=2, seed=0)
+        >>> sorted(torch.cat([batches(0), batches(1), batches(2)[:1]]).tolist())
+        [0, 1, 2, 3, 4]
+    """
+
+    _STREAM = 1
+
+    def __init__(self, n: int, batch_size: int, seed: int) -> None:
+        self.n, self.batch_size, self.seed = n, batch_size, seed
+        self._epochs: dict[int, torch.Tensor] = {}
+
+    def __call__(self, step: int) -> torch.Tensor:
+        """The rows of the batch at `step`, int64 [batch_size]."""
+        first = step * self.batch_size
+        last = first + self.batch_size
+        parts = []
+        for epoch in range(first // self.n, (last - 1) // self.n + 1):
+            begin, end = first - epoch * self.n, last - epoch * self.n
+            parts.append(self._epoch(epoch)[max(begin, 0) : end])
+        return torch.cat(parts)
+
+    def _epoch(self, epoch: int) -> torch.Tensor:
+        if epoch not in self._epochs:
+            generator = torch.Generator().manual_seed(seed_of(self.seed, self._STREAM, epoch))
+            self._epochs = {k: v for k, v in self._epochs.items() if k == epoch - 1}
+            self._epochs[epoch] = torch.randperm(self.n, generator=generator)
+        return self._epochs[epoch]

@@ -1,0 +1,151 @@
+"""How a neural model is trained, as one immutable value."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from arproc.errors import ParameterError, check_choice, check_integer
+from arproc.storable import storable
+
+__all__ = ["Training"]
+
+
+@storable
+@dataclass(frozen=True)
+class Training:
+    """How a neural model is trained.
+
+    Batches are a function of `seed` and the step, so two runs with equal settings on the same
+    data give the same weights, and a run resumed from a checkpoint gives the weights that it
+    would have had without the break.
+
+    Args:
+        steps: how many updates of the weights.
+        batch_size: how many sequences (or crops of sequences) each update sees.
+        lr: the peak learning rate of AdamW.
+        warmup: over which share of the steps the learning rates rise linearly to their peaks.
+        schedule: how they fall after that: "cosine", "linear" or "constant".
+        final_lr: where they end, as a share of the peak; not used by "constant".
+        optimizer: "adamw" (Loshchilov and Hutter 2019), or "muon" (Jordan et al. 2024), which
+            orthogonalises the updates of the hidden matrices and leaves the rest to AdamW. On
+            networks with hidden matrices Muon needs about half as many steps.
+        matrix_lr: the peak learning rate of Muon's matrices.
+        betas: AdamW's decay rates of the mean and of the mean square of the gradients.
+        weight_decay: decoupled weight decay of matrices; vectors and embeddings have none.
+        clip: the gradient's norm is scaled down to this; None leaves it.
+        validate_every: after how many steps the validation data are scored, if there are any;
+            None takes a twentieth of the steps.
+        patience: after how many validations in a row without a new best training stops; None
+            never stops early. With validation data the best weights are kept in either case.
+        checkpoint: a file to write the state of the run to, atomically; None writes none.
+        checkpoint_every: after how many steps the checkpoint is written; it is also written when
+            the run ends or is interrupted.
+        resume: go on from the checkpoint if the file exists (an error if it is of another model,
+            other settings or other data); otherwise a run begins anew and replaces it.
+        device: where the network is trained and computes afterwards, such as "cuda".
+        precision: "float32", or "bfloat16" for matrix products where the device is fast at them
+            (weights, their averages and log-probabilities stay in float32).
+        seed: of the initial weights, the batches and dropout.
+        progress: whether a progress bar is shown; None shows it in a terminal only.
+
+    Example:
+        >>> quick = Training(steps=200, lr=3e-3)
+        >>> quick.set_params(seed=1).seed, quick.seed
+        (1, 0)
+    """
+
+    steps: int = 2000
+    batch_size: int = 32
+    lr: float = 3e-3
+    warmup: float = 0.05
+    schedule: str = "cosine"
+    final_lr: float = 0.0
+    optimizer: str = "adamw"
+    matrix_lr: float = 0.02
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.1
+    clip: float | None = 1.0
+    validate_every: int | None = None
+    patience: int | None = None
+    checkpoint: str | None = None
+    checkpoint_every: int = 500
+    resume: bool = False
+    device: str = "cpu"
+    precision: str = "float32"
+    seed: int = 0
+    progress: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "checkpoint_every"):
+            check_integer(name, getattr(self, name), minimum=1)
+        for name in ("validate_every", "patience"):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), minimum=1)
+        check_integer("seed", self.seed, minimum=0)
+        check_choice("schedule", self.schedule, ("cosine", "linear", "constant"))
+        check_choice("optimizer", self.optimizer, ("adamw", "muon"))
+        check_choice("precision", self.precision, ("float32", "bfloat16"))
+        for name in ("lr", "matrix_lr"):
+            _check_real(name, getattr(self, name), 0.0, float("inf"), open_low=True)
+        for name in ("warmup", "final_lr"):
+            _check_real(name, getattr(self, name), 0.0, 1.0)
+        _check_real("weight_decay", self.weight_decay, 0.0, float("inf"))
+        if self.clip is not None:
+            _check_real("clip", self.clip, 0.0, float("inf"), open_low=True)
+        _check_betas(self.betas)
+        if self.resume and self.checkpoint is None:
+            raise ParameterError("resume=True needs checkpoint=, the file to go on from.")
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The settings by name (scikit-learn's protocol)."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def set_params(self, **params: Any) -> Training:
+        """A copy with these settings changed; this one stays as it is."""
+        names = [field.name for field in dataclasses.fields(self)]
+        for name in params:
+            if name not in names:
+                raise ParameterError(
+                    f"Training has no setting {name!r}; it has {', '.join(names)}."
+                )
+        return dataclasses.replace(self, **params)
+
+    def scale(self, step: int) -> float:
+        """The learning rates at `step` (0, 1, ...), as a share of their peaks.
+
+        Example:
+            >>> plan = Training(steps=100, warmup=0.1)
+            >>> plan.scale(4), plan.scale(10), plan.scale(55)
+            (0.5, 1.0, 0.5)
+        """
+        rising = round(self.warmup * self.steps)
+        if step < rising:
+            return (step + 1) / rising
+        if self.schedule == "constant":
+            return 1.0
+        done = (step - rising) / max(self.steps - rising, 1)
+        left = 1 - done if self.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
+        return self.final_lr + (1 - self.final_lr) * left
+
+
+def _check_real(
+    name: str, value: object, low: float, high: float, *, open_low: bool = False
+) -> None:
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    if not real or not (low < value if open_low else low <= value) or not value <= high:  # type: ignore[operator]
+        bound = f"above {low:g}" if open_low else f"at least {low:g}"
+        upper = f" and at most {high:g}" if high < float("inf") else ""
+        raise ParameterError(f"{name} must be a number {bound}{upper}; got {value!r}.")
+
+
+def _check_betas(betas: Any) -> None:
+    try:
+        first, second = (float(beta) for beta in betas)
+    except (TypeError, ValueError):
+        first = second = -1.0
+    if not (0 <= first < 1 and 0 <= second < 1):
+        raise ParameterError(f"betas must be two numbers in [0, 1); got {betas!r}.")

@@ -1,0 +1,361 @@
+"""The training loop: what it learns, keeps, writes and refuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from arproc.errors import FileFormatError, ParameterError, TrainingError
+from arproc.training import Batches, Training, train
+from arproc.training.optimizers import Muon, orthogonalise
+
+X = torch.linspace(-2, 2, 64)[:, None]
+Y = torch.sin(2 * X)
+
+
+def network(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Linear(1, 16),
+        nn.Tanh(),
+        nn.Dropout(0.1),
+        nn.Linear(16, 16),
+        nn.Tanh(),
+        nn.Linear(16, 1),
+    )
+
+
+def regression(module: nn.Module, training: Training):
+    batches = Batches(len(X), training.batch_size, training.seed)
+
+    def loss(step: int, generator: torch.Generator) -> torch.Tensor:
+        rows = batches(step)
+        noise = 0.01 * torch.randn(len(rows), 1, generator=generator)
+        return (module(X[rows]) - Y[rows] + noise).square().mean()
+
+    return loss
+
+
+def fitted(training: Training, validation=None, loss=None) -> tuple[nn.Module, dict]:
+    module = network()
+    history = train(module, loss or regression(module, training), training, validation=validation)
+    return module, history
+
+
+def weights(module: nn.Module) -> list[torch.Tensor]:
+    return [p.detach().clone() for p in module.parameters()]
+
+
+def same(first: nn.Module, second: nn.Module) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(weights(first), weights(second), strict=True))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_learns(optimizer):
+    module, history = fitted(Training(steps=400, lr=0.01, optimizer=optimizer, weight_decay=0.01))
+    assert (module(X) - Y).square().mean() < 0.02
+    assert len(history["loss"]) == 400
+    assert not module.training
+
+
+def test_equal_settings_give_equal_weights_and_another_seed_others():
+    torch.manual_seed(123)
+    before = torch.get_rng_state()
+    first, _ = fitted(Training(steps=20, seed=1))
+    torch.manual_seed(123)
+    state_after_network = network() and torch.get_rng_state()
+    second, _ = fitted(Training(steps=20, seed=1))
+    other, _ = fitted(Training(steps=20, seed=2))
+    assert same(first, second)
+    assert not same(first, other)
+    assert torch.equal(torch.get_rng_state(), state_after_network)  # ours leave torch's alone
+    assert not torch.equal(before, state_after_network)
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("cut", [30, 37])
+def test_a_resumed_run_is_the_uninterrupted_run_to_the_bit(tmp_path, optimizer, cut):
+    path = tmp_path / "run.safetensors"
+    plan = Training(steps=60, optimizer=optimizer, validate_every=7, seed=3)
+    kept = plan.set_params(checkpoint=str(path), checkpoint_every=10, resume=True)
+
+    def run(training, until=None):
+        module = network()
+        inner = regression(module, training)
+
+        def loss(step, generator):
+            if step == until:
+                raise Stop
+            return inner(step, generator)
+
+        def validation():
+            return float((module(X) - Y).square().mean())
+
+        return module, train(module, loss, training, validation=validation)
+
+    whole, history = run(plan)
+    with pytest.raises(Stop):
+        run(kept, until=cut)
+    assert path.exists()
+    resumed, again = run(kept)
+    assert same(whole, resumed)
+    assert again == history
+    finished, once_more = run(kept)  # nothing left to do
+    assert same(whole, finished)
+    assert once_more == history
+
+
+def test_an_interrupted_run_resumes_to_the_bit(tmp_path):
+    plan = Training(steps=40, validate_every=8)
+    kept = plan.set_params(checkpoint=str(tmp_path / "c"), resume=True)
+    whole, history = fitted(plan)
+    module = network()
+    inner = regression(module, kept)
+
+    def loss(step, generator):
+        if step == 25:
+            raise KeyboardInterrupt
+        return inner(step, generator)
+
+    with pytest.warns(UserWarning, match="interrupted at step 25 of 40"):
+        train(module, loss, kept)
+    resumed, again = fitted(kept)
+    assert same(whole, resumed)
+    assert again == history
+
+
+def test_early_stopping_keeps_the_best_weights():
+    losses = iter([3.0, 2.0, 1.0, 1.5, 1.4, 1.2, 0.1])
+    seen = []
+
+    def validation():
+        seen.append(weights(module))
+        return next(losses)
+
+    training = Training(steps=1000, validate_every=5, patience=3)
+    module = network()
+    history = train(module, regression(module, training), training, validation=validation)
+    assert history["validation"] == [3.0, 2.0, 1.0, 1.5, 1.4, 1.2]
+    assert history["validation_step"] == [5, 10, 15, 20, 25, 30]
+    assert len(history["loss"]) == 30
+    assert all(torch.equal(a, b) for a, b in zip(weights(module), seen[2], strict=True))
+
+
+def test_an_interrupt_keeps_the_best_so_far():
+    values = iter([1.0, 0.5, 0.8])
+    seen = []
+
+    def validation():
+        seen.append(weights(module))
+        return next(values)
+
+    training = Training(steps=1000, validate_every=4)
+    module = network()
+    inner = regression(module, training)
+
+    def loss(step, generator):
+        if step == 14:
+            raise KeyboardInterrupt
+        return inner(step, generator)
+
+    with pytest.warns(UserWarning, match=r"interrupted at step 14 of 1000; .* step 8, the best"):
+        history = train(module, loss, training, validation=validation)
+    assert all(torch.equal(a, b) for a, b in zip(weights(module), seen[1], strict=True))
+    assert len(history["loss"]) == 14
+
+
+def test_a_signal_during_an_update_waits_for_its_end():
+    training = Training(steps=50)
+    module = network()
+    original = torch.optim.AdamW.step
+
+    def step(self, *args, **kwargs):
+        if int(self.state_dict()["state"].get(0, {"step": 0})["step"]) == 9:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(self, *args, **kwargs)
+
+    torch.optim.AdamW.step = step
+    try:
+        with pytest.warns(UserWarning, match="interrupted at step 10 of 50"):
+            history = train(module, regression(module, training), training)
+    finally:
+        torch.optim.AdamW.step = original
+    assert len(history["loss"]) == 10
+    expected = network()
+    plan = Training(steps=50)
+    inner = regression(expected, plan)
+
+    def ten(step, generator):
+        if step == 10:
+            raise KeyboardInterrupt
+        return inner(step, generator)
+
+    with pytest.warns(UserWarning, match="interrupted"):
+        train(expected, ten, plan)
+    assert same(module, expected)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_the_run(bad):
+    module = network()
+    before = None
+
+    def loss(step, generator):
+        nonlocal before
+        before = weights(module)
+        factor = bad if step == 3 else 1.0
+        return module(X).square().mean() * factor
+
+    with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at step 3; .* lr"):
+        train(module, loss, Training(steps=10))
+    assert all(torch.equal(a, b) for a, b in zip(weights(module), before, strict=True))
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run():
+    module = nn.Linear(1, 1)
+
+    def loss(step, generator):
+        return (module.weight.sum() * 0).sqrt() + module.bias.sum() * 0
+
+    with pytest.raises(TrainingError, match="norm of the gradient is nan at step 0"):
+        train(module, loss, Training(steps=10))
+
+
+def test_a_validation_loss_that_is_not_finite_stops_the_run():
+    with pytest.raises(TrainingError, match="validation loss is inf after 5 steps"):
+        fitted(Training(steps=10, validate_every=5), validation=lambda: float("inf"))
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    path = str(tmp_path / "c")
+    plan = Training(steps=5, checkpoint=path)
+    fitted(plan)
+    with pytest.raises(TrainingError, match=r"other settings: lr=0.003 \(now 0.1\)"):
+        fitted(plan.set_params(resume=True, lr=0.1))
+    module = nn.Linear(1, 1)
+    with pytest.raises(TrainingError, match="a model of another shape"):
+        train(module, regression(module, plan), plan.set_params(resume=True))
+    module = network()
+    with pytest.raises(TrainingError, match="other data"):
+        train(module, regression(module, plan), plan.set_params(resume=True), fingerprint="x")
+    (tmp_path / "c").write_bytes(b"not a checkpoint")
+    with pytest.raises(FileFormatError, match="not a model of arproc's"):
+        fitted(plan.set_params(resume=True))
+
+
+def test_without_resume_a_run_begins_anew(tmp_path):
+    plan = Training(steps=5, checkpoint=str(tmp_path / "c"))
+    first, _ = fitted(plan)
+    second, history = fitted(plan)
+    assert same(first, second)
+    assert len(history["loss"]) == 5
+    assert [p.name for p in tmp_path.iterdir()] == ["c"]  # no temporary file is left
+
+
+def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    plan = Training(steps=5, checkpoint=str(tmp_path / "c"))
+    fitted(plan)
+    before = (tmp_path / "c").read_bytes()
+
+    def broken(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", broken)
+    with pytest.raises(OSError, match="disk full"):
+        fitted(plan.set_params(seed=1))
+    assert (tmp_path / "c").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"steps": 1.5}, "steps must be an integer"),
+        ({"lr": 0.0}, "lr must be a number above 0"),
+        ({"lr": float("nan")}, "lr must be a number above 0"),
+        ({"warmup": 2}, "warmup must be a number at least 0 and at most 1"),
+        ({"schedule": "step"}, "schedule must be one of 'cosine'"),
+        ({"betas": (0.9, 1.0)}, r"betas must be two numbers in \[0, 1\)"),
+        ({"betas": 0.9}, "betas must be two numbers"),
+        ({"clip": -1.0}, "clip must be a number above 0"),
+        ({"resume": True}, "resume=True needs checkpoint="),
+        ({"precision": "float16"}, "precision must be one of"),
+    ],
+)
+def test_wrong_settings_are_refused(setting, message):
+    with pytest.raises(ParameterError, match=message):
+        Training(**setting)
+
+
+def test_settings_follow_scikit_learns_protocol():
+    from sklearn.base import clone
+
+    plan = Training(steps=7, lr=0.1)
+    assert clone(plan, safe=False) == plan
+    assert plan.set_params(lr=0.2) == Training(steps=7, lr=0.2)
+    with pytest.raises(ParameterError, match="no setting 'rate'"):
+        plan.set_params(rate=1)
+
+
+def test_schedules():
+    plan = Training(steps=100, warmup=0.2, final_lr=0.1, schedule="linear")
+    assert [plan.scale(s) for s in (0, 9, 19, 20, 60)] == pytest.approx([0.05, 0.5, 1, 1, 0.55])
+    assert plan.scale(99) == pytest.approx(0.1, abs=0.02)
+    assert Training(steps=10, schedule="constant", warmup=0.0).scale(9) == 1.0
+
+
+def test_batches_are_epochs_and_depend_on_the_step_alone():
+    batches = Batches(7, 3, seed=0)
+    rows = torch.cat([batches(step) for step in range(14)])
+    assert all(sorted(rows[i : i + 7].tolist()) == list(range(7)) for i in range(0, 42, 7))
+    assert torch.equal(Batches(7, 3, seed=0)(11), batches(11))
+    assert len(Batches(3, 8, seed=0)(1)) == 8  # a batch may span several epochs
+    assert not torch.equal(rows[:7], rows[7:14])
+
+
+def test_muon_steps_as_torchs_does():
+    if not hasattr(torch.optim, "Muon"):
+        pytest.skip("this torch has no Muon")
+    torch.manual_seed(0)
+    start = [torch.randn(8, 8), torch.randn(12, 8), torch.randn(8, 20), torch.randn(8, 8)]
+    ours, theirs = ([p.clone().requires_grad_() for p in start] for _ in range(2))
+    optimizers = [
+        Muon(ours, lr=0.1, weight_decay=0.1),
+        torch.optim.Muon(theirs, lr=0.1, weight_decay=0.1, momentum=0.95),
+    ]
+    for step in range(5):
+        gradients = [torch.randn(p.shape, generator=torch.manual_seed(step)) for p in start]
+        for parameters, optimizer in zip((ours, theirs), optimizers, strict=True):
+            for p, g in zip(parameters, gradients, strict=True):
+                p.grad = g.clone()
+            optimizer.step()
+    for a, b, s in zip(ours, theirs, start, strict=True):
+        moved = (b - s).norm()
+        assert (a - b).norm() < 0.02 * moved  # theirs iterates in bfloat16
+        assert moved > 0.1
+
+
+def test_orthogonalise_brings_singular_values_near_one():
+    torch.manual_seed(0)
+    for shape in ((3, 6, 6), (2, 4, 9), (2, 9, 4)):
+        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape)))
+        assert values.min() > 0.3
+        assert values.max() < 1.3
+
+
+def test_progress_is_quiet_unless_asked(capsys):
+    fitted(Training(steps=3))
+    assert capsys.readouterr().err == ""
+    fitted(Training(steps=3, progress=True))
+    assert "3/3" in capsys.readouterr().err
