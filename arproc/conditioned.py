@@ -80,7 +80,7 @@ class ConditionedProcess(Process):
             raise DataError(f"condition takes one prefix; got {len(sequences)} sequences.")
         if int(sequences.lengths[0]) < self.process.n_given:
             raise DataError(
-                f"the prefix has {int(sequences.lengths[0])} elements; this law needs at least its "
+                f"the prefix has {int(sequences.lengths[0])} elements; this law needs its "
                 f"first {self.process.n_given} given values."
             )
         return sequences

@@ -35,8 +35,8 @@ def forecast(
     levels = _levels(quantiles)
     if process.space.event_shape or process.space.kind not in ("real", "count", "ordinal"):
         raise UnsupportedError(
-            f"forecast is for scalar real or count elements; this process has {process.space.describe()}"
-            " ones. Use sample(prefix=...)."
+            "forecast is for scalar real or count elements; this process has "
+            f"{process.space.describe()} ones. Use sample(prefix=...)."
         )
     known = process.sequences(history, name="history")
     longest = int(known.lengths.max()) + horizon
@@ -48,7 +48,7 @@ def forecast(
             mean = marginals.mean
             values = [quantile(marginals, torch.full_like(mean, q)) for q in levels]
         else:
-            paths = _paths(process, state, horizon, n_paths, seed)
+            paths = _paths(state, horizon, n_paths, seed)
             mean = paths.mean(dim=1)
             values = list(torch.quantile(paths, torch.tensor(levels).to(paths), dim=1))
     return _table(known, mean, values, levels, horizon)
@@ -62,7 +62,7 @@ def _levels(quantiles: Any) -> list[float]:
 
 
 def _paths(
-    process: Process, state: Any, horizon: int, n_paths: int, seed: int | torch.Generator | None
+    state: Any, horizon: int, n_paths: int, seed: int | torch.Generator | None
 ) -> torch.Tensor:
     """Sample paths [N, n_paths, horizon]; series i's are the same whatever else is forecast."""
     uniforms = Uniforms(seed)
@@ -84,9 +84,9 @@ def _table(
     import pandas as pd
 
     form: Form = known.form
-    tables = []
+    tables: list[Any] = []
     for i in range(len(known)):
-        table = {"mean": mean[i].cpu().numpy()}
+        table: dict[Any, Any] = {"mean": mean[i].cpu().numpy()}
         table |= {
             level: value[i].cpu().numpy() for level, value in zip(levels, values, strict=True)
         }

@@ -59,7 +59,7 @@ class Track:
         track._arena, track.stop, track.first = arena, stop, first
         return track
 
-    # ---- reading -----------------------------------------------------------------------------
+    # ---- reading ---------------------------------------------------------------------------
 
     @property
     def n(self) -> int:
@@ -102,7 +102,7 @@ class Track:
         index = self.first[:, None] + torch.arange(int(lengths.max()), device=lengths.device)
         return _gather(self.slots, index.clamp(max=self.stop - 1)), lengths
 
-    # ---- growing and choosing ----------------------------------------------------------------
+    # ---- growing and choosing --------------------------------------------------------------
 
     def append(self, x: torch.Tensor) -> Track:
         """One more element in every row, x [N, *shape]."""

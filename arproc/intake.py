@@ -57,7 +57,7 @@ def read(data: Any, space: Space, layout: Layout | None, name: str) -> Read:
     return _read_array(_to_tensor(data, name), space, layout, "numpy", name)
 
 
-# ---- text ----------------------------------------------------------------------------------------
+# ---- text ---------------------------------------------------------------------------------
 
 
 def _read_text(data: Any, vocabulary: Vocabulary, name: str) -> Read:
@@ -87,7 +87,7 @@ def _read_file(path: Path, vocabulary: Vocabulary, name: str) -> Read:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{name}: the file {str(path)!r} is not UTF-8 text (byte {error.start}); re-encode it, "
+            f"{name}: the file {str(path)!r} is not UTF-8 text (byte {error.start}); re-encode it "
             'or use tokens="byte".'
         ) from None
     if vocabulary.kind == "word":
@@ -127,7 +127,7 @@ def _read_symbols(data: Any, vocabulary: Vocabulary, name: str) -> Read:
     )
 
 
-# ---- numbers -------------------------------------------------------------------------------------
+# ---- numbers ------------------------------------------------------------------------------
 
 
 def _to_tensor(data: Any, name: str) -> torch.Tensor:
@@ -189,7 +189,9 @@ def _read_list(data: Any, space: Space, layout: Layout | None, name: str) -> Rea
         shapes = {tuple(np.shape(item)) for item in data}
         if len(shapes) == 1 and not isinstance(data[0], torch.Tensor):
             return _read_array(_to_tensor(data, name), space, layout, "numpy", name)
-    parts, indexes, names = [], [], []
+    parts: list[torch.Tensor] = []
+    indexes: list[Any] = []
+    names: list[Any] = []
     for i, item in enumerate(data):
         values, lengths, form = read(item, space, layout, f"{name}[{i}]")
         if len(lengths) != 1:
@@ -216,8 +218,9 @@ def _read_array(
     event = space.event_shape
     if event and (x.ndim < len(event) + 1 or tuple(x.shape[x.ndim - len(event) :]) != event):
         raise DataError(
-            f"{name} has shape {tuple(x.shape)}; expected [T, {', '.join(map(str, event))}] for one "
-            f"sequence or [N, T, {', '.join(map(str, event))}] for several ({space.describe()})."
+            f"{name} has shape {tuple(x.shape)}; expected [T, {', '.join(map(str, event))}] for "
+            f"one sequence or [N, T, {', '.join(map(str, event))}] for "
+            f"several ({space.describe()})."
         )
     axes = x.ndim - len(event)
     if axes == 0:
@@ -228,8 +231,8 @@ def _read_array(
         lengths = torch.full((x.shape[0],), x.shape[1], dtype=torch.int64)
         return x.reshape(-1, *event), lengths, Form(kind)
     raise DataError(
-        f"{name} has shape {tuple(x.shape)}, {axes} axes before the element's own; expected [T] for "
-        "one sequence or [N, T] for several."
+        f"{name} has shape {tuple(x.shape)}, {axes} axes before the element's own; expected [T] "
+        "for one sequence or [N, T] for several."
     )
 
 
@@ -254,7 +257,7 @@ def _read_fixed(x: torch.Tensor, space: Space, layout: Layout, kind: str, name: 
     )
 
 
-# ---- pandas --------------------------------------------------------------------------------------
+# ---- pandas -------------------------------------------------------------------------------
 
 
 def _read_pandas(data: Any, space: Space, layout: Layout | None, name: str) -> Read:
@@ -290,8 +293,8 @@ def _numbers(data: Any, name: str) -> np.ndarray:
     wrong = [str(kind) for kind in kinds if kind.kind not in "biuf"]
     if wrong:
         raise DataError(
-            f"{name} has columns of dtype {', '.join(sorted(set(wrong)))}; expected numbers. Choose "
-            "the numeric columns, or convert them with .astype(float)."
+            f"{name} has columns of dtype {', '.join(sorted(set(wrong)))}; expected numbers. "
+            "Choose the numeric columns, or convert them with .astype(float)."
         )
     try:
         array = data.to_numpy(dtype=None)

@@ -51,7 +51,7 @@ class Law(Parameters, ABC):
     space_: Space
     form_: str
 
-    # ---- what a subclass writes ------------------------------------------------------------------
+    # ---- what a subclass writes ------------------------------------------------------------
 
     @abstractmethod
     def _fit(
@@ -86,7 +86,7 @@ class Law(Parameters, ABC):
         """The space of the data that `fit` got; called before the data are read."""
         raise UnsupportedError(f"{type(self).__name__} can not be fitted.")
 
-    # ---- shape and place -------------------------------------------------------------------------
+    # ---- shape and place -------------------------------------------------------------------
 
     @property
     def space(self) -> Space:
@@ -114,7 +114,7 @@ class Law(Parameters, ABC):
         """How many first elements of a sequence are given, not scored (`initial="given"`)."""
         return 0
 
-    # ---- the public calls ------------------------------------------------------------------------
+    # ---- the public calls ------------------------------------------------------------------
 
     def fit(
         self, data: Any, y: None = None, *, context: Any = None, validation: Any = None
@@ -188,7 +188,7 @@ class Law(Parameters, ABC):
 
         save(self, path)
 
-    # ---- what a law without conditionals says ----------------------------------------------------
+    # ---- what a law without conditionals says ----------------------------------------------
 
     def _refuse(self, call: str) -> NoReturn:
         raise UnsupportedError(
@@ -208,7 +208,7 @@ class Law(Parameters, ABC):
         """The law of what follows; a law without conditionals says why it has none."""
         self._refuse("condition")
 
-    # ---- shared inner parts ----------------------------------------------------------------------
+    # ---- shared inner parts ----------------------------------------------------------------
 
     def sequences(
         self, data: Any, *, name: str = "data", complete: bool | None = None

@@ -28,7 +28,7 @@ class Parameters:
         ]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments by name; with `deep`, those of nested models as `name__x`."""
+        """The constructor's arguments by name; with `deep`, nested models' as `name__x`."""
         params = {name: getattr(self, name) for name in self._parameter_names()}
         if deep:
             for name, value in list(params.items()):

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from arproc.errors import FileFormatError, NotFittedError, ParameterError
+from arproc.parameters import Parameters
 from arproc.storable import STORABLE
 
 __all__ = ["FORMAT_VERSION", "load", "read_file", "save", "write_file"]
@@ -30,7 +31,7 @@ _BYTES = {
 }  # fmt: skip
 _MAX_HEADER = 100_000_000
 
-# ---- models --------------------------------------------------------------------------------------
+# ---- models --------------------------------------------------------------------------------
 
 
 def save(law: Any, path: str | Path) -> None:
@@ -72,8 +73,6 @@ def load(path: str | Path) -> Any:
 
 def _encode(value: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
     """The value as JSON, its arrays put into `tensors` under their path."""
-    from arproc.parameters import Parameters
-
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, (int, np.integer)):
@@ -106,8 +105,8 @@ def _encode(value: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
     if type(value).__name__ in STORABLE:
         return _encode_storable(value, path, tensors)
     raise ParameterError(
-        f"{path} is a {type(value).__name__}, which a model file can not hold; files hold numbers, "
-        "strings, arrays, tensors, lists, dicts and arproc's own objects."
+        f"{path} is a {type(value).__name__}, which a model file can not hold; files hold "
+        "numbers, strings, arrays, tensors, lists, dicts and arproc's own objects."
     )
 
 
@@ -131,6 +130,7 @@ def _encode_parameters(value: Any, path: str, tensors: dict[str, torch.Tensor]) 
     return {
         "!": "object",
         "class": type(value).__name__,
+        "own": _is_own(type(value)),
         "params": {k: _encode(v, f"{path}.{k}", tensors) for k, v in params.items()},
         "learnt": {k: _encode(v, f"{path}.{k}", tensors) for k, v in learnt.items()},
     }
@@ -185,16 +185,14 @@ class _ModuleState(dict[str, torch.Tensor]):
 
 
 def _decode_parameters(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
-    from arproc.parameters import Parameters
-
-    cls = _subclasses(Parameters).get(tree["class"])
+    cls = _find(tree["class"], tree["own"])
     if cls is None:
         raise FileFormatError(
             f"the file holds a {tree['class']}, which is not known here. If it is a model of your "
             "own, import its class before loading."
         )
     params = {k: _decode(v, tensors) for k, v in tree["params"].items()}
-    value = cls(*params["policies"]) if cls.__name__ == "Chain" else cls(**params)
+    value = cls(**params)
     for name, encoded in tree["learnt"].items():
         if not name.endswith("_") or name.startswith("_"):
             raise FileFormatError(f"{name!r} is not the name of something learnt.")
@@ -216,8 +214,8 @@ def _fill(module: torch.nn.Module, state: dict[str, torch.Tensor], name: str) ->
     if want != have:
         wrong = sorted(key for key in want.keys() | have.keys() if want.get(key) != have.get(key))
         raise FileFormatError(
-            f"the tensors of {name} do not fit the model: {wrong[0]} is {have.get(wrong[0])} in the "
-            f"file, {want.get(wrong[0])} in the model."
+            f"the tensors of {name} do not fit the model: {wrong[0]} is {have.get(wrong[0])} in "
+            f"the file, {want.get(wrong[0])} in the model."
         )
     module.load_state_dict(state)
     module.eval()
@@ -225,9 +223,10 @@ def _fill(module: torch.nn.Module, state: dict[str, torch.Tensor], name: str) ->
 
 def _decode_storable(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
     import arproc.spaces
-    import arproc.text
-    import arproc.training  # noqa: F401  (each registers what files may hold)
+    import arproc.text  # noqa: F401  (each registers what files may hold)
 
+    if tree["class"] == "Training":
+        import arproc.training  # noqa: F401
     cls = STORABLE.get(tree["class"])
     if cls is None:
         raise FileFormatError(f"the file holds a {tree['class']}, which is not known here.")
@@ -235,21 +234,31 @@ def _decode_storable(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> 
     return cls.from_dict(fields) if hasattr(cls, "from_dict") else cls(**fields)
 
 
-def _subclasses(cls: type) -> dict[str, type]:
-    import arproc  # the package's own classes are all known once it is imported
+def _find(name: str, own: bool) -> type | None:
+    """The class of this name among arproc's own, or among the classes a user has defined.
 
-    for name in arproc.__all__:
+    Only classes that exist already, or that the package itself offers, are ever considered.
+    """
+    import arproc
+    import arproc.conditioned
+    import arproc.transforms  # noqa: F401
+
+    if own and name in arproc.__all__:
         getattr(arproc, name)
-    found: dict[str, type] = {}
-    todo = [cls]
+    found, todo = None, [Parameters]
     while todo:
         current = todo.pop()
-        found[current.__name__] = current
         todo.extend(current.__subclasses__())
+        if current.__name__ == name and _is_own(current) == own:
+            found = current
     return found
 
 
-# ---- files ---------------------------------------------------------------------------------------
+def _is_own(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] == "arproc"
+
+
+# ---- files --------------------------------------------------------------------------------
 
 
 def write_file(path: str | Path, header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:

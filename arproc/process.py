@@ -46,7 +46,7 @@ class Process(Law):
     #: What fills a window before the start of a sequence.
     padding: float = 0
 
-    # ---- what a subclass writes ------------------------------------------------------------------
+    # ---- what a subclass writes ------------------------------------------------------------
 
     @property
     def window_length(self) -> int:
@@ -68,7 +68,7 @@ class Process(Law):
         raise UnsupportedError(f"{type(self).__name__} has no window.")
 
     def _conditionals(self, x: torch.Tensor) -> Distribution:
-        """All conditionals of x [N, T, *event]: batch shape [N, T + 1], column j given x[:, :j]."""
+        """All conditionals of x [N, T, *event]: batch [N, T + 1], column j given x[:, :j]."""
         raise UnsupportedError(
             f"{type(self).__name__} writes none of window, _start and _conditionals."
         )
@@ -101,7 +101,7 @@ class Process(Law):
         """
         return None
 
-    # ---- states ----------------------------------------------------------------------------------
+    # ---- states ----------------------------------------------------------------------------
 
     def start(self, prefix: Any = 1, *, context: Any = None) -> State:
         """The state at the start, or after a prefix.
@@ -128,7 +128,7 @@ class Process(Law):
             return state
         return state.extend(x.to(self.device), lengths.to(self.device))[1]
 
-    # ---- likelihood ------------------------------------------------------------------------------
+    # ---- likelihood ------------------------------------------------------------------------
 
     def log_prob_terms(self, data: Any, *, context: Any = None) -> Any:
         """The chain rule's terms log p(x_t | x_<t), in nats, which sum to `log_prob`.
@@ -186,7 +186,7 @@ class Process(Law):
             position += chunk
         return torch.cat(parts, dim=1)
 
-    # ---- conditionals ----------------------------------------------------------------------------
+    # ---- conditionals ----------------------------------------------------------------------
 
     def conditional(self, prefix: Any = None, *, context: Any = None) -> Distribution:
         """The next element's distribution after `prefix` (the first element's without one).
@@ -228,7 +228,7 @@ class Process(Law):
 
         return PolicyProcess(self, policy)
 
-    # ---- generation ------------------------------------------------------------------------------
+    # ---- generation ------------------------------------------------------------------------
 
     def sample(
         self,

@@ -43,7 +43,8 @@ def resolve_seed(seed: int | torch.Generator | None) -> int:
         return int(torch.randint(2**63 - 1, (), generator=seed, device=device))
     if isinstance(seed, (bool, float)) or not isinstance(seed, (int, np.integer)):
         raise ParameterError(
-            f"seed must be an int, a torch.Generator or None; got {seed!r} ({type(seed).__name__})."
+            "seed must be an int, a torch.Generator or None; got "
+            f"{seed!r} ({type(seed).__name__})."
         )
     return int(seed) % 2**63
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +40,7 @@ class Form:
     names: tuple[Any, ...] = ()
 
     def per_row(self, values: torch.Tensor) -> Any:
-        """One number a sequence: a float for one, a float64 array [N], or a tensor for a tensor."""
+        """One number a sequence: a float for one, an array [N], a tensor for a tensor."""
         if self.kind == "tensor":
             return values[0] if self.single else values
         array = values.detach().cpu().numpy()
@@ -55,7 +55,7 @@ class Form:
             skip: how many first elements of a sequence have no term.
         """
         bounds = offsets.tolist()
-        parts = [values[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        parts = [values[a:b] for a, b in pairwise(bounds)]
         if self.kind == "tensor":
             return parts[0] if self.single else parts
         arrays = [part.detach().cpu().numpy() for part in parts]
@@ -65,7 +65,8 @@ class Form:
             columns = dict(zip(self.names, arrays, strict=True))
             return pd.DataFrame(columns, index=self.indexes[0][skip:])
         if self.kind == "series":
-            arrays = [self._series(i, a, skip) for i, a in enumerate(arrays)]
+            series = [self._series(i, a, skip) for i, a in enumerate(arrays)]
+            return series[0] if self.single else series
         return arrays[0] if self.single else arrays
 
     def _series(self, i: int, values: np.ndarray, skip: int) -> pd.Series:
@@ -290,8 +291,8 @@ class Sequences:
         if len(self) and int(self.lengths.min()) < count:
             row = int(self.lengths.argmin())
             raise DataError(
-                f"{name} is too short: sequence {row} has {int(self.lengths[row])} element(s), and "
-                f"this law begins after its first {count} (given) values."
+                f"{name} is too short: sequence {row} has {int(self.lengths[row])} element(s), "
+                f"and this law begins after its first {count} (given) values."
             )
         column = torch.arange(count)
         head = self.values[(self.offsets[:-1, None] + column).to(self.values.device)]
@@ -302,7 +303,7 @@ class Sequences:
 
     def _bounds(self) -> Sequence[tuple[int, int]]:
         bounds = self.offsets.tolist()
-        return list(zip(bounds[:-1], bounds[1:], strict=True))
+        return list(pairwise(bounds))
 
     def _any_end(self) -> bool:
         return self.space.terminates and bool(self.complete.any())

@@ -44,7 +44,7 @@ class State(ABC):
     #: How many elements `advance` is best given at once; compiled ones raise it.
     block: int = 1
 
-    # ---- what a subclass writes ------------------------------------------------------------------
+    # ---- what a subclass writes ------------------------------------------------------------
 
     @abstractmethod
     def _conditional(self) -> Distribution:
@@ -74,7 +74,7 @@ class State(ABC):
         """See `truncate`; derived by replaying what is kept."""
         return replay(self.process, self.history.truncate(lengths), self.context)
 
-    # ---- the public side -------------------------------------------------------------------------
+    # ---- the public side -------------------------------------------------------------------
 
     @property
     def n(self) -> int:
@@ -98,8 +98,8 @@ class State(ABC):
             given = self.process.n_given
             if given and int(self.lengths.min()) < given:
                 raise DataError(
-                    f"this law begins after its first {given} given values, and a row of the state "
-                    f"has {int(self.lengths.min())}; start it with a prefix of at least {given}."
+                    f"this law begins after its first {given} given values, and a row of the "
+                    f"state has {int(self.lengths.min())}; start it with a longer prefix."
                 )
             self._cached = self._conditional()
         return self._cached
@@ -179,7 +179,7 @@ class State(ABC):
             return self.history.slots[:, :0], self
         return torch.stack(drawn, dim=1), state
 
-    # ---- inner parts -----------------------------------------------------------------------------
+    # ---- inner parts -----------------------------------------------------------------------
 
     def _carry(self, state: State, history: Track, context: torch.Tensor | None) -> State:
         state.process, state.history, state.context = self.process, history, context
@@ -303,4 +303,5 @@ class ReplayState(State):
     def _all(self, x: torch.Tensor) -> Distribution:
         if self.context is None:
             return self.process._conditionals(x)
-        return self.process._conditionals(x, context=self.context)
+        conditionals: Any = self.process._conditionals
+        return conditionals(x, context=self.context)

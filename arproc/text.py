@@ -82,7 +82,8 @@ class Vocabulary:
         for number, symbol in enumerate(self.symbols):
             if not isinstance(symbol, str):
                 raise ParameterError(
-                    f"Symbols are strings; got {symbol!r} ({type(symbol).__name__}), number {number}."
+                    f"Symbols are strings; got {symbol!r} ({type(symbol).__name__}), "
+                    f"number {number}."
                 )
             if number == self.unknown:
                 continue
@@ -92,7 +93,8 @@ class Vocabulary:
                 )
             if self.kind == "word" and symbol in SPECIAL:
                 raise ParameterError(
-                    f"{symbol!r} is a special symbol and can be no ordinary word (number {number})."
+                    f"{symbol!r} is a special symbol and can be no ordinary word (number "
+                    f"{number})."
                 )
         if self.kind == "word":
             self._check_words()
@@ -103,7 +105,7 @@ class Vocabulary:
         bad = next(symbol for symbol in self.symbols if len(_to_key(symbol).split()) != 1)
         raise ParameterError(f"A word holds no white space and is not empty; got {bad!r}.")
 
-    # ---- making one --------------------------------------------------------------------------
+    # ---- making one ------------------------------------------------------------------------
 
     @classmethod
     def build(
@@ -162,7 +164,7 @@ class Vocabulary:
         """The 256 bytes; text is encoded as UTF-8."""
         return cls(_BYTES, "byte")
 
-    # ---- text to numbers and back ------------------------------------------------------------
+    # ---- text to numbers and back ----------------------------------------------------------
 
     def encode(self, text: str | bytes | Sequence[str]) -> np.ndarray:
         """The numbers of a text's symbols, int64 [T].
@@ -245,7 +247,7 @@ class Vocabulary:
         symbols = [self.symbols[number] for number in numbers.tolist()]
         return " ".join(symbols) if self.kind == "word" else symbols
 
-    # ---- value -------------------------------------------------------------------------------
+    # ---- value -----------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -297,7 +299,7 @@ class Vocabulary:
         except (ParameterError, TypeError) as error:
             raise FileFormatError(f"The file's vocabulary is damaged: {error}") from None
 
-    # ---- tables, made when first needed ------------------------------------------------------
+    # ---- tables, made when first needed ----------------------------------------------------
 
     @cached_property
     def _hash(self) -> int:

@@ -62,7 +62,9 @@ class SequenceDistribution(Distribution):
             scalar = constraints.boolean
         return constraints.independent(scalar, len(self.event_shape))
 
-    def expand(self, batch_shape: torch.Size, _instance: object = None) -> Distribution:
+    def expand(
+        self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None
+    ) -> Distribution:
         expanded = SequenceDistribution(self.law, self.length)
         expanded._batch_shape = torch.Size(batch_shape)
         return expanded
@@ -78,7 +80,7 @@ class SequenceDistribution(Distribution):
         flat = self.law._log_prob(sequences, None)
         return flat.reshape(batch)
 
-    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> torch.Tensor:
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> torch.Tensor:
         """Draws [*sample_shape, *batch, length, *element], by torch's global generator."""
         shape = torch.Size(sample_shape) + self.batch_shape
         draws = self.law.sample(max(shape.numel(), 0), length=self.length)

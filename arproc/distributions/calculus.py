@@ -28,7 +28,7 @@ def _unsupported(what: str, distribution: td.Distribution) -> UnsupportedError:
     )
 
 
-# ---- draws ---------------------------------------------------------------------------------------
+# ---- draws --------------------------------------------------------------------------------
 
 
 @singledispatch
@@ -127,7 +127,7 @@ def _(distribution: td.TransformedDistribution, u: torch.Tensor) -> torch.Tensor
     return x
 
 
-# ---- distribution functions ----------------------------------------------------------------------
+# ---- distribution functions ---------------------------------------------------------------
 
 
 @singledispatch
@@ -216,7 +216,7 @@ def _(distribution: td.TransformedDistribution, x: torch.Tensor) -> torch.Tensor
     return torch.where(torch.as_tensor(sign) > 0, below, 1 - below)
 
 
-# ---- quantiles -----------------------------------------------------------------------------------
+# ---- quantiles ----------------------------------------------------------------------------
 
 
 @singledispatch

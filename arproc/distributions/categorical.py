@@ -32,7 +32,7 @@ class Categorical(td.Categorical):
         self._event_shape = torch.Size()
 
     @property
-    def logits(self) -> torch.Tensor:  # type: ignore[override]
+    def logits(self) -> torch.Tensor:
         """Normalised log-probabilities, [*batch, K]."""
         logits = self.__dict__.get("_logits")
         if logits is None:
@@ -40,7 +40,7 @@ class Categorical(td.Categorical):
         return logits
 
     @property
-    def probs(self) -> torch.Tensor:  # type: ignore[override]
+    def probs(self) -> torch.Tensor:
         """Probabilities, [*batch, K]."""
         return torch.softmax(self.scores, dim=-1)
 
@@ -62,7 +62,9 @@ class Categorical(td.Categorical):
         values = torch.arange(self._num_events, device=self.scores.device)
         return (self.probs * (values - self.mean[..., None]) ** 2).sum(-1)
 
-    def expand(self, batch_shape: torch.Size, _instance: object = None) -> Categorical:
+    def expand(
+        self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None
+    ) -> Categorical:
         return Categorical(self.scores.expand(*batch_shape, self._num_events))
 
     def log_prob(self, value: torch.Tensor) -> torch.Tensor:
@@ -80,7 +82,7 @@ class Categorical(td.Categorical):
         """Entropy in nats, [*batch]; impossible symbols contribute nothing."""
         return -torch.special.xlogy(self.probs, self.probs).sum(-1)
 
-    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> torch.Tensor:
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> torch.Tensor:
         shape = torch.Size(sample_shape)
         flat = self.probs.reshape(-1, self._num_events)
         draws = torch.multinomial(flat, max(shape.numel(), 1), replacement=True)
@@ -101,6 +103,6 @@ def as_categorical(distribution: td.Distribution) -> Categorical:
         logits = distribution.logits
         return Categorical(torch.stack([torch.zeros_like(logits), logits], dim=-1))
     raise UnsupportedError(
-        f"{type(distribution).__name__} is not a distribution over finitely many symbols, which is "
-        "what this operation works on."
+        f"{type(distribution).__name__} is not a distribution over finitely many symbols, as "
+        "this operation needs."
     )

@@ -20,7 +20,8 @@ class Mixture(td.Distribution):
         log_weights: log w, normalised, [*batch, M] or [M].
 
     Example:
-        >>> two = Mixture([td.Normal(0.0, 1.0), td.Laplace(0.0, 1.0)], torch.tensor([0.5, 0.5]).log())
+        >>> halves = torch.tensor([0.5, 0.5]).log()
+        >>> two = Mixture([td.Normal(0.0, 1.0), td.Laplace(0.0, 1.0)], halves)
         >>> round(float(two.log_prob(torch.tensor(0.0)).exp()), 4)
         0.4495
     """
@@ -33,7 +34,9 @@ class Mixture(td.Distribution):
         first = self.components[0]
         super().__init__(first.batch_shape, first.event_shape, validate_args=False)
 
-    def expand(self, batch_shape: torch.Size, _instance: object = None) -> Mixture:
+    def expand(
+        self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None
+    ) -> Mixture:
         weights = self.log_weights
         if weights.ndim > 1:
             weights = weights.expand(*batch_shape, weights.shape[-1])
@@ -58,10 +61,10 @@ class Mixture(td.Distribution):
         return (second * self._event_weights()).sum(0) - self.mean**2
 
     @property
-    def support(self) -> td.constraints.Constraint:
+    def support(self) -> td.constraints.Constraint | None:
         return self.components[0].support
 
-    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> torch.Tensor:
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> torch.Tensor:
         shape = torch.Size(sample_shape)
         weights = self.weights.expand(*self.batch_shape, len(self.components))
         which = td.Categorical(probs=weights, validate_args=False).sample(shape)

@@ -37,7 +37,8 @@ def map_parameters(first: td.Distribution, rest: Sequence[Any], change: Change) 
         if tensors[0].ndim < len(batch):
             tensors = [t.expand(part.batch_shape) for t, part in zip(tensors, parts, strict=True)]
         parameters[name] = change(tensors)
-    return type(first)(**parameters, validate_args=False)
+    kind: Any = type(first)
+    return kind(**parameters, validate_args=False)
 
 
 def _parameter_names(distribution: td.Distribution) -> list[str]:
@@ -84,6 +85,13 @@ def _(first: td.MixtureSameFamily, rest: Sequence[Any], change: Change) -> td.Mi
         first.component_distribution, [p.component_distribution for p in rest], change
     )
     return td.MixtureSameFamily(mixing, components, validate_args=False)
+
+
+@map_parameters.register
+def _(first: td.LogNormal, rest: Sequence[Any], change: Change) -> td.LogNormal:
+    names = ("loc", "scale")
+    moved = [change([getattr(part, name) for part in (first, *rest)]) for name in names]
+    return td.LogNormal(moved[0], moved[1], validate_args=False)
 
 
 @map_parameters.register

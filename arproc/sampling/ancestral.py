@@ -175,8 +175,8 @@ def _stop(stop: Any, space: Space) -> Stop | None:
     vocabulary = space.vocabulary if isinstance(space, Categorical) else None
     if vocabulary is None or not all(isinstance(s, str) and s for s in strings):
         raise ParameterError(
-            "stop must be a function of the elements so far [N, t] to a mask [N], or (for models of "
-            f"text) a string or a list of strings; got {stop!r}."
+            "stop must be a function of the elements so far [N, t] to a mask [N], or (for models "
+            f"of text) a string or a list of strings; got {stop!r}."
         )
 
     def met(x: torch.Tensor) -> torch.Tensor:

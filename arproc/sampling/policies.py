@@ -53,7 +53,8 @@ class Policy(Parameters):
         Args:
             state: the state before.
             x: elements [N, *event].
-            active: bool [N], the rows that do get one; the others stay as they are. All by default.
+            active: bool [N], the rows that do get one (the others stay as they are); all by
+                default.
         """
         return None
 
@@ -62,7 +63,7 @@ class Policy(Parameters):
         return None
 
     def __or__(self, other: Policy) -> Chain:
-        return Chain(*_parts(self), *_parts(other))
+        return Chain((*_parts(self), *_parts(other)))
 
 
 def _parts(policy: Policy) -> tuple[Policy, ...]:
@@ -76,10 +77,10 @@ class Chain(Policy):
 
     Example:
         >>> Temperature(0.8) | TopK(10)
-        Chain(Temperature(0.8), TopK(10))
+        Temperature(0.8) | TopK(10)
     """
 
-    def __init__(self, *policies: Policy) -> None:
+    def __init__(self, policies: tuple[Policy, ...]) -> None:
         self.policies = policies
 
     @property
@@ -101,11 +102,8 @@ class Chain(Policy):
     def select(self, state: Any, rows: torch.Tensor) -> Any:
         return tuple(p.select(own, rows) for p, own in zip(self.policies, state, strict=True))
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        return {"policies": self.policies}
-
     def __repr__(self) -> str:
-        return f"Chain({', '.join(map(repr, self.policies))})"
+        return " | ".join(map(repr, self.policies))
 
 
 class Temperature(Policy):
@@ -243,7 +241,8 @@ class PolicyProcess(Process):
     def __init__(self, process: Process, policy: Policy) -> None:
         if not isinstance(policy, Policy):
             raise ParameterError(
-                f"policy must be an arproc policy such as Temperature(0.8) | TopK(10); got {policy!r}."
+                "policy must be an arproc policy such as Temperature(0.8) | TopK(10); got "
+                f"{policy!r}."
             )
         self.process = process
         self.policy = policy
