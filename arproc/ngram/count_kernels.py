@@ -10,7 +10,7 @@ _LOW = np.int64(0xFFFFFFFF)
 
 
 @jit
-def sort_by_symbol(text, symbols):  # type: ignore[no-untyped-def]
+def sort_by_symbol(text: np.ndarray, symbols: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions sorted by their symbol, stably, and where each symbol's begin.
 
     Args:
@@ -37,7 +37,7 @@ def sort_by_symbol(text, symbols):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _sort_group(packed, m, bits, scratch):  # type: ignore[no-untyped-def]
+def _sort_group(packed: np.ndarray, m: int, bits: int, scratch: np.ndarray) -> np.ndarray:
     """Sort packed[:m] by the symbol in the high half; the positions in the low one ascend.
 
     Few by insertion, many by radix, both stable. Returns which array holds the result.
@@ -70,7 +70,16 @@ def _sort_group(packed, m, bits, scratch):  # type: ignore[no-untyped-def]
 
 
 @jit
-def refine(text, k, order, starts, node, first_id, symbols, last):  # type: ignore[no-untyped-def]
+def refine(
+    text: np.ndarray,
+    k: int,
+    order: np.ndarray,
+    starts: np.ndarray,
+    node: np.ndarray,
+    first_id: int,
+    symbols: int,
+    last: bool,
+) -> tuple[np.ndarray, ...]:
     """From the k-grams to the (k+1)-grams: split each group of positions by the next symbol.
 
     Args:
@@ -141,7 +150,7 @@ def refine(text, k, order, starts, node, first_id, symbols, last):  # type: igno
 
 
 @jit
-def count_extensions(link, count, begin):  # type: ignore[no-untyped-def]
+def count_extensions(link: np.ndarray, count: np.ndarray, begin: np.ndarray) -> None:
     """For each n-gram of lower order, how many different symbols stand before it.
 
     Args:
@@ -154,7 +163,9 @@ def count_extensions(link, count, begin):  # type: ignore[no-untyped-def]
 
 
 @jit
-def descend(text, begins, order, symbol, first_child):  # type: ignore[no-untyped-def]
+def descend(
+    text: np.ndarray, begins: np.ndarray, order: int, symbol: np.ndarray, first_child: np.ndarray
+) -> np.ndarray:
     """The n-grams of order 1 to `order` that begin at the given positions of the text.
 
     Returns:

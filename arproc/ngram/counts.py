@@ -138,9 +138,7 @@ def count_ngrams(text: np.ndarray, order: int, alphabet: Alphabet) -> Counts:
     first_child = [np.ones(1, np.int32)]
     levels = [0, 1, 1 + size]
     for k in range(1, order):
-        grown = kernels.refine(
-            text, k, positions, starts, node, levels[-1], size, k == order - 1
-        )
+        grown = kernels.refine(text, k, positions, starts, node, levels[-1], size, k == order - 1)
         symbol.append(grown[0])
         link.append(grown[1])
         first_child.append(grown[2])

@@ -10,6 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+import numpy as np
+
+#: A symbol's or a node's number inside compiled code.
+Int = int | np.int64
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:

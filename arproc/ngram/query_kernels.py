@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from arproc.ngram.jit import jit
+from arproc.ngram.jit import Int, jit
 
 
 @jit
-def child(model, s, w):  # type: ignore[no-untyped-def]
+def child(model: tuple, s: Int, w: Int) -> Int:
     """The n-gram of node s followed by symbol w, or -1."""
     symbol, first_child = model[1], model[3]
     if s == 0:
@@ -30,7 +30,7 @@ def child(model, s, w):  # type: ignore[no-untyped-def]
 
 
 @jit
-def step(model, s, w):  # type: ignore[no-untyped-def]
+def step(model: tuple, s: Int, w: Int) -> tuple[float, Int]:
     """Follow symbol w from state s: its log-probability by backing off, and the next state."""
     link, log_prob, back_off = model[2], model[4], model[5]
     total = 0.0
@@ -44,7 +44,7 @@ def step(model, s, w):  # type: ignore[no-untyped-def]
 
 
 @jit
-def level_of(levels, s):  # type: ignore[no-untyped-def]
+def level_of(levels: np.ndarray, s: Int) -> Int:
     """The order of node s."""
     k = 0
     while levels[k + 1] <= s:
@@ -53,8 +53,8 @@ def level_of(levels, s):  # type: ignore[no-untyped-def]
 
 
 @jit
-def plain_term(model, s, w, known):  # type: ignore[no-untyped-def]
-    """log p(w) without interpolation, where min(N-1, known) symbols are the context."""
+def plain_term(model: tuple, s: Int, w: Int, known: Int) -> float:
+    """Log-probability without interpolation; the context is min(N-1, known) symbols."""
     levels, log_prob, back_off, symbols = model[0], model[4], model[5], model[7]
     if level_of(levels, s) < min(len(levels) - 3, known):
         return -np.log(symbols)
@@ -63,12 +63,24 @@ def plain_term(model, s, w, known):  # type: ignore[no-untyped-def]
 
 
 @jit
-def terms(model, values, begin, end, first_term, complete, start, end_symbol, out):  # type: ignore[no-untyped-def]
+def terms(
+    model: tuple,
+    values: np.ndarray,
+    begin: np.ndarray,
+    end: np.ndarray,
+    first_term: np.ndarray,
+    complete: np.ndarray,
+    start: Int,
+    end_symbol: Int,
+    out: np.ndarray,
+) -> None:
     """The chain rule's terms of some sequences.
 
     Args:
+        model: `Trie.arrays`.
         values: flat symbols of all sequences.
-        begin, end: int64 [rows], each sequence's part of `values`.
+        begin: int64 [rows], where each sequence begins in `values`.
+        end: int64 [rows], where it ends.
         first_term: int64 [rows], where its terms begin in `out`.
         complete: bool [rows], whether the end symbol is a term too.
         start: the state before the first symbol.
@@ -89,7 +101,7 @@ def terms(model, values, begin, end, first_term, complete, start, end_symbol, ou
 
 
 @jit
-def follow(model, states, x):  # type: ignore[no-untyped-def]
+def follow(model: tuple, states: np.ndarray, x: np.ndarray) -> np.ndarray:
     """The states after the symbols x [N, K], column by column: int64 [N, K]."""
     out = np.empty(x.shape, np.int64)
     for n in range(x.shape[0]):
@@ -101,10 +113,11 @@ def follow(model, states, x):  # type: ignore[no-untyped-def]
 
 
 @jit
-def states_after(model, ctx, position, start):  # type: ignore[no-untyped-def]
+def states_after(model: tuple, ctx: np.ndarray, position: np.ndarray, start: Int) -> np.ndarray:
     """The states after windows of symbols.
 
     Args:
+        model: `Trie.arrays`.
         ctx: int64 [M, p], the last symbols; where position is less than p the first are missing.
         position: int64 [M], how many symbols came before.
         start: the state before the first symbol.
@@ -120,7 +133,7 @@ def states_after(model, ctx, position, start):  # type: ignore[no-untyped-def]
 
 
 @jit
-def unseen(model, states, known):  # type: ignore[no-untyped-def]
+def unseen(model: tuple, states: np.ndarray, known: np.ndarray) -> None:
     """Without interpolation, put -1 for states shorter than min(N-1, known) symbols, in place."""
     levels = model[0]
     for i in range(len(states)):
@@ -129,7 +142,7 @@ def unseen(model, states, known):  # type: ignore[no-untyped-def]
 
 
 @jit
-def rows(model, states, out):  # type: ignore[no-untyped-def]
+def rows(model: tuple, states: np.ndarray, out: np.ndarray) -> None:
     """Log-probabilities of every next symbol: out [M, V].
 
     The single symbols first, then what continues each longer context overwrites its entries: as
@@ -167,7 +180,7 @@ def rows(model, states, out):  # type: ignore[no-untyped-def]
 
 
 @jit
-def cumulate(model):  # type: ignore[no-untyped-def]
+def cumulate(model: tuple) -> np.ndarray:
     """What each node adds to the distribution function of its context, summed over its siblings.
 
     F(w | h) = weight(h) F(w | h') + A_h(w), where A_h sums p(v | h) - weight(h) p(v | h') over
@@ -191,7 +204,15 @@ def cumulate(model):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _draw_one(model, cumulated, s, u, low, high, scale):  # type: ignore[no-untyped-def]
+def _draw_one(
+    model: tuple,
+    cumulated: np.ndarray,
+    s: Int,
+    u: float,
+    low: np.ndarray,
+    high: np.ndarray,
+    scale: np.ndarray,
+) -> Int:
     """The smallest symbol whose distribution function at state s exceeds u (times its total).
 
     The chain of contexts is laid out once: for each, the range of continuations that can still
@@ -251,10 +272,19 @@ def _draw_one(model, cumulated, s, u, low, high, scale):  # type: ignore[no-unty
 
 
 @jit
-def draw(model, cumulated, states, known, uniforms, x, final):  # type: ignore[no-untyped-def]
+def draw(
+    model: tuple,
+    cumulated: np.ndarray,
+    states: np.ndarray,
+    known: np.ndarray,
+    uniforms: np.ndarray,
+    x: np.ndarray,
+    final: np.ndarray,
+) -> None:
     """Draw K symbols for each of N rows by inverting the distribution function.
 
     Args:
+        model: `Trie.arrays`.
         cumulated: what `cumulate` gave.
         states: int64 [N].
         known: int64 [N], how many symbols came before, `<s>` counted.

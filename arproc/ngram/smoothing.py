@@ -107,9 +107,9 @@ def _warn(discounts: Discounts) -> None:
         f"order {k}: " + ", ".join(f"{d:.3f}" for d in discounts.values[k - 1]) for k in orders
     )
     warnings.warn(
-        "Kneser-Ney's closed-form discounts do not exist for these orders, because too few n-grams "
-        "occur once, twice or three times (a small alphabet, or little or repetitive data); they "
-        f"were chosen by leave-one-out likelihood instead: {listed}.",
+        "Kneser-Ney's closed-form discounts do not exist for some orders, because too few n-grams "
+        "have counts of 1, 2 and 3 (a small alphabet, or little or repetitive data); they were "
+        f"chosen by leave-one-out likelihood instead: {listed}.",
         DiscountWarning,
         stacklevel=4,
     )

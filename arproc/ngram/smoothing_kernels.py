@@ -8,14 +8,27 @@ from arproc.ngram.jit import jit
 
 
 @jit
-def kneser_ney(first, last, first_child, count, link, skip, discount, low, p, weight):  # type: ignore[no-untyped-def]
+def kneser_ney(
+    first: int,
+    last: int,
+    first_child: np.ndarray,
+    count: np.ndarray,
+    link: np.ndarray,
+    skip: int,
+    discount: np.ndarray,
+    low: float,
+    p: np.ndarray,
+    weight: np.ndarray,
+) -> None:
     """Interpolated Kneser-Ney with discounts by count (Chen and Goodman 1998, section 4.1.6).
 
     p(w | h) = (c(hw) - D[c]) / c(h) + weight(h) p(w | h'),  weight(h) = sum of discounts / c(h)
 
     Args:
-        first, last: the contexts h, a range of n-grams.
-        first_child, link: the trie.
+        first: the first context h.
+        last: one beyond the last context.
+        first_child: where each n-gram's continuations begin.
+        link: each n-gram without its first symbol.
         count: int64 [n], adjusted counts.
         skip: an n-gram that is never predicted (`<s>`), or -1.
         discount: float64 [4], D[0] = 0, D[1], D[2], and D[3] for 3 and more.
@@ -46,7 +59,16 @@ def kneser_ney(first, last, first_child, count, link, skip, discount, low, p, we
 
 
 @jit
-def additive(contexts, first_child, count, skip, alpha, symbols, p, weight):  # type: ignore[no-untyped-def]
+def additive(
+    contexts: int,
+    first_child: np.ndarray,
+    count: np.ndarray,
+    skip: int,
+    alpha: float,
+    symbols: int,
+    p: np.ndarray,
+    weight: np.ndarray,
+) -> None:
     """Additive smoothing: p(w | h) = (c(hw) + alpha) / (c(h) + alpha V).
 
     Args:
@@ -71,7 +93,7 @@ def additive(contexts, first_child, count, skip, alpha, symbols, p, weight):  # 
 
 
 @jit
-def tally(first, last, count, skip):  # type: ignore[no-untyped-def]
+def tally(first: int, last: int, count: np.ndarray, skip: int) -> np.ndarray:
     """How many n-grams have count 1, 2, 3, 4: int64 [5] (entry 0 is not used)."""
     n = np.zeros(5, np.int64)
     for i in range(first, last):
@@ -81,14 +103,22 @@ def tally(first, last, count, skip):  # type: ignore[no-untyped-def]
 
 
 @jit
-def leave_one_out(first, last, first_child, count, link, skip, discount, low, p):  # type: ignore[no-untyped-def]
+def leave_one_out(
+    first: int,
+    last: int,
+    first_child: np.ndarray,
+    count: np.ndarray,
+    link: np.ndarray,
+    skip: int,
+    discount: np.ndarray,
+    low: float,
+    p: np.ndarray,
+) -> float:
     """Log-likelihood of the counts when each event is predicted from all the others.
 
     Taking one event hw away leaves c(hw)-1 and c(h)-1; where c(h) was 1, the context is gone
-    and the discounts do not matter. Summed over events, in nats.
-
-    Args:
-        As `kneser_ney`; the probabilities p of lower orders are there.
+    and the discounts do not matter. Summed over events, in nats; the arguments are those of
+    `kneser_ney`, and p holds the probabilities of the lower orders.
     """
     log_likelihood = 0.0
     for h in range(first, last):

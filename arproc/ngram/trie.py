@@ -96,7 +96,7 @@ class Trie:
         return out
 
     def states(self, ctx: np.ndarray, position: np.ndarray) -> np.ndarray:
-        """The states after windows ctx int64 [M, p] at positions [M] (symbols before), int64 [M]."""
+        """The states, int64 [M], after windows ctx int64 [M, p] at positions [M]."""
         from arproc.ngram import query_kernels as kernels
 
         return kernels.states_after(self.arrays, ctx, position, self.start)
