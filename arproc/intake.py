@@ -32,7 +32,7 @@ def is_text(data: Any) -> bool:
     return isinstance(data, (list, tuple)) and bool(data) and all(isinstance(d, str) for d in data)
 
 
-def read(data: Any, space: Space, layout: Layout | None, name: str) -> Read:
+def read(data: Any, space: Space, layout: Layout | None, name: str, partial: bool = False) -> Read:
     """The user's data as flat values, lengths and form.
 
     Raises:
@@ -50,11 +50,19 @@ def read(data: Any, space: Space, layout: Layout | None, name: str) -> Read:
     module = type(data).__module__.partition(".")[0]
     if module == "pandas":
         return _read_pandas(data, space, layout, name)
-    if isinstance(data, torch.Tensor):
-        return _read_array(data, space, layout, "tensor", name)
-    if isinstance(data, (list, tuple)) and _is_ragged(data, space):
-        return _read_list(data, space, layout, name)
-    return _read_array(_to_tensor(data, name), space, layout, "numpy", name)
+    if isinstance(data, (list, tuple)) and _is_nested(data, space):
+        return _read_list(data, space, layout, name, partial)
+    kind = "tensor" if isinstance(data, torch.Tensor) else "numpy"
+    x = _to_tensor(data, name)
+    if layout is not None and partial and not _is_whole(x, space, layout):
+        # a prefix holds the first elements in the order of generation, flat
+        if x.ndim == 2 + len(space.event_shape) and x.shape[1] > layout.length:
+            raise DataError(
+                f"{name} has shape {tuple(x.shape)}; the model's sequences have {layout.length} "
+                "elements."
+            )
+        layout = None
+    return _read_array(x, space, layout, kind, name)
 
 
 # ---- text ---------------------------------------------------------------------------------
@@ -160,32 +168,29 @@ def _to_tensor(data: Any, name: str) -> torch.Tensor:
     return torch.from_numpy(array)
 
 
-def _is_ragged(data: Any, space: Space) -> bool:
-    """A list whose items are sequences themselves (a list of numbers is one sequence)."""
-    depth = len(space.event_shape)
-    return (
-        any(
-            np.ndim(item) > depth if not hasattr(item, "ndim") else item.ndim > depth
-            for item in data
-        )
-        if all(_plain(item) for item in data)
-        else True
-    )
+def _is_whole(x: torch.Tensor, space: Space, layout: Layout) -> bool:
+    whole = (*layout.shape, *space.event_shape)
+    return tuple(x.shape) == whole or tuple(x.shape[1:]) == whole
 
 
-def _plain(item: Any) -> bool:
+def _is_nested(data: Any, space: Space) -> bool:
+    """A list of sequences, perhaps of unequal lengths; a list of elements is one sequence."""
+    return any(_axes(item) > len(space.event_shape) for item in data)
+
+
+def _axes(item: Any) -> float:
+    """The number of axes of an array or nested list; infinite for a ragged one."""
     if hasattr(item, "ndim"):
-        return True
+        return item.ndim
     try:
-        np.ndim(item)
+        return np.ndim(item)
     except ValueError:
-        return False
-    return True
+        return float("inf")
 
 
-def _read_list(data: Any, space: Space, layout: Layout | None, name: str) -> Read:
+def _read_list(data: Any, space: Space, layout: Layout | None, name: str, partial: bool) -> Read:
     """Sequences of unequal lengths: each item is one, in whatever form."""
-    if layout is not None and all(np.ndim(item) for item in data):
+    if layout is not None and all(0 < _axes(item) < np.inf for item in data):
         shapes = {tuple(np.shape(item)) for item in data}
         if len(shapes) == 1 and not isinstance(data[0], torch.Tensor):
             return _read_array(_to_tensor(data, name), space, layout, "numpy", name)
@@ -193,7 +198,7 @@ def _read_list(data: Any, space: Space, layout: Layout | None, name: str) -> Rea
     indexes: list[Any] = []
     names: list[Any] = []
     for i, item in enumerate(data):
-        values, lengths, form = read(item, space, layout, f"{name}[{i}]")
+        values, lengths, form = read(item, space, layout, f"{name}[{i}]", partial)
         if len(lengths) != 1:
             raise DataError(
                 f"{name}[{i}] holds {len(lengths)} sequences; expected each item of the list to "
@@ -245,11 +250,6 @@ def _read_fixed(x: torch.Tensor, space: Space, layout: Layout, kind: str, name: 
         sites = layout.to_sites(batch)
         lengths = torch.full((len(batch),), layout.length, dtype=torch.int64)
         return sites.reshape(-1, *event), lengths, Form(kind, single=single)
-    if name.startswith(("prefix", "history")):
-        # a prefix holds the first sites in the order of generation, flat
-        axes = x.ndim - len(event)
-        if axes in (1, 2) and x.shape[axes - 1] <= layout.length:
-            return _read_array(x, space, None, kind, name)
     expected = ", ".join(str(s) for s in (*shape, *event))
     raise DataError(
         f"{name} has shape {tuple(x.shape)}; expected [{expected}] for one example or "

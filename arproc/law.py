@@ -224,7 +224,7 @@ class Law(Parameters, ABC):
             name=name,
             complete=complete,
             device=self.device,
-            allow_empty=name in ("prefix", "history"),
+            partial=name in ("prefix", "history"),
         )
 
     def _layout_of(self, space: Space) -> Layout | None:

@@ -223,7 +223,7 @@ def _fill(module: torch.nn.Module, state: dict[str, torch.Tensor], name: str) ->
 
 def _decode_storable(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
     import arproc.spaces
-    import arproc.text  # noqa: F401  (each registers what files may hold)
+    import arproc.text
 
     if tree["class"] == "Training":
         import arproc.training  # noqa: F401
@@ -241,7 +241,7 @@ def _find(name: str, own: bool) -> type | None:
     """
     import arproc
     import arproc.conditioned
-    import arproc.transforms  # noqa: F401
+    import arproc.transforms
 
     if own and name in arproc.__all__:
         getattr(arproc, name)

@@ -155,7 +155,7 @@ class Sequences:
         complete: bool | torch.Tensor | None = None,
         name: str = "data",
         device: torch.device | str | None = None,
-        allow_empty: bool = False,
+        partial: bool = False,
     ) -> Sequences:
         """The user's data as elements of `space`.
 
@@ -169,7 +169,8 @@ class Sequences:
             complete: whether the sequences came to their end; by default they did.
             name: what error messages call the data.
             device: where the values go; a tensor stays where it is.
-            allow_empty: whether a sequence may have no elements (a prefix may).
+            partial: whether these are the first elements of sequences (a prefix), in the order of
+                generation, rather than whole ones; they may be empty.
 
         Raises:
             DataError: what came is not elements of the space; the message says what was expected.
@@ -179,12 +180,12 @@ class Sequences:
             return data
         from arproc import intake
 
-        values, lengths, form = intake.read(data, space, layout, name)
+        values, lengths, form = intake.read(data, space, layout, name, partial)
         if device is not None and form.kind != "tensor":
             values = values.to(device)
         if not len(lengths):
             raise DataError(f"{name} is empty; expected at least one sequence.")
-        if not allow_empty and not space.terminates and int(lengths.min()) == 0:
+        if not partial and not space.terminates and int(lengths.min()) == 0:
             row = int((lengths == 0).nonzero()[0])
             raise DataError(f"{name} has no elements (sequence {row} is empty); expected some.")
         if form.kind != "text":  # text comes from the vocabulary, so it is right, and may be huge
