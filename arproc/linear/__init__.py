@@ -1,0 +1,1 @@
+"""Linear and classical time-series processes: AR and what it is built from."""

@@ -1,0 +1,208 @@
+r"""Sufficient statistics of Gaussian autoregressions with a polynomial mean.
+
+The inverse covariance of n values of an AR(p) is :math:`(U^\top U - W^\top W) / \sigma^2` with
+banded Toeplitz factors, so the quadratic form in the exact likelihood is :math:`\phi_*^\top E \,
+\phi_*`, :math:`\phi_* = (1, -\phi_1, \dots, -\phi_p)`, where
+
+.. math:: E_{ij} = \sum_{t \ge \max(i,j)} x_{t-i} x_{t-j} - \sum_{a=1}^{\min(i,j)} x_{i-a} x_{j-a}.
+
+`E` is built from the lag sums and the first and last p values in one pass over the data; after
+that no evaluation of the likelihood costs more for a longer series. The columns of the mean (1, t)
+go through the same sums, so the mean can be estimated exactly as well, and independent sequences
+simply add.
+
+References:
+    Box, Jenkins (1976), Time Series Analysis, appendix A7.5. Gohberg, Semencul (1972).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from arproc.errors import DataError
+
+__all__ = [
+    "Moments",
+    "Scaled",
+    "lag_sums",
+    "lagged_gram",
+    "moments",
+    "positions",
+    "scale",
+    "trend_columns",
+]
+
+N_COLUMNS = {"n": 0, "c": 1, "ct": 2}
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """Series brought to mean 0 and size 1, so that no scale of the data is too small or too large.
+
+    Attributes:
+        values: `(x - columns @ center) / size`, the sequences one after the other, [total].
+        lengths: elements in each sequence [N], all positive.
+        columns: the regressors of the mean, [total, q]: none, 1, or 1 and `t / span`.
+        center: their least-squares coefficients in the data's own unit [q].
+        size: root mean square of what is left, in the data's own unit.
+        span: the unit of time in the second column.
+    """
+
+    values: np.ndarray
+    lengths: np.ndarray
+    columns: np.ndarray
+    center: np.ndarray
+    size: float
+    span: float
+
+    def mean_line(self, beta: np.ndarray) -> tuple[float, float]:
+        """Level at t = 0 and slope of the mean on the data's own scale."""
+        line = np.zeros(2)
+        line[: len(self.center)] = self.center + self.size * beta
+        return float(line[0]), float(line[1] / self.span)
+
+
+def positions(lengths: np.ndarray) -> np.ndarray:
+    """Position of every element in its own sequence, from 0: [total]."""
+    starts = np.cumsum(lengths) - lengths
+    return np.arange(int(lengths.sum())) - np.repeat(starts, lengths)
+
+
+def trend_columns(lengths: np.ndarray, trend: str, span: float = 1.0) -> np.ndarray:
+    """The regressors of the mean, [total, q]: none ("n"), 1 ("c"), or 1 and t / span ("ct")."""
+    total = int(lengths.sum())
+    columns = np.ones((total, N_COLUMNS[trend]))
+    if trend == "ct":
+        columns[:, 1] = positions(lengths) / span
+    return columns
+
+
+def scale(values: np.ndarray, lengths: np.ndarray, trend: str) -> Scaled:
+    """Remove the least-squares mean of the given trend and the size of what remains.
+
+    Raises:
+        DataError: nothing remains (a constant series, or an exact line with trend "ct").
+    """
+    span = float(max(int(lengths.max()) - 1, 1))
+    columns = trend_columns(lengths, trend, span)
+    largest = float(np.abs(values).max())
+    unit = values / (largest or 1.0)
+    if trend == "n":
+        center = np.zeros(0)
+    elif trend == "c":
+        center = np.array([unit.mean()])
+        unit = unit - center[0]
+    else:
+        center = np.linalg.lstsq(columns, unit, rcond=None)[0]
+        unit = unit - columns @ center
+    size = float(np.sqrt(unit @ unit / len(unit)))
+    # Rounding leaves about 1e-16 of the largest value where nothing random is left.
+    if size <= 4e-16:
+        kind = {"n": "all zero", "c": "constant", "ct": "an exact straight line"}[trend]
+        raise DataError(
+            f"data are {kind} to double precision ({len(values)} values); expected a series that "
+            "varies about its mean. No autoregression has a density for such data: its innovation "
+            "variance would be 0."
+        )
+    return Scaled(unit / size, lengths, columns, center * largest, size * largest, span)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What the exact likelihood of an AR(order) needs to know of the data.
+
+    Attributes:
+        order: the order p.
+        total: the number of elements in all sequences.
+        levels: `{k: E}` with `E` of shape [k + 1, m, k + 1, m], summed over the sequences that
+            need a predictor of order k at most: k = p for those longer than p, and k = n - 1 for a
+            shorter one of n elements. Of the m columns the first is the data and the others are
+            the regressors of the mean.
+        weights: `sum over sequences of min(k, n)` for k = 1 ... p: how often each partial
+            autocorrelation enters the log determinant, [p].
+    """
+
+    order: int
+    total: int
+    levels: dict[int, np.ndarray]
+    weights: np.ndarray
+
+
+def moments(data: Scaled, order: int, dtype: type[np.floating] = np.float64) -> Moments:
+    """One pass over the data: the sufficient statistics for every AR of this order."""
+    table = np.column_stack([data.values, data.columns]).astype(dtype, copy=False)
+    lengths = data.lengths
+    level_of = np.minimum(lengths - 1, order)
+    weights = np.minimum(np.arange(1, order + 1)[:, None], lengths).sum(axis=1)
+    levels = {}
+    for level in np.unique(level_of).tolist():
+        mine = level_of == level
+        part = table if mine.all() else table[np.repeat(mine, lengths)]
+        levels[level] = _quadratic(part, lengths[mine], level)
+    return Moments(order, int(lengths.sum()), levels, weights)
+
+
+def _quadratic(table: np.ndarray, lengths: np.ndarray, order: int) -> np.ndarray:
+    """The matrix E [k + 1, m, k + 1, m], k = order, summed over sequences longer than k."""
+    m = table.shape[1]
+    sums = lag_sums(table, lengths, order)
+    head, tail = _ends(table, lengths, order)
+    lost = _gram(head) + _gram(tail)
+    quadratic = np.empty((order + 1, m, order + 1, m), table.dtype)
+    quadratic[0] = sums.transpose(1, 0, 2)
+    quadratic[:, :, 0] = sums.transpose(0, 2, 1)
+    for i in range(1, order + 1):
+        quadratic[i, :, 1:] = quadratic[i - 1, :, :-1] - lost[i - 1]
+    return quadratic
+
+
+def lagged_gram(table: np.ndarray, lengths: np.ndarray, order: int) -> np.ndarray:
+    """Sums of table[t - i, a] * table[t - j, b] over t >= k = order, [k + 1, m, k + 1, m].
+
+    The normal equations of least squares given the first `order` values, without a design matrix.
+    Sequences must be longer than `order`.
+    """
+    m = table.shape[1]
+    sums = lag_sums(table, lengths, order)
+    head, tail = _ends(table, lengths, order)
+    first, last = _gram(head[:, ::-1]), _gram(tail)
+    for k in range(
+        order
+    ):  # the products that would need an element before the first predicted one
+        sums[k] -= np.einsum("nta,ntb->ab", head[:, k:], head[:, : order - k])
+    gram = np.empty((order + 1, m, order + 1, m), table.dtype)
+    gram[0] = sums.transpose(1, 0, 2)
+    gram[:, :, 0] = sums.transpose(0, 2, 1)
+    for i in range(1, order + 1):
+        gram[i, :, 1:] = gram[i - 1, :, :-1] - last[i - 1] + first[i - 1]
+    return gram
+
+
+def _ends(table: np.ndarray, lengths: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """First `order` rows of each sequence, and last ones backwards: twice [N, order, m]."""
+    stop, steps = np.cumsum(lengths)[:, None], np.arange(order)
+    return table[stop - lengths[:, None] + steps], table[stop - 1 - steps]
+
+
+def _gram(rows: np.ndarray) -> np.ndarray:
+    """`sum_n rows[n, i, a] * rows[n, j, b]`, [k, m, k, m]."""
+    flat = rows.reshape(len(rows), -1)
+    return (flat.T @ flat).reshape(*rows.shape[1:], *rows.shape[1:])
+
+
+def lag_sums(table: np.ndarray, lengths: np.ndarray, order: int) -> np.ndarray:
+    """`sum_t table[t, a] * table[t - k, b]` within sequences, [k = 0 ... order, a, b]."""
+    if len(lengths) > 1 and order:
+        # Zeros between the sequences: no product then reaches from one into the next.
+        spaced = np.zeros((len(table) + order * (len(lengths) - 1), table.shape[1]), table.dtype)
+        spaced[np.arange(len(table)) + order * np.repeat(np.arange(len(lengths)), lengths)] = table
+        table = spaced
+    rows, n = np.ascontiguousarray(table.T), len(table)
+    sums = np.zeros((order + 1, len(rows), len(rows)), table.dtype)
+    for k in range(min(order + 1, n)):
+        for a, later in enumerate(rows):
+            for b, earlier in enumerate(rows):
+                sums[k, a, b] = later[k:] @ earlier[: n - k]
+    return sums

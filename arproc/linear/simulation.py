@@ -1,0 +1,140 @@
+"""Draws and forecasts of an autoregression: its recursion run forwards."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from arproc.linear.likelihood import Recursion
+
+__all__ = ["draw", "forecast", "psi_weights"]
+
+#: From this many steps on, compiled code saves more than the loading of it costs.
+COMPILE_FROM = 20_000
+
+
+def draw(
+    uniforms: torch.Tensor, before: torch.Tensor, positions: torch.Tensor, law: Recursion
+) -> torch.Tensor:
+    """The next elements by the inverse cdf of their conditionals.
+
+    Args:
+        uniforms: in (0, 1), float64 [N, K].
+        before: the last p elements, oldest first; what is missing counts for nothing. [N, p]
+        positions: how many elements came before, int64 [N].
+        law: the recursion.
+
+    Returns:
+        Elements, float64 [N, K].
+    """
+    if uniforms.shape[1] < COMPILE_FROM:
+        return _draw_by_steps(uniforms, before, positions, law)
+    from arproc.linear import compiled
+
+    x = compiled.advance(
+        np.ascontiguousarray(uniforms.cpu().numpy()),
+        (before - law.mean).cpu().numpy(),
+        positions.cpu().numpy(),
+        law.weights.cpu().numpy(),
+        law.variances.sqrt().cpu().numpy(),
+        law.constants.cpu().numpy(),
+        float(law.rate),
+        float(law.mean),
+    )
+    return torch.from_numpy(x)
+
+
+def _draw_by_steps(
+    uniforms: torch.Tensor, before: torch.Tensor, positions: torch.Tensor, law: Recursion
+) -> torch.Tensor:
+    rows, constants = _rows(positions, uniforms.shape[1], law)
+    noise = torch.special.ndtri(uniforms) * law.variances.sqrt()[rows] + constants
+    y = _run(noise, before - law.mean, positions, law)
+    return torch.from_numpy(y) + law.mean
+
+
+def _rows(
+    positions: torch.Tensor, steps: int, law: Recursion
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which row of the recursion each of the next elements has, and its constant: [N, steps]."""
+    position = positions[:, None] + torch.arange(steps)
+    rows = position.clamp(max=law.order)
+    constants = law.constants[rows]
+    if not law.constant:
+        constants = constants + torch.where(rows == law.order, law.rate * position, 0.0)
+    return rows, constants
+
+
+def _run(
+    added: torch.Tensor, before: torch.Tensor, positions: torch.Tensor, law: Recursion
+) -> np.ndarray:
+    """y_k = added_k + sum_i w_i y_{k-i}, y before being `before` [N, p]: [N, K]."""
+    p, (n, steps) = law.order, added.shape
+    weights = law.weights.numpy()
+    y = np.concatenate([before.numpy(), added.numpy()], axis=1)
+    if p == 0 or n == 0:
+        return y[:, p:]
+    last = np.ascontiguousarray(weights[p, ::-1])
+    early = min(max(p - int(positions.min()), 0), steps)
+    for k in range(early):
+        mine = weights[np.minimum(positions.numpy() + k, p), ::-1]
+        y[:, p + k] += (mine * y[:, k : k + p]).sum(axis=1)
+    for k in range(early, steps):
+        y[:, p + k] += y[:, k : k + p] @ last
+    return y[:, p:]
+
+
+def forecast(
+    before: torch.Tensor, positions: torch.Tensor, law: Recursion, horizon: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Means and variances of the next elements given those before, exact from any position.
+
+    Args:
+        before: the last p elements, oldest first; what is missing counts for nothing. [N, p]
+        positions: how many elements came before, int64 [N].
+        law: the recursion.
+        horizon: how many elements.
+
+    Returns:
+        Twice [N, horizon].
+    """
+    _, constants = _rows(positions, horizon, law)
+    mean = torch.from_numpy(_run(constants, before - law.mean, positions, law)) + law.mean
+    kinds, which = positions.clamp(max=law.order).unique(return_inverse=True)
+    variance = torch.stack([_variance(int(kind), law, horizon) for kind in kinds])
+    return mean, variance[which]
+
+
+def _variance(position: int, law: Recursion, horizon: int) -> torch.Tensor:
+    """Forecast variances from this position, [horizon].
+
+    Each innovation spreads by the recursion; those of the first p elements have rows of their own,
+    and the others spread alike.
+    """
+    own = min(law.order - position, horizon)
+    impulses = torch.eye(max(own, 0), horizon, dtype=torch.float64)
+    spread = _run(
+        impulses,
+        torch.zeros(len(impulses), law.order, dtype=torch.float64),
+        torch.full((len(impulses),), position),
+        law,
+    )
+    variance = law.variances[position : position + len(impulses)].numpy() @ spread**2
+    psi = psi_weights(law.weights[-1].numpy(), horizon - len(impulses))
+    variance[len(impulses) :] += float(law.variances[-1]) * np.cumsum(psi**2)
+    return torch.from_numpy(variance)
+
+
+def psi_weights(coef: np.ndarray, count: int) -> np.ndarray:
+    """Response of y_t, y_{t+1}, ... to a unit innovation at t: the moving-average weights.
+
+    Example:
+        >>> psi_weights(np.array([0.5]), 4).tolist()
+        [1.0, 0.5, 0.25, 0.125]
+    """
+    p = len(coef)
+    psi = np.zeros(p + count)
+    psi[p : p + 1] = 1.0
+    for k in range(1, count):
+        psi[p + k] = psi[k : p + k] @ coef[::-1]
+    return psi[p:]
