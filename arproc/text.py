@@ -1,4 +1,4 @@
-"""Vocabularies: the symbols behind a categorical process's numbers, and text to numbers and back.
+"""Vocabularies: the symbols behind a categorical process's numbers, text to numbers and back.
 
 A `Vocabulary` is an immutable value. It knows how text is cut (words at ASCII white space,
 characters, bytes of UTF-8), what number each symbol has, and what becomes of symbols that it
@@ -19,7 +19,7 @@ import numpy as np
 from arproc.errors import DataError, FileFormatError, ParameterError, check_choice, check_integer
 from arproc.storable import storable
 
-__all__ = ["SPECIAL", "UNKNOWN", "TokenizerVocabulary", "Vocabulary"]
+__all__ = ["SPECIAL", "UNKNOWN", "Vocabulary", "shorten"]
 
 UNKNOWN = "<unk>"
 SPECIAL = (UNKNOWN, "<s>", "</s>")
@@ -110,7 +110,7 @@ class Vocabulary:
     @classmethod
     def build(
         cls,
-        texts: str | Iterable[str] | Iterable[Sequence[str]],
+        texts: str | bytes | Iterable[str] | Iterable[Sequence[str]],
         kind: str = "word",
         *,
         min_count: int = 1,
@@ -122,7 +122,7 @@ class Vocabulary:
         code point, and `<unk>` after them.
 
         Args:
-            texts: a string, strings, or lists of symbols.
+            texts: a string (or its UTF-8 bytes), strings, or lists of symbols.
             kind: "word", "char", "byte" or "symbols".
             min_count: leave out symbols that appear less often (this needs an open vocabulary).
             unknown: open (True) or closed (False); None opens words, and whatever has a
@@ -147,7 +147,7 @@ class Vocabulary:
                 f"min_count={min_count} leaves symbols out of a closed vocabulary; "
                 "use unknown=True or min_count=1."
             )
-        counts = _count_symbols([texts] if isinstance(texts, str) else texts, kind)
+        counts = _count_symbols([texts] if isinstance(texts, (str, bytes)) else texts, kind)
         kept = [symbol for symbol, count in counts.items() if count >= min_count]
         if not counts:
             raise DataError(f"The text holds no {kind}: it is empty or only white space.")
@@ -180,7 +180,7 @@ class Vocabulary:
             if self.kind == "symbols":
                 raise DataError(
                     "Expected a list of symbols, for the vocabulary is one of symbols; got the "
-                    f"text {_shorten(text)}."
+                    f"text {shorten(text)}."
                 )
             return self._encode_text(text)
         if self.kind == "byte":
@@ -283,13 +283,11 @@ class Vocabulary:
             FileFormatError: it is not such a description.
         """
         kind = value.get("kind") if isinstance(value, dict) else None
-        if kind == "tokenizer":
-            return TokenizerVocabulary.from_dict(value)
         if kind == "byte":
             return Vocabulary.of_bytes()
         if kind not in KINDS or not isinstance(value.get("symbols"), list):
             raise FileFormatError(
-                f"Expected a vocabulary with kind and symbols; got {_shorten(value)}."
+                f"Expected a vocabulary with kind and symbols; got {shorten(value)}."
             )
         unknown = value.get("unknown")
         if unknown is not None and (isinstance(unknown, bool) or not isinstance(unknown, int)):
@@ -338,115 +336,6 @@ class Vocabulary:
         return table
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class TokenizerVocabulary(Vocabulary):
-    """A tokenizer of the user's, with `encode(str)` and `decode(ids)`, as a vocabulary.
-
-    Args:
-        tokenizer: the object. Its `encode` gives the ids or an object with `.ids` (as those of
-            the tokenizers package do); its size is `get_vocab_size()`, `vocab_size`, `n_vocab`
-            or `len()`, whichever it has.
-
-    Raises:
-        ParameterError: the object lacks one of these.
-    """
-
-    symbols: tuple[str, ...] = ()
-    kind: str = "tokenizer"
-    unknown: int | None = None
-    tokenizer: Any = None
-
-    def __post_init__(self) -> None:
-        for method in ("encode", "decode"):
-            if not callable(getattr(self.tokenizer, method, None)):
-                raise ParameterError(
-                    f"A tokenizer has the methods encode and decode; "
-                    f"{type(self.tokenizer).__name__} has no {method}."
-                )
-        self._size  # noqa: B018  (an unknown size is an error now, not later)
-
-    @classmethod
-    def of(cls, tokenizer: Any) -> TokenizerVocabulary:
-        """The vocabulary of a tokenizer."""
-        return cls(tokenizer=tokenizer)
-
-    @cached_property
-    def _size(self) -> int:
-        get_size = getattr(self.tokenizer, "get_vocab_size", None)
-        size = get_size() if callable(get_size) else None
-        for name in ("vocab_size", "n_vocab"):
-            size = getattr(self.tokenizer, name, None) if size is None else size
-        if size is None and hasattr(self.tokenizer, "__len__"):
-            size = len(self.tokenizer)
-        if size is None:
-            raise ParameterError(
-                f"The size of the tokenizer {type(self.tokenizer).__name__} can not be told: it "
-                "has none of get_vocab_size(), vocab_size, n_vocab, len()."
-            )
-        return int(size)
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __contains__(self, symbol: object) -> bool:
-        return False
-
-    def __repr__(self) -> str:
-        return f"TokenizerVocabulary({type(self.tokenizer).__name__}, {len(self)} tokens)"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, TokenizerVocabulary):
-            return NotImplemented
-        mine, theirs = self.tokenizer, other.tokenizer
-        return mine is theirs or (self._text is not None and self._text == other._text)
-
-    def __hash__(self) -> int:
-        return hash((self.kind, len(self)))
-
-    @cached_property
-    def _text(self) -> str | None:
-        to_str = getattr(self.tokenizer, "to_str", None)
-        return to_str() if callable(to_str) else None
-
-    def encode(self, text: str | bytes | Sequence[str]) -> np.ndarray:
-        if not isinstance(text, str):
-            raise DataError(f"Expected a string for the tokenizer; got {_shorten(text)}.")
-        encoded = self.tokenizer.encode(text)
-        numbers = np.asarray(getattr(encoded, "ids", encoded), dtype=np.int64).reshape(-1)
-        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self):
-            raise DataError(
-                f"The tokenizer gave the number {numbers.max()}, but its size is {len(self)}."
-            )
-        return numbers
-
-    def decode(self, numbers: Any) -> Any:
-        return self.tokenizer.decode(np.asarray(numbers, dtype=np.int64).reshape(-1).tolist())
-
-    def to_dict(self) -> dict[str, Any]:
-        if self._text is None:
-            raise DataError(
-                f"The tokenizer {type(self.tokenizer).__name__} can not be saved, for it has no "
-                "to_str(); use one of the tokenizers package, or encode the text yourself and fit "
-                "the numbers (tokens=None)."
-            )
-        return {"kind": self.kind, "tokenizer": self._text}
-
-    @staticmethod
-    def from_dict(value: Any) -> TokenizerVocabulary:
-        from arproc.errors import MissingDependencyError
-
-        if not isinstance(value.get("tokenizer"), str):
-            raise FileFormatError("A tokenizer's vocabulary holds its text; there is none.")
-        try:
-            from tokenizers import Tokenizer  # type: ignore[import-not-found, unused-ignore]
-        except ImportError:
-            raise MissingDependencyError(
-                "The file holds a tokenizer of the tokenizers package; bring it with "
-                "pip install 'arproc[text]'."
-            ) from None
-        return TokenizerVocabulary(tokenizer=Tokenizer.from_str(value["tokenizer"]))
-
-
 _BYTES = tuple(map(chr, range(256)))
 _NOUNS = {"word": "word", "char": "character", "byte": "byte", "symbols": "symbol"}
 
@@ -465,15 +354,18 @@ def _count_symbols(texts: Iterable[Any], kind: str) -> dict[str, int]:
         return _count_chars(texts)
     counts: Counter[Any] = Counter()
     for text in texts:
-        if isinstance(text, str) and kind == "symbols":
-            raise DataError(f"Expected lists of symbols; got the text {_shorten(text)}.")
-        if isinstance(text, str):
-            counts.update(_to_key(text).split())
+        if isinstance(text, (str, bytes)) and kind == "symbols":
+            raise DataError(f"Expected lists of symbols; got the text {shorten(text)}.")
+        if isinstance(text, (str, bytes)):
+            counts.update((_to_key(text) if isinstance(text, str) else text).split())
         else:
             counts.update(map(_to_key, text) if kind == "word" else text)
     if kind == "symbols":
         return counts
-    named = {word.decode("utf-8", "surrogatepass"): count for word, count in counts.items()}
+    try:
+        named = {word.decode("utf-8", "surrogatepass"): count for word, count in counts.items()}
+    except UnicodeDecodeError as error:
+        raise DataError(f"The word {error.object!r} is not UTF-8; re-encode the text.") from None
     for symbol in SPECIAL:
         if symbol in named:
             raise DataError(_special_message(symbol, None))
@@ -483,6 +375,7 @@ def _count_symbols(texts: Iterable[Any], kind: str) -> dict[str, int]:
 def _count_chars(texts: Iterable[Any]) -> dict[str, int]:
     totals = np.zeros(0, dtype=np.int64)
     for text in texts:
+        text = text.decode("utf-8") if isinstance(text, bytes) else text
         counts = np.bincount(_code_points(text if isinstance(text, str) else "".join(text)))
         if len(counts) < len(totals):
             counts, totals = totals, counts
@@ -500,6 +393,7 @@ def _special_message(symbol: str, position: int | None) -> str:
     )
 
 
-def _shorten(value: Any) -> str:
+def shorten(value: Any) -> str:
+    """The value's repr, cut where it is long, for error messages."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -70,33 +70,34 @@ def terms(
     end: np.ndarray,
     first_term: np.ndarray,
     complete: np.ndarray,
-    start: Int,
+    states: np.ndarray,
+    known: np.ndarray,
     end_symbol: Int,
     out: np.ndarray,
 ) -> None:
-    """The chain rule's terms of some sequences.
+    """The chain rule's terms of some sequences, or parts of them.
 
     Args:
         model: `Trie.arrays`.
         values: flat symbols of all sequences.
-        begin: int64 [rows], where each sequence begins in `values`.
+        begin: int64 [rows], where each part begins in `values`.
         end: int64 [rows], where it ends.
         first_term: int64 [rows], where its terms begin in `out`.
         complete: bool [rows], whether the end symbol is a term too.
-        start: the state before the first symbol.
-        end_symbol: its number, or -1.
+        states: int64 [rows], the state before the first symbol.
+        known: int64 [rows], how many symbols came before, `<s>` counted.
+        end_symbol: the end's number, or -1.
         out: float64, gets the terms.
     """
     interpolated = model[6]
-    before = 1 if end_symbol >= 0 else 0
     for row in range(len(begin)):
-        s = np.int64(start)
+        s = states[row]
         o = first_term[row]
         length = end[row] - begin[row]
-        for t in range(length + (1 if complete[row] and end_symbol >= 0 else 0)):
+        for t in range(length + (1 if complete[row] else 0)):
             w = np.int64(values[begin[row] + t]) if t < length else np.int64(end_symbol)
             term, after = step(model, s, w)
-            out[o + t] = term if interpolated else plain_term(model, s, w, t + before)
+            out[o + t] = term if interpolated else plain_term(model, s, w, known[row] + t)
             s = after
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from arproc.errors import FileFormatError
 from arproc.ngram.counts import Alphabet, Counts
+from arproc.storable import storable
 
 __all__ = ["Trie"]
 
+#: Longer sequences are scored in parts of this many symbols, which threads share.
+_PART = 2**16
 
+
+@storable
 @dataclass(frozen=True, eq=False)
 class Trie:
     """All n-grams with log-probability and back-off weight, in breadth-first order.
@@ -49,6 +57,8 @@ class Trie:
         """The trie of some counts with probabilities p [n] and weights [contexts]."""
         with np.errstate(divide="ignore"):
             log_prob, back_off = np.log(p), np.log(weight)
+        if interpolated:
+            back_off[0] = 0.0  # the single symbols' own uniform part is in their probabilities
         return cls(
             counts.alphabet, counts.levels, counts.symbol, counts.link, counts.first_child,
             log_prob, back_off, interpolated,
@@ -76,24 +86,63 @@ class Trie:
 
     # ---- asking ------------------------------------------------------------------------------
 
-    def terms(self, values: np.ndarray, offsets: np.ndarray, complete: np.ndarray) -> np.ndarray:
+    def terms(
+        self, values: np.ndarray, offsets: np.ndarray, complete: np.ndarray, threads: int = 1
+    ) -> np.ndarray:
         """The chain rule's terms of all sequences, flat, float64 in nats.
 
         Args:
             values: flat symbols.
             offsets: int64 [N + 1], where each sequence begins.
             complete: bool [N], whether the end of it is a term too (where there is an end).
+            threads: how many threads share the work.
         """
+        ends = complete if self.alphabet.terminates else np.zeros(len(complete), bool)
+        first_term = offsets[:-1] - offsets[0] + np.cumsum(ends) - ends
+        parts: tuple[np.ndarray, ...] = (
+            offsets[:-1],
+            offsets[1:],
+            first_term,
+            ends,
+            np.zeros(len(ends), np.int64),
+        )
+        if len(values) > _PART and int(np.diff(offsets).max()) > _PART:
+            parts = _split(*parts)
+        out = np.empty(int(offsets[-1] - offsets[0]) + int(ends.sum()))
+        if threads == 1 or len(values) <= _PART:
+            self._terms(values, out, *parts)
+            return out
+        weights = np.cumsum(parts[1] - parts[0])
+        cuts = np.searchsorted(weights, weights[-1] * np.arange(1, 4 * threads) / (4 * threads))
+        shares = zip(*[np.split(part, np.unique(cuts)) for part in parts], strict=True)
+        self._terms(values, out, *[part[:0] for part in parts])  # compile before threads race
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda share: self._terms(values, out, *share), shares))
+        return out
+
+    def _terms(
+        self,
+        values: np.ndarray,
+        out: np.ndarray,
+        begin: np.ndarray,
+        end: np.ndarray,
+        first_term: np.ndarray,
+        complete: np.ndarray,
+        position: np.ndarray,
+    ) -> None:
+        """The terms of parts of sequences that begin at `position` in theirs."""
         from arproc.ngram import query_kernels as kernels
 
-        ends = complete if self.alphabet.terminates else np.zeros(len(complete), bool)
-        first_term = offsets[:-1] + np.cumsum(ends) - ends
-        out = np.empty(int(offsets[-1] - offsets[0]) + int(ends.sum()))
-        end = self.alphabet.end
+        states = np.full(len(begin), self.start)
+        for row in np.flatnonzero(position):
+            window = min(self.order - 1, int(position[row]))
+            ctx = values[begin[row] - window : begin[row]].astype(np.int64)
+            states[row] = self.states(ctx[None], position[row : row + 1])[0]
+        known = position + int(self.alphabet.terminates)
         kernels.terms(
-            self.arrays, values, offsets[:-1], offsets[1:], first_term, ends, self.start, end, out
-        )
-        return out
+            self.arrays, values, begin, end, first_term, complete, states, known,
+            self.alphabet.end, out,
+        )  # fmt: skip
 
     def states(self, ctx: np.ndarray, position: np.ndarray) -> np.ndarray:
         """The states, int64 [M], after windows ctx int64 [M, p] at positions [M]."""
@@ -148,3 +197,95 @@ class Trie:
         from arproc.ngram import query_kernels as kernels
 
         return kernels.cumulate(self.arrays)
+
+    # ---- files -------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """The arrays and what else there is; `from_dict` is the inverse."""
+        return {
+            "symbols": self.alphabet.symbols,
+            "terminates": self.alphabet.terminates,
+            "unknown": self.alphabet.unknown,
+            "levels": self.levels,
+            "symbol": self.symbol,
+            "link": self.link,
+            "first_child": self.first_child,
+            "log_prob": self.log_prob,
+            "back_off": self.back_off,
+            "interpolated": self.interpolated,
+        }
+
+    @staticmethod
+    def from_dict(value: dict[str, Any]) -> Trie:
+        """The trie that `to_dict` described, checked: compiled code trusts its numbers.
+
+        Raises:
+            FileFormatError: the arrays do not make a trie.
+        """
+        alphabet = Alphabet(value["symbols"], bool(value["terminates"]), value["unknown"])
+        names = ("levels", "symbol", "link", "first_child", "log_prob", "back_off")
+        arrays = {name: value[name] for name in names}
+        trie = Trie(alphabet, **arrays, interpolated=bool(value["interpolated"]))
+        problem = _problem(trie)
+        if problem is not None:
+            raise FileFormatError(f"The file's n-grams are damaged: {problem}.")
+        return trie
+
+
+def _split(
+    begin: np.ndarray,
+    end: np.ndarray,
+    first_term: np.ndarray,
+    complete: np.ndarray,
+    position: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """Cut sequences into parts of at most `_PART` symbols; see `Trie._terms`."""
+    pieces = np.maximum(-((begin - end) // _PART), 1)
+    row = np.repeat(np.arange(len(begin)), pieces)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    cut = within * _PART
+    last = within == pieces[row] - 1
+    return (
+        begin[row] + cut,
+        np.minimum(begin[row] + cut + _PART, end[row]),
+        first_term[row] + cut,
+        complete[row] & last,
+        position[row] + cut,
+    )
+
+
+def _problem(trie: Trie) -> str | None:
+    """What is wrong with a trie's arrays, or None."""
+    levels, size = trie.levels, trie.alphabet.size
+    n, contexts = len(trie.symbol), len(trie.back_off)
+    kinds = (
+        ("levels", trie.levels, np.int64), ("symbol", trie.symbol, np.int32),
+        ("link", trie.link, np.int32), ("first_child", trie.first_child, np.int32),
+        ("log_prob", trie.log_prob, np.float64), ("back_off", trie.back_off, np.float64),
+    )  # fmt: skip
+    for name, array, dtype in kinds:
+        if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != 1:
+            return f"{name} is not a flat array of {np.dtype(dtype)}"
+    if len(levels) < 3 or tuple(levels[:3]) != (0, 1, 1 + size) or (np.diff(levels) < 0).any():
+        return "the orders do not begin where they should"
+    if not (len(trie.link) == len(trie.log_prob) == n == levels[-1] and contexts == levels[-2]):
+        return "the arrays' lengths do not agree"
+    first = trie.first_child
+    if len(first) != contexts + 1 or first[0] != 1 or first[-1] != n or (np.diff(first) < 0).any():
+        return "continuations are out of order"
+    if (first[levels[:-1]] != levels[1:]).any():
+        return "continuations of one order lie in another"
+    below = np.repeat(levels[:-1], np.diff(levels))
+    if n > 1 and ((trie.link[1:] < 0).any() or (trie.link[1:] >= below[1:]).any()):
+        return "a link does not lead to a shorter n-gram"
+    inner = np.ones(n, bool)
+    inner[first[:-1][first[:-1] < n]] = False  # where a context's continuations begin
+    inner[0] = False
+    symbol = trie.symbol
+    if (symbol[1:] < 0).any() or (symbol[1:] >= size).any():
+        return "a symbol is not in the alphabet"
+    if (np.diff(symbol)[inner[1:]] <= 0).any() or (symbol[1 : 1 + size] != np.arange(size)).any():
+        return "continuations are not sorted"
+    if np.isnan(trie.log_prob[1:]).any() or np.isnan(trie.back_off).any():
+        return "a probability is not a number"
+    return None
