@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import operator
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,6 +35,9 @@ Index = Annotated[
 ]
 Lines = Annotated[bool, typer.Option("--lines", help="Each line of a text is a sequence.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write here. [standard output]")]
+Given = Annotated[
+    int | None, typer.Option(help="Score only what follows the first so many elements.")
+]
 Seed = Annotated[int | None, typer.Option(help="For the same result again.")]
 
 
@@ -109,6 +111,7 @@ def score(
     terms: Annotated[
         bool, typer.Option("--terms", help="CSV: one row for each element instead.")
     ] = False,
+    given: Given = None,
     out: Out = None,
 ) -> None:
     """How probable a file is under a saved model.
@@ -119,32 +122,18 @@ def score(
 
     arproc score ar.arproc series.csv --column value --terms --out surprise.csv
     """
-    import numpy as np
-    import pandas as pd
-
+    import arproc
     from arproc.cli import files, models
 
     law = models.load(model)
-    sequences = law.sequences(files.read(data, column, index, lines))
-    log_prob = np.atleast_1d(law.log_prob(sequences))
-    if terms:
-        parts = law.log_prob_terms(sequences)
-        rows = [parts] if sequences.form.single else list(parts)
-        frames = [pd.DataFrame({"sequence": i, "log_prob": row}) for i, row in enumerate(rows)]
-        files.write_table(pd.concat(frames).rename_axis("element"), out)
-    elif each:
-        table = {"log_prob": log_prob, "elements": sequences.lengths.numpy()}
-        files.write_table(pd.DataFrame(table).rename_axis("sequence"), out)
-    else:
-        per_element = law.score(sequences)
-        lines_out = {
-            "sequences": f"{len(sequences)}",
-            "elements": f"{int(sequences.lengths.sum())}",
-            "log-likelihood": f"{log_prob.sum():.4f} nats",
-            "per element": f"{per_element:.4f} nats = {per_element / math.log(2):.4f} bits",
-        }
-        text = "".join(f"{name:<15}{value}\n" for name, value in lines_out.items())
-        print(text, end="") if out is None else out.write_text(text, encoding="utf-8")
+    read = files.read(data, column, index, lines)
+    if each or terms:
+        files.write_table(
+            files.terms_table(law, read) if terms else files.rows_table(law, read), out
+        )
+        return
+    text = f"{arproc.evaluate(law, read, given=given)}\n"
+    print(text, end="") if out is None else out.write_text(text, encoding="utf-8")
 
 
 @app.command()
@@ -245,6 +234,7 @@ def compare(
     column: Column = None,
     index: Index = None,
     lines: Lines = False,
+    given: Given = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write the table here as CSV too.")
     ] = None,
@@ -257,17 +247,16 @@ def compare(
     """
     import arproc
     from arproc.cli import files, models
-    from arproc.cli.show import show_table
+    from arproc.cli.show import show_comparison
     from arproc.errors import ParameterError
 
     if len(model) < 2:
         raise ParameterError("compare needs at least two models; got one.")
-    if len({path.stem for path in model}) < len(model):
-        laws = {str(path): models.load(path) for path in model}
-    else:
-        laws = {path.stem: models.load(path) for path in model}
-    table = arproc.compare(laws, files.read(data, column, index, lines))
-    show_table(table, f"{data}")
+    stems = [path.stem for path in model]
+    names = [str(path) for path in model] if len(set(stems)) < len(stems) else stems
+    laws = {name: models.load(path) for name, path in zip(names, model, strict=True)}
+    table = arproc.compare(laws, files.read(data, column, index, lines), given=given)
+    show_comparison(table, str(data))
     if out is not None:
         files.write_table(table, out)
 

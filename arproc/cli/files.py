@@ -14,7 +14,7 @@ from arproc.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read", "write_samples", "write_table"]
+__all__ = ["read", "rows_table", "terms_table", "write_samples", "write_table"]
 
 TABLES = {".csv": ",", ".tsv": "\t"}
 
@@ -95,6 +95,28 @@ def _listed(table: pd.DataFrame) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
+def rows_table(law: Any, data: Any) -> pd.DataFrame:
+    """The log-probability and the length of each sequence."""
+    import pandas as pd
+
+    lengths = law.sequences(data).lengths.numpy()
+    table = {"log_prob": np.atleast_1d(law.log_prob(data)), "elements": lengths}
+    return pd.DataFrame(table).rename_axis("sequence")
+
+
+def terms_table(law: Any, data: Any) -> pd.DataFrame:
+    """The chain rule's terms, a row for each, numbered within each sequence."""
+    import pandas as pd
+
+    terms = law.log_prob_terms(data)
+    if isinstance(terms, pd.DataFrame):
+        return terms
+    if not isinstance(terms, list):
+        terms = [terms]
+    frames = [pd.DataFrame({"sequence": i, "log_prob": row}) for i, row in enumerate(terms)]
+    return pd.concat(frames).rename_axis("element")
+
+
 def write_table(table: pd.DataFrame, out: Path | None) -> None:
     """A table as CSV, to a file or to standard output."""
     table.to_csv(sys.stdout if out is None else out, lineterminator="\n")
@@ -106,9 +128,10 @@ def write_samples(samples: Any, out: Path | None, as_json: bool) -> None:
     Text: one sample after another, each ended by a newline. Numbers: a CSV with a row for each
     sample. JSON: one sample a line, whatever it is.
     """
-    if as_json or (samples and isinstance(samples[0], list)):
+    lists_of_symbols = len(samples) > 0 and isinstance(samples[0], list)
+    if as_json or lists_of_symbols:
         text = "".join(json.dumps(_plain(sample)) + "\n" for sample in samples)
-    elif isinstance(samples[0], str):
+    elif len(samples) > 0 and isinstance(samples[0], str):
         text = "".join(sample + "\n" for sample in samples)
     else:
         text = "".join(_row(sample) + "\n" for sample in samples)

@@ -6,29 +6,38 @@ import difflib
 import inspect
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from arproc.errors import ParameterError
 
-__all__ = ["build", "load", "names"]
+__all__ = ["build", "find", "load"]
 
 #: Base classes, and laws that are made of other laws.
 NOT_FITTED_FROM_OPTIONS = ("Law", "Process", "Mixture", "Transformed")
 
 
-def names() -> dict[str, type]:
-    """The models that `arproc fit` can make, by lower-case name."""
+def find(name: str) -> type:
+    """The model class with this name, in whatever case."""
+    import arproc
+
+    for known in arproc.__all__:
+        if known.lower() == name.lower() and _is_model(known):
+            return getattr(arproc, known)
+    models = [known.lower() for known in arproc.__all__ if _is_model(known)]
+    raise ParameterError(
+        f"there is no model {name!r}{_did_you_mean(name.lower(), models)} The models are "
+        f"{', '.join(sorted(models))}."
+    )
+
+
+def _is_model(name: str) -> bool:
     import arproc
     from arproc.law import Law
 
-    found = {}
-    for name in arproc.__all__:
-        if not name[0].isupper() or name in NOT_FITTED_FROM_OPTIONS:
-            continue
-        value = getattr(arproc, name)
-        if inspect.isclass(value) and issubclass(value, Law):
-            found[name.lower()] = value
-    return found
+    if not name[0].isupper() or name in NOT_FITTED_FROM_OPTIONS:
+        return False
+    value = getattr(arproc, name)
+    return inspect.isclass(value) and issubclass(value, Law)
 
 
 def build(name: str, options: list[str]) -> Any:
@@ -39,13 +48,7 @@ def build(name: str, options: list[str]) -> Any:
     """
     import arproc
 
-    classes = names()
-    if name.lower() not in classes:
-        raise ParameterError(
-            f"there is no model {name!r}{_did_you_mean(name.lower(), list(classes))} The models "
-            f"are {', '.join(sorted(classes))}."
-        )
-    model = classes[name.lower()]
+    model = find(name)
     own = _parameters(model)
     trained = _parameters(arproc.Training) if "training" in own else []
     arguments: dict[str, Any] = {}
@@ -56,33 +59,41 @@ def build(name: str, options: list[str]) -> Any:
         elif key in trained:
             training[key] = value
         else:
-            known = [k for k in own if k != "training"] + trained
-            listed = ", ".join("--" + k.replace("_", "-") for k in known)
-            raise ParameterError(
-                f"{model.__name__} has no option --{key.replace('_', '-')}"
-                f"{_did_you_mean(key, known)} Its options are {listed}."
-            )
+            _refuse(model, key, [k for k in own if k != "training"] + trained)
     if training:
         arguments["training"] = arproc.Training(**training)
-    try:
-        return model(**arguments)
-    except TypeError as error:  # a required argument is missing
-        raise ParameterError(_missing(model, arguments, error)) from None
+    required = _required(model, arguments)
+    if required:
+        raise ParameterError(
+            f"{model.__name__} needs {', '.join(map(_option, required))} (for example "
+            f"{_option(required[0])} 3)."
+        )
+    return model(**arguments)
+
+
+def _refuse(model: type, key: str, known: list[str]) -> NoReturn:
+    options = [_option(name) for name in known]
+    raise ParameterError(
+        f"{model.__name__} has no option {_option(key)}{_did_you_mean(_option(key), options)} "
+        f"Its options are {', '.join(options)}."
+    )
+
+
+def _option(parameter: str) -> str:
+    return "--" + parameter.replace("_", "-")
 
 
 def _parameters(cls: type) -> list[str]:
     return list(inspect.signature(cls).parameters)
 
 
-def _missing(model: type, arguments: dict[str, Any], error: TypeError) -> str:
-    required = [
-        "--" + name.replace("_", "-")
+def _required(model: type, given: dict[str, Any]) -> list[str]:
+    """The arguments without a default that are missing."""
+    return [
+        name
         for name, parameter in inspect.signature(model).parameters.items()
-        if parameter.default is inspect.Parameter.empty and name not in arguments
+        if parameter.default is inspect.Parameter.empty and name not in given
     ]
-    if not required:
-        return str(error)
-    return f"{model.__name__} needs {', '.join(required)} (for example {required[0]} 3)."
 
 
 def _pairs(options: list[str]) -> list[tuple[str, Any]]:

@@ -11,7 +11,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["console", "show_table"]
+__all__ = ["console", "show_comparison", "show_table"]
 
 
 def console() -> Console:
@@ -20,18 +20,45 @@ def console() -> Console:
     return out if out.is_terminal else Console(highlight=False, width=120)
 
 
-def show_table(table: pd.DataFrame, title: str, digits: int = 4) -> None:
-    """Print a DataFrame, its index as the first column."""
-    grid = Table(title=title, title_justify="left", title_style="bold")
+def show_table(table: pd.DataFrame, title: str, note: str = "") -> None:
+    """Print a DataFrame, its index as the first column and `note` below."""
+    grid = Table(title=title, caption=note or None, title_justify="left", caption_justify="left")
+    grid.title_style, grid.caption_style = "bold", "dim"
     grid.add_column(str(table.index.name or ""))
     for name, kind in table.dtypes.items():
         grid.add_column(str(name), justify="right" if kind.kind in "iuf" else "left")
     for label, row in zip(table.index, table.itertuples(index=False), strict=True):
-        grid.add_row(Text(str(label)), *(Text(_cell(value, digits)) for value in row))
+        grid.add_row(Text(str(label)), *(Text(_cell(value)) for value in row))
     console().print(grid)
 
 
-def _cell(value: object, digits: int) -> str:
+def _cell(value: object) -> str:
     if isinstance(value, float):
-        return "" if value != value else f"{value:.{digits}f}"
+        return "" if value != value else f"{value:.4f}"
     return str(value)
+
+
+def show_comparison(table: pd.DataFrame, title: str, extra: pd.DataFrame | None = None) -> None:
+    """Print what `arproc.compare` found: the unit's cost and the paired differences.
+
+    Args:
+        table: of `arproc.compare`.
+        title: shown above it.
+        extra: more columns by model, shown after the cost.
+    """
+    unit = table.columns[1]
+    shown = table[[unit]].rename(columns={unit: unit.replace("_", " ")})
+    if extra is not None:
+        shown = shown.join(extra)
+    reference = table.attrs["reference"]
+    pairs = zip(table[f"difference_{unit}"], table[f"se_{unit}"], strict=True)
+    shown[f"less {reference}'s"] = [f"{d:+.4f} ± {se:.4f}" if se else "" for d, se in pairs]
+    limits = zip(table[f"low95_{unit}"], table[f"high95_{unit}"], strict=True)
+    shown["95% interval"] = [f"{a:+.4f} to {b:+.4f}" if a != b else "" for a, b in limits]
+    shown["verdict"] = table["verdict"]
+    facts = table.attrs
+    note = (
+        f"lower is better; over {facts['n_elements']} elements of {facts['n_sequences']} "
+        f"sequence(s); ± is one standard error of the paired difference, {facts['errors']}"
+    )
+    show_table(shown, title, note)
