@@ -193,7 +193,7 @@ class _PolicyState(InnerState):
         return self.policy.apply(self.inner.conditional, self.own)
 
     def _append(self, x: torch.Tensor) -> State:
-        own = self.policy.append(self.own, x)
+        own = self.policy.append(self.own, x) if self.policy.stateful else None
         return _PolicyState(self.inner.append(x), self.policy, own)
 
     def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
