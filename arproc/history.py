@@ -143,12 +143,16 @@ class Track:
 
     def _grow(self, x: torch.Tensor) -> Track:
         arena, stop = self._arena, self.stop + x.shape[1]
+        if stop == self.stop:
+            return self
         if torch.is_grad_enabled() and (x.requires_grad or arena.data.requires_grad):
             # autograd forbids writing into a buffer that it may still need
             return Track(torch.cat([self.slots, x], dim=1), self.first)
         if arena.tip != self.stop or stop > arena.data.shape[1]:
             arena = self._copy(max(2 * stop, 16))
-        arena.data[:, self.stop : stop] = x.detach()
+        # through `.data`: autograd must not take it for a change of what it saved, which are
+        # other slots
+        arena.data.data[:, self.stop : stop] = x.detach()
         arena.tip = stop
         return Track._view(arena, stop, self.first)
 
