@@ -26,10 +26,16 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
 def _finalise(z: np.ndarray) -> np.ndarray:
-    """The finaliser of splitmix64, element by element on uint64."""
-    z = (z ^ (z >> np.uint64(30))) * _MIX_1
-    z = (z ^ (z >> np.uint64(27))) * _MIX_2
-    return z ^ (z >> np.uint64(31))
+    """The finaliser of splitmix64, element by element on uint64, in place."""
+    shifted = z >> np.uint64(30)
+    z ^= shifted
+    z *= _MIX_1
+    np.right_shift(z, np.uint64(27), out=shifted)
+    z ^= shifted
+    z *= _MIX_2
+    np.right_shift(z, np.uint64(31), out=shifted)
+    z ^= shifted
+    return z
 
 
 def resolve_seed(seed: int | torch.Generator | None) -> int:
@@ -93,10 +99,13 @@ class Uniforms:
         first = np.broadcast_to(np.asarray(start).astype(np.uint64), row.shape)
         with np.errstate(over="ignore"):
             key = _finalise(self._key ^ _finalise((row + np.uint64(1)) * _MIX_2))
-            counter = first[:, None] * np.uint64(size) + np.arange(
-                1, count * size + 1, dtype=np.uint64
-            )
-            bits = _finalise(key[:, None] + counter * _GOLDEN)
-        # 52 bits and a half: exactly representable, never 0 and never 1.
-        values = ((bits >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+            # counter + 1 times the golden ratio, from the key: the splitmix64 sequence of the row
+            bits = np.arange(1, count * size + 1, dtype=np.uint64)[None] * _GOLDEN
+            bits = bits + (key + first * np.uint64(size) * _GOLDEN)[:, None]
+            _finalise(bits)
+        # 52 bits and a half: exactly representable, never 0 and never 1
+        bits >>= np.uint64(12)
+        values = bits.astype(np.float64)
+        values += 0.5
+        values *= 2.0**-52
         return torch.from_numpy(values).reshape(len(row), count, *event_shape)
