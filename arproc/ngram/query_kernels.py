@@ -229,7 +229,7 @@ def _draw_one(
     elif not interpolated:
         low[0], high[0], scale[0] = first_child[s], first_child[s + 1], 1.0
         flat = np.exp(back_off[s])
-        depth = 1
+        depth = 1 if low[0] < high[0] else 0
     else:
         while s > 0:
             if first_child[s] < first_child[s + 1]:

@@ -24,14 +24,14 @@ class Discounts:
 
     Attributes:
         values: float64 [N, 3]: of order k (row k - 1) for the counts 1, 2, 3 and more.
-        source: for each order "closed form" or "leave-one-out".
+        source: for each order "closed form", "leave-one-out" or "given".
     """
 
     values: np.ndarray
     source: tuple[str, ...]
 
 
-def modified_kneser_ney(counts: Counts) -> tuple[Trie, Discounts]:
+def modified_kneser_ney(counts: Counts, given: np.ndarray | None = None) -> tuple[Trie, Discounts]:
     """Interpolated modified Kneser-Ney as KenLM's `lmplz` defines it.
 
     Chen and Goodman (1998), with adjusted counts, three discounts an order, and the single
@@ -39,6 +39,10 @@ def modified_kneser_ney(counts: Counts) -> tuple[Trie, Discounts]:
     and the end included (Heafield et al. 2013, "Scalable Modified Kneser-Ney Language Model
     Estimation"). Where `lmplz` stops because the closed-form discounts do not exist, the
     discounts maximise the leave-one-out likelihood instead, with a `DiscountWarning`.
+
+    Args:
+        counts: the n-grams.
+        given: discounts [N, 3] to use instead of estimating them.
     """
     from arproc.ngram import smoothing_kernels as kernels
 
@@ -50,15 +54,17 @@ def modified_kneser_ney(counts: Counts) -> tuple[Trie, Discounts]:
     values, source = np.zeros((counts.order, 4)), []
     for k in range(1, counts.order + 1):
         first, last = (0, 1) if k == 1 else (levels[k - 1], levels[k])
+
+        def log_likelihood(d: np.ndarray, first: int = first, last: int = last) -> float:
+            return kernels.leave_one_out(
+                first, last, first_child, counts.adjusted, counts.link, skip, d, uniform, p
+            )
+
         discount = closed_form(_count_counts(counts, k, skip))
         source.append("leave-one-out" if discount is None else "closed form")
-        if discount is None:
-
-            def log_likelihood(d: np.ndarray, first: int = first, last: int = last) -> float:
-                return kernels.leave_one_out(
-                    first, last, first_child, counts.adjusted, counts.link, skip, d, uniform, p
-                )
-
+        if given is not None:
+            discount, source[-1] = np.concatenate([[0.0], given[k - 1]]), "given"
+        elif discount is None:
             discount = maximise(log_likelihood)
         values[k - 1] = discount
         kernels.kneser_ney(
@@ -100,7 +106,7 @@ def _count_counts(counts: Counts, k: int, skip: int) -> np.ndarray:
 
 
 def _warn(discounts: Discounts) -> None:
-    orders = [k for k, source in enumerate(discounts.source, 1) if source != "closed form"]
+    orders = [k for k, source in enumerate(discounts.source, 1) if source == "leave-one-out"]
     if not orders:
         return
     listed = "; ".join(
