@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from arproc.training.batches import Batches, seed_of
-from arproc.training.loop import train
+from arproc.training.loop import History, Loss, train
 from arproc.training.settings import Training
 
-__all__ = ["Batches", "Training", "seed_of", "train"]
+__all__ = ["Batches", "History", "Loss", "Training", "seed_of", "train"]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from arproc.errors import FileFormatError
 from arproc.persistence import read_file, write_file
 
-__all__ = ["flatten_optimizer", "read_checkpoint", "restore_optimizer", "write_checkpoint"]
+__all__ = ["read_checkpoint", "write_checkpoint"]
 
 _KIND = "training checkpoint"
 
@@ -30,26 +29,3 @@ def read_checkpoint(path: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
             "another file as checkpoint=."
         )
     return tensors, header["run"]
-
-
-def flatten_optimizer(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
-    """An optimizer's state tensors by name, `prefix.<parameter>.<entry>`."""
-    state = optimizer.state_dict()["state"]
-    return {
-        f"{prefix}.{index}.{key}": value
-        for index, entries in state.items()
-        for key, value in entries.items()
-    }
-
-
-def restore_optimizer(
-    optimizer: torch.optim.Optimizer, prefix: str, tensors: dict[str, Tensor]
-) -> None:
-    """Give an optimizer the state that `flatten_optimizer` named."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith(f"{prefix}."):
-            index, key = name[len(prefix) + 1 :].split(".", 1)
-            state.setdefault(int(index), {})[key] = tensor
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})

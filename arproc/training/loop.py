@@ -14,13 +14,8 @@ from torch import Tensor, nn
 
 from arproc.errors import TrainingError
 from arproc.training.batches import seed_of
-from arproc.training.checkpoint import (
-    flatten_optimizer,
-    read_checkpoint,
-    restore_optimizer,
-    write_checkpoint,
-)
-from arproc.training.optimizers import build_optimizers, set_lr
+from arproc.training.checkpoint import read_checkpoint, write_checkpoint
+from arproc.training.optimizers import build_optimizers
 from arproc.training.progress import Interrupts, ProgressBar
 from arproc.training.settings import Training
 
@@ -120,7 +115,7 @@ class _Run:
     def go(self) -> None:
         """Train until the last step or until patience runs out."""
         training = self.training
-        every = training.validate_every or max(1, training.steps // 20)
+        every = training.validation_interval
         self.module.train()
         self.bar.begin(self.step)
         while True:
@@ -153,10 +148,9 @@ class _Run:
         if self.device.type == "cpu" or len(self.pending) == _FETCH:
             self._fetch()
         with self.interrupts.held():
-            set_lr(self.optimizers, self.training.scale(self.step))
             for optimizer in self.optimizers:
-                optimizer.step()
-                optimizer.zero_grad()
+                optimizer.step(self.step + 1, self.training.scale(self.step))
+            self.module.zero_grad()
             self.step += 1
 
     def _fetch(self) -> None:
@@ -233,8 +227,7 @@ class _Run:
         self._fetch()
         tensors = {f"module.{k}": v for k, v in self.module.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in (self.best or {}).items()}
-        for i, optimizer in enumerate(self.optimizers):
-            tensors |= flatten_optimizer(optimizer, f"optimizer.{i}")
+        tensors |= {f"optimizer.{k}": v for k, v in self._averages().items()}
         run: dict[str, Any] = {
             "identity": self.identity,
             "step": self.step,
@@ -251,10 +244,19 @@ class _Run:
         self._check_identity(path, run["identity"])
         self.module.load_state_dict(_under("module.", tensors))
         self.best = _under("best.", tensors) or None
-        for i, optimizer in enumerate(self.optimizers):
-            restore_optimizer(optimizer, f"optimizer.{i}", tensors)
+        for name, average in self._averages().items():
+            average.copy_(tensors[f"optimizer.{name}"])
         self.step, self.stale, self.history = run["step"], run["stale"], run["history"]
         self.best_loss = math.inf if run["best_loss"] is None else run["best_loss"]
+
+    def _averages(self) -> dict[str, Tensor]:
+        """The optimizers' running averages, by name."""
+        return {
+            f"{i}.{j}.{name}": average
+            for i, optimizer in enumerate(self.optimizers)
+            for j, state in enumerate(optimizer.state)
+            for name, average in state.items()
+        }
 
     def _check_identity(self, path: str, theirs: dict[str, Any]) -> None:
         mine = self.identity

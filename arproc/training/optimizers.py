@@ -1,62 +1,134 @@
-"""The optimizers: AdamW, and Muon for the hidden matrices."""
+"""The optimizers: AdamW, and Muon for the hidden matrices.
+
+They are small and our own, since building any of `torch.optim` imports torch's compiler, which
+takes longer than many a small model takes to train. The tests hold them equal to torch's.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from arproc.training.settings import Training
 
-__all__ = ["Muon", "build_optimizers", "set_lr"]
+__all__ = ["AdamW", "Muon", "Optimizer", "build_optimizers", "orthogonalise"]
 
 # Jordan et al. 2024: a quintic that lifts small singular values fast; it ends near one, not at it.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
-class Muon(torch.optim.Optimizer):
+class Optimizer(ABC):
+    """What turns gradients into updates of some parameters.
+
+    Args:
+        params: the parameters.
+        lr: the peak learning rate.
+        decay: decoupled weight decay of each parameter.
+
+    Attributes:
+        state: per parameter, its running averages by name.
+    """
+
+    def __init__(self, params: Sequence[nn.Parameter], lr: float, decay: Sequence[float]) -> None:
+        self.params, self.lr, self.decay = list(params), lr, list(decay)
+        self.state: list[dict[str, Tensor]] = [
+            {name: torch.zeros_like(p) for name in self.averages} for p in self.params
+        ]
+
+    #: The names of a parameter's running averages.
+    averages: tuple[str, ...]
+
+    @abstractmethod
+    def step(self, count: int, scale: float) -> None:
+        """Make update number `count` (1, 2, ...) at `scale` times the peak learning rate."""
+
+
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2).
+
+    Args:
+        params: the parameters.
+        lr: the peak learning rate.
+        decay: weight decay of each parameter.
+        betas: decay rates of the mean of the gradients and of the mean of their squares.
+    """
+
+    averages = ("mean", "square")
+
+    def __init__(
+        self,
+        params: Sequence[nn.Parameter],
+        lr: float,
+        decay: Sequence[float],
+        betas: tuple[float, float] = (0.9, 0.99),
+    ) -> None:
+        super().__init__(params, lr, decay)
+        self.betas = betas
+
+    @torch.no_grad()
+    def step(self, count: int, scale: float) -> None:
+        lr, (first, second) = scale * self.lr, self.betas
+        unbias = (1 - second**count) ** 0.5
+        rate = lr * unbias / (1 - first**count)
+        for p, state, decay in zip(self.params, self.state, self.decay, strict=True):
+            if p.grad is None:
+                continue
+            mean, square = state["mean"], state["square"]
+            mean.lerp_(p.grad, 1 - first)
+            square.mul_(second).addcmul_(p.grad, p.grad, value=1 - second)
+            if decay:
+                p.mul_(1 - lr * decay)
+            p.addcdiv_(mean, square.sqrt().add_(1e-8 * unbias), value=-rate)
+
+
+class Muon(Optimizer):
     r"""Momentum whose matrix updates are orthogonalised (Jordan et al. 2024).
 
     The update :math:`U \Sigma V^T` of each matrix becomes about :math:`U V^T` by five steps of a
-    Newton-Schulz iteration. It is `torch.optim.Muon` with two differences, both for speed:
-    matrices of one shape go through the iteration together, and it runs in float32 on processors,
-    of which many have no fast bfloat16 (torch's is forty times slower on those).
+    Newton-Schulz iteration. Matrices of one shape go through it together, and it runs in float32
+    on processors, of which many have no fast bfloat16.
 
     Args:
         params: matrices.
-        lr: learning rate; an update's root mean square is about `lr / sqrt(inputs)`.
-        momentum: Nesterov momentum.
-        weight_decay: decoupled weight decay.
+        lr: the peak learning rate; the root mean square of an update is about `lr / sqrt(inputs)`.
+        decay: weight decay of each matrix.
+        momentum: of Nesterov's kind.
     """
 
+    averages = ("momentum",)
+
     def __init__(
-        self, params: Any, lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0
+        self,
+        params: Sequence[nn.Parameter],
+        lr: float,
+        decay: Sequence[float],
+        momentum: float = 0.95,
     ) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        super().__init__(params, lr, decay)
+        self.momentum = momentum
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Update every matrix that has a gradient."""
-        for group in self.param_groups:
-            by_shape: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
-            for p in group["params"]:
-                if p.grad is not None:
-                    update = self._momentum(p, p.grad, group["momentum"])
-                    by_shape.setdefault(p.shape, []).append((p, update))
-            for shape, pairs in by_shape.items():
-                updates = orthogonalise(torch.stack([update for _, update in pairs]))
-                rate = group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
-                for (p, _), update in zip(pairs, updates, strict=True):
-                    p.mul_(1 - group["lr"] * group["weight_decay"])
-                    p.add_(update.to(p.dtype), alpha=-rate)
+    def step(self, count: int, scale: float) -> None:
+        lr = scale * self.lr
+        by_shape: dict[torch.Size, list[int]] = {}
+        for i, p in enumerate(self.params):
+            if p.grad is not None:
+                by_shape.setdefault(p.shape, []).append(i)
+        for shape, members in by_shape.items():
+            updates = orthogonalise(torch.stack([self._direction(i) for i in members]))
+            rate = lr * max(1.0, shape[0] / shape[1]) ** 0.5
+            for i, update in zip(members, updates, strict=True):
+                p = self.params[i]
+                p.mul_(1 - lr * self.decay[i]).add_(update.to(p.dtype), alpha=-rate)
 
-    def _momentum(self, p: Tensor, grad: Tensor, momentum: float) -> Tensor:
-        state = self.state[p]
-        if not state:
-            state["momentum"] = torch.zeros_like(p)
-        state["momentum"].lerp_(grad, 1 - momentum)
-        return grad.lerp(state["momentum"], momentum)
+    def _direction(self, i: int) -> Tensor:
+        grad, momentum = self.params[i].grad, self.state[i]["momentum"]
+        assert grad is not None
+        momentum.lerp_(grad, 1 - self.momentum)
+        return grad.lerp(momentum, self.momentum)
 
 
 def orthogonalise(updates: Tensor, steps: int = 5) -> Tensor:
@@ -72,42 +144,28 @@ def orthogonalise(updates: Tensor, steps: int = 5) -> Tensor:
     return x.mT if tall else x
 
 
-def build_optimizers(module: nn.Module, training: Training) -> list[torch.optim.Optimizer]:
-    """The optimizers of a module's parameters, each group with its peak rate as `"peak"`.
+def build_optimizers(module: nn.Module, training: Training) -> list[Optimizer]:
+    """The optimizers of a module's parameters.
 
     Muon takes the weights of `module.hidden_weights()` if it has that method, else every matrix
     that is not an embedding. Weight decay applies to matrices that are not embeddings.
     """
-    parameters = [p for p in module.parameters() if p.requires_grad]
+    params = [p for p in module.parameters() if p.requires_grad]
     embeddings = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
-    matrices = [p for p in parameters if p.ndim >= 2 and id(p) not in embeddings]
-    optimizers: list[torch.optim.Optimizer] = []
-    hidden: set[int] = set()
+    decay = {
+        id(p): training.weight_decay if p.ndim >= 2 and id(p) not in embeddings else 0.0
+        for p in params
+    }
+    hidden: list[nn.Parameter] = []
     if training.optimizer == "muon":
-        chosen = getattr(module, "hidden_weights", lambda: [p for p in matrices if p.ndim == 2])()
-        hidden = {id(p) for p in chosen}
-        if chosen:
-            optimizers.append(
-                Muon(chosen, lr=training.matrix_lr, weight_decay=training.weight_decay)
-            )
-    decayed = [p for p in matrices if id(p) not in hidden]
-    other = [p for p in parameters if not any(p is q for q in matrices)]
-    groups = [
-        {"params": decayed, "weight_decay": training.weight_decay},
-        {"params": other, "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    if groups:
-        adamw = torch.optim.AdamW(groups, lr=training.lr, betas=training.betas, fused=True)
-        optimizers.append(adamw)
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["peak"] = group["lr"]
+        matrices = [p for p in params if p.ndim == 2 and id(p) not in embeddings]
+        hidden = list(getattr(module, "hidden_weights", lambda: matrices)())
+    orthogonal = {id(p) for p in hidden}
+    others = [p for p in params if id(p) not in orthogonal]
+    optimizers: list[Optimizer] = []
+    if hidden:
+        optimizers.append(Muon(hidden, training.matrix_lr, [decay[id(p)] for p in hidden]))
+    if others:
+        lr, betas = training.lr, training.betas
+        optimizers.append(AdamW(others, lr, [decay[id(p)] for p in others], betas))
     return optimizers
-
-
-def set_lr(optimizers: list[torch.optim.Optimizer], scale: float) -> None:
-    """Set every learning rate to this share of its peak."""
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * scale

@@ -114,6 +114,16 @@ class Training:
                 )
         return dataclasses.replace(self, **params)
 
+    @property
+    def validation_interval(self) -> int:
+        """After how many steps the validation data are scored."""
+        return self.validate_every or max(1, self.steps // 20)
+
+    @property
+    def validation_batches(self) -> int:
+        """How many batches are scored at most, so that it takes a tenth of the time or so."""
+        return max(8, self.validation_interval // 4)
+
     def scale(self, step: int) -> float:
         """The learning rates at `step` (0, 1, ...), as a share of their peaks.
 

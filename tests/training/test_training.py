@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from torch import nn
 
 from arproc.errors import FileFormatError, ParameterError, TrainingError
 from arproc.training import Batches, Training, train
-from arproc.training.optimizers import Muon, orthogonalise
+from arproc.training.optimizers import AdamW, Muon, orthogonalise
 
 X = torch.linspace(-2, 2, 64)[:, None]
 Y = torch.sin(2 * X)
@@ -173,25 +175,23 @@ def test_an_interrupt_keeps_the_best_so_far():
     assert len(history["loss"]) == 14
 
 
-def test_a_signal_during_an_update_waits_for_its_end():
-    training = Training(steps=50)
+def test_a_signal_during_an_update_waits_for_its_end(monkeypatch):
+    plan = Training(steps=50)
     module = network()
-    original = torch.optim.AdamW.step
+    original = AdamW.step
 
-    def step(self, *args, **kwargs):
-        if int(self.state_dict()["state"].get(0, {"step": 0})["step"]) == 9:
+    def step(self, count, scale):
+        if count == 10:
             os.kill(os.getpid(), signal.SIGINT)
-        return original(self, *args, **kwargs)
+        original(self, count, scale)
 
-    torch.optim.AdamW.step = step
-    try:
+    loss = regression(module, plan)
+    with monkeypatch.context() as patch:
+        patch.setattr(AdamW, "step", step)
         with pytest.warns(UserWarning, match="interrupted at step 10 of 50"):
-            history = train(module, regression(module, training), training)
-    finally:
-        torch.optim.AdamW.step = original
+            history = train(module, loss, plan)
     assert len(history["loss"]) == 10
     expected = network()
-    plan = Training(steps=50)
     inner = regression(expected, plan)
 
     def ten(step, generator):
@@ -324,26 +324,52 @@ def test_batches_are_epochs_and_depend_on_the_step_alone():
     assert not torch.equal(rows[:7], rows[7:14])
 
 
+def steps_of(optimizer, params: list[torch.Tensor]) -> list[torch.Tensor]:
+    """The parameters after five steps with some gradients."""
+    generator = torch.Generator().manual_seed(1)
+    for count in range(1, 6):
+        for p in params:
+            p.grad = torch.randn(p.shape, generator=generator)
+        optimizer.step(count, 1.0) if isinstance(optimizer, (AdamW, Muon)) else optimizer.step()
+    return [p.detach() for p in params]
+
+
+def parameters() -> list[nn.Parameter]:
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((8, 8), (12, 8), (8, 20), (8, 8))
+    return [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+
+
+def test_adamw_steps_as_torchs_does():
+    ours, theirs = parameters(), parameters()
+    ours = steps_of(AdamW(ours, 0.1, [0.3] * 4, (0.8, 0.95)), ours)
+    optimizer = torch.optim.AdamW(theirs, lr=0.1, weight_decay=0.3, betas=(0.8, 0.95))
+    for a, b in zip(ours, steps_of(optimizer, theirs), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
 def test_muon_steps_as_torchs_does():
-    if not hasattr(torch.optim, "Muon"):
-        pytest.skip("this torch has no Muon")
-    torch.manual_seed(0)
-    start = [torch.randn(8, 8), torch.randn(12, 8), torch.randn(8, 20), torch.randn(8, 8)]
-    ours, theirs = ([p.clone().requires_grad_() for p in start] for _ in range(2))
-    optimizers = [
-        Muon(ours, lr=0.1, weight_decay=0.1),
-        torch.optim.Muon(theirs, lr=0.1, weight_decay=0.1, momentum=0.95),
-    ]
-    for step in range(5):
-        gradients = [torch.randn(p.shape, generator=torch.manual_seed(step)) for p in start]
-        for parameters, optimizer in zip((ours, theirs), optimizers, strict=True):
-            for p, g in zip(parameters, gradients, strict=True):
-                p.grad = g.clone()
-            optimizer.step()
-    for a, b, s in zip(ours, theirs, start, strict=True):
-        moved = (b - s).norm()
-        assert (a - b).norm() < 0.02 * moved  # theirs iterates in bfloat16
-        assert moved > 0.1
+    start, ours, theirs = parameters(), parameters(), parameters()
+    ours = steps_of(Muon(ours, 0.1, [0.1] * 4), ours)
+    optimizer = torch.optim.Muon(theirs, lr=0.1, weight_decay=0.1, momentum=0.95)
+    for a, b, s in zip(ours, steps_of(optimizer, theirs), start, strict=True):
+        assert (b - s).norm() > 0.1
+        assert (a - b).norm() < 0.02 * (b - s).norm()  # theirs iterates in bfloat16
+
+
+def test_training_does_not_import_torchs_compiler():
+    """Which takes seconds, more than many a small fit; every class of torch.optim would."""
+    code = (
+        "import sys, torch, arproc\n"
+        "from torch import nn\n"
+        "line = nn.Linear(1, 1)\n"
+        "plan = arproc.Training(steps=2, optimizer='muon')\n"
+        "arproc.training.train(line, lambda s, g: line(torch.ones(1)).square().sum(), plan)\n"
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_orthogonalise_brings_singular_values_near_one():

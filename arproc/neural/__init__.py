@@ -1,0 +1,1 @@
+"""Neural processes: networks that give the conditionals, trained by the one loop."""

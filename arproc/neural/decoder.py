@@ -1,0 +1,139 @@
+"""The network behind `Transformer`: a decoder with rotary positions and a sliding window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from arproc.neural.blocks import rms_norm, rotary_angles, rotate, squared_relu, window_mask
+
+__all__ = ["Attend", "Decoder", "Weights"]
+
+#: Attention of layer l: `attend(l, queries, keys, values)`, each [N, heads, T, dim].
+Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+
+# Queries and keys have unit root mean square, so a score is this times the cosine of their angle;
+# 1/sqrt(dim) would hold it below sqrt(dim), too soft to single out one key of many.
+_SHARPNESS = 10.0
+
+
+class Weights(NamedTuple):
+    """The matrices of one layer, [outputs, inputs]."""
+
+    qkv: Tensor
+    out: Tensor
+    up: Tensor
+    down: Tensor
+
+
+class Decoder(nn.Module):
+    r"""A stack of attention and MLP layers over a sequence of symbols.
+
+    Each layer adds to the residual stream
+
+    .. math:: h \leftarrow h + W_o\,\mathrm{attend}(W_{qkv}\,\bar h),\qquad
+              h \leftarrow h + W_d\,\mathrm{relu}(W_u\,\bar h)^2,
+
+    where the bar divides by the root mean square. Queries and keys are normalised (Henry et al.
+    2020), then rotated by their positions (Su et al. 2021); values are not. The outputs
+    :math:`W_o, W_d` and the head start at zero (so the first predictions are uniform).
+
+    Args:
+        symbols: how many symbols there are; number `symbols` is the start symbol, an input only.
+        layers: how many layers.
+        heads: attention heads of a layer.
+        width: size of the residual stream; a multiple of twice the heads.
+        window: how many positions a layer sees, its own included.
+        expansion: the MLP's hidden size as a multiple of the width.
+        dropout: the share of each layer's additions that is dropped in training.
+    """
+
+    def __init__(
+        self,
+        symbols: int,
+        *,
+        layers: int,
+        heads: int,
+        width: int,
+        window: int,
+        expansion: int = 4,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.symbols, self.heads, self.window, self.dropout = symbols, heads, window, dropout
+        self.dim = width // heads
+        self.scale = _SHARPNESS / self.dim
+        self.embedding = nn.Embedding(symbols + 1, width)
+        self.layers = nn.ModuleList(
+            nn.ParameterDict(
+                {
+                    "qkv": _uniform(3 * width, width),
+                    "out": torch.zeros(width, width),
+                    "up": _uniform(expansion * width, width),
+                    "down": torch.zeros(width, expansion * width),
+                }
+            )
+            for _ in range(layers)
+        )
+        self.head = nn.Parameter(torch.zeros(symbols, width))
+
+    def hidden_weights(self) -> list[nn.Parameter]:
+        """The matrices inside the layers, which Muon trains."""
+        return list(self.layers.parameters())
+
+    def weights(self) -> list[Weights]:
+        """The matrices of all layers."""
+        return [Weights(w["qkv"], w["out"], w["up"], w["down"]) for w in self.layers]  # type: ignore[index]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Scores of what comes after each input.
+
+        Args:
+            inputs: symbols from position 0 on, int64 [N, T].
+
+        Returns:
+            Unnormalised log-probabilities, [N, T, symbols].
+        """
+        position = torch.arange(inputs.shape[1], device=inputs.device)
+        causal = len(position) <= self.window
+        mask = None if causal else window_mask(position, position, self.window)
+
+        def attend(_: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            return F.scaled_dot_product_attention(
+                q, k, v, attn_mask=mask, is_causal=causal, scale=self.scale
+            )
+
+        angles = rotary_angles(position, self.dim)
+        return self.run(self.embedding(inputs), angles, self.weights(), attend)
+
+    def run(self, x: Tensor, angles: Tensor, weights: list[Weights], attend: Attend) -> Tensor:
+        """The scores [N, T, symbols] for embedded inputs x [N, T, width].
+
+        Args:
+            x: embedded inputs.
+            angles: of their positions, complex [T, dim / 2] or [N, T, dim / 2].
+            weights: those of `weights()`, taken once by whoever calls often.
+            attend: how a layer's queries meet the keys: this and all that came before.
+        """
+        n, t, width = x.shape
+        x = rms_norm(x)
+        angles = angles.unflatten(-2, (-1, 1, 1))  # [(N,) T, 1, 1, dim / 2]
+        for layer, w in enumerate(weights):
+            qkv = F.linear(rms_norm(x), w.qkv).view(n, t, 3, self.heads, self.dim)
+            q, k = rotate(rms_norm(qkv[:, :, :2]), angles).transpose(1, 3).unbind(2)
+            y = attend(layer, q, k, qkv[:, :, 2].transpose(1, 2))
+            x = x + self._drop(F.linear(y.transpose(1, 2).reshape(n, t, width), w.out))
+            x = x + self._drop(F.linear(squared_relu(F.linear(rms_norm(x), w.up)), w.down))
+        return F.linear(rms_norm(x), self.head)
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout) if self.dropout and self.training else x
+
+
+def _uniform(outputs: int, inputs: int) -> Tensor:
+    """Uniform entries of variance 1 / (3 inputs), as torch's linear layers have."""
+    return torch.empty(outputs, inputs).uniform_(-1, 1) / inputs**0.5

@@ -1,0 +1,233 @@
+"""Transformer: a decoder over symbols, with one definition of attention at any length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from arproc.distributions import Categorical
+from arproc.errors import ParameterError, check_integer
+from arproc.neural.base import NeuralProcess
+from arproc.neural.crops import IGNORED, Crops
+from arproc.neural.decoder import Decoder, Weights
+from arproc.neural.memory import Memory
+from arproc.sequences import Sequences
+from arproc.spaces import Space
+from arproc.states import State
+from arproc.tokens import categorical_space
+from arproc.training import Loss, Training, seed_of
+
+__all__ = ["Transformer", "TransformerState"]
+
+_STREAM = 3
+
+
+class Transformer(NeuralProcess):
+    r"""A decoder-only transformer over categorical sequences: text, bytes, any symbols.
+
+    The input at position 0 is a start symbol and that at position j + 1 the element :math:`x_j`;
+    the output at position j gives :math:`p(x_j | x_{<j})`. Each layer looks at the
+    last W positions (`attention_window`), so L layers together see the last `L (W - 1) + 1`
+    inputs, at any length: the likelihood of a long text and the generation of one are the same
+    sliding window. Positions are rotary, so only distances count.
+
+    It is trained on crops of `block` terms. A sequence that *ends* has its start symbol before its
+    first element only. A *stream* (a single text) begins at any moment: the start symbol says that
+    what came before is unknown, see `arproc.neural.crops.Crops`.
+
+    Vaswani et al. 2017, with root-mean-square norms (Zhang and Sennrich 2019), rotary positions
+    (Su et al. 2021), normalised queries and keys (Henry et al. 2020) and squared ReLU (So et al.
+    2021).
+
+    Args:
+        layers: how many layers.
+        heads: attention heads in each.
+        width: size of the residual stream; `width / heads` must be even.
+        block: how many terms a training crop has.
+        attention_window: how many positions a layer looks at; None takes `block`.
+        tokens: how text is cut: "char", "byte", "word", a `Vocabulary` or a tokenizer; None for
+            integers (or lists of strings), and an int where it is to say how many there are.
+        end: whether sequences end (True) or are streams (False); None lets a single sequence be a
+            stream, and several end.
+        dropout: the share of each layer's additions that is dropped in training.
+        training: how it is trained.
+
+    Example:
+        >>> import arproc
+        >>> model = arproc.Transformer(layers=1, heads=2, width=16, block=16, tokens="char",
+        ...                            training=arproc.Training(steps=100, batch_size=8))
+        >>> _ = model.fit("abcabcabcabc" * 20)
+        >>> model.sample(1, length=6, prefix="abc", seed=0)
+        ['abcabc']
+    """
+
+    def __init__(
+        self,
+        layers: int = 4,
+        heads: int = 4,
+        width: int = 128,
+        *,
+        block: int = 128,
+        attention_window: int | None = None,
+        tokens: Any = None,
+        end: bool | None = None,
+        dropout: float = 0.0,
+        training: Training | None = None,
+    ) -> None:
+        self.layers = layers
+        self.heads = heads
+        self.width = width
+        self.block = block
+        self.attention_window = attention_window
+        self.tokens = tokens
+        self.end = end
+        self.dropout = dropout
+        self.training = training
+
+    # ---- learning -----------------------------------------------------------------------------
+
+    def _infer_space(self, data: Any) -> Space:
+        self._check()
+        return categorical_space(data, self.tokens, end=self.end)
+
+    def _check(self) -> None:
+        for name in ("layers", "heads", "width", "block"):
+            check_integer(name, getattr(self, name), minimum=1)
+        if self.attention_window is not None:
+            check_integer("attention_window", self.attention_window, minimum=1)
+        if self.width % (2 * self.heads):
+            raise ParameterError(
+                f"width must be a multiple of twice the heads, {2 * self.heads}; got {self.width}."
+            )
+        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
+            raise ParameterError(f"dropout must be at least 0 and below 1; got {self.dropout!r}.")
+
+    def _network(self, space: Space) -> Decoder:
+        return Decoder(
+            space.size or 0,
+            layers=self.layers,
+            heads=self.heads,
+            width=self.width,
+            window=self.attention_window or self.block,
+            dropout=float(self.dropout),
+        )
+
+    def _fit(
+        self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
+    ) -> None:
+        def objective(network: nn.Module) -> tuple[Loss, Callable[[], float] | None]:
+            crops, size = Crops(sequences, self.block), self._settings.batch_size
+
+            def loss(_: int, generator: torch.Generator) -> Tensor:
+                return _loss(network, *crops(size, generator))
+
+            return loss, None if validation is None else self._validation(network, validation)
+
+        self._train(sequences, objective)
+
+    def _validation(self, network: nn.Module, held_out: Sequences) -> Callable[[], float]:
+        """The mean loss on a fixed set of crops of the validation data."""
+        settings = self._settings
+        generator = torch.Generator().manual_seed(seed_of(settings.seed, _STREAM))
+        crops = Crops(held_out, self.block)
+        whole = int(held_out.n_terms.double().div(self.block).ceil().sum())
+        batches = min(-(-whole // settings.batch_size), settings.validation_batches)
+        drawn = [crops(settings.batch_size, generator) for _ in range(batches)]
+
+        def score() -> float:
+            total = terms = 0.0
+            for inputs, targets in drawn:
+                kept = int((targets != IGNORED).sum())
+                total += float(_loss(network, inputs, targets)) * kept
+                terms += kept
+            return total / terms
+
+        return score
+
+    # ---- conditionals -------------------------------------------------------------------------
+
+    def _start(self, n: int, context: Tensor | None) -> State:
+        network = self.network_
+        assert isinstance(network, Decoder)
+        first = torch.full((n, 1), network.symbols, device=self.device)
+        weights = network.weights()
+        scores, memory = Memory.empty(network, n).feed(first, weights)
+        return TransformerState(weights, memory, scores[:, 0])
+
+
+class TransformerState(State):
+    """The keys and values of the last inputs, and the scores of the next element.
+
+    Args:
+        weights: the matrices of the network's layers.
+        memory: of the start symbol and the elements so far.
+        scores: of the next element [N, symbols]; None computes them when they are asked for.
+    """
+
+    def __init__(self, weights: list[Weights], memory: Memory, scores: Tensor | None) -> None:
+        self.weights, self.memory, self.scores = weights, memory, scores
+
+    def _conditional(self) -> Distribution:
+        if self.scores is None:
+            # the last input is fed again, over the memory without it
+            network = self.memory.network
+            last = self.history.tail(1, padding=network.symbols)
+            before = self.memory.truncate(torch.ones(self.n, dtype=torch.int64))
+            assert before is not None
+            self.scores = before.feed(last, self.weights)[0][:, 0]
+        return Categorical(self.scores)
+
+    def _append(self, x: Tensor) -> TransformerState:
+        scores, memory = self.memory.feed(x[:, None], self.weights)
+        return TransformerState(self.weights, memory, scores[:, 0])
+
+    def _extend(self, x: Tensor, lengths: Tensor | None) -> tuple[Distribution, TransformerState]:
+        first = self.conditional
+        assert isinstance(first, Categorical)
+        columns, memory = [first.scores[:, None]], self.memory
+        parts: list[tuple[Tensor, Memory]] = []
+        chunk = max(memory.network.window, 128)
+        for begin in range(0, x.shape[1], chunk):
+            block = x[:, begin : begin + chunk]
+            scores, memory = memory.feed(block, self.weights)
+            columns.append(scores)
+            if lengths is not None:
+                parts += _rows_that_end(memory, lengths, begin, begin + block.shape[1])
+        joined = torch.cat(columns, dim=1)
+        last = joined[:, -1]
+        if lengths is not None:
+            order = torch.cat([rows for rows, _ in parts]).argsort()
+            memory = Memory.concatenate([part for _, part in parts]).select(order)
+            last = joined[torch.arange(len(x), device=x.device), lengths]
+        return Categorical(joined), TransformerState(self.weights, memory, last)
+
+    def _select(self, rows: Tensor) -> TransformerState:
+        scores = None if self.scores is None else self.scores[rows]
+        return TransformerState(self.weights, self.memory.select(rows), scores)
+
+    def _truncate(self, lengths: Tensor) -> State:
+        memory = self.memory.truncate(self.lengths - lengths)
+        if memory is None:
+            return super()._truncate(lengths)
+        return TransformerState(self.weights, memory, None)
+
+
+def _rows_that_end(
+    memory: Memory, lengths: Tensor, begin: int, stop: int
+) -> list[tuple[Tensor, Memory]]:
+    """The rows whose length lies in this chunk, and their memory at their length."""
+    ends = (lengths <= stop) & ((lengths > begin) | (begin == 0))
+    rows = ends.nonzero()[:, 0]
+    return [(rows, memory.gather(rows, stop - lengths[rows]))] if len(rows) else []
+
+
+def _loss(network: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean nats a term."""
+    device = next(network.parameters()).device
+    scores = network(inputs.to(device))
+    return F.cross_entropy(scores.flatten(0, 1).float(), targets.to(device).flatten())
