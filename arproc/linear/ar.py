@@ -116,13 +116,13 @@ class AR(Process):
             coef = np.atleast_1d(np.asarray(coef, dtype=float))
         if coef.ndim != 1 or not bool((abs(coef) < math.inf).all()):
             raise ParameterError(f"coef must be p finite numbers; got {coef!r}.")
-        if not 0 < float(sigma2) < math.inf:
+        numbers, level, rise, noise = (_number(v) for v in (coef, mean, slope, sigma2))
+        if not 0 < noise < math.inf:
             raise ParameterError(f"sigma2 must be positive and finite; got {sigma2!r}.")
-        line = float(slope) != 0 or (isinstance(slope, torch.Tensor) and slope.requires_grad)
+        line = bool(rise) or (isinstance(slope, torch.Tensor) and slope.requires_grad)
         model = cls(len(coef), "ct" if line else "c", initial=initial)
         model.coef_, model.mean_, model.slope_, model.sigma2_ = coef, mean, slope, sigma2
-        numbers = coef.detach().numpy() if isinstance(coef, torch.Tensor) else coef
-        model.intercept_, model.drift_ = recursion_form(numbers, float(mean), float(slope))
+        model.intercept_, model.drift_ = recursion_form(numbers, float(level), float(rise))
         model.space_ = Real()
         model._recursion()  # refuse what has no law at once
         return model
@@ -295,6 +295,11 @@ class AR(Process):
         from arproc.linear.summary import summary
 
         return summary(self)
+
+
+def _number(value: Any) -> Any:
+    """The value without its gradient."""
+    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
 
 
 def _require_stationary(found: Estimate) -> None:

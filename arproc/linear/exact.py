@@ -232,7 +232,7 @@ def _summarise(z: np.ndarray, at: Concentrated, data: Moments) -> Fit:
     # A recursion with p / 2 free frequencies passes through 3p / 2 values exactly: no maximum when
     # n is so small.
     through = n <= 2 * (p + len(beta) + 1) and np.abs(z).max(initial=0) > 6
-    if through or not 0 <= _rounding(at, data) < 1e-4:
+    if through or not 0 <= _rounding(at, data) < 1e-4 or _descent(at)[1] > 1e-3:
         raise DataError(
             "the exact likelihood of data has no maximum: a deterministic recursion of order "
             f"{p} passes through the {n} values but for {max(sigma2, 0.0) ** 0.5:.1g} of their "

@@ -132,12 +132,13 @@ def stationary_start(
     p = coef.shape[-1]
     levels = list(reversed(_step_down(coef))) if p else []
     pacf = [level[-1] for level in levels]
-    if any(not abs(float(r)) < 1.0 for r in pacf):
+    if any(not abs(float(r.detach())) < 1.0 for r in pacf):
+        numbers = coef.detach().cpu().numpy()
         raise ParameterError(
-            f"coef must be stationary; got {[round(float(c), 6) for c in coef]}, whose largest "
-            f"root has modulus {largest_root(coef.detach().cpu().numpy()):.6g} (below 1 is "
-            "stationary). Use initial='given', which needs no stationary start, or estimate by "
-            "method='mle' or 'yule-walker', which are always stationary."
+            f"coef must be stationary; got {numbers.round(6).tolist()}, whose largest root has "
+            f"modulus {largest_root(numbers):.6g} (below 1 is stationary). Use initial='given', "
+            "which needs no stationary start, or estimate by method='mle' or 'yule-walker', which "
+            "are always stationary."
         )
     rows, variances = [coef], [sigma2]
     for t in range(p - 1, -1, -1):

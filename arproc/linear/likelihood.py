@@ -124,7 +124,7 @@ def recursion_given(
 
 
 def _matters(slope: torch.Tensor) -> bool:
-    return slope.requires_grad or float(slope) != 0.0
+    return slope.requires_grad or float(slope.detach()) != 0.0
 
 
 def innovations(y: torch.Tensor, coef: torch.Tensor) -> torch.Tensor:

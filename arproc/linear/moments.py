@@ -106,6 +106,11 @@ def scale(values: np.ndarray, lengths: np.ndarray, trend: str) -> Scaled:
             "varies about its mean. No autoregression has a density for such data: its innovation "
             "variance would be 0."
         )
+    if not 1e-75 < size * largest < 1e75:
+        raise DataError(
+            f"data vary by {size * largest:.3g}; expected between 1e-75 and 1e75, as variances of "
+            "variances must be numbers too. Express them in another unit."
+        )
     return Scaled(unit / size, lengths, columns, center * largest, size * largest, span)
 
 
