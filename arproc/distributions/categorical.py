@@ -62,6 +62,9 @@ class Categorical(td.Categorical):
         values = torch.arange(self._num_events, device=self.scores.device)
         return (self.probs * (values - self.mean[..., None]) ** 2).sum(-1)
 
+    def __repr__(self) -> str:
+        return f"Categorical(symbols: {self._num_events}, batch_shape: {tuple(self.batch_shape)})"
+
     def expand(
         self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None
     ) -> Categorical:
