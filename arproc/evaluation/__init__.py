@@ -1,0 +1,24 @@
+"""How good a model is: likelihoods in comparable units, calibration, proper scores, comparisons.
+
+Everything here works on any process through the contract alone, a block of conditionals at a
+time. Figures carry their unit in their name; standard errors are stated with every mean.
+"""
+
+from arproc.evaluation.calibration import Uniformity, pit, uniformity
+from arproc.evaluation.comparison import compare
+from arproc.evaluation.forecast_scores import crps_paths, crps_quantiles
+from arproc.evaluation.likelihood import Evaluation, evaluate
+from arproc.evaluation.ranked import crps, crps_of
+
+__all__ = [
+    "Evaluation",
+    "Uniformity",
+    "compare",
+    "crps",
+    "crps_of",
+    "crps_paths",
+    "crps_quantiles",
+    "evaluate",
+    "pit",
+    "uniformity",
+]

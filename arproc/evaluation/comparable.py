@@ -1,0 +1,164 @@
+"""Whether log-probabilities under several laws are about the same thing; errors where not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from arproc.errors import NotComparableError
+from arproc.evaluation.tally import Tally
+from arproc.evaluation.text_units import vocabulary_of
+from arproc.law import Law
+from arproc.spaces import Space
+
+__all__ = ["check_laws", "check_tallies", "same_elements"]
+
+
+def check_laws(laws: dict[str, Law], given: int | None) -> None:
+    """Raise `NotComparableError` unless all laws are over the same things and start alike."""
+    (first, law), *rest = laws.items()
+    for name, other in rest:
+        _check_measure(first, law.space, name, other.space)
+        _check_elements(first, law.space, name, other.space)
+        _check_prefix(first, law, name, other)
+    _check_given(laws, given)
+
+
+def _check_measure(first: str, space: Space, name: str, other: Space) -> None:
+    if space.measure == other.measure:
+        return
+    density, mass = (first, name) if space.measure == "density" else (name, first)
+    raise NotComparableError(
+        f"{density!r} gives densities and {mass!r} gives probabilities (masses): a density "
+        "depends on the unit of the data, a mass does not, so neither is more or less than the "
+        "other. Compare models of one kind, or bin or dequantise the data on purpose and fit "
+        "both to that."
+    )
+
+
+def same_elements(space: Space, other: Space) -> bool:
+    """Whether two laws assign probability to the same elements, term by term.
+
+    A law of sequences of fixed length gives the same kind of number as one of free length.
+    """
+    return replace(space, length=None) == replace(other, length=None)
+
+
+def _check_elements(first: str, space: Space, name: str, other: Space) -> None:
+    if same_elements(space, other):
+        return
+    if vocabulary_of(space) is not None and vocabulary_of(other) is not None:
+        return  # the same text cut in two ways; `check_tallies` sees whether all of it is there
+    detail = ""
+    if space.describe() == other.describe():
+        detail = " (their vocabularies, ends or shapes differ)"
+    raise NotComparableError(
+        f"{first!r} is over {space.describe()} elements and {name!r} over {other.describe()} "
+        f"ones{detail}: likelihoods of different things. Fit both on the same elements; models "
+        "of text can be compared whatever their tokens, when they have a vocabulary."
+    )
+
+
+def _check_prefix(first: str, law: Law, name: str, other: Law) -> None:
+    mine, theirs = _prefix(law), _prefix(other)
+    if _key(mine) == _key(theirs):
+        return
+    raise NotComparableError(
+        f"{first!r} {_after(mine)} and {name!r} {_after(theirs)}: likelihoods after different "
+        "starts. Condition both on the same prefix, model.condition(prefix)."
+    )
+
+
+def _prefix(law: Law) -> Any:
+    """What a law is conditioned on, in the user's form; None where on nothing."""
+    from arproc.conditioned import ConditionedProcess
+
+    if isinstance(law, ConditionedProcess):
+        own, inner = law._prefix.restore(), _prefix(law.process)
+        own = own[0] if isinstance(own, list) and len(own) == 1 else own
+        return own if inner is None else (inner, own)
+    inner = getattr(law, "process", None)
+    return _prefix(inner) if isinstance(inner, Law) else None
+
+
+def _key(prefix: Any) -> Any:
+    if isinstance(prefix, tuple):
+        return tuple(_key(part) for part in prefix)
+    if prefix is None or isinstance(prefix, str):
+        return prefix
+    return np.asarray(prefix, dtype=np.float64).ravel().tolist() if _numeric(prefix) else prefix
+
+
+def _numeric(prefix: Any) -> bool:
+    return np.asarray(prefix).dtype.kind in "biuf"
+
+
+def _after(prefix: Any) -> str:
+    return "has no prefix" if prefix is None else f"follows a prefix of {np.size(_flat(prefix))}"
+
+
+def _flat(prefix: Any) -> Any:
+    return list(prefix) if isinstance(prefix, str) else prefix
+
+
+def _check_given(laws: dict[str, Law], given: int | None) -> None:
+    own = {name: law.n_given for name, law in laws.items()}
+    most = max(own.values())
+    if given is not None or len(set(own.values())) == 1:
+        return
+    listed = ", ".join(f"{name!r} after {n}" for name, n in own.items())
+    raise NotComparableError(
+        f"the models start differently: {listed} given value(s), so their likelihoods are over "
+        f"different elements. Pass given={most} to score each on what follows the first {most} "
+        "elements, or fit all with the same initial=."
+    )
+
+
+def check_tallies(tallies: dict[str, Tally]) -> None:
+    """Raise `NotComparableError` where the laws read the data as different things."""
+    (first, tally), *rest = tallies.items()
+    for name, other in rest:
+        if len(tally.sequences) != len(other.sequences):
+            raise NotComparableError(
+                f"{first!r} reads the data as {len(tally.sequences)} sequence(s) and {name!r} as "
+                f"{len(other.sequences)}. A file of words is a sequence a line: pass the lines as "
+                "a list of strings to all."
+            )
+        if same_elements(tally.sequences.space, other.sequences.space):
+            continue
+        _check_texts(first, tally, name, other)
+
+
+def _check_texts(first: str, tally: Tally, name: str, other: Tally) -> None:
+    """Two tokenisations: each must hold the whole text, and both or neither its end."""
+    if bool(tally.ends) != bool(other.ends):
+        ending, endless = (first, name) if tally.ends else (name, first)
+        raise NotComparableError(
+            f"{ending!r} counts the probability that a text ends and {endless!r} is a stream "
+            "without ends. Pass complete=False to leave the ends out."
+        )
+    if tally.given or other.given:
+        raise NotComparableError(
+            f"{first!r} and {name!r} have different tokens, so the first {tally.given} or "
+            f"{other.given} given ones are different texts. Score whole texts (given=0), or "
+            "condition both on the same text, model.condition(text)."
+        )
+    for label, each in ((first, tally), (name, other)):
+        text = each.text
+        if text is None or text.problem or text.sizes is None:
+            problem = text.problem if text is not None else "its elements are no text"
+            raise NotComparableError(
+                f"{first!r} and {name!r} have different tokens, so only the probability of the "
+                f"same whole text compares, and {label!r} does not give it: {problem}. Use "
+                "tokens='char' or 'byte', or compare on texts that it holds in full (known words "
+                "with one space between them; a choice that favours it)."
+            )
+    assert tally.text is not None
+    assert other.text is not None
+    if not np.array_equal(tally.text.sizes, other.text.sizes):  # type: ignore[arg-type]
+        raise NotComparableError(
+            f"{first!r} and {name!r} read texts of different sizes from the same file (line ends "
+            "are read differently as bytes); pass the text as a string."
+        )

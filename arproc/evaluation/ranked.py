@@ -1,0 +1,76 @@
+"""The continuous ranked probability score, in the unit of the data; lower is better.
+
+CRPS(F, y) = E|X - y| - E|X - X'| / 2 (Gneiting and Raftery 2007, eq. 21): the absolute error of a
+point forecast, made proper for distributions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import distributions as td
+
+from arproc.distributions import to
+from arproc.errors import UnsupportedError
+from arproc.evaluation.closed_forms import scored
+from arproc.evaluation.walk import Block, per_term
+from arproc.process import Process, require_process
+
+__all__ = ["crps", "crps_of"]
+
+
+def crps(model: Process, data: Any, *, context: Any = None, return_error: bool = False) -> Any:
+    """The CRPS of every element under its conditional, one step ahead.
+
+    Args:
+        model: a fitted process of real, count, ordinal or binary scalars.
+        data: sequences in any form the model takes.
+        context: what the sequences are conditioned on, for models that take it.
+        return_error: give the absolute numerical error of each value as well: 0 where there is
+            a closed form, an estimate where it is integrated (see `quadrature`).
+
+    Returns:
+        As `log_prob_terms`: an array [T] for one sequence (a Series keeps its index), a list of
+        them for several; given elements have none. With `return_error` a pair of these.
+
+    Example:
+        >>> import arproc
+        >>> model = arproc.AR(0, trend="n").fit([1.0, -1.0, 1.0, -1.0])    # standard normal
+        >>> crps(model, [0.0, 1.0]).round(4)
+        array([0.2337, 0.6024])
+    """
+    process = require_process(model, "crps")
+    space = process.space
+    if space.event_shape or space.kind not in ("real", "count", "ordinal", "binary"):
+        raise UnsupportedError(
+            f"the CRPS is for ordered scalars; this process has {space.describe()} elements. Its "
+            "log_prob is a proper score for any."
+        )
+    sequences = process.sequences(data)
+    prepared = process._context(context, len(sequences), int(sequences.n_terms.max()))
+
+    def function(block: Block) -> torch.Tensor:
+        conditionals = to(block.conditionals, dtype=torch.float64)
+        return torch.stack(scored(conditionals, block.x.double()), dim=-1)
+
+    values = per_term(process, sequences, prepared, function)
+    counts = sequences.n_terms - process.n_given
+    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    value, error = (
+        sequences.form.per_element(values[:, i], offsets, skip=process.n_given) for i in (0, 1)
+    )
+    return (value, error) if return_error else value
+
+
+def crps_of(distribution: td.Distribution, x: Any) -> torch.Tensor:
+    """The CRPS of the observations x [*batch] under a scalar distribution, float64.
+
+    Example:
+        >>> round(float(crps_of(td.Normal(0.0, 1.0), 0.0)), 6)
+        0.233695
+    """
+    x = torch.as_tensor(x).double()
+    with torch.no_grad():
+        wide = to(distribution, dtype=torch.float64)
+        return scored(wide, x.expand(torch.broadcast_shapes(x.shape, wide.batch_shape)))[0]

@@ -1,0 +1,146 @@
+"""What a law gives some data: log-probabilities, and how many of which units they are over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from arproc.errors import DataError, NotComparableError, ParameterError, check_integer
+from arproc.evaluation.text_units import TextSize, text_size
+from arproc.law import Law
+from arproc.process import Process
+from arproc.sequences import Sequences
+
+__all__ = ["Tally", "count"]
+
+#: From this many sequences on, errors are taken over sequences rather than along them.
+MANY_SEQUENCES = 10
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The score of one law on some data.
+
+    Attributes:
+        law: the law.
+        sequences: the data as the law reads them.
+        context: as the law takes it.
+        given: how many first elements of each sequence are given, not scored.
+        text: the bytes of text behind the elements; None for data that are no text.
+    """
+
+    law: Law
+    sequences: Sequences
+    context: torch.Tensor | None
+    given: int
+    text: TextSize | None
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """How many terms each sequence has, int64 [N]."""
+        return (self.sequences.n_terms - self.given).numpy()
+
+    @cached_property
+    def sizes(self) -> np.ndarray | None:
+        """How many bytes of text each sequence's terms are over; None where that is not known."""
+        if self.text is None or self.text.problem or self.given:
+            return None
+        return self.text.sizes
+
+    @property
+    def ends(self) -> int:
+        """How many of the terms are those of a sequence's end."""
+        space = self.sequences.space
+        return int(self.sequences.complete.sum()) if space.terminates else 0
+
+    @property
+    def dims(self) -> np.ndarray | None:
+        """How many scalars each sequence's terms are over; None for sequences of free length."""
+        space = self.sequences.space
+        if space.length is None:
+            return None
+        return self.counts * int(np.prod(space.event_shape, dtype=np.int64))
+
+    @cached_property
+    def terms(self) -> np.ndarray | None:
+        """The chain rule's terms, nats, flat; None where the law has no conditionals."""
+        if not isinstance(self.law, Process):
+            return None
+        with torch.no_grad():
+            terms = self.law._checked_terms(self.sequences, self.context)
+        flat = terms.double().cpu().numpy()
+        extra = self.given - self.law.n_given
+        if not extra:
+            return flat
+        counts = self.counts + extra
+        position = np.arange(len(flat)) - np.repeat(counts.cumsum() - counts, counts)
+        return flat[position >= extra]
+
+    @cached_property
+    def log_prob(self) -> np.ndarray:
+        """The log-probability of each sequence, nats, float64 [N]."""
+        if self.given == self.law.n_given and "terms" not in self.__dict__:
+            with torch.no_grad():
+                return self.law._log_prob(self.sequences, self.context).double().cpu().numpy()
+        terms = self.terms
+        assert terms is not None
+        row = np.repeat(np.arange(len(self.counts)), self.counts)
+        return np.bincount(row, weights=terms, minlength=len(self.counts))
+
+    def along(self, by: str) -> bool:
+        """Whether errors are taken along the sequences (`by` "element") or over them."""
+        if by == "auto":
+            return len(self.sequences) < MANY_SEQUENCES and isinstance(self.law, Process)
+        return by == "element"
+
+
+def count(
+    law: Law,
+    data: Any,
+    *,
+    context: Any = None,
+    given: int | None = None,
+    complete: bool | None = None,
+    name: str = "the model",
+) -> Tally:
+    """Read `data` as `law` does, and check that there is something to score."""
+    if not isinstance(law, Law):
+        raise ParameterError(f"{name} must be a fitted arproc model; got {type(law).__name__}.")
+    sequences = law.sequences(data, complete=complete)
+    if complete is not None and isinstance(data, Sequences):
+        flags = torch.full((len(sequences),), complete)
+        sequences = Sequences(
+            sequences.values, sequences.offsets, sequences.space, flags, sequences.form
+        )
+    own = law.n_given
+    first = own if given is None else check_integer("given", given, minimum=0)
+    if first < own:
+        raise NotComparableError(
+            f"{name} begins after its first {own} (given) values, so it can not score what "
+            f"follows the first {first}; pass given={own} or more."
+        )
+    if first > own and not isinstance(law, Process):
+        raise ParameterError(
+            f"given={first} needs the terms of the chain rule, and {name} "
+            f"({type(law).__name__}) is not a Process: {law.no_conditional}."
+        )
+    prepared = law._context(context, len(sequences), int(sequences.n_terms.max()))
+    tally = Tally(law, sequences, prepared, first, text_size(data, sequences))
+    _check_enough(tally)
+    return tally
+
+
+def _check_enough(tally: Tally) -> None:
+    lengths = tally.sequences.lengths
+    if int(lengths.min()) < tally.given:
+        row = int(lengths.argmin())
+        raise DataError(
+            f"data is too short: sequence {row} has {int(lengths[row])} element(s), and the first "
+            f"{tally.given} are given."
+        )
+    if tally.counts.sum() == 0:
+        raise DataError(f"data has no element to score beyond the first {tally.given} given.")

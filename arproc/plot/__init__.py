@@ -1,0 +1,12 @@
+"""Pictures. Each function takes an optional matplotlib Axes, draws on it and returns it.
+
+They need matplotlib (`pip install "arproc[plot]"`), which is imported when one is called. Colours
+are those of Okabe and Ito (2008), told apart in every kind of colour vision.
+"""
+
+from arproc.plot.forecasts import forecast_fan
+from arproc.plot.grids import sample_grid
+from arproc.plot.histograms import pit_histogram
+from arproc.plot.surprisals import surprisal
+
+__all__ = ["forecast_fan", "pit_histogram", "sample_grid", "surprisal"]
