@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 
 from arproc.distributions import Categorical
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.law import require_fitted
 from arproc.ngram import smoothing as estimation
 from arproc.ngram.arpa import read_arpa, write_arpa
 from arproc.ngram.counts import Alphabet, count_ngrams, lay_out
@@ -147,6 +148,7 @@ class NGram(Process):
         return Categorical(rows.view(n, k, -1).to(ctx.device))
 
     def _start(self, n: int, context: torch.Tensor | None) -> State:
+        require_fitted(self)
         block = 16 if self.trie_.alphabet.terminates else 256
         return NGramState(np.full(n, self.trie_.start), block)
 
@@ -194,6 +196,7 @@ class NGram(Process):
         Raises:
             UnsupportedError: additive smoothing beyond order 1, which the format can not express.
         """
+        require_fitted(self)
         write_arpa(self.trie_, self.vocabulary, path)
 
 
