@@ -120,16 +120,21 @@ def _solve(form: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return beta, np.einsum("...b,...b->...", form[..., 0, :], c), c
 
 
-def exact_ml(data: Scaled, order: int) -> Fit:
+def exact_ml(data: Scaled, order: int, sums: Moments | None = None) -> Fit:
     """The exact maximum likelihood fit to scaled data (see `moments.scale`).
 
     Where the innovations are so small beside the data that double precision would cost digits, the
     sums are formed once more in extended precision, and the maximum is refined from there.
 
+    Args:
+        data: the data.
+        order: the order p.
+        sums: the statistics of the data, where they are known already.
+
     Raises:
         DataError: the likelihood has no maximum (the data obey a deterministic recursion).
     """
-    first = moments(data, order)
+    first = moments(data, order) if sums is None else sums
     z, at = maximise(first, _start(first))
     if not _rounding(at, first) < 1e-11:
         exact = moments(data, order, np.longdouble)

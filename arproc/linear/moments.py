@@ -30,6 +30,7 @@ __all__ = [
     "lagged_gram",
     "moments",
     "positions",
+    "restrict",
     "scale",
     "trend_columns",
 ]
@@ -147,6 +148,16 @@ def moments(data: Scaled, order: int, dtype: type[np.floating] = np.float64) -> 
         part = table if mine.all() else table[np.repeat(mine, lengths)]
         levels[level] = _quadratic(part, lengths[mine], level)
     return Moments(order, int(lengths.sum()), levels, weights)
+
+
+def restrict(data: Moments, order: int) -> Moments:
+    """The statistics for a lower order, which those for a higher one contain."""
+    levels: dict[int, np.ndarray] = {}
+    for level, quadratic in data.levels.items():
+        k = min(level, order)
+        part = quadratic[: k + 1, :, : k + 1]
+        levels[k] = levels[k] + part if k in levels else part
+    return Moments(order, data.total, levels, data.weights[:order])
 
 
 def _quadratic(table: np.ndarray, lengths: np.ndarray, order: int) -> np.ndarray:

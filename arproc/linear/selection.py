@@ -14,7 +14,7 @@ from arproc.linear.criteria import CRITERIA, information_criterion
 from arproc.linear.estimation import check_enough
 from arproc.linear.exact import exact_ml, yule_walker_pacf
 from arproc.linear.least_squares import nested_sums_of_squares
-from arproc.linear.moments import Scaled, lag_sums, scale
+from arproc.linear.moments import Scaled, lag_sums, moments, restrict, scale
 from arproc.sequences import Sequences
 from arproc.spaces import Real
 
@@ -131,7 +131,9 @@ def _gaussian(sigma2: np.ndarray, n: int) -> np.ndarray:
 
 
 def _exact(data: Scaled, max_order: int) -> np.ndarray:
-    return np.array([exact_ml(data, order).log_likelihood for order in range(max_order + 1)])
+    sums = moments(data, max_order)
+    fits = (exact_ml(data, p, restrict(sums, p)) for p in range(max_order + 1))
+    return np.array([fit.log_likelihood for fit in fits])
 
 
 def _least_squares(data: Scaled, max_order: int) -> tuple[np.ndarray, int]:

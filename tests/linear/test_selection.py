@@ -8,6 +8,7 @@ import pytest
 from arproc.errors import DataError, ParameterError
 from arproc.linear.ar import AR
 from arproc.linear.criteria import information_criterion
+from arproc.linear.moments import moments, restrict, scale
 from arproc.linear.selection import select_order
 
 
@@ -88,3 +89,16 @@ def test_wrong_arguments_are_named(sunspots):
         select_order(sunspots, 3, method="burg")
     with pytest.raises(DataError, match="too short"):
         select_order(sunspots[:5], 8)
+
+
+def test_statistics_of_a_lower_order_are_part_of_a_higher_ones():
+    rng = np.random.default_rng(0)
+    lengths = np.array([30, 4, 2, 6, 1, 12])
+    data = scale(rng.normal(size=lengths.sum()), lengths, "ct")
+    whole = moments(data, 8)
+    for order in range(9):
+        part, want = restrict(whole, order), moments(data, order)
+        assert part.levels.keys() == want.levels.keys()
+        np.testing.assert_array_equal(part.weights, want.weights)
+        for level, quadratic in want.levels.items():
+            np.testing.assert_allclose(part.levels[level], quadratic, atol=1e-12)

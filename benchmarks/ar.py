@@ -1,0 +1,123 @@
+"""AR against statsmodels: `python -m benchmarks ar`.
+
+Every call is measured as the user makes it. numba's loop is compiled before the clock starts, and
+the time of that is printed apart.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+
+from arproc.linear.ar import AR
+from arproc.linear.levinson import pacf_to_coef
+from arproc.linear.selection import select_order
+from arproc.randomness import Uniforms
+from arproc.states import State
+from benchmarks.timing import side_by_side
+
+PACF = np.array([0.7, -0.4, 0.2, -0.1, 0.15])
+
+
+def series(n: int) -> np.ndarray:
+    """A draw of an AR(5) about 3."""
+    return AR.from_parameters(pacf_to_coef(PACF), mean=3.0).sample(1, length=n, seed=0)[0]
+
+
+def reference(x: np.ndarray) -> Any:
+    """statsmodels' state-space model of order 5."""
+    from statsmodels.tsa.arima.model import ARIMA
+
+    return ARIMA(x, order=(5, 0, 0))
+
+
+def likelihood() -> None:
+    """The exact log-likelihood of one long series."""
+    x = series(100_000)
+    model, peer = AR(5).fit(x), reference(x)
+    parameters = np.r_[model.mean_, model.coef_, model.sigma2_]
+    ratio = side_by_side(
+        lambda: model.log_prob(x), lambda: peer.loglike(parameters), rounds=15, repeat_ours=10
+    )
+    ours, theirs = model.log_prob(x), peer.loglike(parameters)
+    print(f"exact log-likelihood, n = 100,000, p = 5: {ratio}")
+    print(f"    {ours:.6f} and {theirs:.6f}: relative difference {abs(ours / theirs - 1):.1e}")
+
+
+def fit(n: int, rounds: int, repeat: int) -> None:
+    """Exact maximum likelihood, statsmodels with its standard errors and without."""
+    x = series(n)
+    for label, options in (("", {}), ("; peer without standard errors", {"cov_type": "none"})):
+        ratio = side_by_side(
+            lambda: AR(5).fit(x),
+            lambda options=options: reference(x).fit(**options),
+            rounds,
+            repeat_ours=repeat,
+        )
+        print(f"exact ML fit, n = {n:,}, p = 5{label}: {ratio}")
+    ours, theirs = AR(5).fit(x), reference(x).fit(cov_type="none")
+    print(
+        f"    log-likelihood {ours.log_likelihood_:.6f} and {theirs.llf:.6f} (ours higher by "
+        f"{ours.log_likelihood_ - theirs.llf:.1e}); coefficients within "
+        f"{np.abs(ours.coef_ - theirs.arparams).max():.1e}"
+    )
+
+
+def selection() -> None:
+    """The order by AIC."""
+    from statsmodels.tsa.ar_model import ar_select_order
+
+    x = series(2000)
+    for method in ("ols", "mle"):
+        ratio = side_by_side(
+            lambda method=method: select_order(x, 20, method=method),
+            lambda: ar_select_order(x, 20, ic="aic"),
+        )
+        print(f"order 0 to 20 by AIC, n = 2,000 (ours {method}, peer least squares): {ratio}")
+
+
+def sampling() -> None:
+    """A million values in one path."""
+    from statsmodels.tsa.arima_process import arma_generate_sample
+
+    n = 1_000_000
+    model = AR(5).fit(series(1000))
+    state, uniforms = model.start(1), Uniforms(1).block([0], 0, n)
+    begin = time.perf_counter()
+    x, _ = state.advance(uniforms)
+    print(f"    (loading and compiling the loop: {time.perf_counter() - begin:.2f} s)")
+    polynomial = np.r_[1.0, -model.coef_]
+    ratio = side_by_side(
+        lambda: state.advance(uniforms), lambda: arma_generate_sample(polynomial, [1.0], n)
+    )
+    print(f"1,000,000 values from given uniforms, p = 5: {ratio}")
+    ratio = side_by_side(
+        lambda: model.sample(1, length=n, seed=1),
+        lambda: arma_generate_sample(polynomial, [1.0], n),
+    )
+    print(f"1,000,000 values by sample(), uniforms included: {ratio}")
+    begin = time.perf_counter()
+    generic, _ = State.advance(state, uniforms[:, :2000])
+    seconds = (time.perf_counter() - begin) / 2000 * n
+    off = float((generic - x[:, :2000]).abs().max())
+    print(f"    element by element: {seconds:.0f} s for as many; the same values to {off:.0e}")
+
+
+def main() -> None:
+    """All rows; about a minute and a half on two cores."""
+    torch.set_num_threads(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        likelihood()
+        fit(1000, rounds=15, repeat=5)
+        fit(100_000, rounds=3, repeat=5)
+        selection()
+        sampling()
+
+
+if __name__ == "__main__":
+    main()
