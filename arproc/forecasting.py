@@ -121,7 +121,9 @@ def future_index(index: Any, horizon: int) -> Any:
     if isinstance(index, pd.PeriodIndex):
         return pd.period_range(index[-1] + 1, periods=horizon, freq=index.freq, name=index.name)
     if isinstance(index, pd.DatetimeIndex):
-        freq = index.freq or (pd.infer_freq(index) if len(index) >= 3 else None)
+        freq = index.freq or (
+            pd.DatetimeIndex(index, freq="infer").freq if len(index) >= 3 else None
+        )
         if freq is not None:
             start = index[-1]
             future = pd.date_range(start, periods=horizon + 1, freq=freq, name=index.name)

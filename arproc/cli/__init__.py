@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import Any, NoReturn
 
 from arproc.errors import ArprocError
@@ -27,8 +28,12 @@ def main(arguments: list[str] | None = None) -> None:
     traceback = os.environ.get("ARPROC_TRACEBACK", "") not in ("", "0")
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        code = app(given or ["--help"], standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn  # type: ignore[assignment]
+            code = app(given or ["--help"], standalone_mode=False)
         sys.stdout.flush()
+        if code == 130:  # typer's own answer to an interrupt
+            raise KeyboardInterrupt
         sys.exit(code if isinstance(code, int) else 0)
     except BrokenPipeError:  # the reader (head, less) has gone: nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -50,6 +55,10 @@ def main(arguments: list[str] | None = None) -> None:
             f"unexpected {name}: {_one_line(error)} (a fault in arproc; ARPROC_TRACEBACK=1 shows "
             "where)",
         )
+
+
+def _warn(message: Warning | str, *_: Any) -> None:
+    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _usage(error: Any) -> str:

@@ -89,6 +89,7 @@ def fit(
     from arproc.cli import files, models
 
     law = models.build(model, ctx.args)
+    files.check_out(out)
     sequences = files.read(data, column, index, lines)
     held_out = None if validation is None else files.read(validation, column, index, lines)
     law.fit(sequences, validation=held_out)
@@ -247,7 +248,7 @@ def compare(
     """
     import arproc
     from arproc.cli import files, models
-    from arproc.cli.show import show_comparison
+    from arproc.cli.show import comparison_grid, console
     from arproc.errors import ParameterError
 
     if len(model) < 2:
@@ -256,7 +257,7 @@ def compare(
     names = [str(path) for path in model] if len(set(stems)) < len(stems) else stems
     laws = {name: models.load(path) for name, path in zip(names, model, strict=True)}
     table = arproc.compare(laws, files.read(data, column, index, lines), given=given)
-    show_comparison(table, str(data))
+    console().print(comparison_grid(table, str(data)))
     if out is not None:
         files.write_table(table, out)
 

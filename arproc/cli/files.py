@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.errors import DataError
+from arproc.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read", "rows_table", "terms_table", "write_samples", "write_table"]
+__all__ = ["check_out", "read", "rows_table", "terms_table", "write_samples", "write_table"]
 
 TABLES = {".csv": ",", ".tsv": "\t"}
 
@@ -86,8 +86,7 @@ def _steps(column: pd.Series) -> pd.Index:
         dates = pd.DatetimeIndex(pd.to_datetime(column))
     except (ValueError, TypeError) as error:
         raise DataError(f"column {column.name!r} can not be read as dates: {error}") from None
-    frequency = pd.infer_freq(dates) if len(dates) > 2 else None
-    return dates if frequency is None else pd.DatetimeIndex(dates, freq=frequency)
+    return dates if len(dates) < 3 else pd.DatetimeIndex(dates, freq="infer")
 
 
 def _listed(table: pd.DataFrame) -> str:
@@ -115,6 +114,13 @@ def terms_table(law: Any, data: Any) -> pd.DataFrame:
         terms = [terms]
     frames = [pd.DataFrame({"sequence": i, "log_prob": row}) for i, row in enumerate(terms)]
     return pd.concat(frames).rename_axis("element")
+
+
+def check_out(out: Path) -> None:
+    """Refuse a place that can not be written to, before the long work and not after."""
+    if out.is_dir() or not out.parent.is_dir():
+        what = "a folder" if out.is_dir() else "in a folder that does not exist"
+        raise ParameterError(f"--out {out} is {what}; give the name of a file in one that does.")
 
 
 def write_table(table: pd.DataFrame, out: Path | None) -> None:

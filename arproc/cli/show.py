@@ -11,25 +11,25 @@ from rich.text import Text
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["console", "show_comparison", "show_table"]
+__all__ = ["comparison_grid", "console", "grid"]
 
 
-def console() -> Console:
+def console(record: bool = False) -> Console:
     """Standard output; wide enough for a table where it is not a terminal."""
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=120)
+    out = Console(highlight=False, record=record)
+    return out if out.is_terminal else Console(highlight=False, record=record, width=120)
 
 
-def show_table(table: pd.DataFrame, title: str, note: str = "") -> None:
-    """Print a DataFrame, its index as the first column and `note` below."""
-    grid = Table(title=title, caption=note or None, title_justify="left", caption_justify="left")
-    grid.title_style, grid.caption_style = "bold", "dim"
-    grid.add_column(str(table.index.name or ""))
+def grid(table: pd.DataFrame, title: str, note: str = "") -> Table:
+    """A DataFrame as a table, its index as the first column and `note` below."""
+    shown = Table(title=title, caption=note or None, title_justify="left", caption_justify="left")
+    shown.title_style, shown.caption_style = "bold", "dim"
+    shown.add_column(str(table.index.name or ""))
     for name, kind in table.dtypes.items():
-        grid.add_column(str(name), justify="right" if kind.kind in "iuf" else "left")
+        shown.add_column(str(name), justify="right" if kind.kind in "iuf" else "left")
     for label, row in zip(table.index, table.itertuples(index=False), strict=True):
-        grid.add_row(Text(str(label)), *(Text(_cell(value)) for value in row))
-    console().print(grid)
+        shown.add_row(Text(str(label)), *(Text(_cell(value)) for value in row))
+    return shown
 
 
 def _cell(value: object) -> str:
@@ -38,8 +38,8 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def show_comparison(table: pd.DataFrame, title: str, extra: pd.DataFrame | None = None) -> None:
-    """Print what `arproc.compare` found: the unit's cost and the paired differences.
+def comparison_grid(table: pd.DataFrame, title: str, extra: pd.DataFrame | None = None) -> Table:
+    """What `arproc.compare` found: the unit's cost and the paired differences.
 
     Args:
         table: of `arproc.compare`.
@@ -50,15 +50,15 @@ def show_comparison(table: pd.DataFrame, title: str, extra: pd.DataFrame | None 
     shown = table[[unit]].rename(columns={unit: unit.replace("_", " ")})
     if extra is not None:
         shown = shown.join(extra)
-    reference = table.attrs["reference"]
     pairs = zip(table[f"difference_{unit}"], table[f"se_{unit}"], strict=True)
-    shown[f"less {reference}'s"] = [f"{d:+.4f} ± {se:.4f}" if se else "" for d, se in pairs]
+    shown["difference"] = [f"{d:+.4f} ± {se:.4f}" if se else "" for d, se in pairs]
     limits = zip(table[f"low95_{unit}"], table[f"high95_{unit}"], strict=True)
     shown["95% interval"] = [f"{a:+.4f} to {b:+.4f}" if a != b else "" for a, b in limits]
     shown["verdict"] = table["verdict"]
     facts = table.attrs
     note = (
-        f"lower is better; over {facts['n_elements']} elements of {facts['n_sequences']} "
-        f"sequence(s); ± is one standard error of the paired difference, {facts['errors']}"
+        f"Lower is better. Difference: from {facts['reference']}, paired, ± one standard error "
+        f"{facts['errors']}; over {facts['n_elements']} elements of {facts['n_sequences']} "
+        "sequence(s)."
     )
-    show_table(shown, title, note)
+    return grid(shown, title, note)

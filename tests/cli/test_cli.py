@@ -1,0 +1,292 @@
+"""The command line end to end, in process: what it writes, what it refuses and how."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import arproc
+from arproc.cli import main
+
+# texts of a few lines have too few n-grams for the closed-form discounts
+pytestmark = pytest.mark.filterwarnings("ignore:Kneser-Ney:UserWarning")
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    """Runs a command in a temporary folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ARPROC_TRACEBACK", raising=False)
+
+    def call(*arguments: object) -> Result:
+        with pytest.raises(SystemExit) as left:
+            main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        assert isinstance(left.value.code, int)
+        return Result(left.value.code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Path:
+    """A CSV of monthly values with another column beside them."""
+    rng = np.random.default_rng(0)
+    index = pd.date_range("2000-01-01", periods=60, freq="MS", name="month")
+    values = 10 + np.convolve(rng.normal(size=63), [1, 0.6, 0.3, 0.1], mode="valid")
+    path = tmp_path / "series.csv"
+    pd.DataFrame({"value": values, "other": 1.5}, index=index).to_csv(path)
+    return path
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text("the cat sat on the mat.\nthe dog sat on the log.\n" * 20, encoding="utf-8")
+    return path
+
+
+def fitted(run: Run, series: Path, order: int = 2) -> Path:
+    out = Path(f"ar{order}.arproc")
+    result = run("fit", "ar", series, "-c", "value", "--order", order, "--out", out)
+    assert result.code == 0, result.err
+    return out
+
+
+# ---- what it does ----------------------------------------------------------------------------
+
+
+def test_fit_saves_the_model_that_python_would_fit(run: Run, series: Path):
+    out = fitted(run, series)
+    values = pd.read_csv(series)["value"]
+    expected = arproc.AR(2).fit(values)
+    np.testing.assert_array_equal(arproc.load(out).coef_, expected.coef_)
+
+
+def test_options_reach_the_constructor(run: Run, series: Path):
+    result = run(
+        "fit", "ar", series, "-c", "value", "--order=1", "--method", "yule-walker", "--trend",
+        "n", "-o", "m.arproc",
+    )  # fmt: skip
+    assert result.code == 0
+    assert arproc.load("m.arproc").get_params() == arproc.AR(1, "n", "yule-walker").get_params()
+
+
+def test_options_that_the_constructor_lacks_reach_training(run: Run, text: Path):
+    result = run(
+        "fit", "transformer", text, "--tokens", "char", "--layers", 1, "--heads", 1, "--width", 8,
+        "--block", 8, "--steps", 3, "--batch-size", 2, "-o", "m.arproc",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    model = arproc.load("m.arproc")
+    assert (model.layers, model.training.steps, model.training.batch_size) == (1, 3, 2)
+
+
+def test_score_prints_the_log_likelihood(run: Run, series: Path):
+    model = fitted(run, series)
+    result = run("score", model, series, "-c", "value")
+    expected = arproc.load(model).log_prob(pd.read_csv(series)["value"])
+    assert f"{expected:.4f}" in result.out
+
+
+def test_terms_sum_to_what_each_says(run: Run, series: Path):
+    model = fitted(run, series)
+    terms = pd.read_csv(io.StringIO(run("score", model, series, "-c", "value", "--terms").out))
+    each = pd.read_csv(io.StringIO(run("score", model, series, "-c", "value", "--each").out))
+    assert terms["log_prob"].sum() == pytest.approx(each["log_prob"][0])
+    assert each["elements"][0] == len(terms) == 60
+
+
+def test_score_can_leave_the_beginning_out(run: Run, series: Path):
+    model = fitted(run, series)
+    result = run("score", model, series, "-c", "value", "--given", 50)
+    assert "10 elements" in result.out
+
+
+def test_forecast_carries_the_dates_on(run: Run, series: Path):
+    model = fitted(run, series)
+    result = run(
+        "forecast", model, series, "-c", "value", "-i", "month", "--horizon", 2, "-q", 0.1,
+        "-q", 0.9,
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    table = pd.read_csv(io.StringIO(result.out), index_col=0)
+    assert list(table.index) == ["2005-01-01", "2005-02-01"]
+    assert list(table.columns) == ["mean", "0.1", "0.9"]
+    assert (table["0.1"] < table["0.9"]).all()
+
+
+def test_samples_of_numbers_are_rows_of_csv(run: Run, series: Path):
+    model = fitted(run, series)
+    result = run("sample", model, "-n", 3, "--length", 4, "--seed", 5)
+    rows = np.loadtxt(io.StringIO(result.out), delimiter=",")
+    np.testing.assert_allclose(rows, arproc.load(model).sample(3, 4, seed=5), rtol=1e-9)
+
+
+def test_samples_continue_a_prefix_of_numbers(run: Run, series: Path):
+    model = fitted(run, series)
+    result = run("sample", model, "--length", 2, "--prefix", "30, 31", "--seed", 5)
+    drawn = np.fromstring(result.out, sep=",")
+    expected = arproc.load(model).sample(1, 2, prefix=[30.0, 31.0], seed=5)[0]
+    np.testing.assert_allclose(drawn, expected, rtol=1e-9)
+
+
+def test_text_goes_in_and_comes_out(run: Run, text: Path):
+    assert run("fit", "ngram", text, "--order", 4, "--tokens", "char", "-o", "n.arproc").code == 0
+    result = run("sample", "n.arproc", "--length", 30, "--prefix", "the ", "--seed", 1)
+    assert len(result.out) == 31
+    assert set(result.out) <= set(text.read_text())
+    assert "bits_per_byte" in run("score", "n.arproc", text).out
+
+
+def test_lines_are_sequences_of_their_own(run: Run, text: Path):
+    run("fit", "ngram", text, "--order", 3, "--tokens", "char", "--lines", "-o", "n.arproc")
+    assert arproc.load("n.arproc").space.terminates
+    assert "40 sequence" in run("score", "n.arproc", text, "--lines").out
+    result = run("sample", "n.arproc", "-n", 5, "--seed", 1)
+    assert len(result.out.splitlines()) == 5
+
+
+def test_policies_and_json(run: Run, text: Path):
+    run("fit", "ngram", text, "--order", 4, "--tokens", "char", "-o", "n.arproc")
+    common = ("sample", "n.arproc", "--length", 40, "--seed", 3, "--json")
+    greedy = json.loads(run(*common, "--top-k", 1).out)
+    assert greedy == json.loads(run(*common[:-2], 4, "--json", "--top-k", 1).out)
+    assert greedy != json.loads(run(*common, "--temperature", 2, "--top-p", 0.99).out)
+
+
+def test_compare_ranks_the_models(run: Run, series: Path):
+    models = [fitted(run, series, order) for order in (0, 2)]
+    result = run("compare", series, *models, "-c", "value", "--given", 2, "-o", "table.csv")
+    assert result.code == 0
+    table = pd.read_csv("table.csv", index_col=0)
+    assert list(table.index) == ["ar2", "ar0"]
+    assert f"{table['nats_per_element']['ar2']:.4f}" in result.out
+
+
+def test_arrays_are_read(run: Run, tmp_path: Path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(3, 50)))
+    assert run("fit", "ar", "x.npy", "--order", 1, "-o", "m.arproc").code == 0
+    assert "150 elements of 3 sequence" in run("score", "m.arproc", "x.npy").out
+
+
+def test_help_teaches(run: Run):
+    assert "arproc demo" in run().out
+    for command in ("fit", "score", "sample", "forecast", "compare"):
+        result = run(command, "--help")
+        assert result.code == 0
+        assert f"arproc {command} " in result.out
+    assert run("--version").out == f"arproc {arproc.__version__}\n"
+
+
+# ---- what it refuses -------------------------------------------------------------------------
+
+WRONG = {
+    "no such command": (["fitt"], "No such command"),
+    "no such model": (["fit", "arr", "series.csv", "-o", "m"], "did you mean 'ar'?"),
+    "no such file": (["fit", "ar", "none.csv", "--order", "1", "-o", "m"], "no file 'none.csv'"),
+    "no such column": (
+        ["fit", "ar", "series.csv", "-c", "valu", "--order", "1", "-o", "m"],
+        "has no column 'valu'; it has 'month', 'value', 'other'",
+    ),
+    "no such option": (["fit", "ar", "series.csv", "--ordr", "1", "-o", "m"], "'--order'?"),
+    "no order": (["fit", "ar", "series.csv", "-c", "value", "-o", "m"], "AR needs --order"),
+    "wrong value": (
+        ["fit", "ar", "series.csv", "-c", "value", "--order", "x", "-o", "m"],
+        "order must be an integer; got 'x'",
+    ),
+    "no value": (["fit", "ar", "series.csv", "-o", "m", "--order"], "--order needs a value"),
+    "text in a column": (
+        ["fit", "ar", "series.csv", "-c", "month", "--order", "1", "-o", "m"],
+        "expected numbers",
+    ),
+    "nowhere to write": (
+        ["fit", "ar", "series.csv", "-c", "value", "--order", "1", "-o", "none/m"],
+        "a folder that does not exist",
+    ),
+    "no model file": (["score", "none.arproc", "series.csv"], "no model file 'none.arproc'"),
+    "not a model": (["score", "series.csv", "series.csv"], "not a model of arproc's"),
+    "missing argument": (["score"], "Missing argument"),
+    "one model": (["compare", "series.csv", "series.csv"], "at least two models"),
+    "lines of a table": (
+        ["fit", "ar", "series.csv", "--lines", "--order", "1", "-o", "m"],
+        "--lines is for text",
+    ),
+    "column of a text": (
+        ["fit", "ngram", "text.txt", "-c", "a", "--order", "2", "-o", "m"],
+        "--column",
+    ),
+    "words for numbers": (
+        ["fit", "ar", "text.txt", "--order", "1", "-o", "m"],
+        "is text, but the model's elements are real",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_input_is_one_line_and_exit_code_2(run: Run, series: Path, text: Path, case: str):
+    arguments, message = WRONG[case]
+    result = run(*arguments)
+    assert result.code == 2
+    assert result.err.startswith("error: ")
+    assert result.err.count("\n") == 1
+    assert message in result.err
+    assert result.out == ""
+
+
+def test_an_endless_process_asks_for_a_length(run: Run, series: Path):
+    result = run("sample", fitted(run, series))
+    assert (result.code, "length is needed" in result.err) == (2, True)
+
+
+def test_a_fault_of_its_own_is_exit_code_1(
+    run: Run, series: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(path: Path) -> None:
+        raise RuntimeError("wheels fell off")
+
+    monkeypatch.setattr("arproc.cli.models.load", broken)
+    result = run("score", "m", series)
+    assert result.code == 1
+    assert result.err.startswith("error: unexpected RuntimeError: wheels fell off (a fault")
+    monkeypatch.setenv("ARPROC_TRACEBACK", "1")
+    with pytest.raises(RuntimeError, match="wheels"):
+        main(["score", "m", str(series)])
+
+
+def test_an_interrupt_is_exit_code_130(run: Run, series: Path, monkeypatch: pytest.MonkeyPatch):
+    def interrupted(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("arproc.cli.models.load", interrupted)
+    assert run("score", "m", series) == (130, "", "error: interrupted\n")
+
+
+def test_a_missing_extra_is_named(run: Run, monkeypatch: pytest.MonkeyPatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "typer", None)
+    monkeypatch.delitem(sys.modules, "arproc.cli.app", raising=False)
+    result = run("--help")
+    assert (result.code, result.err) == (
+        2,
+        'error: the command line needs typer: pip install "arproc[cli]"\n',
+    )
