@@ -193,7 +193,7 @@ def _read_list(data: Any, space: Space, layout: Layout | None, name: str, partia
     if layout is not None and all(0 < _axes(item) < np.inf for item in data):
         shapes = {tuple(np.shape(item)) for item in data}
         if len(shapes) == 1 and not isinstance(data[0], torch.Tensor):
-            return _read_array(_to_tensor(data, name), space, layout, "numpy", name)
+            return read(_to_tensor(data, name).numpy(), space, layout, name, partial)
     parts: list[torch.Tensor] = []
     indexes: list[Any] = []
     names: list[Any] = []

@@ -43,6 +43,7 @@ def save(law: Any, path: str | Path) -> None:
     """
     if not law.__sklearn_is_fitted__():
         raise NotFittedError(f"this {type(law).__name__} is not fitted yet; fit it before saving.")
+    _ = law.space  # a wrapper around an unfitted law is refused as well
     tensors: dict[str, torch.Tensor] = {}
     tree = _encode(law, "model", tensors)
     write_file(path, {"kind": "model", "model": tree}, tensors)

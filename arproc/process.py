@@ -14,7 +14,7 @@ from torch.distributions import Distribution
 
 from arproc.distributions import index
 from arproc.errors import ParameterError, UnsupportedError, check_integer
-from arproc.law import Law
+from arproc.law import Law, require_fitted
 from arproc.sequences import Sequences
 from arproc.states import ReplayState, State, WindowState, begin
 
@@ -111,6 +111,7 @@ class Process(Law):
                 each; their ends are not counted).
             context: what the model is conditioned on, if it takes a context.
         """
+        require_fitted(self)
         if isinstance(prefix, int) and not isinstance(prefix, bool):
             n = check_integer("n", prefix, minimum=0)
             return self._fresh(n, self._context(context, n, 0))

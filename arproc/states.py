@@ -8,6 +8,7 @@ base class keeps the history, so a model's own state writes only what it caches:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -60,10 +61,14 @@ class State(ABC):
         for j in range(x.shape[1]):
             states.append(states[-1].append(x[:, j]))
         every = (slice(None), None)
-        columns = concatenate([index(state.conditional, every) for state in states], dim=1)
+        columns = concatenate([index(state._next(), every) for state in states], dim=1)
         if lengths is None:
             return columns, states[-1]
-        return columns, states[-1].truncate(self.lengths + lengths)
+        parts = []
+        for length in lengths.unique().tolist():
+            rows = (lengths == length).nonzero()[:, 0]
+            parts.append((rows, states[length].select(rows)))
+        return columns, GroupedState(parts)
 
     def _select(self, rows: torch.Tensor) -> State:
         """See `select`; derived by replaying the chosen rows."""
@@ -181,6 +186,12 @@ class State(ABC):
 
     # ---- inner parts -----------------------------------------------------------------------
 
+    def _next(self) -> Distribution:
+        """`conditional`, without the question whether all given values are there yet."""
+        if self._cached is None:
+            self._cached = self._conditional()
+        return self._cached
+
     def _carry(self, state: State, history: Track, context: torch.Tensor | None) -> State:
         state.process, state.history, state.context = self.process, history, context
         return state
@@ -220,6 +231,53 @@ def replay(process: Process, history: Track, context: torch.Tensor | None) -> St
     x, lengths = history.padded()
     fresh = begin(process, process._start(history.n, context), history.n, context)
     return fresh.extend(x, lengths)[1]
+
+
+class GroupedState(State):
+    """Rows of unequal lengths, for states that know no more than to append: one state a length.
+
+    Args:
+        parts: the numbers of some rows, int64 [n], and the state [n] of these; together all rows.
+    """
+
+    def __init__(self, parts: Sequence[tuple[torch.Tensor, State]]) -> None:
+        self.parts: list[tuple[torch.Tensor, State]] = []
+        for rows, state in parts:
+            if isinstance(state, GroupedState):
+                self.parts += [(rows[inner], part) for inner, part in state.parts]
+            elif len(rows):
+                self.parts.append((rows, state))
+
+    def _joined(self, columns: Sequence[Distribution]) -> Distribution:
+        """The parts' distributions, batch [n, ...], as one in the order of the rows."""
+        order = torch.cat([rows for rows, _ in self.parts]).argsort()
+        return index(concatenate(columns, dim=0), order)
+
+    def _conditional(self) -> Distribution:
+        return self._joined([state._next() for _, state in self.parts])
+
+    def _append(self, x: torch.Tensor) -> State:
+        return GroupedState([(rows, state.append(x[rows])) for rows, state in self.parts])
+
+    def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
+        columns, parts = [], []
+        for rows, state in self.parts:
+            own = None if lengths is None else lengths[rows]
+            part, after = state.extend(x[rows], own)
+            columns.append(part)
+            parts.append((rows, after))
+        return self._joined(columns), GroupedState(parts)
+
+    def _select(self, rows: torch.Tensor) -> State:
+        parts = []
+        for old, state in self.parts:
+            match = rows[:, None] == old
+            new, inner = match.nonzero(as_tuple=True)
+            parts.append((new, state.select(inner)))
+        return GroupedState(parts)
+
+    def _truncate(self, lengths: torch.Tensor) -> State:
+        return GroupedState([(rows, state.truncate(lengths[rows])) for rows, state in self.parts])
 
 
 class WindowState(State):

@@ -23,8 +23,8 @@ class SequenceDistribution(Distribution):
         law: a fitted law.
         length: the number of elements, or None where the law's size is fixed.
 
-    `event_shape` is (length, *element). Of a process that terminates it is the law of the first
-    `length` elements of sequences that are at least that long, unnormalised by that event.
+    `event_shape` is (length, *element), or the user's own shape where the law has a layout. A
+    process that terminates has none: see its `log_prob` and `sample`.
     """
 
     arg_constraints: dict[str, constraints.Constraint] = {}
@@ -47,7 +47,8 @@ class SequenceDistribution(Distribution):
             )
         self.law = law
         self.length = length
-        event = torch.Size((length, *law.space.event_shape))
+        shape = (length,) if law.layout is None else law.layout.shape
+        event = torch.Size((*shape, *law.space.event_shape))
         super().__init__(torch.Size(), event, validate_args=False)
 
     @property

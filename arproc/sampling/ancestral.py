@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from arproc.errors import DataError, ParameterError, check_integer
-from arproc.law import Draws
+from arproc.law import Draws, require_fitted
 from arproc.process import Process, State, check_length
 from arproc.randomness import Uniforms
 from arproc.sequences import Form, Sequences, restore
@@ -31,6 +31,7 @@ def sample(
     context: Any,
 ) -> Any:
     """See `Process.sample`."""
+    require_fitted(process)
     n = check_integer("n", n, minimum=0)
     drawn_from = process if policy is None else process.with_policy(policy)
     known = None

@@ -246,6 +246,7 @@ class PolicyProcess(Process):
             )
         self.process = process
         self.policy = policy
+        self.context_kind = process.context_kind  # type: ignore[misc]  # the inner process's
         self.form_ = process.__dict__.get("form_", "numpy")
 
     @property
