@@ -49,6 +49,11 @@ class NeuralProcess(Process):
         self.network_.to(device)
         return self
 
+    def _fitted(self) -> nn.Module:
+        """The network, or `NotFittedError`."""
+        _ = self.space
+        return self.network_
+
     @property
     def _settings(self) -> Training:
         if self.training is None:

@@ -152,7 +152,7 @@ class Transformer(NeuralProcess):
     # ---- conditionals -------------------------------------------------------------------------
 
     def _start(self, n: int, context: Tensor | None) -> State:
-        network = self.network_
+        network = self._fitted()
         assert isinstance(network, Decoder)
         first = torch.full((n, 1), network.symbols, device=self.device)
         weights = network.weights()

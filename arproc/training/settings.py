@@ -15,7 +15,7 @@ __all__ = ["Training"]
 
 
 @storable
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Training:
     """How a neural model is trained.
 
@@ -28,7 +28,9 @@ class Training:
         batch_size: how many sequences (or crops of sequences) each update sees.
         lr: the peak learning rate of AdamW.
         warmup: over which share of the steps the learning rates rise linearly to their peaks.
-        schedule: how they fall after that: "cosine", "linear" or "constant".
+        schedule: how they fall after that: "cosine"; "trapezoid", which holds the peak for two
+            fifths of the steps and then falls in a straight line (Hägele et al. 2024); or
+            "constant".
         final_lr: where they end, as a share of the peak; not used by "constant".
         optimizer: "adamw" (Loshchilov and Hutter 2019), or "muon" (Jordan et al. 2024), which
             orthogonalises the updates of the hidden matrices and leaves the rest to AdamW. On
@@ -53,9 +55,9 @@ class Training:
         progress: whether a progress bar is shown; None shows it in a terminal only.
 
     Example:
-        >>> quick = Training(steps=200, lr=3e-3)
-        >>> quick.set_params(seed=1).seed, quick.seed
-        (1, 0)
+        >>> quick = Training(steps=200)
+        >>> quick.set_params(seed=1), quick.seed
+        (Training(steps=200, seed=1), 0)
     """
 
     steps: int = 2000
@@ -86,7 +88,7 @@ class Training:
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), minimum=1)
         check_integer("seed", self.seed, minimum=0)
-        check_choice("schedule", self.schedule, ("cosine", "linear", "constant"))
+        check_choice("schedule", self.schedule, ("cosine", "trapezoid", "constant"))
         check_choice("optimizer", self.optimizer, ("adamw", "muon"))
         check_choice("precision", self.precision, ("float32", "bfloat16"))
         for name in ("lr", "matrix_lr"):
@@ -99,6 +101,14 @@ class Training:
         _check_betas(self.betas)
         if self.resume and self.checkpoint is None:
             raise ParameterError("resume=True needs checkpoint=, the file to go on from.")
+
+    def __repr__(self) -> str:
+        changed = [
+            f"{field.name}={getattr(self, field.name)!r}"
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        ]
+        return f"Training({', '.join(changed)})"
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The settings by name (scikit-learn's protocol)."""
@@ -137,8 +147,11 @@ class Training:
             return (step + 1) / rising
         if self.schedule == "constant":
             return 1.0
-        done = (step - rising) / max(self.steps - rising, 1)
-        left = 1 - done if self.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
+        if self.schedule == "trapezoid":
+            left = min(1.0, (self.steps - step) / (0.6 * self.steps))
+        else:
+            done = (step - rising) / max(self.steps - rising, 1)
+            left = (1 + math.cos(math.pi * done)) / 2
         return self.final_lr + (1 - self.final_lr) * left
 
 

@@ -279,7 +279,7 @@ def test_overfits_a_small_text(optimizer):
         training=Training(steps=150, batch_size=8, lr=0.01, optimizer=optimizer),
     ).fit(text, validation=text)  # fmt: skip
     assert model.score(text) > -0.05
-    assert model.condition("the quick brown ").log_prob("fox jumps over t") > -1
+    assert model.condition(text[:61]).log_prob("fox jumps over t") > -0.5
     assert len(model.sample(1, length=16, prefix="the quick brown ", seed=0)[0]) == 16
     assert len(model.history_["validation"]) == 20
     assert model.history_["validation"][-1] < 0.2

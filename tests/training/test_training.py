@@ -309,8 +309,8 @@ def test_settings_follow_scikit_learns_protocol():
 
 
 def test_schedules():
-    plan = Training(steps=100, warmup=0.2, final_lr=0.1, schedule="linear")
-    assert [plan.scale(s) for s in (0, 9, 19, 20, 60)] == pytest.approx([0.05, 0.5, 1, 1, 0.55])
+    plan = Training(steps=100, warmup=0.2, final_lr=0.1, schedule="trapezoid")
+    assert [plan.scale(s) for s in (0, 9, 19, 40, 70)] == pytest.approx([0.05, 0.5, 1, 1, 0.55])
     assert plan.scale(99) == pytest.approx(0.1, abs=0.02)
     assert Training(steps=10, schedule="constant", warmup=0.0).scale(9) == 1.0
 
