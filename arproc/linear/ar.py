@@ -15,10 +15,11 @@ from arproc.linear.criteria import information_criterion
 from arproc.linear.estimation import Estimate, estimate, recursion_form
 from arproc.linear.levinson import is_stationary, largest_root
 from arproc.linear.likelihood import Recursion
+from arproc.linear.state import RecursionState
 from arproc.process import Process
 from arproc.sequences import Sequences
 from arproc.spaces import Real, Space
-from arproc.states import State, WindowState
+from arproc.states import State
 
 __all__ = ["AR"]
 
@@ -218,7 +219,7 @@ class AR(Process):
         return then
 
     def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
-        law, p = self._recursion(), self.order
+        law, p = self._recursion().to(ctx.device), self.order
         row = position.clamp(max=p)
         loc = law.constants[row] + (law.weights[row] * (ctx.flip(-1) - law.mean)).sum(-1)
         if not law.constant:
@@ -227,7 +228,7 @@ class AR(Process):
 
     def _start(self, n: int, context: torch.Tensor | None) -> State:
         self._recursion()
-        return ARState(_block(n))
+        return RecursionState(n)
 
     def _log_prob(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
         lengths, longest = sequences.lengths, int(sequences.lengths.max())
@@ -235,14 +236,15 @@ class AR(Process):
             return super()._log_prob(sequences, context)
         # one sequence, or several of one length: no term is ever stored
         x = sequences.values.reshape(len(lengths), longest).to(torch.float64)
+        law = self._recursion().to(x.device)
         if len(lengths) == 1:
-            return likelihood.log_prob(x[0], self._recursion(), self.n_given)[None]
-        return likelihood.log_prob(x, self._recursion(), self.n_given)
+            return likelihood.log_prob(x[0], law, self.n_given)[None]
+        return likelihood.log_prob(x, law, self.n_given)
 
     def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
         x = sequences.values.to(torch.float64)
-        lengths = sequences.lengths.to(x.device)
-        return likelihood.log_prob_terms(x, lengths, self._recursion(), self.n_given)
+        law = self._recursion().to(x.device)
+        return likelihood.log_prob_terms(x, sequences.lengths, law, self.n_given)
 
     def _predictive(self, state: State, horizon: int) -> Distribution | None:
         if self.n_given:
@@ -268,9 +270,9 @@ class AR(Process):
         sequences = self.sequences(data)
         if self.n_given:
             sequences.split_prefix(self.n_given)
-        rest, variances = likelihood.residuals(
-            sequences.values.to(torch.float64), sequences.lengths, self._recursion(), self.n_given
-        )
+        x = sequences.values.to(torch.float64)
+        law = self._recursion().to(x.device)
+        rest, variances = likelihood.residuals(x, sequences.lengths, law, self.n_given)
         if standardised:
             rest = rest / variances.sqrt()
         counts = sequences.lengths - self.n_given
@@ -310,33 +312,3 @@ def _require_stationary(found: Estimate) -> None:
             "initial='stationary'. Use initial='given', or method='mle' or 'yule-walker', whose "
             "estimates are always stationary."
         )
-
-
-def _block(n: int) -> int:
-    """How many elements to draw at once: about a million in all."""
-    return max(16, 2**20 // max(n, 1))
-
-
-class ARState(WindowState):
-    """The last elements, and a compiled way to draw many more."""
-
-    def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
-        process = self.process
-        assert isinstance(process, AR)
-        if process.n_given:
-            _ = self.conditional  # refuses a state shorter than what must be given
-        before = self.history.tail(process.order).detach()
-        x = simulation.draw(uniforms, before, self.lengths, process._recursion().detach())
-        return x, self._carry(ARState(self.block), self.history.extend(x), self.context)
-
-    def _append(self, x: torch.Tensor) -> State:
-        return ARState(self.block)
-
-    def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
-        return super()._extend(x, lengths)[0], ARState(self.block)
-
-    def _select(self, rows: torch.Tensor) -> State:
-        return ARState(_block(len(rows)))
-
-    def _truncate(self, lengths: torch.Tensor) -> State:
-        return ARState(self.block)

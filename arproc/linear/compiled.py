@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numba
 import numpy as np
-from numba import njit
 
 __all__ = ["advance"]
+
+
+def _compile(function: Any) -> Any:
+    try:
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # no folder for the cache: a read-only install
+        return numba.njit(nogil=True, error_model="numpy")(function)
+
 
 # Wichura (1988), Algorithm AS 241: the percentage points of the normal distribution.
 _A = (
@@ -43,15 +53,15 @@ _F = (
 _CHUNK = 4096  # elements that are turned from uniforms into draws while they lie in the cache
 
 
-@njit(cache=True, error_model="numpy", inline="always")
-def _ratio(x, a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@_compile
+def _ratio(x: float, a: tuple[float, ...], b: tuple[float, ...]) -> float:
     over = ((((((a[7] * x + a[6]) * x + a[5]) * x + a[4]) * x + a[3]) * x + a[2]) * x + a[1]) * x
     under = ((((((b[7] * x + b[6]) * x + b[5]) * x + b[4]) * x + b[3]) * x + b[2]) * x + b[1]) * x
     return (over + a[0]) / (under + b[0])
 
 
-@njit(cache=True, error_model="numpy")
-def _quantiles(u, z, far):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@_compile
+def _quantiles(u: np.ndarray, z: np.ndarray, far: np.ndarray) -> None:
     """Standard normal quantiles z of uniforms u; `far` is room for as many indices."""
     count = len(u)
     for k in range(count):  # the middle 85% of them need no branch: this loop is vectorised
@@ -68,8 +78,8 @@ def _quantiles(u, z, far):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN2
         z[k] = size if u[k] > 0.5 else -size
 
 
-@njit(cache=True, error_model="numpy")
-def _recur(y, z, w, start, stop):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@_compile
+def _recur(y: np.ndarray, z: np.ndarray, w: np.ndarray, start: int, stop: int) -> None:
     """y[p + k] = z[k] + sum_i w[i - 1] y[p + k - i]; the newest two stay in registers."""
     p = len(w)
     if p < 2:
@@ -86,17 +96,17 @@ def _recur(y, z, w, start, stop):  # type: ignore[no-untyped-def]  # noqa: ANN00
         y[p + k], last, second = value, value, last
 
 
-@njit(cache=True, error_model="numpy")
-def advance(  # type: ignore[no-untyped-def]  # noqa: ANN201
-    uniforms,  # noqa: ANN001
-    before,  # noqa: ANN001
-    positions,  # noqa: ANN001
-    weights,  # noqa: ANN001
-    scales,  # noqa: ANN001
-    constants,  # noqa: ANN001
-    rate,  # noqa: ANN001
-    mean,  # noqa: ANN001
-):
+@_compile
+def advance(
+    uniforms: np.ndarray,
+    before: np.ndarray,
+    positions: np.ndarray,
+    weights: np.ndarray,
+    scales: np.ndarray,
+    constants: np.ndarray,
+    rate: float,
+    mean: float,
+) -> np.ndarray:
     """Draw elements by their inverse cdf, one after the other.
 
     Args:

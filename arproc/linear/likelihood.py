@@ -51,6 +51,14 @@ class Recursion:
         """The number of lags p."""
         return self.weights.shape[-1]
 
+    def to(self, device: torch.device) -> Recursion:
+        """The same numbers on another device."""
+        if self.weights.device == device:
+            return self
+        tensors = (self.weights, self.variances, self.constants, self.rate, self.mean)
+        weights, variances, constants, rate, mean = (t.to(device) for t in tensors)
+        return Recursion(weights, variances, constants, rate, mean, self.constant)
+
     def detach(self) -> Recursion:
         """The same numbers without their gradients."""
         tensors = (self.weights, self.variances, self.constants, self.rate, self.mean)
@@ -208,6 +216,7 @@ def residuals(
     Returns:
         Twice [total - N skip].
     """
+    lengths = lengths.to(values.device)
     p, stops = law.order, lengths.cumsum(0)
     starts = stops - lengths
     y = values - law.mean

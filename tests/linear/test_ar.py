@@ -13,6 +13,7 @@ from arproc.linear import simulation
 from arproc.linear.ar import AR
 from arproc.linear.levinson import autocovariances, pacf_to_coef
 from arproc.states import State
+from arproc.testing import check_process
 
 NORMAL = MultivariateNormal(
     torch.tensor([50.0, 60.0], dtype=torch.float64),
@@ -82,6 +83,15 @@ def test_compiled_draws_over_many_chunks(monkeypatch):
     plain = model.sample(2, length=10_000, seed=1)
     monkeypatch.setattr(simulation, "COMPILE_FROM", 0)
     np.testing.assert_allclose(model.sample(2, length=10_000, seed=1), plain, atol=1e-9)
+
+
+def test_the_contract(model, sunspots):
+    check_process(model, sunspots, length=96)
+
+
+@pytest.mark.parametrize("coef", [[], [1.2], [1.0, 0.0, -0.2, 0.15]])
+def test_the_contract_of_given_parameters(coef):
+    check_process(AR.from_parameters(coef, initial="given" if coef else "stationary"), length=96)
 
 
 def test_saved_and_loaded(model, sunspots, tmp_path):
