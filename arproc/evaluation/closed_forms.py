@@ -59,12 +59,14 @@ def _(distribution: td.StudentT, x: torch.Tensor) -> Scored:
         return integrate(distribution, x)
     z = (x - distribution.loc) / distribution.scale
     unit = td.StudentT(df, torch.zeros_like(z), torch.ones_like(z), validate_args=False)
+    # by log B, not differences of log gamma, which lose everything at many degrees of freedom
     v = df.cpu().numpy()
-    # B(1/2, v - 1/2) / B(1/2, v / 2)^2
-    ratio = np.exp(special.betaln(0.5, v - 0.5) - 2 * special.betaln(0.5, v / 2))
+    half = np.asarray(special.betaln(0.5, v / 2))
+    ratio = np.exp(special.betaln(0.5, v - 0.5) - 2 * half)
     spread = 2 * df.sqrt() / (df - 1) * torch.from_numpy(np.asarray(ratio)).to(df)
-    density = unit.log_prob(z).exp()
-    inner = z * (2 * cdf(unit, z) - 1) + 2 * density * (df + z**2) / (df - 1) - spread
+    density = torch.exp(-0.5 * (df + 1) * torch.log1p(z**2 / df) - torch.from_numpy(half).to(df))
+    moment = density * (df + z**2) / (df.sqrt() * (df - 1))
+    inner = z * (2 * cdf(unit, z) - 1) + 2 * moment - spread
     return _exact(distribution.scale * inner)
 
 

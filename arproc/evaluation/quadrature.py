@@ -20,7 +20,8 @@ from arproc.errors import UnsupportedError
 __all__ = ["integrate"]
 
 _TAIL = 1e-10
-_LOWER = (_TAIL, 1e-8, 1e-6, 1e-4, 1e-3, 0.01, 0.04, 0.1, 0.2, 0.35)
+# one a decade: what falls like a power of z over one decade is integrated well, over two it is not
+_LOWER = (_TAIL, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.04, 0.1, 0.2, 0.35)
 _LEVELS = (*_LOWER, 0.5, *(1 - q for q in reversed(_LOWER)))
 _FEW, _MANY = 7, 11  # nodes of the two rules; their difference is the error estimate
 _SUM_CHUNK = 64
