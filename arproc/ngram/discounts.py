@@ -6,7 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["FALLBACK", "closed_form", "maximise"]
+__all__ = ["FALLBACK", "DiscountWarning", "closed_form", "maximise"]
+
+
+class DiscountWarning(UserWarning):
+    """The closed form of Kneser-Ney's discounts does not exist, and something else was taken."""
+
 
 # KenLM's fallback discounts for the counts 1, 2, 3 and more, after an entry for count 0.
 FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])

@@ -17,16 +17,15 @@ def child(model: tuple, s: Int, w: Int) -> Int:
     symbol, first_child = model[1], model[3]
     if s == 0:
         return np.int64(w) + 1
-    low, high = np.int64(first_child[s]), np.int64(first_child[s + 1])
-    while low < high:
-        middle = (low + high) >> 1
-        if symbol[middle] < w:
-            low = middle + 1
-        else:
-            high = middle
-    if low < first_child[s + 1] and symbol[low] == w:
-        return low
-    return np.int64(-1)
+    low = np.int64(first_child[s])
+    width = np.int64(first_child[s + 1]) - low
+    if width == 0:
+        return np.int64(-1)
+    while width > 1:  # halving without a branch: the processor can not guess which half
+        half = width >> 1
+        low += half * (symbol[low + half] <= w)
+        width -= half
+    return low if symbol[low] == w else np.int64(-1)
 
 
 @jit

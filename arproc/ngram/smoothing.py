@@ -8,14 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from arproc.ngram.counts import Counts
-from arproc.ngram.discounts import closed_form, maximise
+from arproc.ngram.discounts import DiscountWarning, closed_form, maximise
 from arproc.ngram.trie import Trie
 
 __all__ = ["DiscountWarning", "Discounts", "additive", "modified_kneser_ney"]
-
-
-class DiscountWarning(UserWarning):
-    """The closed form of Kneser-Ney's discounts does not exist, and something else was taken."""
 
 
 @dataclass(frozen=True)
