@@ -97,9 +97,9 @@ def _unknown_problem(vocabulary: Vocabulary, sequences: Sequences) -> str | None
 
 
 def _cutting_problem(vocabulary: Vocabulary, sequences: Sequences, texts: list[str]) -> str | None:
-    bounds = sequences.offsets.tolist()
+    values, bounds = sequences.values.cpu().numpy(), sequences.offsets.tolist()
     for i, text in enumerate(texts):
-        if vocabulary.decode(sequences.values[bounds[i] : bounds[i + 1]].numpy()) != text:
+        if vocabulary.decode(values[bounds[i] : bounds[i + 1]]) != text:
             lost = "its white space" if vocabulary.kind == "word" else "parts of it"
             return f"the tokens do not give text {i} back ({lost} is lost in the cutting)"
     return None

@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from evaluation.toys import BYTES, CHARS, Chain, GaussianAR, PoissonAR, unigram
+
+from arproc import plot
+from arproc.errors import DataError, MissingDependencyError, ParameterError
+from arproc.text import Vocabulary
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+SERIES = pd.Series(
+    [1.0, 2.0, 0.5, 1.5], index=pd.period_range("2001", periods=4, freq="Y"), name="level [m]"
+)
+FORECAST = GaussianAR().forecast(SERIES, 3, quantiles=(0.05, 0.25, 0.5, 0.75, 0.95), seed=1)
+DRAW = {
+    "forecast_fan": lambda ax: plot.forecast_fan(SERIES, FORECAST, ax=ax),
+    "pit_histogram": lambda ax: plot.pit_histogram(np.linspace(0.01, 0.99, 60), ax=ax),
+    "surprisal of text": lambda ax: plot.surprisal(unigram(CHARS, end=True), "a bé", ax=ax),
+    "surprisal of numbers": lambda ax: plot.surprisal(GaussianAR(), SERIES, ax=ax),
+    "sample_grid": lambda ax: plot.sample_grid(np.eye(4), (2, 2), ax=ax),
+}
+
+
+@pytest.mark.parametrize("name", DRAW)
+def test_every_picture_takes_and_returns_axes(name):
+    figure, (left, right) = plt.subplots(1, 2)
+    before = dict(matplotlib.rcParams)
+    assert DRAW[name](right) is right
+    own = DRAW[name](None)
+    assert own.figure is not figure
+    assert left.get_children()[0] is left.patch or not left.has_data()
+    assert dict(matplotlib.rcParams) == before  # nothing global is changed
+    own.figure.canvas.draw()
+    figure.canvas.draw()
+    for ax in (own, right):
+        labels = [ax.xaxis.label, ax.yaxis.label, ax.title, *ax.get_xticklabels()]
+        assert all(label.get_fontsize() >= 8 for label in labels)
+
+
+@pytest.mark.parametrize("name", DRAW)
+def test_a_figure_is_no_axes(name):
+    with pytest.raises(ParameterError, match="must be a matplotlib Axes; got Figure"):
+        DRAW[name](plt.figure())
+
+
+def test_without_matplotlib_the_message_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(MissingDependencyError, match=r'pip install "arproc\[plot\]"'):
+        plot.sample_grid(np.eye(4), (2, 2))
+
+
+def test_matplotlib_is_imported_when_it_is_used():
+    code = "import sys, arproc; arproc.plot.sample_grid; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ---- forecasts ---------------------------------------------------------------------------
+
+
+def legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_a_fan_has_its_intervals_and_joins_the_history():
+    ax = plot.forecast_fan(SERIES, FORECAST, actual=[1.0, 2.0])
+    assert legend(ax) == ["history", "actual", "median forecast", "90% interval", "50% interval"]
+    assert ax.get_ylabel() == "level [m]"
+    median = next(line for line in ax.lines if line.get_label() == "median forecast")
+    assert median.get_ydata() == pytest.approx([1.5, *FORECAST[0.5]])
+    wide, narrow = (c.get_paths()[0].get_extents() for c in ax.collections)
+    assert wide.y0 == pytest.approx(FORECAST[0.05].min())
+    assert wide.y1 == pytest.approx(max(FORECAST[0.95].max(), 1.5))
+    assert narrow.height < wide.height
+    last = matplotlib.dates.num2date(median.get_xdata()[-1].astype("datetime64[D]").astype(float))
+    assert last.year == 2007
+
+
+def test_odd_quantiles_are_lines():
+    table = GaussianAR().forecast([1.0, 2.0], 2, quantiles=(0.1, 0.7), seed=1)
+    ax = plot.forecast_fan([1.0, 2.0], table)
+    assert legend(ax) == ["history", "mean forecast", "0.1 quantile", "0.7 quantile"]
+    assert ax.get_xlabel() == "step"
+    assert list(ax.lines[1].get_xdata()) == [1, 2, 3]
+
+
+def test_dates_without_a_step_are_counted():
+    days = pd.to_datetime(["2001-01-01", "2001-01-05", "2001-01-06"])
+    history = pd.Series([1.0, 2.0, 3.0], index=days)
+    ax = plot.forecast_fan(history, GaussianAR().forecast(history, 2, seed=1))
+    assert list(ax.lines[0].get_xdata()) == [-2, -1, 0]
+    assert list(ax.lines[1].get_xdata()) == [0, 1, 2]
+
+
+def test_wrong_forecasts_are_refused():
+    two = pd.DataFrame({"a": [1.0, 2.0], "b": [0.0, 1.0]})
+    with pytest.raises(DataError, match=r"forecast is of 2 series; draw one, forecast.loc\['a'\]"):
+        plot.forecast_fan(two["a"], GaussianAR().forecast(two, 2, seed=1))
+    with pytest.raises(DataError, match=r"DataFrame that Process\.forecast gives"):
+        plot.forecast_fan(SERIES, np.zeros(3))
+    with pytest.raises(DataError, match="at most the 3 steps"):
+        plot.forecast_fan(SERIES, FORECAST, actual=np.zeros(4))
+    with pytest.raises(DataError, match=r"expected one series \[T\]"):
+        plot.forecast_fan(two, FORECAST)
+
+
+# ---- calibration -------------------------------------------------------------------------
+
+
+def test_bars_are_densities_and_the_band_is_binomial():
+    values = np.concatenate([np.full(30, 0.05), np.linspace(0.001, 0.999, 170)])
+    ax = plot.pit_histogram(values, bins=10)
+    heights = [bar.get_height() for bar in ax.containers[0]]
+    assert np.mean(heights) == pytest.approx(1.0)
+    assert heights[0] == pytest.approx(47 * 10 / 200)
+    from scipy.stats import binom
+
+    lines = sorted(line.get_ydata()[0] for line in ax.lines)
+    expected = [binom.ppf(0.025, 200, 0.1) / 20, 1.0, binom.ppf(0.975, 200, 0.1) / 20]
+    assert lines == pytest.approx(expected)
+    assert "n = 200" in ax.get_title()
+
+
+def test_several_sequences_are_one_histogram():
+    ax = plot.pit_histogram([np.array([0.1, 0.2]), np.array([0.9])])
+    assert "n = 3;" in ax.get_title()
+    with pytest.raises(DataError, match="PIT values"):
+        plot.pit_histogram([3.0])
+
+
+# ---- surprisal ---------------------------------------------------------------------------
+
+
+def written(ax):
+    return "".join(text.get_text() for text in ax.texts)
+
+
+def shown(ax):
+    values = ax.collections[0].get_array()
+    return values.compressed() if np.ma.isMaskedArray(values) else values[~np.isnan(values)]
+
+
+def test_text_is_written_on_its_surprisal():
+    weights = np.arange(1.0, len(CHARS) + 2)
+    model = unigram(CHARS, end=True, weights=weights)
+    ax = plot.surprisal(model, "ab é\ncc".replace("\n", "."))
+    assert written(ax) == "abé.cc■"
+    bits = -model.log_prob_terms("ab é.cc") / math.log(2)
+    assert shown(ax) == pytest.approx(bits)
+    assert ax.get_title(loc="left") == f"mean {bits.mean():.3g} bits per character"
+    assert ax.figure.axes[-1].get_ylabel() == "surprisal [bits]"
+    nats = plot.surprisal(model, "ab é.cc", unit="nats")
+    assert shown(nats) == pytest.approx(bits * math.log(2))
+
+
+def test_bytes_are_joined_to_characters():
+    model = unigram(BYTES, weights=np.arange(1.0, 257.0))
+    text = "é日\n日$_^"
+    ax = plot.surprisal(model, text)
+    terms = -model.log_prob_terms(text) / math.log(2)
+    joined = [terms[0:2].sum(), terms[2:5].sum(), terms[5], terms[6:9].sum(), *terms[9:]]
+    assert shown(ax) == pytest.approx(joined)
+    assert written(ax) == "é□↵□$_^"  # the font has no Chinese signs
+    assert "per byte" in ax.get_title(loc="left")
+    ax.figure.canvas.draw()
+
+
+def test_bytes_that_are_no_text_are_drawn():
+    ax = plot.surprisal(unigram(BYTES), torch.tensor([65, 255, 66]))
+    assert written(ax) == "A\ufffdB"
+
+
+def test_words_have_one_value_and_unknown_ones_show():
+    model = unigram(Vocabulary.build(["red fish"], "word"), weights=[1.0, 2.0, 5.0])
+    ax = plot.surprisal(model, "red fish dog")
+    assert written(ax) == "redfish<unk>"
+    terms = -model.log_prob_terms("red fish dog") / math.log(2)
+    assert shown(ax) == pytest.approx(np.repeat(terms, [3, 4, 5]))
+
+
+def test_long_text_wraps_between_words_and_is_cut_at_the_limit():
+    ax = plot.surprisal(unigram(CHARS), "abc " * 600, limit=1000)
+    assert "the first 1,000 characters are shown" in ax.get_title(loc="left")
+    rows = {}
+    for text in ax.texts:
+        rows.setdefault(text.get_position()[1], []).append(text.get_text())
+    assert all(len(row) % 3 == 0 for row in rows.values())
+    assert max(text.get_position()[0] for text in ax.texts) < 84
+
+
+def test_impossible_symbols_are_the_darkest():
+    model = unigram(CHARS, weights=[0.0] + [1.0] * (len(CHARS) - 1))
+    ax = plot.surprisal(model, "b b  .")  # the space has probability zero
+    assert shown(ax).max() == pytest.approx(math.log2(len(CHARS) - 1))
+    assert "mean inf bits" in ax.get_title(loc="left")
+
+
+def test_numbers_are_drawn_along_their_index():
+    ax = plot.surprisal(GaussianAR(given=1), SERIES)
+    terms = GaussianAR(given=1).log_prob_terms(SERIES)
+    assert ax.lines[0].get_ydata() == pytest.approx(-terms.to_numpy())
+    assert ax.get_ylabel() == "surprisal (of a density) [nats]"
+    assert len(ax.lines[0].get_xdata()) == 3
+    counts = plot.surprisal(PoissonAR(), [1, 2, 0])
+    assert counts.get_ylabel() == "surprisal [bits]"
+    sites = plot.surprisal(Chain([[0.5, 0.5]] * 2, length=3), [0, 1, 1])
+    assert sites.get_xlabel() == "element, in order of generation"
+
+
+def test_one_sequence_is_drawn():
+    with pytest.raises(DataError, match=r"got 2\. Choose one"):
+        plot.surprisal(unigram(CHARS), ["a", "b"])
+    with pytest.raises(ParameterError, match="unit must be one of"):
+        plot.surprisal(unigram(CHARS), "a", unit="bans")
+
+
+# ---- images ------------------------------------------------------------------------------
+
+
+def picture(ax):
+    return np.asarray(ax.images[0].get_array())
+
+
+def test_images_stand_row_by_row():
+    images = np.zeros((3, 2, 2))
+    images[0, 0, 1] = images[1, 1, 0] = images[2, 1, 1] = 1
+    dots = picture(plot.sample_grid(images, columns=2))
+    side = dots.shape[0] // 4  # two images of two pixels, with a line between
+    black = np.argwhere(dots[side // 2 :: side, side // 2 :: side, 0][:4, :4] == 0)
+    assert black.tolist() == [[0, 1], [1, 2], [3, 1]]
+
+
+def test_brightness_is_shared():
+    images = np.array([[[0.0, 8.0]], [[16.0, 4.0]]])
+    dots = picture(plot.sample_grid(images, columns=1))
+    assert set(np.unique(dots)) == {0.0, 0.25, 0.5, 0.6, 1.0}
+
+
+def test_colour_and_flat_images():
+    rgb = np.random.default_rng(0).integers(0, 256, (5, 8 * 8 * 3), dtype=np.uint8)
+    ax = plot.sample_grid(rgb, (8, 8, 3))
+    assert ax.get_xlabel() == "5 samples of 8 × 8"
+    assert plot.sample_grid(torch.zeros(1, 4, 4)).get_xlabel() == "1 sample of 4 × 4"
+
+
+@pytest.mark.parametrize(
+    ("samples", "shape", "message"),
+    [
+        (np.zeros((2, 5)), (2, 2), "can not be cut"),
+        (np.zeros((2, 4)), None, "pass shape"),
+        (np.zeros((0, 4)), (2, 2), "expected numbers"),
+        (np.full((1, 4), np.nan), (2, 2), "not finite"),
+        (["a"], (2, 2), "expected numbers"),
+    ],
+)
+def test_wrong_samples_are_refused(samples, shape, message):
+    with pytest.raises(DataError, match=message):
+        plot.sample_grid(samples, shape)
