@@ -140,7 +140,7 @@ class AR(Process):
         method = "ols" if self.method == "mle" and self.initial != "stationary" else self.method
         values = sequences.values.detach().cpu().numpy()
         found = estimate(values, sequences.lengths.numpy(), self.order, self.trend, method)
-        if isinstance(self.initial, str) and self.initial == "stationary":
+        if method == "ols" and isinstance(self.initial, str) and self.initial == "stationary":
             _require_stationary(found)
         self._learn(found)
         with torch.no_grad():

@@ -22,6 +22,7 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -45,6 +46,19 @@ class Concentrated:
     beta: np.ndarray  # [..., q]
     sum_squares: np.ndarray  # [...]
     precision: np.ndarray  # [..., q, q], of beta, times sigma2
+
+    @cached_property
+    def inverse_hessian(self) -> np.ndarray:
+        """In z [p, p], from an evaluation at z + i h e_j for every j; see `maximise`.
+
+        Where the Hessian is not positive the moduli of its eigenvalues serve.
+        """
+        hessian = (self.gradient.imag / STEP).astype(float)
+        if hessian.shape[1] == 0:
+            return np.zeros((0, 0))
+        values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
+        size = np.abs(values)
+        return (vectors / np.maximum(size, 1e-10 * size.max() + 1e-300)) @ vectors.T
 
 
 @dataclass(frozen=True)
@@ -177,16 +191,21 @@ def maximise(
 
 
 def _start(data: Moments) -> np.ndarray:
-    """Least squares and Yule-Walker, whichever is stationary and likelier, in z [p]."""
+    """Least squares or Yule-Walker, whichever is stationary and likelier, in z [p]."""
     p = data.order
-    lagged = np.zeros(p + 1)
+    main = data.levels[p][:, 0, :, 0]
+    try:
+        pacf = coef_to_pacf(np.linalg.solve(main[1:, 1:], main[1:, 0]))
+        largest = float(np.abs(pacf).max(initial=0.0))
+    except np.linalg.LinAlgError:
+        pacf, largest = np.zeros(p), np.inf
+    if largest < 0.98 and data.total > 50 * (p + 1):
+        return np.arctanh(pacf)  # so much data leave no other maximum worth a look
+    lagged = np.zeros(p + 1, main.dtype)
     for k, e in data.levels.items():
         lagged[: k + 1] += e[0, 0, :, 0]
     starts = [np.clip(yule_walker_pacf(lagged), -0.999999, 0.999999)]
-    main = data.levels[p][:, 0, :, 0]
-    solution = np.linalg.lstsq(main[1:, 1:], main[1:, 0], rcond=None)[0]
-    pacf = coef_to_pacf(solution)
-    if np.all(np.abs(pacf) < 0.999999):
+    if largest < 0.999999:
         starts.append(pacf)
     z = np.arctanh(np.array(starts))
     return z[int(np.argmin(concentrated(z, data).objective))]
@@ -205,22 +224,10 @@ def yule_walker_pacf(lagged: np.ndarray) -> np.ndarray:
 
 
 def _descent(at: Concentrated) -> tuple[np.ndarray, float]:
-    """The Newton direction and the descent it promises (the Newton decrement).
-
-    Where the Hessian is not positive, the moduli of its eigenvalues serve.
-    """
-    gradient, hessian = at.gradient[0].real.astype(float), _hessian(at)
-    if not len(gradient):
-        return gradient, 0.0
-    values, vectors = np.linalg.eigh(hessian)
-    size = np.maximum(np.abs(values), 1e-10 * np.abs(values).max() + 1e-300)
-    direction = -(vectors @ ((vectors.T @ gradient) / size))
+    """The Newton direction and the descent it promises (the Newton decrement)."""
+    gradient = at.gradient[0].real.astype(float)
+    direction = -(at.inverse_hessian @ gradient)
     return direction, float(-gradient @ direction)
-
-
-def _hessian(at: Concentrated) -> np.ndarray:
-    hessian = (at.gradient.imag / STEP).astype(float)
-    return (hessian + hessian.T) / 2
 
 
 def _rounding(at: Concentrated, data: Moments) -> float:
@@ -253,7 +260,6 @@ def _summarise(z: np.ndarray, at: Concentrated, data: Moments) -> Fit:
         # 1]
         variance = at.sum_squares[:, None] / n
         moved = np.concatenate([at.coef, at.beta, variance], axis=-1).imag / STEP
-        covariance += (
-            moved.T.astype(float) @ np.linalg.pinv(0.5 * n * _hessian(at)) @ moved.astype(float)
-        )
+        moved = moved.astype(float)
+        covariance += moved.T @ at.inverse_hessian @ moved * (2 / n)
     return Fit(coef, beta, sigma2, log_likelihood, covariance)

