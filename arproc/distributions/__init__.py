@@ -5,8 +5,9 @@ and `Mixture` are ours; `index`, `concatenate`, `from_uniform`, `cdf`, `quantile
 every kind that arproc's models return.
 """
 
-from arproc.distributions.calculus import cdf, from_uniform, quantile
+from arproc.distributions.calculus import cdf, quantile
 from arproc.distributions.categorical import Categorical, as_categorical
+from arproc.distributions.draws import from_uniform
 from arproc.distributions.mixture import Mixture, mix
 from arproc.distributions.shape import concatenate, index, to
 

@@ -1,9 +1,4 @@
-"""Draws from uniforms, distribution functions and quantiles of every scalar conditional.
-
-`from_uniform` is the inverse cdf wherever that is cheap. A mixture uses one uniform twice: the
-interval of the cumulated weights it falls in chooses the component, and its place inside the
-interval is a uniform again. Draws are made in float64: float32 inverse cdfs are infinite near 1.
-"""
+"""Distribution functions and quantiles of every scalar conditional."""
 
 from __future__ import annotations
 
@@ -16,9 +11,10 @@ from torch import distributions as td
 
 from arproc.distributions.categorical import as_categorical
 from arproc.distributions.mixture import Mixture
+from arproc.distributions.shape import to
 from arproc.errors import UnsupportedError
 
-__all__ = ["cdf", "from_uniform", "quantile"]
+__all__ = ["cdf", "quantile"]
 
 
 def _unsupported(what: str, distribution: td.Distribution) -> UnsupportedError:
@@ -28,118 +24,22 @@ def _unsupported(what: str, distribution: td.Distribution) -> UnsupportedError:
     )
 
 
-# ---- draws --------------------------------------------------------------------------------
-
-
-@singledispatch
-def from_uniform(distribution: Any, u: torch.Tensor) -> torch.Tensor:
-    """The draw that the uniforms `u` [*batch, *event] in (0, 1), float64, stand for.
-
-    Example:
-        >>> from_uniform(td.Normal(2.0, 1.0), torch.tensor(0.5, dtype=torch.float64))
-        tensor(2., dtype=torch.float64)
-    """
-    return quantile(distribution, u)
-
-
-@from_uniform.register
-def _(distribution: td.Categorical, u: torch.Tensor) -> torch.Tensor:
-    scores = as_categorical(distribution).scores
-    cumulated = torch.softmax(scores.double(), dim=-1).cumsum(-1)
-    target = u[..., None] * cumulated[..., -1:]
-    return torch.searchsorted(cumulated, target, right=True)[..., 0]
-
-
-@from_uniform.register
-def _(distribution: td.Bernoulli, u: torch.Tensor) -> torch.Tensor:
-    return (u >= torch.sigmoid(-distribution.logits.double())).to(distribution.logits.dtype)
-
-
-@from_uniform.register
-def _(distribution: Mixture, u: torch.Tensor) -> torch.Tensor:
-    weights = distribution.weights.double()
-    if distribution.event_shape:
-        # the first scalar's uniform chooses the component, for all scalars of the element
-        head = u.flatten(-len(distribution.event_shape))[..., 0]
-        which, rest = _choose(weights, head)
-        inner = u.clone().flatten(-len(distribution.event_shape))
-        inner[..., 0] = rest
-        inner = inner.reshape(u.shape)
-    else:
-        which, inner = _choose(weights, u)
-    draws = torch.stack([from_uniform(c, inner) for c in distribution.components])
-    which = which.reshape(*which.shape, *[1] * len(distribution.event_shape))
-    return draws.gather(0, which.expand(draws.shape[1:])[None])[0]
-
-
-@from_uniform.register
-def _(distribution: td.MixtureSameFamily, u: torch.Tensor) -> torch.Tensor:
-    event = len(distribution.event_shape)
-    weights = distribution.mixture_distribution.probs.double()
-    head = u.flatten(-event)[..., 0] if event else u
-    which, rest = _choose(weights, head)
-    inner = u.clone()
-    if event:
-        inner = inner.flatten(-event)
-        inner[..., 0] = rest
-        inner = inner.reshape(u.shape)
-    else:
-        inner = rest
-    axis = len(distribution.batch_shape)
-    spread = inner.unsqueeze(axis).expand(
-        *distribution.batch_shape, weights.shape[-1], *distribution.event_shape
-    )
-    draws = from_uniform(distribution.component_distribution, spread)
-    which = which.reshape(*which.shape, 1, *[1] * event)
-    return draws.gather(axis, which.expand(*which.shape[: axis + 1], *draws.shape[axis + 1 :]))[
-        (slice(None),) * axis + (0,)
-    ]
-
-
-def _choose(weights: torch.Tensor, u: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The component that u falls in, and u's place inside that component's interval."""
-    weights = weights.expand(*u.shape, weights.shape[-1])
-    upper = weights.cumsum(-1)
-    target = u * upper[..., -1]
-    which = torch.searchsorted(upper, target[..., None].contiguous(), right=True)
-    chosen = weights.gather(-1, which)[..., 0]
-    lower = upper.gather(-1, which)[..., 0] - chosen
-    inside = (target - lower) / chosen
-    return which[..., 0], inside.clamp(2.0**-53, 1 - 2.0**-53)
-
-
-@from_uniform.register
-def _(distribution: td.Independent, u: torch.Tensor) -> torch.Tensor:
-    return from_uniform(distribution.base_dist, u)
-
-
-@from_uniform.register
-def _(distribution: td.MultivariateNormal, u: torch.Tensor) -> torch.Tensor:
-    white = torch.special.ndtri(u).to(distribution.loc.dtype)
-    return distribution.loc + (distribution._unbroadcasted_scale_tril @ white[..., None])[..., 0]
-
-
-@from_uniform.register
-def _(distribution: td.TransformedDistribution, u: torch.Tensor) -> torch.Tensor:
-    x = from_uniform(distribution.base_dist, u)
-    for transform in distribution.transforms:
-        x = transform(x)
-    return x
-
-
 # ---- distribution functions ---------------------------------------------------------------
 
 
 @singledispatch
 def cdf(distribution: Any, x: torch.Tensor) -> torch.Tensor:
-    """P(X <= x) of a scalar conditional, [*batch].
+    """P(X <= x) of a scalar conditional, of the batch shape and that of x broadcast.
+
+    Differentiable in x, and in the parameters where torch's own is.
 
     Example:
         >>> cdf(td.Poisson(torch.tensor(2.0)), torch.tensor(0.0))
         tensor(0.1353)
     """
     try:
-        return distribution.cdf(x)
+        # outside of the support torch's formulas leave [0, 1]
+        return distribution.cdf(x).clamp(0, 1)
     except NotImplementedError:
         raise _unsupported("cdf", distribution) from None
 
@@ -151,25 +51,53 @@ def _(distribution: td.Normal, x: torch.Tensor) -> torch.Tensor:
 
 @cdf.register
 def _(distribution: td.Categorical, x: torch.Tensor) -> torch.Tensor:
-    cumulated = as_categorical(distribution).probs.cumsum(-1)
+    cumulated = _cumulated(distribution)
     last = cumulated.shape[-1] - 1
-    at = cumulated.expand(*torch.broadcast_shapes(x.shape, cumulated.shape[:-1]), last + 1)
-    x = x.expand(at.shape[:-1])
-    value = at.gather(-1, x.floor().clamp(0, last).long()[..., None])[..., 0]
-    return torch.where(x < 0, 0.0, torch.where(x >= last, 1.0, value))
+    shape = torch.broadcast_shapes(x.shape, cumulated.shape[:-1])
+    x, cumulated = x.expand(shape), cumulated.expand(*shape, last + 1)
+    value = cumulated.gather(-1, x.floor().clamp(0, last).long()[..., None])[..., 0]
+    return torch.where(x < 0, 0.0, value).to(_dtype(as_categorical(distribution).scores, x))
+
+
+def _cumulated(distribution: td.Categorical) -> torch.Tensor:
+    """The distribution function at 0 ... K-1, float64, exactly one from the last possible on."""
+    cumulated = torch.softmax(as_categorical(distribution).scores.double(), dim=-1).cumsum(-1)
+    return cumulated / cumulated[..., -1:]
 
 
 @cdf.register
 def _(distribution: td.Bernoulli, x: torch.Tensor) -> torch.Tensor:
-    zero = torch.sigmoid(-distribution.logits)
+    zero = torch.sigmoid(-distribution.logits.to(_dtype(distribution.logits, x)))
     return torch.where(x < 0, 0.0, torch.where(x < 1, zero, 1.0))
 
 
 @cdf.register
 def _(distribution: td.Poisson, x: torch.Tensor) -> torch.Tensor:
-    k = x.floor()
-    inside = torch.special.gammaincc(k.clamp(min=0) + 1, distribution.rate.expand(k.shape))
+    k, rate = torch.broadcast_tensors(
+        x.floor().to(_dtype(distribution.rate, x)), distribution.rate
+    )
+    inside = torch.special.gammaincc(k.clamp(min=0) + 1, rate)
     return torch.where(k < 0, 0.0, inside)
+
+
+@cdf.register
+def _(distribution: td.Geometric, x: torch.Tensor) -> torch.Tensor:
+    # the number of failures: P(X > k) = (1 - p)^(k + 1), by the logarithm of 1 - p
+    log_failure = torch.nn.functional.logsigmoid(-distribution.logits)
+    k = x.floor().to(_dtype(log_failure, x))
+    return torch.where(k < 0, 0.0, -torch.expm1(log_failure * (k.clamp(min=0) + 1)))
+
+
+@cdf.register
+def _(distribution: td.Binomial, x: torch.Tensor) -> torch.Tensor:
+    from scipy import special
+
+    # P(X <= k) = I_{1-p}(n - k, k + 1), and one from k = n on
+    n, k = distribution.total_count, x.floor().clamp(min=0)
+    fails = torch.sigmoid(-distribution.logits.double())
+    inside = _by_numpy(special.betainc, (n - k).clamp(min=1e-300), k + 1, fails)
+    inside = torch.where(k >= n, 1.0, inside)
+    return torch.where(x < 0, 0.0, inside.to(_dtype(distribution.logits, x)))
 
 
 @cdf.register
@@ -177,21 +105,30 @@ def _(distribution: td.NegativeBinomial, x: torch.Tensor) -> torch.Tensor:
     from scipy import special
 
     # torch's probs is the probability of one more count: P(X <= k) = I_{1-probs}(r, k + 1)
-    k = x.detach().floor()
-    r, p = (t.detach().expand(k.shape) for t in (distribution.total_count, distribution.probs))
-    inside = special.betainc(
-        r.cpu().numpy(), k.clamp(min=0).cpu().numpy() + 1, 1 - p.cpu().numpy()
-    )
-    return torch.where(k < 0, 0.0, torch.as_tensor(inside).to(p))
+    k, stops = x.floor().clamp(min=0), torch.sigmoid(-distribution.logits.double())
+    inside = _by_numpy(special.betainc, distribution.total_count, k + 1, stops)
+    return torch.where(x < 0, 0.0, inside.to(_dtype(distribution.logits, x)))
 
 
 @cdf.register
 def _(distribution: td.StudentT, x: torch.Tensor) -> torch.Tensor:
     from scipy import special
 
-    z = ((x - distribution.loc) / distribution.scale).detach()
-    value = special.stdtr(distribution.df.detach().expand(z.shape).cpu().numpy(), z.cpu().numpy())
-    return torch.as_tensor(value).to(z)
+    z = (x - distribution.loc) / distribution.scale
+    value = _by_numpy(special.stdtr, distribution.df, z).to(z)
+    if not z.requires_grad:
+        return value
+    # the value is scipy's, the slope in z the density
+    unit = td.StudentT(distribution.df, validate_args=False)
+    return value + unit.log_prob(z).exp().detach() * (z - z.detach())
+
+
+@cdf.register
+def _(distribution: td.Beta, x: torch.Tensor) -> torch.Tensor:
+    from scipy import special
+
+    a, b = distribution.concentration1, distribution.concentration0
+    return _by_numpy(special.betainc, a, b, x.clamp(0, 1)).to(_dtype(a, x))
 
 
 @cdf.register
@@ -208,9 +145,12 @@ def _(distribution: td.MixtureSameFamily, x: torch.Tensor) -> torch.Tensor:
 
 @cdf.register
 def _(distribution: td.TransformedDistribution, x: torch.Tensor) -> torch.Tensor:
+    if type(distribution).cdf is not td.TransformedDistribution.cdf:
+        return distribution.cdf(x).clamp(0, 1)  # a map that is not one to one, as HalfNormal's
     sign: torch.Tensor | int = 1
     for transform in reversed(distribution.transforms):
-        x = transform.inv(x)
+        # nothing lies below the values of an exponential
+        x = transform.inv(x.clamp(min=0) if isinstance(transform, td.ExpTransform) else x)
         sign = sign * transform.sign
     below = cdf(distribution.base_dist, x)
     return torch.where(torch.as_tensor(sign) > 0, below, 1 - below)
@@ -221,7 +161,7 @@ def _(distribution: td.TransformedDistribution, x: torch.Tensor) -> torch.Tensor
 
 @singledispatch
 def quantile(distribution: Any, q: torch.Tensor) -> torch.Tensor:
-    """The smallest x with P(X <= x) >= q, for q in (0, 1), [*batch].
+    """The smallest x with P(X <= x) >= q, for q in (0, 1), batch shape and q's broadcast.
 
     Example:
         >>> quantile(td.Poisson(torch.tensor(2.0)), torch.tensor(0.5))
@@ -240,21 +180,41 @@ def _(distribution: td.Normal, q: torch.Tensor) -> torch.Tensor:
 
 @quantile.register
 def _(distribution: td.Categorical, q: torch.Tensor) -> torch.Tensor:
-    return from_uniform(distribution, q.double()).to(q.dtype)
+    cumulated = _cumulated(distribution)
+    shape = torch.broadcast_shapes(q.shape, cumulated.shape[:-1])
+    cumulated = cumulated.expand(*shape, -1).contiguous()
+    target = q.double().expand(shape)[..., None].contiguous()
+    return torch.searchsorted(cumulated, target)[..., 0].to(q.dtype)
 
 
 @quantile.register
 def _(distribution: td.Bernoulli, q: torch.Tensor) -> torch.Tensor:
-    return (q > torch.sigmoid(-distribution.logits)).to(q.dtype)
+    zero = torch.sigmoid(-distribution.logits.to(_dtype(distribution.logits, q)))
+    return (q > zero).to(q.dtype)
 
 
 @quantile.register
 def _(distribution: td.StudentT, q: torch.Tensor) -> torch.Tensor:
     from scipy import special
 
-    df = distribution.df.detach().expand(q.shape)
-    z = torch.as_tensor(special.stdtrit(df.double().cpu().numpy(), q.double().cpu().numpy()))
+    z = _by_numpy(special.stdtrit, distribution.df, q)
     return distribution.loc + distribution.scale * z.to(q)
+
+
+@quantile.register
+def _(distribution: td.Gamma, q: torch.Tensor) -> torch.Tensor:
+    from scipy import special
+
+    unit = _by_numpy(special.gammaincinv, distribution.concentration, q)
+    return unit.to(q) / distribution.rate
+
+
+@quantile.register
+def _(distribution: td.Beta, q: torch.Tensor) -> torch.Tensor:
+    from scipy import special
+
+    a, b = distribution.concentration1, distribution.concentration0
+    return _by_numpy(special.betaincinv, a, b, q).to(q)
 
 
 @quantile.register(td.Poisson)
@@ -262,29 +222,36 @@ def _(distribution: td.StudentT, q: torch.Tensor) -> torch.Tensor:
 @quantile.register(td.Geometric)
 @quantile.register(td.Binomial)
 def _(distribution: Any, q: torch.Tensor) -> torch.Tensor:
-    start = distribution.mean + distribution.variance.sqrt()
-    return _integer_quantile(lambda x: cdf(distribution, x), q, start)
+    exact = to(distribution, dtype=torch.float64)
+    start = exact.mean + exact.variance.sqrt()
+    return _integer_quantile(lambda x: cdf(exact, x), q.double(), start).to(q.dtype)
 
 
 @quantile.register
 def _(distribution: td.MixtureSameFamily, q: torch.Tensor) -> torch.Tensor:
-    components = distribution.component_distribution
-    each = quantile(components, q[..., None].expand(components.batch_shape))
+    each = quantile(distribution.component_distribution, q[..., None])
     possible = distribution.mixture_distribution.probs > 0
     low = each.masked_fill(~possible, torch.inf).amin(-1)
     high = each.masked_fill(~possible, -torch.inf).amax(-1)
-    return _between(distribution, q, low, high)
+    discrete = _is_discrete(distribution.component_distribution)
+    return _between(distribution, q, low, high, discrete)
 
 
 @quantile.register
 def _(distribution: Mixture, q: torch.Tensor) -> torch.Tensor:
-    q = q.expand(distribution.batch_shape)
-    each = torch.stack([quantile(c, q) for c in distribution.components], dim=-1)
-    return _between(distribution, q, each.amin(-1), each.amax(-1))
+    parts = [quantile(component, q) for component in distribution.components]
+    each = torch.stack(torch.broadcast_tensors(*parts), dim=-1)
+    possible = distribution.weights > 0
+    low = each.masked_fill(~possible, torch.inf).amin(-1)
+    high = each.masked_fill(~possible, -torch.inf).amax(-1)
+    discrete = _is_discrete(distribution.components[0])
+    return _between(distribution, q, low, high, discrete)
 
 
 @quantile.register
 def _(distribution: td.TransformedDistribution, q: torch.Tensor) -> torch.Tensor:
+    if type(distribution).icdf is not td.TransformedDistribution.icdf:
+        return distribution.icdf(q)
     sign: torch.Tensor | int = 1
     for transform in distribution.transforms:
         sign = sign * transform.sign
@@ -294,13 +261,31 @@ def _(distribution: td.TransformedDistribution, q: torch.Tensor) -> torch.Tensor
     return x
 
 
+# ---- inner parts --------------------------------------------------------------------------
+
+
+def _dtype(parameter: torch.Tensor, x: torch.Tensor) -> torch.dtype:
+    """The precision of an answer: the finer of the parameter's and that of x, if x has one."""
+    if not x.is_floating_point():
+        return parameter.dtype
+    return torch.promote_types(parameter.dtype, x.dtype)
+
+
+def _is_discrete(distribution: td.Distribution) -> bool:
+    return distribution.support is not None and distribution.support.is_discrete
+
+
+def _by_numpy(function: Callable[..., Any], *tensors: torch.Tensor) -> torch.Tensor:
+    """A ufunc of scipy's over tensors, in float64 and without gradients."""
+    arrays = [tensor.detach().double().cpu().numpy() for tensor in tensors]
+    return torch.as_tensor(function(*arrays), device=tensors[0].device)
+
+
 def _between(
-    distribution: Any, q: torch.Tensor, low: torch.Tensor, high: torch.Tensor
+    distribution: Any, q: torch.Tensor, low: torch.Tensor, high: torch.Tensor, discrete: bool
 ) -> torch.Tensor:
     """A mixture's quantile lies between its components' quantiles: bisect there."""
-    component = getattr(distribution, "component_distribution", None)
-    component = component if component is not None else distribution.components[0]
-    if component.support.is_discrete:
+    if discrete:
         return _integer_quantile(lambda x: cdf(distribution, x), q, high)
     for _ in range(80):
         middle = (low + high) / 2
@@ -313,15 +298,19 @@ def _integer_quantile(
     function: Callable[[torch.Tensor], torch.Tensor], q: torch.Tensor, start: torch.Tensor
 ) -> torch.Tensor:
     """The smallest k = 0, 1, ... with function(k) >= q: double the bracket, then bisect."""
-    high = start.expand(q.shape).ceil().clamp(min=1.0)
+    high = start.expand(torch.broadcast_shapes(start.shape, q.shape)).ceil().clamp(min=1.0)
     for _ in range(60):
         short = function(high) < q
         if not bool(short.any()):
             break
         high = torch.where(short, 2 * high, high)
-    low = torch.full_like(high, -1.0)
-    while bool((high - low > 1).any()):
+    low, middle = torch.full_like(high, -1.0), high
+    while True:
         middle = ((low + high) / 2).floor()
+        # beyond 2^53, and at infinity, there is no whole number between
+        open_ = (high - low > 1) & (middle > low) & (middle < high)
+        if not bool(open_.any()):
+            return high
         below = function(middle) < q
-        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-    return high
+        low = torch.where(open_ & below, middle, low)
+        high = torch.where(open_ & ~below, middle, high)

@@ -25,7 +25,7 @@ class Categorical(td.Categorical):
     """
 
     def __init__(self, scores: torch.Tensor) -> None:
-        self.scores = scores
+        self.scores = self._param = scores  # by the other name torch's own methods ask
         self._num_events = scores.shape[-1]
         self._validate_args = False
         self._batch_shape = scores.shape[:-1]
@@ -89,7 +89,7 @@ class Categorical(td.Categorical):
         shape = torch.Size(sample_shape)
         flat = self.probs.reshape(-1, self._num_events)
         draws = torch.multinomial(flat, max(shape.numel(), 1), replacement=True)
-        return draws.T.reshape(*shape, *self._batch_shape)
+        return draws.T[: shape.numel()].reshape(*shape, *self._batch_shape)
 
 
 def as_categorical(distribution: td.Distribution) -> Categorical:

@@ -44,7 +44,7 @@ class Mixture(td.Distribution):
 
     def log_prob(self, value: torch.Tensor) -> torch.Tensor:
         terms = torch.stack([c.log_prob(value) for c in self.components], dim=-1)
-        return torch.logsumexp(terms + self.log_weights, dim=-1)
+        return _log_sum(terms + self.log_weights)
 
     @property
     def weights(self) -> torch.Tensor:
@@ -91,5 +91,14 @@ def mix(components: Sequence[td.Distribution], log_weights: torch.Tensor) -> td.
         logits = torch.stack([as_categorical(c).logits.double() for c in components], dim=-1)
         weights = log_weights.double()
         weights = weights[..., None, :] if weights.ndim > 1 else weights
-        return Categorical(torch.logsumexp(logits + weights, dim=-1))
+        return Categorical(_log_sum(logits + weights))
     return Mixture(components, log_weights)
+
+
+def _log_sum(terms: torch.Tensor) -> torch.Tensor:
+    """Log of a sum over the last axis, its gradient zero (not nan) where all terms are -inf."""
+    if not terms.requires_grad:
+        return torch.logsumexp(terms, dim=-1)
+    nothing = terms.isneginf().all(dim=-1, keepdim=True)
+    total = torch.logsumexp(terms.masked_fill(nothing, 0.0), dim=-1)
+    return total.masked_fill(nothing[..., 0], -torch.inf)

@@ -16,6 +16,7 @@ from torch import distributions as td
 
 from arproc.distributions.categorical import Categorical
 from arproc.distributions.mixture import Mixture
+from arproc.errors import UnsupportedError
 
 __all__ = ["concatenate", "index", "map_parameters", "to"]
 
@@ -28,6 +29,10 @@ def map_parameters(first: td.Distribution, rest: Sequence[Any], change: Change) 
 
     `change` gets the list of one parameter's tensors, the batch dimensions in front.
     """
+    return _by_constructor(first, rest, change)
+
+
+def _by_constructor(first: td.Distribution, rest: Sequence[Any], change: Change) -> Any:
     parts = (first, *rest)
     names = _parameter_names(first)
     batch = first.batch_shape
@@ -62,8 +67,9 @@ def _(first: Mixture, rest: Sequence[Any], change: Change) -> Mixture:
         map_parameters(part[0], part[1:], change)
         for part in zip(*(p.components for p in parts), strict=True)
     ]
-    if all(part.log_weights.ndim == 1 for part in parts):
-        return Mixture(components, first.log_weights)
+    shared = first.log_weights
+    if shared.ndim == 1 and all(torch.equal(part.log_weights, shared) for part in rest):
+        return Mixture(components, shared)
     count = first.log_weights.shape[-1]
     return Mixture(
         components, change([p.log_weights.expand(*p.batch_shape, count) for p in parts])
@@ -88,32 +94,48 @@ def _(first: td.MixtureSameFamily, rest: Sequence[Any], change: Change) -> td.Mi
 
 
 @map_parameters.register
-def _(first: td.LogNormal, rest: Sequence[Any], change: Change) -> td.LogNormal:
-    names = ("loc", "scale")
-    moved = [change([getattr(part, name) for part in (first, *rest)]) for name in names]
-    return td.LogNormal(moved[0], moved[1], validate_args=False)
-
-
-@map_parameters.register
 def _(
     first: td.TransformedDistribution, rest: Sequence[Any], change: Change
 ) -> td.TransformedDistribution:
+    if type(first) is not td.TransformedDistribution:
+        return _by_constructor(first, rest, change)  # LogNormal, Gumbel ...: by their own names
     base = map_parameters(first.base_dist, [part.base_dist for part in rest], change)
     columns = zip(*(part.transforms for part in (first, *rest)), strict=True)
-    transforms = [_map_transform(column, change) for column in columns]
+    shapes = [part.batch_shape + part.event_shape for part in (first, *rest)]
+    transforms = [_map_transform(column, shapes, change) for column in columns]
     return td.TransformedDistribution(base, transforms, validate_args=False)
 
 
-def _map_transform(parts: Sequence[td.Transform], change: Change) -> td.Transform:
-    if isinstance(parts[0], td.AffineTransform):
-        moved = [
-            change([torch.as_tensor(getattr(p, name)) for p in parts])
-            if torch.as_tensor(getattr(parts[0], name)).ndim
-            else getattr(parts[0], name)
-            for name in ("loc", "scale")
-        ]
-        return td.AffineTransform(moved[0], moved[1], event_dim=parts[0].event_dim)
-    return parts[0]
+def _map_transform(
+    parts: Sequence[Any], shapes: Sequence[torch.Size], change: Change
+) -> td.Transform:
+    first = parts[0]
+    if isinstance(first, td.AffineTransform):
+        loc, scale = (_map_value([getattr(p, name) for p in parts], shapes, change)
+                      for name in ("loc", "scale"))  # fmt: skip
+        return td.AffineTransform(loc, scale, event_dim=first.event_dim)
+    if isinstance(first, td.PowerTransform):
+        return td.PowerTransform(_map_value([p.exponent for p in parts], shapes, change))
+    if isinstance(first, td.ComposeTransform):
+        columns = zip(*(part.parts for part in parts), strict=True)
+        return td.ComposeTransform([_map_transform(c, shapes, change) for c in columns])
+    inverse = getattr(first, "_inv", None)
+    if type(first).__name__ == "_InverseTransform" and inverse is not None:
+        return _map_transform([p.inv for p in parts], shapes, change).inv
+    if any(isinstance(v, torch.Tensor) and v.ndim for v in vars(first).values()):
+        raise UnsupportedError(
+            f"a {type(first).__name__} with tensors of its own can not be indexed or joined; "
+            "register a rule with arproc.distributions.shape.map_parameters."
+        )
+    return first
+
+
+def _map_value(values: Sequence[Any], shapes: Sequence[torch.Size], change: Change) -> Any:
+    """One parameter of a transform: a number all share stays one."""
+    tensors = [torch.as_tensor(value) for value in values]
+    if all(t.ndim == 0 and bool(t == tensors[0]) for t in tensors):
+        return values[0]
+    return change([t.expand(shape) for t, shape in zip(tensors, shapes, strict=True)])
 
 
 def index(distribution: td.Distribution, key: Any) -> Any:
