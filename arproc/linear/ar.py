@@ -220,11 +220,15 @@ class AR(Process):
 
     def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
         law, p = self._recursion().to(ctx.device), self.order
+        y = ctx - law.mean
+        if law.constant and bool((position >= p).all()):
+            loc, scale = y @ law.backwards[p] + law.mean, law.scales[p]
+            return Normal(loc, scale.expand(loc.shape), validate_args=False)
         row = position.clamp(max=p)
-        loc = law.constants[row] + (law.weights[row] * (ctx.flip(-1) - law.mean)).sum(-1)
+        loc = law.constants[row] + (law.backwards[row] * y).sum(-1) + law.mean
         if not law.constant:
             loc = loc + torch.where(row == p, law.rate * position, 0.0)
-        return Normal(loc + law.mean, law.variances.sqrt()[row], validate_args=False)
+        return Normal(loc, law.scales[row], validate_args=False)
 
     def _start(self, n: int, context: torch.Tensor | None) -> State:
         self._recursion()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch.distributions import MultivariateNormal
@@ -50,6 +51,16 @@ class Recursion:
     def order(self) -> int:
         """The number of lags p."""
         return self.weights.shape[-1]
+
+    @cached_property
+    def scales(self) -> torch.Tensor:
+        """Standard deviations of the innovations, [p + 1]."""
+        return self.variances.sqrt()
+
+    @cached_property
+    def backwards(self) -> torch.Tensor:
+        """The weights with the oldest lag first, [p + 1, p]."""
+        return self.weights.flip(-1)
 
     def to(self, device: torch.device) -> Recursion:
         """The same numbers on another device."""
