@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -187,6 +188,36 @@ class Vocabulary:
             raise DataError("Expected a string or bytes, for the vocabulary is one of bytes.")
         return self._look_up(text if self.kind == "symbols" else [_to_key(s) for s in text])
 
+    def encode_all(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The numbers of many texts at once: flat int64 [total], and each text's length int64 [N].
+
+        Several times as fast as one `encode` a text, for short ones.
+
+        Raises:
+            DataError: as `encode`; the message also says in which text.
+        """
+        try:
+            return self._encode_all(texts)
+        except DataError:
+            for i, text in enumerate(texts):
+                try:
+                    self.encode(text)
+                except DataError as error:
+                    raise DataError(f"In text {i}: {error}") from None
+            raise
+
+    def _encode_all(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        if self.kind == "char" and all(isinstance(text, str) for text in texts):
+            lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+            return self._encode_chars("".join(texts)), lengths
+        if self.kind == "word" and all(isinstance(text, str) for text in texts):
+            rows = [_to_key(text).split() for text in texts]
+            lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+            return self._look_up(list(chain.from_iterable(rows))), lengths
+        parts = [self.encode(text) for text in texts]
+        lengths = np.fromiter(map(len, parts), np.int64, len(parts))
+        return np.concatenate(parts) if parts else np.empty(0, np.int64), lengths
+
     def _encode_text(self, text: str | bytes) -> np.ndarray:
         if self.kind == "char":
             return self._encode_chars(text.decode("utf-8") if isinstance(text, bytes) else text)
@@ -209,7 +240,7 @@ class Vocabulary:
     def _look_up(self, keys: Sequence[Any]) -> np.ndarray:
         default = _MISSING if self.unknown is None else self.unknown
         index = self._index
-        numbers = np.fromiter((index.get(key, default) for key in keys), np.int64, len(keys))
+        numbers = np.fromiter(map(index.get, keys, repeat(default)), np.int64, len(keys))
         if (numbers < 0).any():
             position = int(np.argmax(numbers < 0))
             key = keys[position]

@@ -151,3 +151,21 @@ def test_equal_by_content_and_through_json(vocabulary):
 def test_damaged_descriptions(value):
     with pytest.raises(FileFormatError):
         Vocabulary.from_dict(value)
+
+
+@pytest.mark.parametrize("kind", ["word", "char", "byte"])
+def test_many_texts_at_once(kind):
+    lines = ["a b", "", "b  é a", "c"]
+    vocabulary = Vocabulary.build(lines[:3], kind, unknown=True)
+    values, lengths = vocabulary.encode_all(lines)
+    parts = [vocabulary.encode(line) for line in lines]
+    assert lengths.tolist() == [len(part) for part in parts]
+    assert values.tolist() == np.concatenate(parts).tolist()
+    assert vocabulary.encode_all([])[0].dtype == np.int64
+
+
+def test_an_error_in_many_texts_says_where():
+    with pytest.raises(DataError, match="In text 2: The character 'é' at position 1"):
+        Vocabulary.build("ab", "char").encode_all(["ab", "", "aé"])
+    with pytest.raises(DataError, match="In text 1: .*'<s>'"):
+        Vocabulary.build("a b", "word").encode_all(["a", "b <s>"])
