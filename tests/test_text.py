@@ -167,5 +167,5 @@ def test_many_texts_at_once(kind):
 def test_an_error_in_many_texts_says_where():
     with pytest.raises(DataError, match="In text 2: The character 'é' at position 1"):
         Vocabulary.build("ab", "char").encode_all(["ab", "", "aé"])
-    with pytest.raises(DataError, match="In text 1: .*'<s>'"):
+    with pytest.raises(DataError, match=r"In text 1: .*'<s>'"):
         Vocabulary.build("a b", "word").encode_all(["a", "b <s>"])
