@@ -140,7 +140,15 @@ def english(length: int = 1000) -> Split[list[str]]:
 
 
 def _ascii(text: str) -> str:
-    marks = {"“": '"', "”": '"', "‘": "'", "’": "'", "–": "-", "—": "--", "…": "..."}
+    marks: dict[str, str | int | None] = {
+        "“": '"',
+        "”": '"',
+        "‘": "'",
+        "’": "'",
+        "–": "-",
+        "—": "--",
+        "…": "...",
+    }
     return text.translate(str.maketrans(marks)).encode("ascii", "replace").decode("ascii")
 
 
