@@ -70,11 +70,21 @@ class ConditionedProcess(Process):
         self.process = process
         self.prefix = prefix
         self.context = context
-        _ = self._prefix  # refuse a wrong prefix at once
         self.form_ = process.__dict__.get("form_", "numpy")
+
+    def check(self) -> None:
+        """Raise the error that a wrong prefix deserves."""
+        _ = self._prefix
 
     @property
     def _prefix(self) -> Sequences:
+        """The prefix as read; once, for it may be long text."""
+        read = self.__dict__.get("_read_prefix")
+        if read is None or read[0] is not self.prefix or read[1] is not self.process:
+            read = self._read_prefix = (self.prefix, self.process, self._checked_prefix())
+        return read[2]
+
+    def _checked_prefix(self) -> Sequences:
         sequences = self.process.sequences(self.prefix, name="prefix", complete=False)
         if len(sequences) != 1:
             raise DataError(f"condition takes one prefix; got {len(sequences)} sequences.")
@@ -113,7 +123,5 @@ class ConditionedProcess(Process):
         )
 
     def _start(self, n: int, context: torch.Tensor | None) -> State:
-        state = self.process.start(self.prefix if n else 1, context=self.context)
-        if state.n != 1:
-            state = state.select(torch.zeros(1, dtype=torch.int64))
+        state = self.process.start(self._prefix, context=self.context)
         return _ConditionedState(state.select(torch.zeros(n, dtype=torch.int64)))

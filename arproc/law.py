@@ -11,7 +11,7 @@ import torch
 
 from arproc.errors import DataError, NotFittedError, ParameterError, UnsupportedError
 from arproc.parameters import Parameters
-from arproc.sequences import Form, Layout, Sequences
+from arproc.sequences import Layout, Sequences
 from arproc.spaces import Space
 
 if TYPE_CHECKING:
@@ -137,7 +137,6 @@ class Law(Parameters, ABC):
         held_out = None if validation is None else self._read(validation, space, "validation")
         prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
         self._fit(sequences, validation=held_out, context=prepared)
-        self.__dict__.setdefault("space_", space)
         self.space_ = space
         self.form_ = sequences.form.kind
         return self
@@ -246,12 +245,7 @@ def prepare_context(
     context: Any, kind: str, n: int, length: int, device: torch.device
 ) -> torch.Tensor:
     """Bring a user's context to [N, c] (static) or [N, T, c] (steps), T at least `length`."""
-    if isinstance(context, torch.Tensor):
-        x = context
-    else:
-        values = context.to_numpy() if hasattr(context, "to_numpy") else context
-        x = torch.as_tensor(np.asarray(values, dtype=np.float64))
-    x = x.to(device)
+    x = _context_numbers(context).to(device)
     axes = 2 if kind == "static" else 3
     if kind == "static" and x.ndim == 0:
         x = x.expand(n)
@@ -276,6 +270,23 @@ def prepare_context(
     return x
 
 
+def _context_numbers(context: Any) -> torch.Tensor:
+    """The numbers of a context, floating."""
+    if isinstance(context, torch.Tensor):
+        x = context
+    else:
+        values = context.to_numpy() if hasattr(context, "to_numpy") else context
+        try:
+            array = np.asarray(values)
+            array = array if array.dtype.kind == "c" else array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"context can not be read as numbers: {error}.") from None
+        x = torch.as_tensor(array)
+    if x.is_complex():
+        raise DataError(f"context is complex ({x.dtype}); expected real numbers.")
+    return x if x.is_floating_point() else x.double()
+
+
 def _longest(sequences: Sequences) -> int:
     return int(sequences.n_terms.max())
 
@@ -283,11 +294,3 @@ def _longest(sequences: Sequences) -> int:
 def require_fitted(law: Law) -> None:
     """Raise `NotFittedError` unless the law knows its space."""
     _ = law.space
-
-
-def result_form(law: Law, prefix: Sequences | None = None) -> Form:
-    """The form in which draws go back: the prefix's if there is one, else that of `fit`."""
-    kind = law.__dict__.get("form_", "numpy")
-    if prefix is not None and prefix.form.kind in ("tensor", "text"):
-        kind = prefix.form.kind
-    return Form("tensor") if kind == "tensor" else Form("numpy")

@@ -7,8 +7,10 @@ forecasts and everything else are derived here, once.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch.distributions import Distribution
 
@@ -112,7 +114,7 @@ class Process(Law):
             context: what the model is conditioned on, if it takes a context.
         """
         require_fitted(self)
-        if isinstance(prefix, int) and not isinstance(prefix, bool):
+        if isinstance(prefix, (int, np.integer)) and not isinstance(prefix, bool):
             n = check_integer("n", prefix, minimum=0)
             return self._fresh(n, self._context(context, n, 0))
         sequences = self.sequences(prefix, name="prefix", complete=False)
@@ -148,8 +150,7 @@ class Process(Law):
         return sequences.form.per_element(terms, offsets, skip=self.n_given)
 
     def _checked_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        if self.n_given:
-            sequences.split_prefix(self.n_given)
+        sequences.require_length(self.n_given)
         return self._log_prob_terms(sequences, context)
 
     def _derived_log_prob_terms(
@@ -159,32 +160,41 @@ class Process(Law):
         counts = sequences.n_terms - self.n_given
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         indices, values = [], []
-        for rows in sequences.batches():
-            x, lengths = sequences.padded(rows, ends=True)
-            terms = self._batch_terms(x, None if context is None else context[rows])
+        for rows in sequences.batches(max_rows=max(1, _BLOCK_NUMBERS // self._numbers)):
+            terms = self._batch_terms(sequences, rows, context)
             column = torch.arange(terms.shape[1])
-            inside = column < (lengths - self.n_given)[:, None]
+            inside = column < counts[rows][:, None]
             indices.append((offsets[rows][:, None] + column)[inside])
             values.append(terms[inside.to(terms.device)])
+        if len(sequences) == 1:
+            return values[0]
         order = torch.cat(indices).argsort()
         return torch.cat(values)[order.to(values[0].device)]
 
-    def _batch_terms(self, x: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
-        """The terms of a padded batch x [n, T, *event], float64 [n, T - n_given]."""
-        x = x.to(self.device)
-        state = self._fresh(len(x), context)
-        if self.n_given:
-            state = state.extend(x[:, : self.n_given])[1]
-        event = max(self.space.size or 1, *(self.space.event_shape or (1,)))
-        chunk = max(1, _BLOCK_NUMBERS // (max(len(x), 1) * event))
-        parts, position = [x.new_zeros((len(x), 0), dtype=torch.float64)], self.n_given
-        while position < x.shape[1]:
-            block = x[:, position : position + chunk]
-            last = position + chunk >= x.shape[1]
+    @property
+    def _numbers(self) -> int:
+        """How many numbers describe one conditional, about."""
+        return max(self.space.size or 1, math.prod(self.space.event_shape))
+
+    def _batch_terms(
+        self, sequences: Sequences, rows: torch.Tensor, context: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The terms of some rows, padded, float64 [n, T - n_given]; read in blocks of columns."""
+        state = self._fresh(len(rows), None if context is None else context[rows])
+        width, position = int(sequences.n_terms[rows].max()), self.n_given
+        if position:
+            given = sequences.padded(rows, columns=(0, position))[0].to(self.device)
+            state = state.extend(given)[1]
+        chunk = max(1, _BLOCK_NUMBERS // (len(rows) * self._numbers))
+        parts = [torch.zeros((len(rows), 0), dtype=torch.float64, device=self.device)]
+        while position < width:
+            stop = min(position + chunk, width)
+            block = sequences.padded(rows, ends=True, columns=(position, stop))[0].to(self.device)
+            last = stop == width
             columns, state = state.extend(block[:, :-1] if last else block)
             columns = columns if last else index(columns, (slice(None), slice(0, -1)))
             parts.append(columns.log_prob(block).double())
-            position += chunk
+            position = stop
         return torch.cat(parts, dim=1)
 
     # ---- conditionals ----------------------------------------------------------------------
@@ -195,10 +205,13 @@ class Process(Law):
         Returns:
             A distribution of batch shape [] for one prefix and [N] for several.
         """
-        state = self.start(1 if prefix is None else prefix, context=context)
-        single = prefix is None or self.sequences(prefix, name="prefix").form.single
-        with torch.no_grad():
-            return index(state.conditional, 0) if single else state.conditional
+        if prefix is None:
+            with torch.no_grad():
+                return index(self.start(1, context=context).conditional, 0)
+        known = self.sequences(prefix, name="prefix", complete=False)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and known.form.kind == "tensor"):
+            conditional = self.start(known, context=context).conditional
+            return index(conditional, 0) if known.form.single else conditional
 
     def conditionals(self, data: Any, *, context: Any = None) -> Distribution:
         """The distributions of every element given those before it, teacher forcing.
@@ -209,19 +222,24 @@ class Process(Law):
         """
         sequences = self.sequences(data)
         prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
-        x, _ = sequences.padded()
+        sequences.require_length(self.n_given)
+        x = sequences.padded()[0].to(self.device)
         with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
             state = self._fresh(len(x), prepared)
             if self.n_given:
-                sequences.split_prefix(self.n_given)
-                state = state.extend(x[:, : self.n_given].to(self.device))[1]
-            return state.extend(x[:, self.n_given : -1].to(self.device))[0]
+                state = state.extend(x[:, : self.n_given])[1]
+            columns = state.extend(x[:, self.n_given : -1])[0]
+            if x.shape[1] > self.n_given:
+                return columns
+            return index(columns, (slice(None), slice(0, 0)))  # there is no element to come
 
     def condition(self, prefix: Any, *, context: Any = None) -> ConditionedProcess:
         """The process of what follows `prefix`, with its own `log_prob` and `sample`."""
         from arproc.conditioned import ConditionedProcess
 
-        return ConditionedProcess(self, prefix, context)
+        process = ConditionedProcess(self, prefix, context)
+        process.check()
+        return process
 
     def with_policy(self, policy: Policy) -> PolicyProcess:
         """This process under a policy: again a process, with an exact likelihood of its own."""

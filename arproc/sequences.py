@@ -239,40 +239,44 @@ class Sequences:
         return Sequences(values, offsets, self.space, self.complete[rows], form)
 
     def padded(
-        self, rows: torch.Tensor | None = None, ends: bool = False
+        self,
+        rows: torch.Tensor | None = None,
+        ends: bool = False,
+        columns: tuple[int, int] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """A left-aligned batch [n, longest, *event], padded with zeros, and the lengths [n].
 
         Args:
             rows: which sequences; all by default.
             ends: append the end symbol to complete sequences of a terminating space.
+            columns: only the columns from the first to before the second of these positions.
         """
         lengths = self.lengths if rows is None else self.lengths[rows]
         starts = self.offsets[:-1] if rows is None else self.offsets[:-1][rows]
         n, longest = len(lengths), int(lengths.max()) if len(lengths) else 0
-        if rows is None and bool((lengths == longest).all()) and not (ends and self._any_end()):
+        every = rows is None and columns is None
+        if every and bool((lengths == longest).all()) and not (ends and self._any_end()):
             x = self.values.reshape(n, longest, *self.values.shape[1:]).to(self.space.dtype)
             return x, lengths
         complete = self.complete if rows is None else self.complete[rows]
         extra = complete.to(torch.int64) if ends and self.space.terminates else lengths * 0
-        width = int((lengths + extra).max()) if n else 0
-        column = torch.arange(width)
+        column = torch.arange(*(columns or (0, int((lengths + extra).max()) if n else 0)))
         inside = column < lengths[:, None]
         index = (starts[:, None] + column).where(inside, torch.zeros((), dtype=torch.int64))
         device = self.values.device
         if len(self.values):
             x = self.values[index.to(device)].to(self.space.dtype)
         else:
-            shape = (n, width, *self.values.shape[1:])
+            shape = (*inside.shape, *self.values.shape[1:])
             x = torch.zeros(shape, dtype=self.space.dtype, device=device)
-        x = x * inside.to(device).view(n, width, *[1] * (x.ndim - 2))
+        x = x * inside.to(device).view(*inside.shape, *[1] * (x.ndim - 2))
         if ends and self.space.end is not None:
             x = x.masked_fill(
                 ((column == lengths[:, None]) & (extra[:, None] > 0)).to(device), self.space.end
             )
         return x, lengths + extra
 
-    def batches(self, max_elements: int = 2**16) -> Iterator[torch.Tensor]:
+    def batches(self, max_elements: int = 2**16, max_rows: int = 2**16) -> Iterator[torch.Tensor]:
         """Rows' numbers in batches of similar length, each padded to at most `max_elements`.
 
         A sequence longer than that is a batch of its own.
@@ -283,18 +287,23 @@ class Sequences:
         sizes = terms[order].tolist()
         for end in range(1, len(sizes) + 1):
             # sorted by length, so the last of a batch is its longest
-            if end == len(sizes) or sizes[end] * (end + 1 - begin) > max_elements:
+            full = end - begin == max_rows
+            if end == len(sizes) or full or sizes[end] * (end + 1 - begin) > max_elements:
                 yield order[begin:end]
                 begin = end
 
-    def split_prefix(self, count: int, name: str = "data") -> tuple[torch.Tensor, Sequences]:
-        """The first `count` elements of every sequence [N, count, *event], and what follows."""
-        if len(self) and int(self.lengths.min()) < count:
+    def require_length(self, count: int, name: str = "data") -> None:
+        """Raise `DataError` unless every sequence has `count` elements, which are given."""
+        if count and len(self) and int(self.lengths.min()) < count:
             row = int(self.lengths.argmin())
             raise DataError(
                 f"{name} is too short: sequence {row} has {int(self.lengths[row])} element(s), "
                 f"and this law begins after its first {count} (given) values."
             )
+
+    def split_prefix(self, count: int, name: str = "data") -> tuple[torch.Tensor, Sequences]:
+        """The first `count` elements of every sequence [N, count, *event], and what follows."""
+        self.require_length(count, name)
         column = torch.arange(count)
         head = self.values[(self.offsets[:-1, None] + column).to(self.values.device)]
         keep = torch.cat([torch.arange(a + count, b) for a, b in self._bounds()])

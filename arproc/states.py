@@ -100,14 +100,24 @@ class State(ABC):
     def conditional(self) -> Distribution:
         """The next element's distribution, batch shape [N]."""
         if self._cached is None:
-            given = self.process.n_given
-            if given and int(self.lengths.min()) < given:
-                raise DataError(
-                    f"this law begins after its first {given} given values, and a row of the "
-                    f"state has {int(self.lengths.min())}; start it with a longer prefix."
-                )
+            self._check_place()
             self._cached = self._conditional()
         return self._cached
+
+    def _check_place(self) -> None:
+        """Raise `DataError` where no distribution is defined: too early, or after all elements."""
+        given, fixed = self.process.n_given, self.process.space.length
+        if given and self.n and int(self.lengths.min()) < given:
+            raise DataError(
+                f"this law begins after its first {given} given values, and a row of the "
+                f"state has {int(self.lengths.min())}; start it with a longer prefix."
+            )
+        # the history is right-aligned, so its slots are as many as its longest row's elements
+        if fixed is not None and self.n and self.history.stop >= fixed:
+            raise DataError(
+                f"sequences of this process have {fixed} elements, and a row of the state is "
+                "whole; nothing comes after it."
+            )
 
     def append(self, x: Any) -> State:
         """The state after one more element in each row.
