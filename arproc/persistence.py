@@ -130,7 +130,7 @@ def _encode_parameters(value: Any, path: str, tensors: dict[str, torch.Tensor]) 
     params = value.get_params(deep=False)
     return {
         "!": "object",
-        "class": type(value).__name__,
+        "class": _name(type(value)),
         "own": _is_own(type(value)),
         "params": {k: _encode(v, f"{path}.{k}", tensors) for k, v in params.items()},
         "learnt": {k: _encode(v, f"{path}.{k}", tensors) for k, v in learnt.items()},
@@ -238,7 +238,8 @@ def _decode_storable(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> 
 def _find(name: str, own: bool) -> type | None:
     """The class of this name among arproc's own, or among the classes a user has defined.
 
-    Only classes that exist already, or that the package itself offers, are ever considered.
+    Only classes that exist already, or that the package itself offers, are ever considered. A
+    user's class is known by its module too; where that has changed, the only one of its name does.
     """
     import arproc
     import arproc.conditioned
@@ -246,13 +247,22 @@ def _find(name: str, own: bool) -> type | None:
 
     if own and name in arproc.__all__:
         getattr(arproc, name)
-    found, todo = None, [Parameters]
+    known: list[type] = []
+    todo: list[type] = [Parameters]
     while todo:
         current = todo.pop()
         todo.extend(current.__subclasses__())
-        if current.__name__ == name and _is_own(current) == own:
-            found = current
-    return found
+        if _is_own(current) == own:
+            known.append(current)
+    exact = [cls for cls in known if _name(cls) == name]
+    if exact or own:
+        return exact[-1] if exact else None
+    alike = [cls for cls in known if cls.__name__ == name.rpartition(".")[2]]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _name(cls: type) -> str:
+    return cls.__name__ if _is_own(cls) else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _is_own(cls: type) -> bool:

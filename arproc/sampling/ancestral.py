@@ -227,5 +227,6 @@ def _scores(
     row = torch.repeat_interleave(torch.arange(n), counts)
     place = torch.arange(len(row)) - (counts.cumsum(0) - counts)[row]
     new = place >= (before - law.n_given)[row]
-    kept = terms * new.to(terms)
+    # a policy may forbid what the prefix holds: its minus infinity does not count here
+    kept = torch.where(new.to(terms.device), terms, 0.0)
     return torch.zeros(n, dtype=torch.float64, device=terms.device).index_add(0, row, kept)
