@@ -1,0 +1,20 @@
+"""The conformance suite: `check_process` proves that a process is one proper distribution.
+
+Every model of the package passes it, and every model a user writes should::
+
+    from arproc.testing import check_process
+
+    print(check_process(my_fitted_process))
+
+It asks of any process: that its probabilities add up to one; that the chain rule's terms sum to
+`log_prob`; that no later element moves an earlier conditional; that the parallel and the
+incremental side are one distribution at any length, however a state came about; that samples
+follow the likelihood, also under a policy; that results depend on neither batch nor padding, and
+samples on nothing but the seed; that a file gives the same numbers; and that bad input is refused
+in words.
+"""
+
+from arproc.testing.report import CheckFailed, Report, Result
+from arproc.testing.suite import CHECKS, EXCEPTIONS, check_process
+
+__all__ = ["CHECKS", "EXCEPTIONS", "CheckFailed", "Report", "Result", "check_process"]

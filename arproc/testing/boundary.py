@@ -1,0 +1,357 @@
+"""What goes in and out: files, the user's forms, views, and errors that say what is wrong."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from arproc.errors import ArprocError, NotFittedError
+from arproc.parameters import Parameters
+from arproc.process import Process
+from arproc.testing.compare import agree
+from arproc.testing.generation import drawn
+from arproc.testing.report import NotApplicable, fail
+from arproc.testing.subject import Batch, Subject
+
+__all__ = ["clear_errors", "conditionals", "distribution_view", "in_kind", "save_and_load"]
+
+
+# ---- files --------------------------------------------------------------------------------------
+
+
+def save_and_load(subject: Subject) -> str:
+    """A model that was saved and loaded gives the same numbers and the same samples."""
+    from arproc.persistence import load
+
+    process = subject.process
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        process.save(path)
+        size = path.stat().st_size
+        loaded = load(path)
+    cause = "something learnt in an attribute without a trailing underscore, which is not saved"
+    if type(loaded) is not type(process) or loaded.space != process.space:
+        fail(
+            f"a {type(process).__name__} over {process.space.describe()}",
+            f"a {type(loaded).__name__} over {loaded.space.describe()} was loaded",
+            cause,
+        )
+    other = Subject(loaded, subject._data, subject._context, subject.seed, subject.length)
+    batch = subject.batch(3, subject.whole(20), "file")
+    sequences = subject.ragged(batch, [batch.length] * 3)
+    off = agree(
+        torch.as_tensor(np.asarray(loaded.log_prob(sequences, context=batch.context))),
+        torch.as_tensor(np.asarray(process.log_prob(sequences, context=batch.context))),
+        1e-12,
+        "the loaded model to give the saved model's log_prob",
+        cause,
+        ("sequence",),
+    )
+    begun = Batch(batch.x[:, : subject.short(3)], batch.context)
+    want = subject.reference(begun)
+    off = max(off, agree(other.reference(begun), want, 1e-12, "the same conditionals", cause))
+    prefix = subject.prefix(4, subject.short(6), "file")
+    length = subject.short(6) - subject.given
+    pairs = zip(
+        drawn(other, prefix, length, 9).new, drawn(subject, prefix, length, 9).new, strict=True
+    )
+    if not all(torch.equal(a, b) for a, b in pairs):
+        fail("the loaded model to draw the saved model's samples", "they differ", cause)
+    return f"{off:.1e}, {size} bytes"
+
+
+# ---- forms --------------------------------------------------------------------------------------
+
+
+def in_kind(subject: Subject) -> str:
+    """NumPy in, NumPy float64 out and no gradient recorded; tensors in, tensors out."""
+    process, n = subject.process, 3
+    batch = subject.batch(n, subject.whole(8), "forms")
+    array = subject.user_data(batch)
+    context, one = batch.context, batch.rows([0]).context
+    with torch.enable_grad():
+        given: list[tuple[str, Any, type, Any]] = [
+            ("log_prob of an array [N, ...]", process.log_prob(array, context=context), np.ndarray,
+             np.float64),
+            ("log_prob of one sequence", process.log_prob(array[0], context=one), float, None),
+            ("score", process.score(array, context=context), float, None),
+            ("log_prob_terms of one sequence", process.log_prob_terms(array[0], context=one),
+             np.ndarray, np.float64),
+            ("log_prob_terms of several", process.log_prob_terms(array, context=context)[0],
+             np.ndarray, np.float64),
+        ]  # fmt: skip
+        tensor = torch.as_tensor(array, device=process.device)
+        value = process.log_prob(tensor, context=context)
+        given += [
+            ("log_prob of a tensor [N, ...]", value, torch.Tensor, torch.float64),
+            ("log_prob of a tensor of one sequence", process.log_prob(tensor[0], context=one),
+             torch.Tensor, torch.float64),
+            ("log_prob_terms of a tensor", process.log_prob_terms(tensor, context=context)[0],
+             torch.Tensor, torch.float64),
+        ]  # fmt: skip
+        conditional = process.conditional(
+            subject.as_user(batch.x[0, : max(subject.given, 1)]), context=one
+        )
+    for what, result, kind, dtype in given:
+        right = dtype is None or getattr(result, "dtype", None) == dtype
+        if not isinstance(result, kind) or not right:
+            fail(
+                f"{what} to be a {kind.__name__}{'' if dtype is None else f' of {dtype}'}",
+                f"it is a {type(result).__name__} of {getattr(result, 'dtype', 'no dtype')}",
+                "log-probabilities that are not added up in float64, or a form that is not kept",
+            )
+    if value.device != process.device:
+        fail(f"a result on {process.device}", f"it is on {value.device}", "a tensor that is moved")
+    probe = conditional.log_prob(subject.probes[0])
+    if probe.requires_grad or conditional.batch_shape != ():
+        fail(
+            "conditional(one prefix) to record no gradient and to have batch shape ()",
+            f"requires_grad is {probe.requires_grad}, the shape {tuple(conditional.batch_shape)}",
+            "a conditional computed outside of no_grad, or a batch axis that is kept",
+        )
+    _sample_forms(subject)
+    return f"{len(given)} forms on {process.device}"
+
+
+def _sample_forms(subject: Subject) -> None:
+    length = subject.short(6) - subject.given
+    prefix = subject.prefix(2, subject.short(6), "sample forms")
+    x = subject.process.sample(
+        2, length, subject.user_prefix(prefix), seed=0, context=prefix.context
+    )
+    if subject.is_text:
+        if not isinstance(x, list) or not all(isinstance(row, (str, list)) for row in x):
+            fail("samples of a process over text to be text", f"they are {type(x).__name__}", "")
+        return
+    form = subject.process.__dict__.get("form_", "numpy")
+    kind = torch.Tensor if form == "tensor" else np.ndarray
+    for row in x:
+        right = isinstance(row, (kind, np.generic))
+        if not right or (kind is np.ndarray and row.dtype != subject.space.user_dtype):
+            fail(
+                f"samples to be {kind.__name__} of {subject.space.user_dtype.__name__}",
+                f"they are {type(row).__name__} of {getattr(row, 'dtype', 'no dtype')}",
+                "elements in the model's own numbers given to the user",
+            )
+        if isinstance(row, torch.Tensor) and row.requires_grad:
+            fail("samples without a gradient", "they record one", "sampling outside of no_grad")
+
+
+# ---- views --------------------------------------------------------------------------------------
+
+
+def conditionals(subject: Subject) -> str:
+    """`conditionals(data)` and `conditional(prefix)` are what the states say."""
+    process, n = subject.process, 3
+    batch = subject.batch(n, subject.whole(8), "views")
+    columns = process.conditionals(subject.user_data(batch), context=batch.context)
+    wide = batch.length - subject.given
+    if tuple(columns.batch_shape) != (n, wide):
+        fail(
+            f"conditionals(data) to have batch shape {(n, wide)}",
+            f"it is {tuple(columns.batch_shape)}",
+            "a column for the element after the last",
+        )
+    want = subject.reference(Batch(batch.x[:, :-1], batch.context))
+    off = agree(
+        subject.table(columns),
+        want,
+        subject.tolerance,
+        "conditionals(data) to be the columns of one parallel pass",
+        "columns that are shifted by one",
+        ("probe value", "row", "column"),
+    )
+    for known in sorted({subject.given, subject.given + wide // 2, batch.length - 1}):
+        if known == 0 and batch.context is None:
+            conditional = process.conditional()
+        else:
+            row = batch.rows([1])
+            conditional = process.conditional(
+                subject.as_user(row.x[0, :known]), context=row.context
+            )
+        off = max(
+            off,
+            agree(
+                subject.table(conditional),
+                want[:, 1, known - subject.given],
+                subject.tolerance,
+                f"conditional(a prefix of {known}) to be that column of conditionals(data)",
+                "a prefix that is read otherwise than data",
+                ("probe value",),
+            ),
+        )
+    return f"{off:.1e}"
+
+
+def distribution_view(subject: Subject) -> str:
+    """`distribution(length)` is the same law as a `torch.distributions.Distribution`."""
+    process, space = subject.process, subject.space
+    if space.terminates:
+        raise NotApplicable("sequences that end by themselves have no event_shape")
+    if process.context_kind is not None or subject.given:
+        raise NotApplicable("a law with a context or with given elements has none")
+    batch = subject.batch(3, subject.whole(5), "view")
+    view = process.distribution(batch.length)
+    x = torch.as_tensor(subject.user_data(batch))
+    off = agree(
+        view.log_prob(x).double(),
+        torch.as_tensor(np.asarray(process.log_prob(subject.user_data(batch)))),
+        subject.tolerance,
+        "distribution().log_prob to be log_prob",
+        "a layout that is applied twice or not at all",
+        ("row",),
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        shape = tuple(view.sample((2, 3)).shape)
+    if shape != (2, 3, *x.shape[1:]):
+        fail(
+            f"distribution().sample((2, 3)) of shape {(2, 3, *x.shape[1:])}",
+            f"it is {shape}",
+            "a batch that is not reshaped",
+        )
+    return f"{off:.1e}"
+
+
+# ---- errors -------------------------------------------------------------------------------------
+
+
+def clear_errors(subject: Subject) -> str:
+    """Every bad input raises an `ArprocError` whose message names the argument."""
+    count = 0
+    for what, name, call in _bad_calls(subject):
+        count += 1
+        try:
+            call()
+        except ArprocError as error:
+            if name not in str(error):
+                fail(
+                    f"the error about {what} to name {name!r}",
+                    f"it says: {error}",
+                    "an error raised too deep to know the argument",
+                )
+        except Exception as error:
+            fail(
+                f"an ArprocError about {what}",
+                f"{type(error).__name__} came: {error}",
+                "input that is used before it is checked",
+            )
+        else:
+            fail(f"an error about {what}", "none came", "input that is not checked")
+    return f"{count} bad inputs refused"
+
+
+def _bad_calls(subject: Subject) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+    """Bad inputs: what they are, what the message must hold, and the call."""
+    process, space = subject.process, subject.space
+    batch = subject.batch(2, subject.whole(4), "errors")
+    context = batch.context
+    good = subject.user_data(batch)
+
+    def log_prob(data: Any) -> Callable[[], Any]:
+        return lambda: process.log_prob(data, context=context)
+
+    for value, what in ((np.nan, "NaN"), (np.inf, "an infinite value")):
+        bad = good.astype(np.float64)
+        bad.reshape(-1)[-1] = value
+        yield f"{what} in data", "data", log_prob(bad)
+        yield f"{what} in a tensor", "data", log_prob(torch.as_tensor(bad))
+    yield "data without a sequence", "data", log_prob(good[:0])
+    yield "complex data", "data", log_prob(good.astype(np.complex128))
+    yield "an object array", "data", log_prob(np.array([object(), None]))
+    yield "None as data", "data", log_prob(None)
+    yield "too many axes", "data", log_prob(good[None, None, None])
+    if not subject.is_text:
+        yield "text for a process over numbers", "data", log_prob("no numbers")
+    if not space.terminates and space.length is None:
+        yield "a sequence without elements", "data", log_prob(good[:, :0])
+    yield from _bad_values(subject, good, log_prob)
+    yield from _bad_arguments(subject, batch)
+    yield from _unfitted(subject, good)
+
+
+def _bad_values(
+    subject: Subject, good: np.ndarray, log_prob: Callable[[Any], Callable[[], Any]]
+) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+    space = subject.space
+    wrong: list[tuple[str, float]] = []
+    if space.size is not None:
+        wrong = [("a symbol beyond the last", space.size), ("a symbol below zero", -1)]
+    elif space.kind == "binary vector":
+        wrong = [("a two among zeros and ones", 2)]
+    elif space.kind == "count":
+        wrong = [("a count below zero", -1), ("half a count", 0.5)]
+    if space.terminates and space.end is not None:
+        wrong.append(("the end among the elements", space.end))
+    for what, value in wrong:
+        bad = good.astype(np.float64)
+        bad.reshape(-1)[-1] = value
+        yield what, "data", log_prob(bad)
+    if subject.given:
+        short = subject.ragged(subject.batch(2, subject.given, "short"), [0, subject.given], False)
+        yield "fewer elements than are given", "data", log_prob(short)
+
+
+def _bad_arguments(subject: Subject, batch: Batch) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+    process, context = subject.process, batch.context
+    prefix = subject.user_prefix(Batch(batch.x[:, : subject.given], None))
+    numbers: dict[str, Any] = {"prefix": prefix, "context": context}
+    no_seed: Any = "one"
+    no_policy: Any = "greedy"
+    yield "a seed that is no number", "seed", lambda: process.sample(2, 1, seed=no_seed, **numbers)
+    yield "a negative number of draws", "n", lambda: process.sample(-1, 1, **numbers)
+    yield "a negative length", "length", lambda: process.sample(2, -1, **numbers)
+    yield (
+        "a policy that is none",
+        "policy",
+        lambda: process.sample(2, 1, policy=no_policy, **numbers),
+    )
+    if not subject.space.terminates and subject.space.length is None:
+        yield "no length for a stream", "length", lambda: process.sample(2, **numbers)
+    if process.context_kind is None:
+        yield (
+            "a context for a process without",
+            "context",
+            lambda: process.log_prob(subject.user_data(batch), context=np.ones((2, 1))),
+        )
+    else:
+        yield "no context", "context", lambda: process.log_prob(subject.user_data(batch))
+    state = subject.begin(batch)
+    yield "elements for too few rows", "x", lambda: state.append(batch.x[:1, 0])
+    yield "a row that is not there", "rows", lambda: state.select([0, 2])
+    yield "truncating to more than there is", "lengths", lambda: state.truncate(10**6)
+
+
+def _unfitted(subject: Subject, good: np.ndarray) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+    def unfitted() -> Any:
+        return _clone(subject.process)
+
+    try:
+        _ = unfitted().space
+    except NotFittedError:
+        pass
+    except ArprocError:
+        return  # a wrapper that can not even be made around an unfitted process
+    else:
+        return  # nothing is learnt
+    yield "scoring with an unfitted model", "fit", lambda: unfitted().log_prob(good)
+    yield "sampling from an unfitted model", "fit", lambda: unfitted().sample(1, 1)
+    yield "starting an unfitted model", "fit", lambda: unfitted().start(1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "unfitted"
+        yield "saving an unfitted model", "fit", lambda: unfitted().save(path)
+
+
+def _clone(value: Any) -> Any:
+    """A new object with the same parameters and nothing learnt, nested ones too."""
+    if not isinstance(value, Parameters):
+        return value
+    params = {k: _clone(v) for k, v in value.get_params(deep=False).items()}
+    if "policies" in params and not isinstance(value, Process):
+        return value  # a chain of policies learns nothing
+    return type(value)(**params)

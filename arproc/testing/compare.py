@@ -1,0 +1,78 @@
+"""Comparing conditionals and numbers: log-probabilities at probe values, to rounding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.distributions import Distribution
+
+from arproc.testing.report import fail
+
+if TYPE_CHECKING:
+    from arproc.testing.subject import Subject
+
+__all__ = ["agree", "gap", "table", "tolerance_of"]
+
+#: How far two ways to the same number may differ, relative to one plus its size. Float32 products
+#: differ in their last bits with the batch's shape, and the difference grows through layers.
+TOLERANCES = {torch.float64: 1e-8, torch.float32: 2e-4}
+
+
+def tolerance_of(dtype: torch.dtype) -> float:
+    """How far two ways to the same number may differ in this dtype."""
+    return TOLERANCES.get(dtype, 1e-2)
+
+
+def table(subject: Subject, conditional: Distribution) -> torch.Tensor:
+    """The log-probabilities of the probe values, [probes, *batch], nats."""
+    probes = subject.probes
+    batch, event = conditional.batch_shape, probes.shape[1:]
+    value = probes.reshape(len(probes), *[1] * len(batch), *event)
+    return conditional.log_prob(value.expand(len(probes), *batch, *event))
+
+
+def gap(got: torch.Tensor, want: torch.Tensor) -> torch.Tensor:
+    """The difference relative to one plus the size; 0 where both are the same infinity."""
+    got, want = got.detach().double(), want.detach().double().to(got.device)
+    difference = (got - want).abs() / (1 + torch.maximum(got.abs(), want.abs()))
+    difference = torch.where(got == want, torch.zeros_like(difference), difference)
+    return difference.nan_to_num(nan=torch.inf)
+
+
+def agree(
+    got: torch.Tensor,
+    want: torch.Tensor,
+    tolerance: float,
+    expected: str,
+    cause: str,
+    axes: tuple[str, ...] = (),
+) -> float:
+    """Raise `CheckFailed` where `got` differs from `want`; the largest difference otherwise.
+
+    Args:
+        got: what came.
+        want: what it should be, of the same shape.
+        tolerance: the largest difference allowed, see `gap`.
+        expected: what should have held, in words.
+        cause: what usually breaks it.
+        axes: what the tensors' axes are called, for the message.
+    """
+    if got.shape != want.shape:
+        fail(expected, f"the shapes are {tuple(got.shape)} and {tuple(want.shape)}", cause)
+    if not got.numel():
+        return 0.0
+    gaps = gap(got, want)
+    worst = float(gaps.max())
+    if worst > tolerance:
+        at = tuple(int(i) for i in (gaps == gaps.max()).nonzero()[0])
+        named = zip(axes or [f"axis {i}" for i in range(len(at))], at, strict=False)
+        place = ", ".join(f"{name} {number}" for name, number in named)
+        fail(
+            expected,
+            f"at {place or 'the one value'} {float(got[at]):.9g} came instead of "
+            f"{float(want[at]):.9g} ({int((gaps > tolerance).sum())} of {gaps.numel()} values "
+            f"differ by more than {tolerance:g})",
+            cause,
+        )
+    return worst

@@ -1,0 +1,235 @@
+"""Probabilities add up to one: over all sequences, and at every step."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import torch
+from torch.distributions import Distribution
+
+from arproc.distributions import index, quantile
+from arproc.errors import UnsupportedError
+from arproc.sequences import Sequences
+from arproc.testing.compare import agree
+from arproc.testing.report import NotApplicable
+from arproc.testing.subject import Batch, Subject
+
+__all__ = ["longest_listed", "normalisation", "outcomes", "scored_outcomes", "total_mass"]
+
+_OUTCOMES = 1200  # sequences that an enumeration may have
+_SYMBOLS = 2**16  # symbols over which one step is summed
+_CAUSE = (
+    "a head that is not normalised, a forgotten end element, or a conditional that sees the "
+    "element it predicts"
+)
+
+
+def normalisation(subject: Subject) -> str:
+    """All probabilities add up to one.
+
+    Small discrete processes: the sum of exp(log_prob) over all sequences up to a length, the
+    ended ones included, for several lengths. Every process: the conditionals at each step of a
+    batch that holds unlikely contexts too, by sum, by quadrature for scalar densities, and by
+    two-dimensional quadrature or importance sampling for vectors.
+    """
+    return total_mass(subject)
+
+
+def total_mass(subject: Subject) -> str:
+    """See `normalisation`; also used for the process under a policy."""
+    found = []
+    longest = longest_listed(subject, _OUTCOMES)
+    for length in sorted({1, 2, longest} & set(range(1, longest + 1))):
+        found.append(_enumerate(subject, length))
+    by_step = _by_step(subject)
+    if longest:
+        return f"all sequences up to {longest} elements: {max(found):.1e}; each step: {by_step}"
+    return f"each step: {by_step}"
+
+
+# ---- all sequences ------------------------------------------------------------------------------
+
+
+def longest_listed(subject: Subject, limit: int) -> int:
+    """The largest length of which all outcomes can be listed; 0 where there are too many."""
+    space = subject.space
+    if space.size is None:
+        return 0
+    most = 12 if space.length is None else space.length - subject.given
+    length = 0
+    while length < most and len(subject.symbols) ** (length + 1) <= limit:
+        length += 1
+    return length
+
+
+def outcomes(subject: Subject, length: int) -> list[tuple[tuple[int, ...], bool]]:
+    """All outcomes of drawing `length` elements: the new elements, and whether they ended."""
+    space = subject.space
+    symbols, found = subject.symbols.tolist(), []
+    for size in range(length if space.terminates else 0):
+        found += [(x, True) for x in itertools.product(symbols, repeat=size)]
+    return found + [(x, False) for x in itertools.product(symbols, repeat=length)]
+
+
+def scored_outcomes(subject: Subject, length: int, prefix: Batch) -> np.ndarray:
+    """The probability that `log_prob` gives each of `outcomes` after the given elements."""
+    listed = outcomes(subject, length)
+    head = prefix.x[0]
+    dtype, device = head.dtype, head.device
+    parts = [torch.cat([head, torch.tensor(x, device=device).to(dtype)]) for x, _ in listed]
+    offsets = torch.zeros(len(parts) + 1, dtype=torch.int64)
+    offsets[1:] = torch.tensor([len(part) for part in parts]).cumsum(0)
+    ended = torch.tensor([end for _, end in listed])
+    if subject.space.length is not None:
+        ended = offsets.diff() == subject.space.length
+    sequences = Sequences(torch.cat(parts), offsets, subject.space, ended)
+    context = None if prefix.context is None else np.repeat(prefix.context, len(parts), axis=0)
+    return np.exp(np.asarray(subject.process.log_prob(sequences, context=context)))
+
+
+def _enumerate(subject: Subject, length: int) -> float:
+    prefixes = subject.prefix(2, subject.given + length, f"enumeration {length}")
+    off = 0.0
+    for row in range(2 if subject.given or prefixes.context is not None else 1):
+        total = scored_outcomes(subject, length, prefixes.rows([row])).sum()
+        off = max(
+            off,
+            agree(
+                torch.as_tensor(total),
+                torch.tensor(1.0, dtype=torch.float64),
+                max(1e-7, 0.1 * subject.tolerance),
+                f"the probabilities of all sequences of up to {length} element(s) to add up to 1",
+                _CAUSE,
+            ),
+        )
+    return off
+
+
+# ---- each step ----------------------------------------------------------------------------------
+
+
+def _by_step(subject: Subject) -> str:
+    batch = subject.batch(6, subject.short(8), "steps")
+    columns = subject.columns(batch)
+    chosen = subject.rng("columns").permutation(int(np.prod(columns.batch_shape)))[:16]
+    width = columns.batch_shape[1]
+    rows, places = torch.as_tensor(chosen // width), torch.as_tensor(chosen % width)
+    mass, how, tolerance = _mass(subject, index(columns, (rows, places)))
+    off = agree(
+        mass,
+        torch.ones_like(mass),
+        tolerance,
+        f"every conditional to have the mass 1 ({how})",
+        _CAUSE,
+        ("conditional",),
+    )
+    return f"{off:.1e} ({how})"
+
+
+def _mass(subject: Subject, d: Distribution) -> tuple[torch.Tensor, str, float]:
+    """The mass of each conditional of a batch [B], how it was found, and how exact that is."""
+    space, close = subject.space, max(1e-7, 0.1 * subject.tolerance)
+    if space.kind == "binary vector":
+        if space.event_shape[0] > 12:
+            raise NotApplicable("a binary vector of more than 12 components is not enumerated")
+        values = list(itertools.product((0.0, 1.0), repeat=space.event_shape[0]))
+        return _sum(d, torch.tensor(values).to(space.dtype)), "sum", close
+    if space.size is not None:
+        if space.size > _SYMBOLS:
+            raise NotApplicable(f"more than {_SYMBOLS} symbols are not summed")
+        return _sum(d, torch.arange(space.size).to(space.dtype)), "sum", close
+    if space.kind == "count":
+        return _sum(d, torch.arange(_most(d) + 1).to(space.dtype)), "sum", close
+    if not space.event_shape:
+        return _quadrature(d, space.dtype), "quadrature", max(1e-5, subject.tolerance)
+    return _vector_mass(d, space.dtype, subject.rng("vectors"))
+
+
+def _sum(d: Distribution, values: torch.Tensor) -> torch.Tensor:
+    shape = (len(values), *d.batch_shape, *values.shape[1:])
+    spread = values.reshape(len(values), *[1] * len(d.batch_shape), *values.shape[1:])
+    scale = d.log_prob(spread.expand(shape).to(values.device)).double()
+    return torch.logsumexp(scale, dim=0).exp()
+
+
+def _most(d: Distribution) -> int:
+    """A count that none of the conditionals exceeds but with probability 1e-12."""
+    try:
+        high = quantile(d, torch.full(d.batch_shape, 1 - 1e-12, dtype=torch.float64))
+        return int(high.max()) + 10
+    except UnsupportedError:
+        return int((d.mean + 40 * d.stddev).max()) + 40
+
+
+def _quadrature(d: Distribution, dtype: torch.dtype) -> torch.Tensor:
+    """The integral of each density [B] over the line.
+
+    Gauss-Legendre panels between quantiles, which follow peaks wherever they lie, and beyond them
+    tails that reach 10^8 times the panels' width, substituted x = a + w sinh(t).
+    """
+    tail = torch.logspace(-9, -2, 15, dtype=torch.float64)
+    middle = torch.linspace(0.02, 0.98, 49, dtype=torch.float64)
+    levels = torch.cat([tail, middle, 1 - tail.flip(0)])
+    try:
+        knots = torch.stack([quantile(d, q.expand(d.batch_shape)) for q in levels])
+    except (UnsupportedError, NotImplementedError):
+        draws = d.sample((4000,)).double().sort(dim=0).values
+        knots = draws[(levels * 3999).round().long()]
+    knots = knots.double().sort(dim=0).values
+    total = _panels(d, knots, dtype)
+    width = (knots[-1] - knots[0]).clamp(min=1e-12)
+    t = torch.linspace(0, 19, 2001, dtype=torch.float64)
+    for edge, sign in ((knots[-1], 1.0), (knots[0], -1.0)):
+        x = edge + sign * width * torch.sinh(t)[:, None]
+        density = _density(d, x, dtype) * width * torch.cosh(t)[:, None]
+        total = total + torch.trapezoid(density, t, dim=0)
+    return total
+
+
+def _panels(d: Distribution, knots: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    nodes, weights = (torch.as_tensor(a) for a in np.polynomial.legendre.leggauss(10))
+    low, half = knots[:-1], knots.diff(dim=0) / 2
+    x = (low + half)[None] + nodes[:, None, None] * half  # [nodes, panels, B]
+    return (_density(d, x, dtype) * weights[:, None, None] * half).sum((0, 1))
+
+
+def _density(d: Distribution, x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    x = x.to(dtype)
+    density = d.log_prob(x).double().exp()
+    try:
+        inside = d.support.check(x) if d.support is not None else torch.ones_like(x).bool()
+    except NotImplementedError:
+        return density
+    return torch.where(inside, density, 0.0)
+
+
+def _vector_mass(
+    d: Distribution, dtype: torch.dtype, rng: np.random.Generator
+) -> tuple[torch.Tensor, str, float]:
+    """The integral of densities of vectors, on coordinates whitened by mean and variance."""
+    dimension = d.event_shape[0]
+    centre, scale = d.mean.double(), d.variance.double().sqrt()
+    covariance = getattr(d, "covariance_matrix", None)
+    root = torch.diag_embed(scale) if covariance is None else torch.linalg.cholesky(covariance)
+    root = root.double()
+    volume = root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    if dimension <= 2:
+        line = torch.linspace(-9, 9, 181, dtype=torch.float64)
+        z = torch.cartesian_prod(*[line] * dimension).reshape(-1, dimension)
+        cell = dimension * float(torch.log(line[1] - line[0]))
+        log_weight = torch.full((len(z),), cell, dtype=torch.float64)
+        how, tolerance = f"quadrature in {dimension} dimensions", 1e-5
+    else:
+        # importance sampling from Student's t of 4 degrees of freedom, heavier than most tails
+        proposal = torch.distributions.StudentT(torch.tensor(4.0, dtype=torch.float64))
+        draws = rng.standard_t(4, size=(20_000, dimension))
+        z = torch.as_tensor(draws)
+        log_weight = -proposal.log_prob(z).sum(-1) - np.log(len(z))
+        how, tolerance = "importance sampling", 0.0
+    x = centre + torch.einsum("bij,pj->pbi", root, z)
+    value = d.log_prob(x.to(dtype)).double() + volume + log_weight[:, None]
+    mass = torch.logsumexp(value, dim=0).exp()
+    # six standard errors of the estimate: a false alarm in 10^8
+    spread = len(z) ** 0.5 * value.exp().std(dim=0)
+    return mass, how, tolerance or 1e-3 + 6 * float(spread.max())

@@ -1,0 +1,257 @@
+"""A draw knows its probability; a seed says what is drawn; what follows a prefix is a process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from arproc.sampling import Policy
+from arproc.sequences import Form, Sequences, restore
+from arproc.testing.compare import agree, gap
+from arproc.testing.generation import Drawn, drawn, policies
+from arproc.testing.report import NotApplicable, fail
+from arproc.testing.subject import Batch, Subject
+
+__all__ = ["conditioning", "draw_probability", "forecast", "seeds"]
+
+
+# ---- probabilities of draws ---------------------------------------------------------------------
+
+
+def draw_probability(subject: Subject) -> str:
+    """`return_log_prob` gives `log_prob` of the draw: under the model, and under the policy."""
+    total = subject.short(8)
+    upto = max(subject.given, total // 2)
+    found, off = [], 0.0
+    tried: list[Policy | None] = [None, *policies(subject)]
+    for chosen in tried:
+        for known in sorted({subject.given, upto}):
+            batch = subject.batch(6, total, "probability of a draw")
+            prefix = Batch(batch.x[:, :known], batch.context)
+            given = drawn(subject, prefix, total - known, 3, chosen)
+            off = max(off, _same_probability(subject, given, chosen))
+        found.append("model" if chosen is None else repr(chosen))
+    return f"{off:.1e} under {' and '.join(found)}"
+
+
+def _same_probability(subject: Subject, given: Drawn, chosen: Policy | None) -> float:
+    whole, context = given.whole(subject), given.prefix.context
+    process = subject.process
+    under = process if chosen is None else process.with_policy(chosen)
+    known = given.prefix.length - subject.given
+    off = 0.0
+    for law, name in ((process, "log_prob"), (under, "policy_log_prob")):
+        terms = law.log_prob_terms(whole, context=context)
+        off = max(
+            off,
+            agree(
+                torch.as_tensor(np.asarray(getattr(given.draws, name))),
+                torch.as_tensor(np.array([part[known:].sum() for part in terms])),
+                subject.tolerance,
+                f"{name} of return_log_prob=True to be that of what was drawn",
+                "model and policy taken for each other, or an end counted for a draw that was cut",
+                ("draw",),
+            ),
+        )
+    return off
+
+
+# ---- seeds --------------------------------------------------------------------------------------
+
+
+def seeds(subject: Subject) -> str:
+    """One seed, one sample: in any batch, resumed after a prefix, from an int or a Generator."""
+    total = subject.short(10)
+    length, n = total - subject.given, 12
+    prefix = subject.prefix(n, total, "seeds")
+    first = drawn(subject, prefix, length, 7)
+    again = drawn(subject, prefix, length, 7)
+    _equal(subject, again.new, first.new, "the same seed to give the same sample", exact=True)
+    few = drawn(subject, prefix.rows(list(range(5))), length, 7)
+    what = "row i to be the same in a batch of any size"
+    _equal(subject, few.new, first.new[:5], what)
+    generators = [torch.Generator().manual_seed(5) for _ in range(2)]
+    one, two = (drawn(subject, prefix, length, g).new for g in generators)  # type: ignore[arg-type]
+    _equal(subject, one, two, "Generators in the same state to give the same sample", exact=True)
+    _differ(subject, first, drawn(subject, prefix, length, 8))
+    if length >= 2:
+        _resumed(subject, first, prefix, length)
+    if subject.is_text:
+        _same_text(subject, first)
+    return f"{n} rows of {length}"
+
+
+def _equal(
+    subject: Subject,
+    got: list[torch.Tensor],
+    want: list[torch.Tensor],
+    expected: str,
+    exact: bool = False,
+) -> None:
+    """Rows are the same; in float32 a symbol may flip at a boundary, so one row may differ."""
+    coarse = subject.dtype != torch.float64 and not exact
+    limit = 1e-4 if coarse else 0.0 if exact else 1e-7
+    wrong = [
+        i
+        for i, (a, b) in enumerate(zip(got, want, strict=True))
+        if a.shape != b.shape or (a.numel() and float(gap(a, b).max()) > limit)
+    ]
+    if len(wrong) > (1 if coarse and subject.space.measure == "mass" else 0):
+        fail(
+            expected,
+            f"{len(wrong)} of {len(want)} rows differ, the first is row {wrong[0]}: "
+            f"{got[wrong[0]].tolist()} against {want[wrong[0]].tolist()}",
+            "random numbers that do not come from (seed, row, position) alone",
+        )
+
+
+def _differ(subject: Subject, first: Drawn, other: Drawn) -> None:
+    if float(np.max(np.asarray(first.draws.log_prob))) > -1e-6 and subject.space.size is not None:
+        return  # next to nothing is random
+    same = [torch.equal(a, b) for a, b in zip(first.new, other.new, strict=True)]
+    if all(same):
+        fail(
+            "another seed to give another sample",
+            f"all {len(same)} rows are the same",
+            "a seed that is not passed on",
+        )
+    alike = {tuple(row.flatten().tolist()) for row in first.new}
+    if len(alike) == 1:
+        fail("rows to differ", f"all {len(same)} rows are the same", "one row's uniforms for all")
+
+
+def _resumed(subject: Subject, first: Drawn, prefix: Batch, length: int) -> None:
+    """Drawing on after the first half gives the second half."""
+    half = drawn(subject, prefix, length // 2, 7)
+    parts = [torch.cat([p, x.to(p)]) for p, x in zip(prefix.x, half.new, strict=True)]
+    known = [subject.as_user(part) for part in parts]
+    rest = subject.process.sample(
+        prefix.n, length - length // 2, known, seed=7, return_log_prob=True, context=prefix.context
+    )
+    going = [i for i, row in enumerate(half.new) if len(row) == length // 2 and len(row)]
+    if subject.is_text:
+        return
+    tails = [torch.as_tensor(np.asarray(rest.x[i])).to(subject.space.dtype) for i in going]
+    want = [first.new[i][length // 2 :] for i in going]
+    _equal(subject, tails, want, "a draw that is resumed after its first half to go on the same")
+
+
+def _same_text(subject: Subject, first: Drawn) -> None:
+    lengths = torch.tensor([len(row) for row in first.new])
+    padded = torch.nn.utils.rnn.pad_sequence(first.new, batch_first=True)
+    text = restore(padded, lengths, subject.space, Form("text"))
+    if list(text) != list(first.draws.x):
+        fail(
+            "sample to give the text of the symbols that the engine draws",
+            f"{first.draws.x[0]!r} came instead of {text[0]!r}",
+            "a sampler of its own, or a vocabulary that decodes otherwise",
+        )
+
+
+# ---- what follows a prefix ----------------------------------------------------------------------
+
+
+def conditioning(subject: Subject) -> str:
+    """`condition(prefix)` is the process of what follows: its likelihood and its samples."""
+    total = subject.short(10)
+    known = max(subject.given, min(subject.given + 4, total // 2))
+    batch = subject.batch(2, total, "condition")
+    off = 0.0
+    for i in range(batch.n):
+        row = batch.rows([i])
+        prefix = subject.as_user(row.x[0, :known])
+        context = None if row.context is None else row.context[0]
+        follows = subject.process.condition(prefix, context=context)
+        rest = Sequences(
+            row.x[0, known:], torch.tensor([0, total - known]), follows.space, torch.tensor([True])
+        )
+        whole = subject.ragged(row, [total])
+        if follows.space.length is not None:
+            rest.complete = whole.complete
+        prepared = subject.process._context(row.context, 1, total + 1)
+        terms = subject.process._derived_log_prob_terms(whole, prepared)
+        want = terms[known - subject.given :].sum()
+        off = max(
+            off,
+            agree(
+                torch.tensor(follows.log_prob(rest), dtype=torch.float64).reshape(-1)[0],
+                want,
+                subject.tolerance,
+                "log_prob under condition(prefix) to be the sum of the terms after the prefix",
+                "a prefix that is cut, forgotten or counted twice",
+            ),
+        )
+        _same_samples(subject, row, prefix, follows, total - known)
+    return f"{off:.1e}"
+
+
+def _same_samples(subject: Subject, row: Batch, prefix: Any, follows: Any, length: int) -> None:
+    ours = follows.sample(4, length, seed=5)
+    theirs = subject.process.sample(4, length, prefix, seed=5, context=row.rows([0] * 4).context)
+    if subject.is_text:
+        if list(ours) != list(theirs):
+            fail(
+                "condition(prefix).sample to draw what sample(prefix=prefix) draws",
+                f"{ours[0]!r} came instead of {theirs[0]!r}",
+                "a prefix that is cut or forgotten",
+            )
+        return
+    pair = [[torch.as_tensor(np.asarray(x)) for x in draws] for draws in (ours, theirs)]
+    what = "condition(prefix).sample to draw what sample(prefix=prefix) draws"
+    _equal(subject, pair[0], pair[1], what)
+
+
+# ---- forecasts ----------------------------------------------------------------------------------
+
+
+def forecast(subject: Subject) -> str:
+    """Forecasts agree with samples: the mean, and the share of samples below each quantile.
+
+    Each figure is compared at 5.5 standard errors, a false alarm in 25 million.
+    """
+    space = subject.space
+    if space.event_shape or space.kind not in ("real", "count", "ordinal"):
+        raise NotApplicable("forecasts are for real, count and ordinal scalars")
+    total = subject.short(9)
+    known = max(subject.given, total - 5)
+    horizon, n, levels = total - known, 4000, (0.1, 0.5, 0.9)
+    if not horizon:
+        raise NotApplicable("sequences are too short for it")
+    one = subject.batch(1, total, "forecast")
+    history = subject.as_user(one.x[0, :known])
+    table = subject.process.forecast(
+        history, horizon, levels, seed=11, context=one.context, n_paths=n
+    )
+    if table.shape != (horizon, 1 + len(levels)):
+        fail(
+            f"a table of {horizon} rows and {1 + len(levels)} columns",
+            f"its shape is {table.shape}",
+            "another idea of the horizon",
+        )
+    rows = one.rows([0] * n)
+    paths = np.asarray(
+        subject.process.sample(n, horizon, history, seed=12, context=rows.context), dtype=float
+    )
+    worst = 0.0
+    for step in range(horizon):
+        x, line = paths[:, step], table.iloc[step].to_numpy(dtype=float)
+        error = max(x.std() * np.sqrt(2 / n), 1e-9)
+        worst = max(worst, _within(abs(line[0] - x.mean()) / error, "mean", step, line[0]))
+        for q, value in zip(levels, line[1:], strict=True):
+            error = np.sqrt(2 * q * (1 - q) / n)
+            below, upto = (x < value - 1e-9).mean(), (x <= value + 1e-9).mean()
+            off = max(below - q, q - upto, 0.0) / error
+            worst = max(worst, _within(off, f"{q:g} quantile", step, value))
+    return f"{worst:.1f} standard errors at most, {horizon} steps"
+
+
+def _within(errors: float, name: str, step: int, value: float) -> float:
+    if errors > 5.5:
+        fail(
+            "forecasts to agree with sample paths",
+            f"the {name} at step {step + 1}, {value:.6g}, is {errors:.1f} standard errors away",
+            "the variance of one step used for all, or a mean that forgets the history",
+        )
+    return errors

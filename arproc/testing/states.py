@@ -1,0 +1,337 @@
+"""The incremental side is the parallel side, however a state came about."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.distributions import Distribution
+
+from arproc.distributions import from_uniform, index
+from arproc.states import State
+from arproc.testing.compare import agree, gap
+from arproc.testing.report import NotApplicable, fail
+from arproc.testing.subject import Batch, Subject
+
+__all__ = [
+    "any_length",
+    "fast_advance",
+    "immutability",
+    "parallel_equals_incremental",
+    "ragged_extend",
+    "select",
+    "start_from_prefix",
+    "truncate",
+]
+
+#: Lengths up to this are short: `parallel_equals_incremental` looks at the first ones closely.
+_SHORT = 64
+_AXES = ("probe value", "row", "column")
+
+
+def parallel_equals_incremental(subject: Subject) -> str:
+    """Appending one by one from the start gives each of the parallel pass's conditionals."""
+    batch = subject.batch(4, subject.short(16), "incremental")
+    columns = _one_by_one(subject, subject.begin(batch), batch)
+    off = agree(
+        columns,
+        subject.reference(batch),
+        subject.tolerance,
+        "the conditional after appending one by one to be the column of one parallel pass",
+        "two definitions of one model: a mask against a cache, or the start handled twice",
+        _AXES,
+    )
+    return f"{off:.1e} at {columns.shape[2]} positions"
+
+
+def _one_by_one(
+    subject: Subject, state: State, batch: Batch, steps: int | None = None
+) -> torch.Tensor:
+    """The conditionals from a state on, appending what follows in the batch, [probes, n, ...]."""
+    columns, start = [subject.table(state.conditional)], int(state.lengths[0])
+    stop = batch.length if steps is None else min(start + steps, batch.length)
+    for t in range(start, stop):
+        state = state.append(batch.x[:, t])
+        columns.append(subject.table(state.conditional))
+    return torch.stack(columns, dim=2)
+
+
+def any_length(subject: Subject) -> str:
+    """The same far beyond a window: appending, and extending in unequal chunks."""
+    length = subject.length if subject.space.length is None else subject.short(subject.length)
+    if length - subject.given <= _SHORT:
+        raise NotApplicable(f"no sequence has more than {_SHORT} elements")
+    batch = subject.batch(2, length, "long")
+    wanted = subject.reference(batch)
+    off = agree(
+        _one_by_one(subject, subject.begin(batch), batch)[:, :, _SHORT:],
+        wanted[:, :, _SHORT:],
+        subject.tolerance,
+        f"appending to equal the parallel pass at any length (here beyond {_SHORT} elements)",
+        "a cache, a table of positions or a window that runs out",
+        _AXES,
+    )
+    state, position, chunk = subject.begin(batch), subject.given, 1
+    while position < length:
+        block = batch.x[:, position : position + chunk]
+        columns, state = state.extend(block)
+        place = position - subject.given
+        off = max(
+            off,
+            agree(
+                subject.table(columns),
+                wanted[:, :, place : place + block.shape[1] + 1],
+                subject.tolerance,
+                f"extending by {chunk} at position {position} to equal one parallel pass",
+                "a chunk that attends to too little of what came before it",
+                _AXES,
+            ),
+        )
+        position, chunk = position + chunk, 2 * chunk + 1
+    return f"{off:.1e} over {length} elements"
+
+
+def start_from_prefix(subject: Subject) -> str:
+    """`start(prefix)` is where one gets by appending: its conditional, and what grows from it."""
+    length = subject.short(16)
+    batch = subject.batch(4, length, "prefix")
+    wanted = subject.reference(batch)
+    off, room = 0.0, length - subject.given
+    for upto in sorted({room // 2, max(room - 2, 0), room}):
+        columns = _one_by_one(subject, subject.start(batch, upto + subject.given), batch, steps=2)
+        off = max(
+            off,
+            agree(
+                columns,
+                wanted[:, :, upto : upto + columns.shape[2]],
+                subject.tolerance,
+                f"a state started with {upto} elements, and appended to, to give the conditionals "
+                "of one parallel pass",
+                "an extend whose columns are right but whose state is stale",
+                _AXES,
+            ),
+        )
+    return f"{off:.1e}"
+
+
+def ragged_extend(subject: Subject) -> str:
+    """`extend(x, lengths)` and `start` of unequal prefixes give what each row gives alone."""
+    length = subject.short(40)
+    n = 5
+    batch = subject.batch(n, length, "ragged")
+    wanted = subject.reference(batch)
+    rng, room = subject.rng("lengths"), length - subject.given
+    _need(room, 3)
+    first = np.array([0, room // 3, 1, room // 2, room // 4]).clip(0, room)
+    block = max(1, (length - subject.given - int(first.max())) // 2)
+    second = rng.integers(0, block + 1, n)
+    second[:2] = 0, block
+    at = torch.as_tensor(first)
+    state = subject.process.start(
+        subject.ragged(batch, at + subject.given, False), context=batch.context
+    )
+    off = _same_place(subject, state, wanted, at, "starting with prefixes of unequal lengths")
+    for number, lengths in enumerate((torch.as_tensor(second), torch.zeros(n, dtype=torch.int64))):
+        x = _next(batch.x, at + subject.given, block)
+        columns, state = state.extend(x, lengths)
+        places = at[:, None] + torch.arange(block + 1)
+        off = max(off, _same_columns(subject, columns, wanted, places))
+        at = at + lengths
+        what = f"extend number {number + 1} with lengths {lengths.tolist()}"
+        off = max(off, _same_place(subject, state, wanted, at, what))
+    state = state.append(_next(batch.x, at + subject.given, 1)[:, 0])
+    off = max(off, _same_place(subject, state, wanted, at + 1, "append to rows of unequal length"))
+    columns, state = state.extend(batch.x[:, :0])
+    off = max(off, _same_columns(subject, columns, wanted, (at + 1)[:, None]))
+    return f"{off:.1e}"
+
+
+def _need(room: int, least: int) -> None:
+    if room < least:
+        raise NotApplicable("sequences are too short for it")
+
+
+_RAGGED = "rows padded into a shared cache, or positions counted from the padding"
+
+
+def _next(x: torch.Tensor, at: torch.Tensor, count: int) -> torch.Tensor:
+    """The `count` elements of each row from its own place on, [n, count, *event]."""
+    places = at[:, None] + torch.arange(count)
+    return x[torch.arange(len(x))[:, None], places]
+
+
+def _same_columns(
+    subject: Subject, columns: Distribution, wanted: torch.Tensor, places: torch.Tensor
+) -> float:
+    want = wanted[:, torch.arange(len(places))[:, None], places]
+    expected = "every column of a ragged extend to be the conditional of its row alone"
+    return agree(subject.table(columns), want, subject.tolerance, expected, _RAGGED, _AXES)
+
+
+def _same_place(
+    subject: Subject, state: State, wanted: torch.Tensor, at: torch.Tensor, what: str
+) -> float:
+    """The state's conditional is the parallel side's at each row's own place."""
+    return agree(
+        subject.table(state.conditional),
+        wanted[:, torch.arange(len(at)), at],
+        subject.tolerance,
+        f"the conditional after {what} to be each row's own",
+        _RAGGED,
+        _AXES,
+    )
+
+
+def select(subject: Subject) -> str:
+    """`select` reorders, repeats and drops rows: conditionals follow, and what grows from them."""
+    length = subject.short(12)
+    upto = max(subject.given, length - 4)
+    batch = subject.batch(5, length, "select")
+    wanted = subject.reference(batch)
+    off = 0.0
+    for rows in ([3, 0, 4, 1, 2], [2, 2, 0], [4], [True, False, True, True, False]):
+        numbers = [i for i, r in enumerate(rows) if r] if rows[0] is True else list(map(int, rows))
+        state = subject.start(batch, upto).select(torch.tensor(rows))
+        columns = _one_by_one(subject, state, batch.rows(numbers))
+        off = max(
+            off,
+            agree(
+                columns,
+                wanted[:, numbers, upto - subject.given :],
+                subject.tolerance,
+                f"the rows after select({rows}) to be those rows, and to go on as such",
+                "a cache, a context or a policy's state that is not reordered with the rows",
+                _AXES,
+            ),
+        )
+    return f"{off:.1e}"
+
+
+def truncate(subject: Subject) -> str:
+    """`truncate` goes back 64 elements at least, row by row, however they came; and on."""
+    length = subject.short(80)
+    n, room = 5, length - subject.given - 1  # one is left to go on with
+    _need(room, 2)
+    batch = subject.batch(n, length, "truncate")
+    wanted = subject.reference(batch)
+    off = 0.0
+    for grown in ("append", "extend"):
+        state = subject.start(batch, subject.given + room // 2)
+        rest = batch.x[:, subject.given + room // 2 : -1]
+        if grown == "extend":
+            state = state.extend(rest)[1]
+        else:
+            for t in range(rest.shape[1]):
+                state = state.append(rest[:, t])
+        back = torch.tensor([1, 0, min(64, room), room // 3, room])
+        for lengths in (room - back, torch.full((n,), room // 2)):
+            kept = state.truncate(lengths + subject.given)
+            what = f"truncating {room} elements (by {grown}) to {lengths.tolist()}"
+            off = max(off, _back(subject, kept, wanted, lengths, what))
+            on = kept.append(_next(batch.x, lengths + subject.given, 1)[:, 0])
+            off = max(off, _back(subject, on, wanted, lengths + 1, f"going on after {what}"))
+    return f"{off:.1e} up to {min(64, room)} elements back"
+
+
+def _back(
+    subject: Subject, state: State, wanted: torch.Tensor, at: torch.Tensor, what: str
+) -> float:
+    return agree(
+        subject.table(state.conditional),
+        wanted[:, torch.arange(len(at)), at],
+        subject.tolerance,
+        f"the state after {what} to be as it was there",
+        "a cache that is cut for the longest row only, or that has dropped what it needs",
+        _AXES,
+    )
+
+
+def immutability(subject: Subject) -> str:
+    """A state stays valid when others grow from it: forks do not disturb each other."""
+    length = subject.short(12)
+    upto = max(subject.given, length - 4)
+    batch = subject.batch(4, length, "fork")
+    other = Batch(batch.x.clone(), batch.context)
+    other.x[:, upto:] = subject.random_elements((4, length - upto), "other branch")
+    wanted, wanted_other = subject.reference(batch), subject.reference(other)
+    root = subject.start(batch, upto)
+    first = root.append(batch.x[:, upto])
+    second = root.append(other.x[:, upto])
+    root.extend(other.x[:, upto:])
+    first.select([0, 0, 1, 2])
+    root.truncate(subject.given)
+    off = 0.0
+    for state, rows, want in ((first, batch, wanted), (second, other, wanted_other)):
+        columns = _one_by_one(subject, state, rows)
+        off = max(off, _undisturbed(subject, columns, want[:, :, upto + 1 - subject.given :]))
+    again = subject.table(root.extend(batch.x[:, upto:])[0])
+    off = max(off, _undisturbed(subject, again, wanted[:, :, upto - subject.given :]))
+    return f"{off:.1e}"
+
+
+def _undisturbed(subject: Subject, got: torch.Tensor, want: torch.Tensor) -> float:
+    return agree(
+        got,
+        want,
+        subject.tolerance,
+        "a state to stay as it was when other states grow from the same one",
+        "append or extend writing into what it shares with the state before it",
+        _AXES,
+    )
+
+
+def fast_advance(subject: Subject) -> str:
+    """An overridden `advance` draws what the conditionals draw from the same uniforms.
+
+    Teacher forcing over its own draws gives the columns; each draw must be the column's draw from
+    its uniform. (In float32 a symbol may flip where its uniform lies within rounding of a
+    boundary: one in a thousand is let pass.)
+    """
+    length = subject.short(20)
+    upto = min(subject.given + 2, length - 1)
+    batch = subject.batch(16, length, "advance")
+    start = subject.start(batch, max(upto, subject.given))
+    if type(start).advance is State.advance:
+        raise NotApplicable("advance is the derived one")
+    count = length - int(start.lengths[0])
+    shape = (16, count, *subject.space.event_shape)
+    u = torch.as_tensor(subject.rng("uniforms").random(shape)).clamp(1e-12, 1 - 1e-12)
+    x, state = start.advance(u.to(batch.x.device))
+    columns, same = start.extend(x)
+    drawn = from_uniform(index(columns, (slice(None), slice(0, -1))), u.to(x.device))
+    alive = _before_end(x, subject.space.end)
+    _same_draws(subject, x, drawn.to(x.dtype), alive)
+    live = alive.all(dim=1)
+    off = agree(
+        subject.table(state.conditional)[:, live],
+        subject.table(same.conditional)[:, live],
+        subject.tolerance,
+        "the state after advance to be the state after extending by what it drew",
+        "an advance that does not carry its cache on",
+        _AXES,
+    )
+    return f"{count} draws of 16 rows equal, state {off:.1e}"
+
+
+def _before_end(x: torch.Tensor, end: int | None) -> torch.Tensor:
+    """Which draws [N, K] count: those up to the end, the end itself included."""
+    if end is None:
+        return torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+    ended = (x == end).cumsum(dim=1)
+    return (ended - (x == end).long()) == 0
+
+
+def _same_draws(
+    subject: Subject, x: torch.Tensor, drawn: torch.Tensor, alive: torch.Tensor
+) -> None:
+    coarse = subject.dtype != torch.float64
+    wrong = gap(x, drawn) > (1e-4 if coarse else 1e-7)
+    wrong = wrong.reshape(*alive.shape, -1).any(-1) & alive
+    allowed = 1 + int(alive.sum()) // 1000 if coarse and subject.space.measure == "mass" else 0
+    if int(wrong.sum()) > allowed:
+        row, place = (int(i) for i in wrong.nonzero()[0])
+        fail(
+            "advance to draw what the conditionals draw from the same uniforms",
+            f"{int(wrong.sum())} of {int(alive.sum())} draws differ, the first in row {row} at "
+            f"draw {place}: {x[row, place].tolist()} instead of {drawn[row, place].tolist()}",
+            "a compiled path with its own parameters, precision or temperature",
+        )

@@ -1,0 +1,306 @@
+"""The process under test, and the sequences, contexts and draws that the checks look at."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch.distributions import Distribution
+
+from arproc.errors import ParameterError
+from arproc.process import Process
+from arproc.randomness import Uniforms
+from arproc.sampling import Policy
+from arproc.sampling.ancestral import draw
+from arproc.sequences import Sequences
+from arproc.spaces import Categorical, Space
+from arproc.states import State
+from arproc.testing.compare import table, tolerance_of
+from arproc.testing.report import NotApplicable
+
+__all__ = ["Batch", "Subject"]
+
+_PROBES = 48  # values at which two conditionals over many symbols are compared
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of equal length: elements x [n, T, *event] in the order of generation, and contexts."""
+
+    x: torch.Tensor
+    context: np.ndarray | None
+
+    @property
+    def n(self) -> int:
+        return self.x.shape[0]
+
+    @property
+    def length(self) -> int:
+        return self.x.shape[1]
+
+    def rows(self, rows: Any) -> Batch:
+        """The rows with these numbers."""
+        rows = torch.as_tensor(rows)
+        context = None if self.context is None else self.context[rows.numpy()]
+        return Batch(self.x[rows.to(self.x.device)], context)
+
+
+class Subject:
+    """A process and what the checks need of it.
+
+    Args:
+        process: the process under test.
+        data: example sequences in any form it takes; draws of its own by default.
+        context: for processes that take one: examples [M, c] (static) or [M, T, c] (steps),
+            given to the rows of the checks in turn.
+        seed: everything random in the checks follows from it.
+        length: how long the long sequences are.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        data: Any = None,
+        context: Any = None,
+        seed: int = 0,
+        length: int = 256,
+    ) -> None:
+        self.process = process
+        self.seed = seed
+        self.space: Space = process.space
+        self.given = process.n_given
+        fixed = self.space.length
+        #: How many elements the long sequences have; what is left of a fixed length.
+        self.length = length if fixed is None else fixed
+        self._context = _examples_of_context(process, context)
+        self._data = None if data is None else process.sequences(data)
+
+    def under(self, policy: Policy) -> Subject:
+        """The process under a policy, tried with the same data and contexts."""
+        process = self.process.with_policy(policy)
+        return Subject(process, self._data, self._context, self.seed, self.length)
+
+    # ---- elements -------------------------------------------------------------------------------
+
+    def short(self, length: int) -> int:
+        """`length` elements, or as many as leave one more to come where the size is fixed."""
+        room = self.length if self.space.length is None else self.length - 1
+        short = min(length + self.given, room)
+        if short < 1:
+            raise NotApplicable("a sequence has a single element")
+        return short
+
+    def whole(self, length: int) -> int:
+        """`length` elements, or all where the size is fixed."""
+        return length + self.given if self.space.length is None else self.length
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """A generator of its own for each purpose, so that no check depends on another."""
+        return np.random.default_rng([self.seed, zlib.crc32(purpose.encode())])
+
+    def random_elements(self, shape: tuple[int, ...], purpose: str) -> torch.Tensor:
+        """Any elements of the space (no end), [*shape, *event]: unlikely contexts included."""
+        rng, space = self.rng(purpose), self.space
+        full = (*shape, *space.event_shape)
+        if space.kind in ("binary", "binary vector"):
+            x = rng.integers(0, 2, full).astype(np.float64)
+        elif space.size is not None:
+            x = rng.choice(self.symbols, full)
+        elif space.kind == "count":
+            x = rng.poisson(self._centre[0] + 1, full).astype(np.float64)
+        else:
+            centre, scale = self._centre
+            x = centre + 1.5 * scale * rng.standard_normal(full)
+        return torch.as_tensor(x, device=self.process.device).to(space.dtype)
+
+    @cached_property
+    def symbols(self) -> np.ndarray:
+        """The symbols of a finite space, the end left out."""
+        every = np.arange(self.space.size or 0)
+        return every if self.space.end is None else every[every != self.space.end]
+
+    @cached_property
+    def examples(self) -> Sequences | None:
+        """The user's data, or draws of the process; None where it can not be drawn from."""
+        if self._data is not None:
+            return self._data
+        try:
+            return self._draws(12, min(self.length, 24 + self.given))
+        except Exception:  # a broken sampler: the checks of sampling say so
+            return None
+
+    @cached_property
+    def _centre(self) -> tuple[float, float]:
+        """Mean and standard deviation of the examples' values."""
+        values = None
+        if self._data is not None:
+            values = self._data.values.double()
+        elif not self.given and self.examples is not None:
+            values = self.examples.values.double()
+        if values is None or values.numel() < 2:
+            return 0.0, 1.0
+        return float(values.mean()), max(float(values.std()), 1e-6)
+
+    def batch(self, n: int, length: int, purpose: str) -> Batch:
+        """Rows of `length` elements: examples in the even rows, random elements in the odd."""
+        x = self.random_elements((n, length), purpose)
+        examples = self.examples
+        if examples is not None:
+            for i in range(0, n, 2):
+                row = examples.row((i // 2) % len(examples))[:length].to(x)
+                x[i, : len(row)] = row
+        return Batch(x, self.context(range(n), length))
+
+    def ragged(self, batch: Batch, lengths: Any, complete: Any = True) -> Sequences:
+        """The first `lengths[i]` elements of each row as Sequences."""
+        lengths = torch.as_tensor(lengths)
+        offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+        values = torch.cat([batch.x[i, :k] for i, k in enumerate(lengths.tolist())])
+        complete = torch.as_tensor(complete).expand(len(lengths)).clone()
+        if self.space.length is not None:
+            complete = complete & (lengths == self.space.length)
+        return Sequences(values, offsets, self.space, complete)
+
+    # ---- contexts -------------------------------------------------------------------------------
+
+    def context(self, rows: Any, length: int) -> np.ndarray | None:
+        """The contexts of the rows with these numbers, with `length` + 1 steps where per step."""
+        if self._context is None:
+            return None
+        chosen = self._context[np.asarray(list(rows)) % len(self._context)]
+        if chosen.ndim == 2:
+            return chosen
+        return np.stack([np.resize(row, (length + 1, row.shape[1])) for row in chosen])
+
+    # ---- states ---------------------------------------------------------------------------------
+
+    def start(self, batch: Batch, upto: int = 0) -> State:
+        """The state after the first `upto` elements of a batch, by `process.start`."""
+        if upto == 0:
+            return self.process.start(batch.n, context=batch.context)
+        return self.process.start(
+            self.ragged(batch, [upto] * batch.n, False), context=batch.context
+        )
+
+    def begin(self, batch: Batch) -> State:
+        """The state where the law begins: after the given elements."""
+        return self.start(batch, self.given)
+
+    def columns(self, batch: Batch) -> Distribution:
+        """All conditionals of a batch by one parallel pass, batch [n, T - given + 1]."""
+        return self.begin(batch).extend(batch.x[:, self.given :])[0]
+
+    def reference(self, batch: Batch) -> torch.Tensor:
+        """The parallel side's log-probabilities of the probes, [probes, n, T - given + 1]."""
+        return table(self, self.columns(batch))
+
+    def table(self, conditional: Distribution) -> torch.Tensor:
+        """A conditional's log-probabilities of the probes, [probes, *batch]."""
+        return table(self, conditional)
+
+    @cached_property
+    def probes(self) -> torch.Tensor:
+        """Values at which conditionals are compared, [probes, *event]; the end is among them."""
+        space = self.space
+        if space.kind == "binary":
+            return torch.tensor([0.0, 1.0], device=self.process.device).to(space.dtype)
+        if space.size is None:
+            return self.random_elements((9,), "probes")
+        every = np.arange(space.size)
+        if space.size > _PROBES:
+            every = self.rng("probes").choice(every, _PROBES, replace=False)
+            if space.end is not None:
+                every[0] = space.end
+        return torch.as_tensor(every, device=self.process.device).to(space.dtype)
+
+    @cached_property
+    def dtype(self) -> torch.dtype:
+        """The precision in which the model computes its conditionals."""
+        batch = self.batch(1, self.given, "dtype")
+        with torch.no_grad():
+            return self.table(self.begin(batch).conditional).dtype
+
+    @property
+    def tolerance(self) -> float:
+        """How far two ways to the same log-probability may differ."""
+        return tolerance_of(self.dtype)
+
+    # ---- draws ----------------------------------------------------------------------------------
+
+    def prefix(self, n: int, length: int, purpose: str, same: bool = False) -> Batch:
+        """What draws continue: the given elements, with contexts for `length` more.
+
+        Args:
+            n: how many rows.
+            length: how many elements in all the contexts are for.
+            purpose: names the generator.
+            same: whether all rows are the same one.
+        """
+        if same:
+            one = self.prefix(1, length, purpose)
+            return one.rows([0] * n)
+        if not self.given:
+            shape = (n, 0, *self.space.event_shape)
+            x = torch.zeros(shape, dtype=self.space.dtype, device=self.process.device)
+        elif self._data is not None:
+            rows = [i % len(self._data) for i in range(n)]
+            x = torch.stack([self._data.row(i)[: self.given] for i in rows])
+        else:
+            x = self.random_elements((n, self.given), purpose)
+        return Batch(x, self.context(range(n), length))
+
+    def _draws(self, n: int, length: int) -> Sequences:
+        """Sequences of the process, given elements included, by the engine of `sample`."""
+        prefix = self.prefix(n, length, "examples")
+        with torch.no_grad():
+            state = self.start(prefix, self.given)
+            x, lengths, complete = draw(
+                state, Uniforms(self.seed), length - self.given, None, self.space
+            )
+        parts = [torch.cat([prefix.x[i], x[i, :k]]) for i, k in enumerate(lengths.tolist())]
+        offsets = torch.zeros(n + 1, dtype=torch.int64)
+        offsets[1:] = (lengths + prefix.length).cumsum(0)
+        return Sequences(torch.cat(parts), offsets, self.space, complete)
+
+    def user_prefix(self, batch: Batch) -> Any:
+        """A batch's elements as a user would give them as a prefix; None where there are none."""
+        return None if batch.length == 0 else self.as_user(batch.x)
+
+    def user_data(self, batch: Batch) -> np.ndarray:
+        """A batch of whole sequences as a user would give it: an array in the user's layout."""
+        layout = self.process.layout
+        return self.as_user(batch.x if layout is None else layout.from_sites(batch.x))
+
+    def as_user(self, x: torch.Tensor) -> np.ndarray:
+        """Elements as a user's array of numbers."""
+        return x.detach().cpu().numpy().astype(self.space.user_dtype)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether `sample` gives text back."""
+        return isinstance(self.space, Categorical) and self.space.vocabulary is not None
+
+
+def _examples_of_context(process: Process, context: Any) -> np.ndarray | None:
+    kind = process.context_kind
+    if kind is None:
+        if context is not None:
+            raise ParameterError(f"{type(process).__name__} takes no context; leave it out.")
+        return None
+    axes = 2 if kind == "static" else 3
+    if context is None:
+        raise ParameterError(
+            f"{type(process).__name__} takes a context ({kind}): pass examples of it to "
+            f"check_process as context=, an array {'[M, c]' if axes == 2 else '[M, T, c]'}."
+        )
+    values = np.asarray(context, dtype=np.float64)
+    if values.ndim != axes:
+        raise ParameterError(
+            f"context has shape {values.shape}; expected examples "
+            f"{'[M, c]' if axes == 2 else '[M, T, c]'}."
+        )
+    return values

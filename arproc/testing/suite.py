@@ -1,0 +1,150 @@
+"""The list of checks, what a model of the package may skip, and `check_process`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import torch
+
+from arproc.errors import ParameterError
+from arproc.process import Process
+from arproc.testing import boundary, causality, generation, likelihood, seeding, states
+from arproc.testing.normalisation import normalisation
+from arproc.testing.report import CheckFailed, NotApplicable, Report, Result
+from arproc.testing.subject import Subject
+
+__all__ = ["CHECKS", "EXCEPTIONS", "check_process"]
+
+Check = Callable[[Subject], str]
+
+#: The checks in the order in which they are made: what a law is, then what its states do, then
+#: what is drawn from it, then how it meets its user. Each takes the subject, and returns the
+#: figure it found or raises `CheckFailed` or `NotApplicable`.
+CHECKS: dict[str, Check] = {
+    "normalisation": normalisation,
+    "terms_sum": likelihood.terms_sum,
+    "fast_terms": likelihood.fast_terms,
+    "batch_invariance": likelihood.batch_invariance,
+    "gradient": likelihood.gradient,
+    "causality_by_perturbation": causality.causality_by_perturbation,
+    "causality_by_gradient": causality.causality_by_gradient,
+    "parallel_equals_incremental": states.parallel_equals_incremental,
+    "any_length": states.any_length,
+    "start_from_prefix": states.start_from_prefix,
+    "ragged_extend": states.ragged_extend,
+    "select": states.select,
+    "truncate": states.truncate,
+    "immutability": states.immutability,
+    "fast_advance": states.fast_advance,
+    "samples": generation.samples,
+    "policy": generation.policy,
+    "draw_probability": seeding.draw_probability,
+    "seeds": seeding.seeds,
+    "conditioning": seeding.conditioning,
+    "forecast": seeding.forecast,
+    "conditionals": boundary.conditionals,
+    "distribution_view": boundary.distribution_view,
+    "in_kind": boundary.in_kind,
+    "save_and_load": boundary.save_and_load,
+    "clear_errors": boundary.clear_errors,
+}
+
+#: All that is skipped or loosened for a class of the package: {class: {check: reason}}.
+EXCEPTIONS: dict[str, dict[str, str]] = {}
+
+
+def check_process(
+    process: Process,
+    data: Any = None,
+    *,
+    context: Any = None,
+    seed: int = 0,
+    skip: Iterable[str] = (),
+    only: Iterable[str] | None = None,
+    length: int = 256,
+    on_fail: Literal["raise", "report"] = "raise",
+) -> Report:
+    """Check that a fitted process keeps the contract: that it is one proper distribution.
+
+    The checks are listed in `CHECKS`, each a function whose docstring says what it holds. The
+    statistical ones refuse a right process with probability 1e-6 each, at a seed drawn at random;
+    the seed is fixed here, so a process that passes once passes always.
+
+    Args:
+        process: a fitted process.
+        data: example sequences, in any form the process takes; draws of its own by default.
+            Random elements of the space are added, so that unlikely contexts are visited.
+        context: for a process that takes one, examples [M, c] (static) or [M, T, c] (per step).
+        seed: everything random in the checks follows from it.
+        skip: names of checks to leave out.
+        only: names of the only checks to make.
+        length: how long the long sequences are; well beyond any window of training.
+        on_fail: "raise" at the first failure, or "report" all.
+
+    Returns:
+        A `Report`: for each check its outcome, with the figure found or the reason why it does
+        not apply. `print` shows it as a table.
+
+    Raises:
+        CheckFailed: a check failed; its `check` is the check's name, its message says what was
+            expected, what came and what usually causes it.
+        ParameterError: not a fitted process, or a check's name is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> from arproc import AR
+        >>> model = AR(order=1).fit(np.sin(np.arange(50.0)))
+        >>> report = check_process(model, only=["normalisation", "seeds"])
+        >>> report.passed
+        ['normalisation', 'seeds']
+    """
+    if not isinstance(process, Process):
+        raise ParameterError(f"process must be an arproc Process; got {process!r}.")
+    chosen = _names("only", CHECKS if only is None else only)
+    left_out = _names("skip", skip)
+    subject = Subject(process, data, context, seed, length)
+    excepted = EXCEPTIONS.get(type(process).__name__, {})
+    results = []
+    for name, check in CHECKS.items():
+        if name not in chosen:
+            continue
+        if name in left_out or name in excepted:
+            results.append(Result(name, "skipped", excepted.get(name, "left out by the caller")))
+            continue
+        try:
+            results.append(_made(name, check, subject))
+        except CheckFailed as failure:
+            if on_fail == "raise":
+                raise
+            results.append(Result(name, "failed", str(failure)))
+    return Report(repr(process), tuple(results))
+
+
+def _names(argument: str, names: Iterable[str]) -> set[str]:
+    given = set(names)
+    unknown = sorted(given - set(CHECKS))
+    if unknown:
+        raise ParameterError(
+            f"{argument} has the unknown check {unknown[0]!r}; the checks are {', '.join(CHECKS)}."
+        )
+    return given
+
+
+def _made(name: str, check: Check, subject: Subject) -> Result:
+    """One check's result; whatever else a process raises inside is a failure of that check."""
+    title = f"{name}: {type(subject.process).__name__}"
+    try:
+        with torch.no_grad():
+            return Result(name, "passed", check(subject))
+    except NotApplicable as reason:
+        return Result(name, "not applicable", str(reason))
+    except CheckFailed as failure:
+        raise CheckFailed(f"{title}: {failure}", name) from None
+    except Exception as error:
+        raise CheckFailed(
+            f"{title}: Expected the check to run; it raised {type(error).__name__}: {error}. "
+            "Usual cause: a hook that does not take what the contract hands it (an empty batch, "
+            "rows of unequal length, a context, the end symbol).",
+            name,
+        ) from error

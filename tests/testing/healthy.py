@@ -1,0 +1,598 @@
+"""Small healthy processes, one for each way to write one; the suite passes them all.
+
+What they "learn" is drawn at random once, in `_fit`: their laws are wholly known, so nothing
+about fitting is in the way.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import distributions as td
+
+from arproc.distributions import Categorical
+from arproc.process import Process
+from arproc.sampling import Policy
+from arproc.sequences import Layout
+from arproc.spaces import (
+    Binary,
+    BinaryVector,
+    Count,
+    Ordinal,
+    Real,
+    RealVector,
+    Space,
+)
+from arproc.spaces import Categorical as Symbols
+from arproc.states import State
+from arproc.text import Vocabulary
+
+
+class Toy(Process):
+    """Base: a space, an example to be "fitted" on, and parameters drawn from `seed`."""
+
+    SPACE: ClassVar[Space]
+    EXAMPLE: ClassVar[Any] = np.zeros(4)
+    CONTEXT: ClassVar[Any] = None
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    @classmethod
+    def made(cls, **params):
+        return cls(**params).fit(cls.EXAMPLE, context=cls.CONTEXT)
+
+    def _infer_space(self, data):
+        return self.SPACE
+
+    def _fit(self, sequences, *, validation, context):
+        self._learn(torch.Generator().manual_seed(self.seed))
+
+    def _learn(self, g):
+        """Set what is learnt, from the generator g."""
+
+
+def normal(g, *shape, dtype=torch.float64):
+    return torch.randn(*shape, generator=g, dtype=dtype)
+
+
+# ---- finite order: `window` ---------------------------------------------------------------------
+
+
+class Chain(Toy):
+    """A second-order Markov chain over three symbols, a stream."""
+
+    SPACE = Symbols(symbols=3)
+    padding = 3
+    window_length = 2
+
+    def _learn(self, g):
+        self.scores_ = normal(g, 4, 4, 3)
+
+    def window(self, ctx, position):
+        return Categorical(self.scores_[ctx[..., 0], ctx[..., 1]])
+
+
+class Sentences(Chain):
+    """The chain, whose last symbol ends a sequence."""
+
+    SPACE = Symbols(symbols=3, end_symbol=2)
+
+
+class Letters(Chain):
+    """The chain over text of three characters."""
+
+    SPACE = Symbols(symbols=3, vocabulary=Vocabulary(("a", "b", "c"), "char"))
+    EXAMPLE = ["abca", "bb"]
+
+
+class Coin(Toy):
+    """Zeros and ones that depend on the one before."""
+
+    SPACE = Binary()
+    window_length = 1
+
+    def _learn(self, g):
+        self.slope_ = float(normal(g, ()))
+
+    def window(self, ctx, position):
+        logits = self.slope_ * (2 * ctx[..., 0].double() - 1) + 0.3 * (position == 0)
+        return td.Bernoulli(logits=logits, validate_args=False)
+
+
+class Walk(Toy):
+    """A stationary AR(1) with closed-form forecasts."""
+
+    SPACE = Real()
+    EXAMPLE = np.linspace(-1, 1, 8)
+    window_length = 1
+    phi = 0.8
+
+    def window(self, ctx, position):
+        first = (position == 0).double()
+        mean = self.phi * ctx[..., 0]
+        scale = torch.where(position == 0, (1 - self.phi**2) ** -0.5, 1.0).double()
+        return td.Normal((1 - first) * mean, scale, validate_args=False)
+
+    def _learn(self, g):
+        self.fitted_ = True
+
+    def _predictive(self, state, horizon):
+        steps = torch.arange(1, horizon + 1, dtype=torch.float64)
+        last = state.history.tail(1)
+        started = (state.lengths > 0).double()[:, None]
+        variance = (1 - self.phi ** (2 * steps)) / (1 - self.phi**2)
+        stationary = 1 / (1 - self.phi**2)
+        scale = (started * variance + (1 - started) * stationary).sqrt()
+        return td.Normal(last * self.phi**steps * started, scale, validate_args=False)
+
+
+class Heavy(Walk):
+    """Real elements with a conditional of two heavy-tailed parts, forecast by simulation."""
+
+    def window(self, ctx, position):
+        mean = 0.5 * ctx[..., 0, None]
+        parts = td.StudentT(
+            torch.full_like(mean, 3.0).expand(*mean.shape[:-1], 2),
+            torch.cat([mean, mean + 2], dim=-1),
+            torch.tensor([0.3, 1.0], dtype=mean.dtype),
+            validate_args=False,
+        )
+        weights = Categorical(torch.zeros_like(parts.loc))
+        return td.MixtureSameFamily(weights, parts, validate_args=False)
+
+    def _predictive(self, state, horizon):
+        return None
+
+
+class Explosive(Toy):
+    """An AR(2) with a unit root: no stationary start, so the law begins after two given values."""
+
+    SPACE = Real()
+    EXAMPLE = np.linspace(-1, 1, 8)
+    window_length = 2
+    n_given = 2
+
+    def _learn(self, g):
+        self.coef_ = torch.tensor([1.3, -0.3], dtype=torch.float64)
+
+    def window(self, ctx, position):
+        mean = ctx.flip(-1) @ self.coef_
+        return td.Normal(mean, torch.full_like(mean, 0.5), validate_args=False)
+
+
+class Regressed(Toy):
+    """An AR(1) around a mean that a static context gives."""
+
+    SPACE = Real()
+    EXAMPLE = np.linspace(-1, 1, 8)
+    CONTEXT = np.zeros((1, 2))
+    context_kind = "static"
+    window_length = 1
+
+    def _learn(self, g):
+        self.weights_ = normal(g, 2)
+
+    def window(self, ctx, position, context):
+        centre = (context.double() @ self.weights_)[:, None]
+        return td.Normal(
+            centre + 0.5 * ctx[..., 0], torch.ones_like(position).double(), validate_args=False
+        )
+
+
+class Driven(Toy):
+    """Symbols driven by regressors of their own step."""
+
+    SPACE = Symbols(symbols=3)
+    EXAMPLE = np.zeros(4, dtype=int)
+    CONTEXT = np.zeros((1, 4, 2))
+    context_kind = "steps"
+    window_length = 1
+
+    def _learn(self, g):
+        self.scores_, self.weights_ = normal(g, 3, 3), normal(g, 2, 3)
+
+    def window(self, ctx, position, context):
+        return Categorical(self.scores_[ctx[..., 0]] + context.double() @ self.weights_)
+
+
+class Events(Toy):
+    """Counts: Poisson with a rate that follows the count before."""
+
+    SPACE = Count()
+    EXAMPLE = np.arange(4)
+    window_length = 1
+
+    def _learn(self, g):
+        self.base_ = 1.5
+
+    def window(self, ctx, position):
+        return td.Poisson(self.base_ + 0.4 * ctx[..., 0], validate_args=False)
+
+
+class Levels(Toy):
+    """Ordinal levels, too many to enumerate: a discretised bell around the level before."""
+
+    SPACE = Ordinal(levels=64)
+    window_length = 1
+
+    def _learn(self, g):
+        self.width_ = 9.0
+
+    def window(self, ctx, position):
+        levels = torch.arange(64)
+        return Categorical(-0.5 * ((levels - ctx.double()) / self.width_) ** 2)
+
+
+class Plane(Toy):
+    """Vectors: a VAR(1)."""
+
+    SPACE = RealVector(dimension=2)
+    EXAMPLE = np.zeros((4, 2))
+    window_length = 1
+
+    def _learn(self, g):
+        d = self.SPACE.dimension
+        self.matrix_ = 0.3 * normal(g, d, d)
+        self.root_ = (0.3 * normal(g, d, d)).tril(-1) + torch.eye(d, dtype=torch.float64)
+
+    def window(self, ctx, position):
+        mean = ctx[..., 0, :] @ self.matrix_.T
+        root = self.root_.expand(*mean.shape, mean.shape[-1])
+        return td.MultivariateNormal(mean, scale_tril=root, validate_args=False)
+
+
+class Solid(Plane):
+    """Vectors of three."""
+
+    SPACE = RealVector(dimension=3)
+    EXAMPLE = np.zeros((4, 3))
+
+
+class Notes(Toy):
+    """Vectors of zeros and ones, components independent given the past."""
+
+    SPACE = BinaryVector(dimension=3)
+    EXAMPLE = np.zeros((4, 3))
+    window_length = 1
+
+    def _learn(self, g):
+        self.matrix_ = normal(g, 3, 3).float()
+
+    def window(self, ctx, position):
+        parts = td.Bernoulli(logits=ctx[..., 0, :] @ self.matrix_ - 0.2, validate_args=False)
+        return td.Independent(parts, 1, validate_args=False)
+
+
+# ---- all conditionals at once: `_conditionals` --------------------------------------------------
+
+
+class Attention(Toy):
+    """One head of causal attention in float32, nothing cached."""
+
+    SPACE = Symbols(symbols=4)
+
+    def _learn(self, g):
+        self.embed_, self.query_, self.key_, self.out_ = (
+            normal(g, a, b, dtype=torch.float32) for a, b in ((5, 6), (6, 6), (6, 6), (6, 4))
+        )
+
+    def _conditionals(self, x):
+        h = self.embed_[torch.nn.functional.pad(x, (1, 0), value=4)]  # the start is symbol 4
+        t = torch.arange(h.shape[1])
+        scores = (h @ self.query_) @ (h @ self.key_).mT / 40 - 0.05 * (t[:, None] - t).abs()
+        return Categorical(torch.softmax(self._masked(scores, t), -1) @ h @ self.out_)
+
+    def _masked(self, scores, t):
+        return scores.masked_fill(t > t[:, None], -torch.inf)
+
+
+class Dots(Toy):
+    """A picture of 2 x 3 dots in an order of its own: zeros and ones of fixed number."""
+
+    SPACE = Binary(length=6)
+    EXAMPLE = np.zeros((2, 2, 3))
+
+    def _learn(self, g):
+        self.weights_ = normal(g, 7, 6).tril(-1)
+        self.bias_ = normal(g, 7)
+
+    def _layout_of(self, space):
+        return Layout((2, 3), order=(5, 3, 1, 0, 2, 4))
+
+    def _conditionals(self, x):
+        n = x.shape[1]
+        logits = self.bias_[: n + 1] + x.double() @ self.weights_[: n + 1, :n].T
+        return td.Bernoulli(logits=logits, validate_args=False)
+
+
+class Labelled(Dots):
+    """The picture, given a label."""
+
+    CONTEXT = np.zeros((2, 1))
+    context_kind = "static"
+
+    def _conditionals(self, x, context):
+        plain = super()._conditionals(x)
+        return td.Bernoulli(logits=plain.logits + context, validate_args=False)
+
+
+# ---- a state of its own: `_start` ---------------------------------------------------------------
+
+
+class Urn(Toy):
+    """Polya's urn: a symbol drawn makes itself likelier; the state is the counts."""
+
+    SPACE = Symbols(symbols=3)
+
+    def _learn(self, g):
+        self.prior_ = torch.tensor([1.0, 2.0, 0.5], dtype=torch.float64)
+
+    def _start(self, n, context):
+        return UrnState(self.prior_.expand(n, 3))
+
+    def _log_prob_terms(self, sequences, context):
+        terms = []
+        for i in range(len(sequences)):
+            seen = torch.nn.functional.one_hot(sequences.row(i), 3).double()
+            before = self.prior_ + seen.cumsum(0) - seen
+            terms.append(((before * seen).sum(-1) / before.sum(-1)).log())
+        return torch.cat(terms)
+
+
+class UrnState(State):
+    """The counts [N, 3], the prior's included."""
+
+    block = 8
+
+    def __init__(self, counts):
+        self.counts = counts
+
+    def _new(self, counts):
+        return type(self)(counts)
+
+    def _conditional(self):
+        return Categorical(self.counts.log())
+
+    def _append(self, x):
+        return self._new(self.counts + torch.nn.functional.one_hot(x, 3))
+
+    def _extend(self, x, lengths):
+        steps = torch.nn.functional.one_hot(x, 3).double()
+        zero = torch.zeros(len(x), 1, 3, dtype=torch.float64)
+        along = self.counts[:, None] + torch.cat([zero, steps], 1).cumsum(1)
+        last = torch.full((len(x),), x.shape[1]) if lengths is None else lengths
+        return Categorical(along.log()), self._new(along[torch.arange(len(x)), last])
+
+    def _select(self, rows):
+        return self._new(self.counts[rows])
+
+    def _truncate(self, lengths):
+        kept, lengths = self.history.truncate(lengths).padded()
+        inside = torch.arange(kept.shape[1]) < lengths[:, None]
+        seen = torch.nn.functional.one_hot(kept.where(inside, 0), 3) * inside[..., None]
+        return self._new(self.process.prior_ + seen.sum(1))
+
+    def advance(self, uniforms):
+        """Draws without building a distribution at each step."""
+        counts, drawn = self.counts.clone(), []
+        for k in range(uniforms.shape[1]):
+            edges = counts.cumsum(1)
+            u = uniforms[:, k, None] * edges[:, -1:]
+            x = (u >= edges).sum(1)
+            counts[torch.arange(len(x)), x] += 1
+            drawn.append(x)
+        x = torch.stack(drawn, dim=1)
+        return x, self._carry(self._new(counts), self.history.extend(x), self.context)
+
+
+class Recurrent(Toy):
+    """A recurrent network in float64 whose sequences end; the state is the hidden vector."""
+
+    SPACE = Symbols(symbols=4, end_symbol=0)
+
+    def _infer_space(self, data):
+        return self.SPACE
+
+    EXAMPLE = np.ones(4, dtype=int)
+
+    def _learn(self, g):
+        self.embed_, self.mix_, self.out_ = normal(g, 4, 5), 0.5 * normal(g, 5, 5), normal(g, 5, 4)
+
+    def _start(self, n, context):
+        return RecurrentState(torch.zeros(n, 5, dtype=torch.float64))
+
+    def step(self, hidden, x):
+        return torch.tanh(hidden @ self.mix_ + self.embed_[x])
+
+
+class RecurrentState(State):
+    """The hidden vector [N, 5]; extending, selecting and truncating are the derived ones."""
+
+    def __init__(self, hidden):
+        self.hidden = hidden
+
+    def _conditional(self):
+        return Categorical(self.hidden @ self.process.out_)
+
+    def _append(self, x):
+        return type(self)(self.process.step(self.hidden, x))
+
+
+class Filtered(Toy):
+    """Reals given the first, with a state of its own: exponential smoothing."""
+
+    SPACE = Real()
+    EXAMPLE = np.linspace(-1, 1, 8)
+    n_given = 1
+
+    def _learn(self, g):
+        self.gain_ = 0.4
+
+    def _start(self, n, context):
+        return FilteredState(torch.zeros(n, dtype=torch.float64))
+
+
+class FilteredState(State):
+    """The smoothed level [N]."""
+
+    def __init__(self, level):
+        self.level = level
+
+    def _conditional(self):
+        return td.Normal(self.level, torch.ones_like(self.level), validate_args=False)
+
+    def _append(self, x):
+        return FilteredState(self.level + self.process.gain_ * (x - self.level))
+
+
+class Rolling(Toy):
+    """A window of eight kept in a cache that rolls: slot t mod 8 of each row holds element t."""
+
+    SPACE = Symbols(symbols=3)
+    WIDTH = 8
+
+    def _learn(self, g):
+        self.scores_ = normal(g, self.WIDTH, 4, 3)
+
+    def _start(self, n, context):
+        return RollingState(torch.full((n, self.WIDTH), 3), torch.zeros(n, dtype=torch.int64))
+
+
+class RollingState(State):
+    """The last elements [N, 8] in rolling order, 3 where there is none, and the counts [N]."""
+
+    def __init__(self, cache, counts):
+        self.cache, self.counts = cache, counts
+
+    def _new(self, cache, counts):
+        return type(self)(cache, counts)
+
+    def _score(self, recent):
+        """Scores from the elements by age, [..., 8] (age 0 first)."""
+        ages = torch.arange(recent.shape[-1])
+        return Categorical(self.process.scores_[ages, recent].sum(-2))
+
+    def _conditional(self):
+        width = self.cache.shape[1]
+        slots = (self.counts[:, None] - 1 - torch.arange(width)) % width
+        return self._score(self.cache.gather(1, slots))
+
+    def _append(self, x):
+        slot = (self.counts % self.cache.shape[1])[:, None]
+        return self._new(self.cache.scatter(1, slot, x[:, None]), self.counts + 1)
+
+    def _ordered(self):
+        """The last elements, oldest first."""
+        width = self.cache.shape[1]
+        slots = (self.counts[:, None] + torch.arange(width)) % width
+        return self.cache.gather(1, slots)
+
+    def _extend(self, x, lengths):
+        width = self.cache.shape[1]
+        joined = torch.cat([self._ordered(), x], dim=1)
+        columns = self._score(joined.unfold(1, width, 1).flip(-1))
+        taken = torch.full((len(x),), x.shape[1]) if lengths is None else lengths
+        return columns, self._filled(joined, taken + width, self.counts + taken)
+
+    def _filled(self, joined, stop, counts):
+        """The state whose last elements are joined[:, stop - 8 : stop]."""
+        width = self.cache.shape[1]
+        recent = joined.gather(1, (stop - width)[:, None] + torch.arange(width))
+        slots = (counts[:, None] + torch.arange(width)) % width
+        return self._new(torch.empty_like(recent).scatter(1, slots, recent), counts)
+
+    def _select(self, rows):
+        return self._new(self.cache[rows], self.counts[rows])
+
+    def _truncate(self, lengths):
+        kept = self.history.truncate(lengths).tail(self.cache.shape[1], padding=3)
+        stop = torch.full((len(kept),), kept.shape[1])
+        return self._filled(kept, stop, lengths)
+
+
+class Quantised(Toy):
+    """Real elements with a hand-written path for tensors: `_log_prob` by a quadratic form."""
+
+    SPACE = Real()
+    EXAMPLE = np.linspace(-1, 1, 8)
+    window_length = 1
+
+    def _learn(self, g):
+        self.phi_ = 0.6
+
+    def window(self, ctx, position):
+        mean = self.phi_ * ctx[..., 0]
+        return td.Normal(mean, torch.ones_like(mean), validate_args=False)
+
+    def residuals(self, row):
+        return torch.cat([row[:1], row[1:] - self.phi_ * row[:-1]])
+
+    def _log_prob_terms(self, sequences, context):
+        each = [self.residuals(sequences.row(i)) for i in range(len(sequences))]
+        return -0.5 * torch.cat(each) ** 2 - 0.5 * np.log(2 * np.pi)
+
+    def _log_prob(self, sequences, context):
+        each = [self.residuals(sequences.row(i)) for i in range(len(sequences))]
+        return torch.stack([-0.5 * (e @ e) - 0.5 * len(e) * np.log(2 * np.pi) for e in each])
+
+
+# ---- policies and wrappers ----------------------------------------------------------------------
+
+
+class NoRepeat(Policy):
+    """Symbols lose score for each time they came before: a policy with a state, the counts."""
+
+    stateful = True
+
+    def __init__(self, penalty: float = 0.5) -> None:
+        self.penalty = penalty
+
+    def apply(self, conditional, state=None):
+        return Categorical(conditional.logits - self.penalty * state)
+
+    def start(self, n, process):
+        return torch.zeros(n, process.space.size, dtype=torch.float64)
+
+    def append(self, state, x, active=None):
+        step = torch.nn.functional.one_hot(x, state.shape[1]).double()
+        return state + (step if active is None else step * active[:, None])
+
+    def select(self, state, rows):
+        return state[rows]
+
+
+STATIC = np.random.default_rng(0).normal(size=(4, 2))
+STEPS = np.random.default_rng(1).normal(size=(3, 9, 2))
+LABELS = np.array([[0.0], [1.0], [-2.0]])
+
+#: name -> (a function that makes the process, what check_process is given besides)
+HEALTHY: dict[str, tuple[Any, dict[str, Any]]] = {
+    **{
+        cls.__name__: (cls.made, {})
+        for cls in (
+            Chain, Sentences, Letters, Coin, Walk, Heavy, Explosive, Events, Levels, Plane, Solid,
+            Notes, Attention, Dots, Urn, Recurrent, Filtered, Rolling, Quantised,
+        )
+    },
+    "Regressed": (Regressed.made, {"context": STATIC}),
+    "Driven": (Driven.made, {"context": STEPS}),
+    "Labelled": (Labelled.made, {"context": LABELS}),
+    "Chain with data": (Chain.made, {"data": [[0, 1, 2, 2, 1], [0, 0, 1]]}),
+    "Explosive with data": (Explosive.made, {"data": np.arange(12.0).reshape(2, 6)}),
+    "Urn under a policy with a state": (
+        lambda: Urn.made().with_policy(NoRepeat()), {}
+    ),
+    "Sentences under a policy with a state": (
+        lambda: Sentences.made().with_policy(NoRepeat()), {}
+    ),
+    "Driven under a policy": (
+        lambda: Driven.made().with_policy(NoRepeat()), {"context": STEPS}
+    ),
+    "Rolling after a prefix": (lambda: Rolling.made().condition(np.array([0, 1, 2])), {}),
+    "Dots after a prefix": (lambda: Dots.made().condition(np.array([0, 1])), {}),
+    "Explosive after a prefix": (lambda: Explosive.made().condition(np.arange(3.0)), {}),
+    "Walk fitted on a tensor": (lambda: Walk().fit(torch.zeros(5, dtype=torch.float64)), {}),
+}  # fmt: skip
