@@ -194,9 +194,7 @@ def characters() -> None:
     for order in range(3, 9):
         model = arproc.NGram(order, tokens=vocabulary).fit(text[:cut])
         bits = -model.score(text[cut:]) / math.log(2)
-        print(
-            f"tiny Shakespeare, order {order}: {bits:.4f} bits/character, {model.n_ngrams_} n-grams"
-        )
+        print(f"tiny Shakespeare, order {order}: {bits:.4f} bits/character")
 
 
 def main(arguments: list[str] | None = None) -> None:

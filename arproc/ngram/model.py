@@ -14,7 +14,8 @@ from arproc.distributions import Categorical
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.law import require_fitted
 from arproc.ngram import smoothing as estimation
-from arproc.ngram.arpa import read_arpa, write_arpa
+from arproc.ngram.arpa_read import read_arpa
+from arproc.ngram.arpa_write import write_arpa
 from arproc.ngram.counts import Alphabet, count_ngrams, lay_out
 from arproc.ngram.state import NGramState
 from arproc.ngram.trie import Trie

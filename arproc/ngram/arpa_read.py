@@ -1,34 +1,21 @@
-"""ARPA files, the n-gram models' common format: read and write, plain or gzip.
-
-A line is `log10 p <tab> the n-gram's words <tab> log10 back-off`; the last order has no back-off.
-Words hold no white space, so characters and bytes are spelt where they would: `<U+0020>` is the
-blank, `<0x0A>` a byte.
-"""
+"""Reading ARPA files, plain or gzip, as KenLM and SRILM write them."""
 
 from __future__ import annotations
 
 import gzip
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from arproc.errors import FileFormatError, ParameterError, UnsupportedError
+from arproc.errors import FileFormatError, ParameterError
+from arproc.ngram.arpa_write import BEGIN, END, LN10, NEVER
 from arproc.ngram.counts import Alphabet
 from arproc.ngram.trie import Trie
 from arproc.text import UNKNOWN, Vocabulary
 
-__all__ = ["read_arpa", "write_arpa"]
-
-BEGIN, END = "<s>", "</s>"
-_LN10 = float(np.log(10.0))
-_NEVER = -99.0  # the logarithm of zero in ARPA files
-
-
-# ---- reading ---------------------------------------------------------------------------------
+__all__ = ["read_arpa"]
 
 
 @dataclass
@@ -184,7 +171,7 @@ def _assemble(
     upper = UNKNOWN.upper()
     if UNKNOWN not in names and upper in names:
         names[names.index(upper)] = UNKNOWN
-    ends = END in names and sections[0].log_prob[names.index(END)] > _NEVER
+    ends = END in names and sections[0].log_prob[names.index(END)] > NEVER
     kept = [name for name in names if name not in (BEGIN, END)]
     if kind == "byte":
         vocabulary = Vocabulary.of_bytes()
@@ -213,7 +200,7 @@ def _assemble(
 
 def _sort(path: Path, sections: list[_Section], alphabet: Alphabet) -> Trie:
     """Sort the n-grams breadth-first, filling in the beginnings that the file leaves out."""
-    from arproc.ngram import arpa_kernels as kernels
+    from arproc.ngram import query_kernels as kernels
 
     order = len(sections)
     code = [np.zeros(len(s.ids), np.int64) for s in sections]
@@ -233,7 +220,7 @@ def _sort(path: Path, sections: list[_Section], alphabet: Alphabet) -> Trie:
                 f"{str(path)!r}, near line {section.line + again}: a {k}-gram appears twice."
             )
         p, weight = np.full(len(unique), np.nan), np.zeros(len(unique))
-        p[own], weight[own] = section.log_prob * _LN10, section.back_off * _LN10
+        p[own], weight[own] = section.log_prob * LN10, section.back_off * LN10
         parents = levels[-1] - levels[-2]
         starts = np.searchsorted(unique, np.arange(parents) * alphabet.size)
         first_child.append((levels[-1] + starts).astype(np.int32))
@@ -246,7 +233,7 @@ def _sort(path: Path, sections: list[_Section], alphabet: Alphabet) -> Trie:
         raise FileFormatError(f"{str(path)!r} has no 1-gram for some symbols that it uses.")
     log_prob[1][alphabet.symbols :] = -np.inf  # <s> is never predicted
     every = np.concatenate(log_prob)
-    every[every <= _NEVER * _LN10] = -np.inf
+    every[every <= NEVER * LN10] = -np.inf
     trie = Trie(
         alphabet, np.array(levels, np.int64), np.concatenate(symbol),
         np.zeros(levels[-1], np.int32), np.concatenate(first_child), every,
@@ -254,106 +241,6 @@ def _sort(path: Path, sections: list[_Section], alphabet: Alphabet) -> Trie:
     )  # fmt: skip
     kernels.connect(trie.arrays)
     return trie
-
-
-# ---- writing ---------------------------------------------------------------------------------
-
-
-def write_arpa(trie: Trie, vocabulary: Vocabulary | None, path: str | Path) -> None:
-    """Write a back-off model as an ARPA file, whole or not at all; gzip if the name ends in .gz.
-
-    A stream has no begin and end: its file gives `<s>` and `</s>` log10 p = -99, for readers
-    that insist on them.
-
-    Raises:
-        UnsupportedError: the model does not back off, so the format can not hold it.
-    """
-    if not trie.interpolated and trie.order > 1:
-        raise UnsupportedError(
-            "Additive smoothing gives unseen symbols one probability in each context, whatever "
-            "the shorter context says; the ARPA format, which backs off, can not express that."
-        )
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise ParameterError(f"The folder {str(path.parent)!r} does not exist; create it first.")
-    names = _names(trie.alphabet, vocabulary)
-    compressed = path.suffix == ".gz"
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        with gzip.open(temporary, "wb", 6) if compressed else open(temporary, "wb") as file:
-            for block in _blocks(trie, names):
-                file.write(block)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _blocks(trie: Trie, names: list[bytes]) -> Iterator[bytes]:
-    sizes = np.diff(trie.levels)[1:].tolist()
-    if not trie.alphabet.terminates:
-        sizes[0] += 2
-    header = "".join(f"ngram {k}={size}\n" for k, size in enumerate(sizes, 1))
-    yield b"\\data\\\n" + header.encode()
-    columns = np.zeros((1, 0), np.int32)
-    for k in range(1, trie.order + 1):
-        low, high = int(trie.levels[k]), int(trie.levels[k + 1])
-        above = slice(int(trie.levels[k - 1]), int(trie.levels[k]) + 1)
-        children = np.diff(trie.first_child[above])
-        columns = np.column_stack([np.repeat(columns, children, axis=0), trie.symbol[low:high]])
-        yield b"\n\\%d-grams:\n" % k
-        if k == 1 and not trie.alphabet.terminates:
-            yield b"-99\t<s>\t0\n-99\t</s>\t0\n"
-        for begin in range(0, high - low, 65536):
-            rows = slice(begin, min(begin + 65536, high - low))
-            yield _format(trie, names, columns[rows], low + begin, k)
-    yield b"\n\\end\\\n"
-
-
-def _format(trie: Trie, names: list[bytes], columns: np.ndarray, first: int, k: int) -> bytes:
-    nodes = slice(first, first + len(columns))
-    log_prob = np.maximum(trie.log_prob[nodes] / _LN10, _NEVER)
-    if k == 1 and trie.alphabet.terminates:
-        # as KenLM's lmplz has it; no reader predicts <s>
-        log_prob = np.where(columns[:, 0] == trie.alphabet.begin, 0.0, log_prob)
-    words = [b" ".join([names[w] for w in row]) for row in columns.tolist()]
-    if k == trie.order:
-        pairs = zip(log_prob.tolist(), words, strict=True)
-        return b"".join([b"%.9g\t%b\n" % pair for pair in pairs])
-    back_off = np.maximum(trie.back_off[nodes] / _LN10, _NEVER)
-    triples = zip(log_prob.tolist(), words, (back_off + 0.0).tolist(), strict=True)
-    return b"".join([b"%.9g\t%b\t%.9g\n" % triple for triple in triples])
-
-
-def _names(alphabet: Alphabet, vocabulary: Vocabulary | None) -> list[bytes]:
-    """What each number is called in the file."""
-    if vocabulary is None or vocabulary.kind in ("symbols", "tokenizer"):
-        size = alphabet.symbols - int(alphabet.terminates)
-        names = [str(number) for number in range(size)]
-        if vocabulary is not None and vocabulary.kind == "symbols":
-            names = list(vocabulary.symbols)
-            bad = [name for name in names if len(name.encode().split()) != 1]
-            if bad:
-                raise UnsupportedError(
-                    f"The symbol {bad[0]!r} is empty or holds white space, which an ARPA file can "
-                    "not express."
-                )
-    else:
-        names = [_encode_symbol(s, vocabulary, i) for i, s in enumerate(vocabulary.symbols)]
-    if alphabet.terminates:
-        names += [END, BEGIN]
-    return [name.encode("utf-8", "surrogatepass") for name in names]
-
-
-def _encode_symbol(symbol: str, vocabulary: Vocabulary, number: int) -> str:
-    if vocabulary.kind == "byte":
-        return f"<0x{number:02X}>"
-    plain = vocabulary.kind == "word" or number == vocabulary.unknown or not symbol.isspace()
-    return symbol if plain and symbol != "\0" else f"<U+{ord(symbol):04X}>"
 
 
 def _decode_word(word: bytes, kind: str, path: Path) -> str:
