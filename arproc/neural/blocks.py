@@ -10,12 +10,14 @@ from torch import Tensor, nn
 
 __all__ = [
     "MaskedLinear",
-    "rms_norm",
     "rotary_angles",
     "rotate",
     "squared_relu",
+    "unit",
     "window_mask",
 ]
+
+_TINY = 1e-12
 
 
 class MaskedLinear(nn.Linear):
@@ -49,12 +51,36 @@ class MaskedLinear(nn.Linear):
         return self.weight * self.mask
 
 
-def rms_norm(x: Tensor) -> Tensor:
-    """Divide the last axis by its root mean square (Zhang and Sennrich 2019), without a gain.
+class _Unit(torch.autograd.Function):
+    """`x / |x|` over the last axis, with a backward pass of a few operations."""
 
-    A gain before a linear map would add nothing that the map's own weights can not say.
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min_(_TINY)
+        direction = x / norm
+        ctx.save_for_backward(direction, norm)
+        return direction
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        direction, norm = ctx.saved_tensors
+        along = (gradients[0] * direction).sum(-1, keepdim=True)
+        return torch.addcmul(gradients[0], direction, along, value=-1).div_(norm)
+
+
+def unit(x: Tensor) -> Tensor:
+    """Scale the last axis to length one.
+
+    Times the root of its size this is root-mean-square normalisation (Zhang and Sennrich 2019);
+    the factor, and any gain, are left to the linear map that follows.
+
+    Example:
+        >>> unit(torch.tensor([3.0, 4.0]))
+        tensor([0.6000, 0.8000])
     """
-    return F.rms_norm(x, x.shape[-1:])
+    if torch.is_grad_enabled():
+        return _Unit.apply(x)
+    return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min_(_TINY)
 
 
 class _SquaredReLU(torch.autograd.Function):

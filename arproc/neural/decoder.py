@@ -9,25 +9,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from arproc.neural.blocks import rms_norm, rotary_angles, rotate, squared_relu, window_mask
+from arproc.neural.blocks import rotary_angles, rotate, squared_relu, unit, window_mask
 
-__all__ = ["Attend", "Decoder", "Weights"]
+__all__ = ["Attend", "Decoder", "Layer", "Weights"]
 
 #: Attention of layer l: `attend(l, queries, keys, values)`, each [N, heads, T, dim].
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
-# Queries and keys have unit root mean square, so a score is this times the cosine of their angle;
-# 1/sqrt(dim) would hold it below sqrt(dim), too soft to single out one key of many.
+# Queries and keys have length one, so a score is this times the cosine of their angle. The usual
+# scale would hold it below the root of the head's size, too soft to single out one key of many.
 _SHARPNESS = 10.0
 
 
-class Weights(NamedTuple):
+class Layer(NamedTuple):
     """The matrices of one layer, [outputs, inputs]."""
 
     qkv: Tensor
     out: Tensor
     up: Tensor
     down: Tensor
+
+
+class Weights(NamedTuple):
+    """What `Decoder.run` reads: the root of the width is in the matrices that follow a norm."""
+
+    embedding: Tensor
+    layers: list[Layer]
+    head: Tensor
 
 
 class Decoder(nn.Module):
@@ -38,8 +46,8 @@ class Decoder(nn.Module):
     .. math:: h \leftarrow h + W_o\,\mathrm{attend}(W_{qkv}\,\bar h),\qquad
               h \leftarrow h + W_d\,\mathrm{relu}(W_u\,\bar h)^2,
 
-    where the bar divides by the root mean square. Queries and keys are normalised (Henry et al.
-    2020), then rotated by their positions (Su et al. 2021); values are not. The outputs
+    where the bar divides by the root mean square. Queries and keys are brought to length one
+    (Henry et al. 2020) and rotated by their positions (Su et al. 2021). The outputs
     :math:`W_o, W_d` and the head start at zero (so the first predictions are uniform).
 
     Args:
@@ -66,7 +74,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.symbols, self.heads, self.window, self.dropout = symbols, heads, window, dropout
         self.dim = width // heads
-        self.scale = _SHARPNESS / self.dim
+        self.scale = _SHARPNESS
         self.embedding = nn.Embedding(symbols + 1, width)
         self.layers = nn.ModuleList(
             nn.ParameterDict(
@@ -85,9 +93,14 @@ class Decoder(nn.Module):
         """The matrices inside the layers, which Muon trains."""
         return list(self.layers.parameters())
 
-    def weights(self) -> list[Weights]:
-        """The matrices of all layers."""
-        return [Weights(w["qkv"], w["out"], w["up"], w["down"]) for w in self.layers]  # type: ignore[index]
+    def weights(self) -> Weights:
+        """The weights in the form that `run` reads; whoever calls often takes them once."""
+        root = self.embedding.embedding_dim**0.5
+        layers = [
+            Layer(w["qkv"] * root, w["out"], w["up"] * root, w["down"])  # type: ignore[index]
+            for w in self.layers
+        ]
+        return Weights(unit(self.embedding.weight) * root, layers, self.head * root)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Scores of what comes after each input.
@@ -107,28 +120,28 @@ class Decoder(nn.Module):
                 q, k, v, attn_mask=mask, is_causal=causal, scale=self.scale
             )
 
-        angles = rotary_angles(position, self.dim)
-        return self.run(self.embedding(inputs), angles, self.weights(), attend)
+        return self.run(inputs, rotary_angles(position, self.dim), self.weights(), attend)
 
-    def run(self, x: Tensor, angles: Tensor, weights: list[Weights], attend: Attend) -> Tensor:
-        """The scores [N, T, symbols] for embedded inputs x [N, T, width].
+    def run(self, inputs: Tensor, angles: Tensor, weights: Weights, attend: Attend) -> Tensor:
+        """The scores [N, T, symbols] of what comes after each of the inputs [N, T].
 
         Args:
-            x: embedded inputs.
+            inputs: symbols.
             angles: of their positions, complex [T, dim / 2] or [N, T, dim / 2].
-            weights: those of `weights()`, taken once by whoever calls often.
-            attend: how a layer's queries meet the keys: this and all that came before.
+            weights: those of `weights()`.
+            attend: how a layer's queries meet the keys: those of the inputs and of what came
+                before them.
         """
-        n, t, width = x.shape
-        x = rms_norm(x)
+        n, t = inputs.shape
         angles = angles.unflatten(-2, (-1, 1, 1))  # [(N,) T, 1, 1, dim / 2]
-        for layer, w in enumerate(weights):
-            qkv = F.linear(rms_norm(x), w.qkv).view(n, t, 3, self.heads, self.dim)
-            q, k = rotate(rms_norm(qkv[:, :, :2]), angles).transpose(1, 3).unbind(2)
-            y = attend(layer, q, k, qkv[:, :, 2].transpose(1, 2))
-            x = x + self._drop(F.linear(y.transpose(1, 2).reshape(n, t, width), w.out))
-            x = x + self._drop(F.linear(squared_relu(F.linear(rms_norm(x), w.up)), w.down))
-        return F.linear(rms_norm(x), self.head)
+        x = F.embedding(inputs, weights.embedding)
+        for number, w in enumerate(weights.layers):
+            qkv = F.linear(unit(x), w.qkv).view(n, t, 3, self.heads, self.dim)
+            q, k = rotate(unit(qkv[:, :, :2]), angles).transpose(1, 3).unbind(2)
+            y = attend(number, q, k, qkv[:, :, 2].transpose(1, 2))  # [N, heads, T, dim]
+            x = x + self._drop(F.linear(y.transpose(1, 2).reshape(n, t, -1), w.out))
+            x = x + self._drop(F.linear(squared_relu(F.linear(unit(x), w.up)), w.down))
+        return F.linear(unit(x), weights.head)
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout) if self.dropout and self.training else x

@@ -50,8 +50,6 @@ class MADEState(State):
 
     def _conditional(self) -> Distribution:
         known = self.history.uniform_length
-        if known == self.network.sites or (known is None and self._full()):
-            raise DataError(f"a vector is complete: all {known} sites are known.")
         if known is None or self._traced():
             x, lengths = self.history.padded()
             scores = self.network(self._widened(x))
@@ -61,7 +59,7 @@ class MADEState(State):
 
     def _append(self, x: Tensor) -> MADEState:
         known = self.history.uniform_length
-        if known == self.network.sites or (known is None and self._full()):
+        if self.history.stop == self.network.sites:  # right-aligned: the longest row's elements
             raise DataError(f"a vector has {self.network.sites} sites, and all are known.")
         if known is None or self._traced():
             return MADEState(self.network, None, self.tables)
@@ -75,9 +73,8 @@ class MADEState(State):
 
     def _extend(self, x: Tensor, lengths: Tensor | None) -> tuple[Distribution, MADEState]:
         before, sites = self.lengths, self.network.sites
-        if int(before.max()) + x.shape[1] > sites and (
-            lengths is None or int((before + lengths).max()) > sites
-        ):
+        after = before + (x.shape[1] if lengths is None else lengths)
+        if bool((after > sites).any()):
             raise DataError(f"a vector has {sites} sites; these would be more.")
         joined, _ = self.history.extend(x).padded()
         units = self.network.activations(self._widened(joined[:, :sites]))
@@ -131,9 +128,6 @@ class MADEState(State):
         if self.network.binary:
             return Bernoulli(logits=scores[..., 0], validate_args=False)
         return Categorical(scores)
-
-    def _full(self) -> bool:
-        return int(self.lengths.max()) >= self.network.sites
 
     def _traced(self) -> bool:
         return torch.is_grad_enabled() and self.network.head.weight.requires_grad

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from arproc.neural.blocks import rotary_angles, window_mask
-from arproc.neural.decoder import Decoder
+from arproc.neural.decoder import Decoder, Weights
 
 __all__ = ["Memory"]
 
@@ -69,7 +69,7 @@ class Memory:
 
     # ---- attention ----------------------------------------------------------------------------
 
-    def feed(self, inputs: Tensor, weights: list) -> tuple[Tensor, Memory]:
+    def feed(self, inputs: Tensor, weights: Weights) -> tuple[Tensor, Memory]:
         """Run the network over more inputs.
 
         Args:
@@ -81,7 +81,7 @@ class Memory:
         """
         network, count = self.network, inputs.shape[1]
         traced = torch.is_grad_enabled() and (
-            weights[0].qkv.requires_grad or self.arena.data.requires_grad
+            weights.head.requires_grad or self.arena.data.requires_grad
         )
         home = self if traced else self._with_room(count)
         arena, stop = home.arena, home.stop
@@ -108,8 +108,7 @@ class Memory:
         if traced or angles is None:
             angles = _angles(network, home.shift, end, inputs.device)
         angles = angles.narrow(-2, stop, count)
-        embedded = torch.nn.functional.embedding(inputs, network.embedding.weight)
-        scores = network.run(embedded, angles, weights, attend)
+        scores = network.run(inputs, angles, weights, attend)
         if traced:
             return scores, Memory(network, torch.stack(grown), home.shift)
         arena.tip = end

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from arproc.distributions import Categorical
+from arproc.distributions import Categorical, from_uniform
 from arproc.errors import ParameterError, check_integer
 from arproc.neural.base import NeuralProcess
 from arproc.neural.crops import IGNORED, Crops
@@ -164,12 +164,12 @@ class TransformerState(State):
     """The keys and values of the last inputs, and the scores of the next element.
 
     Args:
-        weights: the matrices of the network's layers.
+        weights: those of the network.
         memory: of the start symbol and the elements so far.
         scores: of the next element [N, symbols]; None computes them when they are asked for.
     """
 
-    def __init__(self, weights: list[Weights], memory: Memory, scores: Tensor | None) -> None:
+    def __init__(self, weights: Weights, memory: Memory, scores: Tensor | None) -> None:
         self.weights, self.memory, self.scores = weights, memory, scores
 
     def _conditional(self) -> Distribution:
@@ -205,6 +205,23 @@ class TransformerState(State):
             memory = Memory.concatenate([part for _, part in parts]).select(order)
             last = joined[torch.arange(len(x), device=x.device), lengths]
         return Categorical(joined), TransformerState(self.weights, memory, last)
+
+    def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
+        conditional, memory, drawn = self.conditional, self.memory, [self.history.slots[:, :0]]
+        for u in uniforms.unbind(1):
+            x = from_uniform(conditional, u)[:, None]
+            scores, memory = memory.feed(x, self.weights)
+            conditional = Categorical(scores[:, 0])
+            drawn.append(x)
+        assert isinstance(conditional, Categorical)
+        joined = torch.cat(drawn, dim=1)
+        state = TransformerState(self.weights, memory, conditional.scores)
+        return joined, self._carry(state, self.history.extend(joined), self.context)
+
+    @property
+    def block(self) -> int:  # type: ignore[override]
+        """How many elements to draw at once: a row that has ended goes on to the block's end."""
+        return 4 if self.process.space.terminates else 32
 
     def _select(self, rows: Tensor) -> TransformerState:
         scores = None if self.scores is None else self.scores[rows]

@@ -118,7 +118,7 @@ def test_appending_site_by_site_is_the_full_pass(kind):
         scores = parameter(state.conditional)
         torch.testing.assert_close(scores, expected[:, j].squeeze(-1), atol=1e-4, rtol=1e-4)
         state = state.append(x[:, j])
-    with pytest.raises(DataError, match="complete"):
+    with pytest.raises(DataError, match="nothing comes after"):
         _ = state.conditional
     with pytest.raises(DataError, match="has 5 sites"):
         state.append(x[:, 0])

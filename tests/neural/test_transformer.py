@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 import arproc
 from arproc.errors import DataError, ParameterError
+from arproc.neural.blocks import rotary_angles, window_mask
 from arproc.neural.crops import IGNORED, Crops
 from arproc.neural.decoder import Decoder
 from arproc.neural.memory import SLACK
@@ -54,11 +55,17 @@ def test_attention_of_the_network_is_a_causal_window_by_gradient():
     network = Decoder(SYMBOLS, layers=layers, heads=2, width=8, window=window)
     for p in network.parameters():
         torch.nn.init.normal_(p, std=0.5)
-    seen = []
-    handle = network.embedding.register_forward_hook(lambda *a: seen.append(a[2]) or None)
-    scores = network(symbols(1, length))
-    handle.remove()
-    (embedded,) = seen
+    weights = network.weights()
+    inputs, position = symbols(1, length), torch.arange(length)
+    embedded = F.embedding(inputs, weights.embedding).detach().requires_grad_()
+    mask = window_mask(position, position, window)
+
+    def attend(_, q, k, v):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=network.scale)
+
+    own = weights._replace(embedding=embedded[0])  # a row for each place
+    scores = network.run(position[None], rotary_angles(position, network.dim), own, attend)
+    torch.testing.assert_close(scores, network(inputs))
     reach = layers * (window - 1) + 1
     for t in range(length):
         gradient = torch.autograd.grad(scores[0, t].square().sum(), embedded, retain_graph=True)[
@@ -281,7 +288,7 @@ def test_overfits_a_small_text(optimizer):
     assert model.score(text) > -0.05
     assert model.condition(text[:61]).log_prob("fox jumps over t") > -0.5
     assert len(model.sample(1, length=16, prefix="the quick brown ", seed=0)[0]) == 16
-    assert len(model.history_["validation"]) == 20
+    assert len(model.history_["validation"]) >= 20
     assert model.history_["validation"][-1] < 0.2
 
 
