@@ -1,0 +1,57 @@
+"""The demo writes what it says; at full length the mixture beats both its parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from arproc.cli import main
+from arproc.cli.demo import text
+from arproc.cli.demo.report import Report
+
+PICTURES = (
+    "sunspots-forecast",
+    "sunspots-pit",
+    "co2-forecast",
+    "text-surprisal",
+    "digits-samples",
+)
+
+
+def test_the_quick_demo_writes_every_file_it_lists(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "made" / "by it"
+    with pytest.raises(SystemExit) as left:
+        main(["demo", "--quick", "--out", str(out)])
+    assert left.value.code == 0
+    shown = capsys.readouterr().out
+    listed = {line.split()[0] for line in shown.split("Written to")[1].splitlines()[1:] if line}
+    assert listed == {path.name for path in out.iterdir()}
+    assert {f"{name}.png" for name in PICTURES} < listed
+    assert all((out / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in PICTURES)
+    report = (out / "report.txt").read_text(encoding="utf-8")
+    assert report.count("verdict") == 4  # a table for each data set
+    assert "AR(9) by AIC" in report
+    for unit in ("nats per element", "bits per byte", "bits per dim"):
+        assert unit in report
+
+
+def test_a_file_in_the_folders_place_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(SystemExit) as left:
+        main(["demo", "--quick", "--out", str(tmp_path / "taken")])
+    assert left.value.code == 2
+    assert "which is a file" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Kneser-Ney:UserWarning")  # usual for characters
+def test_the_mixture_beats_both_its_parts(tmp_path: Path):
+    with Report(tmp_path) as report:
+        table = text.run(report, quick=False)
+    assert table.index[0] == "mixture"
+    assert (table["low95_bits_per_byte"][1:] > 0).all()
