@@ -75,7 +75,7 @@ def _read_text(data: Any, vocabulary: Vocabulary, name: str) -> Read:
         return (*_flat([_encode(data, vocabulary, name)]), Form("text", single=True))
     if vocabulary.kind == "symbols":
         return _read_symbols(data, vocabulary, name)
-    return (*_flat([_encode(text, vocabulary, name) for text in data]), Form("text"))
+    return (*_encode_all(data, vocabulary, name), Form("text"))
 
 
 def _read_file(path: Path, vocabulary: Vocabulary, name: str) -> Read:
@@ -99,9 +99,19 @@ def _read_file(path: Path, vocabulary: Vocabulary, name: str) -> Read:
             'or use tokens="byte".'
         ) from None
     if vocabulary.kind == "word":
-        lines = text.splitlines()
-        return (*_flat([_encode(line, vocabulary, name) for line in lines]), Form("text"))
+        lines = text.removesuffix("\n").split("\n")  # not at form feeds and the like
+        return (*_encode_all(lines, vocabulary, name), Form("text"))
     return (*_flat([_encode(text, vocabulary, name)]), Form("text", single=True))
+
+
+def _encode_all(
+    texts: Any, vocabulary: Vocabulary, name: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    try:
+        values, lengths = vocabulary.encode_all(texts)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+    return torch.from_numpy(values), torch.from_numpy(lengths)
 
 
 def _encode(text: Any, vocabulary: Vocabulary, name: str) -> np.ndarray:

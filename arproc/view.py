@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch.distributions import Distribution, constraints
 
-from arproc.errors import ParameterError
+from arproc.errors import DataError, ParameterError
+from arproc.process import Process
+from arproc.randomness import Uniforms
+from arproc.sampling.ancestral import draw
 from arproc.sequences import Sequences
 
 if TYPE_CHECKING:
@@ -45,6 +48,13 @@ class SequenceDistribution(Distribution):
                 "a process whose sequences end by themselves has no event_shape; use its "
                 "log_prob and sample."
             )
+        if law.context_kind is not None:
+            raise ParameterError("a law that takes a context has no distribution(); use log_prob.")
+        if law.n_given:
+            raise ParameterError(
+                f"this law begins after its first {law.n_given} given values; use "
+                "condition(prefix).distribution(length)."
+            )
         self.law = law
         self.length = length
         shape = (length,) if law.layout is None else law.layout.shape
@@ -73,25 +83,27 @@ class SequenceDistribution(Distribution):
     def log_prob(self, value: torch.Tensor) -> torch.Tensor:
         """Log-probability of value [*sample, *batch, length, *element], nats."""
         event = self.event_shape
-        batch = value.shape[: value.ndim - len(event)]
+        value = torch.as_tensor(value)
+        if value.shape[max(value.ndim - len(event), 0) :] != event:
+            raise DataError(
+                f"value has shape {list(value.shape)}; expected [..., "
+                f"{', '.join(map(str, event))}], this distribution's event_shape."
+            )
+        batch = torch.broadcast_shapes(value.shape[: value.ndim - len(event)], self.batch_shape)
         x = value.reshape(-1, *event)
         sequences = Sequences.of(x, self.law.space, layout=self.law.layout, name="value")
-        if self.law.context_kind is not None:
-            raise ParameterError("a law that takes a context has no distribution(); use log_prob.")
         flat = self.law._log_prob(sequences, None)
-        return flat.reshape(batch)
+        return flat.reshape(value.shape[: value.ndim - len(event)]).expand(batch)
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> torch.Tensor:
         """Draws [*sample_shape, *batch, length, *element], by torch's global generator."""
         shape = torch.Size(sample_shape) + self.batch_shape
-        draws = self.law.sample(max(shape.numel(), 0), length=self.length)
-        x = torch.as_tensor(draws) if not _is_text(draws) else self._encode(draws)
+        n = shape.numel()
+        if not isinstance(self.law, Process):
+            return torch.as_tensor(self.law.sample(n)).reshape(*shape, *self.event_shape)
+        # the engine's own numbers: text would not bring every symbol back
+        with torch.no_grad():
+            state = self.law._fresh(n, None)
+            x, _, _ = draw(state, Uniforms(None), self.length, None, self.law.space)
+        x = x if self.law.layout is None else self.law.layout.from_sites(x)
         return x.reshape(*shape, *self.event_shape)
-
-    def _encode(self, draws: list[str]) -> torch.Tensor:
-        x, _ = self.law.sequences(draws, complete=False).padded()
-        return x
-
-
-def _is_text(draws: object) -> bool:
-    return isinstance(draws, list) and bool(draws) and isinstance(draws[0], str)
