@@ -1,0 +1,99 @@
+"""Changes of variables: the Jacobian, the user's scale, and what differences need."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import arproc
+from arproc.errors import DataError, ParameterError
+from arproc.transforms import Difference, Log, Standardize, Transformed
+
+RNG = np.random.default_rng(1)
+POSITIVE = np.exp(0.4 * np.convolve(RNG.normal(size=301), [1.0, 0.7], mode="valid") + 2)
+
+
+def test_log_likelihood_is_on_the_users_scale() -> None:
+    model = Transformed(arproc.AR(1), Log()).fit(POSITIVE)
+    inner = arproc.AR(1).fit(np.log(POSITIVE))
+    expected = inner.log_prob(np.log(POSITIVE)) - np.log(POSITIVE).sum()
+    assert model.log_prob(POSITIVE) == pytest.approx(expected, rel=1e-12)
+
+
+def test_an_ar0_of_logs_is_the_lognormal_distribution() -> None:
+    model = Transformed(arproc.AR(0), Log()).fit(POSITIVE)
+    inner = model.process_
+    law = stats.lognorm(s=inner.sigma2_**0.5, scale=np.exp(inner.mean_))
+    np.testing.assert_allclose(model.log_prob_terms(POSITIVE), law.logpdf(POSITIVE), rtol=1e-10)
+    forecast = model.forecast(POSITIVE, 1, quantiles=(0.1, 0.9))
+    assert forecast["mean"].iloc[0] == pytest.approx(law.mean(), rel=1e-10)
+    assert forecast[0.9].iloc[0] == pytest.approx(law.ppf(0.9), rel=1e-10)
+
+
+def test_standardising_changes_no_maximum_likelihood() -> None:
+    plain = arproc.AR(2).fit(1e6 + 1e3 * POSITIVE)
+    model = Transformed(arproc.AR(2), Standardize()).fit(1e6 + 1e3 * POSITIVE)
+    data = 1e6 + 1e3 * POSITIVE
+    assert model.log_prob(data) == pytest.approx(plain.log_prob(data), rel=1e-9)
+
+
+@pytest.mark.parametrize("lag", [1, 4])
+def test_a_difference_is_the_law_of_what_follows_its_given_values(lag: int) -> None:
+    walk = np.cumsum(RNG.normal(size=200))
+    model = Transformed(arproc.AR(1), Difference(lag)).fit(walk)
+    inner = arproc.AR(1).fit(walk[lag:] - walk[:-lag])
+    assert model.n_given == lag
+    assert model.log_prob(walk) == pytest.approx(
+        inner.log_prob(walk[lag:] - walk[:-lag]), rel=1e-9
+    )
+    assert len(model.log_prob_terms(walk)) == len(walk) - lag
+
+
+def test_draws_of_a_difference_continue_the_prefix() -> None:
+    walk = 100 + np.cumsum(0.01 * RNG.normal(size=200))
+    model = Transformed(arproc.AR(0), Difference()).fit(walk)
+    draws = model.sample(5, length=10, prefix=walk, seed=0)
+    assert np.abs(draws - walk[-1]).max() < 1
+    with pytest.raises(DataError, match="first 1 values"):
+        model.sample(1, length=3)
+
+
+def test_a_difference_forecasts_a_random_walk() -> None:
+    walk = np.cumsum(RNG.normal(size=400))
+    model = Transformed(arproc.AR(0, trend="n"), Difference()).fit(walk)
+    forecast = model.forecast(walk, 9, quantiles=(0.025, 0.975), seed=0, n_paths=4000)
+    width = forecast[0.975] - forecast[0.025]
+    expected = 2 * 1.96 * model.process_.sigma2_**0.5 * np.sqrt(np.arange(1, 10))
+    np.testing.assert_allclose(width, expected, rtol=0.08)
+
+
+def test_transforms_nest() -> None:
+    model = Transformed(Transformed(arproc.AR(1), Difference()), Log()).fit(POSITIVE)
+    inner = Transformed(arproc.AR(1), Difference()).fit(np.log(POSITIVE))
+    expected = inner.log_prob(np.log(POSITIVE)) - np.log(POSITIVE[1:]).sum()
+    assert model.log_prob(POSITIVE) == pytest.approx(expected, rel=1e-9)
+
+
+def test_fit_leaves_the_process_it_was_given_alone() -> None:
+    process = arproc.AR(1)
+    Transformed(process, Log()).fit(POSITIVE)
+    assert not process.__sklearn_is_fitted__()
+
+
+def test_bad_input_is_named() -> None:
+    model = Transformed(arproc.AR(1), Log()).fit(POSITIVE)
+    with pytest.raises(DataError, match="above 0"):
+        model.log_prob([1.0, -2.0])
+    with pytest.raises(DataError, match="above 0"):
+        Transformed(arproc.AR(1), Log()).fit([0.0, 1.0, 2.0])
+    with pytest.raises(DataError, match="too short"):
+        Transformed(arproc.AR(0), Difference(3)).fit(POSITIVE).log_prob([1.0, 2.0])
+    with pytest.raises(ParameterError, match="real scalars"):
+        Transformed(arproc.NGram(1, tokens="char", smoothing="additive"), Log()).fit("abab")
+
+
+def test_save_and_load(tmp_path) -> None:
+    model = Transformed(Transformed(arproc.AR(1), Difference()), Standardize()).fit(POSITIVE)
+    model.save(tmp_path / "m.arproc")
+    assert arproc.load(tmp_path / "m.arproc").log_prob(POSITIVE) == model.log_prob(POSITIVE)
