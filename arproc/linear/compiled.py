@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
 
+from arproc.jit import jit
+
 __all__ = ["advance"]
-
-
-def _compile(function: Any) -> Any:
-    try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # no folder for the cache: a read-only install
-        return numba.njit(nogil=True, error_model="numpy")(function)
 
 
 # Wichura (1988), Algorithm AS 241: the percentage points of the normal distribution.
@@ -53,14 +45,14 @@ _F = (
 _CHUNK = 4096  # elements that are turned from uniforms into draws while they lie in the cache
 
 
-@_compile
+@jit
 def _ratio(x: float, a: tuple[float, ...], b: tuple[float, ...]) -> float:
     over = ((((((a[7] * x + a[6]) * x + a[5]) * x + a[4]) * x + a[3]) * x + a[2]) * x + a[1]) * x
     under = ((((((b[7] * x + b[6]) * x + b[5]) * x + b[4]) * x + b[3]) * x + b[2]) * x + b[1]) * x
     return (over + a[0]) / (under + b[0])
 
 
-@_compile
+@jit
 def _quantiles(u: np.ndarray, z: np.ndarray, far: np.ndarray) -> None:
     """Standard normal quantiles z of uniforms u; `far` is room for as many indices."""
     count = len(u)
@@ -78,7 +70,7 @@ def _quantiles(u: np.ndarray, z: np.ndarray, far: np.ndarray) -> None:
         z[k] = size if u[k] > 0.5 else -size
 
 
-@_compile
+@jit
 def _recur(y: np.ndarray, z: np.ndarray, w: np.ndarray, start: int, stop: int) -> None:
     """y[p + k] = z[k] + sum_i w[i - 1] y[p + k - i]; the newest two stay in registers."""
     p = len(w)
@@ -96,7 +88,7 @@ def _recur(y: np.ndarray, z: np.ndarray, w: np.ndarray, start: int, stop: int) -
         y[p + k], last, second = value, value, last
 
 
-@_compile
+@jit
 def advance(
     uniforms: np.ndarray,
     before: np.ndarray,

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from arproc.jit import jit
+
 __all__ = ["Tables", "draw"]
-
-
-def _compile(function: Any) -> Any:
-    try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # no folder for the cache: a read-only install
-        return numba.njit(nogil=True, error_model="numpy")(function)
 
 
 class Tables:
@@ -47,7 +41,7 @@ class Tables:
         )  # fmt: skip
 
 
-@_compile
+@jit
 def draw(
     known: np.ndarray,
     uniforms: np.ndarray,
@@ -107,13 +101,13 @@ def draw(
     return drawn
 
 
-@_compile
+@jit
 def _later(settled: np.ndarray, layer: int, t: int, layers: int) -> int:
     """The first output of a layer that may see site t: units of degree t + 1, or site t + 1."""
     return settled[layer, t + 1] if layer == layers - 1 else settled[layer, t]
 
 
-@_compile
+@jit
 def _add(
     sums: np.ndarray,
     weights: np.ndarray,
@@ -130,7 +124,7 @@ def _add(
         sums[offset + k] += scale * weights[base + k]
 
 
-@_compile
+@jit
 def _value(scores: np.ndarray, u: float, binary: bool) -> int:
     """The value that u stands for: the smallest whose distribution function exceeds it."""
     if binary:

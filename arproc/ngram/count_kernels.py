@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from arproc.ngram.jit import jit
+from arproc.jit import jit
 
 _LOW = np.int64(0xFFFFFFFF)
 

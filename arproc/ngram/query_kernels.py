@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from arproc.ngram.jit import Int, jit
+from arproc.jit import Int, jit
 
 
 @jit
