@@ -209,9 +209,9 @@ class Transformed(Process):
 def transformed(base: Distribution, transform: td.Transform) -> Distribution:
     """The distribution of transform(x), as the closed form it has where it has one."""
     if isinstance(base, td.Normal) and isinstance(transform, td.AffineTransform):
-        scale = torch.as_tensor(transform.scale).abs() * base.scale
-        loc = transform.loc + torch.as_tensor(transform.scale) * base.loc
-        return td.Normal(loc, scale, validate_args=False)
+        scale: Any = transform.scale  # a number stays one: as a tensor it would be float32
+        loc = transform.loc + scale * base.loc
+        return td.Normal(loc, abs(scale) * base.scale, validate_args=False)
     if isinstance(base, td.Normal) and isinstance(transform, td.ExpTransform):
         return td.LogNormal(base.loc, base.scale, validate_args=False)
     return td.TransformedDistribution(base, [transform], validate_args=False)
