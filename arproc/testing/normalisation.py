@@ -166,7 +166,7 @@ def _quadrature(d: Distribution, dtype: torch.dtype) -> torch.Tensor:
     """The integral of each density [B] over the line.
 
     Gauss-Legendre panels between quantiles, which follow peaks wherever they lie, and beyond them
-    tails that reach 10^8 times the panels' width, substituted x = a + w sinh(t).
+    tails that reach 10^12 times the outermost panel's width, substituted x = a + w sinh(t).
     """
     tail = torch.logspace(-9, -2, 15, dtype=torch.float64)
     middle = torch.linspace(0.02, 0.98, 49, dtype=torch.float64)
@@ -178,11 +178,11 @@ def _quadrature(d: Distribution, dtype: torch.dtype) -> torch.Tensor:
         knots = draws[(levels * 3999).round().long()]
     knots = knots.double().sort(dim=0).values
     total = _panels(d, knots, dtype)
-    width = (knots[-1] - knots[0]).clamp(min=1e-12)
-    t = torch.linspace(0, 19, 2001, dtype=torch.float64)
-    for edge, sign in ((knots[-1], 1.0), (knots[0], -1.0)):
-        x = edge + sign * width * torch.sinh(t)[:, None]
-        density = _density(d, x, dtype) * width * torch.cosh(t)[:, None]
+    t = torch.linspace(0, 28, 2801, dtype=torch.float64)
+    for edge, inner in ((knots[-1], knots[-2]), (knots[0], knots[1])):
+        width = edge - inner  # negative on the left
+        x = edge + width * torch.sinh(t)[:, None]
+        density = _density(d, x, dtype) * width.abs() * torch.cosh(t)[:, None]
         total = total + torch.trapezoid(density, t, dim=0)
     return total
 

@@ -113,8 +113,8 @@ def pit(
 ) -> torch.Tensor | None:
     """The probability integral transform of x [*batch, *event]: uniform where x is a draw.
 
-    Masses are randomised, F(x - 1) + v (F(x) - F(x - 1)) with v uniform. None where the conditional's kind has no
-    distribution function: a vector of dependent components other than a multivariate normal.
+    Masses are randomised, F(x - 1) + v (F(x) - F(x - 1)) with v uniform. None where there is no
+    distribution function: for dependent components other than a multivariate normal's.
     """
     if isinstance(conditional, td.MultivariateNormal):
         centred = (x - conditional.loc)[..., None]

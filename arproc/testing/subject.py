@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -115,7 +116,20 @@ class Subject:
         else:
             centre, scale = self._centre
             x = centre + 1.5 * scale * rng.standard_normal(full)
+            x = self._supported(x, rng)
         return torch.as_tensor(x, device=self.process.device).to(space.dtype)
+
+    def _supported(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Real values, with examples in the place of those that can not be (a log's negatives)."""
+        known = self.examples if self._data is not None or not self.given else None
+        if known is None or not len(known.values) or self.space.event_shape:
+            return x
+        with torch.no_grad():
+            support = self.begin(self.prefix(1, self.given, "support")).conditional.support
+        if support is None:
+            return x
+        inside = support.check(torch.as_tensor(x)).numpy()
+        return np.where(inside, x, rng.choice(known.values.double().cpu().numpy(), x.shape))
 
     @cached_property
     def symbols(self) -> np.ndarray:
@@ -219,10 +233,12 @@ class Subject:
 
     @cached_property
     def dtype(self) -> torch.dtype:
-        """The precision in which the model computes its conditionals."""
+        """The precision in which the model computes: the coarsest that it or its parts hold."""
         batch = self.batch(1, self.given, "dtype")
         with torch.no_grad():
-            return self.table(self.begin(batch).conditional).dtype
+            shown = self.table(self.begin(batch).conditional).dtype
+        held = set(_precisions(self.process))
+        return torch.float32 if torch.float32 in {shown, *held} else shown
 
     @property
     def tolerance(self) -> float:
@@ -283,6 +299,21 @@ class Subject:
     def is_text(self) -> bool:
         """Whether `sample` gives text back."""
         return isinstance(self.space, Categorical) and self.space.vocabulary is not None
+
+
+def _precisions(value: Any) -> Iterator[torch.dtype]:
+    """The dtypes of the real numbers that a model, its networks and its parts hold."""
+    if isinstance(value, torch.nn.Module):
+        yield from (p.dtype for p in value.parameters())
+    elif isinstance(value, torch.Tensor) and value.is_floating_point():
+        yield value.dtype
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _precisions(part)
+    elif isinstance(value, Process):
+        for name, part in vars(value).items():
+            if name.endswith("_") or isinstance(part, (Process, list, tuple)):
+                yield from _precisions(part)
 
 
 def _examples_of_context(process: Process, context: Any) -> np.ndarray | None:

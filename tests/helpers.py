@@ -1,0 +1,24 @@
+"""What several tests use."""
+
+from __future__ import annotations
+
+import torch
+
+
+def shake(model, seed: int = 1):
+    """A fitted neural model with large random weights in its network, so that every input counts.
+
+    Training for a few steps leaves weights near zero, and a mistake in what reaches what unseen.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in model.network_.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator) / p.shape[-1] ** 0.5)
+    return model
+
+
+def assert_close(got, want, scale: float = 1.0):
+    """Equal to rounding, by the dtype: 1e-10 in float64 and 1e-5 in float32, times `scale`."""
+    got, want = torch.as_tensor(got), torch.as_tensor(want)
+    tolerance = scale * (1e-10 if got.dtype == torch.float64 else 1e-5)
+    torch.testing.assert_close(got, want, rtol=tolerance, atol=tolerance)
