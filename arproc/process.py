@@ -323,21 +323,31 @@ def require_process(law: Any, call: str) -> Process:
     return law
 
 
-def check_length(process: Process, length: int | None, known: int) -> int | None:
-    """How many elements may still come, given what the user asked and the process's size."""
+def check_length(process: Process, length: int | None, known: torch.Tensor) -> torch.Tensor | None:
+    """How many elements may still come in each row, given what the user asked and the size.
+
+    Args:
+        process: the process.
+        length: what the user asked for.
+        known: how many elements each row has already, int64 [N].
+
+    Returns:
+        int64 [N], or None where sequences end by themselves.
+    """
     fixed = process.space.length
     if length is not None:
         length = check_integer("length", length, minimum=0)
     if fixed is not None:
         left = fixed - known
-        if length is not None and length > left:
+        most = int(left.max()) if len(left) else fixed
+        if length is not None and length > most:
             raise ParameterError(
-                f"length is {length}; this process has {fixed} elements, of which {left} are left."
+                f"length is {length}; this process has {fixed} elements, of which {most} are left."
             )
-        return left if length is None else length
+        return left if length is None else left.clamp(max=length)
     if length is None and not process.space.terminates:
         raise ParameterError(
             "length is needed: this process is a stream without an end. Pass length=, the number "
             "of elements to draw."
         )
-    return length
+    return None if length is None else torch.full_like(known, length)

@@ -188,6 +188,12 @@ class Sequences:
         if not partial and not space.terminates and int(lengths.min()) == 0:
             row = int((lengths == 0).nonzero()[0])
             raise DataError(f"{name} has no elements (sequence {row} is empty); expected some.")
+        if space.length is not None and int(lengths.max()) > space.length:
+            row = int(lengths.argmax())
+            raise DataError(
+                f"{name} is too long: sequence {row} has {int(lengths[row])} elements, and the "
+                f"model's have {space.length}."
+            )
         if form.kind != "text":  # text comes from the vocabulary, so it is right, and may be huge
             check_values(values, space, name)
             values = values.to(space.dtype)

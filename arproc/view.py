@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.distributions import Distribution, constraints
 
-from arproc.errors import DataError, ParameterError
+from arproc.errors import DataError, ParameterError, check_integer
 from arproc.process import Process
 from arproc.randomness import Uniforms
 from arproc.sampling.ancestral import draw
@@ -56,7 +56,7 @@ class SequenceDistribution(Distribution):
                 "condition(prefix).distribution(length)."
             )
         self.law = law
-        self.length = length
+        self.length = length = check_integer("length", length, minimum=0)
         shape = (length,) if law.layout is None else law.layout.shape
         event = torch.Size((*shape, *law.space.event_shape))
         super().__init__(torch.Size(), event, validate_args=False)
@@ -90,6 +90,8 @@ class SequenceDistribution(Distribution):
                 f"{', '.join(map(str, event))}], this distribution's event_shape."
             )
         batch = torch.broadcast_shapes(value.shape[: value.ndim - len(event)], self.batch_shape)
+        if not value.numel():
+            return torch.zeros(batch, dtype=torch.float64, device=value.device)
         x = value.reshape(-1, *event)
         sequences = Sequences.of(x, self.law.space, layout=self.law.layout, name="value")
         flat = self.law._log_prob(sequences, None)

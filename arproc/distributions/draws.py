@@ -16,6 +16,7 @@ from torch import distributions as td
 from arproc.distributions.calculus import quantile
 from arproc.distributions.categorical import as_categorical
 from arproc.distributions.mixture import Mixture
+from arproc.errors import DataError
 
 __all__ = ["from_uniform"]
 
@@ -36,7 +37,13 @@ def _(distribution: td.Categorical, u: torch.Tensor) -> torch.Tensor:
     scores = as_categorical(distribution).scores
     cumulated = torch.softmax(scores.double(), dim=-1).cumsum(-1)
     target = u[..., None] * cumulated[..., -1:]
-    return torch.searchsorted(cumulated, target, right=True)[..., 0]
+    drawn = torch.searchsorted(cumulated, target, right=True)[..., 0]
+    if drawn.numel() and int(drawn.max()) >= scores.shape[-1]:
+        raise DataError(
+            "a conditional's probabilities are not numbers, so nothing can be drawn: the model's "
+            "parameters, or what it is conditioned on, are not finite."
+        )
+    return drawn
 
 
 @from_uniform.register

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -13,6 +13,9 @@ from arproc.process import Process, State, check_length
 from arproc.randomness import Uniforms
 from arproc.sequences import Form, Sequences, restore
 from arproc.spaces import Categorical, Space
+
+if TYPE_CHECKING:
+    from arproc.text import Vocabulary
 
 __all__ = ["draw", "sample"]
 
@@ -33,35 +36,28 @@ def sample(
     """See `Process.sample`."""
     require_fitted(process)
     n = check_integer("n", n, minimum=0)
+    space = process.space
     drawn_from = process if policy is None else process.with_policy(policy)
-    known = None
-    if prefix is not None:
-        known = _prefix_rows(process, prefix, n)
-    shortest = 0 if known is None else int(known.lengths.min())
-    longest = 0 if known is None else int(known.lengths.max())
-    if n == 0:
-        empty = torch.zeros((0, length or 0, *process.space.event_shape))
-        x, lengths, complete = empty, torch.zeros(0, dtype=torch.int64), torch.zeros(0).bool()
-    else:
-        if shortest < process.n_given:
-            raise DataError(
-                f"sample needs prefix= with at least the first {process.n_given} values: this law "
-                "begins after them."
-            )
-        limit = check_length(process, length, longest)
-        prepared = process._context(context, n, longest + (limit or 0))
-        with torch.no_grad():
-            state = (
-                drawn_from._fresh(n, prepared)
-                if known is None
-                else drawn_from._after(known, prepared)
-            )
-            uniforms = Uniforms(seed)
-            x, lengths, complete = draw(
-                state, uniforms, limit, _stop(stop, process.space), process.space
-            )
+    known = None if prefix is None else _prefix_rows(process, prefix, n)
+    before = torch.zeros(n, dtype=torch.int64) if known is None else known.lengths
+    if n and int(before.min()) < process.n_given:
+        raise DataError(
+            f"sample needs prefix= with at least the first {process.n_given} values: this law "
+            "begins after them."
+        )
+    limits = check_length(process, length, before)
+    longest = 0 if limits is None or not n else int((before + limits).max())
+    prepared = process._context(context, n, max(longest, int(before.max()) if n else 0))
+    with torch.no_grad():
+        state = drawn_from._fresh(n, prepared)
+        if known is not None and n:
+            state = drawn_from._after(known, prepared)
+        stopper = _stop(stop, space)
+        # without rows the limit is what the width would have been
+        most = (length if length is not None else space.length) if n == 0 else limits
+        x, lengths, complete = draw(state, Uniforms(seed), most, stopper, space)
     form = _form(process, prefix, known)
-    result = restore(x, lengths, process.space, form, _whole_layout(process, known))
+    result = restore(x, lengths, space, form, _whole_layout(process, known))
     if not return_log_prob:
         return result
     with torch.no_grad():
@@ -75,61 +71,102 @@ def sample(
 def draw(
     state: State,
     uniforms: Uniforms,
-    limit: int | None,
+    limit: torch.Tensor | int | None,
     stop: Stop | None,
     space: Space,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Draw from a state until every row has ended, met `stop` or has `limit` more elements.
+
+    Args:
+        state: where to begin, N rows.
+        uniforms: what is random.
+        limit: how many more elements at most, one for all or [N]; None where rows end by
+            themselves.
+        stop: see `Process.sample`; a function of the elements so far of the unfinished rows.
+        space: the process's space.
 
     Returns:
         The elements [N, T, *event] padded with zeros, their numbers [N], and whether a row came
         to its own end.
     """
     n, device = state.n, state.history.slots.device
-    rows = torch.arange(n)
-    blocks: list[torch.Tensor] = []
+    if n == 0:
+        width = limit if isinstance(limit, int) else 0
+        none = torch.zeros(0, dtype=torch.int64)
+        shape = (0, width, *space.event_shape)
+        return torch.zeros(shape, dtype=space.dtype, device=device), none, none.bool()
+    before, first = state.lengths.cpu(), state.positions.cpu()
+    limits = torch.as_tensor(limit).expand(n) if limit is not None else None
+    store = _Store(n, space, device, 0 if limits is None else int(limits.max()))
     lengths = torch.zeros(n, dtype=torch.int64)
-    complete = torch.full((n,), space.length is not None and limit == _left(space, state))
-    done = torch.zeros(n, dtype=torch.bool)
-    alive, drawn = rows, 0
-    first = state.positions.cpu()
-    ends = space.terminates or stop is not None
-    while len(alive) and (limit is None or drawn < limit):
-        count = _block_size(state, ends and stop is not None, limit, drawn)
-        u = uniforms.block(alive, (first[alive] + drawn).numpy(), count, space.event_shape)
+    complete, done = torch.zeros(n, dtype=torch.bool), torch.zeros(n, dtype=torch.bool)
+    alive, state = _keep_open(torch.arange(n), done, limits, 0, state)
+    while len(alive):
+        left = None if limits is None else int(limits[alive].min()) - store.count
+        count = 1 if stop is not None else state.block
+        count = count if left is None else min(count, left)
+        u = uniforms.block(alive, (first[alive] + store.count).numpy(), count, space.event_shape)
         x, state = state.advance(u.to(device))
-        block = torch.zeros((n, count, *space.event_shape), dtype=x.dtype, device=device)
-        block[alive] = x
-        blocks.append(block)
-        if not ends:
-            lengths += count
-            drawn += count
-            continue
-        taken, ended = _ends(x.cpu(), space.end)
-        live = ~done[alive]
-        lengths[alive[live]] += taken[live]
-        complete[alive[live]] |= ended[live]
-        done[alive] |= ended
-        drawn += count
+        store.put(alive, x)
+        if space.terminates:
+            taken, ended = _ends(x.cpu(), space.end)
+            lengths[alive] += torch.where(done[alive], 0, taken)
+            complete[alive] |= ended & ~done[alive]
+            done[alive] |= ended
+        else:
+            lengths[alive] += torch.where(done[alive], 0, count)
         if stop is not None:
-            so_far = torch.cat(blocks, dim=1)[alive]
-            done[alive] |= torch.as_tensor(stop(so_far)).cpu()
-        alive, state = _drop_finished(alive, done, state)
-    x = torch.cat(blocks, dim=1) if blocks else state.history.slots[:, :0].expand(n, 0)
-    x = x[:, : int(lengths.max()) if n else 0]
+            _apply_stop(stop, store, alive[~done[alive]], done)
+        alive, state = _keep_open(alive, done, limits, store.count, state)
+    x = store.values[:, : int(lengths.max())]
     inside = (torch.arange(x.shape[1]) < lengths[:, None]).to(device)
-    return x * inside.view(*inside.shape, *[1] * (x.ndim - 2)).to(x.dtype), lengths, complete
+    x = x * inside.view(*inside.shape, *[1] * (x.ndim - 2)).to(x.dtype)
+    if space.length is not None:
+        complete |= before + lengths == space.length
+    return x, lengths, complete
 
 
-def _left(space: Space, state: State) -> int:
-    known = int(state.lengths.max()) if state.n else 0
-    return (space.length or 0) - known
+class _Store:
+    """The elements drawn so far, [N, count, *event], in a buffer that doubles as it fills."""
+
+    def __init__(self, n: int, space: Space, device: torch.device, capacity: int) -> None:
+        shape = (n, capacity, *space.event_shape)
+        self.buffer = torch.zeros(shape, dtype=space.dtype, device=device)
+        self.count = 0
+
+    @property
+    def values(self) -> torch.Tensor:
+        return self.buffer[:, : self.count]
+
+    def put(self, rows: torch.Tensor, x: torch.Tensor) -> None:
+        """The next elements x [n, K, *event] of some rows."""
+        stop = self.count + x.shape[1]
+        if stop > self.buffer.shape[1]:
+            larger = self.buffer.new_zeros(
+                (len(self.buffer), max(2 * stop, 16), *self.buffer.shape[2:])
+            )
+            larger[:, : self.count] = self.values
+            self.buffer = larger
+        if len(rows) == len(self.buffer):
+            self.buffer[:, self.count : stop] = x
+        else:
+            self.buffer[rows.to(x.device), self.count : stop] = x.to(self.buffer.dtype)
+        self.count = stop
 
 
-def _block_size(state: State, stepwise: bool, limit: int | None, drawn: int) -> int:
-    """A stop condition looks at every element; compiled states are given longer blocks."""
-    count = 1 if stepwise else state.block
-    return count if limit is None else max(1, min(count, limit - drawn))
+def _apply_stop(stop: Stop, store: _Store, rows: torch.Tensor, done: torch.Tensor) -> None:
+    """Mark as done those of the unfinished rows that meet the stop condition."""
+    if not len(rows):
+        return
+    window = getattr(stop, "window", None)
+    seen = store.values if window is None else store.values[:, -window:]
+    met = torch.as_tensor(stop(seen[rows.to(seen.device)]))
+    if met.shape != rows.shape or met.dtype != torch.bool:
+        raise ParameterError(
+            f"stop must return one truth value a row, bool [{len(rows)}]; got {met.dtype} of "
+            f"shape {list(met.shape)}."
+        )
+    done[rows] |= met.cpu()
 
 
 def _ends(x: torch.Tensor, end: int | None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -142,17 +179,24 @@ def _ends(x: torch.Tensor, end: int | None) -> tuple[torch.Tensor, torch.Tensor]
     return torch.where(ended, is_end.int().argmax(dim=1), count), ended
 
 
-def _drop_finished(
-    alive: torch.Tensor, done: torch.Tensor, state: State
+def _keep_open(
+    alive: torch.Tensor,
+    done: torch.Tensor,
+    limits: torch.Tensor | None,
+    count: int,
+    state: State,
 ) -> tuple[torch.Tensor, State]:
-    """Finished rows are ignored until they are half of the batch, then dropped."""
+    """Drop the rows that are full at once, and finished ones when they are half of the batch."""
     finished = done[alive]
-    if bool(finished.all()):
+    full = None if limits is None else limits[alive] <= count
+    if bool((finished if full is None else finished | full).all()):
         return alive[:0], state
-    if 2 * int(finished.sum()) >= len(alive):
-        keep = (~finished).nonzero()[:, 0]
-        return alive[keep], state.select(keep)
-    return alive, state
+    gone = finished & (2 * int(finished.sum()) >= len(alive))
+    gone = gone if full is None else gone | full
+    if not bool(gone.any()):
+        return alive, state
+    keep = (~gone).nonzero()[:, 0]
+    return alive[keep], state.select(keep)
 
 
 def _prefix_rows(process: Process, prefix: Any, n: int) -> Sequences:
@@ -172,21 +216,37 @@ def _stop(stop: Any, space: Space) -> Stop | None:
     """A function from the elements so far [N, t] to a mask [N]."""
     if stop is None or callable(stop):
         return stop
-    strings = [stop] if isinstance(stop, str) else list(stop)
+    strings = [stop] if isinstance(stop, str) else stop
     vocabulary = space.vocabulary if isinstance(space, Categorical) else None
-    if vocabulary is None or not all(isinstance(s, str) and s for s in strings):
+    if (
+        vocabulary is None
+        or not isinstance(strings, (list, tuple))
+        or not strings
+        or not all(isinstance(s, str) and s for s in strings)
+    ):
         raise ParameterError(
             "stop must be a function of the elements so far [N, t] to a mask [N], or (for models "
-            f"of text) a string or a list of strings; got {stop!r}."
+            f"of text) a string or a list of strings, none empty; got {stop!r}."
         )
+    return _StopStrings(tuple(strings), vocabulary)
 
-    def met(x: torch.Tensor) -> torch.Tensor:
-        # a string of m characters spans at most m symbols, but words may be split by spaces
-        window = max(len(s) for s in strings)
-        tails = [vocabulary.decode(row.cpu().numpy()) for row in x[:, -window:]]
-        return torch.tensor([any(s in tail for s in strings) for tail in tails])
 
-    return met
+class _StopStrings:
+    """Whether the text of the last symbols holds one of some strings.
+
+    Attributes:
+        window: how many symbols to look at. Each symbol is at least one byte of UTF-8, so as many
+            as the longest string has bytes hold it wherever it ends.
+    """
+
+    def __init__(self, strings: tuple[str, ...], vocabulary: Vocabulary) -> None:
+        self.strings = strings
+        self.vocabulary = vocabulary
+        self.window = max(len(s.encode()) for s in strings)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        tails = [self.vocabulary.decode(row.cpu().numpy()) for row in x]
+        return torch.tensor([any(s in tail for s in self.strings) for tail in tails])
 
 
 def _form(process: Process, prefix: Any, known: Sequences | None) -> Form:
