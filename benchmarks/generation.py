@@ -53,6 +53,12 @@ def size(module: torch.nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
+def sample(model: arproc.Transformer, batch: int) -> Callable[[], object]:
+    """A call that draws `LENGTH` tokens for each row by our `sample`."""
+    prefix = np.zeros((batch, 1), dtype=np.int64)
+    return lambda: model.sample(batch, length=LENGTH, prefix=prefix, seed=0)
+
+
 def generate(model: torch.nn.Module, batch: int) -> Callable[[], object]:
     """A call that draws `LENGTH` tokens for each row by transformers' `generate`."""
     prompt = torch.zeros((batch, 1), dtype=torch.int64)
@@ -79,12 +85,7 @@ def main() -> None:
         ours = our_model(*shape)
         for peer_name, peer in peers(*shape).items():
             for batch in (1, 16):
-                prefix = np.zeros((batch, 1), dtype=np.int64)
-                ratio = side_by_side(
-                    lambda: ours.sample(batch, length=LENGTH, prefix=prefix, seed=0),
-                    generate(peer, batch),
-                    rounds=5,
-                )
+                ratio = side_by_side(sample(ours, batch), generate(peer, batch), rounds=5)
                 tokens = batch * LENGTH
                 print(
                     f"{name} (ours {size(ours.network_):,}, {peer_name} {size(peer):,}), batch "

@@ -22,7 +22,7 @@ _SHARPNESS = 10.0
 
 
 class Layer(NamedTuple):
-    """The matrices of one layer, [outputs, inputs]."""
+    """The matrices of one layer, [inputs, outputs]."""
 
     qkv: Tensor
     out: Tensor
@@ -97,10 +97,10 @@ class Decoder(nn.Module):
         """The weights in the form that `run` reads; whoever calls often takes them once."""
         root = self.embedding.embedding_dim**0.5
         layers = [
-            Layer(w["qkv"] * root, w["out"], w["up"] * root, w["down"])  # type: ignore[index]
+            Layer((w["qkv"] * root).T, w["out"].T, (w["up"] * root).T, w["down"].T)  # type: ignore[index]
             for w in self.layers
         ]
-        return Weights(unit(self.embedding.weight) * root, layers, self.head * root)
+        return Weights(unit(self.embedding.weight) * root, layers, (self.head * root).T)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Scores of what comes after each input.
@@ -134,17 +134,21 @@ class Decoder(nn.Module):
         """
         n, t = inputs.shape
         angles = angles.unflatten(-2, (-1, 1, 1))  # [(N,) T, 1, 1, dim / 2]
-        x = F.embedding(inputs, weights.embedding)
+        x = F.embedding(inputs.reshape(-1), weights.embedding)  # [N T, width]
         for number, w in enumerate(weights.layers):
-            qkv = F.linear(unit(x), w.qkv).view(n, t, 3, self.heads, self.dim)
+            qkv = torch.mm(unit(x), w.qkv).view(n, t, 3, self.heads, self.dim)
             q, k = rotate(unit(qkv[:, :, :2]), angles).transpose(1, 3).unbind(2)
             y = attend(number, q, k, qkv[:, :, 2].transpose(1, 2))  # [N, heads, T, dim]
-            x = x + self._drop(F.linear(y.transpose(1, 2).reshape(n, t, -1), w.out))
-            x = x + self._drop(F.linear(squared_relu(F.linear(unit(x), w.up)), w.down))
-        return F.linear(unit(x), weights.head)
+            x = self._add(x, y.transpose(1, 2).reshape(n * t, -1), w.out)
+            x = self._add(x, squared_relu(torch.mm(unit(x), w.up)), w.down)
+        return torch.mm(unit(x), weights.head).view(n, t, -1)
 
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout) if self.dropout and self.training else x
+    def _add(self, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """`x + y weight`, with dropout of what is added where the network is in training."""
+        if not self.training:
+            return torch.addmm(x, y, weight)
+        added = torch.mm(y, weight)  # apart, so that x keeps its precision under autocast
+        return x + (F.dropout(added, self.dropout) if self.dropout else added)
 
 
 def _uniform(outputs: int, inputs: int) -> Tensor:
