@@ -6,6 +6,7 @@ A process under a policy is again a process (`Process.with_policy`), so the prob
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import torch
@@ -72,6 +73,10 @@ def _parts(policy: Policy) -> tuple[Policy, ...]:
     return policy.policies if isinstance(policy, Chain) else (policy,)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 class Chain(Policy):
     """Policies one after another; what `|` makes.
 
@@ -117,7 +122,7 @@ class Temperature(Policy):
     """
 
     def __init__(self, temperature: float) -> None:
-        if not isinstance(temperature, (int, float)) or not 0 < temperature < float("inf"):
+        if not _is_number(temperature) or not 0 < temperature < float("inf"):
             raise ParameterError(f"temperature must be a number above 0; got {temperature!r}.")
         self.temperature = temperature
 
@@ -133,7 +138,10 @@ class Temperature(Policy):
         if isinstance(conditional, td.MultivariateNormal):
             tril = conditional.scale_tril * self.temperature**0.5
             return td.MultivariateNormal(conditional.loc, scale_tril=tril, validate_args=False)
-        return Categorical(as_categorical(conditional).scores / self.temperature)
+        scores = as_categorical(conditional).scores
+        # from the greatest score, so that a quotient may be -inf but never inf or nan
+        divisor = max(self.temperature, torch.finfo(scores.dtype).tiny)
+        return Categorical((scores - scores.amax(-1, keepdim=True)) / divisor)
 
 
 class TopK(Policy):
@@ -164,7 +172,7 @@ class TopP(Policy):
     """
 
     def __init__(self, p: float) -> None:
-        if not isinstance(p, (int, float)) or not 0 < p <= 1:
+        if not _is_number(p) or not 0 < p <= 1:
             raise ParameterError(f"p must be in (0, 1]; got {p!r}.")
         self.p = p
 
