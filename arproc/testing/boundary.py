@@ -1,24 +1,21 @@
-"""What goes in and out: files, the user's forms, views, and errors that say what is wrong."""
+"""What goes in and out: files, the user's forms, and views."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from arproc.errors import ArprocError, NotFittedError
-from arproc.parameters import Parameters
-from arproc.process import Process
 from arproc.testing.compare import agree
 from arproc.testing.generation import drawn
+from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable, fail
-from arproc.testing.subject import Batch, Subject
+from arproc.testing.subject import Subject
 
-__all__ = ["clear_errors", "conditionals", "distribution_view", "in_kind", "save_and_load"]
+__all__ = ["conditionals", "distribution_view", "in_kind", "save_and_load"]
 
 
 # ---- files --------------------------------------------------------------------------------------
@@ -216,142 +213,3 @@ def distribution_view(subject: Subject) -> str:
             "a batch that is not reshaped",
         )
     return f"{off:.1e}"
-
-
-# ---- errors -------------------------------------------------------------------------------------
-
-
-def clear_errors(subject: Subject) -> str:
-    """Every bad input raises an `ArprocError` whose message names the argument."""
-    count = 0
-    for what, name, call in _bad_calls(subject):
-        count += 1
-        try:
-            call()
-        except ArprocError as error:
-            if name not in str(error):
-                fail(
-                    f"the error about {what} to name {name!r}",
-                    f"it says: {error}",
-                    "an error raised too deep to know the argument",
-                )
-        except Exception as error:
-            fail(
-                f"an ArprocError about {what}",
-                f"{type(error).__name__} came: {error}",
-                "input that is used before it is checked",
-            )
-        else:
-            fail(f"an error about {what}", "none came", "input that is not checked")
-    return f"{count} bad inputs refused"
-
-
-def _bad_calls(subject: Subject) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-    """Bad inputs: what they are, what the message must hold, and the call."""
-    process, space = subject.process, subject.space
-    batch = subject.batch(2, subject.whole(4), "errors")
-    context = batch.context
-    good = subject.user_data(batch)
-
-    def log_prob(data: Any) -> Callable[[], Any]:
-        return lambda: process.log_prob(data, context=context)
-
-    for value, what in ((np.nan, "NaN"), (np.inf, "an infinite value")):
-        bad = good.astype(np.float64)
-        bad.reshape(-1)[-1] = value
-        yield f"{what} in data", "data", log_prob(bad)
-        yield f"{what} in a tensor", "data", log_prob(torch.as_tensor(bad))
-    yield "data without a sequence", "data", log_prob(good[:0])
-    yield "complex data", "data", log_prob(good.astype(np.complex128))
-    yield "an object array", "data", log_prob(np.array([object(), None]))
-    yield "None as data", "data", log_prob(None)
-    yield "too many axes", "data", log_prob(good[None, None, None])
-    if not subject.is_text:
-        yield "text for a process over numbers", "data", log_prob("no numbers")
-    if not space.terminates and space.length is None:
-        yield "a sequence without elements", "data", log_prob(good[:, :0])
-    yield from _bad_values(subject, good, log_prob)
-    yield from _bad_arguments(subject, batch)
-    yield from _unfitted(subject, good)
-
-
-def _bad_values(
-    subject: Subject, good: np.ndarray, log_prob: Callable[[Any], Callable[[], Any]]
-) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-    space = subject.space
-    wrong: list[tuple[str, float]] = []
-    if space.size is not None:
-        wrong = [("a symbol beyond the last", space.size), ("a symbol below zero", -1)]
-    elif space.kind == "binary vector":
-        wrong = [("a two among zeros and ones", 2)]
-    elif space.kind == "count":
-        wrong = [("a count below zero", -1), ("half a count", 0.5)]
-    if space.terminates and space.end is not None:
-        wrong.append(("the end among the elements", space.end))
-    for what, value in wrong:
-        bad = good.astype(np.float64)
-        bad.reshape(-1)[-1] = value
-        yield what, "data", log_prob(bad)
-    if subject.given:
-        short = subject.ragged(subject.batch(2, subject.given, "short"), [0, subject.given], False)
-        yield "fewer elements than are given", "data", log_prob(short)
-
-
-def _bad_arguments(subject: Subject, batch: Batch) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-    process, context = subject.process, batch.context
-    prefix = subject.user_prefix(Batch(batch.x[:, : subject.given], None))
-    numbers: dict[str, Any] = {"prefix": prefix, "context": context}
-    no_seed: Any = "one"
-    no_policy: Any = "greedy"
-    yield "a seed that is no number", "seed", lambda: process.sample(2, 1, seed=no_seed, **numbers)
-    yield "a negative number of draws", "n", lambda: process.sample(-1, 1, **numbers)
-    yield "a negative length", "length", lambda: process.sample(2, -1, **numbers)
-    yield (
-        "a policy that is none",
-        "policy",
-        lambda: process.sample(2, 1, policy=no_policy, **numbers),
-    )
-    if not subject.space.terminates and subject.space.length is None:
-        yield "no length for a stream", "length", lambda: process.sample(2, **numbers)
-    if process.context_kind is None:
-        yield (
-            "a context for a process without",
-            "context",
-            lambda: process.log_prob(subject.user_data(batch), context=np.ones((2, 1))),
-        )
-    else:
-        yield "no context", "context", lambda: process.log_prob(subject.user_data(batch))
-    state = subject.begin(batch)
-    yield "elements for too few rows", "x", lambda: state.append(batch.x[:1, 0])
-    yield "a row that is not there", "rows", lambda: state.select([0, 2])
-    yield "truncating to more than there is", "lengths", lambda: state.truncate(10**6)
-
-
-def _unfitted(subject: Subject, good: np.ndarray) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-    def unfitted() -> Any:
-        return _clone(subject.process)
-
-    try:
-        _ = unfitted().space
-    except NotFittedError:
-        pass
-    except ArprocError:
-        return  # a wrapper that can not even be made around an unfitted process
-    else:
-        return  # nothing is learnt
-    yield "scoring with an unfitted model", "fit", lambda: unfitted().log_prob(good)
-    yield "sampling from an unfitted model", "fit", lambda: unfitted().sample(1, 1)
-    yield "starting an unfitted model", "fit", lambda: unfitted().start(1)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "unfitted"
-        yield "saving an unfitted model", "fit", lambda: unfitted().save(path)
-
-
-def _clone(value: Any) -> Any:
-    """A new object with the same parameters and nothing learnt, nested ones too."""
-    if not isinstance(value, Parameters):
-        return value
-    params = {k: _clone(v) for k, v in value.get_params(deep=False).items()}
-    if "policies" in params and not isinstance(value, Process):
-        return value  # a chain of policies learns nothing
-    return type(value)(**params)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 from arproc.testing.compare import gap
+from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable, fail
-from arproc.testing.subject import Batch, Subject
+from arproc.testing.subject import Subject
 
 __all__ = ["causality_by_gradient", "causality_by_perturbation"]
 

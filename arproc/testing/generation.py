@@ -18,10 +18,11 @@ from arproc.sampling import Policy, Temperature, TopP
 from arproc.sampling.ancestral import draw
 from arproc.sequences import Sequences
 from arproc.spaces import check_values
+from arproc.testing.material import Batch
 from arproc.testing.normalisation import longest_listed, outcomes, scored_outcomes, total_mass
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.statistics import berkowitz, g_test, kolmogorov_smirnov, pit, two_samples
-from arproc.testing.subject import Batch, Subject
+from arproc.testing.subject import Subject
 
 __all__ = ["Drawn", "drawn", "policies", "policy", "samples"]
 

@@ -10,8 +10,9 @@ import torch
 from arproc.process import Process
 from arproc.sequences import Sequences
 from arproc.testing.compare import agree
+from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable, fail
-from arproc.testing.subject import Batch, Subject
+from arproc.testing.subject import Subject
 
 __all__ = ["batch_invariance", "fast_terms", "gradient", "terms_sum"]
 

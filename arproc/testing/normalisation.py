@@ -12,8 +12,9 @@ from arproc.distributions import index, quantile
 from arproc.errors import UnsupportedError
 from arproc.sequences import Sequences
 from arproc.testing.compare import agree
+from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable
-from arproc.testing.subject import Batch, Subject
+from arproc.testing.subject import Subject
 
 __all__ = ["longest_listed", "normalisation", "outcomes", "scored_outcomes", "total_mass"]
 

@@ -11,8 +11,9 @@ from arproc.sampling import Policy
 from arproc.sequences import Form, Sequences, restore
 from arproc.testing.compare import agree, gap
 from arproc.testing.generation import Drawn, drawn, policies
+from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable, fail
-from arproc.testing.subject import Batch, Subject
+from arproc.testing.subject import Subject
 
 __all__ = ["conditioning", "draw_probability", "forecast", "seeds"]
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +10,6 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.errors import ParameterError
 from arproc.process import Process
 from arproc.randomness import Uniforms
 from arproc.sampling import Policy
@@ -21,33 +18,12 @@ from arproc.sequences import Sequences
 from arproc.spaces import Categorical, Space
 from arproc.states import State
 from arproc.testing.compare import table, tolerance_of
+from arproc.testing.material import Batch, examples_of_context, precisions
 from arproc.testing.report import NotApplicable
 
 __all__ = ["Batch", "Subject"]
 
 _PROBES = 48  # values at which two conditionals over many symbols are compared
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows of equal length: elements x [n, T, *event] in the order of generation, and contexts."""
-
-    x: torch.Tensor
-    context: np.ndarray | None
-
-    @property
-    def n(self) -> int:
-        return self.x.shape[0]
-
-    @property
-    def length(self) -> int:
-        return self.x.shape[1]
-
-    def rows(self, rows: Any) -> Batch:
-        """The rows with these numbers."""
-        rows = torch.as_tensor(rows)
-        context = None if self.context is None else self.context[rows.numpy()]
-        return Batch(self.x[rows.to(self.x.device)], context)
 
 
 class Subject:
@@ -77,7 +53,7 @@ class Subject:
         fixed = self.space.length
         #: How many elements the long sequences have; what is left of a fixed length.
         self.length = length if fixed is None else fixed
-        self._context = _examples_of_context(process, context)
+        self._context = examples_of_context(process, context)
         self._data = None if data is None else process.sequences(data)
 
     def under(self, policy: Policy) -> Subject:
@@ -122,7 +98,7 @@ class Subject:
     def _supported(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Real values, with examples in the place of those that can not be (a log's negatives)."""
         known = self.examples if self._data is not None or not self.given else None
-        if known is None or not len(known.values) or self.space.event_shape:
+        if known is None or not len(known.values) or self.space.event_shape or not x.size:
             return x
         with torch.no_grad():
             support = self.begin(self.prefix(1, self.given, "support")).conditional.support
@@ -237,7 +213,7 @@ class Subject:
         batch = self.batch(1, self.given, "dtype")
         with torch.no_grad():
             shown = self.table(self.begin(batch).conditional).dtype
-        held = set(_precisions(self.process))
+        held = set(precisions(self.process))
         return torch.float32 if torch.float32 in {shown, *held} else shown
 
     @property
@@ -299,39 +275,3 @@ class Subject:
     def is_text(self) -> bool:
         """Whether `sample` gives text back."""
         return isinstance(self.space, Categorical) and self.space.vocabulary is not None
-
-
-def _precisions(value: Any) -> Iterator[torch.dtype]:
-    """The dtypes of the real numbers that a model, its networks and its parts hold."""
-    if isinstance(value, torch.nn.Module):
-        yield from (p.dtype for p in value.parameters())
-    elif isinstance(value, torch.Tensor) and value.is_floating_point():
-        yield value.dtype
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from _precisions(part)
-    elif isinstance(value, Process):
-        for name, part in vars(value).items():
-            if name.endswith("_") or isinstance(part, (Process, list, tuple)):
-                yield from _precisions(part)
-
-
-def _examples_of_context(process: Process, context: Any) -> np.ndarray | None:
-    kind = process.context_kind
-    if kind is None:
-        if context is not None:
-            raise ParameterError(f"{type(process).__name__} takes no context; leave it out.")
-        return None
-    axes = 2 if kind == "static" else 3
-    if context is None:
-        raise ParameterError(
-            f"{type(process).__name__} takes a context ({kind}): pass examples of it to "
-            f"check_process as context=, an array {'[M, c]' if axes == 2 else '[M, T, c]'}."
-        )
-    values = np.asarray(context, dtype=np.float64)
-    if values.ndim != axes:
-        raise ParameterError(
-            f"context has shape {values.shape}; expected examples "
-            f"{'[M, c]' if axes == 2 else '[M, T, c]'}."
-        )
-    return values

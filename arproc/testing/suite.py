@@ -10,6 +10,8 @@ import torch
 from arproc.errors import ParameterError
 from arproc.process import Process
 from arproc.testing import boundary, causality, generation, likelihood, seeding, states
+from arproc.testing.advancing import fast_advance
+from arproc.testing.bad_input import clear_errors
 from arproc.testing.normalisation import normalisation
 from arproc.testing.report import CheckFailed, NotApplicable, Report, Result
 from arproc.testing.subject import Subject
@@ -36,7 +38,7 @@ CHECKS: dict[str, Check] = {
     "select": states.select,
     "truncate": states.truncate,
     "immutability": states.immutability,
-    "fast_advance": states.fast_advance,
+    "fast_advance": fast_advance,
     "samples": generation.samples,
     "policy": generation.policy,
     "draw_probability": seeding.draw_probability,
@@ -47,7 +49,7 @@ CHECKS: dict[str, Check] = {
     "distribution_view": boundary.distribution_view,
     "in_kind": boundary.in_kind,
     "save_and_load": boundary.save_and_load,
-    "clear_errors": boundary.clear_errors,
+    "clear_errors": clear_errors,
 }
 
 #: All that is skipped or loosened for a class of the package: {class: {check: reason}}.

@@ -1,0 +1,74 @@
+"""What the checks are made with: batches, examples of contexts, and the precision of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from arproc.errors import ParameterError
+from arproc.process import Process
+
+__all__ = ["Batch", "examples_of_context", "precisions"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of equal length: elements x [n, T, *event] in the order of generation, and contexts."""
+
+    x: torch.Tensor
+    context: np.ndarray | None
+
+    @property
+    def n(self) -> int:
+        return self.x.shape[0]
+
+    @property
+    def length(self) -> int:
+        return self.x.shape[1]
+
+    def rows(self, rows: Any) -> Batch:
+        """The rows with these numbers."""
+        rows = torch.as_tensor(rows)
+        context = None if self.context is None else self.context[rows.numpy()]
+        return Batch(self.x[rows.to(self.x.device)], context)
+
+
+def precisions(value: Any) -> Iterator[torch.dtype]:
+    """The dtypes of the real numbers that a model, its networks and its parts hold."""
+    if isinstance(value, torch.nn.Module):
+        yield from (p.dtype for p in value.parameters())
+    elif isinstance(value, torch.Tensor) and value.is_floating_point():
+        yield value.dtype
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from precisions(part)
+    elif isinstance(value, Process):
+        for name, part in vars(value).items():
+            if name.endswith("_") or isinstance(part, (Process, list, tuple)):
+                yield from precisions(part)
+
+
+def examples_of_context(process: Process, context: Any) -> np.ndarray | None:
+    """The contexts that the user gave as examples, checked."""
+    kind = process.context_kind
+    if kind is None:
+        if context is not None:
+            raise ParameterError(f"{type(process).__name__} takes no context; leave it out.")
+        return None
+    axes = 2 if kind == "static" else 3
+    if context is None:
+        raise ParameterError(
+            f"{type(process).__name__} takes a context ({kind}): pass examples of it to "
+            f"check_process as context=, an array {'[M, c]' if axes == 2 else '[M, T, c]'}."
+        )
+    values = np.asarray(context, dtype=np.float64)
+    if values.ndim != axes:
+        raise ParameterError(
+            f"context has shape {values.shape}; expected examples "
+            f"{'[M, c]' if axes == 2 else '[M, T, c]'}."
+        )
+    return values
