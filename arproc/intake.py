@@ -7,6 +7,7 @@ in the order of generation. Nothing here checks values against the space: `check
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,8 +86,7 @@ def _read_file(path: Path, vocabulary: Vocabulary, name: str) -> Read:
     if path.stat().st_size == 0:
         raise DataError(f"{name}: the file {str(path)!r} is empty.")
     if vocabulary.kind == "byte":
-        # copy-on-write: nothing is read before it is used, and nothing is ever written back
-        values = torch.from_numpy(np.memmap(path, dtype=np.uint8, mode="c"))
+        values = _mapped(path)
         if len(vocabulary) == 256:
             return values, torch.tensor([len(values)]), Form("text", single=True)
     if vocabulary.kind == "byte":
@@ -102,6 +102,17 @@ def _read_file(path: Path, vocabulary: Vocabulary, name: str) -> Read:
         lines = text.removesuffix("\n").split("\n")  # not at form feeds and the like
         return (*_encode_all(lines, vocabulary, name), Form("text"))
     return (*_flat([_encode(text, vocabulary, name)]), Form("text", single=True))
+
+
+def _mapped(path: Path) -> torch.Tensor:
+    """The bytes of a file, read when they are used.
+
+    The mapping is read-only (a private one of a file larger than the memory is refused), and so
+    torch warns; nothing here ever writes into the elements of sequences.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(np.memmap(path, dtype=np.uint8, mode="r"))
 
 
 def _encode_all(
@@ -151,7 +162,7 @@ def _read_symbols(data: Any, vocabulary: Vocabulary, name: str) -> Read:
 def _to_tensor(data: Any, name: str) -> torch.Tensor:
     """Numbers of any kind as a tensor, refusing what is not a plain number."""
     if isinstance(data, torch.Tensor):
-        return data
+        return _plain_tensor(data, name)
     try:
         array = np.asarray(data)
     except ValueError as error:
@@ -176,6 +187,16 @@ def _to_tensor(data: Any, name: str) -> torch.Tensor:
     if not array.flags.writeable:
         array = array.copy()
     return torch.from_numpy(array)
+
+
+def _plain_tensor(x: torch.Tensor, name: str) -> torch.Tensor:
+    if x.layout != torch.strided or x.is_quantized:
+        raise DataError(f"{name} is a {x.layout} tensor; expected a dense one (x.to_dense()).")
+    if x.dtype in (torch.uint16, torch.uint32, torch.uint64):  # torch computes little with these
+        x = x.to(torch.int64)
+        if x.numel() and int(x.min()) < 0:
+            raise DataError(f"{name} has whole numbers of 2^63 or more; expected smaller ones.")
+    return x
 
 
 def _is_whole(x: torch.Tensor, space: Space, layout: Layout) -> bool:

@@ -62,8 +62,11 @@ class Form:
         if self.kind == "frame":
             import pandas as pd
 
-            columns = dict(zip(self.names, arrays, strict=True))
-            return pd.DataFrame(columns, index=self.indexes[0][skip:])
+            index = self.indexes[0][skip:]
+            # the term of an end has no label of the user's
+            index = index if len(index) == len(arrays[0]) else None
+            names = pd.Index(self.names)  # of tuples where there are several levels
+            return pd.DataFrame(np.stack(arrays, axis=1), index=index, columns=names)
         if self.kind == "series":
             series = [self._series(i, a, skip) for i, a in enumerate(arrays)]
             return series[0] if self.single else series

@@ -142,7 +142,7 @@ class State(ABC):
         """
         x = self._elements(x, 2)
         if lengths is not None:
-            lengths = torch.as_tensor(lengths, dtype=torch.int64, device=x.device).reshape(-1)
+            lengths = _whole(lengths, "lengths", x.device).reshape(-1)
             self._check_lengths(lengths, 0, torch.full_like(lengths, x.shape[1]))
             if bool((lengths == x.shape[1]).all()):
                 lengths = None
@@ -155,8 +155,11 @@ class State(ABC):
         Args:
             rows: int [M], or a boolean mask [N].
         """
-        rows = torch.as_tensor(rows, device=self.history.slots.device).reshape(-1)
-        rows = rows.nonzero()[:, 0] if rows.dtype == torch.bool else rows.long()
+        rows = _whole(rows, "rows", self.history.slots.device).reshape(-1)
+        if rows.dtype == torch.bool:
+            if len(rows) != self.n:
+                raise DataError(f"rows is a mask of {len(rows)}; the state has {self.n} rows.")
+            rows = rows.nonzero()[:, 0]
         if len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= self.n):
             raise DataError(
                 f"rows go from {int(rows.min())} to {int(rows.max())}; the state has rows 0 to "
@@ -167,7 +170,7 @@ class State(ABC):
 
     def truncate(self, lengths: Any) -> State:
         """The state as it was when row i had `lengths[i]` elements, int [N] or one for all."""
-        lengths = torch.as_tensor(lengths, dtype=torch.int64, device=self.history.slots.device)
+        lengths = _whole(lengths, "lengths", self.history.slots.device)
         lengths = lengths.expand(self.n) if lengths.ndim == 0 else lengths
         now = self.lengths
         self._check_lengths(lengths, 0, now)
@@ -208,9 +211,16 @@ class State(ABC):
 
     def _elements(self, x: Any, axes: int) -> torch.Tensor:
         slots = self.history.slots
-        x = torch.as_tensor(x, device=slots.device)
-        x = x if x.dtype == slots.dtype else x.to(slots.dtype)
-        if x.shape[0] != slots.shape[0] or x.shape[axes:] != slots.shape[2:] or x.ndim < axes:
+        if not isinstance(x, torch.Tensor):
+            x = _numbers(x, "x", slots.device)
+        if x.dtype != slots.dtype:
+            whole = slots.is_floating_point() or not x.is_floating_point()
+            if not whole and not bool((x == x.floor()).all()):
+                raise DataError("x has values with a fractional part; expected whole numbers.")
+            x = x.to(slots.dtype)
+        if x.device != slots.device:
+            x = x.to(slots.device)
+        if x.shape[:1] != slots.shape[:1] or x.shape[axes:] != slots.shape[2:] or x.ndim < axes:
             event = "".join(f", {d}" for d in slots.shape[2:])
             expected = (
                 f"[{slots.shape[0]}{event}]" if axes == 1 else f"[{slots.shape[0]}, K{event}]"
@@ -226,6 +236,23 @@ class State(ABC):
             raise DataError(
                 f"lengths[{row}] is {int(lengths[row])}; expected {low} to {int(high[row])}."
             )
+
+
+def _numbers(values: Any, name: str, device: torch.device) -> torch.Tensor:
+    try:
+        return torch.as_tensor(values, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{name} can not be read as numbers: {error}.") from None
+
+
+def _whole(values: Any, name: str, device: torch.device) -> torch.Tensor:
+    """Whole numbers as int64 (an empty list is none of them), truth values as they are."""
+    if isinstance(values, torch.Tensor) and values.dtype == torch.int64:
+        return values.to(device)
+    given = _numbers(values, name, device) if not isinstance(values, str) else None
+    if given is None or (given.is_floating_point() and given.numel()) or given.is_complex():
+        raise DataError(f"{name} can not be read as whole numbers; got {values!r}.")
+    return given if given.dtype == torch.bool else given.long()
 
 
 def begin(process: Process, state: State, n: int, context: torch.Tensor | None) -> State:
