@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from arproc.errors import DataError
+from arproc.errors import DataError, ParameterError
 from arproc.spaces import Categorical, Space, check_values
 
 if TYPE_CHECKING:
@@ -97,6 +97,12 @@ class Layout:
 
     shape: tuple[int, ...]
     order: tuple[int, ...] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        if self.order is not None and sorted(self.order) != list(range(self.length)):
+            raise ParameterError(
+                f"order must be a permutation of 0 ... {self.length - 1}; got {self.order!r}."
+            )
 
     @property
     def length(self) -> int:
