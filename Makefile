@@ -67,7 +67,7 @@ define install
 	@echo "Installing arproc[$(3)] into $(1)"
 	@test -n "$(TORCH_INDEX)" || $(1)/bin/python -c 'import torch' 2>/dev/null || \
 	  echo "  torch comes from your default package index: on Linux that can be a CUDA build of several GB; TORCH_INDEX=... takes a CPU build"
-	$(1)/bin/python -m pip install -q --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -c constraints.txt torch
-	$(1)/bin/python -m pip install -q -c $(2) -e '.[$(3)]'
+	$(1)/bin/python -m pip install -qq --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -c constraints.txt torch
+	$(1)/bin/python -m pip install -qq -c $(2) -e '.[$(3)]'
 	@touch $@
 endef

@@ -1,1 +1,1 @@
-"""Speed and memory, each against the named peer in the same run; `python -m benchmarks` runs all."""
+"""Speed and memory against a named peer in the same run; `python -m benchmarks` runs all."""

@@ -21,8 +21,8 @@ class Ratio(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"ours {_duration(self.ours)}, peer {_duration(self.peer)}: {self.median:.1f} times as "
-            f"fast (quartiles {self.low:.1f} to {self.high:.1f})"
+            f"ours {_duration(self.ours)}, peer {_duration(self.peer)}: {self.median:.1f} times "
+            f"as fast (quartiles {self.low:.1f} to {self.high:.1f})"
         )
 
 
