@@ -175,7 +175,7 @@ class MADE(NeuralProcess):
     def _start(self, n: int, context: Tensor | None) -> State:
         network = self._fitted()
         assert isinstance(network, MaskedNetwork)
-        return MADEState(network, None, {})
+        return MADEState(network)
 
 
 def _loss(network: MaskedNetwork, x: Tensor) -> Tensor:

@@ -2,129 +2,118 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numba
 import numpy as np
 
-from arproc.jit import jit
+__all__ = ["draw"]
 
-__all__ = ["Tables", "draw"]
-
-
-class Tables:
-    """A network's numbers as the kernel reads them: inputs by rows, all layers in one array.
-
-    Args:
-        network: a `MaskedNetwork`.
-    """
-
-    def __init__(self, network: Any) -> None:
-        layers = [*network.layers, network.head]
-        weights = [layer.masked_weight().detach().cpu().numpy().T for layer in layers]
-        biases = [layer.bias.detach().cpu().numpy().copy() for layer in layers]
-        biases[-1][network.forbidden.flatten().cpu().numpy()] = -np.inf
-        self.weights = np.concatenate([np.ascontiguousarray(w).ravel() for w in weights])
-        self.sizes = np.array([w.shape[1] for w in weights])
-        self.begins = np.cumsum([0] + [w.size for w in weights])[:-1]
-        self.biases = np.concatenate(biases)
-        # outputs count as settled after their own site: those beyond k sites follow
-        outputs = [network.channels * k for k in range(network.sites + 1)]
-        self.settled = np.array([*network.settled[1:], outputs])
-        self.binary, self.channels = network.binary, network.channels
-
-    def draw(self, known: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-        """Draw values [N, K] by uniforms [N, K] after known values [N, T]."""
-        known = np.ascontiguousarray(known, dtype=np.int64)
-        return draw(
-            known, np.ascontiguousarray(uniforms), self.weights, self.begins, self.sizes,
-            self.biases, self.settled, self.channels, self.binary,
-        )  # fmt: skip
+# Sums may be taken in any order, which lets the compiler use vector instructions.
+_LOOSE = {"reassoc", "contract", "nsz"}
 
 
-@jit
+def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
+    try:
+        return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_LOOSE)(function)
+    except RuntimeError:  # no folder for the cache: a read-only install
+        return numba.njit(nogil=True, error_model="numpy", fastmath=_LOOSE)(function)
+
+
+@_compile
 def draw(
     known: np.ndarray,
     uniforms: np.ndarray,
-    weights: np.ndarray,
-    begins: np.ndarray,
-    sizes: np.ndarray,
-    biases: np.ndarray,
+    weights: tuple[np.ndarray, ...],
+    biases: tuple[np.ndarray, ...],
     settled: np.ndarray,
-    channels: int,
+    forbidden: np.ndarray,
     binary: bool,
 ) -> np.ndarray:
-    """Draw sites by the inverse of their distribution functions, row after row.
+    """Draw sites by the inverse of their distribution functions.
 
-    Each value, and each unit as soon as it is settled, is added at once to all that sees it: in
-    all, the work of one pass through the half of the weights that the masks leave, and zeros
-    (of values and of rectified units) are skipped.
+    Each unit is computed once, as soon as the sites that it sees are known, from the units before
+    it that are settled; masked weights are never read. So in all this is the work of one pass
+    through the half of the weights that the masks leave.
 
     Args:
-        known: values of the first T sites, [N, T].
-        uniforms: for the sites to draw, [N, K].
-        weights: of all layers, each [inputs, outputs], flat; masked ones are zero.
-        begins: where each layer's weights begin.
-        sizes: how many outputs each layer has.
-        biases: of all layers, flat.
-        settled: [layers, sites + 1], how many outputs the first k sites settle.
-        channels: inputs of a site.
+        known: values of the first T sites, int64 [N, T].
+        uniforms: for the sites to draw, float64 [N, K].
+        weights: of the hidden layers and of the head, float32 [outputs, inputs] each.
+        biases: of the same.
+        settled: int64 [layers, sites + 1], how many of a layer's inputs the first k sites settle.
+        forbidden: bool [sites, channels], the levels that a site does not have.
         binary: whether a site has one input, its value, rather than one a level.
+
+    Returns:
+        Values int64 [N, K].
     """
     n, given = known.shape
-    count = uniforms.shape[1]
-    layers = len(sizes)
-    offsets = np.zeros(layers + 1, np.int64)
-    for j in range(layers):
-        offsets[j + 1] = offsets[j] + sizes[j]
-    head = offsets[layers - 1]
-    sums = np.empty_like(biases)
-    drawn = np.empty((n, count), np.int64)
-    for i in range(n):
-        sums[:] = biases
-        for t in range(given + count):
-            if t < given:
-                x = known[i, t]
-            else:
-                x = _value(sums[head + t * channels : head + (t + 1) * channels],
-                           uniforms[i, t - given], binary)  # fmt: skip
-                drawn[i, t - given] = x
-            if not binary or x != 0:
-                row = t if binary else t * channels + x
-                _add(sums, weights, 1.0, row, begins[0], sizes[0], offsets[0],
-                     _later(settled, 0, t, layers))  # fmt: skip
-            for j in range(layers - 1):
-                for unit in range(settled[j, t], settled[j, t + 1]):
-                    value = sums[offsets[j] + unit]
-                    if value > 0:
-                        _add(sums, weights, value, unit, begins[j + 1], sizes[j + 1],
-                             offsets[j + 1], _later(settled, j + 1, t, layers))  # fmt: skip
-    return drawn
+    total, channels = given + uniforms.shape[1], forbidden.shape[1]
+    layers = len(weights) - 1
+    widest = 1
+    for layer in range(layers):
+        widest = max(widest, weights[layer].shape[0])
+    units = np.zeros((layers + 1, n, widest), np.float32)
+    x = np.zeros((n, total), np.int64)
+    x[:, :given] = known
+    scores = np.empty(channels, np.float32)
+    for t in range(total):
+        if t >= given:
+            for i in range(n):
+                for c in range(channels):
+                    scores[c] = _score(
+                        weights[layers], biases[layers], t * channels + c, units[layers - 1, i],
+                        x[i], settled[layers, t], t, channels, binary, layers == 0,
+                    )  # fmt: skip
+                    if forbidden[t, c]:
+                        scores[c] = -np.inf
+                x[i, t] = _value(scores, uniforms[i, t - given], binary)
+        if t + 1 == total:
+            break
+        for layer in range(layers):
+            for unit in range(settled[layer + 1, t], settled[layer + 1, t + 1]):
+                for i in range(n):
+                    score = _score(
+                        weights[layer], biases[layer], unit, units[layer - 1, i], x[i],
+                        settled[layer, t + 1], t + 1, channels, binary, layer == 0,
+                    )  # fmt: skip
+                    units[layer, i, unit] = max(score, np.float32(0))
+    return x[:, given:]
 
 
-@jit
-def _later(settled: np.ndarray, layer: int, t: int, layers: int) -> int:
-    """The first output of a layer that may see site t: units of degree t + 1, or site t + 1."""
-    return settled[layer, t + 1] if layer == layers - 1 else settled[layer, t]
-
-
-@jit
-def _add(
-    sums: np.ndarray,
-    weights: np.ndarray,
-    value: float,
+@_compile
+def _score(
+    weight: np.ndarray,
+    bias: np.ndarray,
     row: int,
-    begin: int,
-    size: int,
-    offset: int,
-    low: int,
-) -> None:
-    base = begin + row * size
-    scale = np.float32(value)
-    for k in range(low, size):
-        sums[offset + k] += scale * weights[base + k]
+    before: np.ndarray,
+    x: np.ndarray,
+    inputs: int,
+    sites: int,
+    channels: int,
+    binary: bool,
+    first: bool,
+) -> np.float32:
+    """Output `row` of a layer from its first `inputs` inputs: the layer before, or the sites."""
+    w = weight[row, :inputs] if not first or binary else weight[row]
+    total = np.float32(0)
+    if not first:
+        u = before[:inputs]
+        for k in range(len(w)):
+            total += w[k] * u[k]
+    elif binary:
+        values = x[:inputs]
+        for k in range(len(w)):
+            total += w[k] * np.float32(values[k])
+    else:
+        for site in range(sites):
+            total += w[site * channels + x[site]]
+    return bias[row] + total
 
 
-@jit
+@_compile
 def _value(scores: np.ndarray, u: float, binary: bool) -> int:
     """The value that u stands for: the smallest whose distribution function exceeds it."""
     if binary:
@@ -133,8 +122,7 @@ def _value(scores: np.ndarray, u: float, binary: bool) -> int:
     total = 0.0
     for k in range(len(scores)):
         total += np.exp(np.float64(scores[k]) - top)
-    below = 0.0
-    last = 0
+    below, last = 0.0, 0
     for k in range(len(scores)):
         mass = np.exp(np.float64(scores[k]) - top)
         if mass > 0:

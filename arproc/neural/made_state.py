@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -35,13 +34,10 @@ class MADEState(State):
     Args:
         network: the network.
         arena: the settled units; None makes them when they are needed, from the history.
-        tables: where the compiled sampler keeps its copy of the weights.
     """
 
-    def __init__(
-        self, network: MaskedNetwork, arena: _Arena | None, tables: dict[str, Any]
-    ) -> None:
-        self.network, self.arena, self.tables = network, arena, tables
+    def __init__(self, network: MaskedNetwork, arena: _Arena | None = None) -> None:
+        self.network, self.arena = network, arena
 
     @property
     def block(self) -> int:  # type: ignore[override]
@@ -62,14 +58,14 @@ class MADEState(State):
         if self.history.stop == self.network.sites:  # right-aligned: the longest row's elements
             raise DataError(f"a vector has {self.network.sites} sites, and all are known.")
         if known is None or self._traced():
-            return MADEState(self.network, None, self.tables)
+            return MADEState(self.network)
         arena = self._settled(known)
         locked = arena.buffers[0].is_inference() and not torch.is_inference_mode_enabled()
         if arena.tip != known or locked:  # another state has gone on from here
             arena = _Arena([b.clone() for b in arena.buffers], known)
         self.network.settle(arena.buffers, x, known + 1)
         arena.tip = known + 1
-        return MADEState(self.network, arena, self.tables)
+        return MADEState(self.network, arena)
 
     def _extend(self, x: Tensor, lengths: Tensor | None) -> tuple[Distribution, MADEState]:
         before, sites = self.lengths, self.network.sites
@@ -85,31 +81,39 @@ class MADEState(State):
         columns = self._distribution(scores[rows, column.clamp(max=sites - 1)])
         known = self.history.uniform_length
         if known is None or lengths is not None or self._traced():
-            return columns, MADEState(self.network, None, self.tables)
+            return columns, MADEState(self.network)
         arena = _Arena(units, known + x.shape[1])
-        return columns, MADEState(self.network, arena, self.tables)
+        return columns, MADEState(self.network, arena)
 
     def _select(self, rows: Tensor) -> MADEState:
         if self.arena is None or self.history.uniform_length is None:
-            return MADEState(self.network, None, self.tables)
+            return MADEState(self.network)
         chosen = _Arena([b[rows] for b in self.arena.buffers], self.history.uniform_length)
-        return MADEState(self.network, chosen, self.tables)
+        return MADEState(self.network, chosen)
 
     def _truncate(self, lengths: Tensor) -> MADEState:
         even = self.history.uniform_length is not None and bool((lengths == lengths[0]).all())
-        return MADEState(self.network, self.arena if even else None, self.tables)
+        return MADEState(self.network, self.arena if even else None)
 
     def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
         known = self.history.uniform_length
         if known is None or known + uniforms.shape[1] > self.network.sites:
             return super().advance(uniforms)
-        if "draw" not in self.tables:
-            from arproc.neural.made_kernels import Tables
+        from arproc.neural.made_kernels import draw
 
-            self.tables["draw"] = Tables(self.network)
-        drawn = self.tables["draw"].draw(self.history.slots.cpu().numpy(), uniforms.cpu().numpy())
+        network = self.network
+        layers = [*network.layers, network.head]
+        drawn = draw(
+            self.history.slots.long().cpu().contiguous().numpy(),
+            uniforms.cpu().contiguous().numpy(),
+            tuple(layer.weight.detach().cpu().numpy() for layer in layers),
+            tuple(layer.bias.detach().cpu().numpy() for layer in layers),
+            np.array(network.settled),
+            network.forbidden.cpu().numpy(),
+            network.binary,
+        )
         x = torch.from_numpy(drawn).to(uniforms.device, self.process.space.dtype)
-        state = MADEState(self.network, None, self.tables)
+        state = MADEState(network)
         return x, self._carry(state, self.history.extend(x), self.context)
 
     # ---- inner parts --------------------------------------------------------------------------

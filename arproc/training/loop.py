@@ -162,7 +162,7 @@ class _Run:
                 what = "loss" if not math.isfinite(loss) else "norm of the gradient"
                 raise TrainingError(
                     f"the {what} is {loss if what == 'loss' else norm} at step {step}; a lower lr "
-                    f"(now {self.training.lr:g}), more warm-up, or clip= may help. The last "
+                    f"(now {self.training.peak_lr:g}), more warm-up, or clip= may help. The last "
                     "checkpoint, if one was asked for, is unharmed."
                 )
             self.history["loss"].append(loss)

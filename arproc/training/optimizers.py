@@ -166,6 +166,6 @@ def build_optimizers(module: nn.Module, training: Training) -> list[Optimizer]:
     if hidden:
         optimizers.append(Muon(hidden, training.matrix_lr, [decay[id(p)] for p in hidden]))
     if others:
-        lr, betas = training.lr, training.betas
+        lr, betas = training.peak_lr, training.betas
         optimizers.append(AdamW(others, lr, [decay[id(p)] for p in others], betas))
     return optimizers

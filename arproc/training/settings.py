@@ -26,7 +26,7 @@ class Training:
     Args:
         steps: how many updates of the weights.
         batch_size: how many sequences (or crops of sequences) each update sees.
-        lr: the peak learning rate of AdamW.
+        lr: the peak learning rate of AdamW; None takes 0.003, or 0.01 beside Muon.
         warmup: over which share of the steps the learning rates rise linearly to their peaks.
         schedule: how they fall after that: "cosine"; "trapezoid", which holds the peak for two
             fifths of the steps and then falls in a straight line (Hägele et al. 2024); or
@@ -62,7 +62,7 @@ class Training:
 
     steps: int = 2000
     batch_size: int = 32
-    lr: float = 3e-3
+    lr: float | None = None
     warmup: float = 0.05
     schedule: str = "cosine"
     final_lr: float = 0.0
@@ -91,13 +91,12 @@ class Training:
         check_choice("schedule", self.schedule, ("cosine", "trapezoid", "constant"))
         check_choice("optimizer", self.optimizer, ("adamw", "muon"))
         check_choice("precision", self.precision, ("float32", "bfloat16"))
-        for name in ("lr", "matrix_lr"):
-            _check_real(name, getattr(self, name), 0.0, float("inf"), open_low=True)
+        for name in ("lr", "matrix_lr", "clip"):
+            if getattr(self, name) is not None or name == "matrix_lr":
+                _check_real(name, getattr(self, name), 0.0, float("inf"), open_low=True)
         for name in ("warmup", "final_lr"):
             _check_real(name, getattr(self, name), 0.0, 1.0)
         _check_real("weight_decay", self.weight_decay, 0.0, float("inf"))
-        if self.clip is not None:
-            _check_real("clip", self.clip, 0.0, float("inf"), open_low=True)
         _check_betas(self.betas)
         if self.resume and self.checkpoint is None:
             raise ParameterError("resume=True needs checkpoint=, the file to go on from.")
@@ -123,6 +122,12 @@ class Training:
                     f"Training has no setting {name!r}; it has {', '.join(names)}."
                 )
         return dataclasses.replace(self, **params)
+
+    @property
+    def peak_lr(self) -> float:
+        """The peak learning rate of AdamW."""
+        default = 0.01 if self.optimizer == "muon" else 0.003
+        return default if self.lr is None else self.lr
 
     @property
     def validation_interval(self) -> int:

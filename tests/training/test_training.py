@@ -240,7 +240,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     path = str(tmp_path / "c")
     plan = Training(steps=5, checkpoint=path)
     fitted(plan)
-    with pytest.raises(TrainingError, match=r"other settings: lr=0.003 \(now 0.1\)"):
+    with pytest.raises(TrainingError, match=r"other settings: lr=None \(now 0.1\)"):
         fitted(plan.set_params(resume=True, lr=0.1))
     module = nn.Linear(1, 1)
     with pytest.raises(TrainingError, match="a model of another shape"):
@@ -296,6 +296,12 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 def test_wrong_settings_are_refused(setting, message):
     with pytest.raises(ParameterError, match=message):
         Training(**setting)
+
+
+def test_the_learning_rate_suits_the_optimizer():
+    assert Training().peak_lr == 0.003
+    assert Training(optimizer="muon").peak_lr == 0.01
+    assert Training(optimizer="muon", lr=0.5).peak_lr == 0.5
 
 
 def test_settings_follow_scikit_learns_protocol():
