@@ -1,35 +1,32 @@
 """One file for every model: safetensors with a JSON header. No code runs on loading.
 
-The header's metadata hold the class's name, its parameters and what it learnt; every array is a
-tensor of the file, named by its path. Sizes are checked against the file before anything is
-allocated, and a file is written whole or not at all.
+The header holds the class's name, its parameters and what it learnt; every array is a tensor of
+the file, named by its path. See `arproc.files` for the file itself.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from arproc.errors import FileFormatError, NotFittedError, ParameterError
+from arproc.errors import (
+    ArprocError,
+    FileFormatError,
+    MissingDependencyError,
+    NotFittedError,
+    ParameterError,
+)
+from arproc.files import FORMAT_VERSION, read_file, write_file
 from arproc.parameters import Parameters
 from arproc.storable import STORABLE
 
 __all__ = ["FORMAT_VERSION", "load", "read_file", "save", "write_file"]
-
-FORMAT_VERSION = 1
-_BYTES = {
-    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2,
-    "BF16": 2, "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
-}  # fmt: skip
-_MAX_HEADER = 100_000_000
 
 # ---- models --------------------------------------------------------------------------------
 
@@ -61,29 +58,45 @@ def load(path: str | Path) -> Any:
     Raises:
         FileFormatError: the file is damaged, not a model of arproc's, or from a newer version.
     """
+    from arproc.law import Law
+
     header, tensors = read_file(path)
     if header.get("kind") != "model":
         raise FileFormatError(f"{str(path)!r} holds a {header.get('kind')!r}, not a model.")
     try:
-        return _decode(header["model"], tensors)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        model = _decode(header["model"], tensors)
+    except (FileFormatError, MissingDependencyError):
+        raise
+    except (
+        ArprocError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        RuntimeError,
+        ArithmeticError,
+    ) as error:
         raise FileFormatError(
             f"{str(path)!r} does not describe a model ({type(error).__name__}: {error})."
         ) from error
+    if not isinstance(model, Law):
+        raise FileFormatError(f"{str(path)!r} describes a {type(model).__name__}, not a model.")
+    return model
 
 
 def _encode(value: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
     """The value as JSON, its arrays put into `tensors` under their path."""
     if value is None or isinstance(value, (bool, str)):
         return value
+    if isinstance(value, np.bool_):
+        return bool(value)
     if isinstance(value, (int, np.integer)):
         return int(value)
     if isinstance(value, (float, np.floating)):
         number = float(value)
         return number if math.isfinite(number) else {"!": "float", "value": repr(number)}
     if isinstance(value, torch.Tensor):
-        tensors[path] = value.detach().cpu().contiguous()
-        return {"!": "tensor", "at": path}
+        return {"!": "tensor", "at": _store(value, path, tensors)}
     if isinstance(value, np.ndarray):
         return _encode_array(value, path, tensors)
     if isinstance(value, (list, tuple)):
@@ -111,14 +124,28 @@ def _encode(value: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
     )
 
 
+def _store(value: torch.Tensor, path: str, tensors: dict[str, torch.Tensor]) -> str:
+    """Put a tensor among those of the file, under its path or one like it; gives the name."""
+    if value.layout != torch.strided or value.is_quantized or value.is_complex():
+        kind = value.dtype if value.is_complex() else value.layout
+        raise ParameterError(f"{path} is a {kind} tensor, which a model file can not hold.")
+    name, number = path, 2
+    while name in tensors:  # {"a.b": x, "a": {"b": y}} has two values of one path
+        name, number = f"{path}~{number}", number + 1
+    tensors[name] = value.detach().cpu().contiguous()
+    return name
+
+
 def _encode_array(value: np.ndarray, path: str, tensors: dict[str, torch.Tensor]) -> Any:
-    if value.dtype.kind in "US":
-        return {"!": "strings", "items": value.tolist()}
-    if value.dtype.kind == "O":
-        raise ParameterError(f"{path} is an object array, which a model file can not hold.")
-    contiguous = np.ascontiguousarray(value)
-    tensors[path] = torch.from_numpy(contiguous.copy())
-    return {"!": "array", "at": path}
+    if value.dtype.kind == "U":
+        return {"!": "strings", "items": value.ravel().tolist(), "shape": list(value.shape)}
+    if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
+        raise ParameterError(
+            f"{path} is an array of dtype {value.dtype}, which a model file can not hold."
+        )
+    plain = np.empty(value.shape, dtype=f"{value.dtype.kind}{value.dtype.itemsize}")
+    plain[...] = value
+    return {"!": "array", "at": _store(torch.from_numpy(plain), path, tensors)}
 
 
 def _encode_parameters(value: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
@@ -162,7 +189,7 @@ def _decode(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if kind == "array":
         return tensors[tree["at"]].numpy()
     if kind == "strings":
-        return np.array(tree["items"])
+        return np.array(tree["items"], dtype=np.str_).reshape(tree["shape"])
     if kind == "tuple":
         return tuple(_decode(item, tensors) for item in tree["items"])
     if kind == "dict":
@@ -199,9 +226,7 @@ def _decode_parameters(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -
             raise FileFormatError(f"{name!r} is not the name of something learnt.")
         learnt = _decode(encoded, tensors)
         if isinstance(learnt, _ModuleState):
-            module = value._build_module(name)
-            _fill(module, learnt, f"{tree['class']}.{name}")
-            learnt = module
+            learnt = _module(value, name, learnt)
         setattr(value, name, learnt)
     restored = getattr(value, "_after_load", None)
     if restored is not None:
@@ -209,17 +234,31 @@ def _decode_parameters(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -
     return value
 
 
-def _fill(module: torch.nn.Module, state: dict[str, torch.Tensor], name: str) -> None:
+def _module(law: Any, name: str, state: dict[str, torch.Tensor]) -> torch.nn.Module:
+    """The network `name` of a law, built anew and filled; its sizes are looked at first."""
+    try:
+        with torch.device("meta"):  # where nothing is allocated
+            plan = law._build_module(name)
+    except Exception:  # a network that computes while it is built can only be built in earnest
+        plan = None
+    label = f"{type(law).__name__}.{name}"
+    if plan is not None:
+        _check_shapes(plan, state, label)
+    module = law._build_module(name)
+    _check_shapes(module, state, label)
+    module.load_state_dict(state)
+    return module.eval()
+
+
+def _check_shapes(module: torch.nn.Module, state: dict[str, torch.Tensor], label: str) -> None:
     want = {key: tuple(v.shape) for key, v in module.state_dict().items()}
     have = {key: tuple(v.shape) for key, v in state.items()}
     if want != have:
-        wrong = sorted(key for key in want.keys() | have.keys() if want.get(key) != have.get(key))
+        wrong = min(key for key in want.keys() | have.keys() if want.get(key) != have.get(key))
         raise FileFormatError(
-            f"the tensors of {name} do not fit the model: {wrong[0]} is {have.get(wrong[0])} in "
-            f"the file, {want.get(wrong[0])} in the model."
+            f"the tensors of {label} do not fit the model: {wrong} is {have.get(wrong)} in "
+            f"the file, {want.get(wrong)} in the model."
         )
-    module.load_state_dict(state)
-    module.eval()
 
 
 def _decode_storable(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
@@ -256,7 +295,7 @@ def _find(name: str, own: bool) -> type | None:
             known.append(current)
     exact = [cls for cls in known if _name(cls) == name]
     if exact or own:
-        return exact[-1] if exact else None
+        return exact[0] if exact else None  # the last to be defined comes first
     alike = [cls for cls in known if cls.__name__ == name.rpartition(".")[2]]
     return alike[0] if len(alike) == 1 else None
 
@@ -267,99 +306,3 @@ def _name(cls: type) -> str:
 
 def _is_own(cls: type) -> bool:
     return cls.__module__.partition(".")[0] == "arproc"
-
-
-# ---- files --------------------------------------------------------------------------------
-
-
-def write_file(path: str | Path, header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
-    """Write tensors and a JSON header to `path`, whole or not at all."""
-    from safetensors.torch import save as to_bytes
-
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise ParameterError(f"the folder {str(path.parent)!r} does not exist; create it first.")
-    if path.is_dir():
-        raise ParameterError(f"{str(path)!r} is a folder; give the name of a file.")
-    text = json.dumps({"format": "arproc", "version": FORMAT_VERSION, **header}, allow_nan=False)
-    shared = {name: tensor.clone() for name, tensor in tensors.items()}
-    payload = to_bytes(shared, metadata={"arproc": text})
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def read_file(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Read a file of arproc's: its JSON header and its tensors, sizes checked first."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    path = Path(path)
-    if not path.is_file():
-        raise FileFormatError(f"there is no file {str(path)!r}.")
-    header = _checked_header(path)
-    try:
-        return header, load_file(path)
-    except SafetensorError as error:
-        raise FileFormatError(f"{str(path)!r} is damaged: {error}.") from None
-
-
-def _checked_header(path: Path) -> dict[str, Any]:
-    """The JSON header, once every size it speaks of agrees with the size of the file."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        first = file.read(8)
-        length = int.from_bytes(first, "little")
-        if len(first) < 8 or length > min(size - 8, _MAX_HEADER):
-            raise FileFormatError(
-                f"{str(path)!r} is not a model of arproc's, or is cut short: its header would "
-                f"have {length} bytes, the file has {size}."
-            )
-        raw = file.read(length)
-    try:
-        entries = json.loads(raw)
-        metadata = entries.pop("__metadata__", {})
-        header = json.loads(metadata.get("arproc", "null"))
-    except (ValueError, AttributeError, TypeError, RecursionError):
-        raise FileFormatError(f"{str(path)!r} is damaged: its header is not JSON.") from None
-    if not isinstance(header, dict) or header.get("format") != "arproc":
-        raise FileFormatError(f"{str(path)!r} is a safetensors file, but not of arproc's.")
-    if not isinstance(header.get("version"), int) or header["version"] > FORMAT_VERSION:
-        raise FileFormatError(
-            f"{str(path)!r} has format version {header.get('version')}; this arproc reads up to "
-            f"{FORMAT_VERSION}. Upgrade arproc."
-        )
-    _check_sizes(path, entries, size - 8 - length)
-    return header
-
-
-def _check_sizes(path: Path, entries: dict[str, Any], available: int) -> None:
-    position = 0
-    try:
-        spans = sorted((e["data_offsets"], e["dtype"], e["shape"], k) for k, e in entries.items())
-        for (begin, end), dtype, shape, name in spans:
-            wanted = math.prod(int(d) for d in shape) * _BYTES[dtype]
-            if begin != position or end - begin != wanted or min(shape, default=0) < 0:
-                raise FileFormatError(
-                    f"{str(path)!r} is damaged: tensor {name!r} of shape {shape} and type {dtype} "
-                    f"needs {wanted} bytes, the header gives it {begin} to {end}."
-                )
-            position = end
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, FileFormatError):
-            raise
-        raise FileFormatError(f"{str(path)!r} is damaged: its header is not in order.") from None
-    if position != available:
-        raise FileFormatError(
-            f"{str(path)!r} is damaged: its tensors need {position} bytes, it has {available}."
-        )

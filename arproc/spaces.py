@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 import torch
 
-from arproc.errors import DataError
+from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.storable import storable
 
 if TYPE_CHECKING:
@@ -45,6 +45,10 @@ class Space:
     """
 
     length: int | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.length is not None:
+            check_integer("length", self.length, minimum=0)
 
     measure: ClassVar[Measure] = "mass"
     kind: ClassVar[str] = "abstract"
@@ -122,6 +126,22 @@ class Categorical(Space):
     end_symbol: int | None = None
     kind: ClassVar[str] = "categorical"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("symbols", self.symbols, minimum=1)
+        if self.end_symbol is not None:
+            check_integer("end_symbol", self.end_symbol, minimum=0)
+        if self.end_symbol is not None and self.end_symbol >= self.symbols:
+            raise ParameterError(
+                f"end_symbol must be one of the symbols 0 to {self.symbols - 1}; got "
+                f"{self.end_symbol}."
+            )
+        if self.vocabulary is not None and len(self.vocabulary) > self.symbols:
+            raise ParameterError(
+                f"the vocabulary has {len(self.vocabulary)} symbols, the space {self.symbols}; "
+                "expected at least as many."
+            )
+
     @property
     def dtype(self) -> torch.dtype:
         return torch.int64
@@ -182,6 +202,10 @@ class BinaryVector(Binary):
     dimension: int = 1
     kind: ClassVar[str] = "binary vector"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("dimension", self.dimension, minimum=1)
+
     @property
     def event_shape(self) -> tuple[int, ...]:
         return (self.dimension,)
@@ -212,6 +236,10 @@ class Ordinal(Space):
 
     levels: int = 256
     kind: ClassVar[str] = "ordinal"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("levels", self.levels, minimum=1)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -246,6 +274,10 @@ class Real(Space):
     measure: ClassVar[Measure] = "density"
     kind: ClassVar[str] = "real"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("precision", self.precision, ("float32", "float64"))
+
     @property
     def dtype(self) -> torch.dtype:
         return torch.float32 if self.precision == "float32" else torch.float64
@@ -258,6 +290,10 @@ class RealVector(Real):
 
     dimension: int = 1
     kind: ClassVar[str] = "real vector"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("dimension", self.dimension, minimum=1)
 
     @property
     def event_shape(self) -> tuple[int, ...]:

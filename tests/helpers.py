@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import torch
+
+from arproc import files
 
 
 def shake(model, seed: int = 1):
@@ -22,3 +26,11 @@ def assert_close(got, want, scale: float = 1.0):
     got, want = torch.as_tensor(got), torch.as_tensor(want)
     tolerance = scale * (1e-10 if got.dtype == torch.float64 else 1e-5)
     torch.testing.assert_close(got, want, rtol=tolerance, atol=tolerance)
+
+
+def edit(path, old: str, new: str) -> None:
+    """Change the description in a model's file, and leave all else as it should be."""
+    header, tensors = files.read_file(path)
+    text = json.dumps(header)
+    assert old in text
+    files.write_file(path, json.loads(text.replace(old, new)), tensors)

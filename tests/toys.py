@@ -18,8 +18,6 @@ from arproc.spaces import Binary, Count, Ordinal, Real, RealVector, Space
 from arproc.spaces import Categorical as Symbols
 from arproc.text import Vocabulary
 
-__all__ = ["Bits", "Chain", "Counter", "Driven", "Letters", "Levels", "Linear", "Orders", "Walk"]
-
 F64 = torch.float64
 
 
@@ -195,6 +193,23 @@ class Driven(Toy):
         push = context[:, None, 0] if self.kind == "static" else context[..., 0]
         mean = 0.5 * ctx[:, :, -1] + push
         return td.Normal(mean, torch.ones_like(mean), validate_args=False)
+
+
+class Net(Walk):
+    """The walk again, with a network that nothing uses: for what is saved of networks."""
+
+    def __init__(self, width: int = 3) -> None:
+        self.width = width
+        self.a, self.given = 0.5, False
+
+    def _fit(self, sequences, *, validation, context):
+        torch.manual_seed(0)
+        self.network_ = self._build_module("network_").eval()
+
+    def _build_module(self, name):
+        return torch.nn.Sequential(
+            torch.nn.Linear(2, self.width), torch.nn.BatchNorm1d(self.width)
+        )
 
 
 class Orders(Law):

@@ -1,0 +1,152 @@
+"""The file itself: tensors under names, and a JSON header, in one safetensors file.
+
+Every size that the header speaks of is checked against the file before anything is allocated,
+the header carries a checksum of itself, and a file is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from arproc.errors import FileFormatError, ParameterError
+
+__all__ = ["FORMAT_VERSION", "read_file", "write_file"]
+
+FORMAT_VERSION = 1
+_BYTES = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2,
+    "BF16": 2, "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
+}  # fmt: skip
+#: safetensors reads no larger header.
+_MAX_HEADER = 100_000_000
+
+
+def write_file(path: str | Path, header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    """Write tensors and a JSON header to `path`, whole or not at all.
+
+    Raises:
+        ParameterError: there is no such folder, it can not be written to, or the header (a very
+            large vocabulary) does not fit into a file.
+    """
+    from safetensors.torch import save as to_bytes
+
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise ParameterError(f"the folder {str(path.parent)!r} does not exist; create it first.")
+    if path.is_dir():
+        raise ParameterError(f"{str(path)!r} is a folder; give the name of a file.")
+    whole = {"format": "arproc", "version": FORMAT_VERSION, **header}
+    text = json.dumps(whole | {"crc32": _checksum(whole)}, allow_nan=False)
+    shared = {name: tensor.clone() for name, tensor in tensors.items()}
+    payload = to_bytes(shared, metadata={"arproc": text})
+    length = int.from_bytes(payload[:8], "little")
+    if length > _MAX_HEADER:
+        raise ParameterError(
+            f"the description of the model takes {length} bytes; a file holds at most "
+            f"{_MAX_HEADER}. A smaller vocabulary (min_count) makes it shorter."
+        )
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise ParameterError(f"{str(path)!r} can not be written: {error.strerror}.") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_file(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Read a file of arproc's: its JSON header and its tensors, sizes checked first.
+
+    Raises:
+        FileFormatError: it is damaged, of another kind, or from a newer version.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = Path(path)
+    if path.is_dir():
+        raise FileFormatError(f"{str(path)!r} is a folder; give the name of a file.")
+    if not path.is_file():
+        raise FileFormatError(f"there is no file {str(path)!r}.")
+    header = _checked_header(path)
+    try:
+        return header, load_file(path)
+    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise FileFormatError(f"{str(path)!r} is damaged: {error}.") from None
+
+
+def _checksum(header: dict[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(header).encode()):08x}"
+
+
+def _checked_header(path: Path) -> dict[str, Any]:
+    """The JSON header, once every size it speaks of agrees with the size of the file."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        first = file.read(8)
+        length = int.from_bytes(first, "little")
+        if len(first) < 8 or length > min(size - 8, _MAX_HEADER):
+            raise FileFormatError(
+                f"{str(path)!r} is not a model of arproc's, or is cut short: its header would "
+                f"have {length} bytes, the file has {size}."
+            )
+        raw = file.read(length)
+    try:
+        entries = json.loads(raw)
+        metadata = entries.pop("__metadata__", {})
+        header = json.loads(metadata.get("arproc", "null"))
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        raise FileFormatError(f"{str(path)!r} is damaged: its header is not JSON.") from None
+    if not isinstance(header, dict) or header.get("format") != "arproc":
+        raise FileFormatError(f"{str(path)!r} is a safetensors file, but not of arproc's.")
+    version = header.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise FileFormatError(f"{str(path)!r} is damaged: its version is {version!r}.")
+    if version > FORMAT_VERSION:
+        raise FileFormatError(
+            f"{str(path)!r} has format version {version}; this arproc reads up to "
+            f"{FORMAT_VERSION}. Upgrade arproc."
+        )
+    if header.pop("crc32", None) != _checksum(header):
+        raise FileFormatError(f"{str(path)!r} is damaged: its header has another checksum.")
+    _check_sizes(path, entries, size - 8 - length)
+    return header
+
+
+def _check_sizes(path: Path, entries: dict[str, Any], available: int) -> None:
+    position = 0
+    try:
+        spans = sorted((e["data_offsets"], e["dtype"], e["shape"], k) for k, e in entries.items())
+        for (begin, end), dtype, shape, name in spans:
+            wanted = math.prod(int(d) for d in shape) * _BYTES[dtype]
+            if begin != position or end - begin != wanted or min(shape, default=0) < 0:
+                raise FileFormatError(
+                    f"{str(path)!r} is damaged: tensor {name!r} of shape {shape} and type {dtype} "
+                    f"needs {wanted} bytes, the header gives it {begin} to {end}."
+                )
+            position = end
+    except FileFormatError:
+        raise
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        raise FileFormatError(f"{str(path)!r} is damaged: its header is not in order.") from None
+    if position != available:
+        raise FileFormatError(
+            f"{str(path)!r} is damaged: its tensors need {position} bytes, it has {available}."
+        )
