@@ -421,6 +421,29 @@ class RecurrentState(State):
         return type(self)(self.process.step(self.hidden, x))
 
 
+class Steered(Recurrent):
+    """The network, pushed at every step by a context of that step."""
+
+    CONTEXT = np.zeros((1, 5, 2))
+    context_kind = "steps"
+
+    def _learn(self, g):
+        super()._learn(g)
+        self.push_ = normal(g, 2, 4)
+
+    def _start(self, n, context):
+        return SteeredState(torch.zeros(n, 5, dtype=torch.float64))
+
+
+class SteeredState(RecurrentState):
+    """The hidden vector; the context is the base's to carry."""
+
+    def _conditional(self):
+        step = self.lengths.clamp(max=self.context.shape[1] - 1)
+        now = self.context[torch.arange(self.n), step]
+        return Categorical(self.hidden @ self.process.out_ + now @ self.process.push_)
+
+
 class Filtered(Toy):
     """Reals given the first, with a state of its own: exponential smoothing."""
 
@@ -580,6 +603,7 @@ HEALTHY: dict[str, tuple[Any, dict[str, Any]]] = {
     "Regressed": (Regressed.made, {"context": STATIC}),
     "Driven": (Driven.made, {"context": STEPS}),
     "Labelled": (Labelled.made, {"context": LABELS}),
+    "Steered": (Steered.made, {"context": STEPS}),
     "Chain with data": (Chain.made, {"data": [[0, 1, 2, 2, 1], [0, 0, 1]]}),
     "Explosive with data": (Explosive.made, {"data": np.arange(12.0).reshape(2, 6)}),
     "Urn under a policy with a state": (

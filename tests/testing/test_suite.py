@@ -33,7 +33,9 @@ def test_a_report_lists_every_check_in_order_with_a_reason_or_a_figure():
 
 
 def test_the_same_seed_gives_the_same_report():
-    assert check_process(Walk.made(), seed=4) == check_process(Walk.made(), seed=4)
+    chosen = ["samples", "seeds", "select"]
+    reports = [check_process(Walk.made(), seed=4, only=chosen) for _ in range(2)]
+    assert reports[0] == reports[1]
 
 
 def test_only_and_skip_choose_checks():
