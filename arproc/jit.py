@@ -16,9 +16,15 @@ import numpy as np
 Int = int | np.int64
 
 
-def jit(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile on first call, without the interpreter's lock; cached if a folder can be written."""
+def jit(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """Compile on first call, without the interpreter's lock; cached if a folder can be written.
+
+    Args:
+        function: what is compiled.
+        options: more of numba's own options.
+    """
+    options = {"nogil": True, "error_model": "numpy", **options}
     try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder for the cache: a read-only install
-        return numba.njit(nogil=True, error_model="numpy")(function)
+        return numba.njit(**options)(function)

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
-import numba
 import numpy as np
+
+from arproc.jit import jit
 
 __all__ = ["draw"]
 
 # Sums may be taken in any order, which lets the compiler use vector instructions.
-_LOOSE = {"reassoc", "contract", "nsz"}
+loose_jit = partial(jit, fastmath={"reassoc", "contract", "nsz"})
 
 
-def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_LOOSE)(function)
-    except RuntimeError:  # no folder for the cache: a read-only install
-        return numba.njit(nogil=True, error_model="numpy", fastmath=_LOOSE)(function)
-
-
-@_compile
+@loose_jit
 def draw(
     known: np.ndarray,
     uniforms: np.ndarray,
@@ -83,7 +76,7 @@ def draw(
     return x[:, given:]
 
 
-@_compile
+@loose_jit
 def _score(
     weight: np.ndarray,
     bias: np.ndarray,
@@ -113,7 +106,7 @@ def _score(
     return bias[row] + total
 
 
-@_compile
+@loose_jit
 def _value(scores: np.ndarray, u: float, binary: bool) -> int:
     """The value that u stands for: the smallest whose distribution function exceeds it."""
     if binary:
