@@ -125,3 +125,7 @@ class ConditionedProcess(Process):
     def _start(self, n: int, context: torch.Tensor | None) -> State:
         state = self.process.start(self._prefix, context=self.context)
         return _ConditionedState(state.select(torch.zeros(n, dtype=torch.int64)))
+
+    def _predictive(self, state: State, horizon: int) -> Distribution | None:
+        assert isinstance(state, InnerState)
+        return self.process._predictive(state.inner, horizon)

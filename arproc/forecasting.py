@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,12 +51,15 @@ def forecast(
         else:
             paths = _paths(state, horizon, n_paths, seed)
             mean = paths.mean(dim=1)
-            values = list(torch.quantile(paths, torch.tensor(levels).to(paths), dim=1))
+            values = _path_quantiles(paths, levels, process.space.measure == "mass")
     return _table(known, mean, values, levels, horizon)
 
 
 def _levels(quantiles: Any) -> list[float]:
-    levels = [float(q) for q in np.atleast_1d(np.asarray(quantiles, dtype=float))]
+    try:
+        levels = [float(q) for q in np.atleast_1d(np.asarray(quantiles, dtype=float))]
+    except (TypeError, ValueError):
+        levels = [math.nan]
     if not all(0 < q < 1 for q in levels):
         raise ParameterError(f"quantiles must lie in (0, 1); got {quantiles!r}.")
     return levels
@@ -72,6 +76,20 @@ def _paths(
     u = uniforms.block(rows * n_paths + number, many.positions.cpu().numpy(), horizon)
     x, _ = many.advance(u.to(state.history.slots.device))
     return x.reshape(state.n, n_paths, horizon).double()
+
+
+def _path_quantiles(paths: torch.Tensor, levels: list[float], mass: bool) -> list[torch.Tensor]:
+    """Quantiles over the paths [N, n_paths, horizon]: for masses values that were drawn."""
+    ordered, last = paths.sort(dim=1).values, paths.shape[1] - 1
+    values = []
+    for q in levels:
+        if mass:
+            values.append(ordered[:, max(math.ceil(q * (last + 1)) - 1, 0)])
+            continue
+        low = math.floor(q * last)
+        high = min(low + 1, last)
+        values.append(torch.lerp(ordered[:, low], ordered[:, high], q * last - low))
+    return values
 
 
 def _table(
@@ -97,7 +115,9 @@ def _table(
     keys = list(form.names) if len(form.names) == len(tables) else list(range(len(tables)))
     if len(set(keys)) < len(keys):
         keys = list(range(len(tables)))
-    return pd.concat(tables, keys=keys, names=["series", tables[0].index.name or "step"])
+    levels_of_names = len(keys[0]) if isinstance(keys[0], tuple) else 1
+    names = ["series"] if levels_of_names == 1 else [None] * levels_of_names
+    return pd.concat(tables, keys=keys, names=[*names, tables[0].index.name or "step"])
 
 
 def _index_of(form: Form, i: int, length: int) -> Any:
@@ -118,24 +138,30 @@ def future_index(index: Any, horizon: int) -> Any:
     """
     import pandas as pd
 
+    counted = pd.RangeIndex(1, horizon + 1, name="step")
+    if not len(index):
+        return pd.RangeIndex(horizon) if isinstance(index, pd.RangeIndex) else counted
     if isinstance(index, pd.PeriodIndex):
         return pd.period_range(index[-1] + 1, periods=horizon, freq=index.freq, name=index.name)
     if isinstance(index, pd.DatetimeIndex):
         freq = index.freq or (
             pd.DatetimeIndex(index, freq="infer").freq if len(index) >= 3 else None
         )
-        if freq is not None:
-            start = index[-1]
-            future = pd.date_range(start, periods=horizon + 1, freq=freq, name=index.name)
-            return future[future > start][:horizon] if future[0] == start else future[:horizon]
-        return pd.RangeIndex(1, horizon + 1, name="step")
-    numeric = isinstance(index, pd.RangeIndex) or (
-        pd.api.types.is_numeric_dtype(index) and len(index) > 1
-    )
-    if numeric and len(index) > 1:
-        step = index[-1] - index[-2]
-        if step != 0 and np.allclose(np.diff(index.to_numpy()), step):
-            return pd.Index(index[-1] + step * np.arange(1, horizon + 1), name=index.name)
-    if numeric and len(index) == 1:
-        return pd.RangeIndex(int(index[-1]) + 1, int(index[-1]) + 1 + horizon, name=index.name)
-    return pd.RangeIndex(1, horizon + 1, name="step")
+        if freq is None:
+            return counted
+        future = pd.date_range(index[-1], periods=horizon + 1, freq=freq, name=index.name)
+        return future[1:] if future[0] == index[-1] else future[:horizon]
+    if isinstance(index, pd.TimedeltaIndex) and len(index) > 1:
+        steps = index[1:] - index[:-1]
+        if (steps == steps[0]).all():
+            return pd.Index([index[-1] + i * steps[0] for i in counted], name=index.name)
+    if not pd.api.types.is_numeric_dtype(index) or pd.api.types.is_bool_dtype(index):
+        return counted
+    if len(index) == 1:
+        whole = pd.api.types.is_integer_dtype(index)
+        first = int(index[0]) + 1
+        return pd.RangeIndex(first, first + horizon, name=index.name) if whole else counted
+    step = index[-1] - index[-2]
+    if step != 0 and np.allclose(np.diff(index.to_numpy()), step):
+        return pd.Index(index[-1] + step * np.arange(1, horizon + 1), name=index.name)
+    return counted

@@ -46,7 +46,7 @@ class Law(Parameters, ABC):
     #: Why there are no tractable conditionals; shown when somebody asks for one.
     no_conditional: ClassVar[str] = "this law does not factor into tractable conditionals"
     #: What the law takes as `context`: nothing, one vector a sequence, or one a step.
-    context_kind: ClassVar[Literal["static", "steps"] | None] = None
+    context_kind: Literal["static", "steps"] | None = None
 
     space_: Space
     form_: str

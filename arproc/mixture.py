@@ -83,7 +83,16 @@ class Mixture(Process):
                     f"the parts of a mixture must start in the same way and go in the same order; "
                     f"{type(first).__name__} and {type(part).__name__} do not."
                 )
+            if part.context_kind != first.context_kind:
+                raise NotComparableError(
+                    f"the parts of a mixture need one kind of context; {type(first).__name__} "
+                    f"takes {first.context_kind}, {type(part).__name__} {part.context_kind}."
+                )
         return parts
+
+    @property
+    def context_kind(self) -> Any:  # type: ignore[override]
+        return self.parts[0].context_kind
 
     @property
     def space(self) -> Space:

@@ -39,13 +39,19 @@ class Parameters:
     def set_params(self, **params: Any) -> Self:
         """Change parameters; `name__x` reaches the parameter x of the nested model `name`."""
         names = self._parameter_names()
-        for key, value in params.items():
+        # whole values first, so that a nested one reaches the value that is to stay
+        for key, value in sorted(params.items(), key=lambda item: "__" in item[0]):
             name, _, rest = key.partition("__")
             if name not in names:
                 raise ParameterError(
                     f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(names)}."
                 )
             if rest:
+                if not hasattr(getattr(self, name), "set_params"):
+                    raise ParameterError(
+                        f"{key} can not be set: {name} is {getattr(self, name)!r}, which has no "
+                        "parameters."
+                    )
                 # an immutable nested value (Training) gives a changed copy, a model itself
                 setattr(self, name, getattr(self, name).set_params(**{rest: value}))
             else:
@@ -57,6 +63,10 @@ class Parameters:
         params = self.get_params(deep=False)
         copies = {k: v.clone() if isinstance(v, Parameters) else v for k, v in params.items()}
         return type(self)(**copies)
+
+    def __sklearn_clone__(self) -> Self:
+        """What scikit-learn's `clone` calls; parts that were fitted before (Mixture) stay so."""
+        return self.clone()
 
     def __repr__(self) -> str:
         signature = inspect.signature(type(self).__init__)

@@ -144,7 +144,7 @@ class Transformed(Process):
         process = self.process.clone()
         inner = self._inward(sequences, transform)[0]
         held_out = None if validation is None else self._inward(validation, transform)[0]
-        process._fit(inner, validation=held_out, context=context)
+        process._fit(inner, validation=held_out, context=self._inner(context, transform))
         process.space_, process.form_ = sequences.space, "numpy"
         self.transform_, self.process_ = transform, process
 
@@ -156,6 +156,16 @@ class Transformed(Process):
     def device(self) -> torch.device:
         fitted = self.__dict__.get("process_", self.process)
         return fitted.device
+
+    @property
+    def context_kind(self) -> Any:  # type: ignore[override]
+        return self.process.context_kind
+
+    def _inner(self, context: torch.Tensor | None, transform: Transform) -> torch.Tensor | None:
+        """The context of the transformed values, which begin after the given ones."""
+        if context is None or self.context_kind == "static":
+            return context
+        return context[:, transform.given :]
 
     def _layout_of(self, space: Space) -> Layout | None:
         return self.process._layout_of(space)
@@ -171,7 +181,7 @@ class Transformed(Process):
         """The transformed sequences, and log |dx/dy| of each of their values."""
         given = transform.given
         if given:
-            sequences.split_prefix(given)
+            sequences.require_length(given)
         column = torch.arange(len(sequences.values))
         row = torch.repeat_interleave(torch.arange(len(sequences)), sequences.lengths)
         kept = column[column - sequences.offsets[row] >= given]
@@ -185,7 +195,7 @@ class Transformed(Process):
 
     def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
         inner, jacobian = self._inward(sequences, self.transform_)
-        terms = self.process_._log_prob_terms(inner, context)
+        terms = self.process_._log_prob_terms(inner, self._inner(context, self.transform_))
         given = self.process_.n_given
         if given:
             place = torch.arange(len(jacobian))
@@ -194,7 +204,8 @@ class Transformed(Process):
         return terms + jacobian
 
     def _start(self, n: int, context: torch.Tensor | None) -> State:
-        return _TransformedState(self.process_._fresh(n, context), self.transform_)
+        inner = self._inner(context, self.transform_)
+        return _TransformedState(self.process_._fresh(n, inner), self.transform_)
 
     def _predictive(self, state: State, horizon: int) -> Distribution | None:
         if self.transform_.given:

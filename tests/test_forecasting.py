@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from scipy import stats
 from torch.distributions import Distribution
+from toys import Counter, Walk
 
 import arproc
-from arproc.errors import ParameterError, UnsupportedError
+from arproc.errors import DataError, ParameterError, UnsupportedError
 from arproc.forecasting import future_index
 
 SERIES = arproc.AR.from_parameters([0.8], mean=5.0, sigma2=2.0).sample(1, length=200, seed=0)[0]
@@ -108,3 +111,96 @@ def test_text_has_no_forecast() -> None:
     letters = arproc.NGram(1, tokens="char", smoothing="additive").fit("abab")
     with pytest.raises(UnsupportedError, match=r"sample\(prefix"):
         letters.forecast("ab", 2)
+
+
+# ---- indexes that are not plain dates --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("index", "future"),
+    [
+        (pd.date_range("2024-01-04", periods=4, freq="-1D"), ["2023-12-31", "2023-12-30"]),
+        (pd.to_datetime(["2024-01-03", "2024-01-02", "2024-01-01"]), ["2023-12-31", "2023-12-30"]),
+        (pd.to_timedelta([1, 2, 3], unit="h"), ["0 days 04:00:00", "0 days 05:00:00"]),
+        (pd.to_timedelta([1, 2, 4], unit="h"), ["1", "2"]),
+        (pd.DatetimeIndex([]), ["1", "2"]),
+        (pd.PeriodIndex([], freq="M"), ["1", "2"]),
+        (pd.RangeIndex(0), ["0", "1"]),
+        (pd.RangeIndex(7, 8), ["8", "9"]),
+        (pd.Index([5.5]), ["1", "2"]),
+        (pd.Index([3, 2, 1]), ["0", "-1"]),
+        (pd.Index([1.5, 2.0, 2.5]), ["3.0", "3.5"]),
+        (pd.Index([1, 2, 4]), ["1", "2"]),
+        (pd.Index([1.0, np.nan]), ["1", "2"]),
+        (pd.Index([True, False]), ["1", "2"]),
+        (pd.Index(["a", "b"]), ["1", "2"]),
+        (pd.DatetimeIndex(["2024-01-01", None, "2024-01-03"]), ["1", "2"]),
+        (pd.DatetimeIndex(["2024-01-01"] * 3), ["1", "2"]),
+        (pd.MultiIndex.from_product([[1], [2, 3]]), ["1", "2"]),
+    ],
+    ids=lambda x: f"{type(x).__name__} {len(x)}",
+)  # fmt: skip
+def test_what_follows_any_index(index: pd.Index, future: list[str]) -> None:
+    got = future_index(index, 2)
+    assert [str(x).removesuffix(" 00:00:00") for x in got] == future
+    if len(index):
+        series = pd.Series(SERIES[: len(index)], index=index)
+        assert MODEL.forecast(series, 2).index.equals(got)
+
+
+def test_daylight_saving_is_carried_over() -> None:
+    index = pd.date_range("2024-03-28", periods=3, freq="D", tz="Europe/Paris")
+    future = future_index(index, 2)
+    assert [str(x) for x in future] == ["2024-03-31 00:00:00+01:00", "2024-04-01 00:00:00+02:00"]
+
+
+def test_a_panel_whose_columns_have_levels() -> None:
+    columns = pd.MultiIndex.from_tuples([("g", "a"), ("g", "b")])
+    frame = pd.DataFrame(SERIES[:80].reshape(40, 2), columns=columns)
+    forecast = MODEL.forecast(frame, 2)
+    assert forecast.loc[("g", "b")].shape == (2, 4)
+
+
+def test_nothing_known_is_forecast_from_the_start() -> None:
+    assert MODEL.forecast([], 2)["mean"].to_numpy() == pytest.approx([MODEL.mean_] * 2)
+
+
+# ---- what is simulated -----------------------------------------------------------------------
+
+
+def test_quantiles_of_counts_are_counts() -> None:
+    process = Counter().fit([1, 2])
+    forecast = process.forecast([3, 0, 2], 6, quantiles=(0.01, 0.3, 0.5, 0.9), seed=0)
+    quantiles = forecast[[0.01, 0.3, 0.5, 0.9]].to_numpy()
+    np.testing.assert_array_equal(quantiles, quantiles.round())
+    exact = stats.poisson(float(process.conditional([3, 0, 2]).mean)).ppf([0.01, 0.3, 0.5, 0.9])
+    many = process.forecast([3, 0, 2], 1, (0.01, 0.3, 0.5, 0.9), seed=0, n_paths=40_000)
+    np.testing.assert_array_equal(many.to_numpy()[0, 1:], exact)
+
+
+def test_simulated_quantiles_are_numpys() -> None:
+    from arproc.forecasting import _path_quantiles
+
+    paths = torch.randn(2, 11, 3, generator=torch.Generator().manual_seed(0)).double()
+    levels = [0.001, 0.25, 0.5, 0.77, 0.999]
+    for mass, method in ((False, "linear"), (True, "inverted_cdf")):
+        want = np.quantile(paths.numpy(), levels, axis=1, method=method)
+        np.testing.assert_allclose(torch.stack(_path_quantiles(paths, levels, mass)), want)
+
+
+def test_a_conditioned_process_forecasts_in_closed_form() -> None:
+    pd.testing.assert_frame_equal(
+        MODEL.condition(SERIES[:60]).forecast(SERIES[60:90], 4),
+        MODEL.forecast(SERIES[:90], 4).set_axis(range(30, 34)),
+    )
+
+
+def test_what_is_too_short_is_named() -> None:
+    with pytest.raises(DataError, match="first 1 given values, and a row of the state has 0"):
+        Walk(given=True).fit([0.0, 1.0]).forecast([], 2)
+
+
+@pytest.mark.parametrize("quantiles", ["a", None, (0.5, "b"), {0.1, 0.9}, (0.5, float("nan"))])
+def test_quantiles_that_are_no_numbers(quantiles: object) -> None:
+    with pytest.raises(ParameterError, match=r"quantiles must lie in \(0, 1\); got"):
+        MODEL.forecast(SERIES, 2, quantiles=quantiles)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import arproc
 from arproc.errors import ParameterError
+from arproc.parameters import Parameters
 from arproc.sampling import Temperature, TopK
 from arproc.transforms import Log, Transformed
 
@@ -104,3 +108,48 @@ def test_a_pipeline_of_series_searched_over() -> None:
 def test_a_y_is_refused() -> None:
     with pytest.raises(ParameterError, match="no y"):
         arproc.AR(1).fit(simulated(20), simulated(20))  # type: ignore[arg-type]
+
+
+def test_a_nested_parameter_reaches_the_value_that_is_set_with_it() -> None:
+    model = Transformed(arproc.AR(2), Log())
+    model.set_params(process__order=5, process=arproc.AR(1, trend="n"))
+    assert repr(model.process) == "AR(5, trend='n')"
+    with pytest.raises(ParameterError, match="transform is None, which has no parameters"):
+        model.set_params(transform=None, transform__lag=1)
+
+
+def test_a_clone_of_a_mixture_keeps_its_fitted_parts_and_forgets_its_weights() -> None:
+    series = simulated(200)
+    mixture = arproc.Mixture([arproc.AR(p).fit(series[:100]) for p in (0, 2)]).fit(series[100:])
+    copy = clone(mixture)
+    assert copy is not mixture
+    assert not copy.__sklearn_is_fitted__()
+    assert copy.fit(series[100:]).log_prob(series) == pytest.approx(mixture.log_prob(series))
+
+
+def test_clones_share_no_learnt_value_and_no_nested_model() -> None:
+    model = Transformed(arproc.AR(1), Log()).fit(np.exp(simulated(50)))
+    for copy in (clone(model), model.clone()):
+        assert copy.process is not model.process
+        assert "process_" not in vars(copy)
+    wrapped = arproc.AR(1).fit(simulated(50)).condition([1.0])
+    assert wrapped.clone().get_params(deep=False).keys() == wrapped.get_params(deep=False).keys()
+
+
+def test_parameters_of_classes_without_a_constructor() -> None:
+    class Plain(Parameters):
+        pass
+
+    assert Plain().get_params() == {}
+    assert repr(Plain()) == "Plain()"
+    with pytest.raises(ParameterError, match="Plain has no parameter 'x'"):
+        Plain().set_params(x=1)
+
+
+def test_scikit_learn_is_not_imported_by_the_protocol() -> None:
+    code = (
+        "import sys, arproc; arproc.AR(1).clone().set_params(order=2); "
+        "print('sklearn' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

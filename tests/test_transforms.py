@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
+from toys import Driven, Walk
 
 import arproc
-from arproc.errors import DataError, ParameterError
+from arproc.errors import DataError, NotComparableError, ParameterError
 from arproc.transforms import Difference, Log, Standardize, Transformed
 
 RNG = np.random.default_rng(1)
@@ -97,3 +99,52 @@ def test_save_and_load(tmp_path) -> None:
     model = Transformed(Transformed(arproc.AR(1), Difference()), Standardize()).fit(POSITIVE)
     model.save(tmp_path / "m.arproc")
     assert arproc.load(tmp_path / "m.arproc").log_prob(POSITIVE) == model.log_prob(POSITIVE)
+
+
+def test_a_static_context_reaches_the_process_inside() -> None:
+    model = Transformed(Driven("static"), Log()).fit(POSITIVE, context=0.5)
+    expected = Driven("static").fit([0.0], context=0).log_prob(np.log(POSITIVE), context=0.5)
+    got = model.log_prob(POSITIVE, context=0.5)
+    assert got == pytest.approx(expected - np.log(POSITIVE).sum(), rel=1e-12)
+    with pytest.raises(ParameterError, match="Transformed needs a context"):
+        model.log_prob(POSITIVE)
+
+
+@pytest.mark.parametrize("lag", [1, 3])
+def test_a_context_per_step_stays_with_its_step_through_a_difference(lag: int) -> None:
+    x, c = RNG.normal(size=12), RNG.normal(size=12)
+    model = Transformed(Driven("steps"), Difference(lag)).fit(x, context=c)
+    inner = Driven("steps").fit([0.0], context=[0.0])
+    expected = inner.log_prob_terms(x[lag:] - x[:-lag], context=c[lag:])
+    np.testing.assert_allclose(model.log_prob_terms(x, context=c), expected)
+    columns = model.conditionals(x, context=c)
+    np.testing.assert_allclose(
+        columns.log_prob(torch.tensor(x[lag:])[None])[0], expected, rtol=1e-9
+    )
+
+
+def test_ragged_states_of_a_difference_are_the_single_ones() -> None:
+    model = Transformed(Walk(), Difference(2)).fit(POSITIVE)
+    x = torch.randn(4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    lengths = torch.tensor([6, 0, 1, 3])
+    state = model.start(4).extend(x, lengths)[1].extend(x[:, :3])[1]
+    for i, length in enumerate(lengths.tolist()):
+        alone = model.start(1)
+        for value in (*x[i, :length], *x[i, :3]):
+            alone = alone.append(value[None])
+        assert float(state.conditional.mean[i]) == pytest.approx(float(alone.conditional.mean))
+        cut = state.truncate(torch.minimum(state.lengths, torch.tensor(2)))
+        short = model.start([[*x[i, :length], *x[i, :3]][:2]])
+        assert float(cut.conditional.mean[i]) == pytest.approx(float(short.conditional.mean))
+
+
+def test_parts_of_a_mixture_share_their_context() -> None:
+    parts = [Driven("static").fit([0.0], context=0), Driven("static").fit([1.0], context=0)]
+    mixture = arproc.Mixture(parts, weights=[0.5, 0.5])
+    assert mixture.log_prob([1.0, 2.0], context=3.0) == pytest.approx(
+        parts[0].log_prob([1.0, 2.0], context=3.0)
+    )
+    with pytest.raises(ParameterError, match="Mixture needs a context"):
+        mixture.log_prob([1.0, 2.0])
+    with pytest.raises(NotComparableError, match="one kind of context"):
+        arproc.Mixture([parts[0], Walk().fit([0.0])], weights=[0.5, 0.5]).log_prob([1.0])

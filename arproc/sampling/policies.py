@@ -254,7 +254,7 @@ class PolicyProcess(Process):
             )
         self.process = process
         self.policy = policy
-        self.context_kind = process.context_kind  # type: ignore[misc]  # the inner process's
+        self.context_kind = process.context_kind
         self.form_ = process.__dict__.get("form_", "numpy")
 
     @property
