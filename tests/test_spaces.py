@@ -1,0 +1,98 @@
+"""Spaces: equality by kind, vocabulary, end and shape; what fits them; what they refuse to be."""
+
+import numpy as np
+import pytest
+import torch
+
+from arproc import spaces
+from arproc.errors import DataError, ParameterError
+from arproc.spaces import (
+    Binary,
+    BinaryVector,
+    Categorical,
+    Count,
+    Ordinal,
+    Real,
+    RealVector,
+    check_values,
+)
+from arproc.text import Vocabulary
+
+WORDS = Vocabulary.build(["a b c"], "word")
+ALL = [
+    Binary(), Binary(length=3), BinaryVector(dimension=2), BinaryVector(dimension=3),
+    Categorical(4), Categorical(5), Categorical(4, end_symbol=3), Categorical(4, end_symbol=2),
+    Categorical(4, WORDS), Categorical(4, Vocabulary.build(["a b d"], "word")), Count(),
+    Ordinal(), Ordinal(levels=4), Real(), Real(length=2), RealVector(dimension=1),
+    RealVector(dimension=2), spaces.Space(),
+]  # fmt: skip
+
+
+def test_no_two_different_spaces_are_equal_and_equal_ones_are():
+    for i, a in enumerate(ALL):
+        assert [j for j, b in enumerate(ALL) if a == b] == [i]
+        assert len({a, a}) == 1
+    again = Categorical(4, Vocabulary.build(["a b c"], "word"))
+    assert again == Categorical(4, WORDS)
+    assert hash(again) == hash(Categorical(4, WORDS))
+    assert Real(precision="float32") == Real()
+
+
+def test_what_each_says_of_its_elements():
+    assert {s.kind: s.measure for s in ALL} == {
+        "binary": "mass", "binary vector": "mass", "categorical": "mass", "count": "mass",
+        "ordinal": "mass", "real": "density", "real vector": "density", "abstract": "mass",
+    }  # fmt: skip
+    assert Categorical(4, end_symbol=3).terminates
+    assert not Categorical(4).terminates
+    assert Categorical(4).size == 4
+    assert Ordinal(levels=3).size == 3
+    assert Binary().size == 2
+    assert BinaryVector(dimension=2).size is Real().size is Count().size is None
+    assert RealVector(dimension=3).event_shape == (3,)
+    assert Real(precision="float32").dtype == torch.float32
+    assert Ordinal(levels=256).user_dtype is np.uint8
+    assert Ordinal(levels=257).user_dtype is np.int64
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Categorical(0), "symbols must be at least 1; got 0"),
+        (lambda: Categorical(2.5), "symbols must be an integer"),
+        (lambda: Categorical(3, end_symbol=3), "end_symbol must be one of the symbols 0 to 2"),
+        (lambda: Categorical(3, end_symbol=-1), "end_symbol must be at least 0"),
+        (lambda: Categorical(2, WORDS), "the vocabulary has 4 symbols, the space 2"),
+        (lambda: Ordinal(levels=0), "levels must be at least 1"),
+        (lambda: RealVector(dimension=0), "dimension must be at least 1"),
+        (lambda: BinaryVector(dimension=True), "dimension must be an integer"),
+        (lambda: Real(length=-1), "length must be at least 0"),
+        (lambda: Real(precision="float16"), "precision must be one of 'float32', 'float64'"),
+    ],
+)  # fmt: skip
+def test_spaces_that_can_not_be(make, message):
+    with pytest.raises(ParameterError, match=message):
+        make()
+
+
+def test_values_are_checked_at_their_bounds():
+    for space, good, bad in (
+        (Categorical(3), [0, 2], [3]),
+        (Categorical(3, end_symbol=2), [0, 1], [2]),
+        (Ordinal(levels=3), [0, 2], [-1]),
+        (Binary(), [0, 1], [2]),
+        (Count(), [0, 2**53], [2**53 + 2]),
+    ):
+        for dtype in (torch.int64, torch.float64):
+            check_values(torch.tensor(good, dtype=dtype), space, "x")
+            with pytest.raises(DataError, match="x does not fit the model's space"):
+                check_values(torch.tensor(bad, dtype=dtype), space, "x")
+    check_values(torch.zeros(0), Categorical(3), "x")
+    check_values(torch.tensor([1e308, 1e308], dtype=torch.float64), Real(), "x")  # whose sum is infinite
+    check_values(torch.tensor([3e38, 3e38]), Real(precision="float32"), "x")
+
+
+def test_a_check_records_no_gradient():
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    check_values(x, Real(), "x")
+    assert x.grad_fn is None
