@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -206,6 +207,9 @@ class State(ABC):
         return self._cached
 
     def _carry(self, state: State, history: Track, context: torch.Tensor | None) -> State:
+        if state is self:  # a state that caches nothing may give itself back
+            state = copy(self)
+            state._cached = None
         state.process, state.history, state.context = self.process, history, context
         return state
 
@@ -284,6 +288,9 @@ class GroupedState(State):
                 self.parts += [(rows[inner], part) for inner, part in state.parts]
             elif len(rows):
                 self.parts.append((rows, state))
+        if not self.parts:  # no rows at all: one part without rows says what comes next
+            rows, state = parts[0]
+            self.parts = state.parts if isinstance(state, GroupedState) else [(rows, state)]
 
     def _joined(self, columns: Sequence[Distribution]) -> Distribution:
         """The parts' distributions, batch [n, ...], as one in the order of the rows."""

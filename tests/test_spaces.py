@@ -88,7 +88,8 @@ def test_values_are_checked_at_their_bounds():
             with pytest.raises(DataError, match="x does not fit the model's space"):
                 check_values(torch.tensor(bad, dtype=dtype), space, "x")
     check_values(torch.zeros(0), Categorical(3), "x")
-    check_values(torch.tensor([1e308, 1e308], dtype=torch.float64), Real(), "x")  # whose sum is infinite
+    infinite_sum = torch.tensor([1e308, 1e308], dtype=torch.float64)
+    check_values(infinite_sum, Real(), "x")
     check_values(torch.tensor([3e38, 3e38]), Real(precision="float32"), "x")
 
 
