@@ -149,7 +149,8 @@ def test_tensors_whose_paths_look_alike_are_kept_apart(tmp_path):
 @pytest.mark.parametrize(
     "value", [lambda x: x, {1, 2}, np.array([None]), np.array([1j]), np.array([b"x"]), object(),
               np.array(["2024"], "datetime64[D]"), np.zeros(2, np.longdouble), torch.tensor([1j]),
-              torch.eye(2).to_sparse(), torch.float32, int, {"deep": [print]}], ids=lambda v: type(v).__name__,
+              torch.eye(2).to_sparse(), torch.float32, int, {"deep": [print]}],
+    ids=lambda v: type(v).__name__,
 )  # fmt: skip
 def test_what_a_file_can_not_hold_is_named_with_its_path(value, tmp_path):
     model = Holder().fit([0.0])
