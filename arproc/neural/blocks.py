@@ -135,7 +135,7 @@ def rotary_angles(position: Tensor, dim: int, base: float = 10_000.0) -> Tensor:
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
     """Turn each pair of features `(2k, 2k + 1)` of x `[..., dim]` by angles `[..., dim / 2]`."""
-    pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)))
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * angles).flatten(-2)
 
 

@@ -40,7 +40,7 @@ class Crops:
         self.block, self.stream = block, not space.terminates
         self.start = space.size or 0  # the number after the last symbol
         self.end = 0 if space.end is None else space.end
-        self.values = sequences.values
+        self.values = sequences.values.cpu()
         self.begins, self.lengths = sequences.offsets[:-1], sequences.lengths
         self.terms = sequences.n_terms
         self.cumulated = (self.terms.double() / block).clamp(min=1).cumsum(0)

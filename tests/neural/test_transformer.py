@@ -309,6 +309,14 @@ def test_words_that_end(tmp_path):
     assert again.history_ == model.history_
 
 
+def test_products_in_bfloat16_learn_too_and_weights_stay_in_float32():
+    text = "abcab" * 30
+    plan = Training(steps=60, batch_size=8, lr=0.02, precision="bfloat16")
+    model = Transformer(1, 2, 16, block=16, tokens="char", dropout=0.1, training=plan).fit(text)
+    assert model.score(text) > -0.3
+    assert all(p.dtype == torch.float32 for p in model.network_.parameters())
+
+
 def test_equal_seeds_give_equal_models_whatever_came_before():
     data = np.arange(60) % SYMBOLS
     first = Transformer(1, 2, 8, block=8, dropout=0.1, training=QUICK).fit(data)
