@@ -132,7 +132,9 @@ def _map_transform(
 
 def _map_value(values: Sequence[Any], shapes: Sequence[torch.Size], change: Change) -> Any:
     """One parameter of a transform: a number all share stays one."""
-    tensors = [torch.as_tensor(value) for value in values]
+    tensors = [
+        v if isinstance(v, torch.Tensor) else torch.tensor(v, dtype=torch.float64) for v in values
+    ]
     if all(t.ndim == 0 and bool(t == tensors[0]) for t in tensors):
         return values[0]
     return change([t.expand(shape) for t, shape in zip(tensors, shapes, strict=True)])
