@@ -21,6 +21,9 @@ __all__ = ["draw", "sample"]
 
 Stop = Callable[[torch.Tensor], torch.Tensor]
 
+#: How many elements of endless rows are drawn at once, so that their uniforms come in blocks.
+_BLOCK = 64
+
 
 def sample(
     process: Process,
@@ -103,7 +106,7 @@ def draw(
     alive, state = _keep_open(torch.arange(n), done, limits, 0, state)
     while len(alive):
         left = None if limits is None else int(limits[alive].min()) - store.count
-        count = 1 if stop is not None else state.block
+        count = _block_size(state, stop, space)
         count = count if left is None else min(count, left)
         u = uniforms.block(alive, (first[alive] + store.count).numpy(), count, space.event_shape)
         x, state = state.advance(u.to(device))
@@ -124,6 +127,13 @@ def draw(
     if space.length is not None:
         complete |= before + lengths == space.length
     return x, lengths, complete
+
+
+def _block_size(state: State, stop: Stop | None, space: Space) -> int:
+    """How many elements to draw at once: one where each may be the last, or as the state says."""
+    if stop is not None:
+        return 1
+    return state.block if space.terminates else max(state.block, _BLOCK)
 
 
 class _Store:
