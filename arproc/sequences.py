@@ -7,7 +7,7 @@ memory-mapped file of a billion bytes, without padding. Padded batches are made 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -32,16 +32,19 @@ class Form:
         single: whether it was one sequence rather than several.
         indexes: the pandas index of each sequence (one, shared, for a DataFrame).
         names: the Series' or columns' names.
+        device: where a tensor was, and where results go.
     """
 
     kind: str = "numpy"
     single: bool = False
     indexes: tuple[Any, ...] = ()
     names: tuple[Any, ...] = ()
+    device: torch.device | None = None
 
     def per_row(self, values: torch.Tensor) -> Any:
         """One number a sequence: a float for one, an array [N], a tensor for a tensor."""
         if self.kind == "tensor":
+            values = values.to(self.device)
             return values[0] if self.single else values
         array = values.detach().cpu().numpy()
         return float(array[0]) if self.single else array
@@ -55,6 +58,7 @@ class Form:
             skip: how many first elements of a sequence have no term.
         """
         bounds = offsets.tolist()
+        values = values.to(self.device) if self.kind == "tensor" else values
         parts = [values[a:b] for a, b in pairwise(bounds)]
         if self.kind == "tensor":
             return parts[0] if self.single else parts
@@ -177,7 +181,7 @@ class Sequences:
             layout: for laws of fixed size, the order of generation.
             complete: whether the sequences came to their end; by default they did.
             name: what error messages call the data.
-            device: where the values go; a tensor stays where it is.
+            device: where the values go; results for a tensor go back to where it was.
             partial: whether these are the first elements of sequences (a prefix), in the order of
                 generation, rather than whole ones; they may be empty.
 
@@ -190,7 +194,9 @@ class Sequences:
         from arproc import intake
 
         values, lengths, form = intake.read(data, space, layout, name, partial)
-        if device is not None and form.kind != "tensor":
+        if form.kind == "tensor":
+            form = replace(form, device=values.device)
+        if device is not None:
             values = values.to(device)
         if not len(lengths):
             raise DataError(f"{name} is empty; expected at least one sequence.")
@@ -250,7 +256,8 @@ class Sequences:
         offsets = torch.zeros(len(rows) + 1, dtype=torch.int64)
         offsets[1:] = self.lengths[rows].cumsum(0)
         values = torch.cat(parts) if parts else self.values[:0]
-        form = Form(self.form.kind if self.form.kind not in ("series", "frame") else "numpy")
+        kind = self.form.kind if self.form.kind not in ("series", "frame") else "numpy"
+        form = Form(kind, device=self.form.device)
         return Sequences(values, offsets, self.space, self.complete[rows], form)
 
     def padded(
@@ -363,7 +370,8 @@ def restore(
         x = layout.from_sites(x)
         rows = list(x)
     if form.kind == "tensor":
-        return rows[0] if form.single else (x if even else rows)
+        rows = [row.to(form.device) for row in rows]
+        return rows[0] if form.single else (x.to(form.device) if even else rows)
     arrays = [row.detach().cpu().numpy().astype(space.user_dtype, copy=False) for row in rows]
     if form.single:
         return arrays[0]

@@ -93,8 +93,9 @@ class SequenceDistribution(Distribution):
         if not value.numel():
             return torch.zeros(batch, dtype=torch.float64, device=value.device)
         x = value.reshape(-1, *event)
-        sequences = Sequences.of(x, self.law.space, layout=self.law.layout, name="value")
-        flat = self.law._log_prob(sequences, None)
+        law = self.law
+        sequences = Sequences.of(x, law.space, layout=law.layout, name="value", device=law.device)
+        flat = law._log_prob(sequences, None).to(value.device)
         return flat.reshape(value.shape[: value.ndim - len(event)]).expand(batch)
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> torch.Tensor:

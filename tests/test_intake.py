@@ -9,6 +9,7 @@ import torch
 from toys import Bits, Chain, Letters, Levels, Linear, Walk
 
 from arproc import Sequences
+from arproc.sequences import Form
 from arproc.spaces import Binary, Categorical, Count, Ordinal, Real, RealVector
 from arproc.text import Vocabulary
 
@@ -280,3 +281,17 @@ def test_restoring_ragged_data_gives_a_list():
     assert [x.tolist() for x in back] == [[1.0, 2.0], [3.0]]
     tensors = Sequences.of([torch.tensor([1.0, 2.0]), torch.tensor([3.0])], Real()).restore()
     assert all(isinstance(x, torch.Tensor) for x in tensors)
+
+
+def test_results_for_a_tensor_go_back_to_its_device():
+    """The meta device stands for a second one: it holds shapes only, and every machine has it."""
+    meta = torch.device("meta")
+    form = Form("tensor", device=meta)
+    offsets = torch.tensor([0, 2, 3])
+    assert form.per_row(torch.ones(2)).device == meta
+    assert [part.device for part in form.per_element(torch.ones(3), offsets)] == [meta, meta]
+    batch = Sequences.of(torch.ones(2, 3), Real(), device="cpu")
+    assert batch.form.device == batch.values.device == torch.device("cpu")
+    batch.form = form
+    assert batch.restore().device == meta
+    assert batch.select(torch.tensor([1])).form.device == meta

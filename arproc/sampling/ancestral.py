@@ -260,9 +260,9 @@ class _StopStrings:
 
 
 def _form(process: Process, prefix: Any, known: Sequences | None) -> Form:
-    kind = process.__dict__.get("form_", "numpy")
     if known is not None and isinstance(prefix, torch.Tensor):
-        kind = "tensor"
+        return Form("tensor", device=prefix.device)
+    kind = process.__dict__.get("form_", "numpy")
     return Form("tensor" if kind == "tensor" else "numpy")
 
 
