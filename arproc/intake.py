@@ -40,6 +40,10 @@ def read(data: Any, space: Space, layout: Layout | None, name: str, partial: boo
         DataError: the form is not one that this space can be read from.
     """
     vocabulary = space.vocabulary if isinstance(space, Categorical) else None
+    if vocabulary is not None:
+        data = _column_of_text(data)
+        if isinstance(data, (list, tuple)) and not data and not partial:
+            raise DataError(f"{name} is empty; expected at least one text.")
     if isinstance(data, os.PathLike) or is_text(data):
         if vocabulary is None:
             raise DataError(
@@ -64,6 +68,16 @@ def read(data: Any, space: Space, layout: Layout | None, name: str, partial: boo
             )
         layout = None
     return _read_array(x, space, layout, kind, name)
+
+
+def _column_of_text(data: Any) -> Any:
+    """A Series or an array of strings as a list of them; anything else as it is."""
+    dtype = getattr(data, "dtype", None)
+    if dtype is None or isinstance(data, torch.Tensor) or getattr(data, "ndim", 0) != 1:
+        return data
+    if dtype.kind not in "OUT" or not all(isinstance(item, str) for item in data):
+        return data
+    return list(data)
 
 
 # ---- text ---------------------------------------------------------------------------------
@@ -163,6 +177,11 @@ def _to_tensor(data: Any, name: str) -> torch.Tensor:
     """Numbers of any kind as a tensor, refusing what is not a plain number."""
     if isinstance(data, torch.Tensor):
         return _plain_tensor(data, name)
+    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
+        raise DataError(
+            f"{name} has {int(np.ma.getmaskarray(data).sum())} masked value(s); fill or drop them "
+            "first."
+        )
     try:
         array = np.asarray(data)
     except ValueError as error:

@@ -210,6 +210,15 @@ def test_text_as_a_string_strings_symbols_or_a_file(tmp_path):
     assert model.log_prob(file) == one
 
 
+def test_a_column_or_an_array_of_texts():
+    model = Letters().fit("ab")
+    want = model.log_prob(["abba", "", "b"])
+    texts = pd.Series(["abba", "", "b"], index=[5, 6, 9])
+    for given in (texts, texts.astype(object), texts.to_numpy(), np.array(["abba", "", "b"])):
+        np.testing.assert_array_equal(model.log_prob(given), want)
+    assert [len(t) for t in model.log_prob_terms(texts)] == [5, 1, 2]
+
+
 def test_lines_are_the_sequences_of_a_file_of_words(tmp_path):
     vocabulary = Vocabulary.build(["a rose is a rose"], "word")
     space = Categorical(6, vocabulary, end_symbol=5)
