@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -244,6 +245,9 @@ def _read_list(data: Any, space: Space, layout: Layout | None, name: str, partia
         shapes = {tuple(np.shape(item)) for item in data}
         if len(shapes) == 1 and not isinstance(data[0], torch.Tensor):
             return read(_to_tensor(data, name).numpy(), space, layout, name, partial)
+    plain = None if layout is not None else _read_plain_lists(data, space, name)
+    if plain is not None:
+        return plain
     parts: list[torch.Tensor] = []
     indexes: list[Any] = []
     names: list[Any] = []
@@ -261,6 +265,20 @@ def _read_list(data: Any, space: Space, layout: Layout | None, name: str, partia
     kinds = {type(item).__module__.partition(".")[0] for item in data}
     kind = "tensor" if kinds == {"torch"} else "series" if kinds == {"pandas"} else "list"
     return torch.cat(parts), lengths, Form(kind, False, tuple(indexes), tuple(names))
+
+
+def _read_plain_lists(data: Any, space: Space, name: str) -> Read | None:
+    """Lists of nothing but numbers, all at once; None where it takes a closer look."""
+    if space.event_shape or not all(type(item) in (list, tuple) for item in data):
+        return None
+    try:
+        array = np.asarray(list(chain.from_iterable(data)))
+    except (ValueError, TypeError, RuntimeError):
+        return None
+    if array.ndim != 1 or array.dtype.kind not in "biuf":
+        return None
+    lengths = torch.tensor([len(item) for item in data], dtype=torch.int64)
+    return _to_tensor(array, name), lengths, Form("list")
 
 
 def _read_array(
