@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-STEPS, QUICK_STEPS = 1000, 10
+STEPS, QUICK_STEPS = 800, 10
 
 
 def run(report: Report, *, quick: bool) -> pd.DataFrame:
