@@ -22,7 +22,7 @@ from arproc.spaces import Categorical, Space
 if TYPE_CHECKING:
     from arproc.text import Vocabulary
 
-__all__ = ["is_text", "read"]
+__all__ = ["column_of_text", "is_text", "read"]
 
 Read = tuple[torch.Tensor, torch.Tensor, Form]
 
@@ -42,7 +42,7 @@ def read(data: Any, space: Space, layout: Layout | None, name: str, partial: boo
     """
     vocabulary = space.vocabulary if isinstance(space, Categorical) else None
     if vocabulary is not None:
-        data = _column_of_text(data)
+        data = column_of_text(data)
         if isinstance(data, (list, tuple)) and not data and not partial:
             raise DataError(f"{name} is empty; expected at least one text.")
     if isinstance(data, os.PathLike) or is_text(data):
@@ -71,7 +71,7 @@ def read(data: Any, space: Space, layout: Layout | None, name: str, partial: boo
     return _read_array(x, space, layout, kind, name)
 
 
-def _column_of_text(data: Any) -> Any:
+def column_of_text(data: Any) -> Any:
     """A Series or an array of strings as a list of them; anything else as it is."""
     dtype = getattr(data, "dtype", None)
     if dtype is None or isinstance(data, torch.Tensor) or getattr(data, "ndim", 0) != 1:

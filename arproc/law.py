@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from arproc.errors import DataError, NotFittedError, ParameterError, UnsupportedError
+from arproc.intake import column_of_text
 from arproc.parameters import Parameters
 from arproc.sequences import Layout, Sequences
 from arproc.spaces import Space
@@ -132,6 +133,7 @@ class Law(Parameters, ABC):
         """
         if y is not None:
             raise ParameterError("fit takes no y: a process models the sequences themselves.")
+        data = column_of_text(data)
         space = self._infer_space(data)
         sequences = self._read(data, space, "data")
         held_out = None if validation is None else self._read(validation, space, "validation")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from toys import Bits, Chain, Letters, Levels, Linear, Walk
 
+import arproc
 from arproc import Sequences
 from arproc.sequences import Form
 from arproc.spaces import Binary, Categorical, Count, Ordinal, Real, RealVector
@@ -216,6 +217,8 @@ def test_a_column_or_an_array_of_texts():
     texts = pd.Series(["abba", "", "b"], index=[5, 6, 9])
     for given in (texts, texts.astype(object), texts.to_numpy(), np.array(["abba", "", "b"])):
         np.testing.assert_array_equal(model.log_prob(given), want)
+        learnt = arproc.NGram(1, tokens="char", smoothing="additive").fit(given)
+        assert learnt.space.vocabulary.symbols == ("a", "b")
     assert [len(t) for t in model.log_prob_terms(texts)] == [5, 1, 2]
 
 
