@@ -48,7 +48,7 @@ def read(data: Any, space: Space, layout: Layout | None, name: str, partial: boo
     if isinstance(data, os.PathLike) or is_text(data):
         if vocabulary is None:
             raise DataError(
-                f"{name} is text, but the model's elements are {space.describe()}; pass numbers."
+                f"{name} is text; expected numbers: the model's elements are {space.describe()}."
             )
         return _read_text(data, vocabulary, name)
     if vocabulary is not None and _is_symbols(data):

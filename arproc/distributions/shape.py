@@ -102,26 +102,27 @@ def _(
     base = map_parameters(first.base_dist, [part.base_dist for part in rest], change)
     columns = zip(*(part.transforms for part in (first, *rest)), strict=True)
     shapes = [part.batch_shape + part.event_shape for part in (first, *rest)]
-    transforms = [_map_transform(column, shapes, change) for column in columns]
+    dtype = _dtype(first)
+    transforms = [_map_transform(column, shapes, change, dtype) for column in columns]
     return td.TransformedDistribution(base, transforms, validate_args=False)
 
 
 def _map_transform(
-    parts: Sequence[Any], shapes: Sequence[torch.Size], change: Change
+    parts: Sequence[Any], shapes: Sequence[torch.Size], change: Change, dtype: torch.dtype
 ) -> td.Transform:
     first = parts[0]
     if isinstance(first, td.AffineTransform):
-        loc, scale = (_map_value([getattr(p, name) for p in parts], shapes, change)
+        loc, scale = (_map_value([getattr(p, name) for p in parts], shapes, change, dtype)
                       for name in ("loc", "scale"))  # fmt: skip
         return td.AffineTransform(loc, scale, event_dim=first.event_dim)
     if isinstance(first, td.PowerTransform):
-        return td.PowerTransform(_map_value([p.exponent for p in parts], shapes, change))
+        return td.PowerTransform(_map_value([p.exponent for p in parts], shapes, change, dtype))
     if isinstance(first, td.ComposeTransform):
         columns = zip(*(part.parts for part in parts), strict=True)
-        return td.ComposeTransform([_map_transform(c, shapes, change) for c in columns])
+        return td.ComposeTransform([_map_transform(c, shapes, change, dtype) for c in columns])
     inverse = getattr(first, "_inv", None)
     if type(first).__name__ == "_InverseTransform" and inverse is not None:
-        return _map_transform([p.inv for p in parts], shapes, change).inv
+        return _map_transform([p.inv for p in parts], shapes, change, dtype).inv
     if any(isinstance(v, torch.Tensor) and v.ndim for v in vars(first).values()):
         raise UnsupportedError(
             f"a {type(first).__name__} with tensors of its own can not be indexed or joined; "
@@ -130,11 +131,22 @@ def _map_transform(
     return first
 
 
-def _map_value(values: Sequence[Any], shapes: Sequence[torch.Size], change: Change) -> Any:
-    """One parameter of a transform: a number all share stays one."""
-    tensors = [
-        v if isinstance(v, torch.Tensor) else torch.tensor(v, dtype=torch.float64) for v in values
-    ]
+def _dtype(distribution: Any) -> torch.dtype:
+    """The floating dtype of a distribution's first parameter that has one."""
+    while isinstance(distribution, (td.TransformedDistribution, td.Independent)):
+        distribution = distribution.base_dist
+    for name in distribution.arg_constraints:
+        value = getattr(distribution, name)
+        if isinstance(value, torch.Tensor) and value.is_floating_point():
+            return value.dtype
+    return torch.get_default_dtype()
+
+
+def _map_value(
+    values: Sequence[Any], shapes: Sequence[torch.Size], change: Change, dtype: torch.dtype
+) -> Any:
+    """One parameter of a transform: a number all share stays one; others join in `dtype`."""
+    tensors = [v if isinstance(v, torch.Tensor) else torch.tensor(v, dtype=dtype) for v in values]
     if all(t.ndim == 0 and bool(t == tensors[0]) for t in tensors):
         return values[0]
     return change([t.expand(shape) for t, shape in zip(tensors, shapes, strict=True)])

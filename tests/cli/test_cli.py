@@ -236,7 +236,7 @@ WRONG = {
     ),
     "words for numbers": (
         ["fit", "ar", "text.txt", "--order", "1", "-o", "m"],
-        "is text, but the model's elements are real",
+        "is text; expected numbers: the model's elements are real",
     ),
 }
 
