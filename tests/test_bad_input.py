@@ -69,7 +69,7 @@ CASES = [
     (CHAIN, np.array([2**62]), "expected symbols from 0 to 2"),
     (CHAIN, [0.5], "fractional part"),
     (CHAIN, [1e300], "expected symbols from 0 to 2"),
-    (CHAIN, "ab", "data is text; expected numbers: the model's elements are categorical with 3 symbols"),
+    (CHAIN, "ab", "expected numbers: the model's elements are categorical with 3 symbols"),
     (ENDS, [0, 2], "the end symbol 2 stands among the elements; .* leave it out"),
     (COUNTER, [1, -1], "expected counts 0, 1, 2 .*, got values from -1"),
     (COUNTER, [1.5], "expected counts .*fractional part"),
