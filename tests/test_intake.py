@@ -11,7 +11,7 @@ from toys import Bits, Chain, Letters, Levels, Linear, Walk
 import arproc
 from arproc import Sequences
 from arproc.sequences import Form
-from arproc.spaces import Binary, Categorical, Count, Ordinal, Real, RealVector
+from arproc.spaces import Categorical, Real
 from arproc.text import Vocabulary
 
 WALK = Walk().fit([0.0])
@@ -263,36 +263,6 @@ def test_scoring_a_mapped_file_reads_it_by_blocks_and_writes_nothing_back(tmp_pa
     assert model.log_prob(file) == pytest.approx(want)
     assert len(model.log_prob_terms(file)) == 40_000
     assert file.read_bytes() == content
-
-
-# ---- and back ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("data", "space"),
-    [
-        (np.array([[1.0, 2.0], [3.0, 4.0]]), Real()),
-        (torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64), Real()),
-        (np.array([1, 2, 0]), Categorical(3)),
-        (np.arange(12.0).reshape(2, 3, 2), RealVector(dimension=2)),
-        (np.array([[0, 1], [1, 1]], dtype=np.uint8), Binary()),
-        (np.array([3, 0]), Count()),
-        (np.array([[255, 0]], dtype=np.uint8), Ordinal()),
-    ],
-    ids=lambda x: getattr(x, "kind", ""),
-)
-def test_restoring_gives_back_what_came(data, space):
-    back = Sequences.of(data, space).restore()
-    assert type(back) is type(data)
-    assert back.dtype == data.dtype
-    np.testing.assert_array_equal(back, data)
-
-
-def test_restoring_ragged_data_gives_a_list():
-    back = Sequences.of([[1.0, 2.0], [3.0]], Real()).restore()
-    assert [x.tolist() for x in back] == [[1.0, 2.0], [3.0]]
-    tensors = Sequences.of([torch.tensor([1.0, 2.0]), torch.tensor([3.0])], Real()).restore()
-    assert all(isinstance(x, torch.Tensor) for x in tensors)
 
 
 def test_results_for_a_tensor_go_back_to_its_device():

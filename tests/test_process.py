@@ -218,9 +218,10 @@ def test_a_wrong_prefix_is_refused_when_conditioning():
 # ---- memory ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("data", [np.zeros(300_000, int), np.zeros((150_000, 2), int)], ids=str)
-def test_no_array_of_all_tokens_by_all_symbols_is_ever_made(data, monkeypatch):
+@pytest.mark.parametrize("shape", [(60_000,), (30_000, 2)], ids=str)
+def test_no_array_of_all_tokens_by_all_symbols_is_ever_made(shape, monkeypatch):
     """Whether one long sequence or very many short ones: blocks stay below their bound."""
+    data = np.zeros(shape, dtype=int)
     process = Chain(500).fit(data[:1])
     sizes = []
     window = Chain.window

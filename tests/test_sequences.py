@@ -8,7 +8,7 @@ from hypothesis import given
 
 from arproc import Layout, Sequences
 from arproc.errors import DataError
-from arproc.spaces import Binary, Categorical, Real, RealVector
+from arproc.spaces import Binary, Categorical, Count, Ordinal, Real, RealVector
 
 ragged = st.lists(st.lists(st.integers(0, 4), max_size=6), min_size=1, max_size=8)
 ENDING, STREAM = Categorical(6, end_symbol=5), Categorical(5)
@@ -133,3 +133,33 @@ def test_a_layout_goes_out_and_back_through_sequences():
 
 def test_what_a_sequence_says_of_itself():
     assert repr(build([[1, 2], []])) == ("Sequences(n=2, elements=2, categorical with 6 symbols)")
+
+
+# ---- and back ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "space"),
+    [
+        (np.array([[1.0, 2.0], [3.0, 4.0]]), Real()),
+        (torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64), Real()),
+        (np.array([1, 2, 0]), Categorical(3)),
+        (np.arange(12.0).reshape(2, 3, 2), RealVector(dimension=2)),
+        (np.array([[0, 1], [1, 1]], dtype=np.uint8), Binary()),
+        (np.array([3, 0]), Count()),
+        (np.array([[255, 0]], dtype=np.uint8), Ordinal()),
+    ],
+    ids=lambda x: getattr(x, "kind", ""),
+)
+def test_restoring_gives_back_what_came(data, space):
+    back = Sequences.of(data, space).restore()
+    assert type(back) is type(data)
+    assert back.dtype == data.dtype
+    np.testing.assert_array_equal(back, data)
+
+
+def test_restoring_ragged_data_gives_a_list():
+    back = Sequences.of([[1.0, 2.0], [3.0]], Real()).restore()
+    assert [x.tolist() for x in back] == [[1.0, 2.0], [3.0]]
+    tensors = Sequences.of([torch.tensor([1.0, 2.0]), torch.tensor([3.0])], Real()).restore()
+    assert all(isinstance(x, torch.Tensor) for x in tensors)
