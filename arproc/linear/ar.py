@@ -10,8 +10,8 @@ import torch
 from torch.distributions import Distribution, MultivariateNormal, Normal
 
 from arproc.errors import ParameterError, check_choice, check_integer
+from arproc.estimated import Estimated
 from arproc.linear import likelihood, simulation
-from arproc.linear.criteria import information_criterion
 from arproc.linear.estimation import Estimate, estimate, recursion_form
 from arproc.linear.levinson import is_stationary, largest_root
 from arproc.linear.likelihood import Recursion
@@ -24,10 +24,14 @@ from arproc.states import State
 __all__ = ["AR"]
 
 _TRENDS = ("n", "c", "ct")
-_METHODS = ("mle", "ols", "yule-walker")
+_METHODS = {
+    "mle": "exact maximum likelihood",
+    "ols": "least squares given the first values",
+    "yule-walker": "Yule-Walker",
+}
 
 
-class AR(Process):
+class AR(Estimated, Process):
     r"""Gaussian autoregression of order p about a constant or a line.
 
     .. math::
@@ -152,12 +156,13 @@ class AR(Process):
         self.intercept_, self.drift_ = found.intercept, found.drift
         self.mean_, self.slope_ = found.mean, found.slope
         self.sigma2_ = found.sigma2
-        self.names_, self.covariance_ = found.names, found.covariance
+        self.names_, self.estimates_ = found.names, found.values
+        self.covariance_ = found.covariance
 
     def _check_parameters(self) -> None:
         check_integer("order", self.order, minimum=0)
         check_choice("trend", self.trend, _TRENDS)
-        check_choice("method", self.method, _METHODS)
+        check_choice("method", self.method, tuple(_METHODS))
         if isinstance(self.initial, MultivariateNormal):
             shape = tuple(self.initial.batch_shape + self.initial.event_shape)
             if shape != (self.order,):
@@ -283,24 +288,14 @@ class AR(Process):
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         return sequences.form.per_element(rest, offsets, skip=self.n_given)
 
-    def information_criterion(self, name: str = "aic") -> float:
-        """An information criterion of the fit: "aic", "aicc", "bic" or "hqic"; smaller is better.
-
-        It charges for every estimated parameter, sigma2 included. Compare only fits with the same
-        `initial` to the same data; `arproc.select_order` takes care of that.
-        """
-        _ = self.space
-        if "log_likelihood_" not in self.__dict__:
-            raise ParameterError("there is no criterion for parameters that were not estimated.")
-        return information_criterion(
-            name, self.log_likelihood_, len(self.names_), self.n_observations_
-        )
-
-    def summary(self) -> str:
-        """A table of the fit: estimates, standard errors, z, p-values and 95% intervals."""
-        from arproc.linear.summary import summary
-
-        return summary(self)
+    def _described(self) -> tuple[str, list[tuple[str, str]]]:
+        name = f"AR({self.order})"
+        if "covariance_" not in self.__dict__:
+            return name, [("coef", f"{np.asarray(self.coef_).tolist()}")]
+        conditional = self.method == "mle" and self.initial != "stationary"
+        method = _METHODS["ols" if conditional else self.method]
+        initial = self.initial if isinstance(self.initial, str) else "a normal distribution"
+        return name, [("Trend", self.trend), ("Method", method), ("Start", initial)]
 
 
 def _number(value: Any) -> Any:

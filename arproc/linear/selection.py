@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arproc.criteria import CRITERIA, information_criterion
 from arproc.errors import ParameterError, check_choice, check_integer
 from arproc.linear.ar import AR
-from arproc.linear.criteria import CRITERIA, information_criterion
 from arproc.linear.estimation import check_enough
 from arproc.linear.exact import exact_ml, yule_walker_pacf
 from arproc.linear.least_squares import nested_sums_of_squares

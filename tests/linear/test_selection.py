@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from arproc.criteria import information_criterion
 from arproc.errors import DataError, ParameterError
 from arproc.linear.ar import AR
-from arproc.linear.criteria import information_criterion
 from arproc.linear.moments import moments, restrict, scale
 from arproc.linear.selection import select_order
 

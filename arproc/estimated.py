@@ -1,0 +1,124 @@
+"""Estimated: what statisticians ask of every model whose parameters were estimated.
+
+A model that sets the five attributes below in `_fit` and derives from `Estimated` beside `Process`
+has standard errors, information criteria and a `summary()`, laid out alike in every family.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from arproc.criteria import information_criterion
+from arproc.errors import ParameterError
+from arproc.law import Law
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Estimated"]
+
+_WIDTH = 78
+_QUANTILE = 1.959963984540054  # of the standard normal distribution at 0.975
+
+
+class Estimated(Law):
+    """A law whose parameters were estimated, with their covariance.
+
+    Attributes:
+        names_: the estimated parameters' names [k].
+        estimates_: their values, in the data's own unit [k].
+        covariance_: the covariance of the estimates [k, k]; nan where it is not known.
+        log_likelihood_: `log_prob` of the data of `fit`, nats.
+        n_observations_: of how many elements that is.
+    """
+
+    names_: list[str]
+    estimates_: np.ndarray
+    covariance_: np.ndarray
+    log_likelihood_: float
+    n_observations_: int
+
+    def information_criterion(self, name: str = "aic") -> float:
+        """An information criterion of the fit: "aic", "aicc", "bic" or "hqic"; smaller is better.
+
+        It charges for every estimated parameter, a variance included. Compare only fits with the
+        same start to the same data.
+        """
+        _ = self.space  # says so where the model is not fitted
+        if "log_likelihood_" not in self.__dict__:
+            raise ParameterError("there is no criterion for parameters that were not estimated.")
+        return information_criterion(
+            name, self.log_likelihood_, self._n_parameters, self.n_observations_
+        )
+
+    @property
+    def _n_parameters(self) -> int:
+        """What an information criterion charges for; the effective number where one shrinks."""
+        return len(self.names_)
+
+    def parameter_table(self) -> pd.DataFrame:
+        """Estimates, standard errors, z, p-values and 95% intervals, a row for each parameter."""
+        import pandas as pd
+
+        _ = self.space
+        if "covariance_" not in self.__dict__:
+            raise ParameterError("there are no standard errors of parameters not estimated.")
+        estimate, error = self.estimates_, np.sqrt(np.diag(self.covariance_))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = np.where(error > 0, estimate / error, math.nan)
+        columns = {
+            "estimate": estimate,
+            "std_error": error,
+            "z": z,
+            "p_value": [math.erfc(abs(v) / math.sqrt(2)) for v in z],
+            "lower": estimate - _QUANTILE * error,
+            "upper": estimate + _QUANTILE * error,
+        }
+        return pd.DataFrame(columns, index=pd.Index(self.names_, name="parameter"))
+
+    def summary(self) -> str:
+        """A table of the fit: estimates, standard errors, z, p-values and 95% intervals."""
+        _ = self.space
+        title, facts = self._described()
+        if "covariance_" not in self.__dict__:
+            given = ", ".join(f"{name} {value}" for name, value in facts)
+            return f"{title} with given parameters: {given}"
+        criteria = {c: self.information_criterion(c) for c in ("aic", "bic", "hqic")}
+        left = [("Model", title), *facts, ("Parameters", f"{len(self.names_)}")]
+        right = [
+            ("Observations", f"{self.n_observations_}"),
+            ("Log-likelihood", f"{self.log_likelihood_:.3f}"),
+            *((name.upper(), f"{value:.3f}") for name, value in criteria.items()),
+        ]
+        blank = ("", "")
+        rows = max(len(left), len(right))
+        left, right = left + [blank] * (rows - len(left)), right + [blank] * (rows - len(right))
+        lines = [title.center(_WIDTH).rstrip(), "=" * _WIDTH]
+        lines += [_head(*a, *b) for a, b in zip(left, right, strict=True)]
+        columns = _row("", "coef", "std err", "z", "P>|z|", "[0.025", "0.975]")
+        lines += ["=" * _WIDTH, columns, "-" * _WIDTH]
+        for row in self.parameter_table().itertuples():
+            cells = (_number(row.estimate), _number(row.std_error), f"{row.z:.3f}")
+            bounds = (_number(row.lower), _number(row.upper))
+            lines.append(_row(str(row.Index), *cells, f"{row.p_value:.3f}", *bounds))
+        return "\n".join([*lines, "=" * _WIDTH])
+
+    def _described(self) -> tuple[str, list[tuple[str, str]]]:
+        """What `summary` says of the model: its name, as in "AR(2)", and facts (name, value)."""
+        return type(self).__name__, []
+
+
+def _head(name: str, value: str, other: str, number: str) -> str:
+    label, second = (f"{part}:" if part else "" for part in (name, other))
+    return f"{label:<12}{value:<37} {second:<16}{number:>12}".rstrip()
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.3e}"
+
+
+def _row(name: str, *cells: str) -> str:
+    return f"{name:<12}" + "".join(f"{cell:>11}" for cell in cells)
