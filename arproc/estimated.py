@@ -100,10 +100,10 @@ class Estimated(Law):
         lines += [_head(*a, *b) for a, b in zip(left, right, strict=True)]
         columns = _row("", "coef", "std err", "z", "P>|z|", "[0.025", "0.975]")
         lines += ["=" * _WIDTH, columns, "-" * _WIDTH]
-        for row in self.parameter_table().itertuples():
-            cells = (_number(row.estimate), _number(row.std_error), f"{row.z:.3f}")
-            bounds = (_number(row.lower), _number(row.upper))
-            lines.append(_row(str(row.Index), *cells, f"{row.p_value:.3f}", *bounds))
+        for name, values in zip(self.names_, self.parameter_table().to_numpy(), strict=True):
+            estimate, error, z, p, lower, upper = (float(value) for value in values)
+            cells = (_number(estimate), _number(error), f"{z:.3f}", f"{p:.3f}")
+            lines.append(_row(name, *cells, _number(lower), _number(upper)))
         return "\n".join([*lines, "=" * _WIDTH])
 
     def _described(self) -> tuple[str, list[tuple[str, str]]]:
