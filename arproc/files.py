@@ -11,6 +11,8 @@ import math
 import os
 import tempfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import torch
 
 from arproc.errors import FileFormatError, ParameterError
 
-__all__ = ["FORMAT_VERSION", "read_file", "write_file"]
+__all__ = ["FORMAT_VERSION", "as_path", "read_file", "replacing", "write_file"]
 
 FORMAT_VERSION = 1
 _BYTES = {
@@ -38,11 +40,6 @@ def write_file(path: str | Path, header: dict[str, Any], tensors: dict[str, torc
     """
     from safetensors.torch import save as to_bytes
 
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise ParameterError(f"the folder {str(path.parent)!r} does not exist; create it first.")
-    if path.is_dir():
-        raise ParameterError(f"{str(path)!r} is a folder; give the name of a file.")
     whole = {"format": "arproc", "version": FORMAT_VERSION, **header}
     text = json.dumps(whole | {"crc32": _checksum(whole)}, allow_nan=False)
     shared = {name: tensor.clone() for name, tensor in tensors.items()}
@@ -53,22 +50,46 @@ def write_file(path: str | Path, header: dict[str, Any], tensors: dict[str, torc
             f"the description of the model takes {length} bytes; a file holds at most "
             f"{_MAX_HEADER}. A smaller vocabulary (min_count) makes it shorter."
         )
+    with replacing(path) as temporary:
+        temporary.write_bytes(payload)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary file to write, which becomes `path` when all went well; else nothing is left.
+
+    Raises:
+        ParameterError: `path` is no path, is a folder, or can not be written to.
+    """
+    path = as_path(path)
+    if not path.parent.is_dir():
+        raise ParameterError(f"the folder {str(path.parent)!r} does not exist; create it first.")
+    if path.is_dir():
+        raise ParameterError(f"{str(path)!r} is a folder; give the name of a file.")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
         raise ParameterError(f"{str(path)!r} can not be written: {error.strerror}.") from error
+    os.close(handle)
+    temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(payload)
-            file.flush()
+        yield temporary
+        with temporary.open("r+b") as file:  # on the disk before the old file goes
             os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def as_path(path: Any) -> Path:
+    """`path` as a `Path`, or an error that says what came instead."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise ParameterError(f"path must be a str or a Path; got {path!r}.")
+    return Path(path)
 
 
 def read_file(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -80,7 +101,7 @@ def read_file(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    path = Path(path)
+    path = as_path(path)
     if path.is_dir():
         raise FileFormatError(f"{str(path)!r} is a folder; give the name of a file.")
     if not path.is_file():

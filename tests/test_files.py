@@ -223,3 +223,11 @@ def test_no_code_is_loaded_and_every_class_a_file_may_hold_is_known():
     )
     assert all(isinstance(cls, type) for cls in STORABLE.values())
     assert issubclass(FileFormatError, ArprocError)
+
+
+@pytest.mark.parametrize("path", [5, None, b"model"])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(ParameterError, match="path must be a str or a Path"):
+        arproc.load(path)
+    with pytest.raises(ParameterError, match="path must be a str or a Path"):
+        arproc.AR.from_parameters([0.5]).save(path)

@@ -8,14 +8,13 @@ blank, `<0x0A>` a byte.
 from __future__ import annotations
 
 import gzip
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from arproc.errors import ParameterError, UnsupportedError
+from arproc.errors import UnsupportedError
+from arproc.files import as_path, replacing
 from arproc.ngram.counts import Alphabet
 from arproc.ngram.trie import Trie
 from arproc.text import Vocabulary
@@ -41,24 +40,14 @@ def write_arpa(trie: Trie, vocabulary: Vocabulary | None, path: str | Path) -> N
             "Additive smoothing gives unseen symbols one probability in each context, whatever "
             "the shorter context says; the ARPA format, which backs off, can not express that."
         )
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise ParameterError(f"The folder {str(path.parent)!r} does not exist; create it first.")
     names = _names(trie.alphabet, vocabulary)
-    compressed = path.suffix == ".gz"
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        with gzip.open(temporary, "wb", 6) if compressed else open(temporary, "wb") as file:
-            for block in _blocks(trie, names):
-                file.write(block)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    compressed = as_path(path).suffix == ".gz"
+    with (
+        replacing(path) as temporary,
+        gzip.open(temporary, "wb", 6) if compressed else temporary.open("wb") as file,
+    ):
+        for block in _blocks(trie, names):
+            file.write(block)
 
 
 def _blocks(trie: Trie, names: list[bytes]) -> Iterator[bytes]:
