@@ -129,3 +129,7 @@ class ConditionedProcess(Process):
     def _predictive(self, state: State, horizon: int) -> Distribution | None:
         assert isinstance(state, InnerState)
         return self.process._predictive(state.inner, horizon)
+
+    def _joint(self, state: State, horizon: int) -> Distribution | None:
+        assert isinstance(state, InnerState)
+        return self.process._joint(state.inner, horizon)

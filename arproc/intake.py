@@ -251,6 +251,7 @@ def _read_list(data: Any, space: Space, layout: Layout | None, name: str, partia
     parts: list[torch.Tensor] = []
     indexes: list[Any] = []
     names: list[Any] = []
+    components: tuple[Any, ...] = ()
     for i, item in enumerate(data):
         values, lengths, form = read(item, space, layout, f"{name}[{i}]", partial)
         if len(lengths) != 1:
@@ -261,10 +262,11 @@ def _read_list(data: Any, space: Space, layout: Layout | None, name: str, partia
         parts.append(values)
         indexes.extend(form.indexes)
         names.extend(form.names)
+        components = components or form.components
     lengths = torch.tensor([len(part) for part in parts], dtype=torch.int64)
     kinds = {type(item).__module__.partition(".")[0] for item in data}
     kind = "tensor" if kinds == {"torch"} else "series" if kinds == {"pandas"} else "list"
-    return torch.cat(parts), lengths, Form(kind, False, tuple(indexes), tuple(names))
+    return torch.cat(parts), lengths, Form(kind, False, tuple(indexes), tuple(names), components)
 
 
 def _read_plain_lists(data: Any, space: Space, name: str) -> Read | None:
@@ -350,7 +352,8 @@ def _read_frame(data: Any, space: Space, layout: Layout | None, name: str) -> Re
         return _read_fixed(table, space, layout, "numpy", name)
     if space.event_shape:
         values, lengths, _ = _read_array(table, space, None, "numpy", name)
-        return values, lengths, Form("series", True, (data.index,), (None,))
+        names = tuple(data.columns)
+        return values, lengths, Form("series", True, (data.index,), (None,), names)
     lengths = torch.full((table.shape[1],), table.shape[0], dtype=torch.int64)
     form = Form("frame", False, (data.index,), tuple(data.columns))
     return table.T.reshape(-1), lengths, form

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.distributions import index
+from arproc.distributions import index, step_marginals
 from arproc.errors import ParameterError, UnsupportedError, check_integer
 from arproc.law import Law, require_fitted
 from arproc.sequences import Sequences
@@ -99,7 +99,18 @@ class Process(Law):
     def _predictive(self, state: State, horizon: int) -> Distribution | None:
         """The marginal distributions of the next `horizon` elements, batch [N, horizon].
 
-        None where there is no closed form: forecasts are then made by simulation.
+        None where there is no closed form: forecasts are then made by simulation. Derived from
+        `_joint` where the model writes that.
+        """
+        joint = self._joint(state, horizon)
+        return None if joint is None else step_marginals(joint, horizon, self.space.event_shape)
+
+    def _joint(self, state: State, horizon: int) -> Distribution | None:
+        """The joint law of the next `horizon` elements of a linear-Gaussian model.
+
+        A `MultivariateNormal` of batch [N] and event [horizon * d], the d components of one step
+        after those of the step before; or that under maps of each number alone (a
+        `TransformedDistribution`). None where the joint law is not normal.
         """
         return None
 
@@ -309,11 +320,49 @@ class Process(Law):
 
         Returns:
             A DataFrame indexed by the future steps (by series and step, for several series) with
-            columns "mean" and one for each quantile.
+            columns "mean" and one for each quantile; for vectors the columns have two levels, the
+            component (named as the DataFrame's columns) and these.
         """
         from arproc.forecasting import forecast
 
         return forecast(self, history, horizon, quantiles, seed, context, n_paths)
+
+    def sample_paths(
+        self,
+        history: Any,
+        horizon: int,
+        n_paths: int = 1000,
+        seed: int | torch.Generator | None = None,
+        *,
+        context: Any = None,
+    ) -> pd.DataFrame:
+        """Draw joint sample paths of what follows each series of `history`.
+
+        A forecast's marginals do not say how the steps hang together; a path does: sums over the
+        horizon, the chance of staying above a level, of a peak in some week.
+
+        Args:
+            history: what is known, as for `forecast`.
+            horizon: how many steps.
+            n_paths: how many paths.
+            seed: the same seed gives the same paths, whatever other series are drawn with them;
+                simulated forecasts are the quantiles of these paths.
+            context: of the history and of the future.
+
+        Returns:
+            A DataFrame indexed by the future steps (by series and step, for several series) with a
+            column for each path; for vectors the columns have two levels, the component and the
+            path. `.to_numpy().T` is an array [n_paths, horizon].
+
+        Example:
+            >>> import arproc
+            >>> paths = arproc.AR.from_parameters([0.9]).sample_paths([1.0, 2.0], 5, 300, seed=0)
+            >>> paths.shape, float((paths.min() > 0).mean().round(2))   # no step below 0
+            ((5, 300), 0.58)
+        """
+        from arproc.forecasting import sample_paths
+
+        return sample_paths(self, history, horizon, n_paths, seed, context)
 
 
 def require_process(law: Any, call: str) -> Process:

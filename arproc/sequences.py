@@ -32,6 +32,7 @@ class Form:
         single: whether it was one sequence rather than several.
         indexes: the pandas index of each sequence (one, shared, for a DataFrame).
         names: the Series' or columns' names.
+        components: the names of the components of vector elements, where they have any.
         device: where a tensor was, and where results go.
     """
 
@@ -39,6 +40,7 @@ class Form:
     single: bool = False
     indexes: tuple[Any, ...] = ()
     names: tuple[Any, ...] = ()
+    components: tuple[Any, ...] = ()
     device: torch.device | None = None
 
     def per_row(self, values: torch.Tensor) -> Any:

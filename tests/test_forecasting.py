@@ -7,18 +7,21 @@ import pandas as pd
 import pytest
 import torch
 from scipy import stats
+from torch import distributions as td
 from torch.distributions import Distribution
-from toys import Counter, Walk
+from toys import Counter, Linear, Walk
 
 import arproc
 from arproc.errors import DataError, ParameterError, UnsupportedError
 from arproc.forecasting import future_index
+from arproc.forecasting.marginals import Simulated, at_levels
+from arproc.states import State
 
 SERIES = arproc.AR.from_parameters([0.8], mean=5.0, sigma2=2.0).sample(1, length=200, seed=0)[0]
 MODEL = arproc.AR(1).fit(SERIES)
 
 
-class Simulated(arproc.AR):
+class Blind(arproc.AR):
     """An AR that knows no closed form."""
 
     def _predictive(self, state: object, horizon: int) -> Distribution | None:
@@ -61,7 +64,7 @@ def test_columns_are_the_mean_and_the_quantiles_asked_for() -> None:
 
 
 def test_simulation_agrees_with_the_closed_form() -> None:
-    simulated = Simulated(1).fit(SERIES)
+    simulated = Blind(1).fit(SERIES)
     exact = MODEL.forecast(SERIES, 8)
     drawn = simulated.forecast(SERIES, 8, seed=1, n_paths=20_000)
     scale = (exact[0.95] - exact[0.05]).to_numpy()[:, None]
@@ -86,7 +89,7 @@ def test_a_panel_is_indexed_by_series() -> None:
 
 
 def test_a_series_forecast_does_not_depend_on_its_company() -> None:
-    simulated = Simulated(1).fit(SERIES)
+    simulated = Blind(1).fit(SERIES)
     both = simulated.forecast([SERIES[:50], SERIES[:90]], 3, seed=4)
     assert both.loc[0].to_numpy() == pytest.approx(
         simulated.forecast(SERIES[:50], 3, seed=4).to_numpy()
@@ -179,13 +182,11 @@ def test_quantiles_of_counts_are_counts() -> None:
 
 
 def test_simulated_quantiles_are_numpys() -> None:
-    from arproc.forecasting import _path_quantiles
-
     paths = torch.randn(2, 11, 3, generator=torch.Generator().manual_seed(0)).double()
     levels = [0.001, 0.25, 0.5, 0.77, 0.999]
     for mass, method in ((False, "linear"), (True, "inverted_cdf")):
         want = np.quantile(paths.numpy(), levels, axis=1, method=method)
-        np.testing.assert_allclose(torch.stack(_path_quantiles(paths, levels, mass)), want)
+        np.testing.assert_allclose(at_levels(Simulated(paths, mass), levels), want)
 
 
 def test_a_conditioned_process_forecasts_in_closed_form() -> None:
@@ -204,3 +205,118 @@ def test_what_is_too_short_is_named() -> None:
 def test_quantiles_that_are_no_numbers(quantiles: object) -> None:
     with pytest.raises(ParameterError, match=r"quantiles must lie in \(0, 1\); got"):
         MODEL.forecast(SERIES, 2, quantiles=quantiles)
+
+
+# ---- vectors ---------------------------------------------------------------------------------
+
+
+class JointLinear(Linear):
+    """Vectors with the joint law of what follows the last one."""
+
+    def _joint(self, state: State, horizon: int) -> Distribution:
+        turn = 0.5 * torch.eye(2, dtype=torch.float64).flip(0)
+        powers = [torch.linalg.matrix_power(turn, k) for k in range(horizon + 1)]
+        last = state.history.tail(1)[:, 0]
+        mean = torch.cat([last @ power.mT for power in powers[1:]], dim=1)
+        none = torch.zeros(2, 2, dtype=torch.float64)
+        rows = [
+            torch.cat([powers[i - j] if i >= j else none for j in range(horizon)], dim=1)
+            for i in range(horizon)
+        ]
+        factor = torch.cat(rows).expand(state.n, -1, -1)
+        return td.MultivariateNormal(mean, scale_tril=factor, validate_args=False)
+
+
+VECTORS = pd.DataFrame(
+    np.random.default_rng(0).normal(size=(40, 2)),
+    index=pd.period_range("2001-01", periods=40, freq="M"),
+    columns=["rate", "gap"],
+)
+
+
+def test_vectors_have_a_column_for_each_component_and_quantile() -> None:
+    forecast = JointLinear().fit(VECTORS).forecast(VECTORS, 3, quantiles=(0.1, 0.9))
+    assert list(forecast.columns) == [
+        (name, column) for name in ("rate", "gap") for column in ("mean", 0.1, 0.9)
+    ]
+    assert [str(step) for step in forecast.index] == ["2004-05", "2004-06", "2004-07"]
+    mean, last = forecast.xs("mean", axis=1, level=1).to_numpy(), VECTORS.to_numpy()[-1]
+    np.testing.assert_allclose(mean, [last[::-1] / 2, last / 4, last[::-1] / 8])
+    deviation = np.sqrt([1, 1.25, 1.3125])
+    width = forecast["gap"][0.9] - forecast["gap"]["mean"]
+    np.testing.assert_allclose(width, stats.norm.ppf(0.9) * deviation)
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_vectors_are_simulated_alike(joint: bool) -> None:
+    exact = JointLinear().fit(VECTORS).forecast(VECTORS, 4)
+    drawn = Linear(joint=joint).fit(VECTORS).forecast(VECTORS, 4, seed=0, n_paths=20_000)
+    assert np.abs((drawn - exact).to_numpy()).max() < 0.05
+
+
+def test_vectors_of_several_series_and_without_names() -> None:
+    model = JointLinear().fit(VECTORS)
+    forecast = model.forecast([VECTORS, VECTORS[:7]], 2)
+    assert forecast.index.names == ["series", "step"]
+    assert list(forecast.columns.levels[0]) == ["gap", "rate"]
+    pd.testing.assert_frame_equal(
+        forecast.loc[1], model.forecast(VECTORS[:7], 2), check_names=False
+    )
+    plain = model.forecast(VECTORS.to_numpy(), 2)
+    assert list(plain.columns.get_level_values(0).unique()) == [0, 1]
+    np.testing.assert_array_equal(plain, model.forecast(VECTORS, 2))
+
+
+def test_the_joint_law_of_vectors_keeps_the_contract() -> None:
+    from arproc.testing import check_process
+
+    report = check_process(JointLinear().fit(VECTORS), only=["forecast", "joint"])
+    assert report.passed == ["forecast", "joint"]
+
+
+# ---- sample paths ----------------------------------------------------------------------------
+
+
+def test_sample_paths_are_joint() -> None:
+    paths = MODEL.sample_paths(SERIES, 6, n_paths=20_000, seed=0)
+    assert paths.shape == (6, 20_000)
+    assert paths.columns.name == "path"
+    law = MODEL._joint(MODEL.start(SERIES), 6)
+    covariance = law.covariance_matrix[0].numpy()
+    x = paths.to_numpy()
+    error = np.sqrt((np.outer(*[np.diag(covariance)] * 2) + covariance**2) / 20_000)
+    assert (np.abs(np.cov(x) - covariance) < 5 * error).all()
+    np.testing.assert_allclose(x.mean(1), law.mean[0], atol=5 * covariance.max() ** 0.5 / 141)
+
+
+def test_simulated_forecasts_are_the_quantiles_of_the_sample_paths() -> None:
+    blind = Blind(1).fit(SERIES)
+    forecast = blind.forecast(SERIES, 5, quantiles=(0.2, 0.7), seed=3, n_paths=200)
+    paths = blind.sample_paths(SERIES, 5, n_paths=200, seed=3)
+    np.testing.assert_allclose(forecast["mean"], paths.mean(axis=1))
+    np.testing.assert_allclose(forecast[[0.2, 0.7]], paths.quantile([0.2, 0.7], axis=1).T)
+
+
+def test_sample_paths_of_several_series_are_those_of_each() -> None:
+    panel = pd.DataFrame({"a": SERIES[:50], "b": SERIES[50:100]})
+    paths = MODEL.sample_paths(panel, 3, n_paths=4, seed=1)
+    assert paths.index.names == ["series", "step"]
+    pd.testing.assert_frame_equal(
+        paths.loc["a"], MODEL.sample_paths(panel["a"], 3, n_paths=4, seed=1), check_names=False
+    )
+
+
+def test_sample_paths_of_vectors_and_of_counts() -> None:
+    paths = Linear().fit(VECTORS).sample_paths(VECTORS, 2, n_paths=3, seed=0)
+    assert list(paths.columns) == [(c, i) for c in ("rate", "gap") for i in range(3)]
+    assert paths.columns.names == ["component", "path"]
+    counts = Counter().fit([1, 2]).sample_paths([3, 0, 2], 6, n_paths=5, seed=0).to_numpy()
+    np.testing.assert_array_equal(counts, counts.round())
+
+
+def test_zeros_and_ones_are_forecast_by_their_chance() -> None:
+    from toys import Bits
+
+    forecast = Bits((6,)).fit(np.eye(6)).forecast([0, 1], 3, seed=0, n_paths=50)
+    assert forecast["mean"].between(0, 1).all()
+    assert set(forecast[0.5]) <= {0.0, 1.0}

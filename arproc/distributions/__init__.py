@@ -2,12 +2,14 @@
 
 A conditional is a `torch.distributions.Distribution` with argument validation off. `Categorical`
 and `Mixture` are ours; `index`, `concatenate`, `from_uniform`, `cdf`, `quantile` and `mix` work on
-every kind that arproc's models return.
+every kind that arproc's models return; `step_marginals` and `component_marginals` take joint laws
+apart.
 """
 
 from arproc.distributions.calculus import cdf, quantile
 from arproc.distributions.categorical import Categorical, as_categorical
 from arproc.distributions.draws import from_uniform
+from arproc.distributions.joint import component_marginals, step_marginals
 from arproc.distributions.mixture import Mixture, mix
 from arproc.distributions.shape import concatenate, index, to
 
@@ -16,10 +18,12 @@ __all__ = [
     "Mixture",
     "as_categorical",
     "cdf",
+    "component_marginals",
     "concatenate",
     "from_uniform",
     "index",
     "mix",
     "quantile",
+    "step_marginals",
     "to",
 ]

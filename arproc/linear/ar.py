@@ -255,13 +255,18 @@ class AR(Estimated, Process):
         law = self._recursion().to(x.device)
         return likelihood.log_prob_terms(x, sequences.lengths, law, self.n_given)
 
-    def _predictive(self, state: State, horizon: int) -> Distribution | None:
+    def _predictive(self, state: State, horizon: int) -> Distribution:
         if self.n_given:
             _ = state.conditional  # refuses a history shorter than what must be given
         before = state.history.tail(self.order).detach()
         law = self._recursion().detach()
         mean, variance = simulation.forecast(before, state.lengths, law, horizon)
         return Normal(mean, variance.sqrt(), validate_args=False)
+
+    def _joint(self, state: State, horizon: int) -> Distribution | None:
+        marginals = self._predictive(state, horizon)
+        factor = simulation.joint_factor(state.lengths, self._recursion().detach(), horizon)
+        return MultivariateNormal(marginals.mean, scale_tril=factor, validate_args=False)
 
     # ---- what was fitted ------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import torch
 
 from arproc.linear.likelihood import Recursion
 
-__all__ = ["draw", "forecast", "psi_weights"]
+__all__ = ["draw", "forecast", "joint_factor", "psi_weights"]
 
 #: From this many steps on, compiled code saves more than the loading of it costs.
 COMPILE_FROM = 20_000
@@ -123,6 +123,28 @@ def _variance(position: int, law: Recursion, horizon: int) -> torch.Tensor:
     psi = psi_weights(law.weights[-1].numpy(), horizon - len(impulses))
     variance[len(impulses) :] += float(law.variances[-1]) * np.cumsum(psi**2)
     return torch.from_numpy(variance)
+
+
+def joint_factor(positions: torch.Tensor, law: Recursion, horizon: int) -> torch.Tensor:
+    """The Cholesky factor of the next elements' covariance, [N, horizon, horizon].
+
+    Column j is what the innovation j steps ahead does to the elements from there on, times its
+    standard deviation: from any position, the first elements having rows of their own.
+
+    Args:
+        positions: how many elements came before, int64 [N].
+        law: the recursion.
+        horizon: how many elements.
+    """
+    kinds, which = positions.clamp(max=law.order).unique(return_inverse=True)
+    factors = []
+    for kind in kinds.tolist():
+        place = torch.full((horizon,), kind)
+        impulses = torch.eye(horizon, dtype=torch.float64)
+        spread = _run(impulses, impulses.new_zeros((horizon, law.order)), place, law)
+        scales = law.scales[(kind + torch.arange(horizon)).clamp(max=law.order)]
+        factors.append((torch.from_numpy(spread) * scales[:, None]).mT)
+    return torch.stack(factors)[which]
 
 
 def psi_weights(coef: np.ndarray, count: int) -> np.ndarray:

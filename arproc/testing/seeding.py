@@ -12,10 +12,10 @@ from arproc.sequences import Form, Sequences, restore
 from arproc.testing.compare import agree, gap
 from arproc.testing.generation import Drawn, drawn, policies
 from arproc.testing.material import Batch
-from arproc.testing.report import NotApplicable, fail
+from arproc.testing.report import fail
 from arproc.testing.subject import Subject
 
-__all__ = ["conditioning", "draw_probability", "forecast", "seeds"]
+__all__ = ["conditioning", "draw_probability", "seeds"]
 
 
 # ---- probabilities of draws ---------------------------------------------------------------------
@@ -202,57 +202,3 @@ def _same_samples(subject: Subject, row: Batch, prefix: Any, follows: Any, lengt
     pair = [[torch.as_tensor(np.asarray(x)) for x in draws] for draws in (ours, theirs)]
     what = "condition(prefix).sample to draw what sample(prefix=prefix) draws"
     _equal(subject, pair[0], pair[1], what)
-
-
-# ---- forecasts ----------------------------------------------------------------------------------
-
-
-def forecast(subject: Subject) -> str:
-    """Forecasts agree with samples: the mean, and the share of samples below each quantile.
-
-    Each figure is compared at 5.5 standard errors, a false alarm in 25 million.
-    """
-    space = subject.space
-    if space.event_shape or space.kind not in ("real", "count", "ordinal"):
-        raise NotApplicable("forecasts are for real, count and ordinal scalars")
-    total = subject.short(9)
-    known = max(subject.given, total - 5)
-    horizon, n, levels = total - known, 4000, (0.1, 0.5, 0.9)
-    if not horizon:
-        raise NotApplicable("sequences are too short for it")
-    one = subject.batch(1, total, "forecast")
-    history = subject.as_user(one.x[0, :known])
-    table = subject.process.forecast(
-        history, horizon, levels, seed=11, context=one.context, n_paths=n
-    )
-    if table.shape != (horizon, 1 + len(levels)):
-        fail(
-            f"a table of {horizon} rows and {1 + len(levels)} columns",
-            f"its shape is {table.shape}",
-            "another idea of the horizon",
-        )
-    rows = one.rows([0] * n)
-    paths = np.asarray(
-        subject.process.sample(n, horizon, history, seed=12, context=rows.context), dtype=float
-    )
-    worst = 0.0
-    for step in range(horizon):
-        x, line = paths[:, step], table.iloc[step].to_numpy(dtype=float)
-        error = max(x.std() * np.sqrt(2 / n), 1e-9)
-        worst = max(worst, _within(abs(line[0] - x.mean()) / error, "mean", step, line[0]))
-        for q, value in zip(levels, line[1:], strict=True):
-            error = np.sqrt(2 * q * (1 - q) / n)
-            below, upto = (x < value - 1e-9).mean(), (x <= value + 1e-9).mean()
-            off = max(below - q, q - upto, 0.0) / error
-            worst = max(worst, _within(off, f"{q:g} quantile", step, value))
-    return f"{worst:.1f} standard errors at most, {horizon} steps"
-
-
-def _within(errors: float, name: str, step: int, value: float) -> float:
-    if errors > 5.5:
-        fail(
-            "forecasts to agree with sample paths",
-            f"the {name} at step {step + 1}, {value:.6g}, is {errors:.1f} standard errors away",
-            "the variance of one step used for all, or a mean that forgets the history",
-        )
-    return errors

@@ -9,7 +9,7 @@ import torch
 
 from arproc.errors import ParameterError
 from arproc.process import Process
-from arproc.testing import boundary, causality, generation, likelihood, seeding, states
+from arproc.testing import boundary, causality, forecasts, generation, likelihood, seeding, states
 from arproc.testing.advancing import fast_advance
 from arproc.testing.bad_input import clear_errors
 from arproc.testing.normalisation import normalisation
@@ -44,7 +44,8 @@ CHECKS: dict[str, Check] = {
     "draw_probability": seeding.draw_probability,
     "seeds": seeding.seeds,
     "conditioning": seeding.conditioning,
-    "forecast": seeding.forecast,
+    "forecast": forecasts.forecast,
+    "joint": forecasts.joint,
     "conditionals": boundary.conditionals,
     "distribution_view": boundary.distribution_view,
     "in_kind": boundary.in_kind,

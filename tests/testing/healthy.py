@@ -129,6 +129,19 @@ class Walk(Toy):
         return td.Normal(last * self.phi**steps * started, scale, validate_args=False)
 
 
+class LinearWalk(Walk):
+    """The walk with the joint normal law of its next elements."""
+
+    def _joint(self, state, horizon):
+        marginals = super()._predictive(state, horizon)
+        steps = torch.arange(horizon)
+        lag = steps[:, None] - steps
+        factor = torch.where(lag >= 0, self.phi ** lag.clamp(min=0).double(), 0.0)
+        factor = factor.expand(state.n, -1, -1).clone()
+        factor[state.lengths == 0, :, 0] /= (1 - self.phi**2) ** 0.5
+        return td.MultivariateNormal(marginals.mean, scale_tril=factor, validate_args=False)
+
+
 class Heavy(Walk):
     """Real elements with a conditional of two heavy-tailed parts, forecast by simulation."""
 
@@ -596,8 +609,8 @@ HEALTHY: dict[str, tuple[Any, dict[str, Any]]] = {
     **{
         cls.__name__: (cls.made, {})
         for cls in (
-            Chain, Sentences, Letters, Coin, Walk, Heavy, Explosive, Events, Levels, Plane, Solid,
-            Notes, Attention, Dots, Urn, Recurrent, Filtered, Rolling, Quantised,
+            Chain, Sentences, Letters, Coin, Walk, LinearWalk, Heavy, Explosive, Events, Levels,
+            Plane, Solid, Notes, Attention, Dots, Urn, Recurrent, Filtered, Rolling, Quantised,
         )
     },
     "Regressed": (Regressed.made, {"context": STATIC}),

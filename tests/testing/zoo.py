@@ -26,6 +26,7 @@ from .healthy import (
     Chain,
     Coin,
     Dots,
+    LinearWalk,
     NoRepeat,
     Quantised,
     Recurrent,
@@ -452,6 +453,15 @@ class OneStepErrors(Walk):
         return td.Normal(right.loc, right.scale[:, :1].expand_as(right.loc), validate_args=False)
 
 
+class IndependentSteps(LinearWalk):
+    """The joint law of the next elements forgets that they hang together."""
+
+    def _joint(self, state, horizon):
+        scale = super()._joint(state, horizon).variance.sqrt()
+        mean = self._predictive(state, horizon).mean
+        return td.MultivariateNormal(mean, scale_tril=torch.diag_embed(scale))
+
+
 class CountingPadding(NoRepeat):
     """Counts what is appended in rows that take nothing."""
 
@@ -570,6 +580,7 @@ ZOO: dict[str, Broken] = {
     "seed of the batch": Broken(BatchSeed.made, "seeds", alone=True),
     "prefix cut": Broken(ForgottenPrefix.made, "conditioning", alone=True),
     "forecast errors that do not grow": Broken(OneStepErrors.made, "forecast", alone=True),
+    "steps taken as independent": Broken(IndependentSteps.made, "joint", alone=True),
     "columns shifted": Broken(ShiftedColumns.made, "conditionals", alone=True),
     "view without the layout": Broken(FlatDots.made, "distribution_view", alone=True),
     "result in float32": Broken(Float32Result.made, "in_kind", alone=True),

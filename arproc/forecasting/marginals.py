@@ -1,0 +1,76 @@
+"""What is known of each future number: a closed form, or the numbers that sample paths reached."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+
+from arproc.distributions import quantile
+
+__all__ = ["Closed", "Marginals", "Simulated", "at_levels"]
+
+
+class Marginals(ABC):
+    """The marginal distributions of future numbers, [N, horizon] or [N, horizon, d].
+
+    Attributes:
+        mean: their means.
+    """
+
+    mean: torch.Tensor
+
+    @abstractmethod
+    def quantile(self, q: torch.Tensor) -> torch.Tensor:
+        """The quantiles at levels q, of the shape of `mean` or broadcast to it in front."""
+
+
+class Closed(Marginals):
+    """Marginals with a closed form.
+
+    Args:
+        distribution: of batch shape [N, horizon] or [N, horizon, d] and scalar events.
+    """
+
+    def __init__(self, distribution: Any) -> None:
+        self.distribution = distribution
+        self.mean = distribution.mean
+
+    def quantile(self, q: torch.Tensor) -> torch.Tensor:
+        return quantile(self.distribution, q)
+
+
+class Simulated(Marginals):
+    """Marginals of sample paths.
+
+    Args:
+        paths: [N, n_paths, horizon] or [N, n_paths, horizon, d].
+        mass: whether they are whole numbers with masses: quantiles are then numbers drawn.
+    """
+
+    def __init__(self, paths: torch.Tensor, mass: bool) -> None:
+        self.mean = paths.mean(dim=1)
+        self.ordered = paths.movedim(1, -1).sort(dim=-1).values
+        self.mass = mass
+
+    def quantile(self, q: torch.Tensor) -> torch.Tensor:
+        q = q.expand(torch.broadcast_shapes(q.shape, self.mean.shape))
+        ordered = self.ordered.expand(*q.shape, -1)
+        last = ordered.shape[-1] - 1
+        if self.mass:
+            return _at(ordered, ((q * (last + 1)).ceil() - 1).clamp(0, last))
+        low = (q * last).floor()
+        low_value = _at(ordered, low)
+        return torch.lerp(low_value, _at(ordered, (low + 1).clamp(max=last)), q * last - low)
+
+
+def _at(ordered: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    return ordered.gather(-1, place.long()[..., None])[..., 0]
+
+
+def at_levels(marginals: Marginals, levels: list[float]) -> torch.Tensor:
+    """The quantiles at these levels, [levels, N, horizon] or [levels, N, horizon, d]."""
+    shape = (len(levels), *[1] * marginals.mean.ndim)
+    q = torch.tensor(levels, dtype=marginals.mean.dtype).reshape(shape)
+    return marginals.quantile(q.to(marginals.mean.device))
