@@ -305,6 +305,7 @@ class Process(Law):
         *,
         context: Any = None,
         n_paths: int = 1000,
+        known: Any = None,
     ) -> pd.DataFrame:
         """Forecast the next `horizon` elements of each series of `history`.
 
@@ -317,6 +318,13 @@ class Process(Law):
             seed: of the simulation.
             context: of the history and of the future.
             n_paths: how many paths are simulated where that is needed.
+            known: future values that are taken for known, NaN where they are not: the forecast is
+                then of the others given these (a scenario). An array [horizon] ([N, horizon] for
+                several series; [horizon, d] for vectors, of which some components may be known),
+                or a Series or DataFrame labelled by future steps, and by series or components; a
+                list with an item for each series. Exact where the model is linear-Gaussian;
+                elsewhere paths are weighted by the probability of what is known and resampled,
+                and `.attrs["effective_sample_size"]` tells how many paths that leaves.
 
         Returns:
             A DataFrame indexed by the future steps (by series and step, for several series) with
@@ -325,7 +333,7 @@ class Process(Law):
         """
         from arproc.forecasting import forecast
 
-        return forecast(self, history, horizon, quantiles, seed, context, n_paths)
+        return forecast(self, history, horizon, quantiles, seed, context, n_paths, known)
 
     def sample_paths(
         self,
@@ -335,6 +343,7 @@ class Process(Law):
         seed: int | torch.Generator | None = None,
         *,
         context: Any = None,
+        known: Any = None,
     ) -> pd.DataFrame:
         """Draw joint sample paths of what follows each series of `history`.
 
@@ -348,6 +357,7 @@ class Process(Law):
             seed: the same seed gives the same paths, whatever other series are drawn with them;
                 simulated forecasts are the quantiles of these paths.
             context: of the history and of the future.
+            known: future values that are taken for known, as for `forecast`.
 
         Returns:
             A DataFrame indexed by the future steps (by series and step, for several series) with a
@@ -362,7 +372,7 @@ class Process(Law):
         """
         from arproc.forecasting import sample_paths
 
-        return sample_paths(self, history, horizon, n_paths, seed, context)
+        return sample_paths(self, history, horizon, n_paths, seed, context, known)
 
 
 def require_process(law: Any, call: str) -> Process:

@@ -13,7 +13,7 @@ import torch
 from torch import distributions as td
 from torch.distributions import Distribution
 
-from arproc.distributions import index
+from arproc.distributions import index, transformed
 from arproc.errors import DataError, ParameterError, UnsupportedError, check_integer
 from arproc.parameters import Parameters
 from arproc.process import Process, State
@@ -207,6 +207,14 @@ class Transformed(Process):
         inner = self._inner(context, self.transform_)
         return _TransformedState(self.process_._fresh(n, inner), self.transform_)
 
+    def _joint(self, state: State, horizon: int) -> Distribution | None:
+        if self.transform_.given:
+            return None
+        assert isinstance(state, _TransformedState)
+        inner = self.process_._joint(state.inner, horizon)
+        outward = self.transform_.outward(state.history.tail(0))
+        return None if inner is None else transformed(inner, outward)
+
     def _predictive(self, state: State, horizon: int) -> Distribution | None:
         if self.transform_.given:
             return None  # sums of dependent steps: no marginal of the steps alone gives them
@@ -215,17 +223,6 @@ class Transformed(Process):
         if not isinstance(inner, td.Normal):
             return None
         return transformed(inner, self.transform_.outward(state.history.tail(0)))
-
-
-def transformed(base: Distribution, transform: td.Transform) -> Distribution:
-    """The distribution of transform(x), as the closed form it has where it has one."""
-    if isinstance(base, td.Normal) and isinstance(transform, td.AffineTransform):
-        scale: Any = transform.scale  # a number stays one: as a tensor it would be float32
-        loc = transform.loc + scale * base.loc
-        return td.Normal(loc, abs(scale) * base.scale, validate_args=False)
-    if isinstance(base, td.Normal) and isinstance(transform, td.ExpTransform):
-        return td.LogNormal(base.loc, base.scale, validate_args=False)
-    return td.TransformedDistribution(base, [transform], validate_args=False)
 
 
 class _TransformedState(State):

@@ -186,7 +186,7 @@ def test_simulated_quantiles_are_numpys() -> None:
     levels = [0.001, 0.25, 0.5, 0.77, 0.999]
     for mass, method in ((False, "linear"), (True, "inverted_cdf")):
         want = np.quantile(paths.numpy(), levels, axis=1, method=method)
-        np.testing.assert_allclose(at_levels(Simulated(paths, mass), levels), want)
+        np.testing.assert_allclose(at_levels(Simulated(paths, mass=mass), levels), want)
 
 
 def test_a_conditioned_process_forecasts_in_closed_form() -> None:

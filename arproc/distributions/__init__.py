@@ -12,6 +12,7 @@ from arproc.distributions.draws import from_uniform
 from arproc.distributions.joint import component_marginals, step_marginals
 from arproc.distributions.mixture import Mixture, mix
 from arproc.distributions.shape import concatenate, index, to
+from arproc.distributions.transformed import transformed
 
 __all__ = [
     "Categorical",
@@ -26,4 +27,5 @@ __all__ = [
     "quantile",
     "step_marginals",
     "to",
+    "transformed",
 ]

@@ -7,11 +7,13 @@ of each number alone (a `TransformedDistribution`).
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import Any
 
 from torch import distributions as td
 
 from arproc.distributions.mixture import Mixture
+from arproc.distributions.transformed import transformed
 
 __all__ = ["component_marginals", "step_marginals"]
 
@@ -27,7 +29,7 @@ def step_marginals(joint: Any, horizon: int, event_shape: tuple[int, ...]) -> An
     """
     if isinstance(joint, td.TransformedDistribution):
         base = step_marginals(joint.base_dist, horizon, event_shape)
-        return td.TransformedDistribution(base, joint.transforms, validate_args=False)
+        return reduce(transformed, joint.transforms, base)
     n, d = joint.batch_shape[0], math.prod(event_shape)
     loc = joint.loc.expand(n, horizon * d).reshape(n, horizon, *event_shape)
     if not event_shape:
@@ -50,9 +52,7 @@ def component_marginals(distribution: Any) -> Any:
         return distribution.base_dist
     if type(distribution) is td.TransformedDistribution:
         base = component_marginals(distribution.base_dist)
-        if base is None:
-            return None
-        return td.TransformedDistribution(base, distribution.transforms, validate_args=False)
+        return None if base is None else reduce(transformed, distribution.transforms, base)
     if isinstance(distribution, Mixture):
         parts = [component_marginals(part) for part in distribution.components]
         weights = distribution.log_weights

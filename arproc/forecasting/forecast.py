@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import distributions as td
 
-from arproc.distributions import component_marginals
+from arproc.distributions import component_marginals, transformed
 from arproc.errors import ParameterError, UnsupportedError, check_integer
 from arproc.forecasting import tables
+from arproc.forecasting.known import read_known
 from arproc.forecasting.marginals import Closed, Marginals, Simulated, at_levels
+from arproc.forecasting.scenario import Particles, condition_joint
 from arproc.randomness import Uniforms
 from arproc.sequences import Sequences
 from arproc.spaces import Binary, BinaryVector, Count, Ordinal, Real
@@ -37,6 +41,7 @@ class Task:
         horizon: how many steps.
         n_paths: how many paths are simulated where that is needed.
         seed: of the simulation.
+        known: future values taken for known [N, horizon, *event], NaN where not; or None.
     """
 
     process: Process
@@ -45,6 +50,7 @@ class Task:
     horizon: int
     n_paths: int
     seed: int | torch.Generator | None
+    known: torch.Tensor | None
 
 
 def forecast(
@@ -55,15 +61,18 @@ def forecast(
     seed: int | torch.Generator | None,
     context: Any,
     n_paths: int,
+    known: Any,
 ) -> pd.DataFrame:
     """See `Process.forecast`."""
     levels = _levels(quantiles)
-    task = _task(process, history, horizon, context, n_paths, seed, "forecast")
+    task = _task(process, history, horizon, context, n_paths, seed, known, "forecast")
     with torch.no_grad():
         marginals = _marginals(task)
-        return tables.of_marginals(
-            task.history, marginals.mean, at_levels(marginals, levels), levels
-        )
+        mean, values = marginals.mean, at_levels(marginals, levels)
+    if task.known is not None:  # to the last digit
+        mean, values = (torch.where(task.known.isnan(), x, task.known) for x in (mean, values))
+    table = tables.of_marginals(task.history, mean, values, levels)
+    return _note(table, task, marginals.effective)
 
 
 def sample_paths(
@@ -73,11 +82,13 @@ def sample_paths(
     n_paths: int,
     seed: int | torch.Generator | None,
     context: Any,
+    known: Any,
 ) -> pd.DataFrame:
     """See `Process.sample_paths`."""
-    task = _task(process, history, horizon, context, n_paths, seed, "sample_paths")
+    task = _task(process, history, horizon, context, n_paths, seed, known, "sample_paths")
     with torch.no_grad():
-        return tables.of_paths(task.history, _paths(task, _state(task)))
+        paths, effective = _paths(task, _state(task))
+    return _note(tables.of_paths(task.history, paths), task, effective)
 
 
 def _task(
@@ -87,6 +98,7 @@ def _task(
     context: Any,
     n_paths: int,
     seed: int | torch.Generator | None,
+    known: Any,
     call: str,
 ) -> Task:
     horizon = check_integer("horizon", horizon, minimum=1)
@@ -97,9 +109,10 @@ def _task(
             f"{call} is for endless sequences of numbers; this process has {space.describe()} "
             "elements. Use sample(prefix=...)."
         )
-    known = process.sequences(history, name="history")
-    prepared = process._context(context, len(known), int(known.lengths.max()) + horizon)
-    return Task(process, known, prepared, horizon, n_paths, seed)
+    before = process.sequences(history, name="history")
+    prepared = process._context(context, len(before), int(before.lengths.max()) + horizon)
+    future = read_known(known, before, horizon, space)
+    return Task(process, before, prepared, horizon, n_paths, seed, future)
 
 
 def _levels(quantiles: Any) -> list[float]:
@@ -112,21 +125,50 @@ def _levels(quantiles: Any) -> list[float]:
     return levels
 
 
+def _note(table: pd.DataFrame, task: Task, effective: torch.Tensor | None) -> pd.DataFrame:
+    """The table with the number of paths that a scenario has left, where it was simulated."""
+    if effective is not None:
+        by_series = dict(zip(tables.series_names(task.history), effective.tolist(), strict=True))
+        single = task.history.form.single
+        table.attrs["effective_sample_size"] = float(effective[0]) if single else by_series
+    return table
+
+
 def _state(task: Task) -> State:
     return task.process._after(task.history, task.context)
 
 
 def _marginals(task: Task) -> Marginals:
     state, process = _state(task), task.process
-    closed = process._predictive(state, task.horizon)
-    closed = None if closed is None else component_marginals(closed)
+    closed: Any = None
+    if task.known is None:
+        closed = process._predictive(state, task.horizon)
+        closed = None if closed is None else component_marginals(closed)
+    else:
+        joint = process._joint(state, task.horizon)
+        if joint is not None:
+            normal, transforms = condition_joint(joint, task.known.flatten(1))
+            shape = task.known.shape
+            closed = td.Normal(
+                normal.loc.reshape(shape), normal.scale.reshape(shape), validate_args=False
+            )
+            closed = reduce(transformed, transforms, closed)
     if closed is not None:
         return Closed(closed)
-    return Simulated(_paths(task, state), process.space.measure == "mass")
+    return Simulated(*_paths(task, state), mass=process.space.measure == "mass")
 
 
-def _paths(task: Task, state: State) -> torch.Tensor:
-    """Sample paths [N, n_paths, horizon, *event]; series i's are the same in any company."""
+def _paths(task: Task, state: State) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Sample paths [N, n_paths, horizon, *event]; series i's are the same in any company.
+
+    And how many paths these are worth, [N], where they were weighted.
+    """
+    joint: Any = None
+    if task.known is not None:
+        joint = task.process._joint(state, task.horizon)
+        if joint is None:
+            particles = Particles(state, task.known, task.n_paths, task.seed)
+            return particles.paths, particles.effective
     event, n_paths = task.process.space.event_shape, task.n_paths
     rows = torch.arange(state.n).repeat_interleave(n_paths)
     many = state.select(rows)
@@ -134,4 +176,14 @@ def _paths(task: Task, state: State) -> torch.Tensor:
     positions = many.positions.cpu().numpy()
     u = Uniforms(task.seed).block(number, positions, task.horizon, event)
     x, _ = many.advance(u.to(state.history.slots.device))
-    return x.reshape(state.n, n_paths, task.horizon, *event).double()
+    x = x.reshape(state.n, n_paths, task.horizon, *event).double()
+    if task.known is None:
+        return x, None
+    normal, transforms = condition_joint(joint, task.known.flatten(1))
+    y = x.flatten(2)
+    for transform in reversed(transforms):
+        y = transform.inv(y)
+    y = normal.correct(y)
+    for transform in transforms:
+        y = transform(y)
+    return torch.where(task.known[:, None].isnan(), y.reshape(x.shape), task.known[:, None]), None

@@ -17,9 +17,11 @@ class Marginals(ABC):
 
     Attributes:
         mean: their means.
+        effective: how many paths weighted ones are worth, [N]; None where none are weighted.
     """
 
     mean: torch.Tensor
+    effective: torch.Tensor | None = None
 
     @abstractmethod
     def quantile(self, q: torch.Tensor) -> torch.Tensor:
@@ -46,10 +48,14 @@ class Simulated(Marginals):
 
     Args:
         paths: [N, n_paths, horizon] or [N, n_paths, horizon, d].
+        effective: how many paths they are worth, [N], if they were weighted.
         mass: whether they are whole numbers with masses: quantiles are then numbers drawn.
     """
 
-    def __init__(self, paths: torch.Tensor, mass: bool) -> None:
+    def __init__(
+        self, paths: torch.Tensor, effective: torch.Tensor | None = None, *, mass: bool
+    ) -> None:
+        self.effective = effective
         self.mean = paths.mean(dim=1)
         self.ordered = paths.movedim(1, -1).sort(dim=-1).values
         self.mass = mass
