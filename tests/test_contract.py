@@ -43,6 +43,15 @@ def ar(order: int, **parameters: Any) -> AR:
     return AR(order, **parameters).fit(series())
 
 
+def regressed(meaning: str, **parameters: Any) -> AR:
+    x = np.random.default_rng(4).normal(size=(120, 2))
+    model = AR(2, regressors=meaning, **parameters)
+    return model.fit(series() + x @ [1.0, -2.0], context=x)
+
+
+REGRESSORS = {"context": np.random.default_rng(5).normal(size=(4, 40, 2))}
+
+
 def made(levels: Any, sites: int, hidden: tuple[int, ...], **parameters: Any) -> MADE:
     model = MADE(hidden, levels=levels, training=QUICK, **parameters)
     return shake(model.fit(vectors(levels, sites)))
@@ -80,6 +89,21 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "AR(2) without a mean, given": (lambda: ar(2, trend="n", initial="given"), {}),
     "AR(2) from a law of its own": (lambda: ar(2, initial=first_values(2)), {}),
     "AR with a unit root": (lambda: AR.from_parameters([1.5, -0.5], initial="given"), {}),
+    "AR of lags 1 and 4": (lambda: ar([1, 4], method="ols"), {}),
+    "AR of lags 2 and 5, exact": (lambda: ar([2, 5]), {}),
+    "AR about a parabola": (lambda: ar(2, trend="ctt"), {}),
+    "AR with seasons": (lambda: ar(1, seasonal=4), {}),
+    "AR with seasons and no constant, given": (
+        lambda: ar(2, trend="n", seasonal=3, initial="given"), {}
+    ),
+    "AR with Fourier terms": (lambda: ar(1, trend="ct", fourier={6: 3, 7.5: 1}), {}),
+    "AR about a regression": (lambda: regressed("mean"), REGRESSORS),
+    "AR about a regression, given": (
+        lambda: regressed("mean", trend="ct", method="ols", initial="given"), REGRESSORS
+    ),
+    "AR driven by regressors": (
+        lambda: regressed("recursion", initial="given", seasonal=3), REGRESSORS
+    ),
     "NGram of characters": (lambda: NGram(3, tokens="char").fit("".join(TEXT)), {}),
     "NGram of words": (lambda: NGram(2).fit(TEXT), {}),
     "NGram of bytes": (lambda: NGram(2, tokens="byte").fit("".join(TEXT)), {}),

@@ -96,23 +96,21 @@ def advance(
     weights: np.ndarray,
     scales: np.ndarray,
     constants: np.ndarray,
-    rate: float,
-    mean: float,
+    drive: np.ndarray,
 ) -> np.ndarray:
     """Draw elements by their inverse cdf, one after the other.
 
     Args:
         uniforms: in (0, 1), [N, K], C-contiguous.
-        before: the last p elements of every row less the mean, oldest first, [N, p].
+        before: the last p elements of every row less their levels, oldest first, [N, p].
         positions: how many elements came before, [N].
         weights: [p + 1, p]; see `likelihood.Recursion`.
         scales: standard deviations of the innovations, [p + 1].
         constants: [p + 1].
-        rate: by how much the last constant grows with the position.
-        mean: what is added to every element.
+        drive: what is added to every element besides, [N, K], or [N, 0] where nothing is.
 
     Returns:
-        Elements [N, K].
+        Elements less their levels, [N, K].
     """
     rows, steps = uniforms.shape
     p = weights.shape[1]
@@ -132,9 +130,12 @@ def advance(
                     value += weights[row, i - 1] * y[p + k - i]
                 y[p + k] = value
             for k in range(early, count):
-                z[k] = scales[p] * z[k] + constants[p] + rate * (first + k)
+                z[k] = scales[p] * z[k]
+            if drive.shape[1]:
+                for k in range(early, count):
+                    z[k] += drive[n, start + k]
             _recur(y, z, weights[p], early, count)
             for k in range(count):
-                x[n, start + k] = y[p + k] + mean
+                x[n, start + k] = y[p + k]
             y[:p] = y[count : count + p].copy()
     return x

@@ -1,10 +1,8 @@
 r"""Estimates of an autoregression, by any method, on the data's own scale.
 
-The trend is the mean of the process: :math:`x_t = m(t) + y_t`, :math:`m(t) = \text{mean} +
-\text{slope} \, t`, with `y` a zero-mean AR(p) and t counted from 0 at the first element of each
-sequence. As a recursion that is :math:`x_t = \text{intercept} + \text{drift} \, t + \sum_i \phi_i
-x_{t-i} + \epsilon_t`. Least squares estimates the recursion; the others estimate the mean. Either
-form gives the other.
+A process about the mean :math:`m(t) = D_t \beta` is also a recursion, :math:`x_t = D_t \gamma +
+\sum_i \phi_i x_{t-i} + \epsilon_t` (see `mean`). Least squares estimates the recursion; the others
+estimate the mean. Either form gives the other.
 """
 
 from __future__ import annotations
@@ -14,12 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from arproc.errors import DataError
+from arproc.linear.conditional import conditional_ml
 from arproc.linear.exact import exact_ml, yule_walker_pacf
-from arproc.linear.least_squares import least_squares
+from arproc.linear.least_squares import LeastSquares, least_squares
 from arproc.linear.levinson import pacf_to_coef
+from arproc.linear.mean import Terms, mean_form, recursion_form
 from arproc.linear.moments import Scaled, lag_sums, scale
 
-__all__ = ["Estimate", "check_enough", "estimate", "mean_form", "recursion_form"]
+__all__ = ["Estimate", "check_enough", "estimate"]
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,10 @@ class Estimate:
     """Parameters of an AR(p) in both forms, and how sure they are.
 
     Attributes:
-        coef: [p], lag 1 first.
-        intercept: constant of the recursion.
-        drift: coefficient of t in the recursion (0 unless trend is "ct").
-        mean: level of the mean at t = 0; nan for a unit root, which has none.
-        slope: slope of the mean.
+        coef: [p], lag 1 first, 0 at lags that are left out.
+        beta: coefficients of the mean's terms, nan where a unit root leaves none; then those of
+            the regressors. [q + c]
+        gamma: coefficients of the recursion's terms, then those of its regressors. [q (+ c)]
         sigma2: innovation variance.
         used: how many elements the estimate predicted.
         names: of the estimated parameters, in the order of `covariance`.
@@ -40,10 +39,8 @@ class Estimate:
     """
 
     coef: np.ndarray
-    intercept: float
-    drift: float
-    mean: float
-    slope: float
+    beta: np.ndarray
+    gamma: np.ndarray
     sigma2: float
     used: int
     names: list[str]
@@ -51,60 +48,53 @@ class Estimate:
     covariance: np.ndarray
 
 
-def recursion_form(coef: np.ndarray, mean: float, slope: float) -> tuple[float, float]:
-    """(intercept, drift) of the recursion with this mean."""
-    left = 1.0 - float(coef.sum())
-    return mean * left + slope * float(coef @ np.arange(1, len(coef) + 1)), slope * left
-
-
-def mean_form(coef: np.ndarray, intercept: float, drift: float) -> tuple[float, float]:
-    """(mean, slope) of the process with this recursion; nan for a unit root, which has none.
-
-    Example:
-        >>> mean_form(np.array([0.5]), 1.0, 0.0)
-        (2.0, 0.0)
-    """
-    left = 1.0 - float(coef.sum())
-    if intercept == 0 and drift == 0:
-        return 0.0, 0.0
-    if abs(left) < 1e-12:
-        return float("nan"), float("nan")
-    slope = drift / left
-    return (intercept - slope * float(coef @ np.arange(1, len(coef) + 1))) / left, slope
-
-
 def estimate(
-    values: np.ndarray, lengths: np.ndarray, order: int, trend: str, method: str
+    values: np.ndarray,
+    lengths: np.ndarray,
+    lags: np.ndarray,
+    terms: Terms,
+    method: str,
+    regressors: np.ndarray | None = None,
+    in_mean: bool = True,
 ) -> Estimate:
-    """Fit an AR(order) to independent sequences, pooled.
+    """Fit an autoregression to independent sequences, pooled.
 
     Args:
         values: the sequences one after the other, finite, [total].
         lengths: elements in each, [N].
-        order: p, 0 or more.
-        trend: "n", "c" or "ct".
+        lags: those whose coefficients are estimated, increasing, [k].
+        terms: the terms of the mean.
         method: "ols" (given the first p values of each sequence), "yule-walker" or "mle" (exact
             Gaussian).
+        regressors: further columns, [total, c].
+        in_mean: whether they are of the mean, or of the recursion ("ols" only).
 
     Raises:
-        DataError: too few elements, or data without innovations.
+        DataError: too few elements, collinear columns, or data without innovations.
     """
-    values, lengths = np.asarray(values, dtype=float), np.asarray(lengths, dtype=np.int64)
+    lengths = np.asarray(lengths, dtype=np.int64)
     lengths = lengths[lengths > 0]
-    check_enough(lengths, order, trend)
-    data = scale(values, lengths, trend)
+    count = 0 if regressors is None else regressors.shape[1]
+    check_enough(lengths, lags, terms.n + count)
+    data = scale(values, lengths, terms, regressors, in_mean)
     if method == "ols":
-        return _by_least_squares(data, order)
+        if count and in_mean:
+            found = conditional_ml(data, lags)
+            return _of_mean(data, terms, lags, found)
+        return _of_recursion(data, terms, lags, least_squares(data, lags))
     if method == "yule-walker":
-        return _by_yule_walker(data, order)
-    fit = exact_ml(data, order)
-    return _stationary(data, fit.coef, fit.beta, fit.sigma2, fit.covariance)
+        return _of_mean(data, terms, lags, _yule_walker(data, lags))
+    fit = exact_ml(data, lags)
+    exact = LeastSquares(
+        fit.coef[lags - 1], fit.beta, fit.sigma2, len(data.values), fit.covariance
+    )
+    return _of_mean(data, terms, lags, exact)
 
 
-def check_enough(lengths: np.ndarray, order: int, trend: str) -> None:
-    """Raise `DataError` unless sequences of these lengths [N] can tell an AR(order)."""
+def check_enough(lengths: np.ndarray, lags: np.ndarray, n_columns: int) -> None:
+    """Raise `DataError` unless sequences of these lengths [N] can tell the parameters."""
     longest, total = int(lengths.max(initial=0)), int(lengths.sum())
-    unknown = order + len(trend.replace("n", "")) + 1
+    order, unknown = int(lags.max(initial=0)), len(lags) + n_columns + 1
     if longest <= order or total < unknown:
         raise DataError(
             f"data is too short: {len(lengths)} sequence(s), the longest of {longest} elements, "
@@ -113,82 +103,110 @@ def check_enough(lengths: np.ndarray, order: int, trend: str) -> None:
         )
 
 
-def _by_least_squares(data: Scaled, order: int) -> Estimate:
-    fit = least_squares(data, order)
-    q = data.columns.shape[1]
-    # From y = (x - center) / size to x: the recursion of the centre is added back.
-    level, slope = data.mean_line(np.zeros(q))
-    line = np.zeros(2)
-    line[:q] = data.size * fit.beta
-    intercept, drift = recursion_form(fit.coef, level, slope)
-    intercept, drift = float(intercept + line[0]), float(drift + line[1] / data.span)
-    # d (intercept, drift) / d (coef, beta): the centre enters through the coefficients
-    change = np.zeros((q, order + q + 1))
-    steps = np.arange(1, order + 1)
-    if q:
-        change[0, :order] = -level + slope * steps
-        change[0, order] = data.size
-    if q == 2:
-        change[1, :order] = -slope
-        change[1, order + 1] = data.size / data.span
-    mean, mean_slope = mean_form(fit.coef, intercept, drift)
-    names, covariance = _own_scale(
-        ["intercept", "drift"], fit.covariance, change, order, data.size
-    )
-    sigma2 = fit.sigma2 * data.size**2
-    reported = np.concatenate([[intercept, drift][:q], fit.coef, [sigma2]])
-    return Estimate(
-        fit.coef, intercept, drift, mean, mean_slope, sigma2, fit.used, names, reported, covariance
-    )
-
-
-def _by_yule_walker(data: Scaled, order: int) -> Estimate:
-    total, q = len(data.values), data.columns.shape[1]
+def _yule_walker(data: Scaled, lags: np.ndarray) -> LeastSquares:
+    total, order = len(data.values), int(lags.max(initial=0))
     gamma = lag_sums(data.values[:, None], data.lengths, order)[:, 0, 0] / total
-    pacf = yule_walker_pacf(gamma)
-    coef = pacf_to_coef(pacf)
-    sigma2 = float(gamma[0] * np.prod(1 - pacf**2))
+    toeplitz = gamma[np.abs(np.subtract.outer(lags, lags))]
+    if len(lags) == order:
+        pacf = yule_walker_pacf(gamma)
+        coef, sigma2 = pacf_to_coef(pacf), float(gamma[0] * np.prod(1 - pacf**2))
+    else:
+        coef = np.linalg.solve(toeplitz, gamma[lags])
+        sigma2 = float(gamma[0] - coef @ gamma[lags])
     if not sigma2 > 1e-15:
         raise DataError(
             f"data obey a deterministic recursion of order {order} to double precision, so there "
             "are no innovations. Use a lower order."
         )
-    covariance = np.zeros((order + q + 1, order + q + 1))
-    toeplitz = gamma[np.abs(np.subtract.outer(np.arange(order), np.arange(order)))]
-    covariance[:order, :order] = sigma2 / total * np.linalg.inv(toeplitz)
-    # The mean by least squares is as good as any in large samples (Grenander): spectrum at
-    # frequency 0.
-    gram = data.columns.T @ data.columns
-    covariance[order:-1, order:-1] = sigma2 / (1 - coef.sum()) ** 2 * np.linalg.inv(gram)
+    k, q = len(lags), data.columns.shape[1]
+    covariance = np.zeros((k + q + 1, k + q + 1))
+    covariance[:k, :k] = sigma2 / total * np.linalg.inv(toeplitz)
+    covariance[k:-1, k:-1] = _covariance_of_mean(data, _full(coef, lags), sigma2)
     covariance[-1, -1] = 2 * sigma2**2 / total
-    return _stationary(data, coef, np.zeros(q), sigma2, covariance)
+    return LeastSquares(coef, np.zeros(q), sigma2, total, covariance)
 
 
-def _stationary(
-    data: Scaled, coef: np.ndarray, beta: np.ndarray, sigma2: float, covariance: np.ndarray
+def _covariance_of_mean(data: Scaled, coef: np.ndarray, sigma2: float) -> np.ndarray:
+    """Covariance of a mean by ordinary least squares with autoregressive errors, [q, q].
+
+    That is (C'C)^-1 C' Gamma C (C'C)^-1, the products with the autocovariances Gamma taken through
+    the spectral density.
+    """
+    columns, lengths = data.columns, data.lengths
+    q, longest = columns.shape[1], int(lengths.max())
+    if q == 0:
+        return np.zeros((0, 0))
+    size = 1 << (2 * longest - 1).bit_length()
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    padded = np.zeros((len(lengths), longest, q))
+    padded[rows, place] = columns
+    density = sigma2 / np.abs(np.fft.rfft(np.concatenate([[1.0], -coef]), size)) ** 2
+    # the frequencies strictly between 0 and 1/2 stand for two each
+    density[1:-1] *= 2
+    spread = np.fft.rfft(padded, size, axis=1).reshape(len(lengths), -1, q)
+    middle = np.einsum("nwa,w,nwb->ab", spread.conj(), density / size, spread).real
+    inverse = np.linalg.inv(columns.T @ columns)
+    return inverse @ middle @ inverse
+
+
+def _full(coef: np.ndarray, lags: np.ndarray) -> np.ndarray:
+    """Coefficients of every lag up to the last, [p]."""
+    full = np.zeros(int(lags.max(initial=0)))
+    full[lags - 1] = coef
+    return full
+
+
+def _of_recursion(data: Scaled, terms: Terms, lags: np.ndarray, fit: LeastSquares) -> Estimate:
+    """An estimate of the recursion's form, from the scaled data's units to the data's own."""
+    q, coef, center = terms.n, _full(fit.coef, lags), data.center[: terms.n]
+    # From y = (x - m) / size to x: the recursion of the centre m is added back.
+    gamma = data.size * (data.unit @ fit.beta)
+    gamma[:q] += recursion_form(coef, center, terms)
+    # the centre enters through the coefficients
+    change = np.zeros((len(gamma), len(fit.covariance)))
+    power, i = np.eye(q), 0
+    for lag in range(1, len(coef) + 1):
+        power = power @ terms.shift
+        if lag == lags[i]:
+            change[:q, i] = -power @ center
+            i += 1
+    change[:, len(lags) : -1] = data.size * data.unit
+    beta = np.concatenate([mean_form(coef, gamma[:q], terms), gamma[q:]])
+    names = [{"const": "intercept", "t": "drift"}.get(name, name) for name in terms.names]
+    return _reported(data, lags, fit, coef, beta, gamma, names, gamma, change)
+
+
+def _of_mean(data: Scaled, terms: Terms, lags: np.ndarray, fit: LeastSquares) -> Estimate:
+    """An estimate of the mean's form, from the scaled data's units to the data's own."""
+    beta, coef = data.own(fit.beta), _full(fit.coef, lags)
+    gamma = recursion_form(coef, beta[: terms.n], terms)
+    change = np.zeros((len(beta), len(fit.covariance)))
+    change[:, len(lags) : -1] = data.size * data.unit
+    names = [{"const": "mean", "t": "slope"}.get(name, name) for name in terms.names]
+    return _reported(data, lags, fit, coef, beta, gamma, names, beta, change)
+
+
+def _reported(
+    data: Scaled,
+    lags: np.ndarray,
+    fit: LeastSquares,
+    coef: np.ndarray,
+    beta: np.ndarray,
+    gamma: np.ndarray,
+    names: list[str],
+    level: np.ndarray,
+    change: np.ndarray,
 ) -> Estimate:
-    """An estimate of the mean form, from the scaled data's units to the data's own."""
-    order, q = len(coef), len(beta)
-    mean, slope = data.mean_line(beta)
-    intercept, drift = recursion_form(coef, mean, slope)
-    change = np.zeros((q, order + q + 1))
-    change[:, order : order + q] = data.size * np.diag([1.0, 1 / data.span][:q])
-    names, covariance = _own_scale(["mean", "slope"], covariance, change, order, data.size)
-    sigma2 = sigma2 * data.size**2
-    values = np.concatenate([[mean, slope][:q], coef, [sigma2]])
-    return Estimate(
-        coef, intercept, drift, mean, slope, sigma2, len(data.values), names, values, covariance
-    )
-
-
-def _own_scale(
-    trend_names: list[str], covariance: np.ndarray, change: np.ndarray, order: int, size: float
-) -> tuple[list[str], np.ndarray]:
-    """Names and covariance of (trend, coefficients, sigma2) by the delta method."""
-    k, q = len(covariance), len(change)
+    """Names, values and covariance of (level, coefficients, sigma2) by the delta method."""
+    q, k = change.shape
     jacobian = np.zeros((k, k))
     jacobian[:q] = change
-    jacobian[q : q + order, :order] = np.eye(order)
-    jacobian[-1, -1] = size**2
-    names = [*trend_names[:q], *[f"ar.L{i}" for i in range(1, order + 1)], "sigma2"]
-    return names, jacobian @ covariance @ jacobian.T
+    jacobian[q:-1, : len(lags)] = np.eye(len(lags))
+    jacobian[-1, -1] = data.size**2
+    names = [*names, *[f"x{j + 1}" for j in range(q - len(names))]]
+    names += [*[f"ar.L{i}" for i in lags], "sigma2"]
+    sigma2 = fit.sigma2 * data.size**2
+    values = np.concatenate([level, fit.coef, [sigma2]])
+    covariance = jacobian @ fit.covariance @ jacobian.T
+    return Estimate(coef, beta, gamma, sigma2, fit.used, names, values, covariance)

@@ -21,13 +21,14 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 
 from arproc.errors import DataError
-from arproc.linear.levinson import coef_to_pacf, predictors
+from arproc.linear.levinson import coef_to_pacf, predictors, step_down
 from arproc.linear.moments import Moments, Scaled, moments
 
 __all__ = ["Fit", "concentrated", "exact_ml", "maximise", "yule_walker_pacf"]
@@ -66,12 +67,12 @@ class Fit:
     """A maximum of the exact likelihood, in the units of the data given.
 
     Attributes:
-        coef: [p].
+        coef: [p], 0 at lags that are left out.
         beta: coefficients of the mean's columns [q].
         sigma2: innovation variance.
         log_likelihood: nats.
-        covariance: of (coef, beta, sigma2), the inverse of the observed information, `[p + q + 1]
-            * 2`.
+        covariance: of (free coefficients, beta, sigma2), the inverse of the observed information,
+            `[k + q + 1] * 2`.
     """
 
     coef: np.ndarray
@@ -88,9 +89,9 @@ def concentrated(z: np.ndarray, data: Moments) -> Concentrated:
     shares = data.weights / data.total
     # how much larger the innovation variance is at a lower level: 1 / prod_{k > level} (1 - r_k^2)
     factor = {level: np.prod(slope[..., level:], axis=-1) for level in data.levels}
-    parts = {level: _contract(phi[level], e) for level, e in data.levels.items()}
+    parts = {level: contract(phi[level], e) for level, e in data.levels.items()}
     total = sum(factor[k][..., None, None] * part[0] for k, part in parts.items())
-    beta, sum_squares, c = _solve(total)
+    beta, sum_squares, c = solve_mean(total)
 
     gradient = np.zeros_like(r)  # with respect to r through phi, then to z
     direct = np.zeros_like(r)  # with respect to z, through the factors
@@ -111,7 +112,7 @@ def concentrated(z: np.ndarray, data: Moments) -> Concentrated:
     return Concentrated(objective, gradient, phi[-1], beta, sum_squares, total[..., 1:, 1:])
 
 
-def _contract(phi: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def contract(phi: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """E contracted with (1, -phi): twice [..., m, m], and once [..., m, k + 1, m]."""
     size, m = e.shape[:2]
     star = np.concatenate([np.ones((*phi.shape[:-1], 1), phi.dtype), -phi], axis=-1)
@@ -119,22 +120,35 @@ def _contract(phi: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.einsum("...ajb,...j->...ab", half, star), half
 
 
-def _solve(form: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def solve_mean(form: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Generalised least squares: beta, the sum of squares left, and (1, -beta)."""
     right, left = form[..., 0, 1:], form[..., 1:, 1:]
-    if right.shape[-1] == 0:
+    q = right.shape[-1]
+    if q == 0:
         beta = right
-    elif right.shape[-1] == 1:
+    elif q == 1:
         beta = right / left[..., 0]
-    else:  # Cramer's rule, which also serves extended precision
-        (a, b), (_, d) = np.moveaxis(left, (-2, -1), (0, 1))
-        u, v = np.moveaxis(right, -1, 0)
-        beta = np.stack([u * d - v * b, a * v - b * u], axis=-1) / (a * d - b * b)[..., None]
+    elif left.dtype in (np.float64, np.complex128):
+        beta = np.linalg.solve(left, right[..., None])[..., 0]
+    else:
+        beta = _eliminate(left, right)
     c = np.concatenate([np.ones((*beta.shape[:-1], 1), beta.dtype), -beta], axis=-1)
     return beta, np.einsum("...b,...b->...", form[..., 0, :], c), c
 
 
-def exact_ml(data: Scaled, order: int, sums: Moments | None = None) -> Fit:
+def _eliminate(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solve symmetric positive systems in any precision (LAPACK has no extended one)."""
+    q = right.shape[-1]
+    rows = np.concatenate([left, right[..., None]], axis=-1)
+    for j in range(q):
+        rows[..., j, :] = rows[..., j, :] / rows[..., j, j : j + 1]
+        for i in range(q):
+            if i != j:
+                rows[..., i, :] = rows[..., i, :] - rows[..., i, j : j + 1] * rows[..., j, :]
+    return rows[..., -1]
+
+
+def exact_ml(data: Scaled, lags: np.ndarray, sums: Moments | None = None) -> Fit:
     """The exact maximum likelihood fit to scaled data (see `moments.scale`).
 
     Where the innovations are so small beside the data that double precision would cost digits, the
@@ -142,52 +156,117 @@ def exact_ml(data: Scaled, order: int, sums: Moments | None = None) -> Fit:
 
     Args:
         data: the data.
-        order: the order p.
+        lags: those whose coefficients are free, increasing; the others up to the last are 0. [k]
         sums: the statistics of the data, where they are known already.
 
     Raises:
         DataError: the likelihood has no maximum (the data obey a deterministic recursion).
     """
-    first = moments(data, order) if sums is None else sums
-    z, at = maximise(first, _start(first))
-    if not _rounding(at, first) < 1e-11:
-        exact = moments(data, order, np.longdouble)
-        z, at = maximise(exact, z)
-        return _summarise(z, at, exact)
-    return _summarise(z, at, first)
+    order = int(lags[-1]) if len(lags) else 0
+    sums = moments(data, order) if sums is None else sums
+    if len(lags) < order:
+        return _exact_subset(data, lags, sums)
+    z, at = maximise(partial(concentrated, data=sums), _start(sums), _noise(sums), _bounded)
+    if not _rounding(at, sums) < 1e-11:
+        sums = moments(data, order, np.longdouble)
+        z, at = maximise(partial(concentrated, data=sums), z, _noise(sums), _bounded)
+    return _summarise(z, at, sums, lags)
+
+
+def _exact_subset(data: Scaled, lags: np.ndarray, sums: Moments) -> Fit:
+    phi, at = maximise(
+        partial(_of_coef, lags=lags, data=sums), _start_subset(sums, lags), _noise(sums)
+    )
+    if not _rounding(at, sums) < 1e-11:
+        sums = moments(data, sums.order, np.longdouble)
+        phi, at = maximise(partial(_of_coef, lags=lags, data=sums), phi, _noise(sums))
+    z = np.arctanh(coef_to_pacf(at.coef[0].real.astype(float)))
+    return _summarise(z, at, sums, lags)
 
 
 def maximise(
-    data: Moments, z: np.ndarray, max_steps: int = 200
+    function: Callable[[np.ndarray], Concentrated],
+    z: np.ndarray,
+    noise: Callable[[Concentrated], float],
+    bound: Callable[[np.ndarray], np.ndarray] | None = None,
+    max_steps: int = 200,
 ) -> tuple[np.ndarray, Concentrated]:
-    """Newton's method on the concentrated likelihood; a handful of steps is usual.
+    """Newton's method on a concentrated likelihood; a handful of steps is usual.
 
     Args:
-        data: sufficient statistics.
+        function: the concentrated objective, infinite where nothing is defined.
         z: where to start [p].
+        noise: its relative error by rounding.
+        bound: brings a trial point back to where the objective can be computed.
         max_steps: limit on Newton steps.
 
     Returns:
         The maximum and the objective there, evaluated at z + i h e_j for every j [p, ...].
     """
     probe = 1j * STEP * np.eye(len(z)) if len(z) else np.zeros((1, 0))
-    at = concentrated(z + probe, data)
+    at = function(z + probe)
     for _ in range(max_steps):
         value = at.objective[0].real
         direction, decrement = _descent(at)
-        if not decrement > max(1e-15, _rounding(at, data)):
+        if not decrement > max(1e-15, noise(at)):
             break
         step = min(1.0, 2.0 / float(np.abs(direction).max()))
-        trial = np.clip(z + step * direction, -LIMIT, LIMIT)
-        after = concentrated(trial + probe, data)
-        while not after.objective[0].real <= value - 1e-4 * step * decrement:
+        while True:
+            trial = z + step * direction
+            trial = trial if bound is None else bound(trial)
+            after = function(trial + probe)
+            if after.objective[0].real <= value - 1e-4 * step * decrement:
+                break
             step /= 2
             if step < 1e-6:  # no descent is left within rounding
                 return z, at
-            trial = np.clip(z + step * direction, -LIMIT, LIMIT)
-            after = concentrated(trial + probe, data)
         z, at = trial, after
     return z, at
+
+
+def _bounded(z: np.ndarray) -> np.ndarray:
+    return np.clip(z, -LIMIT, LIMIT)
+
+
+def _noise(data: Moments) -> Callable[[Concentrated], float]:
+    return partial(_rounding, data=data)
+
+
+def _of_coef(phi: np.ndarray, lags: np.ndarray, data: Moments) -> Concentrated:
+    """The concentrated objective as a function of the free coefficients [..., k] alone."""
+    coef = np.zeros((*phi.shape[:-1], data.order), phi.dtype)
+    coef[..., lags - 1] = phi
+    r = step_down(coef)
+    if not bool((np.abs(r.real) < 1 - 1e-13).all()):
+        nowhere = np.full(phi.shape[:-1], np.inf)
+        return Concentrated(nowhere, phi, coef, nowhere, nowhere, nowhere)
+    at = concentrated(np.arctanh(r), data)
+    # d coef / d z, forwards through the Levinson recursion
+    moved = np.zeros((*coef.shape, data.order), coef.dtype)
+    for k, shorter in enumerate(predictors(r)[:-1]):
+        last = r[..., k, None, None]
+        head = moved[..., :k, :].copy()
+        moved[..., :k, :] = head - last * head[..., ::-1, :]
+        moved[..., :k, k] -= shorter[..., ::-1]
+        moved[..., k, k] = 1.0
+    moved = moved * (1 - r**2)[..., None, :]
+    turned = np.swapaxes(moved, -1, -2).astype(np.complex128)
+    gradient = np.linalg.solve(turned, at.gradient.astype(np.complex128)[..., None])[..., 0]
+    return replace(at, gradient=gradient[..., lags - 1])
+
+
+def _start_subset(data: Moments, lags: np.ndarray) -> np.ndarray:
+    """Yule-Walker restricted to the lags, drawn towards 0 until it is stationary, [k]."""
+    lagged = np.zeros(data.order + 1, np.float64)
+    for k, e in data.levels.items():
+        lagged[: k + 1] += e[0, 0, :, 0].astype(float)
+    gram = lagged[np.abs(np.subtract.outer(lags, lags))]
+    phi = np.linalg.lstsq(gram, lagged[lags], rcond=None)[0]
+    for _ in range(200):
+        if np.isfinite(_of_coef(phi[None], lags, data).objective[0]):
+            return phi
+        phi = phi * 0.95**lags
+    return np.zeros(len(lags))
 
 
 def _start(data: Moments) -> np.ndarray:
@@ -237,8 +316,8 @@ def _rounding(at: Concentrated, data: Moments) -> float:
     return float(eps * gain**2 * data.total / at.sum_squares[0].real)
 
 
-def _summarise(z: np.ndarray, at: Concentrated, data: Moments) -> Fit:
-    n, p = data.total, data.order
+def _summarise(z: np.ndarray, at: Concentrated, data: Moments, lags: np.ndarray) -> Fit:
+    n, p = data.total, len(lags)
     coef, beta = at.coef[0].real.astype(float), at.beta[0].real.astype(float)
     sigma2 = float(at.sum_squares[0].real) / n
     # A recursion with p / 2 free frequencies passes through 3p / 2 values exactly: no maximum when
@@ -247,8 +326,9 @@ def _summarise(z: np.ndarray, at: Concentrated, data: Moments) -> Fit:
     if through or not 0 <= _rounding(at, data) < 1e-4 or _descent(at)[1] > 1e-3:
         raise DataError(
             "the exact likelihood of data has no maximum: a deterministic recursion of order "
-            f"{p} passes through the {n} values but for {max(sigma2, 0.0) ** 0.5:.1g} of their "
-            "size. Use a lower order, more data, or method='yule-walker'."
+            f"{data.order} passes through the {n} values but for "
+            f"{max(sigma2, 0.0) ** 0.5:.1g} of their size. Use a lower order, "
+            "more data, or method='yule-walker'."
         )
     log_likelihood = -0.5 * n * (float(at.objective[0].real) + 1 + np.log(2 * np.pi / n))
     q = len(beta)
@@ -259,7 +339,8 @@ def _summarise(z: np.ndarray, at: Concentrated, data: Moments) -> Fit:
         # how coefficients, mean and variance move with z: the imaginary parts again, [p, p + q +
         # 1]
         variance = at.sum_squares[:, None] / n
-        moved = np.concatenate([at.coef, at.beta, variance], axis=-1).imag / STEP
+        free = at.coef[:, lags - 1]
+        moved = np.concatenate([free, at.beta, variance], axis=-1).imag / STEP
         moved = moved.astype(float)
         covariance += moved.T @ at.inverse_hessian @ moved * (2 / n)
     return Fit(coef, beta, sigma2, log_likelihood, covariance)

@@ -15,14 +15,14 @@ __all__ = ["LeastSquares", "least_squares", "nested_sums_of_squares"]
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """The regression of x_t on its p predecessors and the trend's columns at t.
+    """The regression of x_t on its predecessors and the columns at t.
 
     Attributes:
-        coef: [p].
-        beta: coefficients of the trend's columns [q]: the recursion's constant and slope.
+        coef: of the lags asked for, [k].
+        beta: coefficients of the columns [q], of the recursion.
         sigma2: mean squared residual.
         used: how many elements were predicted.
-        covariance: of (coef, beta, sigma2), `[p + q + 1] * 2`.
+        covariance: of (coef, beta, sigma2), `[k + q + 1] * 2`.
     """
 
     coef: np.ndarray
@@ -32,33 +32,37 @@ class LeastSquares:
     covariance: np.ndarray
 
 
-def least_squares(data: Scaled, order: int) -> LeastSquares:
-    """Least squares over all elements that have `order` predecessors, sequences pooled.
+def least_squares(data: Scaled, lags: np.ndarray) -> LeastSquares:
+    """Least squares over all elements that have the predecessors, sequences pooled.
 
     The normal equations come from lag sums. Where they would cost digits, the design matrix is
     factorised instead.
 
+    Args:
+        data: the data.
+        lags: the lags of the predecessors, increasing, [k].
+
     Raises:
         DataError: too few elements, collinear predecessors, or residuals that are only rounding.
     """
-    data = _long_enough(data, order)
-    used = int((data.lengths - order).sum())
-    gram, right, total = _normal_equations(data, order)
+    data = long_enough(data, lags)
+    used = int((data.lengths - _order(lags)).sum())
+    gram, right, total = _normal_equations(data, lags)
     size = np.sqrt(np.diag(gram))
     if not size.all():
-        _collinear(order, used)
+        _collinear(lags, used)
     spread = np.linalg.eigvalsh(gram / np.outer(size, size)) if len(size) else np.ones(1)
     well = bool(spread[0] > 1e-7 * spread[-1])
     if well:
         theta, inverse = np.linalg.solve(gram, right), np.linalg.inv(gram)
         squares = total - float(right @ theta)
     if not well or squares < 1e-7 * total:
-        theta, inverse, squares = _by_design(data, order)
+        theta, inverse, squares = _by_design(data, lags)
     sigma2 = squares / used
     covariance = np.zeros((len(theta) + 1, len(theta) + 1))
     covariance[:-1, :-1] = sigma2 * inverse
     covariance[-1, -1] = 2 * sigma2**2 / used
-    return LeastSquares(theta[:order], theta[order:], sigma2, used, covariance)
+    return LeastSquares(theta[: len(lags)], theta[len(lags) :], sigma2, used, covariance)
 
 
 def nested_sums_of_squares(data: Scaled, max_order: int) -> np.ndarray:
@@ -70,8 +74,9 @@ def nested_sums_of_squares(data: Scaled, max_order: int) -> np.ndarray:
     Returns:
         Sums [max_order + 1], over the elements that have `max_order` predecessors.
     """
-    data = _long_enough(data, max_order)
-    gram, right, total = _normal_equations(data, max_order)
+    lags = np.arange(1, max_order + 1)
+    data = long_enough(data, lags)
+    gram, right, total = _normal_equations(data, lags)
     turn = np.roll(np.arange(len(gram)), len(gram) - max_order)  # the trend's columns first
     full = np.block(
         [[gram[np.ix_(turn, turn)], right[turn, None]], [right[turn], np.array([[total]])]]
@@ -80,54 +85,47 @@ def nested_sums_of_squares(data: Scaled, max_order: int) -> np.ndarray:
         shares = np.linalg.cholesky(full)[-1, :-1] ** 2
     except np.linalg.LinAlgError:
         used = int((data.lengths - max_order).sum())
-        _collinear(max_order, used)
+        _collinear(lags, used)
     q = len(gram) - max_order
     return total - np.concatenate([[0.0], shares]).cumsum()[q:]
 
 
-def _long_enough(data: Scaled, order: int) -> Scaled:
+def _order(lags: np.ndarray) -> int:
+    return int(lags[-1]) if len(lags) else 0
+
+
+def long_enough(data: Scaled, lags: np.ndarray) -> Scaled:
     """Only the sequences that have something to predict."""
-    keep = data.lengths > order
-    used, unknown = int((data.lengths[keep] - order).sum()), order + data.columns.shape[1]
+    order, keep = _order(lags), data.lengths > _order(lags)
+    used, unknown = int((data.lengths[keep] - order).sum()), len(lags) + data.columns.shape[1]
     if used <= unknown:
         raise DataError(
             f"data is too short: {used} elements have {order} predecessors ({len(data.lengths)} "
             f"sequence(s) of at most {int(data.lengths.max())} elements); expected more than "
             f"{unknown}, one for each coefficient. Use a lower order or more data."
         )
-    if keep.all():
-        return data
-    mask = np.repeat(keep, data.lengths)
-    return Scaled(
-        data.values[mask],
-        data.lengths[keep],
-        data.columns[mask],
-        data.center,
-        data.size,
-        data.span,
-    )
+    return data.only(keep)
 
 
-def _normal_equations(data: Scaled, order: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """X'X, X'y and y'y with X = (lag 1 ... lag p, the trend's columns)."""
-    table = np.column_stack([data.values, data.columns])
+def _normal_equations(data: Scaled, lags: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """X'X, X'y and y'y with X = (the lags, the columns)."""
+    table, order = np.column_stack([data.values, data.columns]), _order(lags)
     m = table.shape[1]
     gram = lagged_gram(table, data.lengths, order).reshape((order + 1) * m, (order + 1) * m)
-    chosen = np.concatenate([np.arange(1, order + 1) * m, np.arange(1, m)])
+    chosen = np.concatenate([lags * m, np.arange(1, m)])
     return gram[np.ix_(chosen, chosen)], gram[chosen, 0], float(gram[0, 0])
 
 
-def _by_design(data: Scaled, order: int) -> tuple[np.ndarray, np.ndarray, float]:
+def _by_design(data: Scaled, lags: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """The same regression from the design matrix, by singular values."""
-    stop = np.cumsum(data.lengths)
+    stop, order = np.cumsum(data.lengths), _order(lags)
     rows = np.concatenate(
         [np.arange(b - n + order, b) for b, n in zip(stop, data.lengths, strict=True)]
     )
-    lags = data.values[rows[:, None] - np.arange(1, order + 1)]
-    design = np.concatenate([lags, data.columns[rows]], axis=1)
+    design = np.concatenate([data.values[rows[:, None] - lags], data.columns[rows]], axis=1)
     u, s, vt = np.linalg.svd(design, full_matrices=False)
     if s[-1] <= 1e-13 * s[0]:
-        _collinear(order, len(rows))
+        _collinear(lags, len(rows))
     theta = vt.T @ ((u.T @ data.values[rows]) / s)
     residual = data.values[rows] - design @ theta
     squares = float(residual @ residual)
@@ -139,9 +137,9 @@ def _by_design(data: Scaled, order: int) -> tuple[np.ndarray, np.ndarray, float]
     return theta, (vt.T / s**2) @ vt, squares
 
 
-def _collinear(order: int, used: int) -> NoReturn:
+def _collinear(lags: np.ndarray, used: int) -> NoReturn:
     raise DataError(
-        f"data do not determine the coefficients: the {order} predecessors of the {used} elements "
-        "to predict are collinear with each other or with the trend. Use a lower order, "
+        f"data do not determine the coefficients: the {len(lags)} predecessors of the {used} "
+        "elements to predict are collinear with each other or with the trend. Use a lower order, "
         "trend='n', or method='yule-walker'."
     )

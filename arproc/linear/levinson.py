@@ -31,6 +31,7 @@ __all__ = [
     "pacf_to_coef",
     "predictors",
     "stationary_start",
+    "step_down",
 ]
 
 
@@ -87,10 +88,14 @@ def coef_to_pacf(coef: np.ndarray) -> np.ndarray:
         >>> coef_to_pacf(np.array([0.6, -0.2])).round(3).tolist()
         [0.5, -0.2]
     """
-    coef = np.asarray(coef, dtype=float)
+    return step_down(np.asarray(coef, dtype=float))
+
+
+def step_down(coef: np.ndarray) -> np.ndarray:
+    """`coef_to_pacf` in any precision, complex ones included."""
     if coef.shape[-1] == 0:
         return coef.copy()
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         levels = _step_down(coef)
     return np.stack([level[..., -1] for level in reversed(levels)], axis=-1)
 

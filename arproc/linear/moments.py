@@ -1,4 +1,4 @@
-r"""Sufficient statistics of Gaussian autoregressions with a polynomial mean.
+r"""Sufficient statistics of Gaussian autoregressions about a mean that is linear in its terms.
 
 The inverse covariance of n values of an AR(p) is :math:`(U^\top U - W^\top W) / \sigma^2` with
 banded Toeplitz factors, so the quadratic form in the exact likelihood is :math:`\phi_*^\top E \,
@@ -7,7 +7,7 @@ banded Toeplitz factors, so the quadratic form in the exact likelihood is :math:
 .. math:: E_{ij} = \sum_{t \ge \max(i,j)} x_{t-i} x_{t-j} - \sum_{a=1}^{\min(i,j)} x_{i-a} x_{j-a}.
 
 `E` is built from the lag sums and the first and last p values in one pass over the data; after
-that no evaluation of the likelihood costs more for a longer series. The columns of the mean (1, t)
+that no evaluation of the likelihood costs more for a longer series. The columns of the mean
 go through the same sums, so the mean can be estimated exactly as well, and independent sequences
 simply add.
 
@@ -20,8 +20,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from arproc.errors import DataError
+from arproc.linear.mean import Terms
 
 __all__ = [
     "Moments",
@@ -32,23 +34,23 @@ __all__ = [
     "positions",
     "restrict",
     "scale",
-    "trend_columns",
 ]
-
-N_COLUMNS = {"n": 0, "c": 1, "ct": 2}
 
 
 @dataclass(frozen=True)
 class Scaled:
     """Series brought to mean 0 and size 1, so that no scale of the data is too small or too large.
 
+    With `raw` the columns that the user's coefficients are of, `columns = raw @ unit`: a mean
+    `columns @ b` of the scaled values is `raw @ (center + size * unit @ b)` on the data's scale.
+
     Attributes:
-        values: `(x - columns @ center) / size`, the sequences one after the other, [total].
+        values: `(x - raw @ center) / size`, the sequences one after the other, [total].
         lengths: elements in each sequence [N], all positive.
-        columns: the regressors of the mean, [total, q]: none, 1, or 1 and `t / span`.
-        center: their least-squares coefficients in the data's own unit [q].
+        columns: the terms and regressors, each of size 1 or so, [total, q].
+        center: least-squares coefficients of the mean's columns, 0 for others, [q].
         size: root mean square of what is left, in the data's own unit.
-        span: the unit of time in the second column.
+        unit: upper triangular, [q, q].
     """
 
     values: np.ndarray
@@ -56,13 +58,25 @@ class Scaled:
     columns: np.ndarray
     center: np.ndarray
     size: float
-    span: float
+    unit: np.ndarray
 
-    def mean_line(self, beta: np.ndarray) -> tuple[float, float]:
-        """Level at t = 0 and slope of the mean on the data's own scale."""
-        line = np.zeros(2)
-        line[: len(self.center)] = self.center + self.size * beta
-        return float(line[0]), float(line[1] / self.span)
+    def own(self, beta: np.ndarray) -> np.ndarray:
+        """Coefficients of the user's columns from those of the scaled ones, [q]."""
+        return self.center + self.size * (self.unit @ beta)
+
+    def only(self, keep: np.ndarray) -> Scaled:
+        """Some of the sequences, by a mask [N]."""
+        if keep.all():
+            return self
+        mask = np.repeat(keep, self.lengths)
+        return Scaled(
+            self.values[mask],
+            self.lengths[keep],
+            self.columns[mask],
+            self.center,
+            self.size,
+            self.unit,
+        )
 
 
 def positions(lengths: np.ndarray) -> np.ndarray:
@@ -71,48 +85,96 @@ def positions(lengths: np.ndarray) -> np.ndarray:
     return np.arange(int(lengths.sum())) - np.repeat(starts, lengths)
 
 
-def trend_columns(lengths: np.ndarray, trend: str, span: float = 1.0) -> np.ndarray:
-    """The regressors of the mean, [total, q]: none ("n"), 1 ("c"), or 1 and t / span ("ct")."""
-    total = int(lengths.sum())
-    columns = np.ones((total, N_COLUMNS[trend]))
-    if trend == "ct":
-        columns[:, 1] = positions(lengths) / span
-    return columns
+def scale(
+    values: np.ndarray,
+    lengths: np.ndarray,
+    terms: Terms,
+    regressors: np.ndarray | None = None,
+    in_mean: bool = True,
+) -> Scaled:
+    """Remove the least-squares mean and the size of what remains.
 
-
-def scale(values: np.ndarray, lengths: np.ndarray, trend: str) -> Scaled:
-    """Remove the least-squares mean of the given trend and the size of what remains.
+    Args:
+        values: the sequences one after the other, [total].
+        lengths: elements in each, [N].
+        terms: the terms of the mean.
+        regressors: further columns, [total, c].
+        in_mean: whether the regressors are removed with the mean, or are only brought to size.
 
     Raises:
-        DataError: nothing remains (a constant series, or an exact line with trend "ct").
+        DataError: nothing remains (a constant series, or an exact line with trend "ct"), or some
+            columns are collinear.
     """
-    span = float(max(int(lengths.max()) - 1, 1))
-    columns = trend_columns(lengths, trend, span)
+    values = np.asarray(values, dtype=float)
     largest = float(np.abs(values).max())
-    unit = values / (largest or 1.0)
-    if trend == "n":
-        center = np.zeros(0)
-    elif trend == "c":
-        center = np.array([unit.mean()])
-        unit = unit - center[0]
-    else:
-        center = np.linalg.lstsq(columns, unit, rcond=None)[0]
-        unit = unit - columns @ center
-    size = float(np.sqrt(unit @ unit / len(unit)))
+    values = values / (largest or 1.0)
+    columns, unit = _columns(lengths, terms, regressors)
+    q = columns.shape[1]
+    removed = q if in_mean or regressors is None else q - regressors.shape[1]
+    center = np.zeros(q)
+    if removed == terms.n == terms.n_trend == 1:
+        center[0] = values.mean()
+        values = values - center[0]
+    elif removed:
+        center[:removed] = np.linalg.lstsq(columns[:, :removed], values, rcond=None)[0]
+        values = values - columns @ center
+    size = float(np.sqrt(values @ values / len(values)))
     # Rounding leaves about 1e-16 of the largest value where nothing random is left.
-    if size <= 4e-16:
-        kind = {"n": "all zero", "c": "constant", "ct": "an exact straight line"}[trend]
+    if size <= 4e-16 * max(1.0, removed):
         raise DataError(
-            f"data are {kind} to double precision ({len(values)} values); expected a series that "
-            "varies about its mean. No autoregression has a density for such data: its innovation "
-            "variance would be 0."
+            f"data are {_exactly(terms, removed)} to double precision ({len(values)} values); "
+            "expected a series that varies about its mean. No autoregression has a density for "
+            "such data: its innovation variance would be 0."
         )
     if not 1e-75 < size * largest < 1e75:
         raise DataError(
             f"data vary by {size * largest:.3g}; expected between 1e-75 and 1e75, as variances of "
             "variances must be numbers too. Express them in another unit."
         )
-    return Scaled(unit / size, lengths, columns, center * largest, size * largest, span)
+    return Scaled(values / size, lengths, columns, unit @ center * largest, size * largest, unit)
+
+
+def _exactly(terms: Terms, removed: int) -> str:
+    if removed > terms.n_trend:
+        return "exactly the sum of their terms and regressors"
+    kinds = ("all zero", "constant", "an exact straight line", "an exact parabola")
+    return kinds[terms.n_trend]
+
+
+def _columns(
+    lengths: np.ndarray, terms: Terms, regressors: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The columns brought to a common size [total, q], and the matrix that did it [q, q]."""
+    total = int(lengths.sum())
+    if regressors is None and terms.n == terms.n_trend <= 1:
+        return np.ones((total, terms.n)), np.eye(terms.n)
+    raw = terms.columns(torch.from_numpy(positions(lengths))).numpy()
+    names = list(terms.names)
+    if regressors is not None:
+        raw = np.concatenate([raw, regressors], axis=1)
+        names += [f"x{j + 1}" for j in range(regressors.shape[1])]
+    largest = np.abs(raw).max(axis=0)
+    if terms.n == raw.shape[1] == terms.n_trend == 2 and total > 2:
+        unit = np.diag(1 / np.maximum(largest, 1.0))
+        return raw @ unit, unit
+    if not largest.all():
+        raise DataError(
+            f"the column {names[int(np.argmin(largest))]} of the mean is 0 at every element, so "
+            "nothing can be learnt of its coefficient; leave it out."
+        )
+    basis, right = np.linalg.qr(raw / largest)
+    size = np.sqrt(((raw / largest) ** 2).sum(axis=0))
+    share = np.abs(np.diag(right)) / size[: len(right)]
+    if len(right) < raw.shape[1] or share.min() < 1e-10:
+        low = np.flatnonzero(share < 1e-10)
+        worst = int(low[0]) if len(low) else len(right)
+        others = names[:worst] if worst < 7 else [*names[:3], "...", *names[worst - 2 : worst]]
+        raise DataError(
+            f"the columns of the mean are collinear: {names[worst]} is a combination of "
+            f"{', '.join(others)} over the {total} elements of data. Leave one out."
+        )
+    unit = np.linalg.inv(right) / largest[:, None]
+    return basis * np.sqrt(total), unit * np.sqrt(total)
 
 
 @dataclass(frozen=True)
@@ -215,8 +277,13 @@ def lag_sums(table: np.ndarray, lengths: np.ndarray, order: int) -> np.ndarray:
         spaced = np.zeros((len(table) + order * (len(lengths) - 1), table.shape[1]), table.dtype)
         spaced[np.arange(len(table)) + order * np.repeat(np.arange(len(lengths)), lengths)] = table
         table = spaced
-    rows, n = np.ascontiguousarray(table.T), len(table)
-    sums = np.zeros((order + 1, len(rows), len(rows)), table.dtype)
+    n, m = table.shape
+    sums = np.zeros((order + 1, m, m), table.dtype)
+    if m > 3:
+        for k in range(min(order + 1, n)):
+            sums[k] = table[k:].T @ table[: n - k]
+        return sums
+    rows = np.ascontiguousarray(table.T)
     for k in range(min(order + 1, n)):
         for a, later in enumerate(rows):
             for b, earlier in enumerate(rows):

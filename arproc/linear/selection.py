@@ -14,6 +14,7 @@ from arproc.linear.ar import AR
 from arproc.linear.estimation import check_enough
 from arproc.linear.exact import exact_ml, yule_walker_pacf
 from arproc.linear.least_squares import nested_sums_of_squares
+from arproc.linear.mean import Terms
 from arproc.linear.moments import Scaled, lag_sums, moments, restrict, scale
 from arproc.sequences import Sequences
 from arproc.spaces import Real
@@ -96,8 +97,9 @@ def select_order(
     sequences = Sequences.of(data, Real())
     lengths = sequences.lengths.numpy()
     lengths = lengths[lengths > 0]
-    check_enough(lengths, max_order, trend)
-    scaled = scale(sequences.values.detach().cpu().numpy().astype(float), lengths, trend)
+    terms = Terms.of(trend)
+    check_enough(lengths, np.arange(1, max_order + 1), terms.n)
+    scaled = scale(sequences.values.detach().cpu().numpy(), lengths, terms)
     given = method == "ols" or (method == "mle" and initial == "given")
     if given:
         likelihoods, count = _least_squares(scaled, max_order)
@@ -132,7 +134,8 @@ def _gaussian(sigma2: np.ndarray, n: int) -> np.ndarray:
 
 def _exact(data: Scaled, max_order: int) -> np.ndarray:
     sums = moments(data, max_order)
-    fits = (exact_ml(data, p, restrict(sums, p)) for p in range(max_order + 1))
+    lags = np.arange(1, max_order + 1)
+    fits = (exact_ml(data, lags[:p], restrict(sums, p)) for p in range(max_order + 1))
     return np.array([fit.log_likelihood for fit in fits])
 
 

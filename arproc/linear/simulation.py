@@ -14,7 +14,11 @@ COMPILE_FROM = 20_000
 
 
 def draw(
-    uniforms: torch.Tensor, before: torch.Tensor, positions: torch.Tensor, law: Recursion
+    uniforms: torch.Tensor,
+    before: torch.Tensor,
+    positions: torch.Tensor,
+    law: Recursion,
+    context: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The next elements by the inverse cdf of their conditionals.
 
@@ -23,46 +27,52 @@ def draw(
         before: the last p elements, oldest first; what is missing counts for nothing. [N, p]
         positions: how many elements came before, int64 [N].
         law: the recursion.
+        context: the rows' regressors [N, T, c], for laws that have some.
 
     Returns:
         Elements, float64 [N, K].
     """
-    if uniforms.shape[1] < COMPILE_FROM:
-        return _draw_by_steps(uniforms, before, positions, law)
+    steps = uniforms.shape[1]
+    y, level = centre(before, positions, law, steps, context)
+    place = positions[:, None] + torch.arange(steps)
+    driven = law.driven(place, context)
+    if steps < COMPILE_FROM:
+        rows = place.clamp(max=law.order)
+        noise = torch.special.ndtri(uniforms) * law.scales[rows] + law.constants[rows]
+        noise = noise if driven is None else noise + driven
+        return torch.from_numpy(_run(noise, y, positions, law)) + level
     from arproc.linear import compiled
 
     x = compiled.advance(
         np.ascontiguousarray(uniforms.cpu().numpy()),
-        (before - law.mean).cpu().numpy(),
+        y.numpy(),
         positions.cpu().numpy(),
         law.weights.cpu().numpy(),
-        law.variances.sqrt().cpu().numpy(),
+        law.scales.cpu().numpy(),
         law.constants.cpu().numpy(),
-        float(law.rate),
-        float(law.mean),
+        np.empty((len(uniforms), 0)) if driven is None else driven.contiguous().numpy(),
     )
-    return torch.from_numpy(x)
+    if level.ndim == 0:
+        x += float(level)
+        return torch.from_numpy(x)
+    return torch.from_numpy(x).add_(level)
 
 
-def _draw_by_steps(
-    uniforms: torch.Tensor, before: torch.Tensor, positions: torch.Tensor, law: Recursion
-) -> torch.Tensor:
-    rows, constants = _rows(positions, uniforms.shape[1], law)
-    noise = torch.special.ndtri(uniforms) * law.variances.sqrt()[rows] + constants
-    y = _run(noise, before - law.mean, positions, law)
-    return torch.from_numpy(y) + law.mean
-
-
-def _rows(
-    positions: torch.Tensor, steps: int, law: Recursion
+def centre(
+    before: torch.Tensor,
+    positions: torch.Tensor,
+    law: Recursion,
+    steps: int,
+    context: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Which row of the recursion each of the next elements has, and its constant: [N, steps]."""
-    position = positions[:, None] + torch.arange(steps)
-    rows = position.clamp(max=law.order)
-    constants = law.constants[rows]
-    if not law.constant:
-        constants = constants + torch.where(rows == law.order, law.rate * position, 0.0)
-    return rows, constants
+    """The last p elements [N, p] less their levels, and the levels of the next `steps`."""
+    p = law.order
+    level = law.level.at(
+        positions[:, None] + torch.arange(-p, steps, device=positions.device), context
+    )
+    if level.ndim == 0:
+        return before - level, level
+    return before - level[:, :p], level[:, p:]
 
 
 def _run(
@@ -85,7 +95,11 @@ def _run(
 
 
 def forecast(
-    before: torch.Tensor, positions: torch.Tensor, law: Recursion, horizon: int
+    before: torch.Tensor,
+    positions: torch.Tensor,
+    law: Recursion,
+    horizon: int,
+    context: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Means and variances of the next elements given those before, exact from any position.
 
@@ -94,12 +108,16 @@ def forecast(
         positions: how many elements came before, int64 [N].
         law: the recursion.
         horizon: how many elements.
+        context: the rows' regressors [N, T, c], for laws that have some.
 
     Returns:
         Twice [N, horizon].
     """
-    _, constants = _rows(positions, horizon, law)
-    mean = torch.from_numpy(_run(constants, before - law.mean, positions, law)) + law.mean
+    y, level = centre(before, positions, law, horizon, context)
+    place = positions[:, None] + torch.arange(horizon)
+    added, driven = law.constants[place.clamp(max=law.order)], law.driven(place, context)
+    added = added if driven is None else added + driven
+    mean = torch.from_numpy(_run(added, y, positions, law)) + level
     kinds, which = positions.clamp(max=law.order).unique(return_inverse=True)
     variance = torch.stack([_variance(int(kind), law, horizon) for kind in kinds])
     return mean, variance[which]

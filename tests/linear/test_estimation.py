@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arproc.errors import DataError
-from arproc.linear.estimation import estimate, mean_form, recursion_form
+from arproc.linear.estimation import estimate
 from arproc.linear.exact import concentrated
 from arproc.linear.levinson import coef_to_pacf, is_stationary, pacf_to_coef
 from arproc.linear.likelihood import exact_log_prob
+from arproc.linear.mean import Terms, mean_form, recursion_form
 from arproc.linear.moments import moments, scale
 
 METHODS = ("mle", "ols", "yule-walker")
@@ -34,13 +35,26 @@ def sunspots():
 
 
 def one(x, order, trend="c", method="mle"):
-    return estimate(np.asarray(x, dtype=float), np.array([len(x)]), order, trend, method)
+    lags = np.arange(1, order + 1)
+    return estimate(np.asarray(x, dtype=float), np.array([len(x)]), lags, Terms(trend), method)
+
+
+def line(found):
+    """Level at t = 0 and slope of the mean."""
+    return [float(v) for v in [*found.beta, 0.0, 0.0][:2]]
+
+
+def theirs_of_line(found, trend):
+    """The mean as statsmodels counts it, t from 1."""
+    mean, slope = line(found)
+    return {"n": [], "c": [mean], "ct": [mean - slope, slope]}[trend]
 
 
 def log_likelihood(x, found):
     coef = torch.from_numpy(found.coef)
     x = torch.as_tensor(x, dtype=torch.float64)
-    return float(exact_log_prob(x, coef, found.mean, found.sigma2, found.slope))
+    mean, slope = line(found)
+    return float(exact_log_prob(x, coef, mean, found.sigma2, slope))
 
 
 def simulate(coef, n, seed, mean=0.0):
@@ -67,7 +81,11 @@ def test_mle_reaches_statsmodels_optimum_or_better(sunspots, order, trend):
     np.testing.assert_allclose(found.coef, reference.arparams, atol=2e-4)
     assert found.sigma2 == pytest.approx(reference.params[-1], rel=1e-4)
     # what statsmodels says of our parameters is what we say
-    head = {"n": [], "c": [found.mean], "ct": [found.mean - found.slope, found.slope]}[trend]
+    head = {
+        "n": [],
+        "c": line(found)[:1],
+        "ct": [line(found)[0] - line(found)[1], line(found)[1]],
+    }[trend]
     again = model.loglike(np.r_[head, found.coef, found.sigma2])
     assert ours == pytest.approx(again, rel=1e-8)
 
@@ -78,7 +96,11 @@ def test_mle_standard_errors_are_statsmodels(sunspots, trend):
 
     found = one(sunspots, 2, trend)
     model = ARIMA(sunspots, order=(2, 0, 0), trend=trend)
-    head = {"n": [], "c": [found.mean], "ct": [found.mean - found.slope, found.slope]}[trend]
+    head = {
+        "n": [],
+        "c": line(found)[:1],
+        "ct": [line(found)[0] - line(found)[1], line(found)[1]],
+    }[trend]
     here = model.smooth(np.r_[head, found.coef, found.sigma2], cov_type="approx")
     if trend == "ct":  # our level is at t = 0, theirs one step earlier
         shift = np.eye(5)
@@ -108,9 +130,9 @@ def test_mle_is_a_stationary_point_for_pooled_ragged_sequences(seed, order, tren
     lengths = rng.integers(1, 12, size=rng.integers(1, 5))
     lengths[0] = 2 * order + 9
     parts = [rng.normal(size=n).cumsum() + 2 for n in lengths]
-    found = estimate(np.concatenate(parts), lengths, order, trend, "mle")
+    found = estimate(np.concatenate(parts), lengths, np.arange(1, order + 1), Terms(trend), "mle")
     theta = torch.tensor(
-        [found.mean, found.slope, found.sigma2, *found.coef], dtype=torch.float64
+        [line(found)[0], line(found)[1], found.sigma2, *found.coef], dtype=torch.float64
     ).requires_grad_()
     total = sum(
         exact_log_prob(torch.from_numpy(part), theta[3:], theta[0], theta[2], theta[1])
@@ -135,7 +157,7 @@ def test_mle_is_a_stationary_point_for_pooled_ragged_sequences(seed, order, tren
 def test_the_concentrated_objective_and_gradient(seed, order):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=30).cumsum()
-    data = scale(x, np.array([30]), "c")
+    data = scale(x, np.array([30]), Terms("c"))
     sums = moments(data, order)
     z = rng.normal(size=order)
     at = concentrated(z, sums)
@@ -156,7 +178,7 @@ def test_mle_is_no_worse_than_many_restarts(seed):
 
     rng = np.random.default_rng(seed)
     x = rng.normal(size=25).cumsum() if seed % 2 else rng.normal(size=25)
-    sums = moments(scale(x, np.array([25]), "c"), 3)
+    sums = moments(scale(x, np.array([25]), Terms("c")), 3)
 
     def function(z):
         at = concentrated(z, sums)
@@ -190,7 +212,7 @@ def test_mle_keeps_its_digits_where_innovations_are_tiny():
             moved = z.clone()
             moved[k] += step
             coef = torch.from_numpy(pacf_to_coef(np.tanh(moved.numpy())))
-            there = exact_log_prob(torch.from_numpy(x), coef, found.mean, found.sigma2)
+            there = exact_log_prob(torch.from_numpy(x), coef, line(found)[0], found.sigma2)
             assert float(there) < here
 
 
@@ -209,7 +231,7 @@ def test_ols_is_statsmodels_autoreg(sunspots, order, trend):
     if trend == "ct":  # statsmodels counts t from 1
         want[0] += want[1]
         got, errors, want, their_errors = (v[1:] for v in (got, errors, want, their_errors))
-        assert found.intercept == pytest.approx(reference.params[0] + reference.params[1])
+        assert found.gamma[0] == pytest.approx(reference.params[0] + reference.params[1])
     np.testing.assert_allclose(got, want, rtol=1e-9)
     np.testing.assert_allclose(errors, their_errors, rtol=1e-9)
     assert found.sigma2 == pytest.approx(reference.sigma2, rel=1e-10)
@@ -223,7 +245,7 @@ def test_yule_walker_is_statsmodels(sunspots):
         coef, sigma = yule_walker(sunspots, order, method="mle", result_object=False)
         np.testing.assert_allclose(found.coef, coef, rtol=1e-9)
         assert found.sigma2 == pytest.approx(sigma**2, rel=1e-9)
-        assert found.mean == pytest.approx(sunspots.mean())
+        assert line(found)[0] == pytest.approx(sunspots.mean())
 
 
 @given(st.integers(0, 10_000), st.integers(0, 4), st.sampled_from(["n", "c", "ct"]))
@@ -232,7 +254,7 @@ def test_ols_pooled_is_the_regression_on_the_design_matrix(seed, order, trend):
     lengths = rng.integers(1, 15, size=4)
     lengths[0] = 20
     parts = [rng.normal(size=n).cumsum() * 3 + 50 for n in lengths]
-    found = estimate(np.concatenate(parts), lengths, order, trend, "ols")
+    found = estimate(np.concatenate(parts), lengths, np.arange(1, order + 1), Terms(trend), "ols")
     rows, target = [], []
     for part in parts:
         for t in range(order, len(part)):
@@ -259,16 +281,17 @@ def test_methods_agree_on_long_series():
     for method in METHODS:
         found = one(x, 3, method=method)
         np.testing.assert_allclose(found.coef, coef, atol=0.01)
-        assert found.mean == pytest.approx(3.0, abs=0.05)
+        assert line(found)[0] == pytest.approx(3.0, abs=0.05)
         assert found.sigma2 == pytest.approx(1.0, abs=0.02)
 
 
 @given(st.lists(st.floats(-0.9, 0.9), max_size=4), st.floats(-5, 5), st.floats(-1, 1))
 def test_mean_and_recursion_are_two_forms_of_one_process(pacf, mean, slope):
     coef = pacf_to_coef(np.array(pacf))
-    back = mean_form(coef, *recursion_form(coef, mean, slope))
+    terms, beta = Terms("ct"), np.array([mean, slope])
+    back = mean_form(coef, recursion_form(coef, beta, terms), terms)
     assert back == pytest.approx((mean, slope), rel=1e-6, abs=1e-6)
-    intercept, drift = recursion_form(coef, mean, slope)
+    intercept, drift = recursion_form(coef, beta, terms)
     m = mean + slope * np.arange(10)
     for t in range(len(coef), 10):
         by_recursion = intercept + drift * t + sum(c * m[t - 1 - i] for i, c in enumerate(coef))
@@ -276,8 +299,9 @@ def test_mean_and_recursion_are_two_forms_of_one_process(pacf, mean, slope):
 
 
 def test_a_unit_root_has_no_mean():
-    assert np.isnan(mean_form(np.array([1.0]), 0.5, 0.0)[0])
-    assert mean_form(np.array([1.0]), 0.0, 0.0) == (0.0, 0.0)
+    root = np.array([1.0])
+    assert np.isnan(mean_form(root, np.array([0.5]), Terms("c"))).all()
+    assert mean_form(root, np.zeros(2), Terms("ct")).tolist() == [0.0, 0.0]
 
 
 # ---- the fits R prints -------------------------------------------------------------------------
@@ -287,17 +311,17 @@ def test_r_arima_of_lh(r_data):
     x = r_data("lh")
     found = one(x, 1)
     assert found.coef[0] == pytest.approx(0.5739, abs=5e-5)
-    assert found.mean == pytest.approx(2.4133, abs=5e-5)
+    assert line(found)[0] == pytest.approx(2.4133, abs=5e-5)
     assert found.sigma2 == pytest.approx(0.1975, abs=5e-5)
     assert log_likelihood(x, found) == pytest.approx(-29.38, abs=5e-3)
     found = one(x, 3)
     np.testing.assert_allclose(found.coef, [0.6448, -0.0634, -0.2198], atol=6e-5)
-    assert found.mean == pytest.approx(2.3931, abs=6e-5)
+    assert line(found)[0] == pytest.approx(2.3931, abs=6e-5)
     assert found.sigma2 == pytest.approx(0.1787, abs=5e-5)
     assert log_likelihood(x, found) == pytest.approx(-27.09, abs=5e-3)
     found = one(x, 3, method="ols")
     np.testing.assert_allclose(found.coef, [0.6578, -0.0658, -0.2348], atol=5e-5)
-    assert found.intercept == pytest.approx(1.5375, abs=5e-5)
+    assert found.gamma[0] == pytest.approx(1.5375, abs=5e-5)
     assert found.sigma2 == pytest.approx(0.1905, abs=5e-5)
 
 
@@ -305,8 +329,8 @@ def test_r_arima_of_lake_huron_with_a_line(r_data):
     x = r_data("LakeHuron")  # 1875 to 1972; R's regressor is time - 1920
     found = one(x, 2, "ct")
     np.testing.assert_allclose(found.coef, [1.0048, -0.2913], atol=5e-5)
-    assert found.slope == pytest.approx(-0.0216, abs=5e-5)
-    assert found.mean + 45 * found.slope == pytest.approx(579.0994, abs=5e-4)
+    assert line(found)[1] == pytest.approx(-0.0216, abs=5e-5)
+    assert line(found)[0] + 45 * line(found)[1] == pytest.approx(579.0994, abs=5e-4)
     assert found.sigma2 == pytest.approx(0.4566, abs=5e-5)
     assert log_likelihood(x, found) == pytest.approx(-101.20, abs=5e-3)
 
@@ -315,7 +339,7 @@ def test_r_arima_of_lynx(r_data):
     x = np.log10(r_data("lynx").astype(float))
     found = one(x, 2)
     np.testing.assert_allclose(found.coef, [1.3776, -0.7399], atol=5e-5)
-    assert found.mean == pytest.approx(2.9038, abs=5e-5)
+    assert line(found)[0] == pytest.approx(2.9038, abs=5e-5)
     assert found.sigma2 == pytest.approx(0.0511, abs=5e-5)
     assert log_likelihood(x, found) == pytest.approx(6.50, abs=5e-3)
 
@@ -329,7 +353,7 @@ def test_scale_changes_nothing_but_scale(method, factor):
     x = simulate([0.5, -0.3], 200, 1, mean=2.0)
     plain, scaled = one(x, 2, method=method), one(x * factor, 2, method=method)
     np.testing.assert_allclose(scaled.coef, plain.coef, rtol=1e-8)
-    assert scaled.mean == pytest.approx(plain.mean * factor, rel=1e-9)
+    assert scaled.beta[0] == pytest.approx(plain.beta[0] * factor, rel=1e-9)
     assert np.sqrt(scaled.sigma2) == pytest.approx(np.sqrt(plain.sigma2) * factor, rel=1e-9)
 
 
@@ -345,7 +369,7 @@ def test_a_large_offset_changes_nothing_but_the_mean(method, trend):
     x = simulate([0.5, -0.3], 200, 1)
     plain, moved = one(x, 2, trend, method), one(x + 1e9, 2, trend, method)
     np.testing.assert_allclose(moved.coef, plain.coef, atol=1e-5)
-    assert moved.mean - 1e9 == pytest.approx(plain.mean, abs=1e-5)
+    assert moved.beta[0] - 1e9 == pytest.approx(plain.beta[0], abs=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -16,8 +16,13 @@ from arproc.linear.likelihood import (
     log_prob_terms,
     recursion_from_mean,
 )
+from arproc.linear.mean import Level, Terms
 
 PACF = hnp.arrays(float, st.integers(0, 5), elements=st.floats(-0.95, 0.95))
+
+
+def about_a_line(coef, sigma2, mean, slope):
+    return recursion_from_mean(coef, tensor(sigma2), Level(Terms("ct"), tensor([mean, slope])))
 
 
 def tensor(x):
@@ -60,7 +65,7 @@ def test_it_is_statsmodels_state_space_likelihood(order, n):
 @given(PACF, st.lists(st.integers(0, 9), min_size=1, max_size=5), st.booleans())
 def test_terms_of_ragged_sequences_sum_to_their_likelihoods(pacf, lengths, line):
     coef = tensor(pacf_to_coef(pacf))
-    law = recursion_from_mean(coef, tensor(0.7), tensor(1.3), tensor(0.2 if line else 0.0))
+    law = about_a_line(coef, 0.7, 1.3, 0.2 if line else 0.0)
     x = tensor(np.random.default_rng(1).normal(size=sum(lengths)))
     terms = log_prob_terms(x, torch.tensor(lengths), law)
     assert terms.shape == x.shape
@@ -89,7 +94,7 @@ def test_gradients_in_data_and_parameters(order, n):
 
 def test_terms_are_causal():
     x = tensor(np.random.default_rng(0).normal(size=12)).requires_grad_()
-    law = recursion_from_mean(tensor([0.5, 0.2, -0.3]), tensor(1.0), tensor(0.5), tensor(0.1))
+    law = about_a_line(tensor([0.5, 0.2, -0.3]), 1.0, 0.5, 0.1)
     terms = log_prob_terms(x, torch.tensor([7, 5]), law)
     jacobian = torch.stack([torch.autograd.grad(t, x, retain_graph=True)[0] for t in terms])
     for t in range(12):

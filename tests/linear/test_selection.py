@@ -8,6 +8,7 @@ import pytest
 from arproc.criteria import information_criterion
 from arproc.errors import DataError, ParameterError
 from arproc.linear.ar import AR
+from arproc.linear.mean import Terms
 from arproc.linear.moments import moments, restrict, scale
 from arproc.linear.selection import select_order
 
@@ -94,7 +95,7 @@ def test_wrong_arguments_are_named(sunspots):
 def test_statistics_of_a_lower_order_are_part_of_a_higher_ones():
     rng = np.random.default_rng(0)
     lengths = np.array([30, 4, 2, 6, 1, 12])
-    data = scale(rng.normal(size=lengths.sum()), lengths, "ct")
+    data = scale(rng.normal(size=lengths.sum()), lengths, Terms("ct"))
     whole = moments(data, 8)
     for order in range(9):
         part, want = restrict(whole, order), moments(data, order)

@@ -1,0 +1,278 @@
+r"""The mean of a process as columns: trend, seasons, Fourier terms, regressors.
+
+A mean is linear in its coefficients, :math:`m(t) = D_t \beta`. The columns :math:`D_t` depend on
+nothing but the position t in the sequence, counted from 0, and lie in a space that time shifts map
+into itself, :math:`D_{t-1} = D_t A`. So an autoregression about such a mean is also a recursion
+with the same columns, :math:`x_t = D_t \gamma + \sum_i \phi_i x_{t-i} + \epsilon_t`, where
+
+.. math:: \gamma = \Big( I - \sum_i \phi_i A^i \Big) \beta.
+
+Regressors have no such shift: in the mean and in the recursion they are two different models.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from arproc.errors import DataError, ParameterError, check_choice, check_integer
+
+__all__ = ["TRENDS", "Level", "Terms", "mean_form", "recursion_form"]
+
+#: The trends and the powers of t that each holds.
+TRENDS = {"n": 0, "c": 1, "ct": 2, "ctt": 3}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The columns of a mean that follow from the position alone.
+
+    Args:
+        trend: "n" (none), "c" (1), "ct" (1, t) or "ctt" (1, t, t^2).
+        seasonal: the period of seasonal dummies; beside a constant the first season has none.
+        fourier: pairs (period, number of harmonics), each harmonic a sine and a cosine.
+
+    Example:
+        >>> Terms("c", seasonal=3).columns(torch.arange(4)).tolist()
+        [[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+    """
+
+    trend: str = "c"
+    seasonal: int | None = None
+    fourier: tuple[tuple[float, int], ...] = ()
+
+    @classmethod
+    def of(cls, trend: Any, seasonal: Any = None, fourier: Any = None) -> Terms:
+        """The terms that a user asked for, checked."""
+        check_choice("trend", trend, tuple(TRENDS))
+        if seasonal is not None:
+            seasonal = check_integer("seasonal", seasonal, minimum=2)
+        if fourier is not None and not isinstance(fourier, Mapping):
+            raise ParameterError(
+                "fourier must be a dict {period: number of harmonics}, such as {12: 2}; got "
+                f"{fourier!r}."
+            )
+        pairs = [_harmonics(*pair) for pair in (fourier or {}).items()]
+        return cls(trend, seasonal, tuple(pairs))
+
+    @property
+    def n_trend(self) -> int:
+        """How many columns are powers of t."""
+        return TRENDS[self.trend]
+
+    @cached_property
+    def waves(self) -> list[tuple[str, int, float]]:
+        """The Fourier columns: "sin" or "cos", the harmonic k, the period."""
+        found = []
+        for period, harmonics in self.fourier:
+            for k in range(1, harmonics + 1):
+                # at half the sampling rate the sine is 0 at every whole t
+                kinds = ("cos",) if 2 * k == period else ("sin", "cos")
+                found += [(kind, k, period) for kind in kinds]
+        return found
+
+    @cached_property
+    def seasons(self) -> list[int]:
+        """The seasons that have a dummy, counted from 0."""
+        return list(range(1 if self.n_trend else 0, self.seasonal or 0))
+
+    @cached_property
+    def names(self) -> list[str]:
+        """A name for each column."""
+        powers = ["const", "t", "t^2"][: self.n_trend]
+        seasons = [f"s({j + 1},{self.seasonal})" for j in self.seasons]
+        return powers + seasons + [f"{kind}({k},{period:g})" for kind, k, period in self.waves]
+
+    @property
+    def n(self) -> int:
+        """How many columns there are, q."""
+        return len(self.names)
+
+    def columns(self, position: torch.Tensor) -> torch.Tensor:
+        """The columns at these positions [...]: float64 [..., q]."""
+        t = position.to(torch.float64)
+        parts = [t**power for power in range(self.n_trend)]
+        if self.seasonal:
+            season = position.remainder(self.seasonal)
+            parts += [(season == j).to(torch.float64) for j in self.seasons]
+        for kind, k, period in self.waves:
+            angle = (t * k).remainder(period) * (2 * math.pi / period)
+            parts.append(angle.sin() if kind == "sin" else angle.cos())
+        if not parts:
+            return t.new_empty((*t.shape, 0))
+        return torch.stack(parts, dim=-1)
+
+    @cached_property
+    def shift(self) -> np.ndarray:
+        """The matrix A with columns(t - 1) = columns(t) @ A, [q, q]."""
+        a = np.zeros((self.n, self.n))
+        k = self.n_trend
+        a[:k, :k] = np.array([[1.0, -1.0, 1.0], [0.0, 1.0, -2.0], [0.0, 0.0, 1.0]])[:k, :k]
+        place = {season: k + i for i, season in enumerate(self.seasons)}
+        for season, column in place.items():
+            after = (season + 1) % (self.seasonal or 1)
+            if after in place:
+                a[place[after], column] = 1.0
+            else:  # the first season is what all the others are not
+                a[0, column] = 1.0
+                a[list(place.values()), column] = -1.0
+        first = k + len(place)
+        for i, (kind, harmonic, period) in enumerate(self.waves):
+            angle = 2 * math.pi * harmonic / period
+            c, s, column = math.cos(angle), math.sin(angle), first + i
+            a[column, column] = c
+            if 2 * harmonic != period:
+                other = column + 1 if kind == "sin" else column - 1
+                a[other, column] = -s if kind == "sin" else s
+        return a
+
+    @cached_property
+    def angles(self) -> list[float]:
+        """The frequencies at which a unit root leaves no mean, radians a step."""
+        found = [0.0] if self.n_trend else []
+        if self.seasonal:
+            found += [2 * math.pi * j / self.seasonal for j in range(self.seasonal)]
+        return found + [2 * math.pi * k / period for _, k, period in self.waves]
+
+    def carried(self, coef: np.ndarray) -> np.ndarray:
+        """I - sum_i coef_i A^i, which takes a mean's coefficients to the recursion's, [q, q]."""
+        total, power = np.eye(self.n), np.eye(self.n)
+        for weight in coef:
+            power = power @ self.shift
+            total = total - weight * power
+        return total
+
+
+def _harmonics(period: Any, harmonics: Any) -> tuple[float, int]:
+    try:
+        length = float(period)
+    except (TypeError, ValueError):
+        length = math.nan
+    if not 2 <= length < math.inf:
+        raise ParameterError(f"a period of fourier must be a number from 2 on; got {period!r}.")
+    count = check_integer(f"fourier[{period!r}]", harmonics, minimum=1)
+    if 2 * count > length:
+        raise ParameterError(
+            f"fourier[{period!r}] must be at most {int(length // 2)} harmonics, half the period; "
+            f"got {count}."
+        )
+    return length, count
+
+
+def recursion_form(coef: np.ndarray, beta: np.ndarray, terms: Terms) -> np.ndarray:
+    """The recursion's coefficients [q] of the process with this mean.
+
+    Example:
+        >>> recursion_form(np.array([0.5]), np.array([2.0]), Terms("c")).tolist()
+        [1.0]
+    """
+    return terms.carried(coef) @ beta
+
+
+def mean_form(coef: np.ndarray, gamma: np.ndarray, terms: Terms) -> np.ndarray:
+    """The mean's coefficients [q] of the process with this recursion; nan where there is none.
+
+    A unit root at the frequency of one of the terms leaves the mean undetermined.
+
+    Example:
+        >>> mean_form(np.array([0.5]), np.array([1.0]), Terms("c")).tolist()
+        [2.0]
+    """
+    if not np.any(gamma):
+        return np.zeros(len(gamma))
+    lags = np.arange(1, len(coef) + 1)
+    left = [abs(1 - coef @ np.exp(-1j * angle * lags)) for angle in terms.angles]
+    if min(left) < 1e-12:
+        return np.full(len(gamma), math.nan)
+    return np.linalg.solve(terms.carried(coef), gamma)
+
+
+@dataclass(frozen=True)
+class Level:
+    """A number for every element: terms and regressors times their coefficients.
+
+    Attributes:
+        terms: the columns that follow from the position.
+        coefficients: theirs, [q].
+        weights: coefficients of the context's columns, [c]; none where c is 0.
+    """
+
+    terms: Terms
+    coefficients: torch.Tensor
+    weights: torch.Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))
+
+    @property
+    def constant(self) -> bool:
+        """Whether it is one number for all elements."""
+        return not len(self.weights) and self.terms.n == self.terms.n_trend <= 1
+
+    @property
+    def nothing(self) -> bool:
+        """Whether it is 0 for all elements."""
+        return not len(self.weights) and self.terms.n == 0
+
+    def at(self, position: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        """The level at these positions.
+
+        Args:
+            position: int64 [K], the same for all rows, or [N, K].
+            context: [N, T, c], for those that have weights.
+
+        Returns:
+            A scalar where the level is constant, else [K], or [N, K] where position or context is
+            so; nan where the context has ended.
+        """
+        if self.constant:
+            none = self.coefficients.new_zeros(())
+            return self.coefficients[0] if len(self.coefficients) else none
+        level = self._of_terms(position)
+        if not len(self.weights):
+            return level
+        return level + self._of_context(position, self._products(context))
+
+    def at_rows(
+        self, position: torch.Tensor, rows: torch.Tensor, context: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The level of elements in any order: of row `rows[k]` at `position[k]`, [K] each."""
+        if not len(self.weights):
+            return self.at(position)
+        return self._of_terms(position) + self._products(context)[rows, position]
+
+    def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Level:
+        """The same with its tensors changed: moved to a device, or detached."""
+        return Level(self.terms, change(self.coefficients), change(self.weights))
+
+    def _of_terms(self, position: torch.Tensor) -> torch.Tensor:
+        if self.terms.n == 0:
+            return self.coefficients.new_zeros(position.shape)
+        if self.terms.n == 2 == self.terms.n_trend:
+            return self.coefficients[0] + self.coefficients[1] * position
+        return self.terms.columns(position) @ self.coefficients
+
+    def _products(self, context: torch.Tensor | None) -> torch.Tensor:
+        """The regressors' part at every step of the context, [N, T]."""
+        assert context is not None
+        if context.shape[-1] != len(self.weights):
+            raise DataError(
+                f"context has {context.shape[-1]} regressors; expected {len(self.weights)}, as "
+                "in fit."
+            )
+        return context.to(self.weights) @ self.weights
+
+    def _of_context(self, position: torch.Tensor, products: torch.Tensor) -> torch.Tensor:
+        last = products.shape[1] - 1
+        if last < 0:
+            return products.new_full((len(products), position.shape[-1]), torch.nan)
+        inside = position.clamp(min=0, max=last)
+        if position.ndim == 1:
+            found = products[:, inside]
+        else:
+            found = products.expand(len(position), -1).gather(1, inside)
+        # beyond the context nothing is known: nan there, and the caller sees it at once
+        return found.masked_fill(position > last, torch.nan)
