@@ -108,6 +108,22 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "NGram of words": (lambda: NGram(2).fit(TEXT), {}),
     "NGram of bytes": (lambda: NGram(2, tokens="byte").fit("".join(TEXT)), {}),
     "NGram, additive": (lambda: NGram(2, smoothing="additive", tokens="char").fit(TEXT), {}),
+    "NGram, Kneser-Ney": (lambda: NGram(3, "kneser_ney", "char").fit(TEXT), {}),
+    "NGram, back-off Kneser-Ney": (lambda: NGram(3, "backoff_kneser_ney").fit(TEXT), {}),
+    "NGram, absolute discounting": (
+        lambda: NGram(3, "absolute_discounting", "char").fit("".join(TEXT)), {}
+    ),
+    "NGram, Katz": (lambda: NGram(3, "katz", "char").fit(TEXT), {}),
+    "NGram, Witten-Bell": (lambda: NGram(3, "witten_bell").fit(TEXT), {}),
+    "NGram, Jelinek-Mercer": (
+        lambda: NGram(3, "jelinek_mercer", "char").fit(TEXT, validation=TEXT[:3]), {}
+    ),
+    "NGram, Jelinek-Mercer by deletion": (lambda: NGram(3, "jelinek_mercer").fit(TEXT), {}),
+    "NGram, maximum likelihood": (
+        lambda: NGram(2, "maximum_likelihood", 4).fit(digits()), {}
+    ),
+    "NGram, cut off": (lambda: NGram(4, tokens="char", prune=[0, 0, 1, 2]).fit(TEXT), {}),
+    "NGram, pruned": (lambda: NGram(4, tokens="char").fit(TEXT).pruned(1e-3), {}),
     "NGram of numbers": (lambda: NGram(3, tokens=4).fit(digits()), {}),
     "MADE": (lambda: made(2, 6, (13,)), {}),
     "MADE, two layers, categorical": (lambda: made(3, 5, (11, 8), ordering="random"), {}),

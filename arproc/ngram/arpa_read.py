@@ -234,10 +234,12 @@ def _sort(path: Path, sections: list[_Section], alphabet: Alphabet) -> Trie:
     log_prob[1][alphabet.symbols :] = -np.inf  # <s> is never predicted
     every = np.concatenate(log_prob)
     every[every <= NEVER * LN10] = -np.inf
+    weights = np.concatenate(back_off[:-1])
+    weights[weights <= NEVER * LN10] = -np.inf
     trie = Trie(
         alphabet, np.array(levels, np.int64), np.concatenate(symbol),
         np.zeros(levels[-1], np.int32), np.concatenate(first_child), every,
-        np.concatenate(back_off[:-1]),
+        weights,
     )  # fmt: skip
     kernels.connect(trie.arrays)
     return trie

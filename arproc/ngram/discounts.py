@@ -1,4 +1,8 @@
-"""Kneser-Ney's discounts: in closed form where that exists, else by leaving one out."""
+"""What is taken from each count: in closed form where that exists, else by leaving one out.
+
+A table of discounts, D[0] = 0, D[1], D[2] ..., says what is taken from a count of 1, 2 ...; its
+last entry holds for all counts from there on.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,26 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["FALLBACK", "DiscountWarning", "closed_form", "maximise"]
+__all__ = [
+    "FALLBACK",
+    "ONE",
+    "DiscountWarning",
+    "absolute",
+    "closed_form",
+    "good_turing",
+    "maximise",
+]
 
 
 class DiscountWarning(UserWarning):
-    """The closed form of Kneser-Ney's discounts does not exist, and something else was taken."""
+    """The closed form of the discounts does not exist, and something else was taken."""
 
 
 # KenLM's fallback discounts for the counts 1, 2, 3 and more, after an entry for count 0.
 FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])
 _SCALES = (0.1, 1.9)  # away from 0 and 2, so that neither order gets all the mass
+# The same for one discount that all counts share.
+ONE = np.array([0.0, 0.5])
 _GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -41,15 +55,57 @@ def closed_form(n: np.ndarray) -> np.ndarray | None:
     return np.concatenate([[0.0], discount])
 
 
-def maximise(log_likelihood: Callable[[np.ndarray], float]) -> np.ndarray:
-    """Discounts, float64 [4], of largest (leave-one-out) log-likelihood.
+def absolute(n: np.ndarray) -> np.ndarray | None:
+    """One discount for all counts, D = n_1 / (n_1 + 2 n_2) (Ney, Essen and Kneser 1994).
 
-    They keep the proportions of KenLM's fallback values, 1 : 2 : 3, and their scale is searched
-    for: three free discounts would be fitted to a handful of n-grams.
+    Args:
+        n: int64 [at least 3], how many n-grams have count 1, 2.
+
+    Returns:
+        float64 [2], 0 and D; or None where n_1 or n_2 is 0.
     """
-    scale, reached = _golden_section(lambda s: log_likelihood(s * FALLBACK), *_SCALES)
-    start = log_likelihood(FALLBACK)
-    return scale * FALLBACK if reached > start + 1e-9 * abs(start) else FALLBACK.copy()
+    if n[1] == 0 or n[2] == 0:
+        return None
+    return np.array([0.0, n[1] / (n[1] + 2 * n[2])])
+
+
+def good_turing(n: np.ndarray, most: int) -> np.ndarray | None:
+    """What Katz (1987) takes from counts of 1 to k, in the proportions of Good and Turing.
+
+    r - r d_r with d_r = (r*/r - t) / (1 - t), r* = (r+1) n_{r+1} / n_r, t = (k+1) n_{k+1} / n_1.
+    Where the formula gives no discount between 0 and 1 for some r, a smaller k is taken.
+
+    Args:
+        n: int64 [most + 2], how many n-grams have count 1, 2 ...
+        most: the largest k.
+
+    Returns:
+        float64 [k + 2] with zeros first and last; or None where no k will do.
+    """
+    for k in range(most, 0, -1):
+        r = np.arange(1, k + 1)
+        if (n[1 : k + 1] == 0).any():
+            continue
+        rest = (k + 1) * n[k + 1] / n[1]
+        if rest >= 1:
+            continue
+        ratio = ((r + 1) * n[2 : k + 2] / (r * n[1 : k + 1]) - rest) / (1 - rest)
+        if (ratio > 0).all() and (ratio < 1).all():
+            return np.concatenate([[0.0], r * (1 - ratio), [0.0]])
+    return None
+
+
+def maximise(
+    log_likelihood: Callable[[np.ndarray], float], shape: np.ndarray = FALLBACK
+) -> np.ndarray:
+    """Discounts, float64, of largest (leave-one-out) log-likelihood.
+
+    They keep the proportions of `shape` (KenLM's fallback values, 1 : 2 : 3), and their scale is
+    searched for: three free discounts would be fitted to a handful of n-grams.
+    """
+    scale, reached = _golden_section(lambda s: log_likelihood(s * shape), *_SCALES)
+    start = log_likelihood(shape)
+    return scale * shape if reached > start + 1e-9 * abs(start) else shape.copy()
 
 
 def _golden_section(f: Callable[[float], float], low: float, high: float) -> tuple[float, float]:

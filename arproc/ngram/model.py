@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,19 @@ import torch
 from torch.distributions import Distribution
 
 from arproc.distributions import Categorical
-from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    UnsupportedError,
+    check_choice,
+    check_integer,
+)
 from arproc.law import require_fitted
 from arproc.ngram import smoothing as estimation
 from arproc.ngram.arpa_read import read_arpa
 from arproc.ngram.arpa_write import write_arpa
-from arproc.ngram.counts import Alphabet, count_ngrams, lay_out
+from arproc.ngram.counts import Alphabet, Counts, count_ngrams, lay_out
+from arproc.ngram.pruning import cut_offs, kept_by_entropy, renormalised, without
 from arproc.ngram.state import NGramState
 from arproc.ngram.trie import Trie
 from arproc.process import Process
@@ -28,16 +37,27 @@ from arproc.tokens import categorical_space
 
 __all__ = ["NGram"]
 
-SMOOTHINGS = ("modified_kneser_ney", "additive")
-
 
 class NGram(Process):
     """p(x_t | x_<t) = p(x_t | x_{t-N+1} ... x_{t-1}): the last N-1 symbols say all.
 
-    Interpolated modified Kneser-Ney (Chen and Goodman 1998) is estimated exactly as KenLM's
-    `lmplz` does, n-gram by n-gram; where `lmplz` stops because its closed-form discounts do not
-    exist (little data, or few symbols), they are chosen by leave-one-out likelihood, with a
-    `DiscountWarning`. Additive smoothing is (c(hw) + alpha) / (c(h) + alpha V).
+    The smoothings, which differ in how the longest context's counts and the shorter contexts
+    share the probability (Chen and Goodman 1998 compare them):
+
+    - "modified_kneser_ney": interpolated, three discounts an order, exactly as KenLM's `lmplz`
+      estimates it, n-gram by n-gram; where `lmplz` stops because its closed-form discounts do not
+      exist (little data, or few symbols), they are chosen by leave-one-out likelihood, with a
+      `DiscountWarning` if that concerns more than the single symbols;
+    - "kneser_ney": interpolated, one discount an order;
+    - "backoff_kneser_ney": one discount an order, and only what was not seen looks further back;
+    - "absolute_discounting": interpolated, one discount an order, from plain counts;
+    - "katz": discounts after Good and Turing for counts up to `largest_discounted`, with back-off;
+    - "witten_bell": interpolated by how many different symbols followed a context;
+    - "jelinek_mercer": interpolated with weights by EM on `validation` (an argument of `fit`), or
+      by deleted interpolation where there is none;
+    - "maximum_likelihood": relative frequencies; what was never seen after a context that was has
+      probability zero;
+    - "additive": (c(hw) + alpha) / (c(h) + alpha V).
 
     Every context, seen or not, has probabilities that sum to one over the symbols, `<unk>` (in
     an open vocabulary) and the end (where sequences end) included. Sequences that end begin
@@ -45,7 +65,7 @@ class NGram(Process):
 
     Args:
         order: N, one more than the number of symbols looked back at.
-        smoothing: "modified_kneser_ney" or "additive".
+        smoothing: one of the names above.
         tokens: "word" (text cut at white space), "char", "byte", an `arproc.text.Vocabulary`, a
             tokenizer with `encode` and `decode`, None for data that are symbols already (numbers
             0, 1, 2 ..., or lists of strings), or an int, how many numbers there are.
@@ -55,12 +75,18 @@ class NGram(Process):
             unknown symbol is an error; None opens that of words.
         end: whether sequences end, by a symbol of their own. None takes one text for a stream,
             and several (a list, the lines of a file of words) for sequences that end.
+        prune: n-grams of order 2 and more that were seen at most so often are left out, as with
+            `lmplz --prune`; one number, or one for each order from 1 on (the first is 0).
+        largest_discounted: Katz's k, the largest count that "katz" discounts.
 
     Attributes:
         trie_: the n-grams with their log-probabilities and back-off weights.
         n_ngrams_: how many n-grams of each order there are.
-        discounts_: Kneser-Ney's discounts, float64 [N, 3], for counts of 1, 2, 3 and more.
+        discounts_: what is taken from counts of 1, 2 ... (the last: and more), float64 [N, m];
+            None for smoothings without discounts.
         discount_source_: for each order "closed form" or "leave-one-out".
+        interpolation_weights_: Jelinek-Mercer's weight of the relative frequency, float64 [N, B],
+            for contexts of each length whose counts have 1, 2 ... B binary digits; else None.
 
     Example:
         >>> import arproc
@@ -75,6 +101,7 @@ class NGram(Process):
     n_ngrams_: list[int]
     discounts_: np.ndarray | None
     discount_source_: tuple[str, ...]
+    interpolation_weights_: np.ndarray | None
 
     def __init__(
         self,
@@ -86,6 +113,8 @@ class NGram(Process):
         min_count: int = 1,
         unknown: bool | None = None,
         end: bool | None = None,
+        prune: int | Sequence[int] = 0,
+        largest_discounted: int = 5,
     ) -> None:
         self.order = order
         self.smoothing = smoothing
@@ -94,12 +123,25 @@ class NGram(Process):
         self.min_count = min_count
         self.unknown = unknown
         self.end = end
+        self.prune = prune
+        self.largest_discounted = largest_discounted
 
     # ---- fitting -----------------------------------------------------------------------------
 
     def _infer_space(self, data: Any) -> Space:
         check_integer("order", self.order, minimum=1)
-        check_choice("smoothing", self.smoothing, SMOOTHINGS)
+        if self.smoothing == "stupid_backoff":
+            raise ParameterError(
+                "Stupid back-off does not add up to one, so it is a score and no likelihood: fit "
+                'with smoothing="maximum_likelihood" and ask for stupid_backoff_score(data).'
+            )
+        check_choice("smoothing", self.smoothing, estimation.SMOOTHINGS)
+        check_integer("largest_discounted", self.largest_discounted, minimum=1)
+        if any(cut_offs(self.prune, self.order)) and self.smoothing == "additive":
+            raise ParameterError(
+                "prune is for smoothings that back off; additive smoothing gives an n-gram that "
+                "is left out the probability of one never seen. Use prune=0."
+            )
         check_integer("min_count", self.min_count, minimum=1)
         alpha = self.alpha
         if not isinstance(alpha, (int, float)) or not 0 < alpha < math.inf:
@@ -115,20 +157,108 @@ class NGram(Process):
         validation: Sequences | None,
         context: torch.Tensor | None,
     ) -> None:
-        text = lay_out(
+        alphabet = _alphabet(sequences.space)
+        counts = count_ngrams(_laid_out(sequences, alphabet), self.order, alphabet)
+        held_out = None if validation is None else _laid_out(validation, alphabet)
+        self._estimate(counts, held_out)
+        self.n_ngrams_ = np.diff(self.trie_.levels)[1:].tolist()
+
+    def _estimate(self, counts: Counts, held_out: np.ndarray | None) -> None:
+        cuts = cut_offs(self.prune, self.order)
+        found, self.interpolation_weights_ = None, None
+        if self.smoothing == "additive":
+            self.trie_ = estimation.additive(counts, self.alpha)
+        elif self.smoothing in estimation.DISCOUNTED:
+            self.trie_, found = estimation.discounted(counts, self.smoothing, cuts)
+        elif self.smoothing in estimation.BACKED_OFF:
+            self.trie_, found = estimation.backed_off(
+                counts, self.smoothing, cuts, self.largest_discounted
+            )
+        else:
+            self.trie_, self.interpolation_weights_ = estimation.mixed(
+                counts, self.smoothing, cuts, held_out
+            )
+        self.discounts_ = None if found is None else found.values
+        self.discount_source_ = () if found is None else found.source
+
+    def pruned(self, threshold: float) -> NGram:
+        """The model without the n-grams that matter least, by relative entropy.
+
+        An n-gram goes if its removal alone, what follows its context made to add up to one
+        again, raises the model's perplexity by less than this share (Stolcke 1998,
+        "Entropy-based pruning of backoff language models"; SRILM's `ngram -prune`).
+
+        Args:
+            threshold: e.g. 1e-8; 0 removes only what changes nothing.
+
+        Returns:
+            A new model; this one stays as it is.
+
+        Raises:
+            UnsupportedError: additive smoothing beyond order 1.
+        """
+        require_fitted(self)
+        if not isinstance(threshold, (int, float)) or not 0 <= threshold < math.inf:
+            raise ParameterError(f"threshold must be a number of at least 0; got {threshold!r}.")
+        if not self.trie_.interpolated and self.trie_.order > 1:
+            raise UnsupportedError(
+                "Additive smoothing does not back off, so what an n-gram leaves out is not given "
+                "by shorter ones; fit with another smoothing to prune."
+            )
+        model = copy(self)
+        model.trie_ = renormalised(without(self.trie_, kept_by_entropy(self.trie_, threshold)))
+        model.n_ngrams_ = np.diff(model.trie_.levels)[1:].tolist()
+        return model
+
+    def stupid_backoff_score(self, data: Any, alpha: float = 0.4) -> Any:
+        """The score of Brants et al. (2007), "Large language models in machine translation".
+
+        S(w | h) = c(hw) / c(h) where hw was seen, else alpha S(w | h'). These do not add up to
+        one, so this is no likelihood and not comparable with one. The model has to be fitted with
+        smoothing="maximum_likelihood".
+
+        Args:
+            data: sequences.
+            alpha: the factor of each step back.
+
+        Returns:
+            The sums of log S over each sequence, in the form that `log_prob` gives; minus
+            infinity where a symbol was never seen.
+
+        Raises:
+            UnsupportedError: another smoothing, or pruned n-grams: the frequencies are not here.
+        """
+        require_fitted(self)
+        if self.smoothing != "maximum_likelihood" or any(cut_offs(self.prune, self.order)):
+            raise UnsupportedError(
+                "Stupid back-off scores by relative frequencies, which this model does not hold: "
+                f"it has smoothing={self.smoothing!r}, prune={self.prune!r}. Fit one with "
+                'smoothing="maximum_likelihood" and without pruning.'
+            )
+        if not isinstance(alpha, (int, float)) or not 0 < alpha <= 1:
+            raise ParameterError(f"alpha must be a number above 0, at most 1; got {alpha!r}.")
+        sequences = self.sequences(data)
+        terms = self._stupid_backoff_terms(sequences, float(alpha))
+        rows = torch.repeat_interleave(torch.arange(len(sequences)), sequences.n_terms)
+        sums = torch.zeros(len(sequences), dtype=torch.float64).index_add(0, rows, terms)
+        return sequences.form.per_row(sums)
+
+    def _stupid_backoff_terms(self, sequences: Sequences, alpha: float) -> torch.Tensor:
+        trie = self.trie_
+        found = self._matches(sequences)
+        matched = trie.level(found)
+        first = sequences.n_terms.cumsum(0) - sequences.n_terms
+        position = np.arange(len(found)) - np.repeat(first.numpy(), sequences.n_terms.numpy())
+        possible = np.minimum(position + int(trie.alphabet.terminates), trie.order - 1) + 1
+        return torch.from_numpy(trie.log_prob[found] + (possible - matched) * math.log(alpha))
+
+    def _matches(self, sequences: Sequences) -> np.ndarray:
+        """The longest n-gram found at each term, flat."""
+        return self.trie_.matches(
             sequences.values.cpu().numpy(),
             sequences.offsets.numpy(),
             sequences.complete.numpy(),
-            alphabet := _alphabet(sequences.space),
         )
-        counts = count_ngrams(text, self.order, alphabet)
-        if self.smoothing == "additive":
-            self.trie_ = estimation.additive(counts, self.alpha)
-            self.discounts_, self.discount_source_ = None, ()
-        else:
-            self.trie_, discounts = estimation.modified_kneser_ney(counts)
-            self.discounts_, self.discount_source_ = discounts.values, discounts.source
-        self.n_ngrams_ = np.diff(self.trie_.levels)[1:].tolist()
 
     # ---- the law -----------------------------------------------------------------------------
 
@@ -185,6 +315,7 @@ class NGram(Process):
             end=alphabet.terminates,
         )
         model.trie_, model.discounts_, model.discount_source_ = trie, None, ()
+        model.interpolation_weights_ = None
         model.n_ngrams_ = np.diff(trie.levels)[1:].tolist()
         end = alphabet.end if alphabet.terminates else None
         model.space_ = CategoricalSpace(alphabet.symbols, vocabulary, end)
@@ -208,3 +339,12 @@ def _alphabet(space: Space) -> Alphabet:
         raise DataError(f"Expected the end as the last of {space.size} symbols; got {space.end}.")
     unknown = None if space.vocabulary is None else space.vocabulary.unknown
     return Alphabet(space.size, space.end is not None, unknown)
+
+
+def _laid_out(sequences: Sequences, alphabet: Alphabet) -> np.ndarray:
+    return lay_out(
+        sequences.values.cpu().numpy(),
+        sequences.offsets.numpy(),
+        sequences.complete.numpy(),
+        alphabet,
+    )

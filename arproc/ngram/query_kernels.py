@@ -101,6 +101,43 @@ def terms(
 
 
 @jit
+def matches(
+    model: tuple,
+    values: np.ndarray,
+    offsets: np.ndarray,
+    complete: np.ndarray,
+    start: Int,
+    end_symbol: Int,
+    out: np.ndarray,
+) -> None:
+    """The longest n-gram that ends with each symbol of the sequences, the ends included.
+
+    Args:
+        model: `Trie.arrays`.
+        values: flat symbols of all sequences.
+        offsets: int64 [N + 1], where each begins.
+        complete: bool [N], whether the end symbol is asked too.
+        start: the state before the first symbol.
+        end_symbol: the end's number, or -1.
+        out: int64, gets the n-grams.
+    """
+    link, contexts = model[2], len(model[5])
+    o = 0
+    for row in range(len(complete)):
+        s = np.int64(start)
+        length = offsets[row + 1] - offsets[row]
+        for t in range(length + (1 if complete[row] else 0)):
+            w = np.int64(values[offsets[row] + t]) if t < length else np.int64(end_symbol)
+            c = child(model, s, w)
+            while c < 0:
+                s = np.int64(link[s])
+                c = child(model, s, w)
+            out[o] = c
+            o += 1
+            s = c if c < contexts else np.int64(link[c])
+
+
+@jit
 def follow(model: tuple, states: np.ndarray, x: np.ndarray) -> np.ndarray:
     """The states after the symbols x [N, K], column by column: int64 [N, K]."""
     out = np.empty(x.shape, np.int64)

@@ -8,11 +8,13 @@ from arproc.jit import jit
 
 
 @jit
-def kneser_ney(
+def discounted(
     first: int,
     last: int,
     first_child: np.ndarray,
     count: np.ndarray,
+    plain: np.ndarray,
+    cut: int,
     link: np.ndarray,
     skip: int,
     discount: np.ndarray,
@@ -20,29 +22,34 @@ def kneser_ney(
     p: np.ndarray,
     weight: np.ndarray,
 ) -> None:
-    """Interpolated Kneser-Ney with discounts by count (Chen and Goodman 1998, section 4.1.6).
+    """Interpolation with discounts by count (Chen and Goodman 1998, section 4.1.6).
 
     p(w | h) = (c(hw) - D[c]) / c(h) + weight(h) p(w | h'),  weight(h) = sum of discounts / c(h)
+
+    An n-gram that is cut off is discounted by its whole count, as in KenLM's `lmplz --prune`.
 
     Args:
         first: the first context h.
         last: one beyond the last context.
         first_child: where each n-gram's continuations begin.
+        count: int64 [n], plain or adjusted counts.
+        plain: int64 [n], plain counts.
+        cut: n-grams whose plain count is at most this are cut off.
         link: each n-gram without its first symbol.
-        count: int64 [n], adjusted counts.
         skip: an n-gram that is never predicted (`<s>`), or -1.
-        discount: float64 [4], D[0] = 0, D[1], D[2], and D[3] for 3 and more.
+        discount: float64 [m], D[0] = 0, D[1] ...; the last one for all counts from there on.
         low: the probability at order 0 for the single symbols; not used for longer n-grams.
         p: float64 [n], gets the probabilities; those of lower orders are there.
         weight: float64 [contexts], gets the weights of the lower order.
     """
+    most = len(discount) - 1
     for h in range(first, last):
         total = np.int64(0)
         taken = 0.0
         for i in range(first_child[h], first_child[h + 1]):
             if i != skip:
                 total += count[i]
-                taken += discount[min(count[i], 3)]
+                taken += count[i] if plain[i] <= cut else discount[min(count[i], most)]
         if total == 0:
             weight[h] = 1.0
             if h > 0:
@@ -54,8 +61,89 @@ def kneser_ney(
                 p[i] = 0.0
                 continue
             below = p[link[i]] if h > 0 else low
-            own = (count[i] - discount[min(count[i], 3)]) / total if total > 0 else 0.0
+            own = 0.0
+            if total > 0 and plain[i] > cut:
+                own = (count[i] - discount[min(count[i], most)]) / total
             p[i] = own + weight[h] * below
+
+
+@jit
+def totals(
+    contexts: int, first_child: np.ndarray, count: np.ndarray, skip: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """How many symbols followed each context, and how many different ones: int64 [contexts]."""
+    total, distinct = np.zeros(contexts, np.int64), np.zeros(contexts, np.int64)
+    for h in range(contexts):
+        for i in range(first_child[h], first_child[h + 1]):
+            if i != skip and count[i] > 0:
+                total[h] += count[i]
+                distinct[h] += 1
+    return total, distinct
+
+
+@jit
+def interpolate(
+    first_child: np.ndarray,
+    count: np.ndarray,
+    total: np.ndarray,
+    link: np.ndarray,
+    skip: int,
+    low: float,
+    p: np.ndarray,
+    weight: np.ndarray,
+) -> None:
+    """p(w | h) = (1 - weight(h)) c(hw) / c(h) + weight(h) p(w | h'), with weights that are given.
+
+    Args:
+        first_child: where each n-gram's continuations begin.
+        count: int64 [n], plain counts.
+        total: int64 [contexts], c(h).
+        link: each n-gram without its first symbol.
+        skip: an n-gram that is never predicted (`<s>`), or -1.
+        low: the probability at order 0.
+        p: float64 [n], gets the probabilities.
+        weight: float64 [contexts], 1 where c(h) is 0.
+    """
+    for h in range(len(weight)):
+        for i in range(first_child[h], first_child[h + 1]):
+            if i == skip:
+                p[i] = 0.0
+                continue
+            below = p[link[i]] if h > 0 else low
+            own = count[i] / total[h] if total[h] > 0 else 0.0
+            p[i] = (1.0 - weight[h]) * own + weight[h] * below
+
+
+@jit
+def seen(
+    first: int,
+    last: int,
+    first_child: np.ndarray,
+    count: np.ndarray,
+    skip: int,
+    discount: np.ndarray,
+    symbols: int,
+    p: np.ndarray,
+) -> None:
+    """What backing off gives to what was seen: p(w | h) = (c(hw) - D[c]) / c(h).
+
+    Where nothing is taken and symbols are left that did not follow h, c(h) is raised by one, so
+    that these have a probability too (as SRILM's `ngram-count` does). Arguments: `discounted`.
+    """
+    most = len(discount) - 1
+    for h in range(first, last):
+        total, distinct = np.int64(0), 0
+        taken = 0.0
+        for i in range(first_child[h], first_child[h + 1]):
+            if i != skip and count[i] > 0:
+                total += count[i]
+                distinct += 1
+                taken += discount[min(count[i], most)]
+        if taken == 0.0 and distinct < symbols:
+            total += 1
+        for i in range(first_child[h], first_child[h + 1]):
+            if i != skip and count[i] > 0:
+                p[i] = (count[i] - discount[min(count[i], most)]) / total
 
 
 @jit
@@ -93,11 +181,11 @@ def additive(
 
 
 @jit
-def tally(first: int, last: int, count: np.ndarray, skip: int) -> np.ndarray:
-    """How many n-grams have count 1, 2, 3, 4: int64 [5] (entry 0 is not used)."""
-    n = np.zeros(5, np.int64)
+def tally(first: int, last: int, count: np.ndarray, skip: int, most: int = 4) -> np.ndarray:
+    """How many n-grams have count 1, 2 ... most: int64 [most + 1] (entry 0 is not used)."""
+    n = np.zeros(most + 1, np.int64)
     for i in range(first, last):
-        if i != skip and count[i] < 5:
+        if i != skip and count[i] <= most:
             n[count[i]] += 1
     return n
 
@@ -118,24 +206,25 @@ def leave_one_out(
 
     Taking one event hw away leaves c(hw)-1 and c(h)-1; where c(h) was 1, the context is gone
     and the discounts do not matter. Summed over events, in nats; the arguments are those of
-    `kneser_ney`, and p holds the probabilities of the lower orders.
+    `discounted`, and p holds the probabilities of the lower orders.
     """
     log_likelihood = 0.0
+    most = len(discount) - 1
     for h in range(first, last):
         total = np.int64(0)
         taken = 0.0
         for i in range(first_child[h], first_child[h + 1]):
             if i != skip:
                 total += count[i]
-                taken += discount[min(count[i], 3)]
+                taken += discount[min(count[i], most)]
         if total < 2:
             continue
         for i in range(first_child[h], first_child[h + 1]):
             c = count[i]
             if i == skip or c == 0:
                 continue
-            rest = discount[min(c - 1, 3)]
+            rest = discount[min(c - 1, most)]
             below = p[link[i]] if h > 0 else low
-            mass = c - 1 - rest + (taken - discount[min(c, 3)] + rest) * below
+            mass = c - 1 - rest + (taken - discount[min(c, most)] + rest) * below
             log_likelihood += c * np.log(max(mass, 1e-300) / (total - 1))
     return log_likelihood

@@ -144,6 +144,19 @@ class Trie:
             self.alphabet.end, out,
         )  # fmt: skip
 
+    def matches(self, values: np.ndarray, offsets: np.ndarray, complete: np.ndarray) -> np.ndarray:
+        """The longest n-gram that ends with each term, flat int64; arguments as in `terms`."""
+        from arproc.ngram import query_kernels as kernels
+
+        ends = complete if self.alphabet.terminates else np.zeros(len(complete), bool)
+        out = np.empty(int(offsets[-1] - offsets[0]) + int(ends.sum()), np.int64)
+        kernels.matches(self.arrays, values, offsets, ends, self.start, self.alphabet.end, out)
+        return out
+
+    def level(self, nodes: np.ndarray) -> np.ndarray:
+        """The order of each n-gram, int64."""
+        return np.searchsorted(self.levels, nodes, side="right") - 1
+
     def states(self, ctx: np.ndarray, position: np.ndarray) -> np.ndarray:
         """The states, int64 [M], after windows ctx int64 [M, p] at positions [M]."""
         from arproc.ngram import query_kernels as kernels

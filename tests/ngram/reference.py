@@ -101,3 +101,55 @@ class SlowAdditive(SlowKneserNey):
         after = {g[-1]: c for g, c in self.counts[k].items() if g[:-1] == h and g != (BEGIN,)}
         total = sum(after.values()) + self.alpha * self.letters.symbols
         return (after.get(w, 0) + self.alpha) / total
+
+
+class SlowMixed(SlowAdditive):
+    """p(w | h) = lambda(h) c(hw) / c(h) + (1 - lambda(h)) p(w | h')."""
+
+    def __init__(self, sequences, order, letters, weight):
+        super().__init__(sequences, order, letters, 0)
+        self.weight = weight  # of (length of h, c(h), how many different symbols followed)
+
+    def after(self, h):
+        k = len(h) + 1
+        return {g[-1]: c for g, c in self.counts[k].items() if g[:-1] == h and g != (BEGIN,)}
+
+    def _recurse(self, h, w):
+        after = self.after(h)
+        lower = self._recurse(h[1:], w) if h else 1.0 / self.letters.symbols
+        if not after:
+            return lower
+        total = sum(after.values())
+        weight = self.weight(len(h), total, len(after))
+        return weight * after.get(w, 0) / total + (1 - weight) * lower
+
+
+class SlowBackOff(SlowMixed):
+    """p(w | h) = what `seen` gives if hw is here, else a(h) p(w | h'), a(h) from all sums."""
+
+    def __init__(self, sequences, order, letters, seen):
+        super().__init__(sequences, order, letters, None)
+        self.seen = seen  # of the counts after h and h's length: {w: p}
+        self.known = {}
+
+    def _recurse(self, h, w):
+        if h not in self.known:
+            self.known[h] = self._row(h)
+        return self.known[h][w]
+
+    def _row(self, h):
+        symbols = range(self.letters.symbols)
+        after = self.after(h)
+        if not h:
+            p = self.seen(after, 0)
+            rest = 1 - sum(p.values())
+            return {w: p.get(w, 0) + rest / len(symbols) for w in symbols}
+        lower = {w: self._recurse(h[1:], w) for w in symbols}
+        if not after:
+            return lower
+        p = self.seen(after, len(h))
+        unseen = sum(lower[w] for w in symbols if w not in p)
+        if unseen == 0:
+            return {w: p.get(w, 0) / sum(p.values()) for w in symbols}
+        weight = (1 - sum(p.values())) / unseen
+        return {w: p[w] if w in p else weight * lower[w] for w in symbols}

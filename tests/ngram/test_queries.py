@@ -14,7 +14,7 @@ from ngram.reference import alphabet, count
 from arproc.distributions import Categorical, from_uniform
 from arproc.errors import FileFormatError
 from arproc.ngram import trie as tries
-from arproc.ngram.smoothing import DiscountWarning, additive, modified_kneser_ney
+from arproc.ngram.smoothing import DiscountWarning, additive, discounted
 from arproc.ngram.trie import Trie
 
 corpora = st.lists(st.lists(st.integers(0, 4), max_size=15), min_size=1, max_size=5).filter(any)
@@ -24,7 +24,7 @@ def fit(sequences, order, ends, smoothing, symbols=6):
     counts = count(sequences, order, alphabet(symbols, ends))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DiscountWarning)
-        return additive(counts, 0.5) if smoothing == "additive" else modified_kneser_ney(counts)[0]
+        return additive(counts, 0.5) if smoothing == "additive" else discounted(counts)[0]
 
 
 models = st.builds(

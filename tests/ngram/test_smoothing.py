@@ -15,7 +15,7 @@ from ngram.reference import SlowAdditive, SlowKneserNey, alphabet, count, histor
 import arproc
 from arproc.ngram import smoothing_kernels
 from arproc.ngram.discounts import FALLBACK, closed_form, maximise
-from arproc.ngram.smoothing import DiscountWarning, additive, modified_kneser_ney
+from arproc.ngram.smoothing import DiscountWarning, additive, discounted
 
 DATA = Path(__file__).parent / "data"
 
@@ -40,7 +40,7 @@ def test_kneser_ney_equals_its_definition_and_normalises(sequences, order, ends)
     counts = count(sequences, order, letters)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DiscountWarning)
-        trie, discounts = modified_kneser_ney(counts)
+        trie, discounts = discounted(counts)
     slow = SlowKneserNey(sequences, order, letters, discounts.values)
     every, p = rows(trie, letters, order)
     expected = [[slow.probability(h, w) for w in range(letters.symbols)] for h in every]
@@ -67,7 +67,7 @@ def test_a_small_example_by_hand():
     # Mass to the uniform distribution: (1 + 1 + 1/2 + 1) / 7 = 1/2 over 5 symbols.
     unk, a, b, c, end = range(5)
     counts = count([[a, b, a, c], [b, a]], 2, alphabet(4, True))
-    trie, _ = modified_kneser_ney(counts, np.array([[0.5, 1.0, 1.5]] * 2))
+    trie, _ = discounted(counts, given=np.array([[0.5, 1.0, 1.5]] * 2))
     after = {h: np.exp(trie.rows(trie.states(np.array([[h]]), one), one)[0]) for h in range(4)}
     uni = np.array([0.1, 1 / 7 + 0.1, 1 / 7 + 0.1, 0.5 / 7 + 0.1, 1 / 7 + 0.1])
     np.testing.assert_allclose(after[unk], uni)
@@ -122,7 +122,7 @@ def test_leave_one_out_equals_taking_events_away_one_by_one(sequences, order, en
     letters = alphabet(4, ends)
     counts = count(sequences, order, letters)
     discount = np.array([0.0, 0.4, 0.9, 1.3])
-    trie, _ = modified_kneser_ney(counts, np.tile(discount[1:], (order, 1)))
+    trie, _ = discounted(counts, given=np.tile(discount[1:], (order, 1)))
     p = np.exp(trie.log_prob)
     skip = 1 + letters.begin if ends else -1
     first, last = (0, 1) if order == 1 else counts.levels[order - 1 : order + 1]
@@ -148,8 +148,8 @@ def test_leave_one_out_equals_taking_events_away_one_by_one(sequences, order, en
 def test_discounts_without_a_closed_form_are_chosen_with_a_warning():
     sequences = [[0, 1, 0, 1, 0, 1, 2, 0, 1] * 3]
     counts = count(sequences, 2, alphabet(3, False))
-    with pytest.warns(DiscountWarning, match="leave-one-out likelihood instead: order 1: "):
-        _, discounts = modified_kneser_ney(counts)
+    with pytest.warns(DiscountWarning, match="for order 1, 2: .* leave-one-out likelihood"):
+        _, discounts = discounted(counts)
     assert "leave-one-out" in discounts.source
 
 
