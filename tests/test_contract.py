@@ -57,6 +57,18 @@ def made(levels: Any, sites: int, hidden: tuple[int, ...], **parameters: Any) ->
     return shake(model.fit(vectors(levels, sites)))
 
 
+def made_of_reals(head: str, hidden: tuple[int, ...] = (9,), **parameters: Any) -> MADE:
+    x = np.random.default_rng(4).normal(size=(40, 4)) * [1, 2, 0.5, 1] + [0, 5, 1, -2]
+    parameters = {"components": 3, "min_scale": 0.1} | parameters
+    return shake(MADE(hidden, head=head, training=QUICK, **parameters).fit(x))
+
+
+def made_of_classes() -> MADE:
+    label = np.eye(3)[np.arange(30) % 3]
+    model = MADE((9, 7), conditioned=True, training=QUICK)
+    return shake(model.fit(vectors(2, 5), context=label))
+
+
 def transformer(data: Any = None, **parameters: Any) -> Transformer:
     settings = {"block": 8, "attention_window": 6, "training": QUICK} | parameters
     return shake(Transformer(2, 2, 16, **settings).fit(digits() if data is None else data))
@@ -132,6 +144,24 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "MADE of pictures": (
         lambda: shake(MADE((9,), training=QUICK).fit(vectors(2, 12).reshape(-1, 3, 4))), {}
     ),
+    "MADE, residual, with direct connections": (
+        lambda: made(2, 5, (9, 9), residual=True, direct=True), {}
+    ),
+    "MADE, residual, categorical, direct": (
+        lambda: made((2, 3, 2, 4), 4, (9, 9), residual=True, direct=True), {}
+    ),
+    "MADE of classes": (made_of_classes, {"context": np.eye(3)}),
+    "MADE of ordered levels": (
+        lambda: made(6, 4, (9,), head="discretised_logistic", components=2), {}
+    ),
+    "MADE, normal": (lambda: made_of_reals("normal"), {}),
+    "MADE, mixture of normals": (
+        lambda: made_of_reals("normal_mixture", (9, 9), residual=True), {}
+    ),
+    "MADE, mixture of logistics": (
+        lambda: made_of_reals("logistic_mixture", direct=True, ordering=(2, 0, 3, 1)), {}
+    ),
+    "MADE, Student's t": (lambda: made_of_reals("student_t"), {}),
     "Transformer": (lambda: transformer(tokens=4), {}),
     "Transformer whose sequences end": (
         lambda: transformer([digits(n) for n in (9, 30, 14)], tokens=4, end=True), {}

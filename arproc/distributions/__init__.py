@@ -1,21 +1,24 @@
 """Conditionals: what `torch.distributions` lacks, and one registry of operations on all of them.
 
-A conditional is a `torch.distributions.Distribution` with argument validation off. `Categorical`
-and `Mixture` are ours; `index`, `concatenate`, `from_uniform`, `cdf`, `quantile` and `mix` work on
-every kind that arproc's models return; `step_marginals` and `component_marginals` take joint laws
-apart.
+A conditional is a `torch.distributions.Distribution` with argument validation off. `Categorical`,
+`Logistic`, `DiscretisedLogisticMixture` and `Mixture` are ours; `index`, `concatenate`,
+`from_uniform`, `cdf`, `quantile` and `mix` work on every kind that arproc's models return;
+`step_marginals` and `component_marginals` take joint laws apart.
 """
 
 from arproc.distributions.calculus import cdf, quantile
 from arproc.distributions.categorical import Categorical, as_categorical
 from arproc.distributions.draws import from_uniform
 from arproc.distributions.joint import component_marginals, step_marginals
+from arproc.distributions.logistic import DiscretisedLogisticMixture, Logistic
 from arproc.distributions.mixture import Mixture, mix
 from arproc.distributions.shape import concatenate, index, to
 from arproc.distributions.transformed import transformed
 
 __all__ = [
     "Categorical",
+    "DiscretisedLogisticMixture",
+    "Logistic",
     "Mixture",
     "as_categorical",
     "cdf",

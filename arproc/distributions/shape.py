@@ -15,6 +15,7 @@ import torch
 from torch import distributions as td
 
 from arproc.distributions.categorical import Categorical
+from arproc.distributions.logistic import DiscretisedLogisticMixture
 from arproc.distributions.mixture import Mixture
 from arproc.errors import UnsupportedError
 
@@ -58,6 +59,19 @@ def _parameter_names(distribution: td.Distribution) -> list[str]:
 @map_parameters.register
 def _(first: Categorical, rest: Sequence[Any], change: Change) -> Categorical:
     return Categorical(change([part.scores for part in (first, *rest)]))
+
+
+@map_parameters.register
+def _(
+    first: DiscretisedLogisticMixture, rest: Sequence[Any], change: Change
+) -> DiscretisedLogisticMixture:
+    parts = (first, *rest)
+    return DiscretisedLogisticMixture(
+        change([part.logits for part in parts]),
+        change([part.loc for part in parts]),
+        change([part.log_scale for part in parts]),
+        first.levels,
+    )
 
 
 @map_parameters.register

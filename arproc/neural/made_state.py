@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution
+from torch.distributions import Distribution
 
-from arproc.distributions import Categorical
 from arproc.errors import DataError
+from arproc.neural.heads import BernoulliHead, CategoricalHead
 from arproc.neural.masks import MaskedNetwork
 from arproc.states import State
 
@@ -17,12 +19,12 @@ __all__ = ["MADEState"]
 
 
 class _Arena:
-    """Inputs and units of every layer, [N, size] each, and how many sites they know."""
+    """Inputs and units of each layer [N, size], the sites they know, the context's offsets."""
 
-    __slots__ = ("buffers", "tip")
+    __slots__ = ("buffers", "offsets", "tip")
 
-    def __init__(self, buffers: list[Tensor], tip: int) -> None:
-        self.buffers, self.tip = buffers, tip
+    def __init__(self, buffers: list[Tensor], tip: int, offsets: list[Tensor]) -> None:
+        self.buffers, self.tip, self.offsets = buffers, tip, offsets
 
 
 class MADEState(State):
@@ -48,10 +50,10 @@ class MADEState(State):
         known = self.history.uniform_length
         if known is None or self._traced():
             x, lengths = self.history.padded()
-            scores = self.network(self._widened(x))
+            scores = self.network(self._widened(x), self.context)
             return self._distribution(scores[torch.arange(self.n, device=x.device), lengths])
-        last = self._settled(known).buffers[-1]
-        return self._distribution(self.network.site_scores(last, known))
+        arena = self._settled(known)
+        return self._distribution(self.network.site_scores(arena.buffers, known, arena.offsets))
 
     def _append(self, x: Tensor) -> MADEState:
         known = self.history.uniform_length
@@ -62,8 +64,8 @@ class MADEState(State):
         arena = self._settled(known)
         locked = arena.buffers[0].is_inference() and not torch.is_inference_mode_enabled()
         if arena.tip != known or locked:  # another state has gone on from here
-            arena = _Arena([b.clone() for b in arena.buffers], known)
-        self.network.settle(arena.buffers, x, known + 1)
+            arena = _Arena([b.clone() for b in arena.buffers], known, arena.offsets)
+        self.network.settle(arena.buffers, x, known + 1, arena.offsets)
         arena.tip = known + 1
         return MADEState(self.network, arena)
 
@@ -73,8 +75,9 @@ class MADEState(State):
         if bool((after > sites).any()):
             raise DataError(f"a vector has {sites} sites; these would be more.")
         joined, _ = self.history.extend(x).padded()
-        units = self.network.activations(self._widened(joined[:, :sites]))
-        scores = self.network.scores(units[-1])
+        offsets = self.network.offsets(self.context)
+        units = self.network.activations(self._widened(joined[:, :sites]), offsets)
+        scores = self.network.scores(units, offsets)
         column = before[:, None] + torch.arange(x.shape[1] + 1, device=x.device)
         rows = torch.arange(self.n, device=x.device)[:, None]
         # a column behind the last site says nothing, and nobody may ask for it
@@ -82,13 +85,14 @@ class MADEState(State):
         known = self.history.uniform_length
         if known is None or lengths is not None or self._traced():
             return columns, MADEState(self.network)
-        arena = _Arena(units, known + x.shape[1])
+        arena = _Arena(units, known + x.shape[1], offsets)
         return columns, MADEState(self.network, arena)
 
     def _select(self, rows: Tensor) -> MADEState:
         if self.arena is None or self.history.uniform_length is None:
             return MADEState(self.network)
-        chosen = _Arena([b[rows] for b in self.arena.buffers], self.history.uniform_length)
+        buffers, offsets = ([b[rows] for b in p] for p in (self.arena.buffers, self.arena.offsets))
+        chosen = _Arena(buffers, self.history.uniform_length, offsets)
         return MADEState(self.network, chosen)
 
     def _truncate(self, lengths: Tensor) -> MADEState:
@@ -96,21 +100,18 @@ class MADEState(State):
         return MADEState(self.network, self.arena if even else None)
 
     def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
-        known = self.history.uniform_length
-        if known is None or known + uniforms.shape[1] > self.network.sites:
+        known, network = self.history.uniform_length, self.network
+        finite = isinstance(network.values, (BernoulliHead, CategoricalHead))
+        if known is None or known + uniforms.shape[1] > network.sites or not finite:
             return super().advance(uniforms)
         from arproc.neural.made_kernels import draw
 
-        network = self.network
-        layers = [*network.layers, network.head]
         drawn = draw(
             self.history.slots.long().cpu().contiguous().numpy(),
             uniforms.cpu().contiguous().numpy(),
-            tuple(layer.weight.detach().cpu().numpy() for layer in layers),
-            tuple(layer.bias.detach().cpu().numpy() for layer in layers),
+            *self._plain_weights(),
             np.array(network.settled),
-            network.forbidden.cpu().numpy(),
-            network.binary,
+            network.residual,
         )
         x = torch.from_numpy(drawn).to(uniforms.device, self.process.space.dtype)
         state = MADEState(network)
@@ -118,20 +119,44 @@ class MADEState(State):
 
     # ---- inner parts --------------------------------------------------------------------------
 
+    def _plain_weights(self) -> tuple[Any, ...]:
+        """What the compiled sampler reads: weights, biases of every row, levels not there."""
+        network = self.network
+        layers = [*network.layers, network.head]
+        biases: list[Tensor] = [layer.bias[None] for layer in layers]
+        if self.context is not None:
+            offsets = network.offsets(self.context)
+            biases = [bias + add for bias, add in zip(biases, offsets, strict=True)]
+        direct = torch.zeros((0, 0)) if network.direct is None else network.direct.weight
+        values = network.values
+        forbidden = torch.zeros((network.sites, 1), dtype=torch.bool)
+        if isinstance(values, CategoricalHead):
+            forbidden = values.forbidden
+        return (
+            tuple(_plain(layer.weight) for layer in layers),
+            tuple(_plain(bias) for bias in biases),
+            _plain(direct),
+            _plain(forbidden),
+            isinstance(values, BernoulliHead),
+        )
+
     def _settled(self, known: int) -> _Arena:
         if self.arena is None:
-            units = self.network.activations(self._widened(self.history.slots))
-            self.arena = _Arena(units, known)
+            offsets = self.network.offsets(self.context)
+            units = self.network.activations(self._widened(self.history.slots), offsets)
+            self.arena = _Arena(units, known, offsets)
         return self.arena
 
     def _widened(self, x: Tensor) -> Tensor:
         """Values x [N, T] with zeros for the sites that are not known: no output sees them."""
         return F.pad(x, (0, self.network.sites - x.shape[1]))
 
-    def _distribution(self, scores: Tensor) -> Distribution:
-        if self.network.binary:
-            return Bernoulli(logits=scores[..., 0], validate_args=False)
-        return Categorical(scores)
+    def _distribution(self, parameters: Tensor) -> Distribution:
+        return self.network.values.distribution(parameters)
 
     def _traced(self) -> bool:
         return torch.is_grad_enabled() and self.network.head.weight.requires_grad
+
+
+def _plain(x: Tensor) -> np.ndarray:
+    return x.detach().cpu().contiguous().numpy()

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arproc.neural.blocks import MaskedLinear
+from arproc.neural.heads import Head
 
 __all__ = ["MaskedNetwork"]
 
@@ -24,96 +25,129 @@ class MaskedNetwork(nn.Module):
 
     Args:
         sites: how many sites there are.
-        levels: how many values each site takes; None for binary sites, which have one input (the
-            value) and one output (the log-odds) each. Others have one of each a level.
+        head: how a site's value enters the network, and what its outputs say of it.
         hidden: sizes of the hidden layers.
+        residual: whether each hidden layer but the first adds to the one before it, as in a
+            residual network; they must have equal sizes.
+        direct: whether the outputs also depend on the inputs directly.
+        context: how many numbers each vector is conditioned on; they reach every unit.
 
     Example:
-        >>> network = MaskedNetwork(3, None, (4,))
+        >>> from arproc.neural.heads import BernoulliHead
+        >>> network = MaskedNetwork(3, BernoulliHead(), (4,))
         >>> network(torch.tensor([[0.0, 1.0, 1.0]])).shape
         torch.Size([1, 3, 1])
     """
 
-    forbidden: Tensor
-
-    def __init__(self, sites: int, levels: Sequence[int] | None, hidden: Sequence[int]) -> None:
+    def __init__(
+        self,
+        sites: int,
+        head: Head,
+        hidden: Sequence[int],
+        *,
+        residual: bool = False,
+        direct: bool = False,
+        context: int = 0,
+    ) -> None:
         super().__init__()
-        self.sites, self.binary = sites, levels is None
-        self.channels = 1 if levels is None else max(levels)
-        site = torch.arange(sites).repeat_interleave(self.channels)
+        self.sites, self.residual = sites, residual
+        self.channels, self.outputs = head.channels, head.outputs
+        self.values = head
+        site = torch.arange(sites).repeat_interleave(head.channels)
+        out = torch.arange(sites).repeat_interleave(head.outputs)
         degrees = [site + 1]
         degrees += [1 + torch.arange(size) * max(sites - 1, 1) // size for size in hidden]
         self.layers = nn.ModuleList(
             MaskedLinear(after[:, None] >= before) for before, after in itertools.pairwise(degrees)
         )
-        self.head = MaskedLinear(site[:, None] >= degrees[-1])
+        self.head = MaskedLinear(out[:, None] >= degrees[-1])
         nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        with torch.no_grad():
+            start = head.bias()
+            self.head.bias.copy_(torch.zeros(len(out)) if start is None else start.repeat(sites))
+        self.direct = MaskedLinear(out[:, None] > site, bias=False) if direct else None
+        if self.direct is not None:
+            nn.init.zeros_(self.direct.weight)
+        sizes = [*hidden, len(out)] if context else []
+        self.given = nn.ModuleList(nn.Linear(context, size, bias=False) for size in sizes)
         # settled[l][k]: how many inputs (l = 0) or units of layer l have a degree of at most k
         k = torch.arange(sites + 1)
         self.settled = [torch.searchsorted(d, k, right=True).tolist() for d in degrees]
-        taken = torch.tensor(levels if levels is not None else [1] * sites)
-        forbidden = torch.arange(self.channels) >= taken[:, None]
-        self.register_buffer("forbidden", forbidden, persistent=False)
 
     def hidden_weights(self) -> list[nn.Parameter]:
         """The matrices between hidden layers, which Muon trains."""
         return [layer.weight for layer in self.layers[1:]]  # type: ignore[misc]
 
-    def encode(self, x: Tensor) -> Tensor:
-        """The inputs for values x [N, T] of the first T sites: [N, T * channels]."""
-        if self.binary:
-            return x.to(self.head.weight.dtype)
-        return F.one_hot(x.long(), self.channels).flatten(1).to(self.head.weight.dtype)
+    def offsets(self, context: Tensor | None) -> list[Tensor]:
+        """What a context [N, c] adds to each hidden layer and to the outputs, [N, size] each."""
+        if context is None:
+            return []
+        context = context.to(self.head.weight.dtype)
+        return [layer(context) for layer in self.given]
 
-    def activations(self, x: Tensor) -> list[Tensor]:
+    def activations(self, x: Tensor, offsets: Sequence[Tensor] = ()) -> list[Tensor]:
         """The inputs and every hidden layer's units for whole vectors x [N, sites]."""
-        found = [self.encode(x)]
-        for layer in self.layers:
-            found.append(F.relu(layer(found[-1])))
+        found = [self.values.encode(x)]
+        for i, layer in enumerate(self.layers):
+            before = layer(found[-1])
+            after = F.relu(before + offsets[i] if offsets else before)
+            found.append(found[-1] + after if self.residual and i else after)
         return found
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The scores of every site given those before it, for vectors x [N, sites].
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """The parameters of every site given those before it, for vectors x [N, sites].
 
         Returns:
-            [N, sites, channels]: log-odds of a binary site, else unnormalised log-probabilities
-            of its levels (minus infinity for those that it does not have).
+            [N, sites, outputs], finished: what `values.distribution` takes.
         """
-        return self.scores(self.activations(x)[-1])
+        offsets = self.offsets(context)
+        return self.scores(self.activations(x, offsets), offsets)
 
-    def scores(self, last: Tensor) -> Tensor:
-        """The scores [N, sites, channels] from the last layer's units."""
-        scores = self.head(last).unflatten(-1, (self.sites, self.channels))
-        return scores.masked_fill(self.forbidden, -torch.inf)
+    def scores(self, units: list[Tensor], offsets: Sequence[Tensor] = ()) -> Tensor:
+        """The parameters [N, sites, outputs] from `activations`."""
+        raw = self.head(units[-1])
+        if self.direct is not None:
+            raw = raw + self.direct(units[0])
+        if offsets:
+            raw = raw + offsets[-1]
+        return self.values.finish(raw.unflatten(-1, (self.sites, self.outputs)))
 
     # ---- one site at a time -------------------------------------------------------------------
 
-    def settle(self, buffers: list[Tensor], x: Tensor, k: int) -> None:
+    def settle(
+        self, buffers: list[Tensor], x: Tensor, k: int, offsets: Sequence[Tensor] = ()
+    ) -> None:
         """Write the value x [N] of site k - 1 and the units that the first k sites settle.
 
         Args:
             buffers: inputs and units of each layer, [N, size], those of degrees below k in place.
             x: values.
             k: how many sites are known then.
+            offsets: of the context.
         """
         begin, end = self.settled[0][k - 1], self.settled[0][k]
-        buffers[0][:, begin:end] = self.encode(x[:, None])
-        for layer, before, units, settled in zip(
-            self.layers, buffers[:-1], buffers[1:], self.settled[1:], strict=True
-        ):
+        buffers[0][:, begin:end] = self.values.encode(x[:, None], k - 1)
+        for i, layer in enumerate(self.layers):
+            before, units, settled = buffers[i], buffers[i + 1], self.settled[i + 1]
             low, high = settled[k - 1], settled[k]
             if high > low:
                 # no mask: these units see all that has been settled, and nothing else is there
                 weight = layer.weight[low:high, :end]  # type: ignore[index]
                 bias = layer.bias[low:high]  # type: ignore[index]
-                units[:, low:high] = F.linear(before[:, :end], weight, bias).relu_()
+                found = F.linear(before[:, :end], weight, bias)
+                found = F.relu(found + offsets[i][:, low:high] if offsets else found)
+                residual = self.residual and i
+                units[:, low:high] = found + before[:, low:high] if residual else found
             end = high
 
-    def site_scores(self, last: Tensor, k: int) -> Tensor:
-        """The scores [N, channels] of site k from the last layer, which k sites have settled."""
-        begin, end = self.channels * k, self.channels * (k + 1)
-        units = self.settled[-1][k]
-        weight, bias = self.head.weight[begin:end, :units], self.head.bias[begin:end]
-        scores = F.linear(last[:, :units], weight, bias)
-        return scores.masked_fill(self.forbidden[k], -torch.inf)
+    def site_scores(self, units: list[Tensor], k: int, offsets: Sequence[Tensor] = ()) -> Tensor:
+        """The parameters [N, outputs] of site k, from buffers that k sites have settled."""
+        rows = slice(self.outputs * k, self.outputs * (k + 1))
+        seen = self.settled[-1][k]
+        raw = F.linear(units[-1][:, :seen], self.head.weight[rows, :seen], self.head.bias[rows])
+        if self.direct is not None:
+            seen = self.settled[0][k]
+            raw = raw + F.linear(units[0][:, :seen], self.direct.weight[rows, :seen])
+        if offsets:
+            raw = raw + offsets[-1][:, rows]
+        return self.values.finish(raw, k)

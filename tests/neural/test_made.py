@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 import arproc
 from arproc.errors import DataError, ParameterError
+from arproc.neural.heads import BernoulliHead
 from arproc.neural.made import MADE
 from arproc.neural.masks import MaskedNetwork
 from arproc.training import Training
@@ -52,7 +53,7 @@ def sites(model: MADE, n: int, seed: int = 2) -> torch.Tensor:
 def test_an_output_depends_on_all_inputs_before_it_and_no_other_by_gradient(kind):
     model = random_model(kind)
     network = model.network_
-    inputs = network.encode(sites(model, 1)).requires_grad_()
+    inputs = network.values.encode(sites(model, 1)).requires_grad_()
     units = inputs
     for layer in network.layers:
         units = torch.tanh(layer(units))  # a rectifier may hide a dependence
@@ -220,7 +221,7 @@ def test_early_stopping_on_validation_data():
 
 def test_the_mask_is_never_written_into_the_weights():
     torch.manual_seed(0)
-    network = MaskedNetwork(4, None, (6, 6))
+    network = MaskedNetwork(4, BernoulliHead(), (6, 6))
     before = [p.detach().clone() for p in network.parameters()]
     assert all((layer.weight[layer.mask == 0] != 0).any() for layer in network.layers)
     F.softplus(network(torch.ones(2, 4))).sum().backward()
@@ -238,7 +239,7 @@ def test_the_mask_is_never_written_into_the_weights():
         ({"levels": (2, 2, 2)}, [[0, 1]], ParameterError, "levels has 3 entries; .* 2 sites"),
         ({"levels": 1}, [[0, 1]], ParameterError, "levels must be at least 2"),
         ({"levels": (2, 3)}, [[2, 1]], DataError, r"value 2 where the levels are 0 \.\.\. 1"),
-        ({}, [[0, 0.5]], DataError, "zeros and ones"),
+        ({"head": "bernoulli"}, [[0, 0.5]], DataError, "zeros and ones"),
         ({}, [[0, np.nan]], DataError, "not finite"),
         ({}, [[0, -1]], DataError, "zeros and ones"),
         ({}, [[0, 1e9]], DataError, "values up to 1e"),

@@ -1,0 +1,244 @@
+"""Heads: how a network's outputs for a site become the distribution of its value.
+
+A head also says how a value enters the network. Densities are standardised inside: the head holds
+the mean and the size of each site's training data, so that a network sees values of size one, and
+its distributions are on the data's own scale.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Distribution, MixtureSameFamily, Normal, StudentT
+
+from arproc.distributions import Categorical
+from arproc.distributions.logistic import (
+    DiscretisedLogisticMixture,
+    Logistic,
+    logistic_log_density,
+)
+
+__all__ = [
+    "BernoulliHead",
+    "CategoricalHead",
+    "DiscretisedLogisticHead",
+    "Head",
+    "MixtureHead",
+]
+
+
+class Head(nn.Module):
+    """The distribution of each site from `outputs` numbers a site.
+
+    Attributes:
+        channels: how many inputs a site's value has.
+        outputs: how many of the network's outputs describe a site.
+    """
+
+    channels: int
+    outputs: int
+
+    def learn(self, x: Tensor) -> None:
+        """Learn the data's place and size from the training data x [N, sites]."""
+
+    def bias(self) -> Tensor | None:
+        """Where the outputs of a site begin to learn from, [outputs]; None is zero."""
+        return None
+
+    @abstractmethod
+    def encode(self, x: Tensor, first: int = 0) -> Tensor:
+        """The inputs for values x [N, T] of the sites from `first` on: [N, T * channels]."""
+
+    def finish(self, raw: Tensor, site: int | None = None) -> Tensor:
+        """The network's outputs as the distribution's parameters, in the same shape.
+
+        Args:
+            raw: [..., sites, outputs], or [..., outputs] of one site.
+            site: which one.
+        """
+        return raw
+
+    @abstractmethod
+    def distribution(self, parameters: Tensor) -> Distribution:
+        """The distributions from finished parameters [*batch, outputs]."""
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Log-mass or log-density of values x [*batch], nats."""
+        return self.distribution(parameters).log_prob(x)
+
+
+class BernoulliHead(Head):
+    """Zeros and ones: the input is the value, the output its log-odds."""
+
+    channels = outputs = 1
+
+    def encode(self, x: Tensor, first: int = 0) -> Tensor:
+        return x.to(torch.get_default_dtype())
+
+    def distribution(self, parameters: Tensor) -> Distribution:
+        return Bernoulli(logits=parameters[..., 0], validate_args=False)
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        scores = parameters[..., 0]
+        return -F.binary_cross_entropy_with_logits(scores, x.to(scores.dtype), reduction="none")
+
+
+class CategoricalHead(Head):
+    """Levels without an order: one input and one output a level.
+
+    Args:
+        levels: how many values each site takes; a level that a site lacks has probability zero.
+    """
+
+    forbidden: Tensor
+
+    def __init__(self, levels: Sequence[int]) -> None:
+        super().__init__()
+        self.channels = self.outputs = max(levels)
+        forbidden = torch.arange(self.outputs) >= torch.tensor(list(levels))[:, None]
+        self.register_buffer("forbidden", forbidden, persistent=False)
+
+    def encode(self, x: Tensor, first: int = 0) -> Tensor:
+        return F.one_hot(x.long(), self.channels).flatten(1).to(torch.get_default_dtype())
+
+    def finish(self, raw: Tensor, site: int | None = None) -> Tensor:
+        forbidden = self.forbidden if site is None else self.forbidden[site]
+        return raw.masked_fill(forbidden, -torch.inf)
+
+    def distribution(self, parameters: Tensor) -> Distribution:
+        return Categorical(parameters)
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        found = -F.cross_entropy(
+            parameters.flatten(0, -2).float(), x.long().flatten(), reduction="none"
+        )
+        return found.reshape(x.shape)
+
+
+class MixtureHead(Head):
+    """Real values: a mixture of `components` normals, logistics or Student's t.
+
+    Args:
+        sites: how many sites there are.
+        kind: "normal", "logistic" or "student_t".
+        components: how many.
+        min_scale: what every scale is at least, in the unit of the data (0 sets no floor but one
+            of 1e-4 sizes of the data, below which a density says nothing about the world).
+    """
+
+    shift: Tensor
+    size: Tensor
+
+    def __init__(self, sites: int, kind: str, components: int, min_scale: float = 0.0) -> None:
+        super().__init__()
+        self.channels, self.kind, self.components = 1, kind, components
+        self.outputs = components * (4 if kind == "student_t" else 3)
+        self.min_scale = min_scale
+        # in float64, as the data are: a density near a rounding step of float32 is not one
+        self.register_buffer("shift", torch.zeros(sites, dtype=torch.float64))
+        self.register_buffer("size", torch.ones(sites, dtype=torch.float64))
+
+    def learn(self, x: Tensor) -> None:
+        x = x.double()
+        size = x.std(dim=0, correction=0)
+        self.shift.copy_(x.mean(dim=0))
+        self.size.copy_(torch.where(size > 0, size, 1.0))
+
+    def bias(self) -> Tensor:
+        # components begin spread over the data, as its normal quantiles
+        place = (torch.arange(self.components) + 0.5) / self.components
+        spread = torch.special.ndtri(place) if self.components > 1 else torch.zeros(1)
+        zero = torch.zeros(self.components)
+        parts = [zero, spread, zero + _inverse_softplus(1.0 if self.components < 3 else 0.5)]
+        if self.kind == "student_t":
+            parts.append(zero + _inverse_softplus(8.0))
+        return torch.cat(parts)
+
+    def encode(self, x: Tensor, first: int = 0) -> Tensor:
+        sites = slice(first, first + x.shape[1])
+        return ((x - self.shift[sites]) / self.size[sites]).to(torch.get_default_dtype())
+
+    def finish(self, raw: Tensor, site: int | None = None) -> Tensor:
+        which = slice(None) if site is None else site
+        shift, size = self.shift[which][..., None], self.size[which][..., None]
+        logits, loc, width, *rest = raw.double().unflatten(-1, (-1, self.components)).unbind(-2)
+        scale = size * (F.softplus(width) + 1e-4)
+        if self.min_scale > 0:
+            scale = scale + self.min_scale
+        parts = [torch.log_softmax(logits, dim=-1), shift + size * loc, scale]
+        parts += [2.0 + F.softplus(heavy) for heavy in rest]  # a variance exists
+        return torch.cat(parts, dim=-1)
+
+    def distribution(self, parameters: Tensor) -> Distribution:
+        logits, loc, scale, *rest = parameters.unflatten(-1, (-1, self.components)).unbind(-2)
+        parts: Distribution
+        if self.kind == "normal":
+            parts = Normal(loc, scale, validate_args=False)
+        elif self.kind == "logistic":
+            parts = Logistic(loc, scale)
+        else:
+            parts = StudentT(rest[0], loc, scale, validate_args=False)
+        if self.components == 1:
+            from arproc.distributions import index
+
+            return index(parts, (..., 0))
+        return MixtureSameFamily(Categorical(logits), parts, validate_args=False)
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        logits, loc, scale, *rest = parameters.unflatten(-1, (-1, self.components)).unbind(-2)
+        z = (x[..., None] - loc) / scale
+        if self.kind == "normal":
+            terms = -0.5 * (z * z + math.log(2 * math.pi))
+        elif self.kind == "logistic":
+            terms = logistic_log_density(z)
+        else:
+            terms = StudentT(rest[0], validate_args=False).log_prob(z)
+        return torch.logsumexp(terms - scale.log() + logits, dim=-1)
+
+
+class DiscretisedLogisticHead(Head):
+    """Ordered levels: a discretised mixture of logistics (Salimans et al. 2017).
+
+    Args:
+        levels: how many levels there are, 0 ... levels-1.
+        components: how many logistics.
+    """
+
+    channels = 1
+
+    def __init__(self, levels: int, components: int) -> None:
+        super().__init__()
+        self.levels, self.components = levels, components
+        self.outputs = 3 * components
+
+    @property
+    def _half(self) -> float:
+        return max((self.levels - 1) / 2, 0.5)
+
+    def bias(self) -> Tensor:
+        place = (torch.arange(self.components) + 0.5) / self.components
+        zero = torch.zeros(self.components)
+        return torch.cat([zero, 2 * place - 1, zero - math.log(max(self.components, 2))])
+
+    def encode(self, x: Tensor, first: int = 0) -> Tensor:
+        return ((x - (self.levels - 1) / 2) / self._half).to(torch.get_default_dtype())
+
+    def finish(self, raw: Tensor, site: int | None = None) -> Tensor:
+        logits, loc, width = raw.unflatten(-1, (3, self.components)).unbind(-2)
+        loc = (self.levels - 1) / 2 + self._half * loc
+        # in levels; a scale far below a bin's width changes nothing but the gradients
+        log_scale = (width + math.log(self._half)).clamp(min=-5.0)
+        return torch.cat([logits, loc, log_scale], dim=-1)
+
+    def distribution(self, parameters: Tensor) -> Distribution:
+        logits, loc, log_scale = parameters.unflatten(-1, (3, self.components)).unbind(-2)
+        return DiscretisedLogisticMixture(logits, loc, log_scale, self.levels)
+
+
+def _inverse_softplus(value: float) -> float:
+    return math.log(math.expm1(value))
