@@ -25,6 +25,7 @@ _LAZY: dict[str, str] = {
     "Mixture": "arproc.mixture",
     "NGram": "arproc.ngram.model",
     "Training": "arproc.training",
+    "VAR": "arproc.linear.vector.var",
     "Transformed": "arproc.transforms",
     "Transformer": "arproc.neural.transformer",
     "compare": "arproc.evaluation",

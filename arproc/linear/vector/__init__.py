@@ -1,0 +1,1 @@
+"""Vector autoregressions and what one asks of them."""

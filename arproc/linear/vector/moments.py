@@ -1,0 +1,139 @@
+r"""What a vector autoregression needs to know of its data, whatever their length.
+
+The regression of x_t on its p predecessors and the trend enters only by the triangular factor R of
+the design beside the targets, :math:`[Z \; X] = Q R`: it holds the coefficients, the residual
+covariance and the information, of every lower order as well, and costs no digits. It is made in
+blocks of rows, so memory does not grow with the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from arproc.errors import DataError
+
+__all__ = ["N_COLUMNS", "VectorData", "heads", "regression_root", "standardise"]
+
+N_COLUMNS = {"n": 0, "c": 1, "ct": 2}
+
+_BLOCK = 2**14  # rows that are factorised at once
+
+
+@dataclass(frozen=True)
+class VectorData:
+    """Sequences of vectors, each component brought to mean 0 (unless trend is "n") and size 1.
+
+    Attributes:
+        values: `(x - center) / size`, the sequences one after the other, [total, d].
+        lengths: elements in each, [N], all positive.
+        trend: "n", "c" or "ct"; the trend's columns are 1 and t / span.
+        center: [d].
+        size: [d].
+        span: the unit of time.
+    """
+
+    values: np.ndarray
+    lengths: np.ndarray
+    trend: str
+    center: np.ndarray
+    size: np.ndarray
+    span: float
+
+    @property
+    def dimension(self) -> int:
+        """The number of components d."""
+        return self.values.shape[1]
+
+
+def standardise(
+    values: np.ndarray, lengths: np.ndarray, trend: str, names: list[str]
+) -> VectorData:
+    """Remove each component's mean (unless `trend` is "n") and size.
+
+    Raises:
+        DataError: a component that is constant, or too large or small for its variance to be a
+            number.
+    """
+    lengths = np.asarray(lengths, dtype=np.int64)
+    lengths = lengths[lengths > 0]
+    largest = np.abs(values).max(axis=0)
+    unit = values / np.where(largest > 0, largest, 1.0)
+    center = np.zeros(values.shape[1]) if trend == "n" else unit.mean(axis=0)
+    unit = unit - center
+    size = np.sqrt(np.einsum("ta,ta->a", unit, unit) / len(unit))
+    if (size <= 4e-16).any():
+        name = names[int((size <= 4e-16).argmax())]
+        raise DataError(
+            f"component {name} of data is constant to double precision ({len(values)} values); "
+            "expected one that varies. No vector autoregression has a density for it: leave the "
+            "component out."
+        )
+    scale = size * largest
+    if not ((scale > 1e-75) & (scale < 1e75)).all():
+        name = names[int((~((scale > 1e-75) & (scale < 1e75))).argmax())]
+        raise DataError(
+            f"component {name} of data varies by {scale.max():.3g} or {scale.min():.3g}; expected "
+            "between 1e-75 and 1e75. Express it in another unit."
+        )
+    span = float(max(int(lengths.max()) - 1, 1))
+    return VectorData(unit / size, lengths, trend, center * largest, scale, span)
+
+
+def regression_root(data: VectorData, order: int) -> tuple[np.ndarray, int]:
+    """R of the design (trend, lag 1 ... lag p) beside the targets, and how many targets there are.
+
+    Returns:
+        Upper triangular [m, m], m = q + p d + d, over the elements with `order` predecessors.
+    """
+    d = data.dimension
+    width = N_COLUMNS[data.trend] + (order + 1) * d
+    root, used = np.zeros((0, width)), 0
+    for block in _design(data, order):
+        used += len(block)
+        root = np.linalg.qr(np.concatenate([root, block]), mode="r")
+    if len(root) < width:
+        root = np.concatenate([root, np.zeros((width - len(root), width))])
+    return root, used
+
+
+def _design(data: VectorData, order: int) -> Iterator[np.ndarray]:
+    """Blocks of rows (trend at t, x_{t-1}, ..., x_{t-p}, x_t), gathered from all sequences."""
+    d, q = data.dimension, N_COLUMNS[data.trend]
+    parts, rows = [], 0
+    stop = np.cumsum(data.lengths)
+    for begin, length in zip(stop - data.lengths, data.lengths, strict=True):
+        for first in range(order, int(length), _BLOCK):
+            t = np.arange(first, min(first + _BLOCK, int(length)))
+            block = np.empty((len(t), q + (order + 1) * d))
+            block[:, :q] = np.stack([np.ones(len(t)), t / data.span], axis=1)[:, :q]
+            for i in range(1, order + 1):
+                block[:, q + (i - 1) * d : q + i * d] = data.values[begin + t - i]
+            block[:, -d:] = data.values[begin + t]
+            parts.append(block)
+            rows += len(t)
+            if rows >= _BLOCK:
+                yield np.concatenate(parts)
+                parts, rows = [], 0
+    if parts:
+        yield np.concatenate(parts)
+
+
+def heads(data: VectorData, order: int) -> dict[int, tuple[int, np.ndarray, np.ndarray]]:
+    """The first elements of the sequences, which a stationary start gives a law of their own.
+
+    Returns:
+        `{k: (count, sum, gram)}` for the sequences whose first k = min(length, order) elements
+        are not predicted from `order` predecessors; elements side by side, the newest first: sum
+        [k d], gram [k d, k d].
+    """
+    found: dict[int, tuple[int, np.ndarray, np.ndarray]] = {}
+    starts = np.cumsum(data.lengths) - data.lengths
+    level = np.minimum(data.lengths, order)
+    for k in np.unique(level[level > 0]).tolist():
+        index = starts[level == k][:, None] + np.arange(k)[::-1]
+        flat = data.values[index].reshape(len(index), -1)
+        found[k] = (len(flat), flat.sum(axis=0), flat.T @ flat)
+    return found

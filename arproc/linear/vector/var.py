@@ -1,0 +1,405 @@
+"""VAR: the Gaussian vector autoregression of order p, exact in everything."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch.distributions import Distribution, MultivariateNormal, Normal
+
+from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.estimated import Estimated
+from arproc.linear.vector import likelihood, recursion, simulation
+from arproc.linear.vector.companion import largest_modulus
+from arproc.linear.vector.estimation import (
+    VectorEstimate,
+    by_exact_ml,
+    by_regression,
+    recursion_form,
+)
+from arproc.linear.vector.moments import standardise
+from arproc.linear.vector.recursion import VectorRecursion
+from arproc.linear.vector.state import VectorState
+from arproc.process import Process
+from arproc.sequences import Sequences
+from arproc.spaces import RealVector, Space
+from arproc.states import State
+
+__all__ = ["VAR"]
+
+_TRENDS = ("n", "c", "ct")
+_METHODS = {"mle": "exact maximum likelihood", "ols": "least squares given the first values"}
+
+
+class VAR(Estimated, Process):
+    r"""Gaussian vector autoregression of order p about a constant or a line.
+
+    .. math::
+        x_t = m(t) + y_t, \quad y_t = \sum_{i=1}^{p} A_i y_{t-i} + \epsilon_t, \quad
+        \epsilon_t \sim N(0, \Sigma), \quad m(t) = \text{mean} + \text{slope} \, t,
+
+    with t counted from 0 at a sequence's first element; as a recursion of x itself
+    :math:`x_t = \text{intercept} + \text{drift} \, t + \sum_i A_i x_{t-i} + \epsilon_t`. One
+    element is a vector of d components: a DataFrame is time down and components across. Several
+    sequences are independent draws from one law, and `fit` pools them.
+
+    Args:
+        order: how many past elements the next one depends on, 0 or more.
+        trend: "n" (mean 0), "c" (a constant mean) or "ct" (a line).
+        method: "mle", exact Gaussian maximum likelihood, always stationary (given the first values
+            where `initial` is not "stationary": then it is least squares); "ols", least squares
+            given the first p values of each sequence.
+        initial: the law of the first p elements. "stationary": their exact stationary one;
+            "given": there is none, the likelihood is of what follows them (the only choice for
+            unit or explosive roots); or a `torch.distributions.MultivariateNormal` over the p d
+            numbers of the first p elements, element by element.
+
+    Attributes:
+        coef_: A_1 ... A_p, float64 [p, d, d]; row a holds component a's equation.
+        intercept_: the recursion's constants [d].
+        drift_: the recursion's coefficients of t [d].
+        mean_: the mean at t = 0 [d]; nan where a unit root leaves none.
+        slope_: the mean's slope [d].
+        sigma_: the innovations' covariance (maximum likelihood: divided by their number) [d, d].
+        components_: the components' names.
+        log_likelihood_: `log_prob` of the data of `fit`, nats.
+        n_observations_: of how many elements that is.
+        names_: the estimated parameters' names, in the order of `covariance_`: by equations,
+            "L1.b.a" being component b's weight, one step ago, in component a's equation.
+        covariance_: their covariance (inverse observed information for "mle").
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> x = np.stack([np.convolve(rng.normal(size=80), [1, 0.5], "same") for _ in "ab"], 1)
+        >>> model = VAR(order=1).fit(x)
+        >>> model.coef_.shape, model.sigma_.shape, bool(model.log_prob(x) < 0)
+        ((1, 2, 2), (2, 2), True)
+        >>> model.sample(length=3, prefix=x, seed=1).shape
+        (1, 3, 2)
+
+    References:
+        Luetkepohl (2005), New Introduction to Multiple Time Series Analysis, chapters 2 and 3.
+    """
+
+    coef_: np.ndarray
+    intercept_: np.ndarray
+    drift_: np.ndarray
+    mean_: np.ndarray
+    slope_: np.ndarray
+    sigma_: np.ndarray
+    components_: list[str]
+
+    def __init__(
+        self,
+        order: int,
+        trend: str = "c",
+        method: str = "mle",
+        initial: str | MultivariateNormal = "stationary",
+    ) -> None:
+        self.order = order
+        self.trend = trend
+        self.method = method
+        self.initial = initial
+
+    @classmethod
+    def from_parameters(
+        cls,
+        coef: Any,
+        mean: Any = 0.0,
+        sigma: Any = 1.0,
+        slope: Any = 0.0,
+        initial: str | MultivariateNormal = "stationary",
+    ) -> Self:
+        """The process with known parameters, which needs no fit.
+
+        Args:
+            coef: A_1 ... A_p, [p, d, d]; a tensor stays one, and `log_prob` of tensors is then
+                differentiable in it (so for the others).
+            mean: the mean at t = 0, [d] or one number for all.
+            sigma: the innovations' covariance [d, d], or their variances [d], or one for all.
+            slope: the mean's slope, [d] or one number for all.
+            initial: see the class.
+
+        Example:
+            >>> coef = [[[0.5, 0.1], [0.0, 0.3]]]
+            >>> VAR.from_parameters(coef).sample(2, length=3, seed=1).shape
+            (2, 3, 2)
+        """
+        coef = _array(coef, "coef")
+        if coef.ndim != 3 or coef.shape[1] != coef.shape[2] or not coef.shape[1]:
+            raise ParameterError(
+                f"coef must have the shape [p, d, d]; got {tuple(coef.shape)} (coef[i - 1] holds "
+                "the weights of lag i)."
+            )
+        p, d = int(coef.shape[0]), int(coef.shape[1])
+        level, rise = _vector(mean, "mean", d), _vector(slope, "slope", d)
+        noise = _array(sigma, "sigma")
+        if noise.ndim < 2:
+            spread = _vector(noise, "sigma", d)
+            noise = torch.diag(spread) if isinstance(spread, torch.Tensor) else np.diag(spread)
+        if tuple(noise.shape) != (d, d):
+            raise ParameterError(f"sigma must have the shape ({d}, {d}); got {noise.shape}.")
+        plain = [_plain(part) for part in (coef, level, rise, noise)]
+        if not np.allclose(plain[3], plain[3].T, rtol=1e-8, atol=0):
+            raise ParameterError("sigma must be symmetric.")
+        line = plain[2].any() or (isinstance(rise, torch.Tensor) and rise.requires_grad)
+        model = cls(p, "ct" if line else "c", initial=initial)
+        model.coef_, model.mean_, model.slope_, model.sigma_ = coef, level, rise, noise
+        model.intercept_, model.drift_ = recursion_form(*plain[:3])
+        model.components_ = [f"y{i}" for i in range(1, d + 1)]
+        model.space_ = RealVector(dimension=d)
+        model._check_parameters(d)
+        model._recursion()  # refuse what has no law at once
+        return model
+
+    # ---- fitting --------------------------------------------------------------------------------
+
+    def _infer_space(self, data: Any) -> Space:
+        return RealVector(dimension=_dimension(data))
+
+    def _fit(
+        self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
+    ) -> None:
+        values = sequences.values.detach().cpu().numpy().astype(float)
+        self._check_parameters(values.shape[1])
+        names = _component_names(sequences, values.shape[1])
+        data = standardise(values, sequences.lengths.numpy(), self.trend, names)
+        stationary = isinstance(self.initial, str) and self.initial == "stationary"
+        if self.method == "mle" and stationary:
+            found = by_exact_ml(data, self.order, names)
+        else:
+            found = by_regression(data, self.order, names)
+            if stationary:
+                _require_stationary(found.coef)
+        self.components_ = names
+        self._learn(found)
+        with torch.no_grad():
+            self.log_likelihood_ = float(self._log_prob(sequences, None).sum())
+        self.n_observations_ = int((sequences.lengths - self.n_given).clamp(min=0).sum())
+
+    def _learn(self, found: VectorEstimate) -> None:
+        self.coef_, self.sigma_ = found.coef, found.sigma
+        self.intercept_, self.drift_ = found.intercept, found.drift
+        self.mean_, self.slope_ = found.mean, found.slope
+        self.names_, self.estimates_ = found.names, found.values
+        self.covariance_ = found.covariance
+
+    def _check_parameters(self, dimension: int) -> None:
+        check_integer("order", self.order, minimum=0)
+        check_choice("trend", self.trend, _TRENDS)
+        check_choice("method", self.method, tuple(_METHODS))
+        if isinstance(self.initial, MultivariateNormal):
+            shape = tuple(self.initial.batch_shape + self.initial.event_shape)
+            if shape != (self.order * dimension,):
+                raise ParameterError(
+                    f"initial must be a distribution of the {self.order * dimension} numbers of "
+                    f"the first {self.order} elements; got a MultivariateNormal of shape {shape}."
+                )
+        elif self.initial not in ("stationary", "given"):
+            raise ParameterError(
+                "initial must be 'stationary', 'given' or a torch MultivariateNormal over the "
+                f"first elements; got {self.initial!r}."
+            )
+
+    # ---- the law --------------------------------------------------------------------------------
+
+    @property
+    def n_given(self) -> int:
+        return self.order if isinstance(self.initial, str) and self.initial == "given" else 0
+
+    @property
+    def window_length(self) -> int:
+        return self.order
+
+    def _recursion(self) -> VectorRecursion:
+        """The recursion of the parameters as they are now; built once for each."""
+        if "coef_" not in self.__dict__:
+            _ = self.space  # says that the model is not fitted
+        parts = (self.coef_, self.mean_, self.slope_, self.sigma_, self.intercept_, self.drift_)
+        if any(isinstance(part, torch.Tensor) for part in parts):
+            return self._build()
+        key = (*(part.tobytes() for part in parts), self.initial)
+        cached = self.__dict__.get("_cached")
+        if cached is None or cached[0] != key:
+            self._cached = cached = (key, self._build())
+        return cached[1]
+
+    def _build(self) -> VectorRecursion:
+        coef, mean, slope, sigma, intercept, drift = (
+            torch.as_tensor(part, dtype=torch.float64)
+            for part in (
+                self.coef_,
+                self.mean_,
+                self.slope_,
+                self.sigma_,
+                self.intercept_,
+                self.drift_,
+            )
+        )
+        if isinstance(self.initial, str) and self.initial == "stationary":
+            return recursion.stationary_start(coef, sigma, mean, slope)
+        if bool(torch.isnan(mean).any()):  # a unit root: the recursion is all there is
+            mean = torch.zeros_like(mean)
+        else:
+            steps = torch.arange(1, len(coef) + 1, dtype=torch.float64)
+            intercept = torch.einsum("iab,b,i->a", coef, slope, steps)
+            drift = slope - coef.sum(0) @ slope
+        then = recursion.given_start(coef, sigma, intercept, drift, mean)
+        if isinstance(self.initial, MultivariateNormal):
+            return recursion.normal_start(self.initial, then)
+        return then
+
+    def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
+        law, p = self._recursion().to(ctx.device), self.order
+        y = (ctx - law.mean).flatten(2)
+        loc = y @ law.backwards.mT + law.constant + position[..., None] * law.rate
+        factor = law.factor.expand(*position.shape, -1, -1)
+        if not bool((position >= p).all()):
+            # the first t elements are the last t of the window
+            for t in range(p):
+                here = (position == t)[..., None]
+                past = y[..., (p - t) * law.dimension :]
+                weights = law.start_weights[t, :, : t * law.dimension]
+                loc = torch.where(here, past @ weights.mT + law.start_constants[t], loc)
+                factor = torch.where(here[..., None], law.start_factors[t], factor)
+        return MultivariateNormal(loc + law.mean, scale_tril=factor, validate_args=False)
+
+    def _start(self, n: int, context: torch.Tensor | None) -> State:
+        self._recursion()
+        return VectorState(n)
+
+    def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        x = sequences.values.to(torch.float64)
+        law = self._recursion().to(x.device)
+        return likelihood.log_prob_terms(x, sequences.lengths, law, self.n_given)
+
+    def _predictive(self, state: State, horizon: int) -> Distribution | None:
+        before, law = self._past(state)
+        mean, variance = simulation.marginals(before, state.lengths, law, horizon)
+        return Normal(mean, variance.sqrt(), validate_args=False)
+
+    def _joint(self, state: State, horizon: int) -> MultivariateNormal:
+        """The law of the next `horizon` elements, element by element: event [horizon d]."""
+        before, law = self._past(state)
+        mean, factor = simulation.joint(before, state.lengths, law, horizon)
+        return MultivariateNormal(mean, scale_tril=factor, validate_args=False)
+
+    def _past(self, state: State) -> tuple[torch.Tensor, VectorRecursion]:
+        if self.n_given:
+            _ = state.conditional  # refuses a history shorter than what must be given
+        return state.history.tail(self.order).detach(), self._recursion().detach()
+
+    # ---- what was fitted ------------------------------------------------------------------------
+
+    @property
+    def roots(self) -> np.ndarray:
+        """The companion matrix's eigenvalues, largest modulus first; all inside 1: stationary."""
+        from arproc.linear.vector.companion import companion
+
+        _ = self.space
+        roots = np.linalg.eigvals(companion(_plain(self.coef_)))
+        return roots[np.argsort(-np.abs(roots))]
+
+    def residuals(self, data: Any, *, standardised: bool = False) -> Any:
+        """Each element less its mean given those before: the innovations.
+
+        Args:
+            data: sequences, as for `log_prob`.
+            standardised: whiten each by the inverse Cholesky factor of its covariance (which is
+                larger than sigma for the first elements of a stationary process).
+
+        Returns:
+            An array [T, d] for one sequence (a DataFrame keeps its index and columns), a list of
+            them for several.
+        """
+        sequences = self.sequences(data)
+        sequences.require_length(self.n_given)
+        x = sequences.values.to(torch.float64)
+        law = self._recursion().to(x.device)
+        plain, white = likelihood.residuals(x, sequences.lengths, law, self.n_given)
+        rest = (white if standardised else plain).detach().cpu().numpy()
+        counts = (sequences.lengths - self.n_given).numpy()
+        parts = np.split(rest, counts.cumsum()[:-1])
+        tables = [_as_given(data, sequences, i, part) for i, part in enumerate(parts)]
+        return tables[0] if sequences.form.single else tables
+
+    def _described(self) -> tuple[str, list[tuple[str, str]]]:
+        name = f"VAR({self.order})"
+        facts = [("Components", str(len(self.components_)))]
+        if "covariance_" not in self.__dict__:
+            return name, facts
+        conditional = self.method == "mle" and self.initial != "stationary"
+        method = _METHODS["ols" if conditional else self.method]
+        initial = self.initial if isinstance(self.initial, str) else "a normal distribution"
+        return name, [*facts, ("Trend", self.trend), ("Method", method), ("Start", initial)]
+
+
+def _dimension(data: Any) -> int:
+    """The number of components of data that are still to be read."""
+    if isinstance(data, Sequences):
+        data = data.values
+    elif isinstance(data, (list, tuple)) and len(data) and np.ndim(data[0]) == 2:
+        data = data[0]
+    shape = data.shape if hasattr(data, "shape") else np.shape(data)
+    if len(shape) not in (2, 3) or not shape[-1]:
+        raise DataError(
+            f"data have the shape {tuple(shape)}; expected vectors over time: an array [T, d], "
+            "a DataFrame with a column for each component, [N, T, d], or a list of such arrays. "
+            "A single series is for AR; as a VAR it needs the shape [T, 1]."
+        )
+    return int(shape[-1])
+
+
+def _component_names(sequences: Sequences, dimension: int) -> list[str]:
+    names = [str(name) for name in sequences.form.names]
+    if len(names) == dimension and len(set(names)) == dimension:
+        return names
+    return [f"y{i}" for i in range(1, dimension + 1)]
+
+
+def _as_given(data: Any, sequences: Sequences, i: int, table: np.ndarray) -> Any:
+    given = data if sequences.form.single else data[i] if isinstance(data, (list, tuple)) else None
+    if hasattr(given, "columns") and hasattr(given, "index"):
+        import pandas as pd
+
+        return pd.DataFrame(table, given.index[len(given) - len(table) :], given.columns)
+    return table
+
+
+def _array(value: Any, name: str) -> Any:
+    """Finite floating numbers as an array; a tensor stays one."""
+    if not isinstance(value, torch.Tensor):
+        try:
+            value = np.asarray(value, dtype=float)
+        except (TypeError, ValueError):
+            raise ParameterError(f"{name} must be numbers; got {value!r}.") from None
+    if not bool((abs(value) < np.inf).all()):
+        raise ParameterError(f"{name} must be finite numbers; got {value!r}.")
+    return value
+
+
+def _vector(value: Any, name: str, dimension: int) -> Any:
+    value = _array(value, name)
+    if value.ndim == 0:
+        if isinstance(value, torch.Tensor):
+            return value.expand(dimension)
+        return np.full(dimension, float(value))
+    if tuple(value.shape) != (dimension,):
+        raise ParameterError(f"{name} must have {dimension} numbers; got {value!r}.")
+    return value
+
+
+def _plain(value: Any) -> np.ndarray:
+    """The value without its gradient."""
+    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
+
+
+def _require_stationary(coef: np.ndarray) -> None:
+    largest = largest_modulus(coef)
+    if not largest < 1:
+        raise ParameterError(
+            f"the estimated coefficients have a root of modulus {largest:.4g} (1 or more), so "
+            "there is no stationary law for initial='stationary'. Use initial='given', or "
+            "method='mle', whose estimates are always stationary."
+        )
