@@ -78,11 +78,13 @@ class Form:
             return series[0] if self.single else series
         return arrays[0] if self.single else arrays
 
-    def _series(self, i: int, values: np.ndarray, skip: int) -> pd.Series:
+    def _series(self, i: int, values: np.ndarray, skip: int) -> pd.Series | pd.DataFrame:
         import pandas as pd
 
         index = self.indexes[i][skip:]
         index = index if len(index) == len(values) else None
+        if values.ndim == 2:  # vectors: a column for each component
+            return pd.DataFrame(values, index=index, columns=pd.Index(self.components))
         return pd.Series(values, index=index, name=self.names[i])
 
 

@@ -14,7 +14,7 @@ import torch
 from helpers import shake
 
 import arproc
-from arproc import AR, MADE, Mixture, NGram, Training, Transformed, Transformer
+from arproc import AR, MADE, VAR, Mixture, NGram, Training, Transformed, Transformer
 from arproc.sampling import Temperature, TopK, TopP
 from arproc.testing import EXCEPTIONS, check_process
 from arproc.transforms import Difference, Log, Standardize
@@ -50,6 +50,10 @@ def regressed(meaning: str, **parameters: Any) -> AR:
 
 
 REGRESSORS = {"context": np.random.default_rng(5).normal(size=(4, 40, 2))}
+
+
+def var(order: int, **parameters: Any) -> VAR:
+    return VAR(order, **parameters).fit(np.stack([series(), series(seed=7)], axis=1))
 
 
 def made(levels: Any, sites: int, hidden: tuple[int, ...], **parameters: Any) -> MADE:
@@ -116,6 +120,15 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "AR driven by regressors": (
         lambda: regressed("recursion", initial="given", seasonal=3), REGRESSORS
     ),
+    "VAR(0)": (lambda: var(0), {}),
+    "VAR(2)": (lambda: var(2), {}),
+    "VAR(2) with a line": (lambda: var(2, trend="ct"), {}),
+    "VAR(1) by least squares, given": (
+        lambda: var(1, trend="n", method="ols", initial="given"), {}
+    ),
+    "VAR(1) from a law of its own": (lambda: var(1, initial=first_values(2)), {}),
+    "VAR with unit roots": (lambda: VAR.from_parameters([np.eye(3)], initial="given"), {}),
+    "VAR after a prefix": (lambda: var(2).condition([[0.5, -1.0], [2.0, 0.0]]), {}),
     "NGram of characters": (lambda: NGram(3, tokens="char").fit("".join(TEXT)), {}),
     "NGram of words": (lambda: NGram(2).fit(TEXT), {}),
     "NGram of bytes": (lambda: NGram(2, tokens="byte").fit("".join(TEXT)), {}),

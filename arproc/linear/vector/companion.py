@@ -53,7 +53,7 @@ def largest_modulus(coef: np.ndarray) -> float:
 def powers(matrix: Array) -> list[Array]:
     """F, F^2, F^4, F^8 ... until nothing is left of it."""
     found = [matrix]
-    while len(found) < _MOST and float(abs(found[-1]).max()) > 1e-18:
+    while len(found) < _MOST and bool((abs(found[-1]) > 1e-18).any()):
         found.append(found[-1] @ found[-1])
     return found
 

@@ -128,17 +128,13 @@ def by_exact_ml(data: VectorData, order: int, names: list[str]) -> VectorEstimat
     intercept, drift = recursion_form(coef, mean, slope)
     lower = np.tril_indices(d)
     lags = np.tile(1 / size, order)
-    stretch = [
-        size[a] * np.concatenate([[1.0, 1 / data.span][:q], lags]) for a in range(d)
-    ]
+    stretch = [size[a] * np.concatenate([[1.0, 1 / data.span][:q], lags]) for a in range(d)]
     scale = np.concatenate([*stretch, size[lower[0]] * size[lower[1]]])
     trend = np.stack([mean, slope])[:q]
     labels = parameter_names(["mean", "slope"][:q], order, names)
     values = _values(trend, coef, sigma)
     covariance = fit.covariance * np.outer(scale, scale)
-    return VectorEstimate(
-        coef, intercept, drift, mean, slope, sigma, labels, values, covariance
-    )
+    return VectorEstimate(coef, intercept, drift, mean, slope, sigma, labels, values, covariance)
 
 
 def parameter_names(trend: list[str], order: int, names: list[str]) -> list[str]:

@@ -7,17 +7,17 @@ log-likelihood is
     -\tfrac12 \Big[ n \log|\Sigma| + \mathrm{tr}\, \Sigma^{-1} D M D^\top
     + \sum_k \big( N_k \log|G_k| + \mathrm{tr}\, G_k^{-1} M_k \big) \Big],
 
-:math:`G_k` the stationary covariance of k consecutive elements: the data enter once. Its gradient
-goes back through the Lyapunov equation :math:`G = F G F^\top + Q` by the adjoint one,
-:math:`X = F^\top X F + W` with :math:`W = \partial / \partial G`: then :math:`\partial / \partial Q
-= X` and :math:`\partial / \partial F = 2 X F G`. The data are whitened by the innovations of least
-squares, where the information is nearly block diagonal and known; BFGS starts from it, and Newton's
-method with the observed information ends it. A step that leaves the stationary region is refused;
-the likelihood falls to minus infinity at its edge.
+:math:`G_k` the stationary covariance of k consecutive elements: the data enter once. The gradient
+goes back through the Lyapunov equation :math:`G = F G F^\top + Q` by the adjoint one, :math:`X =
+F^\top X F + W` with :math:`W = \partial / \partial G`: then :math:`\partial / \partial Q = X` and
+:math:`\partial / \partial F = 2 X F G`. The data are whitened by the innovations of least squares,
+where the information is nearly block diagonal and known; BFGS starts from it, and Newton's method
+with the observed information ends it. A step that leaves the stationary region is refused; the
+likelihood falls to minus infinity at its edge.
 
 References:
-    Luetkepohl (2005), section 3.4. Gupta, Mehra (1974), Computational aspects of maximum likelihood
-    estimation and reduction in sensitivity function calculations, IEEE TAC 19 (adjoint gradients).
+    Luetkepohl (2005), section 3.4. Gupta, Mehra (1974), Computational aspects of maximum
+    likelihood estimation and reduction in sensitivity function calculations, IEEE TAC 19.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Problem:
     def _main(
         self, coef: np.ndarray, beta: np.ndarray, factor: np.ndarray
     ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-        """The part of the elements with p predecessors, and its gradient by (coef, beta, sigma)."""
+        """The elements with p predecessors: the value and its gradient by (coef, beta, sigma)."""
         d, p, q = self.d, self.order, self.q
         steps = np.arange(1, p + 1)
         left = np.eye(d) - coef.sum(axis=0)
@@ -156,7 +156,7 @@ class Problem:
     def _start(
         self, coef: np.ndarray, beta: np.ndarray, factor: np.ndarray
     ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-        """The part of the first elements, and its gradient by (coef, beta, sigma)."""
+        """The first elements: the value and its gradient by (coef, beta, sigma)."""
         d, p, q = self.d, self.order, self.q
         value, by_beta = 0.0, np.zeros((q, d))
         if p == 0:
@@ -315,10 +315,10 @@ def _finish(
             break
         theta, value, gradient = theta + step * direction, after, new
         spread = np.sqrt(np.diag(covariance))
+    largest = largest_modulus(problem.unpack(theta)[0])
     raise DataError(
-        "the exact likelihood of data has no maximum inside the stationary region that could be "
-        f"found (largest root {largest_modulus(problem.unpack(theta)[0]):.6g}). Use a lower order, "
-        "differences, or initial='given'."
+        "no maximum of the exact likelihood of data was found inside the stationary region (the "
+        f"largest root is {largest:.6g}). Use a lower order, differences, or initial='given'."
     )
 
 

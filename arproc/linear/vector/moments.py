@@ -93,7 +93,7 @@ def regression_root(data: VectorData, order: int) -> tuple[np.ndarray, int]:
     root, used = np.zeros((0, width)), 0
     for block in _design(data, order):
         used += len(block)
-        root = np.linalg.qr(np.concatenate([root, block]), mode="r")
+        root = np.asarray(np.linalg.qr(np.concatenate([root, block]), mode="r"))
     if len(root) < width:
         root = np.concatenate([root, np.zeros((width - len(root), width))])
     return root, used

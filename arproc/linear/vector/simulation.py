@@ -100,17 +100,17 @@ def _mean(
 def marginals(
     before: torch.Tensor, positions: torch.Tensor, law: VectorRecursion, horizon: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Means and variances of the next elements' components, twice [N, horizon, d]."""
+    """Mean [N, horizon, d] and covariance [N, horizon, d, d] of each of the next elements."""
     d = law.dimension
     kinds, which = positions.clamp(max=law.order).unique(return_inverse=True)
     parts = []
     for kind in kinds.tolist():
         if kind == law.order:
             moved = psi_weights(law.coef.numpy(), horizon) @ law.factor.numpy()
-            parts.append(torch.from_numpy((moved**2).sum(-1).cumsum(0)))
+            parts.append(torch.from_numpy((moved @ moved.mT).cumsum(0)))
         else:
-            moved_all = _joint_factor(kind, law, horizon)
-            parts.append((moved_all**2).sum(-1).reshape(horizon, d))
+            rows = _joint_factor(kind, law, horizon).reshape(horizon, d, horizon * d)
+            parts.append(rows @ rows.mT)
     return _mean(before, positions, law, horizon), torch.stack(parts)[which]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
-from torch.distributions import Distribution, MultivariateNormal, Normal
+from torch.distributions import Distribution, MultivariateNormal
 
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.estimated import Estimated
@@ -25,6 +25,9 @@ from arproc.process import Process
 from arproc.sequences import Sequences
 from arproc.spaces import RealVector, Space
 from arproc.states import State
+
+if TYPE_CHECKING:
+    from arproc.linear.vector.selection import VectorOrderSelection
 
 __all__ = ["VAR"]
 
@@ -153,10 +156,37 @@ class VAR(Estimated, Process):
         model._recursion()  # refuse what has no law at once
         return model
 
+    @classmethod
+    def select_order(
+        cls,
+        data: Any,
+        max_order: int,
+        criterion: str = "aic",
+        trend: str = "c",
+        method: str = "mle",
+        initial: str = "stationary",
+    ) -> VectorOrderSelection:
+        """The order from 0 to `max_order` with the smallest criterion, and its fitted model.
+
+        The orders are compared by least squares over the same elements, those with `max_order`
+        predecessors; the chosen one is then fitted to all of the data by `method`.
+
+        Args:
+            data: sequences in any form that `fit` takes; several are pooled.
+            max_order: the largest order to try, 0 or more.
+            criterion: "aic", "aicc", "bic" or "hqic".
+            trend: see the class.
+            method: see the class.
+            initial: "stationary" or "given".
+        """
+        from arproc.linear.vector.selection import select_order
+
+        return select_order(data, max_order, criterion, trend, method, initial)
+
     # ---- fitting --------------------------------------------------------------------------------
 
     def _infer_space(self, data: Any) -> Space:
-        return RealVector(dimension=_dimension(data))
+        return vector_space(data)
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
@@ -276,8 +306,8 @@ class VAR(Estimated, Process):
 
     def _predictive(self, state: State, horizon: int) -> Distribution | None:
         before, law = self._past(state)
-        mean, variance = simulation.marginals(before, state.lengths, law, horizon)
-        return Normal(mean, variance.sqrt(), validate_args=False)
+        mean, covariance = simulation.marginals(before, state.lengths, law, horizon)
+        return MultivariateNormal(mean, covariance, validate_args=False)
 
     def _joint(self, state: State, horizon: int) -> MultivariateNormal:
         """The law of the next `horizon` elements, element by element: event [horizon d]."""
@@ -318,11 +348,10 @@ class VAR(Estimated, Process):
         x = sequences.values.to(torch.float64)
         law = self._recursion().to(x.device)
         plain, white = likelihood.residuals(x, sequences.lengths, law, self.n_given)
-        rest = (white if standardised else plain).detach().cpu().numpy()
-        counts = (sequences.lengths - self.n_given).numpy()
-        parts = np.split(rest, counts.cumsum()[:-1])
-        tables = [_as_given(data, sequences, i, part) for i, part in enumerate(parts)]
-        return tables[0] if sequences.form.single else tables
+        counts = sequences.lengths - self.n_given
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        rest = white if standardised else plain
+        return sequences.form.per_element(rest, offsets, skip=self.n_given)
 
     def _described(self) -> tuple[str, list[tuple[str, str]]]:
         name = f"VAR({self.order})"
@@ -335,8 +364,8 @@ class VAR(Estimated, Process):
         return name, [*facts, ("Trend", self.trend), ("Method", method), ("Start", initial)]
 
 
-def _dimension(data: Any) -> int:
-    """The number of components of data that are still to be read."""
+def vector_space(data: Any) -> RealVector:
+    """The space of data that are still to be read."""
     if isinstance(data, Sequences):
         data = data.values
     elif isinstance(data, (list, tuple)) and len(data) and np.ndim(data[0]) == 2:
@@ -348,23 +377,14 @@ def _dimension(data: Any) -> int:
             "a DataFrame with a column for each component, [N, T, d], or a list of such arrays. "
             "A single series is for AR; as a VAR it needs the shape [T, 1]."
         )
-    return int(shape[-1])
+    return RealVector(dimension=int(shape[-1]))
 
 
 def _component_names(sequences: Sequences, dimension: int) -> list[str]:
-    names = [str(name) for name in sequences.form.names]
+    names = [str(name) for name in sequences.form.components]
     if len(names) == dimension and len(set(names)) == dimension:
         return names
     return [f"y{i}" for i in range(1, dimension + 1)]
-
-
-def _as_given(data: Any, sequences: Sequences, i: int, table: np.ndarray) -> Any:
-    given = data if sequences.form.single else data[i] if isinstance(data, (list, tuple)) else None
-    if hasattr(given, "columns") and hasattr(given, "index"):
-        import pandas as pd
-
-        return pd.DataFrame(table, given.index[len(given) - len(table) :], given.columns)
-    return table
 
 
 def _array(value: Any, name: str) -> Any:
