@@ -8,6 +8,7 @@ The end of a sequence is not a symbol of the vocabulary: it belongs to the space
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,8 +26,11 @@ __all__ = ["SPECIAL", "UNKNOWN", "Vocabulary", "shorten"]
 UNKNOWN = "<unk>"
 SPECIAL = (UNKNOWN, "<s>", "</s>")
 KINDS = ("word", "char", "byte", "symbols")
+#: What becomes of special symbols that stand in the text as words.
+CHOICES = ("error", "escape")
 
 _MISSING, _RESERVED = -1, -2
+_LIKE_SPECIAL = re.compile(r"\\*(?:" + "|".join(SPECIAL) + ")")
 
 
 @storable
@@ -40,6 +44,8 @@ class Vocabulary:
             (no text: lists of symbols).
         unknown: the number of the symbol that stands for all symbols not held, or None for a
             closed vocabulary.
+        special: what `<unk>`, `<s>` and `</s>` in the text are: an "error", or ordinary words,
+            whose symbols are written with a backslash in front ("escape").
 
     Raises:
         ParameterError: symbols repeat, a character is longer than one, or the like.
@@ -57,10 +63,12 @@ class Vocabulary:
     symbols: tuple[str, ...]
     kind: str = "word"
     unknown: int | None = None
+    special: str = "error"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "symbols", tuple(self.symbols))
         check_choice("kind", self.kind, KINDS)
+        check_choice("special", self.special, CHOICES)
         if not self.symbols:
             raise ParameterError("A vocabulary needs at least one symbol; got none.")
         if len(set(self.symbols)) != len(self.symbols):
@@ -116,6 +124,7 @@ class Vocabulary:
         *,
         min_count: int = 1,
         unknown: bool | None = None,
+        special: str = "error",
     ) -> Vocabulary:
         """The vocabulary of some text.
 
@@ -128,6 +137,8 @@ class Vocabulary:
             min_count: leave out symbols that appear less often (this needs an open vocabulary).
             unknown: open (True) or closed (False); None opens words, and whatever has a
                 min_count above 1.
+            special: what a special symbol in the text is: an "error", or a word like others
+                ("escape").
 
         Raises:
             ParameterError: a cut-off with a closed vocabulary.
@@ -139,6 +150,7 @@ class Vocabulary:
         """
         check_choice("kind", kind, KINDS)
         check_integer("min_count", min_count, minimum=1)
+        check_choice("special", special, CHOICES)
         if kind == "byte":
             return cls.of_bytes()
         if unknown is None:
@@ -148,17 +160,20 @@ class Vocabulary:
                 f"min_count={min_count} leaves symbols out of a closed vocabulary; "
                 "use unknown=True or min_count=1."
             )
-        counts = _count_symbols([texts] if isinstance(texts, (str, bytes)) else texts, kind)
+        listed = [texts] if isinstance(texts, (str, bytes)) else texts
+        counts = _count_symbols(listed, kind, special)
         kept = [symbol for symbol, count in counts.items() if count >= min_count]
         if not counts:
             raise DataError(f"The text holds no {kind}: it is empty or only white space.")
         if kind == "char":
             kept.sort()
+        if kind == "word" and special == "escape":
+            kept = [_escape(symbol) for symbol in kept]
         if not unknown:
-            return cls(tuple(kept), kind)
+            return cls(tuple(kept), kind, None, special)
         if kind == "char":
-            return cls((*kept, UNKNOWN), kind, len(kept))
-        return cls((UNKNOWN, *kept), kind, 0)
+            return cls((*kept, UNKNOWN), kind, len(kept), special)
+        return cls((UNKNOWN, *kept), kind, 0, special)
 
     @classmethod
     def of_bytes(cls) -> Vocabulary:
@@ -250,7 +265,7 @@ class Vocabulary:
         return numbers
 
     def _refuse(self, symbol: str, position: int) -> None:
-        if self.kind == "word" and symbol in SPECIAL:
+        if self.kind == "word" and self.special == "error" and symbol in SPECIAL:
             raise DataError(_special_message(symbol, position))
         raise DataError(
             f"The {_NOUNS[self.kind]} {symbol!r} at position {position} is not in the vocabulary "
@@ -275,7 +290,8 @@ class Vocabulary:
         if self.kind == "char":
             points = self._code_points[numbers]
             return points.tobytes().decode("utf-32-le", "surrogatepass")
-        symbols = [self.symbols[number] for number in numbers.tolist()]
+        texts = self._texts
+        symbols = [texts[number] for number in numbers.tolist()]
         return " ".join(symbols) if self.kind == "word" else symbols
 
     # ---- value -----------------------------------------------------------------------------
@@ -291,7 +307,9 @@ class Vocabulary:
             return True
         if not isinstance(other, Vocabulary) or type(self) is not type(other):
             return NotImplemented
-        same = (self.kind, self.unknown, len(self)) == (other.kind, other.unknown, len(other))
+        same = (self.kind, self.unknown, self.special, len(self)) == (
+            other.kind, other.unknown, other.special, len(other)
+        )  # fmt: skip
         return same and self.symbols == other.symbols
 
     def __hash__(self) -> int:
@@ -304,7 +322,12 @@ class Vocabulary:
     def to_dict(self) -> dict[str, Any]:
         """The vocabulary as what JSON can hold; `from_dict` is the inverse."""
         symbols = [] if self.kind == "byte" else list(self.symbols)
-        return {"kind": self.kind, "unknown": self.unknown, "symbols": symbols}
+        return {
+            "kind": self.kind,
+            "unknown": self.unknown,
+            "symbols": symbols,
+            "special": self.special,
+        }
 
     @staticmethod
     def from_dict(value: Any) -> Vocabulary:
@@ -324,7 +347,8 @@ class Vocabulary:
         if unknown is not None and (isinstance(unknown, bool) or not isinstance(unknown, int)):
             raise FileFormatError(f"A vocabulary's unknown is a number or null; got {unknown!r}.")
         try:
-            return Vocabulary(tuple(value["symbols"]), kind, unknown)
+            special = value.get("special", "error")
+            return Vocabulary(tuple(value["symbols"]), kind, unknown, special)
         except (ParameterError, TypeError) as error:
             raise FileFormatError(f"The file's vocabulary is damaged: {error}") from None
 
@@ -335,6 +359,13 @@ class Vocabulary:
         return hash((self.kind, self.unknown, self.symbols))
 
     @cached_property
+    def _texts(self) -> tuple[str, ...]:
+        """What stands in a text for each symbol."""
+        if self.kind != "word" or self.special != "escape":
+            return self.symbols
+        return tuple(map(_unescape, self.symbols))
+
+    @cached_property
     def _members(self) -> frozenset[str]:
         return frozenset(self.symbols)
 
@@ -343,11 +374,11 @@ class Vocabulary:
         """Symbol (words as UTF-8 bytes) to number; special words to a number below 0."""
         if self.kind == "symbols":
             return {symbol: number for number, symbol in enumerate(self.symbols)}
-        index = {_to_key(symbol): number for number, symbol in enumerate(self.symbols)}
-        if self.kind == "word":
+        index = {_to_key(text): number for number, text in enumerate(self._texts)}
+        if self.kind == "word" and self.special == "error":
             index.update((_to_key(symbol), _RESERVED) for symbol in SPECIAL)
-        elif self.unknown is not None:
-            del index[_to_key(self.symbols[self.unknown])]
+        elif self.unknown is not None and index[_to_key(UNKNOWN)] == self.unknown:
+            del index[_to_key(UNKNOWN)]  # it is found by not being found
         return index
 
     @cached_property
@@ -371,6 +402,16 @@ _BYTES = tuple(map(chr, range(256)))
 _NOUNS = {"word": "word", "char": "character", "byte": "byte", "symbols": "symbol"}
 
 
+def _escape(word: str) -> str:
+    """A word of a text as a symbol: one more backslash before special ones, escaped or not."""
+    return "\\" + word if _LIKE_SPECIAL.fullmatch(word) else word
+
+
+def _unescape(symbol: str) -> str:
+    """The word that `_escape` made a symbol of."""
+    return symbol[1:] if symbol[0] == "\\" and _LIKE_SPECIAL.fullmatch(symbol) else symbol
+
+
 def _to_key(symbol: str) -> bytes:
     return symbol.encode("utf-8", "surrogatepass")
 
@@ -379,7 +420,7 @@ def _code_points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
-def _count_symbols(texts: Iterable[Any], kind: str) -> dict[str, int]:
+def _count_symbols(texts: Iterable[Any], kind: str, special: str) -> dict[str, int]:
     """How often each symbol appears, in the order of first appearance."""
     if kind == "char":
         return _count_chars(texts)
@@ -398,7 +439,7 @@ def _count_symbols(texts: Iterable[Any], kind: str) -> dict[str, int]:
     except UnicodeDecodeError as error:
         raise DataError(f"The word {error.object!r} is not UTF-8; re-encode the text.") from None
     for symbol in SPECIAL:
-        if symbol in named:
+        if symbol in named and special == "error":
             raise DataError(_special_message(symbol, None))
     return named
 
@@ -420,7 +461,8 @@ def _special_message(symbol: str, position: int | None) -> str:
     return (
         f"The special symbol {symbol!r} stands in the text as a word{where}. It is reserved "
         f"({', '.join(SPECIAL)}): begin and end are added to each sequence by themselves, and "
-        "unknown words are found by looking them up. Remove it, or replace it by another word."
+        "unknown words are found by looking them up. Remove it, replace it by another word, or "
+        'take it for a word like others with special="escape".'
     )
 
 

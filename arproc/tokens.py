@@ -28,6 +28,7 @@ def categorical_space(
     min_count: int = 1,
     unknown: bool | None = None,
     end: bool | None = None,
+    special: str = "error",
 ) -> Categorical:
     """The space of `data`: its symbols and their vocabulary, and whether sequences end.
 
@@ -40,6 +41,8 @@ def categorical_space(
         unknown: whether the vocabulary is open; None opens that of words.
         end: whether a sequence has an end, a symbol of its own; None takes one text for a stream
             and several for sequences that end (the lines of a file are several).
+        special: what `<unk>`, `<s>` and `</s>` among the words are: an "error", or words like
+            others ("escape").
 
     Raises:
         ParameterError: tokens is none of these.
@@ -49,7 +52,7 @@ def categorical_space(
         if not isinstance(data.space, Categorical):
             raise DataError(f"Expected symbols; the data are {data.space.describe()} elements.")
         return data.space
-    vocabulary = _vocabulary(data, tokens, min_count, unknown)
+    vocabulary = _vocabulary(data, tokens, min_count, unknown, special)
     ends = not _is_single(data, vocabulary) if end is None else bool(end)
     if vocabulary is not None:
         size = len(vocabulary)
@@ -63,7 +66,9 @@ def categorical_space(
     return Categorical(size + int(ends), vocabulary, size if ends else None)
 
 
-def _vocabulary(data: Any, tokens: Any, min_count: int, unknown: bool | None) -> Vocabulary | None:
+def _vocabulary(
+    data: Any, tokens: Any, min_count: int, unknown: bool | None, special: str
+) -> Vocabulary | None:
     textual = _is_textual(data)
     if tokens is None or (isinstance(tokens, int) and not isinstance(tokens, bool)):
         if not textual:
@@ -90,7 +95,7 @@ def _vocabulary(data: Any, tokens: Any, min_count: int, unknown: bool | None) ->
             f"tokens must be {listed}, a Vocabulary, a tokenizer, None or an int; got {tokens!r}."
         )
     texts = _file(data, tokens) if isinstance(data, Path) else data
-    return Vocabulary.build(texts, tokens, min_count=min_count, unknown=unknown)
+    return Vocabulary.build(texts, tokens, min_count=min_count, unknown=unknown, special=special)
 
 
 def _is_textual(data: Any) -> bool:

@@ -169,3 +169,25 @@ def test_an_error_in_many_texts_says_where():
         Vocabulary.build("ab", "char").encode_all(["ab", "", "aé"])
     with pytest.raises(DataError, match=r"In text 1: .*'<s>'"):
         Vocabulary.build("a b", "word").encode_all(["a", "b <s>"])
+
+
+def test_special_symbols_are_words_like_others_when_escaped():
+    text = "a <s> b </s> <unk> \\<s> \\\\<s>"
+    words = Vocabulary.build([text], "word", special="escape")
+    assert words.symbols[1:] == (
+        "a", "\\<s>", "b", "\\</s>", "\\<unk>", "\\\\<s>", "\\\\\\<s>"
+    )  # fmt: skip
+    numbers = words.encode(text)
+    assert numbers.tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert words.decode(numbers) == text
+    assert words.encode(["<s>", "none", "<unk>"]).tolist() == [2, 0, 5]
+    fewer = Vocabulary.build(["a b"], "word", special="escape")
+    assert fewer.encode("a <unk> </s>").tolist() == [1, 0, 0]
+    assert Vocabulary.from_dict(words.to_dict()) == words
+    assert words != Vocabulary(words.symbols, "word", 0)
+    closed = Vocabulary.build(["a <s>"], "word", unknown=False, special="escape")
+    assert closed.encode("<s> a").tolist() == [1, 0]
+    with pytest.raises(DataError, match="'</s>' at position 0 is not in the vocabulary"):
+        closed.encode("</s>")
+    with pytest.raises(ParameterError, match="special must be"):
+        Vocabulary.build(["a"], "word", special="ignore")

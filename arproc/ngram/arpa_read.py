@@ -43,7 +43,9 @@ class _Lines:
         return FileFormatError(f"{str(self.path)!r}, line {line or self.number}: {message}")
 
 
-def read_arpa(path: str | Path, kind: str = "word") -> tuple[Trie, Vocabulary]:
+def read_arpa(
+    path: str | Path, kind: str = "word", special: str = "error"
+) -> tuple[Trie, Vocabulary]:
     """Read an ARPA file into a trie and its vocabulary.
 
     The distribution is the file's own: an n-gram whose beginning is missing in the file is put
@@ -53,6 +55,7 @@ def read_arpa(path: str | Path, kind: str = "word") -> tuple[Trie, Vocabulary]:
     Args:
         path: the file, plain or gzip.
         kind: what a word of the file is: "word", "char" or "byte".
+        special: what special symbols in texts are; see `Vocabulary`.
 
     Raises:
         FileFormatError: the file is malformed; the message names the line.
@@ -67,7 +70,7 @@ def read_arpa(path: str | Path, kind: str = "word") -> tuple[Trie, Vocabulary]:
             words, sections = _parse(_Lines(path, file))
         except (EOFError, gzip.BadGzipFile) as error:
             raise FileFormatError(f"{str(path)!r} is a damaged gzip file: {error}.") from None
-    return _assemble(path, words, sections, kind)
+    return _assemble(path, words, sections, kind, special)
 
 
 def _parse(lines: _Lines) -> tuple[list[bytes], list[_Section]]:
@@ -164,7 +167,7 @@ def _show(line: bytes) -> str:
 
 
 def _assemble(
-    path: Path, words: list[bytes], sections: list[_Section], kind: str
+    path: Path, words: list[bytes], sections: list[_Section], kind: str, special: str
 ) -> tuple[Trie, Vocabulary]:
     """The vocabulary, and the sections renumbered and sorted into a trie."""
     names = [_decode_word(word, kind, path) for word in words]
@@ -178,7 +181,7 @@ def _assemble(
     else:
         unknown = kept.index(UNKNOWN) if UNKNOWN in kept else None
         try:
-            vocabulary = Vocabulary(tuple(kept), kind, unknown)
+            vocabulary = Vocabulary(tuple(kept), kind, unknown, special)
         except ParameterError as error:
             raise FileFormatError(
                 f"{str(path)!r} has unigrams that are no {kind}: {error}"

@@ -32,10 +32,10 @@ def _outside(model: tuple, h: Int) -> tuple[float, float, int]:
     outside = 1.0 - below
     if outside < _CANCELLING and others > 0:
         outside = 0.0
-        i: Int = np.int64(first_child[h])
+        at: Int = np.int64(first_child[h])
         for w in range(symbols):
-            if i < first_child[h + 1] and symbol[i] == w:
-                i += 1
+            if at < first_child[h + 1] and symbol[at] == w:
+                at += 1
             else:
                 outside += np.exp(step(model, shorter, w)[0])
     return own, outside, others

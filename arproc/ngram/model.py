@@ -78,6 +78,8 @@ class NGram(Process):
         prune: n-grams of order 2 and more that were seen at most so often are left out, as with
             `lmplz --prune`; one number, or one for each order from 1 on (the first is 0).
         largest_discounted: Katz's k, the largest count that "katz" discounts.
+        special: what `<unk>`, `<s>` and `</s>` in a text of words are: an "error", or words like
+            others ("escape"; their symbols have a backslash in front).
 
     Attributes:
         trie_: the n-grams with their log-probabilities and back-off weights.
@@ -115,6 +117,7 @@ class NGram(Process):
         end: bool | None = None,
         prune: int | Sequence[int] = 0,
         largest_discounted: int = 5,
+        special: str = "error",
     ) -> None:
         self.order = order
         self.smoothing = smoothing
@@ -125,6 +128,7 @@ class NGram(Process):
         self.end = end
         self.prune = prune
         self.largest_discounted = largest_discounted
+        self.special = special
 
     # ---- fitting -----------------------------------------------------------------------------
 
@@ -147,7 +151,12 @@ class NGram(Process):
         if not isinstance(alpha, (int, float)) or not 0 < alpha < math.inf:
             raise ParameterError(f"alpha must be a positive number; got {alpha!r}.")
         return categorical_space(
-            data, self.tokens, min_count=self.min_count, unknown=self.unknown, end=self.end
+            data,
+            self.tokens,
+            min_count=self.min_count,
+            unknown=self.unknown,
+            end=self.end,
+            special=self.special,
         )
 
     def _fit(
@@ -295,24 +304,26 @@ class NGram(Process):
     # ---- files -------------------------------------------------------------------------------
 
     @classmethod
-    def from_arpa(cls, path: str | Path, tokens: str = "word") -> NGram:
+    def from_arpa(cls, path: str | Path, tokens: str = "word", special: str = "error") -> NGram:
         """The model of an ARPA file (KenLM, SRILM ...), plain or gzip.
 
         Args:
             path: the file.
             tokens: what the file's words are: "word", "char" or "byte".
+            special: as for the constructor; "escape" reads what such a model wrote.
 
         Raises:
             FileFormatError: the file is malformed; the message names the line.
         """
         check_choice("tokens", tokens, ("word", "char", "byte"))
-        trie, vocabulary = read_arpa(path, tokens)
+        trie, vocabulary = read_arpa(path, tokens, special)
         alphabet = trie.alphabet
         model = cls(
             trie.order,
             tokens=tokens,
             unknown=alphabet.unknown is not None,
             end=alphabet.terminates,
+            special=special,
         )
         model.trie_, model.discounts_, model.discount_source_ = trie, None, ()
         model.interpolation_weights_ = None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import arproc
-from arproc.errors import FileFormatError, ParameterError, UnsupportedError
+from arproc.errors import DataError, FileFormatError, ParameterError, UnsupportedError
 from arproc.ngram.smoothing import DiscountWarning
 
 LINES = ["the cat sat", "the cat ate the rat", "", "a rat sat", "the rat ate"]
@@ -158,3 +158,17 @@ def test_what_can_not_be_written(tmp_path):
     with pytest.raises(ParameterError, match="does not exist"):
         fitted(2).to_arpa(tmp_path / "nowhere" / "model.arpa")
     assert not any(tmp_path.iterdir())
+
+
+def test_special_symbols_of_a_text_can_be_escaped(tmp_path):
+    lines = ["a <s> b", "a <unk> </s>", "b <s> a"]
+    with pytest.raises(DataError, match='special="escape"'):
+        arproc.NGram(2, "witten_bell").fit(lines)
+    model = arproc.NGram(2, "witten_bell", special="escape").fit(lines)
+    model.to_arpa(tmp_path / "model.arpa")
+    again = arproc.NGram.from_arpa(tmp_path / "model.arpa", special="escape")
+    np.testing.assert_allclose(again.log_prob(lines), model.log_prob(lines), rtol=1e-6)
+    assert model.log_prob("a <s>") > model.log_prob("a unheard")
+    model.save(tmp_path / "model")
+    assert arproc.load(tmp_path / "model").vocabulary == model.vocabulary
+    assert "<s>" in " ".join(model.sample(50, seed=0)).split()
