@@ -8,7 +8,7 @@ forecasts and everything else are derived here, once.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -47,6 +47,8 @@ class Process(Law):
 
     #: What fills a window before the start of a sequence.
     padding: float = 0
+    #: Whether forecasts integrate over what is not known of the parameters (Bayesian models).
+    carries_parameter_uncertainty: bool = False
 
     # ---- what a subclass writes ------------------------------------------------------------
 
@@ -306,6 +308,8 @@ class Process(Law):
         context: Any = None,
         n_paths: int = 1000,
         known: Any = None,
+        parameter_uncertainty: Literal["bootstrap"] | None = None,
+        n_bootstrap: int = 100,
     ) -> pd.DataFrame:
         """Forecast the next `horizon` elements of each series of `history`.
 
@@ -325,6 +329,12 @@ class Process(Law):
                 list with an item for each series. Exact where the model is linear-Gaussian;
                 elsewhere paths are weighted by the probability of what is known and resampled,
                 and `.attrs["effective_sample_size"]` tells how many paths that leaves.
+            parameter_uncertainty: "bootstrap" widens the quantiles by the uncertainty of the
+                parameters: the model is refitted to series simulated from it, and a quantile's
+                level is set to what such refits really cover (see `arproc.forecasting.bootstrap`).
+                The history must be what the model was fitted to, or one series like it. The means
+                stay the fitted model's.
+            n_bootstrap: how many times it is refitted.
 
         Returns:
             A DataFrame indexed by the future steps (by series and step, for several series) with
@@ -333,7 +343,18 @@ class Process(Law):
         """
         from arproc.forecasting import forecast
 
-        return forecast(self, history, horizon, quantiles, seed, context, n_paths, known)
+        return forecast(
+            self,
+            history,
+            horizon,
+            quantiles,
+            seed,
+            context,
+            n_paths,
+            known,
+            parameter_uncertainty,
+            n_bootstrap,
+        )
 
     def sample_paths(
         self,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,13 @@ import torch
 from torch import distributions as td
 
 from arproc.distributions import component_marginals, transformed
-from arproc.errors import ParameterError, UnsupportedError, check_integer
+from arproc.errors import ParameterError, UnsupportedError, check_choice, check_integer
 from arproc.forecasting import tables
+from arproc.forecasting.bootstrap import Calibrated, refitted
 from arproc.forecasting.known import read_known
 from arproc.forecasting.marginals import Closed, Marginals, Simulated, at_levels
 from arproc.forecasting.scenario import Particles, condition_joint
-from arproc.randomness import Uniforms
+from arproc.randomness import Uniforms, resolve_seed
 from arproc.sequences import Sequences
 from arproc.spaces import Binary, BinaryVector, Count, Ordinal, Real
 from arproc.states import State
@@ -62,12 +64,20 @@ def forecast(
     context: Any,
     n_paths: int,
     known: Any,
+    parameter_uncertainty: str | None,
+    n_bootstrap: int,
 ) -> pd.DataFrame:
     """See `Process.forecast`."""
     levels = _levels(quantiles)
+    if parameter_uncertainty is not None:
+        _check_bootstrap(process, parameter_uncertainty, n_bootstrap)
+        seed = resolve_seed(seed)  # the same draws under every refitted model
     task = _task(process, history, horizon, context, n_paths, seed, known, "forecast")
     with torch.no_grad():
-        marginals = _marginals(task)
+        fitted = _marginals(task)
+        marginals: Marginals = fitted
+        if parameter_uncertainty is not None:
+            marginals = Calibrated(fitted, _replicates(task, n_bootstrap))
         mean, values = marginals.mean, at_levels(marginals, levels)
     if task.known is not None:  # to the last digit
         mean, values = (torch.where(task.known.isnan(), x, task.known) for x in (mean, values))
@@ -115,6 +125,24 @@ def _task(
     return Task(process, before, prepared, horizon, n_paths, seed, future)
 
 
+def _check_bootstrap(process: Process, parameter_uncertainty: str, n_bootstrap: int) -> None:
+    check_choice("parameter_uncertainty", parameter_uncertainty, ("bootstrap",))
+    check_integer("n_bootstrap", n_bootstrap, minimum=2)
+    if process.carries_parameter_uncertainty:
+        raise ParameterError(
+            f"parameter_uncertainty must be left out: the forecasts of {type(process).__name__} "
+            "carry the uncertainty of its parameters already."
+        )
+
+
+def _replicates(task: Task, n_bootstrap: int) -> Iterator[Marginals]:
+    """The marginals under each model refitted to simulated series, given the true history."""
+    assert isinstance(task.seed, int)
+    clones = refitted(task.process, task.history, task.context, n_bootstrap, task.seed)
+    for clone in clones:
+        yield _marginals(replace(task, process=clone))
+
+
 def _levels(quantiles: Any) -> list[float]:
     try:
         levels = [float(q) for q in np.atleast_1d(np.asarray(quantiles, dtype=float))]
@@ -138,7 +166,7 @@ def _state(task: Task) -> State:
     return task.process._after(task.history, task.context)
 
 
-def _marginals(task: Task) -> Marginals:
+def _marginals(task: Task) -> Closed | Simulated:
     state, process = _state(task), task.process
     closed: Any = None
     if task.known is None:

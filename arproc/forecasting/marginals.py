@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from arproc.distributions import quantile
+from arproc.distributions import cdf, quantile
 
 __all__ = ["Closed", "Marginals", "Simulated", "at_levels"]
 
@@ -22,6 +22,8 @@ class Marginals(ABC):
 
     mean: torch.Tensor
     effective: torch.Tensor | None = None
+    #: Whether they are whole numbers, with masses.
+    whole: bool = False
 
     @abstractmethod
     def quantile(self, q: torch.Tensor) -> torch.Tensor:
@@ -42,6 +44,10 @@ class Closed(Marginals):
     def quantile(self, q: torch.Tensor) -> torch.Tensor:
         return quantile(self.distribution, q)
 
+    def cdf(self, x: torch.Tensor) -> torch.Tensor:
+        """The chance of at most x, of the shape of `mean` or broadcast to it in front."""
+        return cdf(self.distribution, x)
+
 
 class Simulated(Marginals):
     """Marginals of sample paths.
@@ -58,17 +64,30 @@ class Simulated(Marginals):
         self.effective = effective
         self.mean = paths.mean(dim=1)
         self.ordered = paths.movedim(1, -1).sort(dim=-1).values
-        self.mass = mass
+        self.whole = mass
 
     def quantile(self, q: torch.Tensor) -> torch.Tensor:
         q = q.expand(torch.broadcast_shapes(q.shape, self.mean.shape))
         ordered = self.ordered.expand(*q.shape, -1)
         last = ordered.shape[-1] - 1
-        if self.mass:
+        if self.whole:
             return _at(ordered, ((q * (last + 1)).ceil() - 1).clamp(0, last))
         low = (q * last).floor()
         low_value = _at(ordered, low)
         return torch.lerp(low_value, _at(ordered, (low + 1).clamp(max=last)), q * last - low)
+
+    def cdf(self, x: torch.Tensor) -> torch.Tensor:
+        """The share of paths up to x; for densities the inverse of `quantile`."""
+        ordered = self.ordered.expand(*x.shape, -1).contiguous()
+        count = torch.searchsorted(ordered, x[..., None].contiguous(), right=True)[..., 0]
+        last = ordered.shape[-1] - 1
+        if self.whole:
+            return count / (last + 1)
+        low = (count - 1).clamp(0, last)
+        high = count.clamp(0, last)
+        below, above = _at(ordered, low), _at(ordered, high)
+        share = ((x - below) / (above - below)).clamp(0, 1).nan_to_num(nan=0.0)
+        return torch.where(count == 0, 0.0, (low + share) / last)
 
 
 def _at(ordered: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
