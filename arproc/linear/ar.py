@@ -32,9 +32,13 @@ __all__ = ["AR"]
 
 _METHODS = {
     "mle": "exact maximum likelihood",
+    "conditional-mle": "maximum likelihood given the first values",
     "ols": "least squares given the first values",
     "yule-walker": "Yule-Walker",
+    "yule-walker-adjusted": "Yule-Walker, adjusted",
+    "burg": "Burg",
 }
+_GIVEN = ("mle", "conditional-mle", "ols")  # the methods that need no stationary start
 
 
 class AR(Estimated, Process):
@@ -53,10 +57,13 @@ class AR(Estimated, Process):
         order: how many past elements the next one depends on, 0 or more; or the lags themselves,
             as in [1, 2, 12].
         trend: "n" (mean 0), "c" (a constant mean), "ct" (a line) or "ctt" (a parabola).
-        method: "mle", exact Gaussian maximum likelihood, always stationary (given the first values
-            where `initial` is not "stationary": then it is least squares); "ols", least squares
-            given the first p values of each sequence; "yule-walker", from the autocovariances
-            divided by n, always stationary where no lag is left out.
+        method: "mle", exact Gaussian maximum likelihood, always stationary (where `initial` is not
+            "stationary" it is "conditional-mle"); "ols", least squares given the first p values
+            of each sequence, and "conditional-mle", which for a Gaussian process is the same;
+            "yule-walker", from the autocovariances divided by n, and "burg", from forward and
+            backward prediction, both always stationary where no lag is left out;
+            "yule-walker-adjusted", from autocovariances each divided by the number of its
+            products.
         initial: the law of the first p elements. "stationary": their exact stationary one;
             "given": there is none, the likelihood is of what follows them, and samples continue a
             prefix (the only choice for unit or explosive roots, and for regressors in the
@@ -67,7 +74,7 @@ class AR(Estimated, Process):
             are part of m(t), which is regression with autoregressive errors (R's
             `arima(xreg=)`). "recursion": they are part of the recursion, whose past they then
             drive as well; the past before a sequence is not known, so `initial` must be "given"
-            and `method` "ols" (or "mle", which then is the same).
+            and `method` "ols", "conditional-mle" or "mle" (which then are the same).
 
     Attributes:
         coef_: the coefficients, lag 1 first, 0 at lags left out, float64 [p].
@@ -207,7 +214,8 @@ class AR(Estimated, Process):
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
     ) -> None:
         self._check_parameters()
-        method = "ols" if self.method == "mle" and self.initial != "stationary" else self.method
+        conditional = self.method == "mle" and self.initial != "stationary"
+        method = "conditional-mle" if conditional else self.method
         values = sequences.values.detach().cpu().numpy().astype(float)
         regressors = None if context is None else _flat(context, sequences.lengths)
         found = estimate(
@@ -248,6 +256,11 @@ class AR(Estimated, Process):
         order = as_lags(self.order).max(initial=0)
         _ = self._terms
         check_choice("method", self.method, tuple(_METHODS))
+        if self.method == "burg" and len(as_lags(self.order)) < order:
+            raise ParameterError(
+                f"method 'burg' has no form that leaves out lags; got order={self.order!r}. Use "
+                "'mle', 'ols' or 'yule-walker'."
+            )
         if isinstance(self.initial, MultivariateNormal):
             shape = tuple(self.initial.batch_shape + self.initial.event_shape)
             if shape != (order,):
@@ -276,9 +289,10 @@ class AR(Estimated, Process):
                 "sequence are not known, so its first values have no law. (With "
                 "regressors='mean', regression with autoregressive errors, they have one.)"
             )
-        if self.regressors == "recursion" and self.method not in ("ols", "mle"):
+        if self.regressors == "recursion" and self.method not in _GIVEN:
             raise ParameterError(
-                f"method must be 'ols' where regressors='recursion'; got {self.method!r}."
+                f"method must be 'ols' where regressors='recursion'; got {self.method!r}, which "
+                "estimates a process about its mean."
             )
 
     @property
@@ -432,7 +446,7 @@ class AR(Estimated, Process):
         if "covariance_" not in self.__dict__:
             return name, [("coef", f"{np.asarray(self.coef_).tolist()}")]
         conditional = self.method == "mle" and self.initial != "stationary"
-        method = _METHODS["ols" if conditional else self.method]
+        method = _METHODS["conditional-mle" if conditional else self.method]
         initial = self.initial if isinstance(self.initial, str) else "a normal distribution"
         return name, [("Trend", self.trend), ("Method", method), ("Start", initial)]
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from arproc.errors import DataError
+from arproc.linear.autocovariance import burg, yule_walker
 from arproc.linear.conditional import conditional_ml
-from arproc.linear.exact import exact_ml, yule_walker_pacf
+from arproc.linear.exact import exact_ml
 from arproc.linear.least_squares import LeastSquares, least_squares
-from arproc.linear.levinson import pacf_to_coef
 from arproc.linear.mean import Terms, mean_form, recursion_form
-from arproc.linear.moments import Scaled, lag_sums, scale
+from arproc.linear.moments import Scaled, scale
 
 __all__ = ["Estimate", "check_enough", "estimate"]
 
@@ -64,8 +64,8 @@ def estimate(
         lengths: elements in each, [N].
         lags: those whose coefficients are estimated, increasing, [k].
         terms: the terms of the mean.
-        method: "ols" (given the first p values of each sequence), "yule-walker" or "mle" (exact
-            Gaussian).
+        method: "ols" or "conditional-mle" (given the first p values of each sequence),
+            "yule-walker", "yule-walker-adjusted", "burg" or "mle" (exact Gaussian).
         regressors: further columns, [total, c].
         in_mean: whether they are of the mean, or of the recursion ("ols" only).
 
@@ -77,13 +77,15 @@ def estimate(
     count = 0 if regressors is None else regressors.shape[1]
     check_enough(lengths, lags, terms.n + count)
     data = scale(values, lengths, terms, regressors, in_mean)
-    if method == "ols":
+    if method in ("ols", "conditional-mle"):
         if count and in_mean:
-            found = conditional_ml(data, lags)
-            return _of_mean(data, terms, lags, found)
+            return _of_mean(data, terms, lags, conditional_ml(data, lags))
         return _of_recursion(data, terms, lags, least_squares(data, lags))
-    if method == "yule-walker":
-        return _of_mean(data, terms, lags, _yule_walker(data, lags))
+    if method in ("yule-walker", "yule-walker-adjusted"):
+        adjusted = method == "yule-walker-adjusted"
+        return _of_mean(data, terms, lags, yule_walker(data, lags, adjusted))
+    if method == "burg":
+        return _of_mean(data, terms, lags, burg(data, len(lags)))
     fit = exact_ml(data, lags)
     exact = LeastSquares(
         fit.coef[lags - 1], fit.beta, fit.sigma2, len(data.values), fit.covariance
@@ -101,53 +103,6 @@ def check_enough(lengths: np.ndarray, lags: np.ndarray, n_columns: int) -> None:
             f"{total} in all; expected a sequence longer than the order {order} and at least "
             f"{unknown} elements (one for each parameter). Use a lower order or more data."
         )
-
-
-def _yule_walker(data: Scaled, lags: np.ndarray) -> LeastSquares:
-    total, order = len(data.values), int(lags.max(initial=0))
-    gamma = lag_sums(data.values[:, None], data.lengths, order)[:, 0, 0] / total
-    toeplitz = gamma[np.abs(np.subtract.outer(lags, lags))]
-    if len(lags) == order:
-        pacf = yule_walker_pacf(gamma)
-        coef, sigma2 = pacf_to_coef(pacf), float(gamma[0] * np.prod(1 - pacf**2))
-    else:
-        coef = np.linalg.solve(toeplitz, gamma[lags])
-        sigma2 = float(gamma[0] - coef @ gamma[lags])
-    if not sigma2 > 1e-15:
-        raise DataError(
-            f"data obey a deterministic recursion of order {order} to double precision, so there "
-            "are no innovations. Use a lower order."
-        )
-    k, q = len(lags), data.columns.shape[1]
-    covariance = np.zeros((k + q + 1, k + q + 1))
-    covariance[:k, :k] = sigma2 / total * np.linalg.inv(toeplitz)
-    covariance[k:-1, k:-1] = _covariance_of_mean(data, _full(coef, lags), sigma2)
-    covariance[-1, -1] = 2 * sigma2**2 / total
-    return LeastSquares(coef, np.zeros(q), sigma2, total, covariance)
-
-
-def _covariance_of_mean(data: Scaled, coef: np.ndarray, sigma2: float) -> np.ndarray:
-    """Covariance of a mean by ordinary least squares with autoregressive errors, [q, q].
-
-    That is (C'C)^-1 C' Gamma C (C'C)^-1, the products with the autocovariances Gamma taken through
-    the spectral density.
-    """
-    columns, lengths = data.columns, data.lengths
-    q, longest = columns.shape[1], int(lengths.max())
-    if q == 0:
-        return np.zeros((0, 0))
-    size = 1 << (2 * longest - 1).bit_length()
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    place = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    padded = np.zeros((len(lengths), longest, q))
-    padded[rows, place] = columns
-    density = sigma2 / np.abs(np.fft.rfft(np.concatenate([[1.0], -coef]), size)) ** 2
-    # the frequencies strictly between 0 and 1/2 stand for two each
-    density[1:-1] *= 2
-    spread = np.fft.rfft(padded, size, axis=1).reshape(len(lengths), -1, q)
-    middle = np.einsum("nwa,w,nwb->ab", spread.conj(), density / size, spread).real
-    inverse = np.linalg.inv(columns.T @ columns)
-    return inverse @ middle @ inverse
 
 
 def _full(coef: np.ndarray, lags: np.ndarray) -> np.ndarray:

@@ -28,10 +28,10 @@ from functools import cached_property, partial
 import numpy as np
 
 from arproc.errors import DataError
-from arproc.linear.levinson import coef_to_pacf, predictors, step_down
+from arproc.linear.levinson import coef_to_pacf, durbin, predictors, step_down
 from arproc.linear.moments import Moments, Scaled, moments
 
-__all__ = ["Fit", "concentrated", "exact_ml", "maximise", "yule_walker_pacf"]
+__all__ = ["Fit", "concentrated", "exact_ml", "maximise"]
 
 STEP = 1e-40  # of the complex step: nothing is subtracted, so it may be as small as it likes
 LIMIT = 16.0  # |z|: a partial autocorrelation of 1 - 5e-14
@@ -283,23 +283,11 @@ def _start(data: Moments) -> np.ndarray:
     lagged = np.zeros(p + 1, main.dtype)
     for k, e in data.levels.items():
         lagged[: k + 1] += e[0, 0, :, 0]
-    starts = [np.clip(yule_walker_pacf(lagged), -0.999999, 0.999999)]
+    starts = [np.clip(durbin(lagged), -0.999999, 0.999999)]
     if largest < 0.999999:
         starts.append(pacf)
     z = np.arctanh(np.array(starts))
     return z[int(np.argmin(concentrated(z, data).objective))]
-
-
-def yule_walker_pacf(lagged: np.ndarray) -> np.ndarray:
-    """Partial autocorrelations from biased autocovariances [p + 1]: Durbin-Levinson."""
-    pacf = np.zeros(len(lagged) - 1)
-    coef, variance = np.zeros(0), lagged[0]
-    for k in range(1, len(lagged)):
-        last = (lagged[k] - coef @ lagged[k - 1 : 0 : -1]) / variance
-        coef = np.concatenate([coef - last * coef[::-1], [last]])
-        variance *= 1 - last * last
-        pacf[k - 1] = last
-    return pacf
 
 
 def _descent(at: Concentrated) -> tuple[np.ndarray, float]:

@@ -27,6 +27,7 @@ Array = TypeVar("Array", np.ndarray, torch.Tensor)
 __all__ = [
     "autocovariances",
     "coef_to_pacf",
+    "durbin",
     "is_stationary",
     "pacf_to_coef",
     "predictors",
@@ -195,6 +196,23 @@ def autocovariances(coef: np.ndarray, sigma2: float, n_lags: int) -> np.ndarray:
     for k in range(len(coef) + 1, n_lags + 1):
         gamma[k] = coef @ gamma[k - len(coef) : k][::-1]
     return gamma[: n_lags + 1]
+
+
+def durbin(lagged: np.ndarray) -> np.ndarray:
+    """Partial autocorrelations [p] from autocovariances [p + 1], by the same recursion.
+
+    Example:
+        >>> durbin(np.array([1.0, 0.5, 0.25])).tolist()
+        [0.5, 0.0]
+    """
+    pacf = np.zeros(len(lagged) - 1)
+    coef, variance = np.zeros(0), lagged[0]
+    for k in range(1, len(lagged)):
+        last = (lagged[k] - coef @ lagged[k - 1 : 0 : -1]) / variance
+        coef = np.concatenate([coef - last * coef[::-1], [last]])
+        variance *= 1 - last * last
+        pacf[k - 1] = last
+    return pacf
 
 
 def largest_root(coef: np.ndarray) -> float:

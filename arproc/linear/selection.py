@@ -11,11 +11,13 @@ import numpy as np
 from arproc.criteria import CRITERIA, information_criterion
 from arproc.errors import ParameterError, check_choice, check_integer
 from arproc.linear.ar import AR
+from arproc.linear.autocovariance import burg_pacf, sample_autocovariances
 from arproc.linear.estimation import check_enough
-from arproc.linear.exact import exact_ml, yule_walker_pacf
+from arproc.linear.exact import exact_ml
 from arproc.linear.least_squares import nested_sums_of_squares
+from arproc.linear.levinson import durbin
 from arproc.linear.mean import Terms
-from arproc.linear.moments import Scaled, lag_sums, moments, restrict, scale
+from arproc.linear.moments import Scaled, moments, restrict, scale
 from arproc.sequences import Sequences
 from arproc.spaces import Real
 
@@ -70,7 +72,7 @@ def select_order(
 
     The likelihoods compared are all of the same elements: with "mle" the exact one of every
     element; with "ols" (or `initial="given"`) that of the elements with `max_order`
-    predecessors; with "yule-walker" the usual approximation -n/2 (log 2 pi sigma2 + 1) of every
+    predecessors; with the others the usual approximation -n/2 (log 2 pi sigma2 + 1) of every
     element. The chosen order is then fitted to all of the data.
 
     Args:
@@ -100,13 +102,13 @@ def select_order(
     terms = Terms.of(trend)
     check_enough(lengths, np.arange(1, max_order + 1), terms.n)
     scaled = scale(sequences.values.detach().cpu().numpy(), lengths, terms)
-    given = method == "ols" or (method == "mle" and initial == "given")
+    given = method in ("ols", "conditional-mle") or (method == "mle" and initial == "given")
     if given:
         likelihoods, count = _least_squares(scaled, max_order)
     elif method == "mle":
         likelihoods, count = _exact(scaled, max_order), len(scaled.values)
     else:
-        likelihoods, count = _yule_walker(scaled, max_order), len(scaled.values)
+        likelihoods, count = _approximate(scaled, max_order, method), len(scaled.values)
     likelihoods = likelihoods - count * math.log(scaled.size)
     parameters = np.arange(max_order + 1) + scaled.columns.shape[1] + 1
     values = _criterion(criterion, likelihoods, parameters, count)
@@ -144,8 +146,12 @@ def _least_squares(data: Scaled, max_order: int) -> tuple[np.ndarray, int]:
     return _gaussian(nested_sums_of_squares(data, max_order) / count, count), count
 
 
-def _yule_walker(data: Scaled, max_order: int) -> np.ndarray:
+def _approximate(data: Scaled, max_order: int, method: str) -> np.ndarray:
     total = len(data.values)
-    gamma = lag_sums(data.values[:, None], data.lengths, max_order)[:, 0, 0] / total
-    shrink = np.cumprod(1 - yule_walker_pacf(gamma) ** 2)
-    return _gaussian(gamma[0] * np.concatenate([[1.0], shrink]), total)
+    if method == "burg":
+        return _gaussian(burg_pacf(data, max_order)[1], total)
+    gamma = sample_autocovariances(data, max_order, method == "yule-walker-adjusted")
+    shrink = np.cumprod(1 - durbin(gamma) ** 2)
+    sigma2 = gamma[0] * np.concatenate([[1.0], shrink])
+    # adjusted autocovariances may be those of no process from some order on
+    return _gaussian(np.where(np.minimum.accumulate(sigma2) > 0, sigma2, math.nan), total)

@@ -277,7 +277,7 @@ def test_explosive_least_squares_says_what_to_do():
         ({"order": -1}, "order"),
         ({"order": 1.5}, "order"),
         ({"order": 1, "trend": "cttt"}, "trend"),
-        ({"order": 1, "method": "burg"}, "method"),
+        ({"order": 1, "method": "newton"}, "method"),
         ({"order": 1, "initial": "zero"}, "initial"),
         ({"order": 3, "initial": NORMAL}, "initial"),
     ],

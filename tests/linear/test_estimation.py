@@ -14,17 +14,7 @@ from arproc.linear.likelihood import exact_log_prob
 from arproc.linear.mean import Terms, mean_form, recursion_form
 from arproc.linear.moments import moments, scale
 
-METHODS = ("mle", "ols", "yule-walker")
-
-
-@pytest.fixture
-def r_data(shared_data):
-    import pandas as pd
-
-    def read(name):
-        return pd.read_csv(shared_data / "rdatasets" / f"{name}.csv")["value"].to_numpy(copy=True)
-
-    return read
+METHODS = ("mle", "ols", "yule-walker", "yule-walker-adjusted", "burg")
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +188,7 @@ def test_mle_is_always_stationary(seed):
     x = [rng.normal(size=80).cumsum(), 1.1 ** np.arange(80) + rng.normal(size=80)][seed % 2]
     assert is_stationary(one(x, 3).coef)
     assert is_stationary(one(x, 3, method="yule-walker").coef)
+    assert is_stationary(one(x, 3, method="burg").coef)
 
 
 def test_mle_keeps_its_digits_where_innovations_are_tiny():
@@ -237,15 +228,87 @@ def test_ols_is_statsmodels_autoreg(sunspots, order, trend):
     assert found.sigma2 == pytest.approx(reference.sigma2, rel=1e-10)
 
 
-def test_yule_walker_is_statsmodels(sunspots):
+@pytest.mark.parametrize(("method", "theirs"), [("", "mle"), ("-adjusted", "adjusted")])
+def test_yule_walker_is_statsmodels(sunspots, method, theirs):
     from statsmodels.regression.linear_model import yule_walker
 
     for order in (1, 4, 9):
-        found = one(sunspots, order, method="yule-walker")
-        coef, sigma = yule_walker(sunspots, order, method="mle", result_object=False)
+        found = one(sunspots, order, method="yule-walker" + method)
+        coef, sigma = yule_walker(sunspots, order, method=theirs, result_object=False)
         np.testing.assert_allclose(found.coef, coef, rtol=1e-9)
         assert found.sigma2 == pytest.approx(sigma**2, rel=1e-9)
-        assert line(found)[0] == pytest.approx(sunspots.mean())
+        assert found.beta[0] == pytest.approx(sunspots.mean())
+
+
+@pytest.mark.parametrize("order", [0, 1, 4, 9, 30])
+def test_burg_is_statsmodels(sunspots, order):
+    from statsmodels.regression.linear_model import burg
+
+    found = one(sunspots, order, method="burg")
+    if order:
+        np.testing.assert_allclose(found.coef, burg(sunspots, order)[0], rtol=1e-9)
+    pacf = coef_to_pacf(found.coef)
+    assert found.sigma2 == pytest.approx(sunspots.var() * np.prod(1 - pacf**2), rel=1e-10)
+
+
+def test_burg_of_several_sequences_minimises_their_errors_together():
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(size=n).cumsum() for n in (9, 1, 2, 14)]
+    lengths = np.array([len(part) for part in parts])
+    found = estimate(np.concatenate(parts), lengths, np.arange(1, 3), Terms("n"), "burg")
+    pacf = coef_to_pacf(found.coef)
+
+    def errors(r, k):
+        """Forward and backward errors of order k with the last partial autocorrelation r."""
+        coef = pacf_to_coef(np.array([*pacf[: k - 1], r]))
+        total = 0.0
+        for part in parts:
+            for t in range(k, len(part)):
+                window = part[t - k : t + 1]
+                total += (window[-1] - coef @ window[:-1][::-1]) ** 2
+                total += (window[0] - coef @ window[1:]) ** 2
+        return total
+
+    for k in (1, 2):
+        here = errors(pacf[k - 1], k)
+        assert here < min(errors(pacf[k - 1] - 1e-3, k), errors(pacf[k - 1] + 1e-3, k))
+
+
+def test_left_out_lags_by_yule_walker_solve_their_equations(sunspots):
+    y = sunspots - sunspots.mean()
+    gamma = np.array([y[k:] @ y[: len(y) - k] for k in range(10)]) / len(y)
+    lags = np.array([1, 2, 9])
+    found = estimate(sunspots, np.array([len(y)]), lags, Terms("c"), "yule-walker")
+    assert np.flatnonzero(found.coef).tolist() == [0, 1, 8]
+    for k in lags:
+        assert gamma[k] == pytest.approx(found.coef[lags - 1] @ gamma[np.abs(k - lags)])
+    assert found.sigma2 == pytest.approx(gamma[0] - found.coef[lags - 1] @ gamma[lags])
+
+
+@pytest.mark.parametrize("method", ["yule-walker", "burg"])
+def test_standard_errors_are_those_of_maximum_likelihood_in_long_series(method):
+    x = simulate(pacf_to_coef(np.array([0.6, -0.4])), 100_000, 0)
+    ours, exact = one(x, 2, "ct", method), one(x, 2, "ct")
+    size = np.sqrt(np.diag(exact.covariance))
+    difference = (ours.covariance - exact.covariance) / np.outer(size, size)
+    assert np.abs(difference).max() < 0.02
+
+
+@pytest.mark.parametrize("trend", ["c", "ct"])
+def test_errors_of_a_mean_removed_by_least_squares(trend):
+    rng = np.random.default_rng(0)
+    x, lengths = rng.normal(size=31), np.array([12, 3, 16])
+    found = estimate(x, lengths, np.array([1]), Terms(trend), "yule-walker")
+    gamma = found.sigma2 * found.coef[0] ** np.arange(16) / (1 - found.coef[0] ** 2)
+    design = np.concatenate([Terms(trend).columns(torch.arange(n)).numpy() for n in lengths])
+    covariance = np.zeros((31, 31))
+    for stop, n in zip(lengths.cumsum(), lengths, strict=True):
+        lag = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+        covariance[stop - n : stop, stop - n : stop] = gamma[lag]
+    pseudo = np.linalg.pinv(design)
+    want = pseudo @ covariance @ pseudo.T
+    q = design.shape[1]
+    np.testing.assert_allclose(found.covariance[:q, :q], want, rtol=1e-5)
 
 
 @given(st.integers(0, 10_000), st.integers(0, 4), st.sampled_from(["n", "c", "ct"]))
@@ -302,46 +365,6 @@ def test_a_unit_root_has_no_mean():
     root = np.array([1.0])
     assert np.isnan(mean_form(root, np.array([0.5]), Terms("c"))).all()
     assert mean_form(root, np.zeros(2), Terms("ct")).tolist() == [0.0, 0.0]
-
-
-# ---- the fits R prints -------------------------------------------------------------------------
-
-
-def test_r_arima_of_lh(r_data):
-    x = r_data("lh")
-    found = one(x, 1)
-    assert found.coef[0] == pytest.approx(0.5739, abs=5e-5)
-    assert line(found)[0] == pytest.approx(2.4133, abs=5e-5)
-    assert found.sigma2 == pytest.approx(0.1975, abs=5e-5)
-    assert log_likelihood(x, found) == pytest.approx(-29.38, abs=5e-3)
-    found = one(x, 3)
-    np.testing.assert_allclose(found.coef, [0.6448, -0.0634, -0.2198], atol=6e-5)
-    assert line(found)[0] == pytest.approx(2.3931, abs=6e-5)
-    assert found.sigma2 == pytest.approx(0.1787, abs=5e-5)
-    assert log_likelihood(x, found) == pytest.approx(-27.09, abs=5e-3)
-    found = one(x, 3, method="ols")
-    np.testing.assert_allclose(found.coef, [0.6578, -0.0658, -0.2348], atol=5e-5)
-    assert found.gamma[0] == pytest.approx(1.5375, abs=5e-5)
-    assert found.sigma2 == pytest.approx(0.1905, abs=5e-5)
-
-
-def test_r_arima_of_lake_huron_with_a_line(r_data):
-    x = r_data("LakeHuron")  # 1875 to 1972; R's regressor is time - 1920
-    found = one(x, 2, "ct")
-    np.testing.assert_allclose(found.coef, [1.0048, -0.2913], atol=5e-5)
-    assert line(found)[1] == pytest.approx(-0.0216, abs=5e-5)
-    assert line(found)[0] + 45 * line(found)[1] == pytest.approx(579.0994, abs=5e-4)
-    assert found.sigma2 == pytest.approx(0.4566, abs=5e-5)
-    assert log_likelihood(x, found) == pytest.approx(-101.20, abs=5e-3)
-
-
-def test_r_arima_of_lynx(r_data):
-    x = np.log10(r_data("lynx").astype(float))
-    found = one(x, 2)
-    np.testing.assert_allclose(found.coef, [1.3776, -0.7399], atol=5e-5)
-    assert line(found)[0] == pytest.approx(2.9038, abs=5e-5)
-    assert found.sigma2 == pytest.approx(0.0511, abs=5e-5)
-    assert log_likelihood(x, found) == pytest.approx(6.50, abs=5e-3)
 
 
 # ---- ill-posed data ----------------------------------------------------------------------------
