@@ -8,9 +8,10 @@ plug-in quantile is really met with the probability
 .. math:: C(a) = \frac{1}{B} \sum_b F(Q_b(a)),
 
 and the quantile reported for q is :math:`Q(C^{-1}(q))`, whose coverage errs by :math:`O(n^{-2})`
-rather than :math:`O(n^{-1})` (given the last values; the bias of the estimates themselves stays, so
-very short series are still covered a little too seldom at long horizons). (Numbers merely drawn from the clones would not do: the maximum
-likelihood estimate of a variance is too small by just about what the spread of the means adds.)
+rather than :math:`O(n^{-1})`. (That is given the last values. The bias of the estimates stays, so
+very short series are still covered a little too seldom at long horizons. Numbers merely drawn from
+the clones would not do: the maximum likelihood estimate of a variance is too small by just about
+what the spread of the means adds.)
 
 References:
     Beran (1990), Calibrating prediction regions, JASA 85. Fonseca, Giummolè, Vidoni (2014),
