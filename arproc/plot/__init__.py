@@ -7,6 +7,7 @@ are those of Okabe and Ito (2008), told apart in every kind of colour vision.
 from arproc.plot.forecasts import forecast_fan
 from arproc.plot.grids import sample_grid
 from arproc.plot.histograms import pit_histogram
+from arproc.plot.impulses import impulse_response
 from arproc.plot.surprisals import surprisal
 
-__all__ = ["forecast_fan", "pit_histogram", "sample_grid", "surprisal"]
+__all__ = ["forecast_fan", "impulse_response", "pit_histogram", "sample_grid", "surprisal"]

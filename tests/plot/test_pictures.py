@@ -12,7 +12,7 @@ import pytest
 import torch
 from evaluation.toys import BYTES, CHARS, Chain, GaussianAR, PoissonAR, unigram
 
-from arproc import plot
+from arproc import VAR, plot
 from arproc.errors import DataError, MissingDependencyError, ParameterError
 from arproc.text import Vocabulary
 
@@ -27,11 +27,13 @@ SERIES = pd.Series(
     [1.0, 2.0, 0.5, 1.5], index=pd.period_range("2001", periods=4, freq="Y"), name="level [m]"
 )
 FORECAST = GaussianAR().forecast(SERIES, 3, quantiles=(0.05, 0.25, 0.5, 0.75, 0.95), seed=1)
+RESPONSES = VAR.from_parameters([[[0.5, 0.2], [0.0, 0.3]]]).impulse_response(6, bands=None)
 DRAW = {
     "forecast_fan": lambda ax: plot.forecast_fan(SERIES, FORECAST, ax=ax),
     "pit_histogram": lambda ax: plot.pit_histogram(np.linspace(0.01, 0.99, 60), ax=ax),
     "surprisal of text": lambda ax: plot.surprisal(unigram(CHARS, end=True), "a bé", ax=ax),
     "surprisal of numbers": lambda ax: plot.surprisal(GaussianAR(), SERIES, ax=ax),
+    "impulse_response": lambda ax: plot.impulse_response(RESPONSES, ax=ax),
     "sample_grid": lambda ax: plot.sample_grid(np.eye(4), (2, 2), ax=ax),
 }
 

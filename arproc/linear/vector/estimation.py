@@ -17,7 +17,14 @@ from arproc.linear.vector.exact import exact_ml
 from arproc.linear.vector.least_squares import VectorRegression, regress
 from arproc.linear.vector.moments import N_COLUMNS, VectorData, regression_root
 
-__all__ = ["VectorEstimate", "by_exact_ml", "by_regression", "mean_form", "recursion_form"]
+__all__ = [
+    "VectorEstimate",
+    "by_exact_ml",
+    "by_regression",
+    "mean_form",
+    "recursion_form",
+    "spread_names",
+]
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,12 @@ def parameter_names(trend: list[str], order: int, names: list[str]) -> list[str]
     for a in names:
         labels += [f"{part}.{a}" for part in trend]
         labels += [f"L{i}.{b}.{a}" for i in range(1, order + 1) for b in names]
+    return labels + spread_names(names)
+
+
+def spread_names(names: list[str]) -> list[str]:
+    """The names of the lower triangle of sigma, row by row."""
+    labels = []
     for i, a in enumerate(names):
         labels += [f"cov.{b}.{a}" for b in names[:i]] + [f"sigma2.{a}"]
     return labels

@@ -10,9 +10,10 @@ import numpy as np
 
 from arproc.criteria import CRITERIA, information_criterion
 from arproc.errors import check_choice, check_integer
+from arproc.linear.vector.inputs import vector_space
 from arproc.linear.vector.least_squares import check_enough, nested_covariances
 from arproc.linear.vector.moments import N_COLUMNS, regression_root, standardise
-from arproc.linear.vector.var import VAR, vector_space
+from arproc.linear.vector.var import VAR
 from arproc.sequences import Sequences
 
 if TYPE_CHECKING:

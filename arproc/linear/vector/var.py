@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch.distributions import Distribution, MultivariateNormal
 
-from arproc.errors import DataError, ParameterError, check_choice, check_integer
-from arproc.estimated import Estimated
+from arproc.errors import ParameterError, check_choice, check_integer
 from arproc.linear.vector import likelihood, recursion, simulation
+from arproc.linear.vector.analysis import VectorAnalysis
 from arproc.linear.vector.companion import largest_modulus
 from arproc.linear.vector.estimation import (
     VectorEstimate,
@@ -18,6 +18,7 @@ from arproc.linear.vector.estimation import (
     by_regression,
     recursion_form,
 )
+from arproc.linear.vector.inputs import array, component_names, plain, vector, vector_space
 from arproc.linear.vector.moments import standardise
 from arproc.linear.vector.recursion import VectorRecursion
 from arproc.linear.vector.state import VectorState
@@ -35,7 +36,7 @@ _TRENDS = ("n", "c", "ct")
 _METHODS = {"mle": "exact maximum likelihood", "ols": "least squares given the first values"}
 
 
-class VAR(Estimated, Process):
+class VAR(VectorAnalysis, Process):
     r"""Gaussian vector autoregression of order p about a constant or a line.
 
     .. math::
@@ -129,27 +130,27 @@ class VAR(Estimated, Process):
             >>> VAR.from_parameters(coef).sample(2, length=3, seed=1).shape
             (2, 3, 2)
         """
-        coef = _array(coef, "coef")
+        coef = array(coef, "coef")
         if coef.ndim != 3 or coef.shape[1] != coef.shape[2] or not coef.shape[1]:
             raise ParameterError(
                 f"coef must have the shape [p, d, d]; got {tuple(coef.shape)} (coef[i - 1] holds "
                 "the weights of lag i)."
             )
         p, d = int(coef.shape[0]), int(coef.shape[1])
-        level, rise = _vector(mean, "mean", d), _vector(slope, "slope", d)
-        noise = _array(sigma, "sigma")
+        level, rise = vector(mean, "mean", d), vector(slope, "slope", d)
+        noise = array(sigma, "sigma")
         if noise.ndim < 2:
-            spread = _vector(noise, "sigma", d)
+            spread = vector(noise, "sigma", d)
             noise = torch.diag(spread) if isinstance(spread, torch.Tensor) else np.diag(spread)
         if tuple(noise.shape) != (d, d):
             raise ParameterError(f"sigma must have the shape ({d}, {d}); got {noise.shape}.")
-        plain = [_plain(part) for part in (coef, level, rise, noise)]
-        if not np.allclose(plain[3], plain[3].T, rtol=1e-8, atol=0):
+        numbers = [plain(part) for part in (coef, level, rise, noise)]
+        if not np.allclose(numbers[3], numbers[3].T, rtol=1e-8, atol=0):
             raise ParameterError("sigma must be symmetric.")
-        line = plain[2].any() or (isinstance(rise, torch.Tensor) and rise.requires_grad)
+        line = numbers[2].any() or (isinstance(rise, torch.Tensor) and rise.requires_grad)
         model = cls(p, "ct" if line else "c", initial=initial)
         model.coef_, model.mean_, model.slope_, model.sigma_ = coef, level, rise, noise
-        model.intercept_, model.drift_ = recursion_form(*plain[:3])
+        model.intercept_, model.drift_ = recursion_form(*numbers[:3])
         model.components_ = [f"y{i}" for i in range(1, d + 1)]
         model.space_ = RealVector(dimension=d)
         model._check_parameters(d)
@@ -193,7 +194,7 @@ class VAR(Estimated, Process):
     ) -> None:
         values = sequences.values.detach().cpu().numpy().astype(float)
         self._check_parameters(values.shape[1])
-        names = _component_names(sequences, values.shape[1])
+        names = component_names(sequences, values.shape[1])
         data = standardise(values, sequences.lengths.numpy(), self.trend, names)
         stationary = isinstance(self.initial, str) and self.initial == "stationary"
         if self.method == "mle" and stationary:
@@ -322,15 +323,6 @@ class VAR(Estimated, Process):
 
     # ---- what was fitted ------------------------------------------------------------------------
 
-    @property
-    def roots(self) -> np.ndarray:
-        """The companion matrix's eigenvalues, largest modulus first; all inside 1: stationary."""
-        from arproc.linear.vector.companion import companion
-
-        _ = self.space
-        roots = np.linalg.eigvals(companion(_plain(self.coef_)))
-        return roots[np.argsort(-np.abs(roots))]
-
     def residuals(self, data: Any, *, standardised: bool = False) -> Any:
         """Each element less its mean given those before: the innovations.
 
@@ -362,57 +354,6 @@ class VAR(Estimated, Process):
         method = _METHODS["ols" if conditional else self.method]
         initial = self.initial if isinstance(self.initial, str) else "a normal distribution"
         return name, [*facts, ("Trend", self.trend), ("Method", method), ("Start", initial)]
-
-
-def vector_space(data: Any) -> RealVector:
-    """The space of data that are still to be read."""
-    if isinstance(data, Sequences):
-        data = data.values
-    elif isinstance(data, (list, tuple)) and len(data) and np.ndim(data[0]) == 2:
-        data = data[0]
-    shape = data.shape if hasattr(data, "shape") else np.shape(data)
-    if len(shape) not in (2, 3) or not shape[-1]:
-        raise DataError(
-            f"data have the shape {tuple(shape)}; expected vectors over time: an array [T, d], "
-            "a DataFrame with a column for each component, [N, T, d], or a list of such arrays. "
-            "A single series is for AR; as a VAR it needs the shape [T, 1]."
-        )
-    return RealVector(dimension=int(shape[-1]))
-
-
-def _component_names(sequences: Sequences, dimension: int) -> list[str]:
-    names = [str(name) for name in sequences.form.components]
-    if len(names) == dimension and len(set(names)) == dimension:
-        return names
-    return [f"y{i}" for i in range(1, dimension + 1)]
-
-
-def _array(value: Any, name: str) -> Any:
-    """Finite floating numbers as an array; a tensor stays one."""
-    if not isinstance(value, torch.Tensor):
-        try:
-            value = np.asarray(value, dtype=float)
-        except (TypeError, ValueError):
-            raise ParameterError(f"{name} must be numbers; got {value!r}.") from None
-    if not bool((abs(value) < np.inf).all()):
-        raise ParameterError(f"{name} must be finite numbers; got {value!r}.")
-    return value
-
-
-def _vector(value: Any, name: str, dimension: int) -> Any:
-    value = _array(value, name)
-    if value.ndim == 0:
-        if isinstance(value, torch.Tensor):
-            return value.expand(dimension)
-        return np.full(dimension, float(value))
-    if tuple(value.shape) != (dimension,):
-        raise ParameterError(f"{name} must have {dimension} numbers; got {value!r}.")
-    return value
-
-
-def _plain(value: Any) -> np.ndarray:
-    """The value without its gradient."""
-    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
 
 
 def _require_stationary(coef: np.ndarray) -> None:
