@@ -85,7 +85,7 @@ class ConditionedProcess(Process):
         return read[2]
 
     def _checked_prefix(self) -> Sequences:
-        sequences = self.process.sequences(self.prefix, name="prefix", complete=False)
+        sequences = self.process._known(self.prefix)
         if len(sequences) != 1:
             raise DataError(f"condition takes one prefix; got {len(sequences)} sequences.")
         if int(sequences.lengths[0]) < self.process.n_given:
@@ -103,6 +103,10 @@ class ConditionedProcess(Process):
         if inner.length is None:
             return inner
         return replace(inner, length=inner.length - int(self._prefix.lengths[0]))
+
+    @property
+    def takes_missing(self) -> bool:  # type: ignore[override]
+        return self.process.takes_missing
 
     @property
     def device(self) -> torch.device:

@@ -22,7 +22,7 @@ from arproc.spaces import Categorical, Space
 if TYPE_CHECKING:
     from arproc.text import Vocabulary
 
-__all__ = ["column_of_text", "is_text", "read"]
+__all__ = ["column_of_text", "is_text", "read", "unmasked"]
 
 Read = tuple[torch.Tensor, torch.Tensor, Form]
 
@@ -79,6 +79,17 @@ def column_of_text(data: Any) -> Any:
     if dtype.kind not in "OUT" or not all(isinstance(item, str) for item in data):
         return data
     return list(data)
+
+
+def unmasked(data: Any) -> Any:
+    """Masked numbers as plain ones with NaN for what is masked; anything else as it is."""
+    if isinstance(data, np.ma.MaskedArray) and data.dtype.kind in "biuf":
+        kept = data.dtype if data.dtype.kind == "f" else np.dtype(np.float64)
+        return np.where(np.ma.getmaskarray(data), np.nan, np.ma.getdata(data).astype(kept))
+    if isinstance(data, (list, tuple)):
+        masked = any(isinstance(item, np.ma.MaskedArray) for item in data)
+        return [unmasked(item) for item in data] if masked else data
+    return data
 
 
 # ---- text ---------------------------------------------------------------------------------

@@ -48,6 +48,9 @@ class Law(Parameters, ABC):
     no_conditional: ClassVar[str] = "this law does not factor into tractable conditionals"
     #: What the law takes as `context`: nothing, one vector a sequence, or one a step.
     context_kind: Literal["static", "steps"] | None = None
+    #: Whether NaN among real numbers is an element that was not observed: `log_prob` is then the
+    #: marginal of what was. A property where it depends on the parameters.
+    takes_missing: bool = False
 
     space_: Space
     form_: str
@@ -135,8 +138,13 @@ class Law(Parameters, ABC):
             raise ParameterError("fit takes no y: a process models the sequences themselves.")
         data = column_of_text(data)
         space = self._infer_space(data)
-        sequences = self._read(data, space, "data")
-        held_out = None if validation is None else self._read(validation, space, "validation")
+        gaps = self.takes_missing
+        sequences = self._read(data, space, "data", missing=gaps)
+        held_out = (
+            None
+            if validation is None
+            else self._read(validation, space, "validation", missing=gaps)
+        )
         prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
         self._fit(sequences, validation=held_out, context=prepared)
         self.space_ = space
@@ -150,7 +158,7 @@ class Law(Parameters, ABC):
             A float for one sequence, a float64 array [N] for several; a tensor for a tensor,
             differentiable in the data and the parameters where they ask for gradients.
         """
-        sequences = self.sequences(data)
+        sequences = self.sequences(data, missing=self.takes_missing)
         prepared = self._context(context, len(sequences), _longest(sequences))
         with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
             return sequences.form.per_row(self._log_prob(sequences, prepared))
@@ -158,13 +166,13 @@ class Law(Parameters, ABC):
     def score(self, data: Any, y: None = None, *, context: Any = None) -> float:
         """Mean log-probability per element in nats, higher is better (scikit-learn's rule).
 
-        A term of ending counts as an element; values that are given do not.
+        A term of ending counts as an element; values that are given or missing do not.
         """
-        sequences = self.sequences(data)
+        sequences = self.sequences(data, missing=self.takes_missing)
         prepared = self._context(context, len(sequences), _longest(sequences))
         with torch.no_grad():
             total = self._log_prob(sequences, prepared).sum()
-        terms = int((sequences.n_terms - self.n_given).sum())
+        terms = int((sequences.n_terms - self.n_given - sequences.n_missing).sum())
         if terms == 0:
             raise DataError(f"data has no element to score beyond the first {self.n_given} given.")
         return float(total) / terms
@@ -212,12 +220,32 @@ class Law(Parameters, ABC):
     # ---- shared inner parts ----------------------------------------------------------------
 
     def sequences(
-        self, data: Any, *, name: str = "data", complete: bool | None = None
+        self,
+        data: Any,
+        *,
+        name: str = "data",
+        complete: bool | None = None,
+        missing: bool = False,
     ) -> Sequences:
-        """The data as `Sequences` of this law's space."""
-        return self._read(data, self.space, name, complete)
+        """The data as `Sequences` of this law's space.
 
-    def _read(self, data: Any, space: Space, name: str, complete: bool | None = None) -> Sequences:
+        Args:
+            data: in any form that `Sequences.of` takes.
+            name: what error messages call them.
+            complete: whether they came to their end.
+            missing: whether NaN is let through as a missing value. Pass `takes_missing` where you
+                know what to do about it.
+        """
+        return self._read(data, self.space, name, complete, missing)
+
+    def _read(
+        self,
+        data: Any,
+        space: Space,
+        name: str,
+        complete: bool | None = None,
+        missing: bool = False,
+    ) -> Sequences:
         return Sequences.of(
             data,
             space,
@@ -226,6 +254,7 @@ class Law(Parameters, ABC):
             complete=complete,
             device=self.device,
             partial=name in ("prefix", "history"),
+            missing=missing,
         )
 
     def _layout_of(self, space: Space) -> Layout | None:

@@ -130,9 +130,13 @@ class Process(Law):
         if isinstance(prefix, (int, np.integer)) and not isinstance(prefix, bool):
             n = check_integer("n", prefix, minimum=0)
             return self._fresh(n, self._context(context, n, 0))
-        sequences = self.sequences(prefix, name="prefix", complete=False)
+        sequences = self._known(prefix)
         longest = int(sequences.lengths.max())
         return self._after(sequences, self._context(context, len(sequences), longest))
+
+    def _known(self, prefix: Any, name: str = "prefix") -> Sequences:
+        """What the user says is known of sequences that go on."""
+        return self.sequences(prefix, name=name, complete=False, missing=self.takes_missing)
 
     def _fresh(self, n: int, context: torch.Tensor | None) -> State:
         return begin(self, self._start(n, context), n, context)
@@ -154,7 +158,7 @@ class Process(Law):
             several a list of them. In the order of generation; where sequences end, the last term
             is the end's; elements that are given have none.
         """
-        sequences = self.sequences(data)
+        sequences = self.sequences(data, missing=self.takes_missing)
         prepared = self._context(context, len(sequences), int(sequences.n_terms.max()))
         with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
             terms = self._checked_terms(sequences, prepared)
@@ -206,7 +210,7 @@ class Process(Law):
             last = stop == width
             columns, state = state.extend(block[:, :-1] if last else block)
             columns = columns if last else index(columns, (slice(None), slice(0, -1)))
-            parts.append(columns.log_prob(block).double())
+            parts.append(_scores(columns, block, sequences.missing))
             position = stop
         return torch.cat(parts, dim=1)
 
@@ -221,7 +225,7 @@ class Process(Law):
         if prefix is None:
             with torch.no_grad():
                 return index(self.start(1, context=context).conditional, 0)
-        known = self.sequences(prefix, name="prefix", complete=False)
+        known = self._known(prefix)
         with torch.set_grad_enabled(torch.is_grad_enabled() and known.form.kind == "tensor"):
             conditional = self.start(known, context=context).conditional
             return index(conditional, 0) if known.form.single else conditional
@@ -233,7 +237,7 @@ class Process(Law):
             A distribution of batch shape [N, T], T the longest length (columns beyond a shorter
             row's length have no meaning); given values have no column.
         """
-        sequences = self.sequences(data)
+        sequences = self.sequences(data, missing=self.takes_missing)
         prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
         sequences.require_length(self.n_given)
         x = sequences.padded()[0].to(self.device)
@@ -394,6 +398,19 @@ class Process(Law):
         from arproc.forecasting import sample_paths
 
         return sample_paths(self, history, horizon, n_paths, seed, context, known)
+
+
+def _scores(columns: Distribution, x: torch.Tensor, missing: bool) -> torch.Tensor:
+    """Log-probabilities of x, float64; of a missing element, which says nothing, 0."""
+    if not missing:
+        return columns.log_prob(x).double()
+    gone = torch.isnan(x)
+    filled = torch.where(gone, columns.mean.detach(), x)
+    gone = gone.reshape(*columns.batch_shape, -1)
+    whole = gone.all(-1)
+    if bool((gone.any(-1) & ~whole).any()):
+        raise UnsupportedError("an element is observed in part; this process scores whole ones.")
+    return columns.log_prob(filled).double().masked_fill(whole, 0.0)
 
 
 def require_process(law: Any, call: str) -> Process:

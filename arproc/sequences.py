@@ -139,6 +139,7 @@ class Sequences:
             there, a complete sequence has one more term, the probability of ending. The end
             symbol itself is not stored. By default all are complete.
         form: how results go back to the user.
+        missing: whether NaN may stand among the values, for an element that was not observed.
 
     Example:
         >>> from arproc.spaces import Real
@@ -154,6 +155,7 @@ class Sequences:
         space: Space,
         complete: torch.Tensor | None = None,
         form: Form | None = None,
+        missing: bool = False,
     ) -> None:
         self.values = values
         self.offsets = offsets
@@ -161,6 +163,7 @@ class Sequences:
         n = len(offsets) - 1
         self.complete = torch.ones(n, dtype=torch.bool) if complete is None else complete
         self.form = form or Form()
+        self.missing = missing
 
     @classmethod
     def of(
@@ -173,6 +176,7 @@ class Sequences:
         name: str = "data",
         device: torch.device | str | None = None,
         partial: bool = False,
+        missing: bool = False,
     ) -> Sequences:
         """The user's data as elements of `space`.
 
@@ -188,15 +192,21 @@ class Sequences:
             device: where the values go; results for a tensor go back to where it was.
             partial: whether these are the first elements of sequences (a prefix), in the order of
                 generation, rather than whole ones; they may be empty.
+            missing: whether NaN (and pandas' NA, and a masked value) is let through, for an
+                element that was not observed.
 
         Raises:
             DataError: what came is not elements of the space; the message says what was expected.
         """
         if isinstance(data, Sequences):
             _check_same_space(data.space, space, name)
+            if data.missing and not missing:
+                check_values(data.values, space, name)
             return data
         from arproc import intake
 
+        if missing:
+            data = intake.unmasked(data)
         values, lengths, form = intake.read(data, space, layout, name, partial)
         if form.kind == "tensor":
             form = replace(form, device=values.device)
@@ -214,8 +224,10 @@ class Sequences:
                 f"model's have {space.length}."
             )
         if form.kind != "text":  # text comes from the vocabulary, so it is right, and may be huge
-            check_values(values, space, name)
+            missing = check_values(values, space, name, missing)
             values = values.to(space.dtype)
+        else:
+            missing = False
         offsets = torch.zeros(len(lengths) + 1, dtype=torch.int64)
         offsets[1:] = lengths.cumsum(0)
         if isinstance(complete, bool):
@@ -223,7 +235,7 @@ class Sequences:
         if layout is not None:
             full = lengths == layout.length
             complete = full if complete is None else complete & full
-        return cls(values, offsets, space, complete, form)
+        return cls(values, offsets, space, complete, form, missing)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -244,6 +256,15 @@ class Sequences:
         return self.lengths + self.complete.to(torch.int64)
 
     @property
+    def n_missing(self) -> torch.Tensor:
+        """How many elements of each sequence were not observed at all, int64 [N]."""
+        if not self.missing:
+            return torch.zeros(len(self), dtype=torch.int64)
+        gone = torch.isnan(self.values.detach()).reshape(len(self.values), -1).all(dim=1)
+        before = torch.cat([torch.zeros(1, dtype=torch.int64), gone.cpu().cumsum(0)])
+        return before[self.offsets].diff()
+
+    @property
     def term_offsets(self) -> torch.Tensor:
         """Where each sequence's terms begin in a flat tensor of all terms, int64 [N + 1]."""
         offsets = torch.zeros(len(self) + 1, dtype=torch.int64)
@@ -262,7 +283,7 @@ class Sequences:
         values = torch.cat(parts) if parts else self.values[:0]
         kind = self.form.kind if self.form.kind not in ("series", "frame") else "numpy"
         form = Form(kind, device=self.form.device)
-        return Sequences(values, offsets, self.space, self.complete[rows], form)
+        return Sequences(values, offsets, self.space, self.complete[rows], form, self.missing)
 
     def padded(
         self,
@@ -295,7 +316,9 @@ class Sequences:
         else:
             shape = (*inside.shape, *self.values.shape[1:])
             x = torch.zeros(shape, dtype=self.space.dtype, device=device)
-        x = x * inside.to(device).view(*inside.shape, *[1] * (x.ndim - 2))
+        inside_of = inside.to(device).view(*inside.shape, *[1] * (x.ndim - 2))
+        # a missing value times zero would stay missing
+        x = x.masked_fill(~inside_of, 0) if self.missing else x * inside_of
         if ends and self.space.end is not None:
             x = x.masked_fill(
                 ((column == lengths[:, None]) & (extra[:, None] > 0)).to(device), self.space.end
@@ -334,7 +357,9 @@ class Sequences:
         head = self.values[(self.offsets[:-1, None] + column).to(self.values.device)]
         keep = torch.cat([torch.arange(a + count, b) for a, b in self._bounds()])
         offsets = self.offsets - count * torch.arange(len(self) + 1)
-        rest = Sequences(self.values[keep], offsets, self.space, self.complete, self.form)
+        rest = Sequences(
+            self.values[keep], offsets, self.space, self.complete, self.form, self.missing
+        )
         return head.to(self.space.dtype), rest
 
     def _bounds(self) -> Sequence[tuple[int, int]]:

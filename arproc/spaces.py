@@ -303,22 +303,45 @@ class RealVector(Real):
         return f"real vector of dimension {self.dimension}"
 
 
-def check_values(values: torch.Tensor, space: Space, name: str) -> None:
-    """Raise `DataError` where `values` [..., *event_shape] are not elements of `space`."""
+#: Said of a NaN where it can not stand for a missing value.
+_TAKERS = (
+    " (Models whose takes_missing is True, as AR, take NaN for a value that was not observed, in "
+    "fit, log_prob, conditionals, forecast and the prefix of sample.)"
+)
+
+
+def check_values(values: torch.Tensor, space: Space, name: str, missing: bool = False) -> bool:
+    """Raise `DataError` where `values` [..., *event_shape] are not elements of `space`.
+
+    Args:
+        values: what came.
+        space: what is expected.
+        name: what the message calls the values.
+        missing: whether NaN is let through in a space of real numbers.
+
+    Returns:
+        Whether there is a NaN among the values.
+    """
+    found = False
     if values.is_complex():
         raise DataError(f"{name} is complex; arproc's elements are {space.describe()} values.")
     # one pass: a sum is finite unless an element is not (or it overflows: then look closer)
     if values.is_floating_point() and not bool(torch.isfinite(values.detach().sum())):
         finite = torch.isfinite(values.detach())
+        if missing and space.measure == "density":
+            gone = torch.isnan(values.detach())
+            finite, found = finite | gone, bool(gone.any())
         if not bool(finite.all()):
             bad = int((~finite).sum())
             where = (~finite).nonzero()[0].tolist()
-            what = "NaN" if bool(torch.isnan(values.detach()).any()) else "infinity"
+            what = "NaN" if bool(torch.isnan(values.detach()[~finite]).any()) else "infinity"
             raise DataError(
                 f"{name} has {bad} value(s) that are not finite ({what}; the first at element "
                 f"{where[0] if len(where) == 1 else tuple(where)}); expected finite numbers. "
                 "Remove or fill them first."
+                + ("" if what == "infinity" or space.measure != "density" else _TAKERS)
             )
     problem = space.problem(values.detach())
     if problem is not None:
         raise DataError(f"{name} does not fit the model's space ({space.describe()}): {problem}.")
+    return found

@@ -170,8 +170,15 @@ class Transformed(Process):
     def _layout_of(self, space: Space) -> Layout | None:
         return self.process._layout_of(space)
 
-    def _read(self, data: Any, space: Space, name: str, complete: bool | None = None) -> Sequences:
-        sequences = super()._read(data, space, name, complete)
+    def _read(
+        self,
+        data: Any,
+        space: Space,
+        name: str,
+        complete: bool | None = None,
+        missing: bool = False,
+    ) -> Sequences:
+        sequences = super()._read(data, space, name, complete, missing)
         self.__dict__.get("transform_", self.transform).check(sequences.values)
         return sequences
 

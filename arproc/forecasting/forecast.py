@@ -119,7 +119,7 @@ def _task(
             f"{call} is for endless sequences of numbers; this process has {space.describe()} "
             "elements. Use sample(prefix=...)."
         )
-    before = process.sequences(history, name="history")
+    before = process._known(history, "history")
     prepared = process._context(context, len(before), int(before.lengths.max()) + horizon)
     future = read_known(known, before, horizon, space)
     return Task(process, before, prepared, horizon, n_paths, seed, future)

@@ -11,17 +11,19 @@ import torch
 from torch.distributions import Distribution, MultivariateNormal, Normal
 
 from arproc.errors import (
+    DataError,
     ParameterError,
     UnsupportedError,
     check_choice,
     check_integer,
 )
 from arproc.estimated import Estimated
-from arproc.linear import likelihood, simulation
+from arproc.linear import filtering, likelihood, simulation
 from arproc.linear.estimation import Estimate, estimate
 from arproc.linear.levinson import is_stationary, largest_root
 from arproc.linear.likelihood import Recursion
 from arproc.linear.mean import Level, Terms, recursion_form
+from arproc.linear.missing import estimate_observed
 from arproc.linear.state import RecursionState
 from arproc.process import Process
 from arproc.sequences import Sequences
@@ -51,7 +53,8 @@ class AR(Estimated, Process):
     with t counted from 0 at a sequence's first element and D_t the terms asked for: powers of t,
     seasonal dummies, Fourier terms, regressors. As a recursion of x itself:
     :math:`x_t = D_t \gamma + \sum_i \phi_i x_{t-i} + \epsilon_t`.
-    Several sequences are independent draws from one law: `fit` pools them.
+    Several sequences are independent draws from one law: `fit` pools them. NaN is a value that was
+    not observed: likelihoods, fits by "mle" and forecasts are exactly those of what was.
 
     Args:
         order: how many past elements the next one depends on, 0 or more; or the lags themselves,
@@ -101,6 +104,8 @@ class AR(Estimated, Process):
         >>> model.forecast(x, horizon=2).shape
         (2, 4)
     """
+
+    takes_missing = True
 
     coef_: np.ndarray
     lags_: np.ndarray
@@ -218,21 +223,35 @@ class AR(Estimated, Process):
         method = "conditional-mle" if conditional else self.method
         values = sequences.values.detach().cpu().numpy().astype(float)
         regressors = None if context is None else _flat(context, sequences.lengths)
-        found = estimate(
-            values,
-            sequences.lengths.numpy(),
-            as_lags(self.order),
-            self._terms,
-            method,
-            regressors,
-            self.regressors != "recursion",
-        )
+        lengths, lags = sequences.lengths.numpy(), as_lags(self.order)
+        in_mean = self.regressors != "recursion"
+        if sequences.missing:
+            self._require_exact()
+            given = int(lags.max(initial=0)) if method == "conditional-mle" else 0
+            found = estimate_observed(
+                values, lengths, lags, self._terms, given, regressors, in_mean
+            )
+        else:
+            found = estimate(values, lengths, lags, self._terms, method, regressors, in_mean)
         if isinstance(self.initial, str) and self.initial == "stationary":
             _require_stationary(found)
         self._learn(found)
         with torch.no_grad():
             self.log_likelihood_ = float(self._log_prob(sequences, context).sum())
-        self.n_observations_ = int((sequences.lengths - self.n_given).clamp(min=0).sum())
+        seen = sequences.lengths - self.n_given - sequences.n_missing
+        self.n_observations_ = int(seen.clamp(min=0).sum())
+
+    def _require_exact(self) -> None:
+        if self.method not in ("mle", "conditional-mle"):
+            raise DataError(
+                f"data has missing values (NaN), which method={self.method!r} does not take. Use "
+                "method='mle', which is exact with them, or fill or cut the gaps first."
+            )
+        if isinstance(self.initial, MultivariateNormal):
+            raise DataError(
+                "data has missing values (NaN), which are fitted with initial='stationary' or "
+                "'given'; with a distribution of one's own they are not."
+            )
 
     def _learn(self, found: Estimate) -> None:
         self.lags_ = as_lags(self.order)
@@ -387,7 +406,7 @@ class AR(Estimated, Process):
 
     def _log_prob(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
         lengths, longest = sequences.lengths, int(sequences.lengths.max())
-        if bool((lengths != longest).any()) or longest < self.n_given:
+        if sequences.missing or bool((lengths != longest).any()) or longest < self.n_given:
             return super()._log_prob(sequences, context)
         # one sequence, or several of one length: no term is ever stored
         x = sequences.values.reshape(len(lengths), longest).to(torch.float64)
@@ -399,11 +418,17 @@ class AR(Estimated, Process):
     def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
         x = sequences.values.to(torch.float64)
         law = self._recursion().to(x.device)
+        if sequences.missing:
+            rest, variances = filtering.residuals(sequences, law, self.n_given, context)
+            gone = torch.isnan(rest)
+            return likelihood.normal_terms(rest.masked_fill(gone, 0.0), variances).where(~gone, 0)
         return likelihood.log_prob_terms(x, sequences.lengths, law, self.n_given, context)
 
     def _predictive(self, state: State, horizon: int) -> Distribution:
         if self.n_given:
             _ = state.conditional  # refuses a history shorter than what must be given
+        if isinstance(state, RecursionState) and state.memory is not None:
+            return state.ahead(horizon)
         before = state.history.tail(self.window_length).detach()
         law = self._recursion().detach()
         mean, variance = simulation.forecast(before, state.lengths, law, horizon, state.context)
@@ -411,13 +436,18 @@ class AR(Estimated, Process):
 
     def _joint(self, state: State, horizon: int) -> Distribution | None:
         marginals = self._predictive(state, horizon)
-        factor = simulation.joint_factor(state.lengths, self._recursion().detach(), horizon)
+        law = self._recursion().detach()
+        factor = simulation.joint_factor(state.lengths, law, horizon)
+        if isinstance(state, RecursionState) and state.memory is not None:
+            carried = simulation.carried(state.lengths, law, horizon)
+            doubt = carried @ state.memory.detach().covariance @ carried.mT
+            factor = torch.linalg.cholesky(factor @ factor.mT + doubt)
         return MultivariateNormal(marginals.mean, scale_tril=factor, validate_args=False)
 
     # ---- what was fitted ------------------------------------------------------------------------
 
     def residuals(self, data: Any, *, standardised: bool = False, context: Any = None) -> Any:
-        """Each element less its mean given those before: the innovations.
+        """Each element less its mean given those before: the innovations; NaN of a missing one.
 
         Args:
             data: sequences, as for `log_prob`.
@@ -428,13 +458,17 @@ class AR(Estimated, Process):
         Returns:
             An array [T] for one sequence (a Series keeps its index), a list of them for several.
         """
-        sequences = self.sequences(data)
+        sequences = self.sequences(data, missing=True)
         prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
         if self.n_given:
             sequences.split_prefix(self.n_given)
         x = sequences.values.to(torch.float64)
         law = self._recursion().to(x.device)
-        rest, variances = likelihood.residuals(x, sequences.lengths, law, self.n_given, prepared)
+        if sequences.missing:
+            rest, variances = filtering.residuals(sequences, law, self.n_given, prepared)
+        else:
+            lengths = sequences.lengths
+            rest, variances = likelihood.residuals(x, lengths, law, self.n_given, prepared)
         if standardised:
             rest = rest / variances.sqrt()
         counts = sequences.lengths - self.n_given

@@ -19,7 +19,7 @@ from arproc.linear.least_squares import LeastSquares, least_squares
 from arproc.linear.mean import Terms, mean_form, recursion_form
 from arproc.linear.moments import Scaled, scale
 
-__all__ = ["Estimate", "check_enough", "estimate"]
+__all__ = ["Estimate", "check_enough", "estimate", "of_mean", "of_recursion"]
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,18 @@ def estimate(
     data = scale(values, lengths, terms, regressors, in_mean)
     if method in ("ols", "conditional-mle"):
         if count and in_mean:
-            return _of_mean(data, terms, lags, conditional_ml(data, lags))
-        return _of_recursion(data, terms, lags, least_squares(data, lags))
+            return of_mean(data, terms, lags, conditional_ml(data, lags))
+        return of_recursion(data, terms, lags, least_squares(data, lags))
     if method in ("yule-walker", "yule-walker-adjusted"):
         adjusted = method == "yule-walker-adjusted"
-        return _of_mean(data, terms, lags, yule_walker(data, lags, adjusted))
+        return of_mean(data, terms, lags, yule_walker(data, lags, adjusted))
     if method == "burg":
-        return _of_mean(data, terms, lags, burg(data, len(lags)))
+        return of_mean(data, terms, lags, burg(data, len(lags)))
     fit = exact_ml(data, lags)
     exact = LeastSquares(
         fit.coef[lags - 1], fit.beta, fit.sigma2, len(data.values), fit.covariance
     )
-    return _of_mean(data, terms, lags, exact)
+    return of_mean(data, terms, lags, exact)
 
 
 def check_enough(lengths: np.ndarray, lags: np.ndarray, n_columns: int) -> None:
@@ -112,7 +112,7 @@ def _full(coef: np.ndarray, lags: np.ndarray) -> np.ndarray:
     return full
 
 
-def _of_recursion(data: Scaled, terms: Terms, lags: np.ndarray, fit: LeastSquares) -> Estimate:
+def of_recursion(data: Scaled, terms: Terms, lags: np.ndarray, fit: LeastSquares) -> Estimate:
     """An estimate of the recursion's form, from the scaled data's units to the data's own."""
     q, coef, center = terms.n, _full(fit.coef, lags), data.center[: terms.n]
     # From y = (x - m) / size to x: the recursion of the centre m is added back.
@@ -132,7 +132,7 @@ def _of_recursion(data: Scaled, terms: Terms, lags: np.ndarray, fit: LeastSquare
     return _reported(data, lags, fit, coef, beta, gamma, names, gamma, change)
 
 
-def _of_mean(data: Scaled, terms: Terms, lags: np.ndarray, fit: LeastSquares) -> Estimate:
+def of_mean(data: Scaled, terms: Terms, lags: np.ndarray, fit: LeastSquares) -> Estimate:
     """An estimate of the mean's form, from the scaled data's units to the data's own."""
     beta, coef = data.own(fit.beta), _full(fit.coef, lags)
     gamma = recursion_form(coef, beta[: terms.n], terms)

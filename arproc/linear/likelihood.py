@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -76,6 +76,18 @@ class Recursion:
         tensors += [tensor for part in parts for tensor in (part.coefficients, part.weights)]
         learning = any(tensor.requires_grad for tensor in tensors)
         return self._map(torch.Tensor.detach) if learning else self
+
+    def observed(self) -> Recursion:
+        """The same with plain numbers for the rows of given elements, instead of nan."""
+        gone = torch.isnan(self.variances)
+        if not bool(gone.any()):
+            return self
+        return replace(
+            self,
+            weights=torch.where(gone[:, None], 0.0, self.weights),
+            variances=torch.where(gone, 1.0, self.variances),
+            constants=torch.where(gone, 0.0, self.constants),
+        )
 
     def _map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Recursion:
         weights, variances = change(self.weights), change(self.variances)
@@ -273,7 +285,11 @@ def log_prob_terms(
     context: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The chain rule's terms of independent series one after the other, nats; see `residuals`."""
-    rest, variances = residuals(values, lengths, law, skip, context)
+    return normal_terms(*residuals(values, lengths, law, skip, context))
+
+
+def normal_terms(rest: torch.Tensor, variances: torch.Tensor) -> torch.Tensor:
+    """The log-density of N(0, variance) at each innovation, nats."""
     return -0.5 * (rest * rest / variances + variances.log() + _LOG_2PI)
 
 

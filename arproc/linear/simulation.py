@@ -7,7 +7,7 @@ import torch
 
 from arproc.linear.likelihood import Recursion
 
-__all__ = ["draw", "forecast", "joint_factor", "psi_weights"]
+__all__ = ["carried", "draw", "forecast", "joint_factor", "psi_weights"]
 
 #: From this many steps on, compiled code saves more than the loading of it costs.
 COMPILE_FROM = 20_000
@@ -163,6 +163,24 @@ def joint_factor(positions: torch.Tensor, law: Recursion, horizon: int) -> torch
         scales = law.scales[(kind + torch.arange(horizon)).clamp(max=law.order)]
         factors.append((torch.from_numpy(spread) * scales[:, None]).mT)
     return torch.stack(factors)[which]
+
+
+def carried(positions: torch.Tensor, law: Recursion, horizon: int) -> torch.Tensor:
+    """What a unit in each of the last p elements does to the next ones, [N, horizon, p].
+
+    Args:
+        positions: how many elements came before, int64 [N].
+        law: the recursion.
+        horizon: how many next elements.
+
+    Returns:
+        A row for each step; column j is of the element j + 1 before the first step.
+    """
+    kinds, which = positions.clamp(max=law.order).unique(return_inverse=True)
+    unit = torch.eye(law.order, dtype=torch.float64).flip(1)  # newest first; before: oldest first
+    nothing = unit.new_zeros((law.order, horizon))
+    spread = [_run(nothing, unit, torch.full((law.order,), int(kind)), law) for kind in kinds]
+    return torch.stack([torch.from_numpy(part).mT for part in spread])[which]
 
 
 def psi_weights(coef: np.ndarray, count: int) -> np.ndarray:

@@ -210,7 +210,7 @@ def _keep_open(
 
 
 def _prefix_rows(process: Process, prefix: Any, n: int) -> Sequences:
-    known = process.sequences(prefix, name="prefix", complete=False)
+    known = process._known(prefix)
     if len(known) == n:
         return known
     if len(known) == 1:
@@ -218,7 +218,8 @@ def _prefix_rows(process: Process, prefix: Any, n: int) -> Sequences:
         offsets = torch.arange(n + 1) * len(one)
         values = one.repeat(n, *[1] * (one.ndim - 1))
         complete = torch.zeros(n, dtype=torch.bool)
-        return Sequences(values, offsets, known.space, complete, Form(known.form.kind))
+        form = Form(known.form.kind)
+        return Sequences(values, offsets, known.space, complete, form, known.missing)
     raise DataError(f"prefix has {len(known)} sequences; expected one, or n = {n} of them.")
 
 
@@ -290,7 +291,8 @@ def _scores(
         parts = [torch.cat([known.row(i), part]) for i, part in enumerate(parts)]
     offsets = torch.zeros(n + 1, dtype=torch.int64)
     offsets[1:] = (before + lengths).cumsum(0)
-    whole = Sequences(torch.cat(parts), offsets, law.space, complete)
+    gaps = known is not None and known.missing
+    whole = Sequences(torch.cat(parts), offsets, law.space, complete, missing=gaps)
     prepared = law._context(context, n, int((before + lengths).max()))
     terms = law._log_prob_terms(whole, prepared)
     counts = whole.n_terms - law.n_given

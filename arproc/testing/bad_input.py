@@ -57,7 +57,10 @@ def _bad_calls(subject: Subject) -> Iterator[BadCall]:
     def log_prob(data: Any) -> Callable[[], Any]:
         return lambda: process.log_prob(data, context=context)
 
-    for value, what in ((np.nan, "NaN"), (np.inf, "an infinite value")):
+    not_finite = [(np.inf, "an infinite value")]
+    if not process.takes_missing:
+        not_finite.append((np.nan, "NaN"))
+    for value, what in not_finite:
         bad = good.astype(np.float64)
         bad.reshape(-1)[-1] = value
         yield f"{what} in data", "data", log_prob(bad)

@@ -12,6 +12,7 @@ from arproc.process import Process
 from arproc.testing import boundary, causality, forecasts, generation, likelihood, seeding, states
 from arproc.testing.advancing import fast_advance
 from arproc.testing.bad_input import clear_errors
+from arproc.testing.missing import missing_values
 from arproc.testing.normalisation import normalisation
 from arproc.testing.report import CheckFailed, NotApplicable, Report, Result
 from arproc.testing.subject import Subject
@@ -50,6 +51,7 @@ CHECKS: dict[str, Check] = {
     "distribution_view": boundary.distribution_view,
     "in_kind": boundary.in_kind,
     "save_and_load": boundary.save_and_load,
+    "missing_values": missing_values,
     "clear_errors": clear_errors,
 }
 

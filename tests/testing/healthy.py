@@ -142,6 +142,19 @@ class LinearWalk(Walk):
         return td.MultivariateNormal(marginals.mean, scale_tril=factor, validate_args=False)
 
 
+class Noise(Toy):
+    """Independent elements, so one that is missing says nothing of the others."""
+
+    SPACE = Real()
+    EXAMPLE = np.linspace(-1, 1, 8)
+    takes_missing = True
+    window_length = 0
+
+    def window(self, ctx, position):
+        loc = 0.1 * position.double()
+        return td.Normal(loc, torch.ones_like(loc), validate_args=False)
+
+
 class Heavy(Walk):
     """Real elements with a conditional of two heavy-tailed parts, forecast by simulation."""
 
@@ -609,8 +622,9 @@ HEALTHY: dict[str, tuple[Any, dict[str, Any]]] = {
     **{
         cls.__name__: (cls.made, {})
         for cls in (
-            Chain, Sentences, Letters, Coin, Walk, LinearWalk, Heavy, Explosive, Events, Levels,
-            Plane, Solid, Notes, Attention, Dots, Urn, Recurrent, Filtered, Rolling, Quantised,
+            Chain, Sentences, Letters, Coin, Walk, LinearWalk, Noise, Heavy, Explosive, Events,
+            Levels, Plane, Solid, Notes, Attention, Dots, Urn, Recurrent, Filtered, Rolling,
+            Quantised,
         )
     },
     "Regressed": (Regressed.made, {"context": STATIC}),

@@ -462,6 +462,15 @@ class IndependentSteps(LinearWalk):
         return td.MultivariateNormal(mean, scale_tril=torch.diag_embed(scale))
 
 
+class ZeroFilled(Walk):
+    """What is missing is taken for zero by those that come after."""
+
+    takes_missing = True
+
+    def window(self, ctx, position):
+        return super().window(ctx.nan_to_num(0.0), position)
+
+
 class CountingPadding(NoRepeat):
     """Counts what is appended in rows that take nothing."""
 
@@ -585,5 +594,6 @@ ZOO: dict[str, Broken] = {
     "view without the layout": Broken(FlatDots.made, "distribution_view", alone=True),
     "result in float32": Broken(Float32Result.made, "in_kind", alone=True),
     "buffer not saved": Broken(DroppedBuffer.made, "save_and_load", alone=True),
+    "missing values filled": Broken(ZeroFilled.made, "missing_values", alone=True),
     "unknown symbols taken": Broken(Trusting.made, "clear_errors", alone=True),
 }
