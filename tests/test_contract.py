@@ -14,7 +14,7 @@ import torch
 from helpers import shake
 
 import arproc
-from arproc import AR, MADE, VAR, Mixture, NGram, Training, Transformed, Transformer
+from arproc import AR, ARIMA, MADE, VAR, Mixture, NGram, Training, Transformed, Transformer
 from arproc.sampling import Temperature, TopK, TopP
 from arproc.testing import EXCEPTIONS, check_process
 from arproc.transforms import Difference, Log, Standardize
@@ -43,10 +43,12 @@ def ar(order: int, **parameters: Any) -> AR:
     return AR(order, **parameters).fit(series())
 
 
+PUSH = np.random.default_rng(4).normal(size=(120, 2))
+
+
 def regressed(meaning: str, **parameters: Any) -> AR:
-    x = np.random.default_rng(4).normal(size=(120, 2))
     model = AR(2, regressors=meaning, **parameters)
-    return model.fit(series() + x @ [1.0, -2.0], context=x)
+    return model.fit(series() + PUSH @ [1.0, -2.0], context=PUSH)
 
 
 REGRESSORS = {"context": np.random.default_rng(5).normal(size=(4, 40, 2))}
@@ -129,6 +131,21 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "VAR(1) from a law of its own": (lambda: var(1, initial=first_values(2)), {}),
     "VAR with unit roots": (lambda: VAR.from_parameters([np.eye(3)], initial="given"), {}),
     "VAR after a prefix": (lambda: var(2).condition([[0.5, -1.0], [2.0, 0.0]]), {}),
+    "ARMA(1, 1)": (lambda: ARIMA((1, 0, 1)).fit(series()), {}),
+    "ARIMA(1, 1, 1)": (
+        lambda: ARIMA((1, 1, 1)).fit(series().cumsum()), {"data": series(60, seed=3).cumsum()}
+    ),
+    "seasonal ARIMA": (
+        lambda: ARIMA((0, 1, 1), (1, 1, 1, 4)).fit(series().cumsum()), {"data": series(60)}
+    ),
+    "ARIMA about a regression": (
+        lambda: ARIMA((1, 0, 1), trend="ct", regressors="mean").fit(series(), context=PUSH),
+        REGRESSORS,
+    ),
+    "integrated ARIMA with regressors": (
+        lambda: ARIMA((0, 1, 2), regressors="mean").fit(series().cumsum(), context=PUSH),
+        REGRESSORS,
+    ),
     "NGram of characters": (lambda: NGram(3, tokens="char").fit("".join(TEXT)), {}),
     "NGram of words": (lambda: NGram(2).fit(TEXT), {}),
     "NGram of bytes": (lambda: NGram(2, tokens="byte").fit("".join(TEXT)), {}),

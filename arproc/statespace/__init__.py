@@ -1,0 +1,1 @@
+"""Processes written as a linear Gaussian state space: ARIMA."""
