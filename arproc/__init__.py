@@ -23,6 +23,7 @@ _LAZY: dict[str, str] = {
     "AR": "arproc.linear.ar",
     "ARIMA": "arproc.statespace.arima",
     "MADE": "arproc.neural.made",
+    "MarkovSwitchingAR": "arproc.regimes.switching",
     "Mixture": "arproc.mixture",
     "NGram": "arproc.ngram.model",
     "Training": "arproc.training",

@@ -31,6 +31,12 @@ def series(n: int = 120, seed: int = 0) -> np.ndarray:
     return x
 
 
+def jumps(n: int = 200) -> np.ndarray:
+    """Noise about a level, and of a size, that change every 25 steps."""
+    high = np.arange(n) // 25 % 2
+    return np.random.default_rng(4).normal(size=n) * (1 + high) + 5 * high
+
+
 def vectors(levels: Any, sites: int, n: int = 30) -> np.ndarray:
     return np.random.default_rng(1).integers(0, levels, (n, sites))
 
@@ -199,6 +205,16 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "Transformer of characters": (lambda: transformer("".join(TEXT), tokens="char"), {}),
     "Mixture of n-grams": (mixture_of_text, {}),
     "Mixture of families": (mixture_of_families, {}),
+    "Markov-switching AR(1)": (lambda: arproc.MarkovSwitchingAR(1).fit(jumps()), {}),
+    "Markov-switching AR(2) about lines": (
+        lambda: arproc.MarkovSwitchingAR(2, trend="ct", switching_variance=True).fit(jumps()), {}
+    ),
+    "Markov-switching intercepts": (
+        lambda: arproc.MarkovSwitchingAR(2, 3, form="intercept", switching_ar=False).fit(jumps()), {}
+    ),
+    "Markov-switching variance": (
+        lambda: arproc.MarkovSwitchingAR(0, trend="n", switching_variance=True).fit(jumps()), {}
+    ),
     "Mixture of AR": (lambda: Mixture([ar(1), ar(3)]).fit(series(60, seed=5)), {}),
     "AR of logarithms": (lambda: Transformed(AR(1), Log()).fit(np.exp(series())), {}),
     "AR of standardised values": (

@@ -1,0 +1,1 @@
+"""Autoregressions whose parameters change: by a threshold, or by a hidden Markov chain."""
