@@ -282,7 +282,8 @@ class ARIMA(Estimated, Process):
         return level + pushed.masked_fill(position > last, math.nan)
 
     def _start(self, n: int, context: torch.Tensor | None) -> State:
-        return FilterState(torch.zeros((n, self._filter().form.size), dtype=torch.float64))
+        law = self._filter()
+        return FilterState(law, torch.zeros((n, law.form.size), dtype=torch.float64))
 
     def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
         if torch.is_grad_enabled() and sequences.values.requires_grad:
