@@ -49,6 +49,11 @@ def ar(order: int, **parameters: Any) -> AR:
     return AR(order, **parameters).fit(series())
 
 
+def gaps(x: np.ndarray) -> np.ndarray:
+    x[[0, 4, 5, 30, 31, 32, 90]] = np.nan
+    return x
+
+
 PUSH = np.random.default_rng(4).normal(size=(120, 2))
 
 
@@ -140,6 +145,9 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "ARMA(1, 1)": (lambda: ARIMA((1, 0, 1)).fit(series()), {}),
     "ARIMA(1, 1, 1)": (
         lambda: ARIMA((1, 1, 1)).fit(series().cumsum()), {"data": series(60, seed=3).cumsum()}
+    ),
+    "ARIMA of data with gaps": (
+        lambda: ARIMA((1, 1, 1)).fit(gaps(series().cumsum())), {"data": series(60).cumsum()}
     ),
     "seasonal ARIMA": (
         lambda: ARIMA((0, 1, 1), (1, 1, 1, 4)).fit(series().cumsum()), {"data": series(60)}

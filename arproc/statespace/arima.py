@@ -358,9 +358,9 @@ class ARIMA(Estimated, Process):
 
         Returns:
             An array [T] for one sequence (a Series keeps its index), a list of them for several;
-            those given are left out.
+            those given are left out, and nan stands where an element is missing.
         """
-        sequences = self.sequences(data)
+        sequences = self.sequences(data, missing=True)
         sequences.require_length(self.n_given)
         prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
         with torch.no_grad():

@@ -199,6 +199,8 @@ def estimate(
         DataError: too few values, regressors that the differences make collinear or zero, or
             values that the process passes through exactly.
     """
+    if all(np.isnan(value).all() for value in series):
+        raise DataError("data has nothing but missing values; expected some elements.")
     y, x, scale, back, shift = _scaled(series, design, orders, names)
     problem = _Problem(orders, list(_blocks(y, x, orders)))
     size, zero = sum(orders.blocks), np.zeros(sum(orders.blocks))

@@ -198,6 +198,60 @@ def test_the_filter_of_gaps_without_gaps_is_the_table(differences):
     np.testing.assert_allclose(same[:, finite], rest[:, finite], rtol=1e-9, atol=1e-9)
 
 
+MISSING = {
+    "ARMA": ((1, 0, 1), (0, 0, 0, 0), [5, 6, 7, 60]),
+    "integrated": ((1, 1, 1), (0, 0, 0, 0), [0, 1, 50, 199]),
+    "seasonal": ((0, 1, 1), (0, 1, 1, 4), [2, 9, 100, 101, 102, 103, 104]),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_missing_values_as_in_statsmodels(name):
+    order, seasonal, gaps = MISSING[name]
+    y = macro()[0]
+    y[gaps] = np.nan
+    model = ARIMA(order, seasonal, trend="n").fit(y)
+    reference = sarimax(y, model)
+    form = Filter(model._orders().represent([model.ar_, model.ma_, [], model.seasonal_ma_]))
+    given = np.isinf(form.innovations(y[None], ~np.isnan(y))[1])
+    terms = np.where(given, 0.0, reference.loglikeobs(model.estimates_))
+    np.testing.assert_allclose(
+        model.log_prob_terms(y), terms[model.n_given :], rtol=1e-8, atol=1e-8
+    )
+    assert model.n_observations_ == len(y) - len(gaps) - model.n_given
+    assert model.score(y) == pytest.approx(terms.sum() / model.n_observations_, rel=1e-9)
+    fitted = fit_quietly(reference)
+    theirs = np.where(given, 0.0, reference.loglikeobs(fitted.params)).sum()
+    assert model.log_likelihood_ >= theirs - 1e-7 * abs(theirs)
+    after = reference.smooth(model.estimates_, cov_type="none").get_forecast(12)
+    table = model.forecast(y, 12, quantiles=(0.025, 0.975))
+    np.testing.assert_allclose(table["mean"], after.predicted_mean, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(table[[0.025, 0.975]], after.conf_int(), rtol=1e-7, atol=1e-7)
+    rest = model.residuals(y)
+    assert np.isnan(rest).sum() == sum(gap >= model.n_given for gap in gaps)
+
+
+def test_a_series_with_gaps_beside_one_without():
+    y, x = macro()
+    holed = y.copy()
+    holed[[3, 80, 81]] = np.nan
+    both, context = np.stack([y, holed]), np.stack([x, 2 * x])
+    model = ARIMA((1, 1, 1), regressors="mean").fit(both, context=context)
+    alone = [model.log_prob(part, context=c) for part, c in zip(both, context, strict=True)]
+    np.testing.assert_allclose(model.log_prob(both, context=context), alone, rtol=1e-12)
+    assert model.log_likelihood_ == pytest.approx(sum(alone), rel=1e-12)
+    assert model.n_observations_ == 2 * 203 - 3 - 2
+
+
+def test_what_gaps_leave_without_a_law():
+    model = ARIMA.from_parameters([0.5], d=1)
+    with pytest.raises(DataError, match="so many of the first elements are missing"):
+        model.conditional([np.nan, np.nan])
+    assert model.log_prob([np.nan, 3.0]) == 0.0  # the first that is there is given
+    with pytest.raises(DataError, match="data has nothing but missing values"):
+        ARIMA((1, 0, 0)).fit([np.nan] * 10)
+
+
 def test_several_series_are_pooled():
     y, x = macro()
     one = ARIMA((1, 1, 1), regressors="mean").fit(y, context=x)
