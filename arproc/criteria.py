@@ -12,7 +12,7 @@ CRITERIA = ("aic", "aicc", "bic", "hqic")
 
 
 def information_criterion(
-    name: str, log_likelihood: float, n_parameters: int, n_observations: int
+    name: str, log_likelihood: float, n_parameters: float, n_observations: int
 ) -> float:
     """-2 log L plus the criterion's charge for each estimated parameter.
 

@@ -55,7 +55,7 @@ class Estimated(Law):
         )
 
     @property
-    def _n_parameters(self) -> int:
+    def _n_parameters(self) -> float:
         """What an information criterion charges for; the effective number where one shrinks."""
         return len(self.names_)
 

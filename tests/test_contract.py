@@ -120,6 +120,9 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "AR with a unit root": (lambda: AR.from_parameters([1.5, -0.5], initial="given"), {}),
     "AR of lags 1 and 4": (lambda: ar([1, 4], method="ols"), {}),
     "AR of lags 2 and 5, exact": (lambda: ar([2, 5]), {}),
+    "AR of many lags, shrunk": (
+        lambda: ar(8, method="ols", initial="given", ridge="marginal"), {}
+    ),
     "AR about a parabola": (lambda: ar(2, trend="ctt"), {}),
     "AR with seasons": (lambda: ar(1, seasonal=4), {}),
     "AR with seasons and no constant, given": (

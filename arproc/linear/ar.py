@@ -24,6 +24,7 @@ from arproc.linear.levinson import is_stationary, largest_root
 from arproc.linear.likelihood import Recursion
 from arproc.linear.mean import Level, Terms, recursion_form
 from arproc.linear.missing import estimate_observed
+from arproc.linear.shrinkage import check_ridge
 from arproc.linear.state import RecursionState
 from arproc.process import Process
 from arproc.sequences import Sequences
@@ -79,6 +80,12 @@ class AR(Estimated, Process):
             drive as well; the past before a sequence is not known, so `initial` must be "given"
             and `method` "ols", "conditional-mle" or "mle" (which then are the same).
 
+        ridge: strength of a penalty that draws the coefficients of lags and regressors towards 0
+            in least squares (`method` "ols", or given first values): the sum of squares of the
+            standardised ones times this number is added to that of the residuals (so it counts in
+            observations). "marginal" learns it by maximal marginal likelihood, "oos" by the
+            one-step predictions of the last fifth of each sequence.
+
     Attributes:
         coef_: the coefficients, lag 1 first, 0 at lags left out, float64 [p].
         lags_: the lags whose coefficients were estimated, int64.
@@ -94,7 +101,10 @@ class AR(Estimated, Process):
         log_likelihood_: `log_prob` of the data of `fit`, nats.
         n_observations_: of how many elements that is.
         names_: the estimated parameters' names, in the order of `covariance_`.
-        covariance_: their covariance (inverse observed information for "mle").
+        covariance_: their covariance (inverse observed information for "mle"; under a penalty that
+            of the posterior with the prior it stands for).
+        ridge_: the strength of the penalty.
+        n_effective_: the effective number of parameters, which criteria charge for.
 
     Example:
         >>> x = np.sin(np.arange(60.0)) + np.cos(np.arange(60.0) ** 2)
@@ -117,6 +127,8 @@ class AR(Estimated, Process):
     beta_: np.ndarray
     gamma_: np.ndarray
     sigma2_: float
+    ridge_: float
+    n_effective_: float
 
     def __init__(
         self,
@@ -128,6 +140,7 @@ class AR(Estimated, Process):
         seasonal: int | None = None,
         fourier: Mapping[float, int] | None = None,
         regressors: str | None = None,
+        ridge: float | str = 0.0,
     ) -> None:
         self.order = order
         self.trend = trend
@@ -136,6 +149,7 @@ class AR(Estimated, Process):
         self.seasonal = seasonal
         self.fourier = fourier
         self.regressors = regressors
+        self.ridge = ridge
 
     @classmethod
     def from_parameters(
@@ -232,7 +246,9 @@ class AR(Estimated, Process):
                 values, lengths, lags, self._terms, given, regressors, in_mean
             )
         else:
-            found = estimate(values, lengths, lags, self._terms, method, regressors, in_mean)
+            found = estimate(
+                values, lengths, lags, self._terms, method, regressors, in_mean, self.ridge
+            )
         if isinstance(self.initial, str) and self.initial == "stationary":
             _require_stationary(found)
         self._learn(found)
@@ -242,9 +258,10 @@ class AR(Estimated, Process):
         self.n_observations_ = int(seen.clamp(min=0).sum())
 
     def _require_exact(self) -> None:
-        if self.method not in ("mle", "conditional-mle"):
+        if self.method not in ("mle", "conditional-mle") or self.ridge:
+            shrunk = f" with ridge={self.ridge!r}" if self.ridge else ""
             raise DataError(
-                f"data has missing values (NaN), which method={self.method!r} does not take. Use "
+                f"data has missing values (NaN), which method={self.method!r}{shrunk} does not take. Use "
                 "method='mle', which is exact with them, or fill or cut the gaps first."
             )
         if isinstance(self.initial, MultivariateNormal):
@@ -257,6 +274,7 @@ class AR(Estimated, Process):
         self.lags_ = as_lags(self.order)
         self._describe(found.coef, found.beta, found.gamma)
         self.sigma2_ = found.sigma2
+        self.ridge_, self.n_effective_ = found.strength, found.effective
         self.names_, self.estimates_ = found.names, found.values
         self.covariance_ = found.covariance
 
@@ -294,6 +312,15 @@ class AR(Estimated, Process):
             )
         if self.regressors is not None:
             self._check_regressors()
+        check_ridge(self.ridge)
+        shrunk = isinstance(self.ridge, str) or self.ridge > 0
+        exact = self.method == "mle" and self.initial == "stationary"
+        if shrunk and (exact or self.method not in _GIVEN or self.regressors == "mean"):
+            raise ParameterError(
+                f"ridge shrinks a least-squares fit of the recursion; got ridge={self.ridge!r} "
+                f"with method={self.method!r}, initial={self.initial!r}, regressors="
+                f"{self.regressors!r}. Use method='ols', and regressors='recursion' if any."
+            )
 
     def _check_regressors(self) -> None:
         check_choice("regressors", self.regressors, ("mean", "recursion"))
@@ -313,6 +340,10 @@ class AR(Estimated, Process):
                 f"method must be 'ols' where regressors='recursion'; got {self.method!r}, which "
                 "estimates a process about its mean."
             )
+
+    @property
+    def _n_parameters(self) -> float:
+        return self.n_effective_
 
     @property
     def _terms(self) -> Terms:
@@ -482,7 +513,10 @@ class AR(Estimated, Process):
         conditional = self.method == "mle" and self.initial != "stationary"
         method = _METHODS["conditional-mle" if conditional else self.method]
         initial = self.initial if isinstance(self.initial, str) else "a normal distribution"
-        return name, [("Trend", self.trend), ("Method", method), ("Start", initial)]
+        facts = [("Trend", self.trend), ("Method", method), ("Start", initial)]
+        if self.ridge_:
+            facts.append(("Ridge", f"{self.ridge_:.4g} ({self.n_effective_:.4g} effective)"))
+        return name, facts
 
 
 def as_lags(order: Any) -> np.ndarray:

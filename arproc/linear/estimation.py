@@ -18,6 +18,7 @@ from arproc.linear.exact import exact_ml
 from arproc.linear.least_squares import LeastSquares, least_squares
 from arproc.linear.mean import Terms, mean_form, recursion_form
 from arproc.linear.moments import Scaled, scale
+from arproc.linear.shrinkage import shrunken_least_squares
 
 __all__ = ["Estimate", "check_enough", "estimate", "of_mean", "of_recursion"]
 
@@ -36,6 +37,8 @@ class Estimate:
         names: of the estimated parameters, in the order of `covariance`.
         values: the estimated parameters [k].
         covariance: [k, k].
+        strength: of the ridge penalty.
+        effective: the effective number of parameters.
     """
 
     coef: np.ndarray
@@ -46,6 +49,8 @@ class Estimate:
     names: list[str]
     values: np.ndarray
     covariance: np.ndarray
+    strength: float
+    effective: float
 
 
 def estimate(
@@ -56,6 +61,7 @@ def estimate(
     method: str,
     regressors: np.ndarray | None = None,
     in_mean: bool = True,
+    ridge: float | str = 0.0,
 ) -> Estimate:
     """Fit an autoregression to independent sequences, pooled.
 
@@ -68,6 +74,7 @@ def estimate(
             "yule-walker", "yule-walker-adjusted", "burg" or "mle" (exact Gaussian).
         regressors: further columns, [total, c].
         in_mean: whether they are of the mean, or of the recursion ("ols" only).
+        ridge: strength of the penalty on lags and regressors, or "marginal" or "oos" ("ols" only).
 
     Raises:
         DataError: too few elements, collinear columns, or data without innovations.
@@ -75,28 +82,35 @@ def estimate(
     lengths = np.asarray(lengths, dtype=np.int64)
     lengths = lengths[lengths > 0]
     count = 0 if regressors is None else regressors.shape[1]
-    check_enough(lengths, lags, terms.n + count)
+    plain = not isinstance(ridge, str) and ridge == 0
+    # under a penalty there may be more coefficients than elements
+    check_enough(lengths, lags, terms.n + 1 + (len(lags) + count if plain else 0))
     data = scale(values, lengths, terms, regressors, in_mean)
     if method in ("ols", "conditional-mle"):
         if count and in_mean:
             return of_mean(data, terms, lags, conditional_ml(data, lags))
-        return of_recursion(data, terms, lags, least_squares(data, lags))
+        fit = (
+            least_squares(data, lags)
+            if plain
+            else shrunken_least_squares(data, lags, terms.n, ridge)
+        )
+        return of_recursion(data, terms, lags, fit)
     if method in ("yule-walker", "yule-walker-adjusted"):
         adjusted = method == "yule-walker-adjusted"
         return of_mean(data, terms, lags, yule_walker(data, lags, adjusted))
     if method == "burg":
         return of_mean(data, terms, lags, burg(data, len(lags)))
-    fit = exact_ml(data, lags)
-    exact = LeastSquares(
-        fit.coef[lags - 1], fit.beta, fit.sigma2, len(data.values), fit.covariance
+    exact = exact_ml(data, lags)
+    fit = LeastSquares(
+        exact.coef[lags - 1], exact.beta, exact.sigma2, len(data.values), exact.covariance
     )
-    return of_mean(data, terms, lags, exact)
+    return of_mean(data, terms, lags, fit)
 
 
-def check_enough(lengths: np.ndarray, lags: np.ndarray, n_columns: int) -> None:
-    """Raise `DataError` unless sequences of these lengths [N] can tell the parameters."""
+def check_enough(lengths: np.ndarray, lags: np.ndarray, unknown: int) -> None:
+    """Raise `DataError` unless sequences of these lengths [N] can tell so many parameters."""
     longest, total = int(lengths.max(initial=0)), int(lengths.sum())
-    order, unknown = int(lags.max(initial=0)), len(lags) + n_columns + 1
+    order = int(lags.max(initial=0))
     if longest <= order or total < unknown:
         raise DataError(
             f"data is too short: {len(lengths)} sequence(s), the longest of {longest} elements, "
@@ -164,4 +178,7 @@ def _reported(
     sigma2 = fit.sigma2 * data.size**2
     values = np.concatenate([level, fit.coef, [sigma2]])
     covariance = jacobian @ fit.covariance @ jacobian.T
-    return Estimate(coef, beta, gamma, sigma2, fit.used, names, values, covariance)
+    effective = float(k) if fit.effective is None else fit.effective
+    return Estimate(
+        coef, beta, gamma, sigma2, fit.used, names, values, covariance, fit.strength, effective
+    )

@@ -10,7 +10,7 @@ import numpy as np
 from arproc.errors import DataError
 from arproc.linear.moments import Scaled, lagged_gram
 
-__all__ = ["LeastSquares", "least_squares", "nested_sums_of_squares"]
+__all__ = ["LeastSquares", "least_squares", "normal_equations", "nested_sums_of_squares"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class LeastSquares:
         sigma2: mean squared residual.
         used: how many elements were predicted.
         covariance: of (coef, beta, sigma2), `[k + q + 1] * 2`.
+        strength: of the ridge penalty.
+        effective: the effective number of parameters; None where that is their number.
     """
 
     coef: np.ndarray
@@ -30,6 +32,8 @@ class LeastSquares:
     sigma2: float
     used: int
     covariance: np.ndarray
+    strength: float = 0.0
+    effective: float | None = None
 
 
 def least_squares(data: Scaled, lags: np.ndarray) -> LeastSquares:
@@ -47,7 +51,7 @@ def least_squares(data: Scaled, lags: np.ndarray) -> LeastSquares:
     """
     data = long_enough(data, lags)
     used = int((data.lengths - _order(lags)).sum())
-    gram, right, total = _normal_equations(data, lags)
+    gram, right, total = normal_equations(data, lags)
     size = np.sqrt(np.diag(gram))
     if not size.all():
         _collinear(lags, used)
@@ -76,7 +80,7 @@ def nested_sums_of_squares(data: Scaled, max_order: int) -> np.ndarray:
     """
     lags = np.arange(1, max_order + 1)
     data = long_enough(data, lags)
-    gram, right, total = _normal_equations(data, lags)
+    gram, right, total = normal_equations(data, lags)
     turn = np.roll(np.arange(len(gram)), len(gram) - max_order)  # the trend's columns first
     full = np.block(
         [[gram[np.ix_(turn, turn)], right[turn, None]], [right[turn], np.array([[total]])]]
@@ -107,7 +111,7 @@ def long_enough(data: Scaled, lags: np.ndarray) -> Scaled:
     return data.only(keep)
 
 
-def _normal_equations(data: Scaled, lags: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+def normal_equations(data: Scaled, lags: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """X'X, X'y and y'y with X = (the lags, the columns)."""
     table, order = np.column_stack([data.values, data.columns]), _order(lags)
     m = table.shape[1]

@@ -100,7 +100,7 @@ def select_order(
     lengths = sequences.lengths.numpy()
     lengths = lengths[lengths > 0]
     terms = Terms.of(trend)
-    check_enough(lengths, np.arange(1, max_order + 1), terms.n)
+    check_enough(lengths, np.arange(1, max_order + 1), max_order + terms.n + 1)
     scaled = scale(sequences.values.detach().cpu().numpy(), lengths, terms)
     given = method in ("ols", "conditional-mle") or (method == "mle" and initial == "given")
     if given:
