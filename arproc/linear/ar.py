@@ -261,8 +261,8 @@ class AR(Estimated, Process):
         if self.method not in ("mle", "conditional-mle") or self.ridge:
             shrunk = f" with ridge={self.ridge!r}" if self.ridge else ""
             raise DataError(
-                f"data has missing values (NaN), which method={self.method!r}{shrunk} does not take. Use "
-                "method='mle', which is exact with them, or fill or cut the gaps first."
+                f"data has missing values (NaN), which method={self.method!r}{shrunk} does not "
+                "take. Use method='mle', which is exact with them, or fill or cut the gaps first."
             )
         if isinstance(self.initial, MultivariateNormal):
             raise DataError(

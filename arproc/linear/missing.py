@@ -162,9 +162,9 @@ def estimate_observed(
             refuse_given(given)
     starts = lengths.cumsum() - lengths
     seen = np.add.reduceat(observed, starts, dtype=np.int64) if len(lengths) else lengths
-    check_enough(seen, lags, terms.n + count)
+    check_enough(seen, lags, len(lags) + terms.n + count + 1)
     if seen.sum() - given * len(seen) < len(lags) + terms.n + count + 1:
-        check_enough(seen[:0], lags, terms.n + count)
+        check_enough(seen[:0], lags, len(lags) + terms.n + count + 1)
     data = _scaled(values, observed, lengths, terms, regressors, in_mean)
     # given the first values, terms are estimated in the recursion's form: unit roots have no other
     means = in_mean and not (given and not count)
