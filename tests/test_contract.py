@@ -143,6 +143,7 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: var(1, trend="n", method="ols", initial="given"), {}
     ),
     "VAR(1) from a law of its own": (lambda: var(1, initial=first_values(2)), {}),
+    "VAR(2), shrunk": (lambda: var(2, shrinkage="minnesota", cross=0.5), {}),
     "VAR with unit roots": (lambda: VAR.from_parameters([np.eye(3)], initial="given"), {}),
     "VAR after a prefix": (lambda: var(2).condition([[0.5, -1.0], [2.0, 0.0]]), {}),
     "ARMA(1, 1)": (lambda: ARIMA((1, 0, 1)).fit(series()), {}),

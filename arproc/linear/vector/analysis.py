@@ -146,6 +146,7 @@ class VectorAnalysis(Estimated):
         Returns:
             A row for each pair: statistic, df, df_residual and p_value.
         """
+        self._require_estimates()
         check_choice("test", test, ("f", "wald"))
         if self.order == 0:
             raise ParameterError("a model of order 0 has no past to test.")
@@ -165,6 +166,7 @@ class VectorAnalysis(Estimated):
         Returns:
             A row for each: statistic, df, df_residual and p_value.
         """
+        self._require_estimates()
         check_choice("test", test, ("f", "wald"))
         groups = [[name] for name in self.components_] if causing is None else [_list(causing)]
         pairs = []
@@ -183,7 +185,7 @@ class VectorAnalysis(Estimated):
 
         d = len(self.components_)
         per_equation = len(self.trend.replace("n", "")) + self.order * d
-        left = self.n_observations_ - per_equation if "covariance_" in self.__dict__ else 1
+        left = self.n_observations_ - per_equation
         correction = self.n_observations_ / left if test == "f" and left > 0 else 1.0
         freedom = d * left if test == "f" else None
         if test == "f" and left <= 0:
@@ -227,13 +229,16 @@ class VectorAnalysis(Estimated):
         """The names of sigma's lower triangle."""
         return spread_names(self.components_)
 
-    def _covariance_of(self, names: list[str]) -> np.ndarray:
+    def _require_estimates(self) -> None:
         _ = self.space
         if "covariance_" not in self.__dict__:
             raise ParameterError(
                 "these parameters were given, not estimated, so they have no errors; use "
                 "bands=None, or fit the model."
             )
+
+    def _covariance_of(self, names: list[str]) -> np.ndarray:
+        self._require_estimates()
         place = {name: i for i, name in enumerate(self.names_)}
         rows = [place[name] for name in names]
         return self.covariance_[np.ix_(rows, rows)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from arproc.errors import DataError
 from arproc.linear.vector.exact import exact_ml
@@ -105,7 +106,11 @@ def by_regression(
     if q:
         change[0, q:] = -np.tile(center / size, order)
     inverse = change @ found.inverse @ change.T
-    covariance = _with_sigma(np.kron(sigma, inverse), sigma, found.used)
+    if inverse.ndim == 2:
+        coefficients = np.kron(sigma, inverse)
+    else:
+        coefficients = block_diag(*(np.diag(sigma)[:, None, None] * inverse))
+    covariance = _with_sigma(coefficients, sigma, found.used)
     trend = np.stack([intercept, line[1]])[:q]
     # rounding apart, the equations' own sizes are in sigma already
     estimate = (coef, intercept, line[1], mean, slope, sigma)

@@ -18,7 +18,8 @@ class VectorRegression:
     Attributes:
         theta: the coefficients, a column for each component, [k, d].
         sigma: the residuals' mean squares and products, [d, d].
-        inverse: of the columns' gram, [k, k].
+        inverse: of the columns' gram, [k, k]; one for each component [d, k, k] where they were
+            shrunk apart.
         used: how many elements were predicted.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -19,8 +20,9 @@ from arproc.linear.vector.estimation import (
     recursion_form,
 )
 from arproc.linear.vector.inputs import array, component_names, plain, vector, vector_space
-from arproc.linear.vector.moments import standardise
+from arproc.linear.vector.moments import VectorData, standardise
 from arproc.linear.vector.recursion import VectorRecursion
+from arproc.linear.vector.shrinkage import check_shrinkage, shrink
 from arproc.linear.vector.state import VectorState
 from arproc.process import Process
 from arproc.sequences import Sequences
@@ -58,6 +60,17 @@ class VAR(VectorAnalysis, Process):
             "given": there is none, the likelihood is of what follows them (the only choice for
             unit or explosive roots); or a `torch.distributions.MultivariateNormal` over the p d
             numbers of the first p elements, element by element.
+        shrinkage: None, or a prior whose posterior mean, given the first p values, is the estimate
+            (`method` is then not used): "minnesota" (Litterman 1986) or "ridge". With it there may
+            be more coefficients than data.
+        tightness: the prior's standard deviation of a component's own first lag, in units that
+            make components comparable; None takes that of the largest marginal likelihood.
+        decay: by which power of the lag the standard deviation falls (Minnesota).
+        cross: the standard deviation for lags of other components beside that for a component's
+            own (1 has a conjugate prior of all equations together; otherwise, as with Litterman's
+            0.5, equations are shrunk one by one).
+        own_lag: the prior mean of each component's own first lag (Minnesota), [d] or one for all;
+            by default 0 with a stationary start (growth rates), else 1 (levels that wander).
 
     Attributes:
         coef_: A_1 ... A_p, float64 [p, d, d]; row a holds component a's equation.
@@ -67,6 +80,9 @@ class VAR(VectorAnalysis, Process):
         slope_: the mean's slope [d].
         sigma_: the innovations' covariance (maximum likelihood: divided by their number) [d, d].
         components_: the components' names.
+        tightness_: the tightness used, where one shrinks.
+        log_marginal_likelihood_: then that of the data given the first p values, nats (up to a
+            constant, the same for all tightnesses, where there is a trend).
         log_likelihood_: `log_prob` of the data of `fit`, nats.
         n_observations_: of how many elements that is.
         names_: the estimated parameters' names, in the order of `covariance_`: by equations,
@@ -93,6 +109,9 @@ class VAR(VectorAnalysis, Process):
     slope_: np.ndarray
     sigma_: np.ndarray
     components_: list[str]
+    tightness_: float
+    log_marginal_likelihood_: float
+    effective_parameters_: float
 
     def __init__(
         self,
@@ -100,11 +119,22 @@ class VAR(VectorAnalysis, Process):
         trend: str = "c",
         method: str = "mle",
         initial: str | MultivariateNormal = "stationary",
+        *,
+        shrinkage: str | None = None,
+        tightness: float | None = None,
+        decay: float = 1.0,
+        cross: float = 1.0,
+        own_lag: float | Sequence[float] | None = None,
     ) -> None:
         self.order = order
         self.trend = trend
         self.method = method
         self.initial = initial
+        self.shrinkage = shrinkage
+        self.tightness = tightness
+        self.decay = decay
+        self.cross = cross
+        self.own_lag = own_lag
 
     @classmethod
     def from_parameters(
@@ -197,17 +227,35 @@ class VAR(VectorAnalysis, Process):
         names = component_names(sequences, values.shape[1])
         data = standardise(values, sequences.lengths.numpy(), self.trend, names)
         stationary = isinstance(self.initial, str) and self.initial == "stationary"
-        if self.method == "mle" and stationary:
+        if self.shrinkage is not None:
+            found = self._shrunk(data, names, stationary)
+        elif self.method == "mle" and stationary:
             found = by_exact_ml(data, self.order, names)
         else:
             found = by_regression(data, self.order, names)
-            if stationary:
-                _require_stationary(found.coef)
+        if stationary:
+            _require_stationary(found.coef)
         self.components_ = names
         self._learn(found)
         with torch.no_grad():
             self.log_likelihood_ = float(self._log_prob(sequences, None).sum())
         self.n_observations_ = int((sequences.lengths - self.n_given).clamp(min=0).sum())
+
+    def _shrunk(self, data: VectorData, names: list[str], stationary: bool) -> VectorEstimate:
+        own_lag = self.own_lag
+        if own_lag is None:
+            own_lag = 0.0 if stationary else 1.0
+        mean = vector(own_lag, "own_lag", len(names))
+        prior = (self.tightness, float(self.decay), float(self.cross), mean)
+        shrunk = shrink(data, self.order, str(self.shrinkage), *prior)
+        self.tightness_ = shrunk.tightness
+        self.log_marginal_likelihood_ = shrunk.log_marginal_likelihood
+        self.effective_parameters_ = shrunk.effective
+        return by_regression(data, self.order, names, shrunk.regression)
+
+    @property
+    def _n_parameters(self) -> float:
+        return self.effective_parameters_ if self.shrinkage is not None else len(self.names_)
 
     def _learn(self, found: VectorEstimate) -> None:
         self.coef_, self.sigma_ = found.coef, found.sigma
@@ -220,6 +268,7 @@ class VAR(VectorAnalysis, Process):
         check_integer("order", self.order, minimum=0)
         check_choice("trend", self.trend, _TRENDS)
         check_choice("method", self.method, tuple(_METHODS))
+        check_shrinkage(self.shrinkage, self.tightness, self.decay, self.cross)
         if isinstance(self.initial, MultivariateNormal):
             shape = tuple(self.initial.batch_shape + self.initial.event_shape)
             if shape != (self.order * dimension,):
@@ -352,6 +401,8 @@ class VAR(VectorAnalysis, Process):
             return name, facts
         conditional = self.method == "mle" and self.initial != "stationary"
         method = _METHODS["ols" if conditional else self.method]
+        if self.shrinkage is not None:
+            method = f"{self.shrinkage}, tightness {self.tightness_:.4g}"
         initial = self.initial if isinstance(self.initial, str) else "a normal distribution"
         return name, [*facts, ("Trend", self.trend), ("Method", method), ("Start", initial)]
 

@@ -172,7 +172,7 @@ def test_what_can_not_be_answered_is_refused(growth, model):
         known.granger_causality()
     with pytest.raises(ParameterError, match="needs data="):
         model.impulse_response(3, bands="bootstrap")
-    with pytest.raises(ParameterError, match="no component gdp"):
+    with pytest.raises(ParameterError, match="no component 'gdp'"):
         model.granger_causality("gdp")
     with pytest.raises(ParameterError, match="level"):
         model.impulse_response(level=95)
