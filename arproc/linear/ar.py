@@ -17,8 +17,8 @@ from arproc.errors import (
     check_choice,
     check_integer,
 )
-from arproc.estimated import Estimated
 from arproc.linear import filtering, likelihood, simulation
+from arproc.linear.analysis import Analysis
 from arproc.linear.estimation import Estimate, estimate
 from arproc.linear.levinson import is_stationary, largest_root
 from arproc.linear.likelihood import Recursion
@@ -26,7 +26,6 @@ from arproc.linear.mean import Level, Terms, recursion_form
 from arproc.linear.missing import estimate_observed
 from arproc.linear.shrinkage import check_ridge
 from arproc.linear.state import RecursionState
-from arproc.process import Process
 from arproc.sequences import Sequences
 from arproc.spaces import Real, Space
 from arproc.states import State
@@ -44,7 +43,7 @@ _METHODS = {
 _GIVEN = ("mle", "conditional-mle", "ols")  # the methods that need no stationary start
 
 
-class AR(Estimated, Process):
+class AR(Analysis):
     r"""Gaussian autoregression of order p about a mean with trend, seasons and regressors.
 
     .. math::

@@ -6,7 +6,7 @@ import numpy as np
 
 from arproc.jit import jit
 
-__all__ = ["run", "whiten"]
+__all__ = ["inverse_diagonal", "run", "whiten"]
 
 
 @jit
@@ -191,3 +191,28 @@ def whiten(
                 known += 1
         start += length
     return rest[:count], logs[:count]
+
+
+@jit
+def inverse_diagonal(factor: np.ndarray) -> np.ndarray:
+    """The diagonal of the inverse of L L', L lower and banded.
+
+    Args:
+        factor: L by diagonals, `factor[d, i]` being row i + d, column i, [band, m].
+
+    Returns:
+        [m].
+    """
+    band, m = factor.shape
+    inverse = np.zeros((band, m))  # the same diagonals of the inverse
+    for i in range(m - 1, -1, -1):
+        reach = min(band - 1, m - 1 - i)
+        for d in range(reach, -1, -1):
+            total = 1.0 / factor[0, i] if d == 0 else 0.0
+            for k in range(1, reach + 1):
+                if k <= d:
+                    total -= factor[k, i] * inverse[d - k, i + k]
+                else:
+                    total -= factor[k, i] * inverse[k - d, i + d]
+            inverse[d, i] = total / factor[0, i]
+    return inverse[0]

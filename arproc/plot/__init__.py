@@ -8,6 +8,14 @@ from arproc.plot.forecasts import forecast_fan
 from arproc.plot.grids import sample_grid
 from arproc.plot.histograms import pit_histogram
 from arproc.plot.impulses import impulse_response
+from arproc.plot.spectra import spectral_density
 from arproc.plot.surprisals import surprisal
 
-__all__ = ["forecast_fan", "impulse_response", "pit_histogram", "sample_grid", "surprisal"]
+__all__ = [
+    "forecast_fan",
+    "impulse_response",
+    "pit_histogram",
+    "sample_grid",
+    "spectral_density",
+    "surprisal",
+]

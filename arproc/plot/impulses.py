@@ -24,7 +24,7 @@ def impulse_response(responses: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Panels of one row share their scale, so that the impulses' effects on a component compare.
 
     Args:
-        responses: what `VAR.impulse_response` gave, or rows of it.
+        responses: what `impulse_response` of a VAR (or rows of it) or of an AR gave.
         ax: where to draw; a new figure by default. Several panels are drawn inside of it.
 
     Returns:
@@ -42,6 +42,11 @@ def impulse_response(responses: pd.DataFrame, ax: Axes | None = None) -> Axes:
             "responses must be the DataFrame that impulse_response gives, with a column effect; "
             f"got {type(responses).__name__}."
         )
+    if list(responses.index.names) == ["step"] and len(responses):
+        ax = axes_for(ax, (6.0, 3.6))
+        _panel(ax, responses)
+        ax.set_xlabel("steps")
+        return ax
     if list(responses.index.names) != _LEVELS or not len(responses):
         raise DataError(
             f"responses has the index {list(responses.index.names)}; expected {_LEVELS}, and at "

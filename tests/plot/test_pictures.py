@@ -12,7 +12,7 @@ import pytest
 import torch
 from evaluation.toys import BYTES, CHARS, Chain, GaussianAR, PoissonAR, unigram
 
-from arproc import VAR, plot
+from arproc import AR, VAR, plot
 from arproc.errors import DataError, MissingDependencyError, ParameterError
 from arproc.text import Vocabulary
 
@@ -34,6 +34,10 @@ DRAW = {
     "surprisal of text": lambda ax: plot.surprisal(unigram(CHARS, end=True), "a bé", ax=ax),
     "surprisal of numbers": lambda ax: plot.surprisal(GaussianAR(), SERIES, ax=ax),
     "impulse_response": lambda ax: plot.impulse_response(RESPONSES, ax=ax),
+    "impulse_response of one": lambda ax: plot.impulse_response(
+        AR.from_parameters([0.5]).impulse_response(6), ax=ax
+    ),
+    "spectral_density": lambda ax: plot.spectral_density(AR.from_parameters([0.5]), ax=ax),
     "sample_grid": lambda ax: plot.sample_grid(np.eye(4), (2, 2), ax=ax),
 }
 
