@@ -22,10 +22,12 @@ __version__ = "0.1.0"
 _LAZY: dict[str, str] = {
     "AR": "arproc.linear.ar",
     "ARIMA": "arproc.statespace.arima",
+    "ContextTree": "arproc.ngram.context_tree",
     "MADE": "arproc.neural.made",
     "MarkovSwitchingAR": "arproc.regimes.switching",
     "Mixture": "arproc.mixture",
     "NGram": "arproc.ngram.model",
+    "PPM": "arproc.ngram.ppm",
     "Training": "arproc.training",
     "VAR": "arproc.linear.vector.var",
     "Transformed": "arproc.transforms",

@@ -14,7 +14,19 @@ import torch
 from helpers import shake
 
 import arproc
-from arproc import AR, ARIMA, MADE, VAR, Mixture, NGram, Training, Transformed, Transformer
+from arproc import (
+    AR,
+    ARIMA,
+    MADE,
+    PPM,
+    VAR,
+    ContextTree,
+    Mixture,
+    NGram,
+    Training,
+    Transformed,
+    Transformer,
+)
 from arproc.sampling import Temperature, TopK, TopP
 from arproc.testing import EXCEPTIONS, check_process
 from arproc.transforms import Difference, Log, Standardize
@@ -185,6 +197,13 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "NGram, cut off": (lambda: NGram(4, tokens="char", prune=[0, 0, 1, 2]).fit(TEXT), {}),
     "NGram, pruned": (lambda: NGram(4, tokens="char").fit(TEXT).pruned(1e-3), {}),
     "NGram of numbers": (lambda: NGram(3, tokens=4).fit(digits()), {}),
+    "ContextTree": (lambda: ContextTree(3, 4).fit(digits()), {}),
+    "ContextTree, frozen": (lambda: ContextTree(3, 4, adaptive=False).fit(digits()), {}),
+    "ContextTree of lines": (lambda: ContextTree(3, alpha=0.1).fit(TEXT), {}),
+    "ContextTree that has seen nothing": (lambda: ContextTree.untrained(2, 2), {}),
+    "PPM": (lambda: PPM(3, "D").fit("".join(TEXT)), {}),
+    "PPM, method C": (lambda: PPM(3, "C", 4).fit(digits()), {}),
+    "PPM of lines, frozen": (lambda: PPM(4, adaptive=False).fit(TEXT), {}),
     "MADE": (lambda: made(2, 6, (13,)), {}),
     "MADE, two layers, categorical": (lambda: made(3, 5, (11, 8), ordering="random"), {}),
     "MADE of mixed levels": (lambda: made((2, 4, 1, 3, 2), 5, (12,)), {}),
