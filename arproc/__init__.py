@@ -33,6 +33,7 @@ _LAZY: dict[str, str] = {
     "Transformed": "arproc.transforms",
     "Transformer": "arproc.neural.transformer",
     "compare": "arproc.evaluation",
+    "diagnose": "arproc.evaluation",
     "evaluate": "arproc.evaluation",
     "select_order": "arproc.linear.selection",
 }

@@ -6,6 +6,7 @@ time. Figures carry their unit in their name; standard errors are stated with ev
 
 from arproc.evaluation.calibration import Uniformity, pit, uniformity
 from arproc.evaluation.comparison import compare
+from arproc.evaluation.diagnostics import diagnose
 from arproc.evaluation.forecast_scores import crps_paths, crps_quantiles
 from arproc.evaluation.likelihood import Evaluation, evaluate
 from arproc.evaluation.ranked import crps, crps_of
@@ -18,6 +19,7 @@ __all__ = [
     "crps_of",
     "crps_paths",
     "crps_quantiles",
+    "diagnose",
     "evaluate",
     "pit",
     "uniformity",

@@ -4,6 +4,7 @@ They need matplotlib (`pip install "arproc[plot]"`), which is imported when one 
 are those of Okabe and Ito (2008), told apart in every kind of colour vision.
 """
 
+from arproc.plot.diagnostics import diagnostics
 from arproc.plot.forecasts import forecast_fan
 from arproc.plot.grids import sample_grid
 from arproc.plot.histograms import pit_histogram
@@ -12,6 +13,7 @@ from arproc.plot.spectra import spectral_density
 from arproc.plot.surprisals import surprisal
 
 __all__ = [
+    "diagnostics",
     "forecast_fan",
     "impulse_response",
     "pit_histogram",

@@ -33,6 +33,9 @@ DRAW = {
     "pit_histogram": lambda ax: plot.pit_histogram(np.linspace(0.01, 0.99, 60), ax=ax),
     "surprisal of text": lambda ax: plot.surprisal(unigram(CHARS, end=True), "a bé", ax=ax),
     "surprisal of numbers": lambda ax: plot.surprisal(GaussianAR(), SERIES, ax=ax),
+    "diagnostics": lambda ax: plot.diagnostics(
+        AR.from_parameters([0.5]), np.cos(np.arange(60.0) ** 2), ax=ax
+    ),
     "impulse_response": lambda ax: plot.impulse_response(RESPONSES, ax=ax),
     "impulse_response of one": lambda ax: plot.impulse_response(
         AR.from_parameters([0.5]).impulse_response(6), ax=ax
