@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,16 +53,16 @@ def diagnostics(
         raise DataError(f"data leaves {len(z)} residual(s); expected 3 or more, not all equal.")
     ax = axes_for(ax, (9.0, 6.4))
     ax.set_axis_off()
-    panels = (_over_time, _histogram, _quantiles, _autocorrelations)
+    panels = (_over_time, _histogram, _quantiles, partial(_autocorrelations, lags=lags))
     for (left, bottom), draw in zip((*_UPPER, *_LOWER), panels, strict=True):
         inside = ax.inset_axes((left, bottom, 0.45, 0.42))
-        draw(inside, z, lags)
+        draw(inside, z)
         inside.tick_params(labelsize=8)
         plain(inside)
     return ax
 
 
-def _over_time(ax: Axes, z: np.ndarray, lags: int) -> None:
+def _over_time(ax: Axes, z: np.ndarray) -> None:
     ax.axhline(0, color=GREY, linewidth=0.8)
     for bound in (-1.96, 1.96):
         ax.axhline(bound, color=GREY, linewidth=0.8, linestyle="--")
@@ -70,7 +71,7 @@ def _over_time(ax: Axes, z: np.ndarray, lags: int) -> None:
     ax.set_title("standardised residuals (dashed: 95% lie inside)", fontsize=9, color=INK)
 
 
-def _histogram(ax: Axes, z: np.ndarray, lags: int) -> None:
+def _histogram(ax: Axes, z: np.ndarray) -> None:
     from scipy.stats import gaussian_kde
 
     bins = min(40, max(8, round(2 * len(z) ** (1 / 3))))
@@ -84,7 +85,7 @@ def _histogram(ax: Axes, z: np.ndarray, lags: int) -> None:
     ax.legend(frameon=False, fontsize=8)
 
 
-def _quantiles(ax: Axes, z: np.ndarray, lags: int) -> None:
+def _quantiles(ax: Axes, z: np.ndarray) -> None:
     from scipy.special import ndtri
     from scipy.stats import beta
 

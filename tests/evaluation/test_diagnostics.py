@@ -90,6 +90,6 @@ def test_what_can_not_be_tested_is_refused():
     with pytest.raises(ParameterError, match="lags"):
         arproc.diagnose(model, series(), lags=2)
     with pytest.raises(UnsupportedError, match="real scalars"):
-        arproc.diagnose(NGram(2, tokens="char").fit("abcabc"), "abc")
+        arproc.diagnose(NGram(2, smoothing="additive", tokens="char").fit("abcabc"), "abc")
     with pytest.raises(DataError, match="expected one series"):
         arproc.plot.diagnostics(model, np.stack([series(), series(seed=1)]))
