@@ -241,7 +241,10 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: arproc.MarkovSwitchingAR(2, trend="ct", switching_variance=True).fit(jumps()), {}
     ),
     "Markov-switching intercepts": (
-        lambda: arproc.MarkovSwitchingAR(2, 3, form="intercept", switching_ar=False).fit(jumps()), {}
+        lambda: arproc.MarkovSwitchingAR(2, 3, switching_ar=False, form="intercept").fit(
+            jumps()
+        ),
+        {},
     ),
     "Markov-switching variance": (
         lambda: arproc.MarkovSwitchingAR(0, trend="n", switching_variance=True).fit(jumps()), {}

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from arproc.errors import DataError
-from arproc.regimes.chain import Regimes, stationary
+from arproc.regimes.chain import Regimes, memories
 
 __all__ = ["Design", "Fit", "fit"]
 
 _LOGIT = 18.0  # transition probabilities are kept above about 1e-8
-_EM_STEPS = 25  # for every start
+_EM_STEPS = 15  # for every start, times one less than the regimes
 _FINISHED = 3  # how many starts are carried to the end
+_ENOUGH, _BLOCK = 300, 75  # elements a regime by which starts are compared, in such blocks
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,14 @@ class Design:
         object.__setattr__(self, "unit", 1.0 / max(float(lengths.max()), 1.0))
         object.__setattr__(self, "values", (x - shift) / scale)
 
+    def part(self, rows: np.ndarray, offsets: np.ndarray) -> Design:
+        """The same design on some of the values, each at its own time."""
+        found = object.__new__(type(self))
+        found.__dict__.update({f.name: getattr(self, f.name) for f in fields(self)})
+        own = {"values": self.values[rows], "offsets": offsets, "columns": self.columns[rows]}
+        found.__dict__.update(own)
+        return found
+
     @property
     def n_terms(self) -> int:
         return len(self.values) - self.order * (len(self.offsets) - 1)
@@ -83,7 +92,7 @@ class Design:
         """The trend's columns for every value, [total, q]."""
         starts = np.repeat(self.offsets[:-1], np.diff(self.offsets))
         t = (np.arange(len(self.values)) - starts) * self.unit
-        return np.stack([np.ones(len(t)), t], axis=1)[:, : self.q]
+        return np.ascontiguousarray(np.stack([np.ones(len(t)), t], axis=1)[:, : self.q])
 
     @cached_property
     def products(self) -> np.ndarray:
@@ -101,7 +110,16 @@ class Design:
 
     # ---- parameters as one vector: logits, free trend, free coefficients, log variances ---------
 
-    @property
+    @cached_property
+    def arrays(self) -> tuple[Any, ...]:
+        """What the compiled code reads of the data; see `em.climb`."""
+        m = max(self.order, 1) if self.centred else 1
+        return (
+            self.values, self.columns, self.products, self.offsets, self.centred,
+            memories(self.k, m), self.tie, self.unit,
+        )  # fmt: skip
+
+    @cached_property
     def sizes(self) -> tuple[int, int, int]:
         """How many logits, locations and variances are free."""
         return self.k * (self.k - 1), self.tie.shape[1], self.k if self.switching[2] else 1
@@ -109,17 +127,23 @@ class Design:
     def unpack(self, theta: np.ndarray) -> Regimes:
         """The regimes of a vector of free parameters."""
         k, (a, b, _) = self.k, self.sizes
-        logits = np.hstack([theta[:a].reshape(k, k - 1), np.zeros((k, 1))])
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         location = self.tie @ theta[a : a + b]
         return Regimes(
-            weights / weights.sum(axis=1, keepdims=True),
+            self.chain(theta),
             location[: k * self.q].reshape(k, self.q),
             location[k * self.q :].reshape(k, self.order),
             np.broadcast_to(np.exp(theta[a + b :]), (k,)).copy(),
             self.centred,
             self.unit,
         )
+
+    def chain(self, theta: np.ndarray) -> np.ndarray:
+        """The chain of a vector of free parameters, [k, k]."""
+        k = self.k
+        logits = np.zeros((k, k))
+        logits[:, :-1] = theta[: k * (k - 1)].reshape(k, k - 1)
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return weights / weights.sum(axis=1, keepdims=True)
 
     def pack(self, regimes: Regimes) -> np.ndarray:
         """The free parameters of regimes (of the first, where all share one)."""
@@ -187,18 +211,6 @@ class Fit(NamedTuple):
     converged: bool
 
 
-class _Sums(NamedTuple):
-    """What the smoother gives at some parameters; see `hamilton.sums`."""
-
-    log_likelihood: float
-    transitions: np.ndarray
-    oldest: np.ndarray
-    sizes: np.ndarray
-    squares: np.ndarray
-    slopes: np.ndarray
-    curvatures: np.ndarray
-
-
 def fit(design: Design, method: str, n_starts: int, seed: int, tolerance: float) -> Fit:
     """The maximum of the likelihood given the first values.
 
@@ -213,12 +225,8 @@ def fit(design: Design, method: str, n_starts: int, seed: int, tolerance: float)
         tolerance: EM stops when a step gains less than this, in nats.
     """
     floor = design.least * _one_regime(design)[2]
-    begun = []
-    for theta in _starts(design, n_starts, seed):
-        begun.append(_em(design, theta, floor, _EM_STEPS, 1e-3))
-    begun.sort(key=lambda found: -found[1])
     ended = []
-    for theta, _, _, _ in begun[:_FINISHED]:
+    for theta in _promising(design, n_starts, seed, floor):
         if method == "em":
             ended.append(_em(design, theta, floor, 20_000, tolerance))
         else:
@@ -248,6 +256,45 @@ def _order(design: Design, own: Regimes) -> np.ndarray:
     if coef and design.order:
         return np.lexsort(own.coef.T[::-1])
     return np.arange(design.k)
+
+
+def _promising(design: Design, n_starts: int, seed: int, floor: float) -> list[np.ndarray]:
+    """The best few of the starts after some steps of EM, the best first.
+
+    Long data are first seen through blocks spread over them; then the better half of the starts
+    takes a few steps on all of them. Starts that have met count once.
+    """
+    starts = _starts(design, n_starts, seed)
+    sample, steps = _blocks(design), _EM_STEPS * (design.k - 1)
+    begun = [_em(sample, theta, floor, steps, 1e-2) for theta in starts]
+    begun.sort(key=lambda found: -found[1])
+    if sample is not design:
+        better = begun[: max(_FINISHED, n_starts // 3)]
+        begun = [_em(design, theta, floor, steps // 3, 1e-2) for theta, _, _, _ in better]
+        begun.sort(key=lambda found: -found[1])
+    chosen: list[np.ndarray] = []
+    for theta, _, _, _ in begun:
+        own = design.unpack(theta)
+        sorted_ = design.pack(own.permuted(_order(design, own)))
+        if all(np.abs(sorted_ - other).max() > 0.1 for other in chosen):
+            chosen.append(sorted_)
+    return chosen[:_FINISHED]
+
+
+def _blocks(design: Design) -> Design:
+    """The design on blocks spread evenly over the data; itself where the data are short."""
+    enough = _ENOUGH * design.k
+    if design.n_terms <= 1.5 * enough:
+        return design
+    whole = design.order + _BLOCK
+    lengths = np.diff(design.offsets)
+    starts = zip(design.offsets[:-1], lengths, strict=True)
+    places = np.concatenate([np.arange(a, a + n - whole + 1, whole) for a, n in starts])
+    if len(places) * _BLOCK < enough:
+        return design
+    chosen = places[np.linspace(0, len(places) - 1, enough // _BLOCK).round().astype(int)]
+    rows = (chosen[:, None] + np.arange(whole)).reshape(-1)
+    return design.part(rows, whole * np.arange(len(chosen) + 1))
 
 
 # ---- starts -------------------------------------------------------------------------------------
@@ -303,139 +350,36 @@ def _starts(design: Design, count: int, seed: int) -> list[np.ndarray]:
     return found
 
 
-# ---- EM -----------------------------------------------------------------------------------------
-
-
-def _sums(design: Design, own: Regimes) -> _Sums:
-    from arproc.regimes import hamilton
-
-    k, digits = design.k, own.digits
-    trend = design.columns @ own.trend.T if design.q else np.zeros((1, k))
-    x = design.values[:, None]
-    deviations = np.ascontiguousarray(np.broadcast_to(x - trend, (len(x), k)))
-    lags = deviations if design.centred else np.ascontiguousarray(np.broadcast_to(x, (len(x), k)))
-    joint = np.empty((design.n_terms, k * len(digits)))
-    first = np.empty(len(digits))
-    total = hamilton.weigh(
-        deviations, lags, design.offsets, design.centred, digits, own.coef, own.sigma2,
-        own.transition, np.exp(own.log_initial), joint, first,
-    )  # fmt: skip
-    counts = joint.sum(axis=0).reshape(k, len(digits))
-    transitions = np.zeros((k, k))
-    np.add.at(transitions, digits[:, 0], counts.T)
-    # the memories before the first element hold steps of the chain too
-    for i in range(digits.shape[1] - 1):
-        np.add.at(transitions, (digits[:, i + 1], digits[:, i]), first)
-    oldest = np.bincount(digits[:, -1], first, minlength=k)
-    width = design.q + 1 + design.order
-    moments = (joint.T @ design.products).reshape(-1, width, width)
-    d = k * design.q + design.order
-    squares, slopes, curvatures = np.zeros(k), np.zeros((k, d)), np.zeros((k, d, d))
-    hamilton.sums(
-        moments, design.centred, digits, own.trend, own.coef, own.unit, squares, slopes, curvatures
-    )
-    return _Sums(total, transitions, oldest, counts.sum(axis=1), squares, slopes, curvatures)
+# ---- climbing -----------------------------------------------------------------------------------
 
 
 def _em(
     design: Design, theta: np.ndarray, floor: float, limit: int, tolerance: float
 ) -> tuple[np.ndarray, float, int, bool]:
-    """EM (Hamilton 1990) until a step gains less than `tolerance`.
+    """EM from some parameters: where it ends, log-likelihood, steps, and if it stopped itself."""
+    from arproc.regimes.em import climb
 
-    Where lags are taken about switching levels, levels and coefficients enter as a product: their
-    step is that of Gauss and Newton, halved while the likelihood falls. The chain's step counts
-    what the start says of the chain (P proportional to counts + P d log pi/dP, by iteration),
-    which Hamilton's leaves out: this one climbs to the maximum.
-
-    Returns:
-        Parameters, log-likelihood, steps, and whether it stopped by itself.
-    """
-    sums = _sums(design, design.unpack(theta))
-    for step in range(1, limit + 1):
-        for share in (1.0, 0.5, 0.25, 0.125):
-            moved = _m_step(design, theta, sums, floor, share)
-            after = _sums(design, design.unpack(moved))
-            if after.log_likelihood >= sums.log_likelihood - 1e-10:
-                break
-        gain = after.log_likelihood - sums.log_likelihood
-        if gain < 0:
-            return theta, sums.log_likelihood, step, gain > -tolerance
-        theta, sums = moved, after
-        if gain < tolerance:
-            return theta, sums.log_likelihood, step, True
-    return theta, sums.log_likelihood, limit, False
-
-
-def _m_step(
-    design: Design, theta: np.ndarray, sums: _Sums, floor: float, share: float
-) -> np.ndarray:
-    """The parameters that the expected likelihood is highest at (a share of the way there)."""
-    own = design.unpack(theta)
-    _, b, _ = design.sizes
-    tie = design.tie
-    total, matrix = np.zeros(b), np.zeros((b, b))
-    views = []
-    for r in range(design.k):
-        view = tie[_columns(design, r)]  # of the regime's d numbers, from the free ones
-        views.append(view)
-        total += view.T @ sums.slopes[r] / own.sigma2[r]
-        matrix += view.T @ sums.curvatures[r] @ view / own.sigma2[r]
-    move = share * np.linalg.lstsq(matrix, total, rcond=1e-12)[0] if b else total
-    squares = np.empty(design.k)
-    for r, view in enumerate(views):
-        d = view @ move
-        squares[r] = sums.squares[r] - 2 * sums.slopes[r] @ d + d @ sums.curvatures[r] @ d
-    if design.switching[2]:
-        sigma2 = squares / np.maximum(sums.sizes, 1e-12)
-    else:
-        sigma2 = np.array([squares.sum() / sums.sizes.sum()])
-    chain = own.transition
-    for _ in range(
-        3
-    ):  # the start's share is of the order of 1/n, and so is what is left each time
-        pull = _start_pull(chain, sums.oldest)
-        counts = sums.transitions + chain * (pull - pull.min(axis=1, keepdims=True))
-        chain = np.maximum(counts, 1e-12)
-        chain /= chain.sum(axis=1, keepdims=True)
-    logits = np.log(chain[:, :-1] / chain[:, -1:]).clip(-_LOGIT, _LOGIT).reshape(-1)
-    location = theta[len(logits) : len(logits) + b] + move
-    return np.concatenate([logits, location, np.log(np.maximum(sigma2, floor))])
-
-
-def _columns(design: Design, r: int) -> np.ndarray:
-    """Where the d numbers of regime r's innovation stand among all trends and coefficients."""
-    trends = np.arange(design.k * design.q)
-    return np.append(trends, design.k * design.q + r * design.order + np.arange(design.order))
-
-
-# ---- quasi-Newton -------------------------------------------------------------------------------
+    own, (a, b, _) = design.unpack(theta), design.sizes
+    location = theta[a : a + b].copy()
+    value, steps, converged = climb(
+        *design.arrays, not design.switching[2], floor, limit, tolerance, own.transition, location,
+        own.sigma2,
+    )  # fmt: skip
+    logits = np.log(own.transition[:, :-1] / own.transition[:, -1:]).reshape(-1)
+    variances = own.sigma2 if design.switching[2] else own.sigma2[:1]
+    moved = np.concatenate([logits.clip(-_LOGIT, _LOGIT), location, np.log(variances)])
+    return moved, value, steps, converged
 
 
 def _score(design: Design, theta: np.ndarray) -> tuple[float, np.ndarray]:
     """The log-likelihood and its gradient in the free parameters."""
-    own = design.unpack(theta)
-    sums = _sums(design, own)
-    p = own.transition
-    pull = sums.transitions + p * _start_pull(p, sums.oldest)
-    logits = pull - p * pull.sum(axis=1, keepdims=True)
-    location = np.zeros(design.tie.shape[0])
-    for r in range(design.k):
-        location[_columns(design, r)] += sums.slopes[r] / own.sigma2[r]
-    variance = 0.5 * (sums.squares / own.sigma2 - sums.sizes)
-    if not design.switching[2]:
-        variance = np.array([variance.sum()])
-    gradient = np.concatenate([logits[:, :-1].reshape(-1), design.tie.T @ location, variance])
-    return sums.log_likelihood, gradient
+    from arproc.regimes.em import score
 
-
-def _start_pull(chain: np.ndarray, oldest: np.ndarray) -> np.ndarray:
-    """The derivative of sum oldest log pi in the chain's probabilities, [k, k].
-
-    d pi = pi dP Z with Z = (I - P + 1 pi)^-1 (Schweitzer 1968).
-    """
-    pi = stationary(chain)
-    fundamental = np.linalg.inv(np.eye(len(pi)) - chain + pi)
-    return np.outer(pi, fundamental @ (oldest / np.maximum(pi, 1e-300)))
+    (a, b, _), k = design.sizes, design.k
+    return score(
+        *design.arrays, not design.switching[2], design.chain(theta), theta[a : a + b],
+        np.broadcast_to(np.exp(theta[a + b :]), (k,)).copy(),
+    )  # fmt: skip
 
 
 def _bounds(design: Design, floor: float) -> list[tuple[float | None, float | None]]:
