@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 # Imported when first used, so that `import arproc` stays light: name -> module
 _LAZY: dict[str, str] = {
     "AR": "arproc.linear.ar",
+    "BayesianAR": "arproc.linear.bayesian",
     "ARIMA": "arproc.statespace.arima",
     "ContextTree": "arproc.ngram.context_tree",
     "MADE": "arproc.neural.made",

@@ -99,6 +99,8 @@ def _encode(value: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
         return {"!": "tensor", "at": _store(value, path, tensors)}
     if isinstance(value, np.ndarray):
         return _encode_array(value, path, tensors)
+    if isinstance(value, range):
+        value = tuple(value)
     if isinstance(value, (list, tuple)):
         items = [_encode(v, f"{path}.{i}", tensors) for i, v in enumerate(value)]
         return items if isinstance(value, list) else {"!": "tuple", "items": items}

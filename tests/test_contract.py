@@ -20,6 +20,7 @@ from arproc import (
     MADE,
     PPM,
     VAR,
+    BayesianAR,
     ContextTree,
     Mixture,
     NGram,
@@ -147,6 +148,11 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     ),
     "AR driven by regressors": (
         lambda: regressed("recursion", initial="given", seasonal=3), REGRESSORS
+    ),
+    "Bayesian AR(2)": (lambda: BayesianAR(2).fit(series()), {}),
+    "Bayesian AR, orders averaged": (lambda: BayesianAR(range(4), "ct").fit(series()), {}),
+    "Bayesian AR of a few values": (
+        lambda: BayesianAR((0, 1), "n", shape=3.0).fit(series(8)), {"data": series(40, seed=3)}
     ),
     "VAR(0)": (lambda: var(0), {}),
     "VAR(2)": (lambda: var(2), {}),
