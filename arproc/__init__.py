@@ -36,6 +36,7 @@ _LAZY: dict[str, str] = {
     "compare": "arproc.evaluation",
     "diagnose": "arproc.evaluation",
     "evaluate": "arproc.evaluation",
+    "likelihood_ratio_test": "arproc.inference",
     "select_order": "arproc.linear.selection",
 }
 _MODULES: tuple[str, ...] = ("datasets", "evaluation", "plot", "testing", "transforms")

@@ -7,16 +7,18 @@ has standard errors, information criteria and a `summary()`, laid out alike in e
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from arproc.criteria import information_criterion
-from arproc.errors import ParameterError
+from arproc.errors import ParameterError, UnsupportedError, check_choice
 from arproc.law import Law
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from arproc.inference import HypothesisTest
 
 __all__ = ["Estimated"]
 
@@ -105,6 +107,72 @@ class Estimated(Law):
             cells = (_number(estimate), _number(error), f"{z:.3f}", f"{p:.3f}")
             lines.append(_row(name, *cells, _number(lower), _number(upper)))
         return "\n".join([*lines, "=" * _WIDTH])
+
+    def covariance(
+        self,
+        kind: str = "hessian",
+        data: Any = None,
+        *,
+        lags: int | None = None,
+        context: Any = None,
+    ) -> pd.DataFrame:
+        """The covariance of the estimates, in the order of `names_`.
+
+        Args:
+            kind: "hessian", `covariance_` as it is; "opg", the inverse of the sum of the scores'
+                outer products; "robust", White's sandwich of these, right where the variance is
+                not constant (for least squares it is HC0); "hac", Newey and West's sandwich, right
+                where the scores are correlated as well.
+            data: what the model was fitted to, for all but the first.
+            lags: how many lags of the scores "hac" counts; 4 (n / 100)^(2/9) by default.
+            context: as in `fit`.
+        """
+        import pandas as pd
+
+        from arproc.inference import robust_covariance
+
+        _ = self.space
+        if "covariance_" not in self.__dict__:
+            raise ParameterError("there is no covariance of parameters not estimated.")
+        check_choice("kind", kind, ("hessian", "opg", "robust", "hac"))
+        if kind == "hessian":
+            found = self.covariance_
+        else:
+            found = robust_covariance(self, kind, data, lags, context)
+        return pd.DataFrame(found, index=self.names_, columns=self.names_)
+
+    def wald_test(self, restrictions: Any, *, covariance: Any = None) -> HypothesisTest:
+        """Whether linear restrictions of the parameters hold: Wald's test.
+
+        Args:
+            restrictions: as in "ar.L2 = 0" or "ar.L1 + ar.L2 = 1, mean = 0", a list of such, or
+                the matrices (R, r) of R theta = r, a column of R for each of `names_`.
+            covariance: of the estimates, [k, k]; `covariance_` by default (see `covariance`).
+        """
+        from arproc.inference import wald
+
+        _ = self.space
+        if "covariance_" not in self.__dict__:
+            raise ParameterError("there is no test of parameters that were not estimated.")
+        spread = self.covariance_ if covariance is None else np.asarray(covariance, dtype=float)
+        if spread.shape != (len(self.names_),) * 2:
+            raise ParameterError(
+                f"covariance has shape {spread.shape}; expected a row and a column for each of "
+                f"{', '.join(self.names_)}."
+            )
+        return wald(self.estimates_, spread, self.names_, restrictions)
+
+    @property
+    def _maximises_likelihood(self) -> bool:
+        """Whether the estimates are those of the greatest likelihood."""
+        return True
+
+    def _moved(self, estimates: np.ndarray) -> Self:
+        """The same law with other parameters, in the order of `names_`; scores come from it."""
+        raise UnsupportedError(
+            f"{type(self).__name__} has no scores by its parameters, so its covariance is of "
+            "kind 'hessian' only."
+        )
 
     def _described(self) -> tuple[str, list[tuple[str, str]]]:
         """What `summary` says of the model: its name, as in "AR(2)", and facts (name, value)."""

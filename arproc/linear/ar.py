@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -22,7 +23,7 @@ from arproc.linear.analysis import Analysis
 from arproc.linear.estimation import Estimate, estimate
 from arproc.linear.levinson import is_stationary, largest_root
 from arproc.linear.likelihood import Recursion
-from arproc.linear.mean import Level, Terms, recursion_form
+from arproc.linear.mean import Level, Terms, mean_form, recursion_form
 from arproc.linear.missing import estimate_observed
 from arproc.linear.shrinkage import check_ridge
 from arproc.linear.state import RecursionState
@@ -504,6 +505,30 @@ class AR(Analysis):
         counts = sequences.lengths - self.n_given
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         return sequences.form.per_element(rest, offsets, skip=self.n_given)
+
+    @property
+    def _conditional(self) -> bool:
+        """Whether the estimates are those given the first values."""
+        exact = self.method == "mle" and self.initial == "stationary"
+        return self.method in _GIVEN and not exact
+
+    @property
+    def _maximises_likelihood(self) -> bool:
+        return self.method in _GIVEN and not self.ridge_
+
+    def _moved(self, estimates: np.ndarray) -> Self:
+        model, terms = copy(self), self._terms
+        coef, level = self.coef_.copy(), estimates[: len(estimates) - len(self.lags_) - 1]
+        coef[self.lags_ - 1] = estimates[len(level) : -1]
+        if self._conditional and self.regressors != "mean":
+            beta = np.concatenate([mean_form(coef, level[: terms.n], terms), level[terms.n :]])
+            model._describe(coef, beta, level)
+        else:
+            model._describe(coef, level, recursion_form(coef, level[: terms.n], terms))
+        model.sigma2_ = float(estimates[-1])
+        if self._conditional:
+            model.initial = "given"
+        return model
 
     def _described(self) -> tuple[str, list[tuple[str, str]]]:
         name = f"AR({self.order})"  # a list of lags shows as one

@@ -112,7 +112,7 @@ def scale(
     q = columns.shape[1]
     removed = q if in_mean or regressors is None else q - regressors.shape[1]
     center = np.zeros(q)
-    if removed == terms.n == terms.n_trend == 1:
+    if regressors is None and removed == terms.n == terms.n_trend == 1:
         center[0] = values.mean()
         values = values - center[0]
     elif removed:

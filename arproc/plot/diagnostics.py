@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,12 @@ def diagnostics(
         raise DataError(f"data leaves {len(z)} residual(s); expected 3 or more, not all equal.")
     ax = axes_for(ax, (9.0, 6.4))
     ax.set_axis_off()
-    panels = (_over_time, _histogram, _quantiles, partial(_autocorrelations, lags=lags))
+    panels: tuple[Callable[[Axes, np.ndarray], None], ...] = (
+        _over_time,
+        _histogram,
+        _quantiles,
+        partial(_autocorrelations, lags=lags),
+    )
     for (left, bottom), draw in zip((*_UPPER, *_LOWER), panels, strict=True):
         inside = ax.inset_axes((left, bottom, 0.45, 0.42))
         draw(inside, z)

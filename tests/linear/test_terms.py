@@ -379,3 +379,14 @@ def test_a_context_of_another_width_is_refused(growth):
         model.forecast(y, 3, context=x)
     with pytest.raises(UnsupportedError, match="window"):
         model.window(torch.zeros(1, 1, 1), torch.ones(1, 1))
+
+
+@pytest.mark.parametrize("trend", ["n", "c", "ct"])
+def test_regressors_in_the_recursion_are_least_squares_of_everything_at_once(trend):
+    rng = np.random.default_rng(5)
+    z, x = rng.normal(size=(80, 2)), 4 + rng.normal(size=80).cumsum()
+    model = AR(2, trend, regressors="recursion", initial="given").fit(x, context=z)
+    line = np.column_stack([np.ones(80), np.arange(80.0)])[2:, : len(trend.replace("n", ""))]
+    rows = np.column_stack([line, z[2:], x[1:-1], x[:-2]])
+    want = np.linalg.lstsq(rows, x[2:], rcond=None)[0]
+    np.testing.assert_allclose(model.estimates_[:-1], want, rtol=1e-8)
