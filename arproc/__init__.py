@@ -27,6 +27,7 @@ _LAZY: dict[str, str] = {
     "MADE": "arproc.neural.made",
     "MarkovSwitchingAR": "arproc.regimes.switching",
     "Mixture": "arproc.mixture",
+    "Panel": "arproc.panel",
     "NGram": "arproc.ngram.model",
     "PPM": "arproc.ngram.ppm",
     "Training": "arproc.training",

@@ -26,7 +26,7 @@ from arproc.files import FORMAT_VERSION, read_file, write_file
 from arproc.parameters import Parameters
 from arproc.storable import STORABLE
 
-__all__ = ["FORMAT_VERSION", "load", "read_file", "save", "write_file"]
+__all__ = ["FORMAT_VERSION", "load", "read_file", "save", "save_parameters", "write_file"]
 
 # ---- models --------------------------------------------------------------------------------
 
@@ -41,8 +41,13 @@ def save(law: Any, path: str | Path) -> None:
     if not law.__sklearn_is_fitted__():
         raise NotFittedError(f"this {type(law).__name__} is not fitted yet; fit it before saving.")
     _ = law.space  # a wrapper around an unfitted law is refused as well
+    save_parameters(law, path)
+
+
+def save_parameters(model: Parameters, path: str | Path) -> None:
+    """Write anything whose parameters and public attributes are all it is: a law, or a panel."""
     tensors: dict[str, torch.Tensor] = {}
-    tree = _encode(law, "model", tensors)
+    tree = _encode(model, "model", tensors)
     write_file(path, {"kind": "model", "model": tree}, tensors)
 
 
@@ -58,8 +63,6 @@ def load(path: str | Path) -> Any:
     Raises:
         FileFormatError: the file is damaged, not a model of arproc's, or from a newer version.
     """
-    from arproc.law import Law
-
     header, tensors = read_file(path)
     if header.get("kind") != "model":
         raise FileFormatError(f"{str(path)!r} holds a {header.get('kind')!r}, not a model.")
@@ -79,7 +82,7 @@ def load(path: str | Path) -> Any:
         raise FileFormatError(
             f"{str(path)!r} does not describe a model ({type(error).__name__}: {error})."
         ) from error
-    if not isinstance(model, Law):
+    if not isinstance(model, Parameters) or not hasattr(model, "log_prob"):
         raise FileFormatError(f"{str(path)!r} describes a {type(model).__name__}, not a model.")
     return model
 

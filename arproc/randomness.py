@@ -15,7 +15,7 @@ import torch
 
 from arproc.errors import ParameterError
 
-__all__ = ["STREAMS", "Uniforms", "resolve_seed"]
+__all__ = ["STREAMS", "Uniforms", "derived_seed", "resolve_seed"]
 
 # Draws of different purpose must not share uniforms: a draft and its accept test, for example.
 STREAMS = ("sample", "draft", "accept", "residual", "policy", "pit", "bootstrap", "resample")
@@ -53,6 +53,19 @@ def resolve_seed(seed: int | torch.Generator | None) -> int:
             f"{seed!r} ({type(seed).__name__})."
         )
     return int(seed) % 2**63
+
+
+def derived_seed(seed: int, number: int) -> int:
+    """The seed of part `number` of something random: another for every part, and repeatable.
+
+    Example:
+        >>> derived_seed(1, 0) == derived_seed(1, 0), derived_seed(1, 0) == derived_seed(1, 1)
+        (True, False)
+    """
+    with np.errstate(over="ignore"):
+        key = _finalise(np.array([seed], dtype=np.uint64) + _GOLDEN)
+        key = _finalise(key ^ (np.array([number], dtype=np.uint64) + np.uint64(1)) * _MIX_2)
+    return int(key[0] >> np.uint64(1))
 
 
 class Uniforms:

@@ -68,7 +68,7 @@ def forecast(
     n_bootstrap: int,
 ) -> pd.DataFrame:
     """See `Process.forecast`."""
-    levels = _levels(quantiles)
+    levels = levels_of(quantiles)
     if parameter_uncertainty is not None:
         _check_bootstrap(process, parameter_uncertainty, n_bootstrap)
         seed = resolve_seed(seed)  # the same draws under every refitted model
@@ -143,7 +143,8 @@ def _replicates(task: Task, n_bootstrap: int) -> Iterator[Marginals]:
         yield _marginals(replace(task, process=clone))
 
 
-def _levels(quantiles: Any) -> list[float]:
+def levels_of(quantiles: Any) -> list[float]:
+    """The levels of quantiles that a user asked for, checked."""
     try:
         levels = [float(q) for q in np.atleast_1d(np.asarray(quantiles, dtype=float))]
     except (TypeError, ValueError):

@@ -1,0 +1,173 @@
+"""Estimates of every series of a panel at once.
+
+Compiled loops fit the series that are in good order. The few that need more care (ill-conditioned
+ones, exact likelihoods with gaps) are fitted one by one, and so are those that have no fit, for
+their reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from arproc.errors import ArprocError
+from arproc.panel.data import Table
+
+__all__ = ["Estimates", "estimate", "in_threads", "time_columns"]
+
+_SMALL = 200_000  # values; below, a second thread costs more than it saves
+
+
+@dataclass
+class Estimates:
+    """The parameters of N autoregressions with the same lags.
+
+    Attributes:
+        parameters: (constant, drift, coefficients of the lags, sigma2), [N, 2 + k + 1].
+        mean: level and slope of the mean; nan where a unit root leaves none. [N, 2]
+        log_likelihood: nats [N].
+        used: of how many values that is, int64 [N].
+        covariance: of the constant and the drift as far as they were estimated (or of level and
+            slope, where the mean was), the coefficients and sigma2, [N, k + q + 1, k + q + 1].
+        status: "ok", or why there is no fit, [N].
+    """
+
+    parameters: np.ndarray
+    mean: np.ndarray
+    log_likelihood: np.ndarray
+    used: np.ndarray
+    covariance: np.ndarray
+    status: list[str]
+
+    def drop(self, i: int) -> None:
+        """Series i has no fit."""
+        self.parameters[i], self.mean[i], self.covariance[i] = np.nan, np.nan, np.nan
+        self.log_likelihood[i], self.used[i] = np.nan, 0
+
+
+def in_threads(job: Callable[[int, int], None], count: int, size: int) -> None:
+    """Run `job(begin, end)` over 0 ... count, in parts on as many threads as torch is given.
+
+    Args:
+        job: compiled code that does not hold the interpreter's lock.
+        count: how many series there are.
+        size: how many values.
+    """
+    threads = min(torch.get_num_threads(), count) if size > _SMALL else 1
+    if threads <= 1:
+        job(0, count)
+        return
+    bounds = np.linspace(0, count, threads + 1).astype(int).tolist()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(job, bounds[:-1], bounds[1:]))
+
+
+def time_columns(trend: str, longest: int) -> tuple[np.ndarray, float]:
+    """The trend's columns by position: none, 1, or 1 and t / span, [q, longest]; and the span."""
+    q, span = {"n": 0, "c": 1, "ct": 2}[trend], float(max(longest - 1, 1))
+    columns = np.ones((q, longest))
+    if q == 2:
+        columns[1] = np.arange(longest) / span
+    return columns, span
+
+
+def estimate(
+    table: Table, lags: np.ndarray, trend: str, method: str, stationary: bool, one: Any
+) -> Estimates:
+    """Fit every series.
+
+    Args:
+        table: the series.
+        lags: the lags, increasing [k].
+        trend: "n", "c" or "ct".
+        method: "ols", or "mle" where `stationary`.
+        stationary: whether the first values have their stationary law.
+        one: the process with these settings, of which a copy is fitted where more care is needed.
+    """
+    n, k = len(table), len(lags)
+    columns, span = time_columns(trend, int(table.lengths.max(initial=1)))
+    q = len(columns)
+    found = Estimates(
+        np.empty((n, k + 3)),
+        np.empty((n, 2)),
+        np.empty(n),
+        np.zeros(n, np.int64),
+        np.empty((n, k + q + 1, k + q + 1)),
+        ["ok"] * n,
+    )
+    status = np.zeros(n, np.int8)
+    out = (found.parameters, found.mean, found.log_likelihood, found.used, found.covariance)
+    from arproc.panel.least_squares import GAPS, HARD
+
+    if method == "ols":
+        from arproc.panel import least_squares
+
+        def job(begin: int, end: int) -> None:
+            least_squares.fit(
+                table.values, table.offsets, begin, end, lags, columns, span, stationary, *out,
+                status,
+            )  # fmt: skip
+    else:
+        from arproc.panel import exact
+
+        def job(begin: int, end: int) -> None:
+            exact.fit(
+                table.values, table.offsets, begin, end, k, columns, span, *out, status
+            )  # fmt: skip
+
+    in_threads(job, n, len(table.values))
+    for i in np.flatnonzero(status == HARD).tolist():
+        found.status[i] = _with_care(found, i, table, lags, one, method)
+    gaps = np.flatnonzero(status == GAPS)
+    if len(gaps):
+        _filter_gaps(found, gaps, table, lags, stationary)
+    return found
+
+
+def _filter_gaps(
+    found: Estimates, rows: np.ndarray, table: Table, lags: np.ndarray, stationary: bool
+) -> None:
+    """The likelihoods of series with gaps, and of how many values they are."""
+    from arproc.panel.prediction import predict
+
+    seen = predict(
+        table.select(rows), lags, stationary, found.parameters[rows], found.mean[rows], 0
+    )
+    found.log_likelihood[rows], found.used[rows] = seen.log_likelihood, seen.counts
+    for i in rows[~seen.begun].tolist():
+        found.drop(i)
+        found.status[i] = (
+            f"some of its first {lags[-1]} values, which are given, are missing; cut them off, or "
+            "use initial='stationary'"
+        )
+
+
+def _with_care(
+    found: Estimates, i: int, table: Table, lags: np.ndarray, one: Any, method: str
+) -> str:
+    """Fit series i alone; what went wrong, or "ok"."""
+    found.drop(i)
+    row = table.row(i)
+    if not len(row):
+        return "all its values are missing"
+    gaps = bool(np.isnan(row).any())
+    if method == "ols" and gaps:
+        return (
+            "the rows without a missing lag are too few, or collinear, or without innovations; "
+            "use method='mle', a lower order or fill the gaps"
+        )
+    model = one.clone()
+    try:
+        model.fit(row)
+    except ArprocError as error:
+        return str(error)
+    found.parameters[i] = [model.intercept_, model.drift_, *model.coef_[lags - 1], model.sigma2_]
+    found.mean[i] = model.mean_, model.slope_
+    found.covariance[i] = model.covariance_
+    found.log_likelihood[i], found.used[i] = model.log_likelihood_, model.n_observations_
+    return "ok"
