@@ -30,6 +30,7 @@ _LAZY: dict[str, str] = {
     "Panel": "arproc.panel",
     "NGram": "arproc.ngram.model",
     "PPM": "arproc.ngram.ppm",
+    "SETAR": "arproc.regimes.setar",
     "Training": "arproc.training",
     "VAR": "arproc.linear.vector.var",
     "Transformed": "arproc.transforms",

@@ -255,6 +255,10 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "Markov-switching variance": (
         lambda: arproc.MarkovSwitchingAR(0, trend="n", switching_variance=True).fit(jumps()), {}
     ),
+    "SETAR": (lambda: arproc.SETAR(2).fit(jumps()), {}),
+    "SETAR of three regimes about lines": (
+        lambda: arproc.SETAR((1, 2, 0), 3, delay=3, trend="ct").fit(jumps()), {}
+    ),
     "Mixture of AR": (lambda: Mixture([ar(1), ar(3)]).fit(series(60, seed=5)), {}),
     "AR of logarithms": (lambda: Transformed(AR(1), Log()).fit(np.exp(series())), {}),
     "AR of standardised values": (
