@@ -39,6 +39,7 @@ _LAZY: dict[str, str] = {
     "diagnose": "arproc.evaluation",
     "evaluate": "arproc.evaluation",
     "likelihood_ratio_test": "arproc.inference",
+    "reconcile": "arproc.reconciliation",
     "select_order": "arproc.linear.selection",
 }
 _MODULES: tuple[str, ...] = ("datasets", "evaluation", "plot", "testing", "transforms")
