@@ -30,7 +30,7 @@ from arproc import (
 )
 from arproc.sampling import Temperature, TopK, TopP
 from arproc.testing import EXCEPTIONS, check_process
-from arproc.transforms import Difference, Log, Standardize
+from arproc.transforms import BoxCox, Difference, Log, Standardize
 
 QUICK = Training(steps=3, batch_size=4)
 TEXT = ["the cat sat on the mat", "a cat ate the rat", "the rat sat", "that hat"] * 3
@@ -267,6 +267,24 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "AR of differences": (lambda: Transformed(AR(1), Difference()).fit(series().cumsum()), {}),
     "AR of seasonal differences": (
         lambda: Transformed(AR(1), Difference(3)).fit(series().cumsum()), {"data": series(30)}
+    ),
+    "AR of logarithms of counts and one": (
+        lambda: Transformed(AR(1), Log(shift=1.0)).fit(np.exp(series()) - 0.9), {}
+    ),
+    "AR of roots, cut": (lambda: Transformed(AR(1), BoxCox(0.5)).fit(np.exp(series())), {}),
+    "AR of reciprocals, cut": (
+        lambda: Transformed(AR(1), BoxCox(-1.0)).fit(2 + np.exp(series() / 4)), {}
+    ),
+    "AR under a fitted Box-Cox transform": (
+        lambda: Transformed(AR(2), BoxCox()).fit((8 + series()) ** 3), {}
+    ),
+    "AR of seasonal differences of differences of logarithms": (
+        lambda: Transformed(AR(1), Log() | Difference() | Difference(3)).fit(
+            np.exp(series().cumsum() / 9)), {"data": np.exp(series(30))}
+    ),
+    "AR of differences of Box-Cox values": (
+        lambda: Transformed(AR(1), BoxCox(0.3) | Difference()).fit(np.exp(series())),
+        {"data": np.exp(series(30))},
     ),
     "Mixture of transformed": (
         lambda: Mixture([ar(1), Transformed(AR(2), Standardize()).fit(series())]).fit(series(50)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -10,7 +11,7 @@ from toys import Driven, Walk
 
 import arproc
 from arproc.errors import DataError, NotComparableError, ParameterError
-from arproc.transforms import Difference, Log, Standardize, Transformed
+from arproc.transforms import BoxCox, Difference, Log, Standardize, Transformed
 
 RNG = np.random.default_rng(1)
 POSITIVE = np.exp(0.4 * np.convolve(RNG.normal(size=301), [1.0, 0.7], mode="valid") + 2)
@@ -148,3 +149,110 @@ def test_parts_of_a_mixture_share_their_context() -> None:
         mixture.log_prob([1.0, 2.0])
     with pytest.raises(NotComparableError, match="one kind of context"):
         arproc.Mixture([parts[0], Walk().fit([0.0])], weights=[0.5, 0.5]).log_prob([1.0])
+
+
+# ---- composed, and logarithms of what may be zero --------------------------------------------
+
+
+def test_transforms_joined_are_transforms_nested() -> None:
+    chain = Log() | Difference(4) | Difference()
+    model = Transformed(arproc.AR(1), chain).fit(POSITIVE)
+    inner = Transformed(Transformed(arproc.AR(1), Difference()), Difference(4))
+    nested = Transformed(inner, Log()).fit(POSITIVE)
+    assert model.n_given == nested.n_given == 5
+    assert model.log_prob(POSITIVE) == nested.log_prob(POSITIVE)
+    pd.testing.assert_frame_equal(model.forecast(POSITIVE, 3), nested.forecast(POSITIVE, 3))
+    assert [type(t).__name__ for t in (chain | Standardize()).transforms] == [
+        "Log", "Difference", "Difference", "Standardize"
+    ]  # fmt: skip
+    with pytest.raises(TypeError):
+        _ = Log() | 3
+
+
+def test_a_composed_transform_is_saved_and_cloned(tmp_path) -> None:
+    model = Transformed(arproc.AR(1), BoxCox() | Difference()).fit(POSITIVE)
+    model.save(tmp_path / "m.arproc")
+    loaded = arproc.load(tmp_path / "m.arproc")
+    assert loaded.log_prob(POSITIVE) == model.log_prob(POSITIVE)
+    assert loaded.clone().fit(POSITIVE).log_prob(POSITIVE) == model.log_prob(POSITIVE)
+
+
+def test_a_shifted_logarithm_takes_zeros() -> None:
+    data = np.concatenate([POSITIVE - POSITIVE.min(), [0.0]])
+    model = Transformed(arproc.AR(1), Log(shift=2.0)).fit(data)
+    inner = arproc.AR(1).fit(np.log(data + 2))
+    expected = inner.log_prob(np.log(data + 2)) - np.log(data + 2).sum()
+    assert model.log_prob(data) == pytest.approx(expected, rel=1e-12)
+    table = model.forecast(data, 3, quantiles=(0.1,))
+    inside = inner._predictive(inner.start(np.log(data + 2)), 3)
+    loc, deviation = inside.mean[0].numpy(), inside.stddev[0].numpy()
+    mean = np.exp(loc + deviation**2 / 2) - 2
+    np.testing.assert_allclose(table["mean"], mean, rtol=1e-12)
+    np.testing.assert_allclose(table[0.1], np.exp(loc + stats.norm.ppf(0.1) * deviation) - 2)
+    with pytest.raises(DataError, match="above -2; the least is -2"):
+        model.log_prob([1.0, -2.0])
+    with pytest.raises(ParameterError, match="shift must be a finite number"):
+        Transformed(arproc.AR(0), Log(shift="a")).fit(data)
+
+
+# ---- differences -----------------------------------------------------------------------------
+
+SPECS = [((1, 1, 0), (0, 0, 0, 0)), ((2, 2, 0), (0, 0, 0, 0)), ((1, 0, 0), (0, 1, 0, 4)),
+         ((1, 1, 0), (0, 1, 0, 4))]  # fmt: skip
+
+
+@pytest.mark.parametrize(("order", "seasonal"), SPECS)
+def test_forecasts_of_differences_are_those_of_sarimax(order, seasonal) -> None:
+    """Given the first values: statsmodels' with simple differencing, undone by its own sums."""
+    from statsmodels.tsa.statespace.sarimax import SARIMAX
+
+    y = np.cumsum(np.log(POSITIVE))[:120]
+    parts = [Difference(seasonal[3])] * seasonal[1] + [Difference()] * order[1]
+    transform = parts[0] if len(parts) == 1 else parts[0] | parts[1]
+    model = Transformed(arproc.AR(order[0], trend="n"), transform).fit(y)
+    differenced = SARIMAX(y, order=order, seasonal_order=seasonal, simple_differencing=True)
+    inner = model.process_
+    while isinstance(inner, Transformed):
+        inner = inner.process_
+    parameters = [*inner.coef_, inner.sigma2_]
+    assert model.log_prob(y) == pytest.approx(differenced.loglike(parameters), rel=1e-9)
+    # the diffuse filter forgets its start: after it, it knows the values as given
+    level = SARIMAX(y, order=order, seasonal_order=seasonal).filter(parameters)
+    want = level.get_forecast(9)
+    table = model.forecast(y, 9, quantiles=(0.025, 0.975))
+    np.testing.assert_allclose(table["mean"], want.predicted_mean, rtol=1e-6)
+    np.testing.assert_allclose(
+        table[[0.025, 0.975]], want.conf_int(alpha=0.05), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_forecasts_of_differences_of_logarithms_have_lognormal_means() -> None:
+    model = Transformed(arproc.AR(1), Log() | Difference(4)).fit(POSITIVE)
+    inner = Transformed(arproc.AR(1), Difference(4)).fit(np.log(POSITIVE))
+    inside = inner.forecast(np.log(POSITIVE), 9, quantiles=(stats.norm.cdf(1.0),))
+    deviation = inside.iloc[:, 1] - inside["mean"]
+    table = model.forecast(POSITIVE, 9, quantiles=(0.3,))
+    np.testing.assert_allclose(table["mean"], np.exp(inside["mean"] + deviation**2 / 2))
+    np.testing.assert_allclose(
+        table[0.3], np.exp(inside["mean"] + stats.norm.ppf(0.3) * deviation)
+    )
+    paths = model.sample_paths(POSITIVE, 9, 20_000, seed=0)
+    error = paths.std(axis=1) / np.sqrt(20_000)
+    assert (np.abs(paths.mean(axis=1) - table["mean"]) < 5 * error).all()
+
+
+def test_a_history_too_short_for_its_differences_is_named() -> None:
+    model = Transformed(arproc.AR(1), Difference(4)).fit(POSITIVE)
+    with pytest.raises(DataError, match="first 4 given values"):
+        model.forecast(POSITIVE[:3], 2)
+
+
+def test_a_scenario_of_a_difference_is_exact() -> None:
+    walk = np.cumsum(RNG.normal(size=80))
+    model = Transformed(arproc.AR(0, trend="n"), Difference()).fit(walk)
+    table = model.forecast(walk, 4, quantiles=(0.9,), known=[np.nan] * 3 + [walk[-1] + 2])
+    np.testing.assert_allclose(table["mean"], walk[-1] + np.array([0.5, 1.0, 1.5, 2.0]))
+    bridge = model.process_.sigma2_ * np.array([0.75, 1.0, 0.75, 0.0])
+    np.testing.assert_allclose(
+        table[0.9] - table["mean"], stats.norm.ppf(0.9) * np.sqrt(bridge), atol=1e-12
+    )

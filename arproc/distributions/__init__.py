@@ -13,19 +13,22 @@ from arproc.distributions.joint import component_marginals, step_marginals
 from arproc.distributions.logistic import DiscretisedLogisticMixture, Logistic
 from arproc.distributions.mixture import Mixture, mix
 from arproc.distributions.shape import concatenate, index, to
-from arproc.distributions.transformed import transformed
+from arproc.distributions.transformed import mean, transformed
+from arproc.distributions.truncated import Truncated
 
 __all__ = [
     "Categorical",
     "DiscretisedLogisticMixture",
     "Logistic",
     "Mixture",
+    "Truncated",
     "as_categorical",
     "cdf",
     "component_marginals",
     "concatenate",
     "from_uniform",
     "index",
+    "mean",
     "mix",
     "quantile",
     "step_marginals",

@@ -150,7 +150,8 @@ def _(distribution: td.TransformedDistribution, x: torch.Tensor) -> torch.Tensor
     sign: torch.Tensor | int = 1
     for transform in reversed(distribution.transforms):
         # nothing lies below the values of an exponential
-        x = transform.inv(x.clamp(min=0) if isinstance(transform, td.ExpTransform) else x)
+        least = getattr(transform.codomain, "lower_bound", None)
+        x = transform.inv(x if least is None else x.clamp(min=least))
         sign = sign * transform.sign
     below = cdf(distribution.base_dist, x)
     return torch.where(torch.as_tensor(sign) > 0, below, 1 - below)

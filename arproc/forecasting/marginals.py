@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from arproc.distributions import cdf, quantile
+from arproc.distributions import cdf, mean, quantile
 
 __all__ = ["Closed", "Marginals", "Simulated", "at_levels"]
 
@@ -39,7 +39,7 @@ class Closed(Marginals):
 
     def __init__(self, distribution: Any) -> None:
         self.distribution = distribution
-        self.mean = distribution.mean
+        self.mean = mean(distribution)
 
     def quantile(self, q: torch.Tensor) -> torch.Tensor:
         return quantile(self.distribution, q)

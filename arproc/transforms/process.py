@@ -1,4 +1,4 @@
-"""Changes of variables: a process of transformed values, with its Jacobian.
+"""A process of transformed values, with the Jacobian of the transform.
 
 `Transformed(process, transform)` fits the process to transformed data; its likelihood is that of
 the data on the user's own scale, log p(y_t | y_<t) = log q(x_t | x_<t) + log |dx_t / dy_t|, so
@@ -7,104 +7,20 @@ it can be compared with that of a process of the data as they are.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
-from torch import distributions as td
 from torch.distributions import Distribution
 
-from arproc.distributions import index, transformed
-from arproc.errors import DataError, ParameterError, UnsupportedError, check_integer
-from arproc.parameters import Parameters
+from arproc.distributions import index
+from arproc.errors import ParameterError
 from arproc.process import Process, State
 from arproc.sequences import Layout, Sequences
 from arproc.spaces import Real, Space
+from arproc.transforms.base import Composed, Transform
 
-__all__ = ["Difference", "Log", "Standardize", "Transform", "Transformed"]
-
-
-class Transform(Parameters):
-    """A map from the user's values y to the process's values x, invertible given the past."""
-
-    @property
-    def given(self) -> int:
-        """How many first values it needs before it can map any (a difference needs one)."""
-        return 0
-
-    def fit(self, values: torch.Tensor) -> None:
-        """Learn what the transform needs from the user's values, flat."""
-
-    def check(self, y: torch.Tensor) -> None:
-        """Raise `DataError` where a value can not be mapped."""
-
-    def outward(self, past: torch.Tensor) -> td.Transform:
-        """The map from x to y, given the last `given` values `past` [..., given]."""
-        raise UnsupportedError(f"{type(self).__name__} does not write outward.")
-
-
-class Log(Transform):
-    """x = log y, for positive values.
-
-    Example:
-        >>> import arproc
-        >>> from arproc.transforms import Log, Transformed
-        >>> model = Transformed(arproc.AR(1), Log()).fit([1.0, 2.0, 1.5, 2.5, 2.0])
-        >>> type(model.conditional([2.0])).__name__
-        'LogNormal'
-    """
-
-    def __init__(self) -> None:
-        pass
-
-    def check(self, y: torch.Tensor) -> None:
-        if y.numel() and float(y.detach().min()) <= 0:
-            raise DataError(
-                f"a logarithm needs values above 0; the least is {float(y.detach().min()):g}."
-            )
-
-    def outward(self, past: torch.Tensor) -> td.Transform:
-        return td.ExpTransform()
-
-
-class Standardize(Transform):
-    """x = (y - mean) / standard deviation, both learnt from the data of `fit`.
-
-    Attributes:
-        mean_: the mean.
-        scale_: the standard deviation (1 for constant data).
-    """
-
-    mean_: float
-    scale_: float
-
-    def __init__(self) -> None:
-        pass
-
-    def fit(self, values: torch.Tensor) -> None:
-        self.mean_ = float(values.mean())
-        deviation = float(values.std(correction=0))
-        self.scale_ = deviation if deviation > 0 else 1.0
-
-    def outward(self, past: torch.Tensor) -> td.Transform:
-        return td.AffineTransform(self.mean_, self.scale_)
-
-
-class Difference(Transform):
-    """x_t = y_t - y_{t - lag}; the law begins after the first `lag` values, which are given.
-
-    Args:
-        lag: 1 for the ordinary difference, the season's length for the seasonal one.
-    """
-
-    def __init__(self, lag: int = 1) -> None:
-        self.lag = lag
-
-    @property
-    def given(self) -> int:
-        return check_integer("lag", self.lag, minimum=1)
-
-    def outward(self, past: torch.Tensor) -> td.Transform:
-        return td.AffineTransform(past[..., 0], 1.0)
+__all__ = ["Transformed"]
 
 
 class Transformed(Process):
@@ -112,11 +28,21 @@ class Transformed(Process):
 
     Args:
         process: the process of the transformed values; it is cloned, and the clone fitted.
-        transform: the change of variables.
+        transform: the change of variables, or several joined by `|`, the first one first.
 
     Attributes:
-        process_: the fitted process of the transformed values.
-        transform_: the fitted transform.
+        process_: the fitted process of the transformed values; under several transforms it is
+            again `Transformed`, by all but the first.
+        transform_: the fitted transform, the first of several.
+
+    Example:
+        >>> import numpy as np
+        >>> import arproc
+        >>> from arproc.transforms import Difference, Log
+        >>> y = np.exp(np.cumsum(np.sin(np.arange(40.0) ** 2)) / 9)
+        >>> model = Transformed(arproc.AR(2), Log() | Difference()).fit(y)
+        >>> model.n_given, model.forecast(y, 2).shape
+        (1, (2, 4))
     """
 
     process_: Process
@@ -138,15 +64,42 @@ class Transformed(Process):
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
     ) -> None:
-        transform = self.transform.clone()
+        first, rest = self._split()
+        transform = first.clone()
+        process = self.process if rest is None else Transformed(self.process, rest)
         transform.check(sequences.values)
-        transform.fit(sequences.values)
-        process = self.process.clone()
+
+        def log_prob(candidate: Transform) -> float:
+            trial = Transformed(process, candidate)
+            trial.space_ = sequences.space
+            trial._learn(process, candidate, sequences, None, context)
+            with torch.no_grad():
+                return float(trial._log_prob(sequences, context).sum())
+
+        transform.fit_jointly(sequences.values, log_prob)
+        self._learn(process, transform, sequences, validation, context)
+
+    def _learn(
+        self,
+        process: Process,
+        transform: Transform,
+        sequences: Sequences,
+        validation: Sequences | None,
+        context: torch.Tensor | None,
+    ) -> None:
+        """Fit a clone of the process to the sequences as a fitted transform maps them."""
+        process = process.clone()
         inner = self._inward(sequences, transform)[0]
         held_out = None if validation is None else self._inward(validation, transform)[0]
         process._fit(inner, validation=held_out, context=self._inner(context, transform))
         process.space_, process.form_ = sequences.space, "numpy"
         self.transform_, self.process_ = transform, process
+
+    def _split(self) -> tuple[Transform, Transform | None]:
+        """The first transform, and those that follow it."""
+        if isinstance(self.transform, Composed):
+            return self.transform.split()
+        return self.transform, None
 
     @property
     def n_given(self) -> int:
@@ -179,7 +132,7 @@ class Transformed(Process):
         missing: bool = False,
     ) -> Sequences:
         sequences = super()._read(data, space, name, complete, missing)
-        self.__dict__.get("transform_", self.transform).check(sequences.values)
+        (self.__dict__.get("transform_") or self._split()[0]).check(sequences.values)
         return sequences
 
     def _inward(
@@ -201,6 +154,10 @@ class Transformed(Process):
         return inner, -outward.log_abs_det_jacobian(x, y).expand(y.shape)
 
     def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        if not all(math.isinf(end) for end in self.transform_.reach):
+            return self._derived_log_prob_terms(
+                sequences, context
+            )  # each term has a cut of its own
         inner, jacobian = self._inward(sequences, self.transform_)
         terms = self.process_._log_prob_terms(inner, self._inner(context, self.transform_))
         given = self.process_.n_given
@@ -215,21 +172,23 @@ class Transformed(Process):
         return _TransformedState(self.process_._fresh(n, inner), self.transform_)
 
     def _joint(self, state: State, horizon: int) -> Distribution | None:
-        if self.transform_.given:
-            return None
+        if self.n_given:
+            _ = state.conditional  # refuses a history shorter than what must be given
         assert isinstance(state, _TransformedState)
         inner = self.process_._joint(state.inner, horizon)
-        outward = self.transform_.outward(state.history.tail(0))
-        return None if inner is None else transformed(inner, outward)
+        past = state.history.tail(self.transform_.given)
+        return None if inner is None else self.transform_.joint(inner, past)
 
     def _predictive(self, state: State, horizon: int) -> Distribution | None:
         if self.transform_.given:
-            return None  # sums of dependent steps: no marginal of the steps alone gives them
+            return super()._predictive(state, horizon)
         assert isinstance(state, _TransformedState)
         inner = self.process_._predictive(state.inner, horizon)
-        if not isinstance(inner, td.Normal):
-            return None
-        return transformed(inner, self.transform_.outward(state.history.tail(0)))
+        return None if inner is None else self.transform_.marginals(inner, state.history.tail(0))
+
+    @property
+    def carries_parameter_uncertainty(self) -> bool:  # type: ignore[override]
+        return self.__dict__.get("process_", self.process).carries_parameter_uncertainty
 
 
 class _TransformedState(State):
@@ -241,7 +200,7 @@ class _TransformedState(State):
 
     def _conditional(self) -> Distribution:
         past = self.history.tail(self.transform.given)
-        return transformed(self.inner.conditional, self.transform.outward(past))
+        return self.transform.law(self.inner.conditional, past)
 
     def _append(self, x: torch.Tensor) -> State:
         return self._extend(x[:, None], None)[1]
@@ -253,7 +212,7 @@ class _TransformedState(State):
         inward = self.transform.outward(past[:, :count]).inv(x)
         if not given:
             columns, inner = self.inner.extend(inward, lengths)
-            return transformed(columns, self.transform.outward(past)), self._like(inner)
+            return self.transform.law(columns, past), self._like(inner)
         # a row that has not yet its given values passes the first of x by
         skip = (given - self.lengths).clamp(0, count)
         place = (torch.arange(count, device=x.device) + skip[:, None]).clamp(max=count - 1)
@@ -263,7 +222,7 @@ class _TransformedState(State):
         column = (torch.arange(count + 1, device=x.device) - skip[:, None]).clamp(min=0)
         rows = torch.arange(len(x), device=x.device)[:, None]
         columns = index(columns, (rows, column))
-        return transformed(columns, self.transform.outward(past)), self._like(inner)
+        return self.transform.law(columns, past), self._like(inner)
 
     def _select(self, rows: torch.Tensor) -> State:
         return self._like(self.inner.select(rows))
