@@ -100,6 +100,26 @@ def test_transforms_panels_scenarios_and_paths_go_together():
     assert (both[0.975] - both[0.025] > 0).all()
 
 
+def test_simulated_series_have_the_gaps_of_the_history():
+    x = series(40, seed=9)
+    x[5:25] = np.nan
+    gaps = AR(1).fit(x)
+    seen = []
+
+    class Watched(AR):
+        def _fit(self, sequences, *, validation, context):
+            seen.append(sequences.values.isnan())
+            super()._fit(sequences, validation=validation, context=context)
+
+    calibrated(Watched(1).fit(x), x, n_bootstrap=3)
+    assert all(torch.equal(mask, seen[0]) for mask in seen)
+    assert int(seen[0].sum()) == 20
+    wide, full = (calibrated(model, v, 1, n_bootstrap=200)
+                  for model, v in ((gaps, x), (AR(1).fit(x[25:]), x[25:])))  # fmt: skip
+    assert wide.notna().all(axis=None)
+    assert full.notna().all(axis=None)
+
+
 def test_one_series_is_simulated_as_long_as_what_was_fitted():
     x = series(400, seed=1)
     model = AR(1).fit(x)

@@ -271,6 +271,9 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "AR of logarithms of counts and one": (
         lambda: Transformed(AR(1), Log(shift=1.0)).fit(np.exp(series()) - 0.9), {}
     ),
+    "AR(2) of logarithms with gaps": (
+        lambda: Transformed(AR(2), Log()).fit(np.exp(series())), {"data": np.exp(series(40))}
+    ),
     "AR of roots, cut": (lambda: Transformed(AR(1), BoxCox(0.5)).fit(np.exp(series())), {}),
     "AR of reciprocals, cut": (
         lambda: Transformed(AR(1), BoxCox(-1.0)).fit(2 + np.exp(series() / 4)), {}

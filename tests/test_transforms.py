@@ -154,6 +154,27 @@ def test_parts_of_a_mixture_share_their_context() -> None:
 # ---- composed, and logarithms of what may be zero --------------------------------------------
 
 
+def test_missing_values_go_through_maps_of_each_value() -> None:
+    gaps = POSITIVE.copy()
+    gaps[[5, 6, 30]] = np.nan
+    model = Transformed(arproc.AR(1), Log(1.0) | Standardize()).fit(gaps)
+    inner = arproc.AR(1).fit(np.log(gaps + 1))
+    expected = inner.log_prob(np.log(gaps + 1)) - np.nansum(np.log(gaps + 1))
+    assert model.takes_missing
+    assert model.log_prob(gaps) == pytest.approx(expected, rel=1e-7)
+    assert model.log_prob_terms(gaps)[6] == 0
+    np.testing.assert_allclose(
+        model.forecast(gaps[:31], 2)[0.5],
+        np.exp(inner.forecast(np.log(gaps[:31] + 1), 2)[0.5]) - 1,
+        rtol=1e-4,
+    )
+    for transform in (Difference(), BoxCox(0.5), Log() | Difference()):
+        model = Transformed(arproc.AR(1), transform).fit(POSITIVE)
+        assert not model.takes_missing
+        with pytest.raises(DataError, match="not finite"):
+            model.log_prob(gaps)
+
+
 def test_transforms_joined_are_transforms_nested() -> None:
     chain = Log() | Difference(4) | Difference()
     model = Transformed(arproc.AR(1), chain).fit(POSITIVE)

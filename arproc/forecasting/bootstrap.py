@@ -185,7 +185,9 @@ def _refit(
     clone = process.clone()
     clone.space_, clone.form_ = process.space, "numpy"
     clone._fit(
-        Sequences(values, example.offsets, example.space, example.complete),
+        Sequences(
+            values, example.offsets, example.space, example.complete, missing=example.missing
+        ),
         validation=None,
         context=context,
     )

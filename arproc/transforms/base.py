@@ -24,6 +24,9 @@ class Transform(Parameters):
     Transforms are put one after the other by `|`, the first one first: `Log() | Difference()`.
     """
 
+    #: Whether a missing value is a missing x and no other: true of maps of each value alone.
+    takes_missing: bool = False
+
     @property
     def given(self) -> int:
         """How many first values it needs before it can map any (a difference needs one)."""

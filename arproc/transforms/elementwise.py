@@ -30,6 +30,8 @@ class Log(Transform):
         'LogNormal'
     """
 
+    takes_missing = True
+
     def __init__(self, shift: float = 0.0) -> None:
         self.shift = shift
 
@@ -84,6 +86,8 @@ class Standardize(Transform):
         mean_: the mean.
         scale_: the standard deviation (1 for constant data).
     """
+
+    takes_missing = True
 
     mean_: float
     scale_: float

@@ -111,6 +111,13 @@ class Transformed(Process):
         return fitted.device
 
     @property
+    def takes_missing(self) -> bool:  # type: ignore[override]
+        """Where the process does and each value is mapped alone, without a cut."""
+        transform, rest = self._split()
+        inner = self.process if rest is None else Transformed(self.process, rest)
+        return transform.takes_missing and inner.takes_missing
+
+    @property
     def context_kind(self) -> Any:  # type: ignore[override]
         return self.process.context_kind
 
@@ -150,14 +157,15 @@ class Transformed(Process):
         outward = transform.outward(sequences.values[back])
         x = outward.inv(y)
         offsets = sequences.offsets - given * torch.arange(len(sequences) + 1)
-        inner = Sequences(x, offsets, sequences.space, sequences.complete)
-        return inner, -outward.log_abs_det_jacobian(x, y).expand(y.shape)
+        gaps = sequences.missing
+        inner = Sequences(x, offsets, sequences.space, sequences.complete, missing=gaps)
+        jacobian = -outward.log_abs_det_jacobian(x, y).expand(y.shape)
+        return inner, jacobian.masked_fill(y.isnan(), 0.0) if gaps else jacobian
 
     def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
         if not all(math.isinf(end) for end in self.transform_.reach):
-            return self._derived_log_prob_terms(
-                sequences, context
-            )  # each term has a cut of its own
+            # each term has a mass of its own that is cut
+            return self._derived_log_prob_terms(sequences, context)
         inner, jacobian = self._inward(sequences, self.transform_)
         terms = self.process_._log_prob_terms(inner, self._inner(context, self.transform_))
         given = self.process_.n_given
