@@ -2,6 +2,7 @@
 # make test       set up, then lint, types, tests and every example in the docs
 # make test-slow  the long tests
 # make bench      the benchmarks, in an environment of their own
+# make statsforecast  a peer of the panel benchmark, in an environment of its own
 # make clean      remove environments, caches and outputs
 #
 # PYTHON=...       the interpreter to build the environment with (3.11 or newer)
@@ -15,10 +16,11 @@ WORKERS ?= 2
 
 VENV := .venv
 BENCH_VENV := .venv-bench
+STATSFORECAST_VENV := .venv-statsforecast
 INPUTS := pyproject.toml constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint test-slow bench clean
+.PHONY: demo test lint test-slow bench statsforecast clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready-demo
@@ -38,8 +40,11 @@ test-slow: $(VENV)/.ready-dev
 bench: $(BENCH_VENV)/.ready-bench
 	$(BENCH_VENV)/bin/python -m benchmarks
 
+statsforecast: $(STATSFORECAST_VENV)/.ready
+	@echo "export ARPROC_STATSFORECAST_PYTHON=$(abspath $(STATSFORECAST_VENV))/bin/python"
+
 clean:
-	rm -rf $(VENV) $(BENCH_VENV) demo-output build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) $(STATSFORECAST_VENV) demo-output build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp marks a finished environment; it is made again when what it was made from changes.
@@ -51,6 +56,10 @@ $(VENV)/.ready-dev: $(INPUTS) | $(VENV)/bin/python
 
 $(BENCH_VENV)/.ready-bench: $(INPUTS) constraints-bench.txt | $(BENCH_VENV)/bin/python
 	$(call install,$(BENCH_VENV),constraints-bench.txt,bench)
+
+$(STATSFORECAST_VENV)/.ready: constraints-statsforecast.txt | $(STATSFORECAST_VENV)/bin/python
+	$(STATSFORECAST_VENV)/bin/python -m pip install -qq -c constraints-statsforecast.txt statsforecast
+	@touch $@
 
 %/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; say which one: make PYTHON=/path/to/python3.11"; exit 1; }
