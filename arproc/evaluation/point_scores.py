@@ -1,0 +1,138 @@
+"""Scores of point forecasts and intervals, as the M4 competition defines them.
+
+Each scores one series, or several of one horizon at once: forecasts [..., H] against what came
+[..., H]. Means over series are the competition's figures.
+
+References:
+    Makridakis, Spiliotis, Assimakopoulos (2020), The M4 Competition: 100,000 time series and 61
+    forecasting methods. Gneiting, Raftery (2007), the interval score.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from arproc.errors import DataError, ParameterError, check_integer
+
+__all__ = ["mase", "msis", "owa", "seasonal_scale", "smape"]
+
+
+def smape(forecast: Any, actual: Any) -> Any:
+    """The symmetric mean absolute percentage error: the mean of 200 |f - y| / (|f| + |y|), in %.
+
+    A step where both are 0 has the error 0.
+
+    Args:
+        forecast: [..., H].
+        actual: what came, [..., H].
+
+    Returns:
+        A float, or an array [...].
+
+    Example:
+        >>> smape([1.0, 3.0], [1.0, 1.0])
+        50.0
+    """
+    f, y = _pair(forecast, actual)
+    size = np.abs(f) + np.abs(y)
+    return _plain((200 * np.abs(f - y) / np.where(size > 0, size, 1.0)).mean(axis=-1))
+
+
+def seasonal_scale(history: Any, season: int) -> float:
+    """The mean absolute seasonal difference of a series, by which MASE and MSIS divide.
+
+    Args:
+        history: the series that the forecast was made from, [T], longer than the season.
+        season: how many steps a season has; 1 for none.
+    """
+    season = check_integer("season", season, minimum=1)
+    x = np.asarray(history, dtype=float)
+    if x.ndim != 1 or len(x) <= season:
+        raise DataError(f"history has shape {x.shape}; expected [T] with T above season {season}.")
+    scale = float(np.abs(x[season:] - x[:-season]).mean())
+    if not 0 < scale < np.inf:
+        raise DataError(
+            f"history has a mean absolute difference over season {season} of {scale}; expected a "
+            "positive number (it repeats itself exactly, or has missing values)."
+        )
+    return scale
+
+
+def mase(forecast: Any, actual: Any, history: Any, season: int = 1) -> Any:
+    """The mean absolute scaled error: below 1 is better than the seasonal naive was in `history`.
+
+    Args:
+        forecast: [H].
+        actual: what came, [H].
+        history: the series that the forecast was made from, [T].
+        season: how many steps a season has.
+
+    Example:
+        >>> mase([5.0, 5.0], [6.0, 4.0], history=[1.0, 3.0, 5.0])
+        0.5
+    """
+    f, y = _pair(forecast, actual)
+    return _plain(np.abs(f - y).mean(axis=-1) / seasonal_scale(history, season))
+
+
+def msis(
+    lower: Any, upper: Any, actual: Any, history: Any, season: int = 1, level: float = 0.95
+) -> Any:
+    """The mean scaled interval score of central intervals: proper, smaller is better.
+
+    Their width, and 2 / (1 - level) times by how far they miss what came, over the scale of MASE.
+
+    Args:
+        lower: the intervals' lower ends, [H].
+        upper: their upper ends, [H].
+        actual: what came, [H].
+        history: the series that the forecast was made from, [T].
+        season: how many steps a season has.
+        level: the intervals' probability.
+
+    Example:
+        >>> msis([0.0], [2.0], [3.0], history=[1.0, 2.0], level=0.5)
+        6.0
+    """
+    if not 0 < level < 1:
+        raise ParameterError(f"level must lie in (0, 1); got {level!r}.")
+    low, y = _pair(lower, actual)
+    high, _ = _pair(upper, actual)
+    missed = np.maximum(low - y, 0.0) + np.maximum(y - high, 0.0)
+    score = high - low + 2 / (1 - level) * missed
+    return _plain(score.mean(axis=-1) / seasonal_scale(history, season))
+
+
+def owa(smapes: Any, mases: Any, naive_smapes: Any, naive_mases: Any) -> float:
+    """The overall weighted average: the mean of sMAPE and MASE, each over that of Naive 2.
+
+    Args:
+        smapes: of each series [N].
+        mases: of each series [N].
+        naive_smapes: those of the reference, seasonally adjusted naive forecasts, [N].
+        naive_mases: likewise.
+
+    Example:
+        >>> owa([5.0, 5.0], [1.0, 2.0], [10.0, 10.0], [2.0, 4.0])
+        0.5
+    """
+    first = np.mean(smapes) / np.mean(naive_smapes)
+    return float((first + np.mean(mases) / np.mean(naive_mases)) / 2)
+
+
+def _pair(forecast: Any, actual: Any) -> tuple[np.ndarray, np.ndarray]:
+    f, y = np.asarray(forecast, dtype=float), np.asarray(actual, dtype=float)
+    if f.shape != y.shape or f.ndim == 0 or not f.shape[-1]:
+        raise DataError(
+            f"the forecast has shape {f.shape} and what came {y.shape}; expected the same, "
+            "[..., H] with at least one step."
+        )
+    if not (np.isfinite(f).all() and np.isfinite(y).all()):
+        raise DataError("the forecast or what came has values that are not finite.")
+    return f, y
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if np.ndim(value) == 0 else value
