@@ -24,6 +24,7 @@ _LAZY: dict[str, str] = {
     "BayesianAR": "arproc.linear.bayesian",
     "ARIMA": "arproc.statespace.arima",
     "ContextTree": "arproc.ngram.context_tree",
+    "CountAR": "arproc.discrete.count",
     "MADE": "arproc.neural.made",
     "MarkovSwitchingAR": "arproc.regimes.switching",
     "Mixture": "arproc.mixture",

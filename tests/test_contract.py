@@ -50,6 +50,14 @@ def jumps(n: int = 200) -> np.ndarray:
     return np.random.default_rng(4).normal(size=n) * (1 + high) + 5 * high
 
 
+def counts(n: int = 200) -> np.ndarray:
+    return np.random.default_rng(5).poisson(3 + 2 * np.sin(np.arange(n) / 5))
+
+
+def positive_context(m: int = 4, length: int = 300) -> np.ndarray:
+    return np.random.default_rng(6).random((m, length, 2))
+
+
 def vectors(levels: Any, sites: int, n: int = 30) -> np.ndarray:
     return np.random.default_rng(1).integers(0, levels, (n, sites))
 
@@ -258,6 +266,21 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "SETAR": (lambda: arproc.SETAR(2).fit(jumps()), {}),
     "SETAR of three regimes about lines": (
         lambda: arproc.SETAR((1, 2, 0), 3, delay=3, trend="ct").fit(jumps()), {}
+    ),
+    "CountAR": (lambda: arproc.CountAR().fit(counts()), {}),
+    "CountAR, log-linear": (lambda: arproc.CountAR((2, 1), link="log").fit(counts()), {}),
+    "CountAR, negative binomial": (
+        lambda: arproc.CountAR.from_parameters(1.0, [0.4, 0.1], [0.2], dispersion=0.5), {}
+    ),
+    "CountAR, given": (
+        lambda: arproc.CountAR((2, 1), initial="given", family="negative_binomial").fit(counts()),
+        {},
+    ),
+    "CountAR with regressors": (
+        lambda: arproc.CountAR((1, 1), link="log", regressors=True).fit(
+            counts(), context=positive_context(1)
+        ),
+        {"context": positive_context()},
     ),
     "Mixture of AR": (lambda: Mixture([ar(1), ar(3)]).fit(series(60, seed=5)), {}),
     "AR of logarithms": (lambda: Transformed(AR(1), Log()).fit(np.exp(series())), {}),

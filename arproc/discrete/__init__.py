@@ -1,0 +1,1 @@
+"""Autoregressions of counts and of symbols."""
