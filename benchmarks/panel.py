@@ -42,7 +42,7 @@ for name, make in [("AutoRegressive", lambda: AutoRegressive(lags=5)),
 
 
 def panel() -> np.ndarray:
-    """Draws of AR(5) processes whose partial autocorrelations differ, about levels of their own."""
+    """Draws of AR(5) processes, each with coefficients and a level of its own."""
     rng = np.random.default_rng(0)
     coef = pacf_to_coef(rng.uniform(-0.6, 0.6, (N, ORDER)))
     x = rng.normal(size=(N, LENGTH + 200))
@@ -112,7 +112,8 @@ def main() -> None:
         f"(quartiles {low:.0f} to {high:.0f})"
     )
     rates = statsforecast_rates(x[:100])
-    for name, ours_name in (("AutoRegressive", "least squares"), ("ARIMA CSS-ML", "exact likelihood")):  # fmt: skip  # noqa: E501
+    peers = {"AutoRegressive": "least squares", "ARIMA CSS-ML": "exact likelihood"}
+    for name, ours_name in peers.items():
         if name in rates:
             rate = N / time_of[ours_name]
             print(

@@ -18,7 +18,7 @@ import torch
 from arproc.errors import ArprocError
 from arproc.panel.data import Table
 
-__all__ = ["Estimates", "estimate", "in_threads", "time_columns"]
+__all__ = ["Estimates", "care", "empty", "estimate", "in_threads", "time_columns"]
 
 _SMALL = 200_000  # values; below, a second thread costs more than it saves
 
@@ -35,6 +35,9 @@ class Estimates:
         covariance: of the constant and the drift as far as they were estimated (or of level and
             slope, where the mean was), the coefficients and sigma2, [N, k + q + 1, k + q + 1].
         status: "ok", or why there is no fit, [N].
+        strength: of a ridge penalty, [N].
+        effective: the effective number of parameters, [N].
+        done: whether the series were fitted together with others, [N].
     """
 
     parameters: np.ndarray
@@ -43,11 +46,29 @@ class Estimates:
     used: np.ndarray
     covariance: np.ndarray
     status: list[str]
+    strength: np.ndarray
+    effective: np.ndarray
+    done: np.ndarray
 
     def drop(self, i: int) -> None:
         """Series i has no fit."""
         self.parameters[i], self.mean[i], self.covariance[i] = np.nan, np.nan, np.nan
         self.log_likelihood[i], self.used[i] = np.nan, 0
+
+
+def empty(n: int, k: int, q: int) -> Estimates:
+    """Room for n series, k lags and q columns."""
+    return Estimates(
+        np.empty((n, k + 3)),
+        np.empty((n, 2)),
+        np.empty(n),
+        np.zeros(n, np.int64),
+        np.empty((n, k + q + 1, k + q + 1)),
+        ["ok"] * n,
+        np.zeros(n),
+        np.full(n, k + q + 1.0),
+        np.zeros(n, dtype=bool),
+    )
 
 
 def in_threads(job: Callable[[int, int], None], count: int, size: int) -> None:
@@ -92,14 +113,7 @@ def estimate(
     n, k = len(table), len(lags)
     columns, span = time_columns(trend, int(table.lengths.max(initial=1)))
     q = len(columns)
-    found = Estimates(
-        np.empty((n, k + 3)),
-        np.empty((n, 2)),
-        np.empty(n),
-        np.zeros(n, np.int64),
-        np.empty((n, k + q + 1, k + q + 1)),
-        ["ok"] * n,
-    )
+    found = empty(n, k, q)
     status = np.zeros(n, np.int8)
     out = (found.parameters, found.mean, found.log_likelihood, found.used, found.covariance)
     from arproc.panel.least_squares import GAPS, HARD
@@ -122,7 +136,7 @@ def estimate(
 
     in_threads(job, n, len(table.values))
     for i in np.flatnonzero(status == HARD).tolist():
-        found.status[i] = _with_care(found, i, table, lags, one, method)
+        found.status[i] = care(found, i, table, lags, one)
     gaps = np.flatnonzero(status == GAPS)
     if len(gaps):
         _filter_gaps(found, gaps, table, lags, stationary)
@@ -147,19 +161,17 @@ def _filter_gaps(
         )
 
 
-def _with_care(
-    found: Estimates, i: int, table: Table, lags: np.ndarray, one: Any, method: str
-) -> str:
+def care(found: Estimates, i: int, table: Table, lags: np.ndarray, one: Any) -> str:
     """Fit series i alone; what went wrong, or "ok"."""
     found.drop(i)
     row = table.row(i)
     if not len(row):
         return "all its values are missing"
-    gaps = bool(np.isnan(row).any())
-    if method == "ols" and gaps:
+    if one.method == "ols" and bool(np.isnan(row).any()):
         return (
-            "the rows without a missing lag are too few, or collinear, or without innovations; "
-            "use method='mle', a lower order or fill the gaps"
+            "its rows without a missing lag are too few, or collinear, or without innovations, or "
+            "the coefficients that they give are not stationary; use method='mle', a lower order "
+            "or fill the gaps"
         )
     model = one.clone()
     try:
@@ -170,4 +182,5 @@ def _with_care(
     found.mean[i] = model.mean_, model.slope_
     found.covariance[i] = model.covariance_
     found.log_likelihood[i], found.used[i] = model.log_likelihood_, model.n_observations_
+    found.strength[i], found.effective[i] = model.ridge_, model.n_effective_
     return "ok"

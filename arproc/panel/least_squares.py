@@ -22,7 +22,7 @@ from arproc.panel.kernels import (
     step_down,
 )
 
-__all__ = ["GAPS", "HARD", "fit"]
+__all__ = ["GAPS", "HARD", "fit", "products", "rescale"]
 
 #: Status of a series that needs the careful way: too short, constant, ill-conditioned ...
 HARD = 1
@@ -321,3 +321,102 @@ def fit(
         parameters[s, 2 + k] = sigma2 * unit * unit
         used[s] = n if stationary else count
         status[s] = GAPS if gaps else 0
+
+
+@jit
+def products(
+    values: np.ndarray,
+    offsets: np.ndarray,
+    begin: int,
+    end: int,
+    lags: np.ndarray,
+    columns: np.ndarray,
+    gram: np.ndarray,
+    counts: np.ndarray,
+    center: np.ndarray,
+    unit: np.ndarray,
+) -> None:
+    """Sums of products of the lags, the columns and last the target, of the scaled series.
+
+    Args:
+        values: all series, one after the other; nan where a value is missing.
+        offsets: where each begins, int64 [N + 1].
+        begin: the first series.
+        end: the one after the last.
+        lags: the lags, increasing [k].
+        columns: the regressors by position, [q, T].
+        gram: the sums, [N, k + q + 1, k + q + 1].
+        counts: over how many rows, int64 [N]; 0 where the series is too short or constant.
+        center: what was taken off each series, [N, q].
+        unit: what each was divided by, [N].
+    """
+    k, q = len(lags), len(columns)
+    p = lags[k - 1] if k else 0
+    y, row = np.empty(columns.shape[1]), np.empty(k + q + 1)
+    for s in range(begin, end):
+        counts[s] = 0
+        x = values[offsets[s] : offsets[s + 1]]
+        n = len(x)
+        if n <= p:
+            continue
+        size = scale(x, columns, y, center[s])
+        gaps = size != size
+        if gaps:
+            size = _scale_with_gaps(x, y, q, center[s])
+        unit[s] = size
+        if size == 0.0:
+            continue
+        out = gram[s]
+        if gaps:
+            counts[s] = _gram_with_gaps(y, n, lags, columns, out, row)
+        else:
+            _gram(y, n, lags, columns, out)
+            counts[s] = n - p
+        for i in range(k + q + 1):
+            for j in range(i):
+                out[j, i] = out[i, j]
+
+
+@jit
+def rescale(
+    theta: np.ndarray,
+    inverse: np.ndarray,
+    sigma2: np.ndarray,
+    counts: np.ndarray,
+    lags: np.ndarray,
+    center: np.ndarray,
+    unit: np.ndarray,
+    span: float,
+    parameters: np.ndarray,
+    mean: np.ndarray,
+    covariance: np.ndarray,
+) -> None:
+    """From the scaled series' units to their own, for every series; see `fit` for the results.
+
+    Args:
+        theta: coefficients of the lags and the columns, [N, k + q].
+        inverse: their covariances over sigma2, [N, k + q, k + q].
+        sigma2: innovation variances, [N].
+        counts: of how many errors these are the mean squares, [N].
+        lags: the lags [k].
+        center: see `products`.
+        unit: see `products`.
+        span: the unit of time in the second column.
+        parameters: result.
+        mean: result.
+        covariance: result.
+    """
+    k, line = len(lags), np.zeros(2)
+    for s in range(len(theta)):
+        _own_unit(
+            theta[s], lags, center[s], unit[s], inverse[s], sigma2[s], counts[s], span, line,
+            covariance[s],
+        )  # fmt: skip
+        total, weighted = 0.0, 0.0
+        for i in range(k):
+            total += theta[s, i]
+            weighted += lags[i] * theta[s, i]
+        mean[s, 0], mean[s, 1] = mean_of(total, weighted, line[0], line[1])
+        parameters[s, :2] = line
+        parameters[s, 2 : 2 + k] = theta[s, :k]
+        parameters[s, 2 + k] = sigma2[s] * unit[s] * unit[s]

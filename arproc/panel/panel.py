@@ -140,6 +140,7 @@ class Panel(Parameters):
             return False
         one._check_parameters()
         plain = one.seasonal is None and one.fourier is None and one.trend in ("n", "c", "ct")
+        plain = plain and one.ridge != "oos"
         whole = len(self._lags) == self._lags.max(initial=0)
         return plain and (self._method == "ols" or (self._method == "mle" and whole))
 
@@ -163,7 +164,13 @@ class Panel(Parameters):
 
     def _fit_batch(self, table: Table) -> None:
         one: Any = self.process
-        found = estimate(table, self._lags, one.trend, self._method, self._stationary, one)
+        settings = self._lags, one.trend
+        if one.ridge:
+            from arproc.panel.shrunken import estimate_shrunken
+
+            found = estimate_shrunken(table, *settings, self._stationary, one)
+        else:
+            found = estimate(table, *settings, self._method, self._stationary, one)
         self._learn(found)
         tail = tails(table, int(self._lags.max(initial=0)))
         self.tails_, self.tail_offsets_, self.tail_positions_ = tail
@@ -172,6 +179,7 @@ class Panel(Parameters):
         self.parameters_, self.means_ = found.parameters, found.mean
         self.log_likelihoods_, self.n_observations_ = found.log_likelihood, found.used
         self.covariances_, self.status_ = found.covariance, found.status
+        self.strengths_, self.effective_ = found.strength, found.effective
 
     def _fit_each(self, table: Table) -> None:
         self.processes_: list[Process] = []
@@ -239,6 +247,8 @@ class Panel(Parameters):
             [*names[:q], *[f"ar.L{lag}" for lag in self._lags], "sigma2"],
             np.concatenate([named[:q], self.parameters_[i, 2:-1], [noise]]),
             self.covariances_[i].copy(),
+            float(self.strengths_[i]),
+            float(self.effective_[i]),
         )
         one._learn(found)
         one.log_likelihood_ = float(self.log_likelihoods_[i])

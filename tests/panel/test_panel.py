@@ -314,3 +314,15 @@ def test_bad_input():
         Panel(AR(1)).fit(pd.DataFrame({"unique_id": [1]}))
     with pytest.raises(DataError, match="empty dict"):
         Panel(AR(1)).fit({})
+
+
+@pytest.mark.parametrize("ridge", [0.7, 20, "marginal", "oos"])
+@pytest.mark.parametrize("trend", ["n", "c", "ct"])
+def test_ridge(ridge, trend):
+    settings = {"method": "ols", "trend": trend, "initial": "given", "ridge": ridge}
+    panel = Panel(AR([1, 2, 7], **settings)).fit(RAGGED)
+    models = one_by_one([1, 2, 7], RAGGED, **settings)
+    assert_same_fit(panel, models)
+    for i, model in enumerate(models):
+        assert panel[i].ridge_ == pytest.approx(model.ridge_, rel=1e-4)
+        assert panel[i].n_effective_ == pytest.approx(model.n_effective_, rel=1e-4)
