@@ -157,6 +157,65 @@ def test_daylight_saving_is_carried_over() -> None:
     assert [str(x) for x in future] == ["2024-03-31 00:00:00+01:00", "2024-04-01 00:00:00+02:00"]
 
 
+@pytest.mark.parametrize("freq", [True, False])
+@pytest.mark.parametrize(
+    ("index", "future"),
+    [
+        # a clock time that a change to daylight saving time leaves out, or shows twice
+        (pd.date_range("2024-03-26 02:30", periods=5, freq="D", tz="Europe/Berlin"),
+         ["2024-03-31 03:00:00+02:00", "2024-04-01 02:30:00+02:00"]),
+        (pd.date_range("2024-10-22 02:30", periods=5, freq="D", tz="Europe/Berlin"),
+         ["2024-10-27 02:30:00+02:00", "2024-10-28 02:30:00+01:00"]),
+        (pd.date_range("2024-10-26 21:00", periods=5, freq="h", tz="Europe/Berlin"),
+         ["2024-10-27 02:00:00+02:00", "2024-10-27 02:00:00+01:00"]),
+        (pd.bdate_range("2024-03-18", periods=10, tz="America/New_York"),
+         ["2024-04-01 00:00:00-04:00", "2024-04-02 00:00:00-04:00"]),
+        (pd.date_range("2024-01-03", periods=4, freq="W-WED"), ["2024-01-31", "2024-02-07"]),
+        (pd.date_range("2024-02-29", periods=4, freq="QE-NOV"), ["2025-02-28", "2025-05-31"]),
+        (pd.date_range("2024-01-01", periods=3, freq="15min"),
+         ["2024-01-01 00:45:00", "2024-01-01 01:00:00"]),
+    ],
+    ids=lambda x: str(x[0])[:16],
+)  # fmt: skip
+def test_dates_of_any_frequency(index: pd.DatetimeIndex, future: list[str], freq: bool) -> None:
+    got = future_index(index if freq else pd.DatetimeIndex(list(index)), 2)
+    assert [str(x).removesuffix(" 00:00:00") for x in got] == future
+
+
+def test_holidays_that_the_frequency_knows_are_left_out() -> None:
+    days = pd.offsets.CustomBusinessDay(holidays=["2024-07-04"])
+    index = pd.date_range("2024-07-01", periods=3, freq=days)
+    assert [str(x.date()) for x in future_index(index, 2)] == ["2024-07-05", "2024-07-08"]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.PeriodIndex(["2024-01", "2024-01", "2024-02"], freq="M"),
+        pd.PeriodIndex(["2024-01", "2024-03", "2024-04"], freq="M"),
+        pd.PeriodIndex(["2024-01", None], freq="M"),
+        pd.bdate_range("2024-06-27", periods=8).delete(5),
+        pd.Index([1, 2, None], dtype="Int64"),
+        pd.Index([2**63 - 3, 2**63 - 2]),
+        pd.Index([4, 4]),
+    ],
+    ids=str,
+)
+def test_labels_without_a_step_are_counted_on(index: pd.Index) -> None:
+    assert list(future_index(index, 3)) == [1, 2, 3]
+
+
+def test_periods_and_numbers_go_on_by_their_step() -> None:
+    assert [str(x) for x in future_index(pd.period_range("2024-01", periods=3, freq="2M"), 2)] == [
+        "2024-07", "2024-09"
+    ]  # fmt: skip
+    assert list(future_index(pd.Index([3, 2, 1], dtype="uint8"), 2)) == [0, -1]
+    assert list(future_index(pd.Index(np.array([125, 126, 127], dtype=np.int8)), 2)) == [128, 129]
+    named = pd.date_range("2024-01-01", periods=4, freq="D", name="day", unit="s")
+    future = future_index(named, 2)
+    assert (future.name, future.unit, future.freqstr) == ("day", "s", "D")
+
+
 def test_a_panel_whose_columns_have_levels() -> None:
     columns = pd.MultiIndex.from_tuples([("g", "a"), ("g", "b")])
     frame = pd.DataFrame(SERIES[:80].reshape(40, 2), columns=columns)
