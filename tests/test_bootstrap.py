@@ -10,9 +10,10 @@ from scipy import stats
 from test_forecasting import Blind
 from toys import Counter, Walk
 
+import arproc
 from arproc import AR
 from arproc.errors import ParameterError, UnsupportedError
-from arproc.transforms import Log, Transformed
+from arproc.transforms import Log, Standardize, Transformed
 
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
 
@@ -168,11 +169,9 @@ def test_what_can_not_be_refitted_is_named():
     with pytest.raises(ParameterError, match="n_bootstrap must be at least 2"):
         calibrated(model, x, n_bootstrap=1)
 
-    class Knowing(AR):
-        carries_parameter_uncertainty = True
-
-    with pytest.raises(ParameterError, match="carry the uncertainty of its parameters already"):
-        calibrated(Knowing(1).fit(x), x)
+    for bayesian in (arproc.BayesianAR(1), Transformed(arproc.BayesianAR(1), Standardize())):
+        with pytest.raises(ParameterError, match="carry the uncertainty of its parameters alr"):
+            calibrated(bayesian.fit(x), x)
 
 
 @pytest.mark.slow

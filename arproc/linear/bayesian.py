@@ -83,6 +83,8 @@ class BayesianAR(Process):
         (2, 4)
     """
 
+    carries_parameter_uncertainty = True
+
     order_probabilities_: np.ndarray
     log_marginal_likelihoods_: np.ndarray
     log_marginal_likelihood_: float
