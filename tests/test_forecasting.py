@@ -116,6 +116,14 @@ def test_text_has_no_forecast() -> None:
         letters.forecast("ab", 2)
 
 
+def test_a_forecast_beyond_what_numbers_hold_is_an_error() -> None:
+    explosive = arproc.AR.from_parameters([1.5], initial="given")
+    assert np.isfinite(explosive.forecast([1.0], 500)).all(axis=None)
+    for call in (explosive.forecast, explosive.sample_paths):
+        with pytest.raises(DataError, match=r"at step \d+ of 3000: .* the values explode"):
+            call([1.0], 3000)
+
+
 # ---- indexes that are not plain dates --------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import distributions as td
 
 from arproc.distributions import component_marginals, transformed
-from arproc.errors import ParameterError, UnsupportedError, check_choice, check_integer
+from arproc.errors import DataError, ParameterError, UnsupportedError, check_choice, check_integer
 from arproc.forecasting import tables
 from arproc.forecasting.bootstrap import Calibrated, refitted
 from arproc.forecasting.known import read_known
@@ -74,12 +74,14 @@ def forecast(
         _check_bootstrap(process, parameter_uncertainty, n_bootstrap)
         seed = resolve_seed(seed)  # the same draws under every refitted model
     task = _task(process, history, horizon, context, n_paths, seed, known, "forecast")
-    with torch.no_grad():
+    with torch.no_grad(), _quiet():
         fitted = _marginals(task)
         marginals: Marginals = fitted
         if parameter_uncertainty is not None:
             marginals = Calibrated(fitted, _replicates(task, n_bootstrap))
         mean, values = marginals.mean, at_levels(marginals, levels)
+    # a mean may be infinite
+    _require_numbers(torch.cat([values, mean.clamp(max=0)[None]]))
     if task.known is not None:  # to the last digit
         mean, values = (torch.where(task.known.isnan(), x, task.known) for x in (mean, values))
     table = tables.of_marginals(task.history, mean, values, levels)
@@ -97,8 +99,9 @@ def sample_paths(
 ) -> pd.DataFrame:
     """See `Process.sample_paths`."""
     task = _task(process, history, horizon, context, n_paths, seed, known, "sample_paths")
-    with torch.no_grad():
+    with torch.no_grad(), _quiet():
         paths, effective = _paths(task, _state(task))
+    _require_numbers(paths.movedim(1, 0))
     return _note(tables.of_paths(task.history, paths), task, effective)
 
 
@@ -162,6 +165,22 @@ def _note(table: pd.DataFrame, task: Task, effective: torch.Tensor | None) -> pd
         single = task.history.form.single
         table.attrs["effective_sample_size"] = float(effective[0]) if single else by_series
     return table
+
+
+def _quiet() -> Any:
+    """Overflows are not warned of one by one: the result is looked at."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
+def _require_numbers(x: torch.Tensor) -> None:
+    """Raise `DataError` where [K, N, horizon, ...] holds what is not a finite number."""
+    wrong = (~x.isfinite()).movedim(2, 0).reshape(x.shape[2], -1).any(1)
+    if bool(wrong.any()):
+        raise DataError(
+            f"the forecast leaves what numbers can hold at step {int(wrong.nonzero()[0]) + 1} of "
+            f"{len(wrong)}: under this model the values explode. Shorten the horizon, or use a "
+            "model with a stationary law or of differences."
+        )
 
 
 def _state(task: Task) -> State:

@@ -71,6 +71,12 @@ def forecast_fan(
 
 
 def _check(forecast: Any) -> None:
+    if getattr(getattr(forecast, "columns", None), "nlevels", 1) > 1:
+        names = list(dict.fromkeys(forecast.columns.get_level_values(0)))
+        raise DataError(
+            f"forecast is of {len(names)} components; draw one, forecast[{names[0]!r}], with its "
+            "own history."
+        )
     if not hasattr(forecast, "columns") or not any(isinstance(c, float) for c in forecast.columns):
         raise DataError(
             "forecast must be the DataFrame that Process.forecast gives, with a column for each "

@@ -115,6 +115,14 @@ def test_dates_without_a_step_are_counted():
     assert list(ax.lines[1].get_xdata()) == [0, 1, 2]
 
 
+def test_forecasts_of_vectors_are_drawn_by_component():
+    columns = pd.MultiIndex.from_product([["rate", "gap"], ["mean", 0.1, 0.9]])
+    table = pd.DataFrame(np.ones((2, 6)), columns=columns, index=[3, 4])
+    with pytest.raises(DataError, match=r"of 2 components; draw one, forecast\['rate'\]"):
+        plot.forecast_fan([1.0, 2.0, 3.0], table)
+    assert plot.forecast_fan([1.0, 2.0, 3.0], table["rate"]).lines
+
+
 def test_wrong_forecasts_are_refused():
     two = pd.DataFrame({"a": [1.0, 2.0], "b": [0.0, 1.0]})
     with pytest.raises(DataError, match=r"forecast is of 2 series; draw one, forecast.loc\['a'\]"):
