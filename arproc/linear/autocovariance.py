@@ -53,7 +53,10 @@ def yule_walker(data: Scaled, lags: np.ndarray, adjusted: bool = False) -> Least
         pacf = durbin(gamma)
         coef, sigma2 = pacf_to_coef(pacf), float(gamma[0] * np.prod(1 - pacf**2))
     else:
-        coef = np.linalg.solve(toeplitz, gamma[lags])
+        try:
+            coef = np.linalg.solve(toeplitz, gamma[lags])
+        except np.linalg.LinAlgError:  # some lag is a combination of others
+            _require_innovations(0.0, order, adjusted)
         sigma2 = float(gamma[0] - coef @ gamma[lags])
     _require_innovations(sigma2, order, adjusted)
     return _with_errors(data, lags, coef, sigma2, toeplitz)

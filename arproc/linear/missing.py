@@ -197,9 +197,15 @@ def _scaled(
 
 def _maximum(problem: _Problem) -> LeastSquares:
     """The fit to scaled data: free coefficients, beta, sigma2 and their covariance."""
-    starts = _starts(problem)
-    z = min(starts, key=lambda start: problem.at(start).objective.real)
-    z, curvature = _newton(problem, _descended(problem, z))
+
+    def height(z: Array) -> float:
+        return float(problem.at(z).objective.real)
+
+    # where much is missing there are several maxima: signs of coefficients are hard to tell
+    starts = sorted(_starts(problem), key=height)
+    tries = 1 if problem.observed.mean() > 0.7 else 3
+    z = min((_descended(problem, start) for start in starts[:tries]), key=height)
+    z, curvature = _newton(problem, z)
     best = problem.at(z)
     k, q, sigma2 = len(z), len(best.beta), float(best.sigma2.real)
     count = int((problem.observed & (positions(problem.data.lengths) >= problem.given)).sum())
@@ -225,7 +231,7 @@ def _maximum(problem: _Problem) -> LeastSquares:
 
 
 def _starts(problem: _Problem) -> list[Array]:
-    """Yule-Walker with zeros for what is missing, with each lag's mean over its pairs, and 0."""
+    """Yule-Walker with zeros for what is missing, or each lag's mean over pairs; and others."""
     data, observed, order = problem.data, problem.observed, problem.order
     both = np.column_stack([np.where(observed, data.values, 0.0), observed.astype(float)])
     sums = lag_sums(both, data.lengths, order)  # [p + 1, 2, 2]
@@ -242,6 +248,10 @@ def _starts(problem: _Problem) -> list[Array]:
             gram = gamma[np.abs(np.subtract.outer(lags, lags))]
             phi = np.linalg.lstsq(gram, gamma[lags], rcond=None)[0]
             found += [phi * shrink**lags for shrink in (1.0, 0.9, 0.5)]
+    for j in range(min(len(problem.lags), 2)):
+        unit = np.eye(len(problem.lags))[j]
+        found += [size * unit for size in (-1.0, -0.5, 0.5, 1.0)]
+    found = [z if problem.by_pacf else np.clip(z, -0.9, 0.9) for z in found]
     return [*found, np.zeros(len(problem.lags))]
 
 
