@@ -25,6 +25,7 @@ _LAZY: dict[str, str] = {
     "ARIMA": "arproc.statespace.arima",
     "ContextTree": "arproc.ngram.context_tree",
     "CountAR": "arproc.discrete.count",
+    "LogisticAR": "arproc.discrete.logistic",
     "MADE": "arproc.neural.made",
     "MarkovSwitchingAR": "arproc.regimes.switching",
     "Mixture": "arproc.mixture",

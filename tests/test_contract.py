@@ -282,6 +282,11 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         ),
         {"context": positive_context()},
     ),
+    "LogisticAR": (lambda: arproc.LogisticAR(2).fit(digits(symbols=2)), {}),
+    "LogisticAR, given": (lambda: arproc.LogisticAR(3, initial="given").fit(digits()), {}),
+    "LogisticAR of characters": (
+        lambda: arproc.LogisticAR(2, symbols="char", ridge=1.0).fit("".join(TEXT)), {}
+    ),
     "Mixture of AR": (lambda: Mixture([ar(1), ar(3)]).fit(series(60, seed=5)), {}),
     "AR of logarithms": (lambda: Transformed(AR(1), Log()).fit(np.exp(series())), {}),
     "AR of standardised values": (
