@@ -210,6 +210,16 @@ def test_a_scenario_on_the_transformed_scale() -> None:
     assert (drawn > 0).all(axis=None)
 
 
+def test_a_scenario_that_draws_the_rest_to_the_cut_is_simulated() -> None:
+    y = 8 + X
+    model = Transformed(arproc.AR(1), BoxCox(1.0)).fit(y)  # y - 1, which can not be below -1
+    assert model._joint(model.start(y), 3) is not None
+    assert not model.forecast(y, 3, known=[np.nan, 8.0, np.nan]).attrs
+    low = model.forecast(y, 3, known=[np.nan, 2.5, np.nan], n_paths=60_000, seed=0)
+    assert low.attrs["effective_sample_size"] > 300
+    assert (low > 0).all(axis=None)
+
+
 def test_with_several_series_a_prefix_and_saving(tmp_path) -> None:
     parts = [np.exp(X[:70] / 4), np.exp(X[70:] / 4)]
     model = Transformed(arproc.AR(1), BoxCox()).fit(parts)

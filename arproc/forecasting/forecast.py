@@ -19,7 +19,7 @@ from arproc.forecasting import tables
 from arproc.forecasting.bootstrap import Calibrated, refitted
 from arproc.forecasting.known import read_known
 from arproc.forecasting.marginals import Closed, Marginals, Simulated, at_levels
-from arproc.forecasting.scenario import Particles, condition_joint
+from arproc.forecasting.scenario import ConditionedNormal, Particles, condition_joint
 from arproc.randomness import Uniforms, resolve_seed
 from arproc.sequences import Sequences
 from arproc.spaces import Binary, BinaryVector, Count, Ordinal, Real
@@ -193,15 +193,9 @@ def _marginals(task: Task) -> Closed | Simulated:
     if task.known is None:
         closed = process._predictive(state, task.horizon)
         closed = None if closed is None else component_marginals(closed)
-    else:
-        joint = process._joint(state, task.horizon)
-        if joint is not None:
-            normal, transforms = condition_joint(joint, task.known.flatten(1))
-            shape = task.known.shape
-            closed = td.Normal(
-                normal.loc.reshape(shape), normal.scale.reshape(shape), validate_args=False
-            )
-            closed = reduce(transformed, transforms, closed)
+    elif (scenario := _conditioned(task, state)) is not None:
+        normal, transforms = scenario
+        closed = reduce(transformed, transforms, _normal(normal, task.known.shape))
     if closed is not None:
         with suppress(NotImplementedError):  # its mean has no closed form
             return Closed(closed)
@@ -213,12 +207,10 @@ def _paths(task: Task, state: State) -> tuple[torch.Tensor, torch.Tensor | None]
 
     And how many paths these are worth, [N], where they were weighted.
     """
-    joint: Any = None
-    if task.known is not None:
-        joint = task.process._joint(state, task.horizon)
-        if joint is None:
-            particles = Particles(state, task.known, task.n_paths, task.seed)
-            return particles.paths, particles.effective
+    scenario = None if task.known is None else _conditioned(task, state)
+    if task.known is not None and scenario is None:
+        particles = Particles(state, task.known, task.n_paths, task.seed)
+        return particles.paths, particles.effective
     event, n_paths = task.process.space.event_shape, task.n_paths
     rows = torch.arange(state.n).repeat_interleave(n_paths)
     many = state.select(rows)
@@ -227,9 +219,9 @@ def _paths(task: Task, state: State) -> tuple[torch.Tensor, torch.Tensor | None]
     u = Uniforms(task.seed).block(number, positions, task.horizon, event)
     x, _ = many.advance(u.to(state.history.slots.device))
     x = x.reshape(state.n, n_paths, task.horizon, *event).double()
-    if task.known is None:
+    if task.known is None or scenario is None:
         return x, None
-    normal, transforms = condition_joint(joint, task.known.flatten(1))
+    normal, transforms = scenario
     y = x.flatten(2)
     for transform in reversed(transforms):
         y = transform.inv(y)
@@ -237,3 +229,20 @@ def _paths(task: Task, state: State) -> tuple[torch.Tensor, torch.Tensor | None]
     for transform in transforms:
         y = transform(y)
     return torch.where(task.known[:, None].isnan(), y.reshape(x.shape), task.known[:, None]), None
+
+
+def _conditioned(task: Task, state: State) -> tuple[ConditionedNormal, list[Any]] | None:
+    """The future's exact law given what is known, and the maps that follow; None if not normal."""
+    joint = task.process._joint(state, task.horizon)
+    if joint is None or task.known is None:
+        return None
+    normal, transforms = condition_joint(joint, task.known.flatten(1))
+    # what is known may draw the rest to where a map's cut (Box-Cox) matters
+    reaches = getattr(transforms[0], "reaches", None) if transforms else None
+    if reaches is not None and not reaches(_normal(normal, normal.loc.shape)):
+        return None
+    return normal, transforms
+
+
+def _normal(normal: ConditionedNormal, shape: torch.Size) -> td.Normal:
+    return td.Normal(normal.loc.reshape(shape), normal.scale.reshape(shape), validate_args=False)
