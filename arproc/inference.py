@@ -62,6 +62,12 @@ def likelihood_ratio_test(restricted: Estimated, full: Estimated) -> HypothesisT
 
     for name, model in (("restricted", restricted), ("full", full)):
         _require_likelihood(name, model)
+    if getattr(restricted, "regimes", 1) != getattr(full, "regimes", 1):
+        raise ParameterError(
+            "restricted and full have different numbers of regimes. With fewer of them some "
+            "parameters of full mean nothing, so the statistic is not chi-squared (Davies 1987); "
+            "compare information criteria or scores of other data."
+        )
     starts = [model.n_given for model in (restricted, full)]
     counts = [model.n_observations_ for model in (restricted, full)]
     if starts[0] != starts[1] or counts[0] != counts[1]:
@@ -247,7 +253,6 @@ def robust_covariance(
     model: Any, kind: str, data: Any, lags: int | None, context: Any
 ) -> np.ndarray:
     """See `Estimated.covariance`."""
-    _require_likelihood("this model", model)
     if data is None:
         raise ParameterError(
             f"covariance of kind {kind!r} needs data=, what the model got to fit."

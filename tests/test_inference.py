@@ -213,6 +213,16 @@ def test_what_can_not_be_tested_is_refused(sunspots):
             "maximum likelihood",
         ),
         (lambda: arproc.likelihood_ratio_test(AR.from_parameters([0.5]), two), "estimated"),
+        (
+            lambda: arproc.likelihood_ratio_test(AR(1, method="ols").fit(sunspots), two),
+            "maximum likelihood",
+        ),
+        (
+            lambda: arproc.likelihood_ratio_test(
+                AR(1, initial="given").fit(sunspots), arproc.SETAR(1).fit(sunspots)
+            ),
+            "regimes",
+        ),
         (lambda: two.wald_test("ar.L1 = 0, ar.L1 = 1"), "follow from each other"),
         (lambda: two.wald_test("ar.L1 = 0", covariance=np.eye(2)), "covariance has shape"),
         (lambda: AR.from_parameters([0.5]).wald_test("ar.L1 = 0"), "not estimated"),

@@ -8,6 +8,7 @@ independent too, so elements that are missing leave no gap among them.
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["diagnose", "standardised_residuals"]
 
-_LAGGED = ("ar.", "ma.")  # how the parameters are named that whiten residuals
+#: How the parameters are named that whiten residuals; a lag of several regimes counts once.
+_LAGGED = re.compile(r"\b(ar|ma)\.(S\.)?L\d+")
 
 
 def diagnose(
@@ -71,7 +73,7 @@ def diagnose(
     residuals, keys = standardised_residuals(model, data, context)
     if dof is None:
         names = model.__dict__.get("names_", [])
-        dof = sum(name.startswith(_LAGGED) for name in names)
+        dof = len({found.group() for name in names if (found := _LAGGED.search(name))})
     dof = check_integer("dof", dof, minimum=0)
     tables = [_tests(z, lags, dof) for z in residuals]
     return tables[0] if keys is None else pd.concat(tables, keys=keys, names=["series", "test"])

@@ -514,9 +514,16 @@ class AR(Analysis):
 
     @property
     def _maximises_likelihood(self) -> bool:
-        return self.method in _GIVEN and not self.ridge_
+        exact = self.method == "mle" or self.initial != "stationary"
+        return self.method in _GIVEN and exact and not self.ridge_
 
     def _moved(self, estimates: np.ndarray) -> Self:
+        if self.method not in _GIVEN or self.ridge_:
+            shrunk = " with a ridge" if self.ridge_ else ""
+            raise UnsupportedError(
+                f"estimates by method={self.method!r}{shrunk} maximise no likelihood, so they "
+                "have no scores: their covariance is of kind 'hessian' only. Use method='mle'."
+            )
         model, terms = copy(self), self._terms
         coef, level = self.coef_.copy(), estimates[: len(estimates) - len(self.lags_) - 1]
         coef[self.lags_ - 1] = estimates[len(level) : -1]

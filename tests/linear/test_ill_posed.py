@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arproc import AR, ARIMA, VAR
+from arproc import AR, ARIMA, SETAR, VAR, BayesianAR, MarkovSwitchingAR
 from arproc.errors import ArprocError, DataError
 from arproc.forecasting import future_index
 from arproc.linear.levinson import is_stationary
@@ -201,31 +201,55 @@ def test_collinear_columns_are_named():
         AR(1, seasonal=4).fit(seen)
 
 
+TWO = np.column_stack([X, WALK])
+#: other classical models -> (how one is made, data that suit it)
+OTHERS: dict[str, tuple[Any, np.ndarray]] = {
+    "ARIMA": (lambda: ARIMA((1, 0, 1)), X),
+    "VAR": (lambda: VAR(1), TWO[:150]),
+    "BayesianAR": (lambda: BayesianAR(2), X),
+    "SETAR": (lambda: SETAR(1), X),
+    "MarkovSwitchingAR": (lambda: MarkovSwitchingAR(1, 2), X),
+}
+
+
 @pytest.mark.parametrize("scale", [1e-12, 1e12])
-def test_other_classical_models_at_any_scale(scale):
-    two = np.column_stack([X[:150], WALK[:150]])
-    for make, data in ((lambda: ARIMA((1, 0, 1)), X), (lambda: VAR(1), two)):
-        one, other = make().fit(data), make().fit(scale * data)
-        shift = data.size * np.log(scale) - (other.n_given * np.log(scale))
-        assert other.log_likelihood_ == pytest.approx(one.log_likelihood_ - shift, rel=1e-6)
-        assert np.isfinite(other.forecast(scale * data, 3).to_numpy()).all()
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_classical_models_at_any_scale(name, scale):
+    make, data = OTHERS[name]
+    one, other = make().fit(data), make().fit(scale * data)
+    counted = data[one.n_given :].size * np.log(scale)
+    want = one.log_prob(data) - counted
+    assert other.log_prob(scale * data) == pytest.approx(want, rel=1e-9)
+    ahead = [m.forecast(x, 3, seed=0) for m, x in ((one, data), (other, scale * data))]
+    np.testing.assert_allclose(ahead[1] / scale, ahead[0], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("make", "data"),
-    [
-        (lambda: ARIMA((1, 0, 0)), np.full(40, 2.0)),
-        (lambda: ARIMA((1, 1, 0)), np.full(40, np.nan)),
-        (lambda: ARIMA((1, 0, 0)), X[:1]),
-        (lambda: VAR(1), np.full((40, 2), 2.0)),
-        (lambda: VAR(1), np.column_stack([X, 2 * X])),
-        (lambda: VAR(1), np.column_stack([X, X])[:2]),
-        (lambda: VAR(1), np.full((40, 2), np.nan)),
-    ],
-)
-def test_other_classical_models_refuse_in_words(make, data):
-    with pytest.raises(ArprocError, match="data"):
-        make().fit(data)
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_classical_models_of_whole_numbers(name):
+    make, data = OTHERS[name]
+    whole = np.clip(10 * data, -127, 127).astype(np.int8)
+    one, other = make().fit(whole), make().fit(whole.astype(float))
+    assert one.log_prob(whole) == other.log_prob(whole.astype(float))
+
+
+@pytest.mark.parametrize("case", ["constant", "one element", "all missing", "infinite", "text"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_classical_models_refuse_in_words(name, case):
+    make, data = OTHERS[name]
+    wrong = {
+        "constant": np.full_like(data, 3.0),
+        "one element": data[:1],
+        "all missing": np.full_like(data, np.nan),
+        "infinite": np.where(np.arange(data.size).reshape(data.shape) == 7, np.inf, data),
+        "text": list("abc"),
+    }[case]
+    with pytest.raises(ArprocError, match=r"data|components"):
+        make().fit(wrong)
+
+
+def test_collinear_components_are_refused():
+    with pytest.raises(DataError, match="data"):
+        VAR(1).fit(np.column_stack([X, 2 * X]))
 
 
 # ---- dates --------------------------------------------------------------------------------------

@@ -372,6 +372,11 @@ class VAR(VectorAnalysis, Process):
 
     # ---- what was fitted ------------------------------------------------------------------------
 
+    @property
+    def _maximises_likelihood(self) -> bool:
+        exact = self.method == "mle" or self.initial != "stationary"
+        return exact and self.shrinkage is None
+
     def residuals(self, data: Any, *, standardised: bool = False) -> Any:
         """Each element less its mean given those before: the innovations.
 
