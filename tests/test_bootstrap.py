@@ -121,6 +121,30 @@ def test_simulated_series_have_the_gaps_of_the_history():
     assert full.notna().all(axis=None)
 
 
+FAMILIES = {
+    "ARIMA": lambda: arproc.ARIMA((1, 1, 0)),
+    "SETAR": lambda: arproc.SETAR(1),
+    "MarkovSwitchingAR": lambda: arproc.MarkovSwitchingAR(1),
+    "VAR": lambda: arproc.VAR(1),
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_is_refitted(name):
+    x = series(60, seed=8)
+    data = np.column_stack([x, x[::-1]]) if name == "VAR" else x
+    model = FAMILIES[name]().fit(data)
+    plain = model.forecast(data, 2, LEVELS, seed=0)
+    table = calibrated(model, data, 2, n_bootstrap=12)
+    assert table.shape == plain.shape
+    assert list(table.columns) == list(plain.columns)
+    width = [t.to_numpy().reshape(2, -1, 6) for t in (table, plain)]
+    wider = (width[0][..., 5] - width[0][..., 1]) / (width[1][..., 5] - width[1][..., 1])
+    assert (wider > 0.95).all()
+    assert wider.max() > 1.02
+    assert wider.max() < 2
+
+
 def test_one_series_is_simulated_as_long_as_what_was_fitted():
     x = series(400, seed=1)
     model = AR(1).fit(x)

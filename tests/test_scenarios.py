@@ -38,6 +38,26 @@ def test_a_linear_model_is_conditioned_exactly() -> None:
     assert not table.attrs
 
 
+@pytest.mark.parametrize("order", [(2, 0, 0), (1, 1, 1)])
+def test_the_conditional_law_is_that_of_statsmodels_smoother(order) -> None:
+    """A scenario is a series with gaps: the Kalman smoother's law of what is missing."""
+    from statsmodels.tsa.statespace.sarimax import SARIMAX
+
+    y = SERIES if order[1] == 0 else SERIES.cumsum()
+    model = arproc.ARIMA(order, trend="n").fit(y)
+    known = KNOWN + y[-1]
+    table = model.forecast(y, 6, quantiles=(stats.norm.cdf(1.0),), known=known)
+    whole = SARIMAX(np.concatenate([y, known]), order=order, use_exact_diffuse=True)
+    smoothed = whole.smooth(model.estimates_)
+    design = whole.ssm["design"][0]
+    states = smoothed.smoother_results.smoothed_state[:, -6:]
+    covariances = smoothed.smoother_results.smoothed_state_cov[:, :, -6:]
+    variance = np.einsum("i,ijt,j->t", design, covariances, design).clip(0)
+    np.testing.assert_allclose(table["mean"], design @ states, rtol=1e-6)
+    width = table.iloc[:, 1] - table["mean"]
+    np.testing.assert_allclose(width, np.sqrt(variance), rtol=1e-5, atol=1e-5)
+
+
 def test_a_known_beginning_is_a_longer_history() -> None:
     known = np.array([6.0, 4.0, NAN, NAN])
     given = MODEL.forecast(SERIES, 4, known=known)
@@ -76,6 +96,20 @@ def test_weighted_paths_come_to_the_exact_law() -> None:
     assert (paths.iloc[1] == 6.5).all()
     again = model.sample_paths(SERIES, 6, 500, seed=1, known=KNOWN)
     pd.testing.assert_frame_equal(paths, again)
+
+
+def test_a_scenario_of_a_series_does_not_depend_on_its_company() -> None:
+    class Particle(Blind):
+        def _joint(self, state, horizon):
+            return None
+
+    model = Particle(1).fit(SERIES)
+    histories, known = [SERIES[:50], SERIES[:90]], [NAN, 6.0, NAN]
+    both = model.forecast(histories, 3, seed=4, known=[known, [NAN] * 3])
+    alone = model.forecast(SERIES[:50], 3, seed=4, known=known)
+    np.testing.assert_allclose(both.loc[0], alone)
+    effective = both.attrs["effective_sample_size"]
+    assert effective == {0: alone.attrs["effective_sample_size"], 1: pytest.approx(1000)}
 
 
 def test_counts_are_conditioned_by_bayes_rule() -> None:
