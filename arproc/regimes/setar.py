@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -19,6 +19,31 @@ from arproc.spaces import Real, Space
 __all__ = ["SETAR"]
 
 _TRENDS = {"n": 0, "c": 1, "ct": 2}
+
+
+class Found(NamedTuple):
+    """A search's result; regressors and target are (values - shift) / scale, time in units."""
+
+    delay: int
+    rows: Rows
+    split: Split
+    shift: float
+    scale: float
+    unit: float
+
+
+class LinearityTest(NamedTuple):
+    """What `SETAR.linearity_test` found.
+
+    Attributes:
+        statistic: n (S_1 - S_k) / S_k, the sums of squares of one regime and of k.
+        p_value: the share of bootstrap samples with a statistic as large, this one included.
+        n_bootstrap: how many samples there were.
+    """
+
+    statistic: float
+    p_value: float
+    n_bootstrap: int
 
 
 class SETAR(Estimated, Process):
@@ -146,12 +171,24 @@ class SETAR(Estimated, Process):
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
     ) -> None:
-        orders = self._check_parameters()
-        p, q = max(orders), _TRENDS[self.trend]
-        delays = range(1, max(p, 1) + 1) if self.delay is None else [self.delay]
-        skip = max(p, max(delays))
-        sequences.require_length(skip + 1)
         values = sequences.values.detach().cpu().numpy().astype(np.float64)
+        sequences.require_length(self._longest_lag() + 1)
+        found = self._search(values, sequences.offsets.numpy())
+        self.delay_, rows = found.delay, found.rows
+        self._learn(found)
+        each = self.counts_ * (np.log(2 * np.pi * self.sigma2_) + 1)
+        self.log_likelihood_ = -0.5 * float(each.sum())
+        self.n_observations_ = len(rows.target)
+
+    def _longest_lag(self) -> int:
+        """How many first values the search needs, whatever delay it chooses."""
+        p = max(self._check_parameters())
+        return max(p, p if self.delay is None else self.delay, 1)
+
+    def _search(self, values: np.ndarray, offsets: np.ndarray) -> Found:
+        """Thresholds and delay by least squares."""
+        orders, q, skip = self._check_parameters(), _TRENDS[self.trend], self._longest_lag()
+        p = max(orders)
         shift = float(values.mean()) if q else 0.0
         scale = float(np.sqrt(np.mean((values - shift) ** 2)))
         if not 1e-150 < scale < 1e150 or scale <= 1e-13 * float(np.abs(values).max()):
@@ -159,28 +196,23 @@ class SETAR(Estimated, Process):
                 "data does not vary (or by less than float64 can tell, or by more than it can "
                 f"hold: standard deviation {scale:.3g}), so no threshold can be found."
             )
-        unit = 1.0 / int(sequences.lengths.max())
-        own, times = _lagged(values, sequences.offsets.numpy(), skip)
+        unit = 1.0 / int(np.diff(offsets).max())
+        own, times = _lagged(values, offsets, skip)
         lags = (own - shift) / scale
         trend = np.stack([np.ones(len(times)), times * unit], axis=1)[:, :q]
         regressors = np.hstack([trend, lags[:, 1 : p + 1]])
-        columns = [np.append(np.arange(q), q + np.arange(own)).astype(int) for own in orders]
-        found: list[tuple[int, Rows, Split]] = []
+        columns = [np.append(np.arange(q), q + np.arange(n)).astype(int) for n in orders]
+        delays = range(1, max(p, 1) + 1) if self.delay is None else [self.delay]
+        found, given = [], self._given_thresholds()
         for delay in delays:
             rows = Rows.sorted(regressors, lags[:, 0], own[:, delay], columns, self.trim)
-            given = self._given_thresholds()
             split = search(rows) if given is None else _cut(rows, given)
-            found.append((delay, rows, split))
-        self.delay_, rows, split = min(found, key=lambda one: one[2].squares)
-        self._learn(rows, split, q, p, shift, scale, unit)
-        each = self.counts_ * (np.log(2 * np.pi * self.sigma2_) + 1)
-        self.log_likelihood_ = -0.5 * float(each.sum())
-        self.n_observations_ = len(rows.target)
+            found.append(Found(delay, rows, split, shift, scale, unit))
+        return min(found, key=lambda one: one.split.squares)
 
-    def _learn(
-        self, rows: Rows, split: Split, q: int, p: int, shift: float, scale: float, unit: float
-    ) -> None:
-        k = len(rows.columns)
+    def _learn(self, found: Found) -> None:
+        _, rows, split, shift, scale, unit = found
+        k, p, q = len(rows.columns), max(self._check_parameters()), _TRENDS[self.trend]
         self.coef_, trend = np.zeros((k, p)), np.zeros((k, 2))
         self.sigma2_ = np.empty(k)
         self.counts_ = np.diff(split.bounds)
@@ -316,6 +348,33 @@ class SETAR(Estimated, Process):
             inside = part[ratio <= critical_value(level), 0]
             found.append([inside.min(), inside.max()])
         return np.array(found).reshape(-1, 2)
+
+    def linearity_test(
+        self, data: Any, n_bootstrap: int = 499, seed: int | torch.Generator | None = None
+    ) -> LinearityTest:
+        """Whether one linear autoregression would do (Hansen 1999, F_1k), by the bootstrap.
+
+        Under the null there is no threshold, so no table holds: the linear fit is drawn again from
+        its resampled residuals, and thresholds and delay are searched anew in every draw.
+
+        Args:
+            data: sequences, as for `fit`.
+            n_bootstrap: how many samples.
+            seed: an int or a `torch.Generator`.
+        """
+        from arproc.regimes.linearity import bootstrap
+
+        check_integer("n_bootstrap", n_bootstrap, minimum=1)
+        sequences = Sequences.of(data, Real(), name="data")
+        sequences.require_length(self._longest_lag() + 1)
+        values = sequences.values.detach().cpu().numpy().astype(np.float64)
+        offsets, skip = sequences.offsets.numpy(), self._longest_lag()
+        found, drawn = bootstrap(
+            lambda x: self._search(x, offsets), values, offsets, skip, _TRENDS[self.trend],
+            max(self._check_parameters()), n_bootstrap, seed,
+        )  # fmt: skip
+        above = int((drawn >= found).sum())
+        return LinearityTest(found, (1 + above) / (1 + n_bootstrap), n_bootstrap)
 
     @property
     def _n_parameters(self) -> int:

@@ -127,6 +127,31 @@ def test_search_finds_the_truth():
     assert low <= inner[0] <= model.threshold_[0] <= inner[1] <= high
 
 
+def test_linearity_test():
+    x = series(150)
+    model = SETAR(2, delay=2).fit(x)
+    found = model.linearity_test(x, 99, seed=0)
+    regressors, target, _ = design(x, 2, 2)
+    split = float(model.sigma2_ @ model.counts_)
+    assert found.statistic == pytest.approx(148 * (squares(regressors, target) / split - 1))
+    assert found.p_value == 0.01
+    assert model.linearity_test(x, 99, seed=0) == found
+    linear = arproc.AR.from_parameters([0.5, 0.2]).sample(1, length=150, seed=3)[0]
+    assert SETAR(2).linearity_test(linear, 99, seed=0).p_value > 0.1
+
+
+@pytest.mark.slow
+def test_linearity_test_has_its_size():
+    """Under linearity the p-values are about uniform."""
+    truth = arproc.AR.from_parameters([0.5])
+    values = [
+        SETAR(1).linearity_test(truth.sample(1, length=80, seed=s)[0], 99, seed=s).p_value
+        for s in range(100)
+    ]
+    assert np.mean(np.array(values) <= 0.2) == pytest.approx(0.2, abs=0.12)
+    assert np.mean(values) == pytest.approx(0.5, abs=0.1)
+
+
 def test_critical_values_of_hansen():
     """Hansen (2000), table I."""
     found = [critical_value(level) for level in (0.80, 0.85, 0.90, 0.95, 0.99)]
