@@ -61,14 +61,20 @@ class Estimated(Law):
         """What an information criterion charges for; the effective number where one shrinks."""
         return len(self.names_)
 
-    def parameter_table(self) -> pd.DataFrame:
-        """Estimates, standard errors, z, p-values and 95% intervals, a row for each parameter."""
+    def parameter_table(self, *, covariance: Any = None) -> pd.DataFrame:
+        """Estimates, standard errors, z, p-values and 95% intervals, a row for each parameter.
+
+        Args:
+            covariance: of the estimates, [k, k]; `covariance_` by default. See `covariance` for
+                those that are robust.
+        """
         import pandas as pd
 
         _ = self.space
         if "covariance_" not in self.__dict__:
             raise ParameterError("there are no standard errors of parameters not estimated.")
-        estimate, error = self.estimates_, np.sqrt(np.diag(self.covariance_))
+        spread = self._checked(covariance)
+        estimate, error = self.estimates_, np.sqrt(np.diag(spread))
         with np.errstate(divide="ignore", invalid="ignore"):
             z = np.where(error > 0, estimate / error, math.nan)
         columns = {
@@ -154,13 +160,19 @@ class Estimated(Law):
         _ = self.space
         if "covariance_" not in self.__dict__:
             raise ParameterError("there is no test of parameters that were not estimated.")
-        spread = self.covariance_ if covariance is None else np.asarray(covariance, dtype=float)
+        return wald(self.estimates_, self._checked(covariance), self.names_, restrictions)
+
+    def _checked(self, covariance: Any) -> np.ndarray:
+        """A covariance that the user gave, or `covariance_`, [k, k]."""
+        if covariance is None:
+            return self.covariance_
+        spread = np.asarray(covariance, dtype=float)
         if spread.shape != (len(self.names_),) * 2:
             raise ParameterError(
                 f"covariance has shape {spread.shape}; expected a row and a column for each of "
                 f"{', '.join(self.names_)}."
             )
-        return wald(self.estimates_, spread, self.names_, restrictions)
+        return spread
 
     @property
     def _maximises_likelihood(self) -> bool:

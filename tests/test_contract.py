@@ -134,6 +134,9 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "AR(0)": (lambda: ar(0), {}),
     "AR(1) by least squares": (lambda: ar(1, method="ols"), {}),
     "AR(2)": (lambda: ar(2), {}),
+    "AR(2) fitted with gaps": (
+        lambda: AR(2).fit(np.where(np.arange(120) % 9, series(), np.nan)), {}
+    ),
     "AR(2) with data": (lambda: ar(2), {"data": series(40, seed=3)}),
     "AR(3) with a line, by Yule-Walker": (lambda: ar(3, trend="ct", method="yule-walker"), {}),
     "AR(2) without a mean, given": (lambda: ar(2, trend="n", initial="given"), {}),

@@ -139,6 +139,10 @@ def test_wald_tests_are_those_of_statsmodels(sunspots, kind):
     assert text.statistic == pytest.approx(statistic, rel=1e-6)
     assert numbers == text
     assert text.df == 2
+    if robust is not None:
+        table = model.parameter_table(covariance=robust)
+        np.testing.assert_allclose(table["std_error"].iloc[:-1], reference.bse, rtol=1e-6)
+        np.testing.assert_allclose(table["p_value"].iloc[:-1], reference.pvalues, rtol=1e-5)
     assert text.p_value == pytest.approx(stats.chi2.sf(text.statistic, 2), rel=1e-9)
 
 

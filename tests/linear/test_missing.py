@@ -90,6 +90,38 @@ def test_the_fit_is_the_maximum_that_statsmodels_knows(trend):
     )
 
 
+#: quarterly approval of presidents of the United States, 1945 to 1974, with six quarters missing
+PRESIDENTS = """
+    NA 87 82 75 63 50 43 32 35 60 54 55 36 39 NA NA 69 57 57 51 45 37 46 39 36 24 32 23 25 32 NA 32
+    59 74 75 60 71 61 71 57 71 68 79 73 76 71 67 75 79 62 63 57 60 49 48 52 57 62 61 66 71 62 61 57
+    72 83 71 78 79 71 62 74 76 64 62 57 80 73 69 69 71 64 69 62 63 46 56 44 44 52 38 46 36 49 35 44
+    59 65 65 56 66 53 61 52 51 48 54 49 49 61 NA NA 68 44 40 27 28 25 24 24
+"""
+
+
+@pytest.mark.parametrize(
+    ("coef", "errors", "mean", "sigma2", "log_likelihood", "aic"),
+    [
+        ([0.8242], [0.0555, 4.6434], 56.1505, 85.47, -416.89, 839.78),
+        (
+            [0.7496, 0.2523, -0.1890], [0.0936, 0.1140, 0.0946, 4.2845],
+            56.2236, 81.12, -414.08, 838.16,
+        ),
+    ],
+)  # fmt: skip
+def test_the_fits_that_r_prints(coef, errors, mean, sigma2, log_likelihood, aic):
+    """The examples of R's `arima`, whose optimiser stops a little before the maximum."""
+    x = np.array([float(v.replace("NA", "nan")) for v in PRESIDENTS.split()])
+    model = AR(len(coef)).fit(x)
+    np.testing.assert_allclose(model.coef_, coef, atol=2e-4)
+    assert model.mean_ == pytest.approx(mean, abs=0.01)
+    assert model.sigma2_ == pytest.approx(sigma2, abs=0.006)
+    assert model.log_likelihood_ == pytest.approx(log_likelihood, abs=0.006)
+    assert model.information_criterion() == pytest.approx(aic, abs=0.006)
+    table = model.parameter_table()["std_error"]
+    np.testing.assert_allclose([*table.iloc[1:-1], table.iloc[0]], errors, rtol=1e-3)
+
+
 def test_without_gaps_the_two_ways_to_the_maximum_agree():
     from arproc.linear.mean import Terms
     from arproc.linear.missing import estimate_observed
