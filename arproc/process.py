@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.distributions import index, step_marginals
+from arproc.distributions import index, quantile, step_marginals
 from arproc.errors import ParameterError, UnsupportedError, check_integer
 from arproc.law import Law, require_fitted
 from arproc.sequences import Sequences
@@ -102,10 +102,20 @@ class Process(Law):
         """The marginal distributions of the next `horizon` elements, batch [N, horizon].
 
         None where there is no closed form: forecasts are then made by simulation. Derived from
-        `_joint` where the model writes that.
+        `_joint` where the model writes that; one step ahead it is the state's conditional, if its
+        kind has quantiles.
         """
         joint = self._joint(state, horizon)
-        return None if joint is None else step_marginals(joint, horizon, self.space.event_shape)
+        if joint is not None:
+            return step_marginals(joint, horizon, self.space.event_shape)
+        if horizon > 1 or self.space.event_shape:
+            return None
+        following = index(state.conditional, (slice(None), None))
+        try:
+            quantile(following, torch.full(following.batch_shape, 0.5, dtype=torch.float64))
+        except NotImplementedError:
+            return None
+        return following
 
     def _joint(self, state: State, horizon: int) -> Distribution | None:
         """The joint law of the next `horizon` elements of a linear-Gaussian model.

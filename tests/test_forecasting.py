@@ -387,3 +387,18 @@ def test_zeros_and_ones_are_forecast_by_their_chance() -> None:
     forecast = Bits((6,)).fit(np.eye(6)).forecast([0, 1], 3, seed=0, n_paths=50)
     assert forecast["mean"].between(0, 1).all()
     assert set(forecast[0.5]) <= {0.0, 1.0}
+
+
+def test_one_step_ahead_is_exact_where_the_conditional_has_quantiles(monkeypatch):
+    model = arproc.SETAR.from_parameters([[0.8], [0.2]], 5.0, const=[1.0, 4.0], sigma2=[1.0, 2.0])
+    exact, conditional = model.forecast(SERIES, 1), model.conditional(SERIES)
+    want = stats.norm.ppf([0.05, 0.5, 0.95], conditional.mean, conditional.stddev)
+    np.testing.assert_allclose(exact.iloc[0, 1:], want, rtol=1e-12)
+
+    def unknown(distribution: Distribution, q: torch.Tensor) -> torch.Tensor:
+        raise UnsupportedError("nobody wrote them")
+
+    monkeypatch.setattr("arproc.process.quantile", unknown)
+    simulated = model.forecast(SERIES, 1, n_paths=20_000, seed=0)
+    assert not np.array_equal(simulated, exact)
+    np.testing.assert_allclose(simulated, exact, atol=0.1)

@@ -173,6 +173,16 @@ def test_forecasts_are_counts_with_dates():
     assert table.index[0] > x.index[-1]
 
 
+def test_one_step_ahead_is_exact():
+    x = series()
+    model = CountAR(family="negative_binomial").fit(x)
+    rate, size = float(model.conditional(x).mean), 1 / model.dispersion_
+    table = model.forecast(x, 1, quantiles=(0.05, 0.95))
+    assert table["mean"].iloc[0] == pytest.approx(rate, rel=1e-12)
+    want = stats.nbinom.ppf([0.05, 0.95], size, size / (size + rate))
+    np.testing.assert_array_equal(table[[0.05, 0.95]].iloc[0], want)
+
+
 def test_first_forecast_mean_is_the_intensity():
     x, model = series(), truth()
     rate = float(model.conditional(x).mean)

@@ -15,6 +15,7 @@ from scipy.stats import norm
 
 import arproc
 from arproc import MarkovSwitchingAR
+from arproc.distributions import cdf
 from arproc.errors import DataError, ParameterError
 from arproc.regimes.chain import stationary
 from arproc.regimes.switching_fit import Design, _em, _score, _starts
@@ -252,6 +253,16 @@ def test_one_step_ahead_is_the_exact_mixture():
     )
     draws = model.sample(20_000, length=1, prefix=x, seed=1)[:, 0]
     assert draws.mean() == pytest.approx(float(conditional.mean), abs=0.05)
+
+
+def test_one_step_ahead_forecasts_have_the_mixtures_own_quantiles():
+    x, model = series(50), truth(sigma2=[1.0, 4.0])
+    table = model.forecast(x, 1, quantiles=(0.1, 0.9))
+    conditional = model.conditional(x)
+    assert table["mean"].iloc[0] == pytest.approx(float(conditional.mean), rel=1e-12)
+    for level in (0.1, 0.9):
+        found = torch.tensor(table[level].iloc[0], dtype=torch.float64)
+        assert float(cdf(conditional, found)) == pytest.approx(level, abs=1e-10)
 
 
 def test_compiled_and_stepwise_filters_agree():
