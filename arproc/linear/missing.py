@@ -205,13 +205,20 @@ def _maximum(problem: _Problem) -> LeastSquares:
     starts = sorted(_starts(problem), key=height)
     tries = 1 if problem.observed.mean() > 0.7 else 3
     z = min((_descended(problem, start) for start in starts[:tries]), key=height)
-    z, curvature = _newton(problem, z)
+    z, curvature, left = _newton(problem, z)
     best = problem.at(z)
     k, q, sigma2 = len(z), len(best.beta), float(best.sigma2.real)
     count = int((problem.observed & (positions(problem.data.lengths) >= problem.given)).sum())
     pacf = z if problem.by_pacf else np.zeros(0)
     through = count <= 2 * (k + q + 1) and np.abs(pacf).max(initial=0) > 6
-    if through or not sigma2 > 1e-13:
+    # what is left of products as large as the data, times what rounding does to them
+    rounding = 2.3e-16 * (1 + np.abs(best.coef.real).sum()) ** 2 / sigma2
+    if left > 1e-3 and 0 < rounding < 1e-4:
+        raise DataError(
+            "the exact likelihood of data has no maximum among stationary laws: it grows towards "
+            "a unit root. Use initial='given', which needs none, or another order."
+        )
+    if through or not 0 < rounding < 1e-4 or left > 1e-3:
         raise DataError(
             "the exact likelihood of data has no maximum: a deterministic recursion of order "
             f"{problem.order} passes through the {count} values observed. Use a lower order or "
@@ -238,7 +245,8 @@ def _starts(problem: _Problem) -> list[Array]:
     products, pairs = sums[:, 0, 0], np.maximum(sums[:, 1, 1], 1.0)
     found = []
     for gamma in (products, products / pairs):
-        pacf = np.nan_to_num(np.clip(durbin(gamma), -0.95, 0.95))
+        with np.errstate(invalid="ignore", divide="ignore"):  # a recursion without innovations
+            pacf = np.nan_to_num(np.clip(durbin(gamma), -0.95, 0.95))
         if problem.by_pacf:
             found.append(np.arctanh(pacf))
         elif len(problem.lags) == order:
@@ -265,29 +273,29 @@ def _descended(problem: _Problem, z: Array) -> Array:
 
     if not len(z):
         return z
-    with np.errstate(invalid="ignore"):  # infinite beyond the stationary laws
+    with np.errstate(all="ignore"):  # infinite beyond the stationary laws
         found = minimize(both, z, jac=True, method="BFGS", options={"gtol": 1e-3, "maxiter": 200})
     nearer = problem.bounded(found.x)
     return nearer if problem.at(nearer).objective.real < problem.at(z).objective.real else z
 
 
-def _newton(problem: _Problem, z: Array, max_steps: int = 200) -> tuple[Array, Array]:
-    """The maximum by Newton's method from z [k], and the inverse of the Hessian there."""
-    inverse = np.zeros((len(z), len(z)))
+def _newton(problem: _Problem, z: Array, max_steps: int = 200) -> tuple[Array, Array, float]:
+    """The maximum by Newton's method from z [k], the inverse Hessian, and the descent left."""
+    inverse, decrement = np.zeros((len(z), len(z))), 0.0
     for _ in range(max_steps if len(z) else 0):
         value, gradient = problem.at(z).objective.real, problem.gradient(z)
         inverse = _inverse_hessian(problem, z)
         move = -inverse @ gradient
         decrement = float(-gradient @ move)
         if decrement < 1e-9:  # so near, the next step is right to rounding, and can't be judged
-            return problem.bounded(z + move), inverse
+            return problem.bounded(z + move), inverse, 0.0
         move *= min(1.0, 2.0 / float(np.abs(move).max()))
         while not problem.at(problem.bounded(z + move)).objective.real < value - 1e-6 * decrement:
             move /= 2
             if np.abs(move).max() < 1e-10:  # no descent is left within rounding
-                return z, inverse
+                return z, inverse, decrement
         z = problem.bounded(z + move)
-    return z, inverse
+    return z, inverse, decrement
 
 
 def _inverse_hessian(problem: _Problem, z: Array) -> Array:

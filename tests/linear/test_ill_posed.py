@@ -150,6 +150,29 @@ def test_a_right_answer_or_a_clear_error(case, method):
         model.fit(data)
 
 
+@pytest.mark.parametrize("order", [2, [1, 3]])
+@pytest.mark.parametrize("initial", ["stationary", "given"])
+@pytest.mark.parametrize(
+    "x", [np.sin(T), T, (-1.0) ** T, np.tile([1.0, 2.0, 4.0], 67)[:200]],
+    ids=["a sine", "a line", "alternating signs", "a period of three"],
+)  # fmt: skip
+def test_deterministic_data_with_gaps_are_refused(x, initial, order):
+    gaps = np.where(T % 5 == 4, np.nan, x)
+    with pytest.raises(DataError, match="no maximum"):
+        AR(order, initial=initial).fit(gaps)
+
+
+@pytest.mark.parametrize("settings", [{"order": 2}, {"order": 2, "initial": "given"}])
+@pytest.mark.parametrize("case", ["a unit root", "two unit roots", "near two unit roots"])
+def test_near_unit_roots_with_gaps(case, settings):
+    x = TABLE[case][0]
+    gaps = np.where(np.arange(len(x)) % 5 == 4, np.nan, x)
+    model = AR(**settings).fit(gaps)
+    assert_answers(model, gaps)
+    whole = AR(**settings).fit(x)
+    np.testing.assert_allclose(model.coef_, whole.coef_, atol=0.15)
+
+
 def test_the_scale_changes_nothing_but_the_unit():
     for method, make in METHODS.items():
         one = make(2).fit(X)
