@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,7 +14,10 @@ from arproc import intake
 from arproc.errors import DataError
 from arproc.spaces import Real
 
-__all__ = ["LONG", "Table", "read"]
+if TYPE_CHECKING:
+    from arproc.transforms import Log
+
+__all__ = ["LONG", "Table", "jacobians", "logarithms", "read"]
 
 #: The columns of a long table: the series' name, the time, the value.
 LONG = ("unique_id", "ds", "y")
@@ -182,3 +185,25 @@ def _trimmed(table: Table) -> Table:
     values = table.values[pick]
     gaps = bool(np.isnan(values).any())
     return Table(values, offsets, table.names, table.named, indexes, gaps)
+
+
+def logarithms(table: Table, log: Log) -> tuple[Table, list[int]]:
+    """The logarithms of a panel, and the numbers of the series that have none: 0 stands there."""
+    log.check(torch.ones(()) * (1.0 - log.shift))  # the shift itself
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = np.log(table.values + log.shift)
+    wrong = (table.values <= -log.shift).nonzero()[0]
+    low = np.unique(np.searchsorted(table.offsets, wrong, side="right") - 1).tolist()
+    for i in low:
+        values[table.offsets[i] : table.offsets[i + 1]] = 0.0
+    return replace(table, values=values), low
+
+
+def jacobians(table: Table, log: Log, given: int) -> np.ndarray:
+    """The log determinants of the logarithm's derivative, over all values but the given, [N]."""
+    slopes = -np.log(table.values + log.shift)
+    slopes[np.isnan(slopes)] = 0.0
+    position = np.arange(len(slopes)) - np.repeat(table.offsets[:-1], table.lengths)
+    slopes[position < given] = 0.0
+    before = np.concatenate([[0.0], np.cumsum(slopes)])
+    return before[table.offsets[1:]] - before[table.offsets[:-1]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from arproc.errors import (
     check_choice,
     check_integer,
 )
-from arproc.panel.data import Table, read
+from arproc.panel.data import Table, jacobians, logarithms, read
 from arproc.panel.estimation import Estimates, estimate
 from arproc.panel.labels import end_of, restore_end
 from arproc.panel.prediction import Prediction, predict, tails
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from arproc.process import Process
+    from arproc.transforms import Log
 
 __all__ = ["Panel"]
 
@@ -36,8 +37,9 @@ __all__ = ["Panel"]
 class Panel(Parameters):
     """Many series, each with parameters of its own, as one object.
 
-    Autoregressions (`AR` of any lags with trend "n", "c" or "ct", by "ols" or "mle") are fitted in
-    one compiled computation over all series, and so are their likelihoods and forecasts; any other
+    Autoregressions (`AR` of any lags with trend "n", "c" or "ct", by "ols", shrunk by ridge or
+    not, or "mle", of the values or of their logarithms by `Transformed`) are fitted in one
+    compiled computation over all series, and so are their likelihoods and forecasts; any other
     process is fitted to one series after the other, behind the same calls. (To fit one process to
     all series, as draws from one law, give them to `AR.fit`.)
 
@@ -61,6 +63,7 @@ class Panel(Parameters):
     Attributes:
         names_: what the series are called, [N].
         status_: "ok", or why there is no fit, [N].
+        log_likelihoods_: of each series, nats; of their logarithms where these are modelled. [N]
         lengths_: how many values each has from the first known to the last, int64 [N].
 
     Example:
@@ -135,7 +138,7 @@ class Panel(Parameters):
         """Whether the process is one that is fitted to all series at once."""
         from arproc.linear.ar import AR
 
-        one = self.process
+        one = self._one
         if type(one) is not AR or one.initial not in ("stationary", "given"):
             return False
         one._check_parameters()
@@ -145,8 +148,22 @@ class Panel(Parameters):
         return plain and (self._method == "ols" or (self._method == "mle" and whole))
 
     @property
-    def _method(self) -> str:
+    def _log(self) -> Log | None:
+        """The logarithm under which the process is fitted, if it is transformed by one."""
+        from arproc.transforms import Log, Transformed
+
+        one = self.process
+        return one.transform if type(one) is Transformed and type(one.transform) is Log else None
+
+    @property
+    def _one(self) -> Any:
+        """The process of the values, or of their logarithms."""
         one: Any = self.process
+        return one if self._log is None else one.process
+
+    @property
+    def _method(self) -> str:
+        one = self._one
         conditional = one.method in ("mle", "conditional-mle") and one.initial == "given"
         return "ols" if conditional else str(one.method)
 
@@ -154,16 +171,17 @@ class Panel(Parameters):
     def _lags(self) -> np.ndarray:
         from arproc.linear.ar import as_lags
 
-        one: Any = self.process
-        return as_lags(one.order)
+        return as_lags(self._one.order)
 
     @property
     def _stationary(self) -> bool:
-        one: Any = self.process
-        return bool(one.initial == "stationary")
+        return bool(self._one.initial == "stationary")
 
     def _fit_batch(self, table: Table) -> None:
-        one: Any = self.process
+        one, log = self._one, self._log
+        low: list[int] = []
+        if log is not None:
+            table, low = logarithms(table, log)
         settings = self._lags, one.trend
         if one.ridge:
             from arproc.panel.shrunken import estimate_shrunken
@@ -171,6 +189,9 @@ class Panel(Parameters):
             found = estimate_shrunken(table, *settings, self._stationary, one)
         else:
             found = estimate(table, *settings, self._method, self._stationary, one)
+        for i in low:
+            found.drop(i)
+            found.status[i] = "a logarithm needs values above -shift; it has others"
         self._learn(found)
         tail = tails(table, int(self._lags.max(initial=0)))
         self.tails_, self.tail_offsets_, self.tail_positions_ = tail
@@ -231,7 +252,7 @@ class Panel(Parameters):
             return self.processes_[i]
         from arproc.linear.estimation import Estimate
 
-        one: Any = self.process.clone()
+        one = self._one.clone()
         q = one._terms.n
         line, noise = self.parameters_[i, :2], float(self.parameters_[i, -1])
         coef = np.zeros(int(self._lags.max(initial=0)))
@@ -254,7 +275,12 @@ class Panel(Parameters):
         one.log_likelihood_ = float(self.log_likelihoods_[i])
         one.n_observations_ = int(self.n_observations_[i])
         one.space_, one.form_ = Real(), "numpy"
-        return one
+        if self._log is None:
+            return cast("Process", one)
+        whole: Any = self.process.clone()
+        whole.process_, whole.transform_ = one, self._log.clone()
+        whole.space_, whole.form_ = Real(), "numpy"
+        return cast("Process", whole)
 
     @property
     def coefficients_(self) -> pd.DataFrame:
@@ -267,7 +293,7 @@ class Panel(Parameters):
             rows = [self._row_of(i) for i in range(len(self))]
             return pd.DataFrame(rows, index=index)
         lags = [f"ar.L{lag}" for lag in self._lags]
-        q = self.process._terms.n  # type: ignore[attr-defined]
+        q = self._one._terms.n
         columns: dict[str, Any] = dict(zip(["mean", "slope"][:q], self.means_.T, strict=False))
         columns |= dict(zip(["intercept", "drift"][:q], self.parameters_.T, strict=False))
         columns |= dict(zip([*lags, "sigma2"], self.parameters_.T[2:], strict=True))
@@ -308,7 +334,11 @@ class Panel(Parameters):
     def _likelihoods(self, table: Table, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self._batched:
             found = self._predict(table, rows, 0)
-            return found.log_likelihood, found.counts
+            if self._log is None:
+                return found.log_likelihood, found.counts
+            given = 0 if self._stationary else int(self._lags.max(initial=0))
+            volume = jacobians(table, self._log, given)
+            return found.log_likelihood + volume, found.counts
         values, counts = np.empty(len(rows)), np.empty(len(rows), np.int64)
         for j, i in enumerate(rows.tolist()):
             model = self.processes_[i]
@@ -320,6 +350,10 @@ class Panel(Parameters):
         bad = ~np.isfinite(table.values) & ~np.isnan(table.values)
         if bad.any():
             raise DataError(f"data has {int(bad.sum())} infinite value(s); remove them.")
+        if self._log is not None:
+            table, low = logarithms(table, self._log)
+            if low:
+                raise DataError(f"series {table.names[low[0]]!r} has values of -shift or less.")
         every = len(rows) == len(self.names_) and bool((rows == np.arange(len(rows))).all())
         parameters = self.parameters_ if every else self.parameters_[rows]
         means = self.means_ if every else self.means_[rows]
@@ -391,6 +425,9 @@ class Panel(Parameters):
         names, labels, mean, deviation = self._next(history, horizon)
         z = torch.special.ndtri(torch.tensor(levels, dtype=torch.float64)).numpy()
         values = np.concatenate([mean[..., None], mean[..., None] + deviation[..., None] * z], -1)
+        if self._log is not None:
+            values[..., 0] += deviation**2 / 2  # of the lognormal law
+            values = np.exp(values) - self._log.shift
         return forecast_table(names, labels, values, ["mean", *levels])
 
     def _next(

@@ -11,6 +11,7 @@ import arproc
 from arproc import AR, Panel
 from arproc.errors import DataError, NotFittedError, ParameterError
 from arproc.testing import check_process
+from arproc.transforms import Log, Transformed
 
 
 def simulated(n: int = 6, length: int = 150, seed: int = 0) -> np.ndarray:
@@ -326,3 +327,24 @@ def test_ridge(ridge, trend):
     for i, model in enumerate(models):
         assert panel[i].ridge_ == pytest.approx(model.ridge_, rel=1e-4)
         assert panel[i].n_effective_ == pytest.approx(model.n_effective_, rel=1e-4)
+
+
+@pytest.mark.parametrize("initial", ["stationary", "given"])
+@pytest.mark.parametrize("shift", [0.0, 2.5])
+def test_logarithms(initial, shift, tmp_path):
+    data = [np.exp(row / 30) for row in with_gaps()]
+    process = Transformed(AR(2, method="ols", initial=initial), Log(shift))
+    panel = Panel(process).fit(data)
+    panel.save(tmp_path / "panel")
+    forecast, got = arproc.load(tmp_path / "panel").forecast(horizon=3), panel.log_prob(data)
+    for i, row in enumerate(data):
+        np.testing.assert_allclose(got[i], panel[i].log_prob(row), rtol=1e-9)
+        np.testing.assert_allclose(forecast.loc[i], panel[i].forecast(row, horizon=3), rtol=1e-9)
+    whole = process.clone().fit(data[0])
+    np.testing.assert_allclose(panel[0].process_.coef_, whole.process_.coef_, rtol=1e-9)
+    with pytest.raises(DataError, match="1 of 3 series have no fit, 1: a logarithm needs"):
+        Panel(process).fit([data[0], -9 * data[0], data[5]])
+    kept = Panel(process, errors="keep").fit([data[0], -9 * data[0], data[5]])
+    assert kept.coefficients_["sigma2"].isna().tolist() == [False, True, False]
+    with pytest.raises(DataError, match="series 2 has values of -shift or less"):
+        panel.log_prob([*data[:2], -9 * data[0], *data[3:]])
