@@ -29,6 +29,7 @@ _LAZY: dict[str, str] = {
     "MADE": "arproc.neural.made",
     "MarkovSwitchingAR": "arproc.regimes.switching",
     "Mixture": "arproc.mixture",
+    "AutoPanel": "arproc.panel",
     "Panel": "arproc.panel",
     "NGram": "arproc.ngram.model",
     "PPM": "arproc.ngram.ppm",

@@ -82,7 +82,7 @@ def load(path: str | Path) -> Any:
         raise FileFormatError(
             f"{str(path)!r} does not describe a model ({type(error).__name__}: {error})."
         ) from error
-    if not isinstance(model, Parameters) or not hasattr(model, "log_prob"):
+    if not isinstance(model, Parameters) or not hasattr(model, "save"):
         raise FileFormatError(f"{str(path)!r} describes a {type(model).__name__}, not a model.")
     return model
 

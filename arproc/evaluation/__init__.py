@@ -9,6 +9,7 @@ from arproc.evaluation.comparison import compare
 from arproc.evaluation.diagnostics import diagnose
 from arproc.evaluation.forecast_scores import crps_paths, crps_quantiles
 from arproc.evaluation.likelihood import Evaluation, evaluate
+from arproc.evaluation.point_scores import mase, msis, owa, seasonal_scale, smape
 from arproc.evaluation.ranked import crps, crps_of
 
 __all__ = [
@@ -21,6 +22,11 @@ __all__ = [
     "crps_quantiles",
     "diagnose",
     "evaluate",
+    "mase",
+    "msis",
+    "owa",
     "pit",
+    "seasonal_scale",
+    "smape",
     "uniformity",
 ]

@@ -427,7 +427,8 @@ class Panel(Parameters):
         values = np.concatenate([mean[..., None], mean[..., None] + deviation[..., None] * z], -1)
         if self._log is not None:
             values[..., 0] += deviation**2 / 2  # of the lognormal law
-            values = np.exp(values) - self._log.shift
+            with np.errstate(over="ignore"):  # an explosive recursion's forecast may be infinite
+                values = np.exp(values) - self._log.shift
         return forecast_table(names, labels, values, ["mean", *levels])
 
     def _next(
