@@ -63,6 +63,44 @@ def test_exact_likelihood_has_the_sandwich_of_its_scores(sunspots):
     np.testing.assert_allclose(model.covariance("robust", x), bread @ meat @ bread, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("order", "seasonal", "trend"),
+    [
+        ((1, 0, 1), (0, 0, 0, 0), "c"),
+        ((2, 0, 1), (1, 0, 0, 4), "ct"),
+        ((0, 0, 2), (0, 0, 0, 0), "n"),
+    ],
+)
+def test_moving_averages_have_the_sandwich_of_their_scores(sunspots, order, seasonal, trend):
+    x = np.log1p(sunspots[:150])
+    model = arproc.ARIMA(order, seasonal, trend=trend).fit(x)
+    reference = ARIMA(x, order=order, seasonal_order=seasonal, trend=trend)
+    theta = model.estimates_.copy()
+    if trend == "ct":
+        theta[0] -= theta[1]  # their t begins at 1: the scores of the slope move with it
+    scores = reference.score_obs(theta, approx_complex_step=True)
+    if trend == "ct":
+        scores[:, 1] -= scores[:, 0]
+    meat = scores.T @ scores
+    found = model.covariance("opg", x).to_numpy()
+    np.testing.assert_allclose(found, np.linalg.inv(meat), rtol=1e-4, atol=1e-8)
+    robust = model.covariance("robust", x).to_numpy()
+    np.testing.assert_allclose(robust, model.covariance_ @ meat @ model.covariance_, rtol=1e-4)
+    integrated = arproc.ARIMA((1, 1, 1)).fit(x)
+    ratio = np.diag(integrated.covariance("robust", x)) / np.diag(integrated.covariance_)
+    assert ((ratio > 0.2) & (ratio < 5)).all()
+
+
+def test_an_arima_without_moving_average_is_an_ar(sunspots):
+    ours = arproc.likelihood_ratio_test(AR(1).fit(sunspots), AR(3).fit(sunspots))
+    models = [arproc.ARIMA((p, 0, 0)).fit(sunspots) for p in (1, 3)]
+    assert arproc.likelihood_ratio_test(*models).statistic == pytest.approx(ours.statistic, 1e-6)
+    wald = models[1].wald_test("ar.L2 = 0, ar.L3 = 0")
+    assert wald.statistic == pytest.approx(
+        AR(3).fit(sunspots).wald_test(["ar.L2 = 0", "ar.L3 = 0"]).statistic, rel=1e-4
+    )
+
+
 def test_where_the_variance_is_not_constant_the_sandwich_is_right():
     """Coverage of the robust errors over draws of an ARCH process, where the plain ones fail."""
     rng = np.random.default_rng(0)

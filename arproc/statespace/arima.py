@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from itertools import pairwise
 from typing import Any, Self
 
@@ -210,6 +211,18 @@ class ARIMA(Estimated, Process):
         self.names_.append("sigma2")
         self.estimates_ = np.r_[found.beta, np.concatenate(found.coef), found.sigma2]
         self.covariance_, self.n_observations_ = found.covariance, found.used
+
+    def _moved(self, estimates: np.ndarray) -> Self:
+        model, powers = copy(self), self._powers()
+        trend = dict(zip(powers, estimates.tolist(), strict=False))
+        model.mean_, model.slope_ = trend.get(0, 0.0), trend.get(1, 0.0)
+        parts = (self.beta_, self.ar_, self.ma_, self.seasonal_ar_, self.seasonal_ma_)
+        ends = len(powers) + np.cumsum([len(part) for part in parts])
+        model.beta_, model.ar_, model.ma_, model.seasonal_ar_, model.seasonal_ma_ = (
+            estimates[end - len(part) : end] for part, end in zip(parts, ends, strict=True)
+        )
+        model.sigma2_ = float(estimates[-1])
+        return model
 
     def _orders(self) -> Orders:
         """The orders, checked."""
