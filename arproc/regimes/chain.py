@@ -106,11 +106,15 @@ class Regimes:
         from arproc.regimes import hamilton
 
         digits = self.digits
+        times = np.arange(len(values)) - np.repeat(offsets[:-1], np.diff(offsets))
+        level = np.vander(times * self.unit, self.trend.shape[1], increasing=True) @ self.trend.T
+        deviations = values[:, None] - level
+        lags = deviations if self.centred else values[:, None]
         rows = len(values) - (len(offsets) - 1) * self.order if keep else 0
         joint = np.empty((rows, self.k * len(digits)))
         terms = hamilton.filter_series(
-            values, offsets, self.centred, digits, self.trend, self.coef, self.sigma2,
-            self.log_transition, self.log_initial, self.unit, joint,
+            deviations, lags, offsets, self.centred, digits, self.coef, self.sigma2,
+            self.log_transition, self.log_initial, joint,
         )  # fmt: skip
         return terms, joint
 

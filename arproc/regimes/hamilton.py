@@ -17,34 +17,30 @@ _LOG_2PI = 1.8378770664093453
 
 
 @jit
-def _level(trend: np.ndarray, r: int, t: float, unit: float) -> float:
-    q = trend.shape[1]
-    value = 0.0
-    if q > 0:
-        value += trend[r, 0]
-    if q > 1:
-        value += trend[r, 1] * t * unit
-    return value
-
-
-@jit
-def _deviations(
-    x: np.ndarray, t: int, centred: bool, trend: np.ndarray, unit: float, y: np.ndarray
+def _innovations(
+    deviations: np.ndarray,
+    lags: np.ndarray,
+    t: int,
+    centred: bool,
+    digits: np.ndarray,
+    coef: np.ndarray,
+    out: np.ndarray,
 ) -> None:
-    """y[i, r] = x[t - i] less regime r's level there (less nothing for i > 0 if not centred)."""
-    for i in range(y.shape[0]):
-        for r in range(y.shape[1]):
-            level = _level(trend, r, t - i, unit) if centred or i == 0 else 0.0
-            y[i, r] = x[t - i] - level
-
-
-@jit
-def _residual(y: np.ndarray, coef: np.ndarray, s: int, digits: np.ndarray, centred: bool) -> float:
-    """The innovation in regime s after the regimes `digits`."""
-    e = y[0, s]
-    for i in range(coef.shape[1]):
-        e -= coef[s, i] * y[i + 1, digits[i] if centred else 0]
-    return e
+    """The innovation of element t in every joint state, [k M]."""
+    k, p = coef.shape
+    count = digits.shape[0]
+    for s in range(k):
+        for j in range(count):
+            e = deviations[t, s]
+            if centred:
+                for i in range(p):
+                    e -= coef[s, i] * lags[t - 1 - i, digits[j, i]]
+            elif j == 0:
+                for i in range(p):
+                    e -= coef[s, i] * lags[t - 1 - i, 0]
+            else:
+                e = out[s * count]  # without levels under the lags the past does not matter
+            out[s * count + j] = e
 
 
 @jit
@@ -65,46 +61,50 @@ def _step(joint: np.ndarray, memory: np.ndarray, weights: np.ndarray) -> float:
         total += weights[j]
     k = len(joint) // len(memory)
     evidence = most + np.log(total)
-    for j in range(len(joint)):
-        weights[j] /= total
     for new in range(len(memory)):  # the oldest regime, the last digit, is summed out
-        largest = joint[new * k]
+        part = 0.0
+        for r in range(k):
+            part += weights[new * k + r]
+        if part > 1e-280:
+            memory[new] = np.log(part / total)
+            continue
+        largest = joint[new * k]  # so unlikely beside the rest that only its logarithm is left
         for r in range(1, k):
             largest = max(largest, joint[new * k + r])
         part = 0.0
         for r in range(k):
             part += np.exp(joint[new * k + r] - largest)
         memory[new] = largest + np.log(part) - evidence
+    for j in range(len(joint)):
+        weights[j] /= total
     return evidence
 
 
 @jit
 def filter_series(
-    values: np.ndarray,
+    deviations: np.ndarray,
+    lags: np.ndarray,
     offsets: np.ndarray,
     centred: bool,
     digits: np.ndarray,
-    trend: np.ndarray,
     coef: np.ndarray,
     sigma2: np.ndarray,
     log_transition: np.ndarray,
     log_initial: np.ndarray,
-    unit: float,
     joint: np.ndarray,
 ) -> np.ndarray:
     """Hamilton's filter (1989) along independent series; the first p values of each are given.
 
     Args:
-        values: the series one after the other.
-        offsets: where each begins, [N + 1].
+        deviations: the values less each regime's trend, [total, k].
+        lags: what the lags are taken of: `deviations`, or the values, [total, k or 1].
+        offsets: where each series begins, [N + 1].
         centred: whether the autoregression is of deviations from the regimes' levels.
         digits: the regimes that each memory stands for, newest first, [M, m].
-        trend: each regime's constant and slope, [k, q], q = 0, 1 or 2.
         coef: coefficients, lag 1 first, [k, p].
         sigma2: innovation variances, [k].
         log_transition: log p(to | from), [k from, k to].
         log_initial: log-probabilities of the memories before the first scored element, [M].
-        unit: what a step of time counts.
         joint: gets p(joint state | elements up to this one), [terms, k M]; or has no rows.
 
     Returns:
@@ -112,28 +112,26 @@ def filter_series(
     """
     k, p = coef.shape
     count = digits.shape[0]
+    size = k * count
     n = len(offsets) - 1
-    terms = np.empty(len(values) - n * p)
-    y = np.empty((p + 1, k))
-    scores, weights, memory = np.empty(k * count), np.empty(k * count), np.empty(count)
-    constants = np.empty(k)
+    terms = np.empty(len(deviations) - n * p)
+    scores, weights, memory = np.empty(size), np.empty(size), np.empty(count)
+    errors, heights, halves = np.empty(size), np.empty(size), np.empty(size)
     for s in range(k):
-        constants[s] = -0.5 * (_LOG_2PI + np.log(sigma2[s]))
+        for j in range(count):
+            J = s * count + j
+            halves[J] = 0.5 / sigma2[s]
+            constant = -0.5 * (_LOG_2PI + np.log(sigma2[s]))
+            heights[J] = constant + log_transition[digits[j, 0], s]
     keep = joint.shape[0] > 0
     at = 0
     for row in range(n):
-        x = values[offsets[row] : offsets[row + 1]]
         memory[:] = log_initial
-        for t in range(p, len(x)):
-            _deviations(x, t, centred, trend, unit, y)
-            for s in range(k):
-                density = 0.0
-                for j in range(count):
-                    if centred or j == 0:
-                        e = _residual(y, coef, s, digits[j], centred)
-                        density = constants[s] - 0.5 * e * e / sigma2[s]
-                    past = memory[j] + log_transition[digits[j, 0], s]
-                    scores[s * count + j] = past + density
+        for t in range(offsets[row] + p, offsets[row + 1]):
+            _innovations(deviations, lags, t, centred, digits, coef, errors)
+            for J in range(size):
+                e = errors[J]
+                scores[J] = memory[J % count] + heights[J] - e * e * halves[J]
             terms[at] = _step(scores, memory, weights)
             if keep:
                 joint[at] = weights
@@ -213,10 +211,10 @@ def weigh(
     """Filter and smoother in one, without logarithms: what a step of an estimation needs.
 
     Args:
-        deviations: the values less each regime's trend, [total, k].
-        lags: what the lags are taken of: `deviations`, or the values in every column, [total, k].
-        offsets: where each series begins, [N + 1].
-        centred: see `filter_series`; so for `digits`, `coef` and `sigma2`.
+        deviations: see `filter_series`; so for the next five.
+        lags: what the lags are taken of.
+        offsets: where each series begins.
+        centred: whether lags are taken about the regimes' levels.
         digits: the memories.
         coef: coefficients.
         sigma2: innovation variances.
@@ -247,21 +245,9 @@ def weigh(
         begin = at
         memory[:] = initial
         for t in range(offsets[row] + p, offsets[row + 1]):
-            for s in range(k):
-                own = deviations[t, s]
-                for j in range(count):
-                    e = own
-                    if centred:
-                        for i in range(p):
-                            e -= coef[s, i] * lags[t - 1 - i, digits[j, i]]
-                    elif j == 0:
-                        for i in range(p):
-                            e -= coef[s, i] * lags[t - 1 - i, 0]
-                    else:
-                        squares[s * count + j] = squares[s * count]
-                        continue
-                    J = s * count + j
-                    squares[J] = heights[J] - e * e * halves[J]
+            _innovations(deviations, lags, t, centred, digits, coef, squares)
+            for J in range(size):
+                squares[J] = heights[J] - squares[J] * squares[J] * halves[J]
             shift, evidence = 0.0, 0.0
             for J in range(size):
                 weights[J] = memory[J % count] * steps[J] * np.exp(squares[J])
@@ -323,7 +309,7 @@ def sums(
 
     Args:
         moments: the expected sum of w w' in each joint state, [k M, q + 1 + p, q + 1 + p].
-        centred: see `filter_series`; so for `digits`, `trend`, `coef` and `unit`.
+        centred: see `filter_series`, as for `digits` and `coef`.
         digits: the memories.
         trend: constants and slopes.
         coef: coefficients.
