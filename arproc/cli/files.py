@@ -98,7 +98,7 @@ def rows_table(law: Any, data: Any) -> pd.DataFrame:
     """The log-probability and the length of each sequence."""
     import pandas as pd
 
-    lengths = law.sequences(data).lengths.numpy()
+    lengths = law.sequences(data, missing=law.takes_missing).lengths.numpy()
     table = {"log_prob": np.atleast_1d(law.log_prob(data)), "elements": lengths}
     return pd.DataFrame(table).rename_axis("sequence")
 

@@ -121,6 +121,20 @@ def test_score_can_leave_the_beginning_out(run: Run, series: Path):
     assert "10 elements" in result.out
 
 
+def test_a_column_with_gaps_is_fitted_scored_and_forecast(run: Run, series: Path):
+    table = pd.read_csv(series)
+    table.loc[[4, 5, 58], "value"] = np.nan
+    table.to_csv(series, index=False)
+    model = fitted(run, series)
+    each = pd.read_csv(io.StringIO(run("score", model, series, "-c", "value", "--each").out))
+    assert each["log_prob"][0] == pytest.approx(arproc.load(model).log_prob(table["value"]))
+    result = run("forecast", model, series, "-c", "value", "-i", "month", "--horizon", 2)
+    assert result.out.splitlines()[1].startswith("2005-01-01")
+    refused = run("score", model, series, "-c", "value")
+    assert refused.code != 0
+    assert "not finite" in refused.err
+
+
 def test_forecast_carries_the_dates_on(run: Run, series: Path):
     model = fitted(run, series)
     result = run(
