@@ -63,6 +63,8 @@ class Panel(Parameters):
     Attributes:
         names_: what the series are called, [N].
         status_: "ok", or why there is no fit, [N].
+        prior_mean_: the mean of the coefficients' common law, where pooling is "partial", [k].
+        prior_covariance_: its covariance, [k, k].
         log_likelihoods_: of each series, nats; of their logarithms where these are modelled. [N]
         lengths_: how many values each has from the first known to the last, int64 [N].
 
@@ -127,10 +129,12 @@ class Panel(Parameters):
         check_choice("errors", self.errors, ("raise", "keep"))
         if self.process.context_kind is not None:
             raise ParameterError(f"a panel takes no context; {self.process!r} needs one.")
-        if self.pooling == "partial" and not (self._batched and self._method == "ols"):
+        if self.pooling == "none":
+            return
+        if not self._batched or self._method != "ols" or self._one.ridge or not len(self._lags):
             raise ParameterError(
-                "pooling='partial' is for AR with method='ols' and a trend 'n', 'c' or 'ct'; got "
-                f"{self.process!r}."
+                "pooling='partial' is for AR of order 1 or more with method='ols', a trend 'n', "
+                f"'c' or 'ct', and no ridge of its own; got {self.process!r}."
             )
 
     @property
@@ -183,7 +187,12 @@ class Panel(Parameters):
         if log is not None:
             table, low = logarithms(table, log)
         settings = self._lags, one.trend
-        if one.ridge:
+        if self.pooling == "partial":
+            from arproc.panel.pooling import estimate_pooled
+
+            found, prior = estimate_pooled(table, *settings, self._stationary)
+            self.prior_mean_, self.prior_covariance_ = prior.mean, prior.covariance
+        elif one.ridge:
             from arproc.panel.shrunken import estimate_shrunken
 
             found = estimate_shrunken(table, *settings, self._stationary, one)

@@ -10,7 +10,7 @@ from arproc.panel.data import Table
 from arproc.panel.estimation import Estimates, care, empty, in_threads, time_columns
 from arproc.panel.prediction import predict
 
-__all__ = ["estimate_shrunken", "scaled_products"]
+__all__ = ["estimate_shrunken", "report", "scaled_products"]
 
 _BLOCK = 2**23  # numbers in the sums of products that are held at once
 
@@ -84,7 +84,7 @@ def _fit_block(
     fits = ridge(sums, free, chosen)
     k = np.arange(len(free))
     sums.gram[:, k, k] += fits.penalty
-    _report(
+    report(
         found, rows, fits.coef, np.linalg.inv(sums.gram), fits.squares / counts, counts, lags,
         center[good], unit[good], span,
     )  # fmt: skip
@@ -94,7 +94,7 @@ def _fit_block(
     found.done[rows[well]] = True
 
 
-def _report(
+def report(
     found: Estimates,
     rows: np.ndarray,
     theta: np.ndarray,
