@@ -126,12 +126,14 @@ FAMILIES = {
     "SETAR": lambda: arproc.SETAR(1),
     "MarkovSwitchingAR": lambda: arproc.MarkovSwitchingAR(1),
     "VAR": lambda: arproc.VAR(1),
+    "CountAR": lambda: arproc.CountAR(1),
 }
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_is_refitted(name):
     x = series(60, seed=8)
+    x = np.round(np.exp(x / 2) * 8) if name == "CountAR" else x
     data = np.column_stack([x, x[::-1]]) if name == "VAR" else x
     model = FAMILIES[name]().fit(data)
     plain = model.forecast(data, 2, LEVELS, seed=0)
@@ -217,6 +219,31 @@ def test_the_intervals_of_short_series_cover_better():
     # what is left comes from the estimate's own bias, which the simulated series inherit
     assert (0.9 - bootstrap < 0.55 * (0.9 - plain)).all()
     assert bootstrap[0] > 0.9 - 2 * np.sqrt(0.09 / trials)
+
+
+def test_whole_numbers_are_calibrated_as_if_their_mass_were_spread():
+    from arproc.forecasting.bootstrap import Calibrated
+    from arproc.forecasting.marginals import Closed
+
+    def poisson(rate):
+        rates = torch.full((1, 1), rate, dtype=torch.float64)
+        return Closed(torch.distributions.Poisson(rates), mass=True)
+
+    levels = np.linspace(0.02, 0.98, 49)
+    q = torch.as_tensor(levels)[:, None, None]
+    fitted = poisson(4.0)
+    same = Calibrated(fitted, [poisson(4.0)] * 2).quantile(q)[:, 0, 0]
+    np.testing.assert_array_equal(same, stats.poisson(4.0).ppf(levels))
+    rates = stats.gamma(16, scale=0.25).ppf((np.arange(200) + 0.5) / 200)
+    wide = Calibrated(fitted, [poisson(rate) for rate in rates]).quantile(q)[:, 0, 0].numpy()
+    assert (wide[levels > 0.9] >= stats.poisson(4.0).ppf(levels[levels > 0.9])).all()
+    assert (wide[levels < 0.1] <= stats.poisson(4.0).ppf(levels[levels < 0.1])).all()
+    # as wide as the Bayesian law of the same uncertainty, a negative binomial, to one count
+    bayes = stats.nbinom(16, 16 / (16 + 4)).ppf(levels)
+    assert np.abs(wide - bayes).max() <= 1
+    assert (wide == bayes).mean() > 0.7
+    x = torch.tensor([0.3, 1.0, 2.7, 9.2], dtype=torch.float64)[:, None, None]
+    np.testing.assert_allclose(fitted.spread_quantile(fitted.spread_cdf(x)), x, rtol=1e-9)
 
 
 def test_the_coverage_ladder_is_exact_for_a_scaled_law():

@@ -29,7 +29,7 @@ import torch
 
 from arproc.errors import ArprocError, ParameterError, UnsupportedError
 from arproc.estimated import Estimated
-from arproc.forecasting.marginals import Closed, Marginals, Simulated
+from arproc.forecasting.marginals import Marginals, Plain
 from arproc.randomness import Uniforms
 from arproc.sequences import Sequences
 
@@ -52,13 +52,14 @@ class Calibrated(Marginals):
         replicates: the same under each refitted one; read one by one, none is kept.
     """
 
-    def __init__(self, fitted: Closed | Simulated, replicates: Iterable[Marginals]) -> None:
+    def __init__(self, fitted: Plain, replicates: Iterable[Plain]) -> None:
         self.fitted, self.mean, self.effective = fitted, fitted.mean, fitted.effective
         levels = torch.special.ndtr(_LADDER).to(self.mean.device)
         levels = levels.reshape(-1, *[1] * self.mean.ndim)
         coverage, count = torch.zeros(len(_LADDER), *self.mean.shape, dtype=torch.float64), 0
         for replicate in replicates:
-            coverage += fitted.cdf(replicate.quantile(levels.to(self.mean.dtype))).double().cpu()
+            reached = replicate.spread_quantile(levels.to(self.mean.dtype))
+            coverage += fitted.spread_cdf(reached).double().cpu()
             count += 1
         self.coverage = coverage / count
 
@@ -69,14 +70,13 @@ class Calibrated(Marginals):
         flat = target.reshape(-1, self.mean.numel()).mT.contiguous()
         covered = self.coverage.reshape(len(_LADDER), -1).mT.contiguous()
         above = torch.searchsorted(covered, flat).clamp(1, len(_LADDER) - 1)
-        z = _LADDER[above]
-        if not self.fitted.whole:
-            # between two rungs normal scores are all but linear in one another
-            low, high = (_score(covered.gather(1, rung)) for rung in (above - 1, above))
-            share = ((_score(flat) - low) / (high - low)).clamp(0, 1).nan_to_num(nan=1.0)
-            z = torch.lerp(_LADDER[above - 1], z, share)
-        level = torch.special.ndtr(z).mT.reshape(shape)
-        return self.fitted.quantile(level.to(self.mean))
+        # between two rungs normal scores are all but linear in one another
+        low, high = (_score(covered.gather(1, rung)) for rung in (above - 1, above))
+        share = ((_score(flat) - low) / (high - low)).clamp(0, 1).nan_to_num(nan=1.0)
+        z = torch.lerp(_LADDER[above - 1], _LADDER[above], share)
+        level = torch.special.ndtr(z).mT.reshape(shape).to(self.mean)
+        # a whole number whose chance is the level to rounding reaches it
+        return self.fitted.quantile(level * (1 - 1e-9) if self.fitted.whole else level)
 
 
 def _score(probability: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ from arproc.errors import DataError, ParameterError, UnsupportedError, check_cho
 from arproc.forecasting import tables
 from arproc.forecasting.bootstrap import Calibrated, refitted
 from arproc.forecasting.known import read_known
-from arproc.forecasting.marginals import Closed, Marginals, Simulated, at_levels
+from arproc.forecasting.marginals import Closed, Marginals, Plain, Simulated, at_levels
 from arproc.forecasting.scenario import ConditionedNormal, Particles, condition_joint
 from arproc.randomness import Uniforms, resolve_seed
 from arproc.sequences import Sequences
@@ -139,7 +139,7 @@ def _check_bootstrap(process: Process, parameter_uncertainty: str, n_bootstrap: 
         )
 
 
-def _replicates(task: Task, n_bootstrap: int) -> Iterator[Marginals]:
+def _replicates(task: Task, n_bootstrap: int) -> Iterator[Plain]:
     """The marginals under each model refitted to simulated series, given the true history."""
     assert isinstance(task.seed, int)
     clones = refitted(task.process, task.history, task.context, n_bootstrap, task.seed)
@@ -187,9 +187,10 @@ def _state(task: Task) -> State:
     return task.process._after(task.history, task.context)
 
 
-def _marginals(task: Task) -> Closed | Simulated:
+def _marginals(task: Task) -> Plain:
     state, process = _state(task), task.process
     closed: Any = None
+    mass = process.space.measure == "mass"
     if task.known is None:
         closed = process._predictive(state, task.horizon)
         closed = None if closed is None else component_marginals(closed)
@@ -198,8 +199,8 @@ def _marginals(task: Task) -> Closed | Simulated:
         closed = reduce(transformed, transforms, _normal(normal, task.known.shape))
     if closed is not None:
         with suppress(NotImplementedError):  # its mean has no closed form
-            return Closed(closed)
-    return Simulated(*_paths(task, state), mass=process.space.measure == "mass")
+            return Closed(closed, mass)
+    return Simulated(*_paths(task, state), mass=mass)
 
 
 def _paths(task: Task, state: State) -> tuple[torch.Tensor, torch.Tensor | None]:

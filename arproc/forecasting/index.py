@@ -88,8 +88,8 @@ def _counted_on(index: Any, horizon: int) -> Any:
     import pandas as pd
 
     if isinstance(index, pd.RangeIndex):  # nothing to look through
-        first, step = index[-1] + index.step, index.step
-        return pd.RangeIndex(first, first + step * horizon, step, name=index.name)
+        by, after = index.step, index[-1] + index.step
+        return pd.RangeIndex(after, after + by * horizon, by, name=index.name)
     whole = pd.api.types.is_integer_dtype(index)
     if len(index) == 1:
         first = int(index[0]) + 1

@@ -30,26 +30,50 @@ class Marginals(ABC):
         """The quantiles at levels q, of the shape of `mean` or broadcast to it in front."""
 
 
-class Closed(Marginals):
+class Plain(Marginals):
+    """Marginals under one fitted model."""
+
+    @abstractmethod
+    def cdf(self, x: torch.Tensor) -> torch.Tensor:
+        """The chance of at most x, of the shape of `mean` or broadcast to it in front."""
+
+    def spread_quantile(self, q: torch.Tensor) -> torch.Tensor:
+        """The quantiles, the mass of a whole number k spread evenly from k - 1 to k."""
+        k = self.quantile(q)
+        if not self.whole:
+            return k
+        below = self.cdf(k - 1)
+        share = (q - below) / (self.cdf(k) - below)
+        return k - 1 + share.nan_to_num(nan=1.0).clamp(0, 1)
+
+    def spread_cdf(self, x: torch.Tensor) -> torch.Tensor:
+        """The inverse of `spread_quantile`."""
+        if not self.whole:
+            return self.cdf(x)
+        k = x.ceil()
+        return torch.lerp(self.cdf(k - 1), self.cdf(k), x - (k - 1))
+
+
+class Closed(Plain):
     """Marginals with a closed form.
 
     Args:
         distribution: of batch shape [N, horizon] or [N, horizon, d] and scalar events.
+        mass: whether it is of whole numbers.
     """
 
-    def __init__(self, distribution: Any) -> None:
-        self.distribution = distribution
+    def __init__(self, distribution: Any, mass: bool = False) -> None:
+        self.distribution, self.whole = distribution, mass
         self.mean = mean(distribution)
 
     def quantile(self, q: torch.Tensor) -> torch.Tensor:
         return quantile(self.distribution, q)
 
     def cdf(self, x: torch.Tensor) -> torch.Tensor:
-        """The chance of at most x, of the shape of `mean` or broadcast to it in front."""
         return cdf(self.distribution, x)
 
 
-class Simulated(Marginals):
+class Simulated(Plain):
     """Marginals of sample paths.
 
     Args:
@@ -82,7 +106,7 @@ class Simulated(Marginals):
         count = torch.searchsorted(ordered, x[..., None].contiguous(), right=True)[..., 0]
         last = ordered.shape[-1] - 1
         if self.whole:
-            return count / (last + 1)
+            return count.to(ordered.dtype) / (last + 1)  # not float32
         low = (count - 1).clamp(0, last)
         high = count.clamp(0, last)
         below, above = _at(ordered, low), _at(ordered, high)
