@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import torch
+from torch.distributions import Distribution
 
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.estimated import Estimated
@@ -19,7 +20,9 @@ from arproc.states import State
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MarkovSwitchingAR"]
+    from arproc.regimes.switching_state import SwitchingState
+
+__all__ = ["MarkovSwitchingAR", "SwitchingTensors"]
 
 _TRENDS = {"n": 0, "c": 1, "ct": 2}
 _METHODS = {
@@ -27,6 +30,7 @@ _METHODS = {
     "em": "EM, given the first values",
 }
 _MOST = 4096  # joint states
+_PATHS = 2048  # of regimes, that a forecast sums over; beyond that it is simulated
 
 
 class MarkovSwitchingAR(Estimated, Process):
@@ -43,7 +47,9 @@ class MarkovSwitchingAR(Estimated, Process):
     moves the level at once; `form="intercept"` is
     :math:`x_t = m_{s_t}(t) + \sum_i \phi_{i, s_t} x_{t-i} + \epsilon_t`, in which the level
     drifts to its new place. The next element's law is a finite mixture of normal distributions,
-    weighted by what the elements so far say of the regimes: that is the state.
+    weighted by what the elements so far say of the regimes: that is the state. Forecasts are exact
+    mixtures over all paths of regimes as long as these are no more than 2,048 (two regimes of
+    order 1: ten steps), and simulated beyond.
 
     The first `order` values of a sequence are given (`n_given`): regimes that switch have no
     stationary law in closed form. The chain starts from its own stationary distribution.
@@ -277,13 +283,13 @@ class MarkovSwitchingAR(Estimated, Process):
         return Regimes(self.transition_, trend, self.coef_, self.sigma2_, self.form == "mean")
 
     @property
-    def tensors(self) -> _Tensors:
+    def tensors(self) -> SwitchingTensors:
         """The parameters as the state reads them; built once for each."""
         arrays = (self.transition_, self.const_, self.slope_, self.coef_, self.sigma2_)
         key = (self.form, *(array.tobytes() for array in arrays))
         cached = self.__dict__.get("_cached")
         if cached is None or cached[0] != key:
-            self._cached = cached = (key, _Tensors.of(self.parameters))
+            self._cached = cached = (key, SwitchingTensors.of(self.parameters))
         return cached[1]
 
     def locations(self, before: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
@@ -320,6 +326,17 @@ class MarkovSwitchingAR(Estimated, Process):
             return self._derived_log_prob_terms(sequences, context)
         values, offsets = _numbers(sequences)
         return torch.from_numpy(self.parameters.filter(values, offsets)[0])
+
+    def _predictive(self, state: State, horizon: int) -> Distribution | None:
+        from arproc.regimes.ahead import mixtures_ahead
+
+        law = self.tensors
+        if len(law.digits) * len(law.const) ** horizon > _PATHS:
+            return None
+        _ = state.conditional  # refuses a history shorter than what must be given
+        before = state.history.tail(self.order).detach()
+        memory = cast("SwitchingState", state).memory.detach()
+        return mixtures_ahead(law, memory, before, state.lengths, horizon)
 
     # ---- regimes --------------------------------------------------------------------------------
 
@@ -380,7 +397,7 @@ class MarkovSwitchingAR(Estimated, Process):
 
 
 @dataclass(frozen=True)
-class _Tensors:
+class SwitchingTensors:
     """Parameters as tensors: see `Regimes`; `joint_transition` is log p(to | memory), [k, M]."""
 
     const: torch.Tensor
@@ -394,7 +411,7 @@ class _Tensors:
     centred: bool
 
     @classmethod
-    def of(cls, law: Regimes) -> _Tensors:
+    def of(cls, law: Regimes) -> SwitchingTensors:
         digits, log_p = law.digits, law.log_transition
         arrays = (
             law.trend[:, 0], law.trend[:, 1], law.coef, np.sqrt(law.sigma2), log_p,

@@ -15,7 +15,7 @@ from scipy.stats import norm
 
 import arproc
 from arproc import MarkovSwitchingAR
-from arproc.distributions import cdf
+from arproc.distributions import cdf, index
 from arproc.errors import DataError, ParameterError
 from arproc.regimes.chain import stationary
 from arproc.regimes.switching_fit import Design, _em, _score, _starts
@@ -263,6 +263,47 @@ def test_one_step_ahead_forecasts_have_the_mixtures_own_quantiles():
     for level in (0.1, 0.9):
         found = torch.tensor(table[level].iloc[0], dtype=torch.float64)
         assert float(cdf(conditional, found)) == pytest.approx(level, abs=1e-10)
+
+
+@pytest.mark.parametrize("form", ["mean", "intercept"])
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_forecasts_are_those_of_simulation(form, order):
+    rng = np.random.default_rng(order)
+    model = MarkovSwitchingAR.from_parameters(
+        CHAIN, rng.uniform(-0.4, 0.5, (2, order)), [0.0, 4.0], [1.0, 3.0], [0.1, -0.1], form
+    )
+    x = rng.normal(size=12)
+    state = model.start(x)
+    exact = model._predictive(state, 5)
+    assert exact.batch_shape == (1, 5)
+    paths = torch.as_tensor(model.sample(40_000, length=5, prefix=x, seed=1))
+    error = 5 * exact.stddev[0] / 200
+    assert bool(((paths.mean(0) - exact.mean[0]).abs() < error).all())
+    values = torch.linspace(-4, 8, 25, dtype=torch.float64)
+    for step in range(5):
+        law = index(exact, (0, step))
+        share = (paths[:, step, None] <= values).double().mean(0)
+        assert float((cdf(law, values) - share).abs().max()) < 0.02
+
+
+def test_forecasts_beyond_the_number_of_paths_are_simulated():
+    x, model = series(50), truth()
+    assert model._predictive(model.start(x), 10) is not None
+    assert model._predictive(model.start(x), 11) is None
+    short, long = model.forecast(x, 10), model.forecast(x, 11, n_paths=20_000, seed=0)
+    np.testing.assert_allclose(short, long.iloc[:10], atol=0.15)
+
+
+def test_two_steps_ahead_written_out():
+    chain, model = CHAIN, truth(sigma2=[1.0, 4.0])
+    x = series(30)
+    weights = model.filtered(x).to_numpy()[-1]
+    level, coef, mean = model.const_, model.coef_[:, 0], 0.0
+    for r, s, u in itertools.product(range(2), repeat=3):
+        first = level[s] + coef[s] * (x[-1] - level[r])
+        second = level[u] + coef[u] * (first - level[s])
+        mean += weights[r] * chain[r, s] * chain[s, u] * second
+    assert model.forecast(x, 2)["mean"].iloc[1] == pytest.approx(mean, rel=1e-10)
 
 
 def test_compiled_and_stepwise_filters_agree():
