@@ -24,7 +24,7 @@ def scaled_products(
         Sums over the lags, the columns and last the target [n, k + q + 1, k + q + 1], the number
         of rows that they are over [n], what was taken off [n, q], and what was divided by [n].
     """
-    from arproc.panel import least_squares
+    from arproc.panel import normal_equations
 
     part = table if len(rows) == len(table) else table.select(rows)
     m, q = len(lags) + len(columns) + 1, len(columns)
@@ -32,7 +32,7 @@ def scaled_products(
     center, unit = np.zeros((len(rows), q)), np.ones(len(rows))
 
     def job(begin: int, end: int) -> None:
-        least_squares.products(
+        normal_equations.products(
             part.values, part.offsets, begin, end, lags, columns, gram, counts, center, unit
         )
 
