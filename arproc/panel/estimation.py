@@ -17,6 +17,7 @@ import torch
 
 from arproc.errors import ArprocError
 from arproc.panel.data import Table
+from arproc.panel.settings import Settings
 
 __all__ = ["Estimates", "care", "empty", "estimate", "in_threads", "time_columns"]
 
@@ -97,23 +98,12 @@ def time_columns(trend: str, longest: int) -> tuple[np.ndarray, float]:
     return columns, span
 
 
-def estimate(
-    table: Table, lags: np.ndarray, trend: str, method: str, stationary: bool, one: Any
-) -> Estimates:
-    """Fit every series.
-
-    Args:
-        table: the series.
-        lags: the lags, increasing [k].
-        trend: "n", "c" or "ct".
-        method: "ols", or "mle" where `stationary`.
-        stationary: whether the first values have their stationary law.
-        one: the process with these settings, of which a copy is fitted where more care is needed.
-    """
-    n, k = len(table), len(lags)
-    columns, span = time_columns(trend, int(table.lengths.max(initial=1)))
-    q = len(columns)
-    found = empty(n, k, q)
+def estimate(table: Table, settings: Settings) -> Estimates:
+    """Fit every series, with nothing that shrinks its parameters."""
+    n, lags, stationary = len(table), settings.lags, settings.stationary
+    columns, span = time_columns(settings.trend, int(table.lengths.max(initial=1)))
+    k, one, method = len(lags), settings.one, settings.method
+    found = empty(n, k, len(columns))
     status = np.zeros(n, np.int8)
     out = (found.parameters, found.mean, found.log_likelihood, found.used, found.covariance)
     from arproc.panel.least_squares import GAPS, HARD

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -20,16 +21,15 @@ from arproc.panel.data import Table, jacobians, logarithms, read
 from arproc.panel.estimation import Estimates, estimate
 from arproc.panel.labels import end_of, restore_end
 from arproc.panel.prediction import Prediction, predict, tails
+from arproc.panel.settings import Settings, settings_of
 from arproc.panel.tables import forecast_table, future
 from arproc.parameters import Parameters
 from arproc.randomness import derived_seed, resolve_seed
-from arproc.spaces import Real
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from arproc.process import Process
-    from arproc.transforms import Log
 
 __all__ = ["Panel"]
 
@@ -103,10 +103,11 @@ class Panel(Parameters):
         """
         self._check_parameters()
         table = read(data)
-        if self._batched:
-            self._fit_batch(table)
-        else:
+        settings = self._settings
+        if settings is None:
             self._fit_each(table)
+        else:
+            self._fit_batch(table, settings)
         self.names_, self.named_ = list(table.names), table.named
         self.lengths_ = table.lengths
         self.ends_ = [end_of(index) for index in table.indexes]
@@ -131,85 +132,52 @@ class Panel(Parameters):
             raise ParameterError(f"a panel takes no context; {self.process!r} needs one.")
         if self.pooling == "none":
             return
-        if not self._batched or self._method != "ols" or self._one.ridge or not len(self._lags):
+        known = self._settings
+        if known is None or known.method != "ols" or known.one.ridge or not known.order:
             raise ParameterError(
                 "pooling='partial' is for AR of order 1 or more with method='ols', a trend 'n', "
                 f"'c' or 'ct', and no ridge of its own; got {self.process!r}."
             )
 
     @property
-    def _batched(self) -> bool:
-        """Whether the process is one that is fitted to all series at once."""
-        from arproc.linear.ar import AR
+    def _settings(self) -> Settings | None:
+        """How the series are fitted at once; None where they are fitted one by one."""
+        return settings_of(self.process)
 
-        one = self._one
-        if type(one) is not AR or one.initial not in ("stationary", "given"):
-            return False
-        one._check_parameters()
-        plain = one.seasonal is None and one.fourier is None and one.trend in ("n", "c", "ct")
-        plain = plain and one.ridge != "oos"
-        whole = len(self._lags) == self._lags.max(initial=0)
-        return plain and (self._method == "ols" or (self._method == "mle" and whole))
-
-    @property
-    def _log(self) -> Log | None:
-        """The logarithm under which the process is fitted, if it is transformed by one."""
-        from arproc.transforms import Log, Transformed
-
-        one = self.process
-        return one.transform if type(one) is Transformed and type(one.transform) is Log else None
-
-    @property
-    def _one(self) -> Any:
-        """The process of the values, or of their logarithms."""
-        one: Any = self.process
-        return one if self._log is None else one.process
-
-    @property
-    def _method(self) -> str:
-        one = self._one
-        conditional = one.method in ("mle", "conditional-mle") and one.initial == "given"
-        return "ols" if conditional else str(one.method)
-
-    @property
-    def _lags(self) -> np.ndarray:
-        from arproc.linear.ar import as_lags
-
-        return as_lags(self._one.order)
-
-    @property
-    def _stationary(self) -> bool:
-        return bool(self._one.initial == "stationary")
-
-    def _fit_batch(self, table: Table) -> None:
-        one, log = self._one, self._log
+    def _fit_batch(self, table: Table, settings: Settings) -> None:
         low: list[int] = []
-        if log is not None:
-            table, low = logarithms(table, log)
-        settings = self._lags, one.trend
+        if settings.log is not None:
+            table, low = logarithms(table, settings.log)
         if self.pooling == "partial":
             from arproc.panel.pooling import estimate_pooled
 
-            found, prior = estimate_pooled(table, *settings, self._stationary)
+            found, prior = estimate_pooled(table, settings)
             self.prior_mean_, self.prior_covariance_ = prior.mean, prior.covariance
-        elif one.ridge:
+        elif settings.one.ridge:
             from arproc.panel.shrunken import estimate_shrunken
 
-            found = estimate_shrunken(table, *settings, self._stationary, one)
+            found = estimate_shrunken(table, settings)
         else:
-            found = estimate(table, *settings, self._method, self._stationary, one)
+            found = estimate(table, settings)
         for i in low:
             found.drop(i)
             found.status[i] = "a logarithm needs values above -shift; it has others"
         self._learn(found)
-        tail = tails(table, int(self._lags.max(initial=0)))
-        self.tails_, self.tail_offsets_, self.tail_positions_ = tail
+        self.tails_, self.tail_offsets_, self.tail_positions_ = tails(table, settings.order)
 
     def _learn(self, found: Estimates) -> None:
         self.parameters_, self.means_ = found.parameters, found.mean
         self.log_likelihoods_, self.n_observations_ = found.log_likelihood, found.used
         self.covariances_, self.status_ = found.covariance, found.status
         self.strengths_, self.effective_ = found.strength, found.effective
+
+    @property
+    def _found(self) -> Estimates:
+        return Estimates(
+            self.parameters_, self.means_, self.log_likelihoods_, self.n_observations_,
+            self.covariances_, self.status_, self.strengths_, self.effective_,
+            np.ones(len(self.status_), dtype=bool),
+        )  # fmt: skip
 
     def _fit_each(self, table: Table) -> None:
         self.processes_: list[Process] = []
@@ -228,6 +196,11 @@ class Panel(Parameters):
     def __len__(self) -> int:
         self._require_fitted()
         return len(self.names_)
+
+    def __iter__(self) -> Iterator[Any]:
+        """The series' names, as of a dict."""
+        self._require_fitted()
+        return iter(self.names_)
 
     def _require_fitted(self) -> None:
         if "names_" not in self.__dict__:
@@ -257,39 +230,8 @@ class Panel(Parameters):
         return cached[1]
 
     def _process(self, i: int) -> Process:
-        if not self._batched:
-            return self.processes_[i]
-        from arproc.linear.estimation import Estimate
-
-        one = self._one.clone()
-        q = one._terms.n
-        line, noise = self.parameters_[i, :2], float(self.parameters_[i, -1])
-        coef = np.zeros(int(self._lags.max(initial=0)))
-        coef[self._lags - 1] = self.parameters_[i, 2:-1]
-        named = line if self._method == "ols" else self.means_[i]
-        names = ["intercept", "drift"] if self._method == "ols" else ["mean", "slope"]
-        found = Estimate(
-            coef,
-            self.means_[i, :q].copy(),
-            line[:q].copy(),
-            noise,
-            int(self.n_observations_[i]),
-            [*names[:q], *[f"ar.L{lag}" for lag in self._lags], "sigma2"],
-            np.concatenate([named[:q], self.parameters_[i, 2:-1], [noise]]),
-            self.covariances_[i].copy(),
-            float(self.strengths_[i]),
-            float(self.effective_[i]),
-        )
-        one._learn(found)
-        one.log_likelihood_ = float(self.log_likelihoods_[i])
-        one.n_observations_ = int(self.n_observations_[i])
-        one.space_, one.form_ = Real(), "numpy"
-        if self._log is None:
-            return cast("Process", one)
-        whole: Any = self.process.clone()
-        whole.process_, whole.transform_ = one, self._log.clone()
-        whole.space_, whole.form_ = Real(), "numpy"
-        return cast("Process", whole)
+        settings = self._settings
+        return self.processes_[i] if settings is None else settings.process_of(self._found, i)
 
     @property
     def coefficients_(self) -> pd.DataFrame:
@@ -298,11 +240,11 @@ class Panel(Parameters):
 
         self._require_fitted()
         index = pd.Index(self.names_, name="series", tupleize_cols=False)
-        if not self._batched:
+        settings = self._settings
+        if settings is None:
             rows = [self._row_of(i) for i in range(len(self))]
             return pd.DataFrame(rows, index=index)
-        lags = [f"ar.L{lag}" for lag in self._lags]
-        q = self._one._terms.n
+        lags, q = [f"ar.L{lag}" for lag in settings.lags], settings.n_columns
         columns: dict[str, Any] = dict(zip(["mean", "slope"][:q], self.means_.T, strict=False))
         columns |= dict(zip(["intercept", "drift"][:q], self.parameters_.T, strict=False))
         columns |= dict(zip([*lags, "sigma2"], self.parameters_.T[2:], strict=True))
@@ -341,12 +283,13 @@ class Panel(Parameters):
         return float(values.sum() / counts.sum())
 
     def _likelihoods(self, table: Table, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if self._batched:
-            found = self._predict(table, rows, 0)
-            if self._log is None:
+        settings = self._settings
+        if settings is not None:
+            found = self._predict(table, rows, 0, settings)
+            if settings.log is None:
                 return found.log_likelihood, found.counts
-            given = 0 if self._stationary else int(self._lags.max(initial=0))
-            volume = jacobians(table, self._log, given)
+            given = 0 if settings.stationary else settings.order
+            volume = jacobians(table, settings.log, given)
             return found.log_likelihood + volume, found.counts
         values, counts = np.empty(len(rows)), np.empty(len(rows), np.int64)
         for j, i in enumerate(rows.tolist()):
@@ -355,23 +298,25 @@ class Panel(Parameters):
             counts[j] = (~np.isnan(table.row(j))).sum() - model.n_given
         return values, counts
 
-    def _predict(self, table: Table, rows: np.ndarray, horizon: int) -> Prediction:
+    def _predict(
+        self, table: Table, rows: np.ndarray, horizon: int, settings: Settings
+    ) -> Prediction:
         bad = ~np.isfinite(table.values) & ~np.isnan(table.values)
         if bad.any():
             raise DataError(f"data has {int(bad.sum())} infinite value(s); remove them.")
-        if self._log is not None:
-            table, low = logarithms(table, self._log)
+        if settings.log is not None:
+            table, low = logarithms(table, settings.log)
             if low:
                 raise DataError(f"series {table.names[low[0]]!r} has values of -shift or less.")
         every = len(rows) == len(self.names_) and bool((rows == np.arange(len(rows))).all())
         parameters = self.parameters_ if every else self.parameters_[rows]
         means = self.means_ if every else self.means_[rows]
-        found = predict(table, self._lags, self._stationary, parameters, means, horizon)
+        found = predict(table, settings.lags, settings.stationary, parameters, means, horizon)
         if not found.begun.all():
             j = int(np.flatnonzero(~found.begun)[0])
             raise DataError(
                 f"series {table.names[j]!r} is too short, or has gaps, for its first "
-                f"{self._lags.max(initial=0)} values to be given; use initial='stationary'."
+                f"{settings.order} values to be given; use initial='stationary'."
             )
         return found
 
@@ -429,25 +374,26 @@ class Panel(Parameters):
 
         horizon = check_integer("horizon", horizon, minimum=1)
         levels = levels_of(quantiles)
-        if not self._batched:
+        settings = self._settings
+        if settings is None:
             return self._forecast_each(history, horizon, levels, seed)
-        names, labels, mean, deviation = self._next(history, horizon)
+        names, labels, mean, deviation = self._next(history, horizon, settings)
         z = torch.special.ndtri(torch.tensor(levels, dtype=torch.float64)).numpy()
         values = np.concatenate([mean[..., None], mean[..., None] + deviation[..., None] * z], -1)
-        if self._log is not None:
+        if settings.log is not None:
             values[..., 0] += deviation**2 / 2  # of the lognormal law
             with np.errstate(over="ignore"):  # an explosive recursion's forecast may be infinite
-                values = np.exp(values) - self._log.shift
+                values = np.exp(values) - settings.log.shift
         return forecast_table(names, labels, values, ["mean", *levels])
 
     def _next(
-        self, history: Any, horizon: int
+        self, history: Any, horizon: int, settings: Settings
     ) -> tuple[list[Any], list[Any], np.ndarray, np.ndarray]:
         """Names, labels, means and standard deviations of what follows, the last [N, horizon]."""
         self._require_fitted()
         if history is not None:
             table, rows = self._matched(history)
-            found = self._predict(table, rows, horizon)
+            found = self._predict(table, rows, horizon, settings)
             shared = len(table.indexes) <= 1 and len(set(table.lengths.tolist())) == 1
             count = 1 if shared else len(table)
             lengths = table.lengths.tolist()
@@ -461,8 +407,8 @@ class Panel(Parameters):
         whole = len(rows) == len(self.names_)
         found = predict(
             tail if whole else tail.select(rows),
-            self._lags,
-            self._stationary,
+            settings.lags,
+            settings.stationary,
             self.parameters_[rows],
             self.means_[rows],
             horizon,

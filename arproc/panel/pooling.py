@@ -30,6 +30,7 @@ import numpy as np
 from arproc.panel.data import Table
 from arproc.panel.estimation import Estimates, empty, time_columns
 from arproc.panel.prediction import predict
+from arproc.panel.settings import Settings
 from arproc.panel.shrunken import report, scaled_products
 
 __all__ = ["Pooled", "estimate_pooled"]
@@ -63,18 +64,10 @@ class _Parts(NamedTuple):
     inverse: np.ndarray  # of the columns' own products [n, q, q]
 
 
-def estimate_pooled(
-    table: Table, lags: np.ndarray, trend: str, stationary: bool
-) -> tuple[Estimates, Pooled]:
-    """Fit every series by least squares, partially pooled.
-
-    Args:
-        table: the series.
-        lags: the lags, increasing [k].
-        trend: "n", "c" or "ct".
-        stationary: whether the first values have their stationary law.
-    """
-    columns, span = time_columns(trend, int(table.lengths.max(initial=1)))
+def estimate_pooled(table: Table, settings: Settings) -> tuple[Estimates, Pooled]:
+    """Fit every series by least squares, partially pooled."""
+    lags = settings.lags
+    columns, span = time_columns(settings.trend, int(table.lengths.max(initial=1)))
     k, q = len(lags), len(columns)
     found = empty(len(table), k, q)
     gram, counts, center, unit = scaled_products(table, np.arange(len(table)), lags, columns)
@@ -99,7 +92,7 @@ def estimate_pooled(
     theta = np.concatenate([coef, beta], axis=1)
     report(found, rows, theta, inverse, sigma2, counts[good], lags, center[good], unit[good], span)
     found.effective[rows] = np.einsum("nij,nji->n", share, parts.gram) + q + 1
-    seen = predict(table, lags, stationary, found.parameters, found.mean, 0)
+    seen = predict(table, lags, settings.stationary, found.parameters, found.mean, 0)
     found.log_likelihood[:], found.used[:] = seen.log_likelihood, seen.counts
     for i in rows[~seen.begun[rows]].tolist():
         found.drop(i)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from arproc.panel.data import Table
 from arproc.panel.estimation import Estimates, care, empty, in_threads, time_columns
 from arproc.panel.prediction import predict
+from arproc.panel.settings import Settings
 
 __all__ = ["estimate_shrunken", "report", "scaled_products"]
 
@@ -40,25 +39,16 @@ def scaled_products(
     return gram, counts, center, unit
 
 
-def estimate_shrunken(
-    table: Table, lags: np.ndarray, trend: str, stationary: bool, one: Any
-) -> Estimates:
-    """Fit every series by least squares with a ridge penalty, whose strength may be its own.
-
-    Args:
-        table: the series.
-        lags: the lags, increasing [k].
-        trend: "n", "c" or "ct".
-        stationary: whether the first values have their stationary law.
-        one: the process with these settings, of which a copy is fitted where more care is needed.
-    """
-    columns, span = time_columns(trend, int(table.lengths.max(initial=1)))
+def estimate_shrunken(table: Table, settings: Settings) -> Estimates:
+    """Fit every series by least squares with a ridge penalty, whose strength may be its own."""
+    lags, one = settings.lags, settings.one
+    columns, span = time_columns(settings.trend, int(table.lengths.max(initial=1)))
     found = empty(len(table), len(lags), len(columns))
     size = max(1, _BLOCK // (len(lags) + 3) ** 2)
     for begin in range(0, len(table), size):
         rows = np.arange(begin, min(begin + size, len(table)))
         _fit_block(found, rows, table, lags, columns, span, one.ridge)
-    return _finish(found, table, lags, stationary, one)
+    return _finish(found, table, settings)
 
 
 def _fit_block(
@@ -118,10 +108,9 @@ def report(
     found.parameters[rows], found.mean[rows], found.covariance[rows] = parts
 
 
-def _finish(
-    found: Estimates, table: Table, lags: np.ndarray, stationary: bool, one: Any
-) -> Estimates:
+def _finish(found: Estimates, table: Table, settings: Settings) -> Estimates:
     """Likelihoods; and the series that could not be done together, one by one."""
+    lags, stationary, one = settings.lags, settings.stationary, settings.one
     seen = predict(table, lags, stationary, found.parameters, found.mean, 0)
     found.log_likelihood[:], found.used[:] = seen.log_likelihood, seen.counts
     for i in np.flatnonzero(~(found.done & seen.begun)).tolist():

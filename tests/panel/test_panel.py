@@ -289,6 +289,7 @@ def test_names_and_numbers():
     assert panel["b", 1].log_likelihood_ == panel[-1].log_likelihood_
     assert panel.log_prob({7: X[1]}).tolist() == [pytest.approx(panel[7].log_likelihood_)]
     assert len(panel) == 3
+    assert list(panel) == ["a", 7, ("b", 1)]
     with pytest.raises(ParameterError, match="no series 'z'; the panel has 3"):
         panel["z"]
     with pytest.raises(DataError, match=r"2 series without names; expected 3"):
