@@ -305,6 +305,14 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "AR(2) of logarithms with gaps": (
         lambda: Transformed(AR(2), Log()).fit(np.exp(series())), {"data": np.exp(series(40))}
     ),
+    "ARIMA of logarithms": (
+        lambda: Transformed(ARIMA((1, 1, 1)), Log()).fit(np.exp(series().cumsum() / 9)),
+        {"data": np.exp(series(40) / 2)},
+    ),
+    "BayesianAR of Box-Cox values": (
+        lambda: Transformed(BayesianAR(1), BoxCox(0.4)).fit(np.exp(series())),
+        {"data": np.exp(series(40))},
+    ),
     "AR of roots, cut": (lambda: Transformed(AR(1), BoxCox(0.5)).fit(np.exp(series())), {}),
     "AR of reciprocals, cut": (
         lambda: Transformed(AR(1), BoxCox(-1.0)).fit(2 + np.exp(series() / 4)), {}

@@ -37,6 +37,9 @@ _NEGLIGIBLE = 1e-8
 class BoxCox(Transform):
     """x = ((y / g)^lambda - 1) / lambda of positive values, lambda given or by maximum likelihood.
 
+    For each lambda the process is fitted as it always is, to the values x. The likelihoods that
+    are compared are those of the cut laws.
+
     One step ahead everything is exact. Further ahead the normal law of x is used where the chance
     of ever leaving what can occur is below 1e-8, and sample paths elsewhere. The mean of y is the
     integral over its law, not the transform of the mean of x. For -1 <= lambda < 0 the law of y
