@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
 
 from arproc.errors import DataError, check_choice
 
-__all__ = ["CRITERIA", "information_criterion"]
+__all__ = ["CRITERIA", "charges", "information_criterion"]
 
 CRITERIA = ("aic", "aicc", "bic", "hqic")
 
@@ -28,17 +31,22 @@ def information_criterion(
         206.0
     """
     check_choice("criterion", name, CRITERIA)
-    k, n = n_parameters, n_observations
+    if name == "aicc" and n_observations - n_parameters - 1 <= 0:
+        raise DataError(
+            f"aicc needs more observations than parameters + 1; got {n_observations} for "
+            f"{n_parameters} parameters."
+        )
+    return float(charges(name, n_parameters, n_observations)) - 2.0 * log_likelihood
+
+
+def charges(name: str, n_parameters: Any, n_observations: int) -> np.ndarray:
+    """What a criterion charges for numbers of parameters [...]; nan where it is not defined."""
+    k, n = np.asarray(n_parameters, dtype=float), n_observations
     if name == "aic":
-        charge = 2.0 * k
-    elif name == "aicc":
-        if n - k - 1 <= 0:
-            raise DataError(
-                f"aicc needs more observations than parameters + 1; got {n} for {k} parameters."
-            )
-        charge = 2.0 * k * n / (n - k - 1)
-    elif name == "bic":
-        charge = k * math.log(n)
-    else:
-        charge = 2.0 * k * math.log(math.log(n)) if n > 1 else math.nan
-    return charge - 2.0 * log_likelihood
+        return 2 * k
+    if name == "aicc":
+        left = n - k - 1
+        return np.where(left > 0, 2 * k * n / np.where(left > 0, left, 1), math.nan)
+    if name == "bic":
+        return k * math.log(n)
+    return 2 * k * math.log(math.log(n)) if n > 1 else np.full(k.shape, math.nan)

@@ -236,7 +236,7 @@ class AR(Analysis):
         conditional = self.method == "mle" and self.initial != "stationary"
         method = "conditional-mle" if conditional else self.method
         values = sequences.values.detach().cpu().numpy().astype(float)
-        regressors = None if context is None else _flat(context, sequences.lengths)
+        regressors = None if context is None else flat_regressors(context, sequences.lengths)
         lengths, lags = sequences.lengths.numpy(), as_lags(self.order)
         in_mean = self.regressors != "recursion"
         if sequences.missing:
@@ -565,7 +565,7 @@ def as_lags(order: Any) -> np.ndarray:
     return np.array(sorted(lags), dtype=np.int64)
 
 
-def _flat(context: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
+def flat_regressors(context: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
     """The regressors of every element, [N, T, c] to [total, c]."""
     inside = torch.arange(context.shape[1]) < lengths[:, None]
     return context.detach().cpu()[inside].double().numpy()

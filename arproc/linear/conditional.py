@@ -17,7 +17,7 @@ from arproc.linear.exact import STEP, Concentrated, contract, maximise, solve_me
 from arproc.linear.least_squares import LeastSquares, long_enough
 from arproc.linear.moments import Scaled, lagged_gram
 
-__all__ = ["conditional_ml"]
+__all__ = ["conditional_fit", "conditional_ml"]
 
 
 def conditional_ml(data: Scaled, lags: np.ndarray) -> LeastSquares:
@@ -35,20 +35,24 @@ def conditional_ml(data: Scaled, lags: np.ndarray) -> LeastSquares:
         DataError: too few elements, or no innovations.
     """
     data = long_enough(data, lags)
-    order = int(lags[-1]) if len(lags) else 0
-    used = int((data.lengths - order).sum())
+    order = int(lags.max(initial=0))
     gram = lagged_gram(np.column_stack([data.values, data.columns]), data.lengths, order)
+    return conditional_fit(gram, lags, int((data.lengths - order).sum()))
+
+
+def conditional_fit(gram: np.ndarray, lags: np.ndarray, used: int) -> LeastSquares:
+    """The same from sums of lagged products [p + 1, m, p + 1, m] over `used` elements."""
     start = np.linalg.lstsq(gram[lags, 0][:, lags, 0], gram[lags, 0, 0, 0], rcond=None)[0]
     function = partial(_concentrated, lags=lags, gram=gram)
     _, at = maximise(function, start, partial(_rounding, used=used))
     squares = float(at.sum_squares[0].real)
     if not squares > 1e-13 * used:
         raise DataError(
-            f"data are deterministic: the residuals of the recursion of order {order} about the "
-            "mean are 0 to double precision, so there are no innovations. Use a lower order or "
-            "fewer regressors."
+            f"data are deterministic: the residuals of the recursion of order {len(gram) - 1} "
+            "about the mean are 0 to double precision, so there are no innovations. Use a lower "
+            "order or fewer regressors."
         )
-    sigma2, k, q = squares / used, len(lags), data.columns.shape[1]
+    sigma2, k, q = squares / used, len(lags), gram.shape[1] - 1
     covariance = np.zeros((k + q + 1, k + q + 1))
     covariance[k:-1, k:-1] = sigma2 * np.linalg.inv(at.precision[0].real)
     covariance[-1, -1] = 2 * sigma2**2 / used

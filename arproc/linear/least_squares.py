@@ -69,33 +69,61 @@ def least_squares(data: Scaled, lags: np.ndarray) -> LeastSquares:
     return LeastSquares(theta[: len(lags)], theta[len(lags) :], sigma2, used, covariance)
 
 
-def nested_sums_of_squares(data: Scaled, max_order: int) -> np.ndarray:
+def nested_sums_of_squares(
+    data: Scaled, max_order: int, always: np.ndarray | None = None
+) -> np.ndarray:
     """Residual sums of squares of the orders 0, 1, ..., `max_order`, all over the same elements.
 
     One Cholesky factor holds the regressions of every order: row by row, each predecessor takes
     its share away.
 
+    Args:
+        data: the data.
+        max_order: the largest order.
+        always: lags that every order has besides its own.
+
     Returns:
-        Sums [max_order + 1], over the elements that have `max_order` predecessors.
+        Sums [max_order + 1], over the elements that have all the predecessors.
     """
-    lags = np.arange(1, max_order + 1)
+    always = np.zeros(0, np.int64) if always is None else always
+    own = np.arange(1, max_order + 1)
+    new = np.ones(max_order, dtype=bool)
+    new[always[always <= max_order] - 1] = False
+    lags = np.concatenate([always, own[new]])
     data = long_enough(data, lags)
     gram, right, total = normal_equations(data, lags)
-    turn = np.roll(np.arange(len(gram)), len(gram) - max_order)  # the trend's columns first
-    full = np.block(
-        [[gram[np.ix_(turn, turn)], right[turn, None]], [right[turn], np.array([[total]])]]
-    )
+    q = len(gram) - len(lags)
+    # the columns first, then what every order has, then the lags one by one
+    turn = np.concatenate([np.arange(len(lags), len(gram)), np.arange(len(lags))])
+    full = np.empty((len(gram) + 1, len(gram) + 1))
+    full[:-1, :-1] = gram[np.ix_(turn, turn)]
+    full[-1, :-1] = full[:-1, -1] = right[turn]
+    full[-1, -1] = total
     try:
-        shares = np.linalg.cholesky(full)[-1, :-1] ** 2
+        factor = np.linalg.cholesky(full)
+        well = factor[-1, -1] ** 2 > 1e-7 * total
+        well = well and bool((np.diag(factor) ** 2 > 1e-7 * np.diag(full)).all())
     except np.linalg.LinAlgError:
-        used = int((data.lengths - max_order).sum())
-        _collinear(lags, used)
-    q = len(gram) - max_order
-    return total - np.concatenate([[0.0], shares]).cumsum()[q:]
+        well = False
+    if not well:  # the products would cost digits
+        design, target = _design(data, lags)
+        table = np.column_stack([design[:, turn], target])
+        size = np.sqrt((table**2).sum(axis=0))
+        size[-1] = 1.0
+        if not size.all():
+            _collinear(lags, len(target))
+        factor = np.asarray(np.linalg.qr(table / size, mode="r")).T
+        if not np.abs(np.diag(factor)[:-1]).min(initial=1.0) > 1e-13:
+            _collinear(lags, len(target))
+        _require_innovations(float(factor[-1, -1]) ** 2, len(target), 1.0, int(lags.max()))
+    shares = factor[-1, ::-1] ** 2
+    # what is left after the columns and lags up to each: sums of the shares from the last on
+    left = shares.cumsum()[::-1][q + len(always) :]
+    return left[np.concatenate([[0], new.cumsum()])]
 
 
 def _order(lags: np.ndarray) -> int:
-    return int(lags[-1]) if len(lags) else 0
+    return int(lags.max(initial=0))
 
 
 def long_enough(data: Scaled, lags: np.ndarray) -> Scaled:
@@ -122,23 +150,33 @@ def normal_equations(data: Scaled, lags: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def _by_design(data: Scaled, lags: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """The same regression from the design matrix, by singular values."""
+    design, target = _design(data, lags)
+    u, s, vt = np.linalg.svd(design, full_matrices=False)
+    if s[-1] <= 1e-13 * s[0]:
+        _collinear(lags, len(target))
+    theta = vt.T @ ((u.T @ target) / s)
+    residual = target - design @ theta
+    squares = float(residual @ residual)
+    _require_innovations(squares, len(target), 1 + float(np.abs(theta).sum()), _order(lags))
+    return theta, (vt.T / s**2) @ vt, squares
+
+
+def _design(data: Scaled, lags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The predictors (lags, columns) and the responses of every element that has them all."""
     stop, order = np.cumsum(data.lengths), _order(lags)
     rows = np.concatenate(
         [np.arange(b - n + order, b) for b, n in zip(stop, data.lengths, strict=True)]
     )
     design = np.concatenate([data.values[rows[:, None] - lags], data.columns[rows]], axis=1)
-    u, s, vt = np.linalg.svd(design, full_matrices=False)
-    if s[-1] <= 1e-13 * s[0]:
-        _collinear(lags, len(rows))
-    theta = vt.T @ ((u.T @ data.values[rows]) / s)
-    residual = data.values[rows] - design @ theta
-    squares = float(residual @ residual)
-    if squares <= 1e-29 * len(rows) * (1 + np.abs(theta).sum()) ** 2:
+    return design, data.values[rows]
+
+
+def _require_innovations(squares: float, used: int, gain: float, order: int) -> None:
+    if squares <= 1e-29 * used * gain**2:
         raise DataError(
             f"data are deterministic: the residuals of the recursion of order {order} are 0 to "
             "double precision, so there are no innovations. Use a lower order."
         )
-    return theta, (vt.T / s**2) @ vt, squares
 
 
 def _collinear(lags: np.ndarray, used: int) -> NoReturn:

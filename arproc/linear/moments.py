@@ -224,16 +224,10 @@ def restrict(data: Moments, order: int) -> Moments:
 
 def _quadratic(table: np.ndarray, lengths: np.ndarray, order: int) -> np.ndarray:
     """The matrix E [k + 1, m, k + 1, m], k = order, summed over sequences longer than k."""
-    m = table.shape[1]
     sums = lag_sums(table, lengths, order)
     head, tail = _ends(table, lengths, order)
     lost = _gram(head) + _gram(tail)
-    quadratic = np.empty((order + 1, m, order + 1, m), table.dtype)
-    quadratic[0] = sums.transpose(1, 0, 2)
-    quadratic[:, :, 0] = sums.transpose(0, 2, 1)
-    for i in range(1, order + 1):
-        quadratic[i, :, 1:] = quadratic[i - 1, :, :-1] - lost[i - 1]
-    return quadratic
+    return _along_diagonals(sums, -lost)
 
 
 def lagged_gram(table: np.ndarray, lengths: np.ndarray, order: int) -> np.ndarray:
@@ -242,20 +236,39 @@ def lagged_gram(table: np.ndarray, lengths: np.ndarray, order: int) -> np.ndarra
     The normal equations of least squares given the first `order` values, without a design matrix.
     Sequences must be longer than `order`.
     """
-    m = table.shape[1]
-    sums = lag_sums(table, lengths, order)
+    sums = lag_sums(table, lengths, order, skip=order)
     head, tail = _ends(table, lengths, order)
-    first, last = _gram(head[:, ::-1]), _gram(tail)
-    for k in range(
-        order
-    ):  # the products that would need an element before the first predicted one
-        sums[k] -= np.einsum("nta,ntb->ab", head[:, k:], head[:, : order - k])
-    gram = np.empty((order + 1, m, order + 1, m), table.dtype)
-    gram[0] = sums.transpose(1, 0, 2)
-    gram[:, :, 0] = sums.transpose(0, 2, 1)
-    for i in range(1, order + 1):
-        gram[i, :, 1:] = gram[i - 1, :, :-1] - last[i - 1] + first[i - 1]
-    return gram
+    return _along_diagonals(sums, _gram(head[:, ::-1]) - _gram(tail))
+
+
+def _along_diagonals(sums: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """The matrix whose first row and column are `sums` and whose diagonals go on by `steps`.
+
+    Args:
+        sums: at the lags 0 to k, [k + 1, m, m].
+        steps: what entry (i + 1, j + 1) has more than (i, j), [k, m, k, m].
+
+    Returns:
+        [k + 1, m, k + 1, m].
+    """
+    size, m = sums.shape[:2]
+    # every diagonal stands in a column of this, so one running sum goes along all of them
+    skew = np.zeros((m, m, size, 2 * size), sums.dtype)
+    entries = _upright(skew)
+    entries[:, :, 0] = sums.transpose(1, 2, 0)
+    entries[:, :, :, 0] = sums.transpose(2, 1, 0)
+    entries[:, :, 1:, 1:] = steps.transpose(1, 3, 0, 2)
+    return _upright(skew.cumsum(axis=2)).transpose(2, 0, 3, 1)
+
+
+def _upright(skew: np.ndarray) -> np.ndarray:
+    """The view of a skewed array [..., k, 2 k] whose entry (i, j) is its (i, j - i + k - 1)."""
+    size = skew.shape[-2]
+    flat = skew.reshape(*skew.shape[:-2], -1)[..., size - 1 :]
+    item = skew.itemsize
+    strides = (*flat.strides[:-1], (2 * size - 1) * item, item)
+    shape = (*skew.shape[:-2], size, size)
+    return np.lib.stride_tricks.as_strided(flat, shape, strides)
 
 
 def _ends(table: np.ndarray, lengths: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
@@ -270,22 +283,38 @@ def _gram(rows: np.ndarray) -> np.ndarray:
     return (flat.T @ flat).reshape(*rows.shape[1:], *rows.shape[1:])
 
 
-def lag_sums(table: np.ndarray, lengths: np.ndarray, order: int) -> np.ndarray:
-    """`sum_t table[t, a] * table[t - k, b]` within sequences, [k = 0 ... order, a, b]."""
-    if len(lengths) > 1 and order:
-        # Zeros between the sequences: no product then reaches from one into the next.
-        spaced = np.zeros((len(table) + order * (len(lengths) - 1), table.shape[1]), table.dtype)
-        spaced[np.arange(len(table)) + order * np.repeat(np.arange(len(lengths)), lengths)] = table
-        table = spaced
-    n, m = table.shape
-    sums = np.zeros((order + 1, m, m), table.dtype)
+def lag_sums(table: np.ndarray, lengths: np.ndarray, order: int, skip: int = 0) -> np.ndarray:
+    """`sum_t table[t, a] * table[t - k, b]` within sequences, [k = 0 ... order, a, b].
+
+    Args:
+        table: the columns, the sequences one after the other, [total, m].
+        lengths: elements in each, [N].
+        order: the largest lag.
+        skip: from which element of each sequence on t goes: 0, or `order`.
+    """
+    m, n = table.shape[1], len(lengths)
+    if n == 1:
+        # zeros stand for what comes before the sequence, where that is needed
+        earlier = np.zeros((m, len(table) + order - skip), table.dtype)
+        earlier[:, order - skip :] = table.T
+        later = earlier[:, order:]
+    else:
+        # and between the sequences: no product then reaches from one into the next
+        rows = np.arange(len(table)) + order * np.repeat(np.arange(1, n + 1), lengths)
+        earlier = np.zeros((m, len(table) + order * n), table.dtype)
+        earlier[:, rows] = table.T
+        later = earlier[:, order:]
+        if skip:
+            starts = np.cumsum(lengths + order) - lengths - order
+            later = later.copy()
+            later[:, starts[:, None] + np.arange(skip)] = 0
+    sums = np.empty((order + 1, m, m), table.dtype)
     if m > 3:
-        for k in range(min(order + 1, n)):
-            sums[k] = table[k:].T @ table[: n - k]
+        steps = later.shape[1]
+        for k in range(order + 1):
+            sums[k] = later @ earlier[:, order - k : order - k + steps].T
         return sums
-    rows = np.ascontiguousarray(table.T)
-    for k in range(min(order + 1, n)):
-        for a, later in enumerate(rows):
-            for b, earlier in enumerate(rows):
-                sums[k, a, b] = later[k:] @ earlier[: n - k]
+    for a in range(m):
+        for b in range(m):
+            sums[:, a, b] = np.correlate(earlier[b], later[a], "valid")[::-1]
     return sums

@@ -11,7 +11,7 @@ from arproc.linear.least_squares import LeastSquares, normal_equations
 from arproc.linear.moments import Scaled
 from arproc.linear.ridge import Sums, ridge, strength_by_errors, strength_of
 
-__all__ = ["RULES", "check_ridge", "shrunken_least_squares", "split"]
+__all__ = ["RULES", "check_ridge", "first_parts", "shrunken_least_squares", "split"]
 
 #: How a strength may be learnt.
 RULES = ("marginal", "oos")
@@ -85,7 +85,7 @@ def shrunken_least_squares(
 
 def split(data: Scaled, order: int) -> Scaled:
     """The sequences without their last parts: a fifth of what has `order` predecessors."""
-    kept = data.lengths - np.ceil(_LATER * (data.lengths - order).clip(min=0)).astype(np.int64)
+    kept = first_parts(data.lengths, order)
     steps = np.arange(len(data.values)) - np.repeat(
         np.cumsum(data.lengths) - data.lengths, data.lengths
     )
@@ -93,6 +93,11 @@ def split(data: Scaled, order: int) -> Scaled:
     return Scaled(
         data.values[inside], kept, data.columns[inside], data.center, data.size, data.unit
     )
+
+
+def first_parts(lengths: np.ndarray, order: int) -> np.ndarray:
+    """How many elements the first part of each sequence has, [N]."""
+    return lengths - np.ceil(_LATER * (lengths - order).clip(min=0)).astype(np.int64)
 
 
 def _sums(data: Scaled, lags: np.ndarray) -> Sums:

@@ -103,3 +103,102 @@ def test_statistics_of_a_lower_order_are_part_of_a_higher_ones():
         np.testing.assert_array_equal(part.weights, want.weights)
         for level, quadratic in want.levels.items():
             np.testing.assert_allclose(part.levels[level], quadratic, atol=1e-12)
+
+
+# ---- terms, regressors, lags that every candidate has ------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def macro():
+    import statsmodels.api as sm
+
+    data = sm.datasets.macrodata.load_pandas().data
+    y = 100 * np.diff(np.log(data["realgdp"].to_numpy()))
+    return y, np.column_stack([np.diff(data["unemp"].to_numpy()), data["infl"].to_numpy()[1:]])
+
+
+@pytest.mark.parametrize("method", ["mle", "ols", "yule-walker", "burg"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"trend": "ctt"},
+        {"seasonal": 4},
+        {"fourier": {5: 2}, "trend": "ct"},
+        {"lags": [3, 9]},
+        {"regressors": "mean"},
+        {"regressors": "recursion", "seasonal": 4, "lags": [6]},
+    ],
+)
+def test_every_candidate_is_what_its_own_fit_says(macro, method, options):
+    y, x = macro
+    driven = options.get("regressors") == "recursion"
+    if (driven and method != "ols") or (method == "burg" and "lags" in options):
+        with pytest.raises(ParameterError, match=r"initial|method|burg"):
+            select_order(y, 5, method=method, context=x if driven else None, **options)
+        return
+    context = x if "regressors" in options else None
+    given = method == "ols"
+    initial = "given" if given else "stationary"
+    found = select_order(y, 5, "bic", method=method, initial=initial, context=context, **options)
+    own = {k: v for k, v in options.items() if k != "lags"}
+    always = options.get("lags", [])
+    longest = max([5, *always])
+    for order in (0, 2, 5):
+        lags = sorted({*range(1, order + 1), *always})
+        # the same elements are predicted by all: a shorter order skips the first ones
+        skip = longest - max(lags, default=0) if given else 0
+        rest = None if context is None else context[skip:]
+        model = AR(lags, method=method, initial=initial, **own)
+        model.fit(y[skip:], context=rest)
+        if method in ("mle", "ols"):
+            assert found.n_parameters[order] == len(model.names_)
+            assert found.log_likelihoods[order] == pytest.approx(model.log_likelihood_, rel=1e-9)
+        else:
+            n = len(y)
+            usual = -n / 2 * (np.log(2 * np.pi * model.sigma2_) + 1)
+            assert found.log_likelihoods[order] == pytest.approx(usual, rel=1e-9)
+    assert found.lags == sorted({*range(1, found.order + 1), *always})
+    assert found.values.argmin() == found.order
+    np.testing.assert_array_equal(found.model.lags_, found.lags)
+    assert found.table["bic"][found.order] == pytest.approx(found.values.min())
+
+
+@pytest.mark.parametrize("method", ["mle", "ols"])
+def test_out_of_sample_scores_are_those_of_models_of_the_first_part(sunspots, method):
+    initial = "given" if method == "ols" else "stationary"
+    found = select_order(sunspots, 10, "oos", method=method, initial=initial)
+    n = len(sunspots)
+    kept = n - int(np.ceil((n - 10) / 5))
+    for order in (0, 3, 10):
+        model = AR(order, method=method, initial=initial).fit(sunspots[:kept])
+        later = model.log_prob_terms(sunspots)[-(n - kept) :]
+        assert found.values[order] == pytest.approx(-later.mean(), rel=1e-9)
+    assert found.order == found.values.argmin()
+    assert found.table["oos"][found.order] == found.values.min()
+
+
+def test_out_of_sample_selection_of_pooled_sequences_finds_the_order():
+    truth = AR.from_parameters([0.5, -0.3, 0.4])
+    data = [truth.sample(1, length=k, seed=k)[0] for k in (400, 900, 700)]
+    assert select_order(data, 6, "oos", method="ols").order >= 3
+    assert select_order(data, 6, "bic").order == 3
+
+
+def test_collinear_candidates_keep_their_digits():
+    from statsmodels.tsa.ar_model import AutoReg
+
+    t = np.arange(400)
+    x = np.sin(0.02 * t) + 1e-6 * np.random.default_rng(0).normal(size=400)
+    found = select_order(x, 5, method="ols", initial="given")
+    for order in (1, 3, 5):
+        theirs = AutoReg(x, order, hold_back=5).fit()
+        assert found.log_likelihoods[order] == pytest.approx(theirs.llf, rel=1e-8)
+    with pytest.raises(DataError, match=r"collinear|deterministic"):
+        select_order(np.sin(0.3 * t), 5, method="ols", initial="given")
+
+
+def test_the_model_is_fitted_when_it_is_asked_for(sunspots):
+    found = select_order(sunspots, 3, method="ols", initial="given")
+    assert "model" not in vars(found)
+    assert found.model is found.model
+    assert found.model.order == found.order
