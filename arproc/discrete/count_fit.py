@@ -81,13 +81,16 @@ def fit(data: CountData) -> CountFit:
     from scipy.optimize import minimize
 
     scale = _scales(data)
+    # what a log-likelihood is of the order of: Poisson's grows with the counts
+    level = 1.0 if data.dispersed else max(float(data.counts.mean()), 1.0)
+    unit = data.n_terms * level
     bounds, constraints = _constraints(data, scale)
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = data.score(x * scale)
         if not math.isfinite(value):
             return 1e10, np.zeros(len(x))
-        return -value / data.n_terms, -gradient * scale / data.n_terms
+        return -value / unit, -gradient * scale / unit
 
     best, best_value, converged = None, math.inf, False
     for start in _starts(data):
@@ -106,7 +109,7 @@ def fit(data: CountData) -> CountFit:
         covariance[np.ix_(free, free)] = inner
     dispersion = math.exp(full[-1]) if data.dispersed else 0.0
     # the search may end with the complaint that no step gains, which is what a maximum looks like
-    left = np.abs(data.score(full)[1][free] * scale[free]).max(initial=0.0) / data.n_terms
+    left = np.abs(data.score(full)[1][free] * scale[free]).max(initial=0.0) / unit
     converged = bool(converged or left < 1e-7)
     if data.dispersed:  # from the logarithm's to the dispersion's own
         covariance[-1] *= dispersion

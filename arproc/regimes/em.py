@@ -1,4 +1,4 @@
-"""Compiled steps of estimation: EM, and the score. Importing this module imports numba.
+"""Compiled steps of estimation: EM and the score. Importing this module imports numba.
 
 Locations are the free trends and coefficients; `tie` [k (q + p), free] turns them into those of
 all regimes, trends first.

@@ -14,6 +14,7 @@ from arproc.jit import jit
 __all__ = ["filter_memory", "filter_series", "smooth", "sums", "weigh"]
 
 _LOG_2PI = 1.8378770664093453
+_NOTHING = 1e-290  # a probability below this counts as none where it would divide
 
 
 @jit
@@ -187,7 +188,7 @@ def smooth(joint: np.ndarray, starts: np.ndarray, count: int, first: np.ndarray)
                     now[j // k] += joint[at, j]
                 for j in range(size):
                     held = now[j // k]
-                    joint[at, j] *= after[j // k] / held if held > 0 else 0.0
+                    joint[at, j] *= after[j // k] / held if held > _NOTHING else 0.0
             after[:] = 0.0
             for j in range(size):
                 after[j % count] += joint[at, j]
@@ -252,14 +253,14 @@ def weigh(
             for J in range(size):
                 weights[J] = memory[J % count] * steps[J] * np.exp(squares[J])
                 evidence += weights[J]
-            if evidence < 1e-200:  # an outlier: take the best state for the unit
+            if not evidence > 1e-200:  # an outlier: the best joint state becomes the unit
                 shift = -np.inf
                 for J in range(size):
-                    if memory[J % count] > 0.0:
-                        shift = max(shift, squares[J])
+                    squares[J] += np.log(memory[J % count] * steps[J])
+                    shift = max(shift, squares[J])
                 evidence = 0.0
                 for J in range(size):
-                    weights[J] = memory[J % count] * steps[J] * np.exp(squares[J] - shift)
+                    weights[J] = np.exp(squares[J] - shift)
                     evidence += weights[J]
                 total += shift
             product *= evidence
@@ -279,7 +280,7 @@ def weigh(
                 for J in range(size):
                     memory[J // k] += joint[back, J]
                 for j in range(count):
-                    after[j] = after[j] / memory[j] if memory[j] > 0 else 0.0
+                    after[j] = after[j] / memory[j] if memory[j] > _NOTHING else 0.0
                 for J in range(size):
                     joint[back, J] *= after[J // k]
             after[:] = 0.0

@@ -325,6 +325,34 @@ def test_outliers_and_absorbing_regimes_stay_finite():
     assert np.isfinite(model.smoothed(x)).all().all()
 
 
+def test_outliers_stay_finite_in_estimation():
+    """The compiled smoother of the fit is the filter's likelihood, however far values lie."""
+    x = series(60)
+    x[[20, 21, 40]] = [1e3, -1e4, 5e4]
+    design = Design(x, np.array([0, 60]), 2, 1, 1, True, (True, True, True), 1e-3)
+    for theta in _starts(design, 5, 0):
+        theta[-2:] = [-12.0, -30.0]
+        value, gradient = _score(design, theta)
+        terms, _ = design.unpack(theta).filter(design.values, design.offsets)
+        assert value == pytest.approx(terms.sum(), rel=1e-10)
+        assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("n_starts", [1, 4])
+def test_few_starts_end_too(n_starts):
+    x = np.random.default_rng(0).normal(size=150) + 5 * (np.arange(150) // 25 % 2)
+    model = MarkovSwitchingAR(1, n_starts=n_starts).fit(x)
+    assert model.log_likelihood_ == pytest.approx(model.log_prob(x))
+
+
+def test_a_single_change_has_two_regimes():
+    noise = np.random.default_rng(0).normal(size=200)
+    model = MarkovSwitchingAR(1, switching_ar=False).fit(noise + 5 * (np.arange(200) >= 100))
+    np.testing.assert_allclose(model.const_, [0.0, 5.0], atol=0.4)
+    smoothed = model.smoothed(noise + 5 * (np.arange(200) >= 100))
+    np.testing.assert_allclose(smoothed[1], np.arange(1, 200) >= 100, atol=0.3)
+
+
 def test_expected_durations():
     model = truth()
     np.testing.assert_allclose(model.expected_durations_, [20.0, 10.0])
