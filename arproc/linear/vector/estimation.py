@@ -69,6 +69,8 @@ def mean_form(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(mean, slope) of the process with this recursion; nan for a unit root, which has none.
 
+    Components should be of like sizes: a singular I - A_1 - ... - A_p is taken for a unit root.
+
     Example:
         >>> mean_form(np.array([[[0.5]]]), np.array([1.0]), np.zeros(1))[0].tolist()
         [2.0]
@@ -99,7 +101,8 @@ def by_regression(
     line[1] /= data.span
     left = np.eye(d) - coef.sum(axis=0)
     intercept = line[0] + (left @ center if q else 0.0)
-    mean, slope = mean_form(coef, intercept, line[1])
+    # in units of the components' sizes, where a root of 1 is told from a small component
+    mean, slope = (part * size for part in mean_form(scaled, intercept / size, line[1] / size))
     sigma = found.sigma * np.outer(size, size)
     # in every equation the same map of (constant, drift, lags), up to the component's own size
     change = np.diag(np.concatenate([[1.0, 1 / data.span][:q], np.tile(1 / size, order)]))

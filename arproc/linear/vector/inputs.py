@@ -6,12 +6,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.distributions import MultivariateNormal
 
 from arproc.errors import DataError, ParameterError
 from arproc.sequences import Sequences
 from arproc.spaces import RealVector
 
-__all__ = ["array", "component_names", "plain", "vector", "vector_space"]
+__all__ = [
+    "check_initial",
+    "component_names",
+    "law_parameters",
+    "plain",
+    "vector",
+    "vector_space",
+]
 
 
 def vector_space(data: Any) -> RealVector:
@@ -36,6 +44,48 @@ def component_names(sequences: Sequences, dimension: int) -> list[str]:
     if len(names) == dimension and len(set(names)) == dimension:
         return names
     return [f"y{i}" for i in range(1, dimension + 1)]
+
+
+def law_parameters(coef: Any, mean: Any, sigma: Any, slope: Any) -> tuple[Any, Any, Any, Any]:
+    """(coef [p, d, d], mean [d], slope [d], sigma [d, d]) as arrays, or tensors where given so.
+
+    Raises:
+        ParameterError: shapes that do not fit, or a covariance that is not symmetric.
+    """
+    coef = array(coef, "coef")
+    if coef.ndim != 3 or coef.shape[1] != coef.shape[2] or not coef.shape[1]:
+        raise ParameterError(
+            f"coef must have the shape [p, d, d]; got {tuple(coef.shape)} (coef[i - 1] holds "
+            "the weights of lag i)."
+        )
+    d = int(coef.shape[1])
+    level, rise = vector(mean, "mean", d), vector(slope, "slope", d)
+    noise = array(sigma, "sigma")
+    if noise.ndim < 2:
+        spread = vector(noise, "sigma", d)
+        noise = torch.diag(spread) if isinstance(spread, torch.Tensor) else np.diag(spread)
+    if tuple(noise.shape) != (d, d):
+        raise ParameterError(f"sigma must have the shape ({d}, {d}); got {noise.shape}.")
+    table = plain(noise)
+    if not np.allclose(table, table.T, rtol=1e-8, atol=0):
+        raise ParameterError("sigma must be symmetric.")
+    return coef, level, rise, noise
+
+
+def check_initial(initial: Any, order: int, dimension: int) -> None:
+    """Raise `ParameterError` unless this is a law of the first `order` elements."""
+    if isinstance(initial, MultivariateNormal):
+        shape = tuple(initial.batch_shape + initial.event_shape)
+        if shape != (order * dimension,):
+            raise ParameterError(
+                f"initial must be a distribution of the {order * dimension} numbers of the first "
+                f"{order} elements; got a MultivariateNormal of shape {shape}."
+            )
+    elif not isinstance(initial, str) or initial not in ("stationary", "given"):
+        raise ParameterError(
+            "initial must be 'stationary', 'given' or a torch MultivariateNormal over the first "
+            f"elements; got {initial!r}."
+        )
 
 
 def array(value: Any, name: str) -> Any:

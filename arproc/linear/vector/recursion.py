@@ -20,7 +20,7 @@ from torch.distributions import MultivariateNormal
 from arproc.errors import ParameterError
 from arproc.linear.vector.companion import largest_modulus, stationary_covariance
 
-__all__ = ["VectorRecursion", "given_start", "normal_start", "stationary_start"]
+__all__ = ["VectorRecursion", "build"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,24 @@ class VectorRecursion:
         """What is added to the weighted first elements, [p, d]."""
         return self.start_loc - self.start_weights @ self.start_loc.reshape(-1)
 
+    def conditional(self, ctx: torch.Tensor, position: torch.Tensor) -> MultivariateNormal:
+        """The next elements' laws from the last p elements [N, K, p, d]; batch [N, K].
+
+        `position` [N, K] says how many elements came before; what is missing counts for nothing.
+        """
+        p, d = self.order, self.dimension
+        y = (ctx - self.mean).flatten(2)
+        loc = y @ self.backwards.mT + self.constant + position[..., None] * self.rate
+        factor = self.factor.expand(*position.shape, -1, -1)
+        if not bool((position >= p).all()):
+            for t in range(p):
+                here = (position == t)[..., None]
+                # the first t elements are the last t of the window
+                past, weights = y[..., (p - t) * d :], self.start_weights[t, :, : t * d]
+                loc = torch.where(here, past @ weights.mT + self.start_constants[t], loc)
+                factor = torch.where(here[..., None], self.start_factors[t], factor)
+        return MultivariateNormal(loc + self.mean, scale_tril=factor, validate_args=False)
+
     def to(self, device: torch.device) -> VectorRecursion:
         """The same numbers on another device."""
         if self.factor.device == device:
@@ -119,6 +137,31 @@ class VectorRecursion:
 def _inverse(factor: torch.Tensor) -> torch.Tensor:
     eye = torch.eye(len(factor), dtype=factor.dtype, device=factor.device)
     return torch.linalg.solve_triangular(factor, eye, upper=False)
+
+
+def build(
+    initial: str | MultivariateNormal,
+    coef: torch.Tensor,
+    sigma: torch.Tensor,
+    mean: torch.Tensor,
+    slope: torch.Tensor,
+    intercept: torch.Tensor,
+    drift: torch.Tensor,
+) -> VectorRecursion:
+    """The recursion of parameters as a VAR has them, with the start that `initial` names.
+
+    Where there is a mean, it is what counts, and intercept and drift follow from it.
+    """
+    if isinstance(initial, str) and initial == "stationary":
+        return stationary_start(coef, sigma, mean, slope)
+    if bool(torch.isnan(mean).any()):  # a unit root: the recursion is all there is
+        mean = torch.zeros_like(mean)
+    else:
+        steps = torch.arange(1, len(coef) + 1, dtype=coef.dtype)
+        intercept = torch.einsum("iab,b,i->a", coef, slope, steps)
+        drift = slope - coef.sum(0) @ slope
+    then = given_start(coef, sigma, intercept, drift, mean)
+    return normal_start(initial, then) if isinstance(initial, MultivariateNormal) else then
 
 
 def stationary_start(

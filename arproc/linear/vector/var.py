@@ -19,7 +19,14 @@ from arproc.linear.vector.estimation import (
     by_regression,
     recursion_form,
 )
-from arproc.linear.vector.inputs import array, component_names, plain, vector, vector_space
+from arproc.linear.vector.inputs import (
+    check_initial,
+    component_names,
+    law_parameters,
+    plain,
+    vector,
+    vector_space,
+)
 from arproc.linear.vector.moments import VectorData, standardise
 from arproc.linear.vector.recursion import VectorRecursion
 from arproc.linear.vector.shrinkage import check_shrinkage, shrink
@@ -160,27 +167,13 @@ class VAR(VectorAnalysis, Process):
             >>> VAR.from_parameters(coef).sample(2, length=3, seed=1).shape
             (2, 3, 2)
         """
-        coef = array(coef, "coef")
-        if coef.ndim != 3 or coef.shape[1] != coef.shape[2] or not coef.shape[1]:
-            raise ParameterError(
-                f"coef must have the shape [p, d, d]; got {tuple(coef.shape)} (coef[i - 1] holds "
-                "the weights of lag i)."
-            )
-        p, d = int(coef.shape[0]), int(coef.shape[1])
-        level, rise = vector(mean, "mean", d), vector(slope, "slope", d)
-        noise = array(sigma, "sigma")
-        if noise.ndim < 2:
-            spread = vector(noise, "sigma", d)
-            noise = torch.diag(spread) if isinstance(spread, torch.Tensor) else np.diag(spread)
-        if tuple(noise.shape) != (d, d):
-            raise ParameterError(f"sigma must have the shape ({d}, {d}); got {noise.shape}.")
-        numbers = [plain(part) for part in (coef, level, rise, noise)]
-        if not np.allclose(numbers[3], numbers[3].T, rtol=1e-8, atol=0):
-            raise ParameterError("sigma must be symmetric.")
+        coef, level, rise, noise = law_parameters(coef, mean, sigma, slope)
+        numbers = [plain(part) for part in (coef, level, rise)]
+        p, d = numbers[0].shape[:2]
         line = numbers[2].any() or (isinstance(rise, torch.Tensor) and rise.requires_grad)
         model = cls(p, "ct" if line else "c", initial=initial)
         model.coef_, model.mean_, model.slope_, model.sigma_ = coef, level, rise, noise
-        model.intercept_, model.drift_ = recursion_form(*numbers[:3])
+        model.intercept_, model.drift_ = recursion_form(*numbers)
         model.components_ = [f"y{i}" for i in range(1, d + 1)]
         model.space_ = RealVector(dimension=d)
         model._check_parameters(d)
@@ -269,18 +262,7 @@ class VAR(VectorAnalysis, Process):
         check_choice("trend", self.trend, _TRENDS)
         check_choice("method", self.method, tuple(_METHODS))
         check_shrinkage(self.shrinkage, self.tightness, self.decay, self.cross)
-        if isinstance(self.initial, MultivariateNormal):
-            shape = tuple(self.initial.batch_shape + self.initial.event_shape)
-            if shape != (self.order * dimension,):
-                raise ParameterError(
-                    f"initial must be a distribution of the {self.order * dimension} numbers of "
-                    f"the first {self.order} elements; got a MultivariateNormal of shape {shape}."
-                )
-        elif self.initial not in ("stationary", "given"):
-            raise ParameterError(
-                "initial must be 'stationary', 'given' or a torch MultivariateNormal over the "
-                f"first elements; got {self.initial!r}."
-            )
+        check_initial(self.initial, self.order, dimension)
 
     # ---- the law --------------------------------------------------------------------------------
 
@@ -306,44 +288,12 @@ class VAR(VectorAnalysis, Process):
         return cached[1]
 
     def _build(self) -> VectorRecursion:
-        coef, mean, slope, sigma, intercept, drift = (
-            torch.as_tensor(part, dtype=torch.float64)
-            for part in (
-                self.coef_,
-                self.mean_,
-                self.slope_,
-                self.sigma_,
-                self.intercept_,
-                self.drift_,
-            )
-        )
-        if isinstance(self.initial, str) and self.initial == "stationary":
-            return recursion.stationary_start(coef, sigma, mean, slope)
-        if bool(torch.isnan(mean).any()):  # a unit root: the recursion is all there is
-            mean = torch.zeros_like(mean)
-        else:
-            steps = torch.arange(1, len(coef) + 1, dtype=torch.float64)
-            intercept = torch.einsum("iab,b,i->a", coef, slope, steps)
-            drift = slope - coef.sum(0) @ slope
-        then = recursion.given_start(coef, sigma, intercept, drift, mean)
-        if isinstance(self.initial, MultivariateNormal):
-            return recursion.normal_start(self.initial, then)
-        return then
+        parts = (self.coef_, self.sigma_, self.mean_, self.slope_, self.intercept_, self.drift_)
+        tensors = (torch.as_tensor(part, dtype=torch.float64) for part in parts)
+        return recursion.build(self.initial, *tensors)
 
     def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
-        law, p = self._recursion().to(ctx.device), self.order
-        y = (ctx - law.mean).flatten(2)
-        loc = y @ law.backwards.mT + law.constant + position[..., None] * law.rate
-        factor = law.factor.expand(*position.shape, -1, -1)
-        if not bool((position >= p).all()):
-            # the first t elements are the last t of the window
-            for t in range(p):
-                here = (position == t)[..., None]
-                past = y[..., (p - t) * law.dimension :]
-                weights = law.start_weights[t, :, : t * law.dimension]
-                loc = torch.where(here, past @ weights.mT + law.start_constants[t], loc)
-                factor = torch.where(here[..., None], law.start_factors[t], factor)
-        return MultivariateNormal(loc + law.mean, scale_tril=factor, validate_args=False)
+        return self._recursion().to(ctx.device).conditional(ctx, position)
 
     def _start(self, n: int, context: torch.Tensor | None) -> State:
         self._recursion()

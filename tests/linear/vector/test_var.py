@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 from torch.distributions import MultivariateNormal
@@ -222,6 +222,8 @@ def test_the_gradient_is_the_difference_quotient(trend):
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.floats(-12, 12), st.floats(-12, 12))
+@example(0, 0.0, 8.0)
+@example(1, -12.0, 12.0)
 def test_an_affine_map_of_the_data_maps_the_fit(seed, first, second):
     rng = np.random.default_rng(seed)
     x = VAR.from_parameters(COEF, 0.0, SIGMA).sample(length=60, seed=seed)[0]
