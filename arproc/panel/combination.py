@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -111,7 +112,7 @@ class AutoPanel(Parameters):
             DataError: a series for which no candidate has a fit.
         """
         count = self._check_parameters()
-        table = read(data)
+        table = replace(read(data), named=True)  # so that some of the series may be asked for
         first, later = _split(table, count)
         trials = [Panel(one, errors="keep").fit(first) for one in self.candidates]
         made = np.stack([_quantiles(trial, first, count, _ONE_SIGMA)[0] for trial in trials])
@@ -131,6 +132,8 @@ class AutoPanel(Parameters):
         self.weights_ = _weights(made[..., 1], later, usable, self.power)
         equal = usable.T / usable.sum(axis=0)[:, None]
         self.stretch_ = stretches(_average(made, equal), later)
+        for panel in self.panels_:
+            panel.forget_covariances()
         return self
 
     def _check_parameters(self) -> int:
@@ -238,8 +241,7 @@ def _quantiles(
     if not known.any():
         return found, []
     if history is not None:
-        table = read(history)
-        history = table.select(np.flatnonzero(known))
+        history = replace(read(history), named=True).select(np.flatnonzero(known))
     made = panel.forecast(history, horizon, levels, seed)
     # the columns are asked for by place, as a level may be asked for twice
     found[known] = made.to_numpy().reshape(int(known.sum()), horizon, -1)

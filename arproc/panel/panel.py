@@ -474,6 +474,15 @@ class Panel(Parameters):
             )
         return np.stack(draws)
 
+    def forget_covariances(self) -> None:
+        """Drop the covariances of the estimates, which take most of the room where lags are many.
+
+        Standard errors are nan then; forecasts and likelihoods stay as they are.
+        """
+        self._require_fitted()
+        if self._settings is not None:
+            self.covariances_ = self.covariances_[:0]
+
     def save(self, path: str | Path) -> None:
         """Write the whole panel to one file, which `arproc.load` reads."""
         self._require_fitted()

@@ -69,6 +69,9 @@ class Settings:
         line, noise = found.parameters[i, :2], float(found.parameters[i, -1])
         coef = np.zeros(self.order)
         coef[self.lags - 1] = found.parameters[i, 2:-1]
+        size = len(self.lags) + q + 1
+        kept = len(found.covariance) > 0  # see `Panel.forget_covariances`
+        covariance = found.covariance[i].copy() if kept else np.full((size, size), np.nan)
         named = line if self.method == "ols" else found.mean[i]
         estimate = Estimate(
             coef,
@@ -78,7 +81,7 @@ class Settings:
             int(found.used[i]),
             [*self.line_names, *[f"ar.L{lag}" for lag in self.lags], "sigma2"],
             np.concatenate([named[:q], found.parameters[i, 2:-1], [noise]]),
-            found.covariance[i].copy(),
+            covariance,
             float(found.strength[i]),
             float(found.effective[i]),
         )

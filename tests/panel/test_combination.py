@@ -78,6 +78,9 @@ def test_a_candidate_without_a_fit_has_no_weight():
     model = AutoPanel([AR(1), AR(30, **GIVEN)], 12).fit(data)
     assert model.weights_[1].tolist() == [1, 0]
     assert model.forecast(3).loc["short"].notna().all(axis=None)
+    model = AutoPanel([AR(1), AR(30, **GIVEN)], 12).fit(list(data.values()))
+    assert model.weights_[1].tolist() == [1, 0]
+    assert model.forecast(3).loc[1].notna().all(axis=None)
     with pytest.raises(DataError, match="no candidate has a fit for series 'flat'"):
         AutoPanel([AR(1)], 12).fit(data | {"flat": np.ones(60)})
 

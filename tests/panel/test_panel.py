@@ -349,3 +349,24 @@ def test_logarithms(initial, shift, tmp_path):
     assert kept.coefficients_["sigma2"].isna().tolist() == [False, True, False]
     with pytest.raises(DataError, match="series 2 has values of -shift or less"):
         panel.log_prob([*data[:2], -9 * data[0], *data[3:]])
+
+
+def test_covariances_may_be_forgotten(tmp_path):
+    panel = Panel(AR(2)).fit(X)
+    table = panel.forecast(horizon=2)
+    panel.forget_covariances()
+    panel.save(tmp_path / "panel")
+    again = arproc.load(tmp_path / "panel")
+    assert np.isnan(again[0].covariance_).all()
+    assert again[0].covariance_.shape == (4, 4)
+    pd.testing.assert_frame_equal(again.forecast(horizon=2), table)
+
+
+def test_hyper_parameters_are_scikit_learns():
+    from sklearn.base import clone
+
+    panel = Panel(AR(2), errors="keep")
+    assert panel.get_params()["process__order"] == 2
+    copy = clone(panel).set_params(process__order=3)
+    assert copy.fit(X).coefficients_.shape[1] == panel.fit(X).coefficients_.shape[1] + 1
+    assert copy.score(X) > panel.score(X)
