@@ -76,6 +76,7 @@ def selection() -> None:
         ratio = side_by_side(
             lambda method=method: select_order(x, 20, method=method),
             lambda: ar_select_order(x, 20, ic="aic"),
+            repeat_ours=10,
         )
         print(f"order 0 to 20 by AIC, n = 2,000 (ours {method}, peer least squares): {ratio}")
 

@@ -31,7 +31,7 @@ from arproc.errors import DataError
 from arproc.linear.levinson import coef_to_pacf, durbin, predictors, step_down
 from arproc.linear.moments import Moments, Scaled, moments
 
-__all__ = ["Fit", "concentrated", "exact_ml", "maximise"]
+__all__ = ["Fit", "concentrated", "exact_ml", "maximal_log_likelihood", "maximise"]
 
 STEP = 1e-40  # of the complex step: nothing is subtracted, so it may be as small as it likes
 LIMIT = 16.0  # |z|: a partial autocorrelation of 1 - 5e-14
@@ -190,6 +190,7 @@ def maximise(
     noise: Callable[[Concentrated], float],
     bound: Callable[[np.ndarray], np.ndarray] | None = None,
     max_steps: int = 200,
+    enough: float = 1e-15,
 ) -> tuple[np.ndarray, Concentrated]:
     """Newton's method on a concentrated likelihood; a handful of steps is usual.
 
@@ -199,6 +200,7 @@ def maximise(
         noise: its relative error by rounding.
         bound: brings a trial point back to where the objective can be computed.
         max_steps: limit on Newton steps.
+        enough: the Newton decrement at which to stop.
 
     Returns:
         The maximum and the objective there, evaluated at z + i h e_j for every j [p, ...].
@@ -208,7 +210,7 @@ def maximise(
     for _ in range(max_steps):
         value = at.objective[0].real
         direction, decrement = _descent(at)
-        if not decrement > max(1e-15, noise(at)):
+        if not decrement > max(enough, noise(at)):
             break
         step = min(1.0, 2.0 / float(np.abs(direction).max()))
         while True:
@@ -222,6 +224,25 @@ def maximise(
                 return z, at
         z, at = trial, after
     return z, at
+
+
+def maximal_log_likelihood(data: Scaled, sums: Moments) -> float:
+    """The largest exact log-likelihood of an AR of the order of `sums`, nats.
+
+    Newton's method stops one step early: what that step would gain is half its decrement, to
+    within a small power of it.
+    """
+    function = partial(concentrated, data=sums)
+    z, at = maximise(function, _start(sums), _noise(sums), _bounded, enough=1e-7)
+    decrement = _descent(at)[1]
+    if (
+        not 0 <= decrement < 1e-7
+        or not _rounding(at, sums) < 1e-11
+        or np.abs(z).max(initial=0) > 5
+    ):
+        return exact_ml(data, np.arange(1, sums.order + 1), sums).log_likelihood
+    best = float(at.objective[0].real) - decrement / 2
+    return -0.5 * sums.total * (best + 1 + np.log(2 * np.pi / sums.total))
 
 
 def _bounded(z: np.ndarray) -> np.ndarray:

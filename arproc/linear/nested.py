@@ -13,7 +13,7 @@ import numpy as np
 from arproc.errors import DataError
 from arproc.linear.autocovariance import burg_pacf, sample_autocovariances
 from arproc.linear.conditional import conditional_fit
-from arproc.linear.exact import exact_ml
+from arproc.linear.exact import exact_ml, maximal_log_likelihood
 from arproc.linear.least_squares import long_enough, nested_sums_of_squares
 from arproc.linear.levinson import durbin
 from arproc.linear.moments import Scaled, lagged_gram, moments, restrict
@@ -76,8 +76,11 @@ def _exact(data: Scaled, max_order: int, always: np.ndarray) -> np.ndarray:
     sums = moments(data, max(max_order, int(always.max(initial=0))))
     found = []
     for lags in candidates(max_order, always):
-        order = int(lags.max(initial=0))
-        found.append(exact_ml(data, lags, restrict(sums, order)).log_likelihood)
+        part = restrict(sums, int(lags.max(initial=0)))
+        if len(always):
+            found.append(exact_ml(data, lags, part).log_likelihood)
+        else:
+            found.append(maximal_log_likelihood(data, part))
     return np.array(found)
 
 

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from arproc import AR
 from arproc.errors import DataError
 from arproc.linear.estimation import estimate
 from arproc.linear.exact import concentrated
@@ -432,3 +433,57 @@ def test_order_close_to_the_length_works(n):
     found = one(x, 5)
     assert is_stationary(found.coef)
     assert np.isfinite(log_likelihood(x, found))
+
+
+# ---- what must work, by AR.fit ------------------------------------------------------------------
+
+
+def fits(x, method, order, **options):
+    """A fit whose every number is finite."""
+    start = "stationary" if method in ("mle", "yule-walker", "burg") else "given"
+    model = AR(order, method=method, initial=start, **options).fit(x)
+    assert np.isfinite([*model.coef_, model.sigma2_, model.log_likelihood_]).all()
+    assert np.isfinite(model.covariance_).all()
+    assert np.isfinite(model.forecast(x, 3).to_numpy()).all()
+    return model
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_orders_close_to_the_length_by_every_method(method):
+    x = np.random.default_rng(0).normal(size=20)
+    for order in {"ols": (5, 8), "mle": (5, 12)}.get(method, (5, 12, 18)):
+        fits(x, method, order)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-9])
+@pytest.mark.parametrize("lag", [1, 12])
+def test_roots_close_to_one(method, gap, lag):
+    noise, x = np.random.default_rng(0).normal(size=500), np.zeros(500)
+    for t in range(lag, 500):
+        x[t] = (1 - gap) * x[t - lag] + noise[t]
+    fits(x, method, lag if method == "burg" or lag == 1 else [lag])
+    if lag > 1 and method != "burg":
+        fits(x, method, [lag], seasonal=lag)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("factor", [1e-12, 1e12])
+def test_scale_changes_nothing_with_terms(method, factor):
+    x = simulate([0.6, -0.3], 200, 0, mean=2.0)
+    options = {"trend": "ctt", "seasonal": 4, "fourier": {7: 1}}
+    plain, scaled = fits(x, method, 2, **options), fits(factor * x, method, 2, **options)
+    np.testing.assert_allclose(scaled.coef_, plain.coef_, rtol=1e-8)
+    np.testing.assert_allclose(scaled.beta_ / factor, plain.beta_, rtol=1e-6, atol=1e-9)
+    assert scaled.sigma2_ / factor**2 == pytest.approx(plain.sigma2_)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.uint64])
+def test_whole_numbers_do_not_overflow(method, dtype):
+    x = np.random.default_rng(0).integers(0, 120, size=80)
+    whole, plain = (
+        fits(x.astype(dtype), method, 2, trend="ctt"),
+        fits(1.0 * x, method, 2, trend="ctt"),
+    )
+    np.testing.assert_array_equal(whole.coef_, plain.coef_)
