@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.distributions import Categorical, Distribution, MixtureSameFamily, StudentT
+from torch.distributions import Distribution
 
-from arproc.distributions import concatenate, index
+from arproc.distributions import index
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
-from arproc.linear.conjugate import Prior, posterior, predictive, products
+from arproc.linear.conjugate import Prior, posterior
+from arproc.linear.posterior_state import TREND_COLUMNS, PosteriorState, digest
 from arproc.process import Process
 from arproc.sequences import Sequences
 from arproc.spaces import Real, Space
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["BayesianAR"]
-
-_TRENDS = {"n": 0, "c": 1, "ct": 2}
-_BLOCK = 2**22  # numbers that the statistics of one block of elements hold
 
 
 class BayesianAR(Process):
@@ -145,14 +142,14 @@ class BayesianAR(Process):
         self.gram_, self.n_observations_ = gram, count
         self.training_lengths_ = np.array([len(part) for part in parts])
         self.training_ends_ = np.array([part[-1] for part in parts])
-        self.training_digests_ = [_digest(part) for part in parts]
+        self.training_digests_ = [digest(part) for part in parts]
         self._summarise(prior)
 
     def _check_parameters(self) -> None:
         orders = self._orders
         if not orders or len(set(orders)) < len(orders):
             raise ParameterError(f"orders must be distinct and at least one; got {self.orders!r}.")
-        check_choice("trend", self.trend, tuple(_TRENDS))
+        check_choice("trend", self.trend, tuple(TREND_COLUMNS))
         given = {"tightness": self.tightness, "shape": self.shape, "decay": self.decay}
         unit = {"location": self.location, "scale": self.scale, "noise": self.noise}
         for name, value in (given | {k: v for k, v in unit.items() if v is not None}).items():
@@ -194,7 +191,7 @@ class BayesianAR(Process):
         self.noise_ = max(noise, 1e-3) * spread if len(rest) else spread
 
     def _prior(self) -> Prior:
-        orders, q = self._orders, _TRENDS[self.trend]
+        orders, q = self._orders, TREND_COLUMNS[self.trend]
         noise2 = (self.noise_ / self.scale_) ** 2
         lags = np.arange(1, max(orders) + 1.0) ** (2 * self.decay) / self.tightness**2
         # the trend's coefficients: a standard deviation of 10 times the data's
@@ -203,7 +200,7 @@ class BayesianAR(Process):
 
     def _rows(self, x: np.ndarray) -> np.ndarray:
         """v_t = (trend, lag 1 ... lag P, y_t) of one sequence from element P on, [T - P, m]."""
-        p, q = self.n_given, _TRENDS[self.trend]
+        p, q = self.n_given, TREND_COLUMNS[self.trend]
         y = (x - self.location_) / self.scale_
         t = np.arange(p, len(y))
         trend = np.stack([np.ones(len(t)), t / self.span_], axis=1)[:, :q]
@@ -270,7 +267,7 @@ class BayesianAR(Process):
             order = orders[int(self.order_probabilities_.argmax())]
         if order not in orders:
             raise ParameterError(f"order must be one of {list(orders)}; got {order!r}.")
-        q, freedom = _TRENDS[self.trend], 2 * self.shape + self.n_observations_
+        q, freedom = TREND_COLUMNS[self.trend], 2 * self.shape + self.n_observations_
         k = q + order
         inverse = np.linalg.inv(self.gram_[:k, :k])
         theta = inverse @ self.gram_[:k, -1]
@@ -304,121 +301,3 @@ class BayesianAR(Process):
             each = zip(orders, self.order_probabilities_, strict=True)
             lines.append("P(order): " + ", ".join(f"{p}: {w:.3f}" for p, w in each))
         return "\n".join([*lines, "", self.parameter_table().to_string(float_format="%.5g")])
-
-
-class PosteriorState(State):
-    """The posterior after the elements so far.
-
-    Args:
-        gram: G of each row, [N, m, m]; see `arproc.linear.conjugate`.
-        count: how many elements it holds, float64 [N].
-    """
-
-    process: BayesianAR
-
-    def __init__(self, gram: torch.Tensor, count: torch.Tensor) -> None:
-        self.gram, self.count = gram, count
-
-    def _conditional(self) -> Distribution:
-        process = self.process
-        before = self._standardised(self.history.tail(process.n_given))
-        z = self._regressors(before[:, None], self.lengths[:, None])
-        return index(self._laws(self.gram[:, None], self.count[:, None], z), (slice(None), 0))
-
-    def _append(self, x: torch.Tensor) -> State:
-        grams, counts, _ = self._grown(x[:, None])
-        return PosteriorState(grams[:, 1], counts[:, 1])
-
-    def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
-        step = max(1, _BLOCK // max(self.n * self.process._numbers, 1))
-        if x.shape[1] <= step:
-            grams, counts, z = self._grown(x)
-            rows = torch.arange(self.n)
-            last = torch.full_like(rows, x.shape[1]) if lengths is None else lengths
-            grown = PosteriorState(grams[rows, last], counts[rows, last])
-            return self._laws(grams, counts, z), grown
-        head = None if lengths is None else lengths.clamp(max=step)
-        first, middle = self.extend(x[:, :step], None)
-        # the second part goes on from the whole first; a row that ends in it is taken from there
-        rest = None if lengths is None else (lengths - step).clamp(min=0)
-        second, after = middle.extend(x[:, step:], rest)
-        columns = concatenate([index(first, (slice(None), slice(0, -1))), second], dim=1)
-        if head is None or not bool((head < step).any()):
-            return columns, after
-        short: Any = self.extend(x[:, :step], head)[1]
-        long: Any = after
-        stops = head < step
-        gram = torch.where(stops[:, None, None], short.gram, long.gram)
-        return columns, PosteriorState(gram, torch.where(stops, short.count, long.count))
-
-    def _select(self, rows: torch.Tensor) -> State:
-        return PosteriorState(self.gram[rows], self.count[rows])
-
-    # ---- inner parts ----------------------------------------------------------------------------
-
-    def _standardised(self, x: torch.Tensor) -> torch.Tensor:
-        return (x - self.process.location_) / self.process.scale_
-
-    def _regressors(self, before: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
-        """(trend, lag 1 ... lag P) from the last P elements, oldest first: [N, K, m - 1]."""
-        t = position.double() / self.process.span_
-        trend = torch.stack([torch.ones_like(t), t], dim=-1)[..., : _TRENDS[self.process.trend]]
-        return torch.cat([trend, before.flip(-1)], dim=-1)
-
-    def _grown(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """G, n and regressors after the first 0, 1, ..., K of x: [N, K + 1, ...] each."""
-        process, p = self.process, self.process.n_given
-        y = self._standardised(torch.cat([self.history.tail(p), x], dim=1))
-        if p:
-            before = y.unfold(1, p, 1)
-        else:
-            before = y.new_zeros((len(x), x.shape[1] + 1, 0))
-        position = self.lengths[:, None] + torch.arange(x.shape[1] + 1)
-        z = self._regressors(before, position)
-        v = torch.cat([z[:, :-1], y[:, p:, None]], dim=-1)
-        counted = (position[:, :-1] >= p).double()  # the given values are predicted by nothing
-        added = products(v) * counted[..., None, None]
-        grams = torch.cat([self.gram[:, None], added], dim=1).cumsum(1)
-        counts = torch.cat([self.count[:, None], counted], dim=1).cumsum(1)
-        for row, column in self._training_ends(x):
-            grams, counts = grams.clone(), counts.clone()
-            base = torch.as_tensor(process.gram_) - grams[row, column]
-            grams[row, column:] = grams[row, column:] + base
-            counts[row, column:] += process.n_observations_ - counts[row, column]
-        return grams, counts, z
-
-    def _training_ends(self, x: torch.Tensor) -> list[tuple[int, int]]:
-        """Where a row has come to the end of a training sequence that it is: (row, column)."""
-        process, found = self.process, []
-        lengths = self.lengths
-        for total in np.unique(process.training_lengths_).tolist():
-            column = total - lengths
-            near = ((column >= 1) & (column <= x.shape[1])).nonzero()[:, 0]
-            if not len(near):
-                continue
-            mine = process.training_lengths_ == total
-            ends = torch.as_tensor(process.training_ends_[mine])
-            near = near[torch.isin(x.detach()[near, column[near] - 1], ends)]
-            digests = {d for d, own in zip(process.training_digests_, mine, strict=True) if own}
-            known = self.history.padded()[0].detach() if len(near) else x
-            for row in near.tolist():
-                whole = torch.cat([known[row, : lengths[row]], x.detach()[row, : column[row]]])
-                if _digest(whole.numpy()) in digests:
-                    found.append((row, int(column[row])))
-        return found
-
-    def _laws(self, gram: torch.Tensor, count: torch.Tensor, z: torch.Tensor) -> Distribution:
-        process = self.process
-        weights, df, loc, scale = predictive(gram, count, z, process._prior())
-        loc, scale = process.location_ + process.scale_ * loc, process.scale_ * scale
-        if loc.shape[-1] == 1:
-            return StudentT(df[..., 0], loc[..., 0], scale[..., 0], validate_args=False)
-        return MixtureSameFamily(
-            Categorical(logits=weights, validate_args=False),
-            StudentT(df, loc, scale, validate_args=False),
-            validate_args=False,
-        )
-
-
-def _digest(x: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(x, dtype=np.float64).tobytes()).hexdigest()

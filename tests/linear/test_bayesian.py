@@ -15,7 +15,7 @@ import arproc
 from arproc import AR, BayesianAR
 from arproc.distributions import cdf
 from arproc.errors import DataError, ParameterError
-from arproc.linear import bayesian
+from arproc.linear import posterior_state
 
 UNIT = {"location": 0.0, "scale": 1.0, "noise": 0.8}
 
@@ -154,7 +154,7 @@ def test_long_sequences_are_read_in_blocks(monkeypatch):
     model = BayesianAR(range(3), "ct").fit(x[0])
     whole = model.log_prob_terms(x)
     state = model.start(x).conditional.mean
-    monkeypatch.setattr(bayesian, "_BLOCK", 800)
+    monkeypatch.setattr(posterior_state, "_BLOCK", 800)
     for got, want in zip(model.log_prob_terms(x), whole, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-9)
     torch.testing.assert_close(model.start(x).conditional.mean, state)
