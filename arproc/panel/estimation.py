@@ -84,7 +84,9 @@ def in_threads(job: Callable[[int, int], None], count: int, size: int) -> None:
     if threads <= 1:
         job(0, count)
         return
-    bounds = np.linspace(0, count, threads + 1).astype(int).tolist()
+    # more parts than threads: one that is held up leaves its parts to the others
+    parts = min(4 * threads, count)
+    bounds = np.linspace(0, count, parts + 1).astype(int).tolist()
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(job, bounds[:-1], bounds[1:]))
 

@@ -216,8 +216,11 @@ class Panel(Parameters):
 
     def _number(self, key: Any) -> int:
         places = self._places
-        if key in places:
-            return places[key]
+        try:
+            if key in places:
+                return places[key]
+        except TypeError:  # a list, say, is no name
+            pass
         if isinstance(key, (int, np.integer)) and -len(places) <= key < len(places):
             return int(key) % len(places)
         raise ParameterError(f"there is no series {key!r}; the panel has {len(places)} series.")

@@ -292,6 +292,8 @@ def test_names_and_numbers():
     assert list(panel) == ["a", 7, ("b", 1)]
     with pytest.raises(ParameterError, match="no series 'z'; the panel has 3"):
         panel["z"]
+    with pytest.raises(ParameterError, match="no series"):
+        panel[[0]]
     with pytest.raises(DataError, match=r"2 series without names; expected 3"):
         panel.log_prob(X[:2])
     with pytest.raises(DataError, match=r"not fitted: ..zz"):
@@ -370,3 +372,19 @@ def test_hyper_parameters_are_scikit_learns():
     copy = clone(panel).set_params(process__order=3)
     assert copy.fit(X).coefficients_.shape[1] == panel.fit(X).coefficients_.shape[1] + 1
     assert copy.score(X) > panel.score(X)
+
+
+def test_threads_make_no_difference():
+    x = simulated(n=900, length=300, seed=8)  # large enough to be shared out
+    before, tables = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            for method in ("ols", "mle"):
+                panel = Panel(AR(2, method=method)).fit(x)
+                tables.append((panel.coefficients_, panel.forecast(x, horizon=2)))
+    finally:
+        torch.set_num_threads(before)
+    for one, two in zip(tables[:2], tables[2:], strict=True):
+        pd.testing.assert_frame_equal(one[0], two[0], check_exact=True)
+        pd.testing.assert_frame_equal(one[1], two[1], check_exact=True)
