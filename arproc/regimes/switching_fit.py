@@ -266,11 +266,11 @@ def _promising(design: Design, n_starts: int, seed: int, floor: float) -> list[n
     """
     starts = _starts(design, n_starts, seed)
     sample, steps = _blocks(design), _EM_STEPS * (design.k - 1)
-    begun = [_em(sample, theta, floor, steps, 1e-2) for theta in starts]
+    begun = [_em(sample, theta, floor, steps, 0.1) for theta in starts]
     begun.sort(key=lambda found: -found[1])
     if sample is not design:
         better = begun[: max(_FINISHED, n_starts // 3)]
-        begun = [_em(design, theta, floor, steps // 3, 1e-2) for theta, _, _, _ in better]
+        begun = [_em(design, theta, floor, steps // 3, 0.1) for theta, _, _, _ in better]
         begun.sort(key=lambda found: -found[1])
     chosen: list[np.ndarray] = []
     for theta, _, _, _ in begun:
