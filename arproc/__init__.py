@@ -21,8 +21,9 @@ __version__ = "0.1.0"
 # Imported when first used, so that `import arproc` stays light: name -> module
 _LAZY: dict[str, str] = {
     "AR": "arproc.linear.ar",
-    "BayesianAR": "arproc.linear.bayesian",
+    "ARGARCH": "arproc.volatility.argarch",
     "ARIMA": "arproc.statespace.arima",
+    "BayesianAR": "arproc.linear.bayesian",
     "ContextTree": "arproc.ngram.context_tree",
     "CountAR": "arproc.discrete.count",
     "LogisticAR": "arproc.discrete.logistic",

@@ -16,6 +16,7 @@ from helpers import shake
 import arproc
 from arproc import (
     AR,
+    ARGARCH,
     ARIMA,
     MADE,
     PPM,
@@ -75,6 +76,16 @@ def gaps(x: np.ndarray) -> np.ndarray:
     return x
 
 
+def returns(innovations: str, volatility: str, order: int = 1, **parameters: Any) -> ARGARCH:
+    model = ARGARCH(order, innovations, volatility, **parameters)
+    return model.fit(RETURNS["data"])
+
+
+RETURNS = {
+    "data": ARGARCH.from_parameters(
+        [0.3], omega=0.1, alpha=[0.1], gamma=[0.1], beta=[0.7], innovations="student_t", nu=6.0
+    ).sample(1, 400, prefix=[0.0], seed=3)[0]
+}
 PUSH = np.random.default_rng(4).normal(size=(120, 2))
 
 
@@ -192,6 +203,16 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "integrated ARIMA with regressors": (
         lambda: ARIMA((0, 1, 2), regressors="mean").fit(series().cumsum(), context=PUSH),
         REGRESSORS,
+    ),
+    "AR with Student-t innovations": (lambda: returns("student_t", "constant"), RETURNS),
+    "AR with Laplace innovations": (lambda: returns("laplace", "constant", order=2), {}),
+    "AR with innovations of a mixture": (lambda: returns("mixture", "constant"), RETURNS),
+    "AR-ARCH": (lambda: returns("normal", "arch", volatility_order=(2, 0, 0)), RETURNS),
+    "AR-GARCH": (lambda: returns("normal", "garch"), RETURNS),
+    "AR-GARCH with Student-t innovations": (lambda: returns("student_t", "garch"), RETURNS),
+    "GJR with Laplace innovations": (lambda: returns("laplace", "gjr", order=0), {}),
+    "AR-GJR with innovations of a mixture, about a line": (
+        lambda: returns("mixture", "gjr", trend="ct"), RETURNS
     ),
     "NGram of characters": (lambda: NGram(3, tokens="char").fit("".join(TEXT)), {}),
     "NGram of words": (lambda: NGram(2).fit(TEXT), {}),

@@ -1,0 +1,1 @@
+"""Autoregressions with other innovations than normal ones, and conditional variances."""
