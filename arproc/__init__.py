@@ -45,6 +45,7 @@ _LAZY: dict[str, str] = {
     "likelihood_ratio_test": "arproc.inference",
     "reconcile": "arproc.reconciliation",
     "select_order": "arproc.linear.selection",
+    "surprisal_table": "arproc.evaluation",
 }
 _MODULES: tuple[str, ...] = ("datasets", "evaluation", "plot", "testing", "transforms")
 

@@ -11,6 +11,7 @@ from arproc.evaluation.forecast_scores import crps_paths, crps_quantiles
 from arproc.evaluation.likelihood import Evaluation, evaluate
 from arproc.evaluation.point_scores import mase, msis, owa, seasonal_scale, smape
 from arproc.evaluation.ranked import crps, crps_of
+from arproc.evaluation.surprisal import join_times, next_table, surprisal_table, word_perplexity
 
 __all__ = [
     "Evaluation",
@@ -28,5 +29,9 @@ __all__ = [
     "pit",
     "seasonal_scale",
     "smape",
+    "join_times",
+    "next_table",
+    "surprisal_table",
     "uniformity",
+    "word_perplexity",
 ]

@@ -12,7 +12,7 @@ from arproc.sequences import Sequences
 from arproc.spaces import Categorical, Space
 from arproc.text import Vocabulary
 
-__all__ = ["TextSize", "byte_ends", "text_size", "vocabulary_of"]
+__all__ = ["TextSize", "byte_ends", "text_size", "texts_of", "vocabulary_of"]
 
 #: Kinds of vocabulary whose symbols are pieces of text.
 TEXT_KINDS = ("word", "char", "byte", "tokenizer")
@@ -55,7 +55,7 @@ def text_size(data: Any, sequences: Sequences) -> TextSize | None:
         totals = np.concatenate([[0], ends])
         sizes = np.diff(totals[sequences.offsets.numpy()])
         return TextSize(sizes, _unknown_problem(vocabulary, sequences))
-    texts = _texts(data, sequences)
+    texts = texts_of(data, sequences)
     if texts is None:
         return TextSize(None, "the data came cut into tokens, so the text's bytes are not known")
     sizes = np.array([len(text.encode("utf-8", "surrogatepass")) for text in texts])
@@ -105,7 +105,7 @@ def _cutting_problem(vocabulary: Vocabulary, sequences: Sequences, texts: list[s
     return None
 
 
-def _texts(data: Any, sequences: Sequences) -> list[str] | None:
+def texts_of(data: Any, sequences: Sequences) -> list[str] | None:
     """The strings that were read, one a sequence; None where the data were no strings."""
     texts: list[str] | None = None
     if isinstance(data, str):

@@ -58,7 +58,7 @@ def per_term(
     offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     indices, values = [], []
     with torch.no_grad():
-        for rows in sequences.batches():
+        for rows in sequences.batches(max_rows=max(1, _BLOCK_NUMBERS // _size(process))):
             x, lengths = sequences.padded(rows, ends=True)
             known = None if context is None else context[rows]
             column = 0
@@ -82,8 +82,7 @@ def _blocks(
     first = process.n_given
     if first:
         state = state.extend(x[:, :first])[1]
-    event = max(process.space.size or 1, int(np.prod(process.space.event_shape)) ** 2)
-    chunk = max(1, _BLOCK_NUMBERS // (max(len(x), 1) * event))
+    chunk = max(1, _BLOCK_NUMBERS // (max(len(x), 1) * _size(process)))
     for begin in range(first, x.shape[1], chunk):
         part = x[:, begin : begin + chunk]
         last = begin + chunk >= x.shape[1]
@@ -91,3 +90,8 @@ def _blocks(
         columns, state = state.extend(part[:, :-1] if last else part)
         columns = columns if last else index(columns, (slice(None), slice(0, -1)))
         yield Block(columns, part, rows, positions)
+
+
+def _size(process: Process) -> int:
+    """How many numbers describe one conditional, about."""
+    return max(process.space.size or 1, int(np.prod(process.space.event_shape)) ** 2)

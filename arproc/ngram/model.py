@@ -261,6 +261,15 @@ class NGram(Process):
         possible = np.minimum(position + int(trie.alphabet.terminates), trie.order - 1) + 1
         return torch.from_numpy(trie.log_prob[found] + (possible - matched) * math.log(alpha))
 
+    def matched_orders(self, data: Any) -> np.ndarray:
+        """How many symbols the longest n-gram that predicts each term has, int64, flat.
+
+        Args:
+            data: sequences; where they end, their ends are terms too.
+        """
+        require_fitted(self)
+        return self.trie_.level(self._matches(self.sequences(data)))
+
     def _matches(self, sequences: Sequences) -> np.ndarray:
         """The longest n-gram found at each term, flat."""
         return self.trie_.matches(
