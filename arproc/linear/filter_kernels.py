@@ -6,7 +6,7 @@ import numpy as np
 
 from arproc.jit import jit
 
-__all__ = ["inverse_diagonal", "run", "whiten"]
+__all__ = ["inverse_band", "precision", "run", "whiten"]
 
 
 @jit
@@ -194,17 +194,17 @@ def whiten(
 
 
 @jit
-def inverse_diagonal(factor: np.ndarray) -> np.ndarray:
-    """The diagonal of the inverse of L L', L lower and banded.
+def inverse_band(factor: np.ndarray) -> np.ndarray:
+    """The inverse of L L' within the band of L, which is lower.
 
     Args:
         factor: L by diagonals, `factor[d, i]` being row i + d, column i, [band, m].
 
     Returns:
-        [m].
+        The same diagonals of the inverse, [band, m].
     """
     band, m = factor.shape
-    inverse = np.zeros((band, m))  # the same diagonals of the inverse
+    inverse = np.zeros((band, m))
     for i in range(m - 1, -1, -1):
         reach = min(band - 1, m - 1 - i)
         for d in range(reach, -1, -1):
@@ -215,4 +215,30 @@ def inverse_diagonal(factor: np.ndarray) -> np.ndarray:
                 else:
                     total -= factor[k, i] * inverse[k - d, i + d]
             inverse[d, i] = total / factor[0, i]
-    return inverse[0]
+    return inverse
+
+
+@jit
+def precision(effects: np.ndarray, places: np.ndarray, band: int) -> np.ndarray:
+    """The precision of the elements at some places given the others, lower, by diagonals.
+
+    Args:
+        effects: of element s on the standardised innovation k later, [p + 1, T].
+        places: where the elements are, increasing, [m].
+        band: how many diagonals below the main one there may be.
+
+    Returns:
+        `result[d, i]` is row i + d, column i, [band + 1, m].
+    """
+    p, m = len(effects) - 1, len(places)
+    result = np.zeros((band + 1, m))
+    for i in range(m):
+        for d in range(min(band, m - 1 - i) + 1):
+            apart = places[i + d] - places[i]
+            if apart > p:
+                break
+            total = 0.0
+            for k in range(p + 1 - apart):
+                total += effects[apart + k, places[i]] * effects[k, places[i + d]]
+            result[d, i] = total
+    return result

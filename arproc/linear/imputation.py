@@ -21,7 +21,7 @@ import torch
 from arproc.linear.filtering import refuse_given
 from arproc.linear.likelihood import Recursion
 
-__all__ = ["Missing", "missing_given_observed"]
+__all__ = ["Missing", "missing_given_observed", "solved"]
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Missing:
     @property
     def deviation(self) -> np.ndarray:
         """Their standard deviations, [m]."""
-        from arproc.linear.filter_kernels import inverse_diagonal
+        from arproc.linear.filter_kernels import inverse_band
 
-        return np.sqrt(inverse_diagonal(self.factor))
+        return np.sqrt(inverse_band(self.factor)[0])
 
     def draws(self, normals: np.ndarray) -> np.ndarray:
         """Joint draws from independent standard normals, [n, m] to [n, m]."""
@@ -91,14 +91,16 @@ def missing_given_observed(
         effects[k, :-k] = -weights[k:, k - 1] / scales[k:]
     rest /= scales
     effects[0, :given], rest[:given] = 0.0, 0.0  # of given elements there is no density
-    return _solved(np.flatnonzero(gone), rest, effects, level)
+    return solved(np.flatnonzero(gone), rest, effects, level)
 
 
-def _solved(
+def solved(
     places: np.ndarray, rest: np.ndarray, effects: np.ndarray, level: np.ndarray
 ) -> Missing:
     """Mean and factor from innovations where the missing are 0 [T] and the effects [p + 1, T]."""
     from scipy.linalg import cho_solve_banded, cholesky_banded
+
+    from arproc.linear import filter_kernels
 
     m, p, length = len(places), len(effects) - 1, len(rest)
     if m == 0:
@@ -107,16 +109,7 @@ def _solved(
     for k in range(min(p, length - 1) + 1):
         pull[: length - k] -= effects[k, : length - k] * rest[k:]
     band = min(p, m - 1)
-    precision = np.zeros((band + 1, m))
-    for d in range(band + 1):
-        first, second = places[: m - d], places[d:]
-        apart = second - first
-        for k in range(p + 1):
-            # both act on the innovation k after the second, apart + k after the first
-            reach = np.flatnonzero(apart + k <= p)
-            precision[d, reach] += (
-                effects[apart[reach] + k, first[reach]] * effects[k, second[reach]]
-            )
+    precision = filter_kernels.precision(effects, places, band)
     factor = cholesky_banded(precision, lower=True)
     mean = cho_solve_banded((factor, True), pull[places])
     return Missing(places, mean + level[places], factor)

@@ -26,6 +26,7 @@ from arproc.linear.least_squares import LeastSquares
 from arproc.linear.levinson import durbin, pacf_to_coef, predictors, step_down
 from arproc.linear.mean import Terms
 from arproc.linear.moments import Scaled, lag_sums, positions, scale
+from arproc.linear.score import expected_score
 
 __all__ = ["estimate_observed"]
 
@@ -71,23 +72,30 @@ class _Problem:
         return not self.given and len(self.lags) == self.order
 
     def start(self, z: Array) -> tuple[Array, Array, Array]:
-        """Coefficients [p], and weights and variances of the filter at z [k], maybe complex."""
-        p = self.order
+        """The filter at z [..., k], maybe complex: coefficients [..., p], weights and variances.
+
+        The weights are [..., p + 1, p], the variances [..., p + 1], in units of sigma2; nan where
+        there is no stationary law.
+        """
+        p, batch = self.order, z.shape[:-1]
         if self.by_pacf:
             coef, r = z, np.tanh(z)
         else:
-            coef = np.zeros(p, z.dtype)
-            coef[self.lags - 1] = z
+            coef = np.zeros((*batch, p), z.dtype)
+            coef[..., self.lags - 1] = z
             if self.given:
-                weights = np.zeros((p + 1, p), z.dtype)
-                weights[p] = coef
-                return coef, weights, np.ones(p + 1, z.dtype)
+                weights = np.zeros((*batch, p + 1, p), z.dtype)
+                weights[..., p, :] = coef
+                return coef, weights, np.ones((*batch, p + 1), z.dtype)
             r = step_down(coef)
         if not bool((np.abs(r.real) < 1 - 1e-13).all()):
-            return coef, np.zeros((p + 1, p), z.dtype), np.full(p + 1, np.nan, z.dtype)
-        levels = predictors(r)
-        weights = np.stack([np.append(row, np.zeros(p - len(row), r.dtype)) for row in levels])
-        variances = np.append(1 / np.cumprod((1 - r**2)[::-1])[::-1], 1.0).astype(r.dtype)
+            nowhere = np.full((*batch, p + 1), np.nan, z.dtype)
+            return coef, np.zeros((*batch, p + 1, p), z.dtype), nowhere
+        levels, weights = predictors(r), np.zeros((*batch, p + 1, p), r.dtype)
+        for t, level in enumerate(levels):
+            weights[..., t, :t] = level
+        variances = np.ones((*batch, p + 1), r.dtype)
+        variances[..., :p] = 1 / np.cumprod((1 - r**2)[..., ::-1], axis=-1)[..., ::-1]
         return levels[-1], weights, variances
 
     def at(self, z: Array) -> _Point:
@@ -121,9 +129,30 @@ class _Problem:
         """The likelihood at z + i h e_j for every j: imaginary parts are derivatives, times h."""
         return [self.at(z + 1j * STEP * unit) for unit in np.eye(len(z))]
 
-    def gradient(self, z: Array) -> Array:
-        """Of the objective, [k]."""
-        return np.array([point.objective.imag for point in self.around(z)]) / STEP
+    def gradient(self, z: Array, at: _Point | None = None) -> Array:
+        """Of the objective, [k]; that of the law's weights and variances, carried on to z."""
+        at = self.at(z) if at is None else at
+        if not np.isfinite(at.objective.real):
+            return np.full(len(z), np.nan)
+        _, weights, variances = self.start(z)
+        level = self.data.columns @ at.beta.real
+        nothing = np.zeros(len(level))
+        y, added = self.data.values, level
+        if self.in_mean:
+            y, added = y - level, nothing
+        try:
+            by_weights, by_variances = expected_score(
+                y, added, self.observed, positions(self.data.lengths), weights, variances,
+                float(at.sigma2.real), self.given,
+            )  # fmt: skip
+        except (
+            np.linalg.LinAlgError,
+            ValueError,
+        ):  # nothing is left to chance in double precision
+            return np.full(len(z), np.nan)
+        _, w, v = self.start(z + 1j * STEP * np.eye(len(z)))  # one derivative a row
+        moved = np.einsum("jab,ab->j", w.imag / STEP, by_weights)
+        return moved + (v.imag / STEP) @ by_variances
 
 
 def estimate_observed(
@@ -268,8 +297,9 @@ def _descended(problem: _Problem, z: Array) -> Array:
     from scipy.optimize import minimize
 
     def both(z: Array) -> tuple[float, Array]:
-        points = problem.around(problem.bounded(z))
-        return points[0].objective.real, np.array([p.objective.imag for p in points]) / STEP
+        z = problem.bounded(z)
+        at = problem.at(z)
+        return at.objective.real, problem.gradient(z, at)
 
     if not len(z):
         return z
@@ -284,15 +314,19 @@ def _newton(problem: _Problem, z: Array, max_steps: int = 200) -> tuple[Array, A
     inverse, decrement = np.zeros((len(z), len(z))), 0.0
     for _ in range(max_steps if len(z) else 0):
         value, gradient = problem.at(z).objective.real, problem.gradient(z)
+        if not np.isfinite(gradient).all():
+            return z, inverse, np.inf
         inverse = _inverse_hessian(problem, z)
         move = -inverse @ gradient
         decrement = float(-gradient @ move)
+        if np.isnan(decrement):
+            return z, inverse, np.inf
         if decrement < 1e-9:  # so near, the next step is right to rounding, and can't be judged
             return problem.bounded(z + move), inverse, 0.0
         move *= min(1.0, 2.0 / float(np.abs(move).max()))
         while not problem.at(problem.bounded(z + move)).objective.real < value - 1e-6 * decrement:
             move /= 2
-            if np.abs(move).max() < 1e-10:  # no descent is left within rounding
+            if not np.abs(move).max() >= 1e-10:  # no descent is left within rounding
                 return z, inverse, decrement
         z = problem.bounded(z + move)
     return z, inverse, decrement
@@ -308,6 +342,8 @@ def _inverse_hessian(problem: _Problem, z: Array) -> Array:
         if np.isfinite(hessian).all() or step < 1e-9:
             break
         step /= 10  # too near the edge of the stationary laws
+    if not np.isfinite(hessian).all():
+        return np.full_like(hessian, np.nan)
     sizes, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
     sizes = np.maximum(np.abs(sizes), 1e-10 * np.abs(sizes).max() + 1e-300)
     return (vectors / sizes) @ vectors.T

@@ -142,6 +142,29 @@ def test_the_scale_of_the_data_does_not_matter(scale):
     assert other.sigma2_ == pytest.approx(one.sigma2_ * scale**2, rel=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("lags", "given", "in_mean"),
+    [([1, 2, 3], 0, True), ([1, 3], 0, True), ([1], 0, True), ([1, 2, 3], 3, True),
+     ([1, 2], 2, False), ([2], 2, False)],
+)  # fmt: skip
+def test_the_score_by_fishers_identity_is_the_derivative_of_the_filter(lags, given, in_mean):
+    """Two ways to one gradient: smoothing, and the filter with a complex step."""
+    from arproc.linear.exact import STEP
+    from arproc.linear.mean import Terms
+    from arproc.linear.missing import _Problem, _scaled
+
+    x = np.concatenate([gappy(60, seed=1), gappy(90, 0.6, seed=2)])
+    x[[0, 1, 2, 60, 61, 62]] = [1.0, 2.0, 3.0, 2.0, 2.5, 4.0]
+    observed, lengths = ~np.isnan(x), np.array([60, 90])
+    data = _scaled(x, observed, lengths, Terms("ct"), None, True)
+    problem = _Problem(data, observed, np.array(lags), given, in_mean)
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        z = 0.3 * rng.normal(size=len(lags))
+        want = [point.objective.imag / STEP for point in problem.around(z)]
+        np.testing.assert_allclose(problem.gradient(z), want, rtol=1e-9, atol=1e-9)
+
+
 def test_other_methods_refuse_gaps():
     x = gappy(100)
     normal = torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))
