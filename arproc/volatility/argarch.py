@@ -53,7 +53,8 @@ class ARGARCH(Estimated, Process):
             (1, 0, 1) for "garch" and (1, 1, 1) for "gjr" by default.
         components: how many normals a mixture has.
         errors: of the estimates: "robust" (Bollerslev and Wooldridge 1992) or "observed" (inverse
-            information). Laplace's likelihood has kinks: there it is the inverse of the scores' products.
+            information). Laplace's likelihood has kinks: there it is the inverse of the scores'
+            products.
 
     Attributes:
         coef_: phi, lag 1 first, [p].
