@@ -293,21 +293,23 @@ def _descend(problem: _Problem, theta: np.ndarray) -> np.ndarray:
 
 
 def _polish(problem: _Problem, theta: np.ndarray) -> np.ndarray:
-    """Newton's method in the parameters that are on no bound."""
-    for _ in range(3):
-        free = problem.inside(theta)
-        value, gradient = problem.objective(theta)
-        matrix = problem.hessian(theta, free)
-        if not free.any() or np.linalg.eigvalsh(matrix)[0] <= 1e-10:
-            return theta
+    """Newton's method in the parameters that are on no bound, with the Hessian of its start."""
+    free = problem.inside(theta)
+    matrix = problem.hessian(theta, free)
+    if not free.any() or np.linalg.eigvalsh(matrix)[0] <= 1e-10:
+        return theta
+    value, gradient = problem.objective(theta)
+    for _ in range(4):
         step = np.zeros_like(theta)
         step[free] = np.linalg.solve(matrix, gradient[free])
         moved = theta - step
-        still = problem.inside(moved)
-        if not still[free].all() or problem.objective(moved)[0] > value + 1e-13:
+        if not problem.inside(moved)[free].all():
             return theta
-        theta = moved
-        if np.abs(step).max() < 1e-9:
+        there, slope = problem.objective(moved)
+        if there > value + 1e-13:
+            return theta
+        theta, value, gradient = moved, there, slope
+        if np.abs(step).max() < 1e-8:
             break
     return theta
 

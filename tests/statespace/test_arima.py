@@ -152,7 +152,7 @@ def test_regressors_as_in_statsmodels(order, seasonal, trend):
 
 
 def test_standard_errors_are_statsmodels():
-    from statsmodels.tools.numdiff import approx_hess3
+    from statsmodels.tools.numdiff import approx_fprime, approx_hess3
 
     y, x = macro()
     model = ARIMA((1, 0, 1), regressors="mean").fit(y, context=x)
@@ -162,6 +162,10 @@ def test_standard_errors_are_statsmodels():
     errors = np.sqrt(np.diag(model.covariance_))
     np.testing.assert_allclose(errors, wanted, rtol=1e-3)
     np.testing.assert_allclose(model.parameter_table()["std_error"], errors)
+    scores = approx_fprime(model.estimates_, reference.loglikeobs, centered=True)
+    products = np.linalg.inv(scores.T @ scores)
+    found = model.covariance("opg", y, context=x)
+    np.testing.assert_allclose(np.sqrt(np.diag(found)), np.sqrt(np.diag(products)), rtol=1e-3)
 
 
 @pytest.mark.parametrize("gaps", [[3, 40, 41, 42], [0, 5, 12, 13, 14, 30], [1, 99]])
