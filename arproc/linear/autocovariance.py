@@ -10,14 +10,19 @@ References:
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from arproc.errors import DataError
 from arproc.linear.least_squares import LeastSquares
-from arproc.linear.levinson import autocovariances, durbin, pacf_to_coef
+from arproc.linear.levinson import autocovariances, durbin, largest_root, pacf_to_coef
 from arproc.linear.moments import Scaled, lag_sums, positions
 
 __all__ = ["burg", "burg_pacf", "sample_autocovariances", "yule_walker"]
+
+
+_FEW = 2000  # so many autocovariances are summed one by one
 
 
 def sample_autocovariances(data: Scaled, order: int, adjusted: bool = False) -> np.ndarray:
@@ -138,6 +143,14 @@ def _covariance_of_mean(data: Scaled, coef: np.ndarray, sigma2: float) -> np.nda
     q, longest = columns.shape[1], int(lengths.max())
     if q == 0:
         return np.zeros((0, 0))
+    if q == 1 and bool((columns == 1).all()):
+        root = largest_root(coef)
+        fading = math.log(1e-12) / math.log(root) if 0 < root < 1 else 0.0
+        lags = min(longest - 1, len(coef) + int(fading))  # those beyond are nothing
+        if lags <= _FEW and root < 1:  # the products with ones are counts
+            gamma = autocovariances(coef, sigma2, lags)
+            counts = (lengths - np.arange(len(gamma))[:, None]).clip(min=0).sum(axis=1)
+            return np.array([[2 * counts @ gamma - counts[0] * gamma[0]]]) / counts[0] ** 2
     size = 1 << (2 * longest - 1).bit_length()
     rows = np.repeat(np.arange(len(lengths)), lengths)
     padded = np.zeros((len(lengths), longest, q))

@@ -105,10 +105,14 @@ class RecursionState(WindowState):
     def _deviations(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The last p elements and x less their levels; and the levels, with the next one's."""
         law = self._process._recursion().to(x.device)
-        joined = torch.cat([self.history.tail(law.order), x], dim=1)
+        before = self.history.tail(law.order)
+        joined = torch.cat([before, x], dim=1) if x.shape[1] else before
+        if law.level.constant:
+            level = law.level.at(self.lengths)
+            return joined - level, level
         steps = torch.arange(-law.order, x.shape[1] + 1, device=x.device)
         level = law.level.at(self.lengths[:, None] + steps, self.context)
-        return joined - (level if level.ndim == 0 else level[:, :-1]), level
+        return joined - level[:, :-1], level
 
     def _filtered(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Normal, Memory]:
         """The conditionals along x, where elements are missing, and what is known after it."""
