@@ -84,8 +84,13 @@ class _Problem:
         b, omega, alpha, gamma, beta, psi = np.split(theta, self.cuts[:-1])
         return Parts(b, float(omega[0]), alpha, gamma, beta, psi)
 
-    def scores(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The log-likelihood's terms [n] and their derivatives [n, P]."""
+    def _slopes(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The log-likelihood's terms, and what their derivatives are made of.
+
+        Returns:
+            Terms [n]; their slopes in the variance and in the innovation, [n] each; the variances'
+            derivatives [n, ...]; the terms' derivatives in psi.
+        """
         from arproc.volatility import kernels
 
         part = self.split(theta)
@@ -96,20 +101,25 @@ class _Problem:
         scale = np.sqrt(h)
         z = e / scale
         f = self.innovations.density(z, part.psi, self.blur)
-        out = np.empty((len(e), self.size))
-        k, variance = len(part.b), self.cuts[-2]
-        np.multiply((-0.5 * (1.0 + f.slope * z) / h)[:, None], dh, out=out[:, :variance])
-        out[:, :k] -= (f.slope / scale)[:, None] * self.design
-        out[:, variance:] = f.moved
-        return f.value - np.log(scale), out
+        by_variance = -0.5 * (1.0 + f.slope * z) / h
+        return f.value - np.log(scale), by_variance, f.slope / scale, dh, f.moved
+
+    def scores(self, theta: np.ndarray) -> np.ndarray:
+        """The derivatives of the log-likelihood's terms, [n, P]."""
+        _, by_variance, by_innovation, dh, moved = self._slopes(theta)
+        out = np.concatenate([by_variance[:, None] * dh, moved], axis=1)
+        out[:, : self.cuts[0]] -= by_innovation[:, None] * self.design
+        return out
 
     def objective(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Minus the mean log-likelihood, and its gradient."""
-        terms, scores = self.scores(theta)
+        terms, by_variance, by_innovation, dh, moved = self._slopes(theta)
         value = -float(terms.mean())
         if not math.isfinite(value):
             return 1e10, np.zeros(self.size)
-        return value, -scores.mean(axis=0)
+        gradient = np.r_[by_variance @ dh, moved.sum(axis=0)]
+        gradient[: self.cuts[0]] -= by_innovation @ self.design
+        return value, -gradient / len(terms)
 
     def bounds(self) -> list[tuple[float | None, float | None]]:
         a, o, q = self.orders
@@ -318,7 +328,7 @@ def _covariance(problem: _Problem, theta: np.ndarray, robust: bool) -> np.ndarra
     """Of the scaled parameters; nan in the rows of those on a bound."""
     free, n = problem.inside(theta), len(problem.y)
     out = np.full((problem.size, problem.size), math.nan)
-    scores = problem.scores(theta)[1][:, free]
+    scores = problem.scores(theta)[:, free]
     products = scores.T @ scores / n
     if isinstance(problem.innovations, LaplaceInnovations):
         # its likelihood has kinks and so no second derivatives: the products of the scores
