@@ -238,3 +238,13 @@ def test_what_box_cox_can_not_take_is_named() -> None:
         Transformed(arproc.AR(0), BoxCox("a")).fit([1.0, 3.0, 2.0])
     with pytest.raises(ParameterError, match="bounds two numbers, the lower first"):
         Transformed(arproc.AR(0), BoxCox(bounds=(1, -1))).fit([1.0, 3.0, 2.0])
+
+
+@pytest.mark.parametrize("lmbda", [-1.0, -0.5, -0.999])
+@pytest.mark.parametrize("centre", [8.25, 8.6, 9.4, 9.6, 12.0])
+def test_a_mean_whose_cut_is_out_of_reach_is_a_number(lmbda, centre):
+    got = float(box_cox_mean(one(-centre - 1 / lmbda), one(1.0), lmbda))
+    z = np.linspace(-8.2, 8.2, 200_001)
+    u = -lmbda * (centre + z)
+    want = np.trapezoid(u ** (1 / lmbda) * stats.norm.pdf(z), z)
+    assert got == pytest.approx(want, rel=1e-7)

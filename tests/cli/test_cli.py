@@ -16,7 +16,7 @@ import arproc
 from arproc.cli import main
 
 # texts of a few lines have too few n-grams for the closed-form discounts
-pytestmark = pytest.mark.filterwarnings("ignore:Kneser-Ney:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::arproc.ngram.discounts.DiscountWarning")
 
 
 class Result(NamedTuple):
