@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Form", "Layout", "Sequences"]
 
+_ZERO = np.zeros(1, dtype=np.int64)
+
 
 @dataclass(frozen=True)
 class Form:
@@ -214,7 +216,7 @@ class Sequences:
             values = values.to(device)
         if not len(lengths):
             raise DataError(f"{name} is empty; expected at least one sequence.")
-        if not partial and not space.terminates and int(lengths.min()) == 0:
+        if not partial and not space.terminates and int(lengths.numpy().min()) == 0:
             row = int((lengths == 0).nonzero()[0])
             raise DataError(f"{name} has no elements (sequence {row} is empty); expected some.")
         if space.length is not None and int(lengths.max()) > space.length:
@@ -228,8 +230,8 @@ class Sequences:
             values = values.to(space.dtype)
         else:
             missing = False
-        offsets = torch.zeros(len(lengths) + 1, dtype=torch.int64)
-        offsets[1:] = lengths.cumsum(0)
+        ends = np.cumsum(lengths.numpy())
+        offsets = torch.from_numpy(np.concatenate([_ZERO, ends]))
         if isinstance(complete, bool):
             complete = torch.full((len(lengths),), complete)
         if layout is not None:

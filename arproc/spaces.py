@@ -8,6 +8,7 @@ two likelihoods be compared or mixed.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -310,6 +311,14 @@ _TAKERS = (
 )
 
 
+def _sum(values: torch.Tensor) -> float:
+    """The sum; by NumPy where it can, whose calls cost a fraction of torch's."""
+    if values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64):
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(values.numpy().sum())
+    return float(values.sum())
+
+
 def check_values(values: torch.Tensor, space: Space, name: str, missing: bool = False) -> bool:
     """Raise `DataError` where `values` [..., *event_shape] are not elements of `space`.
 
@@ -326,7 +335,7 @@ def check_values(values: torch.Tensor, space: Space, name: str, missing: bool = 
     if values.is_complex():
         raise DataError(f"{name} is complex; arproc's elements are {space.describe()} values.")
     # one pass: a sum is finite unless an element is not (or it overflows: then look closer)
-    if values.is_floating_point() and not bool(torch.isfinite(values.detach().sum())):
+    if values.is_floating_point() and not math.isfinite(_sum(values.detach())):
         finite = torch.isfinite(values.detach())
         if missing and space.measure == "density":
             gone = torch.isnan(values.detach())

@@ -13,6 +13,9 @@ from arproc.linear.moments import Scaled, lagged_gram
 __all__ = ["LeastSquares", "least_squares", "normal_equations", "nested_sums_of_squares"]
 
 
+_SHORT = 2**14  # elements up to which a design matrix is no burden
+
+
 @dataclass(frozen=True)
 class LeastSquares:
     """The regression of x_t on its predecessors and the columns at t.
@@ -91,23 +94,17 @@ def nested_sums_of_squares(
     new[always[always <= max_order] - 1] = False
     lags = np.concatenate([always, own[new]])
     data = long_enough(data, lags)
-    gram, right, total = normal_equations(data, lags)
-    q = len(gram) - len(lags)
-    # the columns first, then what every order has, then the lags one by one
-    turn = np.concatenate([np.arange(len(lags), len(gram)), np.arange(len(lags))])
-    full = np.empty((len(gram) + 1, len(gram) + 1))
-    full[:-1, :-1] = gram[np.ix_(turn, turn)]
-    full[-1, :-1] = full[:-1, -1] = right[turn]
-    full[-1, -1] = total
+    full, q = _ordered_products(data, lags), data.columns.shape[1]
+    total = full[-1, -1]
     try:
         factor = np.linalg.cholesky(full)
         well = factor[-1, -1] ** 2 > 1e-7 * total
-        well = well and bool((np.diag(factor) ** 2 > 1e-7 * np.diag(full)).all())
+        well = well and bool((factor.diagonal() ** 2 > 1e-7 * full.diagonal()).all())
     except np.linalg.LinAlgError:
         well = False
     if not well:  # the products would cost digits
         design, target = _design(data, lags)
-        table = np.column_stack([design[:, turn], target])
+        table = np.column_stack([design[:, len(lags) :], design[:, : len(lags)], target])
         size = np.sqrt((table**2).sum(axis=0))
         size[-1] = 1.0
         if not size.all():
@@ -120,6 +117,26 @@ def nested_sums_of_squares(
     # what is left after the columns and lags up to each: sums of the shares from the last on
     left = shares.cumsum()[::-1][q + len(always) :]
     return left[np.concatenate([[0], new.cumsum()])]
+
+
+def _ordered_products(data: Scaled, lags: np.ndarray) -> np.ndarray:
+    """Products of (the columns, the lags one by one, the response), [q + k + 1, q + k + 1]."""
+    order, q = _order(lags), data.columns.shape[1]
+    used = len(data.values) - order
+    if len(data.lengths) == 1 and used <= _SHORT:  # one matrix product
+        rows = np.empty((q + len(lags) + 1, used))
+        rows[:q] = data.columns[order:].T
+        for row, lag in enumerate(lags.tolist(), start=q):
+            rows[row] = data.values[order - lag : order - lag + used]
+        rows[-1] = data.values[order:]
+        return rows @ rows.T
+    gram, right, total = normal_equations(data, lags)
+    turn = np.concatenate([np.arange(len(lags), len(gram)), np.arange(len(lags))])
+    full = np.empty((len(gram) + 1, len(gram) + 1))
+    full[:-1, :-1] = gram[np.ix_(turn, turn)]
+    full[-1, :-1] = full[:-1, -1] = right[turn]
+    full[-1, -1] = total
+    return full
 
 
 def _order(lags: np.ndarray) -> int:

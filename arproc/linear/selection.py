@@ -128,9 +128,9 @@ def select_order(
     prototype = AR(largest, trend, method, initial, **options)  # type: ignore[arg-type]
     prototype._check_parameters()
     sequences = Sequences.of(data, Real())
-    prepared = prototype._context(context, len(sequences), int(sequences.lengths.max()))
-    terms = Terms.of(trend, seasonal, fourier)
     lengths = sequences.lengths.numpy()
+    prepared = prototype._context(context, len(lengths), int(lengths.max()))
+    terms = Terms.of(trend, seasonal, fourier)
     columns = None if prepared is None else flat_regressors(prepared, sequences.lengths)
     lengths = lengths[lengths > 0]
     n_columns = terms.n + (0 if columns is None else columns.shape[1])
