@@ -6,6 +6,11 @@ Each also derives from the built-in error that Python users expect (`ValueError`
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
 
 class ArprocError(Exception):
     """Base class of every error that arproc raises on purpose."""
@@ -64,3 +69,24 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
         listed = ", ".join(repr(choice) for choice in choices)
         raise ParameterError(f"{name} must be one of {listed}; got {value!r}.")
     return value
+
+
+def check_numbers(name: str, values: Any, *, regimes: int | None = None) -> np.ndarray:
+    """Return `values` as finite float64 numbers [k], or raise `ParameterError` naming them.
+
+    Args:
+        name: what the message calls them.
+        values: a number or a list of numbers.
+        regimes: how many there must be, one for each regime; a single number serves for all.
+    """
+    import numpy as np
+
+    try:
+        array = np.atleast_1d(np.asarray(values, dtype=np.float64))
+    except (TypeError, ValueError):
+        array = np.full((1, 1), np.nan)
+    if array.ndim != 1 or not np.isfinite(array).all():
+        raise ParameterError(f"{name} must be a list of finite numbers; got {values!r}.")
+    if regimes is not None and len(array) not in (1, regimes):
+        raise ParameterError(f"{name} must be one finite number or {regimes}; got {values!r}.")
+    return array if regimes is None else np.broadcast_to(array, (regimes,)).copy()

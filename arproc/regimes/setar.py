@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.distributions import Distribution, Normal
 
-from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.errors import DataError, ParameterError, check_choice, check_integer, check_numbers
 from arproc.estimated import Estimated
 from arproc.process import Process
 from arproc.regimes.threshold_fit import Rows, Split, critical_value, search
@@ -144,22 +144,16 @@ class SETAR(Estimated, Process):
         if weights.ndim != 2 or not np.isfinite(weights).all():
             raise ParameterError(f"coef must be [k, p] finite numbers; got {coef!r}.")
         k = len(weights)
-        parts = []
-        for name, value in (("const", const), ("sigma2", sigma2), ("slope", slope)):
-            array = np.asarray(value, dtype=float)
-            if array.shape not in ((), (k,)) or not np.isfinite(array).all():
-                raise ParameterError(
-                    f"{name} must be one finite number or {k} of them; got {value!r}."
-                )
-            parts.append(np.broadcast_to(array, (k,)).copy())
-        if not (parts[1] > 0).all():
+        given = {"const": const, "sigma2": sigma2, "slope": slope}
+        parts = {name: check_numbers(name, value, regimes=k) for name, value in given.items()}
+        if not (parts["sigma2"] > 0).all():
             raise ParameterError(f"sigma2 must be positive; got {sigma2!r}.")
-        model = cls(weights.shape[1], k, delay, threshold, "ct" if parts[2].any() else "c")
+        model = cls(weights.shape[1], k, delay, threshold, "ct" if parts["slope"].any() else "c")
         model._check_parameters()
-        given = model._given_thresholds()
-        model.threshold_ = np.empty(0) if given is None else given
+        limits = model._given_thresholds()
+        model.threshold_ = np.empty(0) if limits is None else limits
         model.delay_, model.coef_ = delay, weights
-        model.const_, model.sigma2_, model.slope_ = parts
+        model.const_, model.sigma2_, model.slope_ = parts.values()
         model.space_ = Real()
         return model
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.errors import DataError, ParameterError, check_choice, check_integer, check_numbers
 from arproc.estimated import Estimated
 from arproc.process import Process
 from arproc.regimes.chain import Regimes, stationary
@@ -170,14 +170,8 @@ class MarkovSwitchingAR(Estimated, Process):
         weights = np.tile(weights, (k, 1)) if weights.ndim == 1 else weights
         if weights.ndim != 2 or len(weights) != k or not np.isfinite(weights).all():
             raise ParameterError(f"coef must be [{k}, p] or [p] finite numbers; got {coef!r}.")
-        numbers = {}
-        for name, value in (("const", const), ("sigma2", sigma2), ("slope", slope)):
-            array = np.asarray(value, dtype=float)
-            if array.shape not in ((), (k,)) or not np.isfinite(array).all():
-                raise ParameterError(
-                    f"{name} must be one finite number or {k} of them; got {value!r}."
-                )
-            numbers[name] = np.broadcast_to(array, (k,)).copy()
+        given = {"const": const, "sigma2": sigma2, "slope": slope}
+        numbers = {name: check_numbers(name, value, regimes=k) for name, value in given.items()}
         if not (numbers["sigma2"] > 0).all():
             raise ParameterError(f"sigma2 must be positive; got {sigma2!r}.")
         model = cls(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.distributions import Distribution, MultivariateNormal, Normal
 
-from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.errors import DataError, ParameterError, check_choice, check_integer, check_numbers
 from arproc.estimated import Estimated
 from arproc.process import Process
 from arproc.sequences import Sequences
@@ -141,7 +141,9 @@ class ARIMA(Estimated, Process):
             (2, 3)
         """
         given = (ar, ma, seasonal_ar, seasonal_ma)
-        coef = [_numbers(name, value) for name, value in zip(_POLYNOMIALS, given, strict=True)]
+        coef = [
+            check_numbers(name, value) for name, value in zip(_POLYNOMIALS, given, strict=True)
+        ]
         model = cls(
             (len(coef[0]), d, len(coef[1])),
             (len(coef[2]), seasonal_d, len(coef[3]), period),
@@ -163,7 +165,7 @@ class ARIMA(Estimated, Process):
                 raise ParameterError(f"{name} must be {kind}; got {number!r}.")
         model.ar_, model.ma_, model.seasonal_ar_, model.seasonal_ma_ = coef
         model.mean_, model.slope_, model.sigma2_ = float(mean), float(slope), float(sigma2)
-        model.beta_ = _numbers("beta", () if beta is None else beta)
+        model.beta_ = check_numbers("beta", () if beta is None else beta)
         model.space_ = Real()
         return model
 
@@ -397,13 +399,3 @@ class ARIMA(Estimated, Process):
         start = f"the first {self.n_given} given" if self.n_given else "stationary"
         facts = [("Trend", trend), ("Method", "exact maximum likelihood"), ("Start", start)]
         return name, facts
-
-
-def _numbers(name: str, values: Any) -> np.ndarray:
-    try:
-        array = np.atleast_1d(np.asarray(values, dtype=np.float64))
-    except (TypeError, ValueError):
-        array = np.full((1, 1), math.nan)
-    if array.ndim != 1 or not np.isfinite(array).all():
-        raise ParameterError(f"{name} must be a list of finite numbers; got {values!r}.")
-    return array

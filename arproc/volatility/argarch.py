@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.errors import ParameterError, check_choice, check_integer
+from arproc.errors import ParameterError, check_choice, check_integer, check_numbers
 from arproc.estimated import Estimated
 from arproc.process import Process
 from arproc.sequences import Sequences
@@ -154,7 +154,7 @@ class ARGARCH(Estimated, Process):
             tensor(1., dtype=torch.float64)
         """
         given = {"coef": coef, "alpha": alpha, "gamma": gamma, "beta": beta}
-        arrays = {name: _numbers(name, value) for name, value in given.items()}
+        arrays = {name: check_numbers(name, value) for name, value in given.items()}
         orders = (len(arrays["alpha"]), len(arrays["gamma"]), len(arrays["beta"]))
         kind = (
             "gjr" if orders[1] else "garch" if orders[2] else "arch" if orders[0] else "constant"
@@ -206,7 +206,7 @@ class ARGARCH(Estimated, Process):
             if weights is None or means is None or scales is None:
                 raise ParameterError("weights, means and scales are needed for a mixture.")
             weight, mean, scale = (
-                _numbers(name, value)
+                check_numbers(name, value)
                 for name, value in (("weights", weights), ("means", means), ("scales", scales))
             )
             if not len(weight) == len(mean) == len(scale) >= 2 or min(*weight, *scale) <= 0:
@@ -398,13 +398,3 @@ class ARGARCH(Estimated, Process):
         if "covariance_" in self.__dict__:
             facts += [("Start", f"the first {self.order} given"), ("Errors", self.errors)]
         return name, facts
-
-
-def _numbers(name: str, values: Any) -> np.ndarray:
-    try:
-        array = np.atleast_1d(np.asarray(values, dtype=np.float64))
-    except (TypeError, ValueError):
-        array = np.full((1, 1), math.nan)
-    if array.ndim != 1 or not np.isfinite(array).all():
-        raise ParameterError(f"{name} must be a list of finite numbers; got {values!r}.")
-    return array
