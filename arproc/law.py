@@ -265,7 +265,10 @@ class Law(Parameters, ABC):
         """The context as a float tensor: [N, c] where static, [N, T, c] where per step."""
         if self.context_kind is None:
             if context is not None:
-                raise ParameterError(f"{type(self).__name__} takes no context; leave it out.")
+                hint = ", or construct it with regressors=" * ("regressors" in self.get_params())
+                raise ParameterError(
+                    f"{type(self).__name__} takes no context; leave it out{hint}."
+                )
             return None
         if context is None:
             raise ParameterError(f"{type(self).__name__} needs a context ({self.context_kind}).")

@@ -6,6 +6,7 @@ import torch
 from torch import distributions as td
 from toys import Driven, Walk
 
+import arproc
 from arproc.errors import DataError, ParameterError
 
 
@@ -84,3 +85,8 @@ def test_a_process_without_a_context_refuses_one_in_every_call():
             call([1.0], context=[1.0])
     with pytest.raises(ParameterError, match="Walk takes no context"):
         process.sample(1, 2, context=[1.0])
+
+
+def test_a_model_that_could_take_regressors_says_how():
+    with pytest.raises(ParameterError, match="construct it with regressors="):
+        arproc.AR(1).fit([1.0, 2.0, 1.5, 3.0, 2.0], context=[0, 1, 0, 1, 0])

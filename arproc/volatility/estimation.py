@@ -188,6 +188,11 @@ def estimate(
     Raises:
         DataError: too few elements, collinear lags, or no noise.
     """
+    if all(x.min() == x.max() for x in series if len(x)):
+        raise DataError(
+            "data are constant; expected series that vary, as a constant has no innovations whose "
+            "variance could be estimated."
+        )
     y = np.concatenate([x[order:] for x in series])
     design = np.concatenate([_design(x, order, powers) for x in series])
     lengths = [max(len(x) - order, 0) for x in series]

@@ -319,3 +319,8 @@ def test_parameters_without_a_law(given, message):
 def test_data_that_say_nothing(x, message):
     with pytest.raises(DataError, match=message):
         ARGARCH(1).fit(x)
+
+
+def test_constant_data_are_named_as_such():
+    with pytest.raises(DataError, match="data are constant"):
+        ARGARCH(1).fit(np.ones(60))
