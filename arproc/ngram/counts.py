@@ -12,8 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from arproc.errors import DataError
+from arproc.parallel import shares, threaded
 
 __all__ = ["Alphabet", "Counts", "count_ngrams", "lay_out"]
 
@@ -58,11 +60,11 @@ class Counts:
     Attributes:
         alphabet: the symbols' numbers.
         levels: int64 [N + 2]; the k-grams are the numbers levels[k] to levels[k+1].
-        symbol: int32 [n], the last symbol of each n-gram.
+        symbol: [n], the last symbol of each n-gram; uint16 where that is enough, else int32.
         link: int32 [n], each n-gram without its first symbol.
         first_child: int32 [levels[N] + 1], where the continuations of each n-gram begin.
-        count: int64 [n], how often it occurs.
-        adjusted: int64 [n], Kneser-Ney's count: of the highest order and of what begins with
+        count: uint32 [n], how often it occurs.
+        adjusted: uint32 [n], Kneser-Ney's count: of the highest order and of what begins with
             `<s>` the count itself, of the others the number of different symbols before it
             (the beginning of a text counts as one).
         newest: int64 [N + 1], of order k the k-gram that KenLM tallies by its plain count.
@@ -118,46 +120,136 @@ def lay_out(
 def count_ngrams(text: np.ndarray, order: int, alphabet: Alphabet) -> Counts:
     """Count all n-grams of order 1 to `order` that lie within one sequence.
 
-    Each order refines the one below: positions are kept sorted by the k-gram that begins there,
-    and every group of equal k-grams is split by the symbol that follows. So the time is about
-    that of one pass over the text an order, and the trie comes out in its final order.
+    The windows of `order` symbols are put into buckets by their first symbol and sorted, which
+    puts them into the order of the trie; one pass over them then writes its levels. Threads share
+    the buckets.
 
     Args:
         text: int32 [T] as `lay_out` gives it.
         order: the highest order.
         alphabet: the symbols' numbers.
     """
-    from arproc.ngram import count_kernels as kernels
-
-    size = alphabet.size
-    positions, starts = kernels.sort_by_symbol(text, size)
-    node = text + np.int32(1)
-    symbol = [np.array([-1], np.int32), np.arange(size, dtype=np.int32)]
-    link = [np.zeros(1 + size, np.int32)]
-    count = [np.array([len(positions)]), np.diff(starts)]
-    first_child = [np.ones(1, np.int32)]
-    levels = [0, 1, 1 + size]
-    for k in range(1, order):
-        grown = kernels.refine(text, k, positions, starts, node, levels[-1], size, k == order - 1)
-        symbol.append(grown[0])
-        link.append(grown[1])
-        first_child.append(grown[2])
-        positions, starts, node = grown[3:]
-        count.append(np.diff(starts))
-        levels.append(levels[-1] + len(grown[0]))
-    first_child.append(np.array([levels[-1]], np.int32))
-    counts = Counts(
-        alphabet,
-        np.array(levels, np.int64),
-        np.concatenate(symbol),
-        np.concatenate(link),
-        np.concatenate(first_child),
-        np.concatenate(count),
-        np.zeros(levels[-1], np.int64),
-        np.full(order + 1, -1, np.int64),
-    )
+    counts = _levels(_windows(text, order, alphabet.size), alphabet, order)
+    _connect(counts)
     _adjust(counts, text)
     return counts
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """All windows of a text, sorted, equal ones together; see `window_kernels`."""
+
+    keys: np.ndarray
+    times: np.ndarray
+    starts: np.ndarray
+    kept: np.ndarray
+    widths: np.ndarray
+    bits: int
+
+
+def _windows(text: np.ndarray, order: int, symbols: int) -> _Windows:
+    """The windows of order-1 symbols behind each symbol, sorted."""
+    from arproc.ngram import window_kernels as kernels
+
+    bits = symbols.bit_length()
+    widths = word_widths(order - 1, bits)
+    edges = np.linspace(0, len(text), torch.get_num_threads() + 1).astype(np.int64)
+    parts = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+    found = threaded(lambda a, b: kernels.histogram(text, a, b, symbols), parts)
+    starts = np.concatenate([[0], np.cumsum(np.sum(found, axis=0))])
+    kept = np.diff(starts)
+    keys = np.empty((len(widths), starts[-1]), np.uint64)
+    times = np.empty(starts[-1] if len(widths) else 0, np.uint32)
+    if len(widths) == 0:
+        return _Windows(keys, times, starts, kept, widths, bits)
+    fills = np.cumsum([starts[:-1], *found[:-1]], axis=0)
+    threaded(
+        lambda a, b, fill: kernels.scatter(text, a, b, widths, bits, fill, keys),
+        [(a, b, fill.copy()) for (a, b), fill in zip(parts, fills, strict=True)],
+    )
+    threaded(
+        lambda a, b: kernels.sort_and_count(keys, starts, a, b, widths, bits, times, kept),
+        shares(starts[1:]),
+    )
+    return _Windows(keys, times, starts, kept, widths, bits)
+
+
+def word_widths(symbols: int, bits: int) -> np.ndarray:
+    """How many of a window's symbols each of its words of 64 bits holds, int64 [words]."""
+    per_word = 64 // bits
+    full, rest = divmod(symbols, per_word)
+    return np.array([per_word] * full + [rest] * (rest > 0), np.int64)
+
+
+def _levels(windows: _Windows, alphabet: Alphabet, order: int) -> Counts:
+    """The trie of sorted windows; links and adjusted counts are still empty."""
+    from arproc.ngram import level_kernels as kernels
+
+    w, size = windows, alphabet.size
+    nodes = np.zeros((size, order + 1), np.int64)
+    parts = shares(np.cumsum(w.kept))
+    if order > 1:
+        threaded(
+            lambda a, b: kernels.count_nodes(
+                w.keys, w.starts, w.kept, a, b, w.widths, w.bits, nodes
+            ),
+            parts,
+        )
+    sizes = [1, size, *nodes.sum(0)[2:].tolist()]
+    levels = np.concatenate([[0], np.cumsum(sizes)])
+    check_size(int(levels[-1]))
+    symbol = np.empty(levels[-1], symbol_type(size))
+    symbol[0], symbol[1 : 1 + size] = 0, np.arange(size)
+    count = np.empty(levels[-1], np.uint32)
+    count[0], count[1 : 1 + size] = w.starts[-1], np.diff(w.starts)
+    first_child = np.empty(levels[order] + 1, np.int32)
+    first_child[0], first_child[-1] = 1, levels[-1]
+    if order > 1:
+        begins = levels[None, :-1] + np.cumsum(nodes, axis=0) - nodes
+        places = (w.widths, w.bits, begins, symbol, count, first_child)
+        threaded(
+            lambda a, b: kernels.fill_levels(w.keys, w.times, w.starts, w.kept, a, b, *places),
+            parts,
+        )
+    return Counts(
+        alphabet, levels, symbol, np.zeros(levels[-1], np.int32), first_child, count,
+        np.zeros(levels[-1], np.uint32), np.full(order + 1, -1, np.int64),
+    )  # fmt: skip
+
+
+def check_size(ngrams: int) -> None:
+    """Refuse more n-grams than their numbers can count.
+
+    Raises:
+        DataError: there are too many.
+    """
+    if ngrams >= 2**31:
+        raise DataError(
+            f"The data hold {ngrams:,} different n-grams; a model has up to {2**31 - 1:,}. Use a "
+            "smaller order, fewer symbols (min_count), or less text."
+        )
+
+
+def symbol_type(size: int) -> type[np.uint16 | np.int32]:
+    """The smallest kind of integer that numbers the symbols of an alphabet."""
+    return np.uint16 if size <= 1 << 16 else np.int32
+
+
+def _connect(counts: Counts) -> None:
+    """Fill the links, level by level: each needs those of its context."""
+    from arproc.ngram import level_kernels as kernels
+
+    levels, child, link = counts.levels, counts.first_child, counts.link
+    if counts.order > 1:
+        pairs = slice(int(levels[2]), int(levels[3]))
+        link[pairs] = counts.symbol[pairs]
+        link[pairs] += 1
+    for k in range(2, counts.order):
+        low, high = int(levels[k]), int(levels[k + 1])
+        threaded(
+            lambda a, b, low=low: kernels.connect(low + a, low + b, counts.symbol, link, child),
+            shares(child[low + 1 : high + 1].astype(np.int64) - child[low]),
+        )
 
 
 def _adjust(counts: Counts, text: np.ndarray) -> None:

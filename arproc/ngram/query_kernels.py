@@ -12,6 +12,13 @@ from arproc.jit import Int, jit
 
 
 @jit
+def logarithms(x: np.ndarray, out: np.ndarray) -> None:
+    """The natural logarithms of x, of 0 minus infinity."""
+    for i in range(len(x)):
+        out[i] = np.log(x[i]) if x[i] > 0.0 else -np.inf
+
+
+@jit
 def child(model: tuple, s: Int, w: Int) -> Int:
     """The n-gram of node s followed by symbol w, or -1."""
     symbol, first_child = model[1], model[3]

@@ -18,6 +18,7 @@ from arproc.ngram.discounts import DiscountWarning
 from arproc.ngram.jelinek_mercer import deleted_events, held_out_events, weights_by_em
 from arproc.ngram.pruning import kept_by_count, renormalised, without
 from arproc.ngram.trie import Trie
+from arproc.parallel import shares, threaded
 
 __all__ = [
     "BACKED_OFF",
@@ -106,10 +107,14 @@ def discounted(
         values.append(discount[1:])
         source.append(origin)
         # a cut-off of -1 keeps the single symbols, those that were never seen included
-        kernels.discounted(
-            first, last, first_child, count, counts.count, cuts[k - 1] if k > 1 else -1,
-            counts.link, skip, discount, uniform, p, weight,
-        )  # fmt: skip
+        cut = cuts[k - 1] if k > 1 else -1
+        given_counts = (first_child, count, counts.count, cut, counts.link, skip)
+        threaded(
+            lambda a, b, rest=(*given_counts, discount, uniform, p, weight): kernels.discounted(
+                a, b, *rest
+            ),
+            _context_shares(counts, first, last),
+        )
     found = Discounts(np.array(values), tuple(source))
     _warn(found)
     trie = Trie.of(counts, p, weight, interpolated=True)
@@ -229,6 +234,12 @@ def _skip(counts: Counts) -> int:
 def _contexts(counts: Counts, k: int) -> tuple[int, int]:
     """The contexts of the k-grams: the first, and one beyond the last."""
     return (0, 1) if k == 1 else (int(counts.levels[k - 1]), int(counts.levels[k]))
+
+
+def _context_shares(counts: Counts, first: int, last: int) -> list[tuple[int, int]]:
+    """The contexts first ... last-1 shared out to threads by how many continuations they have."""
+    ends = counts.first_child[first + 1 : last + 1].astype(np.int64) - counts.first_child[first]
+    return [(first + a, first + b) for a, b in shares(ends)]
 
 
 def _find(
