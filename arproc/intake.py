@@ -18,6 +18,7 @@ import torch
 from arproc.errors import DataError
 from arproc.sequences import Form, Layout
 from arproc.spaces import Categorical, Space
+from arproc.words import text_file
 
 if TYPE_CHECKING:
     from arproc.text import Vocabulary
@@ -118,15 +119,13 @@ def _read_file(path: Path, vocabulary: Vocabulary, name: str) -> Read:
     if vocabulary.kind == "byte":
         return (*_flat([_encode(path.read_bytes(), vocabulary, name)]), Form("text", single=True))
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name}: the file {str(path)!r} is not UTF-8 text (byte {error.start}); re-encode it "
-            'or use tokens="byte".'
-        ) from None
-    if vocabulary.kind == "word":
-        lines = text.removesuffix("\n").split("\n")  # not at form feeds and the like
-        return (*_encode_all(lines, vocabulary, name), Form("text"))
+        raw = text_file(path)
+        if vocabulary.kind == "word":
+            numbers, lengths = vocabulary.encode_lines(raw)
+            return torch.from_numpy(numbers), torch.from_numpy(lengths), Form("text")
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+    text = path.read_bytes().decode()
     return (*_flat([_encode(text, vocabulary, name)]), Form("text", single=True))
 
 

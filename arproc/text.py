@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, repeat
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from arproc import words
 from arproc.errors import DataError, FileFormatError, ParameterError, check_choice, check_integer
 from arproc.storable import storable
 
@@ -119,7 +120,7 @@ class Vocabulary:
     @classmethod
     def build(
         cls,
-        texts: str | bytes | Iterable[str] | Iterable[Sequence[str]],
+        texts: str | bytes | np.ndarray | Iterable[str] | Iterable[Sequence[str]],
         kind: str = "word",
         *,
         min_count: int = 1,
@@ -132,7 +133,8 @@ class Vocabulary:
         code point, and `<unk>` after them.
 
         Args:
-            texts: a string (or its UTF-8 bytes), strings, or lists of symbols.
+            texts: a string (or its UTF-8 bytes, of words also as an array of uint8), strings, or
+                lists of symbols.
             kind: "word", "char", "byte" or "symbols".
             min_count: leave out symbols that appear less often (this needs an open vocabulary).
             unknown: open (True) or closed (False); None opens words, and whatever has a
@@ -160,7 +162,7 @@ class Vocabulary:
                 f"min_count={min_count} leaves symbols out of a closed vocabulary; "
                 "use unknown=True or min_count=1."
             )
-        listed = [texts] if isinstance(texts, (str, bytes)) else texts
+        listed = [texts] if isinstance(texts, (str, bytes, np.ndarray)) else texts
         counts = _count_symbols(listed, kind, special)
         kept = [symbol for symbol, count in counts.items() if count >= min_count]
         if not counts:
@@ -226,12 +228,42 @@ class Vocabulary:
             lengths = np.fromiter(map(len, texts), np.int64, len(texts))
             return self._encode_chars("".join(texts)), lengths
         if self.kind == "word" and all(isinstance(text, str) for text in texts):
+            if sum(map(len, texts)) >= words.LARGE:
+                return self.encode_lines(words.joined(texts))
             rows = [_to_key(text).split() for text in texts]
             lengths = np.fromiter(map(len, rows), np.int64, len(rows))
             return self._look_up(list(chain.from_iterable(rows))), lengths
         parts = [self.encode(text) for text in texts]
         lengths = np.fromiter(map(len, parts), np.int64, len(parts))
         return np.concatenate(parts) if parts else np.empty(0, np.int64), lengths
+
+    def encode_lines(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The numbers of the words of a large text, and how many each of its lines has.
+
+        Args:
+            raw: uint8, UTF-8; its lines are parted by newlines.
+
+        Returns:
+            int64 [words] and int64 [lines].
+
+        Raises:
+            DataError: as `encode`, and says in which line.
+        """
+        if len(raw) < words.LARGE:
+            return self.encode_all(raw.tobytes().decode("utf-8", "surrogatepass").split("\n"))
+        table, numbers = self._word_table
+        default = _MISSING if self.unknown is None else self.unknown
+        found, lengths = table.look_up(raw, numbers, default)
+        if found.size and found.min() < 0:
+            at = int(np.argmax(found < 0))
+            line = int(np.searchsorted(np.cumsum(lengths), at, side="right"))
+            position = at - int(lengths[:line].sum())
+            word = words.word_at(raw, line, position).decode("utf-8", "replace")
+            try:
+                self._refuse(word, position)
+            except DataError as error:
+                raise DataError(f"In text {line}: {error}") from None
+        return found, lengths
 
     def _encode_text(self, text: str | bytes) -> np.ndarray:
         if self.kind == "char":
@@ -382,6 +414,12 @@ class Vocabulary:
         return index
 
     @cached_property
+    def _word_table(self) -> tuple[words.WordTable, np.ndarray]:
+        """The words as a table for compiled loops, and their numbers int32."""
+        numbers = np.fromiter(self._index.values(), np.int32, len(self._index))
+        return words.WordTable.of(list(self._index)), numbers
+
+    @cached_property
     def _code_points(self) -> np.ndarray:
         return np.array(
             [0xFFFD if i == self.unknown else ord(s) for i, s in enumerate(self.symbols)], "<u4"
@@ -424,6 +462,11 @@ def _count_symbols(texts: Iterable[Any], kind: str, special: str) -> dict[str, i
     """How often each symbol appears, in the order of first appearance."""
     if kind == "char":
         return _count_chars(texts)
+    if kind == "word":
+        texts = list(texts)
+        counted = _count_words(texts)
+        if counted is not None:
+            return _named(counted, special)
     counts: Counter[Any] = Counter()
     for text in texts:
         if isinstance(text, (str, bytes)) and kind == "symbols":
@@ -432,8 +475,28 @@ def _count_symbols(texts: Iterable[Any], kind: str, special: str) -> dict[str, i
             counts.update((_to_key(text) if isinstance(text, str) else text).split())
         else:
             counts.update(map(_to_key, text) if kind == "word" else text)
-    if kind == "symbols":
-        return counts
+    return counts if kind == "symbols" else _named(counts, special)
+
+
+def _count_words(texts: list[Any]) -> dict[bytes, int] | None:
+    """How often each word appears in a large text, by compiled loops; None for a small one."""
+    if len(texts) == 1 and isinstance(texts[0], np.ndarray):
+        if len(texts[0]) < words.LARGE:
+            return Counter(texts[0].tobytes().split())
+        raw = texts[0]
+    elif all(isinstance(text, str) for text in texts) and sum(map(len, texts)) >= words.LARGE:
+        raw = words.joined(texts)
+    elif len(texts) == 1 and isinstance(texts[0], bytes) and len(texts[0]) >= words.LARGE:
+        raw = np.frombuffer(texts[0], np.uint8)
+    else:
+        return None
+    table = words.count_words(raw)
+    found = table.words
+    return dict(zip(found, table.count[: len(found)].tolist(), strict=True))
+
+
+def _named(counts: Mapping[Any, int], special: str) -> dict[str, int]:
+    """Words in UTF-8 as strings, with their counts; special ones are refused, or let through."""
     try:
         named = {word.decode("utf-8", "surrogatepass"): count for word, count in counts.items()}
     except UnicodeDecodeError as error:

@@ -15,6 +15,7 @@ from arproc.sequences import Sequences
 from arproc.spaces import Categorical, Count
 from arproc.storable import storable
 from arproc.text import Vocabulary, shorten
+from arproc.words import text_file
 
 __all__ = ["TokenizerVocabulary", "categorical_space"]
 
@@ -124,19 +125,13 @@ def _is_single(data: Any, vocabulary: Vocabulary | None) -> bool:
     return not any(np.ndim(item) if not hasattr(item, "ndim") else item.ndim for item in data)
 
 
-def _file(path: Path, tokens: str) -> bytes | str:
+def _file(path: Path, tokens: str) -> bytes | str | np.ndarray:
     if not path.is_file():
         raise DataError(f"There is no file {str(path)!r}.")
     if tokens == "byte":
         return b""
-    raw = path.read_bytes()
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"The file {str(path)!r} is not UTF-8 text (byte {error.start}); re-encode it, or use "
-            'tokens="byte".'
-        ) from None
+    raw = text_file(path)
+    return raw if tokens == "word" else path.read_bytes().decode()
 
 
 def _name(tokens: Any) -> str:
