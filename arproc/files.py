@@ -27,6 +27,12 @@ _BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2,
     "BF16": 2, "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
 }  # fmt: skip
+_NAMES = {
+    torch.bool: "BOOL", torch.uint8: "U8", torch.int8: "I8", torch.uint16: "U16",
+    torch.int16: "I16", torch.float16: "F16", torch.bfloat16: "BF16", torch.uint32: "U32",
+    torch.int32: "I32", torch.float32: "F32", torch.uint64: "U64", torch.int64: "I64",
+    torch.float64: "F64", torch.float8_e4m3fn: "F8_E4M3", torch.float8_e5m2: "F8_E5M2",
+}  # fmt: skip
 #: safetensors reads no larger header.
 _MAX_HEADER = 100_000_000
 
@@ -35,23 +41,44 @@ def write_file(path: str | Path, header: dict[str, Any], tensors: dict[str, torc
     """Write tensors and a JSON header to `path`, whole or not at all.
 
     Raises:
-        ParameterError: there is no such folder, it can not be written to, or the header (a very
-            large vocabulary) does not fit into a file.
+        ParameterError: there is no such folder, it can not be written to, or the header does not
+            fit into a file.
     """
-    from safetensors.torch import save as to_bytes
-
     whole = {"format": "arproc", "version": FORMAT_VERSION, **header}
     text = json.dumps(whole | {"crc32": _checksum(whole)}, allow_nan=False)
-    shared = {name: tensor.clone() for name, tensor in tensors.items()}
-    payload = to_bytes(shared, metadata={"arproc": text})
-    length = int.from_bytes(payload[:8], "little")
-    if length > _MAX_HEADER:
+    described, ordered = _layout(tensors)
+    head = json.dumps({"__metadata__": {"arproc": text}, **described}).encode()
+    head += b" " * (-len(head) % 8)
+    if len(head) > _MAX_HEADER:
         raise ParameterError(
-            f"the description of the model takes {length} bytes; a file holds at most "
-            f"{_MAX_HEADER}. A smaller vocabulary (min_count) makes it shorter."
+            f"the description of the model takes {len(head)} bytes; a file holds at most "
+            f"{_MAX_HEADER}."
         )
-    with replacing(path) as temporary:
-        temporary.write_bytes(payload)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(len(head).to_bytes(8, "little"))
+        file.write(head)
+        for tensor in ordered:
+            flat = tensor.detach().cpu().reshape(-1)
+            if flat.stride() != (1,):
+                flat = torch.empty_like(flat, memory_format=torch.contiguous_format).copy_(flat)
+            file.write(flat.view(torch.uint8).numpy().data)
+
+
+def _layout(tensors: dict[str, torch.Tensor]) -> tuple[dict[str, Any], list[torch.Tensor]]:
+    """Where each tensor lies in the file, the widest elements first so that all are aligned."""
+    described: dict[str, Any] = {}
+    ordered = []
+    position = 0
+    for name, tensor in sorted(tensors.items(), key=lambda item: -item[1].element_size()):
+        end = position + tensor.numel() * tensor.element_size()
+        described[name] = {
+            "dtype": _NAMES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [position, end],
+        }
+        ordered.append(tensor)
+        position = end
+    return described, ordered
 
 
 @contextmanager

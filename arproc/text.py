@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, repeat
+from itertools import chain, pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -329,7 +329,8 @@ class Vocabulary:
     # ---- value -----------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return len(self.symbols)
+        spelt = self.__dict__.get("_spelt")
+        return len(self.symbols) if spelt is None else len(spelt[1])
 
     def __contains__(self, symbol: object) -> bool:
         return symbol in self._members
@@ -352,18 +353,18 @@ class Vocabulary:
         return f"Vocabulary({len(self)} {_NOUNS[self.kind]}s, {openness})"
 
     def to_dict(self) -> dict[str, Any]:
-        """The vocabulary as what JSON can hold; `from_dict` is the inverse."""
-        symbols = [] if self.kind == "byte" else list(self.symbols)
-        return {
-            "kind": self.kind,
-            "unknown": self.unknown,
-            "symbols": symbols,
-            "special": self.special,
-        }
+        """The vocabulary as plain values and arrays; `from_dict` is the inverse."""
+        rest = {"kind": self.kind, "unknown": self.unknown, "special": self.special}
+        if self.kind == "byte":
+            return rest
+        text, ends = self._spelt
+        return {**rest, "text": text, "ends": ends}
 
     @staticmethod
     def from_dict(value: Any) -> Vocabulary:
         """The vocabulary that `to_dict` described.
+
+        Symbols of a large one are read when they are first used.
 
         Raises:
             FileFormatError: it is not such a description.
@@ -371,18 +372,31 @@ class Vocabulary:
         kind = value.get("kind") if isinstance(value, dict) else None
         if kind == "byte":
             return Vocabulary.of_bytes()
-        if kind not in KINDS or not isinstance(value.get("symbols"), list):
+        if kind not in KINDS or not _is_spelling(value.get("text"), value.get("ends")):
             raise FileFormatError(
-                f"Expected a vocabulary with kind and symbols; got {shorten(value)}."
+                f"Expected a vocabulary with kind, text and ends; got {shorten(value)}."
             )
-        unknown = value.get("unknown")
+        text, ends = value["text"], value["ends"]
+        unknown, special = value.get("unknown"), value.get("special", "error")
         if unknown is not None and (isinstance(unknown, bool) or not isinstance(unknown, int)):
             raise FileFormatError(f"A vocabulary's unknown is a number or null; got {unknown!r}.")
-        try:
-            special = value.get("special", "error")
-            return Vocabulary(tuple(value["symbols"]), kind, unknown, special)
-        except (ParameterError, TypeError) as error:
-            raise FileFormatError(f"The file's vocabulary is damaged: {error}") from None
+        if len(ends) <= _AT_ONCE:
+            return _checked(lambda: Vocabulary(_symbols(text, ends), kind, unknown, special))
+        lazy = object.__new__(Vocabulary)
+        for name, field in (("kind", kind), ("unknown", unknown), ("special", special)):
+            object.__setattr__(lazy, name, field)
+        object.__setattr__(lazy, "_spelt", (text, ends))
+        return lazy
+
+    def __getattr__(self, name: str) -> Any:
+        """The symbols of a large vocabulary that came from a file, at their first use."""
+        if name != "symbols" or "_spelt" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        read = _checked(
+            lambda: Vocabulary(_symbols(*self._spelt), self.kind, self.unknown, self.special)
+        )
+        object.__setattr__(self, "symbols", read.symbols)
+        return read.symbols
 
     # ---- tables, made when first needed ----------------------------------------------------
 
@@ -414,10 +428,25 @@ class Vocabulary:
         return index
 
     @cached_property
+    def _spelt(self) -> tuple[np.ndarray, np.ndarray]:
+        """The symbols in UTF-8 one after the other, uint8, and where each ends, int64."""
+        listed = list(map(_to_key, self.symbols))
+        ends = np.cumsum(np.fromiter(map(len, listed), np.int64, len(listed)))
+        return np.frombuffer(b"".join(listed), np.uint8), ends
+
+    @cached_property
     def _word_table(self) -> tuple[words.WordTable, np.ndarray]:
         """The words as a table for compiled loops, and their numbers int32."""
-        numbers = np.fromiter(self._index.values(), np.int32, len(self._index))
-        return words.WordTable.of(list(self._index)), numbers
+        if self.special == "escape":
+            numbers = np.fromiter(self._index.values(), np.int32, len(self._index))
+            return words.WordTable.of(list(self._index)), numbers
+        text, ends = self._spelt
+        known = words.WordTable.of_blob(text, np.concatenate([[0], ends]))
+        numbers = np.arange(len(self) + len(SPECIAL), dtype=np.int32)
+        own = np.frombuffer(" ".join(SPECIAL).encode(), np.uint8)
+        known.collect(own, 0, len(own))
+        numbers[known.look_up(own, numbers, _MISSING)[0]] = _RESERVED
+        return known, numbers
 
     @cached_property
     def _code_points(self) -> np.ndarray:
@@ -437,7 +466,39 @@ class Vocabulary:
 
 
 _BYTES = tuple(map(chr, range(256)))
+#: The symbols of a vocabulary of up to so many are read from a file at once.
+_AT_ONCE = 1 << 16
 _NOUNS = {"word": "word", "char": "character", "byte": "byte", "symbols": "symbol"}
+
+
+def _is_spelling(text: Any, ends: Any) -> bool:
+    """Whether these are symbols one after the other, and where they end."""
+    return (
+        isinstance(text, np.ndarray)
+        and isinstance(ends, np.ndarray)
+        and (text.dtype, ends.dtype, text.ndim, ends.ndim) == (np.uint8, np.int64, 1, 1)
+        and len(ends) > 0
+        and int(ends[-1]) == len(text)
+    )
+
+
+def _symbols(text: np.ndarray, ends: np.ndarray) -> tuple[str, ...]:
+    """The symbols of `Vocabulary._spelt`."""
+    if ends[0] < 0 or (np.diff(ends) < 0).any():
+        raise ParameterError("its symbols do not follow each other")
+    raw, edges = text.tobytes(), [0, *ends.tolist()]
+    try:
+        return tuple(raw[a:b].decode("utf-8", "surrogatepass") for a, b in pairwise(edges))
+    except UnicodeDecodeError as error:
+        raise ParameterError(f"a symbol is not UTF-8 ({error})") from None
+
+
+def _checked(make: Callable[[], Vocabulary]) -> Vocabulary:
+    """A vocabulary of a file, or an error that speaks of the file."""
+    try:
+        return make()
+    except (ParameterError, TypeError) as error:
+        raise FileFormatError(f"The file's vocabulary is damaged: {error}") from None
 
 
 def _escape(word: str) -> str:

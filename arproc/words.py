@@ -62,7 +62,8 @@ class WordTable:
     def of_blob(cls, blob: np.ndarray, offsets: np.ndarray) -> WordTable:
         """The table of the words blob[offsets[i]:offsets[i+1]], all different."""
         words = len(offsets) - 1
-        table = cls(*_slots(2 * words), offsets, blob, np.zeros(0, np.int64), np.array([words]))
+        count = np.zeros(words, np.int64)
+        table = cls(*_slots(words), offsets, blob.copy(), count, np.array([words]))
         table._insert()
         return table
 
@@ -76,6 +77,7 @@ class WordTable:
         """Count the words of raw[begin:end] too."""
         from arproc import word_kernels as kernels
 
+        raw = _read_only(raw)
         while True:
             begin = kernels.collect(
                 raw, begin, end, self.slots, self.tags, self.offsets, self.blob, self.count,
@@ -100,7 +102,7 @@ class WordTable:
         """
         from arproc import word_kernels as kernels
 
-        parts = _line_parts(raw)
+        raw, parts = _read_only(raw), _line_parts(raw)
         sizes = np.array(threaded(lambda a, b: kernels.measure(raw, a, b), parts))
         words = np.concatenate([[0], np.cumsum(sizes[:, 0])])
         lines = np.concatenate([[0], np.cumsum(sizes[:, 1])])
@@ -241,6 +243,13 @@ def _word_length(raw: np.ndarray, begin: int, end: int) -> int:
         if len(word) < length or begin + length >= end:
             return len(word)
         length *= 16
+
+
+def _read_only(raw: np.ndarray) -> np.ndarray:
+    """The same bytes as a plain array that can not be written: the kernels' one kind of text."""
+    plain = np.asarray(raw).view()
+    plain.flags.writeable = False
+    return plain
 
 
 def _slots(words: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from arproc import text
 from arproc.errors import DataError, FileFormatError, ParameterError
 from arproc.text import UNKNOWN, Vocabulary
 
@@ -135,19 +134,39 @@ def test_text_of_the_wrong_kind():
         Vocabulary(("x", "y z"), "symbols"),
     ],
 )
-def test_equal_by_content_and_through_json(vocabulary):
-    again = Vocabulary.from_dict(json.loads(json.dumps(vocabulary.to_dict())))
+def test_equal_by_content_and_through_a_description(vocabulary, monkeypatch):
+    again = Vocabulary.from_dict(vocabulary.to_dict())
+    assert again == vocabulary
+    monkeypatch.setattr(text, "_AT_ONCE", 0)  # read when first used
+    again = Vocabulary.from_dict(vocabulary.to_dict())
+    assert len(again) == len(vocabulary)
     assert again == vocabulary
     assert hash(again) == hash(vocabulary)
     assert again != Vocabulary(("other",), "symbols")
     assert vocabulary != vocabulary.symbols
 
 
+def spelt(symbols, **rest):
+    ends = np.cumsum([len(s) for s in symbols]).astype(np.int64)
+    joined = np.frombuffer("".join(symbols).encode(), np.uint8)
+    return {"kind": "word", "text": joined, "ends": ends, **rest}
+
+
 @pytest.mark.parametrize(
-    "value", [None, {}, {"kind": "word", "symbols": "ab"}, {"kind": "word", "symbols": ["a", "a"]},
-              {"kind": "word", "symbols": ["a"], "unknown": 5},
-              {"kind": "word", "symbols": ["a"], "unknown": True}]
-)  # fmt: skip
+    "value",
+    [
+        None,
+        {},
+        {"kind": "word", "text": "ab", "ends": [1, 2]},
+        spelt(["a", "a"]),
+        spelt(["a"], unknown=5),
+        spelt(["a"], unknown=True),
+        spelt(["a"], kind="sentence"),
+        spelt(["a", "b"], ends=np.array([1, 3])),
+        spelt(["a", "b"], ends=np.array([3, 2])),
+        spelt(["a"], text=np.array([0xFF], np.uint8)),
+    ],
+)
 def test_damaged_descriptions(value):
     with pytest.raises(FileFormatError):
         Vocabulary.from_dict(value)

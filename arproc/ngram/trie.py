@@ -243,10 +243,25 @@ class Trie:
         names = ("levels", "symbol", "link", "first_child", "log_prob", "back_off")
         arrays = {name: value[name] for name in names}
         trie = Trie(alphabet, **arrays, interpolated=bool(value["interpolated"]))
-        problem = _problem(trie)
+        problem = _wrong_shape(trie)
         if problem is not None:
             raise FileFormatError(f"The file's n-grams are damaged: {problem}.")
+        if len(trie.symbol) <= _PRECISE:
+            trie.verify()
         return trie
+
+    def verify(self) -> None:
+        """Look at every number: whether it leads to where it may, and is in its order.
+
+        Files of up to a million n-grams are looked through when they are loaded; larger ones are
+        opened as they are, since this reads all of them.
+
+        Raises:
+            FileFormatError: the arrays do not make a trie.
+        """
+        problem = _wrong_content(self)
+        if problem is not None:
+            raise FileFormatError(f"The file's n-grams are damaged: {problem}.")
 
 
 def _logs(x: np.ndarray, kind: type[np.floating]) -> np.ndarray:
@@ -280,8 +295,8 @@ def _split(
     )
 
 
-def _problem(trie: Trie) -> str | None:
-    """What is wrong with a trie's arrays, or None."""
+def _wrong_shape(trie: Trie) -> str | None:
+    """What is wrong with the kinds and lengths of a trie's arrays, or None."""
     levels, size = trie.levels, trie.alphabet.size
     n, contexts = len(trie.symbol), len(trie.back_off)
     whole, real = ("int32",), ("float32", "float64")
@@ -299,6 +314,13 @@ def _problem(trie: Trie) -> str | None:
         return "the orders do not begin where they should"
     if not (len(trie.link) == len(trie.log_prob) == n == levels[-1] and contexts == levels[-2]):
         return "the arrays' lengths do not agree"
+    return None
+
+
+def _wrong_content(trie: Trie) -> str | None:
+    """What is wrong with the numbers in a trie's arrays, or None."""
+    levels, size, contexts = trie.levels, trie.alphabet.size, len(trie.back_off)
+    n = len(trie.symbol)
     child = trie.first_child
     if len(child) != contexts + 1 or child[0] != 1 or child[-1] != n or (np.diff(child) < 0).any():
         return "continuations are out of order"
