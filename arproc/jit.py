@@ -11,6 +11,9 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 
 #: A symbol's or a node's number inside compiled code.
 Int = int | np.int64
@@ -28,3 +31,25 @@ def jit(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder for the cache: a read-only install
         return numba.njit(**options)(function)
+
+
+def _prefetch(typing: Any, array: Any, index: Any) -> Any:  # noqa: ARG001  (numba's form)
+    """`prefetch(array, i)`: ask the processor for element i, which will be read soon."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = signature.args[0]
+        made = context.make_array(kind)(context, builder, arguments[0])
+        element = cgutils.get_item_pointer(
+            context, builder, kind, made, [arguments[1]], wraparound=False
+        )
+        address = builder.bitcast(element, ir.IntType(8).as_pointer())
+        word = ir.IntType(32)
+        shape = ir.FunctionType(ir.VoidType(), [address.type, word, word, word])
+        function = cgutils.get_or_insert_function(builder.module, shape, "llvm.prefetch.p0")
+        builder.call(function, [address, word(0), word(3), word(1)])  # to read, to keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+prefetch: Any = intrinsic(_prefetch)

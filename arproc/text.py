@@ -434,6 +434,17 @@ class Vocabulary:
         ends = np.cumsum(np.fromiter(map(len, listed), np.int64, len(listed)))
         return np.frombuffer(b"".join(listed), np.uint8), ends
 
+    @property
+    def word_table(self) -> tuple[tuple[np.ndarray, ...], int]:
+        """The words for compiled loops, and the number of words that are not among them.
+
+        The arrays are slots, tags, offsets and blob of `arproc.words.WordTable`, and the numbers
+        of its words; a number below 0 is that of a word that may not stand in a text.
+        """
+        table, numbers = self._word_table
+        missing = _MISSING if self.unknown is None else self.unknown
+        return (table.slots, table.tags, table.offsets, table.blob, numbers), missing
+
     @cached_property
     def _word_table(self) -> tuple[words.WordTable, np.ndarray]:
         """The words as a table for compiled loops, and their numbers int32."""

@@ -13,26 +13,27 @@ import numpy as np
 
 from arproc.jit import Int, jit
 
-_SEED = np.uint64(14695981039346656037)
-_PRIME = np.uint64(1099511628211)
+SEED = np.uint64(14695981039346656037)
+PRIME = np.uint64(1099511628211)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _NEWLINE = 10
 
 
 @jit
-def _is_space(byte: Int) -> Any:
+def is_space(byte: Int) -> Any:
+    """Whether a byte is white space of ASCII."""
     return byte == 32 or (9 <= byte <= 13)
 
 
 @jit
-def _spread(h: np.uint64) -> np.uint64:
+def spread(h: np.uint64) -> np.uint64:
     """The hash of a word's bytes (FNV-1a) with all its bits in the lowest ones."""
     h *= _MIX
     return h ^ (h >> np.uint64(32))
 
 
 @jit
-def _find(
+def find(
     raw: np.ndarray,
     begin: Int,
     end: Int,
@@ -70,11 +71,11 @@ def insert(
 ) -> None:
     """Put the first `words` words of a blob into empty slots."""
     for word in range(words):
-        h = _SEED
+        h = SEED
         for i in range(offsets[word], offsets[word + 1]):
-            h = (h ^ np.uint64(blob[i])) * _PRIME
-        h = _spread(h)
-        at = _find(blob, offsets[word], offsets[word + 1], h, slots, tags, offsets, blob)
+            h = (h ^ np.uint64(blob[i])) * PRIME
+        h = spread(h)
+        at = find(blob, offsets[word], offsets[word + 1], h, slots, tags, offsets, blob)
         slots[at] = word
         tags[at] = np.uint32(h >> np.uint64(32))
 
@@ -109,17 +110,17 @@ def collect(
     """
     p = begin
     while p < end:
-        while p < end and _is_space(raw[p]):
+        while p < end and is_space(raw[p]):
             p += 1
         if p == end:
             break
         first = p
-        h = _SEED
-        while p < end and not _is_space(raw[p]):
-            h = (h ^ np.uint64(raw[p])) * _PRIME
+        h = SEED
+        while p < end and not is_space(raw[p]):
+            h = (h ^ np.uint64(raw[p])) * PRIME
             p += 1
-        h = _spread(h)
-        at = _find(raw, first, p, h, slots, tags, offsets, blob)
+        h = spread(h)
+        at = find(raw, first, p, h, slots, tags, offsets, blob)
         word = np.int64(slots[at])
         if word < 0:
             word = size[0]
@@ -180,15 +181,15 @@ def look_up(
             words = 0
             p += 1
             continue
-        if _is_space(byte):
+        if is_space(byte):
             p += 1
             continue
         first = p
-        h = _SEED
-        while p < end and not _is_space(raw[p]):
-            h = (h ^ np.uint64(raw[p])) * _PRIME
+        h = SEED
+        while p < end and not is_space(raw[p]):
+            h = (h ^ np.uint64(raw[p])) * PRIME
             p += 1
-        word = slots[_find(raw, first, p, _spread(h), slots, tags, offsets, blob)]
+        word = slots[find(raw, first, p, spread(h), slots, tags, offsets, blob)]
         out[o] = missing if word < 0 else numbers[word]
         o += 1
         words += 1
@@ -203,7 +204,7 @@ def measure(raw: np.ndarray, begin: int, end: int) -> tuple[int, int]:
     lines = 0
     space = True
     for p in range(begin, end):
-        now = _is_space(raw[p])
+        now = is_space(raw[p])
         words += space and not now
         lines += raw[p] == _NEWLINE
         space = now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from arproc.ngram.counts import Counts
+from arproc.ngram.trie import index_of
 
 __all__ = ["deleted_events", "held_out_events", "weights_by_em"]
 
@@ -67,7 +68,7 @@ def held_out_events(counts: Counts, text: np.ndarray) -> tuple[np.ndarray, np.nd
     nothing = np.zeros(0)
     model = (
         counts.levels, counts.symbol, counts.link, counts.first_child, nothing, nothing, True,
-        counts.alphabet.symbols,
+        counts.alphabet.symbols, index_of(counts.symbol, counts.first_child),
     )  # fmt: skip
     pairs = kernels.events(model, text, counts.alphabet.begin, int(counts.levels[counts.order]))
     unique, times = np.unique(pairs, axis=0, return_counts=True)

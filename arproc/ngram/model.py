@@ -301,6 +301,41 @@ class NGram(Process):
         block = 16 if self.trie_.alphabet.terminates else 256
         return NGramState(np.full(n, self.trie_.start), block)
 
+    def log_prob(self, data: Any, *, context: Any = None) -> Any:
+        if type(data) is str and context is None:
+            found = self._log_prob_of_text(data)
+            if found is not None:
+                return found
+        return super().log_prob(data, context=context)
+
+    def _log_prob_of_text(self, text: str) -> float | None:
+        """The log-probability of one text of words in a single compiled call, or None.
+
+        None where this does not apply or the text is to be refused: the general way says why.
+        """
+        trie = self.__dict__.get("trie_")
+        scorer = self.__dict__.get("_scorer")
+        if trie is None or text == "":
+            return None
+        if scorer is None or scorer[0] is not trie:
+            scorer = self._scorer = (trie, self._text_scorer(trie))
+        if scorer[1] is None:
+            return None
+        kernel, model, table, rest = scorer[1]
+        found = kernel(model, table, text.encode("utf-8", "surrogatepass"), *rest)
+        return None if math.isnan(found) else found
+
+    def _text_scorer(self, trie: Trie) -> tuple | None:
+        """What `_log_prob_of_text` calls, and with what; None for another kind of model."""
+        vocabulary = self.vocabulary
+        if not (trie.interpolated and vocabulary is not None and vocabulary.kind == "word"):
+            return None
+        from arproc.ngram.query_kernels import text_log_prob
+
+        table, missing = vocabulary.word_table
+        end = trie.alphabet.end
+        return text_log_prob, trie.arrays, table, (missing, trie.start, end)
+
     def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
         terms = self.trie_.terms(
             sequences.values.cpu().numpy(),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from arproc.jit import Int, jit
+from arproc.jit import Int, jit, prefetch
+from arproc.word_kernels import PRIME, SEED, find, is_space, spread
 
 
 @jit
@@ -18,14 +19,40 @@ def logarithms(x: np.ndarray, out: np.ndarray) -> None:
         out[i] = np.log(x[i]) if x[i] > 0.0 else -np.inf
 
 
+#: Nodes with more continuations than this are looked up in the hash table `index`.
+WIDE = 64
+
+
 @jit
-def child(model: tuple, s: Int, w: Int) -> Int:
-    """The n-gram of node s followed by symbol w, or -1."""
-    symbol, first_child = model[1], model[3]
-    if s == 0:
-        return np.int64(w) + 1
-    low = np.int64(first_child[s])
-    width = np.int64(first_child[s + 1]) - low
+def slot_of(s: Int, w: Int, slots: Int) -> Int:
+    """Where the search for symbol w after node s begins in `index`."""
+    key = (np.uint64(s) << np.uint64(32)) | np.uint64(w)
+    key = (key ^ (key >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
+    return np.int64(((key >> np.uint64(32)) * np.uint64(slots)) >> np.uint64(32))
+
+
+@jit
+def fill_index(symbol: np.ndarray, first_child: np.ndarray, index: np.ndarray) -> None:
+    """Put the continuations of wide nodes into the hash table: int32 [slots], -1 where free."""
+    for s in range(1, len(first_child) - 1):
+        if first_child[s + 1] - first_child[s] > WIDE:
+            for i in range(first_child[s], first_child[s + 1]):
+                at = slot_of(s, symbol[i], len(index))
+                while index[at] >= 0:
+                    at = at + 1 if at + 1 < len(index) else 0
+                index[at] = i
+
+
+@jit
+def search(symbol: np.ndarray, index: np.ndarray, s: Int, low: Int, width: Int, w: Int) -> Int:
+    """Where w stands among the `width` continuations of node s, from `low` on, or -1."""
+    if width > WIDE:
+        at = slot_of(s, w, len(index))
+        while True:
+            c = np.int64(index[at])
+            if c < 0 or (low <= c < low + width and symbol[c] == w):
+                return c
+            at = at + 1 if at + 1 < len(index) else 0
     if width == 0:
         return np.int64(-1)
     while width > 1:  # halving without a branch: the processor can not guess which half
@@ -36,17 +63,44 @@ def child(model: tuple, s: Int, w: Int) -> Int:
 
 
 @jit
-def step(model: tuple, s: Int, w: Int) -> tuple[float, Int]:
-    """Follow symbol w from state s: its log-probability by backing off, and the next state."""
-    link, log_prob, back_off = model[2], model[4], model[5]
+def child(model: tuple, s: Int, w: Int) -> Int:
+    """The n-gram of node s followed by symbol w, or -1."""
+    if s == 0:
+        return np.int64(w) + 1
+    first_child = model[3]
+    low = np.int64(first_child[s])
+    return search(model[1], model[8], s, low, np.int64(first_child[s + 1]) - low, w)
+
+
+@jit
+def follow_one(
+    symbol: np.ndarray,
+    link: np.ndarray,
+    first_child: np.ndarray,
+    log_prob: np.ndarray,
+    back_off: np.ndarray,
+    index: np.ndarray,
+    s: Int,
+    w: Int,
+) -> tuple[float, Int]:
+    """`step` with the model's arrays apart: taking them out of the tuple takes time."""
     total = 0.0
-    c = child(model, s, w)
-    while c < 0:
+    while s > 0:
+        low = np.int64(first_child[s])
+        c = search(symbol, index, s, low, np.int64(first_child[s + 1]) - low, w)
+        if c >= 0:
+            return total + log_prob[c], (c if c < len(back_off) else np.int64(link[c]))
         total += back_off[s]
         s = np.int64(link[s])
-        c = child(model, s, w)
-    total += log_prob[c]
-    return total, (c if c < len(back_off) else np.int64(link[c]))
+    c = np.int64(w) + 1
+    return total + log_prob[c], (c if c < len(back_off) else np.int64(link[c]))
+
+
+@jit
+def step(model: tuple, s: Int, w: Int) -> tuple[float, Int]:
+    """Follow symbol w from state s: its log-probability by backing off, and the next state."""
+    symbol, link, first_child, log_prob, back_off = model[1:6]
+    return follow_one(symbol, link, first_child, log_prob, back_off, model[8], s, w)
 
 
 @jit
@@ -69,7 +123,7 @@ def plain_term(model: tuple, s: Int, w: Int, known: Int) -> float:
 
 
 @jit
-def terms(
+def plain_terms(
     model: tuple,
     values: np.ndarray,
     begin: np.ndarray,
@@ -81,7 +135,7 @@ def terms(
     end_symbol: Int,
     out: np.ndarray,
 ) -> None:
-    """The chain rule's terms of some sequences, or parts of them.
+    """The chain rule's terms, without interpolation, of some sequences or parts of them.
 
     Args:
         model: `Trie.arrays`.
@@ -95,16 +149,154 @@ def terms(
         end_symbol: the end's number, or -1.
         out: float64, gets the terms.
     """
-    interpolated = model[6]
     for row in range(len(begin)):
         s = states[row]
         o = first_term[row]
         length = end[row] - begin[row]
         for t in range(length + (1 if complete[row] else 0)):
             w = np.int64(values[begin[row] + t]) if t < length else np.int64(end_symbol)
-            term, after = step(model, s, w)
-            out[o + t] = term if interpolated else plain_term(model, s, w, known[row] + t)
-            s = after
+            out[o + t] = plain_term(model, s, w, known[row] + t)
+            s = step(model, s, w)[1]
+
+
+#: How many sequences are scored at a time.
+_LANES = 16
+
+
+@jit
+def interleaved_terms(
+    model: tuple,
+    values: np.ndarray,
+    begin: np.ndarray,
+    end: np.ndarray,
+    first_term: np.ndarray,
+    complete: np.ndarray,
+    states: np.ndarray,
+    end_symbol: Int,
+    out: np.ndarray,
+) -> None:
+    """The chain rule's terms of a model with interpolation, of several sequences at a time.
+
+    A search waits for memory most of its time. So a few sequences take turns: each asks for what
+    it will read next, and it is there when its turn comes (Chen et al. 2007, "Improving hash join
+    performance through prefetching"). Arguments: `plain_terms`.
+    """
+    symbol, link, first_child, log_prob, back_off = model[1:6]
+    index = model[8]
+    contexts = len(back_off)
+    rows = len(begin)
+    lanes = 0
+    following = 0
+    at = np.empty(_LANES, np.int64)  # where the symbol stands in `values`
+    stop = np.empty(_LANES, np.int64)
+    place = np.empty(_LANES, np.int64)  # where its term goes in `out`
+    ends = np.empty(_LANES, np.bool_)
+    s = np.empty(_LANES, np.int64)
+    low = np.empty(_LANES, np.int64)
+    high = np.empty(_LANES, np.int64)
+    found = np.empty(_LANES, np.int64)
+    total = np.empty(_LANES, np.float64)
+    while True:
+        while lanes < _LANES and following < rows:
+            row = following
+            following += 1
+            if begin[row] == end[row] and not complete[row]:
+                continue
+            at[lanes], stop[lanes], place[lanes] = begin[row], end[row], first_term[row]
+            ends[lanes] = complete[row]
+            s[lanes], total[lanes] = states[row], 0.0
+            prefetch(first_child, s[lanes])
+            lanes += 1
+        if lanes == 0:
+            break
+        for i in range(lanes):
+            low[i], high[i] = first_child[s[i]], first_child[s[i] + 1]
+            if high[i] - low[i] > WIDE:
+                w = np.int64(values[at[i]]) if at[i] < stop[i] else np.int64(end_symbol)
+                prefetch(index, slot_of(s[i], w, len(index)))
+            else:
+                prefetch(symbol, low[i])
+                prefetch(symbol, low[i] + ((high[i] - low[i]) >> 1))
+            prefetch(back_off, s[i])
+            prefetch(link, s[i])
+        for i in range(lanes):
+            w = np.int64(values[at[i]]) if at[i] < stop[i] else np.int64(end_symbol)
+            if s[i] == 0:
+                c = w + 1
+            else:
+                c = search(symbol, index, s[i], low[i], high[i] - low[i], w)
+            found[i] = c
+            if c < 0:
+                total[i] += back_off[s[i]]
+                s[i] = link[s[i]]
+                prefetch(first_child, s[i])
+            else:
+                prefetch(log_prob, c)
+                prefetch(link, c)
+        i = 0
+        while i < lanes:
+            c = found[i]
+            if c < 0:
+                i += 1
+                continue
+            out[place[i]] = total[i] + log_prob[c]
+            total[i] = 0.0
+            place[i] += 1
+            at[i] += 1
+            if at[i] < stop[i] or (at[i] == stop[i] and ends[i]):
+                s[i] = c if c < contexts else np.int64(link[c])
+                prefetch(first_child, s[i])
+                i += 1
+            else:  # this sequence is done; the last lane takes its place
+                lanes -= 1
+                at[i], stop[i], place[i] = at[lanes], stop[lanes], place[lanes]
+                ends[i], s[i], total[i] = ends[lanes], s[lanes], total[lanes]
+                found[i] = found[lanes]
+
+
+@jit
+def text_log_prob(
+    model: tuple, table: tuple, raw: bytes, missing: Int, start: Int, end_symbol: Int
+) -> float:
+    """The log-probability of one text of words by a model with interpolation, its end included.
+
+    Args:
+        model: `Trie.arrays`.
+        table: slots, tags, offsets, blob and numbers of the words; see `arproc.words`.
+        raw: the text in UTF-8.
+        missing: the number of words that are not in the table.
+        start: the state before the first word.
+        end_symbol: the end's number, or -1 where there is none.
+
+    Returns:
+        Nats; NaN where a word may not stand there (its number is below 0).
+    """
+    slots, tags, offsets, blob, numbers = table
+    symbol, link, first_child, log_prob, back_off = model[1:6]
+    index = model[8]
+    total = 0.0
+    s = np.int64(start)
+    p = 0
+    while p < len(raw):
+        if is_space(raw[p]):
+            p += 1
+            continue
+        first = p
+        h = SEED
+        while p < len(raw) and not is_space(raw[p]):
+            h = (h ^ np.uint64(raw[p])) * PRIME
+            p += 1
+        word = slots[find(raw, first, p, spread(h), slots, tags, offsets, blob)]
+        w = np.int64(missing if word < 0 else numbers[word])
+        if w < 0:
+            return np.nan
+        term, s = follow_one(symbol, link, first_child, log_prob, back_off, index, s, w)
+        total += term
+    if end_symbol >= 0:
+        w = np.int64(end_symbol)
+        term, s = follow_one(symbol, link, first_child, log_prob, back_off, index, s, w)
+        total += term
+    return total
 
 
 @jit
@@ -147,11 +339,14 @@ def matches(
 @jit
 def follow(model: tuple, states: np.ndarray, x: np.ndarray) -> np.ndarray:
     """The states after the symbols x [N, K], column by column: int64 [N, K]."""
+    symbol, link, first_child, log_prob, back_off = model[1:6]
+    index = model[8]
     out = np.empty(x.shape, np.int64)
     for n in range(x.shape[0]):
         s = states[n]
         for k in range(x.shape[1]):
-            s = step(model, s, x[n, k])[1]
+            w = x[n, k]
+            s = follow_one(symbol, link, first_child, log_prob, back_off, index, s, w)[1]
             out[n, k] = s
     return out
 

@@ -45,6 +45,7 @@ class Trie:
             interpolation the log-probability of a symbol that did not follow.
         interpolated: whether an unseen continuation is looked up in the shorter context; if not,
             `back_off` is final, and a context that is not here has the uniform distribution.
+        stored_index: what `index` gives, where it came from a file.
     """
 
     alphabet: Alphabet
@@ -55,6 +56,7 @@ class Trie:
     log_prob: np.ndarray
     back_off: np.ndarray
     interpolated: bool = True
+    stored_index: np.ndarray | None = None
 
     @classmethod
     def of(cls, counts: Counts, p: np.ndarray, weight: np.ndarray, interpolated: bool) -> Trie:
@@ -80,13 +82,20 @@ class Trie:
             return 0
         return 1 + self.alphabet.begin
 
-    @property
+    @cached_property
     def arrays(self) -> tuple:
         """What the kernels take."""
         return (
             self.levels, self.symbol, self.link, self.first_child, self.log_prob, self.back_off,
-            self.interpolated, self.alphabet.symbols,
+            self.interpolated, self.alphabet.symbols, self.index,
         )  # fmt: skip
+
+    @cached_property
+    def index(self) -> np.ndarray:
+        """A hash table of the continuations of nodes that have many, int32 [slots]."""
+        if self.stored_index is not None:
+            return self.stored_index
+        return index_of(self.symbol, self.first_child)
 
     # ---- asking ------------------------------------------------------------------------------
 
@@ -142,8 +151,14 @@ class Trie:
             window = min(self.order - 1, int(position[row]))
             ctx = values[begin[row] - window : begin[row]].astype(np.int64)
             states[row] = self.states(ctx[None], position[row : row + 1])[0]
+        if self.interpolated:
+            kernels.interleaved_terms(
+                self.arrays, values, begin, end, first_term, complete, states,
+                self.alphabet.end, out,
+            )  # fmt: skip
+            return
         known = position + int(self.alphabet.terminates)
-        kernels.terms(
+        kernels.plain_terms(
             self.arrays, values, begin, end, first_term, complete, states, known,
             self.alphabet.end, out,
         )  # fmt: skip
@@ -230,6 +245,7 @@ class Trie:
             "log_prob": self.log_prob,
             "back_off": self.back_off,
             "interpolated": self.interpolated,
+            "index": self.index,
         }
 
     @staticmethod
@@ -242,7 +258,8 @@ class Trie:
         alphabet = Alphabet(value["symbols"], bool(value["terminates"]), value["unknown"])
         names = ("levels", "symbol", "link", "first_child", "log_prob", "back_off")
         arrays = {name: value[name] for name in names}
-        trie = Trie(alphabet, **arrays, interpolated=bool(value["interpolated"]))
+        interpolated, index = bool(value["interpolated"]), value["index"]
+        trie = Trie(alphabet, **arrays, interpolated=interpolated, stored_index=index)
         problem = _wrong_shape(trie)
         if problem is not None:
             raise FileFormatError(f"The file's n-grams are damaged: {problem}.")
@@ -262,6 +279,16 @@ class Trie:
         problem = _wrong_content(self)
         if problem is not None:
             raise FileFormatError(f"The file's n-grams are damaged: {problem}.")
+
+
+def index_of(symbol: np.ndarray, first_child: np.ndarray) -> np.ndarray:
+    """The hash table of the continuations of nodes that have many, int32 [slots]."""
+    from arproc.ngram import query_kernels as kernels
+
+    widths = np.diff(first_child[1:])
+    index = np.full(int(widths[widths > kernels.WIDE].sum() * 1.7) + 1, -1, np.int32)
+    kernels.fill_index(symbol, first_child, index)
+    return index
 
 
 def _logs(x: np.ndarray, kind: type[np.floating]) -> np.ndarray:
@@ -304,6 +331,7 @@ def _wrong_shape(trie: Trie) -> str | None:
         ("levels", trie.levels, ("int64",)), ("symbol", trie.symbol, ("uint16", "int32")),
         ("link", trie.link, whole), ("first_child", trie.first_child, whole),
         ("log_prob", trie.log_prob, real), ("back_off", trie.back_off, real),
+        ("index", trie.index, whole),
     )  # fmt: skip
     for name, array, dtypes in kinds:
         if not isinstance(array, np.ndarray) or str(array.dtype) not in dtypes or array.ndim != 1:
@@ -341,4 +369,6 @@ def _wrong_content(trie: Trie) -> str | None:
         return "continuations are not sorted"
     if np.isnan(trie.log_prob[1:]).any() or np.isnan(trie.back_off).any():
         return "a probability is not a number"
+    if not np.array_equal(trie.index, index_of(symbol, trie.first_child)):
+        return "the index of continuations is not that of the n-grams"
     return None
