@@ -136,8 +136,9 @@ def backed_off(
 
     "katz" (Katz 1987) discounts counts up to `largest` as Good and Turing would; where their
     formula gives no discount between 0 and 1, a smaller limit is taken, and where none will do,
-    one discount: the fallback's first, or by leave-one-out likelihood. "backoff_kneser_ney" (Kneser and Ney 1995) takes one
-    discount from the adjusted counts. What is cut off goes to the shorter context.
+    one discount: the fallback's first, or that of largest leave-one-out likelihood.
+    "backoff_kneser_ney" (Kneser and Ney 1995) takes one discount from the adjusted counts. What
+    is cut off goes to the shorter context.
     """
     from arproc.ngram import smoothing_kernels as kernels
 
