@@ -121,6 +121,8 @@ def _read_header(source: Source) -> list[int]:
                 f"expected 'ngram {len(sizes) + 1}=count' or \\1-grams:; got {show(line)}."
             )
         sizes.append(int(right))
+        if sum(sizes) >= 2**31:
+            raise source.error(f"this reads up to 2,147,483,647 n-grams; got {show(line)}.")
     else:
         raise source.error("the file ends before \\1-grams:.")
     if not sizes:
@@ -230,7 +232,7 @@ def _decode(source: Source, words: _Words, n: int, kind: str) -> list[str]:
     """The words as text, in the file's order."""
     raw = words.letters[: words.starts[n]].tobytes()
     try:
-        names = raw.decode("utf-8").split("\n")[:-1]
+        names = raw.decode("utf-8", "surrogatepass").split("\n")[:-1]
     except UnicodeDecodeError as error:
         row = int(np.searchsorted(words.starts[: n + 1], error.start, side="right")) - 1
         message = f"the word {words.spelling(row)!r} is not UTF-8 text; re-encode the file."
@@ -262,7 +264,11 @@ def _vocabulary(source: Source, names: list[str], kind: str, special: str) -> Vo
         return Vocabulary(tuple(kept), kind, unknown, special)
     except ParameterError as error:
         for row, name in enumerate(names):
-            bad = len(name.encode().split()) != 1 if kind == "word" else len(name) != 1
+            bad = (
+                len(name.encode("utf-8", "surrogatepass").split()) != 1
+                if kind == "word"
+                else len(name) != 1
+            )
             if bad and name not in (BEGIN, END, UNKNOWN):
                 message = f"the 1-gram {name!r} is no {kind}: {error}"
                 raise source.error(message, _line_of_unigram(source.path, row)) from None
@@ -385,7 +391,9 @@ def _filled(values: np.ndarray, source: np.ndarray, missing: float) -> np.ndarra
     """values[source], with what is missing where source is -1."""
     if len(source) == len(values):  # nothing is missing, so all are in order
         return values
-    return np.where(source >= 0, values[source], missing)
+    out, here = np.full(len(source), missing), source >= 0
+    out[here] = values[source[here]]
+    return out
 
 
 def _natural(log10: np.ndarray) -> np.ndarray:

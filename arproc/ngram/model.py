@@ -338,7 +338,10 @@ class NGram(Process):
 
     @classmethod
     def from_arpa(cls, path: str | Path, tokens: str = "word", special: str = "error") -> NGram:
-        """The model of an ARPA file (KenLM, SRILM ...), plain or gzip.
+        """The model of an ARPA file (KenLM, SRILM ...), plain or compressed (gzip, bzip2, xz).
+
+        N-grams may stand in any order, and back-offs, `<unk>`, and what begins or ends a longer
+        n-gram may be missing; log10 p of at most -99 is that of zero.
 
         Args:
             path: the file.
@@ -367,7 +370,7 @@ class NGram(Process):
         return model
 
     def to_arpa(self, path: str | Path) -> None:
-        """Write the model as an ARPA file; gzip if the name ends in `.gz`.
+        """Write the model as an ARPA file, compressed if the name ends in .gz, .bz2 or .xz.
 
         Raises:
             UnsupportedError: additive smoothing beyond order 1, which the format can not express.
