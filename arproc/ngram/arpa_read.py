@@ -1,15 +1,20 @@
-"""Reading ARPA files, plain or gzip, as KenLM and SRILM write them."""
+"""Reading ARPA files, as KenLM, SRILM and others write them, plain or compressed.
+
+The lines go through compiled code, a buffer at a time, into flat arrays; the n-grams may stand
+in any order. What is wrong with a line that the compiled code will not take is said by
+`_diagnose`, which looks at it again at leisure.
+"""
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Iterable, Iterator
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from arproc.errors import FileFormatError, ParameterError
+from arproc.ngram.arpa_source import Source, open_source, show
 from arproc.ngram.arpa_write import BEGIN, END, LN10, NEVER
 from arproc.ngram.counts import Alphabet
 from arproc.ngram.trie import Trie
@@ -17,30 +22,47 @@ from arproc.text import UNKNOWN, Vocabulary
 
 __all__ = ["read_arpa"]
 
+_BLANKS = re.compile(rb"[ \t\r]+")
+_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.IGNORECASE)
+_ROOM = 2**16  # of a table at first; the header's counts are not trusted with more
+
 
 @dataclass
 class _Section:
-    """A file's k-grams in its order: ids [n, k], log10 p, back-off [n], the first one's line."""
+    """A file's k-grams in its order: numbers [n, k], log10 p [n], log10 back-off [n]."""
 
     ids: np.ndarray
     log_prob: np.ndarray
     back_off: np.ndarray
-    line: int
 
 
-class _Lines:
-    """The lines of a file as bytes without their ends, counted for error messages."""
+class _Words:
+    """The words of the unigrams, as compiled code looks them up; see `arpa_scan_kernels._seek`."""
 
-    def __init__(self, path: Path, file: Iterable[bytes]) -> None:
-        self.path, self.file, self.number = path, file, 0
+    def __init__(self) -> None:
+        self.slots = np.zeros(4 * _ROOM, np.uint64)
+        self.starts = np.zeros(_ROOM + 1, np.int64)
+        self.letters = np.empty(0, np.uint8)
 
-    def __iter__(self) -> Iterator[bytes]:
-        for line in self.file:
-            self.number += 1
-            yield line.strip(b" \t\r\n")
+    @property
+    def table(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the kernels take."""
+        return self.slots, self.starts, self.letters
 
-    def error(self, message: str, line: int | None = None) -> FileFormatError:
-        return FileFormatError(f"{str(self.path)!r}, line {line or self.number}: {message}")
+    def spelling(self, row: int) -> bytes:
+        """The row-th word."""
+        return self.letters[self.starts[row] : self.starts[row + 1] - 1].tobytes()
+
+    def make_room(self, words: int, used: int, more: int) -> None:
+        """Room for so many words, and for `more` bytes behind those used."""
+        from arproc.ngram import arpa_scan_kernels as kernels
+
+        if used + more > len(self.letters):
+            self.letters = _enlarged(self.letters, 2 * (used + more))
+        if words + 1 > len(self.starts):
+            self.starts = _enlarged(self.starts, words + 1)
+        if 2 * words > len(self.slots):
+            self.slots = kernels.rehashed(self.slots, 1 << (2 * words).bit_length())
 
 
 def read_arpa(
@@ -50,47 +72,43 @@ def read_arpa(
 
     The distribution is the file's own: an n-gram whose beginning is missing in the file is put
     in with what backing off gives. A file without `</s>`, or with log10 p = -99 for it, is a
-    stream without ends.
+    stream without ends. A log10 of at most -99 is that of zero.
 
     Args:
-        path: the file, plain or gzip.
+        path: the file, plain or compressed by gzip, bzip2 or xz.
         kind: what a word of the file is: "word", "char" or "byte".
         special: what special symbols in texts are; see `Vocabulary`.
 
     Raises:
         FileFormatError: the file is malformed; the message names the line.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileFormatError(f"There is no file {str(path)!r}.")
-    with path.open("rb") as probe:
-        compressed = probe.read(2) == b"\x1f\x8b"
-    with gzip.open(path, "rb") if compressed else path.open("rb") as file:
-        try:
-            words, sections = _parse(_Lines(path, file))
-        except (EOFError, gzip.BadGzipFile) as error:
-            raise FileFormatError(f"{str(path)!r} is a damaged gzip file: {error}.") from None
-    return _assemble(path, words, sections, kind, special)
+    with open_source(path) as source:
+        sizes = _read_header(source)
+        words = _Words()
+        first = _read_unigrams(source, words, sizes[0], len(sizes) == 1)
+        names = _decode(source, words, len(first.log_prob), kind)
+        ends = END in names and first.log_prob[names.index(END)] > NEVER
+        vocabulary = _vocabulary(source, names, kind, special)
+        alphabet = Alphabet(len(vocabulary) + int(ends), ends, vocabulary.unknown)
+        renumber = _renumber(source, names, vocabulary, alphabet, kind)
+        first.ids = renumber[:, None]
+        sections = [first]
+        for k, size in enumerate(sizes[1:], 2):
+            _check_title(source, f"\\{k}-grams:", next((line for line in source if line), b""))
+            section = _read_ngrams(source, words, renumber, size, k, k == len(sizes))
+            sections.append(_sorted(source, section, alphabet.size, words, renumber))
+        _check_title(source, "\\end\\", next((line for line in source if line), b""))
+    return _trie(sections, alphabet), vocabulary
 
 
-def _parse(lines: _Lines) -> tuple[list[bytes], list[_Section]]:
-    feed = iter(lines)
-    sizes = _read_header(lines, feed)
-    words: dict[bytes, int] = {}
-    sections: list[_Section] = []
-    for k, size in enumerate(sizes, 1):
-        sections.append(_read_section(lines, feed, k, size, words, k == len(sizes)))
-    line = next((line for line in feed if line), b"")
-    if line != b"\\end\\":
-        raise lines.error(f"expected \\end\\ after the {len(sizes)}-grams; got {_show(line)}.")
-    return list(words), sections
+# ---- the parts of a file ---------------------------------------------------------------------
 
 
-def _read_header(lines: _Lines, feed: Iterator[bytes]) -> list[int]:
-    if not any(line.removeprefix(b"\xef\xbb\xbf") == b"\\data\\" for line in feed):
-        raise lines.error("the file has no line \\data\\, so it is not an ARPA file.")
+def _read_header(source: Source) -> list[int]:
+    if not any(line.removeprefix(b"\xef\xbb\xbf") == b"\\data\\" for line in source):
+        raise source.error("the file has no line \\data\\, so it is not an ARPA file.")
     sizes: list[int] = []
-    for line in feed:
+    for line in source:
         if not line:
             continue
         if line == b"\\1-grams:":
@@ -99,167 +117,293 @@ def _read_header(lines: _Lines, feed: Iterator[bytes]) -> list[int]:
         fields = left.split()
         ok = equals and len(fields) == 2 and fields[0] == b"ngram" and right.strip().isdigit()
         if not ok or fields[1] != b"%d" % (len(sizes) + 1):
-            raise lines.error(
-                f"expected 'ngram {len(sizes) + 1}=count' or \\1-grams:; got {_show(line)}."
+            raise source.error(
+                f"expected 'ngram {len(sizes) + 1}=count' or \\1-grams:; got {show(line)}."
             )
         sizes.append(int(right))
+        if sum(sizes) >= 2**31:
+            raise source.error(f"this reads up to 2,147,483,647 n-grams; got {show(line)}.")
     else:
-        raise lines.error("the file ends before \\1-grams:.")
+        raise source.error("the file ends before \\1-grams:.")
     if not sizes:
-        raise lines.error("no 'ngram 1=count' stands between \\data\\ and \\1-grams:.")
+        raise source.error("no 'ngram 1=count' stands between \\data\\ and \\1-grams:.")
     return sizes
 
 
-def _read_section(
-    lines: _Lines, feed: Iterator[bytes], k: int, size: int, words: dict[bytes, int], last: bool
+def _check_title(source: Source, expected: str, line: bytes) -> None:
+    if line != expected.encode():
+        raise source.error(f"expected {expected}; got {show(line)}.")
+
+
+def _read_unigrams(source: Source, words: _Words, size: int, last: bool) -> _Section:
+    from arproc.ngram import arpa_scan_kernels as kernels
+
+    room = min(size, _ROOM)
+    log_prob, back_off = np.empty(room), np.empty(room)
+    progress = np.zeros(4, np.int64)
+    while progress[2] < size:
+        progress[:2] = source.begin, 0
+        words.make_room(room, int(progress[3]), source.end - source.begin)
+        why = kernels.unigrams(
+            source.text, source.end, last, words.table, size, log_prob, back_off, progress
+        )
+        if why == kernels.TWICE:
+            word = _BLANKS.split(_next_line(source, progress))[1]
+            raise source.error(f"the word {show(word)} appears twice.")
+        _go_on(source, progress, why, 1, size, last, words)
+        if why == kernels.FULL:
+            room = min(size, 2 * room)
+            log_prob, back_off = _enlarged(log_prob, room), _enlarged(back_off, room)
+    return _Section(np.empty((0, 1), np.int32), log_prob, back_off)
+
+
+def _read_ngrams(
+    source: Source, words: _Words, renumber: np.ndarray, size: int, k: int, last: bool
 ) -> _Section:
-    if k > 1:
-        title = next((line for line in feed if line), b"")
-        if title != b"\\%d-grams:" % k:
-            raise lines.error(f"expected \\{k}-grams:; got {_show(title)}.")
-    first = lines.number + 1
-    ids: list[int] = []
-    log_prob: list[float] = []
-    back_off: list[float] = []
-    while len(log_prob) < size:
-        line = next(feed, None)
-        if line is None or line.startswith((b"\\end\\", b"\\%d-grams:" % (k + 1))):
-            raise lines.error(
-                f"expected {size} {k}-grams as the header says; got {len(log_prob)}."
-            )
-        fields = line.split()
-        if not fields and not log_prob:
-            first += 1
-            continue
-        if len(fields) not in ((k + 1,) if last else (k + 1, k + 2)):
-            raise lines.error(
-                f"expected log10 p and {k} word(s){'' if last else ', then perhaps a back-off'}; "
-                f"got {_show(line)}."
-            )
-        try:
-            log_prob.append(float(fields[0]))
-            back_off.append(float(fields[k + 1]) if len(fields) == k + 2 else 0.0)
-        except ValueError:
-            raise lines.error(f"expected numbers around the words; got {_show(line)}.") from None
-        if not log_prob[-1] <= 0.0 or back_off[-1] != back_off[-1]:
-            raise lines.error(f"expected log10 p of at most 0; got {_show(line)}.")
-        if k == 1:
-            if words.setdefault(fields[1], len(words)) != len(words) - 1 or len(words) != len(
-                log_prob
-            ):
-                raise lines.error(f"the word {_show(fields[1])} appears twice.")
-            ids.append(len(words) - 1)
-        else:
-            try:
-                ids.extend([words[word] for word in fields[1 : k + 1]])
-            except KeyError as error:
-                raise lines.error(
-                    f"the word {_show(error.args[0])} is not among the 1-grams."
-                ) from None
-    return _Section(
-        np.array(ids, np.int64).reshape(-1, k), np.array(log_prob), np.array(back_off), first
-    )
+    from arproc.ngram import arpa_scan_kernels as kernels
+
+    room = min(size, _ROOM)
+    ids, log_prob = np.empty((room, k), np.int32), np.empty(room)
+    back_off = np.empty(0 if last else room)
+    progress = np.zeros(4, np.int64)
+    while progress[2] < size:
+        progress[:2] = source.begin, 0
+        why = kernels.ngrams(
+            source.text, source.end, last, words.table, renumber, size, ids, log_prob, back_off,
+            progress,
+        )  # fmt: skip
+        _go_on(source, progress, why, k, size, last, words)
+        if why == kernels.FULL and progress[2] < size:
+            room = min(size, 2 * room)
+            ids, log_prob = _enlarged(ids, room), _enlarged(log_prob, room)
+            back_off = back_off if last else _enlarged(back_off, room)
+    kept = int(progress[3])  # a stream has no use for <s> and </s>
+    return _Section(ids[:kept], log_prob[:kept], back_off[:kept])
 
 
-def _show(line: bytes) -> str:
-    text = line.decode("utf-8", "replace")
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+def _go_on(
+    source: Source, progress: np.ndarray, why: int, k: int, size: int, last: bool, words: _Words
+) -> None:
+    """Take what a kernel has read; get more, or raise what is wrong."""
+    from arproc.ngram import arpa_scan_kernels as kernels
+
+    source.begin, source.number = int(progress[0]), source.number + int(progress[1])
+    if why == kernels.BAD:
+        raise source.error(_diagnose(_next_line(source, progress), k, last, words))
+    ended = why == kernels.MORE and progress[2] < size and not source.refill()
+    if ended or why == kernels.TITLE:
+        then = "the end of the file" if ended else show(source.line() or b"")
+        raise source.error(
+            f"expected {size} {k}-grams as the header says; got {progress[2]}, then {then}."
+        )
 
 
-def _assemble(
-    path: Path, words: list[bytes], sections: list[_Section], kind: str, special: str
-) -> tuple[Trie, Vocabulary]:
-    """The vocabulary, and the sections renumbered and sorted into a trie."""
-    names = [_decode_word(word, kind, path) for word in words]
-    upper = UNKNOWN.upper()
-    if UNKNOWN not in names and upper in names:
-        names[names.index(upper)] = UNKNOWN
-    ends = END in names and sections[0].log_prob[names.index(END)] > NEVER
-    kept = [name for name in names if name not in (BEGIN, END)]
+def _next_line(source: Source, progress: np.ndarray) -> bytes:
+    """The line that a kernel stopped at, taken."""
+    if source.begin != progress[0]:
+        source.begin, source.number = int(progress[0]), source.number + int(progress[1])
+    return source.line() or b""
+
+
+def _diagnose(line: bytes, k: int, last: bool, words: _Words) -> str:
+    """What is wrong with a line of k-grams."""
+    fields = _BLANKS.split(line)
+    if len(fields) not in (k + 1, k + 2):
+        more = "" if last else ", then perhaps a back-off"
+        return f"expected log10 p and {k} word(s){more}; got {show(line)}."
+    if not all(_NUMBER.fullmatch(field) for field in (fields[0], *fields[k + 1 :])):
+        return f"expected numbers around the words; got {show(line)}."
+    back_off = float(fields[k + 1]) if len(fields) == k + 2 else 0.0
+    if last and back_off != 0.0:
+        return f"expected log10 p and {k} word(s), for no longer n-grams follow; got {show(line)}."
+    if not float(fields[0]) <= 0.0:
+        return f"expected log10 p of at most 0; got {show(line)}."
+    if not back_off < np.inf:
+        return f"expected a finite back-off; got {show(line)}."
+    known = set(words.letters.tobytes().split(b"\n"))
+    unknown = next((word for word in fields[1 : k + 1] if word not in known), b"")
+    return f"the word {show(unknown)} is not among the 1-grams."
+
+
+# ---- the vocabulary --------------------------------------------------------------------------
+
+
+def _decode(source: Source, words: _Words, n: int, kind: str) -> list[str]:
+    """The words as text, in the file's order."""
+    raw = words.letters[: words.starts[n]].tobytes()
+    try:
+        names = raw.decode("utf-8", "surrogatepass").split("\n")[:-1]
+    except UnicodeDecodeError as error:
+        row = int(np.searchsorted(words.starts[: n + 1], error.start, side="right")) - 1
+        message = f"the word {words.spelling(row)!r} is not UTF-8 text; re-encode the file."
+        raise source.error(message, _line_of_unigram(source.path, row)) from None
+    if kind != "word":
+        names = [_spelt_out(name, kind) for name in names]
+    if UNKNOWN not in names and UNKNOWN.upper() in names:
+        names[names.index(UNKNOWN.upper())] = UNKNOWN
+    return names
+
+
+def _spelt_out(name: str, kind: str) -> str:
+    """`<U+0020>` is the blank in a file of characters, `<0x0A>` a byte in one of bytes."""
+    prefix = "<U+" if kind == "char" else "<0x"
+    if not (name.startswith(prefix) and name.endswith(">")):
+        return name
+    try:
+        return chr(int(name[3:-1], 16))
+    except (ValueError, OverflowError):
+        return name
+
+
+def _vocabulary(source: Source, names: list[str], kind: str, special: str) -> Vocabulary:
     if kind == "byte":
-        vocabulary = Vocabulary.of_bytes()
-    else:
-        unknown = kept.index(UNKNOWN) if UNKNOWN in kept else None
-        try:
-            vocabulary = Vocabulary(tuple(kept), kind, unknown, special)
-        except ParameterError as error:
-            raise FileFormatError(
-                f"{str(path)!r} has unigrams that are no {kind}: {error}"
-            ) from None
-    alphabet = Alphabet(len(vocabulary) + int(ends), ends, vocabulary.unknown)
+        return Vocabulary.of_bytes()
+    kept = [name for name in names if name not in (BEGIN, END)]
+    unknown = kept.index(UNKNOWN) if UNKNOWN in kept else None
+    try:
+        return Vocabulary(tuple(kept), kind, unknown, special)
+    except ParameterError as error:
+        for row, name in enumerate(names):
+            bad = (
+                len(name.encode("utf-8", "surrogatepass").split()) != 1
+                if kind == "word"
+                else len(name) != 1
+            )
+            if bad and name not in (BEGIN, END, UNKNOWN):
+                message = f"the 1-gram {name!r} is no {kind}: {error}"
+                raise source.error(message, _line_of_unigram(source.path, row)) from None
+        raise FileFormatError(
+            f"{str(source.path)!r} has unigrams that are no {kind}: {error}"
+        ) from None
+
+
+def _renumber(
+    source: Source, names: list[str], vocabulary: Vocabulary, alphabet: Alphabet, kind: str
+) -> np.ndarray:
+    """The number of each of the file's words, int32; -1 of <s> and </s> in a stream."""
     number = {name: i for i, name in enumerate(vocabulary.symbols)}
     number |= {BEGIN: alphabet.begin, END: alphabet.end}
-    if any(name not in number for name in kept):
-        name = next(name for name in kept if name not in number)
-        raise FileFormatError(f"{str(path)!r} has the unigram {name!r}, which is no {kind}.")
-    renumber = np.array([number[name] for name in names], np.int64)
-    for section in sections:
-        section.ids = renumber[section.ids]
-        inside = (section.ids >= 0).all(axis=1)  # a stream has no use for <s> and </s>
-        section.ids = section.ids[inside]
-        section.log_prob, section.back_off = section.log_prob[inside], section.back_off[inside]
-    return _sort(path, sections, alphabet), vocabulary
+    for row, name in enumerate(names):
+        if name not in number:
+            line = _line_of_unigram(source.path, row)
+            raise source.error(f"the 1-gram {name!r} is no {kind}.", line)
+    renumber = np.array([number[name] for name in names], np.int32)
+    if len(names) < len(vocabulary) + (BEGIN in names) + (END in names):
+        raise FileFormatError(
+            f"{str(source.path)!r} has no 1-gram for some symbols that it uses: a model of bytes "
+            "has all 256."
+        )
+    return renumber
 
 
-def _sort(path: Path, sections: list[_Section], alphabet: Alphabet) -> Trie:
-    """Sort the n-grams breadth-first, filling in the beginnings that the file leaves out."""
-    from arproc.ngram import query_kernels as kernels
+def _line_of_unigram(path: Path, row: int) -> int:
+    """The line of a file's row-th unigram, counted from 0; the file is read again."""
+    with open_source(path) as source:
+        _read_header(source)
+        for line in source:
+            row -= bool(line)
+            if row < 0:
+                break
+        return source.number
 
-    order = len(sections)
-    code = [np.zeros(len(s.ids), np.int64) for s in sections]
-    levels, symbol = [0, 1], [np.array([-1], np.int32)]
-    log_prob, back_off, first_child = [np.zeros(1)], [np.zeros(1)], []
-    for k in range(1, order + 1):
-        keys = [code[j] * alphabet.size + sections[j].ids[:, k - 1] for j in range(k - 1, order)]
-        wanted = np.arange(alphabet.size) if k == 1 else np.zeros(0, np.int64)
-        unique, inverse = np.unique(np.concatenate([*keys, wanted]), return_inverse=True)
-        bounds = np.cumsum([len(key) for key in keys])[:-1].tolist()
-        code[k - 1 :] = np.split(inverse[: sum(map(len, keys))], bounds)
-        own, section = code[k - 1], sections[k - 1]
-        if len(np.unique(own)) < len(own):
-            order_of = np.argsort(own, kind="stable")
-            again = order_of[1:][np.diff(own[order_of]) == 0].min()
-            raise FileFormatError(
-                f"{str(path)!r}, near line {section.line + again}: a {k}-gram appears twice."
-            )
-        p, weight = np.full(len(unique), np.nan), np.zeros(len(unique))
-        p[own], weight[own] = section.log_prob * LN10, section.back_off * LN10
-        parents = levels[-1] - levels[-2]
-        starts = np.searchsorted(unique, np.arange(parents) * alphabet.size)
-        first_child.append((levels[-1] + starts).astype(np.int32))
-        symbol.append((unique % alphabet.size).astype(np.int32))
-        levels.append(levels[-1] + len(unique))
-        log_prob.append(p)
-        back_off.append(weight)
-    first_child.append(np.array([levels[-1]], np.int32))
-    if np.isnan(log_prob[1][: alphabet.symbols]).any():
-        raise FileFormatError(f"{str(path)!r} has no 1-gram for some symbols that it uses.")
-    log_prob[1][alphabet.symbols :] = -np.inf  # <s> is never predicted
-    every = np.concatenate(log_prob)
-    every[every <= NEVER * LN10] = -np.inf
-    weights = np.concatenate(back_off[:-1])
-    weights[weights <= NEVER * LN10] = -np.inf
+
+# ---- the n-grams -----------------------------------------------------------------------------
+
+
+def _sorted(
+    source: Source, section: _Section, size: int, words: _Words, renumber: np.ndarray
+) -> _Section:
+    """The section with its n-grams in ascending order."""
+    from arproc.ngram import arpa_sort_kernels as kernels
+
+    if kernels.first_fault(section.ids) < 0:
+        return section
+    order = kernels.sort_rows(section.ids, size)
+    ids = section.ids[order]
+    again = kernels.first_fault(ids)
+    if again >= 0:
+        gram = [words.spelling(int(np.argmax(renumber == w))) for w in ids[again]]
+        raise _repeated(source.path, gram)
+    back_off = section.back_off[order] if len(section.back_off) else section.back_off
+    return _Section(ids, section.log_prob[order], back_off)
+
+
+def _repeated(path: Path, gram: list[bytes]) -> FileFormatError:
+    """What to raise about an n-gram that stands twice in a file, which is read again."""
+    k, times = len(gram), 0
+    with open_source(path) as source:
+        for line in source:
+            if line == f"\\{k}-grams:".encode():
+                break
+        for line in source:
+            times += _BLANKS.split(line)[1 : k + 1] == gram
+            if times == 2:
+                break
+        return source.error(f"the {k}-gram {show(b' '.join(gram))} appears twice.")
+
+
+def _trie(sections: list[_Section], alphabet: Alphabet) -> Trie:
+    """The trie of sorted sections, with the beginnings that the file leaves out filled in."""
+    from arproc.ngram import arpa_sort_kernels as kernels
+    from arproc.ngram import query_kernels
+
+    first = sections[0]
+    single = _Section(
+        np.arange(alphabet.size, dtype=np.int32)[:, None],
+        np.full(alphabet.size, -np.inf),
+        np.zeros(alphabet.size),
+    )
+    inside = first.ids[:, 0] >= 0
+    own = first.ids[inside, 0]
+    single.log_prob[own], single.back_off[own] = first.log_prob[inside], first.back_off[inside]
+    single.log_prob[alphabet.symbols :] = -np.inf  # <s> is never predicted
+    sections[0] = single
+    symbol, log_prob, back_off, first_child = [], [], [], []
+    rows = sections[-1].ids
+    source = np.arange(len(rows), dtype=np.int32)
+    for k in range(len(sections), 0, -1):
+        section = sections[k - 1]
+        symbol.append(rows[:, -1].copy())
+        log_prob.append(_filled(section.log_prob, source, np.nan))
+        if k < len(sections):
+            back_off.append(_filled(section.back_off, source, 0.0))
+        if k > 1:
+            source, rows, children = kernels.join(sections[k - 2].ids, rows)
+            first_child.append(children[:-1])
+            sections[k - 1] = _Section(rows[:0], rows[:0], rows[:0])  # its memory is free
+    levels = np.cumsum([0, 1, *map(len, reversed(symbol))])
+    starts = [np.ones(1, np.int64)]
+    starts += [c + levels[k] for k, c in enumerate(reversed(first_child), 2)]
     trie = Trie(
-        alphabet, np.array(levels, np.int64), np.concatenate(symbol),
-        np.zeros(levels[-1], np.int32), np.concatenate(first_child), every,
-        weights,
-    )  # fmt: skip
-    kernels.connect(trie.arrays)
+        alphabet,
+        levels.astype(np.int64),
+        np.concatenate([np.array([-1], np.int32), *reversed(symbol)]),
+        np.zeros(levels[-1], np.int32),
+        np.concatenate([*starts, levels[-1:]]).astype(np.int32),
+        _natural(np.concatenate([np.zeros(1), *reversed(log_prob)])),
+        _natural(np.concatenate([np.zeros(1), *reversed(back_off)])),
+    )
+    query_kernels.connect(trie.arrays)
     return trie
 
 
-def _decode_word(word: bytes, kind: str, path: Path) -> str:
-    try:
-        name = word.decode("utf-8")
-    except UnicodeDecodeError:
-        raise FileFormatError(
-            f"{str(path)!r} is not UTF-8 text: the word {word!r}; re-encode the file."
-        ) from None
-    try:
-        if kind == "char" and name.startswith("<U+") and name.endswith(">"):
-            return chr(int(name[3:-1], 16))
-        if kind == "byte" and name.startswith("<0x") and name.endswith(">"):
-            return chr(int(name[3:-1], 16))
-    except ValueError:
-        pass
-    return name
+def _filled(values: np.ndarray, source: np.ndarray, missing: float) -> np.ndarray:
+    """values[source], with what is missing where source is -1."""
+    if len(source) == len(values):  # nothing is missing, so all are in order
+        return values
+    out, here = np.full(len(source), missing), source >= 0
+    out[here] = values[source[here]]
+    return out
+
+
+def _natural(log10: np.ndarray) -> np.ndarray:
+    """Natural logarithms of what has log10; at most -99 is zero."""
+    log10[log10 <= NEVER] = -np.inf
+    log10 *= LN10
+    return log10
+
+
+def _enlarged(array: np.ndarray, length: int) -> np.ndarray:
+    out = np.zeros((length, *array.shape[1:]), array.dtype)
+    out[: len(array)] = array
+    return out

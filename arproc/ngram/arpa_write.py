@@ -1,4 +1,4 @@
-"""Writing ARPA files, the n-gram models' common format, plain or gzip.
+"""Writing ARPA files, the n-gram models' common format, plain or compressed.
 
 A line is `log10 p <tab> the n-gram's words <tab> log10 back-off`; the last order has no back-off.
 Words hold no white space, so characters and bytes are spelt where they would: `<U+0020>` is the
@@ -7,14 +7,15 @@ blank, `<0x0A>` a byte.
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from arproc.errors import UnsupportedError
 from arproc.files import as_path, replacing
+from arproc.ngram.arpa_source import compressed_writer
 from arproc.ngram.counts import Alphabet
 from arproc.ngram.trie import Trie
 from arproc.text import Vocabulary
@@ -24,10 +25,14 @@ __all__ = ["BEGIN", "END", "LN10", "NEVER", "write_arpa"]
 BEGIN, END = "<s>", "</s>"
 LN10 = float(np.log(10.0))
 NEVER = -99.0  # the logarithm of zero in ARPA files
+_BUFFER = 2**20
 
 
 def write_arpa(trie: Trie, vocabulary: Vocabulary | None, path: str | Path) -> None:
-    """Write a back-off model as an ARPA file, whole or not at all; gzip if the name ends in .gz.
+    """Write a back-off model as an ARPA file, whole or not at all.
+
+    It is compressed where the name ends in .gz, .bz2 or .xz. Numbers have nine digits, and
+    n-grams stand in the order of their symbols' numbers.
 
     A stream has no begin and end: its file gives `<s>` and `</s>` log10 p = -99, for readers
     that insist on them.
@@ -41,49 +46,46 @@ def write_arpa(trie: Trie, vocabulary: Vocabulary | None, path: str | Path) -> N
             "the shorter context says; the ARPA format, which backs off, can not express that."
         )
     names = _names(trie.alphabet, vocabulary)
-    compressed = as_path(path).suffix == ".gz"
-    with (
-        replacing(path) as temporary,
-        gzip.open(temporary, "wb", 6) if compressed else temporary.open("wb") as file,
-    ):
+    suffix = as_path(path).suffix
+    with replacing(path) as temporary, compressed_writer(temporary, suffix) as file:
         for block in _blocks(trie, names):
             file.write(block)
 
 
-def _blocks(trie: Trie, names: list[bytes]) -> Iterator[bytes]:
+def _blocks(trie: Trie, names: list[bytes]) -> Iterator[Any]:
     sizes = np.diff(trie.levels)[1:].tolist()
     if not trie.alphabet.terminates:
         sizes[0] += 2
     header = "".join(f"ngram {k}={size}\n" for k, size in enumerate(sizes, 1))
     yield b"\\data\\\n" + header.encode()
-    columns = np.zeros((1, 0), np.int32)
+    history = np.zeros((1, 0), np.int32)
     for k in range(1, trie.order + 1):
-        low, high = int(trie.levels[k]), int(trie.levels[k + 1])
-        above = slice(int(trie.levels[k - 1]), int(trie.levels[k]) + 1)
-        children = np.diff(trie.first_child[above])
-        columns = np.column_stack([np.repeat(columns, children, axis=0), trie.symbol[low:high]])
         yield b"\n\\%d-grams:\n" % k
         if k == 1 and not trie.alphabet.terminates:
             yield b"-99\t<s>\t0\n-99\t</s>\t0\n"
-        for begin in range(0, high - low, 65536):
-            rows = slice(begin, min(begin + 65536, high - low))
-            yield _format(trie, names, columns[rows], low + begin, k)
+        yield from _lines(trie, names, history, k)
+        if k < trie.order:
+            contexts = slice(int(trie.levels[k - 1]), int(trie.levels[k]) + 1)
+            children = np.diff(trie.first_child[contexts])
+            own = trie.symbol[trie.levels[k] : trie.levels[k + 1]].astype(np.int32)
+            history = np.column_stack([np.repeat(history, children, axis=0), own])
     yield b"\n\\end\\\n"
 
 
-def _format(trie: Trie, names: list[bytes], columns: np.ndarray, first: int, k: int) -> bytes:
-    nodes = slice(first, first + len(columns))
-    log_prob = np.maximum(trie.log_prob[nodes] / LN10, NEVER)
-    if k == 1 and trie.alphabet.terminates:
-        # as KenLM's lmplz has it; no reader predicts <s>
-        log_prob = np.where(columns[:, 0] == trie.alphabet.begin, 0.0, log_prob)
-    words = [b" ".join([names[w] for w in row]) for row in columns.tolist()]
-    if k == trie.order:
-        pairs = zip(log_prob.tolist(), words, strict=True)
-        return b"".join([b"%.9g\t%b\n" % pair for pair in pairs])
-    back_off = np.maximum(trie.back_off[nodes] / LN10, NEVER)
-    triples = zip(log_prob.tolist(), words, (back_off + 0.0).tolist(), strict=True)
-    return b"".join([b"%.9g\t%b\t%.9g\n" % triple for triple in triples])
+def _lines(trie: Trie, names: list[bytes], history: np.ndarray, k: int) -> Iterator[Any]:
+    """The lines of the k-grams, a buffer at a time; history is int32 [contexts, k - 1]."""
+    from arproc.ngram import arpa_format_kernels as kernels
+
+    letters = np.frombuffer(b"".join(names), np.uint8)
+    starts = np.cumsum([0, *map(len, names)])
+    longest = 2 * kernels.WIDEST + 4 + k * (int(np.diff(starts).max()) + 1)
+    out = np.empty(_BUFFER + longest, np.uint8)
+    # as KenLM's lmplz has it, <s> is certain; no reader predicts it
+    certain = 1 + trie.alphabet.begin if k == 1 and trie.alphabet.terminates else -1
+    place = np.array([0, trie.levels[k - 1], 0])
+    while place[0] < len(history):
+        used = kernels.lines(trie.arrays, history, letters, starts, NEVER, certain, place, out)
+        yield out[:used]
 
 
 def _names(alphabet: Alphabet, vocabulary: Vocabulary | None) -> list[bytes]:

@@ -6,9 +6,11 @@ last entry holds for all counts from there on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+
+from arproc.errors import ParameterError
 
 __all__ = [
     "FALLBACK",
@@ -16,6 +18,7 @@ __all__ = [
     "DiscountWarning",
     "absolute",
     "closed_form",
+    "fallback",
     "good_turing",
     "maximise",
 ]
@@ -36,7 +39,8 @@ _GOLDEN = (5**0.5 - 1) / 2
 def closed_form(n: np.ndarray) -> np.ndarray | None:
     """The three discounts of modified Kneser-Ney (Chen and Goodman 1998, equation 26).
 
-    D_j = j - (j + 1) Y n_{j+1} / n_j with Y = n_1 / (n_1 + 2 n_2).
+    D_j = j - (j + 1) Y n_{j+1} / n_j with Y = n_1 / (n_1 + 2 n_2), in single precision as
+    `lmplz` has it: rounding decides what becomes of a discount that is zero but for it.
 
     Args:
         n: int64 [5], how many n-grams have (adjusted) count 1, 2, 3, 4; entry 0 is not used.
@@ -47,12 +51,12 @@ def closed_form(n: np.ndarray) -> np.ndarray | None:
     """
     if (n[1:4] == 0).any():
         return None
-    y = n[1] / (n[1] + 2 * n[2])
-    j = np.arange(1, 4)
-    discount = j - (j + 1) * y * n[2:5] / n[1:4]
+    j = np.arange(1, 4, dtype=np.float32)
+    y = np.float32(n[1]) / np.float32(n[1] + 2 * n[2])
+    discount = j - (j + 1) * y * n[2:5].astype(np.float32) / n[1:4].astype(np.float32)
     if (discount < 0).any() or (discount > j).any():
         return None
-    return np.concatenate([[0.0], discount])
+    return np.concatenate([[0.0], discount.astype(np.float64)])
 
 
 def absolute(n: np.ndarray) -> np.ndarray | None:
@@ -93,6 +97,39 @@ def good_turing(n: np.ndarray, most: int) -> np.ndarray | None:
         if (ratio > 0).all() and (ratio < 1).all():
             return np.concatenate([[0.0], r * (1 - ratio), [0.0]])
     return None
+
+
+def fallback(given: str | Sequence[float]) -> np.ndarray | None:
+    """The discounts to take where a closed form does not exist, from what the user gave.
+
+    Args:
+        given: "leave-one-out", or one to three numbers for the counts 1, 2, 3 and more; where
+            there are fewer, the last one holds for the counts beyond (`lmplz
+            --discount_fallback`).
+
+    Returns:
+        float64 [4] with entry 0 zero, or None for leave-one-out.
+
+    Raises:
+        ParameterError: it is neither; or a discount is negative, or larger than its count.
+    """
+    if isinstance(given, str) and given == "leave-one-out":
+        return None
+    numbers = [] if isinstance(given, str) else list(given)
+    known = all(isinstance(d, (int, float, np.number)) for d in numbers)
+    if not 1 <= len(numbers) <= 3 or not known:
+        raise ParameterError(
+            'discount_fallback must be "leave-one-out", or one to three discounts, for the counts '
+            f"1, 2, 3 and more, such as (0.5, 1, 1.5); got {given!r}."
+        )
+    values = np.array([0.0, *numbers, *[numbers[-1]] * (3 - len(numbers))], np.float64)
+    for count, discount in enumerate(values):
+        if not 0 <= discount <= count:
+            raise ParameterError(
+                f"What is taken from a count of {count} lies between 0 and {count}; "
+                f"discount_fallback has {discount:g}: {given!r}."
+            )
+    return values
 
 
 def maximise(

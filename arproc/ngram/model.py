@@ -25,6 +25,7 @@ from arproc.ngram import smoothing as estimation
 from arproc.ngram.arpa_read import read_arpa
 from arproc.ngram.arpa_write import write_arpa
 from arproc.ngram.counts import Alphabet, Counts, count_ngrams, lay_out
+from arproc.ngram.discounts import fallback
 from arproc.ngram.pruning import cut_offs, kept_by_entropy, renormalised, without
 from arproc.ngram.state import NGramState
 from arproc.ngram.trie import Trie
@@ -47,7 +48,7 @@ class NGram(Process):
     - "modified_kneser_ney": interpolated, three discounts an order, exactly as KenLM's `lmplz`
       estimates it, n-gram by n-gram; where `lmplz` stops because its closed-form discounts do not
       exist (little data, or few symbols), they are chosen by leave-one-out likelihood, with a
-      `DiscountWarning` if that concerns more than the single symbols;
+      `DiscountWarning` if that concerns more than the single symbols, or are `discount_fallback`;
     - "kneser_ney": interpolated, one discount an order;
     - "backoff_kneser_ney": one discount an order, and only what was not seen looks further back;
     - "absolute_discounting": interpolated, one discount an order, from plain counts;
@@ -80,13 +81,19 @@ class NGram(Process):
         largest_discounted: Katz's k, the largest count that "katz" discounts.
         special: what `<unk>`, `<s>` and `</s>` in a text of words are: an "error", or words like
             others ("escape"; their symbols have a backslash in front).
+        discount_fallback: the discounts of orders for which no closed form exists:
+            "leave-one-out", or one to three numbers for the counts 1, 2, 3 and more; (0.5, 1,
+            1.5) is what `lmplz --discount_fallback` takes.
+        interpolate_unigrams: whether what is discounted from single symbols is shared by all
+            symbols; if not, `<unk>` has all of it (`lmplz --interpolate_unigrams 0`, SRILM). For
+            the interpolated smoothings with discounts.
 
     Attributes:
         trie_: the n-grams with their log-probabilities and back-off weights.
         n_ngrams_: how many n-grams of each order there are.
         discounts_: what is taken from counts of 1, 2 ... (the last: and more), float64 [N, m];
             None for smoothings without discounts.
-        discount_source_: for each order "closed form" or "leave-one-out".
+        discount_source_: for each order "closed form", "leave-one-out" or "fallback".
         interpolation_weights_: Jelinek-Mercer's weight of the relative frequency, float64 [N, B],
             for contexts of each length whose counts have 1, 2 ... B binary digits; else None.
 
@@ -118,6 +125,8 @@ class NGram(Process):
         prune: int | Sequence[int] = 0,
         largest_discounted: int = 5,
         special: str = "error",
+        discount_fallback: str | Sequence[float] = "leave-one-out",
+        interpolate_unigrams: bool = True,
     ) -> None:
         self.order = order
         self.smoothing = smoothing
@@ -129,6 +138,8 @@ class NGram(Process):
         self.prune = prune
         self.largest_discounted = largest_discounted
         self.special = special
+        self.discount_fallback = discount_fallback
+        self.interpolate_unigrams = interpolate_unigrams
 
     # ---- fitting -----------------------------------------------------------------------------
 
@@ -147,6 +158,12 @@ class NGram(Process):
                 "is left out the probability of one never seen. Use prune=0."
             )
         check_integer("min_count", self.min_count, minimum=1)
+        fallback(self.discount_fallback)
+        if not self.interpolate_unigrams and self.smoothing not in estimation.DISCOUNTED:
+            raise ParameterError(
+                f"interpolate_unigrams=False is for {', '.join(estimation.DISCOUNTED)}; got "
+                f"smoothing={self.smoothing!r}. Leave it True."
+            )
         alpha = self.alpha
         if not isinstance(alpha, (int, float)) or not 0 < alpha < math.inf:
             raise ParameterError(f"alpha must be a positive number; got {alpha!r}.")
@@ -167,21 +184,28 @@ class NGram(Process):
         context: torch.Tensor | None,
     ) -> None:
         alphabet = _alphabet(sequences.space)
+        if not self.interpolate_unigrams and alphabet.unknown is None:
+            raise ParameterError(
+                "interpolate_unigrams=False gives mass to <unk>, which a closed vocabulary does "
+                "not have; use unknown=True, or leave interpolate_unigrams True."
+            )
         counts = count_ngrams(_laid_out(sequences, alphabet), self.order, alphabet)
         held_out = None if validation is None else _laid_out(validation, alphabet)
         self._estimate(counts, held_out)
         self.n_ngrams_ = np.diff(self.trie_.levels)[1:].tolist()
 
     def _estimate(self, counts: Counts, held_out: np.ndarray | None) -> None:
-        cuts = cut_offs(self.prune, self.order)
+        cuts, otherwise = cut_offs(self.prune, self.order), fallback(self.discount_fallback)
         found, self.interpolation_weights_ = None, None
         if self.smoothing == "additive":
             self.trie_ = estimation.additive(counts, self.alpha)
         elif self.smoothing in estimation.DISCOUNTED:
-            self.trie_, found = estimation.discounted(counts, self.smoothing, cuts)
+            self.trie_, found = estimation.discounted(
+                counts, self.smoothing, cuts, None, otherwise, self.interpolate_unigrams
+            )
         elif self.smoothing in estimation.BACKED_OFF:
             self.trie_, found = estimation.backed_off(
-                counts, self.smoothing, cuts, self.largest_discounted
+                counts, self.smoothing, cuts, self.largest_discounted, otherwise
             )
         else:
             self.trie_, self.interpolation_weights_ = estimation.mixed(
@@ -349,7 +373,10 @@ class NGram(Process):
 
     @classmethod
     def from_arpa(cls, path: str | Path, tokens: str = "word", special: str = "error") -> NGram:
-        """The model of an ARPA file (KenLM, SRILM ...), plain or gzip.
+        """The model of an ARPA file (KenLM, SRILM ...), plain or compressed (gzip, bzip2, xz).
+
+        N-grams may stand in any order, and back-offs, `<unk>`, and what begins or ends a longer
+        n-gram may be missing; log10 p of at most -99 is that of zero.
 
         Args:
             path: the file.
@@ -378,7 +405,7 @@ class NGram(Process):
         return model
 
     def to_arpa(self, path: str | Path) -> None:
-        """Write the model as an ARPA file; gzip if the name ends in `.gz`.
+        """Write the model as an ARPA file, compressed if the name ends in .gz, .bz2 or .xz.
 
         Raises:
             UnsupportedError: additive smoothing beyond order 1, which the format can not express.

@@ -41,7 +41,7 @@ class Discounts:
     Attributes:
         values: float64 [N, m]: of order k (row k - 1) for the counts 1, 2 ..., the last also for
             all counts beyond.
-        source: for each order "closed form", "leave-one-out" or "given".
+        source: for each order "closed form", "leave-one-out", "fallback" or "given".
     """
 
     values: np.ndarray
@@ -72,6 +72,8 @@ def discounted(
     smoothing: str = "modified_kneser_ney",
     cuts: list[int] | None = None,
     given: np.ndarray | None = None,
+    fallback: np.ndarray | None = None,
+    interpolate_unigrams: bool = True,
 ) -> tuple[Trie, Discounts]:
     """Interpolation with discounts: Kneser-Ney with three or one, and absolute discounting.
 
@@ -80,7 +82,8 @@ def discounted(
     distribution (Heafield et al. 2013, "Scalable Modified Kneser-Ney Language Model
     Estimation"). "kneser_ney" has one discount an order, n_1 / (n_1 + 2 n_2), and
     "absolute_discounting" (Ney, Essen and Kneser 1994) takes it from the plain counts. Where a
-    closed form does not exist, the discounts maximise the leave-one-out likelihood instead.
+    closed form does not exist, the discounts are the fallback's, or else maximise the
+    leave-one-out likelihood.
 
     Args:
         counts: the n-grams.
@@ -88,13 +91,16 @@ def discounted(
         cuts: the cut-off of each order, as `lmplz --prune` has it; discounts are estimated from
             all n-grams, and what is cut off goes to the shorter context.
         given: discounts [N, m] to use instead of estimating them.
+        fallback: discounts, float64 [4] with entry 0 zero, for orders without a closed form.
+        interpolate_unigrams: whether what is taken from single symbols is shared by all; else
+            `<unk>`, which there must be, has all of it.
     """
     from arproc.ngram import smoothing_kernels as kernels
 
     rule, cuts = DISCOUNTED[smoothing], cuts or [0] * counts.order
     count = counts.adjusted if rule.adjusted else counts.count
     levels, first_child, skip = counts.levels, counts.first_child, _skip(counts)
-    uniform = 1.0 / counts.alphabet.symbols
+    uniform = 1.0 / counts.alphabet.symbols if interpolate_unigrams else 0.0
     p = np.zeros(levels[-1])
     weight = np.ones(len(first_child) - 1)
     values, source = [], []
@@ -103,7 +109,7 @@ def discounted(
         if given is not None:
             discount, origin = np.concatenate([[0.0], given[k - 1]]), "given"
         else:
-            discount, origin = _find(counts, k, count, rule, p)
+            discount, origin = _find(counts, k, count, rule, p, fallback=fallback)
         values.append(discount[1:])
         source.append(origin)
         # a cut-off of -1 keeps the single symbols, those that were never seen included
@@ -115,6 +121,9 @@ def discounted(
             ),
             _context_shares(counts, first, last),
         )
+        if k == 1 and not interpolate_unigrams:
+            assert counts.alphabet.unknown is not None
+            p[1 + counts.alphabet.unknown] += weight[0]
     found = Discounts(np.array(values), tuple(source))
     _warn(found)
     trie = Trie.of(counts, p, weight, interpolated=True)
@@ -122,14 +131,19 @@ def discounted(
 
 
 def backed_off(
-    counts: Counts, smoothing: str, cuts: list[int] | None = None, largest: int = 5
+    counts: Counts,
+    smoothing: str,
+    cuts: list[int] | None = None,
+    largest: int = 5,
+    fallback: np.ndarray | None = None,
 ) -> tuple[Trie, Discounts]:
     """Back-off: what was seen has its discounted frequency, and only the rest looks further back.
 
     "katz" (Katz 1987) discounts counts up to `largest` as Good and Turing would; where their
     formula gives no discount between 0 and 1, a smaller limit is taken, and where none will do,
-    one discount by leave-one-out likelihood. "backoff_kneser_ney" (Kneser and Ney 1995) takes one
-    discount from the adjusted counts. What is cut off goes to the shorter context.
+    one discount: the fallback's first, or that of largest leave-one-out likelihood.
+    "backoff_kneser_ney" (Kneser and Ney 1995) takes one discount from the adjusted counts. What
+    is cut off goes to the shorter context.
     """
     from arproc.ngram import smoothing_kernels as kernels
 
@@ -144,7 +158,7 @@ def backed_off(
     p = np.zeros(counts.levels[-1])
     values, source = [], []
     for k in range(1, counts.order + 1):
-        discount, origin = _find(counts, k, count, rule, p, largest + 1)
+        discount, origin = _find(counts, k, count, rule, p, largest + 1, fallback)
         values.append(discount[1:])
         source.append(origin)
         first, last = _contexts(counts, k)
@@ -243,7 +257,13 @@ def _context_shares(counts: Counts, first: int, last: int) -> list[tuple[int, in
 
 
 def _find(
-    counts: Counts, k: int, count: np.ndarray, rule: _Rule, p: np.ndarray, most: int = 4
+    counts: Counts,
+    k: int,
+    count: np.ndarray,
+    rule: _Rule,
+    p: np.ndarray,
+    most: int = 4,
+    fallback: np.ndarray | None = None,
 ) -> tuple[np.ndarray, str]:
     """The discounts of order k, and where they come from; p holds the lower orders."""
     from arproc.ngram import smoothing_kernels as kernels
@@ -258,6 +278,8 @@ def _find(
     discount = rule.formula(n)
     if discount is not None:
         return discount, "closed form"
+    if fallback is not None:
+        return fallback[: len(rule.shape)], "fallback"
     uniform = 1.0 / counts.alphabet.symbols
 
     def log_likelihood(d: np.ndarray) -> float:
