@@ -26,6 +26,7 @@ _LAZY: dict[str, str] = {
     "BayesianAR": "arproc.linear.bayesian",
     "ContextTree": "arproc.ngram.context_tree",
     "CountAR": "arproc.discrete.count",
+    "InfiniGram": "arproc.ngram.infini",
     "LogisticAR": "arproc.discrete.logistic",
     "MADE": "arproc.neural.made",
     "MarkovSwitchingAR": "arproc.regimes.switching",

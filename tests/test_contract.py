@@ -23,6 +23,7 @@ from arproc import (
     VAR,
     BayesianAR,
     ContextTree,
+    InfiniGram,
     Mixture,
     NGram,
     Training,
@@ -242,6 +243,11 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "PPM": (lambda: PPM(3, "D").fit("".join(TEXT)), {}),
     "PPM, method C": (lambda: PPM(3, "C", 4).fit(digits()), {}),
     "PPM of lines, frozen": (lambda: PPM(4, adaptive=False).fit(TEXT), {}),
+    "InfiniGram of characters": (lambda: InfiniGram("char").fit("".join(TEXT)), {}),
+    "InfiniGram of words": (lambda: InfiniGram().fit(TEXT), {}),
+    "InfiniGram of numbers, by validation": (
+        lambda: InfiniGram(4).fit(digits(), validation=digits(60)), {}
+    ),
     "MADE": (lambda: made(2, 6, (13,)), {}),
     "MADE, two layers, categorical": (lambda: made(3, 5, (11, 8), ordering="random"), {}),
     "MADE of mixed levels": (lambda: made((2, 4, 1, 3, 2), 5, (12,)), {}),

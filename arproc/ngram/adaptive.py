@@ -21,7 +21,7 @@ from arproc.spaces import Space
 from arproc.states import State, WindowState
 from arproc.tokens import categorical_space
 
-__all__ = ["ContextModel", "ContextState"]
+__all__ = ["ContextModel", "ContextState", "with_ends"]
 
 _NO_TERMS, _NO_TABLE, _NO_UNIFORMS = np.empty(0), np.empty((0, 0, 0)), np.empty((0, 0))
 
@@ -91,7 +91,7 @@ class ContextModel(Process):
     ) -> None:
         assert isinstance(sequences.space, CategoricalSpace)
         self.contexts_ = Contexts(sequences.space.size)
-        values, begin, steps = _with_ends(sequences)
+        values, begin, steps = with_ends(sequences)
         terms = np.empty(len(values))
         known = np.zeros(len(begin), np.int64)
         empty = Contexts(sequences.space.size)
@@ -140,7 +140,7 @@ class ContextModel(Process):
         return ContextState(None, 0) if self.adaptive else WindowState()
 
     def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        values, begin, steps = _with_ends(sequences)
+        values, begin, steps = with_ends(sequences)
         terms, parts = np.empty(len(values)), _batches(steps)
         for low, high in parts:
             own = slice(begin[low], begin[high - 1] + steps[high - 1])
@@ -286,7 +286,7 @@ def _rows(table: np.ndarray, device: torch.device) -> Categorical:
     return Categorical(torch.from_numpy(np.log(table)).to(device))
 
 
-def _with_ends(sequences: Sequences) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def with_ends(sequences: Sequences) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The symbols with their ends among them, flat; where each sequence begins; its length."""
     space = sequences.space
     assert isinstance(space, CategoricalSpace)
