@@ -24,6 +24,7 @@ _LAZY: dict[str, str] = {
     "ARGARCH": "arproc.volatility.argarch",
     "ARIMA": "arproc.statespace.arima",
     "BayesianAR": "arproc.linear.bayesian",
+    "Cache": "arproc.ngram.cache",
     "ContextTree": "arproc.ngram.context_tree",
     "CountAR": "arproc.discrete.count",
     "InfiniGram": "arproc.ngram.infini",

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.distributions import Categorical
 from arproc.errors import UnsupportedError, check_integer
 from arproc.law import require_fitted
 from arproc.ngram.contexts import Contexts
+from arproc.ngram.tables import NO_TABLE, NO_UNIFORMS, categorical
 from arproc.process import Process
 from arproc.sequences import Sequences
 from arproc.spaces import Categorical as CategoricalSpace
@@ -23,7 +23,7 @@ from arproc.tokens import categorical_space
 
 __all__ = ["ContextModel", "ContextState", "with_ends"]
 
-_NO_TERMS, _NO_TABLE, _NO_UNIFORMS = np.empty(0), np.empty((0, 0, 0)), np.empty((0, 0))
+_NO_TERMS = np.empty(0)
 
 
 class ContextModel(Process):
@@ -133,7 +133,7 @@ class ContextModel(Process):
             np.arange(1, n * k + 1) * p, np.zeros(n * k, np.int64),
             position.reshape(-1).cpu().numpy(), False, table=table,
         )  # fmt: skip
-        return _rows(table.reshape(n, k, -1), ctx.device)
+        return categorical(table.reshape(n, k, -1), ctx.device)
 
     def _start(self, n: int, context: torch.Tensor | None) -> State:
         require_fitted(self)
@@ -160,8 +160,8 @@ class ContextModel(Process):
         known: np.ndarray,
         learn: bool,
         terms: np.ndarray = _NO_TERMS,
-        table: np.ndarray = _NO_TABLE,
-        uniforms: np.ndarray = _NO_UNIFORMS,
+        table: np.ndarray = NO_TABLE,
+        uniforms: np.ndarray = NO_UNIFORMS,
         base: Contexts | None = None,
     ) -> None:
         """The compiled loop, given more room as long as it asks for it; see `run` there."""
@@ -209,7 +209,7 @@ class ContextState(State):
         rows, tail = self._own(), self._tail(0)
         table = np.empty((self.n, 1, process.contexts_.symbols))
         process._run(rows.contexts, rows.roots, *self._places(tail, 0), False, table=table)
-        return _rows(table[:, 0], self.history.slots.device)
+        return categorical(table[:, 0], self.history.slots.device)
 
     def _append(self, x: torch.Tensor) -> State:
         return self._learn(x[:, None])
@@ -218,7 +218,7 @@ class ContextState(State):
         table = np.empty((self.n, x.shape[1] + 1, self.process.contexts_.symbols))
         after = self._learn(x, table)
         state = after if lengths is None else ContextState(None, 0)
-        return _rows(table, x.device), state
+        return categorical(table, x.device), state
 
     def _select(self, rows: torch.Tensor) -> State:
         return ContextState(None, 0)
@@ -237,7 +237,7 @@ class ContextState(State):
         x = torch.from_numpy(values[:, values.shape[1] - count :].copy()).to(uniforms.device)
         return x, self._carry(self._newer(rows), self.history.extend(x), self.context)
 
-    def _learn(self, x: torch.Tensor, table: np.ndarray = _NO_TABLE) -> ContextState:
+    def _learn(self, x: torch.Tensor, table: np.ndarray = NO_TABLE) -> ContextState:
         """The state after x [N, K]; the rows along the way go into `table`."""
         values = self._tail(x.shape[1])
         values[:, values.shape[1] - x.shape[1] :] = x.cpu().numpy()
@@ -280,10 +280,6 @@ class ContextState(State):
         begin = np.arange(self.n) * values.shape[1] + self.process._depth
         known = np.ascontiguousarray(self.lengths.cpu().numpy())
         return values.reshape(-1), begin, np.full(self.n, count), known
-
-
-def _rows(table: np.ndarray, device: torch.device) -> Categorical:
-    return Categorical(torch.from_numpy(np.log(table)).to(device))
 
 
 def with_ends(sequences: Sequences) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

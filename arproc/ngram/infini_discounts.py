@@ -71,13 +71,14 @@ def fit_discounts(
     """
     from scipy.optimize import minimize
 
-    from arproc.ngram import infini_kernels as kernels
+    from arproc.ngram import infini_fit_kernels as kernels
+    from arproc.ngram.infini_kernels import ROWS
 
     first, warm, last, fresh = spread(begin, steps)
     begins, rows = kernels.evidence(
         model, values, first, last, warm, fresh & marked, left_out, _ROOM
     )
-    slope = np.zeros((kernels.ROWS, 3))
+    slope = np.zeros((ROWS, 3))
     most = np.arange(1.0, 4.0)
     symbols = model[6]
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from arproc.jit import Int, jit
+from arproc.ngram.draw_kernels import invert
 from arproc.ngram.suffix_kernels import slot
 
 #: Lengths of contexts from which on their discounts are others.
@@ -22,7 +23,7 @@ LENGTHS = len(_BOUNDS) + 1
 #: How many rows of discounts there are.
 ROWS = 2 * LENGTHS
 #: No probability is less: after a run of a thousand equal symbols a product would become zero.
-_FLOOR = 1e-300
+FLOOR = 1e-300
 
 
 @jit
@@ -62,7 +63,7 @@ def child(model: tuple, low: Int, high: Int, length: Int, w: Int) -> tuple[Int, 
 
 @jit
 def _run_end(text: np.ndarray, order: np.ndarray, a: Int, high: Int, length: Int, w: Int) -> Int:
-    """Where the suffixes from a on that have symbol w at `length` end; near ends are found fast."""
+    """Where the suffixes from a on with symbol w at `length` end; near ends are found fast."""
     stride, b = 1, a
     while b < high and _at(text, order[b] + length) <= w:
         a = b + 1
@@ -108,7 +109,8 @@ def less(discounts: np.ndarray, row: Int, c: Int) -> float:
 
 
 @jit
-def _escape(discounts: np.ndarray, row: Int, n: Int, one: Int, two: Int, more: Int) -> float:
+def escape(discounts: np.ndarray, row: Int, n: Int, one: Int, two: Int, more: Int) -> float:
+    """The share of a context's probability that goes to the shorter one."""
     taken = discounts[row, 0] * one + discounts[row, 1] * two + discounts[row, 2] * more
     return taken / n
 
@@ -161,10 +163,10 @@ def step(
         n, one, two, more = figures(model, low, high, length)
         if n > 0:
             row = row_of(length, one + two + more)
-            p *= _escape(discounts, row, n, one, two, more)
+            p *= escape(discounts, row, n, one, two, more)
             if c > 0:
                 p += less(discounts, row, c) / n
-    return max(p, _FLOOR), m
+    return max(p, FLOOR), m
 
 
 @jit
@@ -178,9 +180,9 @@ def fill(model: tuple, chain: np.ndarray, size: Int, out: np.ndarray) -> None:
         if n == 0:
             continue
         row = row_of(length, one + two + more)
-        escape = _escape(discounts, row, n, one, two, more)
+        share = escape(discounts, row, n, one, two, more)
         for w in range(symbols):
-            out[w] *= escape
+            out[w] *= share
         a = low
         while a < high:
             w = _at(text, order[a] + length)
@@ -189,7 +191,7 @@ def fill(model: tuple, chain: np.ndarray, size: Int, out: np.ndarray) -> None:
                 out[w] += less(discounts, row, preceding(model, a, b)) / n
             a = b
     for w in range(symbols):
-        out[w] = max(out[w], _FLOOR)
+        out[w] = max(out[w], FLOOR)
 
 
 @jit
@@ -201,7 +203,7 @@ def singles(model: tuple, out: np.ndarray) -> None:
     if n == 0:
         return
     row = row_of(0, one + two + more)
-    out *= _escape(discounts, row, n, one, two, more)
+    out *= escape(discounts, row, n, one, two, more)
     for w in range(symbols):
         if first[w] < first[w + 1]:
             out[w] += less(discounts, row, preceding(model, first[w], first[w + 1])) / n
@@ -248,7 +250,7 @@ def walk(
             if telling:
                 table[i, k, :] = row
             if drawing:
-                x[i, k] = _draw(row, uniforms[i, k])
+                x[i, k] = invert(row, uniforms[i, k])
             size = step(model, one, size, x[i, k], 1, two)[1]
             one, two = two, one
         if telling:
@@ -256,16 +258,6 @@ def walk(
             table[i, high, :] = row
         chains[i, :size] = one[:size]
         sizes[i] = size
-
-
-@jit
-def _draw(row: np.ndarray, u: float) -> Int:
-    target = u * row.sum()
-    w, reached = 0, row[0]
-    while reached <= target and w < len(row) - 1:
-        w += 1
-        reached += row[w]
-    return w
 
 
 @jit
@@ -293,7 +285,8 @@ def locate(model: tuple, x: np.ndarray, marked: bool, chain: np.ndarray) -> int:
 
 
 @jit
-def _roomy(array: np.ndarray, rows: Int) -> np.ndarray:
+def roomy(array: np.ndarray, rows: Int) -> np.ndarray:
+    """A chain's array, or a larger one with the same beginning."""
     if rows <= len(array):
         return array
     larger = np.empty((2 * rows, 3), np.int64)
@@ -325,10 +318,10 @@ def terms(
     one, two = np.empty((64, 3), np.int64), np.empty((64, 3), np.int64)
     for i in range(len(first)):
         size = sizes[i]
-        one = _roomy(one, size)
+        one = roomy(one, size)
         one[:size] = chains[i, :size]
         for t in range(first[i], last[i]):
-            two = _roomy(two, size + 1)
+            two = roomy(two, size + 1)
             p, size = step(model, one, size, np.int64(values[t]), 1, two)
             out[t] = np.log(p)
             one, two = two, one
@@ -364,147 +357,8 @@ def matches(
                 if _at(text, model[1][low] + length) < 0:
                     count -= 1  # the text ends with this context
             a, b = child(model, low, high, length, w)
-            two = _roomy(two, size + 1)
+            two = roomy(two, size + 1)
             size = step(model, one, size, w, 1, two)[1]
             one, two = two, one
             out[t, 0], out[t, 1], out[t, 2] = length, count, b - a
             out[t, 3] = one[size - 1, 2]
-
-
-# ---- what discounts are fitted on ---------------------------------------------------------------
-
-
-@jit
-def evidence(
-    model: tuple,
-    values: np.ndarray,
-    first: np.ndarray,
-    last: np.ndarray,
-    warm: np.ndarray,
-    marked: np.ndarray,
-    left_out: bool,
-    room: Int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """What each context of some positions says of the symbol there.
-
-    Args:
-        model: see above; its discounts are not used.
-        values: int64, flat symbols, the ends among them.
-        first: int64 [R], where the parts begin.
-        last: int64 [R], where they end.
-        warm: int64 [R], from where on each part's positions are taken: what is before only brings
-            the chain to its length.
-        marked: bool [R], whether a mark stands before them.
-        left_out: whether the positions are of the text itself, and each is left out when it is
-            predicted.
-        room: at most so many rows.
-
-    Returns:
-        int64 [T + 1], where each position's rows begin; int32 [rows, 6]: the symbol's count in the
-        context, the context's total, how many symbols have a count of 1, of 2, of more there, and
-        the row of its discounts.
-    """
-    one, two = np.empty((64, 3), np.int64), np.empty((64, 3), np.int64)
-    raw = np.empty(64, np.int64)
-    positions = 0
-    for i in range(len(first)):
-        positions += last[i] - warm[i]
-    begins, rows = np.zeros(positions + 1, np.int64), np.empty((1024, 6), np.int32)
-    least = 2 if left_out else 1
-    t, o = 0, 0
-    for i in range(len(first)):
-        size = begin(model, marked[i], one)
-        if left_out and size == 2 and one[1, 1] - one[1, 0] < 3:
-            size = 1  # one sequence alone: its beginning is not seen again
-        for at in range(first[i], last[i]):
-            w = np.int64(values[at])
-            if at >= warm[i]:
-                if o + size > room:
-                    return begins[: t + 1], rows[:o]
-                if o + size > len(rows):
-                    larger = np.empty((2 * (o + size), 6), np.int32)
-                    larger[:o] = rows[:o]
-                    rows = larger
-                if size + 1 > len(raw):
-                    raw = np.empty(2 * size + 2, np.int64)
-                _gather(model, one, size, w, left_out, raw, rows[o : o + size])
-                o += size
-                t += 1
-                begins[t] = o
-            two = _roomy(two, size + 1)
-            size = step(model, one, size, w, least, two)[1]
-            one, two = two, one
-    return begins, rows[:o]
-
-
-@jit
-def _gather(
-    model: tuple,
-    chain: np.ndarray,
-    size: Int,
-    w: Int,
-    left_out: bool,
-    raw: np.ndarray,
-    rows: np.ndarray,
-) -> None:
-    """The rows of `evidence` at one position; `raw` is room for size + 1 numbers.
-
-    To leave out one occurrence takes one from a count if the next longer context has the symbol
-    only there (from the longest always: all longer ones are the occurrence itself).
-    """
-    found = True
-    raw[size] = 1
-    for k in range(size):
-        low, high, length = chain[k, 0], chain[k, 1], chain[k, 2]
-        n, one, two, more = figures(model, low, high, length)
-        rows[k, 0], rows[k, 1], rows[k, 2], rows[k, 3], rows[k, 4] = 0, n, one, two, more
-        raw[k] = 0
-        if found:
-            a, b = child(model, low, high, length, w)
-            found = a < b
-            if found:
-                raw[k] = b - a
-                rows[k, 0] = preceding(model, a, b)
-    for k in range(size):
-        if left_out and raw[k + 1] == 1 and rows[k, 0] > 0:
-            c = rows[k, 0]
-            rows[k, 0] -= 1
-            rows[k, 1] -= 1
-            rows[k, 1 + min(c, 3)] -= 1
-            if c > 1:
-                rows[k, 1 + min(c - 1, 3)] += 1
-        rows[k, 5] = row_of(chain[k, 2], rows[k, 2] + rows[k, 3] + rows[k, 4])
-
-
-@jit
-def likelihood(
-    begins: np.ndarray, rows: np.ndarray, symbols: Int, discounts: np.ndarray, slope: np.ndarray
-) -> float:
-    """The log-likelihood of the symbols of `evidence`, and its slope in the discounts, [R, 3]."""
-    slope[:] = 0.0
-    total = 0.0
-    below = np.empty(64)
-    for t in range(len(begins) - 1):
-        low, high = begins[t], begins[t + 1]
-        if high - low > len(below):
-            below = np.empty(2 * (high - low))
-        p = 1.0 / symbols
-        for k in range(low, high):
-            below[k - low] = p
-            c, n, b = rows[k, 0], rows[k, 1], rows[k, 5]
-            if n > 0:
-                p *= _escape(discounts, b, n, rows[k, 2], rows[k, 3], rows[k, 4])
-                if c > 0:
-                    p += less(discounts, b, np.int64(c)) / n
-        p = max(p, _FLOOR)
-        total += np.log(p)
-        factor = 1.0 / p
-        for k in range(high - 1, low - 1, -1):
-            c, n, b = rows[k, 0], rows[k, 1], rows[k, 5]
-            if n > 0:
-                for j in range(3):
-                    slope[b, j] += factor * below[k - low] * rows[k, 2 + j] / n
-                if c > 0:
-                    slope[b, min(c, 3) - 1] -= factor / n
-                factor *= _escape(discounts, b, n, rows[k, 2], rows[k, 3], rows[k, 4])
-    return total

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.distributions import Categorical
+from arproc.ngram.tables import NO_TABLE, NO_UNIFORMS, categorical
 from arproc.states import State
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["InfiniState"]
 
-_NO_TABLE, _NO_UNIFORMS = np.empty((0, 0, 0)), np.empty((0, 0))
 _COLUMNS = 64  # so many symbols are followed before the chains are brought to size
 
 
@@ -51,7 +50,7 @@ class InfiniState(State):
     def _conditional(self) -> Distribution:
         table = np.empty((self.n, 1, self.process.suffixes_.symbols))
         self._walk(np.empty((self.n, 0), np.int64), table=table)
-        return _rows(table[:, 0], self.history.slots.device)
+        return categorical(table[:, 0], self.history.slots.device)
 
     def _append(self, x: torch.Tensor) -> State:
         return self._walk(x.cpu().numpy()[:, None])
@@ -59,7 +58,7 @@ class InfiniState(State):
     def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
         table = np.empty((self.n, x.shape[1] + 1, self.process.suffixes_.symbols))
         state = self._walk(np.ascontiguousarray(x.cpu().numpy()), table=table)
-        return _rows(table, x.device), state if lengths is None else InfiniState(None, None)
+        return categorical(table, x.device), state if lengths is None else InfiniState(None, None)
 
     def _select(self, rows: torch.Tensor) -> State:
         chains, sizes = self._chains
@@ -79,8 +78,8 @@ class InfiniState(State):
     def _walk(
         self,
         x: np.ndarray,
-        uniforms: np.ndarray = _NO_UNIFORMS,
-        table: np.ndarray = _NO_TABLE,
+        uniforms: np.ndarray = NO_UNIFORMS,
+        table: np.ndarray = NO_TABLE,
     ) -> InfiniState:
         """The state after the symbols x [N, K]; for the rest see `walk` of the kernels."""
         from arproc.ngram import infini_kernels as kernels
@@ -95,7 +94,3 @@ class InfiniState(State):
             kernels.walk(self.process.arrays, grown, sizes, x, low, high, uniforms, table)
             chains = grown
         return InfiniState(np.ascontiguousarray(chains[:, : int(sizes.max(initial=1))]), sizes)
-
-
-def _rows(table: np.ndarray, device: torch.device) -> Categorical:
-    return Categorical(torch.from_numpy(np.log(table)).to(device))
