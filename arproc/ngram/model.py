@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from arproc.ngram import smoothing as estimation
 from arproc.ngram.arpa_read import read_arpa
 from arproc.ngram.arpa_write import write_arpa
 from arproc.ngram.counts import Alphabet, Counts, count_ngrams, lay_out
+from arproc.ngram.filtering import filtered
 from arproc.ngram.pruning import cut_offs, kept_by_entropy, renormalised, without
 from arproc.ngram.state import NGramState
 from arproc.ngram.trie import Trie
@@ -33,6 +34,7 @@ from arproc.sequences import Sequences
 from arproc.spaces import Categorical as CategoricalSpace
 from arproc.spaces import Space
 from arproc.states import State
+from arproc.text import Vocabulary
 from arproc.tokens import categorical_space
 
 __all__ = ["NGram"]
@@ -218,6 +220,30 @@ class NGram(Process):
         model.trie_ = renormalised(without(self.trie_, kept_by_entropy(self.trie_, threshold)))
         model.n_ngrams_ = np.diff(model.trie_.levels)[1:].tolist()
         return model
+
+    def filtered(self, words: Vocabulary | Iterable[str]) -> NGram:
+        """The model of these words alone: all others become `<unk>`.
+
+        As with KenLM's `filter` (single mode) the n-grams stay whose words are all in the list
+        (besides `<unk>` and the beginning and end). Where KenLM leaves the rest of the probability
+        lying about, here it goes to `<unk>`: after every context of kept words a kept word has
+        exactly the probability that it had, and `<unk>` that of all other words together. So what
+        is scored of kept words does not change, and every context adds up to one. After `<unk>`
+        comes what the model says after its own `<unk>`.
+
+        Args:
+            words: the words to keep, as they stand in `vocabulary.symbols`; a list or another
+                vocabulary. Those that the model does not know are passed over.
+
+        Returns:
+            A new model with an open vocabulary; this one stays as it is.
+
+        Raises:
+            ParameterError: the model knows none of the words.
+            UnsupportedError: the model is of numbers, bytes or a tokenizer's tokens, or smoothed
+                additively beyond order 1.
+        """
+        return filtered(self, words)
 
     def stupid_backoff_score(self, data: Any, alpha: float = 0.4) -> Any:
         """The score of Brants et al. (2007), "Large language models in machine translation".
