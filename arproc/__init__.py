@@ -49,7 +49,14 @@ _LAZY: dict[str, str] = {
     "select_order": "arproc.linear.selection",
     "surprisal_table": "arproc.evaluation",
 }
-_MODULES: tuple[str, ...] = ("datasets", "evaluation", "plot", "testing", "transforms")
+_MODULES: tuple[str, ...] = (
+    "datasets",
+    "evaluation",
+    "ngram",
+    "plot",
+    "testing",
+    "transforms",
+)
 
 __all__ = [
     "ArprocError",
