@@ -38,6 +38,7 @@ class ContextModel(Process):
     tokens: Any
     adaptive: bool
     min_count: int
+    max_size: int | None
     unknown: bool | None
     end: bool | None
 
@@ -79,7 +80,12 @@ class ContextModel(Process):
         self._check_parameters()
         check_integer("min_count", self.min_count, minimum=1)
         return categorical_space(
-            data, self.tokens, min_count=self.min_count, unknown=self.unknown, end=self.end
+            data,
+            self.tokens,
+            min_count=self.min_count,
+            max_size=self.max_size,
+            unknown=self.unknown,
+            end=self.end,
         )
 
     def _fit(

@@ -63,6 +63,7 @@ class Cache(Process):
             symbols already, or an int, how many numbers there are. In a mixture give the
             vocabulary of the other part: `tokens=ngram.vocabulary`.
         min_count: symbols that appear less often become `<unk>`.
+        max_size: only so many symbols are kept, the most frequent ones.
         unknown: True for an open vocabulary, False for a closed one; None opens that of words.
         end: whether sequences end; None takes one text for a stream.
         special: what `<unk>`, `<s>` and `</s>` in a text of words are: an "error", or words like
@@ -90,6 +91,7 @@ class Cache(Process):
         tokens: Any = "word",
         *,
         min_count: int = 1,
+        max_size: int | None = None,
         unknown: bool | None = None,
         end: bool | None = None,
         special: str = "error",
@@ -100,6 +102,7 @@ class Cache(Process):
         self.base = base
         self.tokens = tokens
         self.min_count = min_count
+        self.max_size = max_size
         self.unknown = unknown
         self.end = end
         self.special = special
@@ -120,6 +123,7 @@ class Cache(Process):
             data,
             self.tokens,
             min_count=self.min_count,
+            max_size=self.max_size,
             unknown=self.unknown,
             end=self.end,
             special=self.special,

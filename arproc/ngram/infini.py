@@ -76,6 +76,7 @@ class InfiniGram(Process):
         tokens: "word", "char", "byte", a `Vocabulary`, a tokenizer, None for data that are
             symbols already, or an int, how many numbers there are.
         min_count: symbols that appear less often become `<unk>`.
+        max_size: only so many symbols are kept, the most frequent ones.
         unknown: True for an open vocabulary, False for a closed one; None opens that of words.
         end: whether sequences end; None takes one text for a stream.
         special: what `<unk>`, `<s>` and `</s>` in a text of words are: an "error", or words like
@@ -107,12 +108,14 @@ class InfiniGram(Process):
         tokens: Any = "word",
         *,
         min_count: int = 1,
+        max_size: int | None = None,
         unknown: bool | None = None,
         end: bool | None = None,
         special: str = "error",
     ) -> None:
         self.tokens = tokens
         self.min_count = min_count
+        self.max_size = max_size
         self.unknown = unknown
         self.end = end
         self.special = special
@@ -125,6 +128,7 @@ class InfiniGram(Process):
             data,
             self.tokens,
             min_count=self.min_count,
+            max_size=self.max_size,
             unknown=self.unknown,
             end=self.end,
             special=self.special,

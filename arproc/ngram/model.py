@@ -73,6 +73,7 @@ class NGram(Process):
             0, 1, 2 ..., or lists of strings), or an int, how many numbers there are.
         alpha: what additive smoothing adds to each count.
         min_count: words (characters, symbols) that appear less often become `<unk>`.
+        max_size: only so many symbols are kept, the most frequent ones.
         unknown: True for an open vocabulary (with `<unk>`), False for a closed one, in which an
             unknown symbol is an error; None opens that of words.
         end: whether sequences end, by a symbol of their own. None takes one text for a stream,
@@ -115,6 +116,7 @@ class NGram(Process):
         *,
         alpha: float = 1.0,
         min_count: int = 1,
+        max_size: int | None = None,
         unknown: bool | None = None,
         end: bool | None = None,
         prune: int | Sequence[int] = 0,
@@ -126,6 +128,7 @@ class NGram(Process):
         self.tokens = tokens
         self.alpha = alpha
         self.min_count = min_count
+        self.max_size = max_size
         self.unknown = unknown
         self.end = end
         self.prune = prune
@@ -156,6 +159,7 @@ class NGram(Process):
             data,
             self.tokens,
             min_count=self.min_count,
+            max_size=self.max_size,
             unknown=self.unknown,
             end=self.end,
             special=self.special,
