@@ -24,8 +24,10 @@ _LAZY: dict[str, str] = {
     "ARGARCH": "arproc.volatility.argarch",
     "ARIMA": "arproc.statespace.arima",
     "BayesianAR": "arproc.linear.bayesian",
+    "Cache": "arproc.ngram.cache",
     "ContextTree": "arproc.ngram.context_tree",
     "CountAR": "arproc.discrete.count",
+    "InfiniGram": "arproc.ngram.infini",
     "LogisticAR": "arproc.discrete.logistic",
     "MADE": "arproc.neural.made",
     "MarkovSwitchingAR": "arproc.regimes.switching",
@@ -47,7 +49,14 @@ _LAZY: dict[str, str] = {
     "select_order": "arproc.linear.selection",
     "surprisal_table": "arproc.evaluation",
 }
-_MODULES: tuple[str, ...] = ("datasets", "evaluation", "plot", "testing", "transforms")
+_MODULES: tuple[str, ...] = (
+    "datasets",
+    "evaluation",
+    "ngram",
+    "plot",
+    "testing",
+    "transforms",
+)
 
 __all__ = [
     "ArprocError",

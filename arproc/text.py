@@ -124,6 +124,7 @@ class Vocabulary:
         kind: str = "word",
         *,
         min_count: int = 1,
+        max_size: int | None = None,
         unknown: bool | None = None,
         special: str = "error",
     ) -> Vocabulary:
@@ -137,8 +138,10 @@ class Vocabulary:
                 lists of symbols.
             kind: "word", "char", "byte" or "symbols".
             min_count: leave out symbols that appear less often (this needs an open vocabulary).
+            max_size: keep only so many symbols, the most frequent ones, and of those that are
+                equally frequent the first (in the order of the numbers); `<unk>` is not counted.
             unknown: open (True) or closed (False); None opens words, and whatever has a
-                min_count above 1.
+                min_count above 1 or a max_size.
             special: what a special symbol in the text is: an "error", or a word like others
                 ("escape").
 
@@ -152,19 +155,29 @@ class Vocabulary:
         """
         check_choice("kind", kind, KINDS)
         check_integer("min_count", min_count, minimum=1)
+        if max_size is not None:
+            check_integer("max_size", max_size, minimum=1)
         check_choice("special", special, CHOICES)
         if kind == "byte":
             return cls.of_bytes()
         if unknown is None:
-            unknown = kind == "word" or min_count > 1
+            unknown = kind == "word" or min_count > 1 or max_size is not None
         if min_count > 1 and not unknown:
             raise ParameterError(
                 f"min_count={min_count} leaves symbols out of a closed vocabulary; "
                 "use unknown=True or min_count=1."
             )
+        if max_size is not None and not unknown:
+            raise ParameterError(
+                f"max_size={max_size} leaves symbols out of a closed vocabulary; "
+                "use unknown=True or max_size=None."
+            )
         listed = [texts] if isinstance(texts, (str, bytes, np.ndarray)) else texts
         counts = _count_symbols(listed, kind, special)
         kept = [symbol for symbol, count in counts.items() if count >= min_count]
+        if max_size is not None and len(kept) > max_size:
+            most = set(sorted(kept, key=counts.__getitem__, reverse=True)[:max_size])
+            kept = [symbol for symbol in kept if symbol in most]
         if not counts:
             raise DataError(f"The text holds no {kind}: it is empty or only white space.")
         if kind == "char":

@@ -10,7 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from arproc.errors import DataError, FileFormatError, MissingDependencyError, ParameterError
+from arproc.errors import (
+    DataError,
+    FileFormatError,
+    MissingDependencyError,
+    ParameterError,
+    check_integer,
+)
 from arproc.sequences import Sequences
 from arproc.spaces import Categorical, Count
 from arproc.storable import storable
@@ -27,6 +33,7 @@ def categorical_space(
     tokens: Any,
     *,
     min_count: int = 1,
+    max_size: int | None = None,
     unknown: bool | None = None,
     end: bool | None = None,
     special: str = "error",
@@ -39,6 +46,7 @@ def categorical_space(
             `encode` and `decode`; None where the data are symbols already (numbers, or lists of
             strings); or an int, how many symbols there are.
         min_count: words, characters or symbols that appear less often become `<unk>`.
+        max_size: only so many are kept, the most frequent ones; the others become `<unk>`.
         unknown: whether the vocabulary is open; None opens that of words.
         end: whether a sequence has an end, a symbol of its own; None takes one text for a stream
             and several for sequences that end (the lines of a file are several).
@@ -53,7 +61,8 @@ def categorical_space(
         if not isinstance(data.space, Categorical):
             raise DataError(f"Expected symbols; the data are {data.space.describe()} elements.")
         return data.space
-    vocabulary = _vocabulary(data, tokens, min_count, unknown, special)
+    limits = {"min_count": min_count, "max_size": max_size, "unknown": unknown}
+    vocabulary = _vocabulary(data, tokens, special, limits)
     ends = not _is_single(data, vocabulary) if end is None else bool(end)
     if vocabulary is not None:
         size = len(vocabulary)
@@ -67,9 +76,9 @@ def categorical_space(
     return Categorical(size + int(ends), vocabulary, size if ends else None)
 
 
-def _vocabulary(
-    data: Any, tokens: Any, min_count: int, unknown: bool | None, special: str
-) -> Vocabulary | None:
+def _vocabulary(data: Any, tokens: Any, special: str, limits: dict[str, Any]) -> Vocabulary | None:
+    if limits["max_size"] is not None:
+        check_integer("max_size", limits["max_size"], minimum=1)
     textual = _is_textual(data)
     if tokens is None or (isinstance(tokens, int) and not isinstance(tokens, bool)):
         if not textual:
@@ -80,7 +89,7 @@ def _vocabulary(
                 'of symbols; use tokens="word", "char" or "byte".'
             )
         rows = [data] if isinstance(data[0], str) else data
-        return Vocabulary.build(rows, "symbols", min_count=min_count, unknown=unknown)
+        return Vocabulary.build(rows, "symbols", **limits)
     if not textual:
         raise DataError(
             f"tokens={_name(tokens)} is for text, and the data are {type(data).__name__}; for "
@@ -96,7 +105,7 @@ def _vocabulary(
             f"tokens must be {listed}, a Vocabulary, a tokenizer, None or an int; got {tokens!r}."
         )
     texts = _file(data, tokens) if isinstance(data, Path) else data
-    return Vocabulary.build(texts, tokens, min_count=min_count, unknown=unknown, special=special)
+    return Vocabulary.build(texts, tokens, special=special, **limits)
 
 
 def _is_textual(data: Any) -> bool:

@@ -22,7 +22,9 @@ from arproc import (
     PPM,
     VAR,
     BayesianAR,
+    Cache,
     ContextTree,
+    InfiniGram,
     Mixture,
     NGram,
     Training,
@@ -134,6 +136,12 @@ def mixture_of_text() -> Mixture:
     return Mixture([letters, longer]).fit(TEXT[:2])
 
 
+def mixture_with_cache() -> Mixture:
+    ngram = NGram(2).fit(TEXT)
+    cache = Cache(tokens=ngram.vocabulary).fit(TEXT)
+    return Mixture([ngram, cache]).fit(TEXT[:3])
+
+
 def mixture_of_families() -> Mixture:
     data = digits()
     parts = [NGram(2, tokens=4, smoothing="additive").fit(data), transformer(data, tokens=4)]
@@ -242,6 +250,18 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "PPM": (lambda: PPM(3, "D").fit("".join(TEXT)), {}),
     "PPM, method C": (lambda: PPM(3, "C", 4).fit(digits()), {}),
     "PPM of lines, frozen": (lambda: PPM(4, adaptive=False).fit(TEXT), {}),
+    "Cache": (lambda: Cache(5, tokens="char").fit("".join(TEXT)), {}),
+    "Cache of documents, decaying": (
+        lambda: Cache(None, 0.9, 2.0).fit(TEXT), {"data": [line + " " + line for line in TEXT]}
+    ),
+    "Cache, decaying in a window": (lambda: Cache(3, 0.5, base="uniform", tokens=4).fit(digits()),
+        {}),
+    "Mixture of an n-gram model and a cache": (mixture_with_cache, {}),
+    "InfiniGram of characters": (lambda: InfiniGram("char").fit("".join(TEXT)), {}),
+    "InfiniGram of words": (lambda: InfiniGram().fit(TEXT), {}),
+    "InfiniGram of numbers, by validation": (
+        lambda: InfiniGram(4).fit(digits(), validation=digits(60)), {}
+    ),
     "MADE": (lambda: made(2, 6, (13,)), {}),
     "MADE, two layers, categorical": (lambda: made(3, 5, (11, 8), ordering="random"), {}),
     "MADE of mixed levels": (lambda: made((2, 4, 1, 3, 2), 5, (12,)), {}),

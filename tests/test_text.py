@@ -32,6 +32,24 @@ def test_words_are_cut_at_ascii_white_space_alone():
     )
 
 
+def test_the_most_frequent_symbols():
+    text = "d b b c c a a a e"
+    assert Vocabulary.build(text, max_size=3).symbols == ("<unk>", "b", "c", "a")
+    # b, c have two each, and d, e one: of these the first
+    assert Vocabulary.build(text, max_size=2).symbols == ("<unk>", "b", "a")
+    assert Vocabulary.build(text, max_size=4).symbols == ("<unk>", "d", "b", "c", "a")
+    assert Vocabulary.build(text, max_size=4, min_count=2).symbols == ("<unk>", "b", "c", "a")
+    assert Vocabulary.build(text, max_size=99) == Vocabulary.build(text)
+    chars = Vocabulary.build("ccbbad", "char", max_size=2)
+    assert (chars.symbols, chars.unknown) == (("b", "c", "<unk>"), 2)
+    listed = Vocabulary.build([["x", "y"], ["y"]], "symbols", max_size=1)
+    assert listed.symbols == ("<unk>", "y")
+    with pytest.raises(ParameterError, match="max_size=1 leaves symbols out"):
+        Vocabulary.build(text, max_size=1, unknown=False)
+    with pytest.raises(ParameterError, match="max_size must be at least 1"):
+        Vocabulary.build(text, max_size=0)
+
+
 def test_a_cut_off_leaves_out_rare_words():
     vocabulary = Vocabulary.build("a b a c b a", "word", min_count=2)
     assert vocabulary.symbols == (UNKNOWN, "a", "b")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import arproc
 from arproc.errors import DataError, ParameterError
 from arproc.sequences import Sequences
 from arproc.spaces import Categorical, Real
@@ -104,3 +105,23 @@ def test_equality_and_description():
     assert plain != TokenizerVocabulary.of(Halves())
     with pytest.raises(DataError, match="can not be saved"):
         plain.to_dict()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **limits: arproc.NGram(2, "witten_bell", **limits),
+        lambda **limits: arproc.InfiniGram(**limits),
+        lambda **limits: arproc.PPM(2, tokens="word", **limits),
+        lambda **limits: arproc.ContextTree(1, "word", **limits),
+        lambda **limits: arproc.Cache(**limits),
+    ],
+)
+def test_models_of_symbols_limit_their_vocabulary(make):
+    lines = ["the cat sat on the mat", "the cat ate", "the rat sat"]
+    model = make(max_size=3).fit(lines)
+    assert model.vocabulary.symbols == ("<unk>", "the", "cat", "sat")
+    assert model.log_prob("the rat sat") == model.log_prob("the dog sat")
+    assert len(make(max_size=3, min_count=3).fit(lines).vocabulary) == 2
+    with pytest.raises(ParameterError, match="max_size must be at least 1"):
+        make(max_size=0).fit(lines)

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.distributions import Categorical
 from arproc.errors import UnsupportedError, check_integer
 from arproc.law import require_fitted
 from arproc.ngram.contexts import Contexts
+from arproc.ngram.tables import NO_TABLE, NO_UNIFORMS, categorical
 from arproc.process import Process
 from arproc.sequences import Sequences
 from arproc.spaces import Categorical as CategoricalSpace
@@ -21,9 +21,9 @@ from arproc.spaces import Space
 from arproc.states import State, WindowState
 from arproc.tokens import categorical_space
 
-__all__ = ["ContextModel", "ContextState"]
+__all__ = ["ContextModel", "ContextState", "with_ends"]
 
-_NO_TERMS, _NO_TABLE, _NO_UNIFORMS = np.empty(0), np.empty((0, 0, 0)), np.empty((0, 0))
+_NO_TERMS = np.empty(0)
 
 
 class ContextModel(Process):
@@ -38,6 +38,7 @@ class ContextModel(Process):
     tokens: Any
     adaptive: bool
     min_count: int
+    max_size: int | None
     unknown: bool | None
     end: bool | None
 
@@ -79,7 +80,12 @@ class ContextModel(Process):
         self._check_parameters()
         check_integer("min_count", self.min_count, minimum=1)
         return categorical_space(
-            data, self.tokens, min_count=self.min_count, unknown=self.unknown, end=self.end
+            data,
+            self.tokens,
+            min_count=self.min_count,
+            max_size=self.max_size,
+            unknown=self.unknown,
+            end=self.end,
         )
 
     def _fit(
@@ -91,7 +97,7 @@ class ContextModel(Process):
     ) -> None:
         assert isinstance(sequences.space, CategoricalSpace)
         self.contexts_ = Contexts(sequences.space.size)
-        values, begin, steps = _with_ends(sequences)
+        values, begin, steps = with_ends(sequences)
         terms = np.empty(len(values))
         known = np.zeros(len(begin), np.int64)
         empty = Contexts(sequences.space.size)
@@ -133,14 +139,14 @@ class ContextModel(Process):
             np.arange(1, n * k + 1) * p, np.zeros(n * k, np.int64),
             position.reshape(-1).cpu().numpy(), False, table=table,
         )  # fmt: skip
-        return _rows(table.reshape(n, k, -1), ctx.device)
+        return categorical(table.reshape(n, k, -1), ctx.device)
 
     def _start(self, n: int, context: torch.Tensor | None) -> State:
         require_fitted(self)
         return ContextState(None, 0) if self.adaptive else WindowState()
 
     def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        values, begin, steps = _with_ends(sequences)
+        values, begin, steps = with_ends(sequences)
         terms, parts = np.empty(len(values)), _batches(steps)
         for low, high in parts:
             own = slice(begin[low], begin[high - 1] + steps[high - 1])
@@ -160,8 +166,8 @@ class ContextModel(Process):
         known: np.ndarray,
         learn: bool,
         terms: np.ndarray = _NO_TERMS,
-        table: np.ndarray = _NO_TABLE,
-        uniforms: np.ndarray = _NO_UNIFORMS,
+        table: np.ndarray = NO_TABLE,
+        uniforms: np.ndarray = NO_UNIFORMS,
         base: Contexts | None = None,
     ) -> None:
         """The compiled loop, given more room as long as it asks for it; see `run` there."""
@@ -209,7 +215,7 @@ class ContextState(State):
         rows, tail = self._own(), self._tail(0)
         table = np.empty((self.n, 1, process.contexts_.symbols))
         process._run(rows.contexts, rows.roots, *self._places(tail, 0), False, table=table)
-        return _rows(table[:, 0], self.history.slots.device)
+        return categorical(table[:, 0], self.history.slots.device)
 
     def _append(self, x: torch.Tensor) -> State:
         return self._learn(x[:, None])
@@ -218,7 +224,7 @@ class ContextState(State):
         table = np.empty((self.n, x.shape[1] + 1, self.process.contexts_.symbols))
         after = self._learn(x, table)
         state = after if lengths is None else ContextState(None, 0)
-        return _rows(table, x.device), state
+        return categorical(table, x.device), state
 
     def _select(self, rows: torch.Tensor) -> State:
         return ContextState(None, 0)
@@ -237,7 +243,7 @@ class ContextState(State):
         x = torch.from_numpy(values[:, values.shape[1] - count :].copy()).to(uniforms.device)
         return x, self._carry(self._newer(rows), self.history.extend(x), self.context)
 
-    def _learn(self, x: torch.Tensor, table: np.ndarray = _NO_TABLE) -> ContextState:
+    def _learn(self, x: torch.Tensor, table: np.ndarray = NO_TABLE) -> ContextState:
         """The state after x [N, K]; the rows along the way go into `table`."""
         values = self._tail(x.shape[1])
         values[:, values.shape[1] - x.shape[1] :] = x.cpu().numpy()
@@ -282,11 +288,7 @@ class ContextState(State):
         return values.reshape(-1), begin, np.full(self.n, count), known
 
 
-def _rows(table: np.ndarray, device: torch.device) -> Categorical:
-    return Categorical(torch.from_numpy(np.log(table)).to(device))
-
-
-def _with_ends(sequences: Sequences) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def with_ends(sequences: Sequences) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The symbols with their ends among them, flat; where each sequence begins; its length."""
     space = sequences.space
     assert isinstance(space, CategoricalSpace)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from arproc.jit import Int, jit
+from arproc.ngram.draw_kernels import invert
 
 
 @jit
@@ -423,12 +424,7 @@ def run(
             if k == steps[n]:
                 break
             if uniforms.shape[0] > 0:
-                target = uniforms[n, k] * row.sum()
-                w, reached = 0, row[0]
-                while reached <= target and w < symbols - 1:
-                    w += 1
-                    reached += row[w]
-                values[at] = w
+                values[at] = invert(row, uniforms[n, k])
             symbol = np.int64(values[at])
             if method == 0:
                 if learn:

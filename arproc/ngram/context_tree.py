@@ -35,6 +35,7 @@ class ContextTree(ContextModel):
         adaptive: whether the model goes on learning from each sequence it predicts (each begins
             with what fitting left); if not, it is as fitting left it.
         min_count: symbols that appear less often become `<unk>`.
+        max_size: only so many symbols are kept, the most frequent ones.
         unknown: True for an open vocabulary, False for a closed one.
         end: whether sequences end; None takes one text for a stream.
 
@@ -61,6 +62,7 @@ class ContextTree(ContextModel):
         stop: float = 0.5,
         adaptive: bool = True,
         min_count: int = 1,
+        max_size: int | None = None,
         unknown: bool | None = None,
         end: bool | None = None,
     ) -> None:
@@ -70,6 +72,7 @@ class ContextTree(ContextModel):
         self.stop = stop
         self.adaptive = adaptive
         self.min_count = min_count
+        self.max_size = max_size
         self.unknown = unknown
         self.end = end
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from arproc.ngram.arpa_read import read_arpa
 from arproc.ngram.arpa_write import write_arpa
 from arproc.ngram.counts import Alphabet, Counts, count_ngrams, lay_out
 from arproc.ngram.discounts import fallback
+from arproc.ngram.filtering import filtered
 from arproc.ngram.pruning import cut_offs, kept_by_entropy, renormalised, without
 from arproc.ngram.state import NGramState
 from arproc.ngram.trie import Trie
@@ -34,6 +35,7 @@ from arproc.sequences import Sequences
 from arproc.spaces import Categorical as CategoricalSpace
 from arproc.spaces import Space
 from arproc.states import State
+from arproc.text import Vocabulary
 from arproc.tokens import categorical_space
 
 __all__ = ["NGram"]
@@ -72,6 +74,7 @@ class NGram(Process):
             0, 1, 2 ..., or lists of strings), or an int, how many numbers there are.
         alpha: what additive smoothing adds to each count.
         min_count: words (characters, symbols) that appear less often become `<unk>`.
+        max_size: only so many symbols are kept, the most frequent ones.
         unknown: True for an open vocabulary (with `<unk>`), False for a closed one, in which an
             unknown symbol is an error; None opens that of words.
         end: whether sequences end, by a symbol of their own. None takes one text for a stream,
@@ -120,6 +123,7 @@ class NGram(Process):
         *,
         alpha: float = 1.0,
         min_count: int = 1,
+        max_size: int | None = None,
         unknown: bool | None = None,
         end: bool | None = None,
         prune: int | Sequence[int] = 0,
@@ -133,6 +137,7 @@ class NGram(Process):
         self.tokens = tokens
         self.alpha = alpha
         self.min_count = min_count
+        self.max_size = max_size
         self.unknown = unknown
         self.end = end
         self.prune = prune
@@ -171,6 +176,7 @@ class NGram(Process):
             data,
             self.tokens,
             min_count=self.min_count,
+            max_size=self.max_size,
             unknown=self.unknown,
             end=self.end,
             special=self.special,
@@ -242,6 +248,30 @@ class NGram(Process):
         model.trie_ = renormalised(without(self.trie_, kept_by_entropy(self.trie_, threshold)))
         model.n_ngrams_ = np.diff(model.trie_.levels)[1:].tolist()
         return model
+
+    def filtered(self, words: Vocabulary | Iterable[str]) -> NGram:
+        """The model of these words alone: all others become `<unk>`.
+
+        As with KenLM's `filter` (single mode) the n-grams stay whose words are all in the list
+        (besides `<unk>` and the beginning and end). Where KenLM leaves the rest of the probability
+        lying about, here it goes to `<unk>`: after every context of kept words a kept word has
+        exactly the probability that it had, and `<unk>` that of all other words together. So what
+        is scored of kept words does not change, and every context adds up to one. After `<unk>`
+        comes what the model says after its own `<unk>`.
+
+        Args:
+            words: the words to keep, as they stand in `vocabulary.symbols`; a list or another
+                vocabulary. Those that the model does not know are passed over.
+
+        Returns:
+            A new model with an open vocabulary; this one stays as it is.
+
+        Raises:
+            ParameterError: the model knows none of the words.
+            UnsupportedError: the model is of numbers, bytes or a tokenizer's tokens, or smoothed
+                additively beyond order 1.
+        """
+        return filtered(self, words)
 
     def stupid_backoff_score(self, data: Any, alpha: float = 0.4) -> Any:
         """The score of Brants et al. (2007), "Large language models in machine translation".

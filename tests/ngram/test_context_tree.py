@@ -141,6 +141,16 @@ SOURCES = {
         (1, 0, 1): [0.2, 0.8],
         (1, 1): [0.5, 0.5],
     },
+    # the R package BCT 1.2 (Kontoyiannis et al. 2022), example d2 of generate_data: b; ab; aa
+    "BCT": {(1,): [0.8, 0.2], (1, 0): [0.3, 0.7], (0, 0): [0.5, 0.5]},
+    # and two of our own
+    "five leaves": {
+        (0, 0): [0.8, 0.2],
+        (0, 1, 0): [0.2, 0.8],
+        (1, 1, 0): [0.7, 0.3],
+        (0, 1): [0.4, 0.6],
+        (1, 1): [0.7, 0.3],
+    },
     "ternary": {
         (0,): [0.1, 0.1, 0.8],
         (1,): [0.4, 0.3, 0.3],
@@ -164,6 +174,66 @@ def test_sources_are_recovered(name):
     fresh = draw(source, 4000, symbols, seed=2)
     true = np.mean([math.log(after(source, fresh[:t])[fresh[t]]) for t in range(10, 4000)])
     assert model.log_prob_terms(fresh)[10:].mean() == pytest.approx(true, abs=0.003)
+
+
+# ---- the bound on the redundancy --------------------------------------------------------------
+
+
+def gamma(z):
+    """What one parameter costs at most after z symbols, in bits (Willems et al. 1995)."""
+    return z if z < 1 else 0.5 * math.log2(z) + 1
+
+
+def most_bits(x, leaves, depth, ideal):
+    """Theorem 2 of theirs without the arithmetic coder's 2 bits, for a source with these leaves.
+
+    The tree costs |S| - 1 bits and one for each leaf above the depth, the parameters
+    |S| gamma(T / |S|). There the symbols before the first are known; here contexts that the
+    beginning cuts short are leaves of their own, which are met once and cost 1 bit a symbol.
+
+    Args:
+        x: the symbols.
+        leaves: the contexts.
+        depth: D.
+        ideal: the bits of a symbol by the source, given its leaf, and where it stands.
+    """
+    bits, whole = 0.0, 0
+    for t in range(len(x)):
+        own = [s for s in leaves if len(s) <= t and tuple(x[t - len(s) : t]) == s]
+        bits += ideal(own[0], t) if own else 1.0
+        whole += len(own)
+    tree = len(leaves) - 1 + sum(len(s) != depth for s in leaves)
+    return bits + tree + len(leaves) * gamma(whole / len(leaves))
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(0, 1), min_size=1, max_size=80), st.integers(0, 3))
+def test_no_sequence_costs_more_than_the_bound(x, depth):
+    bits = -arproc.ContextTree.untrained(depth, 2).log_prob(x) / math.log(2)
+    for leaves, _ in all_trees(depth, 2):
+        counts = {s: [0, 0] for s in leaves}
+        for t, w in enumerate(x):
+            for s in leaves:
+                if len(s) <= t and tuple(x[t - len(s) : t]) == s:
+                    counts[s][w] += 1
+
+        def best(s, t, counts=counts):  # the source whose parameters suit this sequence best
+            return -math.log2(counts[s][x[t]] / sum(counts[s]))
+
+        assert bits <= most_bits(x, leaves, depth, best) + 1e-9
+
+
+@pytest.mark.parametrize("name", ["Willems", "Buehlmann", "BCT", "five leaves"])
+def test_sources_cost_no_more_than_the_bound(name):
+    source, depth = SOURCES[name], 8
+    for n in (10, 300, 5000):
+        x = draw(source, n, 2, seed=n)
+        bits = -arproc.ContextTree.untrained(depth, 2).log_prob(x) / math.log(2)
+        true = most_bits(x, tuple(source), depth, lambda s, t: -math.log2(source[s][x[t]]))  # noqa: B023
+        assert bits <= true
+    # and the bound is not empty: half a logarithm a parameter is really paid (Rissanen 1984)
+    entropy = sum(-math.log2(after(source, x[:t])[x[t]]) for t in range(3, n))
+    assert bits - entropy > 0.25 * len(source) * math.log2(n)
 
 
 # ---- adaptive and frozen ---------------------------------------------------------------------
