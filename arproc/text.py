@@ -24,6 +24,8 @@ from arproc.storable import storable
 
 __all__ = ["SPECIAL", "UNKNOWN", "Vocabulary", "shorten"]
 
+#: The forms of one whole text.
+Whole = str | bytes | np.ndarray | words.WordTable
 UNKNOWN = "<unk>"
 SPECIAL = (UNKNOWN, "<s>", "</s>")
 KINDS = ("word", "char", "byte", "symbols")
@@ -120,7 +122,12 @@ class Vocabulary:
     @classmethod
     def build(
         cls,
-        texts: str | bytes | np.ndarray | Iterable[str] | Iterable[Sequence[str]],
+        texts: str
+        | bytes
+        | np.ndarray
+        | words.WordTable
+        | Iterable[str]
+        | Iterable[Sequence[str]],
         kind: str = "word",
         *,
         min_count: int = 1,
@@ -134,8 +141,8 @@ class Vocabulary:
         code point, and `<unk>` after them.
 
         Args:
-            texts: a string (or its UTF-8 bytes, of words also as an array of uint8), strings, or
-                lists of symbols.
+            texts: a string (or its UTF-8 bytes, of words also as an array of uint8, or already
+                counted), strings, or lists of symbols.
             kind: "word", "char", "byte" or "symbols".
             min_count: leave out symbols that appear less often (this needs an open vocabulary).
             max_size: keep only so many symbols, the most frequent ones, and of those that are
@@ -172,7 +179,7 @@ class Vocabulary:
                 f"max_size={max_size} leaves symbols out of a closed vocabulary; "
                 "use unknown=True or max_size=None."
             )
-        listed = [texts] if isinstance(texts, (str, bytes, np.ndarray)) else texts
+        listed = [texts] if isinstance(texts, Whole) else texts
         counts = _count_symbols(listed, kind, special)
         kept = [symbol for symbol, count in counts.items() if count >= min_count]
         if max_size is not None and len(kept) > max_size:
@@ -565,6 +572,8 @@ def _count_symbols(texts: Iterable[Any], kind: str, special: str) -> dict[str, i
 
 def _count_words(texts: list[Any]) -> dict[bytes, int] | None:
     """How often each word appears in a large text, by compiled loops; None for a small one."""
+    if len(texts) == 1 and isinstance(texts[0], words.WordTable):
+        return _counted(texts[0])
     if len(texts) == 1 and isinstance(texts[0], np.ndarray):
         if len(texts[0]) < words.LARGE:
             return Counter(texts[0].tobytes().split())
@@ -575,7 +584,11 @@ def _count_words(texts: list[Any]) -> dict[bytes, int] | None:
         raw = np.frombuffer(texts[0], np.uint8)
     else:
         return None
-    table = words.count_words(raw)
+    return _counted(words.count_words(raw))
+
+
+def _counted(table: words.WordTable) -> dict[bytes, int]:
+    """How often each word of a table occurred."""
     found = table.words
     return dict(zip(found, table.count[: len(found)].tolist(), strict=True))
 

@@ -17,7 +17,7 @@ import torch
 from arproc.errors import DataError
 from arproc.parallel import threaded
 
-__all__ = ["LARGE", "WordTable", "count_words", "joined", "text_file", "word_at"]
+__all__ = ["LARGE", "WordTable", "check_utf8", "count_words", "joined", "text_file", "word_at"]
 
 #: Texts of at least so many bytes are read by compiled loops.
 LARGE = 1 << 16
@@ -183,25 +183,38 @@ def text_file(path: Path) -> np.ndarray:
     """
     if path.stat().st_size == 0:
         return np.zeros(0, np.uint8)
+    check_utf8(path)
     raw = np.memmap(path, np.uint8, "r")
-    _check_utf8(raw, path)
     return raw[:-1] if raw[-1] == ord("\n") else raw
 
 
-def _check_utf8(raw: np.ndarray, path: Path) -> None:
+def check_utf8(path: Path) -> None:
+    """Refuse a file that is not UTF-8.
+
+    Raises:
+        DataError: with the place of the first byte that is not.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    for begin in range(0, len(raw), 1 << 22):
-        piece = raw[begin : begin + (1 << 22)].tobytes()
-        held = len(decoder.getstate()[0])
-        if held == 0 and piece.isascii():
-            continue
-        try:
-            decoder.decode(piece, begin + len(piece) == len(raw))
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"the file {str(path)!r} is not UTF-8 text (byte {begin - held + error.start}); "
-                're-encode it or use tokens="byte".'
-            ) from None
+    at = 0
+    with path.open("rb") as file:
+        while piece := file.read(1 << 22):
+            held = len(decoder.getstate()[0])
+            if held or not piece.isascii():
+                try:
+                    decoder.decode(piece)
+                except UnicodeDecodeError as error:
+                    raise _not_utf8(path, at - held + error.start) from None
+            at += len(piece)
+    held = len(decoder.getstate()[0])
+    if held:
+        raise _not_utf8(path, at - held)
+
+
+def _not_utf8(path: Path, byte: int) -> DataError:
+    return DataError(
+        f"the file {str(path)!r} is not UTF-8 text (byte {byte}); re-encode it or use "
+        'tokens="byte".'
+    )
 
 
 def word_at(raw: np.ndarray, line: int, position: int) -> bytes:

@@ -129,15 +129,24 @@ def count_ngrams(text: np.ndarray, order: int, alphabet: Alphabet) -> Counts:
         order: the highest order.
         alphabet: the symbols' numbers.
     """
-    counts = _levels(_windows(text, order, alphabet.size), alphabet, order)
+    counts = _levels(windows_of(text, len(text), order, alphabet.size), alphabet, order)
     _connect(counts)
     _adjust(counts, text)
     return counts
 
 
 @dataclass(frozen=True)
-class _Windows:
-    """All windows of a text, sorted, equal ones together; see `window_kernels`."""
+class Windows:
+    """The windows of a text by their first symbol, sorted, equal ones merged; `window_kernels`.
+
+    Attributes:
+        keys: uint64 [words, n], the windows.
+        times: uint32 [n], how often each occurs.
+        starts: int64 [symbols + 1], where the windows of each symbol begin.
+        kept: int64 [symbols], how many there are from there on.
+        widths: int64 [words], how many symbols each word of a window holds.
+        bits: of one symbol.
+    """
 
     keys: np.ndarray
     times: np.ndarray
@@ -147,13 +156,13 @@ class _Windows:
     bits: int
 
 
-def _windows(text: np.ndarray, order: int, symbols: int) -> _Windows:
-    """The windows of order-1 symbols behind each symbol, sorted."""
+def windows_of(text: np.ndarray, own: int, order: int, symbols: int) -> Windows:
+    """The windows of order-1 symbols behind each of the first `own` symbols of a text."""
     from arproc.ngram import window_kernels as kernels
 
     bits = symbols.bit_length()
     widths = word_widths(order - 1, bits)
-    edges = np.linspace(0, len(text), torch.get_num_threads() + 1).astype(np.int64)
+    edges = np.linspace(0, own, torch.get_num_threads() + 1).astype(np.int64)
     parts = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
     found = threaded(lambda a, b: kernels.histogram(text, a, b, symbols), parts)
     starts = np.concatenate([[0], np.cumsum(np.sum(found, axis=0))])
@@ -161,7 +170,7 @@ def _windows(text: np.ndarray, order: int, symbols: int) -> _Windows:
     keys = np.empty((len(widths), starts[-1]), np.uint64)
     times = np.empty(starts[-1] if len(widths) else 0, np.uint32)
     if len(widths) == 0:
-        return _Windows(keys, times, starts, kept, widths, bits)
+        return Windows(keys, times, starts, kept, widths, bits)
     fills = np.cumsum([starts[:-1], *found[:-1]], axis=0)
     threaded(
         lambda a, b, fill: kernels.scatter(text, a, b, widths, bits, fill, keys),
@@ -171,7 +180,7 @@ def _windows(text: np.ndarray, order: int, symbols: int) -> _Windows:
         lambda a, b: kernels.sort_and_count(keys, starts, a, b, widths, bits, times, kept),
         shares(starts[1:]),
     )
-    return _Windows(keys, times, starts, kept, widths, bits)
+    return Windows(keys, times, starts, kept, widths, bits)
 
 
 def word_widths(symbols: int, bits: int) -> np.ndarray:
@@ -181,7 +190,7 @@ def word_widths(symbols: int, bits: int) -> np.ndarray:
     return np.array([per_word] * full + [rest] * (rest > 0), np.int64)
 
 
-def _levels(windows: _Windows, alphabet: Alphabet, order: int) -> Counts:
+def _levels(windows: Windows, alphabet: Alphabet, order: int) -> Counts:
     """The trie of sorted windows; links and adjusted counts are still empty."""
     from arproc.ngram import level_kernels as kernels
 
@@ -277,7 +286,7 @@ def _adjust(counts: Counts, text: np.ndarray) -> None:
 
 
 def _find_newest(counts: Counts, text: np.ndarray) -> None:
-    """The n-grams that KenLM reads last: the greatest from the last symbol backwards.
+    """Fill `newest`: the n-grams that KenLM reads last.
 
     Its `lmplz` numbers words as they first appear and, when the counts of adjusted counts are
     tallied, takes the plain count of the very last n-gram of each order. For equal discounts we
@@ -285,19 +294,34 @@ def _find_newest(counts: Counts, text: np.ndarray) -> None:
     """
     from arproc.ngram import count_kernels as kernels
 
-    alphabet = counts.alphabet
+    grams = newest_grams(newest_ranks(text, counts.order, counts.alphabet), counts.alphabet)
+    for k, gram in enumerate(grams, 1):
+        path = kernels.descend(gram, np.zeros(1, np.int64), k, counts.symbol, counts.first_child)
+        counts.newest[k] = path[0, k - 1]
+
+
+def newest_ranks(text: np.ndarray, order: int, alphabet: Alphabet) -> list[int]:
+    """The greatest n-gram of a text, read from its last symbol backwards, up to order N-1.
+
+    Symbols are compared as KenLM numbers them: `<unk>`, `<s>`, `</s>`, and words as they appear.
+    """
     rank = np.arange(alphabet.size + 1) + 3
     rank[alphabet.end], rank[alphabet.begin], rank[-1] = 2, 1, 1
     if alphabet.unknown is not None:
         rank[alphabet.unknown] = 0
     text_rank = rank[text]
-    at = np.flatnonzero(text_rank == text_rank.max())
-    length = 1
-    while length < counts.order - 1 and text[at[0] - length + 1] != alphabet.begin:
-        before = text_rank[at - length]
+    best = int(text_rank.max())
+    found, at = [best], np.flatnonzero(text_rank == best)
+    while len(found) < order - 1 and found[-1] != 1:
+        before = text_rank[at - len(found)]
+        found.append(int(before.max()))
         at = at[before == before.max()]
-        length += 1
-    for k in range(1, length + 1):
-        begin = np.array([at[0] - k + 1])
-        path = kernels.descend(text, begin, k, counts.symbol, counts.first_child)
-        counts.newest[k] = path[0, k - 1]
+    return found
+
+
+def newest_grams(ranks: list[int], alphabet: Alphabet) -> list[np.ndarray]:
+    """The n-grams of order 1, 2 ... that end in the last symbol of what `newest_ranks` found."""
+    unknown = -1 if alphabet.unknown is None else alphabet.unknown
+    own = {0: unknown, 1: alphabet.begin, 2: alphabet.end}
+    symbols = [own.get(rank, rank - 3) for rank in ranks]
+    return [np.array(symbols[:k][::-1], np.int32) for k in range(1, len(symbols) + 1)]

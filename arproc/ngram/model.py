@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -91,6 +91,14 @@ class NGram(Process):
             symbols; if not, `<unk>` has all of it (`lmplz --interpolate_unigrams 0`, SRILM). For
             the interpolated smoothings with discounts.
 
+        memory: how much memory fitting may take beyond what is loaded anyway: bytes, or e.g.
+            "2GB". The data are then a text file, which may be larger than that: sorted counts
+            are written to disk and merged. None reads the text into memory, which is faster.
+        scratch: with `memory`, the folder for what is on disk meanwhile, and for the fitted
+            model until it is saved. A fit that was stopped goes on where it was when it is called
+            again with the same folder, which may be deleted afterwards. None takes a temporary
+            one, deleted with the model.
+
     Attributes:
         trie_: the n-grams with their log-probabilities and back-off weights.
         n_ngrams_: how many n-grams of each order there are.
@@ -131,6 +139,8 @@ class NGram(Process):
         special: str = "error",
         discount_fallback: str | Sequence[float] = "leave-one-out",
         interpolate_unigrams: bool = True,
+        memory: int | str | None = None,
+        scratch: str | Path | None = None,
     ) -> None:
         self.order = order
         self.smoothing = smoothing
@@ -145,10 +155,29 @@ class NGram(Process):
         self.special = special
         self.discount_fallback = discount_fallback
         self.interpolate_unigrams = interpolate_unigrams
+        self.memory = memory
+        self.scratch = scratch
 
     # ---- fitting -----------------------------------------------------------------------------
 
-    def _infer_space(self, data: Any) -> Space:
+    def fit(
+        self, data: Any, y: None = None, *, context: Any = None, validation: Any = None
+    ) -> Self:
+        if self.memory is None:
+            return super().fit(data, y, context=context, validation=validation)
+        if y is not None or context is not None or validation is not None:
+            raise ParameterError("With memory=, fit takes the data alone: a text file.")
+        from arproc.ngram.streaming.fitting import estimate
+
+        self._check_parameters()
+        self.space_, self.trie_, found, self._work = estimate(self, data)
+        self.discounts_, self.discount_source_ = found.values, found.source
+        self.interpolation_weights_ = None
+        self.n_ngrams_ = np.diff(self.trie_.levels)[1:].tolist()
+        self.form_ = "text"
+        return self
+
+    def _check_parameters(self) -> None:
         check_integer("order", self.order, minimum=1)
         if self.smoothing == "stupid_backoff":
             raise ParameterError(
@@ -172,6 +201,9 @@ class NGram(Process):
         alpha = self.alpha
         if not isinstance(alpha, (int, float)) or not 0 < alpha < math.inf:
             raise ParameterError(f"alpha must be a positive number; got {alpha!r}.")
+
+    def _infer_space(self, data: Any) -> Space:
+        self._check_parameters()
         return categorical_space(
             data,
             self.tokens,

@@ -125,7 +125,7 @@ def discounted(
             assert counts.alphabet.unknown is not None
             p[1 + counts.alphabet.unknown] += weight[0]
     found = Discounts(np.array(values), tuple(source))
-    _warn(found)
+    warn_of(found)
     trie = Trie.of(counts, p, weight, interpolated=True)
     return (without(trie, kept_by_count(counts, cuts)) if any(cuts) else trie), found
 
@@ -169,7 +169,7 @@ def backed_off(
     longest = max(map(len, values))
     table = np.array([np.concatenate([v, np.full(longest - len(v), v[-1])]) for v in values])
     found = Discounts(table, tuple(source))
-    _warn(found)
+    warn_of(found)
     trie = Trie.of(counts, p, np.ones(len(first_child) - 1), interpolated=True)
     if cuts and any(cuts):
         trie = without(trie, kept_by_count(counts, cuts))
@@ -272,14 +272,7 @@ def _find(
     n = kernels.tally(counts.levels[k], counts.levels[k + 1], count, skip, max(most, 4))
     newest = counts.newest[k]
     if rule.adjusted and newest >= 0 and k < counts.order:
-        adjusted, plain = counts.adjusted[newest], counts.count[newest]
-        n[min(adjusted, 4)] -= adjusted < 5
-        n[min(plain, 4)] += plain < 5
-    discount = rule.formula(n)
-    if discount is not None:
-        return discount, "closed form"
-    if fallback is not None:
-        return fallback[: len(rule.shape)], "fallback"
+        n = tallied(n, int(counts.adjusted[newest]), int(counts.count[newest]))
     uniform = 1.0 / counts.alphabet.symbols
 
     def log_likelihood(d: np.ndarray) -> float:
@@ -287,10 +280,33 @@ def _find(
             first, last, counts.first_child, count, counts.link, skip, d, uniform, p
         )
 
+    return choose_discount(n, rule, fallback, log_likelihood)
+
+
+def tallied(n: np.ndarray, adjusted: int, plain: int) -> np.ndarray:
+    """How many n-grams have each count, when one is tallied by its plain count (as in KenLM)."""
+    n = n.copy()
+    n[min(adjusted, 4)] -= adjusted < 5
+    n[min(plain, 4)] += plain < 5
+    return n
+
+
+def choose_discount(
+    n: np.ndarray,
+    rule: _Rule,
+    fallback: np.ndarray | None,
+    log_likelihood: Callable[[np.ndarray], float],
+) -> tuple[np.ndarray, str]:
+    """The discounts in closed form, or the fallback's, or of largest leave-one-out likelihood."""
+    discount = rule.formula(n)
+    if discount is not None:
+        return discount, "closed form"
+    if fallback is not None:
+        return fallback[: len(rule.shape)], "fallback"
     return formulas.maximise(log_likelihood, rule.shape), "leave-one-out"
 
 
-def _warn(discounts: Discounts) -> None:
+def warn_of(discounts: Discounts) -> None:
     """One warning for all orders; order 1 alone, as in most models of characters, is none."""
     orders = [k for k, source in enumerate(discounts.source, 1) if source == "leave-one-out"]
     if not orders or orders == [1]:

@@ -286,9 +286,14 @@ def index_of(symbol: np.ndarray, first_child: np.ndarray) -> np.ndarray:
     from arproc.ngram import query_kernels as kernels
 
     widths = np.diff(first_child[1:])
-    index = np.full(int(widths[widths > kernels.WIDE].sum() * 1.7) + 1, -1, np.int32)
+    index = np.full(slots_for(int(widths[widths > kernels.WIDE].sum())), -1, np.int32)
     kernels.fill_index(symbol, first_child, index)
     return index
+
+
+def slots_for(entries: int) -> int:
+    """How many slots a hash table of so many entries has."""
+    return entries * 17 // 10 + 1
 
 
 def _logs(x: np.ndarray, kind: type[np.floating]) -> np.ndarray:

@@ -159,32 +159,51 @@ def less(keys: np.ndarray, i: int, other: np.ndarray, j: int) -> bool:
 
 
 @jit
-def _sort_several(
+def sort_places(
     keys: np.ndarray, begin: int, end: int, widths: np.ndarray, bits: int, scratch: np.ndarray
-) -> None:
-    """Sort windows of several words: word by word from the last, moving their places along."""
-    words, n = keys.shape[0], end - begin
+) -> np.ndarray:
+    """The places of windows begin ... end-1 in sorted order, from 0 on: int32.
+
+    Few by insertion, many by radix, word by word from the last.
+
+    Args:
+        keys: uint64 [words, n].
+        begin: the first window.
+        end: one beyond the last.
+        widths: int64 [words], how many symbols each word holds.
+        bits: of one symbol.
+        scratch: uint64 [at least 2 (end - begin)].
+    """
+    n = end - begin
+    place = np.arange(n).astype(np.int32)
     if n <= 24:
-        held = np.empty((words, 1), np.uint64)
-        for i in range(begin + 1, end):
-            held[:, 0] = keys[:, i]
+        for i in range(1, n):
             j = i
-            while j > begin and less(held, 0, keys, j - 1):
-                keys[:, j] = keys[:, j - 1]
+            while j > 0 and less(keys, begin + i, keys, begin + place[j - 1]):
+                place[j] = place[j - 1]
                 j -= 1
-            keys[:, j] = held[:, 0]
-        return
-    place, other = np.arange(n).astype(np.int32), np.empty(n, np.int32)
+            place[j] = i
+        return place
+    other = np.empty(n, np.int32)
     a, b = scratch[:n], scratch[n : 2 * n]
-    for j in range(words - 1, -1, -1):
+    for j in range(keys.shape[0] - 1, -1, -1):
         for i in range(n):
             a[i] = keys[j, begin + place[i]]
         if _radix_pairs(a, place, b, other, n, widths[j] * bits):
             place, other = other, place
-    for j in range(words):
-        for i in range(n):
-            a[i] = keys[j, begin + place[i]]
-        keys[j, begin:end] = a
+    return place
+
+
+@jit
+def _sort_several(
+    keys: np.ndarray, begin: int, end: int, widths: np.ndarray, bits: int, scratch: np.ndarray
+) -> None:
+    """Sort windows of several words."""
+    place = sort_places(keys, begin, end, widths, bits, scratch)
+    for j in range(keys.shape[0]):
+        for i in range(end - begin):
+            scratch[i] = keys[j, begin + place[i]]
+        keys[j, begin:end] = scratch[: end - begin]
 
 
 @jit
