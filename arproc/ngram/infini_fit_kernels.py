@@ -16,10 +16,10 @@ from arproc.ngram.infini_kernels import (
     figures,
     less,
     preceding,
-    roomy,
     row_of,
     step,
 )
+from arproc.ngram.infini_walk_kernels import roomy
 
 
 @jit
