@@ -16,6 +16,7 @@ from arproc.ngram.infini_kernels import (
     figures,
     less,
     preceding,
+    put,
     row_of,
     step,
 )
@@ -71,7 +72,7 @@ def evidence(
                     return begins[: t + 1], rows[:o]
                 if o + size > len(rows):
                     larger = np.empty((2 * (o + size), 6), np.int32)
-                    larger[:o] = rows[:o]
+                    put(rows, larger, o)
                     rows = larger
                 if size + 1 > len(raw):
                     raw = np.empty(2 * size + 2, np.int64)

@@ -6,7 +6,7 @@ import numpy as np
 
 from arproc.jit import Int, jit
 from arproc.ngram.draw_kernels import invert
-from arproc.ngram.infini_kernels import begin, child, fill, step, symbol_at
+from arproc.ngram.infini_kernels import begin, child, fill, put, step, symbol_at
 
 
 @jit
@@ -40,21 +40,27 @@ def walk(
     two = np.empty((chains.shape[1], 3), np.int64)
     for i in range(len(chains)):
         size = sizes[i]
-        one[:size] = chains[i, :size]
+        put(chains[i], one, size)
         for k in range(low, high):
             if telling or drawing:
                 fill(model, one, size, row)
             if telling:
-                table[i, k, :] = row
+                _tell(row, table[i, k])
             if drawing:
                 x[i, k] = invert(row, uniforms[i, k])
             size = step(model, one, size, x[i, k], 1, two)[1]
             one, two = two, one
         if telling:
             fill(model, one, size, row)
-            table[i, high, :] = row
-        chains[i, :size] = one[:size]
+            _tell(row, table[i, high])
+        put(one, chains[i], size)
         sizes[i] = size
+
+
+@jit
+def _tell(row: np.ndarray, out: np.ndarray) -> None:
+    for w in range(len(row)):
+        out[w] = row[w]
 
 
 @jit
@@ -77,7 +83,7 @@ def locate(model: tuple, x: np.ndarray, marked: bool, chain: np.ndarray) -> int:
             size = step(model, other, size, np.int64(w), 1, chain)[1]
         here = not here
     if not here:
-        chain[:size] = other[:size]
+        put(other, chain, size)
     return size
 
 
@@ -87,7 +93,7 @@ def roomy(array: np.ndarray, rows: Int) -> np.ndarray:
     if rows <= len(array):
         return array
     larger = np.empty((2 * rows, 3), np.int64)
-    larger[: len(array)] = array
+    put(array, larger, len(array))
     return larger
 
 
@@ -118,7 +124,7 @@ def terms(
     for i in range(len(first)):
         size = sizes[which[i]]
         one = roomy(one, size)
-        one[:size] = chains[which[i], :size]
+        put(chains[which[i]], one, size)
         for t in range(first[i], last[i]):
             two = roomy(two, size + 1)
             p, size = step(model, one, size, np.int64(values[t]), 1, two)
