@@ -68,6 +68,7 @@ def characters(text: str) -> None:
     letters = Vocabulary.build(text, "char")
     for order in range(3, 13):
         report(f"n-gram, order {order}", arproc.NGram(order, tokens=letters), seen, rest)
+    report("n-gram, unbounded (InfiniGram)", arproc.InfiniGram(letters), seen, rest)
     for order in (3, 4, 5, 6, 8):
         for method in "CD":
             report(f"PPM{method}, order {order}", arproc.PPM(order, method, letters), seen, rest)

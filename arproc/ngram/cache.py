@@ -47,12 +47,13 @@ class Cache(Process):
 
     Alone it is a poor model; its place is in a mixture, the classical cache language model:
 
-        cached = arproc.Mixture([ngram, cache]).fit(held_out_documents)   # weights by EM
+        arproc.Mixture([ngram, cache]).fit(held_out_documents)   # weights by EM
 
     Each sequence begins with an empty cache. So the cache reaches over the sentences of a document
     only if the document is one sequence: give texts as whole documents (a list of documents, or
     one stream, with a symbol of your own where sentences end), and fit the n-gram model on the
-    same form. To go on after something that was read before, use `mixture.condition(text)`.
+    same form. To go on after something that was read before, use the mixture's
+    `condition(text)`.
 
     Args:
         size: how many of the last symbols count; None for all.
@@ -78,6 +79,12 @@ class Cache(Process):
         >>> probs = model.conditional([3, 1, 0, 1]).probs   # (1, 1, 0, 0) and 1/4 each, over 3
         >>> probs.numpy().round(3).tolist()
         [0.417, 0.417, 0.083, 0.083]
+        >>> documents = ["a b a b c", "c a c b"]
+        >>> ngram = arproc.NGram(2, "witten_bell").fit(documents)
+        >>> cache = arproc.Cache(tokens=ngram.vocabulary).fit(documents)
+        >>> cached = arproc.Mixture([ngram, cache]).fit(["a b b b b a"])   # held out
+        >>> bool(cached.log_prob("c c c c") > ngram.log_prob("c c c c"))
+        True
     """
 
     base_: np.ndarray

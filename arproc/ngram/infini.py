@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,7 +71,7 @@ class InfiniGram(Process):
     Sequences that end begin after a mark, which a context may reach back to; a stream begins with
     the empty context. No context crosses from one sequence into another. Prediction costs the
     number of contexts times the logarithm of the data's length: about ten contexts in text, but
-    as many as symbols inside a run of one repeated symbol.
+    as many as symbols inside a run of one repeated symbol. The tables take 32 bytes a symbol.
 
     Args:
         tokens: "word", "char", "byte", a `Vocabulary`, a tokenizer, None for data that are
@@ -199,7 +200,7 @@ class InfiniGram(Process):
 
         Only as much of the end of `past` is read as decides the longest match.
         """
-        from arproc.ngram import infini_kernels as kernels
+        from arproc.ngram import infini_walk_kernels as kernels
 
         marked, window = self.space.terminates, 64
         while True:
@@ -214,41 +215,34 @@ class InfiniGram(Process):
     def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
         values, begin, steps = with_ends(sequences)
         out = np.empty(len(values))
-        first, last = _parts(begin, steps)
+        parts = _parts(begin, steps)
         threads = torch.get_num_threads()
-        cuts = np.searchsorted(first, len(values) * np.arange(1, 4 * threads) / (4 * threads))
-        shares = list(zip(*[np.split(a, np.unique(cuts)) for a in (first, last)], strict=True))
-        owner = np.searchsorted(begin, first, side="right") - 1
-        starts = dict(zip(first.tolist(), begin[owner].tolist(), strict=True))
-
-        def score(share: tuple[np.ndarray, np.ndarray]) -> None:
-            self._score(values, *share, starts, out)
-
         if threads == 1 or len(values) <= _PART:
-            score((first, last))
-        else:
-            score((first[:0], last[:0]))  # compile before threads race
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(score, shares))
+            self._score(values, parts, out)
+            return torch.from_numpy(out).to(sequences.values.device)
+        cuts = np.searchsorted(parts[0], len(values) * np.arange(1, 4 * threads) / (4 * threads))
+        shares = zip(*[np.split(part, np.unique(cuts)) for part in parts], strict=True)
+        self._score(values, [part[:0] for part in parts], out)  # compile before threads race
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda share: self._score(values, share, out), shares))
         return torch.from_numpy(out).to(sequences.values.device)
 
-    def _score(
-        self,
-        values: np.ndarray,
-        first: np.ndarray,
-        last: np.ndarray,
-        starts: dict[int, int],
-        out: np.ndarray,
-    ) -> None:
-        """The terms of the parts from `first` to `last`; `starts` has their sequences' starts."""
-        from arproc.ngram import infini_kernels as kernels
+    def _score(self, values: np.ndarray, parts: Sequence[np.ndarray], out: np.ndarray) -> None:
+        """The terms of some parts; see `_parts`."""
+        from arproc.ngram import infini_walk_kernels as kernels
 
-        found = [self.chain_after(values[starts[a] : a]) for a in first.tolist()]
-        sizes = np.array([len(chain) for chain in found], np.int64)
-        chains = np.zeros((len(found), int(sizes.max(initial=1)), 3), np.int64)
-        for row, chain in enumerate(found):
+        first, last, begin = parts
+        fresh = self.chain_after(values[:0])
+        late = np.flatnonzero(first > begin)
+        found = [self.chain_after(values[begin[i] : first[i]]) for i in late.tolist()]
+        longest = max(map(len, [fresh, *found]))
+        chains = np.zeros((len(found) + 1, longest, 3), np.int64)
+        for row, chain in enumerate([fresh, *found]):
             chains[row, : len(chain)] = chain
-        kernels.terms(self.arrays, values, first, last, sizes, chains, out)
+        which = np.zeros_like(first)
+        which[late] = np.arange(1, len(late) + 1)
+        sizes = np.array([len(chain) for chain in [fresh, *found]])
+        kernels.terms(self.arrays, values, first, last, chains, sizes, which, out)
 
     # ---- raw statistics ----------------------------------------------------------------------
 
@@ -273,7 +267,7 @@ class InfiniGram(Process):
         return self._matches(data)[:, 3]
 
     def _matches(self, data: Any) -> np.ndarray:
-        from arproc.ngram import infini_kernels as kernels
+        from arproc.ngram import infini_walk_kernels as kernels
 
         require_fitted(self)
         values, begin, steps = with_ends(self.sequences(data))
@@ -283,10 +277,14 @@ class InfiniGram(Process):
         return out
 
 
-def _parts(begin: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sequences cut into parts of at most `_PART` symbols: where they begin and end."""
+def _parts(begin: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sequences cut into parts of at most `_PART` symbols.
+
+    Returns:
+        Where each part begins, where it ends, and where its sequence begins, int64.
+    """
     pieces = np.maximum(-(-steps // _PART), 1)
     within = np.arange(int(pieces.sum())) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    first = np.repeat(begin, pieces) + within * _PART
-    last = np.minimum(first + _PART, np.repeat(begin + steps, pieces))
-    return first, last
+    own = np.repeat(begin, pieces)
+    first = own + within * _PART
+    return first, np.minimum(first + _PART, np.repeat(begin + steps, pieces)), own

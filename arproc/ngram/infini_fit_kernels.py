@@ -16,10 +16,11 @@ from arproc.ngram.infini_kernels import (
     figures,
     less,
     preceding,
-    roomy,
+    put,
     row_of,
     step,
 )
+from arproc.ngram.infini_walk_kernels import roomy
 
 
 @jit
@@ -71,7 +72,7 @@ def evidence(
                     return begins[: t + 1], rows[:o]
                 if o + size > len(rows):
                     larger = np.empty((2 * (o + size), 6), np.int32)
-                    larger[:o] = rows[:o]
+                    put(rows, larger, o)
                     rows = larger
                 if size + 1 > len(raw):
                     raw = np.empty(2 * size + 2, np.int64)

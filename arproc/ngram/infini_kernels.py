@@ -14,7 +14,6 @@ from __future__ import annotations
 import numpy as np
 
 from arproc.jit import Int, jit
-from arproc.ngram.draw_kernels import invert
 from arproc.ngram.suffix_kernels import slot
 
 #: Lengths of contexts from which on their discounts are others.
@@ -39,7 +38,8 @@ def row_of(length: Int, different: Int) -> Int:
 
 
 @jit
-def _at(text: np.ndarray, p: Int) -> Int:
+def symbol_at(text: np.ndarray, p: Int) -> Int:
+    """The symbol at position p, or -1 beyond the text."""
     return np.int64(text[p]) if p < len(text) else np.int64(-1)
 
 
@@ -49,12 +49,12 @@ def child(model: tuple, low: Int, high: Int, length: Int, w: Int) -> tuple[Int, 
     text, order, first = model[0], model[1], model[5]
     if length == 0:
         return first[w], first[w + 1]
-    if _at(text, order[low] + length) > w or _at(text, order[high - 1] + length) < w:
+    if symbol_at(text, order[low] + length) > w or symbol_at(text, order[high - 1] + length) < w:
         return low, low
     a, b = low, high
     while a < b:
         middle = (a + b) >> 1
-        if _at(text, order[middle] + length) < w:
+        if symbol_at(text, order[middle] + length) < w:
             a = middle + 1
         else:
             b = middle
@@ -65,14 +65,14 @@ def child(model: tuple, low: Int, high: Int, length: Int, w: Int) -> tuple[Int, 
 def _run_end(text: np.ndarray, order: np.ndarray, a: Int, high: Int, length: Int, w: Int) -> Int:
     """Where the suffixes from a on with symbol w at `length` end; near ends are found fast."""
     stride, b = 1, a
-    while b < high and _at(text, order[b] + length) <= w:
+    while b < high and symbol_at(text, order[b] + length) <= w:
         a = b + 1
         b += stride
         stride *= 2
     b = min(b, high)
     while a < b:
         middle = (a + b) >> 1
-        if _at(text, order[middle] + length) <= w:
+        if symbol_at(text, order[middle] + length) <= w:
             a = middle + 1
         else:
             b = middle
@@ -91,7 +91,7 @@ def preceding(model: tuple, low: Int, high: Int) -> Int:
 def figures(model: tuple, low: Int, high: Int, length: Int) -> tuple[Int, Int, Int, Int]:
     """A context's total, and how many symbols followed it with a count of 1, of 2, of more."""
     text, order, after = model[0], model[1], model[4]
-    left, right = _at(text, order[low] + length), _at(text, order[high - 1] + length)
+    left, right = symbol_at(text, order[low] + length), symbol_at(text, order[high - 1] + length)
     if left == right:  # one symbol alone follows, or the mark
         if left < 0 or left == model[6]:
             return 0, 0, 0, 0
@@ -119,6 +119,14 @@ def escape(discounts: np.ndarray, row: Int, n: Int, one: Int, two: Int, more: In
 
 
 @jit
+def put(source: np.ndarray, target: np.ndarray, rows: Int) -> None:
+    """Copy the first rows of a table (a plain loop compiles five times as fast as a slice)."""
+    for i in range(rows):
+        for j in range(source.shape[1]):
+            target[i, j] = source[i, j]
+
+
+@jit
 def begin(model: tuple, marked: bool, chain: np.ndarray) -> int:
     """Write the chain before the first symbol: the empty context, and the mark; gives its size."""
     text, first, symbols = model[0], model[5], model[6]
@@ -143,7 +151,7 @@ def step(
         grown: int64 [at least size + 1, 3], gets the new chain.
     """
     discounts, single = model[7], model[8]
-    grown[0, :] = chain[0]
+    put(chain, grown, 1)
     m, p, found = 1, single[w], True
     for k in range(size):
         low, high, length = chain[k, 0], chain[k, 1], chain[k, 2]
@@ -173,7 +181,9 @@ def step(
 def fill(model: tuple, chain: np.ndarray, size: Int, out: np.ndarray) -> None:
     """Probabilities of every next symbol, out [V]."""
     text, order, symbols, discounts = model[0], model[1], model[6], model[7]
-    out[:] = model[8]
+    single = model[8]
+    for w in range(symbols):
+        out[w] = single[w]
     for k in range(1, size):
         low, high, length = chain[k, 0], chain[k, 1], chain[k, 2]
         n, one, two, more = figures(model, low, high, length)
@@ -185,7 +195,7 @@ def fill(model: tuple, chain: np.ndarray, size: Int, out: np.ndarray) -> None:
             out[w] *= share
         a = low
         while a < high:
-            w = _at(text, order[a] + length)
+            w = symbol_at(text, order[a] + length)
             b = _run_end(text, order, a, high, length, w)
             if 0 <= w < symbols:
                 out[w] += less(discounts, row, preceding(model, a, b)) / n
@@ -199,166 +209,9 @@ def singles(model: tuple, out: np.ndarray) -> None:
     """Probabilities of the single symbols, out [V], with the uniform distribution behind them."""
     text, first, symbols, discounts = model[0], model[5], model[6], model[7]
     n, one, two, more = figures(model, 0, len(text), 0)
-    out[:] = 1.0 / symbols
-    if n == 0:
-        return
     row = row_of(0, one + two + more)
-    out *= escape(discounts, row, n, one, two, more)
+    share = escape(discounts, row, n, one, two, more) if n > 0 else 1.0
     for w in range(symbols):
-        if first[w] < first[w + 1]:
+        out[w] = share / symbols
+        if n > 0 and first[w] < first[w + 1]:
             out[w] += less(discounts, row, preceding(model, first[w], first[w + 1])) / n
-
-
-# ---- rows of states -----------------------------------------------------------------------------
-
-
-@jit
-def walk(
-    model: tuple,
-    chains: np.ndarray,
-    sizes: np.ndarray,
-    x: np.ndarray,
-    low: Int,
-    high: Int,
-    uniforms: np.ndarray,
-    table: np.ndarray,
-) -> None:
-    """Take rows through the columns low ... high-1 of some symbols, given or drawn.
-
-    Args:
-        model: see above.
-        chains: int64 [N, D, 3] with D at least high - low more than any size; taken further in
-            place.
-        sizes: int64 [N], likewise.
-        x: int64 [N, K], the symbols; written where they are drawn.
-        low: the first column.
-        high: one beyond the last.
-        uniforms: float64 [N, K] to draw from, or [0, 0].
-        table: float64 [N, K + 1, V], gets the probabilities before each of the columns and after
-            them; or [0, 0, 0].
-    """
-    drawing, telling = len(uniforms) > 0, len(table) > 0
-    row = np.empty(model[6])
-    one = np.empty((chains.shape[1], 3), np.int64)
-    two = np.empty((chains.shape[1], 3), np.int64)
-    for i in range(len(chains)):
-        size = sizes[i]
-        one[:size] = chains[i, :size]
-        for k in range(low, high):
-            if telling or drawing:
-                fill(model, one, size, row)
-            if telling:
-                table[i, k, :] = row
-            if drawing:
-                x[i, k] = invert(row, uniforms[i, k])
-            size = step(model, one, size, x[i, k], 1, two)[1]
-            one, two = two, one
-        if telling:
-            fill(model, one, size, row)
-            table[i, high, :] = row
-        chains[i, :size] = one[:size]
-        sizes[i] = size
-
-
-@jit
-def locate(model: tuple, x: np.ndarray, marked: bool, chain: np.ndarray) -> int:
-    """Write the chain after the symbols x [T] from the start; gives its size.
-
-    Args:
-        model: see above.
-        x: the symbols.
-        marked: whether a mark stands before them.
-        chain: int64 [at least T + 2, 3].
-    """
-    other = np.empty_like(chain)
-    size = begin(model, marked, chain)
-    here = True  # whether the chain is in `chain` and not in `other`
-    for w in x:
-        if here:
-            size = step(model, chain, size, np.int64(w), 1, other)[1]
-        else:
-            size = step(model, other, size, np.int64(w), 1, chain)[1]
-        here = not here
-    if not here:
-        chain[:size] = other[:size]
-    return size
-
-
-@jit
-def roomy(array: np.ndarray, rows: Int) -> np.ndarray:
-    """A chain's array, or a larger one with the same beginning."""
-    if rows <= len(array):
-        return array
-    larger = np.empty((2 * rows, 3), np.int64)
-    larger[: len(array)] = array
-    return larger
-
-
-@jit
-def terms(
-    model: tuple,
-    values: np.ndarray,
-    first: np.ndarray,
-    last: np.ndarray,
-    sizes: np.ndarray,
-    chains: np.ndarray,
-    out: np.ndarray,
-) -> None:
-    """The chain rule's terms of parts of sequences.
-
-    Args:
-        model: see above.
-        values: int64, flat symbols, the ends among them.
-        first: int64 [R], where each part begins in `values` and `out`.
-        last: int64 [R], where it ends.
-        sizes: int64 [R], of the chains before them.
-        chains: int64 [R, D, 3].
-        out: float64 [total], gets the terms.
-    """
-    one, two = np.empty((64, 3), np.int64), np.empty((64, 3), np.int64)
-    for i in range(len(first)):
-        size = sizes[i]
-        one = roomy(one, size)
-        one[:size] = chains[i, :size]
-        for t in range(first[i], last[i]):
-            two = roomy(two, size + 1)
-            p, size = step(model, one, size, np.int64(values[t]), 1, two)
-            out[t] = np.log(p)
-            one, two = two, one
-
-
-@jit
-def matches(
-    model: tuple,
-    values: np.ndarray,
-    first: np.ndarray,
-    last: np.ndarray,
-    marked: bool,
-    out: np.ndarray,
-) -> None:
-    """The raw statistics before each symbol, out int64 [total, 4].
-
-    The length of the longest suffix of the history that a symbol follows in the text, how often
-    it does, how often it is the symbol itself; and how long the longest suffix is, the symbol
-    included, that ends with the symbol.
-    """
-    text, symbols = model[0], model[6]
-    one, two = np.empty((64, 3), np.int64), np.empty((64, 3), np.int64)
-    for i in range(len(first)):
-        size = begin(model, marked, one)
-        for t in range(first[i], last[i]):
-            w = np.int64(values[t])
-            k, count, low, high, length = size, np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-            while count == 0 and k > 0:
-                k -= 1
-                low, high, length = one[k, 0], one[k, 1], one[k, 2]
-                ends = child(model, low, high, length, symbols)
-                count = high - low - (ends[1] - ends[0])
-                if _at(text, model[1][low] + length) < 0:
-                    count -= 1  # the text ends with this context
-            a, b = child(model, low, high, length, w)
-            two = roomy(two, size + 1)
-            size = step(model, one, size, w, 1, two)[1]
-            one, two = two, one
-            out[t, 0], out[t, 1], out[t, 2] = length, count, b - a
-            out[t, 3] = one[size - 1, 2]

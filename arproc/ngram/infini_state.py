@@ -81,8 +81,8 @@ class InfiniState(State):
         uniforms: np.ndarray = NO_UNIFORMS,
         table: np.ndarray = NO_TABLE,
     ) -> InfiniState:
-        """The state after the symbols x [N, K]; for the rest see `walk` of the kernels."""
-        from arproc.ngram import infini_kernels as kernels
+        """The state after the symbols x [N, K]; for the rest see `walk` there."""
+        from arproc.ngram import infini_walk_kernels as kernels
 
         (chains, sizes), width = self._chains, x.shape[1]
         sizes = sizes.copy()

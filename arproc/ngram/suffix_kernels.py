@@ -51,19 +51,24 @@ def induce(text: np.ndarray, small: np.ndarray, bounds: np.ndarray, lms: np.ndar
     """
     n = len(text)
     order = np.full(n, -1, np.int32)
-    place = bounds[1:].copy()
+    symbols = len(bounds) - 1
+    place = np.empty(symbols, np.int64)
+    for c in range(symbols):
+        place[c] = bounds[c + 1]
     for j in range(len(lms) - 1, -1, -1):
         c = text[lms[j]]
         place[c] -= 1
         order[place[c]] = lms[j]
-    place[:] = bounds[:-1]
+    for c in range(symbols):
+        place[c] = bounds[c]
     for i in range(n):  # type L from the left
         j = order[i] - 1
         if j >= 0 and not small[j]:
             c = text[j]
             order[place[c]] = j
             place[c] += 1
-    place[:] = bounds[1:]
+    for c in range(symbols):
+        place[c] = bounds[c + 1]
     for i in range(n - 1, -1, -1):  # type S from the right
         j = order[i] - 1
         if j >= 0 and small[j]:
@@ -202,7 +207,8 @@ def followers(
             different = i + 1 - begin - repeated
             at = slot(common, begin, i + 1)
             before[at] = different
-            after[at, :] = tally[top]
+            for j in range(4):
+                after[at, j] = tally[top, j]
             top -= 1
             if closing < 0 and top < 0:
                 break
