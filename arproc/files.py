@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import numpy as np
 import torch
 
 from arproc.errors import FileFormatError, ParameterError
 
-__all__ = ["FORMAT_VERSION", "as_path", "read_file", "replacing", "write_file"]
+__all__ = ["FORMAT_VERSION", "Stored", "as_path", "read_file", "replacing", "write_file"]
 
 FORMAT_VERSION = 1
 _BYTES = {
@@ -33,11 +35,14 @@ _NAMES = {
     torch.int32: "I32", torch.float32: "F32", torch.uint64: "U64", torch.int64: "I64",
     torch.float64: "F64", torch.float8_e4m3fn: "F8_E4M3", torch.float8_e5m2: "F8_E5M2",
 }  # fmt: skip
+#: What a file holds: tensors, and arrays of files on disk, which are copied in pieces.
+Stored = torch.Tensor | np.memmap
+_PIECE = 1 << 24
 #: safetensors reads no larger header.
 _MAX_HEADER = 100_000_000
 
 
-def write_file(path: str | Path, header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+def write_file(path: str | Path, header: dict[str, Any], tensors: Mapping[str, Stored]) -> None:
     """Write tensors and a JSON header to `path`, whole or not at all.
 
     Raises:
@@ -58,27 +63,46 @@ def write_file(path: str | Path, header: dict[str, Any], tensors: dict[str, torc
         file.write(len(head).to_bytes(8, "little"))
         file.write(head)
         for tensor in ordered:
-            flat = tensor.detach().cpu().reshape(-1)
-            if flat.stride() != (1,):
-                flat = torch.empty_like(flat, memory_format=torch.contiguous_format).copy_(flat)
-            file.write(flat.view(torch.uint8).numpy().data)
+            _append(file, tensor)
 
 
-def _layout(tensors: dict[str, torch.Tensor]) -> tuple[dict[str, Any], list[torch.Tensor]]:
+def _append(file: BinaryIO, tensor: Stored) -> None:
+    """Write the bytes of a tensor; those of a file on disk in pieces, which do not stay."""
+    if isinstance(tensor, np.memmap):
+        flat = tensor.reshape(-1).view(np.uint8)
+        for begin in range(0, len(flat), _PIECE):
+            file.write(flat[begin : begin + _PIECE].data)
+            mapping = getattr(tensor, "_mmap", None)
+            if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+                mapping.madvise(mmap.MADV_DONTNEED)
+        return
+    flat_tensor = tensor.detach().cpu().reshape(-1)
+    if flat_tensor.stride() != (1,):
+        kind = torch.contiguous_format
+        flat_tensor = torch.empty_like(flat_tensor, memory_format=kind).copy_(flat_tensor)
+    file.write(flat_tensor.view(torch.uint8).numpy().data)
+
+
+def _layout(tensors: Mapping[str, Stored]) -> tuple[dict[str, Any], list[Stored]]:
     """Where each tensor lies in the file, the widest elements first so that all are aligned."""
     described: dict[str, Any] = {}
     ordered = []
     position = 0
-    for name, tensor in sorted(tensors.items(), key=lambda item: -item[1].element_size()):
-        end = position + tensor.numel() * tensor.element_size()
+    for name, tensor in sorted(tensors.items(), key=lambda item: -item[1].itemsize):
+        end = position + tensor.nbytes
+        kind = tensor.dtype if isinstance(tensor, torch.Tensor) else _torch_type(tensor.dtype)
         described[name] = {
-            "dtype": _NAMES[tensor.dtype],
+            "dtype": _NAMES[kind],
             "shape": list(tensor.shape),
             "data_offsets": [position, end],
         }
         ordered.append(tensor)
         position = end
     return described, ordered
+
+
+def _torch_type(dtype: np.dtype) -> torch.dtype:
+    return torch.from_numpy(np.empty(0, dtype)).dtype
 
 
 @contextmanager

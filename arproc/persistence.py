@@ -22,7 +22,7 @@ from arproc.errors import (
     NotFittedError,
     ParameterError,
 )
-from arproc.files import FORMAT_VERSION, read_file, write_file
+from arproc.files import FORMAT_VERSION, Stored, read_file, write_file
 from arproc.parameters import Parameters
 from arproc.storable import STORABLE
 
@@ -46,7 +46,7 @@ def save(law: Any, path: str | Path) -> None:
 
 def save_parameters(model: Parameters, path: str | Path) -> None:
     """Write anything whose parameters and public attributes are all it is: a law, or a panel."""
-    tensors: dict[str, torch.Tensor] = {}
+    tensors: dict[str, Stored] = {}
     tree = _encode(model, "model", tensors)
     write_file(path, {"kind": "model", "model": tree}, tensors)
 
@@ -87,7 +87,7 @@ def load(path: str | Path) -> Any:
     return model
 
 
-def _encode(value: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
+def _encode(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
     """The value as JSON, its arrays put into `tensors` under their path."""
     if value is None or isinstance(value, (bool, str)):
         return value
@@ -129,31 +129,41 @@ def _encode(value: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
     )
 
 
-def _store(value: torch.Tensor, path: str, tensors: dict[str, torch.Tensor]) -> str:
+def _store(value: Stored, path: str, tensors: dict[str, Stored]) -> str:
     """Put a tensor among those of the file, under its path or one like it; gives the name."""
-    if value.layout != torch.strided or value.is_quantized or value.is_complex():
-        kind = value.dtype if value.is_complex() else value.layout
-        raise ParameterError(f"{path} is a {kind} tensor, which a model file can not hold.")
+    if isinstance(value, torch.Tensor):
+        _check_plain(value, path)
+        value = value.detach().cpu().contiguous()
     name, number = path, 2
     while name in tensors:  # {"a.b": x, "a": {"b": y}} has two values of one path
         name, number = f"{path}~{number}", number + 1
-    tensors[name] = value.detach().cpu().contiguous()
+    tensors[name] = value
     return name
 
 
-def _encode_array(value: np.ndarray, path: str, tensors: dict[str, torch.Tensor]) -> Any:
+def _check_plain(value: torch.Tensor, path: str) -> None:
+    """Refuse a tensor that is not just numbers one after the other."""
+    if value.layout != torch.strided or value.is_quantized or value.is_complex():
+        kind = value.dtype if value.is_complex() else value.layout
+        raise ParameterError(f"{path} is a {kind} tensor, which a model file can not hold.")
+
+
+def _encode_array(value: np.ndarray, path: str, tensors: dict[str, Stored]) -> Any:
     if value.dtype.kind == "U":
         return {"!": "strings", "items": value.ravel().tolist(), "shape": list(value.shape)}
     if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
         raise ParameterError(
             f"{path} is an array of dtype {value.dtype}, which a model file can not hold."
         )
-    plain = np.empty(value.shape, dtype=f"{value.dtype.kind}{value.dtype.itemsize}")
+    kind = np.dtype(f"{value.dtype.kind}{value.dtype.itemsize}")
+    if isinstance(value, np.memmap) and value.dtype == kind and value.flags.c_contiguous:
+        return {"!": "array", "at": _store(value, path, tensors)}
+    plain = np.empty(value.shape, dtype=kind)
     plain[...] = value
     return {"!": "array", "at": _store(torch.from_numpy(plain), path, tensors)}
 
 
-def _encode_parameters(value: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
+def _encode_parameters(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
     learnt = {
         name: v
         for name, v in vars(value).items()
@@ -169,7 +179,7 @@ def _encode_parameters(value: Any, path: str, tensors: dict[str, torch.Tensor]) 
     }
 
 
-def _encode_storable(value: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
+def _encode_storable(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
     if hasattr(value, "to_dict"):
         fields = value.to_dict()
     else:

@@ -183,7 +183,7 @@ class Trie:
         return kernels.states_after(self.arrays, ctx, position, self.start)
 
     def rows(self, states: np.ndarray, position: np.ndarray) -> np.ndarray:
-        """Log-probabilities of every next symbol, float64 [M, V], at states [M].
+        """Log-probabilities of every next symbol, in the model's precision, [M, V], at states [M].
 
         Args:
             states: int64 [M].
@@ -194,7 +194,7 @@ class Trie:
         if not self.interpolated:
             states = states.copy()
             kernels.unseen(self.arrays, states, position + int(self.alphabet.terminates))
-        out = np.empty((len(states), self.alphabet.symbols))
+        out = np.empty((len(states), self.alphabet.symbols), self.log_prob.dtype)
         kernels.rows(self.arrays, states, out)
         return out
 

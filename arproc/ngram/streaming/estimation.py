@@ -252,9 +252,9 @@ def assemble(job: Job) -> Trie:
                 if name == "first_child":
                     file.append(levels[-1:])
         _write_index(job, levels)
-    columns = [work.column(name, kind).mapped() for name, kind in kinds.items()]
-    index = work.column("index", np.int32).mapped()
-    return Trie(job.alphabet, levels, *columns, stored_index=index)
+    opened = {name: work.column(name, kind).mapped() for name, kind in kinds.items()}
+    opened["stored_index"] = work.column("index", np.int32).mapped()
+    return Trie(job.alphabet, levels, **opened)  # type: ignore[arg-type]
 
 
 def _parts_of(job: Job, name: str, k: int, levels: np.ndarray) -> Iterator[np.ndarray]:

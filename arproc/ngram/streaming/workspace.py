@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,8 +86,11 @@ class Workspace:
     """
 
     def __init__(self, folder: str | Path | None, job: dict[str, Any]) -> None:
-        self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="arproc-")
-        self.folder = Path(folder or self._temporary.name)  # type: ignore[union-attr]
+        if folder is None:
+            self.folder = Path(tempfile.mkdtemp(prefix="arproc-"))
+            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        else:
+            self.folder = Path(folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
