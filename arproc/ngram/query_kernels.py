@@ -450,6 +450,8 @@ def _draw_one(
     u: float,
     low: np.ndarray,
     high: np.ndarray,
+    begin: np.ndarray,
+    where: np.ndarray,
     scale: np.ndarray,
 ) -> Int:
     """The smallest symbol whose distribution function at state s exceeds u (times its total).
@@ -482,9 +484,8 @@ def _draw_one(
         last = high[d] - 1
         total += scale[d] * cumulated[last]
     target = u * total
-    begin = low[:depth].copy()
+    begin[:depth] = low[:depth]
     w_low, w_high = 0, symbols - 1
-    where = np.empty(depth, np.int64)
     while w_low < w_high:
         w = (w_low + w_high) >> 1
         value = flat * (w + 1)
@@ -514,36 +515,48 @@ def _draw_one(
 def draw(
     model: tuple,
     cumulated: np.ndarray,
+    first: int,
+    last: int,
     states: np.ndarray,
     known: np.ndarray,
     uniforms: np.ndarray,
+    end_symbol: int,
     x: np.ndarray,
     final: np.ndarray,
 ) -> None:
-    """Draw K symbols for each of N rows by inverting the distribution function.
+    """Draw K symbols for the rows first ... last-1 by inverting the distribution function.
+
+    What comes after the end symbol is the end symbol again: nobody reads it.
 
     Args:
         model: `Trie.arrays`.
         cumulated: what `cumulate` gave.
+        first: the first row.
+        last: one beyond the last.
         states: int64 [N].
         known: int64 [N], how many symbols came before, `<s>` counted.
         uniforms: float64 [N, K].
+        end_symbol: the end's number, or -1.
         x: int64 [N, K], gets the symbols.
         final: int64 [N], gets the states after them.
     """
     levels, interpolated = model[0], model[6]
     orders = len(levels)
     low, high = np.empty(orders, np.int64), np.empty(orders, np.int64)
+    begin, where = np.empty(orders, np.int64), np.empty(orders, np.int64)
     scale = np.empty(orders, np.float64)
-    for n in range(uniforms.shape[0]):
+    for n in range(first, last):
         s = states[n]
         for k in range(uniforms.shape[1]):
             asked = s
             if not interpolated and level_of(levels, s) < min(orders - 3, known[n] + k):
                 asked = np.int64(-1)
-            w = _draw_one(model, cumulated, asked, uniforms[n, k], low, high, scale)
+            w = _draw_one(model, cumulated, asked, uniforms[n, k], low, high, begin, where, scale)
             x[n, k] = w
             s = step(model, s, w)[1]
+            if w == end_symbol:
+                x[n, k + 1 :] = w
+                break
         final[n] = s
 
 

@@ -221,7 +221,13 @@ class Trie:
 
         x, final = np.empty(uniforms.shape, np.int64), np.empty(len(states), np.int64)
         known = position + int(self.alphabet.terminates)
-        kernels.draw(self.arrays, self._cumulated, states, known, uniforms, x, final)
+        end, cumulated = self.alphabet.end, self._cumulated
+        threaded(
+            lambda a, b: kernels.draw(
+                self.arrays, cumulated, a, b, states, known, uniforms, end, x, final
+            ),
+            shares(np.arange(1, len(states) + 1) * uniforms.shape[1], smallest=1 << 10),
+        )
         return x, final
 
     @cached_property
