@@ -37,11 +37,11 @@ class _Section:
 
 
 class _Words:
-    """The words of the unigrams, as compiled code looks them up; see `arpa_scan_kernels._seek`."""
+    """The words of the unigrams, as compiled code looks them up; see `arpa_scan_kernels`."""
 
     def __init__(self) -> None:
-        self.slots = np.zeros(4 * _ROOM, np.uint64)
-        self.starts = np.zeros(_ROOM + 1, np.int64)
+        self.slots = np.zeros((1, 2), np.uint64)
+        self.starts = np.zeros(1, np.int64)
         self.letters = np.empty(0, np.uint8)
 
     @property
@@ -147,9 +147,10 @@ def _read_unigrams(source: Source, words: _Words, size: int, last: bool) -> _Sec
         why = kernels.unigrams(
             source.text, source.end, last, words.table, size, log_prob, back_off, progress
         )
-        if why == kernels.TWICE:
-            word = _BLANKS.split(_next_line(source, progress))[1]
-            raise source.error(f"the word {show(word)} appears twice.")
+        if why in (kernels.TWICE, kernels.COLLISION):
+            word = show(_BLANKS.split(_next_line(source, progress))[1])
+            told = "appears twice" if why == kernels.TWICE else "can not be told from another one"
+            raise source.error(f"the word {word} {told}.")
         _go_on(source, progress, why, 1, size, last, words)
         if why == kernels.FULL:
             room = min(size, 2 * room)
@@ -169,7 +170,7 @@ def _read_ngrams(
     while progress[2] < size:
         progress[:2] = source.begin, 0
         why = kernels.ngrams(
-            source.text, source.end, last, words.table, renumber, size, ids, log_prob, back_off,
+            source.text, source.end, last, words.slots, renumber, size, ids, log_prob, back_off,
             progress,
         )  # fmt: skip
         _go_on(source, progress, why, k, size, last, words)
@@ -319,13 +320,12 @@ def _sorted(
     if kernels.first_fault(section.ids) < 0:
         return section
     order = kernels.sort_rows(section.ids, size)
-    ids = section.ids[order]
+    ids, log_prob, back_off = kernels.taken(order, section.ids, section.log_prob, section.back_off)
     again = kernels.first_fault(ids)
     if again >= 0:
         gram = [words.spelling(int(np.argmax(renumber == w))) for w in ids[again]]
         raise _repeated(source.path, gram)
-    back_off = section.back_off[order] if len(section.back_off) else section.back_off
-    return _Section(ids, section.log_prob[order], back_off)
+    return _Section(ids, log_prob, back_off)
 
 
 def _repeated(path: Path, gram: list[bytes]) -> FileFormatError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -161,6 +162,20 @@ def test_buffers_of_any_size(tmp_path, monkeypatch, size):
     monkeypatch.setattr(arpa_source, "_CHUNK", size)
     monkeypatch.setattr("arproc.ngram.arpa_read._ROOM", 1)
     np.testing.assert_array_equal(read(tmp_path, text).log_prob(LINES), want)
+
+
+def test_memory_is_that_of_the_numbers(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = [" ".join(f"word{w}" for w in rng.zipf(1.3, 20) % 5000) for _ in range(3000)]
+    arproc.NGram(4, "witten_bell").fit(lines).to_arpa(tmp_path / "model.arpa")
+    arproc.NGram.from_arpa(tmp_path / "model.arpa")  # compiles
+    tracemalloc.start()
+    model = arproc.NGram.from_arpa(tmp_path / "model.arpa")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # a number and a back-off in float64, 4 numbers of words, and again when they are sorted
+    buffers = 2**22
+    assert peak < 100 * sum(model.n_ngrams_) + buffers
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])

@@ -15,6 +15,7 @@ from ngram.peers import assert_same_ngrams, lmplz
 import arproc
 from arproc.errors import ParameterError
 from arproc.ngram.discounts import DiscountWarning
+from arproc.testing import check_process
 
 FALLBACK = (0.5, 1, 1.5)
 PRUNE = ([0], [0, 0, 1], [0, 1], [0, 1, 1, 2], [0, 2, 5])
@@ -123,6 +124,13 @@ def test_the_fallback_is_taken_only_where_it_must_be():
     assert model.discounts_.tolist() == [[0.5, 1.0, 1.5]] * 2
     one = arproc.NGram(2, "kneser_ney", discount_fallback=(0.25,)).fit(["a b"])
     assert one.discounts_.tolist() == [[0.25], [0.25]]
+
+
+def test_a_model_of_these_options_is_a_proper_process():
+    lines = ["a b c", "a b", "b c a b", "a"]
+    check_process(
+        arproc.NGram(3, discount_fallback=(0.5, 1, 1.5), interpolate_unigrams=False).fit(lines)
+    )
 
 
 def test_refusals():
