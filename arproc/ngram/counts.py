@@ -194,7 +194,7 @@ def _find_newest(counts: Counts, text: np.ndarray) -> None:
     from arproc.ngram import count_kernels as kernels
 
     alphabet = counts.alphabet
-    rank = np.arange(alphabet.size + 1) + 3
+    rank = np.append(kernels.first_seen(text, alphabet.size), 0) + 3
     rank[alphabet.end], rank[alphabet.begin], rank[-1] = 2, 1, 1
     if alphabet.unknown is not None:
         rank[alphabet.unknown] = 0

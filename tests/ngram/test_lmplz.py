@@ -64,6 +64,19 @@ def test_cut_offs(corpus, prune, tmp_path):
     check(tmp_path, corpus, 4, "--prune", *prune, prune=prune)
 
 
+@pytest.mark.parametrize("order", [3, 5])
+def test_characters(corpus, order, tmp_path):
+    # characters are numbered by code point, and lmplz numbers words as they first appear
+    lines = corpus[:200]
+    model = arproc.NGram(order, tokens="char", unknown=True, discount_fallback=FALLBACK).fit(lines)
+    model.to_arpa(tmp_path / "ours.arpa")
+    spelt = [" ".join("<U+0020>" if c == " " else c for c in line) for line in lines]
+    (tmp_path / "text.txt").write_text("\n".join(spelt) + "\n", encoding="utf-8")
+    out = tmp_path / "theirs.arpa"
+    theirs = lmplz(tmp_path / "text.txt", order, out, "--discount_fallback")
+    assert_same_ngrams(tmp_path / "ours.arpa", theirs)
+
+
 def test_all_mass_of_the_unseen_to_the_unknown_word(corpus, tmp_path):
     options = ("--interpolate_unigrams", 0)
     check(tmp_path, corpus, 3, *options, interpolate_unigrams=False)
@@ -82,7 +95,7 @@ def test_special_words_are_skipped_by_taking_them_out(corpus, tmp_path):
     assert_same_ngrams(tmp_path / "ours.arpa", theirs)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.lists(st.sampled_from("aaabbcdef"), max_size=8).map(" ".join), max_size=60),
     st.integers(1, 5),
