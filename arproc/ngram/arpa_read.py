@@ -24,6 +24,13 @@ __all__ = ["read_arpa"]
 
 _BLANKS = re.compile(rb"[ \t\r]+")
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.IGNORECASE)
+#: What other files of n-grams begin with, and what to do about them.
+_FOREIGN = {
+    b"mmap lm http": "a binary file of KenLM's; read the ARPA file that it was built from",
+    b"blmt": "a binary file of IRSTLM's; write an ARPA file with compile-lm --text yes",
+    b"iARPA": "IRSTLM's iARPA, which holds no probabilities; convert it by compile-lm --text yes",
+    b"qARPA": "IRSTLM's quantised qARPA; convert it by compile-lm --text yes",
+}
 _ROOM = 2**16  # of a table at first; the header's counts are not trusted with more
 
 
@@ -105,7 +112,13 @@ def read_arpa(
 
 
 def _read_header(source: Source) -> list[int]:
-    if not any(line.removeprefix(b"\xef\xbb\xbf") == b"\\data\\" for line in source):
+    for line in source:
+        if line.removeprefix(b"\xef\xbb\xbf") == b"\\data\\":
+            break
+        known = next((what for start, what in _FOREIGN.items() if line.startswith(start)), None)
+        if known is not None:
+            raise source.error(f"this is no ARPA file but {known}.")
+    else:
         raise source.error("the file has no line \\data\\, so it is not an ARPA file.")
     sizes: list[int] = []
     for line in source:
@@ -242,6 +255,10 @@ def _decode(source: Source, words: _Words, n: int, kind: str) -> list[str]:
         names = [_spelt_out(name, kind) for name in names]
     if UNKNOWN not in names and UNKNOWN.upper() in names:
         names[names.index(UNKNOWN.upper())] = UNKNOWN
+    if len(set(names)) < len(names):  # spelt in two ways
+        row = next(row for row, name in enumerate(names) if name in names[:row])
+        message = f"the {kind} {names[row]!r} appears twice."
+        raise source.error(message, _line_of_unigram(source.path, row))
     return names
 
 

@@ -234,6 +234,26 @@ def test_damage_is_named_with_its_line(tmp_path, old, new, message):
         read(tmp_path, raw.replace(old, new))
 
 
+@pytest.mark.parametrize(
+    ("begin", "message"),
+    [
+        (b"mmap lm http://kheafield.com/code format version 5\n\0\0", "binary file of KenLM's"),
+        (b"blmt 3 1 2 3\n", "binary file of IRSTLM's"),
+        (b"iARPA\n\n", "IRSTLM's iARPA"),
+        (b"qARPA 3\n", "quantised"),
+    ],
+)
+def test_other_formats_are_named(tmp_path, begin, message):
+    with pytest.raises(FileFormatError, match=message):
+        read(tmp_path, begin + SRILM.encode())
+
+
+def test_a_character_that_is_spelt_twice(tmp_path):
+    text = SRILM.replace("-0.7 b\t-1e-1", "-0.7 <U+0061>\t-1e-1")
+    with pytest.raises(FileFormatError, match="line 17: the char 'a' appears twice"):
+        read(tmp_path, text, tokens="char")
+
+
 def test_a_file_cut_anywhere_is_refused(tmp_path):
     raw = SRILM.removesuffix("\nwhat follows is not read").encode()
     for length in range(len(raw)):
