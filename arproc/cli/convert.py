@@ -10,8 +10,6 @@ from arproc.errors import ParameterError, UnsupportedError
 
 __all__ = ["read_model", "write_model"]
 
-COMPRESSED = (".gz", ".bz2", ".xz")
-
 
 def read_model(path: Path, tokens: str | None, special: str | None) -> Any:
     """The model in a file: arproc's own by its first bytes, else ARPA.
@@ -35,9 +33,8 @@ def read_model(path: Path, tokens: str | None, special: str | None) -> Any:
 
 def write_model(law: Any, out: Path) -> str:
     """Write a model as its file's name says; what kind of file it is."""
-    suffix = out.with_suffix("").suffix if out.suffix in COMPRESSED else out.suffix
-    if suffix != ".arpa":
-        if out.suffix in COMPRESSED:
+    if not models.is_arpa(out):
+        if out.suffix in models.COMPRESSED:
             raise ParameterError(
                 f"{out} would be a compressed file of arproc's, which there is none of; leave "
                 f"out {out.suffix}, or name an ARPA file (.arpa{out.suffix})."

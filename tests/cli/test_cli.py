@@ -221,6 +221,8 @@ def test_models_of_ngrams_go_to_arpa_files_and_back(run: Run, text: Path, suffix
 def test_an_arpa_file_of_characters(run: Run, text: Path):
     run("fit", "ngram", text, "--order", 3, "--tokens", "char", "--out", "chars.arproc")
     run("convert", "chars.arproc", "chars.arpa")
+    refused = run("score", "chars.arpa", text)
+    assert "arproc convert chars.arpa chars.arproc" in refused.err
     assert run("convert", "chars.arpa", "again.arproc", "--tokens", "char").code == 0
     first, again = arproc.load("chars.arproc"), arproc.load("again.arproc")
     assert again.log_prob("the dog") == pytest.approx(first.log_prob("the dog"), rel=1e-7)
