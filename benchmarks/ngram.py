@@ -81,15 +81,17 @@ def made(tokens: int) -> list[str]:
     return lines
 
 
-def rate(name: str, tokens: int, call: Callable[[], object], rounds: int) -> None:
-    """A row without a peer: tokens a second, the median of some rounds."""
+def rate(
+    name: str, count: int, call: Callable[[], object], rounds: int, unit: str = "tokens"
+) -> None:
+    """A row without a peer: tokens (or what `unit` says) a second, the median of some rounds."""
     call()
     times = []
     for _ in range(rounds):
         begin = time.perf_counter()
         call()
         times.append(time.perf_counter() - begin)
-    print(f"{name}: {tokens / float(np.median(times)):,.0f} tokens/s")
+    print(f"{name}: {count / float(np.median(times)):,.0f} {unit}/s")
 
 
 def estimation(lines: list[str], order: int, rounds: int, folder: Path) -> None:
@@ -175,6 +177,36 @@ def rows(model: arproc.NGram, other: object, rounds: int) -> None:
     print(f"  next-word rows of {len(words):,} words, 20 contexts against kenlm's 1: {ratio}")
 
 
+def arpa_files(lines: list[str], order: int, rounds: int, folder: Path) -> None:
+    """ARPA files out and in: n-grams a second, and kenlm on the same file."""
+    model = arproc.NGram(order).fit(lines)
+    ours, size = folder / "arpa.arpa", sum(model.n_ngrams_)
+    rate(f"write ARPA, {size:,} n-grams", size, lambda: model.to_arpa(ours), rounds, "n-grams")
+    files = {"our order": ours}
+    lmplz = program("lmplz")
+    if lmplz is not None:
+        text, files["lmplz's order"] = folder / "arpa.txt", folder / "lmplz.arpa"
+        text.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        command = [lmplz, "-o", str(order), "-S", "1G", "-T", f"{folder}/"]
+        command += ["--text", str(text), "--arpa", str(files["lmplz's order"])]
+        subprocess.run(command, check=True, capture_output=True)
+    kenlm = peer("kenlm")
+    for name, path in files.items():
+
+        def read(path: Path = path) -> object:
+            return arproc.NGram.from_arpa(path)
+
+        rate(f"read ARPA, {name}", size, read, rounds, "n-grams")
+        if kenlm is not None:
+
+            def other(path: Path = path) -> object:
+                config = kenlm.Config()
+                config.show_progress = False
+                return kenlm.Model(str(path), config)
+
+            print(f"  against kenlm.Model on it: {side_by_side(read, other, rounds)}")
+
+
 def sampling(lines: list[str], order: int, rounds: int) -> None:
     """Draws of whole lines."""
     model = arproc.NGram(order).fit(lines)
@@ -212,6 +244,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
         estimation(lines, options.order, options.rounds, Path(name))
         scoring(lines, options.order, options.rounds, Path(name))
+        arpa_files(lines, options.order, options.rounds, Path(name))
         sampling(lines, options.order, options.rounds)
         characters()
 

@@ -263,6 +263,46 @@ def compare(
 
 
 @app.command()
+def convert(
+    source: Annotated[
+        Path, typer.Argument(help="A model: a file of arproc's, or ARPA (plain, .gz, .bz2, .xz).")
+    ],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            help="Written as ARPA if it ends in .arpa, .arpa.gz ...; else as arproc's."
+        ),
+    ],
+    tokens: Annotated[
+        str | None,
+        typer.Option(help="What the words of an ARPA file are: word, char or byte. [word]"),
+    ] = None,
+    special: Annotated[
+        str | None,
+        typer.Option(help="<unk>, <s> and </s> in a text of words: error, or escape. [error]"),
+    ] = None,
+) -> None:
+    """Write a model in another format: n-gram models as ARPA files (KenLM, SRILM), and back.
+
+    For example:
+
+    arproc convert lm.arpa.gz lm.arproc
+
+    arproc convert ngram.arproc ngram.arpa
+    """
+    from arproc.cli import files
+    from arproc.cli.convert import read_model, write_model
+
+    files.check_out(out)
+    law = read_model(source, tokens, special)
+    kind = write_model(law, out)
+    sizes = getattr(law, "n_ngrams_", None)
+    held = "" if sizes is None else f", {', '.join(f'{n:,}' for n in sizes)} n-grams by order"
+    print(f"{law!r}{held}")
+    print(f"saved to {out} ({kind})")
+
+
+@app.command()
 def demo(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The folder for pictures and samples.")

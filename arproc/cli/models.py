@@ -10,7 +10,10 @@ from typing import Any, NoReturn
 
 from arproc.errors import ParameterError
 
-__all__ = ["build", "find", "load"]
+__all__ = ["COMPRESSED", "build", "find", "is_arpa", "load"]
+
+#: What the names of compressed ARPA files end in.
+COMPRESSED = (".gz", ".bz2", ".xz")
 
 #: Base classes, and laws that are made of other laws.
 NOT_FITTED_FROM_OPTIONS = ("Law", "Process", "Mixture", "Transformed")
@@ -132,10 +135,20 @@ def _did_you_mean(name: str, known: list[str]) -> str:
     return f" (did you mean {near[0]!r}?)." if near else "."
 
 
+def is_arpa(path: Path) -> bool:
+    """Whether a file's name is that of an ARPA file, plain or compressed."""
+    return (path.with_suffix("") if path.suffix in COMPRESSED else path).suffix == ".arpa"
+
+
 def load(path: Path) -> Any:
     """A saved model; a plain message where there is no such file."""
     import arproc
 
     if not path.is_file():
         raise ParameterError(f"there is no model file {str(path)!r}; make one with arproc fit.")
+    if is_arpa(path):
+        raise ParameterError(
+            f"{str(path)!r} is an ARPA file by its name; make a model of it with arproc convert "
+            f"{path} {path.name.partition('.arpa')[0]}.arproc."
+        )
     return arproc.load(path)

@@ -12,14 +12,14 @@ import numpy as np
 from arproc.jit import Int, jit
 
 #: Why a loop stopped: the text is read, there is no more room, a line begins with a backslash,
-#: a line is not what it should be, a word appears twice.
-MORE, FULL, TITLE, BAD, TWICE = range(5)
+#: a line is not what it should be, a word appears twice, two words have one hash.
+MORE, FULL, TITLE, BAD, TWICE, COLLISION = range(6)
 
 _TAB, _NEWLINE, _RETURN, _BLANK = 9, 10, 13, 32
 _PLUS, _MINUS, _POINT, _ZERO, _BACKSLASH, _E = 43, 45, 46, 48, 92, 101
 _BASIS, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-_HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
+_HALF = np.uint64(32)
 _POWERS = 10.0 ** np.arange(23)  # the exact ones
 _DIGITS = 10**17  # a mantissa that takes one more digit is below 2**63
 
@@ -118,47 +118,50 @@ def number(text: np.ndarray, p: Int) -> tuple[float, Int]:
 
 
 @jit
-def _seek(text: np.ndarray, p: Int, words: tuple) -> tuple[Int, np.uint64, Int]:
-    """The slot of the word that begins at p, or the free one where it belongs; its tag; its end.
+def _seek(text: np.ndarray, p: Int, slots: np.ndarray) -> tuple[Int, np.uint64, Int]:
+    """The slot of the word that begins at p, or the free one where it belongs; its hash; its end.
+
+    Words are told apart by 64 bits, as in KenLM; those of one vocabulary are compared when they
+    are put in.
 
     Args:
         text: bytes.
         p: where the word begins.
-        words: slots uint64 [a power of two], a word's tag in the high half and its number plus 1
-            in the low one; starts int64 [n + 1]; and the words' bytes, each with a newline behind.
+        slots: uint64 [a power of two, 2], a word's hash, and its number plus 1 or 0 for none.
     """
-    slots, starts, letters = words
     h, q = _BASIS, p
     while not _ends(text[q]):
         h = (h ^ np.uint64(text[q])) * _PRIME
         q += 1
-    tag = (h * _MIX) >> _HALF
-    mask = np.uint64(len(slots) - 1)
-    at = tag & mask
-    while slots[at] != 0:
-        if slots[at] >> _HALF == tag:
-            begin = starts[np.int64(slots[at] & _LOW) - 1]
-            i = 0
-            while i < q - p and letters[begin + i] == text[p + i]:
-                i += 1
-            if i == q - p and letters[begin + i] == _NEWLINE:
-                break
-        at = (at + np.uint64(1)) & mask
-    return np.int64(at), tag, q
+    mask = len(slots) - 1
+    at = np.int64((h * _MIX) >> _HALF) & mask
+    while slots[at, 1] != 0 and slots[at, 0] != h:
+        at = (at + 1) & mask
+    return at, h, q
 
 
 @jit
 def rehashed(slots: np.ndarray, size: Int) -> np.ndarray:
     """The same table with `size` slots, a power of two."""
-    out = np.zeros(size, np.uint64)
-    mask = np.uint64(size - 1)
-    for entry in slots:
-        if entry != 0:
-            at = (entry >> _HALF) & mask
-            while out[at] != 0:
-                at = (at + np.uint64(1)) & mask
-            out[at] = entry
+    out = np.zeros((size, 2), np.uint64)
+    for i in range(len(slots)):
+        if slots[i, 1] != 0:
+            at = np.int64((slots[i, 0] * _MIX) >> _HALF) & (size - 1)
+            while out[at, 1] != 0:
+                at = (at + 1) & (size - 1)
+            out[at] = slots[i]
     return out
+
+
+@jit
+def _same(text: np.ndarray, p: Int, q: Int, letters: np.ndarray, begin: Int, end: Int) -> bool:
+    """Whether text[p:q] and letters[begin:end] are the same bytes."""
+    if q - p != end - begin:
+        return False
+    for i in range(q - p):  # noqa: SIM110  (numba's all() takes no generator)
+        if text[p + i] != letters[begin + i]:
+            return False
+    return True
 
 
 # ---- lines -----------------------------------------------------------------------------------
@@ -194,7 +197,8 @@ def unigrams(
         text: uint8, whole lines.
         end: where they end.
         last: whether there are no longer n-grams, and so no back-offs other than 0.
-        words: the table; see `_seek`. Its bytes have room for the text.
+        words: the slots of `_seek`; starts int64 [room + 1]; and the words' bytes, uint8, each
+            with a newline behind, with room for the text.
         size: how many words there are to be.
         log_prob: float64 [room], gets log10 p.
         back_off: float64 [room], gets the log10 back-offs.
@@ -202,7 +206,7 @@ def unigrams(
             how many words there are and how many bytes they take; kept up to date.
 
     Returns:
-        Why it stopped: `MORE`, `FULL`, `TITLE`, `BAD` or `TWICE`.
+        Why it stopped.
     """
     slots, starts, letters = words
     while progress[0] < end:
@@ -221,13 +225,15 @@ def unigrams(
         if p < 0 or not value <= 0.0:
             return BAD
         p = _past_blanks(text, p)
-        at, tag, q = _seek(text, p, words)
+        at, h, q = _seek(text, p, slots)
         weight, stop = _weight(text, q, last)
         if q == p or stop < 0:
             return BAD
-        if slots[at] != 0:
-            return TWICE
-        slots[at] = (tag << _HALF) | np.uint64(row + 1)
+        if slots[at, 1] != 0:
+            w = np.int64(slots[at, 1]) - 1
+            same = _same(text, p, q, letters, starts[w], starts[w + 1] - 1)
+            return TWICE if same else COLLISION
+        slots[at, 0], slots[at, 1] = h, np.uint64(row + 1)
         for i in range(q - p):
             letters[used + i] = text[p + i]
         letters[used + q - p] = _NEWLINE
@@ -244,7 +250,7 @@ def ngrams(
     text: np.ndarray,
     end: Int,
     last: bool,
-    words: tuple,
+    slots: np.ndarray,
     renumber: np.ndarray,
     size: Int,
     ids: np.ndarray,
@@ -258,7 +264,7 @@ def ngrams(
         text: uint8, whole lines.
         end: where they end.
         last: whether k is the highest order.
-        words: the table.
+        slots: the words' table; see `_seek`.
         renumber: int32, the number to use for each word; n-grams with a number below 0 are left
             out.
         size: how many k-grams there are to be.
@@ -269,9 +275,8 @@ def ngrams(
             k-grams came, and how many of them are kept.
 
     Returns:
-        Why it stopped: `MORE`, `FULL`, `TITLE` or `BAD`.
+        Why it stopped.
     """
-    slots = words[0]
     k = ids.shape[1]
     while progress[0] < end:
         row = progress[3]
@@ -291,11 +296,12 @@ def ngrams(
         inside = True
         for j in range(k):
             p = _past_blanks(text, p)
-            at, _, q = _seek(text, p, words)
-            if q == p or slots[at] == 0:
+            at, _, q = _seek(text, p, slots)
+            if q == p or slots[at, 1] == 0:
                 return BAD
-            ids[row, j] = renumber[np.int64(slots[at] & _LOW) - 1]
-            inside &= ids[row, j] >= 0
+            w = renumber[np.int64(slots[at, 1]) - 1]
+            ids[row, j] = w
+            inside &= w >= 0
             p = q
         weight, stop = _weight(text, p, last)
         if stop < 0:

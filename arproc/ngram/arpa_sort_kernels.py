@@ -48,6 +48,23 @@ def sort_rows(ids: np.ndarray, size: Int) -> np.ndarray:
 
 
 @jit
+def taken(
+    order: np.ndarray, ids: np.ndarray, log_prob: np.ndarray, back_off: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """ids, log_prob and back_off (which may be empty) with their rows in this order."""
+    rows, width = np.empty_like(ids), ids.shape[1]
+    p, weight = np.empty_like(log_prob), np.empty_like(back_off)
+    for i in range(len(order)):
+        j = np.int64(order[i])
+        for column in range(width):
+            rows[i, column] = ids[j, column]
+        p[i] = log_prob[j]
+        if len(back_off) > 0:
+            weight[i] = back_off[j]
+    return rows, p, weight
+
+
+@jit
 def join(above: np.ndarray, below: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All (k-1)-grams that are here or begin a k-gram.
 

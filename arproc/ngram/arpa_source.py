@@ -1,10 +1,11 @@
-"""The bytes of a text file, plain or compressed, through a buffer that holds whole lines."""
+"""An ARPA file's bytes, plain or compressed, through a buffer of whole lines; and its header."""
 
 from __future__ import annotations
 
 import bz2
 import gzip
 import lzma
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,16 @@ import numpy as np
 from arproc.errors import FileFormatError
 from arproc.files import as_path
 
-__all__ = ["Source", "compressed_writer", "open_source", "show"]
+__all__ = ["BLANKS", "Source", "compressed_writer", "open_source", "read_header", "show"]
+
+BLANKS = re.compile(rb"[ \t\r]+")
+#: What other files of n-grams begin with, and what to do about them.
+_FOREIGN = {
+    b"mmap lm http": "a binary file of KenLM's; read the ARPA file that it was built from",
+    b"blmt": "a binary file of IRSTLM's; write an ARPA file with compile-lm --text yes",
+    b"iARPA": "IRSTLM's iARPA, which holds no probabilities; convert it by compile-lm --text yes",
+    b"qARPA": "IRSTLM's quantised qARPA; convert it by compile-lm --text yes",
+}
 
 _CHUNK = 2**20
 _LONGEST_LINE = 2**26
@@ -118,3 +128,40 @@ def show(line: bytes) -> str:
     """A line for an error message, cut where it is long."""
     text = line.decode("utf-8", "replace")
     return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+def read_header(source: Source) -> list[int]:
+    """How many n-grams of each order an ARPA file says it has; its unigrams come next.
+
+    Raises:
+        FileFormatError: it is no ARPA file, or its header is not in order.
+    """
+    for line in source:
+        if line.removeprefix(b"\xef\xbb\xbf") == b"\\data\\":
+            break
+        known = next((what for start, what in _FOREIGN.items() if line.startswith(start)), None)
+        if known is not None:
+            raise source.error(f"this is no ARPA file but {known}.")
+    else:
+        raise source.error("the file has no line \\data\\, so it is not an ARPA file.")
+    sizes: list[int] = []
+    for line in source:
+        if not line:
+            continue
+        if line == b"\\1-grams:":
+            break
+        left, equals, right = line.partition(b"=")
+        fields = left.split()
+        ok = equals and len(fields) == 2 and fields[0] == b"ngram" and right.strip().isdigit()
+        if not ok or fields[1] != b"%d" % (len(sizes) + 1):
+            raise source.error(
+                f"expected 'ngram {len(sizes) + 1}=count' or \\1-grams:; got {show(line)}."
+            )
+        sizes.append(int(right))
+        if sum(sizes) >= 2**31:
+            raise source.error(f"this reads up to 2,147,483,647 n-grams; got {show(line)}.")
+    else:
+        raise source.error("the file ends before \\1-grams:.")
+    if not sizes:
+        raise source.error("no 'ngram 1=count' stands between \\data\\ and \\1-grams:.")
+    return sizes

@@ -8,6 +8,17 @@ from arproc.jit import jit
 
 
 @jit
+def first_seen(text: np.ndarray, symbols: int) -> np.ndarray:
+    """Where each symbol first stands in the text, int64 [symbols]; -1 where it never does."""
+    first = np.full(symbols, -1, np.int64)
+    for p in range(len(text)):
+        w = text[p]
+        if w >= 0 and first[w] < 0:
+            first[w] = p
+    return first
+
+
+@jit
 def count_extensions(link: np.ndarray, count: np.ndarray, begin: np.ndarray) -> None:
     """For each n-gram of lower order, how many different symbols stand before it.
 

@@ -294,34 +294,39 @@ def _find_newest(counts: Counts, text: np.ndarray) -> None:
     """
     from arproc.ngram import count_kernels as kernels
 
-    grams = newest_grams(newest_ranks(text, counts.order, counts.alphabet), counts.alphabet)
-    for k, gram in enumerate(grams, 1):
+    seen = kernels.first_seen(text, counts.alphabet.size)
+    _, symbols = newest(text, seen, counts.order, counts.alphabet)
+    for k in range(1, len(symbols) + 1):
+        gram = np.array(symbols[:k][::-1], np.int32)
         path = kernels.descend(gram, np.zeros(1, np.int64), k, counts.symbol, counts.first_child)
         counts.newest[k] = path[0, k - 1]
 
 
-def newest_ranks(text: np.ndarray, order: int, alphabet: Alphabet) -> list[int]:
+def newest(
+    text: np.ndarray, seen: np.ndarray, order: int, alphabet: Alphabet
+) -> tuple[list[int], list[int]]:
     """The greatest n-gram of a text, read from its last symbol backwards, up to order N-1.
 
     Symbols are compared as KenLM numbers them: `<unk>`, `<s>`, `</s>`, and words as they appear.
+
+    Args:
+        text: int32 [T] as `lay_out` gives it.
+        seen: int64 [alphabet.size], where each symbol first stands.
+        order: the highest order N.
+        alphabet: the symbols' numbers.
+
+    Returns:
+        The ranks of its symbols, by which it is compared, and the symbols.
     """
-    rank = np.arange(alphabet.size + 1) + 3
+    rank = np.append(seen, 0) + 3
     rank[alphabet.end], rank[alphabet.begin], rank[-1] = 2, 1, 1
     if alphabet.unknown is not None:
         rank[alphabet.unknown] = 0
     text_rank = rank[text]
     best = int(text_rank.max())
-    found, at = [best], np.flatnonzero(text_rank == best)
-    while len(found) < order - 1 and found[-1] != 1:
-        before = text_rank[at - len(found)]
-        found.append(int(before.max()))
+    ranks, at = [best], np.flatnonzero(text_rank == best)
+    while len(ranks) < order - 1 and ranks[-1] != 1:
+        before = text_rank[at - len(ranks)]
+        ranks.append(int(before.max()))
         at = at[before == before.max()]
-    return found
-
-
-def newest_grams(ranks: list[int], alphabet: Alphabet) -> list[np.ndarray]:
-    """The n-grams of order 1, 2 ... that end in the last symbol of what `newest_ranks` found."""
-    unknown = -1 if alphabet.unknown is None else alphabet.unknown
-    own = {0: unknown, 1: alphabet.begin, 2: alphabet.end}
-    symbols = [own.get(rank, rank - 3) for rank in ranks]
-    return [np.array(symbols[:k][::-1], np.int32) for k in range(1, len(symbols) + 1)]
+    return ranks, [int(text[at[0] - k]) for k in range(len(ranks))]

@@ -202,6 +202,56 @@ def test_arrays_are_read(run: Run, tmp_path: Path):
     assert "150 elements of 3 sequence" in run("score", "m.arproc", "x.npy").out
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz"])
+def test_models_of_ngrams_go_to_arpa_files_and_back(run: Run, text: Path, suffix: str):
+    options = ("--order", 3, "--lines", "--out", "words.arproc")
+    assert run("fit", "ngram", text, *options).code == 0
+    result = run("convert", "words.arproc", f"words.arpa{suffix}")
+    assert f"saved to words.arpa{suffix} (ARPA)" in result.out, result.err
+    result = run("convert", f"words.arpa{suffix}", "again.arproc")
+    assert "saved to again.arproc (arproc)" in result.out, result.err
+    first, again = arproc.load("words.arproc"), arproc.load("again.arproc")
+    np.testing.assert_allclose(again.log_prob(["the cat"]), first.log_prob(["the cat"]), rtol=1e-7)
+    assert run("convert", f"words.arpa{suffix}", "other.arpa").code == 0
+    np.testing.assert_allclose(
+        arproc.NGram.from_arpa("other.arpa").log_prob(["the cat"]), first.log_prob(["the cat"])
+    )
+
+
+def test_an_arpa_file_of_characters(run: Run, text: Path):
+    run("fit", "ngram", text, "--order", 3, "--tokens", "char", "--out", "chars.arproc")
+    run("convert", "chars.arproc", "chars.arpa")
+    refused = run("score", "chars.arpa", text)
+    assert "arproc convert chars.arpa chars.arproc" in refused.err
+    assert run("convert", "chars.arpa", "again.arproc", "--tokens", "char").code == 0
+    first, again = arproc.load("chars.arproc"), arproc.load("again.arproc")
+    assert again.log_prob("the dog") == pytest.approx(first.log_prob("the dog"), rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "options", "message"),
+    [
+        ("ar2.arproc", "ar.arpa", (), "holds n-grams with back-offs, and AR is no such model"),
+        ("additive.arproc", "a.arpa", (), "which backs off, can not express"),
+        ("text.txt", "a.arproc", (), "is not an ARPA file"),
+        ("none.arpa", "a.arproc", (), "there is no model file"),
+        ("ar2.arproc", "ar.arproc.gz", (), "leave out .gz"),
+        ("ar2.arproc", "none/ar.arproc", (), "in a folder that does not exist"),
+        ("ar2.arproc", "a.arproc", ("--tokens", "char"), "say how to read an ARPA file"),
+    ],
+)
+def test_what_can_not_be_converted(
+    run: Run, series: Path, text: Path, source: str, out: str, options: tuple, message: str
+):
+    fitted(run, series)
+    additive = ("--order", 2, "--smoothing", "additive", "--lines", "--out", "additive.arproc")
+    run("fit", "ngram", text, *additive)
+    result = run("convert", source, out, *options)
+    assert result.code == 2
+    assert message in result.err
+    assert not Path(out).exists()
+
+
 def test_help_teaches(run: Run):
     assert "arproc demo" in run().out
     for command in ("fit", "score", "sample", "forecast", "compare"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -163,6 +164,20 @@ def test_buffers_of_any_size(tmp_path, monkeypatch, size):
     np.testing.assert_array_equal(read(tmp_path, text).log_prob(LINES), want)
 
 
+def test_memory_is_that_of_the_numbers(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = [" ".join(f"word{w}" for w in rng.zipf(1.3, 20) % 5000) for _ in range(3000)]
+    arproc.NGram(4, "witten_bell").fit(lines).to_arpa(tmp_path / "model.arpa")
+    arproc.NGram.from_arpa(tmp_path / "model.arpa")  # compiles
+    tracemalloc.start()
+    model = arproc.NGram.from_arpa(tmp_path / "model.arpa")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # a number and a back-off in float64, 4 numbers of words, and again when they are sorted
+    buffers = 2**22
+    assert peak < 100 * sum(model.n_ngrams_) + buffers
+
+
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
 def test_compressed_files(tmp_path, suffix):
     model, text = fitted_text(tmp_path)
@@ -217,6 +232,26 @@ def test_damage_is_named_with_its_line(tmp_path, old, new, message):
     assert old in raw
     with pytest.raises(FileFormatError, match=message):
         read(tmp_path, raw.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("begin", "message"),
+    [
+        (b"mmap lm http://kheafield.com/code format version 5\n\0\0", "binary file of KenLM's"),
+        (b"blmt 3 1 2 3\n", "binary file of IRSTLM's"),
+        (b"iARPA\n\n", "IRSTLM's iARPA"),
+        (b"qARPA 3\n", "quantised"),
+    ],
+)
+def test_other_formats_are_named(tmp_path, begin, message):
+    with pytest.raises(FileFormatError, match=message):
+        read(tmp_path, begin + SRILM.encode())
+
+
+def test_a_character_that_is_spelt_twice(tmp_path):
+    text = SRILM.replace("-0.7 b\t-1e-1", "-0.7 <U+0061>\t-1e-1")
+    with pytest.raises(FileFormatError, match="line 17: the char 'a' appears twice"):
+        read(tmp_path, text, tokens="char")
 
 
 def test_a_file_cut_anywhere_is_refused(tmp_path):

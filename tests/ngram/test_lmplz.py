@@ -15,6 +15,7 @@ from ngram.peers import assert_same_ngrams, lmplz
 import arproc
 from arproc.errors import ParameterError
 from arproc.ngram.discounts import DiscountWarning
+from arproc.testing import check_process
 
 FALLBACK = (0.5, 1, 1.5)
 PRUNE = ([0], [0, 0, 1], [0, 1], [0, 1, 1, 2], [0, 2, 5])
@@ -63,6 +64,19 @@ def test_cut_offs(corpus, prune, tmp_path):
     check(tmp_path, corpus, 4, "--prune", *prune, prune=prune)
 
 
+@pytest.mark.parametrize("order", [3, 5])
+def test_characters(corpus, order, tmp_path):
+    # characters are numbered by code point, and lmplz numbers words as they first appear
+    lines = corpus[:200]
+    model = arproc.NGram(order, tokens="char", unknown=True, discount_fallback=FALLBACK).fit(lines)
+    model.to_arpa(tmp_path / "ours.arpa")
+    spelt = [" ".join("<U+0020>" if c == " " else c for c in line) for line in lines]
+    (tmp_path / "text.txt").write_text("\n".join(spelt) + "\n", encoding="utf-8")
+    out = tmp_path / "theirs.arpa"
+    theirs = lmplz(tmp_path / "text.txt", order, out, "--discount_fallback")
+    assert_same_ngrams(tmp_path / "ours.arpa", theirs)
+
+
 def test_all_mass_of_the_unseen_to_the_unknown_word(corpus, tmp_path):
     options = ("--interpolate_unigrams", 0)
     check(tmp_path, corpus, 3, *options, interpolate_unigrams=False)
@@ -81,7 +95,7 @@ def test_special_words_are_skipped_by_taking_them_out(corpus, tmp_path):
     assert_same_ngrams(tmp_path / "ours.arpa", theirs)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.lists(st.sampled_from("aaabbcdef"), max_size=8).map(" ".join), max_size=60),
     st.integers(1, 5),
@@ -123,6 +137,13 @@ def test_the_fallback_is_taken_only_where_it_must_be():
     assert model.discounts_.tolist() == [[0.5, 1.0, 1.5]] * 2
     one = arproc.NGram(2, "kneser_ney", discount_fallback=(0.25,)).fit(["a b"])
     assert one.discounts_.tolist() == [[0.25], [0.25]]
+
+
+def test_a_model_of_these_options_is_a_proper_process():
+    lines = ["a b c", "a b", "b c a b", "a"]
+    check_process(
+        arproc.NGram(3, discount_fallback=(0.5, 1, 1.5), interpolate_unigrams=False).fit(lines)
+    )
 
 
 def test_refusals():

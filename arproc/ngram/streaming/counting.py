@@ -13,7 +13,7 @@ from tqdm import tqdm
 from arproc.ngram.counts import (
     Alphabet,
     check_size,
-    newest_ranks,
+    newest,
     symbol_type,
     windows_of,
     word_widths,
@@ -94,21 +94,36 @@ def count_runs(job: Job, path: Path, vocabulary: Vocabulary, tokens: float) -> i
     kind = vocabulary.kind
     edges = piece_edges(path, kind, max(int(job.budget / per_token * tokens), 1 << 10))
     work = job.work
+    seen = np.full(job.alphabet.size, -1, np.int64)
     for i in tqdm(range(len(edges) - 1), desc="counting", disable=None):
-        if work.has(f"run-{i}-kept") or work.has("sizes"):
-            continue
-        text, own = read_piece(path, edges[i], edges[i + 1], vocabulary, job.alphabet, job.order)
-        _write_run(job, i, text, own)
+        if work.has("sizes"):
+            break
+        if work.has(f"run-{i}-kept"):
+            seen = work.column(f"run-{i}-seen", np.int64).read(0, len(seen))
+        else:
+            text, own = read_piece(
+                path, edges[i], edges[i + 1], vocabulary, job.alphabet, job.order
+            )
+            _write_run(job, i, text, own, seen, edges[i])
     return len(edges) - 1
 
 
-def _write_run(job: Job, i: int, text: np.ndarray, own: int) -> None:
+def _write_run(
+    job: Job, i: int, text: np.ndarray, own: int, seen: np.ndarray, before: int
+) -> None:
+    """Write the windows of a piece, and where each symbol was first seen: `seen` is moved on."""
+    from arproc.ngram.count_kernels import first_seen
     from arproc.ngram.streaming import kernels
 
     work = job.work
+    here = first_seen(text, job.alphabet.size)
+    fresh = (seen < 0) & (here >= 0)
+    seen[fresh] = here[fresh] + 2 * before  # a piece has fewer symbols than twice its bytes
+    with work.writer(f"run-{i}-seen", np.int64) as file:
+        file.append(seen)
     if job.alphabet.terminates:
         with work.writer(f"run-{i}-newest", np.int64) as file:
-            file.append(np.array(newest_ranks(text, job.order, job.alphabet)))
+            file.append(np.stack(newest(text, seen, job.order, job.alphabet)).ravel())
     elif i == 0:
         with work.writer("beginning", np.int32) as file:
             file.append(text[: job.order])
@@ -173,16 +188,17 @@ def merge_runs(job: Job, runs: int) -> None:
     with tqdm(total=job.alphabet.size, desc="merging", disable=None) as bar:
         _write_levels(job, found, limit, bar)
     if job.alphabet.terminates:
-        newest = [job.work.column(f"run-{i}-newest", np.int64) for i in range(runs)]
+        columns = [job.work.column(f"run-{i}-newest", np.int64) for i in range(runs)]
+        grams = [c.read(0, len(c)).reshape(2, -1).tolist() for c in columns]
         with job.work.writer("newest", np.int64) as file:
-            file.append(np.array(max(c.read(0, len(c)).tolist() for c in newest)))
+            file.append(np.array(max(grams)[1]))
     with job.work.writer("sizes", np.int64) as file:
         levels = [len(job.count(k)) for k in range(1, job.order + 1)]
         check_size(1 + sum(levels))
         file.append(np.array([1, *levels]))
     for i in range(runs):
         names = [f"keys-{j}" for j in range(len(job.widths))]
-        job.work.remove(*(f"run-{i}-{name}" for name in [*names, "times", "kept", "newest"]))
+        job.work.remove(*(f"run-{i}-{name}" for name in [*names, "times", "kept", "newest", "seen"]))
 
 
 def _single_level(job: Job, runs: int) -> None:

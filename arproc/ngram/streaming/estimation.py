@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from arproc.ngram.counts import newest_grams
 from arproc.ngram.smoothing import DISCOUNTED, Discounts, choose_discount, tallied, warn_of
 from arproc.ngram.streaming.counting import Job
 from arproc.ngram.streaming.workspace import Column
@@ -155,9 +154,9 @@ def _discount(
         skip = _skip(job, k) - a if a <= _skip(job, k) < b else -1
         n += kernels.tally(0, b - a, counted.read(a, b), skip, 4)
     if rule.adjusted and job.alphabet.terminates and k < job.order:
-        newest = job.work.column("newest", np.int64)
-        grams = newest_grams(newest.read(0, len(newest)).tolist(), job.alphabet)
-        at = _descend(job, grams[k - 1]) if k <= len(grams) else None
+        column = job.work.column("newest", np.int64)
+        newest = column.read(0, len(column))
+        at = _descend(job, newest[:k][::-1]) if k <= len(newest) else None
         if at is not None:
             n = tallied(n, counted[at], job.count(k)[at])
 
