@@ -125,7 +125,7 @@ class NGram(Process):
         prune: int | Sequence[int] = 0,
         largest_discounted: int = 5,
         special: str = "error",
-        discount_fallback: str | Sequence[float] = "leave-one-out",
+        discount_fallback: str | float | Sequence[float] = "leave-one-out",
         interpolate_unigrams: bool = True,
     ) -> None:
         self.order = order
