@@ -21,14 +21,16 @@ def read_model(path: Path, tokens: str | None, special: str | None) -> Any:
     """
     import arproc
 
-    if path.is_file() and not _is_own(path):
+    if not path.is_file():
+        return models.load(path)  # which says so
+    if not _is_own(path):
         return arproc.NGram.from_arpa(path, tokens or "word", special or "error")
     if tokens is not None or special is not None:
         raise ParameterError(
             f"--tokens and --special say how to read an ARPA file; {path} is a model of arproc's "
             "and holds its own."
         )
-    return models.load(path)
+    return arproc.load(path)
 
 
 def write_model(law: Any, out: Path) -> str:

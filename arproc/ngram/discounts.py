@@ -99,13 +99,13 @@ def good_turing(n: np.ndarray, most: int) -> np.ndarray | None:
     return None
 
 
-def fallback(given: str | Sequence[float]) -> np.ndarray | None:
+def fallback(given: str | float | Sequence[float]) -> np.ndarray | None:
     """The discounts to take where a closed form does not exist, from what the user gave.
 
     Args:
         given: "leave-one-out", or one to three numbers for the counts 1, 2, 3 and more; where
             there are fewer, the last one holds for the counts beyond (`lmplz
-            --discount_fallback`).
+            --discount_fallback`). A number alone is one.
 
     Returns:
         float64 [4] with entry 0 zero, or None for leave-one-out.
@@ -115,7 +115,7 @@ def fallback(given: str | Sequence[float]) -> np.ndarray | None:
     """
     if isinstance(given, str) and given == "leave-one-out":
         return None
-    numbers = [] if isinstance(given, str) else list(given)
+    numbers = list(given) if isinstance(given, (Sequence, np.ndarray)) else [given]
     known = all(isinstance(d, (int, float, np.number)) for d in numbers)
     if not 1 <= len(numbers) <= 3 or not known:
         raise ParameterError(

@@ -137,7 +137,7 @@ class NGram(Process):
         prune: int | Sequence[int] = 0,
         largest_discounted: int = 5,
         special: str = "error",
-        discount_fallback: str | Sequence[float] = "leave-one-out",
+        discount_fallback: str | float | Sequence[float] = "leave-one-out",
         interpolate_unigrams: bool = True,
         memory: int | str | None = None,
         scratch: str | Path | None = None,

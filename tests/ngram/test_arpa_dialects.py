@@ -15,6 +15,7 @@ from ngram.arpa_texts import arpa_texts, texts
 import arproc
 from arproc.errors import FileFormatError
 from arproc.ngram import arpa_source
+from arproc.ngram.trie import Trie
 
 SRILM = """\
 any text may stand
@@ -85,6 +86,7 @@ def read(folder, text, name="model.arpa", **params):
 
 def check(folder, text, lines):
     model = read(folder, text)
+    Trie.from_dict(model.trie_.to_dict())  # it is in order, or this raises
     for line, terms in zip(lines, model.log_prob_terms(lines), strict=True):
         np.testing.assert_allclose(terms / math.log(10), slow_terms(text, line), atol=1e-9)
     return model

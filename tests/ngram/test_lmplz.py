@@ -135,7 +135,7 @@ def test_the_fallback_is_taken_only_where_it_must_be():
         model = arproc.NGram(2, discount_fallback=(0.5, 1, 1.5)).fit(lines)
     assert model.discount_source_ == ("fallback", "fallback")
     assert model.discounts_.tolist() == [[0.5, 1.0, 1.5]] * 2
-    one = arproc.NGram(2, "kneser_ney", discount_fallback=(0.25,)).fit(["a b"])
+    one = arproc.NGram(2, "kneser_ney", discount_fallback=0.25).fit(["a b"])
     assert one.discounts_.tolist() == [[0.25], [0.25]]
 
 
@@ -147,7 +147,7 @@ def test_a_model_of_these_options_is_a_proper_process():
 
 
 def test_refusals():
-    for bad in ("kenlm", (), (1, 1, 1, 1), ("a",), (1.5,), (-0.5,), (1, 2.5)):
+    for bad in ("kenlm", None, (), (1, 1, 1, 1), ("a",), (1.5,), (-0.5,), (1, 2.5)):
         with pytest.raises(ParameterError, match="discount_fallback"):
             arproc.NGram(2, discount_fallback=bad).fit(["a b"])
     with pytest.raises(ParameterError, match="interpolate_unigrams=False is for modified_kneser"):
