@@ -29,6 +29,7 @@ _LAZY: dict[str, str] = {
     "LogisticAR": "arproc.discrete.logistic",
     "MADE": "arproc.neural.made",
     "MarkovSwitchingAR": "arproc.regimes.switching",
+    "NADE": "arproc.neural.nade",
     "Mixture": "arproc.mixture",
     "AutoPanel": "arproc.panel",
     "Panel": "arproc.panel",

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from arproc.neural.blocks import MaskedLinear
 from arproc.neural.heads import Head
+from arproc.neural.vectors import VectorNetwork
 
 __all__ = ["MaskedNetwork"]
 
 
-class MaskedNetwork(nn.Module):
+class MaskedNetwork(VectorNetwork):
     r"""The masked autoencoder of Germain et al. 2015: all conditionals of a vector in one pass.
 
     Input j (0, 1, ...) has the degree j + 1, and a hidden unit of degree d depends on the first d

@@ -1,0 +1,233 @@
+"""The network of NADE: hidden units whose inputs are summed up site by site."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from arproc.neural.heads import Head
+from arproc.neural.vectors import VectorNetwork
+
+__all__ = ["NADENetwork"]
+
+#: How many hidden units are held at once while whole vectors are scored: about what caches hold.
+_CHUNK = 2**19
+
+
+class NADENetwork(VectorNetwork):
+    r"""All conditionals of a vector at the cost of one (Larochelle and Murray 2011).
+
+    The input of the first hidden layer before site d is :math:`a_d = c + \sum_{j<d} W_j e(x_j)`,
+    so :math:`a_{d+1} = a_d + W_d e(x_d)` costs H additions, and so does the output
+    :math:`V_d f(\rho_d a_d) + b_d`: in all O(D H). The scales :math:`\rho_d` are RNADE's (Uria,
+    Murray and Larochelle 2013, equation 5); sums of many terms are large, and each site may
+    shrink them. Further hidden layers (Uria, Murray and Larochelle 2014) are shared by all sites.
+
+    With `masks` the network also sees which sites are known, :math:`a += M_j` for each, and can
+    so tell a zero from a value that is not known; it then serves every order.
+
+    Args:
+        sites: how many sites there are.
+        head: how a site's value enters the network, and what its outputs say of it.
+        hidden: sizes of the hidden layers, at least one.
+        activation: "relu" or "sigmoid".
+        masks: whether the network sees which sites are known.
+        context: how many numbers each vector is conditioned on; they reach the first hidden
+            layer and the outputs.
+
+    Example:
+        >>> from arproc.neural.heads import BernoulliHead
+        >>> network = NADENetwork(3, BernoulliHead(), (4,))
+        >>> network(torch.tensor([[0.0, 1.0, 1.0]])).shape
+        torch.Size([1, 3, 1])
+    """
+
+    def __init__(
+        self,
+        sites: int,
+        head: Head,
+        hidden: Sequence[int],
+        *,
+        activation: str = "relu",
+        masks: bool = False,
+        context: int = 0,
+    ) -> None:
+        super().__init__()
+        self.sites, self.values, self.activation = sites, head, activation
+        first, last, channels, outputs = hidden[0], hidden[-1], head.channels, head.outputs
+        # a sum over about half of the sites has size one
+        width = (2.0 / max(sites, 1)) ** 0.5
+        self.weight = nn.Parameter(torch.randn(sites, channels, first) * width)
+        self.mask = nn.Parameter(torch.randn(sites, first) * width) if masks else None
+        self.bias = nn.Parameter(torch.zeros(first))
+        self.scale = nn.Parameter(torch.ones(sites))
+        self.layers = nn.ModuleList(
+            nn.Linear(before, after) for before, after in itertools.pairwise(hidden)
+        )
+        self.out = nn.Parameter(torch.zeros(sites, outputs, last))
+        start = head.bias()
+        start = torch.zeros(outputs) if start is None else start
+        self.out_bias = nn.Parameter(start.repeat(sites, 1))
+        sizes = [first, sites * outputs] if context else []
+        self.given = nn.ModuleList(nn.Linear(context, size, bias=False) for size in sizes)
+
+    def hidden_weights(self) -> list[nn.Parameter]:
+        """The matrices between hidden layers, which Muon trains."""
+        return [layer.weight for layer in self.layers]  # type: ignore[misc]
+
+    def reordered(self, order: Sequence[int]) -> dict[str, Tensor]:
+        """The tensors of this network with its sites in another order: site `order[k]` is k-th.
+
+        The scales stay in their places, since they belong to the number of known sites.
+        """
+        index = list(order)
+        tensors = dict(self.state_dict())
+        for name in ("weight", "mask", "out", "out_bias", "values.shift", "values.size"):
+            if name in tensors:
+                tensors[name] = tensors[name][index]
+        if self.given:
+            rows = tensors["given.1.weight"].unflatten(0, (self.sites, -1))[index]
+            tensors["given.1.weight"] = rows.flatten(0, 1)
+        return tensors
+
+    # ---- what is known ------------------------------------------------------------------------
+
+    def begin(self, n: int, context: Tensor | None = None) -> Tensor:
+        """The first layer's inputs [N, H] where no site is known."""
+        base = self.bias.expand(n, -1)
+        return base if context is None else base + self.given[0](context.to(base.dtype))
+
+    def reveal(self, a: Tensor, x: Tensor, site: int | Tensor) -> Tensor:
+        """The inputs [N, H] once the value x [N] of a site (of each row its own) is known too."""
+        place = site[:, None] if isinstance(site, Tensor) else site
+        encoded = self.values.encode(x[:, None], place)
+        if isinstance(site, Tensor):
+            added = torch.bmm(encoded[:, None], self.weight[site])[:, 0]
+        else:
+            added = encoded @ self.weight[site]
+        return a + added if self.mask is None else a + added + self.mask[site]
+
+    def known(self, x: Tensor, seen: Tensor, context: Tensor | None = None) -> Tensor:
+        """The inputs [N, H] from the sites of x [N, sites] where `seen` is true."""
+        encoded = self.values.encode(x).unflatten(1, (self.sites, -1)) * seen[..., None]
+        a = self.begin(len(x), context) + encoded.flatten(1) @ self.weight.flatten(0, 1)
+        return a if self.mask is None else a + seen.to(a.dtype) @ self.mask
+
+    # ---- what follows from it -----------------------------------------------------------------
+
+    def units(self, a: Tensor, scale: Tensor) -> Tensor:
+        """The last hidden layer from the inputs a [..., H] of the first."""
+        units = self._activate(a * scale)
+        for layer in self.layers:
+            units = self._activate(layer(units))
+        return units
+
+    def _activate(self, x: Tensor) -> Tensor:
+        return F.relu(x) if self.activation == "relu" else torch.sigmoid(x)
+
+    def offsets(self, context: Tensor | None) -> Tensor | None:
+        """What a context adds to the outputs, [N, sites, outputs]."""
+        if context is None:
+            return None
+        return self.given[1](context.to(self.bias.dtype)).unflatten(-1, self.out_bias.shape)
+
+    def at(
+        self,
+        a: Tensor,
+        site: int | Tensor,
+        context: Tensor | None = None,
+        count: Tensor | None = None,
+    ) -> Tensor:
+        """The finished parameters [N, outputs] of a site, from the inputs a [N, H].
+
+        Args:
+            a: the inputs from the sites that are known.
+            site: which one, one for all rows or int64 [N].
+            context: what the vectors are conditioned on.
+            count: how many sites are known, int64 [N]; by default all those before `site`.
+        """
+        units = self.units(a, self.scale[site if count is None else count][..., None])
+        offsets = self.offsets(context)
+        if isinstance(site, Tensor):
+            raw = torch.bmm(self.out[site], units[..., None])[..., 0] + self.out_bias[site]
+            given = None if offsets is None else offsets[torch.arange(len(a)), site]
+        else:
+            raw = F.linear(units, self.out[site], self.out_bias[site])
+            given = None if offsets is None else offsets[:, site]
+        return self.values.finish(raw if given is None else raw + given, site)
+
+    def every(self, a: Tensor, count: Tensor, context: Tensor | None = None) -> Tensor:
+        """The finished parameters [N, sites, outputs] of every site, each as if it came next.
+
+        Args:
+            a: the inputs [N, H] from the sites that are known.
+            count: how many these are, int64 [N].
+            context: what the vectors are conditioned on.
+        """
+        units = self.units(a, self.scale[count.clamp(max=self.sites - 1)][:, None])
+        raw = F.linear(units, self.out.flatten(0, 1), self.out_bias.flatten())
+        raw = raw.unflatten(-1, self.out_bias.shape)
+        offsets = self.offsets(context)
+        return self.values.finish(raw if offsets is None else raw + offsets)
+
+    # ---- whole vectors ------------------------------------------------------------------------
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        return self.along(self.begin(len(x), context), x, 0, context)[0]
+
+    def along(
+        self, a: Tensor, x: Tensor, first: int, context: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The parameters of the sites from `first` on, whose values x [N, T] come one by one.
+
+        A few sites are taken at once: cumulative sums give their inputs [N, sites, H], and
+        backward passes compute these anew, so that memory does not grow with the sites.
+
+        Args:
+            a: the inputs [N, H] from the sites before `first`.
+            x: values of the sites first ... first + T - 1.
+            first: the first site.
+            context: what the vectors are conditioned on.
+
+        Returns:
+            Finished parameters [N, T, outputs] of these sites, and the inputs after them [N, H].
+        """
+        n, count = x.shape
+        step = max(1, _CHUNK // max(n * a.shape[1], 1))
+        encoded = self.values.encode(x, first).unflatten(1, (count, self.values.channels))
+        parts = []
+        for begin in range(0, count, step):
+            sites = slice(first + begin, first + min(begin + step, count))
+            block = encoded[:, begin : begin + step]
+            if torch.is_grad_enabled():
+                raw, a = checkpoint(self._chunk, a, block, sites, use_reentrant=False)
+            else:
+                raw, a = self._chunk(a, block, sites)
+            parts.append(raw)
+        raw = torch.cat(parts, dim=1) if parts else a.new_zeros((n, 0, self.values.outputs))
+        offsets = self.offsets(context)
+        if offsets is not None:
+            raw = raw + offsets[:, first : first + count]
+        return self._finish(raw, first), a
+
+    def _chunk(self, a: Tensor, encoded: Tensor, sites: slice) -> tuple[Tensor, Tensor]:
+        """Raw outputs [N, S, outputs] of some sites, and the inputs [N, H] after them."""
+        added = torch.bmm(encoded.transpose(0, 1), self.weight[sites])  # [S, N, H]
+        if self.mask is not None:
+            added = added + self.mask[sites][:, None]
+        inputs = a + torch.cat([torch.zeros_like(added[:1]), added[:-1].cumsum(0)])
+        units = self.units(inputs, self.scale[sites, None, None])
+        raw = torch.bmm(units, self.out[sites].transpose(1, 2)) + self.out_bias[sites, None]
+        return raw.transpose(0, 1), inputs[-1] + added[-1]
+
+    def _finish(self, raw: Tensor, first: int) -> Tensor:
+        """Finished parameters of the sites from `first` on, [N, T, outputs]."""
+        if raw.shape[1] == self.sites:
+            return self.values.finish(raw)
+        sites = torch.arange(first, first + raw.shape[1], device=raw.device)
+        return self.values.finish(raw, sites)
