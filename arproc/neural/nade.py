@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from arproc.errors import ParameterError, UnsupportedError, check_choice, check_integer
-from arproc.neural.nade_given import ROWS, draw, log_prob, read_gaps, read_given
+from arproc.neural.nade_given import draws, log_prob, read_gaps, read_given
 from arproc.neural.nade_network import NADENetwork
 from arproc.neural.nade_state import NADEState
 from arproc.neural.vectors import VectorNetwork, VectorProcess, order_of
-from arproc.randomness import Uniforms, derived_seed, resolve_seed
+from arproc.randomness import resolve_seed
 from arproc.sequences import Form, Layout, restore
 from arproc.spaces import Space
 from arproc.states import State
@@ -203,26 +203,16 @@ class NADE(VectorProcess):
         """
         network, layout = self._any_order("impute")
         n = check_integer("n", n, minimum=0)
-        gaps, chosen = read_gaps(self, data, layout), resolve_seed(seed)
-        form, rows = gaps.sequences.form, torch.arange(len(gaps.seen))
-        prepared = self._context(context, len(rows), 0)
+        gaps = read_gaps(self, data, layout)
+        form, rows = gaps.sequences.form, len(gaps.seen)
+        prepared = self._context(context, rows, 0)
         x = gaps.sequences.padded()[0].detach().to(self.device)
-        parts = [x.new_zeros((0, *x.shape[1:]))]
-        # as many draws at once as make a batch
-        for draws in torch.arange(n).split(max(1, ROWS // max(len(rows), 1))):
-            blocks = [
-                Uniforms(derived_seed(chosen, int(k))).block(rows, 0, layout.length) for k in draws
-            ]
-            again = rows.repeat(len(draws)).to(self.device)
-            given = None if prepared is None else prepared[again]
-            uniforms = torch.cat(blocks).to(self.device)
-            with torch.no_grad():
-                parts.append(draw(network, x[again], gaps.seen[again], uniforms, given))
-        whole = torch.cat(parts)
-        lengths = torch.full((n * len(rows),), layout.length)
+        with torch.no_grad():
+            whole = draws(network, x, gaps.seen, n, resolve_seed(seed), prepared)
+        lengths = torch.full((n * rows,), layout.length)
         kind = Form("tensor", device=form.device) if form.kind == "tensor" else Form()
         filled = restore(whole, lengths, self.space, kind, layout)
-        return filled if form.single else filled.reshape(n, len(rows), *layout.shape)
+        return filled if form.single else filled.reshape(n, rows, *layout.shape)
 
     def _any_order(self, call: str) -> tuple[NADENetwork, Layout]:
         """The network and the layout of a model that knows every order, or an error."""

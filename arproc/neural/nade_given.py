@@ -17,12 +17,13 @@ from arproc.distributions import from_uniform
 from arproc.errors import DataError
 from arproc.law import Law
 from arproc.neural.nade_network import NADENetwork
+from arproc.randomness import Uniforms, derived_seed
 from arproc.sequences import Layout, Sequences
 
-__all__ = ["ROWS", "Gaps", "draw", "log_prob", "read_gaps", "read_given"]
+__all__ = ["Gaps", "draws", "log_prob", "read_gaps", "read_given"]
 
 #: How many vectors are worked on at once.
-ROWS = 1024
+_ROWS = 1024
 
 
 class Gaps(NamedTuple):
@@ -100,7 +101,7 @@ def log_prob(
         context: what the vectors are conditioned on.
     """
     parts = []
-    for rows in torch.arange(len(x), device=x.device).split(ROWS):
+    for rows in torch.arange(len(x), device=x.device).split(_ROWS):
         walk = _Walk(network, x[rows], given[rows], asked[rows], _rows(context, rows))
         total = torch.zeros(len(rows), dtype=torch.float64, device=x.device)
         while walk.sites is not None:
@@ -112,7 +113,28 @@ def log_prob(
     return torch.cat(parts)
 
 
-def draw(
+def draws(
+    network: NADENetwork, x: Tensor, seen: Tensor, n: int, seed: int, context: Tensor | None
+) -> Tensor:
+    """n times the vectors x [N, sites] with draws where they are not seen, [n * N, sites].
+
+    Draw k of row i depends on the seed, on k and on i alone.
+    """
+    rows, parts = torch.arange(len(x)), [x[:0]]
+    together = max(1, _ROWS // max(len(x), 1))  # as many draws as make a batch
+    for first in range(0, n, together):
+        count = min(together, n - first)
+        blocks = [
+            Uniforms(derived_seed(seed, first + k)).block(rows, 0, x.shape[1])
+            for k in range(count)
+        ]
+        again = rows.repeat(count).to(x.device)
+        uniforms = torch.cat(blocks).to(x.device)
+        parts.append(_draw(network, x[again], seen[again], uniforms, _rows(context, again)))
+    return torch.cat(parts)
+
+
+def _draw(
     network: NADENetwork,
     x: Tensor,
     seen: Tensor,
@@ -129,7 +151,7 @@ def draw(
         context: what the vectors are conditioned on.
     """
     parts = []
-    for rows in torch.arange(len(x), device=x.device).split(ROWS):
+    for rows in torch.arange(len(x), device=x.device).split(_ROWS):
         walk = _Walk(network, x[rows], seen[rows], ~seen[rows], _rows(context, rows))
         found, u = x[rows][walk.order_of_rows].clone(), uniforms[rows][walk.order_of_rows]
         while walk.sites is not None:
