@@ -116,7 +116,7 @@ def log_prob(
 def draws(
     network: NADENetwork, x: Tensor, seen: Tensor, n: int, seed: int, context: Tensor | None
 ) -> Tensor:
-    """n times the vectors x [N, sites] with draws where they are not seen, [n * N, sites].
+    """The vectors x [N, sites] n times, with draws where they are not seen: [n * N, sites].
 
     Draw k of row i depends on the seed, on k and on i alone.
     """

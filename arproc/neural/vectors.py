@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -24,7 +25,7 @@ from arproc.sequences import Layout, Sequences
 from arproc.spaces import Binary, Categorical, Ordinal, Real, Space
 from arproc.training import Batches, Loss, seed_of
 
-__all__ = ["VectorNetwork", "VectorProcess", "hidden_sizes", "order_of", "plain"]
+__all__ = ["VectorNetwork", "VectorProcess", "hidden_sizes", "order_of", "plain", "vectors_of"]
 
 _STREAM_ORDER, _STREAM_VALIDATION = 4, 5
 _MOST_LEVELS = 2**16
@@ -78,13 +79,8 @@ class VectorProcess(NeuralProcess):
         if isinstance(data, Sequences):
             self._shape = (data.space.length or 0,)
             return data.space
-        x = intake._to_tensor(data.to_numpy() if hasattr(data, "to_numpy") else data, "data")
-        shape = tuple(x.shape[1:] if x.ndim > 1 else x.shape)
-        length = int(np.prod(shape, dtype=np.int64))
-        if length == 0:
-            raise DataError(
-                f"data has shape {tuple(x.shape)}; expected vectors [N, D] of some size."
-            )
+        x, shape = vectors_of(data)
+        length = math.prod(shape)
         self._shape = shape
         head = self.head
         if head == "auto":
@@ -220,6 +216,15 @@ class VectorProcess(NeuralProcess):
             return sum(losses) / len(x)
 
         return validation
+
+
+def vectors_of(data: Any) -> tuple[Tensor, tuple[int, ...]]:
+    """The user's array [N, *shape], or one example [D], as a tensor; and the example's shape."""
+    x = intake._to_tensor(data.to_numpy() if hasattr(data, "to_numpy") else data, "data")
+    shape = tuple(x.shape[1:] if x.ndim > 1 else x.shape)
+    if math.prod(shape) == 0:
+        raise DataError(f"data has shape {tuple(x.shape)}; expected vectors [N, D] of some size.")
+    return x, shape
 
 
 def hidden_sizes(hidden: int | Sequence[int]) -> tuple[int, ...]:
