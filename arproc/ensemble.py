@@ -26,6 +26,8 @@ from arproc.whole import WholeLaw
 
 __all__ = ["OrderEnsemble"]
 
+_DRAWN = 8
+
 
 class OrderEnsemble(WholeLaw):
     r"""The mixture of laws in different orders, :math:`p(x) = \frac{1}{M} \sum_o p_o(x)`.
@@ -35,11 +37,12 @@ class OrderEnsemble(WholeLaw):
     draw takes an order by chance and is drawn in it.
 
     Args:
-        model: a fitted model that can be asked in any order (it has `in_order`, as
-            `NADE(order_agnostic=True)`); or a list of fitted processes over vectors of one space,
+        model: a fitted model that can be asked in any order (it has `in_order`, as `NADE` and
+            `MADE` with `order_agnostic`); or a list of fitted processes over vectors of one space,
             each in an order of its own.
-        orderings: how many orders are drawn, or a list of permutations; for a list of processes
-            it is left out.
+        orderings: how many orders are drawn, or a list of permutations. None takes those that
+            the model was trained for (`MADE(order_agnostic=16)`), else draws 8; for a list of
+            processes it is left out.
         seed: of the orders.
 
     Example:
@@ -76,8 +79,11 @@ class OrderEnsemble(WholeLaw):
         if isinstance(self.model, (list, tuple)):
             layouts = [_layout(part) for part in self._listed()]
             return [layout.order or tuple(range(layout.length)) for layout in layouts]
-        length = _layout(self._single()).length
-        given = 8 if self.orderings is None else self.orderings
+        model = self._single()
+        length = _layout(model).length
+        given = self.orderings
+        if given is None:
+            given = getattr(model, "orders", None) or _DRAWN
         if not isinstance(given, (int, np.integer)):
             orders = [tuple(int(j) for j in order) for order in given]
             if not orders:
@@ -98,7 +104,7 @@ class OrderEnsemble(WholeLaw):
     def _single(self) -> Any:
         if not isinstance(self.model, Process) or not hasattr(self.model, "in_order"):
             raise ParameterError(
-                "model must be a process that can be asked in any order (NADE with "
+                "model must be a process that can be asked in any order (NADE or MADE with "
                 f"order_agnostic=True), or a list of processes; got a {type(self.model).__name__}."
             )
         require_fitted(self.model)

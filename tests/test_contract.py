@@ -285,6 +285,13 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: made_of_reals("logistic_mixture", direct=True, ordering=(2, 0, 3, 1)), {}
     ),
     "MADE, Student's t": (lambda: made_of_reals("student_t"), {}),
+    "MADE of all orders": (
+        lambda: made((2, 4, 1, 3, 2), 5, (9, 8), order_agnostic=True, direct=True), {}
+    ),
+    "MADE of three orders, in another": (
+        lambda: made(2, 6, (9, 9), order_agnostic=3, residual=True).in_order((5, 0, 2, 4, 1, 3)),
+        {},
+    ),
     "NADE": (lambda: nade(2, 6, activation="sigmoid"), {}),
     "NADE of mixed levels": (lambda: nade((2, 4, 1, 3, 2), 5, ordering="random"), {}),
     "NADE of ordered levels": (

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
+import numpy as np
+import torch
 from torch import Tensor
+from torch.func import functional_call
 
-from arproc.errors import ParameterError
+from arproc.errors import ParameterError, check_integer
 from arproc.neural.made_state import MADEState
 from arproc.neural.masks import MaskedNetwork
-from arproc.neural.vectors import VectorProcess
-from arproc.spaces import Space
+from arproc.neural.vectors import VectorNetwork, VectorProcess, order_of, relative_order
+from arproc.sequences import Layout
+from arproc.spaces import Real, Space
 from arproc.states import State
-from arproc.training import Training
+from arproc.training import Training, seed_of
 
 __all__ = ["MADE"]
+
+_STREAM_MASKS = 6
+_ORDERS_HELD_OUT = 8
 
 
 class MADE(VectorProcess):
@@ -41,6 +49,10 @@ class MADE(VectorProcess):
         residual: whether each hidden layer but the first adds to the one before it; they then
             have equal sizes.
         direct: whether the conditionals also depend on the earlier values directly.
+        order_agnostic: whether the network is trained for many orders of the sites and, with each,
+            another set of masks: for all (True), or for so many of them, its own and others drawn
+            from the training's seed (`orders`). It can then be asked in any (`in_order`), and
+            `OrderEnsemble` averages its laws.
         ordering: "natural" (for images: row by row); "random", drawn from the training's seed; or
             a permutation, whose j-th entry is the (flat) position of the j-th site.
         conditioned: whether each vector is conditioned on a context: `context` is then a vector
@@ -65,6 +77,7 @@ class MADE(VectorProcess):
         min_scale: float = 0.0,
         residual: bool = False,
         direct: bool = False,
+        order_agnostic: bool | int = False,
         ordering: str | Sequence[int] = "natural",
         conditioned: bool = False,
         training: Training | None = None,
@@ -76,6 +89,7 @@ class MADE(VectorProcess):
         self.min_scale = min_scale
         self.residual = residual
         self.direct = direct
+        self.order_agnostic = order_agnostic
         self.ordering = ordering
         self.conditioned = conditioned
         self.training = training
@@ -87,6 +101,8 @@ class MADE(VectorProcess):
                 f"residual=True adds each hidden layer to the one before it, so they must have "
                 f"equal sizes; got hidden={self.hidden!r}."
             )
+        if not isinstance(self.order_agnostic, bool):
+            check_integer("order_agnostic", self.order_agnostic, minimum=2)
 
     def _network(self, space: Space) -> MaskedNetwork:
         return MaskedNetwork(
@@ -102,3 +118,90 @@ class MADE(VectorProcess):
         network = self._fitted()
         assert isinstance(network, MaskedNetwork)
         return MADEState(network)
+
+    # ---- all orders ---------------------------------------------------------------------------
+
+    @property
+    def orders(self) -> list[tuple[int, ...]]:
+        """The orders of the sites that it is trained for; empty where it is for all."""
+        layout = self.layout
+        assert layout is not None
+        return [] if self.order_agnostic is True else self._orders(layout)
+
+    def _orders(self, layout: Layout) -> list[tuple[int, ...]]:
+        own = layout.order or tuple(range(layout.length))
+        seeds = [
+            seed_of(self._settings.seed, _STREAM_MASKS, k) for k in range(1, self.order_agnostic)
+        ]
+        return [own, *(order_of("random", layout.length, seed) or own for seed in seeds)]
+
+    def _reordered(
+        self, network: VectorNetwork, layout: Layout, order: Sequence[int]
+    ) -> dict[str, Tensor]:
+        assert isinstance(network, MaskedNetwork)
+        own = layout.order or range(layout.length)
+        sizes = self._sizes()
+        hidden = [
+            here.argsort()[there]
+            for here, there in zip(self._units(own, sizes), self._units(order, sizes), strict=True)
+        ]
+        return network.reordered(relative_order(layout, order), hidden)
+
+    def _units(self, order: Sequence[int], sizes: Sequence[int]) -> list[Tensor]:
+        """In which order the units of each hidden layer rise in degree: a function of the order.
+
+        This is the sampling of masks: where a unit stands decides what it sees.
+        """
+        digest = hashlib.blake2b(np.array(order, dtype=np.int64).tobytes(), digest_size=8).digest()
+        seed = seed_of(self._settings.seed, _STREAM_MASKS, int.from_bytes(digest, "little"))
+        generator = torch.Generator().manual_seed(seed)
+        found = [torch.randperm(size, generator=generator) for size in sizes]
+        # what is added to each other has to stay together
+        return found[:1] * len(found) if self.residual else found
+
+    def _loss(
+        self,
+        network: VectorNetwork,
+        x: Tensor,
+        context: Tensor | None,
+        generator: torch.Generator,
+    ) -> Tensor:
+        if not self.order_agnostic:
+            return super()._loss(network, x, context, generator)
+        layout = self._layout_of(Real(length=network.sites))
+        if self.order_agnostic is True:
+            order = tuple(torch.randperm(network.sites, generator=generator).tolist())
+        else:
+            orders = self._orders(layout)
+            order = orders[int(torch.randint(len(orders), (), generator=generator))]
+        return self._loss_in(network, layout, order, x, context)
+
+    def _held_out_loss(
+        self, network: VectorNetwork, x: Tensor, generator: torch.Generator
+    ) -> float:
+        if not self.order_agnostic:
+            return super()._held_out_loss(network, x, generator)
+        layout = self._layout_of(Real(length=network.sites))
+        if self.order_agnostic is True:
+            seeds = range(_ORDERS_HELD_OUT)
+            orders = [order_of("random", network.sites, seed) or () for seed in seeds]
+        else:
+            orders = self._orders(layout)[:_ORDERS_HELD_OUT]
+        losses = [float(self._loss_in(network, layout, order, x, None)) for order in orders]
+        return sum(losses) / len(losses)
+
+    def _loss_in(
+        self,
+        network: VectorNetwork,
+        layout: Layout,
+        order: Sequence[int],
+        x: Tensor,
+        context: Tensor | None,
+    ) -> Tensor:
+        """Mean nats a site in an order, for vectors x [N, sites] in the layout's."""
+        device = self._settings.device
+        x = x[:, relative_order(layout, order)].to(device)
+        given = None if context is None else context.to(device)
+        tensors = self._reordered(network, layout, order)
+        parameters = functional_call(network, tensors, (x, given))
+        return -network.values.log_prob(parameters, x).mean()

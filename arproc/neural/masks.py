@@ -79,6 +79,32 @@ class MaskedNetwork(VectorNetwork):
         """The matrices between hidden layers, which Muon trains."""
         return [layer.weight for layer in self.layers[1:]]  # type: ignore[misc]
 
+    def reordered(self, order: Sequence[int], hidden: Sequence[Tensor] = ()) -> dict[str, Tensor]:
+        """See `VectorNetwork`; with the hidden units in other places other weights count."""
+        site = torch.tensor(list(order))
+        blocks = [
+            site[:, None] * size + torch.arange(size) for size in (self.channels, self.outputs)
+        ]
+        inputs, outputs = (block.flatten() for block in blocks)
+        tensors = dict(self.named_parameters()) | dict(self.named_buffers())
+        before = inputs
+        for i in range(len(self.layers)):
+            size = len(tensors[f"layers.{i}.weight"])
+            after = hidden[i] if hidden else torch.arange(size)
+            tensors[f"layers.{i}.weight"] = tensors[f"layers.{i}.weight"][after][:, before]
+            tensors[f"layers.{i}.bias"] = tensors[f"layers.{i}.bias"][after]
+            if self.given:
+                tensors[f"given.{i}.weight"] = tensors[f"given.{i}.weight"][after]
+            before = after
+        tensors["head.weight"] = tensors["head.weight"][outputs][:, before]
+        tensors["head.bias"] = tensors["head.bias"][outputs]
+        if self.direct is not None:
+            tensors["direct.weight"] = tensors["direct.weight"][outputs][:, inputs]
+        if self.given:
+            last = f"given.{len(self.layers)}.weight"
+            tensors[last] = tensors[last][outputs]
+        return self.reordered_values(tensors, site.tolist())
+
     def offsets(self, context: Tensor | None) -> list[Tensor]:
         """What a context [N, c] adds to each hidden layer and to the outputs, [N, size] each."""
         if context is None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from arproc.errors import ParameterError, UnsupportedError, check_choice, check_integer
+from arproc.errors import ParameterError, check_choice, check_integer
 from arproc.neural.nade_given import draws, log_prob, read_gaps, read_given
 from arproc.neural.nade_network import NADENetwork
 from arproc.neural.nade_state import NADEState
-from arproc.neural.vectors import VectorNetwork, VectorProcess, order_of
+from arproc.neural.vectors import VectorNetwork, VectorProcess
 from arproc.randomness import resolve_seed
 from arproc.sequences import Form, Layout, restore
 from arproc.spaces import Space
@@ -20,6 +20,8 @@ from arproc.states import State
 from arproc.training import Training
 
 __all__ = ["NADE"]
+
+_ORDERS_HELD_OUT = 4
 
 
 class NADE(VectorProcess):
@@ -101,7 +103,7 @@ class NADE(VectorProcess):
             self._head(space),
             self._sizes(),
             activation=self.activation,
-            masks=self.order_agnostic,
+            masks=bool(self.order_agnostic),
             context=self.__dict__.get("n_context_", 0),
         )
 
@@ -124,28 +126,17 @@ class NADE(VectorProcess):
         assert isinstance(network, NADENetwork)
         return order_agnostic_loss(network, x, context, generator)
 
-    def in_order(self, ordering: str | Sequence[int]) -> Self:
-        """The law of the same network in another order of the sites: a process of its own.
+    def _held_out_loss(
+        self, network: VectorNetwork, x: Tensor, generator: torch.Generator
+    ) -> float:
+        # several orders of each vector make the estimate less noisy
+        times = _ORDERS_HELD_OUT if self.order_agnostic else 1
+        return super()._held_out_loss(network, x.repeat(times, 1), generator)
 
-        Args:
-            ordering: "natural", "random" or a permutation, as for the constructor.
-
-        Returns:
-            A fitted NADE with a copy of the weights.
-        """
-        network, layout = self._any_order("in_order")
-        order = order_of(ordering, layout.length, self._settings.seed)
-        params = self.get_params(deep=False) | {"ordering": order or "natural"}
-        model = type(self)(**params)
-        for name in ("space_", "form_", "shape_", "n_context_", "history_"):
-            if name in self.__dict__:
-                setattr(model, name, self.__dict__[name])
-        place = {position: site for site, position in enumerate(_positions(layout))}
-        sites = [place[position] for position in order or range(layout.length)]
-        model.network_ = model._build_module("network_").to(self.device)
-        model.network_.load_state_dict(network.reordered(sites))
-        model.network_.eval()
-        return model
+    def _of_any_order(self, call: str) -> tuple[NADENetwork, Layout]:
+        network, layout = self._any_order(call)
+        assert isinstance(network, NADENetwork)
+        return network, layout
 
     def conditional_log_prob(self, data: Any, given: Any = None, *, context: Any = None) -> Any:
         """The log-probability of some values of each vector given some others, nats.
@@ -172,7 +163,7 @@ class NADE(VectorProcess):
             >>> round(float(np.exp(first)), 1)
             1.0
         """
-        network, layout = self._any_order("conditional_log_prob")
+        network, layout = self._of_any_order("conditional_log_prob")
         gaps = read_gaps(self, data, layout)
         known = read_given(given, gaps, layout)
         form, prepared = gaps.sequences.form, self._context(context, len(gaps.seen), 0)
@@ -201,7 +192,7 @@ class NADE(VectorProcess):
         Returns:
             The vectors n times, [n, N, ...] ([n, ...] for a single vector), those values filled.
         """
-        network, layout = self._any_order("impute")
+        network, layout = self._of_any_order("impute")
         n = check_integer("n", n, minimum=0)
         gaps = read_gaps(self, data, layout)
         form, rows = gaps.sequences.form, len(gaps.seen)
@@ -213,19 +204,6 @@ class NADE(VectorProcess):
         kind = Form("tensor", device=form.device) if form.kind == "tensor" else Form()
         filled = restore(whole, lengths, self.space, kind, layout)
         return filled if form.single else filled.reshape(n, rows, *layout.shape)
-
-    def _any_order(self, call: str) -> tuple[NADENetwork, Layout]:
-        """The network and the layout of a model that knows every order, or an error."""
-        network = self._fitted()
-        assert isinstance(network, NADENetwork)
-        if not self.order_agnostic:
-            raise UnsupportedError(
-                f"{call} asks for other orders than the one this NADE was trained for; construct "
-                "it with order_agnostic=True."
-            )
-        layout = self.layout
-        assert layout is not None
-        return network, layout
 
 
 def order_agnostic_loss(
@@ -253,7 +231,3 @@ def order_agnostic_loss(
     parameters = network.every(network.known(x, seen, context), count, context)
     terms = network.values.log_prob(parameters, x).masked_fill(seen, 0.0)
     return -(terms.sum(1) / (sites - count)).mean()
-
-
-def _positions(layout: Layout) -> Sequence[int]:
-    return range(layout.length) if layout.order is None else layout.order

@@ -80,20 +80,17 @@ class NADENetwork(VectorNetwork):
         """The matrices between hidden layers, which Muon trains."""
         return [layer.weight for layer in self.layers]  # type: ignore[misc]
 
-    def reordered(self, order: Sequence[int]) -> dict[str, Tensor]:
-        """The tensors of this network with its sites in another order: site `order[k]` is k-th.
-
-        The scales stay in their places, since they belong to the number of known sites.
-        """
+    def reordered(self, order: Sequence[int], hidden: Sequence[Tensor] = ()) -> dict[str, Tensor]:
+        # the scales stay in their places, since they belong to the number of known sites
         index = list(order)
-        tensors = dict(self.state_dict())
-        for name in ("weight", "mask", "out", "out_bias", "values.shift", "values.size"):
+        tensors = dict(self.named_parameters()) | dict(self.named_buffers())
+        for name in ("weight", "mask", "out", "out_bias"):
             if name in tensors:
                 tensors[name] = tensors[name][index]
         if self.given:
             rows = tensors["given.1.weight"].unflatten(0, (self.sites, -1))[index]
             tensors["given.1.weight"] = rows.flatten(0, 1)
-        return tensors
+        return self.reordered_values(tensors, index)
 
     # ---- what is known ------------------------------------------------------------------------
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from arproc import intake
-from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    UnsupportedError,
+    check_choice,
+    check_integer,
+)
 from arproc.neural.base import NeuralProcess
 from arproc.neural.heads import (
     BernoulliHead,
@@ -25,7 +31,15 @@ from arproc.sequences import Layout, Sequences
 from arproc.spaces import Binary, Categorical, Ordinal, Real, Space
 from arproc.training import Batches, Loss, seed_of
 
-__all__ = ["VectorNetwork", "VectorProcess", "hidden_sizes", "order_of", "plain", "vectors_of"]
+__all__ = [
+    "VectorNetwork",
+    "VectorProcess",
+    "hidden_sizes",
+    "order_of",
+    "plain",
+    "relative_order",
+    "vectors_of",
+]
 
 _STREAM_ORDER, _STREAM_VALIDATION = 4, 5
 _MOST_LEVELS = 2**16
@@ -48,6 +62,23 @@ class VectorNetwork(nn.Module):
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Finished parameters [N, sites, outputs] for vectors x [N, sites]."""
 
+    @abstractmethod
+    def reordered(self, order: Sequence[int], hidden: Sequence[Tensor] = ()) -> dict[str, Tensor]:
+        """The parameters and buffers of this network with its sites in another order.
+
+        Args:
+            order: site `order[k]` of this network is the k-th of the other.
+            hidden: likewise for the units of each hidden layer; they stay by default.
+        """
+
+    @staticmethod
+    def reordered_values(tensors: dict[str, Tensor], index: list[int]) -> dict[str, Tensor]:
+        """The same with what the head holds of each site in another order."""
+        for name in ("values.shift", "values.size", "values.forbidden"):
+            if name in tensors:
+                tensors[name] = tensors[name][index]
+        return tensors
+
 
 class VectorProcess(NeuralProcess):
     """Base of the processes of fixed-size vectors, whose elements are the vector's sites.
@@ -67,6 +98,8 @@ class VectorProcess(NeuralProcess):
     min_scale: float
     ordering: str | Sequence[int]
     conditioned: bool
+    #: Whether the network is trained for all orders of the sites (or how many of them).
+    order_agnostic: bool | int = False
 
     @property
     def context_kind(self) -> Literal["static"] | None:  # type: ignore[override]
@@ -199,6 +232,12 @@ class VectorProcess(NeuralProcess):
         parameters = network(x, None if context is None else context.to(device))
         return -network.values.log_prob(parameters, x).mean()
 
+    def _held_out_loss(
+        self, network: VectorNetwork, x: Tensor, generator: torch.Generator
+    ) -> float:
+        """The loss on held-out vectors x [N, sites]; the generator's draws are always the same."""
+        return float(self._loss(network, x, None, generator))
+
     def _validation(self, network: VectorNetwork, held_out: Sequences) -> Callable[[], float]:
         """The mean loss on (at most so many of) the validation data."""
         settings = self._settings
@@ -210,12 +249,62 @@ class VectorProcess(NeuralProcess):
 
         def validation() -> float:
             same = torch.Generator().manual_seed(seed)
-            losses = [
-                float(self._loss(network, part, None, same)) * len(part) for part in x.split(1024)
-            ]
-            return sum(losses) / len(x)
+            parts = x.split(1024)
+            return sum(
+                self._held_out_loss(network, part, same) * len(part) for part in parts
+            ) / len(x)
 
         return validation
+
+    # ---- all orders ---------------------------------------------------------------------------
+
+    def in_order(self, ordering: str | Sequence[int]) -> Self:
+        """The law of the same network in another order of the sites: a process of its own.
+
+        Args:
+            ordering: "natural", "random" or a permutation, as for the constructor.
+
+        Returns:
+            A fitted model with a copy of the weights.
+        """
+        network, layout = self._any_order("in_order")
+        order = order_of(ordering, layout.length, self._settings.seed)
+        params = self.get_params(deep=False) | {"ordering": order or "natural"}
+        model = type(self)(**params)
+        for name, value in vars(self).items():
+            if name.endswith("_") and name != "network_":
+                setattr(model, name, value)
+        tensors = self._reordered(network, layout, order or range(layout.length))
+        model.network_ = model._build_module("network_").to(self.device)
+        kept = model.network_.state_dict()
+        model.network_.load_state_dict({name: tensors[name] for name in kept})
+        model.network_.eval()
+        return model
+
+    def _reordered(
+        self, network: VectorNetwork, layout: Layout, order: Sequence[int]
+    ) -> dict[str, Tensor]:
+        """The tensors of the network in another order than the layout's."""
+        return network.reordered(relative_order(layout, order))
+
+    def _any_order(self, call: str) -> tuple[VectorNetwork, Layout]:
+        """The network and the layout of a model that knows every order, or an error."""
+        network, layout = self._fitted(), self.layout
+        if not self.order_agnostic:
+            raise UnsupportedError(
+                f"{call} asks for other orders than the one this {type(self).__name__} was "
+                "trained for; construct it with order_agnostic=True."
+            )
+        assert isinstance(network, VectorNetwork)
+        assert layout is not None
+        return network, layout
+
+
+def relative_order(layout: Layout, order: Sequence[int]) -> list[int]:
+    """Which site of the layout's order each site of another order is."""
+    own = range(layout.length) if layout.order is None else layout.order
+    place = {position: site for site, position in enumerate(own)}
+    return [place[position] for position in order]
 
 
 def vectors_of(data: Any) -> tuple[Tensor, tuple[int, ...]]:
