@@ -90,7 +90,8 @@ class NeuralLaw(Law):
     def _fingerprint(self, sequences: Sequences) -> str:
         params = {k: v for k, v in self.get_params(deep=False).items() if k != "training"}
         digest = hashlib.blake2b(repr((type(self).__name__, params)).encode(), digest_size=16)
-        for tensor in (sequences.values, sequences.offsets):
+        weights = () if sequences.weights is None else (sequences.weights,)
+        for tensor in (sequences.values, sequences.offsets, *weights):
             digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
         return digest.hexdigest()
 

@@ -64,6 +64,8 @@ class MAF(NeuralLaw, WholeLaw):
         "tractable"
     )
 
+    takes_weights = True
+
     network_: FlowNetwork
     shape_: tuple[int, ...]
     n_context_: int
@@ -165,23 +167,25 @@ class MAF(NeuralLaw, WholeLaw):
                 "validation has no context of its own yet; leave it out for a conditioned model."
             )
         context = None if context is None else context.to(settings.device)
+        batches = Batches(len(x), settings.batch_size, settings.seed, sequences.weights)
+        rows = batches.rows()
+        whole, given = x[rows], None if context is None else context[rows]
 
         def objective(network: nn.Module) -> tuple[Loss, Callable[[], float] | None]:
             assert isinstance(network, FlowNetwork)
-            network.learn(x)
-            network.measure(x, context, "activation")
-            batches = Batches(len(x), settings.batch_size, settings.seed)
+            network.learn(whole)
+            network.measure(whole, given, "activation")
 
             def loss(step: int, _: torch.Generator) -> Tensor:
                 rows = batches(step)
                 given = None if context is None else context[rows]
                 return -_log_density(network, x[rows], given).mean() / network.sites
 
-            return loss, None if validation is None else _validation(network, x, validation)
+            return loss, None if validation is None else _validation(network, whole, validation)
 
         self._train(sequences, objective)
         # what evaluation standardises by is the whole training data's, under the final weights
-        self.network_.measure(x, context)
+        self.network_.measure(whole, given)
         self.shape_ = self.__dict__.pop("_shape", (x.shape[1],))
 
     # ---- the law ------------------------------------------------------------------------------

@@ -87,6 +87,8 @@ class VectorProcess(NeuralProcess):
     `hidden` and `training`, and writes `_network` and `_start`; see `MADE` for what they mean.
     """
 
+    takes_weights = True
+
     shape_: tuple[int, ...]
     n_context_: int
     _shape: tuple[int, ...]
@@ -206,8 +208,8 @@ class VectorProcess(NeuralProcess):
         def objective(network: nn.Module) -> tuple[Loss, Callable[[], float] | None]:
             assert isinstance(network, VectorNetwork)
             _check_levels(network, x)
-            network.values.learn(x)
-            batches = Batches(len(x), settings.batch_size, settings.seed)
+            batches = Batches(len(x), settings.batch_size, settings.seed, sequences.weights)
+            network.values.learn(x[batches.rows()])
 
             def loss(step: int, generator: torch.Generator) -> Tensor:
                 rows = batches(step)
