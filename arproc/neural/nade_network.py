@@ -25,8 +25,9 @@ class NADENetwork(VectorNetwork):
     The input of the first hidden layer before site d is :math:`a_d = c + \sum_{j<d} W_j e(x_j)`,
     so :math:`a_{d+1} = a_d + W_d e(x_d)` costs H additions, and so does the output
     :math:`V_d f(\rho_d a_d) + b_d`: in all O(D H). The scales :math:`\rho_d` are RNADE's (Uria,
-    Murray and Larochelle 2013, equation 5); sums of many terms are large, and each site may
-    shrink them. Further hidden layers (Uria, Murray and Larochelle 2014) are shared by all sites.
+    Murray and Larochelle 2013, equation 5): sums of many terms are large, and each site may
+    shrink them. Only sigmoids have them; before a rectifier they would say what V says. Further
+    hidden layers (Uria, Murray and Larochelle 2014) are shared by all sites.
 
     With `masks` the network also sees which sites are known, :math:`a += M_j` for each, and can
     so tell a zero from a value that is not known; it then serves every order.
@@ -65,7 +66,7 @@ class NADENetwork(VectorNetwork):
         self.weight = nn.Parameter(torch.randn(sites, channels, first) * width)
         self.mask = nn.Parameter(torch.randn(sites, first) * width) if masks else None
         self.bias = nn.Parameter(torch.zeros(first))
-        self.scale = nn.Parameter(torch.ones(sites))
+        self.scale = nn.Parameter(torch.ones(sites)) if activation == "sigmoid" else None
         self.layers = nn.ModuleList(
             nn.Linear(before, after) for before, after in itertools.pairwise(hidden)
         )
@@ -117,12 +118,16 @@ class NADENetwork(VectorNetwork):
 
     # ---- what follows from it -----------------------------------------------------------------
 
-    def units(self, a: Tensor, scale: Tensor) -> Tensor:
+    def units(self, a: Tensor, scale: Tensor | None) -> Tensor:
         """The last hidden layer from the inputs a [..., H] of the first."""
-        units = self._activate(a * scale)
+        units = self._activate(a if scale is None else a * scale)
         for layer in self.layers:
             units = self._activate(layer(units))
         return units
+
+    def _scale(self, count: int | Tensor) -> Tensor | None:
+        """The scales [..., 1] where so many sites are known."""
+        return None if self.scale is None else self.scale[count][..., None]
 
     def _activate(self, x: Tensor) -> Tensor:
         return F.relu(x) if self.activation == "relu" else torch.sigmoid(x)
@@ -148,7 +153,7 @@ class NADENetwork(VectorNetwork):
             context: what the vectors are conditioned on.
             count: how many sites are known, int64 [N]; by default all those before `site`.
         """
-        units = self.units(a, self.scale[site if count is None else count][..., None])
+        units = self.units(a, self._scale(site if count is None else count))
         offsets = self.offsets(context)
         if isinstance(site, Tensor):
             raw = torch.bmm(self.out[site], units[..., None])[..., 0] + self.out_bias[site]
@@ -166,7 +171,7 @@ class NADENetwork(VectorNetwork):
             count: how many these are, int64 [N].
             context: what the vectors are conditioned on.
         """
-        units = self.units(a, self.scale[count.clamp(max=self.sites - 1)][:, None])
+        units = self.units(a, self._scale(count.clamp(max=self.sites - 1)))
         raw = F.linear(units, self.out.flatten(0, 1), self.out_bias.flatten())
         raw = raw.unflatten(-1, self.out_bias.shape)
         offsets = self.offsets(context)
@@ -195,32 +200,61 @@ class NADENetwork(VectorNetwork):
             Finished parameters [N, T, outputs] of these sites, and the inputs after them [N, H].
         """
         n, count = x.shape
+        if not count:
+            return self._finish(a.new_zeros((n, 0, self.values.outputs)), first), a
         step = max(1, _CHUNK // max(n * a.shape[1], 1))
         encoded = self.values.encode(x, first).unflatten(1, (count, self.values.channels))
+        # split once: the gradients of many slices would each be as large as the whole
+        sites = slice(first, first + count)
+        own = {name: p[sites].split(step) for name, p in self._of_sites().items()}
         parts = []
-        for begin in range(0, count, step):
-            sites = slice(first + begin, first + min(begin + step, count))
-            block = encoded[:, begin : begin + step]
+        for k, block in enumerate(encoded.transpose(0, 1).split(step)):
+            chunk = {name: pieces[k] for name, pieces in own.items()}
             if torch.is_grad_enabled():
-                raw, a = checkpoint(self._chunk, a, block, sites, use_reentrant=False)
+                raw, a = checkpoint(self._chunk, a, block, use_reentrant=False, **chunk)
             else:
-                raw, a = self._chunk(a, block, sites)
+                raw, a = self._chunk(a, block, **chunk)
             parts.append(raw)
-        raw = torch.cat(parts, dim=1) if parts else a.new_zeros((n, 0, self.values.outputs))
+        raw = torch.cat(parts).transpose(0, 1)
         offsets = self.offsets(context)
         if offsets is not None:
-            raw = raw + offsets[:, first : first + count]
+            raw = raw + offsets[:, sites]
         return self._finish(raw, first), a
 
-    def _chunk(self, a: Tensor, encoded: Tensor, sites: slice) -> tuple[Tensor, Tensor]:
-        """Raw outputs [N, S, outputs] of some sites, and the inputs [N, H] after them."""
-        added = torch.bmm(encoded.transpose(0, 1), self.weight[sites])  # [S, N, H]
-        if self.mask is not None:
-            added = added + self.mask[sites][:, None]
-        inputs = a + torch.cat([torch.zeros_like(added[:1]), added[:-1].cumsum(0)])
-        units = self.units(inputs, self.scale[sites, None, None])
-        raw = torch.bmm(units, self.out[sites].transpose(1, 2)) + self.out_bias[sites, None]
-        return raw.transpose(0, 1), inputs[-1] + added[-1]
+    def _of_sites(self) -> dict[str, Tensor]:
+        """The parameters of which each site has its own."""
+        names = ("weight", "out", "out_bias", "mask", "scale")
+        return {name: p for name in names if (p := getattr(self, name)) is not None}
+
+    def _chunk(
+        self,
+        a: Tensor,
+        encoded: Tensor,
+        *,
+        weight: Tensor,
+        out: Tensor,
+        out_bias: Tensor,
+        mask: Tensor | None = None,
+        scale: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Raw outputs [S, N, outputs] of S sites, and the inputs [N, H] after them.
+
+        Args:
+            a: the inputs before them.
+            encoded: their values [S, N, channels].
+            weight: their part of the parameter of this name, as are all that follow.
+            out: likewise.
+            out_bias: likewise.
+            mask: likewise.
+            scale: likewise.
+        """
+        added = torch.bmm(encoded, weight)  # [S, N, H]
+        if mask is not None:
+            added = added + mask[:, None]
+        # a sum at a time: torch's cumsum over a first axis takes twice as long
+        *inputs, last = itertools.accumulate(added.unbind(0), initial=a)
+        units = self.units(torch.stack(inputs), None if scale is None else scale[:, None, None])
+        return torch.bmm(units, out.transpose(1, 2)) + out_bias[:, None], last
 
     def _finish(self, raw: Tensor, first: int) -> Tensor:
         """Finished parameters of the sites from `first` on, [N, T, outputs]."""

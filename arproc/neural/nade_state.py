@@ -95,7 +95,9 @@ class NADEState(State):
             known,
             plain(network.weight),
             plain(network.bias.new_zeros((0, 1)) if network.mask is None else network.mask),
-            plain(network.scale),
+            plain(
+                network.bias.new_ones(network.sites) if network.scale is None else network.scale
+            ),
             plain(network.out),
             plain(bias if offsets is None else bias + offsets),
             plain(values.forbidden if isinstance(values, CategoricalHead) else forbidden),

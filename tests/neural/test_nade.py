@@ -53,7 +53,7 @@ def naive(network, x: torch.Tensor) -> torch.Tensor:
             a = a + network.values.encode(x[:, j : j + 1], j).double() @ weight["weight"][j]
             if network.mask is not None:
                 a = a + weight["mask"][j]
-        h = act(weight["scale"][d] * a)
+        h = act(weight["scale"][d] * a if "scale" in weight else a)
         for layer in range(len(network.layers)):
             h = act(F.linear(h, weight[f"layers.{layer}.weight"], weight[f"layers.{layer}.bias"]))
         columns.append(
