@@ -19,7 +19,7 @@ def invert(
     biases: tuple[np.ndarray, ...],
     settled: np.ndarray,
     residual: bool,
-    floor: float,
+    bound: float,
 ) -> np.ndarray:
     """The values whose standardised residuals are `noise`, site by site.
 
@@ -29,16 +29,17 @@ def invert(
     Args:
         noise: float32 [N, sites].
         weights: of the hidden layers and of the head, float32 [outputs, inputs] each; the head's
-            rows are, for each site, its place and its width before the softplus.
+            rows are, for each site, its place and its width.
         biases: of the same, [1 or N, outputs] each.
         settled: int64 [layers, sites + 1], how many of a layer's inputs the first k sites settle.
         residual: whether each hidden layer but the first adds to the one before.
-        floor: what is added to every scale.
+        bound: of the logarithms of the scales, see `flow_network.log_scale`.
 
     Returns:
         float32 [N, sites].
     """
     n, sites = noise.shape
+    one, limit = np.float32(1), np.float32(bound)
     layers, widest = len(weights) - 1, sites
     for layer in range(layers):
         widest = max(widest, weights[layer].shape[0])
@@ -53,9 +54,8 @@ def invert(
             _product(weights[layers], biases[layers], 2 * t, units[layers], seen, begin, loc)
             _product(weights[layers], biases[layers], 2 * t + 1, units[layers], seen, begin, width)
             for r in range(rows):
-                w = width[r]
-                scale = w if w > 20 else np.log1p(np.exp(w))
-                value = loc[r] + (scale + np.float32(floor)) * noise[begin + r, t]
+                scale = np.exp(width[r] / (one + abs(width[r]) / limit))
+                value = loc[r] + scale * noise[begin + r, t]
                 x[begin + r, t] = value
                 units[0, t, r] = value
             for layer in range(layers):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
@@ -15,9 +14,9 @@ from arproc.neural.heads import Head
 from arproc.neural.masks import MaskedNetwork
 from arproc.neural.vectors import plain
 
-__all__ = ["AffineHead", "FlowNetwork", "Normalisation"]
+__all__ = ["AffineHead", "FlowNetwork", "Normalisation", "log_scale"]
 
-_FLOOR = 1e-4  # of a scale, in sizes of the data
+_BOUND = math.log(1e4)  # of the logarithm of a scale
 _EPSILON = 1e-5
 _MOST = 2**14  # how many rows of the training data normalisations are measured on
 
@@ -27,19 +26,20 @@ class AffineHead(Head):
 
     channels, outputs = 1, 2
 
-    def bias(self) -> Tensor:
-        return torch.tensor([0.0, math.log(math.expm1(1.0))])
-
     def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
         return x
 
-    def finish(self, raw: Tensor, site: int | Tensor | None = None) -> Tensor:
-        loc, width = raw.unbind(-1)
-        return torch.stack([loc, F.softplus(width) + _FLOOR], dim=-1)
-
     def distribution(self, parameters: Tensor) -> Distribution:
-        loc, scale = parameters.unbind(-1)
-        return Normal(loc, scale, validate_args=False)
+        loc, width = parameters.unbind(-1)
+        return Normal(loc, log_scale(width).exp(), validate_args=False)
+
+
+def log_scale(width: Tensor) -> Tensor:
+    """The logarithm of a scale from a network's output, kept between -log(10^4) and log(10^4).
+
+    Near zero it is the output itself, as in the paper.
+    """
+    return width / (1 + width.abs() / _BOUND)
 
 
 class Normalisation(nn.Module):
@@ -91,7 +91,7 @@ class Normalisation(nn.Module):
 class FlowNetwork(nn.Module):
     r"""A stack of masked autoregressive layers (Papamakarios, Pavlakou and Murray 2017).
 
-    Each layer maps x to :math:`u_i = (x_i - \mu_i(x_{<i})) / \sigma_i(x_{<i})`; the next one
+    Each layer maps x to :math:`u_i = (x_i - \mu_i(x_{<i})) e^{-\alpha_i(x_{<i})}`; the next one
     takes u in another order. What comes out is standard normal noise.
 
     Args:
@@ -165,8 +165,8 @@ class FlowNetwork(nn.Module):
         log_det = -self.size.log().sum()
         total = log_det.expand(len(x))
         for i, layer in enumerate(self.layers):
-            u, log_scale = self._pass(layer, u[:, self.orders[i]], context)
-            total = total - log_scale.double().sum(1)
+            u, log_scales = self._pass(layer, u[:, self.orders[i]], context)
+            total = total - log_scales.sum(1, dtype=torch.float64)
             if len(self.norms):
                 u, log_gain = self.norms[i](u)
                 total = total + log_gain.double().sum()
@@ -177,8 +177,9 @@ class FlowNetwork(nn.Module):
 
     def _pass(self, layer: nn.Module, u: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """A layer's residuals [N, sites] and the logs of its scales."""
-        loc, scale = layer(u, context).unbind(-1)
-        return (u - loc) / scale, scale.log()
+        loc, width = layer(u, context).unbind(-1)
+        log_scales = log_scale(width)
+        return (u - loc) * (-log_scales).exp(), log_scales
 
     @torch.no_grad()
     def invert(self, noise: Tensor, context: Tensor | None = None) -> Tensor:
@@ -202,7 +203,7 @@ class FlowNetwork(nn.Module):
                 tuple(plain(bias) for bias in biases),
                 np.array(layer.settled),
                 layer.residual,
-                _FLOOR,
+                _BOUND,
             )
             x = torch.from_numpy(found).to(noise.device)
             u = torch.empty_like(x)

@@ -8,7 +8,7 @@ import torch
 from helpers import shake
 
 import arproc
-from arproc import MADE, MAF, Training
+from arproc import MAF, Training
 from arproc.errors import DataError, ParameterError, UnsupportedError
 
 QUICK = Training(steps=3, batch_size=8)
@@ -97,19 +97,40 @@ def test_draws_follow_the_density():
 
 
 def test_one_layer_is_a_made_of_normals():
-    x = data()
-    made = MADE((7, 6), head="normal", training=QUICK, ordering=(2, 0, 3, 1)).fit(x)
-    shake(made)
-    maf = MAF((7, 6), layers=1, normalisation="none", ordering=(2, 0, 3, 1), training=QUICK).fit(x)
-    layer, network = maf.network_.layers[0], made.network_
-    for mine, theirs in zip(layer.layers, network.layers, strict=True):
-        mine.load_state_dict(theirs.state_dict())
-    # a normal of MADE's has three outputs: a weight that says nothing, the place, the width
-    keep = torch.arange(12).reshape(4, 3)[:, 1:].flatten()
-    layer.head.weight.copy_(network.head.weight[keep])
-    layer.head.bias.copy_(network.head.bias[keep])
-    np.testing.assert_allclose(maf.log_prob(x), made.log_prob(x), atol=1e-4)
-    np.testing.assert_allclose(maf.sample(30, seed=5), made.sample(30, seed=5), atol=2e-3)
+    """Against each conditional by itself, from the sites before it alone, and drawn one by one."""
+    order = [2, 0, 3, 1]
+    model = random_model(layers=1, normalisation="none", ordering=order)
+    network, x = model.network_, data(20)
+    layer = network.layers[0]
+    standard = ((torch.as_tensor(x)[:, order] - network.shift) / network.size).float()
+    noise = torch.special.ndtri(arproc.randomness.Uniforms(5).block(range(20), 0, 4)).float()
+    total, drawn = torch.zeros(20, dtype=torch.float64), torch.zeros(20, 4)
+    for j in range(4):
+        seen = torch.where(torch.arange(4) < j, standard, torch.randn(20, 4))
+        conditional = layer.values.distribution(layer(seen)[:, j])
+        total += conditional.log_prob(standard[:, j]).double() - network.size[j].log()
+        conditional = layer.values.distribution(layer(drawn)[:, j])
+        drawn[:, j] = conditional.mean + conditional.stddev * noise[:, j]
+    np.testing.assert_allclose(model.log_prob(x), total, atol=1e-4)
+    want = (network.shift + network.size * drawn.double())[:, np.argsort(order)]
+    np.testing.assert_allclose(model.sample(20, seed=5), want, atol=1e-4)
+
+
+def test_one_layer_without_hidden_units_is_a_normal_law():
+    """Linear conditionals with constant scales: a multivariate normal, in closed form."""
+    model = random_model(layers=1, normalisation="none", hidden=())
+    network = model.network_
+    head = network.layers[0].head
+    head.weight[1::2] = 0  # constant widths
+    lower = head.masked_weight()[0::2].double()
+    scale = (head.bias[1::2] / (1 + head.bias[1::2].abs() / np.log(1e4))).exp().double()
+    # z = L z + b + scale noise, x = shift + size z
+    inverse = torch.linalg.inv(torch.eye(4, dtype=torch.float64) - lower)
+    mean = network.shift + network.size * (inverse @ head.bias[0::2].double())
+    root = network.size[:, None] * inverse * scale
+    want = torch.distributions.MultivariateNormal(mean, root @ root.T)
+    x = data(20)
+    np.testing.assert_allclose(model.log_prob(x), want.log_prob(torch.as_tensor(x)), atol=1e-3)
 
 
 def test_batch_normalisation_takes_the_training_data_s_statistics():
