@@ -1,4 +1,4 @@
-"""Compiled drawing from a `NADENetwork`; import inside functions (numba takes its time)."""
+"""Compiled drawing and scoring by a `NADENetwork`; import inside functions (numba takes time)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import numpy as np
 
 from arproc.neural.kernels import loose_jit, value_of
 
-__all__ = ["draw"]
+__all__ = ["draw", "score"]
+
+#: How many rows go through all sites together, so that their inputs stay in the cache.
+_ROWS = 64
 
 
 @loose_jit
@@ -45,25 +48,70 @@ def draw(
     x = np.zeros((n, count), np.int64)
     units = np.empty(inputs.shape[1], np.float32)
     scores = np.empty(out.shape[1], np.float32)
-    for k in range(count):
-        site = first + k
-        for i in range(n):
-            _activate(inputs[i], scale[site], sigmoid, units)
-            for c in range(len(scores)):
-                if forbidden[site, c]:
-                    scores[c] = -np.inf
+    for begin in range(0, n, _ROWS):
+        for k in range(count):
+            site = first + k
+            for i in range(begin, min(begin + _ROWS, n)):
+                _activate(inputs[i], scale[site], sigmoid, units)
+                for c in range(len(scores)):
+                    if forbidden[site, c]:
+                        scores[c] = -np.inf
+                    else:
+                        scores[c] = bias[i % len(bias), site, c] + _product(out[site, c], units)
+                value = value_of(scores, uniforms[i, k], binary)
+                x[i, k] = value
+                if binary:
+                    if value == 1:
+                        _add(inputs[i], np.float32(1), weight[site, 0])
                 else:
-                    scores[c] = bias[i % len(bias), site, c] + _product(out[site, c], units)
-            value = value_of(scores, uniforms[i, k], binary)
-            x[i, k] = value
-            if binary:
-                if value == 1:
-                    _add(inputs[i], weight[site, 0])
-            else:
-                _add(inputs[i], weight[site, value])
-            if len(mask):
-                _add(inputs[i], mask[site])
+                    _add(inputs[i], np.float32(1), weight[site, value])
+                if len(mask):
+                    _add(inputs[i], np.float32(1), mask[site])
     return x
+
+
+@loose_jit
+def score(
+    inputs: np.ndarray,
+    encoded: np.ndarray,
+    first: int,
+    weight: np.ndarray,
+    mask: np.ndarray,
+    out: np.ndarray,
+    bias: np.ndarray,
+) -> np.ndarray:
+    """The outputs for given values, by rectifiers, at O(H) a site.
+
+    Args:
+        inputs: of the hidden layer, from the sites before `first`, float32 [N, H]; overwritten by
+            those after the last site.
+        encoded: the values, float32 [N, K, channels].
+        first: the first site.
+        weight: see `draw`.
+        mask: see `draw`.
+        out: see `draw`.
+        bias: of the outputs, [sites, outputs].
+
+    Returns:
+        float32 [N, K, outputs].
+    """
+    n, count, channels = encoded.shape
+    raw = np.empty((n, count, out.shape[1]), np.float32)
+    units = np.empty(inputs.shape[1], np.float32)
+    for begin in range(0, n, _ROWS):
+        for k in range(count):
+            site = first + k
+            for i in range(begin, min(begin + _ROWS, n)):
+                _activate(inputs[i], np.float32(1), False, units)
+                for c in range(raw.shape[2]):
+                    raw[i, k, c] = bias[site, c] + _product(out[site, c], units)
+                for c in range(channels):
+                    value = encoded[i, k, c]
+                    if value != 0:
+                        _add(inputs[i], value, weight[site, c])
+                if len(mask):
+                    _add(inputs[i], np.float32(1), mask[site])
+    return raw
 
 
 @loose_jit
@@ -86,6 +134,6 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.float32:
 
 
 @loose_jit
-def _add(to: np.ndarray, what: np.ndarray) -> None:
+def _add(to: np.ndarray, times: np.float32, what: np.ndarray) -> None:
     for h in range(len(to)):
-        to[h] += what[h]
+        to[h] += times * what[h]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from arproc.neural.heads import Head
-from arproc.neural.vectors import VectorNetwork
+from arproc.neural.vectors import VectorNetwork, plain
 
 __all__ = ["NADENetwork"]
 
@@ -202,8 +202,43 @@ class NADENetwork(VectorNetwork):
         n, count = x.shape
         if not count:
             return self._finish(a.new_zeros((n, 0, self.values.outputs)), first), a
-        step = max(1, _CHUNK // max(n * a.shape[1], 1))
         encoded = self.values.encode(x, first).unflatten(1, (count, self.values.channels))
+        traced = torch.is_grad_enabled() and (
+            a.requires_grad or encoded.requires_grad or self.weight.requires_grad
+        )
+        raw, a = (self._chunks if traced or not self._compiles() else self._score)(
+            a, encoded, first
+        )
+        offsets = self.offsets(context)
+        if offsets is not None:
+            raw = raw + offsets[:, first : first + count]
+        return self._finish(raw, first), a
+
+    def _compiles(self) -> bool:
+        """Whether the compiled loop knows this network: one layer of rectifiers."""
+        one = not len(self.layers) and self.activation == "relu"
+        return one and self.bias.device.type == "cpu" and self.bias.dtype == torch.float32
+
+    def _score(self, a: Tensor, encoded: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        """See `_chunks`; by the compiled loop, without gradients."""
+        from arproc.neural.nade_kernels import score
+
+        inputs = plain(a.clone())
+        mask = self.bias.new_zeros((0, 1)) if self.mask is None else self.mask
+        own = [plain(p) for p in (self.weight, mask, self.out, self.out_bias)]
+        raw = score(inputs, plain(encoded), first, *own)
+        return torch.from_numpy(raw), torch.from_numpy(inputs)
+
+    def _chunks(self, a: Tensor, encoded: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        """Raw outputs [N, T, outputs] of the sites from `first` on, and the inputs after them.
+
+        Args:
+            a: the inputs [N, H] before them.
+            encoded: their values [N, T, channels].
+            first: the first site.
+        """
+        n, count, _ = encoded.shape
+        step = max(1, _CHUNK // max(n * a.shape[1], 1))
         # split once: the gradients of many slices would each be as large as the whole
         sites = slice(first, first + count)
         own = {name: p[sites].split(step) for name, p in self._of_sites().items()}
@@ -215,11 +250,7 @@ class NADENetwork(VectorNetwork):
             else:
                 raw, a = self._chunk(a, block, **chunk)
             parts.append(raw)
-        raw = torch.cat(parts).transpose(0, 1)
-        offsets = self.offsets(context)
-        if offsets is not None:
-            raw = raw + offsets[:, sites]
-        return self._finish(raw, first), a
+        return torch.cat(parts).transpose(0, 1), a
 
     def _of_sites(self) -> dict[str, Tensor]:
         """The parameters of which each site has its own."""

@@ -75,16 +75,21 @@ def test_the_recurrence_is_the_sum_over_all_sites_before(kind, activation):
     x = sites_of(model, data(kind, 6, seed=2))
     network = model.network_
     want = naive(network, x)
+    with torch.no_grad():  # the compiled loop, where there is one
+        torch.testing.assert_close(network(x).double(), want, atol=1e-5, rtol=1e-5)
+    network.requires_grad_()
     torch.testing.assert_close(network(x).double(), want, atol=1e-5, rtol=1e-5)
+    network.requires_grad_(False)
     terms = network.values.log_prob(want, x).double()
     got = model.log_prob(data(kind, 6, seed=2))
     np.testing.assert_allclose(got, terms.sum(1), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.usefixtures("chunks")
+@pytest.mark.parametrize("hidden", [7, (7, 6, 5)])
 @pytest.mark.parametrize("masks", [False, True])
-def test_several_layers_and_masks(masks):
-    model = model_of("mixed", hidden=(7, 6, 5), order_agnostic=masks)
+def test_several_layers_and_masks(masks, hidden):
+    model = model_of("mixed", hidden=hidden, order_agnostic=masks)
     x = sites_of(model, data("mixed", 6))
     want = naive(model.network_, x)
     torch.testing.assert_close(model.network_(x).double(), want, atol=1e-5, rtol=1e-5)
