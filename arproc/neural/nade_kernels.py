@@ -6,7 +6,7 @@ import numpy as np
 
 from arproc.neural.kernels import loose_jit, value_of
 
-__all__ = ["draw", "score"]
+__all__ = ["draw", "gradients", "score"]
 
 #: How many rows go through all sites together, so that their inputs stay in the cache.
 _ROWS = 64
@@ -112,6 +112,75 @@ def score(
                 if len(mask):
                     _add(inputs[i], np.float32(1), mask[site])
     return raw
+
+
+@loose_jit
+def gradients(
+    inputs: np.ndarray,
+    encoded: np.ndarray,
+    of_raw: np.ndarray,
+    of_inputs: np.ndarray,
+    first: int,
+    weight: np.ndarray,
+    mask: np.ndarray,
+    out: np.ndarray,
+    of_weight: np.ndarray,
+    of_mask: np.ndarray,
+    of_out: np.ndarray,
+    of_encoded: np.ndarray,
+) -> None:
+    """The backward pass of `score`, from the last site to the first.
+
+    The inputs before a site are found again by taking its weights off, so nothing is kept of the
+    forward pass but where it ended.
+
+    Args:
+        inputs: after the last site, [N, H]; overwritten by those before the first.
+        encoded: the values, [N, K, channels].
+        of_raw: the gradient of the outputs, [N, K, outputs].
+        of_inputs: the gradient of the inputs after the last site, [N, H]; overwritten by that of
+            the inputs before the first.
+        first: the first site.
+        weight: see `draw`, as the next two.
+        mask: likewise.
+        out: likewise.
+        of_weight: what the gradient of `weight` is added to, as the next two.
+        of_mask: likewise.
+        of_out: likewise.
+        of_encoded: is set to the gradient of the values; or [0, 0, 0], where nobody asks.
+    """
+    n, count, channels = encoded.shape
+    for begin in range(0, n, _ROWS):
+        for k in range(count - 1, -1, -1):
+            site = first + k
+            for i in range(begin, min(begin + _ROWS, n)):
+                for c in range(channels):
+                    value = encoded[i, k, c]
+                    if value != 0:
+                        _add(of_weight[site, c], value, of_inputs[i])
+                        _add(inputs[i], -value, weight[site, c])
+                    if len(of_encoded):
+                        of_encoded[i, k, c] = _product(weight[site, c], of_inputs[i])
+                if len(mask):
+                    _add(of_mask[site], np.float32(1), of_inputs[i])
+                    _add(inputs[i], np.float32(-1), mask[site])
+                for c in range(of_raw.shape[2]):
+                    _back(inputs[i], of_raw[i, k, c], out[site, c], of_out[site, c], of_inputs[i])
+
+
+@loose_jit
+def _back(
+    inputs: np.ndarray,
+    of_raw: np.float32,
+    out: np.ndarray,
+    of_out: np.ndarray,
+    of_inputs: np.ndarray,
+) -> None:
+    """The gradients that one output's gives to its weights and to the inputs."""
+    zero = np.float32(0)
+    for h in range(len(inputs)):
+        of_out[h] += of_raw * max(inputs[h], zero)
+        of_inputs[h] += of_raw * out[h] if inputs[h] > zero else zero
 
 
 @loose_jit

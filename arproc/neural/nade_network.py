@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from arproc.neural.heads import Head
-from arproc.neural.vectors import VectorNetwork, plain
+from arproc.neural.nade_recurrence import Recurrence
+from arproc.neural.vectors import VectorNetwork
 
 __all__ = ["NADENetwork"]
 
@@ -187,8 +188,9 @@ class NADENetwork(VectorNetwork):
     ) -> tuple[Tensor, Tensor]:
         """The parameters of the sites from `first` on, whose values x [N, T] come one by one.
 
-        A few sites are taken at once: cumulative sums give their inputs [N, sites, H], and
-        backward passes compute these anew, so that memory does not grow with the sites.
+        By a compiled loop where it is one layer of rectifiers on a processor. Otherwise a few
+        sites are taken at once: sums give their inputs [N, sites, H], and backward passes compute
+        these anew. Either way the memory for hidden units does not grow with the sites.
 
         Args:
             a: the inputs [N, H] from the sites before `first`.
@@ -203,31 +205,20 @@ class NADENetwork(VectorNetwork):
         if not count:
             return self._finish(a.new_zeros((n, 0, self.values.outputs)), first), a
         encoded = self.values.encode(x, first).unflatten(1, (count, self.values.channels))
-        traced = torch.is_grad_enabled() and (
-            a.requires_grad or encoded.requires_grad or self.weight.requires_grad
-        )
-        raw, a = (self._chunks if traced or not self._compiles() else self._score)(
-            a, encoded, first
-        )
+        if self._compiles(a):
+            own = (self.weight, self.mask, self.out, self.out_bias)
+            raw, a = Recurrence.apply(a, encoded, first, *own)
+        else:
+            raw, a = self._chunks(a, encoded, first)
         offsets = self.offsets(context)
         if offsets is not None:
             raw = raw + offsets[:, first : first + count]
         return self._finish(raw, first), a
 
-    def _compiles(self) -> bool:
+    def _compiles(self, a: Tensor) -> bool:
         """Whether the compiled loop knows this network: one layer of rectifiers."""
         one = not len(self.layers) and self.activation == "relu"
-        return one and self.bias.device.type == "cpu" and self.bias.dtype == torch.float32
-
-    def _score(self, a: Tensor, encoded: Tensor, first: int) -> tuple[Tensor, Tensor]:
-        """See `_chunks`; by the compiled loop, without gradients."""
-        from arproc.neural.nade_kernels import score
-
-        inputs = plain(a.clone())
-        mask = self.bias.new_zeros((0, 1)) if self.mask is None else self.mask
-        own = [plain(p) for p in (self.weight, mask, self.out, self.out_bias)]
-        raw = score(inputs, plain(encoded), first, *own)
-        return torch.from_numpy(raw), torch.from_numpy(inputs)
+        return one and a.device.type == "cpu" and a.dtype == self.weight.dtype == torch.float32
 
     def _chunks(self, a: Tensor, encoded: Tensor, first: int) -> tuple[Tensor, Tensor]:
         """Raw outputs [N, T, outputs] of the sites from `first` on, and the inputs after them.

@@ -14,6 +14,7 @@ import arproc
 from arproc import NADE, Training
 from arproc.errors import DataError, ParameterError, UnsupportedError
 from arproc.neural import nade_network
+from arproc.neural.nade_recurrence import Recurrence
 
 QUICK = Training(steps=2, batch_size=4)
 LEVELS = {"binary": 2, "categorical": 3, "mixed": (2, 4, 1, 3, 2)}
@@ -96,9 +97,10 @@ def test_several_layers_and_masks(masks, hidden):
 
 
 @pytest.mark.usefixtures("chunks")
+@pytest.mark.parametrize("hidden", [7, (7, 6)])
 @pytest.mark.parametrize("kind", ["binary", "mixed", "normal_mixture"])
-def test_the_gradient_is_that_of_the_naive_sum(kind):
-    network = model_of(kind, hidden=(7, 6)).network_.requires_grad_()
+def test_the_gradient_is_that_of_the_naive_sum(kind, hidden):
+    network = model_of(kind, hidden=hidden).network_.requires_grad_()
     x = torch.as_tensor(data(kind, 6))
     x = x.double() if kind in REALS else x.float() if kind == "binary" else x
     loss = network.values.log_prob(network(x), x).double().sum()
@@ -109,10 +111,36 @@ def test_the_gradient_is_that_of_the_naive_sum(kind):
         torch.testing.assert_close(a, b, atol=2e-4, rtol=2e-4, msg=name)
 
 
-def test_memory_is_bounded_by_the_chunk(monkeypatch):
+@pytest.mark.parametrize("order_agnostic", [False, True])
+@pytest.mark.parametrize("kind", ["binary", "normal_mixture"])
+def test_the_compiled_gradient_is_that_of_the_chunks(kind, order_agnostic):
+    """From the middle of vectors on, in values that are not contiguous too."""
+    network = model_of(kind, order_agnostic=order_agnostic).network_.requires_grad_()
+    x = torch.as_tensor(data(kind, 5)[:, ::-1].copy().T.copy()).T.double()
+    a = torch.randn(5, 7, generator=torch.manual_seed(0)).T.contiguous().T
+    found = []
+    for compiled in (True, False):
+        values, inputs = x.clone().requires_grad_(), a.clone().requires_grad_()
+        encoded = network.values.encode(values[:, 2:4], 2).unflatten(1, (2, -1))
+        own = (network.weight, network.mask, network.out, network.out_bias)
+        raw, last = (
+            Recurrence.apply(inputs, encoded, 2, *own)
+            if compiled
+            else network._chunks(inputs, encoded, 2)
+        )
+        total = raw.square().sum() + (last * torch.arange(7)).sum()
+        kept = [p for p in own if p is not None]
+        found.append([raw, last, *torch.autograd.grad(total, [values, inputs, *kept])])
+    for got, want in zip(*found, strict=True):
+        torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+def test_memory_does_not_grow_with_the_sites(monkeypatch, activation):
     """No tensor that a backward pass keeps is as large as all hidden units of all sites."""
     monkeypatch.setattr(nade_network, "_CHUNK", 64)
-    network = nade_network.NADENetwork(200, arproc.neural.heads.BernoulliHead(), (8,))
+    head = arproc.neural.heads.BernoulliHead()
+    network = nade_network.NADENetwork(200, head, (8,), activation=activation)
     kept = []
 
     def pack(x):
@@ -120,8 +148,8 @@ def test_memory_is_bounded_by_the_chunk(monkeypatch):
         return x
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
-        network(torch.ones(2, 200)).sum()
-    assert max(kept) < 200 * 8 * 2
+        network(torch.ones(20, 200)).sum()
+    assert max(kept) < 20 * 200 * 8 / 2
 
 
 @pytest.mark.parametrize("kind", ["binary", "categorical", "mixed"])
