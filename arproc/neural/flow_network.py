@@ -150,7 +150,7 @@ class FlowNetwork(nn.Module):
         u = self._standardised(x[rows])
         given = None if context is None else context[rows]
         for layer, norm, order in zip(self.layers, self._norms(), self.orders, strict=True):
-            u, _ = self._pass(layer, u[:, order], given)
+            u, _ = self._pass(layer, u.index_select(1, order), given)
             u = norm.measure(u)
 
     def _norms(self) -> list[Normalisation]:
@@ -165,7 +165,7 @@ class FlowNetwork(nn.Module):
         log_det = -self.size.log().sum()
         total = log_det.expand(len(x))
         for i, layer in enumerate(self.layers):
-            u, log_scales = self._pass(layer, u[:, self.orders[i]], context)
+            u, log_scales = self._pass(layer, u.index_select(1, self.orders[i]), context)
             total = total - log_scales.sum(1, dtype=torch.float64)
             if len(self.norms):
                 u, log_gain = self.norms[i](u)
