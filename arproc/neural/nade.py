@@ -209,7 +209,7 @@ class NADE(VectorProcess):
 def order_agnostic_loss(
     network: NADENetwork, x: Tensor, context: Tensor | None, generator: torch.Generator
 ) -> Tensor:
-    """An unbiased estimate of the mean nats a site over all orders (Uria et al. 2014, eq. 9).
+    """An unbiased estimate of the mean nats a site over all orders (Uria et al. 2014).
 
     Each vector gets an order and a number d of known sites by chance; the D - d others are all
     scored as if each came next, and stand for the D terms by the weight D / (D - d).

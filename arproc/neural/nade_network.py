@@ -26,7 +26,7 @@ class NADENetwork(VectorNetwork):
     The input of the first hidden layer before site d is :math:`a_d = c + \sum_{j<d} W_j e(x_j)`,
     so :math:`a_{d+1} = a_d + W_d e(x_d)` costs H additions, and so does the output
     :math:`V_d f(\rho_d a_d) + b_d`: in all O(D H). The scales :math:`\rho_d` are RNADE's (Uria,
-    Murray and Larochelle 2013, equation 5): sums of many terms are large, and each site may
+    Murray and Larochelle 2013): sums of many terms are large, and each site may
     shrink them. Only sigmoids have them; before a rectifier they would say what V says. Further
     hidden layers (Uria, Murray and Larochelle 2014) are shared by all sites.
 
