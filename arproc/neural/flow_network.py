@@ -45,10 +45,10 @@ def log_scale(width: Tensor) -> Tensor:
 class Normalisation(nn.Module):
     """An invertible affine map of each site that begins by standardising it.
 
-    Of kind "batch" (Ioffe and Szegedy 2015, as a layer of a flow in Papamakarios et al. 2017,
-    appendix on batch normalisation) it standardises by each batch's own mean and variance in training, and by those of
-    the training data afterwards; of kind "activation" (Kingma and Dhariwal 2018) always by those
-    of the training data before the first step.
+    Of kind "batch" (Ioffe and Szegedy 2015; as a layer of a flow, Papamakarios et al. 2017) it
+    standardises by each batch's own mean and variance in training, and by those of the training
+    data afterwards; of kind "activation" (Kingma and Dhariwal 2018) always by those of the
+    training data before the first step.
 
     Args:
         sites: how many sites there are.
