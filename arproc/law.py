@@ -51,6 +51,8 @@ class Law(Parameters, ABC):
     #: Whether NaN among real numbers is an element that was not observed: `log_prob` is then the
     #: marginal of what was. A property where it depends on the parameters.
     takes_missing: bool = False
+    #: Whether `fit` takes weights of the sequences.
+    takes_weights: ClassVar[bool] = False
 
     space_: Space
     form_: str
@@ -121,7 +123,13 @@ class Law(Parameters, ABC):
     # ---- the public calls ------------------------------------------------------------------
 
     def fit(
-        self, data: Any, y: None = None, *, context: Any = None, validation: Any = None
+        self,
+        data: Any,
+        y: None = None,
+        *,
+        context: Any = None,
+        validation: Any = None,
+        sample_weight: Any = None,
     ) -> Self:
         """Learn the parameters from `data`.
 
@@ -130,6 +138,8 @@ class Law(Parameters, ABC):
             y: not used (scikit-learn passes it second).
             context: what the sequences are conditioned on, for models that take it.
             validation: more sequences, on which neural models choose when to stop.
+            sample_weight: how much each sequence counts, [N], none negative, for models that
+                take it: a weight of 2 stands for a sequence that is there twice.
 
         Returns:
             The model itself.
@@ -146,6 +156,7 @@ class Law(Parameters, ABC):
             else self._read(validation, space, "validation", missing=gaps)
         )
         prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
+        sequences = sequences.weighted(self._sample_weight(sample_weight, len(sequences)))
         self._fit(sequences, validation=held_out, context=prepared)
         self.space_ = space
         self.form_ = sequences.form.kind
@@ -256,6 +267,29 @@ class Law(Parameters, ABC):
             partial=name in ("prefix", "history"),
             missing=missing,
         )
+
+    def _sample_weight(self, weights: Any, n: int) -> torch.Tensor | None:
+        """The weights of n sequences, checked, float64 [n]."""
+        if weights is None:
+            return None
+        if not self.takes_weights:
+            raise ParameterError(f"{type(self).__name__} takes no sample_weight; leave it out.")
+        try:
+            found = torch.as_tensor(np.asarray(weights, dtype=np.float64))
+        except (TypeError, ValueError) as error:
+            raise DataError(f"sample_weight can not be read as numbers: {error}.") from None
+        sound = bool(torch.isfinite(found).all()) and bool((found >= 0).all())
+        if tuple(found.shape) != (n,) or not sound or not float(found.sum()) > 0:
+            raise DataError(
+                f"sample_weight must be {n} finite numbers, one a sequence, none negative and not "
+                f"all zero; got an array of shape {list(found.shape)}"
+                + (
+                    f" from {float(found.min()):g} to {float(found.max()):g}."
+                    if len(found)
+                    else "."
+                )
+            )
+        return found
 
     def _layout_of(self, space: Space) -> Layout | None:
         """The layout of the data of `space`; `fit` asks before the space is learnt."""

@@ -18,7 +18,9 @@ from arproc.errors import ParameterError
 __all__ = ["STREAMS", "Uniforms", "derived_seed", "resolve_seed"]
 
 # Draws of different purpose must not share uniforms: a draft and its accept test, for example.
-STREAMS = ("sample", "draft", "accept", "residual", "policy", "pit", "bootstrap", "resample")
+STREAMS = (
+    "sample", "draft", "accept", "residual", "policy", "pit", "bootstrap", "resample", "component",
+)  # fmt: skip
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -7,6 +7,7 @@ memory-mapped file of a billion bytes, without padding. Padded batches are made 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -143,6 +144,9 @@ class Sequences:
         form: how results go back to the user.
         missing: whether NaN may stand among the values, for an element that was not observed.
 
+    Attributes:
+        weights: how much each sequence counts in fitting, float64 [N]; None is one each.
+
     Example:
         >>> from arproc.spaces import Real
         >>> batch = Sequences.of([[1.0, 2.0], [3.0]], Real())
@@ -166,6 +170,7 @@ class Sequences:
         self.complete = torch.ones(n, dtype=torch.bool) if complete is None else complete
         self.form = form or Form()
         self.missing = missing
+        self.weights: torch.Tensor | None = None
 
     @classmethod
     def of(
@@ -272,6 +277,14 @@ class Sequences:
         offsets = torch.zeros(len(self) + 1, dtype=torch.int64)
         offsets[1:] = self.n_terms.cumsum(0)
         return offsets
+
+    def weighted(self, weights: torch.Tensor | None) -> Sequences:
+        """The same sequences with weights [N]."""
+        if weights is None:
+            return self
+        same = copy(self)
+        same.weights = weights
+        return same
 
     def row(self, i: int) -> torch.Tensor:
         """The elements of sequence i, [T, *event]."""

@@ -19,6 +19,7 @@ from arproc import (
     ARGARCH,
     ARIMA,
     MADE,
+    NADE,
     PPM,
     VAR,
     BayesianAR,
@@ -117,6 +118,23 @@ def made_of_reals(head: str, hidden: tuple[int, ...] = (9,), **parameters: Any) 
 def made_of_classes() -> MADE:
     label = np.eye(3)[np.arange(30) % 3]
     model = MADE((9, 7), conditioned=True, training=QUICK)
+    return shake(model.fit(vectors(2, 5), context=label))
+
+
+def nade(levels: Any, sites: int, hidden: Any = 7, **parameters: Any) -> NADE:
+    model = NADE(hidden, levels=levels, training=QUICK, **parameters)
+    return shake(model.fit(vectors(levels, sites)))
+
+
+def nade_of_reals(head: str, **parameters: Any) -> NADE:
+    x = np.random.default_rng(4).normal(size=(40, 4)) * [1, 2, 0.5, 1] + [0, 5, 1, -2]
+    settings = {"components": 3, "min_scale": 0.1, "training": QUICK} | parameters
+    return shake(NADE(7, head=head, **settings).fit(x))
+
+
+def nade_of_classes() -> NADE:
+    label = np.eye(3)[np.arange(30) % 3]
+    model = NADE((7, 5), conditioned=True, training=QUICK)
     return shake(model.fit(vectors(2, 5), context=label))
 
 
@@ -287,6 +305,34 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: made_of_reals("logistic_mixture", direct=True, ordering=(2, 0, 3, 1)), {}
     ),
     "MADE, Student's t": (lambda: made_of_reals("student_t"), {}),
+    "MADE of all orders": (
+        lambda: made((2, 4, 1, 3, 2), 5, (9, 8), order_agnostic=True, direct=True), {}
+    ),
+    "MADE of three orders, in another": (
+        lambda: made(2, 6, (9, 9), order_agnostic=3, residual=True).in_order((5, 0, 2, 4, 1, 3)),
+        {},
+    ),
+    "NADE": (lambda: nade(2, 6, activation="sigmoid"), {}),
+    "NADE of mixed levels": (lambda: nade((2, 4, 1, 3, 2), 5, ordering="random"), {}),
+    "NADE of ordered levels": (
+        lambda: nade(6, 4, head="discretised_logistic", components=2), {}
+    ),
+    "NADE of classes": (nade_of_classes, {"context": np.eye(3)}),
+    "RNADE, normal": (lambda: nade_of_reals("normal"), {}),
+    "RNADE, mixture of normals": (
+        lambda: nade_of_reals("normal_mixture", ordering=(2, 0, 3, 1)), {}
+    ),
+    "RNADE, mixture of logistics": (lambda: nade_of_reals("logistic_mixture"), {}),
+    "RNADE, Student's t": (lambda: nade_of_reals("student_t"), {}),
+    "NADE of all orders": (
+        lambda: nade(3, 5, (7, 6), order_agnostic=True, ordering=(3, 1, 0, 4, 2)), {}
+    ),
+    "NADE of all orders, in another": (
+        lambda: nade(2, 6, order_agnostic=True).in_order((5, 0, 2, 4, 1, 3)), {}
+    ),
+    "RNADE of all orders": (
+        lambda: nade_of_reals("normal_mixture", order_agnostic=True, activation="sigmoid"), {}
+    ),
     "Transformer": (lambda: transformer(tokens=4), {}),
     "Transformer whose sequences end": (
         lambda: transformer([digits(n) for n in (9, 30, 14)], tokens=4, end=True), {}

@@ -1,4 +1,4 @@
-"""What every neural process shares: how its network is trained, placed and saved."""
+"""What every neural law and process shares: how its network is trained, placed and saved."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ import torch
 from torch import nn
 
 from arproc.errors import FileFormatError, ParameterError
+from arproc.law import Law
 from arproc.process import Process
 from arproc.sequences import Sequences
 from arproc.spaces import Space
 from arproc.training import History, Loss, Training, seed_of, train
 
-__all__ = ["NeuralProcess"]
+__all__ = ["NeuralLaw", "NeuralProcess"]
 
 _STREAM = 2
 
 
-class NeuralProcess(Process):
-    """Base of the processes whose conditionals a network gives.
+class NeuralLaw(Law):
+    """Base of the laws that a network gives.
 
     Attributes:
         network_: the network, in evaluation mode; its parameters ask for no gradients
@@ -89,7 +90,8 @@ class NeuralProcess(Process):
     def _fingerprint(self, sequences: Sequences) -> str:
         params = {k: v for k, v in self.get_params(deep=False).items() if k != "training"}
         digest = hashlib.blake2b(repr((type(self).__name__, params)).encode(), digest_size=16)
-        for tensor in (sequences.values, sequences.offsets):
+        weights = () if sequences.weights is None else (sequences.weights,)
+        for tensor in (sequences.values, sequences.offsets, *weights):
             digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
         return digest.hexdigest()
 
@@ -99,3 +101,7 @@ class NeuralProcess(Process):
         if name != "network_":
             raise FileFormatError(f"a {type(self).__name__} has no network {name!r}.")
         return self._network(self.space_).requires_grad_(False)
+
+
+class NeuralProcess(NeuralLaw, Process):
+    """Base of the processes whose conditionals a network gives."""

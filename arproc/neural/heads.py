@@ -51,15 +51,20 @@ class Head(nn.Module):
         return None
 
     @abstractmethod
-    def encode(self, x: Tensor, first: int = 0) -> Tensor:
-        """The inputs for values x [N, T] of the sites from `first` on: [N, T * channels]."""
+    def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
+        """The inputs for values x [N, T] of the sites from `first` on: [N, T * channels].
 
-    def finish(self, raw: Tensor, site: int | None = None) -> Tensor:
+        Args:
+            x: values.
+            first: the first site; or int64 [N, T], the site of each value.
+        """
+
+    def finish(self, raw: Tensor, site: int | Tensor | None = None) -> Tensor:
         """The network's outputs as the distribution's parameters, in the same shape.
 
         Args:
             raw: [..., sites, outputs], or [..., outputs] of one site.
-            site: which one.
+            site: which one, or which ones, int64 [sites].
         """
         return raw
 
@@ -77,7 +82,7 @@ class BernoulliHead(Head):
 
     channels = outputs = 1
 
-    def encode(self, x: Tensor, first: int = 0) -> Tensor:
+    def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
         return x.to(torch.get_default_dtype())
 
     def distribution(self, parameters: Tensor) -> Distribution:
@@ -103,10 +108,10 @@ class CategoricalHead(Head):
         forbidden = torch.arange(self.outputs) >= torch.tensor(list(levels))[:, None]
         self.register_buffer("forbidden", forbidden, persistent=False)
 
-    def encode(self, x: Tensor, first: int = 0) -> Tensor:
+    def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
         return F.one_hot(x.long(), self.channels).flatten(1).to(torch.get_default_dtype())
 
-    def finish(self, raw: Tensor, site: int | None = None) -> Tensor:
+    def finish(self, raw: Tensor, site: int | Tensor | None = None) -> Tensor:
         forbidden = self.forbidden if site is None else self.forbidden[site]
         return raw.masked_fill(forbidden, -torch.inf)
 
@@ -159,11 +164,11 @@ class MixtureHead(Head):
             parts.append(zero + _inverse_softplus(8.0))
         return torch.cat(parts)
 
-    def encode(self, x: Tensor, first: int = 0) -> Tensor:
-        sites = slice(first, first + x.shape[1])
+    def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
+        sites = first if isinstance(first, Tensor) else slice(first, first + x.shape[1])
         return ((x - self.shift[sites]) / self.size[sites]).to(torch.get_default_dtype())
 
-    def finish(self, raw: Tensor, site: int | None = None) -> Tensor:
+    def finish(self, raw: Tensor, site: int | Tensor | None = None) -> Tensor:
         which = slice(None) if site is None else site
         shift, size = self.shift[which][..., None], self.size[which][..., None]
         logits, loc, width, *rest = raw.double().unflatten(-1, (-1, self.components)).unbind(-2)
@@ -225,10 +230,10 @@ class DiscretisedLogisticHead(Head):
         zero = torch.zeros(self.components)
         return torch.cat([zero, 2 * place - 1, zero - math.log(max(self.components, 2))])
 
-    def encode(self, x: Tensor, first: int = 0) -> Tensor:
+    def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
         return ((x - (self.levels - 1) / 2) / self._half).to(torch.get_default_dtype())
 
-    def finish(self, raw: Tensor, site: int | None = None) -> Tensor:
+    def finish(self, raw: Tensor, site: int | Tensor | None = None) -> Tensor:
         logits, loc, width = raw.unflatten(-1, (3, self.components)).unbind(-2)
         loc = (self.levels - 1) / 2 + self._half * loc
         # in levels; a scale far below a bin's width changes nothing but the gradients

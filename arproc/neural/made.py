@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.func import functional_call
 
-from arproc import intake
-from arproc.errors import DataError, ParameterError, check_choice, check_integer
-from arproc.neural.base import NeuralProcess
-from arproc.neural.heads import (
-    BernoulliHead,
-    CategoricalHead,
-    DiscretisedLogisticHead,
-    Head,
-    MixtureHead,
-)
+from arproc.errors import ParameterError, check_integer
 from arproc.neural.made_state import MADEState
 from arproc.neural.masks import MaskedNetwork
-from arproc.sequences import Layout, Sequences
-from arproc.spaces import Binary, Categorical, Ordinal, Real, Space
+from arproc.neural.vectors import VectorNetwork, VectorProcess, order_of, relative_order
+from arproc.sequences import Layout
+from arproc.spaces import Real, Space
 from arproc.states import State
-from arproc.training import Batches, Loss, Training, seed_of
+from arproc.training import Training, seed_of
 
 __all__ = ["MADE"]
 
-_STREAM_ORDER, _STREAM_VALIDATION = 4, 5
-_MOST_LEVELS = 2**16
-_REAL = ("normal", "normal_mixture", "logistic_mixture", "student_t")
-_HEADS = ("auto", "bernoulli", "categorical", "discretised_logistic", *_REAL)
+_STREAM_MASKS = 6
+_ORDERS_HELD_OUT = 8
 
 
-class MADE(NeuralProcess):
+class MADE(VectorProcess):
     r"""Masked autoencoder for distribution estimation (Germain, Gregor, Murray, Larochelle 2015).
 
     A law of vectors, :math:`p(x) = \prod_j p(x_{o_j} | x_{o_1} \ldots x_{o_{j-1}})`, in the
@@ -58,6 +49,10 @@ class MADE(NeuralProcess):
         residual: whether each hidden layer but the first adds to the one before it; they then
             have equal sizes.
         direct: whether the conditionals also depend on the earlier values directly.
+        order_agnostic: whether the network is trained for many orders of the sites and, with each,
+            another set of masks: for all (True), or for so many of them, its own and others drawn
+            from the training's seed (`orders`). It can then be asked in any (`in_order`), and
+            `OrderEnsemble` averages its laws.
         ordering: "natural" (for images: row by row); "random", drawn from the training's seed; or
             a permutation, whose j-th entry is the (flat) position of the j-th site.
         conditioned: whether each vector is conditioned on a context: `context` is then a vector
@@ -72,13 +67,9 @@ class MADE(NeuralProcess):
         array([0.5, 0. ])
     """
 
-    shape_: tuple[int, ...]
-    n_context_: int
-    _shape: tuple[int, ...]
-
     def __init__(
         self,
-        hidden: Sequence[int] = (500,),
+        hidden: int | Sequence[int] = (500,),
         *,
         head: str = "auto",
         levels: int | Sequence[int] | None = None,
@@ -86,6 +77,7 @@ class MADE(NeuralProcess):
         min_scale: float = 0.0,
         residual: bool = False,
         direct: bool = False,
+        order_agnostic: bool | int = False,
         ordering: str | Sequence[int] = "natural",
         conditioned: bool = False,
         training: Training | None = None,
@@ -97,110 +89,20 @@ class MADE(NeuralProcess):
         self.min_scale = min_scale
         self.residual = residual
         self.direct = direct
+        self.order_agnostic = order_agnostic
         self.ordering = ordering
         self.conditioned = conditioned
         self.training = training
 
-    @property
-    def context_kind(self) -> Literal["static"] | None:  # type: ignore[override]
-        return "static" if self.conditioned else None
-
-    # ---- space and layout ---------------------------------------------------------------------
-
-    def _infer_space(self, data: Any) -> Space:
-        self._check_parameters()
-        if isinstance(data, Sequences):
-            self._shape = (data.space.length or 0,)
-            return data.space
-        x = intake._to_tensor(data.to_numpy() if hasattr(data, "to_numpy") else data, "data")
-        shape = tuple(x.shape[1:] if x.ndim > 1 else x.shape)
-        length = int(np.prod(shape, dtype=np.int64))
-        if length == 0:
-            raise DataError(
-                f"data has shape {tuple(x.shape)}; expected vectors [N, D] of some size."
-            )
-        self._shape = shape
-        head = self.head
-        if head == "auto":
-            fractions = x.is_floating_point() and bool((x != x.floor()).any())
-            finite = bool(torch.isfinite(x.double()).all())
-            head = "normal_mixture" if fractions and finite and self.levels is None else "levels"
-        if head in _REAL:
-            return Real(length=length)
-        return self._finite_space(x, length, head)
-
-    def _finite_space(self, x: Tensor, length: int, head: str) -> Space:
-        levels = self._levels(length)
-        if levels is None:
-            highest = float(x.double().max()) if len(x) else 1.0
-            if highest > _MOST_LEVELS:
-                raise DataError(
-                    f"data has values up to {highest:g}; MADE models sites of at most "
-                    f"{_MOST_LEVELS} levels, 0, 1, 2 ..."
-                )
-            levels = [2 if not highest > 1 else int(highest) + 1]
-        if head == "discretised_logistic":
-            if len(set(levels)) > 1:
-                raise ParameterError(
-                    f"head='discretised_logistic' takes one number of levels for all sites; got "
-                    f"levels={self.levels!r}."
-                )
-            return Ordinal(levels[0], length=length)
-        if head == "bernoulli" or (head == "levels" and set(levels) == {2}):
-            return Binary(length=length)
-        return Categorical(max(levels), length=length)
-
     def _check_parameters(self) -> None:
-        sizes = self._sizes()
-        for i, size in enumerate(sizes):
-            check_integer(f"hidden[{i}]", size, minimum=1)
-        check_choice("head", self.head, _HEADS)
-        check_integer("components", self.components, minimum=1)
-        if not 0 <= self.min_scale < float("inf"):
-            raise ParameterError(f"min_scale must be 0 or more; got {self.min_scale!r}.")
-        if self.residual and len(set(sizes)) > 1:
+        super()._check_parameters()
+        if self.residual and len(set(self._sizes())) > 1:
             raise ParameterError(
                 f"residual=True adds each hidden layer to the one before it, so they must have "
                 f"equal sizes; got hidden={self.hidden!r}."
             )
-
-    def _sizes(self) -> tuple[int, ...]:
-        return (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
-
-    def _levels(self, length: int) -> list[int] | None:
-        """The levels of each site as the user gave them."""
-        if self.levels is None:
-            return None
-        if isinstance(self.levels, int):
-            return [check_integer("levels", self.levels, minimum=2)] * length
-        levels = [check_integer(f"levels[{j}]", k, minimum=1) for j, k in enumerate(self.levels)]
-        if len(levels) != length:
-            raise ParameterError(
-                f"levels has {len(levels)} entries; the data have {length} sites."
-            )
-        return levels
-
-    def _order(self, length: int) -> tuple[int, ...] | None:
-        if isinstance(self.ordering, str):
-            if self.ordering == "natural":
-                return None
-            if self.ordering == "random":
-                seed = seed_of(self._settings.seed, _STREAM_ORDER)
-                generator = torch.Generator().manual_seed(seed)
-                return tuple(torch.randperm(length, generator=generator).tolist())
-        elif sorted(int(j) for j in self.ordering) == list(range(length)):
-            return tuple(int(j) for j in self.ordering)
-        raise ParameterError(
-            f'ordering must be "natural", "random" or a permutation of 0 ... {length - 1}; got '
-            f"{self.ordering!r}."
-        )
-
-    def _layout_of(self, space: Space) -> Layout:
-        length = space.length or 0
-        shape = self.__dict__.get("_shape") or self.__dict__.get("shape_") or (length,)
-        return Layout(shape, self._order(length))
-
-    # ---- learning -----------------------------------------------------------------------------
+        if not isinstance(self.order_agnostic, bool):
+            check_integer("order_agnostic", self.order_agnostic, minimum=2)
 
     def _network(self, space: Space) -> MaskedNetwork:
         return MaskedNetwork(
@@ -212,81 +114,94 @@ class MADE(NeuralProcess):
             context=self.__dict__.get("n_context_", 0),
         )
 
-    def _head(self, space: Space) -> Head:
-        length = space.length or 0
-        if isinstance(space, Real):
-            kind = "normal_mixture" if self.head == "auto" else self.head
-            mixture = kind.endswith("_mixture")
-            components = self.components if mixture else 1
-            return MixtureHead(length, kind.removesuffix("_mixture"), components, self.min_scale)
-        if isinstance(space, Ordinal):
-            return DiscretisedLogisticHead(space.levels, self.components)
-        if isinstance(space, Binary):
-            return BernoulliHead()
-        levels = self._levels(length) or [space.size or 0] * length
-        return CategoricalHead([levels[j] for j in self._order(length) or range(length)])
-
-    def _fit(
-        self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
-    ) -> None:
-        settings = self._settings
-        x, _ = sequences.padded()
-        self.n_context_ = 0 if context is None else context.shape[1]
-        if validation is not None and context is not None:
-            raise ParameterError(
-                "validation has no context of its own yet; leave it out for a conditional MADE."
-            )
-
-        def objective(network: nn.Module) -> tuple[Loss, Callable[[], float] | None]:
-            assert isinstance(network, MaskedNetwork)
-            _check_levels(network, x)
-            network.values.learn(x)
-            batches = Batches(len(x), settings.batch_size, settings.seed)
-
-            def loss(step: int, _: torch.Generator) -> Tensor:
-                rows = batches(step)
-                return _loss(network, x[rows], None if context is None else context[rows])
-
-            return loss, None if validation is None else self._validation(network, validation)
-
-        self._train(sequences, objective)
-        self.shape_ = self.__dict__.pop("_shape", (x.shape[1],))
-
-    def _validation(self, network: MaskedNetwork, held_out: Sequences) -> Callable[[], float]:
-        """The mean loss on (at most so many of) the validation data."""
-        settings = self._settings
-        x, _ = held_out.padded()
-        most = settings.batch_size * max(settings.validation_batches, 32)
-        generator = torch.Generator().manual_seed(seed_of(settings.seed, _STREAM_VALIDATION))
-        x = x[torch.randperm(len(x), generator=generator)[:most]] if len(x) > most else x
-        return lambda: float(
-            sum(float(_loss(network, part)) * len(part) for part in x.split(1024)) / len(x)
-        )
-
-    # ---- conditionals -------------------------------------------------------------------------
-
     def _start(self, n: int, context: Tensor | None) -> State:
         network = self._fitted()
         assert isinstance(network, MaskedNetwork)
         return MADEState(network)
 
+    # ---- all orders ---------------------------------------------------------------------------
 
-def _loss(network: MaskedNetwork, x: Tensor, context: Tensor | None = None) -> Tensor:
-    """Mean nats a site, for vectors x [N, sites]."""
-    device = network.head.weight.device
-    x = x.to(device)
-    scores = network(x, None if context is None else context.to(device))
-    return -network.values.log_prob(scores, x).mean()
+    @property
+    def orders(self) -> list[tuple[int, ...]]:
+        """The orders of the sites that it is trained for; empty where it is for all."""
+        layout = self.layout
+        assert layout is not None
+        return [] if self.order_agnostic is True else self._orders(layout)
 
+    def _orders(self, layout: Layout) -> list[tuple[int, ...]]:
+        own = layout.order or tuple(range(layout.length))
+        seeds = [
+            seed_of(self._settings.seed, _STREAM_MASKS, k) for k in range(1, self.order_agnostic)
+        ]
+        return [own, *(order_of("random", layout.length, seed) or own for seed in seeds)]
 
-def _check_levels(network: MaskedNetwork, x: Tensor) -> None:
-    if not isinstance(network.values, CategoricalHead):
-        return
-    levels = (~network.values.forbidden).sum(1).cpu()
-    highest = x.amax(0).cpu()
-    if bool((highest >= levels).any()):
-        site = int((highest >= levels).nonzero()[0])
-        raise DataError(
-            f"data has the value {int(highest[site])} where the levels are 0 ... "
-            f"{int(levels[site]) - 1} (site {site} of the ordering)."
-        )
+    def _reordered(
+        self, network: VectorNetwork, layout: Layout, order: Sequence[int]
+    ) -> dict[str, Tensor]:
+        assert isinstance(network, MaskedNetwork)
+        own = layout.order or range(layout.length)
+        sizes = self._sizes()
+        hidden = [
+            here.argsort()[there]
+            for here, there in zip(self._units(own, sizes), self._units(order, sizes), strict=True)
+        ]
+        return network.reordered(relative_order(layout, order), hidden)
+
+    def _units(self, order: Sequence[int], sizes: Sequence[int]) -> list[Tensor]:
+        """In which order the units of each hidden layer rise in degree: a function of the order.
+
+        This is the sampling of masks: where a unit stands decides what it sees.
+        """
+        digest = hashlib.blake2b(np.array(order, dtype=np.int64).tobytes(), digest_size=8).digest()
+        seed = seed_of(self._settings.seed, _STREAM_MASKS, int.from_bytes(digest, "little"))
+        generator = torch.Generator().manual_seed(seed)
+        found = [torch.randperm(size, generator=generator) for size in sizes]
+        # what is added to each other has to stay together
+        return found[:1] * len(found) if self.residual else found
+
+    def _loss(
+        self,
+        network: VectorNetwork,
+        x: Tensor,
+        context: Tensor | None,
+        generator: torch.Generator,
+    ) -> Tensor:
+        if not self.order_agnostic:
+            return super()._loss(network, x, context, generator)
+        layout = self._layout_of(Real(length=network.sites))
+        if self.order_agnostic is True:
+            order = tuple(torch.randperm(network.sites, generator=generator).tolist())
+        else:
+            orders = self._orders(layout)
+            order = orders[int(torch.randint(len(orders), (), generator=generator))]
+        return self._loss_in(network, layout, order, x, context)
+
+    def _held_out_loss(
+        self, network: VectorNetwork, x: Tensor, generator: torch.Generator
+    ) -> float:
+        if not self.order_agnostic:
+            return super()._held_out_loss(network, x, generator)
+        layout = self._layout_of(Real(length=network.sites))
+        if self.order_agnostic is True:
+            seeds = range(_ORDERS_HELD_OUT)
+            orders = [order_of("random", network.sites, seed) or () for seed in seeds]
+        else:
+            orders = self._orders(layout)[:_ORDERS_HELD_OUT]
+        losses = [float(self._loss_in(network, layout, order, x, None)) for order in orders]
+        return sum(losses) / len(losses)
+
+    def _loss_in(
+        self,
+        network: VectorNetwork,
+        layout: Layout,
+        order: Sequence[int],
+        x: Tensor,
+        context: Tensor | None,
+    ) -> Tensor:
+        """Mean nats a site in an order, for vectors x [N, sites] in the layout's."""
+        device = self._settings.device
+        x = x[:, relative_order(layout, order)].to(device)
+        given = None if context is None else context.to(device)
+        tensors = self._reordered(network, layout, order)
+        parameters = functional_call(network, tensors, (x, given))
+        return -network.values.log_prob(parameters, x).mean()

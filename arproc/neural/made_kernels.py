@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
-from arproc.jit import jit
+from arproc.neural.kernels import loose_jit, value_of
 
 __all__ = ["draw"]
-
-# Sums may be taken in any order, which lets the compiler use vector instructions.
-loose_jit = partial(jit, fastmath={"reassoc", "contract", "nsz"})
 
 
 @loose_jit
@@ -75,7 +70,7 @@ def draw(
                         scores[c] += _from_sites(direct, row, x[i], t, channels, binary)
                     if forbidden[t, c]:
                         scores[c] = -np.inf
-                x[i, t] = _value(scores, uniforms[i, t - given], binary)
+                x[i, t] = value_of(scores, uniforms[i, t - given], binary)
         if t + 1 == total:
             break
         for layer in range(layers):
@@ -119,23 +114,3 @@ def _from_sites(
     for site in range(sites):
         total += w[site * channels + x[site]]
     return total
-
-
-@loose_jit
-def _value(scores: np.ndarray, u: float, binary: bool) -> int:
-    """The value that u stands for: the smallest whose distribution function exceeds it."""
-    if binary:
-        return 1 if u >= 1.0 / (1.0 + np.exp(np.float64(scores[0]))) else 0
-    top = np.float64(scores.max())
-    total = 0.0
-    for k in range(len(scores)):
-        total += np.exp(np.float64(scores[k]) - top)
-    below, last = 0.0, 0
-    for k in range(len(scores)):
-        mass = np.exp(np.float64(scores[k]) - top)
-        if mass > 0:
-            last = k
-        below += mass
-        if below > u * total:
-            return k
-    return last

@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 from arproc.errors import DataError
 from arproc.neural.heads import BernoulliHead, CategoricalHead
 from arproc.neural.masks import MaskedNetwork
+from arproc.neural.vectors import plain
 from arproc.states import State
 
 __all__ = ["MADEState"]
@@ -133,10 +134,10 @@ class MADEState(State):
         if isinstance(values, CategoricalHead):
             forbidden = values.forbidden
         return (
-            tuple(_plain(layer.weight) for layer in layers),
-            tuple(_plain(bias) for bias in biases),
-            _plain(direct),
-            _plain(forbidden),
+            tuple(plain(layer.weight) for layer in layers),
+            tuple(plain(bias) for bias in biases),
+            plain(direct),
+            plain(forbidden),
             isinstance(values, BernoulliHead),
         )
 
@@ -156,7 +157,3 @@ class MADEState(State):
 
     def _traced(self) -> bool:
         return torch.is_grad_enabled() and self.network.head.weight.requires_grad
-
-
-def _plain(x: Tensor) -> np.ndarray:
-    return x.detach().cpu().contiguous().numpy()

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from arproc.neural.blocks import MaskedLinear
 from arproc.neural.heads import Head
+from arproc.neural.vectors import VectorNetwork
 
 __all__ = ["MaskedNetwork"]
 
 
-class MaskedNetwork(nn.Module):
+class MaskedNetwork(VectorNetwork):
     r"""The masked autoencoder of Germain et al. 2015: all conditionals of a vector in one pass.
 
     Input j (0, 1, ...) has the degree j + 1, and a hidden unit of degree d depends on the first d
@@ -77,6 +78,32 @@ class MaskedNetwork(nn.Module):
     def hidden_weights(self) -> list[nn.Parameter]:
         """The matrices between hidden layers, which Muon trains."""
         return [layer.weight for layer in self.layers[1:]]  # type: ignore[misc]
+
+    def reordered(self, order: Sequence[int], hidden: Sequence[Tensor] = ()) -> dict[str, Tensor]:
+        """See `VectorNetwork`; with the hidden units in other places other weights count."""
+        site = torch.tensor(list(order))
+        blocks = [
+            site[:, None] * size + torch.arange(size) for size in (self.channels, self.outputs)
+        ]
+        inputs, outputs = (block.flatten() for block in blocks)
+        tensors = dict(self.named_parameters()) | dict(self.named_buffers())
+        before = inputs
+        for i in range(len(self.layers)):
+            size = len(tensors[f"layers.{i}.weight"])
+            after = hidden[i] if hidden else torch.arange(size)
+            tensors[f"layers.{i}.weight"] = tensors[f"layers.{i}.weight"][after][:, before]
+            tensors[f"layers.{i}.bias"] = tensors[f"layers.{i}.bias"][after]
+            if self.given:
+                tensors[f"given.{i}.weight"] = tensors[f"given.{i}.weight"][after]
+            before = after
+        tensors["head.weight"] = tensors["head.weight"][outputs][:, before]
+        tensors["head.bias"] = tensors["head.bias"][outputs]
+        if self.direct is not None:
+            tensors["direct.weight"] = tensors["direct.weight"][outputs][:, inputs]
+        if self.given:
+            last = f"given.{len(self.layers)}.weight"
+            tensors[last] = tensors[last][outputs]
+        return self.reordered_values(tensors, site.tolist())
 
     def offsets(self, context: Tensor | None) -> list[Tensor]:
         """What a context [N, c] adds to each hidden layer and to the outputs, [N, size] each."""

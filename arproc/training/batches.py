@@ -24,6 +24,8 @@ class Batches:
         n: how many rows there are.
         batch_size: how many rows a batch has.
         seed: of the shuffles.
+        weights: how much each row counts, [n]: it is then seen that often in an epoch of n rows,
+            rounded up or down by chance.
 
     Example:
         >>> batches = Batches(n=5, batch_size=2, seed=0)
@@ -33,8 +35,10 @@ class Batches:
 
     _STREAM = 1
 
-    def __init__(self, n: int, batch_size: int, seed: int) -> None:
-        self.n, self.batch_size, self.seed = n, batch_size, seed
+    def __init__(
+        self, n: int, batch_size: int, seed: int, weights: torch.Tensor | None = None
+    ) -> None:
+        self.n, self.batch_size, self.seed, self.weights = n, batch_size, seed, weights
         self._epochs: dict[int, torch.Tensor] = {}
 
     def __call__(self, step: int) -> torch.Tensor:
@@ -51,5 +55,21 @@ class Batches:
         if epoch not in self._epochs:
             generator = torch.Generator().manual_seed(seed_of(self.seed, self._STREAM, epoch))
             self._epochs = {k: v for k, v in self._epochs.items() if k == epoch - 1}
-            self._epochs[epoch] = torch.randperm(self.n, generator=generator)
+            order = torch.randperm(self.n, generator=generator)
+            if self.weights is not None:
+                order = self.rows(float(torch.rand((), generator=generator)))[order]
+            self._epochs[epoch] = order
         return self._epochs[epoch]
+
+    def rows(self, offset: float = 0.5) -> torch.Tensor:
+        """N rows' numbers in proportion to the weights, rising (systematic sampling), int64 [n].
+
+        Args:
+            offset: in [0, 1); one drawn by chance makes the numbers unbiased.
+        """
+        if self.weights is None:
+            return torch.arange(self.n)
+        cumulated = self.weights.double().cumsum(0)
+        place = (torch.arange(self.n) + offset) * (cumulated[-1] / self.n)
+        last = int(self.weights.nonzero()[-1])  # rounding must not reach a weight of zero
+        return torch.searchsorted(cumulated, place, right=True).clamp(max=last)

@@ -118,7 +118,7 @@ def _write_run(
     work = job.work
     here = first_seen(text, job.alphabet.size)
     fresh = (seen < 0) & (here >= 0)
-    seen[fresh] = here[fresh] + 2 * before  # a piece has fewer symbols than twice its bytes
+    seen[fresh] = here[fresh] + 4 * before  # a byte of text gives at most three symbols
     with work.writer(f"run-{i}-seen", np.int64) as file:
         file.append(seen)
     if job.alphabet.terminates:

@@ -1,0 +1,364 @@
+"""What the density models of vectors share: spaces, orderings, heads, and how they learn."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from arproc import intake
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    UnsupportedError,
+    check_choice,
+    check_integer,
+)
+from arproc.neural.base import NeuralProcess
+from arproc.neural.heads import (
+    BernoulliHead,
+    CategoricalHead,
+    DiscretisedLogisticHead,
+    Head,
+    MixtureHead,
+)
+from arproc.sequences import Layout, Sequences
+from arproc.spaces import Binary, Categorical, Ordinal, Real, Space
+from arproc.training import Batches, Loss, seed_of
+
+__all__ = [
+    "VectorNetwork",
+    "VectorProcess",
+    "hidden_sizes",
+    "order_of",
+    "plain",
+    "relative_order",
+    "vectors_of",
+]
+
+_STREAM_ORDER, _STREAM_VALIDATION = 4, 5
+_MOST_LEVELS = 2**16
+_REAL = ("normal", "normal_mixture", "logistic_mixture", "student_t")
+_HEADS = ("auto", "bernoulli", "categorical", "discretised_logistic", *_REAL)
+
+
+class VectorNetwork(nn.Module):
+    """A network that gives the parameters of every site of a vector given the sites before it.
+
+    Attributes:
+        sites: how many sites there are.
+        values: how a site's value enters the network, and what the outputs say of it.
+    """
+
+    sites: int
+    values: Head
+
+    @abstractmethod
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Finished parameters [N, sites, outputs] for vectors x [N, sites]."""
+
+    @abstractmethod
+    def reordered(self, order: Sequence[int], hidden: Sequence[Tensor] = ()) -> dict[str, Tensor]:
+        """The parameters and buffers of this network with its sites in another order.
+
+        Args:
+            order: site `order[k]` of this network is the k-th of the other.
+            hidden: likewise for the units of each hidden layer; they stay by default.
+        """
+
+    @staticmethod
+    def reordered_values(tensors: dict[str, Tensor], index: list[int]) -> dict[str, Tensor]:
+        """The same with what the head holds of each site in another order."""
+        for name in ("values.shift", "values.size", "values.forbidden"):
+            if name in tensors:
+                tensors[name] = tensors[name][index]
+        return tensors
+
+
+class VectorProcess(NeuralProcess):
+    """Base of the processes of fixed-size vectors, whose elements are the vector's sites.
+
+    A subclass stores `head`, `levels`, `components`, `min_scale`, `ordering`, `conditioned`,
+    `hidden` and `training`, and writes `_network` and `_start`; see `MADE` for what they mean.
+    """
+
+    takes_weights = True
+
+    shape_: tuple[int, ...]
+    n_context_: int
+    _shape: tuple[int, ...]
+
+    hidden: int | Sequence[int]
+    head: str
+    levels: int | Sequence[int] | None
+    components: int
+    min_scale: float
+    ordering: str | Sequence[int]
+    conditioned: bool
+    #: Whether the network is trained for all orders of the sites (or how many of them).
+    order_agnostic: bool | int = False
+
+    @property
+    def context_kind(self) -> Literal["static"] | None:  # type: ignore[override]
+        return "static" if self.conditioned else None
+
+    # ---- space and layout ---------------------------------------------------------------------
+
+    def _infer_space(self, data: Any) -> Space:
+        self._check_parameters()
+        if isinstance(data, Sequences):
+            self._shape = (data.space.length or 0,)
+            return data.space
+        x, shape = vectors_of(data)
+        length = math.prod(shape)
+        self._shape = shape
+        head = self.head
+        if head == "auto":
+            fractions = x.is_floating_point() and bool((x != x.floor()).any())
+            finite = bool(torch.isfinite(x.double()).all())
+            head = "normal_mixture" if fractions and finite and self.levels is None else "levels"
+        if head in _REAL:
+            return Real(length=length)
+        return self._finite_space(x, length, head)
+
+    def _finite_space(self, x: Tensor, length: int, head: str) -> Space:
+        levels = self._levels(length)
+        if levels is None:
+            highest = float(x.double().max()) if len(x) else 1.0
+            if highest > _MOST_LEVELS:
+                raise DataError(
+                    f"data has values up to {highest:g}; {type(self).__name__} models sites of at "
+                    f"most {_MOST_LEVELS} levels, 0, 1, 2 ..."
+                )
+            levels = [2 if not highest > 1 else int(highest) + 1]
+        if head == "discretised_logistic":
+            if len(set(levels)) > 1:
+                raise ParameterError(
+                    f"head='discretised_logistic' takes one number of levels for all sites; got "
+                    f"levels={self.levels!r}."
+                )
+            return Ordinal(levels[0], length=length)
+        if head == "bernoulli" or (head == "levels" and set(levels) == {2}):
+            return Binary(length=length)
+        return Categorical(max(levels), length=length)
+
+    def _check_parameters(self) -> None:
+        self._sizes()
+        check_choice("head", self.head, _HEADS)
+        check_integer("components", self.components, minimum=1)
+        if not 0 <= self.min_scale < float("inf"):
+            raise ParameterError(f"min_scale must be 0 or more; got {self.min_scale!r}.")
+
+    def _sizes(self) -> tuple[int, ...]:
+        return hidden_sizes(self.hidden)
+
+    def _levels(self, length: int) -> list[int] | None:
+        """The levels of each site as the user gave them."""
+        if self.levels is None:
+            return None
+        if isinstance(self.levels, int):
+            return [check_integer("levels", self.levels, minimum=2)] * length
+        levels = [check_integer(f"levels[{j}]", k, minimum=1) for j, k in enumerate(self.levels)]
+        if len(levels) != length:
+            raise ParameterError(
+                f"levels has {len(levels)} entries; the data have {length} sites."
+            )
+        return levels
+
+    def _order(self, length: int) -> tuple[int, ...] | None:
+        return order_of(self.ordering, length, self._settings.seed)
+
+    def _layout_of(self, space: Space) -> Layout:
+        length = space.length or 0
+        shape = self.__dict__.get("_shape") or self.__dict__.get("shape_") or (length,)
+        return Layout(shape, self._order(length))
+
+    # ---- learning -----------------------------------------------------------------------------
+
+    def _head(self, space: Space) -> Head:
+        length = space.length or 0
+        if isinstance(space, Real):
+            kind = "normal_mixture" if self.head == "auto" else self.head
+            mixture = kind.endswith("_mixture")
+            components = self.components if mixture else 1
+            return MixtureHead(length, kind.removesuffix("_mixture"), components, self.min_scale)
+        if isinstance(space, Ordinal):
+            return DiscretisedLogisticHead(space.levels, self.components)
+        if isinstance(space, Binary):
+            return BernoulliHead()
+        levels = self._levels(length) or [space.size or 0] * length
+        return CategoricalHead([levels[j] for j in self._order(length) or range(length)])
+
+    def _fit(
+        self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
+    ) -> None:
+        settings = self._settings
+        x, _ = sequences.padded()
+        self.n_context_ = 0 if context is None else context.shape[1]
+        if validation is not None and context is not None:
+            raise ParameterError(
+                "validation has no context of its own yet; leave it out for a conditioned model."
+            )
+
+        def objective(network: nn.Module) -> tuple[Loss, Callable[[], float] | None]:
+            assert isinstance(network, VectorNetwork)
+            _check_levels(network, x)
+            batches = Batches(len(x), settings.batch_size, settings.seed, sequences.weights)
+            network.values.learn(x[batches.rows()])
+
+            def loss(step: int, generator: torch.Generator) -> Tensor:
+                rows = batches(step)
+                given = None if context is None else context[rows]
+                return self._loss(network, x[rows], given, generator)
+
+            return loss, None if validation is None else self._validation(network, validation)
+
+        self._train(sequences, objective)
+        self.shape_ = self.__dict__.pop("_shape", (x.shape[1],))
+
+    def _loss(
+        self,
+        network: VectorNetwork,
+        x: Tensor,
+        context: Tensor | None,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Mean nats a site, for vectors x [N, sites]."""
+        device = self._settings.device
+        x = x.to(device)
+        parameters = network(x, None if context is None else context.to(device))
+        return -network.values.log_prob(parameters, x).mean()
+
+    def _held_out_loss(
+        self, network: VectorNetwork, x: Tensor, generator: torch.Generator
+    ) -> float:
+        """The loss on held-out vectors x [N, sites]; the generator's draws are always the same."""
+        return float(self._loss(network, x, None, generator))
+
+    def _validation(self, network: VectorNetwork, held_out: Sequences) -> Callable[[], float]:
+        """The mean loss on (at most so many of) the validation data."""
+        settings = self._settings
+        x, _ = held_out.padded()
+        most = settings.batch_size * max(settings.validation_batches, 32)
+        seed = seed_of(settings.seed, _STREAM_VALIDATION)
+        generator = torch.Generator().manual_seed(seed)
+        x = x[torch.randperm(len(x), generator=generator)[:most]] if len(x) > most else x
+
+        def validation() -> float:
+            same = torch.Generator().manual_seed(seed)
+            parts = x.split(1024)
+            return sum(
+                self._held_out_loss(network, part, same) * len(part) for part in parts
+            ) / len(x)
+
+        return validation
+
+    # ---- all orders ---------------------------------------------------------------------------
+
+    def in_order(self, ordering: str | Sequence[int]) -> Self:
+        """The law of the same network in another order of the sites: a process of its own.
+
+        Args:
+            ordering: "natural", "random" or a permutation, as for the constructor.
+
+        Returns:
+            A fitted model with a copy of the weights.
+        """
+        network, layout = self._any_order("in_order")
+        order = order_of(ordering, layout.length, self._settings.seed)
+        params = self.get_params(deep=False) | {"ordering": order or "natural"}
+        model = type(self)(**params)
+        for name, value in vars(self).items():
+            if name.endswith("_") and name != "network_":
+                setattr(model, name, value)
+        tensors = self._reordered(network, layout, order or range(layout.length))
+        model.network_ = model._build_module("network_").to(self.device)
+        kept = model.network_.state_dict()
+        model.network_.load_state_dict({name: tensors[name] for name in kept})
+        model.network_.eval()
+        return model
+
+    def _reordered(
+        self, network: VectorNetwork, layout: Layout, order: Sequence[int]
+    ) -> dict[str, Tensor]:
+        """The tensors of the network in another order than the layout's."""
+        return network.reordered(relative_order(layout, order))
+
+    def _any_order(self, call: str) -> tuple[VectorNetwork, Layout]:
+        """The network and the layout of a model that knows every order, or an error."""
+        network, layout = self._fitted(), self.layout
+        if not self.order_agnostic:
+            raise UnsupportedError(
+                f"{call} asks for other orders than the one this {type(self).__name__} was "
+                "trained for; construct it with order_agnostic=True."
+            )
+        assert isinstance(network, VectorNetwork)
+        assert layout is not None
+        return network, layout
+
+
+def relative_order(layout: Layout, order: Sequence[int]) -> list[int]:
+    """Which site of the layout's order each site of another order is."""
+    own = range(layout.length) if layout.order is None else layout.order
+    place = {position: site for site, position in enumerate(own)}
+    return [place[position] for position in order]
+
+
+def vectors_of(data: Any) -> tuple[Tensor, tuple[int, ...]]:
+    """The user's array [N, *shape], or one example [D], as a tensor; and the example's shape."""
+    x = intake._to_tensor(data.to_numpy() if hasattr(data, "to_numpy") else data, "data")
+    shape = tuple(x.shape[1:] if x.ndim > 1 else x.shape)
+    if math.prod(shape) == 0:
+        raise DataError(f"data has shape {tuple(x.shape)}; expected vectors [N, D] of some size.")
+    return x, shape
+
+
+def hidden_sizes(hidden: int | Sequence[int]) -> tuple[int, ...]:
+    """The sizes of the hidden layers, checked."""
+    sizes = (hidden,) if isinstance(hidden, int) else tuple(hidden)
+    return tuple(check_integer(f"hidden[{i}]", s, minimum=1) for i, s in enumerate(sizes))
+
+
+def order_of(ordering: str | Sequence[int], length: int, seed: int) -> tuple[int, ...] | None:
+    """The permutation that the user's `ordering` means; None is the natural order.
+
+    Args:
+        ordering: "natural", "random" (a function of the seed) or a permutation.
+        length: how many sites there are.
+        seed: of a random one.
+    """
+    if isinstance(ordering, str):
+        if ordering == "natural":
+            return None
+        if ordering == "random":
+            generator = torch.Generator().manual_seed(seed_of(seed, _STREAM_ORDER))
+            return tuple(torch.randperm(length, generator=generator).tolist())
+    elif sorted(int(j) for j in ordering) == list(range(length)):
+        return tuple(int(j) for j in ordering)
+    raise ParameterError(
+        f'ordering must be "natural", "random" or a permutation of 0 ... {length - 1}; got '
+        f"{ordering!r}."
+    )
+
+
+def _check_levels(network: VectorNetwork, x: Tensor) -> None:
+    if not isinstance(network.values, CategoricalHead):
+        return
+    levels = (~network.values.forbidden).sum(1).cpu()
+    highest = x.amax(0).cpu()
+    if bool((highest >= levels).any()):
+        site = int((highest >= levels).nonzero()[0])
+        raise DataError(
+            f"data has the value {int(highest[site])} where the levels are 0 ... "
+            f"{int(levels[site]) - 1} (site {site} of the ordering)."
+        )
+
+
+def plain(x: Tensor) -> np.ndarray:
+    """A tensor as compiled code reads it."""
+    return x.detach().cpu().contiguous().numpy()
