@@ -160,12 +160,10 @@ class NGram(Process):
 
     # ---- fitting -----------------------------------------------------------------------------
 
-    def fit(
-        self, data: Any, y: None = None, *, context: Any = None, validation: Any = None
-    ) -> Self:
+    def fit(self, data: Any, y: None = None, **more: Any) -> Self:
         if self.memory is None:
-            return super().fit(data, y, context=context, validation=validation)
-        if y is not None or context is not None or validation is not None:
+            return super().fit(data, y, **more)
+        if y is not None or any(value is not None for value in more.values()):
             raise ParameterError("With memory=, fit takes the data alone: a text file.")
         from arproc.ngram.streaming.fitting import estimate
 

@@ -306,7 +306,7 @@ def choose_discount(
     return formulas.maximise(log_likelihood, rule.shape), "leave-one-out"
 
 
-def warn_of(discounts: Discounts) -> None:
+def warn_of(discounts: Discounts, stacklevel: int = 7) -> None:
     """One warning for all orders; order 1 alone, as in most models of characters, is none."""
     orders = [k for k, source in enumerate(discounts.source, 1) if source == "leave-one-out"]
     if not orders or orders == [1]:
@@ -316,5 +316,5 @@ def warn_of(discounts: Discounts) -> None:
         "n-grams have counts of 1, 2 and 3. They were chosen by leave-one-out likelihood "
         "(discount_source_, discounts_).",
         DiscountWarning,
-        stacklevel=6,
+        stacklevel=stacklevel,
     )

@@ -46,7 +46,7 @@ def test_kneser_ney_equals_its_definition_and_normalises(sequences, order, ends)
     expected = [[slow.probability(h, w) for w in range(letters.symbols)] for h in every]
     np.testing.assert_allclose(p, expected, rtol=1e-10)
     np.testing.assert_allclose(p.sum(axis=1), 1.0, atol=1e-12)
-    assert p.min() > 0
+    assert p.min() > 0 or (discounts.values == 0).any()  # lmplz lets a discount be zero
 
 
 @settings(max_examples=60)

@@ -198,7 +198,9 @@ def merge_runs(job: Job, runs: int) -> None:
         file.append(np.array([1, *levels]))
     for i in range(runs):
         names = [f"keys-{j}" for j in range(len(job.widths))]
-        job.work.remove(*(f"run-{i}-{name}" for name in [*names, "times", "kept", "newest", "seen"]))
+        job.work.remove(
+            *(f"run-{i}-{name}" for name in [*names, "times", "kept", "newest", "seen"])
+        )
 
 
 def _single_level(job: Job, runs: int) -> None:

@@ -116,7 +116,7 @@ def probabilities(
         source.append(origin)
     job.work.remove(f"p-{job.order}")
     discounts = Discounts(np.array(values), tuple(source))
-    warn_of(discounts)
+    warn_of(discounts, stacklevel=5)
     return discounts
 
 

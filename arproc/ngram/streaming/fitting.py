@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,7 @@ def _description(model: NGram, path: Path) -> dict[str, Any]:
     """What the job is: its file as it stands, and every setting that matters."""
     status = path.stat()
     tokens = model.tokens
-    kind = tokens if isinstance(tokens, str) else f"a vocabulary with hash {hash(tokens)}"
+    kind = tokens if isinstance(tokens, str) else f"a vocabulary, {_checksum(tokens)}"
     names = ("order", "smoothing", "min_count", "max_size", "unknown", "end", "special", "memory",
              "interpolate_unigrams")  # fmt: skip
     settings = {name: getattr(model, name) for name in names}
@@ -126,6 +127,12 @@ def _description(model: NGram, path: Path) -> dict[str, Any]:
         "discount_fallback": None if fallback is None else fallback.tolist(),
         **settings,
     }
+
+
+def _checksum(vocabulary: Vocabulary) -> str:
+    """Tells vocabularies apart, the same in every session."""
+    whole = "\n".join([vocabulary.kind, str(vocabulary.unknown), *vocabulary.symbols])
+    return f"{zlib.crc32(whole.encode('utf-8', 'surrogatepass')):08x}"
 
 
 def _vocabulary(model: NGram, path: Path, piece: int) -> Vocabulary:

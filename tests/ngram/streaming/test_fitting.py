@@ -15,6 +15,7 @@ from arproc.errors import DataError, ParameterError, UnsupportedError
 from arproc.ngram.discounts import DiscountWarning
 from arproc.ngram.streaming import counting, fitting
 from arproc.testing import check_process
+from arproc.text import Vocabulary
 
 ARRAYS = ("levels", "symbol", "link", "first_child", "index")
 
@@ -105,6 +106,16 @@ def test_settings_are_heeded(tmp_path, little):
     check_equal(fit(path, 3, memory=10**8, **settings), fit(path, 3, **settings))
     settings = {"max_size": 5, "interpolate_unigrams": False, "special": "escape"}
     check_equal(fit(path, 3, memory=10**8, **settings), fit(path, 3, **settings))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_vocabulary_may_be_in_any_order(tmp_path, little, seed):
+    path = tmp_path / "text.txt"
+    path.write_text(zipf(150, 30, seed))
+    known = Vocabulary.build(path.read_text(), "word").symbols[1:]
+    shuffled = [known[i] for i in np.random.default_rng(seed).permutation(len(known))]
+    vocabulary = Vocabulary(("<unk>", *shuffled[3:]), "word", 0)
+    check_equal(fit(path, 3, tokens=vocabulary, memory="64MB"), fit(path, 3, tokens=vocabulary))
 
 
 def test_the_model_is_one_like_any_other(tmp_path, little):
