@@ -34,6 +34,7 @@ _LAZY: dict[str, str] = {
     "Panel": "arproc.panel",
     "NGram": "arproc.ngram.model",
     "PPM": "arproc.ngram.ppm",
+    "PixelCNN": "arproc.neural.pixelcnn",
     "SETAR": "arproc.regimes.setar",
     "Training": "arproc.training",
     "VAR": "arproc.linear.vector.var",

@@ -1,0 +1,148 @@
+"""The gated stacks of PixelCNN: a vertical one for the rows above, a horizontal one for the row."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from arproc.neural.raster import Carry, TapConv, gated
+
+__all__ = ["GatedStacks"]
+
+#: What a context adds to the vertical and to the horizontal gates of a layer.
+Offset = tuple[Tensor, Tensor] | None
+
+
+class _GatedLayer(nn.Module):
+    """One layer of both stacks (van den Oord et al. 2016b, figure 2).
+
+    Args:
+        name: under which its convolutions carry.
+        inputs: features in.
+        width: features out.
+        kernel: an odd k: the vertical stack sees the last k // 2 + 1 rows, k columns wide, and
+            the horizontal one the last k // 2 + 1 columns (k // 2 in the first layer).
+        first: whether it is the first layer, without residual connection.
+    """
+
+    def __init__(self, name: str, inputs: int, width: int, kernel: int, first: bool) -> None:
+        super().__init__()
+        self.name, self.reach, self.first = name, kernel // 2, first
+        # biases stand only where no other one follows in a linear map
+        self.across = TapConv(inputs, width, kernel, axis=2, bias=False, padding=self.reach)
+        self.down = TapConv(width, 2 * width, self.reach + 1, axis=1)
+        self.link = TapConv(2 * width, 2 * width, 1, axis=2)
+        taps = self.reach if first else self.reach + 1
+        self.along = TapConv(inputs, 2 * width, taps, axis=2, bias=False)
+        self.out = TapConv(width, width if first else 2 * width, 1, axis=2, bias=False)
+        self.skip = TapConv(width, width, 1, axis=2, bias=False) if first else None
+
+    def vertical(self, x: Tensor, carry: Carry, offset: Offset) -> tuple[Tensor, Tensor]:
+        """What new rows give [N, R, W, 2 width]: before the gates, and to the row below each."""
+        u = self.down(carry.join(self.name, self.across(x), self.reach))
+        if offset is None:
+            return u, self.link(u)
+        u = u + offset[0]
+        return u, self.link(u, add=offset[1].expand(u.shape))
+
+    def without_rows(self, offset: Offset) -> Tensor:
+        """What a row without rows above gets, [(N, 1, 1,) 2 width]."""
+        bias = self.link.bias
+        assert bias is not None
+        return bias if offset is None else bias + offset[1]
+
+    def horizontal(
+        self, x: Tensor, skip: Tensor | None, link: Tensor, carry: Carry
+    ) -> tuple[Tensor, Tensor]:
+        """New columns [N, R, K, inputs] to features, and the skip connections' sum so far.
+
+        Args:
+            x: what the stack's layer below gives; for the first layer the pixels *before* these.
+            skip: the sum of the layers below.
+            link: of the row above these columns, [N, R, K, 2 width].
+            carry: of the columns.
+        """
+        taps = self.along.taps
+        g = gated(self.along(carry.join(self.name, x, taps - 1), add=link))
+        if self.skip is not None:
+            return self.out(g), self.skip(g)
+        assert skip is not None
+        out, more = self.out(g).chunk(2, dim=-1)
+        return x + out, skip + more
+
+
+class GatedStacks(nn.Module):
+    """Gated PixelCNN's layers, without a blind spot (van den Oord et al. 2016b).
+
+    The vertical stack reads whole rows and tells the row below what is above it; the horizontal
+    stack reads the columns to the left. So the features of a pixel depend on all pixels before
+    it in raster order, within reach, and on nothing else.
+
+    Args:
+        inputs: features of a pixel.
+        layers: how many layers follow the first.
+        width: features of a layer.
+        kernel: the layers' kernel, odd.
+        first_kernel: that of the first layer, odd.
+        context: how many numbers each image is conditioned on; they reach every gate.
+    """
+
+    def __init__(
+        self, inputs: int, *, layers: int, width: int, kernel: int, first_kernel: int, context: int
+    ) -> None:
+        super().__init__()
+        self.width = self.features = width
+        sizes = [(inputs, first_kernel)] + [(width, kernel)] * layers
+        self.layers = nn.ModuleList(
+            _GatedLayer(str(i), size, width, k, i == 0) for i, (size, k) in enumerate(sizes)
+        )
+        count = 4 * width * len(self.layers)
+        self.given = nn.Linear(context, count, bias=False) if context else None
+
+    def hidden_weights(self) -> list[nn.Parameter]:
+        """The matrices inside the layers, which Muon trains."""
+        return [
+            p
+            for layer in self.layers
+            for name, p in layer.named_parameters()
+            if p.ndim == 2 and not (layer.first and name.split(".")[0] in ("across", "along"))
+        ]
+
+    def offsets(self, context: Tensor | None) -> list[Offset]:
+        """What a context [N, c] adds to both stacks of each layer, [N, 1, 1, 2 width] each."""
+        if context is None or self.given is None:
+            return [None] * len(self.layers)
+        added = self.given(context.to(self.given.weight.dtype))[:, None, None]
+        parts = added.split(2 * self.width, dim=-1)
+        return list(zip(parts[::2], parts[1::2], strict=True))
+
+    def first_links(self, n: int, columns: int, offsets: list[Offset]) -> list[Tensor]:
+        """What the first row gets from above: the biases, [N, 1, W, 2 width] each."""
+        shape = (n, 1, columns, 2 * self.width)
+        return [
+            layer.without_rows(offset).expand(shape)
+            for layer, offset in zip(self.layers, offsets, strict=True)
+        ]
+
+    def above(self, x: Tensor, carry: Carry, offsets: list[Offset]) -> list[Tensor]:
+        """What new rows of pixels [N, R, W, inputs] tell the row below each, layer by layer."""
+        links = []
+        for layer, offset in zip(self.layers, offsets, strict=True):
+            before_gates, link = layer.vertical(x, carry, offset)
+            links.append(link)
+            if len(links) < len(self.layers):
+                x = gated(before_gates)
+        return links
+
+    def along(self, x: Tensor, links: list[Tensor], carry: Carry) -> Tensor:
+        """The features [N, R, K, width] of the pixels that follow the pixels x in their rows.
+
+        Args:
+            x: pixels [N, R, K, inputs]; zeros stand for the one before the first of a row.
+            links: what the pixels that follow get from above, [N, R, K, 2 width] each.
+            carry: of the columns before.
+        """
+        skip: Tensor | None = None
+        for layer, link in zip(self.layers, links, strict=True):
+            x, skip = layer.horizontal(x, skip, link, carry)
+        assert skip is not None
+        return skip
