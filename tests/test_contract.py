@@ -25,6 +25,7 @@ from arproc import (
     ContextTree,
     Mixture,
     NGram,
+    PixelCNN,
     Training,
     Transformed,
     Transformer,
@@ -116,6 +117,19 @@ def made_of_classes() -> MADE:
     label = np.eye(3)[np.arange(30) % 3]
     model = MADE((9, 7), conditioned=True, training=QUICK)
     return shake(model.fit(vectors(2, 5), context=label))
+
+
+def image_model(kind: type, levels: int, shape: tuple[int, ...], **parameters: Any) -> Any:
+    context = parameters.pop("context", None)
+    x = np.random.default_rng(1).integers(0, levels, (20, *shape))
+    return shake(kind(levels=levels, training=QUICK, **parameters).fit(x, context=context))
+
+
+def pixelcnn(levels: int, shape: tuple[int, ...], **parameters: Any) -> PixelCNN:
+    return image_model(PixelCNN, levels, shape, **{"layers": 1, "width": 6} | parameters)
+
+
+LABELS = {"context": np.arange(3)[:, None]}
 
 
 def transformer(data: Any = None, **parameters: Any) -> Transformer:
@@ -267,6 +281,22 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: made_of_reals("logistic_mixture", direct=True, ordering=(2, 0, 3, 1)), {}
     ),
     "MADE, Student's t": (lambda: made_of_reals("student_t"), {}),
+    "PixelCNN": (lambda: pixelcnn(2, (3, 4), layers=2), {}),
+    "PixelCNN of grey levels": (lambda: pixelcnn(5, (4, 3), first_kernel=3, kernel=5), {}),
+    "PixelCNN of ordered grey levels": (
+        lambda: pixelcnn(256, (3, 4), head="discretised_logistic", components=2), {}
+    ),
+    "PixelCNN of colours": (lambda: pixelcnn(4, (3, 2, 2)), {}),
+    "PixelCNN of ordered colours": (
+        lambda: pixelcnn(9, (2, 5, 3), head="discretised_logistic", components=2), {}
+    ),
+    "PixelCNN of classes": (
+        lambda: pixelcnn(2, (3, 4), classes=3, context=np.arange(20) % 3), LABELS
+    ),
+    "PixelCNN given vectors": (
+        lambda: pixelcnn(3, (3, 1, 2), conditioned=True, context=series(40).reshape(20, 2)),
+        {"context": series(8).reshape(4, 2)},
+    ),
     "Transformer": (lambda: transformer(tokens=4), {}),
     "Transformer whose sequences end": (
         lambda: transformer([digits(n) for n in (9, 30, 14)], tokens=4, end=True), {}
@@ -359,6 +389,10 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "NGram under a policy": (lambda: NGram(2).fit(TEXT).with_policy(TopP(0.9)), {}),
     "MADE after a prefix": (lambda: made(2, 6, (13,)).condition([1, 0]), {}),
     "MADE under a policy": (lambda: made(2, 6, (13,)).with_policy(Temperature(2.0)), {}),
+    "PixelCNN after a prefix": (lambda: pixelcnn(2, (3, 4)).condition([1, 0, 0, 1, 1]), {}),
+    "PixelCNN under a policy": (
+        lambda: pixelcnn(4, (3, 3)).with_policy(Temperature(0.8) | TopK(3)), {}
+    ),
     "Transformer after a prefix": (lambda: transformer(tokens=4).condition([0, 3, 3]), {}),
     "Transformer under a policy": (
         lambda: transformer(tokens=4).with_policy(Temperature(0.8) | TopK(3)), {}

@@ -1,9 +1,12 @@
-"""The gated stacks of PixelCNN: a vertical one for the rows above, a horizontal one for the row."""
+"""The gated stacks of PixelCNN: a vertical one for the rows above, a horizontal one for a row."""
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
 
+from arproc.neural.pixel_network import Stacks
 from arproc.neural.raster import Carry, TapConv, gated
 
 __all__ = ["GatedStacks"]
@@ -38,17 +41,11 @@ class _GatedLayer(nn.Module):
 
     def vertical(self, x: Tensor, carry: Carry, offset: Offset) -> tuple[Tensor, Tensor]:
         """What new rows give [N, R, W, 2 width]: before the gates, and to the row below each."""
-        u = self.down(carry.join(self.name, self.across(x), self.reach))
+        u = self.down(carry.rows(self.name, self.across(x), self.reach))
         if offset is None:
             return u, self.link(u)
         u = u + offset[0]
         return u, self.link(u, add=offset[1].expand(u.shape))
-
-    def without_rows(self, offset: Offset) -> Tensor:
-        """What a row without rows above gets, [(N, 1, 1,) 2 width]."""
-        bias = self.link.bias
-        assert bias is not None
-        return bias if offset is None else bias + offset[1]
 
     def horizontal(
         self, x: Tensor, skip: Tensor | None, link: Tensor, carry: Carry
@@ -62,7 +59,7 @@ class _GatedLayer(nn.Module):
             carry: of the columns.
         """
         taps = self.along.taps
-        g = gated(self.along(carry.join(self.name, x, taps - 1), add=link))
+        g = gated(self.along(carry.columns(self.name, x, taps - 1), add=link))
         if self.skip is not None:
             return self.out(g), self.skip(g)
         assert skip is not None
@@ -70,7 +67,7 @@ class _GatedLayer(nn.Module):
         return x + out, skip + more
 
 
-class GatedStacks(nn.Module):
+class GatedStacks(Stacks):
     """Gated PixelCNN's layers, without a blind spot (van den Oord et al. 2016b).
 
     The vertical stack reads whole rows and tells the row below what is above it; the horizontal
@@ -98,11 +95,15 @@ class GatedStacks(nn.Module):
         count = 4 * width * len(self.layers)
         self.given = nn.Linear(context, count, bias=False) if context else None
 
+    @property
+    def _layers(self) -> list[_GatedLayer]:
+        return cast("list[_GatedLayer]", self.layers)
+
     def hidden_weights(self) -> list[nn.Parameter]:
         """The matrices inside the layers, which Muon trains."""
         return [
             p
-            for layer in self.layers
+            for layer in self._layers
             for name, p in layer.named_parameters()
             if p.ndim == 2 and not (layer.first and name.split(".")[0] in ("across", "along"))
         ]
@@ -115,34 +116,34 @@ class GatedStacks(nn.Module):
         parts = added.split(2 * self.width, dim=-1)
         return list(zip(parts[::2], parts[1::2], strict=True))
 
-    def first_links(self, n: int, columns: int, offsets: list[Offset]) -> list[Tensor]:
-        """What the first row gets from above: the biases, [N, 1, W, 2 width] each."""
-        shape = (n, 1, columns, 2 * self.width)
-        return [
-            layer.without_rows(offset).expand(shape)
-            for layer, offset in zip(self.layers, offsets, strict=True)
-        ]
-
     def above(self, x: Tensor, carry: Carry, offsets: list[Offset]) -> list[Tensor]:
-        """What new rows of pixels [N, R, W, inputs] tell the row below each, layer by layer."""
+        """What rows of pixels tell the row below each, layer by layer, [N, R, W, 2 width] each.
+
+        Args:
+            x: rows [N, R, W, inputs]; zeros stand for the one above the image.
+            carry: of the rows before.
+            offsets: of the context.
+        """
         links = []
-        for layer, offset in zip(self.layers, offsets, strict=True):
+        for layer, offset in zip(self._layers, offsets, strict=True):
             before_gates, link = layer.vertical(x, carry, offset)
             links.append(link)
-            if len(links) < len(self.layers):
+            if len(links) < len(self._layers):
                 x = gated(before_gates)
         return links
 
-    def along(self, x: Tensor, links: list[Tensor], carry: Carry) -> Tensor:
+    def along(self, x: Tensor, links: list[Tensor], carry: Carry, offsets: list[Offset]) -> Tensor:
         """The features [N, R, K, width] of the pixels that follow the pixels x in their rows.
 
         Args:
             x: pixels [N, R, K, inputs]; zeros stand for the one before the first of a row.
-            links: what the pixels that follow get from above, [N, R, K, 2 width] each.
+            links: what these rows get from above, [N, R, W, 2 width] each.
             carry: of the columns before.
+            offsets: of the context.
         """
         skip: Tensor | None = None
-        for layer, link in zip(self.layers, links, strict=True):
-            x, skip = layer.horizontal(x, skip, link, carry)
+        columns = slice(carry.column, carry.column + x.shape[2])
+        for layer, link in zip(self._layers, links, strict=True):
+            x, skip = layer.horizontal(x, skip, link[:, :, columns], carry)
         assert skip is not None
         return skip

@@ -2,17 +2,65 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from abc import abstractmethod
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from arproc.neural.gated import GatedStacks
 from arproc.neural.pixel_heads import PixelHead
 from arproc.neural.raster import Carry, choose
 
-__all__ = ["Memory", "PixelNetwork"]
+__all__ = ["Memory", "PixelNetwork", "Stacks"]
+
+
+class Stacks(nn.Module):
+    """The layers that turn the pixels before a pixel into its features.
+
+    What a pixel sees is read in two steps: whole rows tell the row below them what is above it
+    (`above`), and a row reads itself column by column (`along`). Both are told where they are by a
+    `Carry`, which also holds what they have read before; so one definition serves whole images in
+    training and single pixels in drawing.
+
+    Attributes:
+        features: how many features a pixel has.
+    """
+
+    features: int
+
+    @abstractmethod
+    def offsets(self, context: Tensor | None) -> Any:
+        """What a context [N, c] adds in the layers; nested lists of tensors [N, ...] or None."""
+
+    @abstractmethod
+    def above(self, x: Tensor, carry: Carry, offsets: Any) -> Any:
+        """What rows of pixels tell the row below each.
+
+        Args:
+            x: rows [N, R, W, inputs]; zeros stand for the one above the image.
+            carry: of the rows before; `carry.row` is the first row that is told.
+            offsets: of the context.
+
+        Returns:
+            Nested lists of tensors [N, ...], which `along` takes.
+        """
+
+    @abstractmethod
+    def along(self, x: Tensor, links: Any, carry: Carry, offsets: Any) -> Tensor:
+        """The features [N, R, K, features] of the pixels that follow the pixels x in their rows.
+
+        Args:
+            x: pixels [N, R, K, inputs]; zeros stand for the one before the first of a row. Either
+                whole rows, or a part of one.
+            links: what `above` tells these rows.
+            carry: of the pixels before; its row and column are those of the first features.
+            offsets: of the context.
+        """
+
+    def hidden_weights(self) -> list[nn.Parameter]:
+        """The matrices inside the layers, which Muon trains."""
+        return [p for p in self.parameters() if p.ndim == 2]
 
 
 @dataclass(frozen=True)
@@ -23,9 +71,11 @@ class Memory:
         row: of the next pixel.
         column: of the next pixel.
         features: of the next pixel, [N, features].
-        links: what the row of the next pixel gets from above, layer by layer.
-        above: the last rows that the convolutions have read.
-        left: the last columns of this row that they have read.
+        upper: the inputs of the row above, [N, 1, W, inputs].
+        above: what was carried of the rows above that.
+        links: what the row of the next pixel gets from above.
+        carried: what is carried once `upper` has been read.
+        left: what is carried of the pixels before.
         line: the inputs of this row's pixels so far, [N, K, inputs] each.
         offsets: what the context adds.
     """
@@ -33,11 +83,13 @@ class Memory:
     row: int
     column: int
     features: Tensor
-    links: list[Tensor]
-    above: dict[str, Tensor]
-    left: dict[str, Tensor]
-    line: tuple[Tensor, ...] = ()
-    offsets: list[Any] = field(default_factory=list)
+    upper: Tensor
+    above: dict[str, Any]
+    links: Any
+    carried: dict[str, Any]
+    left: dict[str, Any]
+    line: tuple[Tensor, ...]
+    offsets: Any
 
     def pixels(self, columns: int) -> int:
         """How many pixels have been read of images this wide."""
@@ -45,11 +97,8 @@ class Memory:
 
     def select(self, rows: Tensor) -> Memory:
         """The memory of the images with these numbers."""
-        parts = {name: choose(getattr(self, name), rows) for name in _TENSORS}
-        return replace(self, **parts)
-
-
-_TENSORS = ("features", "links", "above", "left", "line", "offsets")
+        names = ("features", "upper", "above", "links", "carried", "left", "line", "offsets")
+        return replace(self, **{name: choose(getattr(self, name), rows) for name in names})
 
 
 class PixelNetwork(nn.Module):
@@ -61,7 +110,7 @@ class PixelNetwork(nn.Module):
         head: gives the distributions.
     """
 
-    def __init__(self, shape: tuple[int, int, int], stacks: GatedStacks, head: PixelHead) -> None:
+    def __init__(self, shape: tuple[int, int, int], stacks: Stacks, head: PixelHead) -> None:
         super().__init__()
         self.rows, self.columns, self.channels = shape
         self.pixels = self.rows * self.columns
@@ -81,22 +130,20 @@ class PixelNetwork(nn.Module):
 
     def features(self, pixels: Tensor, context: Tensor | None = None) -> Tensor:
         """The features [N, H, W, features] of every pixel of whole images [N, H, W, channels]."""
-        stacks, inputs = self.stacks, self.head.encode(pixels)
-        offsets = stacks.offsets(context)
-        links = stacks.first_links(len(pixels), self.columns, offsets)
-        if self.rows > 1:
-            below = stacks.above(inputs[:, :-1], Carry(1), offsets)
-            links = [torch.cat(pair, dim=1) for pair in zip(links, below, strict=True)]
-        return stacks.along(_shifted(inputs), links, Carry(2))
+        inputs, offsets = self.head.encode(pixels), self.stacks.offsets(context)
+        upper = torch.cat([torch.zeros_like(inputs[:, :1]), inputs[:, :-1]], dim=1)
+        links = self.stacks.above(upper, Carry(0, 0), offsets)
+        return self.stacks.along(_shifted(inputs), links, Carry(0, 0), offsets)
 
     # ---- in parts -----------------------------------------------------------------------------
 
     def begin(self, n: int, context: Tensor | None) -> Memory:
         """The memory of n images without pixels."""
+        like = next(self.parameters())
+        upper = like.new_zeros((n, 1, self.columns, self.head.inputs))
+        none = like.new_zeros((n, self.stacks.features))
         offsets = self.stacks.offsets(context)
-        links = self.stacks.first_links(n, self.columns, offsets)
-        none = links[0].new_zeros((n, self.stacks.features))
-        return self._begin_row(Memory(0, 0, none, links, {}, {}, offsets=offsets))
+        return self._begin_row(Memory(0, 0, none, upper, {}, None, {}, {}, (), offsets))
 
     def read(self, memory: Memory, pixels: Tensor) -> tuple[Tensor, Memory]:
         """Read more pixels [N, P, channels].
@@ -122,59 +169,57 @@ class PixelNetwork(nn.Module):
 
     def _read_columns(self, memory: Memory, inputs: Tensor) -> tuple[Tensor, Memory]:
         """Pixels [N, K, inputs] of one row, to its end at most."""
-        column = memory.column + inputs.shape[1]
+        begin, column = memory.column + 1, memory.column + inputs.shape[1]
         line = (*memory.line, inputs)
         ends = column == self.columns
         ahead = inputs[:, :-1] if ends else inputs
         features = memory.features.new_zeros((len(inputs), 0, self.stacks.features))
         if ahead.shape[1]:
-            carry = Carry(2, memory.left)
-            begin = memory.column + 1
-            links = [part[:, :, begin : begin + ahead.shape[1]] for part in memory.links]
-            features = self.stacks.along(ahead[:, None], links, carry)[:, 0]
+            carry = Carry(memory.row, begin, memory.left)
+            found = self.stacks.along(ahead[:, None], memory.links, carry, memory.offsets)
+            features = found[:, 0]
             memory = replace(memory, left=carry.after)
         if not ends:
             now = replace(memory, column=column, features=features[:, -1], line=line)
             return features, now
         row = line[0] if len(line) == 1 else torch.cat(line, dim=1)
-        memory = self._end_rows(memory, row[:, None])
+        memory = self._next_row(memory, memory.row + 1, row[:, None], memory.carried)
         return torch.cat([features, memory.features[:, None]], dim=1), memory
 
     def _read_rows(self, memory: Memory, inputs: Tensor) -> tuple[Tensor, Memory]:
-        """Whole rows [N, R W, inputs]."""
+        """Whole rows [N, R W, inputs], from the beginning of one."""
         block = inputs.unflatten(1, (-1, self.columns))
-        after = self._end_rows(memory, block)
-        links = [
-            torch.cat([own, below[:, :-1]], dim=1)
-            for own, below in zip(memory.links, after.links, strict=True)
-        ]
-        features = self.stacks.along(_shifted(block), links, Carry(2)).flatten(1, 2)
-        # the rows above have told each row what it needs; the last of them goes on
-        after = replace(after, links=[part[:, -1:] for part in after.links])
-        after = after if after.row == self.rows else self._begin_row(after)
-        return torch.cat([features[:, 1:], after.features[:, None]], dim=1), after
-
-    def _end_rows(self, memory: Memory, block: Tensor) -> Memory:
-        """After whole rows [N, R, W, inputs]: what they tell those below, one row each."""
+        upper = torch.cat([memory.upper, block[:, :-1]], dim=1)
+        carry = Carry(memory.row, 0, memory.above)
+        links = self.stacks.above(upper, carry, memory.offsets)
+        left = Carry(memory.row, 0, memory.left)
+        features = self.stacks.along(_shifted(block), links, left, memory.offsets).flatten(1, 2)
+        memory = replace(memory, left=left.after)
         row = memory.row + block.shape[1]
-        if block.shape[1] == 1 and row == self.rows:  # there is none below
-            return replace(memory, row=row, column=0, line=())
-        carry = Carry(1, memory.above)
-        links = self.stacks.above(block, carry, memory.offsets)
+        memory = self._next_row(memory, row, block[:, -1:], carry.after)
+        return torch.cat([features[:, 1:], memory.features[:, None]], dim=1), memory
+
+    def _next_row(self, memory: Memory, row: int, upper: Tensor, above: dict[str, Any]) -> Memory:
+        """The memory at the beginning of a row, the one above it being `upper`."""
         none = torch.zeros_like(memory.features)
-        memory = Memory(row, 0, none, links, carry.after, {}, offsets=memory.offsets)
-        return memory if block.shape[1] > 1 else self._begin_row(memory)
+        memory = replace(
+            memory, row=row, column=0, features=none, upper=upper, above=above, line=()
+        )
+        return memory if row == self.rows else self._begin_row(memory)
 
     def _begin_row(self, memory: Memory) -> Memory:
-        """The features of a row's first pixel."""
-        shape = (len(memory.features), 1, 1, self.head.inputs)
-        carry = Carry(2)
-        links = [part[:, :, :1] for part in memory.links]
-        features = self.stacks.along(memory.features.new_zeros(shape), links, carry)
-        return replace(memory, features=features[:, 0, 0], left=carry.after)
+        """What the row gets from above, and the features of its first pixel."""
+        carry = Carry(memory.row, 0, memory.above)
+        links = self.stacks.above(memory.upper, carry, memory.offsets)
+        left = Carry(memory.row, 0, memory.left)
+        x = torch.zeros_like(memory.upper[:, :, :1])
+        features = self.stacks.along(x, links, left, memory.offsets)[:, 0, 0]
+        return replace(
+            memory, links=links, carried=carry.after, left=left.after, features=features
+        )
 
 
 def _shifted(inputs: Tensor) -> Tensor:
     """The pixels before those of rows [N, R, W, inputs], zeros before the first of a row."""
-    first = inputs.new_zeros((*inputs.shape[:2], 1, inputs.shape[3]))
+    first = torch.zeros_like(inputs[:, :, :1])
     return torch.cat([first, inputs[:, :, :-1]], dim=2)

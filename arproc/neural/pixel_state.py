@@ -102,13 +102,14 @@ class PixelState(State):
         if start is None:
             return super()._truncate(lengths)
         count, memory = start
-        before = self._carry(
-            PixelState(self.network, memory, 0, tuple(s for s in self.starts if s[0] <= count)),
-            self.history.truncate(torch.full_like(lengths, count)),
-            self.context,
-        )
-        x = self.history.tail(self._count - count)
-        return before.extend(x, lengths - count)[1]
+        starts = tuple(s for s in self.starts if s[0] <= count)
+        before = PixelState(self.network, memory, 0, starts)
+        history = self.history.truncate(torch.full_like(lengths, count))
+        self._carry(before, history, self.context)
+        x = self.history.tail(self._count - count)[:, : int(lengths.max()) - count]
+        if bool((lengths == fewest).all()):
+            return before.extend(x)[1]
+        return before._ragged(x, lengths - count)
 
     def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
         network, memory, starts = self.network, self.memory, self.starts

@@ -18,39 +18,58 @@ __all__ = ["Carry", "TapConv", "choose", "gated"]
 
 
 class Carry:
-    """What convolutions along one axis have read last, by the convolution's name.
+    """What convolutions need of the rows and columns that have gone by, by the plane's name.
+
+    A plane is one array of features [N, rows, columns, features]. A call says that the plane goes
+    on with x: R whole rows, or K more columns of one row.
 
     Args:
-        axis: 1 for rows and 2 for columns, of arrays [N, rows, columns, features].
-        before: what was carried, [N, count, ...] or [N, rows, count, ...]; nothing is zeros.
+        row: of the first of x's rows.
+        column: of the first of x's columns.
+        before: what was carried so far; nothing of it is ever written to.
+
+    Attributes:
+        after: what is carried on.
 
     Example:
-        >>> first, x = Carry(axis=2), torch.arange(4.0).reshape(1, 1, 4, 1)
-        >>> first.join("name", x[:, :, :2], 1).flatten().tolist()
+        >>> first, x = Carry(0, 0), torch.arange(4.0).reshape(1, 1, 4, 1)
+        >>> first.columns("name", x[:, :, :2], 1).flatten().tolist()
         [0.0, 0.0, 1.0]
-        >>> Carry(2, first.after).join("name", x[:, :, 2:], 1).flatten().tolist()
+        >>> Carry(0, 2, first.after).columns("name", x[:, :, 2:], 1).flatten().tolist()
         [1.0, 2.0, 3.0]
     """
 
-    def __init__(self, axis: int, before: dict[str, Tensor] | None = None) -> None:
-        self.axis, self.before = axis, before or {}
-        self.after: dict[str, Tensor] = {}
+    def __init__(self, row: int, column: int, before: dict[str, Any] | None = None) -> None:
+        self.row, self.column = row, column
+        self.before = before or {}
+        self.after: dict[str, Any] = dict(self.before)
 
-    def join(self, name: str, x: Tensor, count: int) -> Tensor:
-        """The `count` rows or columns before x, then x, whose last ones are carried on."""
+    def rows(self, name: str, x: Tensor, count: int) -> Tensor:
+        """The `count` rows before x, then x [N, R, W, features]; zeros above the image."""
+        return self._join(name, x, count, 1, self.row == 0)
+
+    def columns(self, name: str, x: Tensor, count: int) -> Tensor:
+        """The `count` columns before x, then x [N, R, K, features]; zeros left of the image."""
+        return self._join(name, x, count, 2, self.column == 0)
+
+    def _join(self, name: str, x: Tensor, count: int, axis: int, fresh: bool) -> Tensor:
         if not count:
             return x
-        before = self.before.get(name)
-        if before is None:
+        if fresh:
             shape = list(x.shape)
-            shape[self.axis] = count
+            shape[axis] = count
             before = x.new_zeros(shape)
-        joined = torch.cat([before.to(x.dtype), x], dim=self.axis)
-        source = x if x.shape[self.axis] >= count else joined
-        last = source.narrow(self.axis, source.shape[self.axis] - count, count)
-        # a copy where it is a part, so that the whole is not kept alive by it
-        self.after[name] = last if torch.is_grad_enabled() else last.contiguous()
+        else:
+            before = self.before[name]
+        joined = torch.cat([before.to(x.dtype), x], dim=axis)
+        source = x if x.shape[axis] >= count else joined
+        self.after[name] = _kept(source.narrow(axis, source.shape[axis] - count, count))
         return joined
+
+
+def _kept(part: Tensor) -> Tensor:
+    """A part of an array as one of its own, so that the whole is not kept alive by it."""
+    return part if torch.is_grad_enabled() else part.contiguous()
 
 
 class TapConv(nn.Module):
@@ -83,7 +102,7 @@ class TapConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         nn.init.uniform_(self.weight, -1, 1)
         with torch.no_grad():
-            self.weight /= (taps * inputs) ** 0.5
+            self.weight.div_((taps * inputs) ** 0.5)
 
     def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
         """Map x [N, rows, columns, inputs], to taps - 1 less along the axis where unpadded.
