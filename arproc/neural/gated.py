@@ -7,7 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from arproc.neural.pixel_network import Stacks
-from arproc.neural.raster import Carry, TapConv, gated
+from arproc.neural.raster import Carry, PlaneConv, gated
 
 __all__ = ["GatedStacks"]
 
@@ -31,13 +31,13 @@ class _GatedLayer(nn.Module):
         super().__init__()
         self.name, self.reach, self.first = name, kernel // 2, first
         # biases stand only where no other one follows in a linear map
-        self.across = TapConv(inputs, width, kernel, axis=2, bias=False, padding=self.reach)
-        self.down = TapConv(width, 2 * width, self.reach + 1, axis=1)
-        self.link = TapConv(2 * width, 2 * width, 1, axis=2)
+        self.across = PlaneConv(inputs, width, 1, kernel, bias=False, padding=self.reach)
+        self.down = PlaneConv(width, 2 * width, self.reach + 1)
+        self.link = PlaneConv(2 * width, 2 * width)
         taps = self.reach if first else self.reach + 1
-        self.along = TapConv(inputs, 2 * width, taps, axis=2, bias=False)
-        self.out = TapConv(width, width if first else 2 * width, 1, axis=2, bias=False)
-        self.skip = TapConv(width, width, 1, axis=2, bias=False) if first else None
+        self.along = PlaneConv(inputs, 2 * width, 1, taps, bias=False)
+        self.out = PlaneConv(width, width if first else 2 * width, bias=False)
+        self.skip = PlaneConv(width, width, bias=False) if first else None
 
     def vertical(self, x: Tensor, carry: Carry, offset: Offset) -> tuple[Tensor, Tensor]:
         """What new rows give [N, R, W, 2 width]: before the gates, and to the row below each."""
@@ -58,7 +58,7 @@ class _GatedLayer(nn.Module):
             link: of the row above these columns, [N, R, K, 2 width].
             carry: of the columns.
         """
-        taps = self.along.taps
+        taps = self.along.kernel[1]
         g = gated(self.along(carry.columns(self.name, x, taps - 1), add=link))
         if self.skip is not None:
             return self.out(g), self.skip(g)

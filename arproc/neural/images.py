@@ -13,9 +13,9 @@ from arproc import intake
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.neural.base import NeuralProcess
 from arproc.neural.examples import examples_objective
-from arproc.neural.heads import BernoulliHead, DiscretisedLogisticHead, Head
-from arproc.neural.pixel_heads import LevelHead
-from arproc.neural.pixel_network import PixelNetwork
+from arproc.neural.heads import BernoulliHead
+from arproc.neural.pixel_heads import ChannelHead, ColourMixtureHead, LevelHead, PixelHead
+from arproc.neural.pixel_network import PixelNetwork, Stacks
 from arproc.neural.pixel_state import PixelState
 from arproc.sequences import Layout, Sequences
 from arproc.spaces import Binary, Ordinal, Space
@@ -76,6 +76,8 @@ class ImageProcess(NeuralProcess):
         n_context_: how many numbers an image is conditioned on.
     """
 
+    width: int
+    head_width: int
     head: str
     levels: int | None
     components: int
@@ -87,15 +89,14 @@ class ImageProcess(NeuralProcess):
     n_context_: int
 
     @abstractmethod
-    def _pixel_network(
-        self, space: Space, shape: tuple[int, int, int], context: int
-    ) -> PixelNetwork:
-        """A new network for images of this many rows, columns and channels."""
+    def _stacks(self, inputs: int, shape: tuple[int, int], context: int) -> Stacks:
+        """New layers for images of this many rows and columns, of pixels of so many inputs."""
 
     def _check_parameters(self) -> None:
         """Raise `ParameterError` for parameters that make no model."""
         check_choice("head", self.head, _HEADS)
-        check_integer("components", self.components, minimum=1)
+        for name in ("width", "head_width", "components"):
+            check_integer(name, getattr(self, name), minimum=1)
         if self.levels is not None:
             check_integer("levels", self.levels, minimum=2)
         if self.classes is not None:
@@ -155,16 +156,18 @@ class ImageProcess(NeuralProcess):
         shape, axis = self._geometry()
         channels = 1 if axis is None else shape[axis]
         rows, columns = (side for i, side in enumerate(shape) if i != axis)
-        return self._pixel_network(space, (rows, columns, channels), self.n_context_)
+        head = self._pixel_head(space, channels, self.width)
+        stacks = self._stacks(head.inputs, (rows, columns), self.n_context_)
+        return PixelNetwork((rows, columns, channels), stacks, head)
 
-    def _values(self, space: Space) -> Head:
-        """The distribution of one channel."""
+    def _pixel_head(self, space: Space, channels: int, features: int) -> PixelHead:
+        """The distributions of a pixel's channels from its features."""
         if isinstance(space, Binary):
-            return BernoulliHead()
+            return ChannelHead(BernoulliHead(), channels, features, self.head_width)
         assert isinstance(space, Ordinal)
         if self.head == "discretised_logistic":
-            return DiscretisedLogisticHead(space.levels, self.components)
-        return LevelHead(space.levels)
+            return ColourMixtureHead(space.levels, self.components, channels, features)
+        return ChannelHead(LevelHead(space.levels), channels, features, self.head_width)
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None

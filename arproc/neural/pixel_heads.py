@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 
 import torch
@@ -10,10 +11,11 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from arproc.distributions import Categorical
+from arproc.distributions.logistic import DiscretisedLogisticMixture
 from arproc.neural.blocks import MaskedLinear
 from arproc.neural.heads import Head
 
-__all__ = ["ChannelHead", "LevelHead", "PixelHead"]
+__all__ = ["ChannelHead", "ColourMixtureHead", "LevelHead", "PixelHead"]
 
 #: Up to how many levels a softmax's input is one-hot; beyond it is the place on the scale.
 _ONE_HOT = 16
@@ -136,3 +138,74 @@ class ChannelHead(PixelHead):
             hidden = hidden + F.linear(known, self.earlier.weight[own, : known.shape[-1]])
         raw = torch.matmul(F.relu(hidden), self.weight[c]) + self.bias[c]
         return self.values.distribution(self.values.finish(raw))
+
+
+class ColourMixtureHead(PixelHead):
+    r"""A mixture of logistics over the ordered levels of a pixel's channels together.
+
+    PixelCNN++'s distribution (Salimans et al. 2017, eq. 2 and 3): one component is chosen for the
+    pixel, and a channel's location is linear in the channels before it. So the conditional of a
+    channel is a mixture too, whose weights are those of the components after the channels before:
+    :math:`w_k \propto \pi_k \prod_{c' < c} P_k(x_{c'} | x_{<c'})`.
+
+    Args:
+        levels: how many levels a channel has.
+        components: how many components.
+        channels: how many channels a pixel has.
+        features: how many features a pixel has.
+    """
+
+    def __init__(self, levels: int, components: int, channels: int, features: int) -> None:
+        super().__init__()
+        self.levels, self.components, self.channels = levels, components, channels
+        self.inputs = channels + 1
+        self.pairs = channels * (channels - 1) // 2
+        self.scale = max((levels - 1) / 2, 0.5)
+        self.last = nn.Linear(features, components * (1 + 2 * channels + self.pairs))
+        nn.init.zeros_(self.last.weight)
+        place = 2 * (torch.arange(components) + 0.5) / components - 1
+        start = torch.zeros(1 + 2 * channels + self.pairs, components)
+        start[1 : channels + 1] = place  # components begin spread over the levels
+        start[channels + 1 : 2 * channels + 1] = -math.log(max(components, 2))
+        with torch.no_grad():
+            self.last.bias.copy_(start.flatten())
+
+    def encode(self, x: Tensor) -> Tensor:
+        return F.pad(self._scaled(x), (0, 1), value=1.0)
+
+    def distribution(self, features: Tensor, x: Tensor) -> Distribution:
+        return self._stacked(features, x, range(self.channels))
+
+    def channel(self, features: Tensor, x: Tensor) -> Distribution:
+        found = self._stacked(features, x, range(x.shape[-1], x.shape[-1] + 1))
+        return found.map(lambda t: t[..., 0, :])
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        """Levels as numbers from -1 to 1."""
+        return ((x - (self.levels - 1) / 2) / self.scale).to(torch.get_default_dtype())
+
+    def _stacked(self, features: Tensor, x: Tensor, channels: range) -> DiscretisedLogisticMixture:
+        """The distributions of some channels from those before them, batch [..., channels]."""
+        raw = self.last(F.elu(features)).unflatten(-1, (-1, self.components))
+        sizes = [1, self.channels, self.channels, self.pairs]
+        logits, locs, widths, slopes = raw.split(sizes, dim=-2)
+        weights, scaled = torch.log_softmax(logits[..., 0, :], dim=-1), self._scaled(x)
+        found, pair = [], 0
+        for c in range(channels.stop):
+            loc = locs[..., c, :]
+            for earlier in range(c):
+                slope = torch.tanh(slopes[..., pair, :])
+                loc, pair = loc + slope * scaled[..., earlier, None], pair + 1
+            loc = (self.levels - 1) / 2 + self.scale * loc
+            # in levels; a scale far below a bin's width changes nothing but the gradients
+            log_scale = (widths[..., c, :] + math.log(self.scale)).clamp(min=-5.0)
+            if c in channels:
+                found.append((weights, loc, log_scale))
+            if c + 1 < channels.stop:
+                one = torch.zeros_like(loc)[..., None]
+                each = DiscretisedLogisticMixture(
+                    one, loc[..., None], log_scale[..., None], self.levels
+                )
+                weights = weights + each.log_prob(x[..., c, None])
+        parts = [torch.stack(part, dim=-2) for part in zip(*found, strict=True)]
+        return DiscretisedLogisticMixture(parts[0], parts[1], parts[2], self.levels)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from arproc.errors import ParameterError, check_integer
 from arproc.neural.gated import GatedStacks
 from arproc.neural.images import ImageProcess
-from arproc.neural.pixel_heads import ChannelHead
-from arproc.neural.pixel_network import PixelNetwork
-from arproc.spaces import Space
 from arproc.training import Training
 
 __all__ = ["PixelCNN"]
@@ -33,8 +30,8 @@ class PixelCNN(ImageProcess):
         head_width: hidden units, for each channel, between the features and the distribution.
         head: the distribution of an element: "bernoulli" for zeros and ones, "categorical" (a
             softmax over the levels), or "discretised_logistic" (a mixture of `components` over
-            ordered levels, Salimans et al. 2017). "auto" takes the first for zeros and ones, and
-            else the second.
+            ordered levels, in which a channel's place is linear in those before it, Salimans et
+            al. 2017). "auto" takes the first for zeros and ones, and else the second.
         levels: how many levels an element has, 0 ... levels-1; None takes 2 for zeros and ones,
             256 where the data use more than 64 of 8 bits, and else one more than the largest.
         components: how many components a mixture has.
@@ -89,22 +86,16 @@ class PixelCNN(ImageProcess):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_integer("layers", self.layers, minimum=0)
-        for name in ("width", "head_width"):
-            check_integer(name, getattr(self, name), minimum=1)
         for name in ("kernel", "first_kernel"):
             if check_integer(name, getattr(self, name), minimum=3) % 2 == 0:
                 raise ParameterError(f"{name} must be odd; got {getattr(self, name)}.")
 
-    def _pixel_network(
-        self, space: Space, shape: tuple[int, int, int], context: int
-    ) -> PixelNetwork:
-        head = ChannelHead(self._values(space), shape[2], self.width, self.head_width)
-        stacks = GatedStacks(
-            head.inputs,
+    def _stacks(self, inputs: int, shape: tuple[int, int], context: int) -> GatedStacks:
+        return GatedStacks(
+            inputs,
             layers=self.layers,
             width=self.width,
             kernel=self.kernel,
             first_kernel=self.first_kernel,
             context=context,
         )
-        return PixelNetwork(shape, stacks, head)

@@ -15,7 +15,7 @@ from arproc.errors import DataError, ParameterError
 from arproc.neural.gated import GatedStacks
 from arproc.neural.pixel_network import PixelNetwork
 from arproc.neural.pixelcnn import PixelCNN
-from arproc.neural.raster import Carry, TapConv
+from arproc.neural.raster import Carry, PlaneConv
 from arproc.training import Training
 
 QUICK = Training(steps=2, batch_size=4)
@@ -98,7 +98,7 @@ def masked_features(stacks, x: torch.Tensor) -> torch.Tensor:
     skip = 0
     for layer in stacks.layers:
         reach, (width, _) = layer.reach, layer.across.weight.shape
-        size, taps = 2 * reach + 1, layer.along.taps
+        size, taps = 2 * reach + 1, layer.along.kernel[1]
         across = layer.across.weight.view(width, size, -1)
         down = layer.down.weight.view(2 * width, reach + 1, width)
         kernel = x.new_zeros(2 * width, across.shape[2], size, size)
@@ -128,7 +128,7 @@ def test_the_features_are_those_of_masked_square_convolutions(layers, kernel, fi
 
 
 def test_a_single_position_is_the_matrix_product_of_the_convolution():
-    conv = TapConv(3, 4, 2, axis=2).double()
+    conv = PlaneConv(3, 4, 1, 2, bias=False).double()
     x, add = torch.randn(5, 1, 2, 3).double(), torch.randn(5, 1, 1, 4).double()
     whole = conv(torch.cat([x, x], dim=2))[:, :, :1]
     assert_close(conv(x), whole)
@@ -160,13 +160,13 @@ def test_a_pixel_runs_each_layer_on_one_column_only(monkeypatch):
     model = model_of(2, (6, 7), layers=3)
     state = model.start(2).extend(torch.zeros(2, 9))[1]
     seen = []
-    forward = TapConv.forward
+    forward = PlaneConv.forward
 
     def spy(self, x, add=None):
-        seen.append(x.shape[1] * x.shape[2] // self.taps)
+        seen.append(x.shape[1] * x.shape[2] // (self.kernel[0] * self.kernel[1]))
         return forward(self, x, add)
 
-    monkeypatch.setattr(TapConv, "forward", spy)
+    monkeypatch.setattr(PlaneConv, "forward", spy)
     state = state.append(torch.ones(2))
     assert set(seen) == {1}
     assert len(seen) == 2 * 4 + 1  # two convolutions a layer, and the first layer's skip
