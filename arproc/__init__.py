@@ -35,6 +35,8 @@ _LAZY: dict[str, str] = {
     "NGram": "arproc.ngram.model",
     "PPM": "arproc.ngram.ppm",
     "PixelCNN": "arproc.neural.pixelcnn",
+    "PixelCNNPP": "arproc.neural.pixelcnnpp",
+    "PixelSNAIL": "arproc.neural.pixelsnail",
     "SETAR": "arproc.regimes.setar",
     "Training": "arproc.training",
     "VAR": "arproc.linear.vector.var",

@@ -26,6 +26,8 @@ from arproc import (
     Mixture,
     NGram,
     PixelCNN,
+    PixelCNNPP,
+    PixelSNAIL,
     Training,
     Transformed,
     Transformer,
@@ -127,6 +129,16 @@ def image_model(kind: type, levels: int, shape: tuple[int, ...], **parameters: A
 
 def pixelcnn(levels: int, shape: tuple[int, ...], **parameters: Any) -> PixelCNN:
     return image_model(PixelCNN, levels, shape, **{"layers": 1, "width": 6} | parameters)
+
+
+def plus_plus(levels: int, shape: tuple[int, ...], **parameters: Any) -> PixelCNNPP:
+    settings = {"blocks": 1, "width": 4, "resolutions": 2, "components": 2} | parameters
+    return image_model(PixelCNNPP, levels, shape, **settings)
+
+
+def snail(levels: int, shape: tuple[int, ...], **parameters: Any) -> PixelSNAIL:
+    settings = {"blocks": 1, "width": 4, "keys": 3, "values": 4} | parameters
+    return image_model(PixelSNAIL, levels, shape, **settings)
 
 
 LABELS = {"context": np.arange(3)[:, None]}
@@ -296,6 +308,22 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "PixelCNN given vectors": (
         lambda: pixelcnn(3, (3, 1, 2), conditioned=True, context=series(40).reshape(20, 2)),
         {"context": series(8).reshape(4, 2)},
+    ),
+    "PixelCNN++": (lambda: plus_plus(256, (4, 5)), {}),
+    "PixelCNN++ of zeros and ones, three resolutions": (
+        lambda: plus_plus(2, (3, 4), resolutions=3), {}
+    ),
+    "PixelCNN++ of colours": (lambda: plus_plus(9, (3, 2, 5)), {}),
+    "PixelCNN++ of classes": (
+        lambda: plus_plus(5, (3, 2), classes=3, context=np.arange(20) % 3), LABELS
+    ),
+    "PixelSNAIL": (lambda: snail(2, (3, 4)), {}),
+    "PixelSNAIL of colours": (lambda: snail(4, (3, 2, 2)), {}),
+    "PixelSNAIL of classes": (
+        lambda: snail(
+            8, (2, 4), classes=3, context=np.arange(20) % 3, head="discretised_logistic"
+        ),
+        LABELS,
     ),
     "Transformer": (lambda: transformer(tokens=4), {}),
     "Transformer whose sequences end": (

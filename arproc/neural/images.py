@@ -84,6 +84,7 @@ class ImageProcess(NeuralProcess):
     channel_axis: str | None
     conditioned: bool
     classes: int | None
+    dropout: float = 0.0
     shape_: tuple[int, ...]
     channel_axis_: int | None
     n_context_: int
@@ -99,6 +100,8 @@ class ImageProcess(NeuralProcess):
             check_integer(name, getattr(self, name), minimum=1)
         if self.levels is not None:
             check_integer("levels", self.levels, minimum=2)
+        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
+            raise ParameterError(f"dropout must be at least 0 and below 1; got {self.dropout!r}.")
         if self.classes is not None:
             check_integer("classes", self.classes, minimum=2)
             if self.conditioned:

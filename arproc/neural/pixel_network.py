@@ -75,6 +75,7 @@ class Memory:
         above: what was carried of the rows above that.
         links: what the row of the next pixel gets from above.
         carried: what is carried once `upper` has been read.
+        start: what is carried of the pixels before this row.
         left: what is carried of the pixels before.
         line: the inputs of this row's pixels so far, [N, K, inputs] each.
         offsets: what the context adds.
@@ -87,6 +88,7 @@ class Memory:
     above: dict[str, Any]
     links: Any
     carried: dict[str, Any]
+    start: dict[str, Any]
     left: dict[str, Any]
     line: tuple[Tensor, ...]
     offsets: Any
@@ -97,8 +99,8 @@ class Memory:
 
     def select(self, rows: Tensor) -> Memory:
         """The memory of the images with these numbers."""
-        names = ("features", "upper", "above", "links", "carried", "left", "line", "offsets")
-        return replace(self, **{name: choose(getattr(self, name), rows) for name in names})
+        parts = {k: choose(v, rows) for k, v in vars(self).items() if k not in ("row", "column")}
+        return Memory(self.row, self.column, **parts)
 
 
 class PixelNetwork(nn.Module):
@@ -143,7 +145,7 @@ class PixelNetwork(nn.Module):
         upper = like.new_zeros((n, 1, self.columns, self.head.inputs))
         none = like.new_zeros((n, self.stacks.features))
         offsets = self.stacks.offsets(context)
-        return self._begin_row(Memory(0, 0, none, upper, {}, None, {}, {}, (), offsets))
+        return self._begin_row(Memory(0, 0, none, upper, {}, None, {}, {}, {}, (), offsets))
 
     def read(self, memory: Memory, pixels: Tensor) -> tuple[Tensor, Memory]:
         """Read more pixels [N, P, channels].
@@ -192,7 +194,7 @@ class PixelNetwork(nn.Module):
         upper = torch.cat([memory.upper, block[:, :-1]], dim=1)
         carry = Carry(memory.row, 0, memory.above)
         links = self.stacks.above(upper, carry, memory.offsets)
-        left = Carry(memory.row, 0, memory.left)
+        left = Carry(memory.row, 0, memory.start)
         features = self.stacks.along(_shifted(block), links, left, memory.offsets).flatten(1, 2)
         memory = replace(memory, left=left.after)
         row = memory.row + block.shape[1]
@@ -215,7 +217,12 @@ class PixelNetwork(nn.Module):
         x = torch.zeros_like(memory.upper[:, :, :1])
         features = self.stacks.along(x, links, left, memory.offsets)[:, 0, 0]
         return replace(
-            memory, links=links, carried=carry.after, left=left.after, features=features
+            memory,
+            links=links,
+            carried=carry.after,
+            start=memory.left,
+            left=left.after,
+            features=features,
         )
 
 

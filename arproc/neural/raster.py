@@ -251,8 +251,8 @@ def choose(value: Any, rows: Tensor) -> Any:
         return value[rows]
     if isinstance(value, dict):
         return {name: choose(part, rows) for name, part in value.items()}
-    if isinstance(value, _Plane):
-        return _Plane(*(choose(part, rows) for part in value))
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(choose(part, rows) for part in value))
     if isinstance(value, (list, tuple)):
         return type(value)(choose(part, rows) for part in value)
     return value
