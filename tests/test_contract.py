@@ -421,6 +421,14 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "PixelCNN under a policy": (
         lambda: pixelcnn(4, (3, 3)).with_policy(Temperature(0.8) | TopK(3)), {}
     ),
+    "Transformer of images": (
+        lambda: transformer(vectors(3, 12).reshape(-1, 3, 4), block=None, attention_window=None),
+        {},
+    ),
+    "Transformer of colours": (
+        lambda: transformer(vectors(4, 18).reshape(-1, 3, 2, 3), tokens=4, channel_axis="first"),
+        {},
+    ),
     "Transformer after a prefix": (lambda: transformer(tokens=4).condition([0, 3, 3]), {}),
     "Transformer under a policy": (
         lambda: transformer(tokens=4).with_policy(Temperature(0.8) | TopK(3)), {}
