@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from arproc.neural.pixel_network import Stacks
 from arproc.neural.raster import Carry, PlaneConv, gated
 
 __all__ = ["GatedStacks"]
+
+# Features keep their size through the layers at first: the half in the hyperbolic tangent, whose
+# argument is halved, begins this much larger, and a gate's outputs, of size 0.42 then, are doubled.
+_TANGENT, _AFTER_GATE = 3.5, 2.0
 
 #: What a context adds to the vertical and to the horizontal gates of a layer.
 Offset = tuple[Tensor, Tensor] | None
@@ -36,8 +41,12 @@ class _GatedLayer(nn.Module):
         self.link = PlaneConv(2 * width, 2 * width)
         taps = self.reach if first else self.reach + 1
         self.along = PlaneConv(inputs, 2 * width, 1, taps, bias=False)
-        self.out = PlaneConv(width, width if first else 2 * width, bias=False)
-        self.skip = PlaneConv(width, width, bias=False) if first else None
+        outputs = width if first else 2 * width
+        self.out = PlaneConv(width, outputs, bias=False, gain=_AFTER_GATE)
+        self.skip = PlaneConv(width, width, bias=False, gain=_AFTER_GATE) if first else None
+        with torch.no_grad():
+            for gate in (self.down, self.along):
+                gate.weight[:width] *= _TANGENT
 
     def vertical(self, x: Tensor, carry: Carry, offset: Offset) -> tuple[Tensor, Tensor]:
         """What new rows give [N, R, W, 2 width]: before the gates, and to the row below each."""
@@ -72,7 +81,8 @@ class GatedStacks(Stacks):
 
     The vertical stack reads whole rows and tells the row below what is above it; the horizontal
     stack reads the columns to the left. So the features of a pixel depend on all pixels before
-    it in raster order, within reach, and on nothing else.
+    it in raster order, within reach, and on nothing else. Both stacks add to what they got (the
+    paper's vertical one does not), which lets what lies far above through at first.
 
     Args:
         inputs: features of a pixel.
@@ -129,7 +139,7 @@ class GatedStacks(Stacks):
             before_gates, link = layer.vertical(x, carry, offset)
             links.append(link)
             if len(links) < len(self._layers):
-                x = gated(before_gates)
+                x = gated(before_gates) if layer.first else x + gated(before_gates)
         return links
 
     def along(self, x: Tensor, links: list[Tensor], carry: Carry, offsets: list[Offset]) -> Tensor:

@@ -190,6 +190,7 @@ class PlaneConv(nn.Module):
         bias: whether a bias is added.
         padding: how many columns of zeros stand on either side.
         stride: how many rows and columns lie between neighbouring outputs.
+        gain: the outputs' size at first, where the inputs are of size one.
     """
 
     def __init__(
@@ -202,12 +203,14 @@ class PlaneConv(nn.Module):
         bias: bool = True,
         padding: int = 0,
         stride: int = 1,
+        gain: float = 1.0,
     ) -> None:
         super().__init__()
         self.kernel, self.padding, self.stride = (rows, columns), padding, stride
         size = rows * columns * inputs
         # [outputs, rows * columns * inputs], so that a single position is one matrix product
-        self.weight = nn.Parameter(torch.empty(outputs, size).uniform_(-1, 1) / size**0.5)
+        weight = torch.empty(outputs, size).uniform_(-1, 1)
+        self.weight = nn.Parameter(weight * gain * (3 / size) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
 
     def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:

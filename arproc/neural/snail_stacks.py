@@ -174,7 +174,13 @@ def attend(query: Tensor, past: list[Tensor], keys: int) -> Tensor:
         return torch.stack(pairs).sum(0)
     known = past[0] if len(past) == 1 else torch.cat(past, dim=1)
     k, v = known[..., :keys], known[..., keys:]
-    size, count = k.shape[1], query.shape[1]
+    size, count, values = k.shape[1], query.shape[1], v.shape[2]
     place_of_key = torch.arange(size, device=k.device)
-    mask = place_of_key <= place_of_key[size - count :, None]
-    return F.scaled_dot_product_attention(query, k, v, attn_mask=mask)
+    causal = size == count
+    mask = None if causal else place_of_key <= place_of_key[size - count :, None]
+    # padded to one size and with an axis of heads, which the fast kernels ask for
+    q, k, v = (F.pad(x, (0, max(keys, values) - x.shape[2]))[:, None] for x in (query, k, v))
+    found = F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, is_causal=causal, scale=keys**-0.5
+    )
+    return found[:, 0, :, :values]

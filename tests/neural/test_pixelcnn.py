@@ -116,7 +116,8 @@ def masked_features(stacks, x: torch.Tensor) -> torch.Tensor:
             horizontal, skip = out, F.conv2d(gate, layer.skip.weight[:, :, None, None])
         else:
             horizontal, skip = horizontal + out[:, :width], skip + out[:, width:]
-        vertical = torch.tanh(u[:, :width] / 2) * torch.sigmoid(u[:, width:])
+        gate = torch.tanh(u[:, :width] / 2) * torch.sigmoid(u[:, width:])
+        vertical = gate if layer.first else vertical + gate
     return skip.permute(0, 2, 3, 1)
 
 
