@@ -12,8 +12,8 @@ from arproc.neural.raster import Carry, PlaneConv, gated
 
 __all__ = ["GatedStacks"]
 
-# Features keep their size through the layers at first: the half in the hyperbolic tangent, whose
-# argument is halved, begins this much larger, and a gate's outputs, of size 0.42 then, are doubled.
+# Features keep their size through the layers at first: the half in the hyperbolic tangent (whose
+# argument is halved) begins so much larger, and a gate's outputs, of size 0.42 then, are doubled.
 _TANGENT, _AFTER_GATE = 3.5, 2.0
 
 #: What a context adds to the vertical and to the horizontal gates of a layer.
