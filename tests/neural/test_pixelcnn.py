@@ -319,6 +319,15 @@ def test_images_of_another_kind_are_refused():
             model.log_prob(other)
 
 
+def test_data_that_are_refused_leave_a_fitted_model_as_it_was():
+    x = images(2, (4, 5))
+    for model in (model_of(), arproc.Transformer(1, 2, 8, training=QUICK).fit(x)):
+        before = model.log_prob(x)
+        with pytest.raises(DataError):
+            model.fit(images(2, (3, 3)) - 1)
+        assert_close(model.log_prob(x), before)
+
+
 @pytest.mark.parametrize("label", [3, -1, 0.5, [0.0, 1.0]])
 def test_labels_that_are_none_are_refused(label):
     x = images(2, (3, 3), 12)
