@@ -1,12 +1,16 @@
 """MADE: drawing, the likelihood and a training step; `python -m benchmarks made`.
 
 A draw of D sites is compared with the usual way to make it, one whole pass of the network for
-each site, and with our own states without the compiled loop.
+each site, and with our own states without the compiled loop. With PYTORCH_GENERATIVE_DIR naming a
+checkout of pytorch-generative, its MADE of the same layers is timed beside ours; with
+BENCH_REDUCED=1 everything is smaller, to see that it runs.
 """
 
 from __future__ import annotations
 
+import os
 import time
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -16,10 +20,12 @@ import arproc
 from arproc.neural.masks import MaskedNetwork
 from arproc.randomness import Uniforms
 from arproc.states import State
+from benchmarks.peers import pytorch_generative
 from benchmarks.timing import side_by_side
 
-SITES, DRAWS = 784, 64
-HIDDEN = ((1000, 1000), (8000,))
+REDUCED = bool(os.environ.get("BENCH_REDUCED"))
+SITES, DRAWS = (36, 4) if REDUCED else (784, 64)
+HIDDEN = ((20, 20), (30,)) if REDUCED else ((1000, 1000), (8000,))
 
 
 def model_of(hidden: tuple[int, ...]) -> arproc.MADE:
@@ -90,10 +96,45 @@ def throughput(hidden: tuple[int, ...]) -> None:
     print(f"  log_prob {rate:,.0f} vectors/s; a gradient of 64 {1e3 * step:.1f} ms")
 
 
+def against(models: ModuleType, hidden: tuple[int, ...]) -> None:
+    """Draws, likelihoods and training steps beside pytorch-generative's MADE of these layers."""
+    model, peer = model_of(hidden), models.MADE(SITES, list(hidden), n_masks=1)
+    rows = torch.from_numpy(np.random.default_rng(1).integers(0, 2, (512, SITES)))
+    side = round(SITES**0.5)
+    x = rows.float().view(-1, 1, side, side)
+
+    def their_step() -> None:
+        F.binary_cross_entropy_with_logits(peer(x[:64]), x[:64]).backward()
+
+    @torch.no_grad()
+    def their_score() -> torch.Tensor:
+        return F.binary_cross_entropy_with_logits(peer(x), x, reduction="none")
+
+    their_score()  # it remembers the images' shape
+    uniforms = Uniforms(0).block(range(DRAWS), 0, SITES)
+    ratio = side_by_side(
+        lambda: compiled(model, uniforms), lambda: peer.sample(DRAWS), 1 if len(hidden) == 1 else 3
+    )
+    print(f"  {DRAWS} draws against pytorch-generative: {ratio}")
+    data = rows.numpy()
+    print(f"  log_prob of 512: {side_by_side(lambda: model.log_prob(data), their_score)}")
+    network = model.network_.requires_grad_()
+    assert isinstance(network, MaskedNetwork)
+    batch = rows[:64].float()
+
+    def our_step() -> None:
+        F.binary_cross_entropy_with_logits(network(batch)[..., 0], batch).backward()
+
+    print(f"  a gradient of 64: {side_by_side(our_step, their_step)}")
+
+
 def main() -> None:
+    models = pytorch_generative()
     for hidden in HIDDEN:
         drawing(hidden)
         throughput(hidden)
+        if models is not None:
+            against(models, hidden)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,9 @@ from arproc import (
     InfiniGram,
     Mixture,
     NGram,
+    PixelCNN,
+    PixelCNNPP,
+    PixelSNAIL,
     Training,
     Transformed,
     Transformer,
@@ -136,6 +139,29 @@ def nade_of_classes() -> NADE:
     label = np.eye(3)[np.arange(30) % 3]
     model = NADE((7, 5), conditioned=True, training=QUICK)
     return shake(model.fit(vectors(2, 5), context=label))
+
+
+def image_model(kind: type, levels: int, shape: tuple[int, ...], **parameters: Any) -> Any:
+    context = parameters.pop("context", None)
+    x = np.random.default_rng(1).integers(0, levels, (20, *shape))
+    return shake(kind(levels=levels, training=QUICK, **parameters).fit(x, context=context))
+
+
+def pixelcnn(levels: int, shape: tuple[int, ...], **parameters: Any) -> PixelCNN:
+    return image_model(PixelCNN, levels, shape, **{"layers": 1, "width": 6} | parameters)
+
+
+def plus_plus(levels: int, shape: tuple[int, ...], **parameters: Any) -> PixelCNNPP:
+    settings = {"blocks": 1, "width": 4, "resolutions": 2, "components": 2} | parameters
+    return image_model(PixelCNNPP, levels, shape, **settings)
+
+
+def snail(levels: int, shape: tuple[int, ...], **parameters: Any) -> PixelSNAIL:
+    settings = {"blocks": 1, "width": 4, "keys": 3, "values": 4} | parameters
+    return image_model(PixelSNAIL, levels, shape, **settings)
+
+
+LABELS = {"context": np.arange(3)[:, None]}
 
 
 def transformer(data: Any = None, **parameters: Any) -> Transformer:
@@ -333,6 +359,38 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "RNADE of all orders": (
         lambda: nade_of_reals("normal_mixture", order_agnostic=True, activation="sigmoid"), {}
     ),
+    "PixelCNN": (lambda: pixelcnn(2, (3, 4), layers=2), {}),
+    "PixelCNN of grey levels": (lambda: pixelcnn(5, (4, 3), first_kernel=3, kernel=5), {}),
+    "PixelCNN of ordered grey levels": (
+        lambda: pixelcnn(256, (3, 4), head="discretised_logistic", components=2), {}
+    ),
+    "PixelCNN of colours": (lambda: pixelcnn(4, (3, 2, 2)), {}),
+    "PixelCNN of ordered colours": (
+        lambda: pixelcnn(9, (2, 5, 3), head="discretised_logistic", components=2), {}
+    ),
+    "PixelCNN of classes": (
+        lambda: pixelcnn(2, (3, 4), classes=3, context=np.arange(20) % 3), LABELS
+    ),
+    "PixelCNN given vectors": (
+        lambda: pixelcnn(3, (3, 1, 2), conditioned=True, context=series(40).reshape(20, 2)),
+        {"context": series(8).reshape(4, 2)},
+    ),
+    "PixelCNN++": (lambda: plus_plus(256, (4, 5)), {}),
+    "PixelCNN++ of zeros and ones, three resolutions": (
+        lambda: plus_plus(2, (3, 4), resolutions=3), {}
+    ),
+    "PixelCNN++ of colours": (lambda: plus_plus(9, (3, 2, 5)), {}),
+    "PixelCNN++ of classes": (
+        lambda: plus_plus(5, (3, 2), classes=3, context=np.arange(20) % 3), LABELS
+    ),
+    "PixelSNAIL": (lambda: snail(2, (3, 4)), {}),
+    "PixelSNAIL of colours": (lambda: snail(4, (3, 2, 2)), {}),
+    "PixelSNAIL of classes": (
+        lambda: snail(
+            8, (2, 4), classes=3, context=np.arange(20) % 3, head="discretised_logistic"
+        ),
+        LABELS,
+    ),
     "Transformer": (lambda: transformer(tokens=4), {}),
     "Transformer whose sequences end": (
         lambda: transformer([digits(n) for n in (9, 30, 14)], tokens=4, end=True), {}
@@ -425,6 +483,18 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "NGram under a policy": (lambda: NGram(2).fit(TEXT).with_policy(TopP(0.9)), {}),
     "MADE after a prefix": (lambda: made(2, 6, (13,)).condition([1, 0]), {}),
     "MADE under a policy": (lambda: made(2, 6, (13,)).with_policy(Temperature(2.0)), {}),
+    "PixelCNN after a prefix": (lambda: pixelcnn(2, (3, 4)).condition([1, 0, 0, 1, 1]), {}),
+    "PixelCNN under a policy": (
+        lambda: pixelcnn(4, (3, 3)).with_policy(Temperature(0.8) | TopK(3)), {}
+    ),
+    "Transformer of images": (
+        lambda: transformer(vectors(3, 12).reshape(-1, 3, 4), block=None, attention_window=None),
+        {},
+    ),
+    "Transformer of colours": (
+        lambda: transformer(vectors(4, 18).reshape(-1, 3, 2, 3), tokens=4, channel_axis="first"),
+        {},
+    ),
     "Transformer after a prefix": (lambda: transformer(tokens=4).condition([0, 3, 3]), {}),
     "Transformer under a policy": (
         lambda: transformer(tokens=4).with_policy(Temperature(0.8) | TopK(3)), {}

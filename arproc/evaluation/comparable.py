@@ -41,9 +41,19 @@ def _check_measure(first: str, space: Space, name: str, other: Space) -> None:
 def same_elements(space: Space, other: Space) -> bool:
     """Whether two laws assign probability to the same elements, term by term.
 
-    A law of sequences of fixed length gives the same kind of number as one of free length.
+    A law of sequences of fixed length gives the same kind of number as one of free length; and the
+    numbers 0 ... K-1 are the same elements, whether they are called symbols, levels or binary.
     """
+    if _plain_numbers(space) is not None and _plain_numbers(space) == _plain_numbers(other):
+        return True
     return replace(space, length=None) == replace(other, length=None)
+
+
+def _plain_numbers(space: Space) -> int | None:
+    """K where an element is one of the numbers 0 ... K-1, without an end; None elsewhere."""
+    if space.measure != "mass" or space.terminates or vocabulary_of(space) is not None:
+        return None
+    return space.size
 
 
 def _check_elements(first: str, space: Space, name: str, other: Space) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -39,6 +39,14 @@ class NeuralLaw(Law):
     @abstractmethod
     def _network(self, space: Space) -> nn.Module:
         """A new network for elements of this space."""
+
+    def fit(
+        self, data: Any, y: None = None, *, context: Any = None, validation: Any = None
+    ) -> Self:
+        try:
+            return super().fit(data, y, context=context, validation=validation)
+        finally:  # what was read of data that were then refused must not outlive them
+            self.__dict__.pop("_image", None)
 
     @property
     def device(self) -> torch.device:

@@ -37,7 +37,7 @@ class Crops:
 
     def __init__(self, sequences: Sequences, block: int) -> None:
         space = sequences.space
-        self.block, self.stream = block, not space.terminates
+        self.block, self.stream = block, not space.terminates and space.length is None
         self.start = space.size or 0  # the number after the last symbol
         self.end = 0 if space.end is None else space.end
         self.values = sequences.values.cpu()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,8 +18,9 @@ from arproc.errors import ParameterError, check_integer
 from arproc.neural.base import NeuralProcess
 from arproc.neural.crops import IGNORED, Crops
 from arproc.neural.decoder import Decoder, Weights
+from arproc.neural.image_layout import image_axes, image_layout
 from arproc.neural.memory import Memory
-from arproc.sequences import Sequences
+from arproc.sequences import Layout, Sequences
 from arproc.spaces import Space
 from arproc.states import State
 from arproc.tokens import categorical_space
@@ -25,6 +29,7 @@ from arproc.training import Loss, Training, seed_of
 __all__ = ["Transformer", "TransformerState"]
 
 _STREAM = 3
+_BLOCK = 128
 
 
 class Transformer(NeuralProcess):
@@ -40,6 +45,10 @@ class Transformer(NeuralProcess):
     first element only. A *stream* (a single text) begins at any moment: the start symbol says that
     what came before is unknown, see `arproc.neural.crops.Crops`.
 
+    Images, arrays [N, H, W], [N, C, H, W] or [N, H, W, C] of levels 0, 1, 2 ..., are sequences of
+    a fixed size in raster order, a pixel's channels one after the other (ImageGPT, Chen et al.
+    2020); they go in and come back in their shape.
+
     Vaswani et al. 2017, with root-mean-square norms (Zhang and Sennrich 2019), rotary positions
     (Su et al. 2021), normalised queries and keys (Henry et al. 2020) and squared ReLU (So et al.
     2021).
@@ -48,14 +57,21 @@ class Transformer(NeuralProcess):
         layers: how many layers.
         heads: attention heads in each.
         width: size of the residual stream; `width / heads` must be even.
-        block: how many terms a training crop has.
+        block: how many terms a training crop has; None takes 128, and of images the whole.
         attention_window: how many positions a layer looks at; None takes `block`.
         tokens: how text is cut: "char", "byte", "word", a `Vocabulary` or a tokenizer; None for
-            integers (or lists of strings), and an int where it is to say how many there are.
+            integers (or lists of strings), and an int where it is to say how many there are
+            (the levels of images).
         end: whether sequences end (True) or are streams (False); None lets a single sequence be a
             stream, and several end.
         dropout: the share of each layer's additions that is dropped in training.
+        channel_axis: "first" for images [N, C, H, W] or "last" for [N, H, W, C]; None takes the
+            axis that has 1, 3 or 4 entries.
         training: how it is trained.
+
+    Attributes:
+        shape_: the shape of one image; None for sequences of free length.
+        channel_axis_: which axis of it holds the channels, or None.
 
     Example:
         >>> import arproc
@@ -66,17 +82,21 @@ class Transformer(NeuralProcess):
         ['abcabc']
     """
 
+    shape_: tuple[int, ...] | None
+    channel_axis_: int | None
+
     def __init__(
         self,
         layers: int = 4,
         heads: int = 4,
         width: int = 128,
         *,
-        block: int = 128,
+        block: int | None = None,
         attention_window: int | None = None,
         tokens: Any = None,
         end: bool | None = None,
         dropout: float = 0.0,
+        channel_axis: str | None = None,
         training: Training | None = None,
     ) -> None:
         self.layers = layers
@@ -87,19 +107,42 @@ class Transformer(NeuralProcess):
         self.tokens = tokens
         self.end = end
         self.dropout = dropout
+        self.channel_axis = channel_axis
         self.training = training
 
     # ---- learning -----------------------------------------------------------------------------
 
     def _infer_space(self, data: Any) -> Space:
         self._check()
-        return categorical_space(data, self.tokens, end=self.end)
+        shape = tuple(np.shape(data)[1:]) if getattr(data, "ndim", 0) > 2 else None
+        axis = None if shape is None else image_axes(shape, self.channel_axis)
+        self._image = shape, axis
+        if shape is None:
+            return categorical_space(data, self.tokens, end=self.end)
+        if self.end:
+            raise ParameterError("end=True is for sequences; images have a fixed size.")
+        rows = data.reshape(len(data), -1)
+        space = categorical_space(rows, self.tokens, end=False)
+        return replace(space, length=math.prod(shape))
+
+    def _geometry(self) -> tuple[tuple[int, ...] | None, int | None]:
+        image = self.__dict__.get("_image")
+        return (self.shape_, self.channel_axis_) if image is None else image
+
+    def _layout_of(self, space: Space) -> Layout | None:
+        shape, axis = self._geometry() if space.length is not None else (None, None)
+        return super()._layout_of(space) if shape is None else image_layout(shape, axis)
+
+    def _block(self, space: Space) -> int:
+        """How many terms a training crop has."""
+        return self.block or space.length or _BLOCK
 
     def _check(self) -> None:
-        for name in ("layers", "heads", "width", "block"):
+        for name in ("layers", "heads", "width"):
             check_integer(name, getattr(self, name), minimum=1)
-        if self.attention_window is not None:
-            check_integer("attention_window", self.attention_window, minimum=1)
+        for name in ("block", "attention_window"):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), minimum=1)
         if self.width % (2 * self.heads):
             raise ParameterError(
                 f"width must be a multiple of twice the heads, {2 * self.heads}; got {self.width}."
@@ -113,15 +156,19 @@ class Transformer(NeuralProcess):
             layers=self.layers,
             heads=self.heads,
             width=self.width,
-            window=self.attention_window or self.block,
+            window=self.attention_window or self._block(space),
             dropout=float(self.dropout),
         )
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
     ) -> None:
+        self.shape_, self.channel_axis_ = self._geometry()
+        self.__dict__.pop("_image", None)
+
         def objective(network: nn.Module) -> tuple[Loss, Callable[[], float] | None]:
-            crops, size = Crops(sequences, self.block), self._settings.batch_size
+            block, size = self._block(sequences.space), self._settings.batch_size
+            crops = Crops(sequences, block)
 
             def loss(_: int, generator: torch.Generator) -> Tensor:
                 return _loss(network, *crops(size, generator))
@@ -134,8 +181,9 @@ class Transformer(NeuralProcess):
         """The mean loss on a fixed set of crops of the validation data."""
         settings = self._settings
         generator = torch.Generator().manual_seed(seed_of(settings.seed, _STREAM))
-        crops = Crops(held_out, self.block)
-        whole = int(held_out.n_terms.double().div(self.block).ceil().sum())
+        block = self._block(held_out.space)
+        crops = Crops(held_out, block)
+        whole = int(held_out.n_terms.double().div(block).ceil().sum())
         batches = min(-(-whole // settings.batch_size), settings.validation_batches)
         drawn = [crops(settings.batch_size, generator) for _ in range(batches)]
 

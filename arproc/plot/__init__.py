@@ -9,6 +9,7 @@ from arproc.plot.forecasts import forecast_fan
 from arproc.plot.grids import sample_grid
 from arproc.plot.histograms import pit_histogram
 from arproc.plot.impulses import impulse_response
+from arproc.plot.maps import surprisal_map
 from arproc.plot.spectra import spectral_density
 from arproc.plot.surprisals import surprisal
 
@@ -20,4 +21,5 @@ __all__ = [
     "sample_grid",
     "spectral_density",
     "surprisal",
+    "surprisal_map",
 ]

@@ -29,8 +29,9 @@ def sample_grid(
     (the greatest).
 
     Args:
-        samples: images [N, D], [N, h, w] or [N, h, w, 3].
-        shape: (h, w) or (h, w, 3) of one image; may be left out where `samples` has these axes.
+        samples: images [N, D], [N, h, w], [N, h, w, 3] or [N, 3, h, w].
+        shape: (h, w), (h, w, 3) or (3, h, w) of one image; may be left out where `samples` has
+            these axes.
         ax: where to draw; a new figure by default.
         columns: how many images side by side; by default a grid about as wide as high.
 
@@ -70,16 +71,18 @@ def _images(samples: Any, shape: tuple[int, ...] | None) -> np.ndarray:
         if x.ndim < 3:
             raise DataError(f"samples has shape {x.shape}; pass shape=(h, w) of one image.")
         shape = x.shape[1:]
-    colour = len(shape) == 3 and shape[2] in (1, 3)
+    first = len(shape) == 3 and shape[0] in (1, 3) and shape[2] not in (1, 3)
+    colour = first or (len(shape) == 3 and shape[2] in (1, 3))
     if not (len(shape) == 2 or colour) or x.size % math.prod(shape):
         raise DataError(
             f"samples has shape {x.shape}, of which shape={tuple(shape)} can not be cut; expected "
-            "images of shape (h, w) or (h, w, 3)."
+            "images of shape (h, w), (h, w, 3) or (3, h, w)."
         )
     if not np.isfinite(x.astype(float)).all():
         raise DataError("samples has values that are not finite.")
     x = x.reshape(-1, *shape)
-    return x[..., 0] if colour and shape[2] == 1 else x
+    x = np.moveaxis(x, 1, -1) if first else x
+    return x[..., 0] if colour and x.shape[-1] == 1 else x
 
 
 def _tiled(images: np.ndarray, across: int, down: int) -> np.ndarray:

@@ -12,8 +12,13 @@ import pytest
 import torch
 from evaluation.toys import BYTES, CHARS, Chain, GaussianAR, PoissonAR, unigram
 
-from arproc import AR, VAR, plot
-from arproc.errors import DataError, MissingDependencyError, ParameterError
+from arproc import AR, MADE, VAR, PixelCNN, Training, plot
+from arproc.errors import (
+    DataError,
+    MissingDependencyError,
+    ParameterError,
+    UnsupportedError,
+)
 from arproc.text import Vocabulary
 
 
@@ -28,6 +33,7 @@ SERIES = pd.Series(
 )
 FORECAST = GaussianAR().forecast(SERIES, 3, quantiles=(0.05, 0.25, 0.5, 0.75, 0.95), seed=1)
 RESPONSES = VAR.from_parameters([[[0.5, 0.2], [0.0, 0.3]]]).impulse_response(6, bands=None)
+SQUARES = MADE((4,), training=Training(steps=2)).fit(np.arange(48).reshape(4, 3, 4) // 5 % 2)
 DRAW = {
     "forecast_fan": lambda ax: plot.forecast_fan(SERIES, FORECAST, ax=ax),
     "pit_histogram": lambda ax: plot.pit_histogram(np.linspace(0.01, 0.99, 60), ax=ax),
@@ -41,6 +47,7 @@ DRAW = {
         AR.from_parameters([0.5]).impulse_response(6), ax=ax
     ),
     "spectral_density": lambda ax: plot.spectral_density(AR.from_parameters([0.5]), ax=ax),
+    "surprisal_map": lambda ax: plot.surprisal_map(SQUARES, np.eye(3, 4, dtype=int), ax=ax),
     "sample_grid": lambda ax: plot.sample_grid(np.eye(4), (2, 2), ax=ax),
 }
 
@@ -272,6 +279,47 @@ def test_colour_and_flat_images():
     ax = plot.sample_grid(rgb, (8, 8, 3))
     assert ax.get_xlabel() == "5 samples of 8 × 8"
     assert plot.sample_grid(torch.zeros(1, 4, 4)).get_xlabel() == "1 sample of 4 × 4"
+
+
+def test_channels_may_come_first():
+    rgb = np.random.default_rng(0).integers(0, 256, (5, 8, 9, 3), dtype=np.uint8)
+    last, first = plot.sample_grid(rgb), plot.sample_grid(rgb.transpose(0, 3, 1, 2))
+    assert first.get_xlabel() == "5 samples of 8 × 9"
+    assert (picture(first) == picture(last)).all()
+    assert plot.sample_grid(rgb[:, None, ..., 0]).get_xlabel() == "5 samples of 8 × 9"
+
+
+# ---- maps ---------------------------------------------------------------------------------
+
+
+def test_a_map_has_each_pixels_surprisal_and_their_sum():
+    image = np.eye(3, 4, dtype=int)
+    ax = plot.surprisal_map(SQUARES, image)
+    shown = ax.images[0].get_array()
+    terms = -SQUARES.log_prob_terms(image) / math.log(2)
+    assert shown.data == pytest.approx(terms.reshape(3, 4))
+    assert ax.get_xlabel().startswith(f"{terms.sum():.4g} bits in all")
+    nats = plot.surprisal_map(SQUARES, image, unit="nats", scale=(0, 9)).images[0]
+    assert nats.get_array().sum() == pytest.approx(-SQUARES.log_prob(image))
+    assert nats.get_clim() == (0, 9)
+
+
+@pytest.mark.parametrize("axis", ["first", "last"])
+def test_a_map_of_colours_is_that_of_whole_pixels(axis):
+    x = np.random.default_rng(1).integers(0, 4, (8, 3, 2, 5))
+    x = x if axis == "first" else x.transpose(0, 2, 3, 1)
+    quick = Training(steps=2, batch_size=4)
+    model = PixelCNN(0, 2, channel_axis=axis, training=quick).fit(x)
+    shown = plot.surprisal_map(model, x[0]).images[0].get_array()
+    assert shown.shape == (2, 5)
+    assert shown.sum() == pytest.approx(-model.log_prob(x[0]) / math.log(2))
+
+
+def test_what_is_no_image_has_no_map():
+    with pytest.raises(UnsupportedError, match="no fixed size"):
+        plot.surprisal_map(AR.from_parameters([0.5]), [1.0, 2.0])
+    with pytest.raises(DataError, match="one image; got 2"):
+        plot.surprisal_map(SQUARES, np.zeros((2, 3, 4), dtype=int))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,187 @@
+"""What the models of images share: their space and layout, labels, training and states."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from arproc import intake
+from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.neural.base import NeuralProcess
+from arproc.neural.examples import examples_objective
+from arproc.neural.heads import BernoulliHead
+from arproc.neural.image_layout import image_axes, image_layout
+from arproc.neural.pixel_heads import ChannelHead, ColourMixtureHead, LevelHead, PixelHead
+from arproc.neural.pixel_network import PixelNetwork, Stacks
+from arproc.neural.pixel_state import PixelState
+from arproc.sequences import Layout, Sequences
+from arproc.spaces import Binary, Ordinal, Space
+from arproc.states import State
+
+__all__ = ["ImageProcess"]
+
+_MOST_LEVELS = 2**16
+_HEADS = ("auto", "bernoulli", "categorical", "discretised_logistic")
+
+
+class ImageProcess(NeuralProcess):
+    """Base of the laws of images in raster order.
+
+    An element is one channel of a pixel: a grey pixel, or the red, then the green given the red,
+    then the blue given both. Each has a scalar conditional, so that all that works on scalar
+    elements (policies, coding, exact quantiles) works on colours, and their product is the joint
+    law of the pixel.
+
+    Attributes:
+        shape_: the shape of one image, as the user gave it.
+        channel_axis_: which axis of it holds the channels, or None.
+        n_context_: how many numbers an image is conditioned on.
+    """
+
+    width: int
+    head_width: int
+    head: str
+    levels: int | None
+    components: int
+    channel_axis: str | None
+    conditioned: bool
+    classes: int | None
+    dropout: float = 0.0
+    shape_: tuple[int, ...]
+    channel_axis_: int | None
+    n_context_: int
+
+    @abstractmethod
+    def _stacks(self, inputs: int, shape: tuple[int, int], context: int) -> Stacks:
+        """New layers for images of this many rows and columns, of pixels of so many inputs."""
+
+    def _check_parameters(self) -> None:
+        """Raise `ParameterError` for parameters that make no model."""
+        check_choice("head", self.head, _HEADS)
+        for name in ("width", "head_width", "components"):
+            check_integer(name, getattr(self, name), minimum=1)
+        if self.levels is not None:
+            check_integer("levels", self.levels, minimum=2)
+        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
+            raise ParameterError(f"dropout must be at least 0 and below 1; got {self.dropout!r}.")
+        if self.classes is not None:
+            check_integer("classes", self.classes, minimum=2)
+            if self.conditioned:
+                raise ParameterError(
+                    "classes says that the context is a label, conditioned=True that it is a "
+                    "vector; use one of them."
+                )
+
+    # ---- space, layout, context ----------------------------------------------------------------
+
+    def _infer_space(self, data: Any) -> Space:
+        self._check_parameters()
+        if isinstance(data, Sequences):
+            raise DataError("data are Sequences without a shape; pass the images as an array.")
+        x = intake._to_tensor(data.to_numpy() if hasattr(data, "to_numpy") else data, "data")
+        if x.ndim < 3 or not x.numel():
+            raise DataError(
+                f"data has shape {tuple(x.shape)}; expected images [N, H, W], [N, C, H, W] or "
+                "[N, H, W, C]."
+            )
+        self._image = tuple(x.shape[1:]), image_axes(tuple(x.shape[1:]), self.channel_axis)
+        length = x[0].numel()
+        levels = self.levels or _levels_of(x)
+        if self.head == "bernoulli" and levels != 2:
+            raise ParameterError(
+                f'head="bernoulli" is for zeros and ones; the data have {levels} levels.'
+            )
+        return Binary(length=length) if levels == 2 else Ordinal(levels, length=length)
+
+    def _geometry(self) -> tuple[tuple[int, ...], int | None]:
+        image = self.__dict__.get("_image")
+        return (self.shape_, self.channel_axis_) if image is None else image
+
+    def _layout_of(self, space: Space) -> Layout:
+        return image_layout(*self._geometry())
+
+    @property
+    def context_kind(self) -> Literal["static"] | None:  # type: ignore[override]
+        return "static" if self.conditioned or self.classes is not None else None
+
+    def _context(self, context: Any, n: int, length: int) -> Tensor | None:
+        x = super()._context(context, n, length)
+        if x is None:
+            return None
+        if self.classes is not None:
+            return _labels(x, self.classes)
+        known = self.__dict__.get("n_context_") if "space_" in self.__dict__ else None
+        if "_image" not in self.__dict__ and known is not None and x.shape[1] != known:
+            raise DataError(f"context has {x.shape[1]} numbers an image; the model takes {known}.")
+        return x
+
+    # ---- learning -------------------------------------------------------------------------------
+
+    def _network(self, space: Space) -> nn.Module:
+        shape, axis = self._geometry()
+        channels = 1 if axis is None else shape[axis]
+        rows, columns = (side for i, side in enumerate(shape) if i != axis)
+        head = self._pixel_head(space, channels, self.width)
+        stacks = self._stacks(head.inputs, (rows, columns), self.n_context_)
+        return PixelNetwork((rows, columns, channels), stacks, head)
+
+    def _pixel_head(self, space: Space, channels: int, features: int) -> PixelHead:
+        """The distributions of a pixel's channels from its features."""
+        if isinstance(space, Binary):
+            return ChannelHead(BernoulliHead(), channels, features, self.head_width)
+        assert isinstance(space, Ordinal)
+        if self.head == "discretised_logistic":
+            return ColourMixtureHead(space.levels, self.components, channels, features)
+        return ChannelHead(LevelHead(space.levels), channels, features, self.head_width)
+
+    def _fit(
+        self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
+    ) -> None:
+        self.shape_, self.channel_axis_ = self._geometry()
+        self.__dict__.pop("_image", None)
+        self.n_context_ = 0 if context is None else context.shape[1]
+        self._train(
+            sequences, examples_objective(sequences, validation, context, self._settings, _loss)
+        )
+
+    def _start(self, n: int, context: Tensor | None) -> State:
+        network = self._fitted()
+        assert isinstance(network, PixelNetwork)
+        memory = network.begin(n, context)
+        return PixelState(network, memory, starts=((0, memory),))
+
+
+def _loss(network: nn.Module, x: Tensor, context: Tensor | None) -> Tensor:
+    assert isinstance(network, PixelNetwork)
+    return -network.log_prob(x, context).mean()
+
+
+def _levels_of(x: Tensor) -> int:
+    """How many levels the data have: 256 where they use more than 64 of the levels of 8 bits."""
+    highest = float(x.double().max())
+    if not highest < _MOST_LEVELS:
+        raise DataError(
+            f"data has values up to {highest:g}; expected whole numbers 0, 1, 2 ... below "
+            f"{_MOST_LEVELS}."
+        )
+    levels = 2 if highest <= 1 else int(highest) + 1
+    return 256 if 64 < levels <= 256 else levels
+
+
+def _labels(x: Tensor, classes: int) -> Tensor:
+    """Labels [N, 1] as one-hot rows [N, classes]."""
+    if x.shape[1] != 1 or bool((x != x.floor()).any()):
+        raise DataError(
+            f"context has shape {tuple(x.shape)}; expected whole numbers 0 ... {classes - 1}, the "
+            "label of each image."
+        )
+    if bool((x < 0).any()) or bool((x >= classes).any()):
+        wrong = x[(x < 0) | (x >= classes)][0]
+        raise DataError(
+            f"context has the label {float(wrong):g}; the labels are 0 ... {classes - 1}."
+        )
+    return F.one_hot(x[:, 0].long(), classes).to(torch.get_default_dtype())
