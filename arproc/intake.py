@@ -125,7 +125,7 @@ def _read_file(path: Path, vocabulary: Vocabulary, name: str) -> Read:
             return torch.from_numpy(numbers), torch.from_numpy(lengths), Form("text")
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
-    text = path.read_bytes().decode()
+    text = path.read_text(encoding="utf-8")
     return (*_flat([_encode(text, vocabulary, name)]), Form("text", single=True))
 
 

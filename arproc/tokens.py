@@ -140,7 +140,7 @@ def _file(path: Path, tokens: str) -> bytes | str | np.ndarray:
     if tokens == "byte":
         return b""
     raw = text_file(path)
-    return raw if tokens == "word" else path.read_bytes().decode()
+    return raw if tokens == "word" else path.read_text(encoding="utf-8")
 
 
 def _name(tokens: Any) -> str:

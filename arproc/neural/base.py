@@ -40,11 +40,9 @@ class NeuralLaw(Law):
     def _network(self, space: Space) -> nn.Module:
         """A new network for elements of this space."""
 
-    def fit(
-        self, data: Any, y: None = None, *, context: Any = None, validation: Any = None
-    ) -> Self:
+    def fit(self, data: Any, y: None = None, **more: Any) -> Self:
         try:
-            return super().fit(data, y, context=context, validation=validation)
+            return super().fit(data, y, **more)
         finally:  # what was read of data that were then refused must not outlive them
             self.__dict__.pop("_image", None)
 

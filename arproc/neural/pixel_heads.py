@@ -33,7 +33,7 @@ class LevelHead(Head):
         self.levels = self.outputs = levels
         self.channels = levels if levels <= _ONE_HOT else 1
 
-    def encode(self, x: Tensor, first: int = 0) -> Tensor:
+    def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
         if self.channels > 1:
             return F.one_hot(x.long(), self.levels).flatten(-2).to(torch.get_default_dtype())
         return (2 * x / (self.levels - 1) - 1).to(torch.get_default_dtype())

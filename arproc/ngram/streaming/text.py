@@ -35,7 +35,7 @@ def vocabulary_of(path: Path, tokens: str, piece: int, limits: dict[str, Any]) -
         return Vocabulary.of_bytes()
     check_utf8(path)
     if tokens == "char":
-        texts = (raw.tobytes().decode() for raw in pieces(path, tokens, piece))
+        texts = (_lines(raw.tobytes().decode()) for raw in pieces(path, tokens, piece))
         return Vocabulary.build(texts, "char", **limits)
     table = WordTable.empty()
     for raw in pieces(path, tokens, piece):
@@ -61,8 +61,8 @@ def _next_edge(file: Any, at: int, tokens: str) -> int:
         return at
     file.seek(at)
     if tokens == "char":
-        while (byte := file.read(1)) and byte[0] & 0xC0 == 0x80:
-            at += 1
+        while (byte := file.read(1)) and (byte[0] & 0xC0 == 0x80 or byte == b"\n"):
+            at += 1  # not within a character, nor between the two of a line end
         return at
     file.readline()
     return int(file.tell())
@@ -112,7 +112,12 @@ def _decoded(raw: np.ndarray, vocabulary: Vocabulary) -> str | bytes:
     """Bytes as what the vocabulary encodes; a last character that is cut is left out."""
     if vocabulary.kind == "byte":
         return raw.tobytes()
-    return raw.tobytes().decode("utf-8", "ignore")
+    return _lines(raw.tobytes().decode("utf-8", "ignore"))
+
+
+def _lines(text: str) -> str:
+    """The text with its line ends as `open` reads them."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def check_not_empty(path: Path) -> None:

@@ -82,7 +82,7 @@ def test_the_parts_of_a_common_symbol_are_put_together(tmp_path, little, monkeyp
 @pytest.mark.parametrize("order", [1, 4, 12])
 def test_one_stream_of_characters_or_bytes(tmp_path, little, tokens, order):
     path = tmp_path / "text.txt"
-    path.write_text("".join(np.random.default_rng(2).choice(list("abé \n"), 3000)), "utf-8")
+    path.write_bytes("".join(np.random.default_rng(2).choice([*"abé \n", "\r\n"], 3000)).encode())
     check_equal(fit(path, order, tokens=tokens, memory="64MB"), fit(path, order, tokens=tokens))
 
 
