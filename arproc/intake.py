@@ -18,7 +18,7 @@ import torch
 from arproc.errors import DataError
 from arproc.sequences import Form, Layout
 from arproc.spaces import Categorical, Space
-from arproc.words import text_file
+from arproc.words import all_text, text_file
 
 if TYPE_CHECKING:
     from arproc.text import Vocabulary
@@ -32,7 +32,7 @@ def is_text(data: Any) -> bool:
     """Whether the data is text: a `str`, a path, or a list of strings."""
     if isinstance(data, (str, Path)):
         return True
-    return isinstance(data, (list, tuple)) and bool(data) and all(isinstance(d, str) for d in data)
+    return isinstance(data, (list, tuple)) and bool(data) and all_text(data)
 
 
 def read(data: Any, space: Space, layout: Layout | None, name: str, partial: bool = False) -> Read:

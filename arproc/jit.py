@@ -12,8 +12,11 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import ir
+from numba import carray  # type: ignore[attr-defined]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+
+__all__ = ["Int", "carray", "jit", "pointer", "prefetch"]
 
 #: A symbol's or a node's number inside compiled code.
 Int = int | np.int64
@@ -53,3 +56,15 @@ def _prefetch(typing: Any, array: Any, index: Any) -> Any:  # noqa: ARG001  (num
 
 
 prefetch: Any = intrinsic(_prefetch)
+
+
+def _pointer(typing: Any, address: Any) -> Any:  # noqa: ARG001  (numba's form)
+    """`pointer(address)`: what `carray` makes an array of."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.intp), generate
+
+
+pointer: Any = intrinsic(_pointer)

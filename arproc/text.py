@@ -244,10 +244,10 @@ class Vocabulary:
             raise
 
     def _encode_all(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        if self.kind == "char" and all(isinstance(text, str) for text in texts):
+        if self.kind == "char" and words.all_text(texts):
             lengths = np.fromiter(map(len, texts), np.int64, len(texts))
             return self._encode_chars("".join(texts)), lengths
-        if self.kind == "word" and all(isinstance(text, str) for text in texts):
+        if self.kind == "word" and words.all_text(texts):
             if sum(map(len, texts)) >= words.LARGE:
                 return self.encode_lines(words.joined(texts))
             rows = [_to_key(text).split() for text in texts]
@@ -578,7 +578,7 @@ def _count_words(texts: list[Any]) -> dict[bytes, int] | None:
         if len(texts[0]) < words.LARGE:
             return Counter(texts[0].tobytes().split())
         raw = texts[0]
-    elif all(isinstance(text, str) for text in texts) and sum(map(len, texts)) >= words.LARGE:
+    elif words.all_text(texts) and sum(map(len, texts)) >= words.LARGE:
         raw = words.joined(texts)
     elif len(texts) == 1 and isinstance(texts[0], bytes) and len(texts[0]) >= words.LARGE:
         raw = np.frombuffer(texts[0], np.uint8)

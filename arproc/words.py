@@ -17,7 +17,16 @@ import torch
 from arproc.errors import DataError
 from arproc.parallel import threaded
 
-__all__ = ["LARGE", "WordTable", "check_utf8", "count_words", "joined", "text_file", "word_at"]
+__all__ = [
+    "LARGE",
+    "WordTable",
+    "all_text",
+    "check_utf8",
+    "count_words",
+    "joined",
+    "text_file",
+    "word_at",
+]
 
 #: Texts of at least so many bytes are read by compiled loops.
 LARGE = 1 << 16
@@ -164,6 +173,11 @@ def _merge(table: WordTable, other: WordTable) -> None:
     found, _ = table.look_up(blob, np.arange(int(table.size[0]), dtype=np.int32), -1)
     table.count[:] = before
     table.count[found] += other.count[:n]
+
+
+def all_text(texts: Iterable[object]) -> bool:
+    """Whether all of them are strings."""
+    return all(issubclass(kind, str) for kind in set(map(type, texts)))
 
 
 def joined(texts: Iterable[str]) -> np.ndarray:

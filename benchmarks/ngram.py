@@ -23,9 +23,10 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -67,18 +68,25 @@ def source() -> str:
     return "\n".join(pydoc_data.topics.topics.values())
 
 
-def made(tokens: int) -> list[str]:
+def made(tokens: int) -> Iterator[str]:
     """Lines of at least so many words in all, from a fixed seed."""
     seen = [line for line in source().split("\n") if line.strip()]
     writer = arproc.NGram(4, unknown=False).fit(seen)
-    lines: list[str] = []
     words, seed = 0, 0
     while words < tokens:
-        drawn = [line for line in writer.sample(10000, seed=seed) if line]
-        lines += drawn
-        words += sum(line.count(" ") + 1 for line in drawn)
+        drawn = [line for line in writer.sample(50_000, seed=seed) if line]
         seed += 1
-    return lines
+        for line in drawn:
+            yield line
+            words += line.count(" ") + 1
+            if words >= tokens:
+                return
+
+
+def write_made(path: Path, tokens: int) -> None:
+    """A text file of such lines."""
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(line + "\n" for line in made(tokens))
 
 
 def rate(
@@ -95,86 +103,150 @@ def rate(
 
 
 def estimation(lines: list[str], order: int, rounds: int, folder: Path) -> None:
-    """From a text file to a fitted model."""
-    text = folder / "text.txt"
+    """From a text file to a model on disk that is ready to be asked."""
+    text, out = folder / "text.txt", folder / "model.arproc"
     text.write_text("\n".join(lines) + "\n", encoding="utf-8")
     tokens = sum(line.count(" ") + 1 for line in lines)
+    arproc.NGram(order).fit(lines[:2000]).save(out)  # compiles
 
-    def ours() -> object:
-        return arproc.NGram(order).fit(text)
+    def ours() -> None:
+        arproc.NGram(order).fit(text).save(out)
 
-    rate(f"fit order {order}, {tokens:,} words, from a file", tokens, ours, rounds)
-    lmplz = program("lmplz")
-    if lmplz is not None:
-        command = [lmplz, "-o", str(order), "-S", "4G", "-T", str(folder)]
-        command += ["--text", str(text), "--arpa", str(folder / "peer.arpa")]
+    def bounded() -> None:
+        arproc.NGram(order, memory="1GB").fit(text).save(out)
 
-        def theirs() -> object:
-            return subprocess.run(command, check=True, capture_output=True)
+    print(f"text file of {tokens:,} words to a model of order {order} on disk")
+    lmplz, build = program("lmplz"), program("build_binary")
+    if lmplz is None or build is None:
+        rate("  in memory", tokens, ours, rounds)
+        rate('  memory="1GB"', tokens, bounded, rounds)
+        return
+    command = [lmplz, "--discount_fallback", "-o", str(order), "-S", "4G", "-T", f"{folder}/"]
+    command += ["--text", str(text), "--arpa", str(folder / "peer.arpa")]
 
-        print(f"  against lmplz (which writes an ARPA file): {side_by_side(ours, theirs, rounds)}")
+    def counts() -> None:
+        subprocess.run(command, check=True, capture_output=True)
+
+    def whole() -> None:
+        counts()
+        subprocess.run(
+            [build, folder / "peer.arpa", folder / "peer.probing"], check=True, capture_output=True
+        )
+
+    print(f"  against lmplz -S 4G and build_binary: {side_by_side(ours, whole, rounds)}")
+    print(f"  against lmplz alone: {side_by_side(ours, counts, rounds)}")
+    print(f'  with memory="1GB", against both: {side_by_side(bounded, whole, rounds)}')
+    subprocess.run(
+        [build, "trie", folder / "peer.arpa", folder / "peer.trie"],
+        check=True,
+        capture_output=True,
+    )
+    ngrams = sum(arproc.load(out).n_ngrams_)
+    sizes = {"ours": out, "KenLM probing": folder / "peer.probing", "trie": folder / "peer.trie"}
+    listed = ", ".join(f"{n} {p.stat().st_size / ngrams:.1f}" for n, p in sizes.items())
+    print(f"  bytes an n-gram, {ngrams:,} n-grams, of the loaded file: {listed}")
+
+
+def against_nltk(lines: list[str]) -> None:
+    """Estimate and score with interpolated Kneser-Ney of order 3, a few lines."""
     nltk = peer("nltk.lm")
-    if nltk is not None:
-        few = lines[:300]
-        preprocessing = importlib.import_module("nltk.lm.preprocessing")
+    if nltk is None:
+        return
+    few, asked = lines[:1000], lines[1000:1003]
+    tools = importlib.import_module("nltk.lm.preprocessing")
 
-        def slow() -> object:
-            model = nltk.KneserNeyInterpolated(3)
-            model.fit(*preprocessing.padded_everygram_pipeline(3, [s.split() for s in few]))
-            return [model.logscore(w, s.split()[:1]) for s in few[:2] for w in s.split()[1:2]]
+    def slow() -> object:
+        model = nltk.KneserNeyInterpolated(3)
+        model.fit(*tools.padded_everygram_pipeline(3, [s.split() for s in few]))
+        total = 0.0
+        for words in (s.split() for s in asked):
+            padded = ["<s>", "<s>", *words, "</s>"]
+            for i in range(2, len(padded)):
+                total += model.logscore(padded[i], padded[i - 2 : i])
+        return total
 
-        def same() -> object:
-            return arproc.NGram(3).fit(few)
+    def same() -> object:
+        return arproc.NGram(3, "kneser_ney").fit(few).log_prob(asked)
 
-        print(f"  against nltk (300 lines, order 3, fit alone): {side_by_side(same, slow, 3)}")
+    ratio = side_by_side(same, slow, 3)
+    print(f"NLTK's KneserNeyInterpolated, fit 1,000 lines and score 3: {ratio}")
 
 
 def scoring(lines: list[str], order: int, rounds: int, folder: Path) -> None:
-    """Log-probabilities of lines that the model has not seen."""
-    seen, fresh = lines[::2], lines[1::2]
+    """Log-probabilities of lines that the model has not seen, beside KenLM's on the same model."""
+    fresh = lines[-max(len(lines) // 8, 1) :]
+    seen = lines[: len(lines) - len(fresh)]
     model = arproc.NGram(order).fit(seen)
     tokens = sum(line.count(" ") + 1 for line in fresh)
     encoded = model.sequences(fresh)
-    rate("score from text, one call", tokens, lambda: model.log_prob(fresh), rounds)
-    rate("score encoded ids", tokens, lambda: model.log_prob(encoded), rounds)
-    few = fresh[:500]
-    rate(
-        "score one line a call",
-        sum(line.count(" ") + 1 for line in few),
-        lambda: [model.log_prob(line) for line in few],
-        rounds,
+    few = fresh[:5000]
+    print(f"score {tokens:,} words by {sum(model.n_ngrams_):,} n-grams")
+    jobs: dict[str, tuple[int, Callable[[], object]]] = {
+        "from text, one call": (tokens, lambda: model.log_prob(fresh)),
+        "encoded ids": (tokens, lambda: model.log_prob(encoded)),
+        "one line a call": (
+            sum(line.count(" ") + 1 for line in few),
+            lambda: [model.log_prob(line) for line in few],
+        ),
+    }
+    for name, (size, call) in jobs.items():
+        rate(f"  {name}", size, call, rounds)
+    kenlm, build, query = peer("kenlm"), program("build_binary"), program("query")
+    model.to_arpa(folder / "ours.arpa")
+    if kenlm is None or build is None:
+        return
+    binary = folder / "ours.probing"
+    subprocess.run([build, folder / "ours.arpa", binary], check=True, capture_output=True)
+    other = kenlm.Model(str(binary))
+    ours = model.log_prob(few) / math.log(10)
+    theirs = np.array([sum(term for term, *_ in other.full_scores(line)) for line in few])
+    print(f"  scores differ from kenlm's by {np.abs(ours - theirs).max():.1e} log10 at most")
+    every: Callable[[], object] = lambda: [other.score(line) for line in fresh]  # noqa: E731
+    text = side_by_side(jobs["from text, one call"][1], every, rounds)
+    print(f"  from text, against kenlm line by line: {text}")
+    single = side_by_side(
+        jobs["one line a call"][1], lambda: [other.score(s) for s in few], rounds
     )
-    kenlm = peer("kenlm")
-    if kenlm is not None:
-        model.to_arpa(folder / "ours.arpa")
-        other = kenlm.Model(str(folder / "ours.arpa"))
-        ours = model.log_prob(few) / math.log(10)
-        theirs = np.array([other.score(line) for line in few])
-        print(
-            f"  kenlm on our ARPA file: scores differ by {np.abs(ours - theirs).max():.1e} log10"
-        )
-        ratio = side_by_side(
-            lambda: model.log_prob(fresh),
-            lambda: [other.score(line) for line in fresh],
-            rounds,
-        )
-        print(f"  from text, against kenlm line by line: {ratio}")
-        rows(model, other, rounds)
+    print(f"  one line a call, against kenlm: {single}")
+    if query is not None:
+        path = folder / "fresh.txt"
+        path.write_text("\n".join(fresh) + "\n", encoding="utf-8")
+        ids = side_by_side(jobs["encoded ids"][1], lambda: _query(query, binary, path), rounds)
+        print(f"  encoded ids on all cores, against KenLM's query (from text, one core): {ids}")
+    rows(model, other, rounds, kenlm)
 
 
-def rows(model: arproc.NGram, other: object, rounds: int) -> None:
-    """The next word's whole distribution after 20 contexts."""
+def _query(query: Path, binary: Path, text: Path) -> None:
+    with text.open("rb") as file:
+        subprocess.run(
+            [query, "-v", "summary", binary], stdin=file, check=True, capture_output=True
+        )
+
+
+def rows(model: arproc.NGram, other: Any, rounds: int, kenlm: ModuleType) -> None:
+    """The next word's whole distribution after 1,000 contexts; the peer is asked 2 of them."""
     words = model.vocabulary.symbols
-    prefixes = [" ".join(words[i : i + 2]) for i in range(1, 21)]
+    rng = np.random.default_rng(0)
+    prefixes = [" ".join(words[i] for i in rng.integers(1, len(words), 2)) for _ in range(1000)]
     state = model.start(prefixes)
 
     def ask() -> None:
-        for prefix in prefixes[:1]:
+        for prefix in prefixes[:2]:
+            before, after, out = kenlm.State(), kenlm.State(), kenlm.State()
+            other.BeginSentenceWrite(before)
+            for word in prefix.split():
+                other.BaseScore(before, word, after)
+                before, after = after, before
             for word in words:
-                other.score(f"{prefix} {word}", bos=True, eos=False)  # type: ignore[attr-defined]
+                other.BaseScore(before, word, out)
 
-    ratio = side_by_side(lambda: state.select(range(20)).conditional.logits, ask, rounds)
-    print(f"  next-word rows of {len(words):,} words, 20 contexts against kenlm's 1: {ratio}")
+    found = side_by_side(lambda: state.select(range(1000)).conditional.scores, ask, rounds)
+    scaled = [500 * ratio for ratio in (found.median, found.low, found.high)]
+    print(
+        f"  next-word rows of {len(words):,} words after 1,000 contexts "
+        f"{found.ours * 1e3:.0f} ms, against kenlm asked word by word (2 contexts, times 500): {scaled[0]:.0f} times "
+        f"({scaled[1]:.0f} to {scaled[2]:.0f})"
+    )
 
 
 def arpa_files(lines: list[str], order: int, rounds: int, folder: Path) -> None:
@@ -210,9 +282,9 @@ def arpa_files(lines: list[str], order: int, rounds: int, folder: Path) -> None:
 def sampling(lines: list[str], order: int, rounds: int) -> None:
     """Draws of whole lines."""
     model = arproc.NGram(order).fit(lines)
-    drawn = model.sample(5000, seed=0)
+    drawn = model.sample(10_000, seed=0)
     tokens = sum(len(line.split()) for line in drawn)
-    rate("sample 5,000 lines", tokens, lambda: model.sample(5000, seed=0), rounds)
+    rate("sample 10,000 lines", tokens, lambda: model.sample(10_000, seed=0), rounds)
 
 
 def characters() -> None:
@@ -238,12 +310,13 @@ def main(arguments: list[str] | None = None) -> None:
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as name:
         warnings.simplefilter("ignore", DiscountWarning)
         begin = time.perf_counter()
-        lines = made(options.tokens)
+        lines = list(made(options.tokens))
         print(
             f"made {len(lines):,} lines in {time.perf_counter() - begin:.1f} s, compiling included"
         )
         estimation(lines, options.order, options.rounds, Path(name))
         scoring(lines, options.order, options.rounds, Path(name))
+        against_nltk(lines)
         arpa_files(lines, options.order, options.rounds, Path(name))
         sampling(lines, options.order, options.rounds)
         characters()

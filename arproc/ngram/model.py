@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any, Self
@@ -386,39 +386,28 @@ class NGram(Process):
         return NGramState(np.full(n, self.trie_.start), block)
 
     def log_prob(self, data: Any, *, context: Any = None) -> Any:
-        if type(data) is str and context is None:
-            found = self._log_prob_of_text(data)
-            if found is not None:
-                return found
+        if type(data) is str and data and context is None:
+            trie, score = self.__dict__.get("_scorer", (None, None))
+            if trie is not self.__dict__.get("trie_"):
+                score = self._text_scorer()
+            if score is not None:
+                found = score(data.encode("utf-8", "surrogatepass"))
+                if found == found:  # else the text is to be refused: the general way says why
+                    return found
         return super().log_prob(data, context=context)
 
-    def _log_prob_of_text(self, text: str) -> float | None:
-        """The log-probability of one text of words in a single compiled call, or None.
+    def _text_scorer(self) -> Callable[[bytes], float] | None:
+        """What scores one text of words in a single compiled call; None for another model."""
+        require_fitted(self)
+        trie, vocabulary = self.trie_, self.vocabulary
+        score = None
+        if trie.interpolated and vocabulary is not None and vocabulary.kind == "word":
+            from arproc.ngram.sentence import text_scorer
 
-        None where this does not apply or the text is to be refused: the general way says why.
-        """
-        trie = self.__dict__.get("trie_")
-        scorer = self.__dict__.get("_scorer")
-        if trie is None or text == "":
-            return None
-        if scorer is None or scorer[0] is not trie:
-            scorer = self._scorer = (trie, self._text_scorer(trie))
-        if scorer[1] is None:
-            return None
-        kernel, model, table, rest = scorer[1]
-        found = kernel(model, table, text.encode("utf-8", "surrogatepass"), *rest)
-        return None if math.isnan(found) else found
-
-    def _text_scorer(self, trie: Trie) -> tuple | None:
-        """What `_log_prob_of_text` calls, and with what; None for another kind of model."""
-        vocabulary = self.vocabulary
-        if not (trie.interpolated and vocabulary is not None and vocabulary.kind == "word"):
-            return None
-        from arproc.ngram.query_kernels import text_log_prob
-
-        table, missing = vocabulary.word_table
-        end = trie.alphabet.end
-        return text_log_prob, trie.arrays, table, (missing, trie.start, end)
+            words, missing = vocabulary.word_table
+            score = text_scorer(trie.arrays, words, missing, trie.start, trie.alphabet.end)
+        self._scorer = (trie, score)
+        return score
 
     def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
         terms = self.trie_.terms(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from arproc.jit import Int, jit, prefetch
-from arproc.word_kernels import PRIME, SEED, find, is_space, spread
 
 
 @jit
@@ -252,51 +251,6 @@ def interleaved_terms(
                 at[i], stop[i], place[i] = at[lanes], stop[lanes], place[lanes]
                 ends[i], s[i], total[i] = ends[lanes], s[lanes], total[lanes]
                 found[i] = found[lanes]
-
-
-@jit
-def text_log_prob(
-    model: tuple, table: tuple, raw: bytes, missing: Int, start: Int, end_symbol: Int
-) -> float:
-    """The log-probability of one text of words by a model with interpolation, its end included.
-
-    Args:
-        model: `Trie.arrays`.
-        table: slots, tags, offsets, blob and numbers of the words; see `arproc.words`.
-        raw: the text in UTF-8.
-        missing: the number of words that are not in the table.
-        start: the state before the first word.
-        end_symbol: the end's number, or -1 where there is none.
-
-    Returns:
-        Nats; NaN where a word may not stand there (its number is below 0).
-    """
-    slots, tags, offsets, blob, numbers = table
-    symbol, link, first_child, log_prob, back_off = model[1:6]
-    index = model[8]
-    total = 0.0
-    s = np.int64(start)
-    p = 0
-    while p < len(raw):
-        if is_space(raw[p]):
-            p += 1
-            continue
-        first = p
-        h = SEED
-        while p < len(raw) and not is_space(raw[p]):
-            h = (h ^ np.uint64(raw[p])) * PRIME
-            p += 1
-        word = slots[find(raw, first, p, spread(h), slots, tags, offsets, blob)]
-        w = np.int64(missing if word < 0 else numbers[word])
-        if w < 0:
-            return np.nan
-        term, s = follow_one(symbol, link, first_child, log_prob, back_off, index, s, w)
-        total += term
-    if end_symbol >= 0:
-        w = np.int64(end_symbol)
-        term, s = follow_one(symbol, link, first_child, log_prob, back_off, index, s, w)
-        total += term
-    return total
 
 
 @jit
