@@ -62,6 +62,19 @@ def search(symbol: np.ndarray, index: np.ndarray, s: Int, low: Int, width: Int, 
 
 
 @jit
+def all_found(symbol: np.ndarray, first_child: np.ndarray, index: np.ndarray) -> bool:
+    """Whether every continuation of a wide node is found in the hash table, which has a gap."""
+    for s in range(1, len(first_child) - 1):
+        low = np.int64(first_child[s])
+        width = np.int64(first_child[s + 1]) - low
+        if width > WIDE:
+            for i in range(low, low + width):
+                if search(symbol, index, s, low, width, np.int64(symbol[i])) != i:
+                    return False
+    return True
+
+
+@jit
 def child(model: tuple, s: Int, w: Int) -> Int:
     """The n-gram of node s followed by symbol w, or -1."""
     if s == 0:

@@ -380,6 +380,18 @@ def _wrong_content(trie: Trie) -> str | None:
         return "continuations are not sorted"
     if np.isnan(trie.log_prob[1:]).any() or np.isnan(trie.back_off).any():
         return "a probability is not a number"
-    if not np.array_equal(trie.index, index_of(symbol, trie.first_child)):
+    if not _is_index(trie):
         return "the index of continuations is not that of the n-grams"
     return None
+
+
+def _is_index(trie: Trie) -> bool:
+    """Whether the hash table has the continuations of wide nodes, each where it is found."""
+    from arproc.ngram import query_kernels as kernels
+
+    index, widths = trie.index, np.diff(trie.first_child[1:])
+    wide = int(widths[widths > kernels.WIDE].sum())
+    held = index[index >= 0]
+    if len(index) != slots_for(wide) or len(held) != wide or (index < -1).any():
+        return False
+    return wide == 0 or bool(kernels.all_found(trie.symbol, trie.first_child, index))

@@ -17,6 +17,9 @@ from arproc.ngram.streaming.counting import Job
 from arproc.ngram.streaming.workspace import Column
 from arproc.ngram.trie import Trie, slots_for
 
+#: Room for what is carried from one block of a hash table to the next, at least.
+_SPILT = 1 << 16
+
 __all__ = ["assemble", "connect", "probabilities"]
 
 
@@ -293,15 +296,33 @@ def _write_index(job: Job, levels: np.ndarray) -> None:
         for _, column, n in orders
         for _, _, child in _contexts(column, 0, n, step)
     )
-    index = np.full(slots_for(wide), -1, np.int32)
-    for k, column, n in orders:
-        for a, _, child in _contexts(column, 0, n, step):
-            first, last = int(child[0]), int(child[-1])
-            symbol = job.symbol(k + 1).read(first, last)
-            base = int(levels[k + 1]) + first
-            kernels.fill_index(int(levels[k]) + a, base, child - first, symbol, index)
+    slots, room = slots_for(wide), max(job.budget // 12, 1)
+    spilt, spills = np.empty(max(_SPILT, slots // max(slots // room, 1)), np.int32), 0
     with job.work.writer("index", np.int32) as file:
-        file.append(index)
+        for low, high in _spans(slots, room):
+            block = np.full(high - low, -1, np.int32)
+            # a search that runs over the end of one block goes on at the beginning of the next
+            taken = kernels.place_first(block, spilt[:spills])
+            spilt[: spills - taken] = spilt[taken:spills].copy()
+            spills -= taken
+            for k, column, n in orders:
+                for a, _, child in _contexts(column, 0, n, step):
+                    first, last = int(child[0]), int(child[-1])
+                    symbol = job.symbol(k + 1).read(first, last)
+                    base = int(levels[k + 1]) + first
+                    spills = kernels.fill_index_block(
+                        int(levels[k]) + a, base, child - first, symbol, slots, low, block,
+                        spilt, spills,
+                    )  # fmt: skip
+            file.append(block)
+        for low, high in _spans(slots, room):  # and beyond the last block at the first
+            if not spills:
+                break
+            block = file.read(low, high)
+            taken = kernels.place_first(block, spilt[:spills])
+            spilt[: spills - taken] = spilt[taken:spills].copy()
+            spills -= taken
+            file.write(low, block)
 
 
 def _spans(n: int, step: int) -> Iterator[tuple[int, int]]:

@@ -280,3 +280,60 @@ def fill_index(
                 while index[at] >= 0:
                     at = at + 1 if at + 1 < len(index) else 0
                 index[at] = base + i
+
+
+@jit
+def fill_index_block(
+    first: int,
+    base: int,
+    child: np.ndarray,
+    symbol: np.ndarray,
+    slots: int,
+    low: int,
+    block: np.ndarray,
+    spilt: np.ndarray,
+    spills: int,
+) -> int:
+    """As `fill_index`, those alone whose search begins in a block of the table.
+
+    Args:
+        first: the number of the first context that is looked at.
+        base: the number of its first continuation.
+        child: int64 [contexts + 1], where their continuations begin, the first one at 0.
+        symbol: the last symbols of those.
+        slots: how many slots the whole table has.
+        low: the block's first slot.
+        block: int32, the block, -1 where free.
+        spilt: int32, gets what finds no room before the block's end.
+        spills: how many of these there are already.
+
+    Returns:
+        How many there are now.
+    """
+    for h in range(len(child) - 1):
+        if child[h + 1] - child[h] > WIDE:
+            for i in range(child[h], child[h + 1]):
+                at = slot_of(first + h, symbol[i], slots) - low
+                if at < 0 or at >= len(block):
+                    continue
+                while at < len(block) and block[at] >= 0:
+                    at += 1
+                if at < len(block):
+                    block[at] = base + i
+                else:
+                    spilt[spills] = base + i
+                    spills += 1
+    return spills
+
+
+@jit
+def place_first(block: np.ndarray, numbers: np.ndarray) -> int:
+    """Put numbers into the first free slots of a block; says how many found one."""
+    at = 0
+    for i in range(len(numbers)):
+        while at < len(block) and block[at] >= 0:
+            at += 1
+        if at == len(block):
+            return i
+        block[at] = numbers[i]
+    return len(numbers)

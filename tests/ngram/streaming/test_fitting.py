@@ -17,7 +17,7 @@ from arproc.ngram.streaming import counting, fitting
 from arproc.testing import check_process
 from arproc.text import Vocabulary
 
-ARRAYS = ("levels", "symbol", "link", "first_child", "index")
+ARRAYS = ("levels", "symbol", "link", "first_child")
 
 
 @pytest.fixture
@@ -38,6 +38,9 @@ def check_equal(found, expected):
     for name in ("log_prob", "back_off"):
         mine, theirs = getattr(found.trie_, name), getattr(expected.trie_, name)
         np.testing.assert_allclose(mine[1:], theirs[1:], rtol=2e-6, atol=2e-6)
+    mine, theirs = found.trie_.index, expected.trie_.index
+    np.testing.assert_array_equal(np.sort(mine), np.sort(theirs))  # the places may differ
+    found.trie_.verify()
     assert found.space == expected.space
     assert found.n_ngrams_ == expected.n_ngrams_
     assert found.discount_source_ == expected.discount_source_
@@ -106,6 +109,16 @@ def test_settings_are_heeded(tmp_path, little):
     check_equal(fit(path, 3, memory=10**8, **settings), fit(path, 3, **settings))
     settings = {"max_size": 5, "interpolate_unigrams": False, "special": "escape"}
     check_equal(fit(path, 3, memory=10**8, **settings), fit(path, 3, **settings))
+
+
+@pytest.mark.parametrize("budget", [240, 1000, 4000])
+def test_the_hash_table_of_wide_contexts_is_made_in_blocks(tmp_path, monkeypatch, budget):
+    path = tmp_path / "text.txt"
+    path.write_text(zipf(3000, 900, seed=3))
+    expected = fit(path, 2)
+    assert (expected.trie_.index >= 0).sum() > 500
+    monkeypatch.setattr(fitting, "budget_of", lambda memory: budget)
+    check_equal(fit(path, 2, memory="64MB"), expected)
 
 
 @pytest.mark.parametrize("seed", range(5))
