@@ -22,20 +22,20 @@ from benchmarks.ngram import write_made
 from benchmarks.timing import machine
 
 CHILD = """
-import json, resource, sys, time, warnings
+import json, sys, time, warnings
 from pathlib import Path
 import arproc
 warnings.simplefilter("ignore")
 text, small, memory, out = sys.argv[1:]
 memory = memory or None
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+lines = lambda: Path("/proc/self/status").read_text().splitlines()
+bytes_of = lambda name: 1024 * int(dict(line.split(":") for line in lines())[name].split()[0])
 arproc.NGram(5, memory=memory).fit(Path(small)).save(out)
-before, begin = resident(), time.perf_counter()
+before, begin = bytes_of("VmRSS"), time.perf_counter()
 model = arproc.NGram(5, memory=memory).fit(Path(text))
 model.save(out)
 seconds = time.perf_counter() - begin
-print(json.dumps([seconds, peak() - before, sum(model.n_ngrams_)]))
+print(json.dumps([seconds, bytes_of("VmHWM") - before, sum(model.n_ngrams_)]))
 """
 
 
