@@ -175,7 +175,9 @@ def test_an_interrupt_keeps_the_best_so_far():
     assert len(history["loss"]) == 14
 
 
-def test_a_signal_during_an_update_waits_for_its_end(monkeypatch):
+def test_a_signal_during_an_update_waits_for_its_end(monkeypatch, request):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     plan = Training(steps=50)
     module = network()
     original = AdamW.step
