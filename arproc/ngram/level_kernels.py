@@ -8,11 +8,13 @@ from arproc.jit import Int, jit
 
 
 @jit
-def shared(keys: np.ndarray, i: Int, j: Int, widths: np.ndarray, bits: int) -> Int:
-    """How many symbols windows i and j begin with alike."""
+def shared(
+    keys: np.ndarray, i: Int, other: np.ndarray, j: Int, widths: np.ndarray, bits: int
+) -> Int:
+    """How many symbols window i of `keys` and window j of `other` begin with alike."""
     alike = 0
     for k in range(keys.shape[0]):
-        differ = keys[k, i] ^ keys[k, j]
+        differ = keys[k, i] ^ other[k, j]
         if differ == 0:
             alike += widths[k]
             continue
@@ -58,7 +60,7 @@ def count_nodes(
     """How many n-grams of each order begin with each symbol: nodes int64 [symbols, N + 1]."""
     for w in range(first, last):
         for i in range(starts[w], starts[w] + kept[w]):
-            alike = shared(keys, i - 1, i, widths, bits) if i > starts[w] else 0
+            alike = shared(keys, i - 1, keys, i, widths, bits) if i > starts[w] else 0
             for k in range(alike, depth(keys, i, widths, bits)):
                 nodes[w, k + 2] += 1
 
@@ -103,7 +105,7 @@ def fill_levels(
         if order > 1:
             first_child[1 + w] = following[2]
         for i in range(starts[w], starts[w] + kept[w]):
-            alike = shared(keys, i - 1, i, widths, bits) if i > starts[w] else 0
+            alike = shared(keys, i - 1, keys, i, widths, bits) if i > starts[w] else 0
             deep = depth(keys, i, widths, bits)
             k = 2
             for j in range(keys.shape[0]):

@@ -257,7 +257,7 @@ def _parts(w: int, runs: list[_Run], edges: np.ndarray, limit: int) -> Iterator[
 def _write_levels(job: Job, runs: list[_Run], limit: int, bar: tqdm) -> None:
     order, work = job.order, job.work
     before, used = np.zeros(order + 1, np.int64), np.zeros(order + 1, np.int64)
-    previous = np.zeros(len(job.widths), np.uint64)
+    previous = np.zeros((len(job.widths), 1), np.uint64)
     singles = np.zeros((job.alphabet.size, 2), np.int64)
     kinds = {"symbol": job.symbol(1).dtype, "count": np.uint32, "child": np.uint32}
     names = [(n, k) for k in range(2, order + 1) for n in kinds if n != "child" or k < order]

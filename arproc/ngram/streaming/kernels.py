@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from arproc.jit import Int, jit
-from arproc.ngram.level_kernels import depth
+from arproc.jit import jit
+from arproc.ngram.level_kernels import depth, shared
 from arproc.ngram.query_kernels import WIDE, slot_of
 from arproc.ngram.window_kernels import sort_places
 
@@ -104,23 +104,6 @@ def merge(
 
 
 @jit
-def _alike(keys: np.ndarray, i: Int, previous: np.ndarray, widths: np.ndarray, bits: int) -> Int:
-    """How many symbols window i begins with as the previous one did."""
-    alike = 0
-    for k in range(keys.shape[0]):
-        differ = keys[k, i] ^ previous[k]
-        if differ == 0:
-            alike += widths[k]
-            continue
-        shift = bits * (widths[k] - 1)
-        while differ >> np.uint64(shift) == 0:
-            alike += 1
-            shift -= bits
-        return alike
-    return alike
-
-
-@jit
 def append_levels(
     keys: np.ndarray,
     times: np.ndarray,
@@ -147,7 +130,7 @@ def append_levels(
         widths: int64 [words], how many symbols each word holds.
         bits: of one symbol.
         goes_on: whether the first bucket goes on with the symbol of the last call's last one.
-        previous: uint64 [words], that bucket's last window; gets the last one of this call.
+        previous: uint64 [words, 1], that bucket's last window; gets the last one of this call.
         before: int64 [N + 1], how many n-grams of each order have been written away.
         used: int64 [N + 1], how many are in the arrays below; is moved on.
         symbol: int32 [N + 1, room], gets the last symbols.
@@ -165,13 +148,13 @@ def append_levels(
         singles[b, 0] = before[2] + used[2]
         singles[b, 1] = 0
         for i in range(starts[b], starts[b] + kept[b]):
-            alike = 0 if first else _alike(keys, i, previous, widths, bits)
+            alike = 0 if first else shared(keys, i, previous, 0, widths, bits)
             first = False
             deep = depth(keys, i, widths, bits)
             k = 2
             for j in range(words):
                 word = keys[j, i]
-                previous[j] = word
+                previous[j, 0] = word
                 for t in range(widths[j] - 1, -1, -1):
                     code[k + t] = np.int64(word & mask) - 1
                     word >>= np.uint64(bits)
