@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import arproc
-from arproc.errors import DataError
+from arproc.errors import DataError, FileFormatError
 from arproc.ngram import query_kernels, trie
 from arproc.text import Vocabulary
 
@@ -99,3 +102,18 @@ def test_large_models_hold_single_precision_and_lose_little(monkeypatch):
     np.testing.assert_allclose(single.log_prob(lines), exact.log_prob(lines), rtol=2e-7)
     rows = single.conditionals(lines[10])
     np.testing.assert_allclose(rows.probs.sum(-1), 1.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["link", "first_child", "symbol", "index", "log_prob"])
+def test_a_large_file_is_opened_unread_and_verified_on_request(model, monkeypatch, tmp_path, name):
+    monkeypatch.setattr(trie, "_PRECISE", 10)
+    damaged = copy(model)
+    array = getattr(model.trie_, name).copy()
+    array[len(array) // 2] = {"log_prob": np.nan, "link": -5}.get(name, array.max())
+    damaged.trie_ = replace(model.trie_, **{"stored_index" if name == "index" else name: array})
+    model.save(tmp_path / "sound.arproc")
+    damaged.save(tmp_path / "damaged.arproc")
+    assert arproc.load(tmp_path / "sound.arproc").verify().log_prob("w1") == model.log_prob("w1")
+    opened = arproc.load(tmp_path / "damaged.arproc")
+    with pytest.raises(FileFormatError, match="n-grams are damaged"):
+        opened.verify()
