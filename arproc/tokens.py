@@ -23,7 +23,7 @@ from arproc.storable import storable
 from arproc.text import Vocabulary, shorten
 from arproc.words import text_file
 
-__all__ = ["TokenizerVocabulary", "categorical_space"]
+__all__ = ["TokenizerVocabulary", "categorical_space", "space_under"]
 
 TEXT = ("word", "char", "byte")
 
@@ -74,6 +74,19 @@ def categorical_space(
             raise DataError("The data have no elements; expected some.")
         size = int(numbers.max()) + 1
     return Categorical(size + int(ends), vocabulary, size if ends else None)
+
+
+def space_under(model: Any, data: Any) -> Categorical:
+    """The space of `data` under a model's own settings of the same names: tokens, min_count ..."""
+    return categorical_space(
+        data,
+        model.tokens,
+        min_count=model.min_count,
+        max_size=model.max_size,
+        unknown=model.unknown,
+        end=model.end,
+        special=getattr(model, "special", "error"),
+    )
 
 
 def _vocabulary(data: Any, tokens: Any, special: str, limits: dict[str, Any]) -> Vocabulary | None:

@@ -19,7 +19,7 @@ from arproc.sequences import Sequences
 from arproc.spaces import Categorical as CategoricalSpace
 from arproc.spaces import Space
 from arproc.states import State, WindowState
-from arproc.tokens import categorical_space
+from arproc.tokens import space_under
 
 __all__ = ["ContextModel", "ContextState", "with_ends"]
 
@@ -79,14 +79,7 @@ class ContextModel(Process):
     def _infer_space(self, data: Any) -> Space:
         self._check_parameters()
         check_integer("min_count", self.min_count, minimum=1)
-        return categorical_space(
-            data,
-            self.tokens,
-            min_count=self.min_count,
-            max_size=self.max_size,
-            unknown=self.unknown,
-            end=self.end,
-        )
+        return space_under(self, data)
 
     def _fit(
         self,

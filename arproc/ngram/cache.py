@@ -24,7 +24,7 @@ from arproc.sequences import Sequences
 from arproc.spaces import Categorical as CategoricalSpace
 from arproc.spaces import Space
 from arproc.states import State
-from arproc.tokens import categorical_space
+from arproc.tokens import space_under
 
 __all__ = ["Cache"]
 
@@ -126,15 +126,7 @@ class Cache(Process):
 
     def _infer_space(self, data: Any) -> Space:
         self._check_parameters()
-        return categorical_space(
-            data,
-            self.tokens,
-            min_count=self.min_count,
-            max_size=self.max_size,
-            unknown=self.unknown,
-            end=self.end,
-            special=self.special,
-        )
+        return space_under(self, data)
 
     def _fit(
         self,

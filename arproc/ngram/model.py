@@ -36,7 +36,7 @@ from arproc.spaces import Categorical as CategoricalSpace
 from arproc.spaces import Space
 from arproc.states import State
 from arproc.text import Vocabulary
-from arproc.tokens import categorical_space
+from arproc.tokens import space_under
 
 __all__ = ["NGram"]
 
@@ -203,15 +203,7 @@ class NGram(Process):
 
     def _infer_space(self, data: Any) -> Space:
         self._check_parameters()
-        return categorical_space(
-            data,
-            self.tokens,
-            min_count=self.min_count,
-            max_size=self.max_size,
-            unknown=self.unknown,
-            end=self.end,
-            special=self.special,
-        )
+        return space_under(self, data)
 
     def _fit(
         self,
