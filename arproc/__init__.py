@@ -28,6 +28,7 @@ _LAZY: dict[str, str] = {
     "ContextTree": "arproc.ngram.context_tree",
     "CountAR": "arproc.discrete.count",
     "InfiniGram": "arproc.ngram.infini",
+    "KernelDensity": "arproc.kernel.density",
     "LogisticAR": "arproc.discrete.logistic",
     "MADE": "arproc.neural.made",
     "MAF": "arproc.neural.maf",

@@ -1,10 +1,9 @@
-"""The average of a model's laws over several orders of the sites."""
+"""The mixture of a model's laws over several orders of the sites, or of several models."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,10 +12,10 @@ from torch import Tensor
 from arproc.errors import (
     NotComparableError,
     ParameterError,
-    UnsupportedError,
     check_integer,
 )
-from arproc.law import require_fitted
+from arproc.law import Law, require_fitted
+from arproc.mixture import fit_weights, given_weights
 from arproc.process import Process
 from arproc.randomness import Uniforms
 from arproc.sampling.ancestral import draw
@@ -30,20 +29,28 @@ _DRAWN = 8
 
 
 class OrderEnsemble(WholeLaw):
-    r"""The mixture of laws in different orders, :math:`p(x) = \frac{1}{M} \sum_o p_o(x)`.
+    r"""The mixture of laws in different orders, :math:`p(x) = \sum_o w_o \, p_o(x)`.
 
     (Uria, Murray and Larochelle 2014; Germain et al. 2015.) The likelihood is exact, the log of
     the mean of the members' likelihoods; it is never less than the mean of their logarithms. A
-    draw takes an order by chance and is drawn in it.
+    draw takes a member by chance and is drawn from it.
+
+    The members count alike, unless weights are given or `fit` learns them, by EM, from data that
+    the members were *not* fitted on.
 
     Args:
         model: a fitted model that can be asked in any order (it has `in_order`, as `NADE` and
-            `MADE` with `order_agnostic`); or a list of fitted processes over vectors of one space,
-            each in an order of its own.
+            `MADE` with `order_agnostic`); or a list of fitted laws of vectors of one space, each
+            in an order of its own: processes, flows, or ensembles again.
         orderings: how many orders are drawn, or a list of permutations. None takes those that
             the model was trained for (`MADE(order_agnostic=16)`), else draws 8; for a list of
-            processes it is left out.
+            laws it is left out.
+        weights: of the members, none negative and summing to one; None counts them alike until
+            `fit` has learnt weights.
         seed: of the orders.
+
+    Attributes:
+        weights_: the weights that `fit` has learnt, float64 [M].
 
     Example:
         >>> import arproc, numpy as np
@@ -61,14 +68,18 @@ class OrderEnsemble(WholeLaw):
         "need sums over what the other orders have yet to draw"
     )
 
+    weights_: Tensor
+
     def __init__(
         self,
         model: Any,
         orderings: int | Sequence[Sequence[int]] | None = None,
+        weights: Sequence[float] | None = None,
         seed: int = 0,
     ) -> None:
         self.model = model
         self.orderings = orderings
+        self.weights = weights
         self.seed = seed
 
     # ---- what it is made of ----------------------------------------------------------------
@@ -94,8 +105,8 @@ class OrderEnsemble(WholeLaw):
         return [tuple(rng.permutation(length).tolist()) for _ in range(count)]
 
     @property
-    def members(self) -> list[Process]:
-        """The processes, one an order."""
+    def members(self) -> list[Law]:
+        """The laws, one an order."""
         if isinstance(self.model, (list, tuple)):
             return self._listed()
         model = self._single()
@@ -105,20 +116,20 @@ class OrderEnsemble(WholeLaw):
         if not isinstance(self.model, Process) or not hasattr(self.model, "in_order"):
             raise ParameterError(
                 "model must be a process that can be asked in any order (NADE or MADE with "
-                f"order_agnostic=True), or a list of processes; got a {type(self.model).__name__}."
+                f"order_agnostic=True), or a list of laws; got a {type(self.model).__name__}."
             )
         require_fitted(self.model)
         return self.model
 
-    def _listed(self) -> list[Process]:
+    def _listed(self) -> list[Law]:
         parts = list(self.model)
-        if not parts or not all(isinstance(part, Process) for part in parts):
+        if not parts or not all(isinstance(part, (Process, WholeLaw)) for part in parts):
             kinds = ", ".join(type(part).__name__ for part in parts) or "nothing"
-            raise ParameterError(f"model must be a list of processes; got {kinds}.")
+            raise ParameterError(f"model must be a list of laws of vectors; got {kinds}.")
         if self.orderings is not None:
             raise ParameterError(
-                "orderings is for one model that can be asked in any order; each process of a "
-                "list has its own."
+                "orderings is for one model that can be asked in any order; each law of a list "
+                "has its own."
             )
         first = parts[0]
         for part in parts:
@@ -134,7 +145,7 @@ class OrderEnsemble(WholeLaw):
         return parts
 
     @property
-    def _first(self) -> Process:
+    def _first(self) -> Law:
         return self._listed()[0] if isinstance(self.model, (list, tuple)) else self._single()
 
     @property
@@ -153,49 +164,83 @@ class OrderEnsemble(WholeLaw):
         return _layout(self._first)
 
     @property
-    def form_(self) -> str:  # type: ignore[override]
+    def form_(self) -> str:
         """The form of the data that the model was fitted on, in which draws go back."""
         return self._first.form_
+
+    @form_.setter
+    def form_(self, form: str) -> None:
+        pass  # `fit` learns weights, and its data's form is not that of the draws
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
-    def _infer_space(self, data: Any) -> NoReturn:
-        raise UnsupportedError(
-            "an OrderEnsemble learns nothing itself; fit the model that it is made of."
-        )
+    def _infer_space(self, data: Any) -> Space:
+        if self.weights is not None:
+            raise ParameterError(
+                "fit learns the weights of the members, and weights= has fixed them; leave it out."
+            )
+        return self.space
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
     ) -> None:
-        self._infer_space(sequences)
+        if validation is not None:
+            raise ParameterError(
+                "an OrderEnsemble fits its weights on the data given, which should be held out "
+                "from its members; it takes no validation."
+            )
+        terms = self._member_scores(sequences, context)
+        even = torch.full((len(terms),), 1 / len(terms), dtype=torch.float64)
+        self.weights_ = fit_weights(terms, even, tolerance=1e-9)[0]
 
     # ---- the law ---------------------------------------------------------------------------
 
-    def _log_prob(self, sequences: Sequences, context: Tensor | None) -> Tensor:
+    def _log_weights(self, count: int) -> Tensor:
+        if self.weights is not None:
+            return given_weights(self.weights, count).log()
+        even = torch.full((count,), 1 / count, dtype=torch.float64)
+        return self.__dict__.get("weights_", even).log()
+
+    def _member_scores(self, sequences: Sequences, context: Tensor | None) -> Tensor:
+        """The members' log-probabilities, float64 [M, N]."""
         sequences.require_length(self.space.length or 0)
         x = _layout(self._first).from_sites(sequences.padded()[0])
         scores = []
         for member in self.members:
             sites = _layout(member).to_sites(x)
             ordered = Sequences(sites.flatten(0, 1), sequences.offsets, member.space)
-            scores.append(member._log_prob(ordered, context))
-        return torch.logsumexp(torch.stack(scores), dim=0) - math.log(len(scores))
+            scores.append(member._log_prob(ordered, context).double())
+        return torch.stack(scores)
+
+    def _log_prob(self, sequences: Sequences, context: Tensor | None) -> Tensor:
+        scores = self._member_scores(sequences, context)
+        return torch.logsumexp(scores + self._log_weights(len(scores))[:, None], dim=0)
 
     def _draw(self, n: int, uniforms: Uniforms, context: Tensor | None) -> Tensor:
         members, space = self.members, self.space
         chance = Uniforms(uniforms.seed, "component").block(torch.arange(n), 0, 1)[:, 0]
-        which = (chance * len(members)).long().clamp(max=len(members) - 1)
+        upper = self._log_weights(len(members)).exp().cumsum(0)
+        which = torch.searchsorted(upper, chance * upper[-1], right=True)
         mine = _layout(self._first)
         found = torch.zeros((n, mine.length), dtype=space.dtype, device=self.device)
         for k, member in enumerate(members):
             rows = (which == k).nonzero()[:, 0]
             if not len(rows):
                 continue
-            state = member._fresh(len(rows), None if context is None else context[rows])
-            x, _, _ = draw(state, _OfRows(uniforms, rows), mine.length, None, space)
+            given = None if context is None else context[rows]
+            x = _drawn(member, len(rows), _OfRows(uniforms, rows), given)
             found[rows] = mine.to_sites(_layout(member).from_sites(x))
         return found
+
+
+def _drawn(law: Law, n: int, uniforms: Uniforms, context: Tensor | None) -> Tensor:
+    """Draws of a law [n, sites], in its own order."""
+    if isinstance(law, WholeLaw):
+        return law._draw(n, uniforms, context)
+    assert isinstance(law, Process)
+    state = law._fresh(n, context)
+    return draw(state, uniforms, law.space.length, None, law.space)[0]
 
 
 class _OfRows(Uniforms):
@@ -219,11 +264,10 @@ class _OfRows(Uniforms):
         return super().block(self.rows[torch.as_tensor(rows)], start, count, event_shape)
 
 
-def _layout(process: Process) -> Layout:
-    layout = process.layout
+def _layout(law: Law) -> Layout:
+    layout = law.layout
     if layout is None:
         raise ParameterError(
-            f"a {type(process).__name__} has no order of sites: its sequences have no fixed "
-            "length."
+            f"a {type(law).__name__} has no order of sites: its sequences have no fixed length."
         )
     return layout

@@ -110,15 +110,7 @@ class Mixture(Process):
     def log_weights(self) -> torch.Tensor:
         """The logarithms of the weights in use, float64 [M]."""
         if self.weights is not None:
-            given = torch.as_tensor(self.weights, dtype=torch.float64)
-            if len(given) != len(self.processes) or not bool((given >= 0).all()):
-                raise ParameterError(
-                    f"weights must be {len(self.processes)} numbers, none negative; got "
-                    f"{self.weights!r}."
-                )
-            if abs(float(given.sum()) - 1) > 1e-6:
-                raise ParameterError(f"weights must sum to 1; they sum to {float(given.sum()):g}.")
-            return (given / given.sum()).log()
+            return given_weights(self.weights, len(self.processes)).log()
         if "weights_" not in self.__dict__:
             raise NotFittedError(
                 "this Mixture has no weights yet; call fit(held-out data), or give weights=."
@@ -187,6 +179,16 @@ class _MixtureState(State):
 
     def _truncate(self, lengths: torch.Tensor) -> State:
         return _MixtureState([part.truncate(lengths) for part in self.parts], self.log_weights)
+
+
+def given_weights(weights: Sequence[float], count: int) -> torch.Tensor:
+    """The user's weights of so many parts, checked, float64 [count]."""
+    given = torch.as_tensor(weights, dtype=torch.float64)
+    if len(given) != count or not bool((given >= 0).all()):
+        raise ParameterError(f"weights must be {count} numbers, none negative; got {weights!r}.")
+    if abs(float(given.sum()) - 1) > 1e-6:
+        raise ParameterError(f"weights must sum to 1; they sum to {float(given.sum()):g}.")
+    return given / given.sum()
 
 
 def fit_weights(

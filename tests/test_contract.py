@@ -26,6 +26,7 @@ from arproc import (
     Cache,
     ContextTree,
     InfiniGram,
+    KernelDensity,
     Mixture,
     NGram,
     PixelCNN,
@@ -337,6 +338,13 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "MADE of three orders, in another": (
         lambda: made(2, 6, (9, 9), order_agnostic=3, residual=True).in_order((5, 0, 2, 4, 1, 3)),
         {},
+    ),
+    "kernel density": (lambda: KernelDensity().fit(vectors(2, 6)), {}),
+    "kernel density of levels": (
+        lambda: KernelDensity(0.3, ordering="random").fit(vectors(3, 5)), {}
+    ),
+    "kernel density of reals": (
+        lambda: KernelDensity(min_scale=0.01, ordering=(2, 0, 1)).fit(PUSH.reshape(-1, 3)[:12]), {}
     ),
     "NADE": (lambda: nade(2, 6, activation="sigmoid"), {}),
     "NADE of mixed levels": (lambda: nade((2, 4, 1, 3, 2), 5, ordering="random"), {}),

@@ -100,15 +100,13 @@ def test_it_says_what_it_has_not(ensemble):
             ensemble.sample(1, **wrong)
     with pytest.raises(ParameterError, match="length is 3; this law has 4"):
         ensemble.sample(1, length=3)
-    with pytest.raises(UnsupportedError, match="fit the model"):
-        ensemble.fit(EVERY)
 
 
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
         (lambda: OrderEnsemble(arproc.AR(1)), ParameterError, "can be asked in any order"),
-        (lambda: OrderEnsemble([]), ParameterError, "list of processes"),
+        (lambda: OrderEnsemble([]), ParameterError, "list of laws"),
         (lambda: OrderEnsemble(mades(), 3), ParameterError, "has its own"),
         (lambda: OrderEnsemble(agnostic(), 0), ParameterError, "orderings must be at least 1"),
         (lambda: OrderEnsemble(agnostic(), []), ParameterError, "orderings is empty"),
@@ -129,3 +127,47 @@ def test_it_says_what_it_has_not(ensemble):
 def test_what_can_not_be_averaged_is_refused(make, error, message):
     with pytest.raises(error, match=message):
         make().log_prob(EVERY)
+
+
+def test_weights_are_learnt_from_held_out_vectors():
+    parts = mades()
+    truth = np.array([0.7, 0.0, 0.3])
+    x = OrderEnsemble(parts, weights=truth).sample(20_000, seed=1)
+    fitted = OrderEnsemble(parts).fit(x)
+    np.testing.assert_allclose(fitted.weights_, truth, atol=0.06)
+    for other in (OrderEnsemble(parts), OrderEnsemble(parts, weights=[0.2, 0.3, 0.5])):
+        assert fitted.score(x) >= other.score(x)  # the likelihood is concave in them
+    single = np.stack([part.log_prob(EVERY) for part in parts])
+    expected = np.log(fitted.weights_.numpy() @ np.exp(single))
+    np.testing.assert_allclose(fitted.log_prob(EVERY), expected, atol=1e-6)
+
+
+def test_given_weights_are_those_of_the_draws(tmp_path):
+    ensemble = OrderEnsemble(mades(), weights=[0.1, 0.2, 0.7])
+    x = ensemble.sample(4000, seed=0)
+    share = np.array([(x == row).all(1).mean() for row in EVERY])
+    assert np.abs(share - np.exp(ensemble.log_prob(EVERY))).max() < 0.04
+    ensemble.save(tmp_path / "ensemble")
+    np.testing.assert_allclose(
+        arproc.load(tmp_path / "ensemble").log_prob(EVERY), ensemble.log_prob(EVERY), atol=1e-6
+    )
+    with pytest.raises(ParameterError, match="weights= has fixed them"):
+        ensemble.fit(EVERY)
+    with pytest.raises(ParameterError, match="3 numbers"):
+        OrderEnsemble(mades(), weights=[0.5, 0.5]).log_prob(EVERY)
+    with pytest.raises(ParameterError, match="takes no validation"):
+        OrderEnsemble(mades()).fit(EVERY, validation=EVERY)
+
+
+def test_flows_and_ensembles_may_be_members():
+    x = np.random.default_rng(0).normal(size=(60, 3)) * [1, 5, 0.1]
+    flow = shake(arproc.MAF((5,), layers=2, training=QUICK).fit(x))
+    kernels = arproc.KernelDensity().fit(x)
+    inner = OrderEnsemble([kernels, flow], weights=[0.25, 0.75])
+    outer = OrderEnsemble([inner, NADE(4, training=QUICK).fit(x)])
+    parts = [kernels.log_prob(x), flow.log_prob(x), outer.members[1].log_prob(x)]
+    expected = np.log(np.array([0.125, 0.375, 0.5]) @ np.exp(parts))
+    np.testing.assert_allclose(outer.log_prob(x), expected, rtol=1e-6)
+    draws = outer.sample(40, seed=0, return_log_prob=True)
+    np.testing.assert_allclose(draws.log_prob, outer.log_prob(draws.x), rtol=1e-6)
+    np.testing.assert_allclose(outer.sample(7, seed=0), draws.x[:7], rtol=1e-5)

@@ -1,0 +1,1 @@
+"""Kernel density estimation: laws that remember their training data."""
