@@ -132,18 +132,23 @@ class MixtureHead(Head):
         sites: how many sites there are.
         kind: "normal", "logistic" or "student_t".
         components: how many.
-        min_scale: what every scale is at least, in the unit of the data (0 sets no floor but one
-            of 1e-4 sizes of the data, below which a density says nothing about the world).
+        min_scale: what the scales are at least, in the unit of the data, one number or one a site
+            (0 sets no floor but one of 1e-4 sizes of the data, below which a density says nothing
+            about the world).
     """
 
     shift: Tensor
     size: Tensor
+    floor: Tensor
 
-    def __init__(self, sites: int, kind: str, components: int, min_scale: float = 0.0) -> None:
+    def __init__(
+        self, sites: int, kind: str, components: int, min_scale: float | Sequence[float] = 0.0
+    ) -> None:
         super().__init__()
         self.channels, self.kind, self.components = 1, kind, components
         self.outputs = components * (4 if kind == "student_t" else 3)
-        self.min_scale = min_scale
+        floor = torch.as_tensor(min_scale, dtype=torch.float64).expand(sites).clone()
+        self.register_buffer("floor", floor, persistent=False)
         # in float64, as the data are: a density near a rounding step of float32 is not one
         self.register_buffer("shift", torch.zeros(sites, dtype=torch.float64))
         self.register_buffer("size", torch.ones(sites, dtype=torch.float64))
@@ -172,9 +177,7 @@ class MixtureHead(Head):
         which = slice(None) if site is None else site
         shift, size = self.shift[which][..., None], self.size[which][..., None]
         logits, loc, width, *rest = raw.double().unflatten(-1, (-1, self.components)).unbind(-2)
-        scale = size * (F.softplus(width) + 1e-4)
-        if self.min_scale > 0:
-            scale = scale + self.min_scale
+        scale = size * (F.softplus(width) + 1e-4) + self.floor[which][..., None]
         parts = [torch.log_softmax(logits, dim=-1), shift + size * loc, scale]
         parts += [2.0 + F.softplus(heavy) for heavy in rest]  # a variance exists
         return torch.cat(parts, dim=-1)

@@ -44,8 +44,9 @@ class MADE(VectorProcess):
             different numbers, and a level that a site does not have gets probability zero). None
             takes one more than the largest value.
         components: how many components a mixture has.
-        min_scale: what the scales of real values are at least, in the unit of the data. Rounded
-            data have no bounded density; half the rounding step is a sound choice for them.
+        min_scale: what the scales of real values are at least, in the unit of the data: one
+            number, or one for each position. Rounded data have no bounded density; half the
+            rounding step is a sound choice for them.
         residual: whether each hidden layer but the first adds to the one before it; they then
             have equal sizes.
         direct: whether the conditionals also depend on the earlier values directly.
@@ -74,7 +75,7 @@ class MADE(VectorProcess):
         head: str = "auto",
         levels: int | Sequence[int] | None = None,
         components: int = 10,
-        min_scale: float = 0.0,
+        min_scale: float | Sequence[float] = 0.0,
         residual: bool = False,
         direct: bool = False,
         order_agnostic: bool | int = False,

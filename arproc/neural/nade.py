@@ -48,8 +48,9 @@ class NADE(VectorProcess):
             with fractions.
         levels: how many values a site takes, one number or one for each site; see `MADE`.
         components: how many components a mixture has.
-        min_scale: what the scales of real values are at least, in the unit of the data; half the
-            rounding step is a sound choice for rounded data.
+        min_scale: what the scales of real values are at least, in the unit of the data: one
+            number, or one for each position; half the rounding step is a sound choice for rounded
+            data.
         activation: of the hidden units: "relu", or "sigmoid" (as in the first paper).
         order_agnostic: whether it is trained for all orders.
         ordering: "natural"; "random", drawn from the training's seed; or a permutation, whose
@@ -73,7 +74,7 @@ class NADE(VectorProcess):
         head: str = "auto",
         levels: int | Sequence[int] | None = None,
         components: int = 10,
-        min_scale: float = 0.0,
+        min_scale: float | Sequence[float] = 0.0,
         activation: str = "relu",
         order_agnostic: bool = False,
         ordering: str | Sequence[int] = "natural",

@@ -74,7 +74,7 @@ class VectorNetwork(nn.Module):
     @staticmethod
     def reordered_values(tensors: dict[str, Tensor], index: list[int]) -> dict[str, Tensor]:
         """The same with what the head holds of each site in another order."""
-        for name in ("values.shift", "values.size", "values.forbidden"):
+        for name in ("values.shift", "values.size", "values.floor", "values.forbidden"):
             if name in tensors:
                 tensors[name] = tensors[name][index]
         return tensors
@@ -97,7 +97,7 @@ class VectorProcess(NeuralProcess):
     head: str
     levels: int | Sequence[int] | None
     components: int
-    min_scale: float
+    min_scale: float | Sequence[float]
     ordering: str | Sequence[int]
     conditioned: bool
     #: Whether the network is trained for all orders of the sites (or how many of them).
@@ -151,8 +151,12 @@ class VectorProcess(NeuralProcess):
         self._sizes()
         check_choice("head", self.head, _HEADS)
         check_integer("components", self.components, minimum=1)
-        if not 0 <= self.min_scale < float("inf"):
-            raise ParameterError(f"min_scale must be 0 or more; got {self.min_scale!r}.")
+        floors = torch.as_tensor(self.min_scale, dtype=torch.float64)
+        if floors.ndim > 1 or not bool(((floors >= 0) & torch.isfinite(floors)).all()):
+            raise ParameterError(
+                f"min_scale must be 0 or more, one number or one for each position; got "
+                f"{self.min_scale!r}."
+            )
 
     def _sizes(self) -> tuple[int, ...]:
         return hidden_sizes(self.hidden)
@@ -180,13 +184,25 @@ class VectorProcess(NeuralProcess):
 
     # ---- learning -----------------------------------------------------------------------------
 
+    def _floors(self, length: int) -> list[float]:
+        """The least scale of each site."""
+        given = torch.as_tensor(self.min_scale, dtype=torch.float64).flatten().tolist()
+        if len(given) not in (1, length):
+            raise ParameterError(
+                f"min_scale has {len(given)} numbers; expected one, or {length}, one for each "
+                "position."
+            )
+        given = given * length if len(given) == 1 else given
+        return [given[j] for j in self._order(length) or range(length)]
+
     def _head(self, space: Space) -> Head:
         length = space.length or 0
         if isinstance(space, Real):
             kind = "normal_mixture" if self.head == "auto" else self.head
             mixture = kind.endswith("_mixture")
             components = self.components if mixture else 1
-            return MixtureHead(length, kind.removesuffix("_mixture"), components, self.min_scale)
+            kind, floors = kind.removesuffix("_mixture"), self._floors(length)
+            return MixtureHead(length, kind, components, floors)
         if isinstance(space, Ordinal):
             return DiscretisedLogisticHead(space.levels, self.components)
         if isinstance(space, Binary):

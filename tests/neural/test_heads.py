@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 import arproc
-from arproc import MADE, Training
+from arproc import MADE, NADE, Training
 from arproc.distributions import cdf, quantile
 from arproc.errors import ParameterError
 from arproc.neural.heads import DiscretisedLogisticHead, MixtureHead
@@ -106,6 +106,24 @@ def test_heads_are_chosen_by_the_data():
         assert MADE((4,), training=QUICK).fit(data).space.kind == kind
     ordered = MADE((4,), head="discretised_logistic", levels=256, training=QUICK).fit(integers)
     assert ordered.space == arproc.spaces.Ordinal(256, length=3)
+
+
+def test_each_position_has_a_floor_of_its_own_in_any_order():
+    x = np.random.default_rng(0).normal(size=(60, 3)).round(1) * [1, 10, 0.1]
+    floors = [0.05, 0.5, 0.005]
+    plan = Training(steps=3, batch_size=20)
+    settings = {"head": "normal", "min_scale": floors, "training": plan}
+    turned = NADE(5, ordering=(2, 0, 1), order_agnostic=True, **settings).fit(x)
+    for model in (turned, turned.in_order((1, 2, 0)), MADE((5,), ordering=(2, 0, 1), **settings)):
+        model = model if hasattr(model, "network_") else model.fit(x)
+        # a network that would have no width at all is left with the floors
+        raw = torch.full((1, 3, 3), -100.0)[..., : model.network_.values.outputs]
+        finished = model.network_.values.finish(raw)
+        scale = finished[0, :, -1].double() - 1e-4 * model.network_.values.size
+        expected = np.array(floors)[list(model.layout.order)]
+        np.testing.assert_allclose(scale, expected, rtol=1e-6)
+    with pytest.raises(ParameterError, match="min_scale has 2 numbers; expected one, or 3"):
+        MADE((5,), head="normal", min_scale=[0.1, 0.2], training=plan).fit(x)
 
 
 @pytest.mark.parametrize(
