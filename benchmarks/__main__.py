@@ -9,7 +9,7 @@ import sys
 import benchmarks
 from benchmarks.timing import machine
 
-SHARED = {"__main__", "peers", "timing"}
+SHARED = {"__main__", "peers", "quality", "timing"}
 
 
 def main(names: list[str]) -> None:

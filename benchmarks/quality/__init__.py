@@ -1,0 +1,1 @@
+"""How well density models fit real data: recipes, and what runs them."""
