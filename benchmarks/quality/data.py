@@ -69,7 +69,7 @@ def _table(name: str) -> np.ndarray:
 
 
 def _fold(x: np.ndarray, k: int) -> Fold:
-    """Fold k of ten: a tenth is tested, a ninth of the rest validates, standardised by the rest."""
+    """Fold k of ten: a tenth is tested, a ninth of the rest validates; both parts standardise."""
     parts = np.array_split(np.random.default_rng(0).permutation(len(x)), FOLDS)
     rest = x[np.concatenate([parts[i] for i in range(FOLDS) if i != k])]
     centre, size = rest.mean(0), rest.std(0)
