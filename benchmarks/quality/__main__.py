@@ -39,13 +39,22 @@ def run(name: str, with_test: bool) -> None:
     for number, fold in enumerate(load(recipe["data"])):
         print(f"{name}, fold {number}: {len(fold.train)} to fit on", flush=True)
         law = fit(recipe, fold)
-        figures.append([_mean(law, fold.valid), _mean(law, fold.test) if with_test else math.nan])
-    valid, test = np.mean(figures, axis=0)
+        parts = [fold.valid, fold.test] if with_test else [fold.valid]
+        figures.append([[_mean(each, x) for x in parts] for each in (law, without_memory(law))])
     dims = math.prod(fold.train.shape[1:])
-    line = f"{name}: validation {valid:.3f} nats"
-    if with_test:
-        line += f", test {test:.3f} nats, {-test / dims / math.log(2):.4f} bits a dimension"
-    print(f"{line}; {time.perf_counter() - begin:.0f} s", flush=True)
+    for kind, row in zip(("whole", "without kernels"), np.mean(figures, axis=0), strict=True):
+        line = f"{name}, {kind}: validation {row[0]:.3f} nats"
+        if with_test:
+            line += f", test {row[1]:.3f} nats ({-row[1] / dims / math.log(2):.4f} bits/dim)"
+        print(line)
+    print(f"  {time.perf_counter() - begin:.0f} s", flush=True)
+
+
+def without_memory(law: arproc.OrderEnsemble) -> arproc.OrderEnsemble:
+    """The members that are no kernel density, counted alike."""
+    return arproc.OrderEnsemble(
+        [member for member in law.members if not isinstance(member, arproc.KernelDensity)]
+    )
 
 
 def fit(recipe: dict[str, Any], fold: Fold) -> arproc.OrderEnsemble:
