@@ -137,7 +137,8 @@ class Law(Parameters, ABC):
             data: sequences in any form that `Sequences.of` takes.
             y: not used (scikit-learn passes it second).
             context: what the sequences are conditioned on, for models that take it.
-            validation: more sequences, on which neural models choose when to stop.
+            validation: more sequences, on which neural models choose when to stop; for a model
+                that takes a context a pair `(data, context)`.
             sample_weight: how much each sequence counts, [N], none negative, for models that
                 take it: a weight of 2 stands for a sequence that is there twice.
 
@@ -148,14 +149,9 @@ class Law(Parameters, ABC):
             raise ParameterError("fit takes no y: a process models the sequences themselves.")
         data = column_of_text(data)
         space = self._infer_space(data)
-        gaps = self.takes_missing
-        sequences = self._read(data, space, "data", missing=gaps)
-        held_out = (
-            None
-            if validation is None
-            else self._read(validation, space, "validation", missing=gaps)
-        )
+        sequences = self._read(data, space, "data", missing=self.takes_missing)
         prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
+        held_out = None if validation is None else self._held_out(validation, space, prepared)
         sequences = sequences.weighted(self._sample_weight(sample_weight, len(sequences)))
         self._fit(sequences, validation=held_out, context=prepared)
         self.space_ = space
@@ -268,6 +264,26 @@ class Law(Parameters, ABC):
             missing=missing,
         )
 
+    def _held_out(self, validation: Any, space: Space, context: torch.Tensor | None) -> Sequences:
+        """The validation data, with their context where the training data have one."""
+        data, given = validation, None
+        if context is not None:
+            data, given = _pair(validation, type(self).__name__)
+        sequences = self._read(data, space, "validation", missing=self.takes_missing)
+        if context is None:
+            return sequences
+        try:
+            found = self._context(given, len(sequences), int(sequences.lengths.max()))
+        except DataError as error:
+            raise DataError(f"validation's {error}") from None
+        assert found is not None
+        if found.shape[-1] != context.shape[-1]:
+            raise DataError(
+                f"validation's context has {found.shape[-1]} numbers for each sequence or step; "
+                f"expected {context.shape[-1]}, as in the context of the training data."
+            )
+        return sequences.given(found)
+
     def _sample_weight(self, weights: Any, n: int) -> torch.Tensor | None:
         """The weights of n sequences, checked, float64 [n]."""
         if weights is None:
@@ -307,6 +323,21 @@ class Law(Parameters, ABC):
         if context is None:
             raise ParameterError(f"{type(self).__name__} needs a context ({self.context_kind}).")
         return prepare_context(context, self.context_kind, n, length, self.device)
+
+
+def _pair(validation: Any, model: str) -> tuple[Any, Any]:
+    """The validation data and their context, or `ParameterError`."""
+    if isinstance(validation, tuple) and len(validation) == 2 and validation[1] is not None:
+        data, context = validation
+        return data, context
+    came = type(validation).__name__
+    if isinstance(validation, tuple):
+        came = f"a tuple of {len(validation)}"
+        came = "(data, None)" if len(validation) == 2 else came
+    raise ParameterError(
+        f"validation must be a pair (data, context), since this {model} takes a context; got "
+        f"{came}."
+    )
 
 
 def prepare_context(

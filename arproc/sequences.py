@@ -146,6 +146,7 @@ class Sequences:
 
     Attributes:
         weights: how much each sequence counts in fitting, float64 [N]; None is one each.
+        context: what the sequences are conditioned on while a model is fitted, or None.
 
     Example:
         >>> from arproc.spaces import Real
@@ -171,6 +172,7 @@ class Sequences:
         self.form = form or Form()
         self.missing = missing
         self.weights: torch.Tensor | None = None
+        self.context: torch.Tensor | None = None
 
     @classmethod
     def of(
@@ -284,6 +286,12 @@ class Sequences:
             return self
         same = copy(self)
         same.weights = weights
+        return same
+
+    def given(self, context: torch.Tensor | None) -> Sequences:
+        """The same sequences with a context: [N, c] where static, [N, T, c] where per step."""
+        same = copy(self)
+        same.context = context
         return same
 
     def row(self, i: int) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from arproc.training import History, Loss, Training, seed_of, train
 __all__ = ["NeuralLaw", "NeuralProcess"]
 
 _STREAM = 2
+# What a fit has read of its data before the model has learnt: the shape of an example.
+_READ = ("_image", "_shape")
 
 
 class NeuralLaw(Law):
@@ -32,6 +34,9 @@ class NeuralLaw(Law):
         history_: the losses along the training, see `arproc.training.train`.
     """
 
+    #: Whether `Training(augment=)` is taken; it is for examples of one size.
+    takes_augment: ClassVar[bool] = False
+
     training: Training | None
     network_: nn.Module
     history_: History
@@ -41,10 +46,16 @@ class NeuralLaw(Law):
         """A new network for elements of this space."""
 
     def fit(self, data: Any, y: None = None, **more: Any) -> Self:
+        before = dict(self.__dict__)
         try:
             return super().fit(data, y, **more)
-        finally:  # what was read of data that were then refused must not outlive them
-            self.__dict__.pop("_image", None)
+        except BaseException:  # a fitted model whose new data were refused stays as it was
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        finally:
+            for name in _READ:
+                self.__dict__.pop(name, None)
 
     @property
     def device(self) -> torch.device:
@@ -83,6 +94,11 @@ class NeuralLaw(Law):
             objective: gives, for the network, the loss of a step and the validation loss.
         """
         settings, space = self._settings, sequences.space
+        if settings.augment is not None and not self.takes_augment:
+            raise ParameterError(
+                f"{type(self).__name__} takes no Training(augment=...): it is for models of "
+                "examples of a fixed size (images, vectors); leave it out."
+            )
         with torch.random.fork_rng([]):
             torch.manual_seed(seed_of(settings.seed, _STREAM))
             network = self._network(space).to(settings.device)
@@ -96,8 +112,8 @@ class NeuralLaw(Law):
     def _fingerprint(self, sequences: Sequences) -> str:
         params = {k: v for k, v in self.get_params(deep=False).items() if k != "training"}
         digest = hashlib.blake2b(repr((type(self).__name__, params)).encode(), digest_size=16)
-        weights = () if sequences.weights is None else (sequences.weights,)
-        for tensor in (sequences.values, sequences.offsets, *weights):
+        more = (part for part in (sequences.weights, sequences.context) if part is not None)
+        for tensor in (sequences.values, sequences.offsets, *more):
             digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
         return digest.hexdigest()
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from arproc import intake
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.neural.base import NeuralProcess
-from arproc.neural.examples import examples_objective
+from arproc.neural.examples import ExampleLaw
 from arproc.neural.heads import BernoulliHead
 from arproc.neural.image_layout import image_axes, image_layout
 from arproc.neural.pixel_heads import ChannelHead, ColourMixtureHead, LevelHead, PixelHead
@@ -28,7 +28,7 @@ _MOST_LEVELS = 2**16
 _HEADS = ("auto", "bernoulli", "categorical", "discretised_logistic")
 
 
-class ImageProcess(NeuralProcess):
+class ImageProcess(ExampleLaw, NeuralProcess):
     """Base of the laws of images in raster order.
 
     An element is one channel of a pixel: a grey pixel, or the red, then the green given the red,
@@ -37,9 +37,7 @@ class ImageProcess(NeuralProcess):
     law of the pixel.
 
     Attributes:
-        shape_: the shape of one image, as the user gave it.
-        channel_axis_: which axis of it holds the channels, or None.
-        n_context_: how many numbers an image is conditioned on.
+        channel_axis_: which axis of an image holds the channels, or None.
     """
 
     width: int
@@ -51,9 +49,7 @@ class ImageProcess(NeuralProcess):
     conditioned: bool
     classes: int | None
     dropout: float = 0.0
-    shape_: tuple[int, ...]
     channel_axis_: int | None
-    n_context_: int
 
     @abstractmethod
     def _stacks(self, inputs: int, shape: tuple[int, int], context: int) -> Stacks:
@@ -138,26 +134,28 @@ class ImageProcess(NeuralProcess):
             return ColourMixtureHead(space.levels, self.components, channels, features)
         return ChannelHead(LevelHead(space.levels), channels, features, self.head_width)
 
+    def _loss(
+        self,
+        network: nn.Module,
+        x: Tensor,
+        context: Tensor | None,
+        generator: torch.Generator,
+    ) -> Tensor:
+        assert isinstance(network, PixelNetwork)
+        return -network.log_prob(x, context).mean()
+
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
     ) -> None:
         self.shape_, self.channel_axis_ = self._geometry()
         self.__dict__.pop("_image", None)
-        self.n_context_ = 0 if context is None else context.shape[1]
-        self._train(
-            sequences, examples_objective(sequences, validation, context, self._settings, _loss)
-        )
+        super()._fit(sequences, validation=validation, context=context)
 
     def _start(self, n: int, context: Tensor | None) -> State:
         network = self._fitted()
         assert isinstance(network, PixelNetwork)
         memory = network.begin(n, context)
         return PixelState(network, memory, starts=((0, memory),))
-
-
-def _loss(network: nn.Module, x: Tensor, context: Tensor | None) -> Tensor:
-    assert isinstance(network, PixelNetwork)
-    return -network.log_prob(x, context).mean()
 
 
 def _levels_of(x: Tensor) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from arproc.errors import ParameterError, check_integer
@@ -162,13 +162,14 @@ class MADE(VectorProcess):
 
     def _loss(
         self,
-        network: VectorNetwork,
+        network: nn.Module,
         x: Tensor,
         context: Tensor | None,
         generator: torch.Generator,
     ) -> Tensor:
         if not self.order_agnostic:
             return super()._loss(network, x, context, generator)
+        assert isinstance(network, MaskedNetwork)
         layout = self._layout_of(Real(length=network.sites))
         if self.order_agnostic is True:
             order = tuple(torch.randperm(network.sites, generator=generator).tolist())
@@ -178,31 +179,34 @@ class MADE(VectorProcess):
         return self._loss_in(network, layout, order, x, context)
 
     def _held_out_loss(
-        self, network: VectorNetwork, x: Tensor, generator: torch.Generator
+        self,
+        network: nn.Module,
+        x: Tensor,
+        context: Tensor | None,
+        generator: torch.Generator,
     ) -> float:
         if not self.order_agnostic:
-            return super()._held_out_loss(network, x, generator)
+            return super()._held_out_loss(network, x, context, generator)
+        assert isinstance(network, MaskedNetwork)
         layout = self._layout_of(Real(length=network.sites))
         if self.order_agnostic is True:
             seeds = range(_ORDERS_HELD_OUT)
             orders = [order_of("random", network.sites, seed) or () for seed in seeds]
         else:
             orders = self._orders(layout)[:_ORDERS_HELD_OUT]
-        losses = [float(self._loss_in(network, layout, order, x, None)) for order in orders]
+        losses = [float(self._loss_in(network, layout, order, x, context)) for order in orders]
         return sum(losses) / len(losses)
 
     def _loss_in(
         self,
-        network: VectorNetwork,
+        network: MaskedNetwork,
         layout: Layout,
         order: Sequence[int],
         x: Tensor,
         context: Tensor | None,
     ) -> Tensor:
         """Mean nats a site in an order, for vectors x [N, sites] in the layout's."""
-        device = self._settings.device
-        x = x[:, relative_order(layout, order)].to(device)
-        given = None if context is None else context.to(device)
+        x = x[:, relative_order(layout, order)]
         tensors = self._reordered(network, layout, order)
-        parameters = functional_call(network, tensors, (x, given))
+        parameters = functional_call(network, tensors, (x, context))
         return -network.values.log_prob(parameters, x).mean()

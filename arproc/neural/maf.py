@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -11,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
-from arproc.neural.base import NeuralLaw
+from arproc.neural.examples import ExampleLaw, Examples
 from arproc.neural.flow_network import FlowNetwork
 from arproc.neural.vectors import hidden_sizes, order_of, vectors_of
 from arproc.randomness import Uniforms
 from arproc.sequences import Form, Layout, Sequences, restore
 from arproc.spaces import Real, Space
-from arproc.training import Batches, Loss, Training, seed_of
+from arproc.training import Training, seed_of
 from arproc.whole import WholeLaw
 
 __all__ = ["MAF"]
@@ -27,7 +28,7 @@ _ROWS = 4096
 _HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 
 
-class MAF(NeuralLaw, WholeLaw):
+class MAF(ExampleLaw, WholeLaw):
     r"""Masked autoregressive flow (Papamakarios, Pavlakou and Murray 2017).
 
     A density of real vectors, :math:`p(x) = N(f(x); 0, I) |\det f'(x)|`, whose map f is a stack
@@ -64,11 +65,9 @@ class MAF(NeuralLaw, WholeLaw):
         "tractable"
     )
 
-    takes_weights = True
+    rows_at_once = _ROWS
 
     network_: FlowNetwork
-    shape_: tuple[int, ...]
-    n_context_: int
     _shape: tuple[int, ...]
 
     def __init__(
@@ -156,37 +155,41 @@ class MAF(NeuralLaw, WholeLaw):
             context=self.__dict__.get("n_context_", 0),
         )
 
+    def _begin(self, network: nn.Module, examples: Examples) -> None:
+        assert isinstance(network, FlowNetwork)
+        x, context = examples.whole()
+        network.learn(x)
+        network.measure(x, context, "activation")
+
+    def _loss(
+        self,
+        network: nn.Module,
+        x: Tensor,
+        context: Tensor | None,
+        generator: torch.Generator,
+    ) -> Tensor:
+        assert isinstance(network, FlowNetwork)
+        return -_log_density(network, x, context).mean() / network.sites
+
+    def _measure(self, network: nn.Module, examples: Examples) -> None:
+        """Standardise by the statistics of the training data, as evaluation does."""
+        assert isinstance(network, FlowNetwork)
+        network.measure(*examples.whole())
+
+    _before_validation = _measure
+
+    def _most_held_out(self) -> int:
+        return sys.maxsize
+
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
     ) -> None:
-        settings = self._settings
-        x = sequences.padded()[0].to(settings.device)
-        self.n_context_ = 0 if context is None else context.shape[1]
-        if validation is not None and context is not None:
-            raise ParameterError(
-                "validation has no context of its own yet; leave it out for a conditioned model."
-            )
-        context = None if context is None else context.to(settings.device)
-        batches = Batches(len(x), settings.batch_size, settings.seed, sequences.weights)
-        rows = batches.rows()
-        whole, given = x[rows], None if context is None else context[rows]
+        super()._fit(sequences, validation=validation, context=context)
+        self.shape_ = self.__dict__.pop("_shape", (sequences.space.length or 0,))
 
-        def objective(network: nn.Module) -> tuple[Loss, Callable[[], float] | None]:
-            assert isinstance(network, FlowNetwork)
-            network.learn(whole)
-            network.measure(whole, given, "activation")
-
-            def loss(step: int, _: torch.Generator) -> Tensor:
-                rows = batches(step)
-                given = None if context is None else context[rows]
-                return -_log_density(network, x[rows], given).mean() / network.sites
-
-            return loss, None if validation is None else _validation(network, whole, validation)
-
-        self._train(sequences, objective)
-        # what evaluation standardises by is the whole training data's, under the final weights
-        self.network_.measure(whole, given)
-        self.shape_ = self.__dict__.pop("_shape", (x.shape[1],))
+    def _end(self, examples: Examples) -> None:
+        # those of the batches were under other weights
+        self._measure(self.network_, examples)
 
     # ---- the law ------------------------------------------------------------------------------
 
@@ -263,15 +266,3 @@ def _log_density(network: FlowNetwork, x: Tensor, context: Tensor | None) -> Ten
     """Log-densities of vectors x [N, sites], nats, float64 [N]."""
     noise, log_det = network(x, context)
     return log_det - (0.5 * noise.double().square() + _HALF_LOG_TAU).sum(1)
-
-
-def _validation(network: FlowNetwork, x: Tensor, held_out: Sequences) -> Callable[[], float]:
-    """The loss on the validation data, with normalisations by the training data x."""
-    held = held_out.padded()[0].to(x.device)
-
-    def validation() -> float:
-        network.measure(x)
-        total = sum(float(_log_density(network, part, None).sum()) for part in held.split(_ROWS))
-        return -total / held.numel()
-
-    return validation

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from arproc.errors import ParameterError, check_choice, check_integer
 from arproc.neural.nade_given import draws, log_prob, read_gaps, read_given
 from arproc.neural.nade_network import NADENetwork
 from arproc.neural.nade_state import NADEState
-from arproc.neural.vectors import VectorNetwork, VectorProcess
+from arproc.neural.vectors import VectorProcess
 from arproc.randomness import resolve_seed
 from arproc.sequences import Form, Layout, restore
 from arproc.spaces import Space
@@ -117,7 +117,7 @@ class NADE(VectorProcess):
 
     def _loss(
         self,
-        network: VectorNetwork,
+        network: nn.Module,
         x: Tensor,
         context: Tensor | None,
         generator: torch.Generator,
@@ -128,11 +128,16 @@ class NADE(VectorProcess):
         return order_agnostic_loss(network, x, context, generator)
 
     def _held_out_loss(
-        self, network: VectorNetwork, x: Tensor, generator: torch.Generator
+        self,
+        network: nn.Module,
+        x: Tensor,
+        context: Tensor | None,
+        generator: torch.Generator,
     ) -> float:
         # several orders of each vector make the estimate less noisy
         times = _ORDERS_HELD_OUT if self.order_agnostic else 1
-        return super()._held_out_loss(network, x.repeat(times, 1), generator)
+        given = None if context is None else context.repeat(times, 1)
+        return super()._held_out_loss(network, x.repeat(times, 1), given, generator)
 
     def _of_any_order(self, call: str) -> tuple[NADENetwork, Layout]:
         network, layout = self._any_order(call)

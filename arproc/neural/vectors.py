@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -20,6 +20,7 @@ from arproc.errors import (
     check_integer,
 )
 from arproc.neural.base import NeuralProcess
+from arproc.neural.examples import ExampleLaw, Examples
 from arproc.neural.heads import (
     BernoulliHead,
     CategoricalHead,
@@ -29,7 +30,7 @@ from arproc.neural.heads import (
 )
 from arproc.sequences import Layout, Sequences
 from arproc.spaces import Binary, Categorical, Ordinal, Real, Space
-from arproc.training import Batches, Loss, seed_of
+from arproc.training import seed_of
 
 __all__ = [
     "VectorNetwork",
@@ -41,7 +42,7 @@ __all__ = [
     "vectors_of",
 ]
 
-_STREAM_ORDER, _STREAM_VALIDATION = 4, 5
+_STREAM_ORDER = 4
 _MOST_LEVELS = 2**16
 _REAL = ("normal", "normal_mixture", "logistic_mixture", "student_t")
 _HEADS = ("auto", "bernoulli", "categorical", "discretised_logistic", *_REAL)
@@ -80,17 +81,15 @@ class VectorNetwork(nn.Module):
         return tensors
 
 
-class VectorProcess(NeuralProcess):
+class VectorProcess(ExampleLaw, NeuralProcess):
     """Base of the processes of fixed-size vectors, whose elements are the vector's sites.
 
     A subclass stores `head`, `levels`, `components`, `min_scale`, `ordering`, `conditioned`,
     `hidden` and `training`, and writes `_network` and `_start`; see `MADE` for what they mean.
     """
 
-    takes_weights = True
+    rows_at_once = 1024
 
-    shape_: tuple[int, ...]
-    n_context_: int
     _shape: tuple[int, ...]
 
     hidden: int | Sequence[int]
@@ -210,69 +209,33 @@ class VectorProcess(NeuralProcess):
         levels = self._levels(length) or [space.size or 0] * length
         return CategoricalHead([levels[j] for j in self._order(length) or range(length)])
 
-    def _fit(
-        self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
-    ) -> None:
-        settings = self._settings
-        x, _ = sequences.padded()
-        self.n_context_ = 0 if context is None else context.shape[1]
-        if validation is not None and context is not None:
-            raise ParameterError(
-                "validation has no context of its own yet; leave it out for a conditioned model."
-            )
+    def _check_examples(self, network: nn.Module, x: Tensor, name: str) -> None:
+        assert isinstance(network, VectorNetwork)
+        _check_levels(network, x, name)
 
-        def objective(network: nn.Module) -> tuple[Loss, Callable[[], float] | None]:
-            assert isinstance(network, VectorNetwork)
-            _check_levels(network, x)
-            batches = Batches(len(x), settings.batch_size, settings.seed, sequences.weights)
-            network.values.learn(x[batches.rows()])
-
-            def loss(step: int, generator: torch.Generator) -> Tensor:
-                rows = batches(step)
-                given = None if context is None else context[rows]
-                return self._loss(network, x[rows], given, generator)
-
-            return loss, None if validation is None else self._validation(network, validation)
-
-        self._train(sequences, objective)
-        self.shape_ = self.__dict__.pop("_shape", (x.shape[1],))
+    def _begin(self, network: nn.Module, examples: Examples) -> None:
+        assert isinstance(network, VectorNetwork)
+        network.values.learn(examples.whole().x)
 
     def _loss(
         self,
-        network: VectorNetwork,
+        network: nn.Module,
         x: Tensor,
         context: Tensor | None,
         generator: torch.Generator,
     ) -> Tensor:
-        """Mean nats a site, for vectors x [N, sites]."""
-        device = self._settings.device
-        x = x.to(device)
-        parameters = network(x, None if context is None else context.to(device))
-        return -network.values.log_prob(parameters, x).mean()
+        assert isinstance(network, VectorNetwork)
+        return -network.values.log_prob(network(x, context), x).mean()
 
-    def _held_out_loss(
-        self, network: VectorNetwork, x: Tensor, generator: torch.Generator
-    ) -> float:
-        """The loss on held-out vectors x [N, sites]; the generator's draws are always the same."""
-        return float(self._loss(network, x, None, generator))
+    def _most_held_out(self) -> int:
+        # vectors are scored fast
+        return self._settings.batch_size * max(self._settings.validation_batches, 32)
 
-    def _validation(self, network: VectorNetwork, held_out: Sequences) -> Callable[[], float]:
-        """The mean loss on (at most so many of) the validation data."""
-        settings = self._settings
-        x, _ = held_out.padded()
-        most = settings.batch_size * max(settings.validation_batches, 32)
-        seed = seed_of(settings.seed, _STREAM_VALIDATION)
-        generator = torch.Generator().manual_seed(seed)
-        x = x[torch.randperm(len(x), generator=generator)[:most]] if len(x) > most else x
-
-        def validation() -> float:
-            same = torch.Generator().manual_seed(seed)
-            parts = x.split(1024)
-            return sum(
-                self._held_out_loss(network, part, same) * len(part) for part in parts
-            ) / len(x)
-
-        return validation
+    def _fit(
+        self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
+    ) -> None:
+        super()._fit(sequences, validation=validation, context=context)
+        self.shape_ = self.__dict__.pop("_shape", (sequences.space.length or 0,))
 
     # ---- all orders ---------------------------------------------------------------------------
 
@@ -362,7 +325,7 @@ def order_of(ordering: str | Sequence[int], length: int, seed: int) -> tuple[int
     )
 
 
-def _check_levels(network: VectorNetwork, x: Tensor) -> None:
+def _check_levels(network: VectorNetwork, x: Tensor, name: str) -> None:
     if not isinstance(network.values, CategoricalHead):
         return
     levels = (~network.values.forbidden).sum(1).cpu()
@@ -370,7 +333,7 @@ def _check_levels(network: VectorNetwork, x: Tensor) -> None:
     if bool((highest >= levels).any()):
         site = int((highest >= levels).nonzero()[0])
         raise DataError(
-            f"data has the value {int(highest[site])} where the levels are 0 ... "
+            f"{name} has the value {int(highest[site])} where the levels are 0 ... "
             f"{int(levels[site]) - 1} (site {site} of the ordering)."
         )
 

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from arproc.training.augmentation import Augmentation, Binarise
 from arproc.training.batches import Batches, seed_of
 from arproc.training.loop import History, Loss, train
 from arproc.training.settings import Training
 
-__all__ = ["Batches", "History", "Loss", "Training", "seed_of", "train"]
+__all__ = [
+    "Augmentation",
+    "Batches",
+    "Binarise",
+    "History",
+    "Loss",
+    "Training",
+    "seed_of",
+    "train",
+]

@@ -105,7 +105,7 @@ class _Run:
         self.pending: list[Tensor] = []
         self.interrupts = Interrupts()
         self.generator = torch.Generator()
-        settings = {k: v for k, v in training.get_params().items() if k not in _FREE}
+        settings = {k: v for k, v in training.identity().items() if k not in _FREE}
         shapes = {name: list(value.shape) for name, value in module.state_dict().items()}
         self.identity = json.loads(
             json.dumps({"settings": settings, "shapes": shapes, "fingerprint": fingerprint})

@@ -10,6 +10,7 @@ from typing import Any
 
 from arproc.errors import ParameterError, check_choice, check_integer
 from arproc.storable import storable
+from arproc.training.augmentation import Augment, augment_name
 
 __all__ = ["Training"]
 
@@ -53,6 +54,14 @@ class Training:
             (weights, their averages and log-probabilities stay in float32).
         seed: of the initial weights, the batches and dropout.
         progress: whether a progress bar is shown; None shows it in a terminal only.
+        augment: changes the examples of each training batch, `f(x, rows, generator) -> x`, for
+            models of examples of a fixed size (images, vectors): flips, shifts, noise, or
+            `arproc.training.Binarise`. x [n, *shape] is a tensor on the CPU in the shape of the
+            user's array, rows int64 [n] which examples of the training data these are, generator
+            a function of the seed and the step. The result must fit the model's space. Validation
+            data are not changed. A function is not data: a saved model, and so a loaded one, has
+            the other settings without it, and a checkpoint knows it by its name (a `Binarise` by
+            its intensities).
 
     Example:
         >>> quick = Training(steps=200)
@@ -80,6 +89,7 @@ class Training:
     precision: str = "float32"
     seed: int = 0
     progress: bool | None = None
+    augment: Augment | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "checkpoint_every"):
@@ -98,6 +108,11 @@ class Training:
             _check_real(name, getattr(self, name), 0.0, 1.0)
         _check_real("weight_decay", self.weight_decay, 0.0, float("inf"))
         _check_betas(self.betas)
+        if self.augment is not None and not callable(self.augment):
+            raise ParameterError(
+                "augment must be a function f(x, rows, generator) -> x, such as "
+                f"arproc.training.Binarise(intensities), or None; got {self.augment!r}."
+            )
         if self.resume and self.checkpoint is None:
             raise ParameterError("resume=True needs checkpoint=, the file to go on from.")
 
@@ -122,6 +137,19 @@ class Training:
                     f"Training has no setting {name!r}; it has {', '.join(names)}."
                 )
         return dataclasses.replace(self, **params)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a model's file holds: all settings but `augment`, which is no data."""
+        return {name: value for name, value in self.get_params().items() if name != "augment"}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Training:
+        """The settings that `to_dict` gave."""
+        return cls(**fields)
+
+    def identity(self) -> dict[str, Any]:
+        """The settings as a checkpoint compares them: `augment` by its name."""
+        return self.get_params() | {"augment": augment_name(self.augment)}
 
     @property
     def peak_lr(self) -> float:

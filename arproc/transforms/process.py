@@ -90,7 +90,10 @@ class Transformed(Process):
         """Fit a clone of the process to the sequences as a fitted transform maps them."""
         process = process.clone()
         inner = self._inward(sequences, transform)[0]
-        held_out = None if validation is None else self._inward(validation, transform)[0]
+        held_out = None
+        if validation is not None:
+            given = self._inner(validation.context, transform)
+            held_out = self._inward(validation, transform)[0].given(given)
         process._fit(inner, validation=held_out, context=self._inner(context, transform))
         process.space_, process.form_ = sequences.space, "numpy"
         self.transform_, self.process_ = transform, process
