@@ -7,7 +7,7 @@ from torch import Tensor
 
 from arproc.sequences import Sequences
 
-__all__ = ["Crops", "IGNORED"]
+__all__ = ["Crops", "IGNORED", "shifted"]
 
 #: The target that the loss leaves out (torch's own default in `cross_entropy`).
 IGNORED = -100
@@ -75,3 +75,10 @@ class Crops:
         targets = targets.masked_fill(term >= self.terms[row][:, None], IGNORED)
         before = self.values[(place - 1).clamp(0, last)].long()
         return before.masked_fill(term == 0, self.start), targets
+
+
+def shifted(x: Tensor, start: int) -> tuple[Tensor, Tensor]:
+    """Inputs and targets of whole sequences x [n, T]: the start symbol and all but the last."""
+    targets = x.long()
+    first = torch.full_like(targets[:, :1], start)
+    return torch.cat([first, targets[:, :-1]], dim=1), targets

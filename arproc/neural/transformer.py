@@ -16,8 +16,9 @@ from torch.distributions import Distribution
 from arproc.distributions import Categorical, from_uniform
 from arproc.errors import ParameterError, check_integer
 from arproc.neural.base import NeuralProcess
-from arproc.neural.crops import IGNORED, Crops
+from arproc.neural.crops import IGNORED, Crops, shifted
 from arproc.neural.decoder import Decoder, Weights
+from arproc.neural.examples import Examples
 from arproc.neural.image_layout import image_axes, image_layout
 from arproc.neural.memory import Memory
 from arproc.sequences import Layout, Sequences
@@ -166,16 +167,32 @@ class Transformer(NeuralProcess):
         self.shape_, self.channel_axis_ = self._geometry()
         self.__dict__.pop("_image", None)
 
-        def objective(network: nn.Module) -> tuple[Loss, Callable[[], float] | None]:
-            block, size = self._block(sequences.space), self._settings.batch_size
-            crops = Crops(sequences, block)
+        layout, block = self._layout_of(sequences.space), self._block(sequences.space)
+        whole = layout is not None and block >= layout.length
+        if layout is not None and not whole and self._settings.augment is not None:
+            raise ParameterError(
+                f"Training(augment=...) needs whole images; block={self.block} takes parts of "
+                f"them. Leave block out, or give {layout.length}."
+            )
 
-            def loss(_: int, generator: torch.Generator) -> Tensor:
+        def objective(network: nn.Module) -> tuple[Loss, Callable[[], float] | None]:
+            crops, size = Crops(sequences, block), self._settings.batch_size
+            examples = None
+            if layout is not None and whole:
+                examples = Examples(sequences, None, self._settings, layout)
+
+            def loss(step: int, generator: torch.Generator) -> Tensor:
+                if examples is not None:
+                    return _loss(network, *shifted(examples.batch(step).x, crops.start))
                 return _loss(network, *crops(size, generator))
 
             return loss, None if validation is None else self._validation(network, validation)
 
         self._train(sequences, objective)
+
+    @property
+    def takes_augment(self) -> bool:  # type: ignore[override]
+        return self.__dict__.get("shape_") is not None
 
     def _validation(self, network: nn.Module, held_out: Sequences) -> Callable[[], float]:
         """The mean loss on a fixed set of crops of the validation data."""

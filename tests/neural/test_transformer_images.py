@@ -53,6 +53,28 @@ def test_training_crops_are_whole_images_from_the_start_symbol_on():
     assert (inputs[:, 1:] == targets[:, :-1]).all()
 
 
+def test_images_are_augmented_whole_and_in_their_shape():
+    x, seen = images(2, 20, 2, 5, 4), []
+
+    def negative(batch, rows, generator):
+        assert (batch.numpy() == x[rows]).all()
+        seen.extend(rows.tolist())
+        return 1 - batch
+
+    def fit(data, **settings):
+        plan = Training(steps=5, batch_size=4, **settings)
+        return arproc.Transformer(1, 2, 8, channel_axis="first", training=plan).fit(data)
+
+    model, same = fit(x, augment=negative), fit(1 - x)
+    assert sorted(seen) == list(range(20))  # an epoch has every image once
+    assert_close(model.log_prob(x), same.log_prob(x))
+    plan = Training(steps=1, augment=negative)
+    with pytest.raises(ParameterError, match="needs whole images; block=7"):
+        arproc.Transformer(1, 2, 8, block=7, channel_axis="first", training=plan).fit(x)
+    with pytest.raises(ParameterError, match="takes no Training"):
+        arproc.Transformer(1, 2, 8, training=plan).fit(["abc", "abd"])
+
+
 def test_what_is_learnt_of_copies_is_their_entropy():
     x = images(2, 500, 3, 4)
     x[:, :, 2:] = x[:, :, :2]
