@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arproc.training.augmentation import Augmentation, Binarise
+from arproc.training.augmentation import Augmentation, Binarise, Dequantise
 from arproc.training.batches import Batches, seed_of
 from arproc.training.loop import History, Loss, train
 from arproc.training.settings import Training
@@ -11,6 +11,7 @@ __all__ = [
     "Augmentation",
     "Batches",
     "Binarise",
+    "Dequantise",
     "History",
     "Loss",
     "Training",

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from arproc.errors import DataError
 
-__all__ = ["Augment", "Augmentation", "Binarise", "augment_name"]
+__all__ = ["Augment", "Augmentation", "Binarise", "Dequantise", "augment_name"]
 
 #: What `Training(augment=)` takes: `f(x, rows, generator) -> x`, see `Augmentation.__call__`.
 Augment = Callable[[Tensor, Tensor, torch.Generator], Any]
@@ -104,6 +104,30 @@ class Binarise(Augmentation):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Binarise:
         return self  # it never changes, and scikit-learn's clone copies parameters
+
+
+class Dequantise(Augmentation):
+    r"""Uniform dequantisation: each time a level is used, noise from [0, 1) is added afresh.
+
+    A density p of the sums bounds the law of the levels from below, :math:`\log P(k) \ge
+    E_u \log p(k + u)` (Theis, van den Oord and Bethge 2016, eq. 4), so that the bits a dimension
+    of `x + u` are an upper bound of those of a law of the levels. The model is fitted to levels
+    with any noise in [0, 1), which tells it that they are real.
+
+    Example:
+        >>> import arproc
+        >>> levels = np.random.default_rng(0).integers(0, 4, (200, 2))
+        >>> plan = arproc.Training(steps=200, lr=0.01, augment=Dequantise())
+        >>> flow = arproc.MAF((8,), layers=2, training=plan).fit(levels + 0.5)
+        >>> bool(-flow.log_prob(levels + 0.5).mean() / np.log(2) < 2 * 2.3)  # two dimensions
+        True
+    """
+
+    def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
+        return x.floor() + torch.rand(x.shape, generator=generator, dtype=torch.float64)
+
+    def __repr__(self) -> str:
+        return "Dequantise()"
 
 
 def augment_name(augment: Augment | None) -> str | None:

@@ -10,7 +10,7 @@ from sklearn.base import clone
 import arproc
 from arproc import MADE, MAF, NADE, PixelCNN, Training, Transformer
 from arproc.errors import DataError, ParameterError, TrainingError
-from arproc.training import Augmentation, Binarise
+from arproc.training import Augmentation, Binarise, Dequantise
 
 QUICK = Training(steps=8, batch_size=6, lr=0.01)
 
@@ -212,3 +212,15 @@ def test_models_of_images_take_weights():
     plan = Training(steps=200, lr=0.02, weight_decay=0.0)
     model = PixelCNN(1, 8, training=plan).fit(x, sample_weight=np.repeat([3.0, 1.0, 0.0], 20))
     np.testing.assert_allclose(np.exp(model.log_prob(x[::20])), [0.75, 0.25, 0.0], atol=0.05)
+
+
+def test_dequantised_levels_are_bounded_by_their_law():
+    levels = np.random.default_rng(0).integers(0, 4, (600, 1))
+    plan = Training(steps=300, batch_size=64, lr=0.02, augment=Dequantise())
+    model = MADE((), head="logistic_mixture", components=8, training=plan).fit(levels + 0.5)
+    noise = np.random.default_rng(1).random((200, 600, 1))
+    bound = np.mean([model.log_prob(levels + u).mean() for u in noise])
+    assert -0.3 < bound + np.log(4) <= 0.02  # the law of the levels is uniform
+    # the noise is drawn afresh: all of the interval is covered, not the halves alone
+    assert model.log_prob(levels + 0.1).mean() > -3
+    assert repr(Dequantise()) in repr(plan)
