@@ -1,8 +1,8 @@
 """Fit what a recipe says: `python -m benchmarks.quality [--test] recipe ...`.
 
-A recipe (`recipes/NAME.json`) names the data, and the members of an ensemble with all of their
-settings and seeds. Settings are chosen by the validation figures, which are all that is printed;
-`--test` reads the test data as well, once the recipe is settled.
+A recipe (`recipes/NAME.json`) names the data, and the members of an ensemble, or models for a
+table, with all of their settings and seeds. Settings are chosen by the validation figures, which
+are all that is printed; `--test` reads the test data as well, once the recipe is settled.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import arproc
+from arproc.spaces import Real
+from arproc.training import Dequantise
 from benchmarks.quality.data import Fold, load
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -38,59 +39,73 @@ def run(name: str, with_test: bool) -> None:
     begin, figures = time.perf_counter(), []
     for number, fold in enumerate(load(recipe["data"])):
         print(f"{name}, fold {number}: {len(fold.train)} to fit on", flush=True)
-        law = fit(recipe, fold)
+        members = [fitted(entry, seed, fold) for entry, seed in _entries(recipe)]
+        laws = _ensembles(members, fold) if recipe["ensemble"] else _apart(members)
         parts = [fold.valid, fold.test] if with_test else [fold.valid]
-        figures.append([[_mean(each, x) for x in parts] for each in (law, without_memory(law))])
+        figures.append({title: [_mean(law, x) for x in parts] for title, law in laws.items()})
     dims = math.prod(fold.train.shape[1:])
-    for kind, row in zip(("whole", "without kernels"), np.mean(figures, axis=0), strict=True):
-        line = f"{name}, {kind}: validation {row[0]:.3f} nats"
-        if with_test:
-            line += f", test {row[1]:.3f} nats ({-row[1] / dims / math.log(2):.4f} bits/dim)"
+    for title in figures[0]:
+        valid, *test = np.mean([row[title] for row in figures], axis=0)
+        line = f"{name}, {title}: validation {valid:.3f} nats"
+        for value in test:
+            line += f", test {value:.3f} nats ({-value / dims / math.log(2):.4f} bits/dim)"
         print(line)
     print(f"  {time.perf_counter() - begin:.0f} s", flush=True)
 
 
-def without_memory(law: arproc.OrderEnsemble) -> arproc.OrderEnsemble:
-    """The members that are no kernel density, counted alike."""
-    return arproc.OrderEnsemble(
-        [member for member in law.members if not isinstance(member, arproc.KernelDensity)]
-    )
+def fitted(entry: dict[str, Any], seed: int, fold: Fold) -> Any:
+    """The model of a recipe's entry, fitted on the training part."""
+    settings = {
+        name: fold.half_step if value == "half step" else value
+        for name, value in entry.items()
+        if name not in ("model", "seeds")
+    }
+    train, valid = fold.train, fold.valid
+    if "training" in entry:
+        plan = {"progress": False, "seed": seed} | entry["training"]
+        if plan.get("augment") == "dequantise":
+            plan["augment"] = Dequantise()
+            train, valid = _noisy(train), _noisy(valid)
+        settings["training"] = arproc.Training(**plan)
+    model = getattr(arproc, entry["model"])(**settings)
+    begin = time.perf_counter()
+    model.fit(train, validation=valid if "training" in entry else None)
+    spent = time.perf_counter() - begin
+    parameters = {k: v for k, v in entry.items() if k != "training" and v != "half step"}
+    print(f"  {_mean(model, fold.valid):9.3f}  {spent:4.0f} s  {parameters}", flush=True)
+    return model
 
 
-def fit(recipe: dict[str, Any], fold: Fold) -> arproc.OrderEnsemble:
-    """The ensemble of a recipe's members, each fitted on the training part."""
-    members = []
-    for model in _members(recipe, fold):
-        begin = time.perf_counter()
-        alone = isinstance(model, arproc.KernelDensity)
-        model.fit(fold.train, validation=None if alone else fold.valid)
-        spent = time.perf_counter() - begin
-        print(f"  {_mean(model, fold.valid):9.3f}  {spent:4.0f} s  {model}", flush=True)
-        members.append(model)
-    ensemble = arproc.OrderEnsemble(members)
-    if recipe.get("weights") == "validation":
-        ensemble.fit(fold.valid)
-        print("  weights", ensemble.weights_.numpy().round(3))
-    return ensemble
+def _entries(recipe: dict[str, Any]) -> list[tuple[dict[str, Any], int]]:
+    """The recipe's entries, one for each seed."""
+    return [(entry, seed) for entry in recipe["members"] for seed in entry.get("seeds", [0])]
 
 
-def _members(recipe: dict[str, Any], fold: Fold) -> Iterator[Any]:
-    """The models of a recipe, one for each seed, not fitted."""
-    for entry in recipe["members"]:
-        settings = {
-            name: fold.half_step if value == "half step" else value
-            for name, value in entry.items()
-            if name not in ("model", "training", "seeds")
-        }
-        for seed in entry.get("seeds", [0]):
-            if "training" in entry:
-                plan = {"progress": False, "seed": seed} | entry["training"]
-                settings["training"] = arproc.Training(**plan)
-            yield getattr(arproc, entry["model"])(**settings)
+def _ensembles(members: list[Any], fold: Fold) -> dict[str, Any]:
+    """All members, weighted by the validation data; and those without a memory, counted alike."""
+    whole = arproc.OrderEnsemble(members).fit(fold.valid)
+    print("  weights", whole.weights_.numpy().round(3))
+    others = [member for member in members if not isinstance(member, arproc.KernelDensity)]
+    return {"all": whole, "without kernels": arproc.OrderEnsemble(others)}
+
+
+def _apart(members: list[Any]) -> dict[str, Any]:
+    return {f"{type(model).__name__} ({k})": model for k, model in enumerate(members)}
 
 
 def _mean(law: Any, x: np.ndarray) -> float:
-    return float(np.mean(law.log_prob(x)))
+    """The mean log-likelihood; of levels under a law of reals, with noise, a lower bound of it."""
+    levels = np.issubdtype(x.dtype, np.integer)
+    return float(np.mean(law.log_prob(_noisy(x) if _real(law) and levels else x)))
+
+
+def _real(law: Any) -> bool:
+    return isinstance(law.space, Real)
+
+
+def _noisy(levels: np.ndarray) -> np.ndarray:
+    """Levels with noise from [0, 1), always the same."""
+    return levels + np.random.default_rng(0).random(levels.shape)
 
 
 if __name__ == "__main__":
