@@ -93,8 +93,8 @@ class Process(Law):
     def _log_prob(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
         terms = self._checked_terms(sequences, context)
         counts = sequences.n_terms - self.n_given
-        if len(counts) == 1:
-            return terms.sum().reshape(1)
+        if bool((counts == counts[:1]).all()):
+            return terms.reshape(len(counts), -1).sum(1)
         rows = torch.repeat_interleave(torch.arange(len(counts)), counts).to(terms.device)
         return terms.new_zeros(len(counts)).index_add(0, rows, terms)
 

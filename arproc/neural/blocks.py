@@ -1,4 +1,4 @@
-"""Parts that the neural models share: masked linear maps, rotary angles, windowed attention."""
+"""Parts that the neural models share: rotary angles, windowed attention."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 __all__ = [
-    "MaskedLinear",
     "rotary_angles",
     "rotate",
     "squared_relu",
@@ -18,37 +17,6 @@ __all__ = [
 ]
 
 _TINY = 1e-12
-
-
-class MaskedLinear(nn.Linear):
-    r"""A linear map whose weights count only where a mask is one.
-
-    The mask is applied on each call and never written into the weights, so a parameter keeps its
-    value under another mask and a masked entry gets a gradient of exactly zero.
-
-    Args:
-        mask: `[outputs, inputs]`, one (or True) where input `j` may reach output `i`.
-        bias: whether a bias is added.
-
-    Example:
-        >>> layer = MaskedLinear(torch.tensor([[1.0, 0.0]]), bias=False)
-        >>> bool(layer(torch.tensor([0.0, 5.0])) == 0)
-        True
-    """
-
-    mask: Tensor
-
-    def __init__(self, mask: Tensor, bias: bool = True) -> None:
-        super().__init__(mask.shape[1], mask.shape[0], bias=bias)
-        self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x `[..., inputs]` to `[..., outputs]`."""
-        return F.linear(x, self.masked_weight(), self.bias)
-
-    def masked_weight(self) -> Tensor:
-        """The weights that count, `[outputs, inputs]`."""
-        return self.weight * self.mask
 
 
 class _Unit(torch.autograd.Function):

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from arproc.neural.blocks import MaskedLinear
 from arproc.neural.heads import Head
+from arproc.neural.masked_linear import MaskedLinear
 from arproc.neural.vectors import VectorNetwork
 
 __all__ = ["MaskedNetwork"]

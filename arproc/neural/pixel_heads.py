@@ -12,8 +12,8 @@ from torch.distributions import Distribution
 
 from arproc.distributions import Categorical
 from arproc.distributions.logistic import DiscretisedLogisticMixture
-from arproc.neural.blocks import MaskedLinear
 from arproc.neural.heads import Head
+from arproc.neural.masked_linear import MaskedLinear
 
 __all__ = ["ChannelHead", "ColourMixtureHead", "LevelHead", "PixelHead"]
 

@@ -44,6 +44,8 @@ __all__ = [
 
 _STREAM_ORDER = 4
 _MOST_LEVELS = 2**16
+#: How many outputs of the network are in memory at once while vectors are scored.
+_BLOCK_NUMBERS = 2**22
 _REAL = ("normal", "normal_mixture", "logistic_mixture", "student_t")
 _HEADS = ("auto", "bernoulli", "categorical", "discretised_logistic", *_REAL)
 
@@ -236,6 +238,23 @@ class VectorProcess(ExampleLaw, NeuralProcess):
     ) -> None:
         super()._fit(sequences, validation=validation, context=context)
         self.shape_ = self.__dict__.pop("_shape", (sequences.space.length or 0,))
+
+    # ---- the law ------------------------------------------------------------------------------
+
+    def _log_prob_terms(self, sequences: Sequences, context: Tensor | None) -> Tensor:
+        """Whole vectors by one pass of the network; of parts of vectors by their states."""
+        network, sites = self._fitted(), self.space.length or 0
+        assert isinstance(network, VectorNetwork)
+        if bool((sequences.lengths != sites).any()) or not len(sequences):
+            return super()._log_prob_terms(sequences, context)
+        size = max(1, _BLOCK_NUMBERS // (network.sites * network.values.outputs))
+        batches = sequences.padded()[0].split(size)
+        given = [None] * len(batches) if context is None else context.split(size)
+        found = []
+        for part, condition in zip(batches, given, strict=True):
+            x = part.to(self.device)
+            found.append(network.values.log_prob(network(x, condition), x).double())
+        return found[0].flatten() if len(found) == 1 else torch.cat(found).flatten()
 
     # ---- all orders ---------------------------------------------------------------------------
 
