@@ -141,6 +141,9 @@ class OrderEnsemble(WholeLaw):
     def context_kind(self) -> Any:  # type: ignore[override]
         return self._first.context_kind
 
+    def _read_context(self, context: Any, n: int, length: int) -> Tensor:
+        return self._first._read_context(context, n, length)
+
     @property
     def space(self) -> Space:
         return self._first.space

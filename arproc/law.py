@@ -322,6 +322,11 @@ class Law(Parameters, ABC):
             return None
         if context is None:
             raise ParameterError(f"{type(self).__name__} needs a context ({self.context_kind}).")
+        return self._read_context(context, n, length)
+
+    def _read_context(self, context: Any, n: int, length: int) -> torch.Tensor:
+        """What `_context` makes of a context that is there, for a law that takes one."""
+        assert self.context_kind is not None
         return prepare_context(context, self.context_kind, n, length, self.device)
 
 
