@@ -88,6 +88,10 @@ class Law(Parameters, ABC):
     ) -> Any:
         """Draw n sequences."""
 
+    def _opened(self, data: Any) -> Any:
+        """The data that `fit` got; read, where they are a path that `_infer_space` can not."""
+        return data
+
     def _infer_space(self, data: Any) -> Space:
         """The space of the data that `fit` got; called before the data are read."""
         raise UnsupportedError(f"{type(self).__name__} can not be fitted.")
@@ -147,7 +151,7 @@ class Law(Parameters, ABC):
         """
         if y is not None:
             raise ParameterError("fit takes no y: a process models the sequences themselves.")
-        data = column_of_text(data)
+        data = self._opened(column_of_text(data))
         space = self._infer_space(data)
         sequences = self._read(data, space, "data", missing=self.takes_missing)
         prepared = self._context(context, len(sequences), int(sequences.lengths.max()))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from arproc import intake
 from arproc.errors import DataError
 from arproc.neural.context import ContextLaw
 from arproc.sequences import Layout, Sequences
@@ -125,6 +126,9 @@ class ExampleLaw(ContextLaw):
     rows_at_once: ClassVar[int | None] = None
 
     shape_: tuple[int, ...]
+
+    def _opened(self, data: Any) -> Any:
+        return intake.opened(data)
 
     @abstractmethod
     def _loss(

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from arproc.errors import DataError, ParameterError, UnsupportedError, check_integer
-from arproc.intake import unmasked
+from arproc.intake import opened, unmasked
 from arproc.process import Process, require_process
 from arproc.sequences import Layout, Sequences
 from arproc.spaces import check_values
@@ -82,6 +82,7 @@ def complete(
 
 def _examples(data: Any, layout: Layout) -> tuple[np.ndarray, bool]:
     """The examples as float64 [N, *shape], NaN where masked; whether one alone was given."""
+    data = opened(data)
     data = data.detach().cpu() if isinstance(data, torch.Tensor) else data
     try:
         x = np.asarray(unmasked(data)).astype(np.float64)
