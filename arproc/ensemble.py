@@ -18,7 +18,7 @@ from arproc.errors import (
 )
 from arproc.law import require_fitted
 from arproc.process import Process
-from arproc.randomness import Uniforms
+from arproc.randomness import RowUniforms, Uniforms
 from arproc.sampling.ancestral import draw
 from arproc.sequences import Layout, Sequences
 from arproc.spaces import Space
@@ -102,7 +102,7 @@ class OrderEnsemble(WholeLaw):
         return [model.in_order(order) for order in self.orders]
 
     def _single(self) -> Any:
-        if not isinstance(self.model, Process) or not hasattr(self.model, "in_order"):
+        if not isinstance(self.model, Process) or type(self.model).in_order is Process.in_order:
             raise ParameterError(
                 "model must be a process that can be asked in any order (NADE or MADE with "
                 f"order_agnostic=True), or a list of processes; got a {type(self.model).__name__}."
@@ -196,30 +196,9 @@ class OrderEnsemble(WholeLaw):
             if not len(rows):
                 continue
             state = member._fresh(len(rows), None if context is None else context[rows])
-            x, _, _ = draw(state, _OfRows(uniforms, rows), mine.length, None, space)
+            x, _, _ = draw(state, RowUniforms(uniforms, rows), mine.length, None, space)
             found[rows] = mine.to_sites(_layout(member).from_sites(x))
         return found
-
-
-class _OfRows(Uniforms):
-    """The uniforms of some rows, which keep their own in whatever batch they are drawn.
-
-    Args:
-        uniforms: of all rows.
-        rows: which of these are rows 0, 1, ... here, int64 [n].
-    """
-
-    def __init__(self, uniforms: Uniforms, rows: Tensor) -> None:
-        self.seed, self._key, self.rows = uniforms.seed, uniforms._key, rows
-
-    def block(
-        self,
-        rows: Tensor | np.ndarray | Sequence[int],
-        start: Tensor | np.ndarray | int,
-        count: int,
-        event_shape: tuple[int, ...] = (),
-    ) -> Tensor:
-        return super().block(self.rows[torch.as_tensor(rows)], start, count, event_shape)
 
 
 def _layout(process: Process) -> Layout:

@@ -220,6 +220,11 @@ class VectorProcess(ExampleLaw, NeuralProcess):
 
     # ---- all orders ---------------------------------------------------------------------------
 
+    @property
+    def takes_any_order(self) -> bool:  # type: ignore[override]
+        # one that was trained for some orders knows no others
+        return self.order_agnostic is True
+
     def in_order(self, ordering: str | Sequence[int]) -> Self:
         """The law of the same network in another order of the sites: a process of its own.
 
