@@ -1,8 +1,8 @@
-"""Real data that other packages already ship, so that nothing is downloaded.
+"""Real data that other packages already ship, so that nothing is downloaded; and your pictures.
 
-Each function returns a `Split`: the part to fit on, the part to choose and stop on, the part to
-report on. The numbers come from statsmodels and scikit-learn (`pip install "arproc[data]"`), the
-English text from Python itself.
+`images` reads a folder of picture files. Each of the other functions returns a `Split`: the part
+to fit on, the part to choose and stop on, the part to report on. The numbers come from statsmodels
+and scikit-learn (`pip install "arproc[data]"`), the English text from Python itself.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from arproc.errors import MissingDependencyError
+from arproc.image_files import images
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-__all__ = ["Split", "co2", "digits", "english", "sunspots"]
+__all__ = ["Split", "co2", "digits", "english", "images", "sunspots"]
 
 Data = TypeVar("Data")
 

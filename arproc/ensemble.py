@@ -17,7 +17,7 @@ from arproc.errors import (
 from arproc.law import Law, require_fitted
 from arproc.mixture import fit_weights, given_weights
 from arproc.process import Process
-from arproc.randomness import Uniforms
+from arproc.randomness import RowUniforms, Uniforms
 from arproc.sampling.ancestral import draw
 from arproc.sequences import Layout, Sequences
 from arproc.spaces import Space
@@ -113,7 +113,7 @@ class OrderEnsemble(WholeLaw):
         return [model.in_order(order) for order in self.orders]
 
     def _single(self) -> Any:
-        if not isinstance(self.model, Process) or not hasattr(self.model, "in_order"):
+        if not isinstance(self.model, Process) or type(self.model).in_order is Process.in_order:
             raise ParameterError(
                 "model must be a process that can be asked in any order (NADE or MADE with "
                 f"order_agnostic=True), or a list of laws; got a {type(self.model).__name__}."
@@ -151,6 +151,9 @@ class OrderEnsemble(WholeLaw):
     @property
     def context_kind(self) -> Any:  # type: ignore[override]
         return self._first.context_kind
+
+    def _read_context(self, context: Any, n: int, length: int) -> Tensor:
+        return self._first._read_context(context, n, length)
 
     @property
     def space(self) -> Space:
@@ -229,7 +232,7 @@ class OrderEnsemble(WholeLaw):
             if not len(rows):
                 continue
             given = None if context is None else context[rows]
-            x = _drawn(member, len(rows), _OfRows(uniforms, rows), given)
+            x = _drawn(member, len(rows), RowUniforms(uniforms, rows), given)
             found[rows] = mine.to_sites(_layout(member).from_sites(x))
         return found
 
@@ -241,27 +244,6 @@ def _drawn(law: Law, n: int, uniforms: Uniforms, context: Tensor | None) -> Tens
     assert isinstance(law, Process)
     state = law._fresh(n, context)
     return draw(state, uniforms, law.space.length, None, law.space)[0]
-
-
-class _OfRows(Uniforms):
-    """The uniforms of some rows, which keep their own in whatever batch they are drawn.
-
-    Args:
-        uniforms: of all rows.
-        rows: which of these are rows 0, 1, ... here, int64 [n].
-    """
-
-    def __init__(self, uniforms: Uniforms, rows: Tensor) -> None:
-        self.seed, self._key, self.rows = uniforms.seed, uniforms._key, rows
-
-    def block(
-        self,
-        rows: Tensor | np.ndarray | Sequence[int],
-        start: Tensor | np.ndarray | int,
-        count: int,
-        event_shape: tuple[int, ...] = (),
-    ) -> Tensor:
-        return super().block(self.rows[torch.as_tensor(rows)], start, count, event_shape)
 
 
 def _layout(law: Law) -> Layout:

@@ -23,7 +23,7 @@ from arproc.words import all_text, text_file
 if TYPE_CHECKING:
     from arproc.text import Vocabulary
 
-__all__ = ["column_of_text", "is_text", "read", "unmasked"]
+__all__ = ["column_of_text", "is_text", "opened", "read", "unmasked"]
 
 Read = tuple[torch.Tensor, torch.Tensor, Form]
 
@@ -46,6 +46,8 @@ def read(data: Any, space: Space, layout: Layout | None, name: str, partial: boo
         data = column_of_text(data)
         if isinstance(data, (list, tuple)) and not data and not partial:
             raise DataError(f"{name} is empty; expected at least one text.")
+    if vocabulary is None and layout is not None:
+        data = opened(data, name)
     if isinstance(data, os.PathLike) or is_text(data):
         if vocabulary is None:
             raise DataError(
@@ -70,6 +72,25 @@ def read(data: Any, space: Space, layout: Layout | None, name: str, partial: boo
             )
         layout = None
     return _read_array(x, space, layout, kind, name)
+
+
+def opened(data: Any, name: str = "data") -> Any:
+    """The pictures of a folder, or the one in a file, whose path the data are; others as they are.
+
+    For laws of a fixed size, which have no use for text.
+    """
+    if not isinstance(data, (str, os.PathLike)):
+        return data
+    if not os.path.exists(data):
+        from arproc.text import shorten
+
+        raise DataError(
+            f"{name} is text; expected numbers, or the path of a folder of pictures (there is no "
+            f"file or folder {shorten(data)})."
+        )
+    from arproc.image_files import image_array
+
+    return image_array(data)
 
 
 def column_of_text(data: Any) -> Any:

@@ -88,6 +88,10 @@ class Law(Parameters, ABC):
     ) -> Any:
         """Draw n sequences."""
 
+    def _opened(self, data: Any) -> Any:
+        """The data that `fit` got; read, where they are a path that `_infer_space` can not."""
+        return data
+
     def _infer_space(self, data: Any) -> Space:
         """The space of the data that `fit` got; called before the data are read."""
         raise UnsupportedError(f"{type(self).__name__} can not be fitted.")
@@ -147,7 +151,7 @@ class Law(Parameters, ABC):
         """
         if y is not None:
             raise ParameterError("fit takes no y: a process models the sequences themselves.")
-        data = column_of_text(data)
+        data = self._opened(column_of_text(data))
         space = self._infer_space(data)
         sequences = self._read(data, space, "data", missing=self.takes_missing)
         prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
@@ -322,6 +326,11 @@ class Law(Parameters, ABC):
             return None
         if context is None:
             raise ParameterError(f"{type(self).__name__} needs a context ({self.context_kind}).")
+        return self._read_context(context, n, length)
+
+    def _read_context(self, context: Any, n: int, length: int) -> torch.Tensor:
+        """What `_context` makes of a context that is there, for a law that takes one."""
+        assert self.context_kind is not None
         return prepare_context(context, self.context_kind, n, length, self.device)
 
 

@@ -94,6 +94,9 @@ class Mixture(Process):
     def context_kind(self) -> Any:  # type: ignore[override]
         return self.parts[0].context_kind
 
+    def _read_context(self, context: Any, n: int, length: int) -> torch.Tensor:
+        return self.parts[0]._read_context(context, n, length)
+
     @property
     def space(self) -> Space:
         return self.parts[0].space

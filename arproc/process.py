@@ -8,6 +8,7 @@ forecasts and everything else are derived here, once.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -49,6 +50,8 @@ class Process(Law):
     padding: float = 0
     #: Whether forecasts integrate over what is not known of the parameters (Bayesian models).
     carries_parameter_uncertainty: bool = False
+    #: Whether it was trained for every order of its sites; `in_order` then gives the law in any.
+    takes_any_order: bool = False
 
     # ---- what a subclass writes ------------------------------------------------------------
 
@@ -125,6 +128,10 @@ class Process(Law):
         `TransformedDistribution`). None where the joint law is not normal.
         """
         return None
+
+    def in_order(self, ordering: str | Sequence[int]) -> Process:
+        """The law of the same model in another order of its sites, for models that know it."""
+        raise UnsupportedError(f"{type(self).__name__} has one order of sites.")
 
     # ---- states ----------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ import torch
 
 from arproc.errors import ParameterError
 
-__all__ = ["STREAMS", "Uniforms", "derived_seed", "resolve_seed"]
+__all__ = ["STREAMS", "RowUniforms", "Uniforms", "derived_seed", "resolve_seed"]
 
 # Draws of different purpose must not share uniforms: a draft and its accept test, for example.
 STREAMS = (
@@ -124,3 +124,29 @@ class Uniforms:
         values += 0.5
         values *= 2.0**-52
         return torch.from_numpy(values).reshape(len(row), count, *event_shape)
+
+
+class RowUniforms(Uniforms):
+    """The uniforms of some rows, which keep their own in whatever batch they are drawn.
+
+    Args:
+        uniforms: of all rows.
+        rows: which of these are rows 0, 1, ... here, int64 [n].
+
+    Example:
+        >>> u = Uniforms(seed=1)
+        >>> bool((RowUniforms(u, torch.tensor([5])).block([0], 0, 3) == u.block([5], 0, 3)).all())
+        True
+    """
+
+    def __init__(self, uniforms: Uniforms, rows: torch.Tensor) -> None:
+        self.seed, self._key, self.rows = uniforms.seed, uniforms._key, rows
+
+    def block(
+        self,
+        rows: torch.Tensor | np.ndarray | Sequence[int],
+        start: torch.Tensor | np.ndarray | int,
+        count: int,
+        event_shape: tuple[int, ...] = (),
+    ) -> torch.Tensor:
+        return super().block(self.rows[torch.as_tensor(rows)], start, count, event_shape)

@@ -142,6 +142,10 @@ def nade_of_classes() -> NADE:
     return shake(model.fit(vectors(2, 5), context=label))
 
 
+def of_labels(model: Any) -> Any:
+    return shake(model.fit(vectors(2, 5), context=np.arange(30) % 3))
+
+
 def image_model(kind: type, levels: int, shape: tuple[int, ...], **parameters: Any) -> Any:
     context = parameters.pop("context", None)
     x = np.random.default_rng(1).integers(0, levels, (20, *shape))
@@ -321,6 +325,7 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: made((2, 3, 2, 4), 4, (9, 9), residual=True, direct=True), {}
     ),
     "MADE of classes": (made_of_classes, {"context": np.eye(3)}),
+    "MADE of labels": (lambda: of_labels(MADE((9,), classes=3, training=QUICK)), LABELS),
     "MADE of ordered levels": (
         lambda: made(6, 4, (9,), head="discretised_logistic", components=2), {}
     ),
@@ -352,6 +357,10 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: nade(6, 4, head="discretised_logistic", components=2), {}
     ),
     "NADE of classes": (nade_of_classes, {"context": np.eye(3)}),
+    "NADE of labels": (lambda: of_labels(NADE(7, classes=3, training=QUICK)), LABELS),
+    "NADE of all orders, of labels": (
+        lambda: of_labels(NADE(7, classes=3, order_agnostic=True, training=QUICK)), LABELS
+    ),
     "RNADE, normal": (lambda: nade_of_reals("normal"), {}),
     "RNADE, mixture of normals": (
         lambda: nade_of_reals("normal_mixture", ordering=(2, 0, 3, 1)), {}

@@ -58,6 +58,11 @@ class NeuralLaw(Law):
                 self.__dict__.pop(name, None)
 
     @property
+    def _fitting(self) -> bool:
+        """Whether new data have been read and the model has yet to learn them."""
+        return any(name in self.__dict__ for name in _READ)
+
+    @property
     def device(self) -> torch.device:
         network = self.__dict__.get("network_")
         return torch.device("cpu") if network is None else next(network.parameters()).device

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from arproc import intake
 from arproc.errors import DataError
-from arproc.neural.base import NeuralLaw
+from arproc.neural.context import ContextLaw
 from arproc.sequences import Layout, Sequences
 from arproc.spaces import check_values
 from arproc.training import Augmentation, Batches, Loss, Training, seed_of
@@ -109,14 +110,13 @@ class Examples:
         return self.layout.to_sites(found.to(device="cpu", dtype=self.space.dtype))
 
 
-class ExampleLaw(NeuralLaw):
+class ExampleLaw(ContextLaw):
     """Base of the neural laws of examples of one size.
 
     A subclass writes `_loss` and its layout; the other hooks have defaults.
 
     Attributes:
         shape_: the shape of one example, as the user gave it.
-        n_context_: how many numbers an example is conditioned on.
     """
 
     takes_weights = True
@@ -126,7 +126,9 @@ class ExampleLaw(NeuralLaw):
     rows_at_once: ClassVar[int | None] = None
 
     shape_: tuple[int, ...]
-    n_context_: int
+
+    def _opened(self, data: Any) -> Any:
+        return intake.opened(data)
 
     @abstractmethod
     def _loss(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Literal
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arproc import intake
@@ -46,8 +45,6 @@ class ImageProcess(ExampleLaw, NeuralProcess):
     levels: int | None
     components: int
     channel_axis: str | None
-    conditioned: bool
-    classes: int | None
     dropout: float = 0.0
     channel_axis_: int | None
 
@@ -64,15 +61,9 @@ class ImageProcess(ExampleLaw, NeuralProcess):
             check_integer("levels", self.levels, minimum=2)
         if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise ParameterError(f"dropout must be at least 0 and below 1; got {self.dropout!r}.")
-        if self.classes is not None:
-            check_integer("classes", self.classes, minimum=2)
-            if self.conditioned:
-                raise ParameterError(
-                    "classes says that the context is a label, conditioned=True that it is a "
-                    "vector; use one of them."
-                )
+        self._check_context_parameters()
 
-    # ---- space, layout, context ----------------------------------------------------------------
+    # ---- space, layout ----------------------------------------------------------------
 
     def _infer_space(self, data: Any) -> Space:
         self._check_parameters()
@@ -99,21 +90,6 @@ class ImageProcess(ExampleLaw, NeuralProcess):
 
     def _layout_of(self, space: Space) -> Layout:
         return image_layout(*self._geometry())
-
-    @property
-    def context_kind(self) -> Literal["static"] | None:  # type: ignore[override]
-        return "static" if self.conditioned or self.classes is not None else None
-
-    def _context(self, context: Any, n: int, length: int) -> Tensor | None:
-        x = super()._context(context, n, length)
-        if x is None:
-            return None
-        if self.classes is not None:
-            return _labels(x, self.classes)
-        known = self.__dict__.get("n_context_") if "space_" in self.__dict__ else None
-        if "_image" not in self.__dict__ and known is not None and x.shape[1] != known:
-            raise DataError(f"context has {x.shape[1]} numbers an image; the model takes {known}.")
-        return x
 
     # ---- learning -------------------------------------------------------------------------------
 
@@ -168,18 +144,3 @@ def _levels_of(x: Tensor) -> int:
         )
     levels = 2 if highest <= 1 else int(highest) + 1
     return 256 if 64 < levels <= 256 else levels
-
-
-def _labels(x: Tensor, classes: int) -> Tensor:
-    """Labels [N, 1] as one-hot rows [N, classes]."""
-    if x.shape[1] != 1 or bool((x != x.floor()).any()):
-        raise DataError(
-            f"context has shape {tuple(x.shape)}; expected whole numbers 0 ... {classes - 1}, the "
-            "label of each image."
-        )
-    if bool((x < 0).any()) or bool((x >= classes).any()):
-        wrong = x[(x < 0) | (x >= classes)][0]
-        raise DataError(
-            f"context has the label {float(wrong):g}; the labels are 0 ... {classes - 1}."
-        )
-    return F.one_hot(x[:, 0].long(), classes).to(torch.get_default_dtype())

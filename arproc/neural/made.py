@@ -56,8 +56,10 @@ class MADE(VectorProcess):
             `OrderEnsemble` averages its laws.
         ordering: "natural" (for images: row by row); "random", drawn from the training's seed; or
             a permutation, whose j-th entry is the (flat) position of the j-th site.
-        conditioned: whether each vector is conditioned on a context: `context` is then a vector
-            [N, c], such as a one-hot label, in every call that takes data.
+        conditioned: whether each vector is conditioned on another: `context` is then [N, c], in
+            every call that takes data.
+        classes: how many classes there are, where each vector is conditioned on its label:
+            `context` is then the labels [N], 0 ... classes-1.
         training: how it is trained.
 
     Example:
@@ -81,6 +83,7 @@ class MADE(VectorProcess):
         order_agnostic: bool | int = False,
         ordering: str | Sequence[int] = "natural",
         conditioned: bool = False,
+        classes: int | None = None,
         training: Training | None = None,
     ) -> None:
         self.hidden = hidden
@@ -93,6 +96,7 @@ class MADE(VectorProcess):
         self.order_agnostic = order_agnostic
         self.ordering = ordering
         self.conditioned = conditioned
+        self.classes = classes
         self.training = training
 
     def _check_parameters(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,8 +46,10 @@ class MAF(ExampleLaw, WholeLaw):
             "activation" (fixed at the start of training) or "none".
         residual: whether each hidden layer but the first adds to the one before it.
         ordering: the first layer's order: "natural", "random" or a permutation.
-        conditioned: whether each vector is conditioned on a context: `context` is then a vector
-            [N, c], such as a one-hot label, in every call that takes data.
+        conditioned: whether each vector is conditioned on another: `context` is then [N, c], in
+            every call that takes data.
+        classes: how many classes there are, where each vector is conditioned on its label:
+            `context` is then the labels [N], 0 ... classes-1.
         training: how it is trained.
 
     Example:
@@ -80,6 +82,7 @@ class MAF(ExampleLaw, WholeLaw):
         residual: bool = False,
         ordering: str | Sequence[int] = "natural",
         conditioned: bool = False,
+        classes: int | None = None,
         training: Training | None = None,
     ) -> None:
         self.hidden = hidden
@@ -89,11 +92,8 @@ class MAF(ExampleLaw, WholeLaw):
         self.residual = residual
         self.ordering = ordering
         self.conditioned = conditioned
+        self.classes = classes
         self.training = training
-
-    @property
-    def context_kind(self) -> Literal["static"] | None:  # type: ignore[override]
-        return "static" if self.conditioned else None
 
     # ---- space and layout ---------------------------------------------------------------------
 
@@ -112,6 +112,7 @@ class MAF(ExampleLaw, WholeLaw):
 
     def _check_parameters(self) -> None:
         sizes = hidden_sizes(self.hidden)
+        self._check_context_parameters()
         check_integer("layers", self.layers, minimum=1)
         check_choice("order", self.order, ("reverse", "random"))
         check_choice("normalisation", self.normalisation, ("batch", "activation", "none"))

@@ -55,8 +55,10 @@ class NADE(VectorProcess):
         order_agnostic: whether it is trained for all orders.
         ordering: "natural"; "random", drawn from the training's seed; or a permutation, whose
             j-th entry is the (flat) position of the j-th site.
-        conditioned: whether each vector is conditioned on a context: `context` is then a vector
-            [N, c], such as a one-hot label, in every call that takes data.
+        conditioned: whether each vector is conditioned on another: `context` is then [N, c], in
+            every call that takes data.
+        classes: how many classes there are, where each vector is conditioned on its label:
+            `context` is then the labels [N], 0 ... classes-1.
         training: how it is trained.
 
     Example:
@@ -79,6 +81,7 @@ class NADE(VectorProcess):
         order_agnostic: bool = False,
         ordering: str | Sequence[int] = "natural",
         conditioned: bool = False,
+        classes: int | None = None,
         training: Training | None = None,
     ) -> None:
         self.hidden = hidden
@@ -90,6 +93,7 @@ class NADE(VectorProcess):
         self.order_agnostic = order_agnostic
         self.ordering = ordering
         self.conditioned = conditioned
+        self.classes = classes
         self.training = training
 
     def _check_parameters(self) -> None:

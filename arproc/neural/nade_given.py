@@ -50,7 +50,7 @@ def read_gaps(law: Law, data: Any, layout: Layout) -> Gaps:
     if isinstance(data, Sequences):
         return Gaps(data, torch.ones(len(data), layout.length, dtype=torch.bool))
     # NaN stands for pandas' NA and for masked values in what the reading of gaps gives back
-    data = intake.unmasked(data)
+    data = intake.unmasked(intake.opened(data))
     if hasattr(data, "to_numpy"):
         data = data.to_numpy(dtype=np.float64, na_value=np.nan)
     x = intake._to_tensor(data, "data")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from arproc import intake
 from arproc.distributions import Categorical, from_uniform
 from arproc.errors import ParameterError, check_integer
 from arproc.neural.base import NeuralProcess
@@ -112,6 +114,11 @@ class Transformer(NeuralProcess):
         self.training = training
 
     # ---- learning -----------------------------------------------------------------------------
+
+    def _opened(self, data: Any) -> Any:
+        levels = self.tokens is None or isinstance(self.tokens, int)
+        folder = isinstance(data, (str, os.PathLike)) and os.path.isdir(data)
+        return intake.opened(data) if levels and folder else data
 
     def _infer_space(self, data: Any) -> Space:
         self._check()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -87,7 +87,8 @@ class VectorProcess(ExampleLaw, NeuralProcess):
     """Base of the processes of fixed-size vectors, whose elements are the vector's sites.
 
     A subclass stores `head`, `levels`, `components`, `min_scale`, `ordering`, `conditioned`,
-    `hidden` and `training`, and writes `_network` and `_start`; see `MADE` for what they mean.
+    `classes`, `hidden` and `training`, and writes `_network` and `_start`; see `MADE` for what
+    they mean.
     """
 
     rows_at_once = 1024
@@ -100,13 +101,8 @@ class VectorProcess(ExampleLaw, NeuralProcess):
     components: int
     min_scale: float | Sequence[float]
     ordering: str | Sequence[int]
-    conditioned: bool
     #: Whether the network is trained for all orders of the sites (or how many of them).
     order_agnostic: bool | int = False
-
-    @property
-    def context_kind(self) -> Literal["static"] | None:  # type: ignore[override]
-        return "static" if self.conditioned else None
 
     # ---- space and layout ---------------------------------------------------------------------
 
@@ -150,6 +146,7 @@ class VectorProcess(ExampleLaw, NeuralProcess):
 
     def _check_parameters(self) -> None:
         self._sizes()
+        self._check_context_parameters()
         check_choice("head", self.head, _HEADS)
         check_integer("components", self.components, minimum=1)
         floors = torch.as_tensor(self.min_scale, dtype=torch.float64)
@@ -257,6 +254,11 @@ class VectorProcess(ExampleLaw, NeuralProcess):
         return found[0].flatten() if len(found) == 1 else torch.cat(found).flatten()
 
     # ---- all orders ---------------------------------------------------------------------------
+
+    @property
+    def takes_any_order(self) -> bool:  # type: ignore[override]
+        # one that was trained for some orders knows no others
+        return self.order_agnostic is True
 
     def in_order(self, ordering: str | Sequence[int]) -> Self:
         """The law of the same network in another order of the sites: a process of its own.

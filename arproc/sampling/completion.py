@@ -2,18 +2,84 @@
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from arproc.errors import DataError, ParameterError, UnsupportedError, check_integer
-from arproc.intake import unmasked
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    UnsupportedError,
+    check_choice,
+    check_integer,
+)
+from arproc.intake import opened, unmasked
 from arproc.process import Process, require_process
-from arproc.sequences import Layout, Sequences
+from arproc.randomness import RowUniforms, Uniforms, resolve_seed
+from arproc.sampling.ancestral import draw
+from arproc.sampling.particles import given_known, score
+from arproc.sequences import Layout
 from arproc.spaces import check_values
 
-__all__ = ["complete"]
+__all__ = ["Completion", "complete"]
+
+#: Fewer particles than this carry the weight: there is a warning.
+_FEW = 10
+
+
+class Completion(NamedTuple):
+    """Completions and how they were made, what `complete(..., return_info=True)` returns.
+
+    The fields but the first are arrays [N] for several examples, and single values for one.
+
+    Attributes:
+        x: the completions, as `complete` gives them.
+        method: "exact", from the model's own law; "reordered", exact under the model's law in the
+            order that has the known elements first; or "importance", from weighted particles.
+        effective_sample_size: how many particles carried the weight where they were fewest; of
+            exact draws, which are independent, n.
+        log_prob_known: log p(known), nats: exact under the law drawn from, or the logarithm of an
+            unbiased estimate of the probability.
+    """
+
+    x: np.ndarray
+    method: Any
+    effective_sample_size: Any
+    log_prob_known: Any
+
+
+@overload
+def complete(
+    model: Process,
+    data: Any,
+    known: Any = ...,
+    n: int = ...,
+    seed: int | torch.Generator | None = ...,
+    *,
+    context: Any = ...,
+    method: str = ...,
+    n_particles: int = ...,
+    return_info: Literal[False] = ...,
+) -> np.ndarray: ...
+
+
+@overload
+def complete(
+    model: Process,
+    data: Any,
+    known: Any = ...,
+    n: int = ...,
+    seed: int | torch.Generator | None = ...,
+    *,
+    context: Any = ...,
+    method: str = ...,
+    n_particles: int = ...,
+    return_info: Literal[True],
+) -> Completion: ...
 
 
 def complete(
@@ -24,13 +90,20 @@ def complete(
     seed: int | torch.Generator | None = None,
     *,
     context: Any = None,
-) -> np.ndarray:
+    method: str = "auto",
+    n_particles: int = 1000,
+    return_info: bool = False,
+) -> np.ndarray | Completion:
     """Draw what is unknown of images (or other examples of a fixed size) given what is known.
 
-    It is exact: the unknown elements come from their joint law given the known ones. That needs
-    the known elements to come first in the order of generation, for an image the rows from the top
-    and the pixels from the left; where they do not, it is an error that says which element is in
-    the way. A model with another order (MADE's `ordering=`) completes other parts.
+    It is exact where the known elements come first in the order of generation (for an image the
+    rows from the top and the pixels from the left), and so it is for a model that knows every
+    order, under the order that has them first. Elsewhere it is sequential importance resampling:
+    particles draw the unknown elements one after another and are weighed by the known ones. That
+    approaches the exact law as `n_particles` grows, and the draws of one example, which may share
+    what they have drawn early, are not independent.
+
+    The draws of an example depend on the seed, on its number and on n alone.
 
     Args:
         model: a fitted process whose sequences have a fixed size.
@@ -40,13 +113,21 @@ def complete(
         n: how many completions of each example.
         seed: an int or a `torch.Generator`.
         context: of each example, for models that take one.
+        method: "auto" draws each example exactly where it can; "exact" is an error where it can
+            not; "importance" takes particles in any case.
+        n_particles: how many particles an example has.
+        return_info: give a `Completion`, which says how each example was completed.
 
     Returns:
         [N, n, *shape] for several examples and [n, *shape] for one: the known elements as they
-        are, the others drawn.
+        are, the others drawn. Or a `Completion` of these.
 
     Raises:
-        UnsupportedError: an element is known that comes after one that is not.
+        UnsupportedError: with method="exact", an element is known that comes after one that is
+            not, and the model knows one order alone.
+        DataError: what is known has probability zero.
+
+    A warning says where fewer than 10 particles carried the weight.
 
     Example:
         >>> import arproc
@@ -56,9 +137,14 @@ def complete(
         >>> known = np.arange(4)[:, None] < [2, 2, 2]        # the two upper rows
         >>> complete(model, x[0], known, seed=0)[0].tolist()
         [[0, 0, 0], [0, 0, 0], [1, 1, 1], [1, 1, 1]]
+        >>> found = complete(model, x[0], ~known, seed=0, return_info=True)
+        >>> found.x.shape, found.method, found.effective_sample_size > 10
+        ((1, 4, 3), 'importance', True)
     """
     process = require_process(model, "complete")
     layout, n = process.layout, check_integer("n", n, minimum=1)
+    check_choice("method", method, ("auto", "exact", "importance"))
+    n_particles = check_integer("n_particles", n_particles, minimum=1)
     if layout is None:
         raise UnsupportedError(
             f"complete is for examples of a fixed size; the sequences of this "
@@ -68,20 +154,179 @@ def complete(
     mask = _mask(known, x, layout)
     sites = layout.to_sites(torch.from_numpy(np.where(mask, x, 0.0)))
     seen = layout.to_sites(torch.tensor(mask))
-    lengths = _leading(seen, layout)
     check_values(sites[seen], process.space, "data")
-    rows = torch.arange(len(x)).repeat_interleave(n)
-    heads = [sites[i, : int(lengths[i])] for i in rows.tolist()]
-    given = _repeated(process, context, rows, len(x))
-    drawn = process.sample(len(rows), prefix=_prefix(process, heads), seed=seed, context=given)
-    tails = [torch.as_tensor(np.asarray(rest)).double() for rest in drawn]
-    whole = torch.stack([torch.cat(pair) for pair in zip(heads, tails, strict=True)])
-    found = layout.from_sites(whole).numpy().astype(process.space.user_dtype)
-    return found if single else found.reshape(len(x), n, *layout.shape)
+    prepared = process._context(context, len(x), layout.length)
+    job = _Job(process, layout, sites, seen, prepared, n, n_particles, resolve_seed(seed))
+    with torch.no_grad():
+        found = job.run(method)
+    if return_info:
+        return found.first() if single else found.given()
+    return found.given().x[0] if single else found.given().x
+
+
+# ---- how each example is completed ------------------------------------------------------------
+
+
+class _Found:
+    """What is found of all examples, filled in group by group."""
+
+    def __init__(self, n: int, draws: int, layout: Layout, dtype: Any) -> None:
+        self.layout, self.dtype = layout, dtype
+        self.sites = torch.zeros((n, draws, layout.length), dtype=torch.float64)
+        self.method = np.full(n, "exact", dtype="<U10")
+        self.size = np.full(n, float(draws))
+        self.log_prob = np.zeros(n)
+
+    def put(self, rows: Tensor, method: str, sites: Tensor, size: Any, log_prob: Tensor) -> None:
+        """The completions [E, n, sites] of some examples."""
+        self.sites[rows] = sites.detach().cpu().double()
+        at = rows.numpy()
+        self.method[at], self.log_prob[at] = method, log_prob.cpu().numpy()
+        self.size[at] = size.cpu().numpy() if isinstance(size, Tensor) else size
+
+    def given(self) -> Completion:
+        n, draws, length = self.sites.shape
+        whole = self.layout.from_sites(self.sites.reshape(-1, length)).numpy().astype(self.dtype)
+        x = whole.reshape(n, draws, *self.layout.shape)
+        return Completion(x, self.method, self.size, self.log_prob)
+
+    def first(self) -> Completion:
+        found = self.given()
+        size, log_prob = float(self.size[0]), float(self.log_prob[0])
+        return Completion(found.x[0], str(self.method[0]), size, log_prob)
+
+
+class _Job:
+    """The examples [N, sites] to complete, float64 in the order of generation, and how often."""
+
+    def __init__(
+        self,
+        process: Process,
+        layout: Layout,
+        sites: Tensor,
+        seen: Tensor,
+        context: Tensor | None,
+        n: int,
+        n_particles: int,
+        seed: int,
+    ) -> None:
+        self.process, self.layout, self.sites, self.seen = process, layout, sites, seen
+        self.context, self.n, self.n_particles, self.seed = context, n, n_particles, seed
+        self.found = _Found(len(sites), n, layout, process.space.user_dtype)
+
+    def run(self, method: str) -> _Found:
+        """Complete all examples, those with the same elements known together."""
+        leading = self.seen.sum(1) == self.seen.long().cumprod(1).sum(1)
+        exact = leading if method != "importance" else torch.zeros_like(leading)
+        rest = ~exact
+        if method != "importance" and self.process.takes_any_order:
+            self._by_pattern(rest, self._reordered)
+            rest = torch.zeros_like(rest)
+        elif method == "exact" and bool(rest.any()):
+            self._refuse(int(rest.nonzero()[0]))
+        self._by_pattern(exact, self._exact)
+        self._by_pattern(rest, self._importance)
+        return self.found
+
+    def _by_pattern(self, which: Tensor, complete_rows: Callable[[Tensor], None]) -> None:
+        """Call a method for each set of examples of which the same sites are known."""
+        rows = which.nonzero()[:, 0]
+        if not len(rows):
+            return
+        _, group = self.seen[rows].unique(dim=0, return_inverse=True)
+        for k in range(int(group.max()) + 1):
+            complete_rows(rows[group == k])
+
+    def _given(self, rows: Tensor) -> Tensor | None:
+        return None if self.context is None else self.context[rows.to(self.context.device)]
+
+    def _exact(self, rows: Tensor) -> None:
+        count = int(self.seen[rows[0]].sum())
+        drawn, log_prob = _continued(
+            self.process, self.sites[rows, :count], self._given(rows), self.n, self.seed, rows
+        )
+        self.found.put(rows, "exact", drawn, float(self.n), log_prob)
+
+    def _reordered(self, rows: Tensor) -> None:
+        known = self.seen[rows[0]]
+        own = self.layout.order or tuple(range(self.layout.length))
+        # the known sites first, and the others after them, each in the model's own order
+        path = torch.argsort(~known, stable=True)
+        member = self.process.in_order([own[site] for site in path.tolist()])
+        drawn, log_prob = _continued(
+            member, self.sites[rows][:, path][:, : int(known.sum())], self._given(rows),
+            self.n, self.seed, rows,
+        )  # fmt: skip
+        self.found.put(rows, "reordered", drawn[..., path.argsort()], float(self.n), log_prob)
+
+    def _importance(self, rows: Tensor) -> None:
+        x = self.sites[rows].to(self.process.space.dtype).to(self.process.device)
+        drawn, size, log_prob = given_known(
+            self.process, x, self.seen[rows[0]], self._given(rows),
+            n=self.n, n_particles=self.n_particles, seed=self.seed, numbers=rows,
+        )  # fmt: skip
+        self.found.put(rows, "importance", drawn, size, log_prob)
+        if float(size.min()) < _FEW:
+            few = rows[int(size.argmin())]
+            warnings.warn(
+                f"the weight of example {int(few)} came to rest on {float(size.min()):.1f} of its "
+                f"{self.n_particles} particles, so its completions are rough and alike; more "
+                "n_particles, or a model of every order (NADE(order_agnostic=True)), completes "
+                "it better.",
+                stacklevel=5,
+            )
+
+    def _refuse(self, row: int) -> None:
+        gap = int((~self.seen[row]).nonzero()[0])
+        late = gap + int(self.seen[row, gap:].nonzero()[0])
+        places = [_place(self.layout, site) for site in (late, gap)]
+        raise UnsupportedError(
+            f"the element {places[0]} of example {row} is known, and {places[1]}, which the model "
+            "generates before it, is not. A completion is exact only where the known elements "
+            'come first in the order of generation; method="importance" takes particles, and a '
+            "model of another order (MADE's ordering=) or of every order "
+            "(NADE(order_agnostic=True)) completes it exactly."
+        )
+
+
+def _continued(
+    process: Process,
+    head: Tensor,
+    context: Tensor | None,
+    n: int,
+    seed: int,
+    numbers: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Whole examples [E, n, sites] that begin with head [E, K], and log p(head), nats [E].
+
+    Args:
+        process: the process.
+        head: the first sites of each example.
+        context: of each example, prepared.
+        n: how many draws of each.
+        seed: of the draws.
+        numbers: of the examples; draw k of number i is that of row i * n + k.
+    """
+    head = head.to(process.space.dtype).to(process.device)
+    count, length = head.shape[1], process.space.length or 0
+    log_prob, state = score(process._fresh(len(head), context), head)
+    whole = head.repeat_interleave(n, 0)
+    if count < length:
+        again = torch.arange(len(head)).repeat_interleave(n)
+        rows = (numbers[:, None] * n + torch.arange(n)).flatten()
+        state = state.select(again.to(head.device))
+        uniforms = RowUniforms(Uniforms(seed), rows)
+        drawn, _, _ = draw(state, uniforms, length - count, None, process.space)
+        whole = torch.cat([whole, drawn], dim=1)
+    return whole.reshape(len(head), n, length), log_prob
+
+
+# ---- what the user gave -------------------------------------------------------------------------
 
 
 def _examples(data: Any, layout: Layout) -> tuple[np.ndarray, bool]:
     """The examples as float64 [N, *shape], NaN where masked; whether one alone was given."""
+    data = opened(data)
     data = data.detach().cpu() if isinstance(data, torch.Tensor) else data
     try:
         x = np.asarray(unmasked(data)).astype(np.float64)
@@ -111,41 +356,7 @@ def _mask(known: Any, x: np.ndarray, layout: Layout) -> np.ndarray:
     return np.broadcast_to(mask, x.shape)
 
 
-def _leading(seen: torch.Tensor, layout: Layout) -> torch.Tensor:
-    """How many first sites are known of each example [N, sites]; an error if others are too."""
-    lengths = seen.long().cumprod(dim=1).sum(dim=1)
-    wrong = seen.sum(dim=1) != lengths
-    if not bool(wrong.any()):
-        return lengths
-    row = int(wrong.nonzero()[0])
-    gap = int(lengths[row])
-    late = gap + int(seen[row, gap:].nonzero()[0])
-    places = [_place(layout, site) for site in (late, gap)]
-    raise UnsupportedError(
-        f"the element {places[0]} of example {row} is known, and {places[1]}, which the model "
-        "generates before it, is not. A completion is exact only where the known elements come "
-        "first in the order of generation; give fewer, or use a model of another order (MADE's "
-        "ordering=)."
-    )
-
-
-def _prefix(process: Process, heads: list[torch.Tensor]) -> Sequences:
-    """The first sites of each example as prefixes."""
-    ends = torch.tensor([len(head) for head in heads]).cumsum(0)
-    values = torch.cat(heads).to(process.space.dtype).to(process.device)
-    offsets = torch.cat([ends.new_zeros(1), ends])
-    return Sequences(values, offsets, process.space, torch.zeros(len(heads), dtype=torch.bool))
-
-
 def _place(layout: Layout, site: int) -> tuple[int, ...]:
     """Where a site of the order of generation lies in the user's array."""
     flat = site if layout.order is None else layout.order[site]
     return tuple(int(i) for i in np.unravel_index(flat, layout.shape))
-
-
-def _repeated(process: Process, context: Any, rows: torch.Tensor, n: int) -> Any:
-    """The context of each completion."""
-    if process.context_kind is None or context is None:
-        return context
-    values = np.asarray(context.detach().cpu() if isinstance(context, torch.Tensor) else context)
-    return values[rows.numpy()] if values.ndim and len(values) == n else values

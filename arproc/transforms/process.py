@@ -124,6 +124,9 @@ class Transformed(Process):
     def context_kind(self) -> Any:  # type: ignore[override]
         return self.process.context_kind
 
+    def _read_context(self, context: Any, n: int, length: int) -> torch.Tensor:
+        return self.process._read_context(context, n, length).to(self.device)
+
     def _inner(self, context: torch.Tensor | None, transform: Transform) -> torch.Tensor | None:
         """The context of the transformed values, which begin after the given ones."""
         if context is None or self.context_kind == "static":
