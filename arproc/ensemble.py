@@ -96,7 +96,12 @@ class OrderEnsemble(WholeLaw):
         if given is None:
             given = getattr(model, "orders", None) or _DRAWN
         if not isinstance(given, (int, np.integer)):
-            orders = [tuple(int(j) for j in order) for order in given]
+            try:
+                orders = [tuple(int(j) for j in order) for order in given]
+            except (TypeError, ValueError):
+                raise ParameterError(
+                    f"orderings must be how many orders, or a list of them; got {given!r}."
+                ) from None
             if not orders:
                 raise ParameterError("orderings is empty; expected at least one order.")
             return orders

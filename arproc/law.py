@@ -149,6 +149,7 @@ class Law(Parameters, ABC):
         Returns:
             The model itself.
         """
+        data, context, validation = map(_detached, (data, context, validation))
         if y is not None:
             raise ParameterError("fit takes no y: a process models the sequences themselves.")
         data = self._opened(column_of_text(data))
@@ -157,6 +158,8 @@ class Law(Parameters, ABC):
         prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
         held_out = None if validation is None else self._held_out(validation, space, prepared)
         sequences = sequences.weighted(self._sample_weight(sample_weight, len(sequences)))
+        if self.context_kind == "static":
+            _require_one_each(context, len(sequences))
         self._fit(sequences, validation=held_out, context=prepared)
         self.space_ = space
         self.form_ = sequences.form.kind
@@ -376,6 +379,24 @@ def prepare_context(
     if not bool(torch.isfinite(x.double()).all()):
         raise DataError("context has values that are not finite; remove or fill them first.")
     return x
+
+
+def _require_one_each(context: Any, n: int) -> None:
+    """Raise `DataError` for a row of another length than n, which would be one vector for all.
+
+    Nothing can be learnt of a vector that all sequences share; labels of other data look like one.
+    """
+    shape = tuple(np.shape(context))
+    if n > 1 and len(shape) == 1 and shape[0] != n:
+        raise DataError(
+            f"context has {shape[0]} entries for {n} sequences; fit expects one for each: [{n}], "
+            f"or [{n}, c] for vectors."
+        )
+
+
+def _detached(data: Any) -> Any:
+    """The same without its gradients, which learning does not go back to."""
+    return data.detach() if isinstance(data, torch.Tensor) else data
 
 
 def _context_numbers(context: Any) -> torch.Tensor:

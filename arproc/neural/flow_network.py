@@ -146,7 +146,9 @@ class FlowNetwork(nn.Module):
         """Set the normalisations of this kind by the training data x [N, sites], one by one."""
         if all(norm.kind != kind for norm in self._norms()):
             return
-        rows = torch.linspace(0, len(x) - 1, min(len(x), _MOST)).long()
+        # in float64: the numbers of the last rows of many are no float32
+        count = min(len(x), _MOST)
+        rows = torch.linspace(0, len(x) - 1, count, dtype=torch.float64).long()
         u = self._standardised(x[rows])
         given = None if context is None else context[rows]
         for layer, norm, order in zip(self.layers, self._norms(), self.orders, strict=True):

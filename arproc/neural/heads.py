@@ -32,6 +32,10 @@ __all__ = [
 ]
 
 
+#: How many sizes of the data away a value is seen by a network: what lies farther would overflow.
+_FAR = 1e9
+
+
 class Head(nn.Module):
     """The distribution of each site from `outputs` numbers a site.
 
@@ -171,7 +175,8 @@ class MixtureHead(Head):
 
     def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
         sites = first if isinstance(first, Tensor) else slice(first, first + x.shape[1])
-        return ((x - self.shift[sites]) / self.size[sites]).to(torch.get_default_dtype())
+        place = (x - self.shift[sites]) / self.size[sites]
+        return place.clamp(-_FAR, _FAR).to(torch.get_default_dtype())
 
     def finish(self, raw: Tensor, site: int | Tensor | None = None) -> Tensor:
         which = slice(None) if site is None else site

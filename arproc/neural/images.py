@@ -142,5 +142,10 @@ def _levels_of(x: Tensor) -> int:
             f"data has values up to {highest:g}; expected whole numbers 0, 1, 2 ... below "
             f"{_MOST_LEVELS}."
         )
+    if x.is_floating_point() and bool((x != x.floor()).any()):
+        raise DataError(
+            "data has values with a fractional part; expected whole numbers 0, 1, 2 ... For "
+            "levels in [0, 1] pass (255 * data).round()."
+        )
     levels = 2 if highest <= 1 else int(highest) + 1
     return 256 if 64 < levels <= 256 else levels

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from arproc import intake
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.neural.examples import ExampleLaw, Examples
 from arproc.neural.flow_network import FlowNetwork
@@ -202,7 +202,7 @@ class MAF(ExampleLaw, WholeLaw):
             _log_density(network, x[rows], None if context is None else context[rows])
             for rows in torch.arange(len(x), device=x.device).split(_ROWS)
         ]
-        return torch.cat(parts)
+        return _sound(torch.cat(parts))
 
     def _draw(self, n: int, uniforms: Uniforms, context: Tensor | None) -> Tensor:
         network = self._flow()
@@ -250,17 +250,30 @@ class MAF(ExampleLaw, WholeLaw):
         """
         network = self._flow()
         kind = "tensor" if isinstance(noise, Tensor) else "numpy"
-        z = torch.as_tensor(noise if kind == "tensor" else np.asarray(noise, dtype=np.float64))
+        z = intake._to_tensor(noise, "noise").double()
         if z.ndim not in (1, 2) or z.shape[-1] != network.sites:
             raise DataError(
                 f"noise has shape {list(z.shape)}; expected [N, {network.sites}], or "
                 f"[{network.sites}] for one vector."
             )
+        if not bool(torch.isfinite(z).all()):
+            raise DataError("noise has values that are not finite; expected finite numbers.")
         form = Form(kind, single=z.ndim == 1, device=z.device)
         z = z.detach().to(self.device).reshape(-1, network.sites)
         x = network.invert(z, self._context(context, len(z), 0))
         lengths = torch.full((len(z),), network.sites)
         return restore(x, lengths, self.space, form, self.layout)
+
+
+def _sound(found: Tensor) -> Tensor:
+    """The log-densities [N], or `DataError` where a layer's numbers were beyond float32."""
+    if bool(torch.isnan(found).any()):
+        row = int(torch.isnan(found).nonzero()[0, 0])
+        raise DataError(
+            f"data has a vector (number {row}) so far from the training data that float32 can not "
+            "tell its density; leave it out, or fit on data that have such values."
+        )
+    return found
 
 
 def _log_density(network: FlowNetwork, x: Tensor, context: Tensor | None) -> Tensor:

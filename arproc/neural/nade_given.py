@@ -56,7 +56,8 @@ def read_gaps(law: Law, data: Any, layout: Layout) -> Gaps:
     x = intake._to_tensor(data, "data")
     missing = torch.isnan(x) if x.is_floating_point() else torch.zeros_like(x, dtype=torch.bool)
     if law.space.measure == "mass":
-        missing = missing | (x == -1)
+        # no byte is -1, which torch would compare as 255
+        missing = missing | (x == -1 if x.dtype != torch.uint8 else torch.zeros_like(missing))
     filled = torch.where(missing, torch.zeros((), dtype=x.dtype, device=x.device), x)
     kept = filled if isinstance(data, torch.Tensor) else filled.numpy()
     sequences = law.sequences(kept)  # refuses what has not the shape of vectors

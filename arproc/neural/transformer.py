@@ -16,7 +16,7 @@ from torch.distributions import Distribution
 
 from arproc import intake
 from arproc.distributions import Categorical, from_uniform
-from arproc.errors import ParameterError, check_integer
+from arproc.errors import DataError, ParameterError, check_integer
 from arproc.neural.base import NeuralProcess
 from arproc.neural.crops import IGNORED, Crops, shifted
 from arproc.neural.decoder import Decoder, Weights
@@ -129,6 +129,8 @@ class Transformer(NeuralProcess):
             return categorical_space(data, self.tokens, end=self.end)
         if self.end:
             raise ParameterError("end=True is for sequences; images have a fixed size.")
+        if not math.prod(data.shape):
+            raise DataError(f"data has shape {tuple(data.shape)}; expected at least one image.")
         rows = data.reshape(len(data), -1)
         space = categorical_space(rows, self.tokens, end=False)
         return replace(space, length=math.prod(shape))

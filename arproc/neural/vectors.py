@@ -129,8 +129,8 @@ class VectorProcess(ExampleLaw, NeuralProcess):
             highest = float(x.double().max()) if len(x) else 1.0
             if highest > _MOST_LEVELS:
                 raise DataError(
-                    f"data has values up to {highest:g}; {type(self).__name__} models sites of at "
-                    f"most {_MOST_LEVELS} levels, 0, 1, 2 ..."
+                    f"data has values up to {highest:g}; a site has at most {_MOST_LEVELS} "
+                    'levels, 0, 1, 2 ... For real values (finite ones) pass head="normal_mixture".'
                 )
             levels = [2 if not highest > 1 else int(highest) + 1]
         if head == "discretised_logistic":
@@ -149,8 +149,9 @@ class VectorProcess(ExampleLaw, NeuralProcess):
         self._check_context_parameters()
         check_choice("head", self.head, _HEADS)
         check_integer("components", self.components, minimum=1)
-        floors = torch.as_tensor(self.min_scale, dtype=torch.float64)
-        if floors.ndim > 1 or not bool(((floors >= 0) & torch.isfinite(floors)).all()):
+        floors = np.asarray(self.min_scale)
+        numbers = floors.dtype.kind in "iuf" and floors.ndim < 2
+        if not numbers or not bool((np.isfinite(floors) & (floors >= 0)).all()):
             raise ParameterError(
                 f"min_scale must be 0 or more, one number or one for each position; got "
                 f"{self.min_scale!r}."
@@ -163,7 +164,7 @@ class VectorProcess(ExampleLaw, NeuralProcess):
         """The levels of each site as the user gave them."""
         if self.levels is None:
             return None
-        if isinstance(self.levels, int):
+        if isinstance(self.levels, (int, np.integer)):
             return [check_integer("levels", self.levels, minimum=2)] * length
         levels = [check_integer(f"levels[{j}]", k, minimum=1) for j, k in enumerate(self.levels)]
         if len(levels) != length:
@@ -320,7 +321,7 @@ def vectors_of(data: Any) -> tuple[Tensor, tuple[int, ...]]:
 
 def hidden_sizes(hidden: int | Sequence[int]) -> tuple[int, ...]:
     """The sizes of the hidden layers, checked."""
-    sizes = (hidden,) if isinstance(hidden, int) else tuple(hidden)
+    sizes = tuple(hidden) if isinstance(hidden, (Sequence, np.ndarray)) else (hidden,)
     return tuple(check_integer(f"hidden[{i}]", s, minimum=1) for i, s in enumerate(sizes))
 
 

@@ -10,7 +10,7 @@ import torch
 from helpers import assert_close, shake
 
 import arproc
-from arproc.errors import ParameterError
+from arproc.errors import DataError, ParameterError
 from arproc.neural.pixelcnnpp import PixelCNNPP
 from arproc.neural.pixelsnail import PixelSNAIL
 from arproc.training import Training
@@ -78,3 +78,9 @@ def test_parameters_that_make_no_model_are_refused(kind, parameters, words):
     x = np.random.default_rng(5).integers(0, 2, (6, 3, 3))
     with pytest.raises(ParameterError, match=words):
         kind(**SMALL[kind] | parameters, training=QUICK).fit(x)
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_levels_from_zero_to_one_are_refused_with_the_way_out(kind):
+    with pytest.raises(DataError, match=r"fractional part; .* pass \(255 \* data\)\.round\(\)"):
+        kind(**SMALL[kind], training=QUICK).fit(np.random.default_rng(0).random((6, 4, 5)))

@@ -103,6 +103,8 @@ def test_a_saved_model_of_images_knows_their_shape(tmp_path):
 def test_bad_images_are_refused():
     with pytest.raises(ParameterError, match="fixed size"):
         model_of(images(3, 20, 4, 5), end=True)
+    with pytest.raises(DataError, match="expected at least one image"):
+        arproc.Transformer().fit(np.zeros((0, 4, 5), dtype=int))
     with pytest.raises(DataError, match="channel_axis"):
         model_of(images(3, 20, 3, 5, 3))
     with pytest.raises(DataError, match="expected \\[4, 5\\]"):

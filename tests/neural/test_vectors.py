@@ -1,0 +1,91 @@
+"""Vectors as users have them: far values, gradients, bytes, contexts of the wrong length."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from arproc import MADE, MAF, NADE, OrderEnsemble, Training
+from arproc.errors import DataError, ParameterError
+
+QUICK = Training(steps=3, batch_size=8)
+X = np.random.default_rng(0).normal(size=(30, 4))
+MODELS = {
+    "MADE": lambda **more: MADE((8,), training=QUICK, **more),
+    "NADE": lambda **more: NADE(8, training=QUICK, **more),
+    "MAF": lambda **more: MAF((8,), layers=2, training=QUICK, **more),
+}
+HEADS = ("normal", "normal_mixture", "logistic_mixture", "student_t")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_learning_from_a_tensor_takes_no_notice_of_its_gradients(name):
+    data = torch.as_tensor(X)
+    plain = MODELS[name]().fit(data)
+    traced = MODELS[name]().fit(data.clone().requires_grad_() * 1.0)
+    assert torch.equal(traced.log_prob(data), plain.log_prob(data))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_context_of_another_number_of_examples_is_not_one_for_all(name):
+    model = MODELS[name](conditioned=True)
+    with pytest.raises(DataError, match=r"context has 29 entries for 30 sequences; fit expects"):
+        model.fit(X, context=np.arange(29))
+    model.fit(X, context=np.ones((30, 2)))
+    assert model.sample(3, seed=0, context=[1.0, 1.0]).shape == (3, 4)  # a draw may share one
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("kind", [MADE, NADE])
+def test_values_beyond_float32_have_a_density(kind, head):
+    model = kind(8, head=head, training=QUICK).fit(X)
+    far = np.full((1, 4), 1e40)
+    assert not np.isnan(model.log_prob(far)).any()
+    assert model.log_prob(far)[0] < model.log_prob(X).min()
+    # what follows a far value is a law as any other
+    after = model.conditional(np.array([1e40]))
+    assert bool(torch.isfinite(after.mean).all())
+    assert np.isfinite(model.sample(3, prefix=[1e40], seed=0)).all()
+
+
+def test_a_flow_refuses_what_float32_can_not_tell():
+    model = MODELS["MAF"]().fit(X)
+    with pytest.raises(DataError, match=r"vector \(number 1\) so far from the training data"):
+        model.log_prob(np.stack([X[0], np.full(4, 1e40)]))
+    for noise in (np.full(4, np.nan), np.full((2, 4), np.inf)):
+        with pytest.raises(DataError, match="noise has values that are not finite"):
+            model.from_noise(noise)
+    with pytest.raises(DataError, match="noise has dtype"):
+        model.from_noise(np.array(["a"] * 4))
+
+
+def test_a_byte_of_255_is_a_value_and_not_a_gap():
+    levels = np.random.default_rng(0).integers(0, 256, (30, 3)).astype(np.uint8)
+    model = NADE(8, order_agnostic=True, levels=256, training=QUICK).fit(levels)
+    x = np.array([[255, 3, 255]], dtype=np.uint8)
+    np.testing.assert_array_equal(model.impute(x, seed=0), x[None])
+    np.testing.assert_allclose(model.conditional_log_prob(x), model.log_prob(x), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [MADE, NADE])
+def test_numpy_s_whole_numbers_are_whole_numbers(kind):
+    levels = np.random.default_rng(0).integers(0, 5, (30, 3))
+    model = kind(np.int64(8), levels=np.int64(5), training=QUICK).fit(levels)
+    same = kind(8, levels=5, training=QUICK).fit(levels)
+    np.testing.assert_array_equal(model.log_prob(levels), same.log_prob(levels))
+
+
+@pytest.mark.parametrize("name", ["MADE", "NADE"])
+def test_parameters_and_data_that_make_no_model_are_refused(name):
+    with pytest.raises(ParameterError, match="min_scale must be 0 or more; got 'a'"):
+        MODELS[name](min_scale="a").fit(X)
+    with pytest.raises(DataError, match="For real values .finite ones. pass head="):
+        MODELS[name]().fit(X.round() * 1e9)
+
+
+def test_orderings_that_are_no_orders_are_refused():
+    model = NADE(8, order_agnostic=True, training=QUICK).fit(X)
+    for orderings in ("abc", [1, 2], 2.5):
+        with pytest.raises(ParameterError, match="orderings must be how many orders"):
+            OrderEnsemble(model, orderings=orderings).log_prob(X)
