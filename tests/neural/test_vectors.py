@@ -78,9 +78,12 @@ def test_numpy_s_whole_numbers_are_whole_numbers(kind):
 
 @pytest.mark.parametrize("name", ["MADE", "NADE"])
 def test_parameters_and_data_that_make_no_model_are_refused(name):
-    with pytest.raises(ParameterError, match="min_scale must be 0 or more; got 'a'"):
+    with pytest.raises(
+        ParameterError,
+        match="min_scale must be 0 or more, one number or one for each position; got 'a'",
+    ):
         MODELS[name](min_scale="a").fit(X)
-    with pytest.raises(DataError, match="For real values .finite ones. pass head="):
+    with pytest.raises(DataError, match=r"For real values .finite ones. pass head="):
         MODELS[name]().fit(X.round() * 1e9)
 
 
