@@ -169,6 +169,17 @@ def snail(levels: int, shape: tuple[int, ...], **parameters: Any) -> PixelSNAIL:
 LABELS = {"context": np.arange(3)[:, None]}
 
 
+def transformer_of_classes() -> Transformer:
+    x, label = vectors(2, 12).reshape(-1, 3, 4), np.arange(30) % 3
+    return shake(Transformer(1, 2, 8, classes=3, training=QUICK).fit(x, context=label))
+
+
+def transformer_of_vectors() -> Transformer:
+    context = np.random.default_rng(0).normal(size=(len(TEXT), 2))
+    settings = {"block": 6, "attention_window": 4, "tokens": "char", "training": QUICK}
+    return shake(Transformer(2, 2, 8, conditioned=True, **settings).fit(TEXT, context=context))
+
+
 def transformer(data: Any = None, **parameters: Any) -> Transformer:
     settings = {"block": 8, "attention_window": 6, "training": QUICK} | parameters
     return shake(Transformer(2, 2, 16, **settings).fit(digits() if data is None else data))
@@ -512,6 +523,8 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: transformer(vectors(4, 18).reshape(-1, 3, 2, 3), tokens=4, channel_axis="first"),
         {},
     ),
+    "Transformer of classes": (transformer_of_classes, LABELS),
+    "Transformer of texts of a vector": (transformer_of_vectors, {"context": np.eye(2)}),
     "Transformer after a prefix": (lambda: transformer(tokens=4).condition([0, 3, 3]), {}),
     "Transformer under a policy": (
         lambda: transformer(tokens=4).with_policy(Temperature(0.8) | TopK(3)), {}

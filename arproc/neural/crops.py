@@ -45,12 +45,12 @@ class Crops:
         self.terms = sequences.n_terms
         self.cumulated = (self.terms.double() / block).clamp(min=1).cumsum(0)
 
-    def __call__(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def __call__(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Draw n crops.
 
         Returns:
-            Inputs and targets, int64 [n, at most block]; a target is `IGNORED` beyond the end of
-            a shorter sequence.
+            Inputs and targets, int64 [n, at most block], a target being `IGNORED` beyond the end
+            of a shorter sequence; and which sequences they are of, int64 [n].
         """
         u = torch.rand(3, n, dtype=torch.float64, generator=generator)
         row = torch.searchsorted(self.cumulated, u[0] * self.cumulated[-1], right=True)
@@ -63,7 +63,7 @@ class Crops:
         inputs, targets = self._read(row, first)
         if self.stream:
             inputs[u[2] < 0.5, 0] = self.start
-        return inputs, targets
+        return inputs, targets, row
 
     def _read(self, row: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
         width = min(self.block, int(self.terms[row].max()))

@@ -58,6 +58,8 @@ class Decoder(nn.Module):
         window: how many positions a layer sees, its own included.
         expansion: the MLP's hidden size as a multiple of the width.
         dropout: the share of each layer's additions that is dropped in training.
+        context: how many numbers each sequence is conditioned on; a linear map of them is added
+            to the embedding of every input, so that they stay in sight of every window.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Decoder(nn.Module):
         window: int,
         expansion: int = 4,
         dropout: float = 0.0,
+        context: int = 0,
     ) -> None:
         super().__init__()
         self.symbols, self.heads, self.window, self.dropout = symbols, heads, window, dropout
@@ -88,6 +91,7 @@ class Decoder(nn.Module):
             for _ in range(layers)
         )
         self.head = nn.Parameter(torch.zeros(symbols, width))
+        self.given = nn.Linear(context, width, bias=False) if context else None
 
     def hidden_weights(self) -> list[nn.Parameter]:
         """The matrices inside the layers, which Muon trains."""
@@ -102,11 +106,19 @@ class Decoder(nn.Module):
         ]
         return Weights(unit(self.embedding.weight) * root, layers, (self.head * root).T)
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def offset(self, context: Tensor | None) -> Tensor | None:
+        """What a context [N, c] adds to the embedding of each input, [N, width]."""
+        if context is None or self.given is None:
+            return None
+        found: Tensor = self.given(context.to(self.given.weight.dtype))
+        return found
+
+    def forward(self, inputs: Tensor, context: Tensor | None = None) -> Tensor:
         """Scores of what comes after each input.
 
         Args:
             inputs: symbols from position 0 on, int64 [N, T].
+            context: what each sequence is conditioned on, [N, c].
 
         Returns:
             Unnormalised log-probabilities, [N, T, symbols].
@@ -120,9 +132,17 @@ class Decoder(nn.Module):
                 q, k, v, attn_mask=mask, is_causal=causal, scale=self.scale
             )
 
-        return self.run(inputs, rotary_angles(position, self.dim), self.weights(), attend)
+        angles, offset = rotary_angles(position, self.dim), self.offset(context)
+        return self.run(inputs, angles, self.weights(), attend, offset)
 
-    def run(self, inputs: Tensor, angles: Tensor, weights: Weights, attend: Attend) -> Tensor:
+    def run(
+        self,
+        inputs: Tensor,
+        angles: Tensor,
+        weights: Weights,
+        attend: Attend,
+        offset: Tensor | None = None,
+    ) -> Tensor:
         """The scores [N, T, symbols] of what comes after each of the inputs [N, T].
 
         Args:
@@ -131,10 +151,13 @@ class Decoder(nn.Module):
             weights: those of `weights()`.
             attend: how a layer's queries meet the keys: those of the inputs and of what came
                 before them.
+            offset: of the context, [N, width].
         """
         n, t = inputs.shape
         angles = angles.unflatten(-2, (-1, 1, 1))  # [(N,) T, 1, 1, dim / 2]
         x = F.embedding(inputs.reshape(-1), weights.embedding)  # [N T, width]
+        if offset is not None:
+            x = x + offset.repeat_interleave(t, dim=0)
         for number, w in enumerate(weights.layers):
             qkv = torch.mm(unit(x), w.qkv).view(n, t, 3, self.heads, self.dim)
             q, k = rotate(unit(qkv[:, :, :2]), angles).transpose(1, 3).unbind(2)

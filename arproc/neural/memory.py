@@ -69,12 +69,15 @@ class Memory:
 
     # ---- attention ----------------------------------------------------------------------------
 
-    def feed(self, inputs: Tensor, weights: Weights) -> tuple[Tensor, Memory]:
+    def feed(
+        self, inputs: Tensor, weights: Weights, offset: Tensor | None = None
+    ) -> tuple[Tensor, Memory]:
         """Run the network over more inputs.
 
         Args:
             inputs: symbols [N, T].
             weights: those of `network.weights()`.
+            offset: of the context, [N, width]; see `network.offset`.
 
         Returns:
             The scores of what comes after each input [N, T, symbols], and the memory after them.
@@ -108,7 +111,7 @@ class Memory:
         if traced or angles is None:
             angles = _angles(network, home.shift, end, inputs.device)
         angles = angles.narrow(-2, stop, count)
-        scores = network.run(inputs, angles, weights, attend)
+        scores = network.run(inputs, angles, weights, attend, offset)
         if traced:
             return scores, Memory(network, torch.stack(grown), home.shift)
         arena.tip = end

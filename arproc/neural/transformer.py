@@ -18,6 +18,7 @@ from arproc import intake
 from arproc.distributions import Categorical, from_uniform
 from arproc.errors import DataError, ParameterError, check_integer
 from arproc.neural.base import NeuralProcess
+from arproc.neural.context import ContextLaw
 from arproc.neural.crops import IGNORED, Crops, shifted
 from arproc.neural.decoder import Decoder, Weights
 from arproc.neural.examples import Examples
@@ -35,7 +36,7 @@ _STREAM = 3
 _BLOCK = 128
 
 
-class Transformer(NeuralProcess):
+class Transformer(ContextLaw, NeuralProcess):
     r"""A decoder-only transformer over categorical sequences: text, bytes, any symbols.
 
     The input at position 0 is a start symbol and that at position j + 1 the element :math:`x_j`;
@@ -70,6 +71,10 @@ class Transformer(NeuralProcess):
         dropout: the share of each layer's additions that is dropped in training.
         channel_axis: "first" for images [N, C, H, W] or "last" for [N, H, W, C]; None takes the
             axis that has 1, 3 or 4 entries.
+        conditioned: whether each sequence is conditioned on a vector: `context` [N, c] in every
+            call that takes data.
+        classes: how many classes there are, where each sequence is conditioned on its label:
+            `context` is then the labels [N], 0 ... classes-1.
         training: how it is trained.
 
     Attributes:
@@ -100,6 +105,8 @@ class Transformer(NeuralProcess):
         end: bool | None = None,
         dropout: float = 0.0,
         channel_axis: str | None = None,
+        conditioned: bool = False,
+        classes: int | None = None,
         training: Training | None = None,
     ) -> None:
         self.layers = layers
@@ -111,6 +118,8 @@ class Transformer(NeuralProcess):
         self.end = end
         self.dropout = dropout
         self.channel_axis = channel_axis
+        self.conditioned = conditioned
+        self.classes = classes
         self.training = training
 
     # ---- learning -----------------------------------------------------------------------------
@@ -148,6 +157,7 @@ class Transformer(NeuralProcess):
         return self.block or space.length or _BLOCK
 
     def _check(self) -> None:
+        self._check_context_parameters()
         for name in ("layers", "heads", "width"):
             check_integer(name, getattr(self, name), minimum=1)
         for name in ("block", "attention_window"):
@@ -168,6 +178,7 @@ class Transformer(NeuralProcess):
             width=self.width,
             window=self.attention_window or self._block(space),
             dropout=float(self.dropout),
+            context=self.__dict__.get("n_context_", 0),
         )
 
     def _fit(
@@ -175,6 +186,7 @@ class Transformer(NeuralProcess):
     ) -> None:
         self.shape_, self.channel_axis_ = self._geometry()
         self.__dict__.pop("_image", None)
+        self.n_context_ = 0 if context is None else context.shape[1]
 
         layout, block = self._layout_of(sequences.space), self._block(sequences.space)
         whole = layout is not None and block >= layout.length
@@ -188,16 +200,18 @@ class Transformer(NeuralProcess):
             crops, size = Crops(sequences, block), self._settings.batch_size
             examples = None
             if layout is not None and whole:
-                examples = Examples(sequences, None, self._settings, layout)
+                examples = Examples(sequences, context, self._settings, layout)
 
             def loss(step: int, generator: torch.Generator) -> Tensor:
                 if examples is not None:
-                    return _loss(network, *shifted(examples.batch(step).x, crops.start))
-                return _loss(network, *crops(size, generator))
+                    x, given = examples.batch(step)
+                    return _loss(network, *shifted(x, crops.start), given)
+                inputs, targets, rows = crops(size, generator)
+                return _loss(network, inputs, targets, _of(context, rows))
 
             return loss, None if validation is None else self._validation(network, validation)
 
-        self._train(sequences, objective)
+        self._train(sequences.given(context), objective)
 
     @property
     def takes_augment(self) -> bool:  # type: ignore[override]
@@ -215,9 +229,10 @@ class Transformer(NeuralProcess):
 
         def score() -> float:
             total = terms = 0.0
-            for inputs, targets in drawn:
+            for inputs, targets, rows in drawn:
                 kept = int((targets != IGNORED).sum())
-                total += float(_loss(network, inputs, targets)) * kept
+                given = _of(held_out.context, rows)
+                total += float(_loss(network, inputs, targets, given)) * kept
                 terms += kept
             return total / terms
 
@@ -230,7 +245,8 @@ class Transformer(NeuralProcess):
         assert isinstance(network, Decoder)
         first = torch.full((n, 1), network.symbols, device=self.device)
         weights = network.weights()
-        scores, memory = Memory.empty(network, n).feed(first, weights)
+        offset = network.offset(context)
+        scores, memory = Memory.empty(network, n).feed(first, weights, offset)
         return TransformerState(weights, memory, scores[:, 0])
 
 
@@ -246,6 +262,9 @@ class TransformerState(State):
     def __init__(self, weights: Weights, memory: Memory, scores: Tensor | None) -> None:
         self.weights, self.memory, self.scores = weights, memory, scores
 
+    def _offset(self) -> Tensor | None:
+        return self.memory.network.offset(self.context)
+
     def _conditional(self) -> Distribution:
         if self.scores is None:
             # the last input is fed again, over the memory without it
@@ -253,22 +272,22 @@ class TransformerState(State):
             last = self.history.tail(1, padding=network.symbols)
             before = self.memory.truncate(torch.ones(self.n, dtype=torch.int64))
             assert before is not None
-            self.scores = before.feed(last, self.weights)[0][:, 0]
+            self.scores = before.feed(last, self.weights, self._offset())[0][:, 0]
         return Categorical(self.scores)
 
     def _append(self, x: Tensor) -> TransformerState:
-        scores, memory = self.memory.feed(x[:, None], self.weights)
+        scores, memory = self.memory.feed(x[:, None], self.weights, self._offset())
         return TransformerState(self.weights, memory, scores[:, 0])
 
     def _extend(self, x: Tensor, lengths: Tensor | None) -> tuple[Distribution, TransformerState]:
         first = self.conditional
         assert isinstance(first, Categorical)
-        columns, memory = [first.scores[:, None]], self.memory
+        columns, memory, offset = [first.scores[:, None]], self.memory, self._offset()
         parts: list[tuple[Tensor, Memory]] = []
         chunk = max(memory.network.window, 128)
         for begin in range(0, x.shape[1], chunk):
             block = x[:, begin : begin + chunk]
-            scores, memory = memory.feed(block, self.weights)
+            scores, memory = memory.feed(block, self.weights, offset)
             columns.append(scores)
             if lengths is not None:
                 parts += _rows_that_end(memory, lengths, begin, begin + block.shape[1])
@@ -282,9 +301,10 @@ class TransformerState(State):
 
     def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
         conditional, memory, drawn = self.conditional, self.memory, [self.history.slots[:, :0]]
+        offset = self._offset()
         for u in uniforms.unbind(1):
             x = from_uniform(conditional, u)[:, None]
-            scores, memory = memory.feed(x, self.weights)
+            scores, memory = memory.feed(x, self.weights, offset)
             conditional = Categorical(scores[:, 0])
             drawn.append(x)
         assert isinstance(conditional, Categorical)
@@ -317,8 +337,15 @@ def _rows_that_end(
     return [(rows, memory.gather(rows, stop - lengths[rows]))] if len(rows) else []
 
 
-def _loss(network: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+def _of(context: Tensor | None, rows: Tensor) -> Tensor | None:
+    """The contexts of some sequences."""
+    return None if context is None else context[rows.to(context.device)]
+
+
+def _loss(
+    network: nn.Module, inputs: Tensor, targets: Tensor, context: Tensor | None = None
+) -> Tensor:
     """Mean nats a term."""
     device = next(network.parameters()).device
-    scores = network(inputs.to(device))
+    scores = network(inputs.to(device), None if context is None else context.to(device))
     return F.cross_entropy(scores.flatten(0, 1).float(), targets.to(device).flatten())

@@ -232,7 +232,7 @@ def sequences(rows: list[list[int]], end: bool) -> Sequences:
 def test_crops_of_a_stream():
     x = (np.arange(100) * 7) % SYMBOLS
     crops = Crops(sequences([x.tolist()], end=False), block=10)
-    inputs, targets = crops(2000, torch.Generator().manual_seed(0))
+    inputs, targets, _ = crops(2000, torch.Generator().manual_seed(0))
     assert inputs.shape == targets.shape == (2000, 10)
     assert (inputs[:, 1:] == targets[:, :-1]).all()
     cold = inputs[:, 0] == SYMBOLS
@@ -246,7 +246,7 @@ def test_crops_of_a_stream():
 def test_crops_of_sequences_that_end():
     rows = [[0, 1, 2], [3], [], [4, 3, 2, 1, 0, 4, 3, 2, 1, 0]]
     crops = Crops(sequences(rows, end=True), block=5)
-    inputs, targets = crops(4000, torch.Generator().manual_seed(0))
+    inputs, targets, _ = crops(4000, torch.Generator().manual_seed(0))
     kept = targets != IGNORED
     assert (inputs[:, 0] == SYMBOLS + 1).any()  # the start symbol
     short = {tuple(t[k].tolist()) for t, k in zip(targets, kept, strict=True) if k.sum() < 5}
@@ -270,7 +270,7 @@ def test_a_crop_is_what_the_network_is_asked_later():
     model = random_model(end=True)
     rows = [[0, 1, 2, 3], [4, 4]]
     crops = Crops(sequences(rows, end=True), block=8)
-    inputs, targets = crops(50, torch.Generator().manual_seed(0))
+    inputs, targets, _ = crops(50, torch.Generator().manual_seed(0))
     scores = model.network_(inputs)
     terms = -F.cross_entropy(scores.transpose(1, 2), targets, reduction="none")
     by_length = dict(zip((targets != IGNORED).sum(1).tolist(), terms.sum(1).tolist(), strict=True))
@@ -402,7 +402,7 @@ def test_train_is_the_loop_that_fits():
     crops = Crops(model.sequences(data), 8)
 
     def loss(step, generator):
-        inputs, targets = crops(3, generator)
+        inputs, targets, _ = crops(3, generator)
         return F.cross_entropy(network(inputs).flatten(0, 1), targets.flatten())
 
     train(network, loss, plan)

@@ -47,7 +47,7 @@ def test_training_crops_are_whole_images_from_the_start_symbol_on():
     model = model_of(images(3, 20, 4, 5))
     assert model.network_.window == 20
     crops = Crops(model.sequences(images(3, 20, 4, 5)), 20)
-    inputs, targets = crops(16, torch.Generator().manual_seed(0))
+    inputs, targets, _ = crops(16, torch.Generator().manual_seed(0))
     assert inputs.shape == targets.shape == (16, 20)
     assert (inputs[:, 0] == 3).all()
     assert (inputs[:, 1:] == targets[:, :-1]).all()
@@ -109,3 +109,35 @@ def test_bad_images_are_refused():
         model_of(images(3, 20, 3, 5, 3))
     with pytest.raises(DataError, match="expected \\[4, 5\\]"):
         model_of(images(3, 20, 4, 5)).log_prob(images(3, 20, 5, 4))
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_images_and_texts_follow_what_they_are_conditioned_on(labels):
+    which = np.arange(60) % 2
+    context = which if labels else np.eye(2)[which] * [1.0, -0.5]
+    plan = Training(steps=150, batch_size=20, optimizer="muon")
+    settings = {"classes": 2} if labels else {"conditioned": True}
+    x = images(2, 60, 3, 4) * 0 + which[:, None, None]
+    model = arproc.Transformer(1, 2, 8, training=plan, **settings).fit(
+        x, context=context, validation=(x[:10], context[:10])
+    )
+    assert model.log_prob(x[:2], context=context[:2]).min() > -1  # of 12 pixels
+    assert model.log_prob(x[:2], context=context[1::-1]).max() < -3
+    assert (model.sample(2, seed=0, context=context[:2]).mean((1, 2)) == which[:2]).mean() > 0.4
+    text = ["ababab" if k else "bbbbbb" for k in which]
+    told = arproc.Transformer(1, 2, 8, tokens="char", training=plan, **settings)
+    told.fit(text, context=context)
+    first = told.conditional(context=context[1])
+    assert float(first.probs[told.space.vocabulary.encode("a")[0]]) > 0.8
+
+
+def test_wrong_contexts_are_refused():
+    x = images(2, 6, 3, 4)
+    with pytest.raises(ParameterError, match="use one of them"):
+        arproc.Transformer(1, 2, 8, conditioned=True, classes=2, training=QUICK).fit(x)
+    model = arproc.Transformer(1, 2, 8, classes=2, training=QUICK)
+    with pytest.raises(DataError, match="label 2"):
+        model.fit(x, context=[0, 1, 2, 0, 1, 0])
+    model.fit(x, context=[0, 1, 1, 0, 1, 0])
+    with pytest.raises(ParameterError, match="needs a context"):
+        model.log_prob(x)
