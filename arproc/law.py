@@ -154,7 +154,7 @@ class Law(Parameters, ABC):
             raise ParameterError("fit takes no y: a process models the sequences themselves.")
         data = self._opened(column_of_text(data))
         space = self._infer_space(data)
-        sequences = self._read(data, space, "data", missing=self.takes_missing)
+        sequences = self._read_training(data, space, "data")
         prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
         held_out = None if validation is None else self._held_out(validation, space, prepared)
         sequences = sequences.weighted(self._sample_weight(sample_weight, len(sequences)))
@@ -271,12 +271,16 @@ class Law(Parameters, ABC):
             missing=missing,
         )
 
+    def _read_training(self, data: Any, space: Space, name: str) -> Sequences:
+        """What `fit` reads of the data, or of the validation data."""
+        return self._read(data, space, name, missing=self.takes_missing)
+
     def _held_out(self, validation: Any, space: Space, context: torch.Tensor | None) -> Sequences:
         """The validation data, with their context where the training data have one."""
         data, given = validation, None
         if context is not None:
             data, given = _pair(validation, type(self).__name__)
-        sequences = self._read(data, space, "validation", missing=self.takes_missing)
+        sequences = self._read_training(data, space, "validation")
         if context is None:
             return sequences
         try:

@@ -147,6 +147,8 @@ class Sequences:
     Attributes:
         weights: how much each sequence counts in fitting, float64 [N]; None is one each.
         context: what the sequences are conditioned on while a model is fitted, or None.
+        seen: for examples of one size, which sites were observed, bool [N, sites]; the values of
+            the others say nothing. None is all.
 
     Example:
         >>> from arproc.spaces import Real
@@ -173,6 +175,7 @@ class Sequences:
         self.missing = missing
         self.weights: torch.Tensor | None = None
         self.context: torch.Tensor | None = None
+        self.seen: torch.Tensor | None = None
 
     @classmethod
     def of(
@@ -292,6 +295,12 @@ class Sequences:
         """The same sequences with a context: [N, c] where static, [N, T, c] where per step."""
         same = copy(self)
         same.context = context
+        return same
+
+    def observed(self, seen: torch.Tensor) -> Sequences:
+        """The same examples of one size, of which only some sites were observed, [N, sites]."""
+        same = copy(self)
+        same.seen = None if bool(seen.all()) else seen
         return same
 
     def row(self, i: int) -> torch.Tensor:

@@ -117,8 +117,9 @@ class NeuralLaw(Law):
     def _fingerprint(self, sequences: Sequences) -> str:
         params = {k: v for k, v in self.get_params(deep=False).items() if k != "training"}
         digest = hashlib.blake2b(repr((type(self).__name__, params)).encode(), digest_size=16)
-        more = (part for part in (sequences.weights, sequences.context) if part is not None)
-        for tensor in (sequences.values, sequences.offsets, *more):
+        parts = (sequences.values, sequences.offsets)
+        optional = (sequences.weights, sequences.context, sequences.seen)
+        for tensor in (*parts, *(part for part in optional if part is not None)):
             digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
         return digest.hexdigest()
 

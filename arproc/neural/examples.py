@@ -55,8 +55,13 @@ class Examples:
         self.batches = Batches(
             len(sequences), settings.batch_size, settings.seed, sequences.weights
         )
-        x, augment = sequences.padded()[0], settings.augment
+        x, augment = _marked(sequences), settings.augment
         if augment is not None:
+            if sequences.seen is not None:
+                raise DataError(
+                    "data have missing values, which augment can not change; fill them, or leave "
+                    "Training(augment=) out."
+                )
             x = x.detach().cpu()
             if isinstance(augment, Augmentation):
                 augment.check((len(x), *layout.shape))
@@ -220,9 +225,18 @@ def examples_objective(
     return objective
 
 
+def _marked(sequences: Sequences) -> Tensor:
+    """The examples [N, sites]; what was not observed is NaN, and -1 among whole numbers."""
+    x = sequences.padded()[0]
+    if sequences.seen is None:
+        return x
+    mark = float("nan") if x.is_floating_point() else -1
+    return x.masked_fill(~sequences.seen.to(x.device), mark)
+
+
 def _some(validation: Sequences, most: int, seed: int) -> Batch:
     """At most so many of the held-out examples, the same ones each time."""
-    x, context = validation.padded()[0], validation.context
+    x, context = _marked(validation), validation.context
     if len(x) <= most:
         return Batch(x, context)
     rows = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:most]

@@ -48,7 +48,7 @@ class Head(nn.Module):
     outputs: int
 
     def learn(self, x: Tensor) -> None:
-        """Learn the data's place and size from the training data x [N, sites]."""
+        """Learn the data's place and size from the training data x [N, sites]; NaN is missing."""
 
     def bias(self) -> Tensor | None:
         """Where the outputs of a site begin to learn from, [outputs]; None is zero."""
@@ -159,8 +159,9 @@ class MixtureHead(Head):
 
     def learn(self, x: Tensor) -> None:
         x = x.double()
-        size = x.std(dim=0, correction=0)
-        self.shift.copy_(x.mean(dim=0))
+        mean = x.nanmean(dim=0)
+        size = (x - mean).square().nanmean(dim=0).sqrt()
+        self.shift.copy_(mean)
         self.size.copy_(torch.where(size > 0, size, 1.0))
 
     def bias(self) -> Tensor:

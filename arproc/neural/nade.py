@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from arproc.errors import ParameterError, check_choice, check_integer
-from arproc.neural.nade_given import draws, log_prob, read_gaps, read_given
+from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.neural.nade_given import draws, log_prob, read_gaps, read_given, without_gaps
 from arproc.neural.nade_network import NADENetwork
 from arproc.neural.nade_state import NADEState
 from arproc.neural.vectors import VectorProcess
 from arproc.randomness import resolve_seed
-from arproc.sequences import Form, Layout, restore
+from arproc.sequences import Form, Layout, Sequences, restore
 from arproc.spaces import Space
 from arproc.states import State
 from arproc.training import Training
@@ -36,7 +37,10 @@ class NADE(VectorProcess):
     network, which also sees *which* values are known, is trained for all orders at once. It can
     then be asked in any order (`in_order`), and so for any sites given any others
     (`conditional_log_prob`, `impute`); `OrderEnsemble` averages its laws over several orders. Two
-    orders give two laws, which are alike as far as training has made them so.
+    orders give two laws, which are alike as far as training has made them so. Such a model is
+    also fitted to vectors with missing values (NaN; -1 among whole numbers): what was observed is
+    given and scored, and nothing else. That learns the law of the data where being missing has
+    nothing to do with the values (missing completely at random), and another law where it has.
 
     Args:
         hidden: size of the hidden layer, or sizes of several. The first alone is updated at O(H);
@@ -101,6 +105,31 @@ class NADE(VectorProcess):
         check_choice("activation", self.activation, ("relu", "sigmoid"))
         if not self._sizes():
             raise ParameterError("hidden must name at least one layer's size; got none.")
+
+    # ---- missing values -----------------------------------------------------------------------
+
+    def _infer_space(self, data: Any) -> Space:
+        if not self.order_agnostic or isinstance(data, Sequences):
+            return super()._infer_space(data)
+        return super()._infer_space(without_gaps(data, whole=True)[0])
+
+    def _read_training(self, data: Any, space: Space, name: str) -> Sequences:
+        if not self.order_agnostic:
+            return super()._read_training(data, space, name)
+        layout = self._layout_of(space)
+        gaps = read_gaps(self, data, layout, space, name)
+        never = ~gaps.seen.any(0)
+        if name == "data" and bool(never.any()):
+            site = int(never.nonzero()[0])
+            flat = site if layout.order is None else layout.order[site]
+            place = tuple(int(i) for i in np.unravel_index(flat, layout.shape))
+            raise DataError(
+                f"data has no observed value at {place[0] if len(place) == 1 else place}: it is "
+                "missing in every vector, so nothing can be learnt of it; leave it out."
+            )
+        return gaps.sequences.observed(gaps.seen)
+
+    # ---- learning -----------------------------------------------------------------------------
 
     def _network(self, space: Space) -> NADENetwork:
         return NADENetwork(
@@ -222,22 +251,36 @@ def order_agnostic_loss(
     """An unbiased estimate of the mean nats a site over all orders (Uria et al. 2014).
 
     Each vector gets an order and a number d of known sites by chance; the D - d others are all
-    scored as if each came next, and stand for the D terms by the weight D / (D - d).
+    scored as if each came next, and stand for the D terms by the weight D / (D - d). Where some
+    values are missing, D is the number of those that are not, and the orders are theirs: the
+    terms are then of the marginal law of what was observed, and the mean is still one of all
+    sites, a missing one being worth 0 nats.
 
     Args:
         network: the network.
-        x: vectors [N, sites].
+        x: vectors [N, sites]; NaN (-1 in whole numbers) is missing.
         context: what they are conditioned on.
         generator: of the orders.
     """
     n, sites = x.shape
-    order = torch.rand((n, sites), generator=generator).argsort(1)
+    observed = ~x.isnan() if x.is_floating_point() else x >= 0
+    whole = bool(observed.all())
+    chance = torch.rand((n, sites), generator=generator)
     # one number in each n-th of the range, which makes the estimate less noisy
     spread = torch.randperm(n, generator=generator) + torch.rand(n, generator=generator)
-    count = (spread * (sites / n)).long().clamp(max=sites - 1)
+    if whole:
+        size = torch.full((n,), sites)
+        place = chance.argsort(1)
+    else:  # the observed ones come first, in an order by chance
+        size = observed.sum(1).cpu()
+        place = (chance + 2.0 * ~observed.cpu()).argsort(1).argsort(1)
+    count = (spread * (size / n)).long().minimum((size - 1).clamp(min=0))
     device = network.bias.device
-    x, seen, count = x.to(device), (order < count[:, None]).to(device), count.to(device)
+    x, count, size = x.to(device), count.to(device), size.to(device)
+    seen = place.to(device) < count[:, None]
     context = None if context is None else context.to(device)
+    x = x if whole else x.masked_fill(~observed, 0)
     parameters = network.every(network.known(x, seen, context), count, context)
-    terms = network.values.log_prob(parameters, x).masked_fill(seen, 0.0)
-    return -(terms.sum(1) / (sites - count)).mean()
+    hidden = seen if whole else seen | ~observed
+    terms = network.values.log_prob(parameters, x).masked_fill(hidden, 0.0)
+    return -(terms.sum(1) / (size - count).clamp(min=1) * (size / sites)).mean()

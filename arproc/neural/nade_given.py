@@ -19,8 +19,9 @@ from arproc.law import Law
 from arproc.neural.nade_network import NADENetwork
 from arproc.randomness import Uniforms, derived_seed
 from arproc.sequences import Layout, Sequences
+from arproc.spaces import Space
 
-__all__ = ["Gaps", "draws", "log_prob", "read_gaps", "read_given"]
+__all__ = ["Gaps", "draws", "log_prob", "read_gaps", "read_given", "without_gaps"]
 
 #: How many vectors are worked on at once.
 _ROWS = 1024
@@ -38,29 +39,44 @@ class Gaps(NamedTuple):
     seen: Tensor
 
 
-def read_gaps(law: Law, data: Any, layout: Layout) -> Gaps:
-    """The user's vectors, of which some values may be missing.
+def without_gaps(data: Any, whole: bool) -> tuple[Any, Tensor]:
+    """The user's vectors with zeros for what is missing, and where that is.
 
     Args:
-        law: whose vectors they are.
-        data: NaN is a missing value (and pandas' NA, and a masked value); of discrete values,
-            which no array of whole numbers can hold as NaN, so is -1.
-        layout: of the law.
+        data: NaN is a missing value (and pandas' NA, and a masked value).
+        whole: whether the values are discrete: as no array of whole numbers can hold NaN, -1 is
+            then missing too.
     """
-    if isinstance(data, Sequences):
-        return Gaps(data, torch.ones(len(data), layout.length, dtype=torch.bool))
     # NaN stands for pandas' NA and for masked values in what the reading of gaps gives back
     data = intake.unmasked(intake.opened(data))
     if hasattr(data, "to_numpy"):
         data = data.to_numpy(dtype=np.float64, na_value=np.nan)
     x = intake._to_tensor(data, "data")
     missing = torch.isnan(x) if x.is_floating_point() else torch.zeros_like(x, dtype=torch.bool)
-    if law.space.measure == "mass":
-        # no byte is -1, which torch would compare as 255
-        missing = missing | (x == -1 if x.dtype != torch.uint8 else torch.zeros_like(missing))
+    if whole and x.dtype != torch.uint8:  # no byte is -1, which torch would compare as 255
+        missing = missing | (x == -1)
     filled = torch.where(missing, torch.zeros((), dtype=x.dtype, device=x.device), x)
-    kept = filled if isinstance(data, torch.Tensor) else filled.numpy()
-    sequences = law.sequences(kept)  # refuses what has not the shape of vectors
+    return filled if isinstance(data, torch.Tensor) else filled.numpy(), missing
+
+
+def read_gaps(
+    law: Law, data: Any, layout: Layout, space: Space | None = None, name: str = "data"
+) -> Gaps:
+    """The user's vectors, of which some values may be missing; see `without_gaps`.
+
+    Args:
+        law: whose vectors they are.
+        data: the vectors.
+        layout: of the law.
+        space: what they are read as; the law's by default.
+        name: what error messages call them.
+    """
+    space = law.space if space is None else space
+    if isinstance(data, Sequences):
+        sequences = law._read(data, space, name)
+        return Gaps(sequences, torch.ones(len(data), layout.length, dtype=torch.bool))
+    kept, missing = without_gaps(data, space.measure == "mass")
+    sequences = law._read(kept, space, name)  # refuses what has not the shape of vectors
     seen = ~layout.to_sites(missing[None] if sequences.form.single else missing)
     return Gaps(sequences, seen.to(law.device))
 
