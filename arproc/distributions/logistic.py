@@ -151,10 +151,15 @@ class DiscretisedLogisticMixture(td.Distribution):
         return high.to(value.dtype)
 
     @property
+    def log_masses(self) -> torch.Tensor:
+        """The logarithms of the masses of all levels, [*batch, levels]."""
+        levels = torch.arange(self.levels, device=self.loc.device)
+        return self.map(lambda t: t[..., None, :]).log_prob(levels)
+
+    @property
     def probs(self) -> torch.Tensor:
         """The masses of all levels, [*batch, levels]."""
-        levels = torch.arange(self.levels, device=self.loc.device)
-        return self.map(lambda t: t[..., None, :]).log_prob(levels).exp()
+        return self.log_masses.exp()
 
     @property
     def mean(self) -> torch.Tensor:

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from torch import distributions as td
 
-from arproc.distributions import Categorical, as_categorical, from_uniform, mix
+from arproc.distributions import (
+    Categorical,
+    DiscretisedLogisticMixture,
+    as_categorical,
+    from_uniform,
+    mix,
+)
 from arproc.errors import UnsupportedError
 
 finite = st.floats(-30, 30)
@@ -108,3 +114,13 @@ def test_moments():
     x = torch.tensor([0.1, 0.2, 0.7], dtype=torch.float64).log()
     torch.testing.assert_close(float(Categorical(x).mean), 1.6)
     torch.testing.assert_close(float(Categorical(x).variance), 0.44)
+
+
+def test_a_discretised_mixture_is_one_over_its_levels():
+    rng = torch.Generator().manual_seed(0)
+    parts = torch.randn((3, 5, 4), generator=rng, dtype=torch.float64)
+    mixture = DiscretisedLogisticMixture(parts[0], 3 + 4 * parts[1], parts[2], levels=7)
+    found = as_categorical(mixture)
+    levels = torch.arange(7)[:, None].expand(-1, 5)
+    torch.testing.assert_close(found.log_prob(levels), mixture.log_prob(levels))
+    torch.testing.assert_close(found.mean, mixture.mean)

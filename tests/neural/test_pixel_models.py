@@ -10,6 +10,7 @@ import torch
 from helpers import assert_close, shake
 
 import arproc
+from arproc.distributions import as_categorical
 from arproc.errors import DataError, ParameterError
 from arproc.neural.pixelcnnpp import PixelCNNPP
 from arproc.neural.pixelsnail import PixelSNAIL
@@ -84,3 +85,17 @@ def test_parameters_that_make_no_model_are_refused(kind, parameters, words):
 def test_levels_from_zero_to_one_are_refused_with_the_way_out(kind):
     with pytest.raises(DataError, match=r"fractional part; .* pass \(255 \* data\)\.round\(\)"):
         kind(**SMALL[kind], training=QUICK).fit(np.random.default_rng(0).random((6, 4, 5)))
+
+
+def test_policies_work_on_mixtures_of_logistics():
+    x = np.random.default_rng(0).integers(0, 9, (8, 2, 2, 3))
+    model = PixelCNNPP(**SMALL[PixelCNNPP], channel_axis="last", training=QUICK).fit(x)
+    shake(model)
+    policy = arproc.sampling.TopK(2) | arproc.sampling.Temperature(0.5)
+    draws = model.sample(5, policy=policy, seed=0, return_log_prob=True)
+    assert_close(model.log_prob(draws.x), draws.log_prob)
+    assert_close(model.with_policy(policy).log_prob(draws.x), draws.policy_log_prob)
+    # of each element one of the two most probable levels was drawn
+    masses = as_categorical(model.conditionals(draws.x)).logits
+    chosen = masses.gather(-1, torch.as_tensor(draws.x.reshape(5, 12, 1)).long())
+    assert bool((chosen[..., 0] >= masses.topk(2).values[..., 1] - 1e-5).all())
