@@ -69,6 +69,7 @@ class KernelDensity(Process):
     """
 
     takes_weights = True
+    takes_any_order = True
 
     bandwidth_: Tensor
     values_: Tensor

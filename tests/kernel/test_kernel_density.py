@@ -121,3 +121,15 @@ def test_wrong_data_are_refused():
         KernelDensity().fit(np.where(REAL > 21, np.nan, REAL))
     with pytest.raises(ParameterError, match="takes no validation"):
         KernelDensity().fit(REAL, validation=REAL)
+
+
+def test_any_part_is_completed_exactly_given_any_other():
+    model = KernelDensity(0.3).fit(LEVELS)
+    known = np.array([False, True, False, True])
+    found = arproc.sampling.complete(model, LEVELS[0], known, n=4000, seed=0, return_info=True)
+    assert found.method == "reordered"
+    fits = (EVERY[:, known] == LEVELS[0][known]).all(1)
+    weight = np.exp(model.log_prob(EVERY[fits]))
+    assert found.log_prob_known == pytest.approx(np.log(weight.sum()), abs=1e-5)
+    share = np.array([(found.x == row).all(1).mean() for row in EVERY[fits]])
+    np.testing.assert_allclose(share, weight / weight.sum(), atol=0.03)
