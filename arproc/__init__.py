@@ -61,6 +61,7 @@ _MODULES: tuple[str, ...] = (
     "ngram",
     "plot",
     "testing",
+    "training",
     "transforms",
 )
 
