@@ -62,6 +62,7 @@ _MODULES: tuple[str, ...] = (
     "ngram",
     "plot",
     "testing",
+    "training",
     "transforms",
 )
 

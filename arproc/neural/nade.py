@@ -244,6 +244,20 @@ class NADE(VectorProcess):
         filled = restore(whole, lengths, self.space, kind, layout)
         return filled if form.single else filled.reshape(n, rows, *layout.shape)
 
+    def _given_seen(
+        self,
+        x: Tensor,
+        seen: Tensor,
+        context: Tensor | None,
+        n: int,
+        seed: int,
+        numbers: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        network, _ = self._of_any_order("complete")
+        drawn = draws(network, x, seen, n, seed, context, numbers)
+        known = log_prob(network, x, torch.zeros_like(seen), seen, context)
+        return drawn.unflatten(0, (n, len(x))).transpose(0, 1), known
+
 
 def order_agnostic_loss(
     network: NADENetwork, x: Tensor, context: Tensor | None, generator: torch.Generator

@@ -53,7 +53,7 @@ def without_gaps(data: Any, whole: bool) -> tuple[Any, Tensor]:
         data = data.to_numpy(dtype=np.float64, na_value=np.nan)
     x = intake._to_tensor(data, "data")
     missing = torch.isnan(x) if x.is_floating_point() else torch.zeros_like(x, dtype=torch.bool)
-    if whole and x.dtype != torch.uint8:  # no byte is -1, which torch would compare as 255
+    if whole and x.dtype not in (torch.bool, torch.uint8):  # to which -1 is 255
         missing = missing | (x == -1)
     filled = torch.where(missing, torch.zeros((), dtype=x.dtype, device=x.device), x)
     return filled if isinstance(data, torch.Tensor) else filled.numpy(), missing
@@ -131,18 +131,25 @@ def log_prob(
 
 
 def draws(
-    network: NADENetwork, x: Tensor, seen: Tensor, n: int, seed: int, context: Tensor | None
+    network: NADENetwork,
+    x: Tensor,
+    seen: Tensor,
+    n: int,
+    seed: int,
+    context: Tensor | None,
+    numbers: Tensor | None = None,
 ) -> Tensor:
     """The vectors x [N, sites] n times, with draws where they are not seen: [n * N, sites].
 
-    Draw k of row i depends on the seed, on k and on i alone.
+    Draw k of row i depends on the seed, on k and on i alone, or on the number that the row has.
     """
     rows, parts = torch.arange(len(x)), [x[:0]]
+    numbers = rows if numbers is None else numbers
     together = max(1, _ROWS // max(len(x), 1))  # as many draws as make a batch
     for first in range(0, n, together):
         count = min(together, n - first)
         blocks = [
-            Uniforms(derived_seed(seed, first + k)).block(rows, 0, x.shape[1])
+            Uniforms(derived_seed(seed, first + k)).block(numbers, 0, x.shape[1])
             for k in range(count)
         ]
         again = rows.repeat(count).to(x.device)

@@ -1,6 +1,7 @@
 """Generation: one engine for every process, and the policies that change what it draws from."""
 
-from arproc.sampling.completion import Completion, complete
+from arproc.sampling.completing import Completion
+from arproc.sampling.completion import complete
 from arproc.sampling.policies import Chain, Policy, PolicyProcess, Temperature, TopK, TopP
 
 __all__ = [

@@ -117,11 +117,12 @@ class Training:
             raise ParameterError("resume=True needs checkpoint=, the file to go on from.")
 
     def __repr__(self) -> str:
-        changed = [
-            f"{field.name}={getattr(self, field.name)!r}"
-            for field in dataclasses.fields(self)
-            if getattr(self, field.name) != field.default
-        ]
+        changed = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            # a function by its name, since its repr is another one in every session
+            if value != field.default:
+                changed.append(f"{field.name}={getattr(value, '__name__', repr(value))}")
         return f"Training({', '.join(changed)})"
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

@@ -60,6 +60,9 @@ def fitted(entry: dict[str, Any], seed: int, fold: Fold) -> Any:
         for name, value in entry.items()
         if name not in ("model", "seeds")
     }
+    blocks = settings.pop("blocks", None)
+    if blocks is not None:
+        settings["ordering"] = _shuffled(blocks, seed)
     train, valid = fold.train, fold.valid
     if "training" in entry:
         plan = {"progress": False, "seed": seed} | entry["training"]
@@ -71,9 +74,17 @@ def fitted(entry: dict[str, Any], seed: int, fold: Fold) -> Any:
     begin = time.perf_counter()
     model.fit(train, validation=valid if "training" in entry else None)
     spent = time.perf_counter() - begin
-    parameters = {k: v for k, v in entry.items() if k != "training" and v != "half step"}
+    shown = ("model", "hidden", "layers", "width", "bandwidth", "head")
+    parameters = {k: v for k, v in entry.items() if k in shown and v != "half step"}
     print(f"  {_mean(model, fold.valid):9.3f}  {spent:4.0f} s  {parameters}", flush=True)
     return model
+
+
+def _shuffled(blocks: list[int], seed: int) -> list[int]:
+    """An order of the sites that keeps blocks of so many sites (one categorical column) whole."""
+    ends = np.cumsum(blocks)
+    order = np.random.default_rng(seed).permutation(len(blocks))
+    return [site for k in order for site in range(ends[k] - blocks[k], ends[k])]
 
 
 def _entries(recipe: dict[str, Any]) -> list[tuple[dict[str, Any], int]]:

@@ -118,6 +118,17 @@ def test_every_form_of_missing_is_one():
     assert same(model, fit(np.ma.masked_array(other, gone)))
 
 
+def test_the_highest_byte_is_not_missing():
+    x = np.array([[255, 0], [0, 255], [255, 255]] * 5)
+    model = NADE(4, order_agnostic=True, training=QUICK).fit(x.astype(np.uint8))
+    assert same(model, NADE(4, order_agnostic=True, training=QUICK).fit(x))
+    byte = x[:3].astype(np.uint8)
+    np.testing.assert_array_equal(model.impute(byte, seed=0)[0], byte)
+    want = model.conditional_log_prob(x[:3])
+    np.testing.assert_array_equal(model.conditional_log_prob(byte), want)
+    np.testing.assert_array_equal(model.impute(torch.tensor(byte), seed=0)[0], byte)
+
+
 def test_pictures_weights_labels_and_validation():
     rng = np.random.default_rng(0)
     x = rng.integers(0, 2, (40, 2, 3))

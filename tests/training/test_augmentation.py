@@ -200,6 +200,8 @@ def test_settings_are_parameters_and_a_saved_model_has_the_others(tmp_path):
     assert clone(model).training.augment is augment
     assert model.clone().set_params(training__augment=None).training == QUICK
     assert "augment=Binarise([20, 6])" in repr(model)
+    assert repr(Training(augment=binary)) == "Training(augment=binary)"
+    assert arproc.training.Binarise is Binarise
     model.save(tmp_path / "model")
     loaded = arproc.load(tmp_path / "model")
     assert loaded.training == QUICK
