@@ -60,6 +60,14 @@ def test_a_flow_refuses_what_float32_can_not_tell():
         model.from_noise(np.array(["a"] * 4))
 
 
+def test_a_flow_refuses_a_single_vector():
+    for one in (X[0], X[:1]):
+        with pytest.raises(DataError, match=r"data has 1 vector, .* needs 2 or more"):
+            MODELS["MAF"]().fit(one)
+    model = MODELS["MAF"]().fit(X)
+    assert isinstance(model.log_prob(X[0]), float)
+
+
 def test_a_byte_of_255_is_a_value_and_not_a_gap():
     levels = np.random.default_rng(0).integers(0, 256, (30, 3)).astype(np.uint8)
     model = NADE(8, order_agnostic=True, levels=256, training=QUICK).fit(levels)
@@ -80,7 +88,7 @@ def test_numpy_s_whole_numbers_are_whole_numbers(kind):
 def test_parameters_and_data_that_make_no_model_are_refused(name):
     with pytest.raises(ParameterError, match="min_scale must be 0 or more; got 'a'"):
         MODELS[name](min_scale="a").fit(X)
-    with pytest.raises(DataError, match="For real values .finite ones. pass head="):
+    with pytest.raises(DataError, match=r"levels, 0, 1, 2 \.\.\. For real values"):
         MODELS[name]().fit(X.round() * 1e9)
 
 
