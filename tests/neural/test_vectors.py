@@ -97,3 +97,26 @@ def test_orderings_that_are_no_orders_are_refused():
     for orderings in ("abc", [1, 2], 2.5):
         with pytest.raises(ParameterError, match="orderings must be how many orders"):
             OrderEnsemble(model, orderings=orderings).log_prob(X)
+
+
+@pytest.mark.parametrize("kind", [MADE, NADE])
+def test_a_site_of_one_level_is_never_drawn_at_another(kind):
+    x = np.zeros((20, 3), dtype=int)
+    model = kind(8, levels=(1, 1, 1), training=QUICK).fit(x)
+    np.testing.assert_array_equal(model.sample(50, seed=0), 0)
+    np.testing.assert_array_equal(model.log_prob(x), 0.0)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("ordering", [None, 3, (0.5, 1, 2, 3), ("a", "b", "c", "d"), (0, 1, 2)])
+def test_orderings_that_are_no_permutations_are_refused(name, ordering):
+    with pytest.raises(ParameterError, match="ordering must be"):
+        MODELS[name](ordering=ordering).fit(X)
+
+
+def test_numbers_of_the_wrong_type_are_refused():
+    for kind in (MADE, NADE):
+        with pytest.raises(ParameterError, match=r"levels must be an integer; got 5\.0"):
+            kind(8, levels=5.0, training=QUICK).fit(np.zeros((8, 2), dtype=int))
+    with pytest.raises(ParameterError, match="order_agnostic must be True or False; got 'a'"):
+        MODELS["NADE"](order_agnostic="a").fit(X)
