@@ -107,7 +107,11 @@ class MAF(ExampleLaw, WholeLaw):
                 )
             self._shape = (data.space.length,)
             return data.space
-        _, self._shape = vectors_of(data)
+        x, self._shape = vectors_of(data)
+        if self.normalisation == "batch" and (x.ndim < 2 or len(x) == 1):
+            raise DataError(
+                "data has 1 vector, which has no variance; normalisation='batch' needs 2 or more."
+            )
         return Real(length=math.prod(self._shape))
 
     def _check_parameters(self) -> None:

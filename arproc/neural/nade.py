@@ -103,6 +103,10 @@ class NADE(VectorProcess):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_choice("activation", self.activation, ("relu", "sigmoid"))
+        if not isinstance(self.order_agnostic, bool):
+            raise ParameterError(
+                f"order_agnostic must be True or False; got {self.order_agnostic!r}."
+            )
         if not self._sizes():
             raise ParameterError("hidden must name at least one layer's size; got none.")
 

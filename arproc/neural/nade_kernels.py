@@ -24,6 +24,7 @@ def draw(
     bias: np.ndarray,
     forbidden: np.ndarray,
     sigmoid: bool,
+    binary: bool,
 ) -> np.ndarray:
     """Draw sites by the inverse of their distribution functions, at O(H) each.
 
@@ -38,13 +39,12 @@ def draw(
         bias: of the outputs, [1 or N, sites, outputs].
         forbidden: bool [sites, outputs], the levels that a site does not have.
         sigmoid: whether the hidden units are sigmoids; else rectifiers.
+        binary: whether a site has one input, its value, rather than one a level.
 
     Returns:
         Values int64 [N, K].
     """
     n, count = uniforms.shape
-    channels = weight.shape[1]
-    binary = channels == 1
     x = np.zeros((n, count), np.int64)
     units = np.empty(inputs.shape[1], np.float32)
     scores = np.empty(out.shape[1], np.float32)

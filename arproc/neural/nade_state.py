@@ -102,6 +102,7 @@ class NADEState(State):
             plain(bias if offsets is None else bias + offsets),
             plain(values.forbidden if isinstance(values, CategoricalHead) else forbidden),
             network.activation == "sigmoid",
+            isinstance(values, BernoulliHead),
         )
         x = torch.from_numpy(drawn).to(uniforms.device, self.process.space.dtype)
         return x, self._carry(NADEState(network), self.history.extend(x), self.context)

@@ -164,7 +164,7 @@ class VectorProcess(ExampleLaw, NeuralProcess):
         """The levels of each site as the user gave them."""
         if self.levels is None:
             return None
-        if isinstance(self.levels, (int, np.integer)):
+        if not isinstance(self.levels, (Sequence, np.ndarray)):
             return [check_integer("levels", self.levels, minimum=2)] * length
         levels = [check_integer(f"levels[{j}]", k, minimum=1) for j, k in enumerate(self.levels)]
         if len(levels) != length:
@@ -339,12 +339,19 @@ def order_of(ordering: str | Sequence[int], length: int, seed: int) -> tuple[int
         if ordering == "random":
             generator = torch.Generator().manual_seed(seed_of(seed, _STREAM_ORDER))
             return tuple(torch.randperm(length, generator=generator).tolist())
-    elif sorted(int(j) for j in ordering) == list(range(length)):
+    elif _permutes(ordering, length):
         return tuple(int(j) for j in ordering)
     raise ParameterError(
         f'ordering must be "natural", "random" or a permutation of 0 ... {length - 1}; got '
         f"{ordering!r}."
     )
+
+
+def _permutes(ordering: Any, length: int) -> bool:
+    try:
+        return sorted(ordering) == list(range(length))
+    except (TypeError, ValueError):  # no list of numbers at all
+        return False
 
 
 def _check_levels(network: VectorNetwork, x: Tensor, name: str) -> None:

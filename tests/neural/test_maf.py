@@ -216,7 +216,7 @@ def test_it_says_what_it_has_not():
         ({"normalisation": "layer"}, data(), ParameterError, "normalisation must be one of"),
         ({"residual": True, "hidden": (3, 4)}, data(), ParameterError, "equal sizes"),
         ({"training": Training(batch_size=1)}, data(), ParameterError, "at least 2 vectors"),
-        ({}, [[0.0, np.nan]], DataError, "not finite"),
+        ({}, [[0.0, np.nan], [0.0, 0.0]], DataError, "not finite"),
         ({}, np.zeros((3, 0)), DataError, "expected vectors"),
     ],
 )

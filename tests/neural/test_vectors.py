@@ -60,6 +60,14 @@ def test_a_flow_refuses_what_float32_can_not_tell():
         model.from_noise(np.array(["a"] * 4))
 
 
+def test_a_flow_refuses_a_single_vector():
+    for one in (X[0], X[:1]):
+        with pytest.raises(DataError, match=r"data has 1 vector, .* needs 2 or more"):
+            MODELS["MAF"]().fit(one)
+    model = MODELS["MAF"]().fit(X)
+    assert isinstance(model.log_prob(X[0]), float)
+
+
 def test_a_byte_of_255_is_a_value_and_not_a_gap():
     levels = np.random.default_rng(0).integers(0, 256, (30, 3)).astype(np.uint8)
     model = NADE(8, order_agnostic=True, levels=256, training=QUICK).fit(levels)
@@ -83,7 +91,7 @@ def test_parameters_and_data_that_make_no_model_are_refused(name):
         match="min_scale must be 0 or more, one number or one for each position; got 'a'",
     ):
         MODELS[name](min_scale="a").fit(X)
-    with pytest.raises(DataError, match=r"For real values .finite ones. pass head="):
+    with pytest.raises(DataError, match=r"levels, 0, 1, 2 \.\.\. For real values"):
         MODELS[name]().fit(X.round() * 1e9)
 
 
@@ -92,3 +100,26 @@ def test_orderings_that_are_no_orders_are_refused():
     for orderings in ("abc", [1, 2], 2.5):
         with pytest.raises(ParameterError, match="orderings must be how many orders"):
             OrderEnsemble(model, orderings=orderings).log_prob(X)
+
+
+@pytest.mark.parametrize("kind", [MADE, NADE])
+def test_a_site_of_one_level_is_never_drawn_at_another(kind):
+    x = np.zeros((20, 3), dtype=int)
+    model = kind(8, levels=(1, 1, 1), training=QUICK).fit(x)
+    np.testing.assert_array_equal(model.sample(50, seed=0), 0)
+    np.testing.assert_array_equal(model.log_prob(x), 0.0)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("ordering", [None, 3, (0.5, 1, 2, 3), ("a", "b", "c", "d"), (0, 1, 2)])
+def test_orderings_that_are_no_permutations_are_refused(name, ordering):
+    with pytest.raises(ParameterError, match="ordering must be"):
+        MODELS[name](ordering=ordering).fit(X)
+
+
+def test_numbers_of_the_wrong_type_are_refused():
+    for kind in (MADE, NADE):
+        with pytest.raises(ParameterError, match=r"levels must be an integer; got 5\.0"):
+            kind(8, levels=5.0, training=QUICK).fit(np.zeros((8, 2), dtype=int))
+    with pytest.raises(ParameterError, match="order_agnostic must be True or False; got 'a'"):
+        MODELS["NADE"](order_agnostic="a").fit(X)
