@@ -14,7 +14,7 @@ from arproc.distributions.mixture import Mixture
 from arproc.distributions.shape import to
 from arproc.errors import UnsupportedError
 
-__all__ = ["cdf", "quantile"]
+__all__ = ["atom", "cdf", "quantile"]
 
 
 def _unsupported(what: str, distribution: td.Distribution) -> UnsupportedError:
@@ -155,6 +155,24 @@ def _(distribution: td.TransformedDistribution, x: torch.Tensor) -> torch.Tensor
         sign = sign * transform.sign
     below = cdf(distribution.base_dist, x)
     return torch.where(torch.as_tensor(sign) > 0, below, 1 - below)
+
+
+# ---- masses of single values --------------------------------------------------------------
+
+
+@singledispatch
+def atom(distribution: Any, x: torch.Tensor) -> torch.Tensor:
+    """P(X = x) of a scalar conditional: its mass where it is discrete, 0 where continuous.
+
+    With v uniform, `cdf(d, x) - v * atom(d, x)` is uniform for x drawn from d, whatever its kind.
+
+    Example:
+        >>> atom(td.Poisson(torch.tensor(2.0)), torch.tensor(0.0))
+        tensor(0.1353)
+    """
+    if _is_discrete(distribution):
+        return distribution.log_prob(x).exp()
+    return torch.zeros(torch.broadcast_shapes(x.shape, distribution.batch_shape), device=x.device)
 
 
 # ---- quantiles ----------------------------------------------------------------------------

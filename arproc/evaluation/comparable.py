@@ -12,6 +12,7 @@ from arproc.evaluation.tally import Tally
 from arproc.evaluation.text_units import vocabulary_of
 from arproc.law import Law
 from arproc.spaces import Space
+from arproc.tables.space import Table
 
 __all__ = ["check_laws", "check_tallies", "same_elements"]
 
@@ -27,8 +28,8 @@ def check_laws(laws: dict[str, Law], given: int | None) -> None:
 
 
 def _check_measure(first: str, space: Space, name: str, other: Space) -> None:
-    if space.measure == other.measure:
-        return
+    if space.measure == other.measure or "mixed" in (space.measure, other.measure):
+        return  # tables differ in more than the measure: `_check_elements` says in what
     density, mass = (first, name) if space.measure == "density" else (name, first)
     raise NotComparableError(
         f"{density!r} gives densities and {mass!r} gives probabilities (masses): a density "
@@ -64,11 +65,19 @@ def _check_elements(first: str, space: Space, name: str, other: Space) -> None:
     detail = ""
     if space.describe() == other.describe():
         detail = " (their vocabularies, ends or shapes differ)"
+    if isinstance(space, Table) or isinstance(other, Table):
+        detail = f" ({_table_difference(space, other)})"
     raise NotComparableError(
         f"{first!r} is over {space.describe()} elements and {name!r} over {other.describe()} "
         f"ones{detail}: likelihoods of different things. Fit both on the same elements; models "
         "of text can be compared whatever their tokens, when they have a vocabulary."
     )
+
+
+def _table_difference(space: Space, other: Space) -> str:
+    table, another = (space, other) if isinstance(space, Table) else (other, space)
+    assert isinstance(table, Table)
+    return table.difference(another)
 
 
 def _check_prefix(first: str, law: Law, name: str, other: Law) -> None:

@@ -32,6 +32,7 @@ from arproc.spaces import Binary, Categorical, Ordinal, Real, Space
 from arproc.training import Batches, Loss, seed_of
 
 __all__ = [
+    "REAL_HEADS",
     "VectorNetwork",
     "VectorProcess",
     "hidden_sizes",
@@ -43,8 +44,8 @@ __all__ = [
 
 _STREAM_ORDER, _STREAM_VALIDATION = 4, 5
 _MOST_LEVELS = 2**16
-_REAL = ("normal", "normal_mixture", "logistic_mixture", "student_t")
-_HEADS = ("auto", "bernoulli", "categorical", "discretised_logistic", *_REAL)
+REAL_HEADS = ("normal", "normal_mixture", "logistic_mixture", "student_t")
+_HEADS = ("auto", "bernoulli", "categorical", "discretised_logistic", *REAL_HEADS)
 
 
 class VectorNetwork(nn.Module):
@@ -122,7 +123,7 @@ class VectorProcess(NeuralProcess):
             fractions = x.is_floating_point() and bool((x != x.floor()).any())
             finite = bool(torch.isfinite(x.double()).all())
             head = "normal_mixture" if fractions and finite and self.levels is None else "levels"
-        if head in _REAL:
+        if head in REAL_HEADS:
             return Real(length=length)
         return self._finite_space(x, length, head)
 
