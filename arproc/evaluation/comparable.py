@@ -11,7 +11,7 @@ from arproc.errors import NotComparableError
 from arproc.evaluation.tally import Tally
 from arproc.evaluation.text_units import vocabulary_of
 from arproc.law import Law
-from arproc.spaces import Space
+from arproc.spaces import Real, Space
 from arproc.tables.space import Table
 
 __all__ = ["check_laws", "check_tallies", "same_elements"]
@@ -47,6 +47,7 @@ def same_elements(space: Space, other: Space) -> bool:
     """
     if _plain_numbers(space) is not None and _plain_numbers(space) == _plain_numbers(other):
         return True
+    space, other = _plain_reals(space), _plain_reals(other)
     return replace(space, length=None) == replace(other, length=None)
 
 
@@ -55,6 +56,13 @@ def _plain_numbers(space: Space) -> int | None:
     if space.measure != "mass" or space.terminates or vocabulary_of(space) is not None:
         return None
     return space.size
+
+
+def _plain_reals(space: Space) -> Space:
+    """A table of nothing but real columns without missing entries, as the vectors that it holds."""
+    if isinstance(space, Table) and space.measure == "density":
+        return Real(length=space.length)
+    return space
 
 
 def _check_elements(first: str, space: Space, name: str, other: Space) -> None:

@@ -125,7 +125,9 @@ class TableHead(Head):
             z = self.reals.standardised(filled[:, number], sites[number])
             padded[:, number, 1] = z.masked_fill(gone[:, number], 0.0).to(padded)
         if len(category):
-            one_hot = F.one_hot(filled[:, category].long(), self.channels - 1)
+            # behind the ends of rows of unequal length stands rubbish, which no output sees
+            symbols = filled[:, category].clamp(0, self.channels - 2).long()
+            one_hot = F.one_hot(symbols, self.channels - 1)
             padded[:, category, 1:] = one_hot.masked_fill(gone[:, category, None], 0).to(padded)
         return padded[:, self.used[sites]].to(torch.get_default_dtype())
 
