@@ -48,6 +48,10 @@ class Varied(td.Distribution):
         parts = [part.expand(torch.Size(batch_shape)) for part in self.parts]
         return Varied(parts, self.which.expand(*batch_shape))
 
+    def __repr__(self) -> str:
+        kinds = ", ".join(type(part).__name__ for part in self.parts)
+        return f"Varied(of {kinds}, batch_shape: {tuple(self.batch_shape)})"
+
     def by_part(self, function: Apply, value: torch.Tensor) -> torch.Tensor:
         """`function(part, values)` at the entries of each part, float64 [*value and batch]."""
         shape = torch.broadcast_shapes(value.shape, self.batch_shape)
@@ -152,6 +156,9 @@ class MaybeMissing(td.Distribution):
     def expand(self, batch_shape: Shape, _instance: object = None) -> MaybeMissing:
         shape = torch.Size(batch_shape)
         return MaybeMissing(self.base.expand(shape), self.logit.expand(shape))
+
+    def __repr__(self) -> str:
+        return f"MaybeMissing({self.base!r})"
 
     @property
     def missing(self) -> torch.Tensor:

@@ -71,6 +71,33 @@ def counts_mixture(dtype: torch.dtype) -> td.Distribution:
     return ad.Mixture(parts, torch.tensor([0.3, 0.7], dtype=dtype).log())
 
 
+def whole_logistics(lowest: float) -> Callable[[torch.dtype], td.Distribution]:
+    """A mixture of two logistics over whole numbers without an upper end."""
+
+    def build(dtype: torch.dtype) -> td.Distribution:
+        loc = torch.stack([t(*LOC)(dtype), t(*SCALE)(dtype)], -1)
+        scale = torch.stack([t(*SCALE)(dtype), t(*DF)(dtype)], -1)
+        weights = torch.tensor(WEIGHTS, dtype=dtype).log()
+        return ad.DiscretisedLogisticMixture(weights, loc, scale.log(), np.inf, lowest)
+
+    return build
+
+
+class WholeLogistics:
+    """The same of one row, by scipy's logistic."""
+
+    def __init__(self, lowest: float, m: float, s: float, u: float, w: Any) -> None:
+        self.lowest, self.weights = lowest, w
+        self.parts = stats.logistic(m, s), stats.logistic(s, u)
+
+    def cdf(self, x: Any) -> Any:
+        below = sum(w * p.cdf(x + 0.5) for p, w in zip(self.parts, self.weights, strict=True))
+        return np.where(x < self.lowest, 0.0, below)
+
+    def density(self, x: Any) -> Any:
+        return self.cdf(x) - self.cdf(x - 1)
+
+
 class Mixed:
     """scipy's mixture of frozen laws."""
 
@@ -163,6 +190,16 @@ KINDS: dict[str, Kind] = {
         rows(
             lambda a, b, w: Mixed([stats.poisson(a), stats.poisson(b)], w), RATE, TOTAL, WEIGHTS
         ),
+        True,
+    ),
+    "counts of logistics": Kind(
+        whole_logistics(0),
+        rows(lambda *row: WholeLogistics(0, *row), LOC, SCALE, DF, WEIGHTS),
+        True,
+    ),
+    "whole numbers of logistics": Kind(
+        whole_logistics(-np.inf),
+        rows(lambda *row: WholeLogistics(-np.inf, *row), LOC, SCALE, DF, WEIGHTS),
         True,
     ),
     "Mixture": Kind(

@@ -1,0 +1,149 @@
+"""DataFrames to numbers and back, whatever is in them."""
+
+import hypothesis.strategies as st
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from pandas.testing import assert_frame_equal
+
+from arproc.errors import DataError
+from arproc.sequences import Layout, Sequences
+from arproc.tables import table_of
+
+
+def read(frame, space, order=None, **more) -> Sequences:
+    return Sequences.of(frame, space, layout=Layout((len(space.columns),), order), **more)
+
+
+def gaps(values: st.SearchStrategy, missing: bool) -> st.SearchStrategy:
+    return st.one_of(st.none(), values) if missing else values
+
+
+@st.composite
+def columns(draw: st.DrawFn, n: int) -> pd.Series:
+    """A column of n entries of any kind and dtype that a table may have, at least one there."""
+    missing = draw(st.booleans())
+    kind = draw(st.sampled_from(["float", "int", "Int64", "text", "bool", "boolean", "category"]))
+    values = {
+        "float": st.floats(-1e9, 1e9),
+        "int": st.integers(-(2**40), 2**40),
+        "Int64": st.integers(-(2**40), 2**40),
+        "text": st.text(max_size=3),
+        "bool": st.booleans(),
+        "boolean": st.booleans(),
+        "category": st.sampled_from(["x", "y", "z"]),
+    }[kind]
+    missing = missing and kind not in ("int", "bool")
+    found = [draw(values), *(draw(gaps(values, missing)) for _ in range(n - 1))]
+    if kind == "category":
+        ordered = draw(st.booleans())
+        return pd.Series(pd.Categorical(found, categories=list("zxy"), ordered=ordered))
+    dtype = {"float": "float64", "int": "int64", "text": "str"}.get(kind, kind)
+    return pd.Series(found, dtype=dtype)
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> pd.DataFrame:
+    n, width = draw(st.integers(1, 6)), draw(st.integers(1, 4))
+    names = draw(st.lists(st.text(min_size=1, max_size=3), min_size=width, max_size=width,
+                          unique=True))  # fmt: skip
+    return pd.DataFrame({name: draw(columns(n)) for name in names})
+
+
+@settings(max_examples=150, deadline=None)
+@given(frames(), st.randoms(use_true_random=False))
+def test_a_table_comes_back_as_it_was(frame, random):
+    space = table_of(frame)
+    order = list(range(frame.shape[1]))
+    random.shuffle(order)
+    layout = Layout((len(order),), tuple(order))
+    sequences = Sequences.of(frame, space, layout=layout)
+    assert_frame_equal(sequences.restore(layout), frame)
+    assert_frame_equal(sequences.restore(), frame.iloc[:, order])
+    shuffled = frame[random.sample(list(frame.columns), len(order))]
+    again = Sequences.of(shuffled, space, layout=layout)  # columns are known by their names
+    torch.testing.assert_close(again.values, sequences.values, equal_nan=True)
+    numbers = layout.from_sites(sequences.padded()[0])
+    as_array = Sequences.of(numbers.numpy(), space, layout=layout)
+    torch.testing.assert_close(as_array.values, sequences.values, equal_nan=True)
+
+
+def small() -> pd.DataFrame:
+    return pd.DataFrame(
+        {"age": [30, 41, 67, 20] * 4, "city": ["Oslo", None, "Rome", "Oslo"] * 4},
+        index=[*"abcdefghijklmnop"],
+    ).assign(size=lambda d: np.arange(16) / 3)
+
+
+def test_the_index_and_a_single_row_keep_their_form():
+    frame = small()
+    space = table_of(frame, {"age": "count"})
+    back = read(frame, space).restore(Layout((3,)))
+    assert_frame_equal(back, frame)
+    row = read(frame.iloc[2], space)
+    assert row.form.single
+    assert row.values.tolist() == [67.0, 1.0, 2 / 3]
+
+
+def test_dtypes_of_entries_that_do_not_fit_are_widened():
+    frame = pd.DataFrame({"n": np.arange(100, dtype=np.int8)})
+    space = table_of(frame)
+    x = torch.tensor([[1000.0], [3.0]])
+    found = Sequences(x.flatten(), torch.tensor([0, 1, 2]), space, form=read(frame, space).form)
+    found.form = type(found.form)("table", names=("n",))
+    assert found.restore().n.tolist() == [1000, 3]
+    assert found.restore().n.dtype == np.int64
+
+
+def test_objects_and_narrow_dtypes_come_back():
+    frame = pd.DataFrame(
+        {
+            "o": pd.Series(["x", None, "y"] * 5, dtype=object),
+            "f": np.linspace(0, 1, 15, dtype=np.float32),
+            "u": np.arange(15, dtype=np.uint8),
+            "b": pd.Series([True, None, False] * 5, dtype=object),
+        }
+    )
+    back = read(frame, table_of(frame)).restore(Layout((4,)))
+    assert back.dtypes.equals(frame.dtypes)
+    assert_frame_equal(back.fillna("?"), frame.fillna("?"))
+
+
+BAD = {
+    "an unknown label": (
+        lambda d: d.assign(city="Bonn"), "unknown label.*'Bonn'.*'city'.*'Oslo', 'Rome'"
+    ),
+    "a missing value where there was none": (
+        lambda d: d.assign(age=[np.nan, *d.age[1:]]), "'age' has 1 missing value"
+    ),
+    "half a count": (lambda d: d.assign(age=d.age + 0.5), "'age' has expected counts"),
+    "a negative count": (lambda d: d.assign(age=-d.age), "'age' has expected counts"),
+    "infinity": (lambda d: d.assign(size=np.inf), "'size' has infinity"),
+    "text for numbers": (lambda d: d.assign(size="big"), "'size'.*numbers"),
+    "a column too few": (lambda d: d.drop(columns="age"), r"lacks the column\(s\) \['age'\]"),
+    "a column too many": (lambda d: d.assign(extra=1), r"has the column\(s\) \['extra'\]"),
+    "another name": (lambda d: d.rename(columns={"age": "years"}), "'years'"),
+    "a name twice": (
+        lambda d: d.set_axis(["age", "size", "size"], axis=1), "more than one column named 'size'"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_rows_are_refused_with_the_columns_name(what):
+    change, words = BAD[what]
+    space = table_of(small(), {"age": "count"})
+    with pytest.raises(DataError, match=words):
+        read(change(small()), space)
+
+
+def test_a_prefix_has_the_first_columns_in_the_order_of_generation():
+    space = table_of(small(), {"age": "count"})
+    order = (2, 0, 1)
+    known = read(small()[["age", "size"]], space, order, partial=True)
+    assert known.padded()[0][:2].tolist() == [[0.0, 30.0], [1 / 3, 41.0]]
+    assert list(known.restore().columns) == ["size", "age"]
+    with pytest.raises(DataError, match=r"not the first.*\['size', 'age', 'city'\]"):
+        read(small()[["age"]], space, order, partial=True)
