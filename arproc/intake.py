@@ -341,9 +341,7 @@ def _read_fixed(x: torch.Tensor, space: Space, layout: Layout, kind: str, name: 
 # ---- pandas -------------------------------------------------------------------------------
 
 
-def _read_pandas(
-    data: Any, space: Space, layout: Layout | None, name: str, partial: bool
-) -> Read:
+def _read_pandas(data: Any, space: Space, layout: Layout | None, name: str, partial: bool) -> Read:
     import pandas as pd
 
     if isinstance(space, Table) and isinstance(data, (pd.Series, pd.DataFrame)):

@@ -424,8 +424,9 @@ def restore(
     """A padded batch [N, T, *event] as the user's form; see `Sequences.restore`."""
     vocabulary = space.vocabulary if isinstance(space, Categorical) else None
     if form.kind == "table":
-        from arproc.tables import frames
+        from arproc.tables import Table, frames
 
+        assert isinstance(space, Table)
         return frames.restore(x, space, form, layout)
     rows = [x[i, :length] for i, length in enumerate(lengths.tolist())] if x.ndim else []
     if vocabulary is not None:

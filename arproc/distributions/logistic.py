@@ -86,7 +86,8 @@ class DiscretisedLogisticMixture(td.Distribution):
         loc: in levels, [*batch, K].
         log_scale: logarithm of the scales, in levels, [*batch, K].
         levels: how many levels there are, 0 ... levels-1; infinity for counts 0, 1, 2 ...
-        lowest: the lowest value, 0; or minus infinity for all whole numbers, levels being infinite.
+        lowest: the lowest value, 0; or minus infinity, where levels are infinite, for all whole
+            numbers.
 
     Example:
         >>> one = torch.zeros(1)

@@ -39,8 +39,9 @@ def pit(
         model: a fitted process.
         data: sequences in any form the model takes.
         context: what the sequences are conditioned on, for models that take it.
-        seed: of the randomisation for discrete (and missing) elements; an element's value depends on the seed,
-            its sequence's number and its position alone. Real elements need none.
+        seed: of the randomisation for discrete (and missing) elements; an element's value
+            depends on the seed, its sequence's number and its position alone. Real elements need
+            none.
 
     Returns:
         As `log_prob_terms`: an array [T] for one sequence (a Series keeps its index), a list of

@@ -59,7 +59,7 @@ def _plain_numbers(space: Space) -> int | None:
 
 
 def _plain_reals(space: Space) -> Space:
-    """A table of nothing but real columns without missing entries, as the vectors that it holds."""
+    """A table of nothing but real columns, none with gaps, as the vectors that it holds."""
     if isinstance(space, Table) and space.measure == "density":
         return Real(length=space.length)
     return space

@@ -148,7 +148,7 @@ class MADE(VectorProcess):
         return space
 
     def _is_table(self, data: Any) -> bool:
-        """Whether the data of `fit` are read as a table: asked for, or a DataFrame without a head."""
+        """Whether the data of `fit` are a table: asked for, or a DataFrame without a head."""
         if isinstance(data, Sequences):
             return False
         frame = hasattr(data, "columns") and hasattr(data, "iloc")

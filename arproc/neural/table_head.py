@@ -182,7 +182,7 @@ class TableHead(Head):
                 self._of_kind(kind, parameters[..., 2:].where((which == kind)[..., None], 1.0))
                 for kind in self.kinds
             ]
-            base = Varied(parts, sum((which > kind).long() for kind in self.kinds[:-1]))
+            base = Varied(parts, torch.bucketize(which, torch.tensor(self.kinds).to(which)))
         return MaybeMissing(base, parameters[..., 1]) if bool(self.maybe.any()) else base
 
     def _of_kind(self, kind: int, own: Tensor) -> Distribution:

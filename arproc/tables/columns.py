@@ -128,10 +128,11 @@ def _of_series(series: pd.Series, name: Any, kind: str) -> Column:
     if kind != "categorical":
         numbers(there, name, kind)  # or an error
         return Column(name, _NUMERIC[kind](), missing, dtype=dtype)
-    ordered, found = False, there.unique()
+    ordered, found = False, list(there.unique())
     if dtype == "category":
-        found = series.cat.categories
-        dtype, ordered = f"category[{found.dtype}]", bool(series.cat.ordered)
+        categories = series.cat.categories
+        found, ordered = list(categories), bool(series.cat.ordered)
+        dtype = f"category[{categories.dtype}]"
     labels = _labels(found, name, sort=not dtype.startswith("category"))
     if set(labels) <= {False, True} and all(isinstance(label, bool) for label in labels):
         labels = (False, True)
@@ -161,7 +162,7 @@ def _kind_of_numbers(there: np.ndarray, kind: str, labelled: bool) -> str:
     if not _whole(there):
         return "real"
     lowest = there.min()
-    if len(np.unique(there)) <= FEW and (labelled or 0 <= lowest and there.max() < FEW):
+    if len(np.unique(there)) <= FEW and (labelled or (lowest >= 0 and there.max() < FEW)):
         return "categorical"
     return "count" if lowest >= 0 else "integer"
 
@@ -210,4 +211,3 @@ def numbers(series: pd.Series, name: Any, kind: str) -> np.ndarray:
         raise DataError(
             f"column {name!r} is {kind}, and can not be read as numbers: {error}."
         ) from None
-

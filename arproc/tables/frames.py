@@ -94,7 +94,7 @@ def _entries(series: pd.Series, column: Column, name: str) -> np.ndarray:
 # ---- giving back --------------------------------------------------------------------------
 
 
-def restore(x: torch.Tensor, space: Table, form: Form, layout: Layout | None) -> pd.DataFrame:
+def restore(x: torch.Tensor, space: Table, form: Form, layout: Layout | None) -> Any:
     """Rows [N, T] in the order of generation as a DataFrame with the table's dtypes.
 
     Whole rows get the user's order of columns where the layout is known; of others the columns

@@ -83,8 +83,10 @@ def _check_drawn(subject: Subject, new: list[torch.Tensor], known: int) -> None:
     place = None
     if subject.space.varies:
         layout = subject.process.layout
-        order = torch.arange(subject.length) if layout is None else torch.tensor(
-            layout.order or range(layout.length)
+        order = (
+            torch.arange(subject.length)
+            if layout is None
+            else torch.tensor(layout.order or range(layout.length))
         )
         place = torch.cat([order[known : known + len(row)] for row in new])
     check_values(torch.cat(new), subject.space, "what sample drew", place=place)

@@ -149,8 +149,10 @@ def _mass_of_entries(
         chosen = sites == site
         own = index(d, chosen)
         there, how, tolerance = _mass(subject.columns_of_table[site].space, own, subject)
-        gone = own.log_prob(torch.full(own.batch_shape, torch.nan, dtype=torch.float64))
-        mass[chosen] = there + gone.double().exp().nan_to_num(nan=0.0)
+        mass[chosen] = there.double()
+        if subject.space.holds_missing:
+            gone = own.log_prob(torch.full(own.batch_shape, torch.nan, dtype=torch.float64))
+            mass[chosen] += gone.double().exp()
         found[how] = max(tolerance, found.get(how, 0.0))
     return mass, " and ".join(found), max(found.values())
 

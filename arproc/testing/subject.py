@@ -236,8 +236,8 @@ class Subject:
         space = self.space
         if space.kind == "table":
             rows = self.random_elements((3, space.length or 0), "probes").flatten()
-            few = torch.tensor([torch.nan, 0.0, 1.0, 2.0, 0.5]).to(rows)
-            return torch.cat([few, rows[:40]])
+            few = torch.tensor([0.0, torch.nan][: 1 + space.holds_missing]).to(rows)
+            return torch.cat([few, rows[:_PROBES]])
         if space.kind == "binary":
             return torch.tensor([0.0, 1.0], device=self.process.device).to(space.dtype)
         if space.size is None:

@@ -140,7 +140,9 @@ def test_atoms_make_the_transform_of_any_kind_uniform():
 
 def test_samples_come_as_often_as_log_prob_says():
     law = MaybeMissing(
-        Varied([td.Poisson(torch.tensor([2.0])), td.Normal(torch.zeros(1), 1.0)], torch.tensor([0])),
+        Varied(
+            [td.Poisson(torch.tensor([2.0])), td.Normal(torch.zeros(1), 1.0)], torch.tensor([0])
+        ),
         torch.tensor([-1.0]),
     )
     with torch.random.fork_rng([]):
@@ -160,7 +162,9 @@ def test_gradients_pass_through_real_values_and_parameters():
     )
     x = torch.tensor([0.5, 2.0, np.nan], dtype=F64, requires_grad=True)
     slopes = torch.autograd.grad(law.log_prob(x).sum(), [x, loc])
-    np.testing.assert_allclose(slopes[0], [-0.5, np.log(1.0) - torch.digamma(torch.tensor(3.0)), 0.0], atol=1e-6)
+    np.testing.assert_allclose(
+        slopes[0], [-0.5, np.log(1.0) - torch.digamma(torch.tensor(3.0)), 0.0], atol=1e-6
+    )
     np.testing.assert_allclose(slopes[1], [0.5, 0.0, 0.0])
 
 
