@@ -355,6 +355,9 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     ),
     "MADE, Student's t": (lambda: made_of_reals("student_t"), {}),
     "MADE of a table": (lambda: made_of_table(table()), {}),
+    "MADE of a table, tried with rows of it": (
+        lambda: made_of_table(table(0.1)), {"data": table(0.1, n=20)}
+    ),
     "MADE of a table with gaps": (
         lambda: made_of_table(table(0.2), (9, 9), ordering=(3, 0, 4, 2, 1), residual=True), {}
     ),

@@ -76,14 +76,17 @@ class Varied(td.Distribution):
 
     @property
     def mean(self) -> torch.Tensor:
-        return self.by_part(lambda part, _: part.mean, torch.zeros(self.batch_shape))
+        return self._figures("mean")
 
     @property
     def variance(self) -> torch.Tensor:
-        return self.by_part(lambda part, _: part.variance, torch.zeros(self.batch_shape))
+        return self._figures("variance")
+
+    def _figures(self, name: str) -> torch.Tensor:
+        return self.by_part(lambda part, _: getattr(part, name), self.which.double())
 
     def sample(self, sample_shape: Shape = ()) -> torch.Tensor:
-        return _sample(self, sample_shape)
+        return _sample(self, sample_shape, self.which.device)
 
 
 def _log_prob_inside(part: td.Distribution, x: torch.Tensor) -> torch.Tensor:
@@ -95,9 +98,9 @@ def _log_prob_inside(part: td.Distribution, x: torch.Tensor) -> torch.Tensor:
     return part.log_prob(x.where(inside, 0.0)).masked_fill(~inside, -torch.inf)
 
 
-def _sample(distribution: Any, sample_shape: Shape) -> torch.Tensor:
+def _sample(distribution: Any, sample_shape: Shape, device: torch.device) -> torch.Tensor:
     shape = torch.Size(sample_shape) + distribution.batch_shape
-    u = torch.rand(shape, dtype=torch.float64).clamp(min=2.0**-53)
+    u = torch.rand(shape, dtype=torch.float64, device=device).clamp(min=2.0**-53)
     with torch.no_grad():
         return from_uniform(distribution.expand(shape), u)
 
@@ -186,7 +189,7 @@ class MaybeMissing(td.Distribution):
         return self.base.variance
 
     def sample(self, sample_shape: Shape = ()) -> torch.Tensor:
-        return _sample(self, sample_shape)
+        return _sample(self, sample_shape, self.logit.device)
 
 
 @map_parameters.register

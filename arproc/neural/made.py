@@ -158,14 +158,16 @@ class MADE(VectorProcess):
     def _layout_of(self, space: Space) -> Layout:
         if not isinstance(space, Table):
             return super()._layout_of(space)
-        names, ordering = space.names, self.ordering
-        if not isinstance(ordering, str) and set(ordering) == set(names):
-            ordering = [names.index(name) for name in ordering]
-        elif not isinstance(ordering, str) and not all(isinstance(j, int) for j in ordering):
-            raise ParameterError(
-                f"ordering must name each column of the table once, {list(names)}; got "
-                f"{list(ordering)}."
-            )
+        names, ordering = list(space.names), self.ordering
+        if not isinstance(ordering, str):
+            given = list(ordering)
+            by_place = all(isinstance(j, (int, np.integer)) for j in given)
+            if sorted(map(repr, given)) == sorted(map(repr, names)):
+                ordering = [names.index(name) for name in given]
+            elif not by_place:
+                raise ParameterError(
+                    f"ordering must name each column of the table once, {names}; got {given}."
+                )
         return Layout((len(names),), order_of(ordering, len(names), self._settings.seed))
 
     def _head(self, space: Space) -> Head:

@@ -151,7 +151,8 @@ def _kind_of_series(there: pd.Series, name: Any) -> str:
             f"column {name!r} of data has dtype {dtype}; expected numbers, text, truth values or "
             "categories. Turn times into numbers first, such as days since some day."
         )
-    if all(isinstance(v, (int, float, np.number)) and not isinstance(v, bool) for v in there):
+    plain = (int, float, np.integer, np.floating)
+    if all(isinstance(v, plain) and not isinstance(v, bool) for v in there):
         return _kind_of_numbers(there.to_numpy(np.float64), "auto", labelled=True)
     return "categorical"
 

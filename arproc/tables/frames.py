@@ -128,6 +128,9 @@ def _series(values: np.ndarray, column: Column, index: Any) -> pd.Series:
         codes = np.where(gone, 0, values).astype(np.int64)
         found = np.array([*column.labels, None], dtype=object)[:-1][codes]
         plain = pd.Series(found, index, dtype=object).mask(gone, np.nan)
+    elif column.dtype == "object" and column.space.measure == "mass":
+        whole = pd.Series(values, index).astype("Int64")
+        plain = whole.astype(object).mask(gone, np.nan)  # whole numbers, not floats
     else:
         plain = pd.Series(values, index)
     return _as(plain, column.dtype)

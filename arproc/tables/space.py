@@ -132,8 +132,12 @@ class Table(Space):
         """The columns in the order of generation; None is the table's own."""
         return self.columns if order is None else tuple(self.columns[place] for place in order)
 
+    def problem(self, values: torch.Tensor) -> str | None:
+        """What is wrong with entries [n] of whole rows, one after the other."""
+        return self.problem_at(values, None)
+
     def problem_at(self, values: torch.Tensor, place: torch.Tensor | None) -> str | None:
-        if place is None:
+        if place is None:  # whole rows
             place = torch.arange(len(values)) % max(len(self.columns), 1)
         if values.is_complex():
             return "complex numbers; expected real ones"
