@@ -143,8 +143,10 @@ def table(gaps: float = 0.0, n: int = 60) -> pd.DataFrame:
 
 
 def made_of_table(data: Any, hidden: tuple[int, ...] = (9,), **parameters: Any) -> MADE:
+    context = parameters.pop("context", None)
     parameters = {"components": 2, "min_scale": 0.1} | parameters
-    return shake(MADE(hidden, training=QUICK, **parameters).fit(data))
+    model = MADE(hidden, conditioned=context is not None, training=QUICK, **parameters)
+    return shake(model.fit(data, context=context))
 
 
 def nade(levels: Any, sites: int, hidden: Any = 7, **parameters: Any) -> NADE:
@@ -371,6 +373,16 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: made_of_table(
             vectors((1000, 3, 7), 3, 40) / [7, 1, 1], columns=["real", "categorical", "count"],
             head="student_t", direct=True,
+        ),
+        {},
+    ),
+    "MADE of a table, of classes": (
+        lambda: made_of_table(table(0.2), context=np.eye(3)[np.arange(60) % 3]),
+        {"context": np.eye(3)},
+    ),
+    "Mixture of tables": (
+        lambda: Mixture([made_of_table(table(0.2)), made_of_table(table(0.2), (4, 4))]).fit(
+            table(0.2)
         ),
         {},
     ),

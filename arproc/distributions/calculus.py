@@ -305,7 +305,7 @@ def _between(
 ) -> torch.Tensor:
     """A mixture's quantile lies between its components' quantiles: bisect there."""
     if discrete:
-        return _integer_quantile(lambda x: cdf(distribution, x), q, high)
+        return _integer_quantile(lambda x: cdf(distribution, x), q, high, low - 1)
     for _ in range(80):
         middle = (low + high) / 2
         below = cdf(distribution, middle) < q
@@ -314,22 +314,32 @@ def _between(
 
 
 def _integer_quantile(
-    function: Callable[[torch.Tensor], torch.Tensor], q: torch.Tensor, start: torch.Tensor
+    function: Callable[[torch.Tensor], torch.Tensor],
+    q: torch.Tensor,
+    start: torch.Tensor,
+    below: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """The smallest k = 0, 1, ... with function(k) >= q: double the bracket, then bisect."""
+    """The smallest whole k with function(k) >= q: double the bracket, then bisect.
+
+    Args:
+        function: a distribution function.
+        q: levels.
+        start: a first guess.
+        below: whole numbers that are too small; -1 by default, for k = 0, 1, ...
+    """
     high = start.expand(torch.broadcast_shapes(start.shape, q.shape)).ceil().clamp(min=1.0)
     for _ in range(60):
         short = function(high) < q
         if not bool(short.any()):
             break
         high = torch.where(short, 2 * high, high)
-    low, middle = torch.full_like(high, -1.0), high
+    low = torch.full_like(high, -1.0) if below is None else below.to(high).expand(high.shape)
     while True:
         middle = ((low + high) / 2).floor()
         # beyond 2^53, and at infinity, there is no whole number between
         open_ = (high - low > 1) & (middle > low) & (middle < high)
         if not bool(open_.any()):
             return high
-        below = function(middle) < q
-        low = torch.where(open_ & below, middle, low)
-        high = torch.where(open_ & ~below, middle, high)
+        short = function(middle) < q
+        low = torch.where(open_ & short, middle, low)
+        high = torch.where(open_ & ~short, middle, high)

@@ -11,6 +11,7 @@ from torch import distributions as td
 
 from arproc.distributions.calculus import atom, cdf, quantile
 from arproc.distributions.draws import from_uniform
+from arproc.distributions.mixture import Mixture, mix, mix_alike
 from arproc.distributions.shape import index, map_parameters
 
 __all__ = ["MaybeMissing", "Varied"]
@@ -115,6 +116,15 @@ def _(first: Varied, rest: Sequence[Any], change: Any) -> Varied:
     return Varied(parts, change([v.which for v in (first, *rest)]).long())
 
 
+@mix_alike.register
+def _(first: Varied, components: Sequence[Any], log_weights: torch.Tensor) -> td.Distribution:
+    alike = all(isinstance(c, Varied) and torch.equal(c.which, first.which) for c in components)
+    if not alike:
+        return Mixture(components, log_weights)
+    parts = zip(*(c.parts for c in components), strict=True)
+    return Varied([mix(part, log_weights) for part in parts], first.which)
+
+
 @from_uniform.register
 def _(distribution: Varied, u: torch.Tensor) -> torch.Tensor:
     return distribution.by_part(from_uniform, u)
@@ -196,6 +206,22 @@ class MaybeMissing(td.Distribution):
 def _(first: MaybeMissing, rest: Sequence[Any], change: Any) -> MaybeMissing:
     base = map_parameters(first.base, [part.base for part in rest], change)
     return MaybeMissing(base, change([part.logit for part in (first, *rest)]))
+
+
+@mix_alike.register
+def _(
+    first: MaybeMissing, components: Sequence[Any], log_weights: torch.Tensor
+) -> td.Distribution:
+    del first
+    if not all(isinstance(c, MaybeMissing) for c in components):
+        return Mixture(components, log_weights)
+    logits = torch.stack([c.logit for c in components], dim=-1)
+    there = log_weights + F.logsigmoid(-logits)
+    gone = torch.logsumexp(log_weights + F.logsigmoid(logits), dim=-1)
+    total = torch.logsumexp(there, dim=-1, keepdim=True)
+    # which component a value that is there came from is told by its being there
+    base = mix([c.base for c in components], there - total)
+    return MaybeMissing(base, gone - total[..., 0])
 
 
 def _apart(distribution: MaybeMissing, q: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -127,7 +127,7 @@ def _of_series(series: pd.Series, name: Any, kind: str) -> Column:
     dtype, missing = str(series.dtype), bool(gone.any())
     if kind != "categorical":
         numbers(there, name, kind)  # or an error
-        return Column(name, _NUMERIC[kind](), missing, dtype=dtype)
+        return Column(name, _NUMERIC[kind](), missing, dtype=_dtype_back(series, kind, missing))
     ordered, found = False, list(there.unique())
     if dtype == "category":
         categories = series.cat.categories
@@ -138,6 +138,19 @@ def _of_series(series: pd.Series, name: Any, kind: str) -> Column:
         labels = (False, True)
     _checked_count(len(labels), name)
     return Column(name, Categorical(len(labels)), missing, labels, dtype, ordered)
+
+
+def _dtype_back(series: pd.Series, kind: str, missing: bool) -> str:
+    """The dtype in which numbers go back: the series' own if it can hold all of the kind."""
+    dtype = series.dtype
+    nullable = hasattr(dtype, "na_value") and dtype.kind in "iuf"
+    if dtype.kind == "f" or (dtype.kind in "iu" and kind != "real"):
+        return str(dtype)
+    if str(dtype) == "object":
+        return "object"
+    if kind == "real":
+        return "Float64" if nullable else "float64"
+    return "Int64" if missing else "int64"  # categories or text that are numbers
 
 
 def _kind_of_series(there: pd.Series, name: Any) -> str:

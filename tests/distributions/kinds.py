@@ -55,6 +55,13 @@ def two_poissons(dtype: torch.dtype) -> td.Distribution:
     return td.MixtureSameFamily(weights, td.Poisson(rates), validate_args=False)
 
 
+def whole_mixture(dtype: torch.dtype) -> td.Distribution:
+    below = whole_logistics(-np.inf)(dtype)
+    one, scale = t(*RATE)(dtype)[:, None], t(*SCALE)(dtype)[:, None]
+    other = ad.DiscretisedLogisticMixture(one, -one, scale.log(), np.inf, -np.inf)
+    return ad.Mixture([below, other], t(0.6, 0.4)(dtype).log())
+
+
 def normal_and_t(dtype: torch.dtype) -> td.Distribution:
     parts = [
         td.Normal(t(*LOC)(dtype), t(*SCALE)(dtype)),
@@ -108,7 +115,7 @@ class Mixed:
         return sum(w * part.cdf(x) for part, w in zip(self.parts, self.weights, strict=True))
 
     def density(self, x: Any) -> Any:
-        one = [getattr(p, "pmf" if hasattr(p.dist, "pmf") else "pdf")(x) for p in self.parts]
+        one = [density(part, x) for part in self.parts]
         return sum(w * value for w, value in zip(self.weights, one, strict=True))
 
 
@@ -195,6 +202,20 @@ KINDS: dict[str, Kind] = {
     "counts of logistics": Kind(
         whole_logistics(0),
         rows(lambda *row: WholeLogistics(0, *row), LOC, SCALE, DF, WEIGHTS),
+        True,
+    ),
+    "Mixture of whole numbers": Kind(
+        whole_mixture,
+        rows(
+            lambda m, s, u, w, r: Mixed(
+                [
+                    WholeLogistics(-np.inf, m, s, u, w),
+                    WholeLogistics(-np.inf, -r, s, 1.0, (1.0, 0.0)),
+                ],
+                (0.6, 0.4),
+            ),
+            LOC, SCALE, DF, WEIGHTS, RATE,
+        ),
         True,
     ),
     "whole numbers of logistics": Kind(

@@ -8,12 +8,14 @@ from torch import distributions as td
 from arproc.distributions import (
     DiscretisedLogisticMixture,
     MaybeMissing,
+    Mixture,
     Varied,
     atom,
     cdf,
     concatenate,
     from_uniform,
     index,
+    mix,
     quantile,
     to,
 )
@@ -136,6 +138,29 @@ def test_atoms_make_the_transform_of_any_kind_uniform():
     pit = cdf(law, x) - v * atom(law, x)
     np.testing.assert_allclose(pit.mean(0), 0.5, atol=0.03)
     np.testing.assert_allclose(pit.var(0), 1 / 12, atol=0.008)
+
+
+def test_a_mixture_of_them_is_one_of_their_parts():
+    which = varied()[1]
+    weights = torch.tensor([0.3, 0.7], dtype=F64).log()
+    logits = torch.linspace(-4, 2, 32, dtype=F64).reshape(8, 4)
+    laws = [
+        MaybeMissing(Varied(parts(8, 4, seed=seed), which), sign * logits)
+        for seed, sign in ((0, 1), (1, -1))
+    ]
+    both = mix(laws, weights)
+    assert isinstance(both, MaybeMissing)
+    assert isinstance(both.base, Varied)
+    u = torch.rand(8, 4, dtype=F64, generator=torch.Generator().manual_seed(5))
+    x = from_uniform(both, u)
+    assert bool(torch.isnan(x).any())
+    for function in (cdf, lambda law, x: law.log_prob(x).exp(), atom):
+        want = sum(w * function(law, x) for w, law in zip(weights.exp(), laws, strict=True))
+        torch.testing.assert_close(function(both, x), want)
+    other = mix([laws[0], laws[1].base], weights)  # of what is not alike it is a plain one
+    assert isinstance(other, Mixture)
+    other = mix([laws[0].base, Varied(laws[1].base.parts, 3 - which)], weights)
+    assert isinstance(other, Mixture)
 
 
 def test_samples_come_as_often_as_log_prob_says():

@@ -1,5 +1,7 @@
 """DataFrames to numbers and back, whatever is in them."""
 
+from dataclasses import replace
+
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
@@ -92,7 +94,7 @@ def test_dtypes_of_entries_that_do_not_fit_are_widened():
     space = table_of(frame)
     x = torch.tensor([[1000.0], [3.0]])
     found = Sequences(x.flatten(), torch.tensor([0, 1, 2]), space, form=read(frame, space).form)
-    found.form = type(found.form)("table", names=("n",))
+    found.form = replace(found.form, indexes=())
     assert found.restore().n.tolist() == [1000, 3]
     assert found.restore().n.dtype == np.int64
 
@@ -109,6 +111,26 @@ def test_objects_and_narrow_dtypes_come_back():
     back = read(frame, table_of(frame)).restore(Layout((4,)))
     assert back.dtypes.equals(frame.dtypes)
     assert_frame_equal(back.fillna("?"), frame.fillna("?"))
+
+
+def test_numbers_of_another_kind_than_their_dtype_are_not_cut():
+    frame = pd.DataFrame(
+        {
+            "i": np.arange(15),
+            "n": pd.array([*range(14), None], dtype="Int64"),
+            "k": pd.Categorical(np.arange(15)),
+            "t": [str(j) for j in range(15)],
+        }
+    )
+    for kind, dtypes in (("real", ["float64", "Float64", "float64", "float64"]),
+                         ("count", ["int64", "Int64", "int64", "int64"])):  # fmt: skip
+        space = table_of(frame, [kind] * 4)
+        assert [column.dtype for column in space.columns] == dtypes
+        x = torch.tensor([[3.75 if kind == "real" else 3.0] * 4])
+        form = read(frame, space).form
+        back = Sequences(x.flatten(), torch.tensor([0, 4]), space, form=replace(form, indexes=()))
+        assert back.restore().iloc[0].tolist() == x[0].tolist()
+        assert back.restore().dtypes.astype(str).to_list() == dtypes
 
 
 BAD = {
