@@ -128,11 +128,12 @@ def pit(
         upper = cdf(conditional, x).double()
     except UnsupportedError:
         return None
-    v = torch.as_tensor(rng.random(tuple(upper.shape)), device=upper.device)
-    if isinstance(conditional, (Varied, MaybeMissing)):
-        return upper - v * atom(conditional, x).double()
-    if not _is_mass(conditional):
+    mixed = isinstance(conditional, (Varied, MaybeMissing))
+    if not mixed and not _is_mass(conditional):
         return upper
+    v = torch.as_tensor(rng.random(tuple(upper.shape)), device=upper.device)
+    if mixed:
+        return upper - v * atom(conditional, x).double()
     lower = cdf(conditional, x - 1).double()
     return lower + v * (upper - lower)
 

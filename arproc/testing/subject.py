@@ -21,7 +21,7 @@ from arproc.tables import Column, Table
 from arproc.testing.compare import table, tolerance_of
 from arproc.testing.material import Batch, examples_of_context, precisions
 from arproc.testing.report import NotApplicable
-from arproc.testing.tables import entries
+from arproc.testing.tables import entries, sizes_of
 
 __all__ = ["Batch", "Subject"]
 
@@ -141,7 +141,8 @@ class Subject:
         if self._data is not None:
             return self._data
         try:
-            return self._draws(12, min(self.length, 24 + self.given))
+            short = self.length if self.space.varies else min(self.length, 24 + self.given)
+            return self._draws(12, short)
         except Exception:  # a broken sampler: the checks of sampling say so
             return None
 
@@ -150,10 +151,7 @@ class Subject:
         """How far real elements lie apart: [length, *event], 0 for others in a table."""
         if not isinstance(self.space, Table):
             return torch.full((self.whole(10), *self.space.event_shape), self._centre[1])
-        reals = [column.space.measure == "density" for column in self.columns_of_table]
-        assert self._observed is not None
-        spread = np.nanstd(self._observed.cpu().numpy(), axis=0)
-        return torch.as_tensor(np.where(reals, spread, 0.0))
+        return torch.tensor(sizes_of(self.columns_of_table, self._observed))
 
     @cached_property
     def _observed(self) -> torch.Tensor | None:

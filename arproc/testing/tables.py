@@ -10,7 +10,7 @@ import torch
 
 from arproc.tables import Column
 
-__all__ = ["bad_entries", "entries", "other_entries"]
+__all__ = ["bad_entries", "entries", "other_entries", "sizes_of"]
 
 
 def entries(
@@ -32,21 +32,35 @@ def entries(
     x = np.empty(shape)
     for j, site in enumerate(sites.tolist()):
         column = columns[site]
-        values = np.zeros(0) if observed is None else observed[:, site].double().numpy()
-        values = values[~np.isnan(values)]
-        x[..., j] = _numbers(column, values, shape[:-1], rng)
+        x[..., j] = _numbers(column, *_centre(observed, site), shape[:-1], rng)
         if column.missing:
             x[..., j] = np.where(rng.random(shape[:-1]) < 0.25, np.nan, x[..., j])
     return x
 
 
+def sizes_of(columns: Sequence[Column], observed: torch.Tensor | None) -> list[float]:
+    """How far the entries of each column lie apart, where they are real; 0 for others."""
+    return [
+        _centre(observed, site)[1] if column.space.measure == "density" else 0.0
+        for site, column in enumerate(columns)
+    ]
+
+
+def _centre(observed: torch.Tensor | None, site: int) -> tuple[float, float]:
+    """Mean and standard deviation of the entries of a column that are there."""
+    values = np.zeros(0) if observed is None else observed[:, site].double().cpu().numpy()
+    values = values[~np.isnan(values)]
+    if len(values) < 2:
+        return 0.0, 1.0
+    return float(values.mean()), max(float(values.std()), 1e-6)
+
+
 def _numbers(
-    column: Column, values: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator
+    column: Column, centre: float, scale: float, shape: tuple[int, ...], rng: np.random.Generator
 ) -> np.ndarray:
     if column.space.size is not None:
         return rng.integers(0, column.space.size, shape).astype(np.float64)
-    centre, scale = (values.mean(), values.std()) if len(values) > 1 else (0.0, 1.0)
-    x = centre + 1.5 * max(scale, 1e-6) * rng.standard_normal(shape)
+    x = centre + 1.5 * scale * rng.standard_normal(shape)
     if column.space.measure == "density":
         return x
     whole = np.round(x)

@@ -1,6 +1,7 @@
 """MADE of tables: one exact law of rows of mixed columns, against closed forms and integrals."""
 
 import itertools
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -57,6 +58,12 @@ def test_samples_come_as_the_law_says(head):
     u = arproc.evaluation.pit(model, drawn, seed=1)
     for name in u:
         assert stats.kstest(u[name], "uniform").pvalue > 1e-6
+
+
+def test_a_wide_table_keeps_the_contract():
+    wide = pd.concat([people(seed=k).add_prefix(f"{k} ") for k in range(7)], axis=1)
+    report = check_process(model_of(wide, columns={"0 visits": "count"}))
+    assert not report.failed
 
 
 # ---- closed forms -------------------------------------------------------------------------
@@ -126,6 +133,25 @@ def test_training_on_independent_columns_finds_their_laws():
     entropy = heights + gap + stats.poisson(3).entropy() + (np.log(3) * 0.8 + gap)
     entropy += stats.bernoulli(0.3).entropy() + np.log(2)
     assert -model.log_prob(fresh).mean() == pytest.approx(entropy, abs=0.06)
+
+
+def test_columns_that_depend_are_told_better_together():
+    from statsmodels.datasets import anes96
+
+    table = anes96.load_pandas().data.sample(frac=1, random_state=0)
+    training = Training(steps=250, batch_size=128, lr=0.01)
+    apart, together = (
+        MADE((32,), components=3, min_scale=0.05, training=training).fit(part[:700])
+        for part in (table.apply(shuffled), table)
+    )
+    rest = table[700:]
+    assert (together.log_prob(rest) - apart.log_prob(rest)).mean() > 0.5
+
+
+def shuffled(column: pd.Series) -> pd.Series:
+    """A column's values in an order of its own, which takes it apart from the others."""
+    seed = zlib.crc32(str(column.name).encode())
+    return column.sample(frac=1, random_state=seed).set_axis(column.index)
 
 
 def test_what_is_missing_may_depend_on_other_columns():
