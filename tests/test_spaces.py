@@ -42,8 +42,8 @@ def test_no_two_different_spaces_are_equal_and_equal_ones_are():
 def test_what_each_says_of_its_elements():
     assert {s.kind: s.measure for s in ALL} == {
         "binary": "mass", "binary vector": "mass", "categorical": "mass", "count": "mass",
-        "integer": "mass",
-            "ordinal": "mass", "real": "density", "real vector": "density", "abstract": "mass",
+        "integer": "mass", "ordinal": "mass", "real": "density", "real vector": "density",
+        "abstract": "mass",
     }  # fmt: skip
     assert Categorical(4, end_symbol=3).terminates
     assert not Categorical(4).terminates

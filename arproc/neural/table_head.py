@@ -185,6 +185,22 @@ class TableHead(Head):
             base = Varied(parts, torch.bucketize(which, torch.tensor(self.kinds).to(which)))
         return MaybeMissing(base, parameters[..., 1]) if bool(self.maybe.any()) else base
 
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """See `Head`; for whole rows, x [N, sites], kind by kind: what training asks for."""
+        gone = torch.isnan(x)
+        filled, logit = x.masked_fill(gone, 0.0), parameters[..., 1]
+        found = torch.empty_like(filled)
+        for kind in self.kinds:
+            chosen = (self.codes == kind).nonzero()[:, 0]
+            own, values = parameters[..., chosen, 2:], filled[..., chosen]
+            if kind == _REAL:
+                found[..., chosen] = self.reals.log_prob(own[..., : self.reals.outputs], values)
+            else:
+                found[..., chosen] = self._of_kind(kind, own).log_prob(values)
+        if not bool(self.maybe.any()):
+            return found
+        return torch.where(gone, F.logsigmoid(logit), found + F.logsigmoid(-logit))
+
     def _of_kind(self, kind: int, own: Tensor) -> Distribution:
         if kind == _REAL:
             return self.reals.distribution(own[..., : self.reals.outputs])
