@@ -60,6 +60,7 @@ _MODULES: tuple[str, ...] = (
     "evaluation",
     "ngram",
     "plot",
+    "tables",
     "testing",
     "transforms",
 )

@@ -114,7 +114,9 @@ class TableHead(Head):
                 self.reals.size[site] = size if float(size) > 0 else 1.0
 
     def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
-        sites = first if isinstance(first, Tensor) else torch.arange(first, first + x.shape[1])
+        sites = first
+        if not isinstance(sites, Tensor):
+            sites = torch.arange(sites, sites + x.shape[1], device=self.codes.device)
         codes, gone = self.codes[sites], torch.isnan(x)
         padded = x.new_zeros((*x.shape, self.channels))
         padded[..., 0] = gone
@@ -142,9 +144,10 @@ class TableHead(Head):
     # ---- distributions ------------------------------------------------------------------------
 
     def finish(self, raw: Tensor, site: int | Tensor | None = None) -> Tensor:
+        every = torch.arange(len(self.codes), device=self.codes.device)
         if isinstance(site, int):
-            return self._finish(raw[..., None, :], torch.tensor([site]))[..., 0, :]
-        return self._finish(raw, torch.arange(len(self.codes)) if site is None else site)
+            return self._finish(raw[..., None, :], every[site : site + 1])[..., 0, :]
+        return self._finish(raw, every if site is None else site)
 
     def _finish(self, raw: Tensor, sites: Tensor) -> Tensor:
         """Parameters [..., sites, 1 + outputs] from raw ones [..., sites, outputs]."""

@@ -146,7 +146,7 @@ def _dtype_back(series: pd.Series, kind: str, missing: bool) -> str:
     nullable = hasattr(dtype, "na_value") and dtype.kind in "iuf"
     if dtype.kind == "f" or (dtype.kind in "iu" and kind != "real"):
         return str(dtype)
-    if str(dtype) == "object":
+    if str(dtype) == "object" and not any(isinstance(value, str) for value in series):
         return "object"
     if kind == "real":
         return "Float64" if nullable else "float64"

@@ -42,7 +42,7 @@ def columns(draw: st.DrawFn, n: int) -> pd.Series:
     if kind == "category":
         ordered = draw(st.booleans())
         return pd.Series(pd.Categorical(found, categories=list("zxy"), ordered=ordered))
-    dtype = {"float": "float64", "int": "int64", "text": "str"}.get(kind, kind)
+    dtype = {"float": "float64", "int": "int64", "text": "string"}.get(kind, kind)
     return pd.Series(found, dtype=dtype)
 
 
@@ -73,10 +73,14 @@ def test_a_table_comes_back_as_it_was(frame, random):
 
 
 def small() -> pd.DataFrame:
-    return pd.DataFrame(
-        {"age": [30, 41, 67, 20] * 4, "city": ["Oslo", None, "Rome", "Oslo"] * 4},
-        index=[*"abcdefghijklmnop"],
-    ).assign(size=lambda d: np.arange(16) / 3)
+    return (
+        pd.DataFrame(
+            {"age": [30, 41, 67, 20] * 4, "city": ["Oslo", None, "Rome", "Oslo"] * 4},
+            index=[*"abcdefghijklmnop"],
+        )
+        .astype({"city": "string"})
+        .assign(size=lambda d: np.arange(16) / 3)
+    )
 
 
 def test_the_index_and_a_single_row_keep_their_form():
