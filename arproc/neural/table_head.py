@@ -102,11 +102,11 @@ class TableHead(Head):
             gone = torch.isnan(x[:, site])
             there = x[~gone, site]
             if bool(self.maybe[site]):
-                odds = (gone.sum() + 0.5) / (len(there) + 0.5)
+                odds = (gone.sum().double() + 0.5) / (len(there) + 0.5)
                 self.offset[begin] = odds.log()
                 begin += 1
             if code == _CATEGORY:
-                counts = torch.bincount(there.long(), minlength=end - begin) + 0.5
+                counts = torch.bincount(there.long(), minlength=end - begin).double() + 0.5
                 self.offset[begin:end] = (counts / counts.sum()).log()
             elif len(there):
                 size = there.std(correction=0)

@@ -1,11 +1,15 @@
 """MADE of tables: the user's forms in and out, files, and what other calls make of tables."""
 
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
 from neural.people import KINDS, QUICK, model_of, people
 from pandas.testing import assert_frame_equal
+from tables.strategies import frames
 
 import arproc
 from arproc import MADE, Training
@@ -100,6 +104,24 @@ def test_a_weight_of_zero_is_a_row_that_is_not_there():
     training = Training(steps=100, batch_size=64, lr=0.02)
     model = MADE((), columns=KINDS, training=training).fit(frame, sample_weight=weight)
     assert (model.sample(200, seed=0).city == "Rome").mean() > 0.95
+
+
+@settings(max_examples=20, deadline=None)
+@given(frames())
+def test_any_table_is_fitted_scored_drawn_and_kept(frame):
+    frame = pd.concat([frame] * 3, ignore_index=True)
+    model = MADE((4,), components=2, training=Training(steps=2, batch_size=4)).fit(frame)
+    assert np.isfinite(model.log_prob(frame)).all()
+    drawn, log_prob, _, _ = model.sample(4, seed=0, return_log_prob=True)
+    assert drawn.dtypes.equals(frame.dtypes)
+    assert np.isfinite(log_prob).all()
+    gaps = {column.name for column in model.space.columns if column.missing}
+    assert set(drawn.columns[drawn.isna().any()]) <= gaps
+    with TemporaryDirectory() as folder:
+        model.save(f"{folder}/table")
+        loaded = arproc.load(f"{folder}/table")
+    assert loaded.space == model.space
+    assert_frame_equal(loaded.sample(4, seed=0), drawn)
 
 
 # ---- together with the rest ---------------------------------------------------------------
