@@ -61,6 +61,7 @@ _MODULES: tuple[str, ...] = (
     "evaluation",
     "ngram",
     "plot",
+    "tables",
     "testing",
     "training",
     "transforms",

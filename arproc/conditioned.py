@@ -97,12 +97,9 @@ class ConditionedProcess(Process):
 
     @property
     def space(self) -> Space:
-        from dataclasses import replace
-
-        inner = self.process.space
-        if inner.length is None:
-            return inner
-        return replace(inner, length=inner.length - int(self._prefix.lengths[0]))
+        layout = self.process.layout
+        order = None if layout is None else layout.order
+        return self.process.space.rest(int(self._prefix.lengths[0]), order)
 
     @property
     def takes_missing(self) -> bool:  # type: ignore[override]

@@ -18,6 +18,7 @@ import torch
 from arproc.errors import DataError
 from arproc.sequences import Form, Layout
 from arproc.spaces import Categorical, Space
+from arproc.tables.space import Table
 from arproc.words import all_text, text_file
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def read(data: Any, space: Space, layout: Layout | None, name: str, partial: boo
         return _read_symbols(data, vocabulary, name)
     module = type(data).__module__.partition(".")[0]
     if module == "pandas":
-        return _read_pandas(data, space, layout, name)
+        return _read_pandas(data, space, layout, name, partial)
     if isinstance(data, (list, tuple)) and _is_nested(data, space):
         return _read_list(data, space, layout, name, partial)
     kind = "tensor" if isinstance(data, torch.Tensor) else "numpy"
@@ -361,9 +362,13 @@ def _read_fixed(x: torch.Tensor, space: Space, layout: Layout, kind: str, name: 
 # ---- pandas -------------------------------------------------------------------------------
 
 
-def _read_pandas(data: Any, space: Space, layout: Layout | None, name: str) -> Read:
+def _read_pandas(data: Any, space: Space, layout: Layout | None, name: str, partial: bool) -> Read:
     import pandas as pd
 
+    if isinstance(space, Table) and isinstance(data, (pd.Series, pd.DataFrame)):
+        from arproc.tables import frames
+
+        return frames.read(data, space, layout, name, partial)
     if isinstance(data, pd.Series):
         values, lengths, form = _read_array(
             _to_tensor(_numbers(data, name), name), space, layout, "series", name

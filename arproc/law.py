@@ -302,7 +302,7 @@ class Law(Parameters, ABC):
         if not self.takes_weights:
             raise ParameterError(f"{type(self).__name__} takes no sample_weight; leave it out.")
         try:
-            found = torch.as_tensor(np.asarray(weights, dtype=np.float64))
+            found = torch.from_numpy(np.array(weights, dtype=np.float64))
         except (TypeError, ValueError) as error:
             raise DataError(f"sample_weight can not be read as numbers: {error}.") from None
         sound = bool(torch.isfinite(found).all()) and bool((found >= 0).all())

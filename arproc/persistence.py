@@ -278,6 +278,7 @@ def _check_shapes(module: torch.nn.Module, state: dict[str, torch.Tensor], label
 
 def _decode_storable(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
     import arproc.spaces
+    import arproc.tables
     import arproc.text
 
     if tree["class"] == "Training":

@@ -31,10 +31,12 @@ class Form:
     """How the user gave the data, and so how results go back.
 
     Attributes:
-        kind: "numpy", "tensor", "text", "list", "series" or "frame".
+        kind: "numpy", "tensor", "text", "list", "series", "frame" (columns are series) or "table"
+            (rows are sequences, columns their elements).
         single: whether it was one sequence rather than several.
-        indexes: the pandas index of each sequence (one, shared, for a DataFrame).
-        names: the Series' or columns' names.
+        indexes: the pandas index of each sequence (one, shared, for a DataFrame; of the rows, for
+            a table).
+        names: the Series' or columns' names, a table's in the order of generation.
         components: the names of the components of vector elements, where they have any.
         device: where a tensor was, and where results go.
     """
@@ -68,18 +70,24 @@ class Form:
         if self.kind == "tensor":
             return parts[0] if self.single else parts
         arrays = [part.detach().cpu().numpy() for part in parts]
-        if self.kind == "frame":
-            import pandas as pd
-
-            index = self.indexes[0][skip:]
-            # the term of an end has no label of the user's
-            index = index if len(index) == len(arrays[0]) else None
-            names = pd.Index(self.names)  # of tuples where there are several levels
-            return pd.DataFrame(np.stack(arrays, axis=1), index=index, columns=names)
+        if self.kind in ("frame", "table"):
+            return self._frame(arrays, skip)
         if self.kind == "series":
             series = [self._series(i, a, skip) for i, a in enumerate(arrays)]
             return series[0] if self.single else series
         return arrays[0] if self.single else arrays
+
+    def _frame(self, arrays: list[np.ndarray], skip: int) -> pd.Series | pd.DataFrame:
+        import pandas as pd
+
+        names = pd.Index(self.names)  # of tuples where there are several levels
+        if self.kind == "table":
+            terms = pd.DataFrame(np.stack(arrays), self.indexes[0], names)
+            return terms.iloc[0] if self.single else terms
+        index = self.indexes[0][skip:]
+        # the term of an end has no label of the user's
+        index = index if len(index) == len(arrays[0]) else None
+        return pd.DataFrame(np.stack(arrays, axis=1), index=index, columns=names)
 
     def _series(self, i: int, values: np.ndarray, skip: int) -> pd.Series | pd.DataFrame:
         import pandas as pd
@@ -217,7 +225,7 @@ class Sequences:
             return data
         from arproc import intake
 
-        if missing:
+        if missing or space.holds_missing:
             data = intake.unmasked(data)
         values, lengths, form = intake.read(data, space, layout, name, partial)
         if form.kind == "tensor":
@@ -236,7 +244,8 @@ class Sequences:
                 f"model's have {space.length}."
             )
         if form.kind != "text":  # text comes from the vocabulary, so it is right, and may be huge
-            missing = check_values(values, space, name, missing)
+            place = _places(lengths, layout) if space.varies else None
+            missing = check_values(values, space, name, missing, place)
             values = values.to(space.dtype)
         else:
             missing = False
@@ -313,7 +322,7 @@ class Sequences:
         offsets = torch.zeros(len(rows) + 1, dtype=torch.int64)
         offsets[1:] = self.lengths[rows].cumsum(0)
         values = torch.cat(parts) if parts else self.values[:0]
-        kind = self.form.kind if self.form.kind not in ("series", "frame") else "numpy"
+        kind = self.form.kind if self.form.kind not in ("series", "frame", "table") else "numpy"
         form = Form(kind, device=self.form.device)
         return Sequences(values, offsets, self.space, self.complete[rows], form, self.missing)
 
@@ -350,7 +359,8 @@ class Sequences:
             x = torch.zeros(shape, dtype=self.space.dtype, device=device)
         inside_of = inside.to(device).view(*inside.shape, *[1] * (x.ndim - 2))
         # a missing value times zero would stay missing
-        x = x.masked_fill(~inside_of, 0) if self.missing else x * inside_of
+        gaps = self.missing or self.space.holds_missing
+        x = x.masked_fill(~inside_of, 0) if gaps else x * inside_of
         if ends and self.space.end is not None:
             x = x.masked_fill(
                 ((column == lengths[:, None]) & (extra[:, None] > 0)).to(device), self.space.end
@@ -410,6 +420,14 @@ class Sequences:
         return restore(x, lengths, self.space, self.form, layout)
 
 
+def _places(lengths: torch.Tensor, layout: Layout | None) -> torch.Tensor:
+    """Where in the user's example each of the sequences' elements stands, int64 [total]."""
+    starts = torch.repeat_interleave(lengths.cumsum(0) - lengths, lengths)
+    site = torch.arange(len(starts)) - starts
+    order = None if layout is None else layout.order
+    return site if order is None else torch.tensor(order)[site]
+
+
 def _check_same_space(have: Space, want: Space, name: str) -> None:
     if have != want:
         raise DataError(
@@ -422,6 +440,11 @@ def restore(
 ) -> Any:
     """A padded batch [N, T, *event] as the user's form; see `Sequences.restore`."""
     vocabulary = space.vocabulary if isinstance(space, Categorical) else None
+    if form.kind == "table":
+        from arproc.tables import Table, frames
+
+        assert isinstance(space, Table)
+        return frames.restore(x, space, form, layout)
     rows = [x[i, :length] for i, length in enumerate(lengths.tolist())] if x.ndim else []
     if vocabulary is not None:
         decoded = [vocabulary.decode(row.cpu().numpy()) for row in rows]

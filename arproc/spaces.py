@@ -3,14 +3,16 @@
 A space says the element's shape, how many elements a sequence has (fixed or free), whether a
 sequence ends by a symbol of its own, and whether `log_prob` is the logarithm of a mass or of a
 density. Two spaces are equal when they agree in kind, vocabulary, end and shape; only then may
-two likelihoods be compared or mixed.
+two likelihoods be compared or mixed. The columns of a table have spaces of their own: see
+`arproc.tables.Table`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -26,13 +28,14 @@ __all__ = [
     "BinaryVector",
     "Categorical",
     "Count",
+    "Integer",
     "Ordinal",
     "Real",
     "RealVector",
     "Space",
 ]
 
-Measure = Literal["mass", "density"]
+Measure = Literal["mass", "density", "mixed"]
 
 
 @storable
@@ -42,7 +45,9 @@ class Space:
 
     Attributes:
         length: the number of elements of every sequence, or None where it is free.
-        measure: "mass" for discrete elements, "density" for real ones.
+        measure: "mass" for discrete elements, "density" for real ones, "mixed" where a sequence
+            has both.
+        varies: whether elements at different places have different spaces, as a table's columns.
     """
 
     length: int | None = field(default=None, kw_only=True)
@@ -53,6 +58,7 @@ class Space:
 
     measure: ClassVar[Measure] = "mass"
     kind: ClassVar[str] = "abstract"
+    varies: ClassVar[bool] = False
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -84,6 +90,20 @@ class Space:
         """Whether a sequence ends by a symbol of its own."""
         return self.end is not None
 
+    @property
+    def holds_missing(self) -> bool:
+        """Whether NaN is an element, a missing entry: an event with a probability of its own."""
+        return False
+
+    def rest(self, known: int, order: Sequence[int] | None = None) -> Self:
+        """The space of what follows the first `known` elements of a sequence of fixed length.
+
+        Args:
+            known: how many elements are known.
+            order: the place in the user's data of each element, in the order of generation.
+        """
+        return self if self.length is None else replace(self, length=self.length - known)
+
     def problem(self, values: torch.Tensor) -> str | None:
         """What is wrong with these values as elements, or None where nothing is.
 
@@ -91,6 +111,15 @@ class Space:
             values: elements [..., *event_shape], finite numbers.
         """
         return None
+
+    def problem_at(self, values: torch.Tensor, place: torch.Tensor | None) -> str | None:
+        """`problem`, for values whose places in the user's data are known, where it varies.
+
+        Args:
+            values: elements [n, *event_shape].
+            place: int64 [n]; None where the space is the same at every place.
+        """
+        return self.problem(values)
 
     def describe(self) -> str:
         """The space in words, for error messages."""
@@ -232,6 +261,21 @@ class Count(Space):
 
 @storable
 @dataclass(frozen=True)
+class Integer(Space):
+    """A whole number, negative ones included."""
+
+    kind: ClassVar[str] = "integer"
+
+    @property
+    def user_dtype(self) -> type[np.generic]:
+        return np.int64
+
+    def problem(self, values: torch.Tensor) -> str | None:
+        return _bounded(values, -(2**53), 2**53, "whole numbers")
+
+
+@storable
+@dataclass(frozen=True)
 class Ordinal(Space):
     """One of `levels` ordered levels 0 ... levels-1, such as an 8-bit pixel."""
 
@@ -319,7 +363,13 @@ def _sum(values: torch.Tensor) -> float:
     return float(values.sum())
 
 
-def check_values(values: torch.Tensor, space: Space, name: str, missing: bool = False) -> bool:
+def check_values(
+    values: torch.Tensor,
+    space: Space,
+    name: str,
+    missing: bool = False,
+    place: torch.Tensor | None = None,
+) -> bool:
     """Raise `DataError` where `values` [..., *event_shape] are not elements of `space`.
 
     Args:
@@ -327,6 +377,7 @@ def check_values(values: torch.Tensor, space: Space, name: str, missing: bool = 
         space: what is expected.
         name: what the message calls the values.
         missing: whether NaN is let through in a space of real numbers.
+        place: where in the user's data each value stands, int64 [n], for a space that varies.
 
     Returns:
         Whether there is a NaN among the values.
@@ -334,6 +385,11 @@ def check_values(values: torch.Tensor, space: Space, name: str, missing: bool = 
     found = False
     if values.is_complex():
         raise DataError(f"{name} is complex; arproc's elements are {space.describe()} values.")
+    if space.varies:
+        problem = space.problem_at(values.detach(), place)
+        if problem is not None:
+            raise DataError(f"{name} does not fit the model's table: {problem}.")
+        return False
     # one pass: a sum is finite unless an element is not (or it overflows: then look closer)
     if values.is_floating_point() and not math.isfinite(_sum(values.detach())):
         finite = torch.isfinite(values.detach())

@@ -68,7 +68,8 @@ class WholeLaw(Law):
         prepared = self._context(context, n, 0)
         with torch.no_grad():
             x = self._draw(n, Uniforms(seed), prepared).to(self.space.dtype)
-        form = Form("tensor" if getattr(self, "form_", None) == "tensor" else "numpy")
+        kind = getattr(self, "form_", None)
+        form = Form(kind if kind in ("tensor", "table") else "numpy")
         lengths = torch.full((n,), x.shape[1])
         result = restore(x, lengths, self.space, form, self.layout)
         if not return_log_prob:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import shake
@@ -123,6 +124,30 @@ def made_of_classes() -> MADE:
     label = np.eye(3)[np.arange(30) % 3]
     model = MADE((9, 7), conditioned=True, training=QUICK)
     return shake(model.fit(vectors(2, 5), context=label))
+
+
+def table(gaps: float = 0.0, n: int = 60) -> pd.DataFrame:
+    """Columns of every kind, a share of whose entries is missing."""
+    rng = np.random.default_rng(7)
+    frame = pd.DataFrame(
+        {
+            "height": rng.normal(170, 10, n),
+            "visits": pd.array(rng.poisson(20, n), dtype="Int64"),
+            "city": rng.choice(["Oslo", "Rome", "Kyiv"], n).astype(object),
+            "smokes": rng.random(n) < 0.3,
+            "balance": rng.integers(-500, 500, n),
+        }
+    )
+    for name in ("height", "visits", "city"):
+        frame.loc[rng.random(n) < gaps, name] = None
+    return frame
+
+
+def made_of_table(data: Any, hidden: tuple[int, ...] = (9,), **parameters: Any) -> MADE:
+    context = parameters.pop("context", None)
+    parameters = {"components": 2, "min_scale": 0.1} | parameters
+    model = MADE(hidden, conditioned=context is not None, training=QUICK, **parameters)
+    return shake(model.fit(data, context=context))
 
 
 def nade(levels: Any, sites: int, hidden: Any = 7, **parameters: Any) -> NADE:
@@ -348,6 +373,39 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: made_of_reals("logistic_mixture", direct=True, ordering=(2, 0, 3, 1)), {}
     ),
     "MADE, Student's t": (lambda: made_of_reals("student_t"), {}),
+    "MADE of a table": (lambda: made_of_table(table()), {}),
+    "MADE of a table, tried with rows of it": (
+        lambda: made_of_table(table(0.1)), {"data": table(0.1, n=20)}
+    ),
+    "MADE of a table with gaps": (
+        lambda: made_of_table(table(0.2), (9, 9), ordering=(3, 0, 4, 2, 1), residual=True), {}
+    ),
+    "MADE of a table of one kind, with gaps": (
+        lambda: made_of_table(table(0.2)[["height"]].assign(a=table().height, b=series(60))), {}
+    ),
+    "MADE of a table of categories": (
+        lambda: made_of_table(table()[["city", "smokes"]].assign(k=np.arange(60) % 4), ()), {}
+    ),
+    "MADE of an array of mixed columns": (
+        lambda: made_of_table(
+            vectors((1000, 3, 7), 3, 40) / [7, 1, 1], columns=["real", "categorical", "count"],
+            head="student_t", direct=True,
+        ),
+        {},
+    ),
+    "MADE of a table, of classes": (
+        lambda: made_of_table(table(0.2), context=np.eye(3)[np.arange(60) % 3]),
+        {"context": np.eye(3)},
+    ),
+    "Mixture of tables": (
+        lambda: Mixture([made_of_table(table(0.2)), made_of_table(table(0.2), (4, 4))]).fit(
+            table(0.2)
+        ),
+        {},
+    ),
+    "MADE of a table after its first columns": (
+        lambda: made_of_table(table(0.2)).condition([180.0, 12.0]), {}
+    ),
     "MADE of all orders": (
         lambda: made((2, 4, 1, 3, 2), 5, (9, 8), order_agnostic=True, direct=True), {}
     ),

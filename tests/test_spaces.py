@@ -11,6 +11,7 @@ from arproc.spaces import (
     BinaryVector,
     Categorical,
     Count,
+    Integer,
     Ordinal,
     Real,
     RealVector,
@@ -22,7 +23,7 @@ WORDS = Vocabulary.build(["a b c"], "word")
 ALL = [
     Binary(), Binary(length=3), BinaryVector(dimension=2), BinaryVector(dimension=3),
     Categorical(4), Categorical(5), Categorical(4, end_symbol=3), Categorical(4, end_symbol=2),
-    Categorical(4, WORDS), Categorical(4, Vocabulary.build(["a b d"], "word")), Count(),
+    Categorical(4, WORDS), Categorical(4, Vocabulary.build(["a b d"], "word")), Count(), Integer(),
     Ordinal(), Ordinal(levels=4), Real(), Real(length=2), RealVector(dimension=1),
     RealVector(dimension=2), spaces.Space(),
 ]  # fmt: skip
@@ -41,7 +42,8 @@ def test_no_two_different_spaces_are_equal_and_equal_ones_are():
 def test_what_each_says_of_its_elements():
     assert {s.kind: s.measure for s in ALL} == {
         "binary": "mass", "binary vector": "mass", "categorical": "mass", "count": "mass",
-        "ordinal": "mass", "real": "density", "real vector": "density", "abstract": "mass",
+        "integer": "mass", "ordinal": "mass", "real": "density", "real vector": "density",
+        "abstract": "mass",
     }  # fmt: skip
     assert Categorical(4, end_symbol=3).terminates
     assert not Categorical(4).terminates
@@ -82,12 +84,15 @@ def test_values_are_checked_at_their_bounds():
         (Ordinal(levels=3), [0, 2], [-1]),
         (Binary(), [0, 1], [2]),
         (Count(), [0, 2**53], [2**53 + 2]),
+        (Integer(), [-(2**53), 3], [2**53 + 2]),
     ):
         for dtype in (torch.int64, torch.float64):
             check_values(torch.tensor(good, dtype=dtype), space, "x")
             with pytest.raises(DataError, match="x does not fit the model's space"):
                 check_values(torch.tensor(bad, dtype=dtype), space, "x")
     check_values(torch.zeros(0), Categorical(3), "x")
+    with pytest.raises(DataError, match="fractional part"):
+        check_values(torch.tensor([-1.0, 0.5]), Integer(), "x")
     infinite_sum = torch.tensor([1e308, 1e308], dtype=torch.float64)
     check_values(infinite_sum, Real(), "x")
     check_values(torch.tensor([3e38, 3e38]), Real(precision="float32"), "x")

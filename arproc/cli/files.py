@@ -132,8 +132,16 @@ def write_samples(samples: Any, out: Path | None, as_json: bool) -> None:
     """Samples, one after another.
 
     Text: one sample after another, each ended by a newline. Numbers: a CSV with a row for each
-    sample. JSON: one sample a line, whatever it is.
+    sample, and for rows of a table one with their names. JSON: one sample a line, whatever it is.
     """
+    if hasattr(samples, "to_csv"):
+        text = (
+            samples.to_json(orient="records", lines=True, double_precision=15)
+            if as_json
+            else samples.to_csv(index=False, lineterminator="\n")
+        )
+        _write(text, out)
+        return
     lists_of_symbols = len(samples) > 0 and isinstance(samples[0], list)
     if as_json or lists_of_symbols:
         text = "".join(json.dumps(_plain(sample)) + "\n" for sample in samples)
@@ -141,6 +149,10 @@ def write_samples(samples: Any, out: Path | None, as_json: bool) -> None:
         text = "".join(sample + "\n" for sample in samples)
     else:
         text = "".join(_row(sample) + "\n" for sample in samples)
+    _write(text, out)
+
+
+def _write(text: str, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(text)
     else:

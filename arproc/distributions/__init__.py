@@ -1,12 +1,13 @@
 """Conditionals: what `torch.distributions` lacks, and one registry of operations on all of them.
 
 A conditional is a `torch.distributions.Distribution` with argument validation off. `Categorical`,
-`Logistic`, `DiscretisedLogisticMixture` and `Mixture` are ours; `index`, `concatenate`,
-`from_uniform`, `cdf`, `quantile` and `mix` work on every kind that arproc's models return;
+`Logistic`, `DiscretisedLogisticMixture`, `Mixture`, `Varied` (kinds that differ over the batch)
+and `MaybeMissing` are ours; `index`, `concatenate`, `from_uniform`, `cdf`, `atom`, `quantile` and
+`mix` work on every kind that arproc's models return;
 `step_marginals` and `component_marginals` take joint laws apart.
 """
 
-from arproc.distributions.calculus import cdf, quantile
+from arproc.distributions.calculus import atom, cdf, quantile
 from arproc.distributions.categorical import Categorical, as_categorical
 from arproc.distributions.draws import from_uniform
 from arproc.distributions.joint import component_marginals, step_marginals
@@ -15,14 +16,18 @@ from arproc.distributions.mixture import Mixture, mix
 from arproc.distributions.shape import concatenate, index, to
 from arproc.distributions.transformed import mean, transformed
 from arproc.distributions.truncated import Truncated
+from arproc.distributions.varied import MaybeMissing, Varied
 
 __all__ = [
     "Categorical",
     "DiscretisedLogisticMixture",
     "Logistic",
+    "MaybeMissing",
     "Mixture",
     "Truncated",
+    "Varied",
     "as_categorical",
+    "atom",
     "cdf",
     "component_marginals",
     "concatenate",

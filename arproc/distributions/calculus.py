@@ -14,7 +14,7 @@ from arproc.distributions.mixture import Mixture
 from arproc.distributions.shape import to
 from arproc.errors import UnsupportedError
 
-__all__ = ["cdf", "quantile"]
+__all__ = ["atom", "cdf", "quantile"]
 
 
 def _unsupported(what: str, distribution: td.Distribution) -> UnsupportedError:
@@ -157,6 +157,24 @@ def _(distribution: td.TransformedDistribution, x: torch.Tensor) -> torch.Tensor
     return torch.where(torch.as_tensor(sign) > 0, below, 1 - below)
 
 
+# ---- masses of single values --------------------------------------------------------------
+
+
+@singledispatch
+def atom(distribution: Any, x: torch.Tensor) -> torch.Tensor:
+    """P(X = x) of a scalar conditional: its mass where it is discrete, 0 where continuous.
+
+    With v uniform, `cdf(d, x) - v * atom(d, x)` is uniform for x drawn from d, whatever its kind.
+
+    Example:
+        >>> atom(td.Poisson(torch.tensor(2.0)), torch.tensor(0.0))
+        tensor(0.1353)
+    """
+    if _is_discrete(distribution):
+        return distribution.log_prob(x).exp()
+    return torch.zeros(torch.broadcast_shapes(x.shape, distribution.batch_shape), device=x.device)
+
+
 # ---- quantiles ----------------------------------------------------------------------------
 
 
@@ -287,7 +305,7 @@ def _between(
 ) -> torch.Tensor:
     """A mixture's quantile lies between its components' quantiles: bisect there."""
     if discrete:
-        return _integer_quantile(lambda x: cdf(distribution, x), q, high)
+        return _integer_quantile(lambda x: cdf(distribution, x), q, high, low - 1)
     for _ in range(80):
         middle = (low + high) / 2
         below = cdf(distribution, middle) < q
@@ -296,22 +314,32 @@ def _between(
 
 
 def _integer_quantile(
-    function: Callable[[torch.Tensor], torch.Tensor], q: torch.Tensor, start: torch.Tensor
+    function: Callable[[torch.Tensor], torch.Tensor],
+    q: torch.Tensor,
+    start: torch.Tensor,
+    below: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """The smallest k = 0, 1, ... with function(k) >= q: double the bracket, then bisect."""
+    """The smallest whole k with function(k) >= q: double the bracket, then bisect.
+
+    Args:
+        function: a distribution function.
+        q: levels.
+        start: a first guess.
+        below: whole numbers that are too small; -1 by default, for k = 0, 1, ...
+    """
     high = start.expand(torch.broadcast_shapes(start.shape, q.shape)).ceil().clamp(min=1.0)
     for _ in range(60):
         short = function(high) < q
         if not bool(short.any()):
             break
         high = torch.where(short, 2 * high, high)
-    low, middle = torch.full_like(high, -1.0), high
+    low = torch.full_like(high, -1.0) if below is None else below.to(high).expand(high.shape)
     while True:
         middle = ((low + high) / 2).floor()
         # beyond 2^53, and at infinity, there is no whole number between
         open_ = (high - low > 1) & (middle > low) & (middle < high)
         if not bool(open_.any()):
             return high
-        below = function(middle) < q
-        low = torch.where(open_ & below, middle, low)
-        high = torch.where(open_ & ~below, middle, high)
+        short = function(middle) < q
+        low = torch.where(open_ & short, middle, low)
+        high = torch.where(open_ & ~short, middle, high)

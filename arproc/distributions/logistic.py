@@ -1,13 +1,16 @@
-"""The logistic distribution, and mixtures of it over ordered levels."""
+"""The logistic distribution, and mixtures of it over whole numbers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import distributions as td
 from torch.distributions import constraints
+
+from arproc.errors import UnsupportedError
 
 __all__ = ["DiscretisedLogisticMixture", "Logistic", "logistic_log_density"]
 
@@ -72,7 +75,7 @@ def logistic_log_density(z: torch.Tensor) -> torch.Tensor:
 
 
 class DiscretisedLogisticMixture(td.Distribution):
-    r"""A mixture of logistics over the levels 0 ... levels-1, each level a bin of width one.
+    r"""A mixture of logistics over whole numbers, each a bin of width one.
 
     The first bin reaches to minus infinity and the last to infinity (Salimans, Karpathy, Chen and
     Kingma 2017, eq. 2), so the masses sum to one:
@@ -82,7 +85,9 @@ class DiscretisedLogisticMixture(td.Distribution):
         logits: of the components, [*batch, K].
         loc: in levels, [*batch, K].
         log_scale: logarithm of the scales, in levels, [*batch, K].
-        levels: how many levels there are.
+        levels: how many levels there are, 0 ... levels-1; infinity for counts 0, 1, 2 ...
+        lowest: the lowest value, 0; or minus infinity, where levels are infinite, for all whole
+            numbers.
 
     Example:
         >>> one = torch.zeros(1)
@@ -94,14 +99,25 @@ class DiscretisedLogisticMixture(td.Distribution):
     arg_constraints: dict[str, constraints.Constraint] = {}
 
     def __init__(
-        self, logits: torch.Tensor, loc: torch.Tensor, log_scale: torch.Tensor, levels: int
+        self,
+        logits: torch.Tensor,
+        loc: torch.Tensor,
+        log_scale: torch.Tensor,
+        levels: float,
+        lowest: float = 0,
     ) -> None:
-        self.logits, self.loc, self.log_scale, self.levels = logits, loc, log_scale, levels
+        self.logits, self.loc, self.log_scale = logits, loc, log_scale
+        self.levels, self.lowest = levels, lowest
         super().__init__(logits.shape[:-1], validate_args=False)
 
     @property
+    def highest(self) -> float:
+        """The highest value; infinity where there is none."""
+        return self.levels - 1
+
+    @property
     def support(self) -> constraints.Constraint:
-        return constraints.integer_interval(0, self.levels - 1)
+        return constraints.integer_interval(self.lowest, self.highest)
 
     def expand(
         self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None
@@ -111,7 +127,7 @@ class DiscretisedLogisticMixture(td.Distribution):
     def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> DiscretisedLogisticMixture:
         """The distribution with its three parameters changed by a function."""
         return DiscretisedLogisticMixture(
-            change(self.logits), change(self.loc), change(self.log_scale), self.levels
+            change(self.logits), change(self.loc), change(self.log_scale), self.levels, self.lowest
         )
 
     def log_prob(self, value: torch.Tensor) -> torch.Tensor:
@@ -125,8 +141,8 @@ class DiscretisedLogisticMixture(td.Distribution):
         narrow = torch.exp(-self.log_scale)
         upper, lower = (x + 0.5 - self.loc) * narrow, (x - 0.5 - self.loc) * narrow
         inside = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(-narrow))
-        terms = torch.where(x > 0, inside, F.logsigmoid(upper))
-        terms = torch.where(x < self.levels - 1, terms, F.logsigmoid(-lower))
+        terms = torch.where(x > self.lowest, inside, F.logsigmoid(upper))
+        terms = torch.where(x < self.highest, terms, F.logsigmoid(-lower))
         if self.levels == 1:
             terms = torch.zeros_like(terms)
         terms = terms + torch.log_softmax(self.logits, dim=-1)
@@ -136,16 +152,20 @@ class DiscretisedLogisticMixture(td.Distribution):
         x = value[..., None].to(self.loc.dtype).floor()
         each = torch.sigmoid((x + 0.5 - self.loc) * torch.exp(-self.log_scale))
         mixed = (each * torch.softmax(self.logits, dim=-1)).sum(-1)
-        mixed = torch.where(x[..., 0] < 0, 0.0, mixed)
-        return torch.where(x[..., 0] >= self.levels - 1, 1.0, mixed)
+        mixed = torch.where(x[..., 0] < self.lowest, 0.0, mixed)
+        return torch.where(x[..., 0] >= self.highest, 1.0, mixed)
 
     def icdf(self, value: torch.Tensor) -> torch.Tensor:
-        low = torch.full(torch.broadcast_shapes(value.shape, self.batch_shape), -1.0)
-        low = low.to(self.loc.device)
-        high = torch.full_like(low, self.levels - 1)
         exact = self.map(lambda t: t.double())
+        # the mixture's quantile lies between its components'
+        z = torch.special.logit(value.double())[..., None]
+        each = exact.loc + exact.log_scale.exp() * z
+        low = (each.amin(-1).floor() - 1).clamp(self.lowest - 1, self.highest - 1)
+        high = (each.amax(-1).ceil() + 1).clamp(self.lowest, self.highest)
         while bool((high - low > 1).any()):
             middle = ((low + high) / 2).floor()
+            if bool(((middle == low) | (middle == high)).all()):
+                break  # beyond 2^53 there is no whole number between
             below = exact.cdf(middle) < value
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         return high.to(value.dtype)
@@ -159,18 +179,50 @@ class DiscretisedLogisticMixture(td.Distribution):
     @property
     def probs(self) -> torch.Tensor:
         """The masses of all levels, [*batch, levels]."""
+        if math.isinf(self.levels):
+            raise UnsupportedError("counts without an end have no table of probs; use log_prob.")
         return self.log_masses.exp()
 
     @property
     def mean(self) -> torch.Tensor:
+        if math.isinf(self.levels):
+            return (torch.softmax(self.logits, dim=-1) * self._means()).sum(-1)
         levels = torch.arange(self.levels, device=self.loc.device)
         return (self.probs * levels).sum(-1)
 
     @property
     def variance(self) -> torch.Tensor:
+        if math.isinf(self.levels):
+            raise NotImplementedError("no closed form for counts without an end")
         levels = torch.arange(self.levels, device=self.loc.device)
         return (self.probs * (levels - self.mean[..., None]) ** 2).sum(-1)
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> torch.Tensor:
         shape = self._extended_shape(torch.Size(sample_shape))
-        return self.icdf(torch.rand(shape, dtype=torch.float64, device=self.loc.device))
+        u = torch.rand(shape, dtype=torch.float64, device=self.loc.device)
+        return self.icdf(u.clamp(min=2.0**-53))
+
+    def _means(self) -> torch.Tensor:
+        """The means of components without an upper end, [*batch, K]: sum_k P(X > k)."""
+        loc, scale = self.loc.double(), self.log_scale.double().exp()
+        above = _sum_of_sigmoids(loc - 0.5, scale)
+        if self.lowest == 0:
+            return above
+        return above - _sum_of_sigmoids(-loc - 0.5, scale)
+
+
+def _sum_of_sigmoids(centre: torch.Tensor, scale: torch.Tensor, terms: int = 128) -> torch.Tensor:
+    r"""sum_{j >= 0} sigmoid((centre - j) / scale), to about 1e-6.
+
+    Terms far before the centre are one; then come `terms` one by one, and the rest by the formula
+    of Euler and Maclaurin, which is accurate where the scale is so large that it matters.
+    """
+    ones = (centre - 40 * scale).floor().clamp(min=0)
+    j = torch.arange(terms, dtype=centre.dtype, device=centre.device)
+    begin = centre - ones
+    near = torch.sigmoid((begin[..., None] - j) / scale[..., None]).sum(-1)
+    z = (begin - terms) / scale
+    f = torch.sigmoid(z)
+    slope = -f * (1 - f) / scale
+    third = slope * (1 - 6 * f * (1 - f)) / scale**2
+    return ones + near + scale * F.softplus(z) + f / 2 - slope / 12 + third / 720

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import singledispatch
 
 import torch
 from torch import distributions as td
 
 from arproc.distributions.categorical import Categorical, as_categorical
 
-__all__ = ["Mixture", "mix"]
+__all__ = ["Mixture", "mix", "mix_alike"]
 
 
 class Mixture(td.Distribution):
@@ -81,7 +82,10 @@ class Mixture(td.Distribution):
 
 
 def mix(components: Sequence[td.Distribution], log_weights: torch.Tensor) -> td.Distribution:
-    """The mixture as the simplest kind that holds it: `Categorical` where all parts are finite.
+    """The mixture as the simplest kind that holds it.
+
+    `Categorical` where all parts are finite; of kinds along the batch, and of missing values and
+    others, a mixture for each of these.
 
     Args:
         components: distributions of one batch shape.
@@ -92,6 +96,15 @@ def mix(components: Sequence[td.Distribution], log_weights: torch.Tensor) -> td.
         weights = log_weights.double()
         weights = weights[..., None, :] if weights.ndim > 1 else weights
         return Categorical(_log_sum(logits + weights))
+    return mix_alike(components[0], components, log_weights)
+
+
+@singledispatch
+def mix_alike(
+    first: td.Distribution, components: Sequence[td.Distribution], log_weights: torch.Tensor
+) -> td.Distribution:
+    """`mix` by the kind of the first component; for kinds that know a simpler mixture."""
+    del first
     return Mixture(components, log_weights)
 
 

@@ -71,6 +71,7 @@ def _(
         change([part.loc for part in parts]),
         change([part.log_scale for part in parts]),
         first.levels,
+        first.lowest,
     )
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import distributions as td
 from torch.distributions import Distribution
 
-from arproc.distributions import cdf, to
+from arproc.distributions import MaybeMissing, Varied, atom, cdf, to
 from arproc.errors import DataError
 from arproc.evaluation.walk import Block, per_term
 from arproc.process import Process, require_process
@@ -39,8 +39,9 @@ def pit(
         model: a fitted process.
         data: sequences in any form the model takes.
         context: what the sequences are conditioned on, for models that take it.
-        seed: of the randomisation for discrete elements; an element's value depends on the seed,
-            its sequence's number and its position alone. Real elements need none.
+        seed: of the randomisation for discrete (and missing) elements; an element's value
+            depends on the seed, its sequence's number and its position alone. Real elements need
+            none.
 
     Returns:
         As `log_prob_terms`: an array [T] for one sequence (a Series keeps its index), a list of
@@ -56,7 +57,7 @@ def pit(
     process = require_process(model, "pit")
     sequences = process.sequences(data)
     prepared = process._context(context, len(sequences), int(sequences.n_terms.max()))
-    discrete = sequences.space.measure == "mass"
+    discrete = sequences.space.measure != "density"
     uniforms = Uniforms(seed, "pit") if discrete else None
 
     def function(block: Block) -> torch.Tensor:
@@ -85,6 +86,15 @@ def _transform(
     if u is not None:
         value = value - (1 - u) * distribution.log_prob(x).exp()
     return value.clamp(0.0, 1.0)
+
+
+@_transform.register(Varied)
+@_transform.register(MaybeMissing)
+def _(
+    distribution: Varied | MaybeMissing, x: torch.Tensor, u: torch.Tensor | None
+) -> torch.Tensor:
+    value = cdf(distribution, x)
+    return value if u is None else (value - (1 - u) * atom(distribution, x)).clamp(0.0, 1.0)
 
 
 @_transform.register

@@ -11,7 +11,8 @@ from arproc.errors import NotComparableError
 from arproc.evaluation.tally import Tally
 from arproc.evaluation.text_units import vocabulary_of
 from arproc.law import Law
-from arproc.spaces import Space
+from arproc.spaces import Real, Space
+from arproc.tables.space import Table
 
 __all__ = ["check_laws", "check_tallies", "same_elements"]
 
@@ -27,8 +28,8 @@ def check_laws(laws: dict[str, Law], given: int | None) -> None:
 
 
 def _check_measure(first: str, space: Space, name: str, other: Space) -> None:
-    if space.measure == other.measure:
-        return
+    if space.measure == other.measure or "mixed" in (space.measure, other.measure):
+        return  # tables differ in more than the measure: `_check_elements` says in what
     density, mass = (first, name) if space.measure == "density" else (name, first)
     raise NotComparableError(
         f"{density!r} gives densities and {mass!r} gives probabilities (masses): a density "
@@ -46,6 +47,7 @@ def same_elements(space: Space, other: Space) -> bool:
     """
     if _plain_numbers(space) is not None and _plain_numbers(space) == _plain_numbers(other):
         return True
+    space, other = _plain_reals(space), _plain_reals(other)
     return replace(space, length=None) == replace(other, length=None)
 
 
@@ -56,6 +58,13 @@ def _plain_numbers(space: Space) -> int | None:
     return space.size
 
 
+def _plain_reals(space: Space) -> Space:
+    """A table of nothing but real columns, none with gaps, as the vectors that it holds."""
+    if isinstance(space, Table) and space.measure == "density":
+        return Real(length=space.length)
+    return space
+
+
 def _check_elements(first: str, space: Space, name: str, other: Space) -> None:
     if same_elements(space, other):
         return
@@ -64,11 +73,19 @@ def _check_elements(first: str, space: Space, name: str, other: Space) -> None:
     detail = ""
     if space.describe() == other.describe():
         detail = " (their vocabularies, ends or shapes differ)"
+    if isinstance(space, Table) or isinstance(other, Table):
+        detail = f" ({_table_difference(space, other)})"
     raise NotComparableError(
         f"{first!r} is over {space.describe()} elements and {name!r} over {other.describe()} "
         f"ones{detail}: likelihoods of different things. Fit both on the same elements; models "
         "of text can be compared whatever their tokens, when they have a vocabulary."
     )
+
+
+def _table_difference(space: Space, other: Space) -> str:
+    table, another = (space, other) if isinstance(space, Table) else (other, space)
+    assert isinstance(table, Table)
+    return table.difference(another)
 
 
 def _check_prefix(first: str, law: Law, name: str, other: Law) -> None:

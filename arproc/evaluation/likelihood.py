@@ -31,7 +31,7 @@ class Evaluation:
 
     Attributes:
         log_prob_nats: the total log-probability (of mass or of density).
-        measure: "mass" or "density".
+        measure: "mass", "density" or, of tables with both, "mixed".
         n_sequences: how many sequences.
         n_elements: how many terms were counted, the ends among them, given values not.
         n_ends: how many of them are the ends of sequences.
@@ -188,6 +188,8 @@ def _notes(tally: Tally) -> tuple[str, ...]:
         notes.append(
             f"{int(impossible.sum())} sequence(s) have probability zero, the first is {row}"
         )
-    if tally.sequences.space.measure == "density":
-        notes.append("of a density: it moves with the data's scale and can be below zero")
+    measure = tally.sequences.space.measure
+    if measure != "mass":
+        part = " in some columns" if measure == "mixed" else ""
+        notes.append(f"of a density{part}: it moves with the data's scale and can be below zero")
     return tuple(notes)

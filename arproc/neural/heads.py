@@ -54,6 +54,24 @@ class Head(nn.Module):
         """Where the outputs of a site begin to learn from, [outputs]; None is zero."""
         return None
 
+    def widths(self, sites: int) -> tuple[list[int], list[int]]:
+        """How many inputs and how many outputs of the network each site has."""
+        return [self.channels] * sites, [self.outputs] * sites
+
+    def biases(self, sites: int) -> Tensor | None:
+        """Where the outputs of all sites begin to learn from, flat; None is zero."""
+        start = self.bias()
+        return None if start is None else start.repeat(sites)
+
+    def split(self, raw: Tensor, site: int | None = None) -> Tensor:
+        """The network's outputs by sites, [..., sites, outputs], from flat ones.
+
+        Args:
+            raw: those of all sites, or of one.
+            site: which one: the result is [..., outputs].
+        """
+        return raw.unflatten(-1, (-1, self.outputs)) if site is None else raw
+
     @abstractmethod
     def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
         """The inputs for values x [N, T] of the sites from `first` on: [N, T * channels].
@@ -176,8 +194,12 @@ class MixtureHead(Head):
 
     def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
         sites = first if isinstance(first, Tensor) else slice(first, first + x.shape[1])
-        place = (x - self.shift[sites]) / self.size[sites]
+        place = self.standardised(x, sites)
         return place.clamp(-_FAR, _FAR).to(torch.get_default_dtype())
+
+    def standardised(self, x: Tensor, sites: Tensor | slice) -> Tensor:
+        """Values x [N, T] of some sites less their mean and over their size, float64."""
+        return (x - self.shift[sites]) / self.size[sites]
 
     def finish(self, raw: Tensor, site: int | Tensor | None = None) -> Tensor:
         which = slice(None) if site is None else site

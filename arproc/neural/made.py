@@ -1,9 +1,10 @@
-"""MADE: a masked autoencoder for vectors of binary, categorical, ordinal or real values."""
+"""MADE: a masked autoencoder for vectors of any values, and for tables of mixed columns."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,12 +12,21 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from arproc.errors import ParameterError, check_integer
+from arproc.neural.heads import Head
 from arproc.neural.made_state import MADEState
 from arproc.neural.masks import MaskedNetwork
-from arproc.neural.vectors import VectorNetwork, VectorProcess, order_of, relative_order
-from arproc.sequences import Layout
+from arproc.neural.table_head import TableHead
+from arproc.neural.vectors import (
+    REAL_HEADS,
+    VectorNetwork,
+    VectorProcess,
+    order_of,
+    relative_order,
+)
+from arproc.sequences import Layout, Sequences
 from arproc.spaces import Real, Space
 from arproc.states import State
+from arproc.tables import Table, table_of
 from arproc.training import Training, seed_of
 
 __all__ = ["MADE"]
@@ -32,6 +42,11 @@ class MADE(VectorProcess):
     ordering o. One pass of a network gives all conditionals, since masks keep each output from
     seeing its own site and later ones.
 
+    A DataFrame is a table, whose columns have kinds of their own: real, counts, whole numbers or
+    categories, any of them with missing entries, which are events with a probability. `log_prob`
+    of a row is then in the product of the columns' measures, and DataFrames come out as they went
+    in. See `arproc.tables.table_of` for how kinds are told, and `TableHead` for the conditionals.
+
     Args:
         hidden: sizes of the hidden layers.
         head: the distribution of a site: "bernoulli" (zeros and ones), "categorical" (levels
@@ -39,7 +54,8 @@ class MADE(VectorProcess):
             mixture, Salimans et al. 2017), or of a real value "normal", "normal_mixture",
             "logistic_mixture" or "student_t" (RNADE's conditionals, Uria et al. 2013). "auto"
             takes "bernoulli" for zeros and ones, "categorical" for other whole numbers, and
-            "normal_mixture" for floating-point data with fractions.
+            "normal_mixture" for floating-point data with fractions. For a table, the density of
+            real columns.
         levels: how many values a site takes, one number or one for each site (sites then have
             different numbers, and a level that a site does not have gets probability zero). None
             takes one more than the largest value.
@@ -55,11 +71,16 @@ class MADE(VectorProcess):
             from the training's seed (`orders`). It can then be asked in any (`in_order`), and
             `OrderEnsemble` averages its laws.
         ordering: "natural" (for images: row by row); "random", drawn from the training's seed; or
-            a permutation, whose j-th entry is the (flat) position of the j-th site.
+            a permutation, whose j-th entry is the (flat) position of the j-th site, or for a table
+            the name of the j-th column.
         conditioned: whether each vector is conditioned on another: `context` is then [N, c], in
             every call that takes data.
         classes: how many classes there are, where each vector is conditioned on its label:
             `context` is then the labels [N], 0 ... classes-1.
+        columns: the kinds of a table's columns by name (by position for an array), or a list of
+            them, for a DataFrame whose kinds are to be others than they look, and for an array
+            [N, D] that is to be read as a table: "real", "count", "integer", "categorical" or
+            "auto". An array holds a category as its number 0, 1, 2 ... and missing as NaN.
         training: how it is trained.
 
     Example:
@@ -84,6 +105,7 @@ class MADE(VectorProcess):
         ordering: str | Sequence[int] = "natural",
         conditioned: bool = False,
         classes: int | None = None,
+        columns: Mapping[Any, str] | Sequence[str] | None = None,
         training: Training | None = None,
     ) -> None:
         self.hidden = hidden
@@ -97,6 +119,7 @@ class MADE(VectorProcess):
         self.ordering = ordering
         self.conditioned = conditioned
         self.classes = classes
+        self.columns = columns
         self.training = training
 
     def _check_parameters(self) -> None:
@@ -108,6 +131,58 @@ class MADE(VectorProcess):
             )
         if not isinstance(self.order_agnostic, bool):
             check_integer("order_agnostic", self.order_agnostic, minimum=2)
+
+    # ---- tables -------------------------------------------------------------------------------
+
+    def _infer_space(self, data: Any) -> Space:
+        if not self._is_table(data):
+            return super()._infer_space(data)
+        self._check_parameters()
+        if self.order_agnostic:
+            raise ParameterError(
+                "order_agnostic takes sites that all have one kind, and the columns of a table "
+                "have kinds of their own; leave it out."
+            )
+        if self.levels is not None or self.head not in ("auto", *REAL_HEADS):
+            raise ParameterError(
+                f"a table's columns are told by columns=, and head is the density of its real "
+                f"ones ({', '.join(REAL_HEADS)}); got head={self.head!r}, levels={self.levels!r}."
+            )
+        space = table_of(data, self.columns)
+        self._shape = (len(space.columns),)
+        return space
+
+    def _is_table(self, data: Any) -> bool:
+        """Whether the data of `fit` are a table: asked for, or a DataFrame without a head."""
+        if isinstance(data, Sequences):
+            return False
+        frame = hasattr(data, "columns") and hasattr(data, "iloc")
+        plain = self.head == "auto" and self.levels is None
+        return self.columns is not None or (frame and plain)
+
+    def _layout_of(self, space: Space) -> Layout:
+        if not isinstance(space, Table):
+            return super()._layout_of(space)
+        names, ordering = list(space.names), self.ordering
+        if not isinstance(ordering, str):
+            given = list(ordering)
+            by_place = all(isinstance(j, (int, np.integer)) for j in given)
+            if sorted(map(repr, given)) == sorted(map(repr, names)):
+                ordering = [names.index(name) for name in given]
+            elif not by_place:
+                raise ParameterError(
+                    f"ordering must name each column of the table once, {names}; got {given}."
+                )
+        return Layout((len(names),), order_of(ordering, len(names), self._settings.seed))
+
+    def _head(self, space: Space) -> Head:
+        if not isinstance(space, Table):
+            return super()._head(space)
+        order = self._layout_of(space).order
+        columns = space.ordered(order)
+        return TableHead(columns, self._real_head(order or range(len(columns))), self.components)
+
+    # ---- the network --------------------------------------------------------------------------
 
     def _network(self, space: Space) -> MaskedNetwork:
         return MaskedNetwork(

@@ -54,8 +54,11 @@ class MaskedNetwork(VectorNetwork):
         self.sites, self.residual = sites, residual
         self.channels, self.outputs = head.channels, head.outputs
         self.values = head
-        site = torch.arange(sites).repeat_interleave(head.channels)
-        out = torch.arange(sites).repeat_interleave(head.outputs)
+        inputs, outputs = head.widths(sites)
+        site = torch.arange(sites).repeat_interleave(torch.tensor(inputs))
+        out = torch.arange(sites).repeat_interleave(torch.tensor(outputs))
+        # the outputs of site k are those from rows[k] to before rows[k + 1]
+        self.rows = [0, *itertools.accumulate(outputs)]
         degrees = [site + 1]
         degrees += [1 + torch.arange(size) * max(sites - 1, 1) // size for size in hidden]
         self.layers = nn.ModuleList(
@@ -64,8 +67,8 @@ class MaskedNetwork(VectorNetwork):
         self.head = MaskedLinear(out[:, None] >= degrees[-1])
         nn.init.zeros_(self.head.weight)
         with torch.no_grad():
-            start = head.bias()
-            self.head.bias.copy_(torch.zeros(len(out)) if start is None else start.repeat(sites))
+            start = head.biases(sites)
+            self.head.bias.copy_(torch.zeros(len(out)) if start is None else start)
         self.direct = MaskedLinear(out[:, None] > site, bias=False) if direct else None
         if self.direct is not None:
             nn.init.zeros_(self.direct.weight)
@@ -137,7 +140,7 @@ class MaskedNetwork(VectorNetwork):
             raw = raw + self.direct(units[0])
         if offsets:
             raw = raw + offsets[-1]
-        return self.values.finish(raw.unflatten(-1, (self.sites, self.outputs)))
+        return self.values.finish(self.values.split(raw))
 
     # ---- one site at a time -------------------------------------------------------------------
 
@@ -169,7 +172,7 @@ class MaskedNetwork(VectorNetwork):
 
     def site_scores(self, units: list[Tensor], k: int, offsets: Sequence[Tensor] = ()) -> Tensor:
         """The parameters [N, outputs] of site k, from buffers that k sites have settled."""
-        rows = slice(self.outputs * k, self.outputs * (k + 1))
+        rows = slice(self.rows[k], self.rows[k + 1])
         seen = self.settled[-1][k]
         raw = F.linear(units[-1][:, :seen], self.head.weight[rows, :seen], self.head.bias[rows])
         if self.direct is not None:
@@ -177,4 +180,4 @@ class MaskedNetwork(VectorNetwork):
             raw = raw + F.linear(units[0][:, :seen], self.direct.weight[rows, :seen])
         if offsets:
             raw = raw + offsets[-1][:, rows]
-        return self.values.finish(raw, k)
+        return self.values.finish(self.values.split(raw, k), k)

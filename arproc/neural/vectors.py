@@ -33,6 +33,7 @@ from arproc.spaces import Binary, Categorical, Ordinal, Real, Space
 from arproc.training import seed_of
 
 __all__ = [
+    "REAL_HEADS",
     "VectorNetwork",
     "VectorProcess",
     "hidden_sizes",
@@ -46,8 +47,8 @@ _STREAM_ORDER = 4
 _MOST_LEVELS = 2**16
 #: How many outputs of the network are in memory at once while vectors are scored.
 _BLOCK_NUMBERS = 2**22
-_REAL = ("normal", "normal_mixture", "logistic_mixture", "student_t")
-_HEADS = ("auto", "bernoulli", "categorical", "discretised_logistic", *_REAL)
+REAL_HEADS = ("normal", "normal_mixture", "logistic_mixture", "student_t")
+_HEADS = ("auto", "bernoulli", "categorical", "discretised_logistic", *REAL_HEADS)
 
 
 class VectorNetwork(nn.Module):
@@ -119,7 +120,7 @@ class VectorProcess(ExampleLaw, NeuralProcess):
             fractions = x.is_floating_point() and bool((x != x.floor()).any())
             finite = bool(torch.isfinite(x.double()).all())
             head = "normal_mixture" if fractions and finite and self.levels is None else "levels"
-        if head in _REAL:
+        if head in REAL_HEADS:
             return Real(length=length)
         return self._finite_space(x, length, head)
 
@@ -183,25 +184,23 @@ class VectorProcess(ExampleLaw, NeuralProcess):
 
     # ---- learning -----------------------------------------------------------------------------
 
-    def _floors(self, length: int) -> list[float]:
-        """The least scale of each site."""
-        given = torch.as_tensor(self.min_scale, dtype=torch.float64).flatten().tolist()
-        if len(given) not in (1, length):
+    def _real_head(self, order: Sequence[int]) -> MixtureHead:
+        """The densities of real sites that stand in the user's data at these positions."""
+        kind = "normal_mixture" if self.head == "auto" else self.head
+        components = self.components if kind.endswith("_mixture") else 1
+        floors = np.asarray(self.min_scale, dtype=np.float64).flatten().tolist()
+        if len(floors) not in (1, len(order)):
             raise ParameterError(
-                f"min_scale has {len(given)} numbers; expected one, or {length}, one for each "
-                "position."
+                f"min_scale has {len(floors)} numbers; expected one, or {len(order)}, one for "
+                "each position."
             )
-        given = given * length if len(given) == 1 else given
-        return [given[j] for j in self._order(length) or range(length)]
+        floors = [floors[j] for j in order] if len(floors) > 1 else floors * len(order)
+        return MixtureHead(len(order), kind.removesuffix("_mixture"), components, floors)
 
     def _head(self, space: Space) -> Head:
         length = space.length or 0
         if isinstance(space, Real):
-            kind = "normal_mixture" if self.head == "auto" else self.head
-            mixture = kind.endswith("_mixture")
-            components = self.components if mixture else 1
-            kind, floors = kind.removesuffix("_mixture"), self._floors(length)
-            return MixtureHead(length, kind, components, floors)
+            return self._real_head(self._order(length) or range(length))
         if isinstance(space, Ordinal):
             return DiscretisedLogisticHead(space.levels, self.components)
         if isinstance(space, Binary):

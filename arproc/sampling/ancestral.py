@@ -13,6 +13,7 @@ from arproc.process import Process, State, check_length
 from arproc.randomness import Uniforms
 from arproc.sequences import Form, Sequences, restore
 from arproc.spaces import Categorical, Space
+from arproc.tables.space import Table
 
 if TYPE_CHECKING:
     from arproc.text import Vocabulary
@@ -59,7 +60,7 @@ def sample(
         # without rows the limit is what the width would have been
         most = (length if length is not None else space.length) if n == 0 else limits
         x, lengths, complete = draw(state, Uniforms(seed), most, stopper, space)
-    form = _form(process, prefix, known)
+    form = _form(process, prefix, known, x.shape[1])
     result = restore(x, lengths, space, form, _whole_layout(process, known))
     if not return_log_prob:
         return result
@@ -260,10 +261,16 @@ class _StopStrings:
         return torch.tensor([any(s in tail for s in self.strings) for tail in tails])
 
 
-def _form(process: Process, prefix: Any, known: Sequences | None) -> Form:
+def _form(process: Process, prefix: Any, known: Sequences | None, count: int) -> Form:
+    """The form of draws of `count` elements: the prefix's, or that of the data of `fit`."""
     if known is not None and isinstance(prefix, torch.Tensor):
         return Form("tensor", device=prefix.device)
     kind = process.__dict__.get("form_", "numpy")
+    space = process.space
+    if isinstance(space, Table) and (kind if known is None else known.form.kind) == "table":
+        begin = 0 if known is None or not len(known) else int(known.lengths[0])
+        columns = space.ordered(None if process.layout is None else process.layout.order)
+        return Form("table", names=tuple(c.name for c in columns[begin : begin + count]))
     return Form("tensor" if kind == "tensor" else "numpy")
 
 

@@ -13,9 +13,11 @@ import torch
 from arproc.errors import ArprocError, NotFittedError
 from arproc.parameters import Parameters
 from arproc.process import Process
+from arproc.tables import Table
 from arproc.testing.material import Batch
 from arproc.testing.report import fail
 from arproc.testing.subject import Subject
+from arproc.testing.tables import bad_entries
 
 __all__ = ["clear_errors"]
 
@@ -58,7 +60,7 @@ def _bad_calls(subject: Subject) -> Iterator[BadCall]:
         return lambda: process.log_prob(data, context=context)
 
     not_finite = [(np.inf, "an infinite value")]
-    if not process.takes_missing:
+    if not process.takes_missing and not space.holds_missing:
         not_finite.append((np.nan, "NaN"))
     for value, what in not_finite:
         bad = good.astype(np.float64)
@@ -83,6 +85,11 @@ def _bad_values(
     subject: Subject, good: np.ndarray, log_prob: Callable[[Any], Callable[[], Any]]
 ) -> Iterator[BadCall]:
     space = subject.space
+    if isinstance(space, Table):
+        for what, place, entry, column in bad_entries(space.columns):
+            bad = good.copy()
+            bad[..., place] = entry
+            yield what, repr(column), log_prob(bad)
     wrong: list[tuple[str, float]] = []
     if space.size is not None:
         wrong = [("a symbol beyond the last", space.size), ("a symbol below zero", -1)]

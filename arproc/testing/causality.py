@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from arproc.tables import Table
 from arproc.testing.compare import gap
 from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Subject
+from arproc.testing.tables import other_entries
 
 __all__ = ["causality_by_gradient", "causality_by_perturbation"]
 
@@ -32,7 +34,7 @@ def causality_by_perturbation(subject: Subject) -> str:
     worst = 0.0
     for variant in range(3):
         changed = one.rows([0] * (len(places) + 1))
-        other = subject.random_elements((len(places),), f"perturbation {variant}")
+        other = subject.random_elements((len(places),), f"perturbation {variant}", places)
         x = changed.x.clone()
         x[torch.arange(len(places)), places] = _different(subject, x, places, other)
         columns = subject.reference(Batch(x, changed.context))
@@ -57,6 +59,8 @@ def _different(
     """`other`, moved on where it happens to equal what is there."""
     now = x[torch.arange(len(places)), places]
     space = subject.space
+    if isinstance(space, Table):
+        return other_entries(subject.columns_of_table, places, now, other)
     if space.kind in ("binary", "binary vector"):
         return 1 - now
     if space.size is None:

@@ -18,7 +18,7 @@ from arproc.sampling import Policy, Temperature, TopP
 from arproc.sampling.ancestral import draw
 from arproc.sequences import Sequences
 from arproc.spaces import check_values
-from arproc.testing.material import Batch
+from arproc.testing.material import Batch, numbers_of
 from arproc.testing.normalisation import longest_listed, outcomes, scored_outcomes, total_mass
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.statistics import berkowitz, g_test, kolmogorov_smirnov, pit, two_samples
@@ -74,8 +74,22 @@ def drawn(
         new = _by_engine(subject, prefix, length, seed, policy)
     else:
         new = _in_order(subject, draws.x, prefix)
-        check_values(torch.cat(new), subject.space, "what sample drew")
+        _check_drawn(subject, new, prefix.length)
     return Drawn(prefix, new, complete, draws)
+
+
+def _check_drawn(subject: Subject, new: list[torch.Tensor], known: int) -> None:
+    """Raise `DataError` where what was drawn after `known` elements is not of the space."""
+    place = None
+    if subject.space.varies:
+        layout = subject.process.layout
+        order = (
+            torch.arange(subject.length)
+            if layout is None
+            else torch.tensor(layout.order or range(layout.length))
+        )
+        place = torch.cat([order[known : known + len(row)] for row in new])
+    check_values(torch.cat(new), subject.space, "what sample drew", place=place)
 
 
 def _by_engine(
@@ -92,8 +106,8 @@ def _by_engine(
 def _in_order(subject: Subject, x: Any, prefix: Batch) -> list[torch.Tensor]:
     """The rows that `sample` gave, in the order of generation."""
     layout = subject.process.layout
-    rows = [torch.as_tensor(np.asarray(row)).to(subject.space.dtype) for row in x]
-    if layout is None or prefix.length:
+    rows = numbers_of(subject.process, x)
+    if layout is None or prefix.length or hasattr(x, "iloc"):
         return rows
     full = (*layout.shape, *subject.space.event_shape)
     return [layout.to_sites(row[None])[0] if row.shape == full else row for row in rows]

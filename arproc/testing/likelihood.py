@@ -129,14 +129,16 @@ def _terms(process: Process, sequences: Sequences, batch: Batch) -> torch.Tensor
 
 def gradient(subject: Subject) -> str:
     """`log_prob` of a tensor is differentiable: in the data as finite differences say."""
-    if subject.space.measure != "density":
+    if subject.space.measure == "mass":
         raise NotApplicable("discrete elements have no gradient")
     batch = subject.batch(2, subject.whole(10), "gradient")
     fine = subject.dtype == torch.float64
     x = batch.x.double() if fine else batch.x
     layout = subject.process.layout
     x = x if layout is None else layout.from_sites(x)
+    size = subject.sizes.to(x) if layout is None else layout.from_sites(subject.sizes[None]).to(x)
     direction = torch.as_tensor(subject.rng("direction").standard_normal(tuple(x.shape))).to(x)
+    direction = direction * size
     with torch.enable_grad():
         moving = x.clone().requires_grad_()
         value = subject.process.log_prob(moving, context=batch.context).sum()
@@ -147,7 +149,7 @@ def gradient(subject: Subject) -> str:
                 "a compiled or NumPy path taken for tensors too, or a detach()",
             )
         slope = (torch.autograd.grad(value, moving)[0] * direction).sum()
-    step = (1e-5 if fine else 1e-2) * subject._centre[1]
+    step = 1e-5 if fine else 1e-2
     ends = [
         subject.process.log_prob(x + sign * step * direction, context=batch.context).sum()
         for sign in (1, -1)

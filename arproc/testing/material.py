@@ -12,7 +12,7 @@ import torch
 from arproc.errors import ParameterError
 from arproc.process import Process
 
-__all__ = ["Batch", "examples_of_context", "precisions"]
+__all__ = ["Batch", "examples_of_context", "marked", "numbers_of", "precisions"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,18 @@ class Batch:
         rows = torch.as_tensor(rows)
         context = None if self.context is None else self.context[rows.numpy()]
         return Batch(self.x[rows.to(self.x.device)], context)
+
+
+def numbers_of(process: Process, x: Any) -> list[torch.Tensor]:
+    """The rows of what `sample` gave, as numbers; of a DataFrame in the order of generation."""
+    if hasattr(x, "iloc"):
+        return list(process.sequences(x, name="prefix").padded()[0])
+    return [torch.as_tensor(np.asarray(row)).to(process.space.dtype) for row in x]
+
+
+def marked(x: torch.Tensor) -> torch.Tensor:
+    """The elements with missing ones, which do not equal themselves, as infinity."""
+    return torch.where(torch.isnan(x), torch.inf, x) if x.is_floating_point() else x
 
 
 def precisions(value: Any) -> Iterator[torch.dtype]:

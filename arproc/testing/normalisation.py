@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.distributions import index, quantile
+from arproc.distributions import MaybeMissing, index, quantile
 from arproc.errors import UnsupportedError
 from arproc.sequences import Sequences
+from arproc.spaces import Space
+from arproc.tables import Table
 from arproc.testing.compare import agree
 from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable
@@ -20,6 +23,7 @@ __all__ = ["longest_listed", "normalisation", "outcomes", "scored_outcomes", "to
 
 _OUTCOMES = 1200  # sequences that an enumeration may have
 _SYMBOLS = 2**16  # symbols over which one step is summed
+_COLUMNS = 40  # columns of a table that are looked at
 _CAUSE = (
     "a head that is not normalised, a forgotten end element, or a conditional that sees the "
     "element it predicts"
@@ -111,12 +115,19 @@ def _enumerate(subject: Subject, length: int) -> float:
 
 
 def _by_step(subject: Subject) -> str:
-    batch = subject.batch(6, subject.short(8), "steps")
+    varies = subject.space.varies
+    batch = subject.batch(6, subject.short(_COLUMNS if varies else 8), "steps")
     columns = subject.columns(batch)
     chosen = subject.rng("columns").permutation(int(np.prod(columns.batch_shape)))[:16]
     width = columns.batch_shape[1]
+    if varies:  # each column of a table, after an example and after random entries
+        chosen = np.arange(2 * width)
     rows, places = torch.as_tensor(chosen // width), torch.as_tensor(chosen % width)
-    mass, how, tolerance = _mass(subject, index(columns, (rows, places)))
+    d = index(columns, (rows, places))
+    if isinstance(subject.space, Table):
+        mass, how, tolerance = _mass_of_entries(subject, d, places + subject.given)
+    else:
+        mass, how, tolerance = _mass(subject.space, d, subject)
     off = agree(
         mass,
         torch.ones_like(mass),
@@ -128,9 +139,27 @@ def _by_step(subject: Subject) -> str:
     return f"{off:.1e} ({how})"
 
 
-def _mass(subject: Subject, d: Distribution) -> tuple[torch.Tensor, str, float]:
+def _mass_of_entries(
+    subject: Subject, d: Distribution, sites: torch.Tensor
+) -> tuple[torch.Tensor, str, float]:
+    """The same for conditionals of a table's columns: of their values, and of missing."""
+    mass = torch.zeros(d.batch_shape, dtype=torch.float64)
+    found: dict[str, float] = {}
+    for site in sites.unique().tolist():
+        chosen = sites == site
+        own = index(d, chosen)
+        there, how, tolerance = _mass(subject.columns_of_table[site].space, own, subject)
+        mass[chosen] = there.double()
+        if subject.space.holds_missing:
+            gone = own.log_prob(torch.full(own.batch_shape, torch.nan, dtype=torch.float64))
+            mass[chosen] += gone.double().exp()
+        found[how] = max(tolerance, found.get(how, 0.0))
+    return mass, " and ".join(found), max(found.values())
+
+
+def _mass(space: Space, d: Distribution, subject: Subject) -> tuple[torch.Tensor, str, float]:
     """The mass of each conditional of a batch [B], how it was found, and how exact that is."""
-    space, close = subject.space, max(1e-7, 0.1 * subject.tolerance)
+    close = max(1e-7, 0.1 * subject.tolerance)
     if space.kind == "binary vector":
         if space.event_shape[0] > 12:
             raise NotApplicable("a binary vector of more than 12 components is not enumerated")
@@ -142,9 +171,17 @@ def _mass(subject: Subject, d: Distribution) -> tuple[torch.Tensor, str, float]:
         return _sum(d, torch.arange(space.size).to(space.dtype)), "sum", close
     if space.kind == "count":
         return _sum(d, torch.arange(_most(d) + 1).to(space.dtype)), "sum", close
+    if space.kind == "integer":
+        low = int(quantile(_values(d), torch.tensor(1e-12).double()).min()) - 10
+        return _sum(d, torch.arange(low, _most(d) + 1).to(space.dtype)), "sum", close
     if not space.event_shape:
         return _quadrature(d, space.dtype), "quadrature", max(1e-5, subject.tolerance)
     return _vector_mass(d, space.dtype, subject.rng("vectors"))
+
+
+def _values(d: Distribution) -> Any:
+    """The law of an entry that is not missing."""
+    return d.base if isinstance(d, MaybeMissing) else d
 
 
 def _sum(d: Distribution, values: torch.Tensor) -> torch.Tensor:
@@ -156,6 +193,7 @@ def _sum(d: Distribution, values: torch.Tensor) -> torch.Tensor:
 
 def _most(d: Distribution) -> int:
     """A count that none of the conditionals exceeds but with probability 1e-12."""
+    d = _values(d)
     try:
         high = quantile(d, torch.full(d.batch_shape, 1 - 1e-12, dtype=torch.float64))
         return int(high.max()) + 10
@@ -173,9 +211,9 @@ def _quadrature(d: Distribution, dtype: torch.dtype) -> torch.Tensor:
     middle = torch.linspace(0.02, 0.98, 49, dtype=torch.float64)
     levels = torch.cat([tail, middle, 1 - tail.flip(0)])
     try:
-        knots = torch.stack([quantile(d, q.expand(d.batch_shape)) for q in levels])
+        knots = torch.stack([quantile(_values(d), q.expand(d.batch_shape)) for q in levels])
     except (UnsupportedError, NotImplementedError):
-        draws = d.sample((4000,)).double().sort(dim=0).values
+        draws = _values(d).sample((4000,)).double().sort(dim=0).values
         knots = draws[(levels * 3999).round().long()]
     knots = knots.double().sort(dim=0).values
     total = _panels(d, knots, dtype)

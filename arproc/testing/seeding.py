@@ -11,7 +11,7 @@ from arproc.sampling import Policy
 from arproc.sequences import Form, Sequences, restore
 from arproc.testing.compare import agree, gap
 from arproc.testing.generation import Drawn, drawn, policies
-from arproc.testing.material import Batch
+from arproc.testing.material import Batch, marked, numbers_of
 from arproc.testing.report import fail
 from arproc.testing.subject import Subject
 
@@ -97,9 +97,9 @@ def _equal(
     wrong = [
         i
         for i, (a, b) in enumerate(zip(got, want, strict=True))
-        if a.shape != b.shape or (a.numel() and float(gap(a, b).max()) > limit)
+        if a.shape != b.shape or (a.numel() and float(gap(marked(a), marked(b)).max()) > limit)
     ]
-    if len(wrong) > (1 if coarse and subject.space.measure == "mass" else 0):
+    if len(wrong) > (1 if coarse and subject.space.measure != "density" else 0):
         fail(
             expected,
             f"{len(wrong)} of {len(want)} rows differ, the first is row {wrong[0]}: "
@@ -111,7 +111,8 @@ def _equal(
 def _differ(subject: Subject, first: Drawn, other: Drawn) -> None:
     if float(np.max(np.asarray(first.draws.log_prob))) > -1e-6 and subject.space.size is not None:
         return  # next to nothing is random
-    same = [torch.equal(a, b) for a, b in zip(first.new, other.new, strict=True)]
+    pairs = zip(first.new, other.new, strict=True)
+    same = [torch.equal(marked(a), marked(b)) for a, b in pairs]
     if all(same):
         fail(
             "another seed to give another sample",
@@ -199,6 +200,6 @@ def _same_samples(subject: Subject, row: Batch, prefix: Any, follows: Any, lengt
                 "a prefix that is cut or forgotten",
             )
         return
-    pair = [[torch.as_tensor(np.asarray(x)) for x in draws] for draws in (ours, theirs)]
+    pair = [numbers_of(law, x) for law, x in ((follows, ours), (subject.process, theirs))]
     what = "condition(prefix).sample to draw what sample(prefix=prefix) draws"
     _equal(subject, pair[0], pair[1], what)

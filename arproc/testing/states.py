@@ -250,7 +250,9 @@ def immutability(subject: Subject) -> str:
     upto = max(subject.given, length - 4)
     batch = subject.batch(4, length, "fork")
     other = Batch(batch.x.clone(), batch.context)
-    other.x[:, upto:] = subject.random_elements((4, length - upto), "other branch")
+    other.x[:, upto:] = subject.random_elements(
+        (4, length - upto), "other branch", torch.arange(upto, length)
+    )
     wanted, wanted_other = subject.reference(batch), subject.reference(other)
     root = subject.start(batch, upto)
     first = root.append(batch.x[:, upto])

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import distributions as td
 
-from arproc.distributions import cdf
+from arproc.distributions import MaybeMissing, Varied, atom, cdf
 from arproc.errors import UnsupportedError
 from arproc.testing.report import fail
 
@@ -128,10 +128,13 @@ def pit(
         upper = cdf(conditional, x).double()
     except UnsupportedError:
         return None
-    if not _is_mass(conditional):
+    mixed = isinstance(conditional, (Varied, MaybeMissing))
+    if not mixed and not _is_mass(conditional):
         return upper
-    lower = cdf(conditional, x - 1).double()
     v = torch.as_tensor(rng.random(tuple(upper.shape)), device=upper.device)
+    if mixed:
+        return upper - v * atom(conditional, x).double()
+    lower = cdf(conditional, x - 1).double()
     return lower + v * (upper - lower)
 
 

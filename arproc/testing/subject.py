@@ -17,9 +17,11 @@ from arproc.sampling.ancestral import draw
 from arproc.sequences import Sequences
 from arproc.spaces import Categorical, Space
 from arproc.states import State
+from arproc.tables import Column, Table
 from arproc.testing.compare import table, tolerance_of
 from arproc.testing.material import Batch, examples_of_context, precisions
 from arproc.testing.report import NotApplicable
+from arproc.testing.tables import entries, sizes_of
 
 __all__ = ["Batch", "Subject"]
 
@@ -79,10 +81,23 @@ class Subject:
         """A generator of its own for each purpose, so that no check depends on another."""
         return np.random.default_rng([self.seed, zlib.crc32(purpose.encode())])
 
-    def random_elements(self, shape: tuple[int, ...], purpose: str) -> torch.Tensor:
-        """Any elements of the space (no end), [*shape, *event]: unlikely contexts included."""
+    def random_elements(
+        self, shape: tuple[int, ...], purpose: str, sites: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Any elements of the space (no end), [*shape, *event]: unlikely contexts included.
+
+        Args:
+            shape: how many.
+            purpose: names the generator.
+            sites: their places in the order of generation, [shape[-1]], where the space varies;
+                the first ones by default.
+        """
         rng, space = self.rng(purpose), self.space
         full = (*shape, *space.event_shape)
+        if isinstance(space, Table):
+            sites = torch.arange(shape[-1]) if sites is None else sites
+            x = entries(self.columns_of_table, sites, shape, self._observed, rng)
+            return torch.as_tensor(x, device=self.process.device)
         if space.kind in ("binary", "binary vector"):
             x = rng.integers(0, 2, full).astype(np.float64)
         elif space.size is not None:
@@ -108,6 +123,13 @@ class Subject:
         return np.where(inside, x, rng.choice(known.values.double().cpu().numpy(), x.shape))
 
     @cached_property
+    def columns_of_table(self) -> tuple[Column, ...]:
+        """The columns of a table, in the order of generation."""
+        assert isinstance(self.space, Table)
+        layout = self.process.layout
+        return self.space.ordered(None if layout is None else layout.order)
+
+    @cached_property
     def symbols(self) -> np.ndarray:
         """The symbols of a finite space, the end left out."""
         every = np.arange(self.space.size or 0)
@@ -119,9 +141,23 @@ class Subject:
         if self._data is not None:
             return self._data
         try:
-            return self._draws(12, min(self.length, 24 + self.given))
+            short = self.length if self.space.varies else min(self.length, 24 + self.given)
+            return self._draws(12, short)
         except Exception:  # a broken sampler: the checks of sampling say so
             return None
+
+    @property
+    def sizes(self) -> torch.Tensor:
+        """How far real elements lie apart: [length, *event], 0 for others in a table."""
+        if not isinstance(self.space, Table):
+            return torch.full((self.whole(10), *self.space.event_shape), self._centre[1])
+        return torch.tensor(sizes_of(self.columns_of_table, self._observed))
+
+    @cached_property
+    def _observed(self) -> torch.Tensor | None:
+        """Examples of whole rows of a table [M, T]."""
+        known = self.examples
+        return None if known is None else known.padded()[0]
 
     @cached_property
     def _centre(self) -> tuple[float, float]:
@@ -196,6 +232,10 @@ class Subject:
     def probes(self) -> torch.Tensor:
         """Values at which conditionals are compared, [probes, *event]; the end is among them."""
         space = self.space
+        if space.kind == "table":
+            rows = self.random_elements((3, space.length or 0), "probes").flatten()
+            few = torch.tensor([0.0, torch.nan][: 1 + space.holds_missing]).to(rows)
+            return torch.cat([few, rows[:_PROBES]])
         if space.kind == "binary":
             return torch.tensor([0.0, 1.0], device=self.process.device).to(space.dtype)
         if space.size is None:

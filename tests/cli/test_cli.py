@@ -202,6 +202,24 @@ def test_arrays_are_read(run: Run, tmp_path: Path):
     assert "150 elements of 3 sequence" in run("score", "m.arproc", "x.npy").out
 
 
+def test_tables_of_mixed_columns_go_in_and_come_out(run: Run, tmp_path: Path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"city": rng.choice(["Oslo", "Rome"], 40), "size": rng.normal(size=40)})
+    table.loc[:5, "size"] = None
+    table.to_csv(tmp_path / "table.csv", index=False)
+    columns = ["--column", "city", "--column", "size"]
+    fit = ["fit", "made", "table.csv", *columns, "--hidden", 8, "--steps", 3, "--out", "m.arproc"]
+    assert run(*fit).code == 0
+    drawn = pd.read_csv(io.StringIO(run("sample", "m.arproc", "-n", 30, "--seed", 1).out))
+    assert list(drawn.columns) == ["city", "size"]
+    assert set(drawn.city) <= {"Oslo", "Rome"}
+    assert drawn["size"].isna().any()
+    lines = run("sample", "m.arproc", "-n", 30, "--seed", 1, "--json").out.splitlines()
+    assert [json.loads(line)["city"] for line in lines] == drawn.city.to_list()
+    terms = run("score", "m.arproc", "table.csv", *columns, "--terms").out
+    assert list(pd.read_csv(io.StringIO(terms), index_col=0).columns) == ["city", "size"]
+
+
 @pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz"])
 def test_models_of_ngrams_go_to_arpa_files_and_back(run: Run, text: Path, suffix: str):
     options = ("--order", 3, "--lines", "--out", "words.arproc")

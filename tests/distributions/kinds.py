@@ -55,6 +55,13 @@ def two_poissons(dtype: torch.dtype) -> td.Distribution:
     return td.MixtureSameFamily(weights, td.Poisson(rates), validate_args=False)
 
 
+def whole_mixture(dtype: torch.dtype) -> td.Distribution:
+    below = whole_logistics(-np.inf)(dtype)
+    one, scale = t(*RATE)(dtype)[:, None], t(*SCALE)(dtype)[:, None]
+    other = ad.DiscretisedLogisticMixture(one, -one, scale.log(), np.inf, -np.inf)
+    return ad.Mixture([below, other], t(0.6, 0.4)(dtype).log())
+
+
 def normal_and_t(dtype: torch.dtype) -> td.Distribution:
     parts = [
         td.Normal(t(*LOC)(dtype), t(*SCALE)(dtype)),
@@ -71,6 +78,33 @@ def counts_mixture(dtype: torch.dtype) -> td.Distribution:
     return ad.Mixture(parts, torch.tensor([0.3, 0.7], dtype=dtype).log())
 
 
+def whole_logistics(lowest: float) -> Callable[[torch.dtype], td.Distribution]:
+    """A mixture of two logistics over whole numbers without an upper end."""
+
+    def build(dtype: torch.dtype) -> td.Distribution:
+        loc = torch.stack([t(*LOC)(dtype), t(*SCALE)(dtype)], -1)
+        scale = torch.stack([t(*SCALE)(dtype), t(*DF)(dtype)], -1)
+        weights = torch.tensor(WEIGHTS, dtype=dtype).log()
+        return ad.DiscretisedLogisticMixture(weights, loc, scale.log(), np.inf, lowest)
+
+    return build
+
+
+class WholeLogistics:
+    """The same of one row, by scipy's logistic."""
+
+    def __init__(self, lowest: float, m: float, s: float, u: float, w: Any) -> None:
+        self.lowest, self.weights = lowest, w
+        self.parts = stats.logistic(m, s), stats.logistic(s, u)
+
+    def cdf(self, x: Any) -> Any:
+        below = sum(w * p.cdf(x + 0.5) for p, w in zip(self.parts, self.weights, strict=True))
+        return np.where(x < self.lowest, 0.0, below)
+
+    def density(self, x: Any) -> Any:
+        return self.cdf(x) - self.cdf(x - 1)
+
+
 class Mixed:
     """scipy's mixture of frozen laws."""
 
@@ -81,7 +115,7 @@ class Mixed:
         return sum(w * part.cdf(x) for part, w in zip(self.parts, self.weights, strict=True))
 
     def density(self, x: Any) -> Any:
-        one = [getattr(p, "pmf" if hasattr(p.dist, "pmf") else "pdf")(x) for p in self.parts]
+        one = [density(part, x) for part in self.parts]
         return sum(w * value for w, value in zip(self.weights, one, strict=True))
 
 
@@ -163,6 +197,30 @@ KINDS: dict[str, Kind] = {
         rows(
             lambda a, b, w: Mixed([stats.poisson(a), stats.poisson(b)], w), RATE, TOTAL, WEIGHTS
         ),
+        True,
+    ),
+    "counts of logistics": Kind(
+        whole_logistics(0),
+        rows(lambda *row: WholeLogistics(0, *row), LOC, SCALE, DF, WEIGHTS),
+        True,
+    ),
+    "Mixture of whole numbers": Kind(
+        whole_mixture,
+        rows(
+            lambda m, s, u, w, r: Mixed(
+                [
+                    WholeLogistics(-np.inf, m, s, u, w),
+                    WholeLogistics(-np.inf, -r, s, 1.0, (1.0, 0.0)),
+                ],
+                (0.6, 0.4),
+            ),
+            LOC, SCALE, DF, WEIGHTS, RATE,
+        ),
+        True,
+    ),
+    "whole numbers of logistics": Kind(
+        whole_logistics(-np.inf),
+        rows(lambda *row: WholeLogistics(-np.inf, *row), LOC, SCALE, DF, WEIGHTS),
         True,
     ),
     "Mixture": Kind(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -122,6 +123,9 @@ def test_each_position_has_a_floor_of_its_own_in_any_order():
         scale = finished[0, :, -1].double() - 1e-4 * model.network_.values.size
         expected = np.array(floors)[list(model.layout.order)]
         np.testing.assert_allclose(scale, expected, rtol=1e-6)
+    table = pd.DataFrame(x, columns=list("abc"))
+    model = MADE((5,), ordering=["c", "a", "b"], min_scale=floors, training=plan).fit(table)
+    np.testing.assert_allclose(model.network_.values.reals.floor, [0.005, 0.05, 0.5])
     with pytest.raises(ParameterError, match="min_scale has 2 numbers; expected one, or 3"):
         MADE((5,), head="normal", min_scale=[0.1, 0.2], training=plan).fit(x)
 
