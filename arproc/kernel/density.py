@@ -12,11 +12,11 @@ from torch import Tensor
 from arproc.errors import ParameterError, check_integer
 from arproc.kernel.kernels import GaussianKernel, Kernel, RedrawKernel
 from arproc.kernel.state import KernelState
-from arproc.neural.vectors import order_of, relative_order, vectors_of
 from arproc.process import Process
 from arproc.sequences import Layout, Sequences
 from arproc.spaces import Binary, Categorical, Real, Space
 from arproc.states import State
+from arproc.vectors import level_count, order_of, relative_order, vectors_of
 
 __all__ = ["KernelDensity"]
 
@@ -101,14 +101,17 @@ class KernelDensity(Process):
         check_integer("iterations", self.iterations, minimum=1)
         if not self.tolerance >= 0:
             raise ParameterError(f"tolerance must be 0 or more; got {self.tolerance!r}.")
+        if isinstance(data, Sequences):
+            self._shape = (data.space.length or 0,)
+            return data.space
         x, self._shape = vectors_of(data)
         length = math.prod(self._shape)
         if self.levels is not None:
             levels = check_integer("levels", self.levels, minimum=2)
-        elif x.is_floating_point() and not bool((x == x.floor()).all()):
+        elif x.is_floating_point() and bool((x != x.floor()).any()):
             return Real(length=length)
         else:
-            levels = max(2, int(x.max()) + 1) if x.numel() else 2
+            levels = level_count(x, "Real values have fractions.")
         return Binary(length=length) if levels == 2 else Categorical(levels, length=length)
 
     def _layout_of(self, space: Space) -> Layout:

@@ -16,18 +16,13 @@ from arproc.neural.heads import Head
 from arproc.neural.made_state import MADEState
 from arproc.neural.masks import MaskedNetwork
 from arproc.neural.table_head import TableHead
-from arproc.neural.vectors import (
-    REAL_HEADS,
-    VectorNetwork,
-    VectorProcess,
-    order_of,
-    relative_order,
-)
+from arproc.neural.vectors import REAL_HEADS, VectorNetwork, VectorProcess
 from arproc.sequences import Layout, Sequences
 from arproc.spaces import Real, Space
 from arproc.states import State
 from arproc.tables import Table, table_of
 from arproc.training import Training, seed_of
+from arproc.vectors import order_of, relative_order
 
 __all__ = ["MADE"]
 

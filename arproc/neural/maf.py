@@ -14,11 +14,12 @@ from arproc import intake
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.neural.examples import ExampleLaw, Examples
 from arproc.neural.flow_network import FlowNetwork
-from arproc.neural.vectors import hidden_sizes, order_of, vectors_of
+from arproc.neural.vectors import hidden_sizes
 from arproc.randomness import Uniforms
 from arproc.sequences import Form, Layout, Sequences, restore
 from arproc.spaces import Real, Space
 from arproc.training import Training, seed_of
+from arproc.vectors import order_of, vectors_of
 from arproc.whole import WholeLaw
 
 __all__ = ["MAF"]

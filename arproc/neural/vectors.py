@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from arproc import intake
 from arproc.errors import (
     DataError,
     ParameterError,
@@ -30,21 +29,16 @@ from arproc.neural.heads import (
 )
 from arproc.sequences import Layout, Sequences
 from arproc.spaces import Binary, Categorical, Ordinal, Real, Space
-from arproc.training import seed_of
+from arproc.vectors import level_count, order_of, relative_order, vectors_of
 
 __all__ = [
     "REAL_HEADS",
     "VectorNetwork",
     "VectorProcess",
     "hidden_sizes",
-    "order_of",
     "plain",
-    "relative_order",
-    "vectors_of",
 ]
 
-_STREAM_ORDER = 4
-_MOST_LEVELS = 2**16
 #: How many outputs of the network are in memory at once while vectors are scored.
 _BLOCK_NUMBERS = 2**22
 REAL_HEADS = ("normal", "normal_mixture", "logistic_mixture", "student_t")
@@ -127,13 +121,7 @@ class VectorProcess(ExampleLaw, NeuralProcess):
     def _finite_space(self, x: Tensor, length: int, head: str) -> Space:
         levels = self._levels(length)
         if levels is None:
-            highest = float(x.double().max()) if len(x) else 1.0
-            if highest > _MOST_LEVELS:
-                raise DataError(
-                    f"data has values up to {highest:g}; a site has at most {_MOST_LEVELS} "
-                    'levels, 0, 1, 2 ... For real values (finite ones) pass head="normal_mixture".'
-                )
-            levels = [2 if not highest > 1 else int(highest) + 1]
+            levels = [level_count(x, 'For real values (finite ones) pass head="normal_mixture".')]
         if head == "discretised_logistic":
             if len(set(levels)) > 1:
                 raise ParameterError(
@@ -302,55 +290,10 @@ class VectorProcess(ExampleLaw, NeuralProcess):
         return network, layout
 
 
-def relative_order(layout: Layout, order: Sequence[int]) -> list[int]:
-    """Which site of the layout's order each site of another order is."""
-    own = range(layout.length) if layout.order is None else layout.order
-    place = {position: site for site, position in enumerate(own)}
-    return [place[position] for position in order]
-
-
-def vectors_of(data: Any) -> tuple[Tensor, tuple[int, ...]]:
-    """The user's array [N, *shape], or one example [D], as a tensor; and the example's shape."""
-    x = intake._to_tensor(data.to_numpy() if hasattr(data, "to_numpy") else data, "data")
-    shape = tuple(x.shape[1:] if x.ndim > 1 else x.shape)
-    if math.prod(shape) == 0:
-        raise DataError(f"data has shape {tuple(x.shape)}; expected vectors [N, D] of some size.")
-    return x, shape
-
-
 def hidden_sizes(hidden: int | Sequence[int]) -> tuple[int, ...]:
     """The sizes of the hidden layers, checked."""
     sizes = tuple(hidden) if isinstance(hidden, (Sequence, np.ndarray)) else (hidden,)
     return tuple(check_integer(f"hidden[{i}]", s, minimum=1) for i, s in enumerate(sizes))
-
-
-def order_of(ordering: str | Sequence[int], length: int, seed: int) -> tuple[int, ...] | None:
-    """The permutation that the user's `ordering` means; None is the natural order.
-
-    Args:
-        ordering: "natural", "random" (a function of the seed) or a permutation.
-        length: how many sites there are.
-        seed: of a random one.
-    """
-    if isinstance(ordering, str):
-        if ordering == "natural":
-            return None
-        if ordering == "random":
-            generator = torch.Generator().manual_seed(seed_of(seed, _STREAM_ORDER))
-            return tuple(torch.randperm(length, generator=generator).tolist())
-    elif _permutes(ordering, length):
-        return tuple(int(j) for j in ordering)
-    raise ParameterError(
-        f'ordering must be "natural", "random" or a permutation of 0 ... {length - 1}; got '
-        f"{ordering!r}."
-    )
-
-
-def _permutes(ordering: Any, length: int) -> bool:
-    try:
-        return sorted(ordering) == list(range(length))
-    except (TypeError, ValueError):  # no list of numbers at all
-        return False
 
 
 def _check_levels(network: VectorNetwork, x: Tensor, name: str) -> None:

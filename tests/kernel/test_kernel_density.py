@@ -119,6 +119,12 @@ def test_wrong_data_are_refused():
         KernelDensity(levels=3).fit(LEVELS).log_prob([0, 1, 2, 3])
     with pytest.raises(DataError, match=r"finite|missing|NaN"):
         KernelDensity().fit(np.where(REAL > 21, np.nan, REAL))
+    with pytest.raises(DataError, match="values up to inf"):
+        KernelDensity().fit([[1.0, np.inf]])
+    with pytest.raises(DataError, match=r"at most 65536 levels"):
+        KernelDensity().fit([[1, 10**9]])
+    with pytest.raises(DataError, match=r"from -1 to"):
+        KernelDensity().fit([[1, -1]])
     with pytest.raises(ParameterError, match="takes no validation"):
         KernelDensity().fit(REAL, validation=REAL)
 
