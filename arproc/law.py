@@ -231,6 +231,22 @@ class Law(Parameters, ABC):
         """The law of what follows; a law without conditionals says why it has none."""
         self._refuse("condition")
 
+    def log_prob_terms(self, data: Any, *, context: Any = None) -> Any:
+        """The chain rule's terms; a law without conditionals says why it has none."""
+        self._refuse("log_prob_terms")
+
+    def start(self, prefix: Any = 1, *, context: Any = None) -> Any:
+        """The state at the start; a law without conditionals says why it has none."""
+        self._refuse("start")
+
+    def with_policy(self, policy: Any) -> Any:
+        """This law under a policy; a law without conditionals says why it has none."""
+        self._refuse("with_policy")
+
+    def forecast(self, *data: Any, **more: Any) -> Any:
+        """What follows a history; a law without conditionals says why it has none."""
+        self._refuse("forecast")
+
     # ---- shared inner parts ----------------------------------------------------------------
 
     def sequences(

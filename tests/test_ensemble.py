@@ -92,7 +92,10 @@ def test_real_vectors_of_any_shape_with_a_context():
 
 
 def test_it_says_what_it_has_not(ensemble):
-    for call in ("conditional", "conditionals", "condition"):
+    for call in (
+        "conditional", "conditionals", "condition", "log_prob_terms", "start", "with_policy",
+        "forecast",
+    ):  # fmt: skip
         with pytest.raises(UnsupportedError, match="mixture over orders"):
             getattr(ensemble, call)([0])
     for wrong in ({"prefix": [0]}, {"policy": TopK(1)}, {"stop": lambda x: x}):

@@ -173,14 +173,14 @@ class DiscretisedLogisticMixture(td.Distribution):
     @property
     def log_masses(self) -> torch.Tensor:
         """The logarithms of the masses of all levels, [*batch, levels]."""
+        if math.isinf(self.levels):
+            raise UnsupportedError("counts without an end have no table of probs; use log_prob.")
         levels = torch.arange(self.levels, device=self.loc.device)
         return self.map(lambda t: t[..., None, :]).log_prob(levels)
 
     @property
     def probs(self) -> torch.Tensor:
         """The masses of all levels, [*batch, levels]."""
-        if math.isinf(self.levels):
-            raise UnsupportedError("counts without an end have no table of probs; use log_prob.")
         return self.log_masses.exp()
 
     @property
