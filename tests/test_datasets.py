@@ -30,6 +30,10 @@ def test_digits_are_zeros_and_ones_in_three_disjoint_parts():
     assert sum(map(len, parts)) == 1797
     assert all(set(np.unique(part)) == {0, 1} for part in parts)
     assert 0.25 < parts.test.mean() < 0.4
+    grey = datasets.digits(threshold=None)
+    assert grey.train.max() == 16
+    assert len(np.unique(grey.train)) == 17
+    np.testing.assert_array_equal(grey.test >= 8, parts.test)
     assert datasets.digits(threshold=16).train.mean() < parts.train.mean()
 
 
