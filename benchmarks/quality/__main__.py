@@ -60,9 +60,8 @@ def fitted(entry: dict[str, Any], seed: int, fold: Fold) -> Any:
         for name, value in entry.items()
         if name not in ("model", "seeds")
     }
-    blocks = settings.pop("blocks", None)
-    if blocks is not None:
-        settings["ordering"] = _shuffled(blocks, seed)
+    if "columns" in settings:
+        settings["ordering"] = _shuffled(settings.pop("columns"), seed)
     train, valid = fold.train, fold.valid
     if "training" in entry:
         plan = {"progress": False, "seed": seed} | entry["training"]
@@ -80,11 +79,11 @@ def fitted(entry: dict[str, Any], seed: int, fold: Fold) -> Any:
     return model
 
 
-def _shuffled(blocks: list[int], seed: int) -> list[int]:
-    """An order of the sites that keeps blocks of so many sites (one categorical column) whole."""
-    ends = np.cumsum(blocks)
-    order = np.random.default_rng(seed).permutation(len(blocks))
-    return [site for k in order for site in range(ends[k] - blocks[k], ends[k])]
+def _shuffled(columns: list[int], seed: int) -> list[int]:
+    """An order of the sites that keeps together those of a column, so many for each."""
+    ends = np.cumsum(columns)
+    order = np.random.default_rng(seed).permutation(len(columns))
+    return [site for k in order for site in range(ends[k] - columns[k], ends[k])]
 
 
 def _entries(recipe: dict[str, Any]) -> list[tuple[dict[str, Any], int]]:
