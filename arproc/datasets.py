@@ -73,10 +73,11 @@ def co2() -> Split[pd.Series]:
     return Split(monthly[:"1991"], monthly["1992":"1996"], monthly["1997":])
 
 
-def digits(threshold: int = 8) -> Split[np.ndarray]:
+def digits(threshold: int | None = 8) -> Split[np.ndarray]:
     r"""Handwritten digits of 8 by 8 pixels, binarised: [N, 64] arrays of zeros and ones (uint8).
 
-    A pixel (0 to 16 in the source) is one where it is at least `threshold`. Of each six
+    A pixel (0 to 16 in the source) is one where it is at least `threshold`; None keeps the 17
+    levels of grey. Of each six
     consecutive images the first four go to train, the fifth to valid, the sixth to test, so each
     part has all the writers; pixels run row by row. The source is the test part of UCI's
     "Optical Recognition of Handwritten Digits", as scikit-learn ships it.
@@ -101,7 +102,8 @@ def digits(threshold: int = 8) -> Split[np.ndarray]:
         from sklearn.datasets import load_digits
     except ImportError:
         raise _missing("scikit-learn") from None
-    pixels = (load_digits().data >= threshold).astype(np.uint8)
+    grey = load_digits().data
+    pixels = (grey if threshold is None else grey >= threshold).astype(np.uint8)
     part = np.arange(len(pixels)) % 6
     return Split(pixels[part < 4], pixels[part == 4], pixels[part == 5])
 

@@ -41,7 +41,7 @@ def load(name: str) -> list[Fold]:
         name: of a file in the folder, such as "plants"; or "digits", 17 levels of grey.
     """
     if name == "digits":
-        parts = [part.reshape(-1, 8, 8) for part in arproc.datasets.digits()]
+        parts = [part.reshape(-1, 8, 8) for part in arproc.datasets.digits(threshold=None)]
         return [Fold(*parts, [])]
     if name in _DISCRETE:
         table = _table(name)
