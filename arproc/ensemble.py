@@ -255,6 +255,6 @@ def _layout(law: Law) -> Layout:
     layout = law.layout
     if layout is None:
         raise ParameterError(
-            f"a {type(law).__name__} has no order of sites: its sequences have no fixed length."
+            f"this {type(law).__name__} has no order of sites: its sequences have no fixed length."
         )
     return layout

@@ -395,13 +395,13 @@ def _read_frame(data: Any, space: Space, layout: Layout | None, name: str) -> Re
     return table.T.reshape(-1), lengths, form
 
 
-def _numbers(data: Any, name: str) -> np.ndarray:
+def _numbers(data: Any, name: str, hint: str = "") -> np.ndarray:
     kinds = [data.dtype] if data.ndim == 1 else list(data.dtypes)
     wrong = [str(kind) for kind in kinds if kind.kind not in "biuf"]
     if wrong:
         raise DataError(
             f"{name} has columns of dtype {', '.join(sorted(set(wrong)))}; expected numbers. "
-            "Choose the numeric columns, or convert them with .astype(float)."
+            "Choose the numeric columns, or convert them with .astype(float)." + hint
         )
     try:
         array = data.to_numpy(dtype=None)

@@ -22,7 +22,9 @@ _MOST_LEVELS = 2**16
 
 def vectors_of(data: Any) -> tuple[Tensor, tuple[int, ...]]:
     """The user's array [N, *shape], or one example [D], as a tensor; and the example's shape."""
-    x = intake._to_tensor(data.to_numpy() if hasattr(data, "to_numpy") else data, "data")
+    if hasattr(data, "iloc"):
+        data = intake._numbers(data, "data", " MADE takes tables of mixed columns.")
+    x = intake._to_tensor(data, "data")
     shape = tuple(x.shape[1:] if x.ndim > 1 else x.shape)
     if math.prod(shape) == 0:
         raise DataError(f"data has shape {tuple(x.shape)}; expected vectors [N, D] of some size.")

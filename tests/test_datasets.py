@@ -37,6 +37,12 @@ def test_digits_are_zeros_and_ones_in_three_disjoint_parts():
     assert datasets.digits(threshold=16).train.mean() < parts.train.mean()
 
 
+def test_digits_without_a_threshold_are_the_grey_levels_of_the_same_images():
+    for grey, dark in zip(datasets.digits(threshold=None), datasets.digits(), strict=True):
+        assert set(np.unique(grey)) == set(range(17))
+        assert np.array_equal(grey >= 8, dark)
+
+
 def test_english_test_text_is_new():
     parts = datasets.english()
     paragraphs = [{p.strip() for text in part for p in text.split("\n\n")} for part in parts]

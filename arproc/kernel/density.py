@@ -99,7 +99,7 @@ class KernelDensity(Process):
 
     def _infer_space(self, data: Any) -> Space:
         check_integer("iterations", self.iterations, minimum=1)
-        if not self.tolerance >= 0:
+        if not isinstance(self.tolerance, (int, float)) or not self.tolerance >= 0:
             raise ParameterError(f"tolerance must be 0 or more; got {self.tolerance!r}.")
         if isinstance(data, Sequences):
             self._shape = (data.space.length or 0,)
@@ -121,9 +121,12 @@ class KernelDensity(Process):
     def _per_site(self, name: str, given: float | Sequence[float]) -> Tensor:
         """What the user gave for all positions or each, in the order of the sites."""
         sites = self._layout.length
-        found = torch.as_tensor(given, dtype=torch.float64).flatten()
-        sound = len(found) in (1, sites) and bool(torch.isfinite(found).all())
-        if not sound or bool((found < 0).any()):
+        try:
+            found = torch.as_tensor(given, dtype=torch.float64).flatten()
+        except (TypeError, ValueError):  # no numbers at all
+            found = torch.zeros(0)
+        sound = len(found) in (1, sites) and bool((torch.isfinite(found) & (found >= 0)).all())
+        if not sound:
             raise ParameterError(
                 f"{name} must be a number, 0 or more, or {sites} of them, one for each position; "
                 f"got {given!r}."

@@ -122,11 +122,17 @@ def complete(
             f"complete is for examples of a fixed size; the sequences of this "
             f"{type(process).__name__} have none. sample(prefix=...) goes on from a prefix."
         )
+    if process.space.varies and hasattr(data, "columns"):
+        raise UnsupportedError(
+            "complete takes arrays, and data is a DataFrame of a table; "
+            "condition(known).sample() draws the later columns given the first ones."
+        )
     x, single = _examples(data, layout)
     mask = _mask(known, x, layout)
     sites = layout.to_sites(torch.from_numpy(np.where(mask, x, 0.0)))
     seen = layout.to_sites(torch.tensor(mask))
-    check_values(sites[seen], process.space, "data")
+    order = torch.tensor(layout.order or range(layout.length))
+    check_values(sites[seen], process.space, "data", place=order.expand_as(seen)[seen])
     prepared = process._context(context, len(x), layout.length)
     job = Job(process, layout, sites, seen, prepared, n, n_particles, resolve_seed(seed))
     with torch.no_grad():

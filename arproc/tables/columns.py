@@ -223,5 +223,5 @@ def numbers(series: pd.Series, name: Any, kind: str) -> np.ndarray:
         return pd.to_numeric(plain).to_numpy(np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"column {name!r} is {kind}, and can not be read as numbers: {error}."
+            f"column {name!r} is of the kind {kind!r}, and can not be read as numbers: {error}."
         ) from None

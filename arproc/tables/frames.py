@@ -74,7 +74,7 @@ def _check_names(given: list[Any], columns: tuple[Column, ...], name: str, parti
 def _entries(series: pd.Series, column: Column, name: str) -> np.ndarray:
     """The entries of one column, float64, NaN where missing."""
     if column.labels is None:
-        return numbers(series, column.name, f"a {column.space.kind} column of {name}")
+        return numbers(series, column.name, column.space.kind)
     plain = series.astype(object)
     codes = plain.map({label: code for code, label in enumerate(column.labels)})
     found = codes.to_numpy(np.float64, na_value=np.nan)

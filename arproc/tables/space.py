@@ -145,7 +145,7 @@ class Table(Space):
         for number, column in enumerate(self.columns):
             problem = column.problem(values[place == number].double())
             if problem is not None:
-                return f"column {column.name!r} has {problem}"
+                return f"column {column.name!r}: {problem}"
         return None
 
     def describe(self) -> str:

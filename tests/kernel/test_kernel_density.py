@@ -103,7 +103,10 @@ def test_one_vector_constant_sites_and_shapes():
     [
         ({"bandwidth": -1.0}, "bandwidth must be a number, 0 or more"),
         ({"bandwidth": [0.1, 0.2]}, "or 3 of them"),
+        ({"bandwidth": "scott"}, "bandwidth must be a number"),
         ({"min_scale": float("nan")}, "min_scale must be"),
+        ({"min_scale": "half step"}, "min_scale must be"),
+        ({"tolerance": "small"}, "tolerance must be"),
         ({"iterations": 0}, "iterations"),
         ({"tolerance": -1.0}, "tolerance"),
         ({"ordering": [0, 0, 1]}, "permutation"),

@@ -12,8 +12,8 @@ from pandas.testing import assert_frame_equal
 from tables.strategies import frames
 
 import arproc
-from arproc import MADE, Training
-from arproc.errors import DataError, NotComparableError, ParameterError
+from arproc import MADE, MAF, NADE, KernelDensity, Training
+from arproc.errors import DataError, NotComparableError, ParameterError, UnsupportedError
 
 # ---- in kind ------------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ WRONG = {
     "an unknown column": ({"columns": {"age": "count"}}, ParameterError, "'age'"),
     "an unknown kind": ({"columns": {"visits": "number"}}, ParameterError, "'visits'"),
     "an order of other names": ({"ordering": ["height", "age"]}, ParameterError, "ordering"),
-    "not a count": ({"columns": {"height": "count"}}, DataError, "'height' has expected counts"),
+    "not a count": ({"columns": {"height": "count"}}, DataError, "'height': expected counts"),
 }
 
 
@@ -178,3 +178,37 @@ def test_a_numeric_dataframe_with_a_head_is_an_array_as_before():
     model = MADE((4,), head="bernoulli", training=QUICK).fit(x)
     assert model.space.kind == "binary"
     assert isinstance(model.sample(2, seed=0), np.ndarray)
+
+
+# ---- tables where arrays are expected ------------------------------------------------------
+
+
+def test_completion_is_of_arrays():
+    frame = pd.DataFrame({"stars": [1, 2, 3, 2] * 10, "price": np.linspace(0.5, 9, 40)})
+    with pytest.raises(UnsupportedError, match=r"a DataFrame of a table; condition\(known\)"):
+        arproc.sampling.complete(MADE((4,), training=QUICK).fit(frame), frame)
+
+
+def test_what_is_known_of_a_table_is_checked_by_its_own_column():
+    x = np.column_stack([np.linspace(-1.5, 1.5, 40), np.arange(40) % 17])
+    model = MADE((4,), columns=["real", "count"], ordering=[1, 0], training=QUICK).fit(x)
+    found = arproc.sampling.complete(
+        model, x[:3], np.array([True, False]), n_particles=50, seed=0, return_info=True
+    )
+    assert (found.x[:, 0, 0] == x[:3, 0]).all()
+    assert (found.x[..., 1] == np.floor(found.x[..., 1])).all()
+    with pytest.raises(DataError, match="column 1: expected counts"):
+        arproc.sampling.complete(model, x - 0.5, np.array([False, True]))
+
+
+@pytest.mark.parametrize("model", [NADE(4), MAF((4,)), KernelDensity()])
+def test_models_of_plain_vectors_name_what_takes_mixed_columns(model):
+    with pytest.raises(DataError, match=r"columns of dtype .*MADE takes tables of mixed columns"):
+        model.fit(people())
+
+
+def test_nullable_columns_of_numbers_are_plain_vectors():
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    plain = KernelDensity(0.5).fit(x)
+    nullable = KernelDensity(0.5).fit(pd.DataFrame(x, columns=["a", "b"]).astype("Float64"))
+    assert np.array_equal(nullable.log_prob(x), plain.log_prob(x))

@@ -108,12 +108,12 @@ def test_what_an_entry_can_not_be_is_said_with_the_columns_name():
     assert table.problem_at(good.repeat(2), None) is None
     assert table.problem_at(good[[2, 0]], torch.tensor([2, 0])) is None
     for place, value, words in (
-        (0, np.nan, "'r' has 1 missing value"),
-        (0, np.inf, "'r' has infinity"),
-        (1, 0.5, "'c' has expected counts"),
-        (1, -1, "'c' has expected counts"),
-        (2, 2, "'k' has expected symbols from 0 to 1"),
-        (3, 0.5, "'i' has expected whole numbers"),
+        (0, np.nan, "'r': 1 missing value"),
+        (0, np.inf, "'r': infinity"),
+        (1, 0.5, "'c': expected counts"),
+        (1, -1, "'c': expected counts"),
+        (2, 2, "'k': expected symbols from 0 to 1"),
+        (3, 0.5, "'i': expected whole numbers"),
     ):
         bad = good.clone()
         bad[place] = value
@@ -131,7 +131,7 @@ BAD = {
     ),
     "objects of no kind": (pd.DataFrame({"a": [(1,), (2,)]}), None, DataError, "'a'.*tuple"),
     "text asked to be real": (
-        pd.DataFrame({"a": ["x", "y"]}), {"a": "real"}, DataError, "'a' is real.*numbers"
+        pd.DataFrame({"a": ["x", "y"]}), {"a": "real"}, DataError, "'a'.*the kind 'real'.*numbers"
     ),
     "a kind that is none": (
         pd.DataFrame({"a": [1, 2]}), {"a": "reel"}, ParameterError, r"columns\['a'\]"

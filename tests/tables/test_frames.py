@@ -108,11 +108,11 @@ BAD = {
         lambda d: d.assign(city="Bonn"), "unknown label.*'Bonn'.*'city'.*'Oslo', 'Rome'"
     ),
     "a missing value where there was none": (
-        lambda d: d.assign(age=[np.nan, *d.age[1:]]), "'age' has 1 missing value"
+        lambda d: d.assign(age=[np.nan, *d.age[1:]]), "'age': 1 missing value"
     ),
-    "half a count": (lambda d: d.assign(age=d.age + 0.5), "'age' has expected counts"),
-    "a negative count": (lambda d: d.assign(age=-d.age), "'age' has expected counts"),
-    "infinity": (lambda d: d.assign(size=np.inf), "'size' has infinity"),
+    "half a count": (lambda d: d.assign(age=d.age + 0.5), "'age': expected counts"),
+    "a negative count": (lambda d: d.assign(age=-d.age), "'age': expected counts"),
+    "infinity": (lambda d: d.assign(size=np.inf), "'size': infinity"),
     "text for numbers": (lambda d: d.assign(size="big"), "'size'.*numbers"),
     "a column too few": (lambda d: d.drop(columns="age"), r"lacks the column\(s\) \['age'\]"),
     "a column too many": (lambda d: d.assign(extra=1), r"has the column\(s\) \['extra'\]"),
