@@ -353,6 +353,18 @@ _TAKERS = (
     " (Models whose takes_missing is True, as AR, take NaN for a value that was not observed, in "
     "fit, log_prob, conditionals, forecast and the prefix of sample.)"
 )
+#: The same of examples of a fixed size.
+_TAKERS_OF_VECTORS = (
+    " (NADE(order_agnostic=True) takes NaN for a value that was not observed, in fit and impute; "
+    "MADE(columns=...) of a table gives a missing entry a probability.)"
+)
+
+
+def _takers(space: Space) -> str:
+    """Which models take NaN for a missing value of such a space, in words; empty where none do."""
+    if space.length is not None:
+        return _TAKERS_OF_VECTORS
+    return _TAKERS if space.measure == "density" else ""
 
 
 def _sum(values: torch.Tensor) -> float:
@@ -403,8 +415,7 @@ def check_values(
             raise DataError(
                 f"{name} has {bad} value(s) that are not finite ({what}; the first at element "
                 f"{where[0] if len(where) == 1 else tuple(where)}); expected finite numbers. "
-                "Remove or fill them first."
-                + ("" if what == "infinity" or space.measure != "density" else _TAKERS)
+                "Remove or fill them first." + ("" if what == "infinity" else _takers(space))
             )
     problem = space.problem(values.detach())
     if problem is not None:

@@ -128,6 +128,8 @@ def test_wrong_data_are_refused():
         KernelDensity().fit([[1, 10**9]])
     with pytest.raises(DataError, match=r"from -1 to"):
         KernelDensity().fit([[1, -1]])
+    with pytest.raises(DataError, match=r"one vector of 50 numbers.*data\[:, None\]"):
+        KernelDensity().fit(REAL[:, 0])
     with pytest.raises(ParameterError, match="takes no validation"):
         KernelDensity().fit(REAL, validation=REAL)
 

@@ -123,3 +123,10 @@ def test_numbers_of_the_wrong_type_are_refused():
             kind(8, levels=5.0, training=QUICK).fit(np.zeros((8, 2), dtype=int))
     with pytest.raises(ParameterError, match="order_agnostic must be True or False; got 'a'"):
         MODELS["NADE"](order_agnostic="a").fit(X)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_refusal_of_missing_values_names_the_models_that_take_them(name):
+    gaps = np.where(X > 1, np.nan, X)
+    with pytest.raises(DataError, match=r"NaN.*\(NADE\(order_agnostic=True\) takes NaN.*MADE\("):
+        MODELS[name]().fit(gaps)
