@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import Any
 
@@ -137,6 +138,11 @@ class ImageProcess(ExampleLaw, NeuralProcess):
 def _levels_of(x: Tensor) -> int:
     """How many levels the data have: 256 where they use more than 64 of the levels of 8 bits."""
     highest = float(x.double().max())
+    if math.isnan(highest):
+        raise DataError(
+            "data has NaN; expected whole numbers 0, 1, 2 ... Images are learnt from whole ones: "
+            "leave those with gaps out, or fill them."
+        )
     if not highest < _MOST_LEVELS:
         raise DataError(
             f"data has values up to {highest:g}; expected whole numbers 0, 1, 2 ... below "

@@ -87,6 +87,14 @@ def test_levels_from_zero_to_one_are_refused_with_the_way_out(kind):
         kind(**SMALL[kind], training=QUICK).fit(np.random.default_rng(0).random((6, 4, 5)))
 
 
+@pytest.mark.parametrize("kind", SMALL)
+def test_images_with_gaps_are_refused_as_such(kind):
+    x = np.random.default_rng(0).integers(0, 2, (6, 4, 5)).astype(float)
+    x[0, 0, 0] = np.nan
+    with pytest.raises(DataError, match="data has NaN; expected whole numbers"):
+        kind(**SMALL[kind], training=QUICK).fit(x)
+
+
 def test_policies_work_on_mixtures_of_logistics():
     x = np.random.default_rng(0).integers(0, 9, (8, 2, 2, 3))
     model = PixelCNNPP(**SMALL[PixelCNNPP], channel_axis="last", training=QUICK).fit(x)
