@@ -7,7 +7,7 @@ takes longer than many a small model takes to train. The tests hold them equal t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,8 +19,6 @@ __all__ = ["AdamW", "Muon", "Optimizer", "build_optimizers", "orthogonalise"]
 
 # Jordan et al. 2024: a quintic that lifts small singular values fast; it ends near one, not at it.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
-#: How many numbers of a parameter are updated at once: what stays in a processor's cache.
-_PIECE = 2**17
 
 
 class Optimizer(ABC):
@@ -80,17 +78,17 @@ class AdamW(Optimizer):
         for p, state, decay in zip(self.params, self.state, self.decay, strict=True):
             if p.grad is None:
                 continue
-            for x, grad, mean, square in _pieces(p, p.grad, state["mean"], state["square"]):
-                mean.lerp_(grad, 1 - first)
-                square.mul_(second).addcmul_(grad, grad, value=1 - second)
-                if decay:
-                    x.mul_(1 - lr * decay)
-                # masked weights have squares of zero, whose roots take six times as long
-                root = torch.add(square, 1e-30, out=self._scratch(square)).sqrt_()
-                x.addcdiv_(mean, root.add_(1e-8 * unbias), value=-rate)
+            mean, square = state["mean"], state["square"]
+            mean.lerp_(p.grad, 1 - first)
+            square.mul_(second).addcmul_(p.grad, p.grad, value=1 - second)
+            if decay:
+                p.mul_(1 - lr * decay)
+            # masked weights have squares of zero, whose roots take six times as long
+            root = torch.add(square, 1e-30, out=self._scratch(square)).sqrt_()
+            p.addcdiv_(mean, root.add_(1e-8 * unbias), value=-rate)
 
     def _scratch(self, like: Tensor) -> Tensor:
-        """Memory of the shape of a piece, the same each time: fresh memory costs more than a root.
+        """Memory of this shape, the same each time: fresh memory costs more than a root.
 
         Torch keeps no memory on processors, and what the system gives has to be cleared first.
         """
@@ -98,13 +96,6 @@ class AdamW(Optimizer):
         if key not in self._kept:
             self._kept[key] = torch.empty_like(like)
         return self._kept[key]
-
-
-def _pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Views of some tensors of one shape, piece by piece: each piece stays in the cache."""
-    if tensors[0].numel() <= _PIECE or not all(t.is_contiguous() for t in tensors):
-        return iter([tensors])
-    return zip(*(t.view(-1).split(_PIECE) for t in tensors), strict=True)
 
 
 class Muon(Optimizer):
