@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,21 +37,42 @@ def main() -> None:
 def run(name: str, with_test: bool) -> None:
     """Fit a recipe on each fold of its data and print the mean log-likelihoods, nats."""
     recipe = json.loads((RECIPES / f"{name}.json").read_text())
-    begin, figures = time.perf_counter(), []
-    for number, fold in enumerate(load(recipe["data"])):
-        print(f"{name}, fold {number}: {len(fold.train)} to fit on", flush=True)
-        members = [fitted(entry, seed, fold) for entry, seed in _entries(recipe)]
-        laws = _ensembles(members, fold) if recipe["ensemble"] else _apart(members)
-        parts = [fold.valid, fold.test] if with_test else [fold.valid]
-        figures.append({title: [_mean(law, x) for x in parts] for title, law in laws.items()})
-    dims = math.prod(fold.train.shape[1:])
-    for title in figures[0]:
-        valid, *test = np.mean([row[title] for row in figures], axis=0)
-        line = f"{name}, {title}: validation {valid:.3f} nats"
-        for value in test:
-            line += f", test {value:.3f} nats ({-value / dims / math.log(2):.4f} bits/dim)"
-        print(line)
+    folds, begin = load(recipe["data"]), time.perf_counter()
+    if recipe["ensemble"]:
+        figures = [_ensembles(recipe, fold, with_test) for fold in folds]
+        for title in figures[0]:
+            mean = np.mean([row[title] for row in figures], axis=0)
+            print(f"{name}, {title}: {_line(mean, folds[0])}")
+    else:  # a table of models, of which each stands by itself
+        for fold in folds:
+            for entry, seed in _entries(recipe):
+                law = fitted(entry, seed, fold)
+                print(f"    {_line(_means(law, fold, with_test), fold)}", flush=True)
     print(f"  {time.perf_counter() - begin:.0f} s", flush=True)
+
+
+def _means(law: Any, fold: Fold, with_test: bool) -> list[float]:
+    """The mean log-likelihoods of the validation part and, where it is read, of the test part."""
+    return [_mean(law, x) for x in ([fold.valid, fold.test] if with_test else [fold.valid])]
+
+
+def _line(means: Sequence[float], fold: Fold) -> str:
+    valid, *test = means
+    line, dims = f"validation {valid:.3f} nats", math.prod(fold.train.shape[1:])
+    for value in test:
+        line += f", test {value:.3f} nats ({-value / dims / math.log(2):.4f} bits/dim)"
+    return line
+
+
+def _ensembles(recipe: dict[str, Any], fold: Fold, with_test: bool) -> dict[str, list[float]]:
+    """Figures of all members, weighted by the validation data; and of those without a memory."""
+    print(f"  {len(fold.train)} to fit on", flush=True)
+    members = [fitted(entry, seed, fold) for entry, seed in _entries(recipe)]
+    whole = arproc.OrderEnsemble(members).fit(fold.valid)
+    print("  weights", whole.weights_.numpy().round(3))
+    others = [member for member in members if not isinstance(member, arproc.KernelDensity)]
+    laws = {"all": whole, "without kernels, counted alike": arproc.OrderEnsemble(others)}
+    return {title: _means(law, fold, with_test) for title, law in laws.items()}
 
 
 def fitted(entry: dict[str, Any], seed: int, fold: Fold) -> Any:
@@ -89,18 +111,6 @@ def _shuffled(columns: list[int], seed: int) -> list[int]:
 def _entries(recipe: dict[str, Any]) -> list[tuple[dict[str, Any], int]]:
     """The recipe's entries, one for each seed."""
     return [(entry, seed) for entry in recipe["members"] for seed in entry.get("seeds", [0])]
-
-
-def _ensembles(members: list[Any], fold: Fold) -> dict[str, Any]:
-    """All members, weighted by the validation data; and those without a memory, counted alike."""
-    whole = arproc.OrderEnsemble(members).fit(fold.valid)
-    print("  weights", whole.weights_.numpy().round(3))
-    others = [member for member in members if not isinstance(member, arproc.KernelDensity)]
-    return {"all": whole, "without kernels": arproc.OrderEnsemble(others)}
-
-
-def _apart(members: list[Any]) -> dict[str, Any]:
-    return {f"{type(model).__name__} ({k})": model for k, model in enumerate(members)}
 
 
 def _mean(law: Any, x: np.ndarray) -> float:
