@@ -302,7 +302,7 @@ def test_a_validation_set_keeps_the_best_weights():
         (images(2, (2, 4, 5)), {}, "channel_axis"),
         (images(2, (4, 4)) * 0.5, {}, "fractional"),
         (images(2, (4, 4)) - 1, {}, "-1"),
-        (images(2, (4, 4)) + np.nan, {}, "below"),
+        (images(2, (4, 4)) + np.nan, {}, "data has NaN"),
         (images(5, (4, 4)), {"levels": 4}, "levels from 0 to 3"),
         (images(5, (4, 4)), {"head": "bernoulli"}, "zeros and ones"),
     ],
