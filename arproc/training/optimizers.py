@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +67,6 @@ class AdamW(Optimizer):
     ) -> None:
         super().__init__(params, lr, decay)
         self.betas = betas
-        self._kept: dict[tuple[Any, ...], Tensor] = {}
 
     @torch.no_grad()
     def step(self, count: int, scale: float) -> None:
@@ -84,18 +82,8 @@ class AdamW(Optimizer):
             if decay:
                 p.mul_(1 - lr * decay)
             # masked weights have squares of zero, whose roots take six times as long
-            root = torch.add(square, 1e-30, out=self._scratch(square)).sqrt_()
-            p.addcdiv_(mean, root.add_(1e-8 * unbias), value=-rate)
-
-    def _scratch(self, like: Tensor) -> Tensor:
-        """Memory of this shape, the same each time: fresh memory costs more than a root.
-
-        Torch keeps no memory on processors, and what the system gives has to be cleared first.
-        """
-        key = (like.shape, like.dtype, like.device)
-        if key not in self._kept:
-            self._kept[key] = torch.empty_like(like)
-        return self._kept[key]
+            root = (square + 1e-30).sqrt_().add_(1e-8 * unbias)
+            p.addcdiv_(mean, root, value=-rate)
 
 
 class Muon(Optimizer):
