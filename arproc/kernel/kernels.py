@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -123,7 +124,11 @@ class RedrawKernel(Kernel):
         self.values = values.long()
         self.frequencies = frequencies
         self.levels = frequencies.shape[1]
-        self.hot = F.one_hot(self.values, self.levels).double()
+
+    @cached_property
+    def _hot(self) -> Tensor:
+        """Which level each training vector has at each site, [M, sites * levels]."""
+        return F.one_hot(self.values, self.levels).double().flatten(1)
 
     def _logs(self, bandwidth: Tensor) -> tuple[Tensor, Tensor]:
         """Log k where the level is the vector's, and where it is not: [sites, levels] each."""
@@ -134,7 +139,7 @@ class RedrawKernel(Kernel):
         same, other = self._logs(bandwidth)
         hot = F.one_hot(x.long(), self.levels).double()
         query = (hot * (same - other)).flatten(1)
-        return query @ self.hot.flatten(1).T + (hot * other).sum((1, 2))[:, None]
+        return query @ self._hot.T + (hot * other).sum((1, 2))[:, None]
 
     def log_kernel(self, x: Tensor, site: Tensor, bandwidth: Tensor) -> Tensor:
         same, other = (table[site, x.long()][:, None] for table in self._logs(bandwidth))
@@ -143,9 +148,10 @@ class RedrawKernel(Kernel):
     def mixture(self, log_weights: Tensor, site: Tensor, bandwidth: Tensor) -> Distribution:
         weights = log_weights.softmax(1)
         if len(site) and bool((site == site[0]).all()):
-            kept = weights @ self.hot[:, int(site[0])]
+            kept = weights @ F.one_hot(self.values[:, site[0]], self.levels).double()
         else:
-            kept = torch.einsum("ni,inl->nl", weights, self.hot[:, site])
+            hot = F.one_hot(self.values[:, site], self.levels).double()
+            kept = torch.einsum("ni,inl->nl", weights, hot)
         width = bandwidth[site][:, None]
         scores = ((1 - width) * kept + width * self.frequencies[site]).log()
         if self.levels == 2:
@@ -165,7 +171,7 @@ class RedrawKernel(Kernel):
         same, _ = self._logs(bandwidth)
         kept = (1 - bandwidth)[:, None] / same.exp()  # of equal values, how many were not redrawn
         hot = F.one_hot(x.long(), self.levels).double()
-        matched = (share @ self.hot.flatten(1)).reshape(hot.shape)
+        matched = (share @ self._hot).reshape(hot.shape)
         return (hot * kept * matched).sum((0, 2))
 
     def updated(self, sums: Tensor, mass: Tensor) -> Tensor:
