@@ -134,8 +134,7 @@ def _read(file: Path) -> Image:
         from PIL import Image, ImageOps
     except ImportError:
         raise MissingDependencyError(
-            "pictures are read by Pillow, which is not installed: pip install pillow (it also "
-            'comes with "arproc[plot]")'
+            'pictures are read by Pillow, which is not installed: pip install "arproc[images]"'
         ) from None
     try:
         with Image.open(file) as opened:

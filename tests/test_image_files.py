@@ -169,7 +169,7 @@ def test_what_can_not_be_read_is_named(tmp_path):
 def test_without_pillow_the_error_says_what_brings_it(tmp_path, monkeypatch):
     write(tmp_path, levels(1, 2, 2))
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(MissingDependencyError, match="pip install pillow"):
+    with pytest.raises(MissingDependencyError, match=r"pip install \"arproc\[images\]\""):
         images(tmp_path)
 
 

@@ -193,7 +193,10 @@ class DiscretisedLogisticMixture(td.Distribution):
     @property
     def variance(self) -> torch.Tensor:
         if math.isinf(self.levels):
-            raise NotImplementedError("no closed form for counts without an end")
+            raise UnsupportedError(
+                "whole numbers without an end have no closed form of the variance; take that of "
+                "draws, sample((10_000,)).var(0)."
+            )
         levels = torch.arange(self.levels, device=self.loc.device)
         return (self.probs * (levels - self.mean[..., None]) ** 2).sum(-1)
 
