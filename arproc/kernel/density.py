@@ -119,7 +119,7 @@ class KernelDensity(Process):
         elif x.is_floating_point() and bool((x != x.floor()).any()):
             return Real(length=length)
         else:
-            levels = level_count(x, "Real values have fractions.")
+            levels = level_count(x, "Data are taken for real where they have fractions.")
         return Binary(length=length) if levels == 2 else Categorical(levels, length=length)
 
     def _layout_of(self, space: Space) -> Layout:
