@@ -10,50 +10,50 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from arproc import distributions, errors, sampling, spaces
+from arproc.contract.law import Draws, Law
+from arproc.contract.persistence import load
+from arproc.contract.process import Process, State
+from arproc.contract.sequences import Layout, Sequences
 from arproc.errors import ArprocError
-from arproc.law import Draws, Law
-from arproc.persistence import load
-from arproc.process import Process, State
-from arproc.sequences import Layout, Sequences
 
 __version__ = "0.1.0"
 
 # Imported when first used, so that `import arproc` stays light: name -> module
 _LAZY: dict[str, str] = {
-    "AR": "arproc.linear.ar",
-    "ARGARCH": "arproc.volatility.argarch",
-    "ARIMA": "arproc.statespace.arima",
-    "BayesianAR": "arproc.linear.bayesian",
-    "Cache": "arproc.ngram.cache",
-    "ContextTree": "arproc.ngram.context_tree",
-    "CountAR": "arproc.discrete.count",
-    "InfiniGram": "arproc.ngram.infini",
-    "KernelDensity": "arproc.kernel.density",
-    "LogisticAR": "arproc.discrete.logistic",
-    "MADE": "arproc.neural.made",
-    "MAF": "arproc.neural.maf",
-    "MarkovSwitchingAR": "arproc.regimes.switching",
-    "NADE": "arproc.neural.nade",
-    "OrderEnsemble": "arproc.ensemble",
-    "Mixture": "arproc.mixture",
-    "AutoPanel": "arproc.panel",
-    "Panel": "arproc.panel",
-    "NGram": "arproc.ngram.model",
-    "PPM": "arproc.ngram.ppm",
-    "PixelCNN": "arproc.neural.pixelcnn",
-    "PixelCNNPP": "arproc.neural.pixelcnnpp",
-    "PixelSNAIL": "arproc.neural.pixelsnail",
-    "SETAR": "arproc.regimes.setar",
+    "AR": "arproc.models.autoregression.ar",
+    "ARGARCH": "arproc.models.volatility.argarch",
+    "ARIMA": "arproc.models.statespace.arima",
+    "BayesianAR": "arproc.models.autoregression.bayesian",
+    "Cache": "arproc.models.ngram.adaptive.cache",
+    "ContextTree": "arproc.models.ngram.adaptive.context_tree",
+    "CountAR": "arproc.models.discrete.count",
+    "InfiniGram": "arproc.models.ngram.suffix.infinigram",
+    "KernelDensity": "arproc.models.kernel_density.density",
+    "LogisticAR": "arproc.models.discrete.logistic",
+    "MADE": "arproc.models.neural.vectors.made",
+    "MAF": "arproc.models.neural.vectors.maf",
+    "MarkovSwitchingAR": "arproc.models.regimes.switching",
+    "NADE": "arproc.models.neural.vectors.nade",
+    "OrderEnsemble": "arproc.models.order_ensemble",
+    "Mixture": "arproc.models.mixture",
+    "AutoPanel": "arproc.models.panel",
+    "Panel": "arproc.models.panel",
+    "NGram": "arproc.models.ngram.model",
+    "PPM": "arproc.models.ngram.adaptive.ppm",
+    "PixelCNN": "arproc.models.neural.images.pixelcnn",
+    "PixelCNNPP": "arproc.models.neural.images.pixelcnnpp",
+    "PixelSNAIL": "arproc.models.neural.images.pixelsnail",
+    "SETAR": "arproc.models.regimes.setar",
     "Training": "arproc.training",
-    "VAR": "arproc.linear.vector.var",
-    "Transformed": "arproc.transforms",
-    "Transformer": "arproc.neural.transformer",
+    "VAR": "arproc.models.autoregression.vector.var",
+    "Transformed": "arproc.models.transformed.process",
+    "Transformer": "arproc.models.neural.sequences.transformer",
     "compare": "arproc.evaluation",
     "diagnose": "arproc.evaluation",
     "evaluate": "arproc.evaluation",
     "likelihood_ratio_test": "arproc.inference",
-    "reconcile": "arproc.reconciliation",
-    "select_order": "arproc.linear.selection",
+    "reconcile": "arproc.forecasting.reconciliation",
+    "select_order": "arproc.models.autoregression.selection",
     "surprisal_table": "arproc.evaluation",
 }
 _MODULES: tuple[str, ...] = (

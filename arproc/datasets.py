@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from arproc.data.images import images
 from arproc.errors import MissingDependencyError
-from arproc.image_files import images
 
 if TYPE_CHECKING:
     import numpy as np

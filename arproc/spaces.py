@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import numpy as np
 import torch
 
+from arproc.contract.storable import storable
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
-from arproc.storable import storable
 
 if TYPE_CHECKING:
-    from arproc.text import Vocabulary
+    from arproc.data.vocabulary import Vocabulary
 
 __all__ = [
     "Binary",

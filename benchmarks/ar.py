@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from arproc.linear.ar import AR
-from arproc.linear.levinson import pacf_to_coef
-from arproc.linear.selection import select_order
-from arproc.randomness import Uniforms
-from arproc.states import State
+from arproc.contract.randomness import Uniforms
+from arproc.contract.state import State
+from arproc.models.autoregression.ar import AR
+from arproc.models.autoregression.levinson import pacf_to_coef
+from arproc.models.autoregression.selection import select_order
 from benchmarks.timing import side_by_side
 
 PACF = np.array([0.7, -0.4, 0.2, -0.1, 0.15])

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from arproc.evaluation import mase, msis, owa, smape
-from arproc.panel import AutoPanel, seasonal_candidates
+from arproc.models.panel import AutoPanel, seasonal_candidates
 
 HORIZON, SEASON = 48, 24
 DATA = Path(os.environ.get("ARPROC_DATA", Path(__file__).parents[2] / "shared" / "data"))

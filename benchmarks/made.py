@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 
 import arproc
-from arproc.neural.masks import MaskedNetwork
-from arproc.randomness import Uniforms
-from arproc.states import State
+from arproc.contract.randomness import Uniforms
+from arproc.contract.state import State
+from arproc.models.neural.vectors.masks import MaskedNetwork
 from benchmarks.peers import pytorch_generative
 from benchmarks.timing import side_by_side
 

@@ -31,8 +31,8 @@ from typing import Any
 import numpy as np
 
 import arproc
-from arproc.ngram.smoothing import DiscountWarning
-from arproc.text import Vocabulary
+from arproc.data.vocabulary import Vocabulary
+from arproc.models.ngram.backoff.smoothing import DiscountWarning
 from benchmarks.timing import machine, side_by_side
 
 SHAKESPEARE = Path(__file__).parents[2] / "shared" / "data" / "tinyshakespeare.txt.gz"

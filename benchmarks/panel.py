@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from arproc import AR, Panel
-from arproc.linear.levinson import pacf_to_coef
+from arproc.models.autoregression.levinson import pacf_to_coef
 
 N, LENGTH, ORDER = 10_000, 500, 5
 ROUNDS = 7

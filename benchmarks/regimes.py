@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from arproc.regimes.switching import MarkovSwitchingAR
+from arproc.models.regimes.switching import MarkovSwitchingAR
 from benchmarks.timing import side_by_side
 
 CHAIN = [[0.95, 0.05], [0.1, 0.9]]

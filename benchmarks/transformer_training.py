@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 import arproc
-from arproc.text import Vocabulary
+from arproc.data.vocabulary import Vocabulary
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "tinyshakespeare.txt.gz"
 BLOCK, BATCH, STEPS, SHORT = 64, 12, 2000, 300

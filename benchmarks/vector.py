@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from arproc.linear.vector.var import VAR
+from arproc.models.autoregression.vector.var import VAR
 from benchmarks.timing import side_by_side
 
 COEF = [[[0.5, 0.1, 0.0], [0.0, 0.4, 0.2], [0.1, 0.0, 0.3]]]

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 import arproc
-from arproc.randomness import Uniforms
-from arproc.states import State
+from arproc.contract.randomness import Uniforms
+from arproc.contract.state import State
 from benchmarks.timing import side_by_side
 
 SITES, UNITS, DRAWS = 784, 500, 64

@@ -6,7 +6,7 @@ import json
 
 import torch
 
-from arproc import files
+from arproc.contract import model_file as files
 
 
 def shake(model, seed: int = 1):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from arproc import spaces
+from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, ParameterError
 from arproc.spaces import (
     Binary,
@@ -17,7 +18,6 @@ from arproc.spaces import (
     RealVector,
     check_values,
 )
-from arproc.text import Vocabulary
 
 WORDS = Vocabulary.build(["a b c"], "word")
 ALL = [

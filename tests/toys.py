@@ -12,11 +12,11 @@ import torch
 from torch import distributions as td
 
 from arproc import Law, Process, State
+from arproc.contract.sequences import Layout, Sequences
+from arproc.data.vocabulary import Vocabulary
 from arproc.distributions import Categorical, concatenate, index
-from arproc.sequences import Layout, Sequences
 from arproc.spaces import Binary, Count, Ordinal, Real, RealVector, Space
 from arproc.spaces import Categorical as Symbols
-from arproc.text import Vocabulary
 
 F64 = torch.float64
 

@@ -35,7 +35,7 @@ def find(name: str) -> type:
 
 def _is_model(name: str) -> bool:
     import arproc
-    from arproc.law import Law
+    from arproc.contract.law import Law
 
     if not name[0].isupper() or name in NOT_FITTED_FROM_OPTIONS:
         return False

@@ -17,11 +17,11 @@ import torch
 from torch import distributions as td
 from torch.distributions import Distribution
 
+from arproc.contract.process import Process, require_process
+from arproc.contract.randomness import Uniforms
 from arproc.distributions import MaybeMissing, Varied, atom, cdf, to
 from arproc.errors import DataError
 from arproc.evaluation.walk import Block, per_term
-from arproc.process import Process, require_process
-from arproc.randomness import Uniforms
 
 __all__ = ["Uniformity", "pit", "uniformity"]
 

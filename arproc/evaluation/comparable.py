@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from arproc.contract.law import Law
+from arproc.data.tables.space import Table
 from arproc.errors import NotComparableError
 from arproc.evaluation.tally import Tally
 from arproc.evaluation.text_units import vocabulary_of
-from arproc.law import Law
 from arproc.spaces import Real, Space
-from arproc.tables.space import Table
 
 __all__ = ["check_laws", "check_tallies", "same_elements"]
 
@@ -100,7 +100,7 @@ def _check_prefix(first: str, law: Law, name: str, other: Law) -> None:
 
 def _prefix(law: Law) -> Any:
     """What a law is conditioned on, in the user's form; None where on nothing."""
-    from arproc.conditioned import ConditionedProcess
+    from arproc.contract.conditioned import ConditionedProcess
 
     if isinstance(law, ConditionedProcess):
         own, inner = law._prefix.restore(), _prefix(law.process)

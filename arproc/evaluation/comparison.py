@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arproc.contract.law import Law, require_fitted
 from arproc.errors import ParameterError, check_choice
 from arproc.evaluation.comparable import check_laws, check_tallies, same_elements
 from arproc.evaluation.likelihood import BY
 from arproc.evaluation.standard_errors import MeanError, of_ratio, of_series, t_quantile
 from arproc.evaluation.tally import Tally, count
 from arproc.evaluation.text_units import byte_ends
-from arproc.law import Law, require_fitted
 
 if TYPE_CHECKING:
     import pandas as pd

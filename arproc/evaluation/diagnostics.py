@@ -15,14 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from arproc.errors import (
-    DataError,
-    MissingDependencyError,
-    UnsupportedError,
-    check_integer,
-)
+from arproc.contract.process import Process, require_process
+from arproc.errors import DataError, MissingDependencyError, UnsupportedError, check_integer
 from arproc.evaluation.calibration import pit
-from arproc.process import Process, require_process
 
 if TYPE_CHECKING:
     import pandas as pd

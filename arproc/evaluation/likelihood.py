@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arproc.contract.law import Law
 from arproc.errors import check_choice
 from arproc.evaluation.standard_errors import MeanError, of_ratio, of_series
 from arproc.evaluation.tally import Tally, count
-from arproc.law import Law
 
 if TYPE_CHECKING:
     import pandas as pd

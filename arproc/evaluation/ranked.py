@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import distributions as td
 
+from arproc.contract.process import Process, require_process
 from arproc.distributions import to
 from arproc.errors import UnsupportedError
 from arproc.evaluation.closed_forms import scored
 from arproc.evaluation.walk import Block, per_term
-from arproc.process import Process, require_process
 
 __all__ = ["crps", "crps_of"]
 

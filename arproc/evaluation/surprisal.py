@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from arproc.contract.process import Process, require_process
+from arproc.contract.sequences import Sequences
+from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, UnsupportedError, check_choice
 from arproc.evaluation.text_units import texts_of
 from arproc.evaluation.walk import Block, per_term
-from arproc.process import Process, require_process
-from arproc.sequences import Sequences
 from arproc.spaces import Categorical
-from arproc.text import Vocabulary
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from arproc.contract.law import Law
+from arproc.contract.process import Process
+from arproc.contract.sequences import Sequences
 from arproc.errors import DataError, NotComparableError, ParameterError, check_integer
 from arproc.evaluation.text_units import TextSize, text_size
-from arproc.law import Law
-from arproc.process import Process
-from arproc.sequences import Sequences
 
 __all__ = ["Tally", "count"]
 

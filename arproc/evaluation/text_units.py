@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from arproc.sequences import Sequences
+from arproc.contract.sequences import Sequences
+from arproc.data.vocabulary import Vocabulary
 from arproc.spaces import Categorical, Space
-from arproc.text import Vocabulary
 
 __all__ = ["TextSize", "byte_ends", "text_size", "texts_of", "vocabulary_of"]
 

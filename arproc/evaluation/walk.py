@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
+from arproc.contract.process import Process
+from arproc.contract.sequences import Sequences
 from arproc.distributions import index
-from arproc.process import Process
-from arproc.sequences import Sequences
 
 __all__ = ["Block", "per_term"]
 

@@ -27,14 +27,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from arproc.contract.randomness import Uniforms
+from arproc.contract.sequences import Sequences
 from arproc.errors import ArprocError, ParameterError, UnsupportedError
-from arproc.estimated import Estimated
 from arproc.forecasting.marginals import Marginals, Plain
-from arproc.randomness import Uniforms
-from arproc.sequences import Sequences
+from arproc.inference.estimated import Estimated
 
 if TYPE_CHECKING:
-    from arproc.process import Process
+    from arproc.contract.process import Process
 
 __all__ = ["Calibrated", "refitted"]
 

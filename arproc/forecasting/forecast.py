@@ -13,6 +13,9 @@ import numpy as np
 import torch
 from torch import distributions as td
 
+from arproc.contract.randomness import Uniforms, resolve_seed
+from arproc.contract.sequences import Sequences
+from arproc.contract.state import State
 from arproc.distributions import component_marginals, transformed
 from arproc.errors import DataError, ParameterError, UnsupportedError, check_choice, check_integer
 from arproc.forecasting import tables
@@ -20,15 +23,12 @@ from arproc.forecasting.bootstrap import Calibrated, refitted
 from arproc.forecasting.known import read_known
 from arproc.forecasting.marginals import Closed, Marginals, Plain, Simulated, at_levels
 from arproc.forecasting.scenario import ConditionedNormal, Particles, condition_joint
-from arproc.randomness import Uniforms, resolve_seed
-from arproc.sequences import Sequences
 from arproc.spaces import Binary, BinaryVector, Count, Ordinal, Real
-from arproc.states import State
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from arproc.process import Process
+    from arproc.contract.process import Process
 
 __all__ = ["forecast", "sample_paths"]
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from arproc.contract.sequences import Sequences
 from arproc.errors import DataError
 from arproc.forecasting.tables import component_names, future_indexes, series_names
-from arproc.sequences import Sequences
 from arproc.spaces import Space
 
 __all__ = ["read_known"]

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import distributions as td
 
+from arproc.contract.randomness import Uniforms
+from arproc.contract.state import State
 from arproc.distributions import from_uniform, index
 from arproc.errors import DataError, UnsupportedError
-from arproc.randomness import Uniforms
-from arproc.states import State
 
 __all__ = ["ConditionedNormal", "Particles", "condition_joint"]
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from arproc.contract.process import Process, require_process
+from arproc.contract.sequences import Sequences
+from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, check_choice, check_integer
 from arproc.plot.canvas import BLUE, GREY, axes_for, plain, x_values
-from arproc.process import Process, require_process
-from arproc.sequences import Sequences
 from arproc.spaces import Categorical
-from arproc.text import Vocabulary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from arproc.contract.law import Draws, require_fitted
+from arproc.contract.process import Process, State, check_length
+from arproc.contract.randomness import Uniforms
+from arproc.contract.sequences import Form, Sequences, restore
+from arproc.data.tables.space import Table
 from arproc.errors import DataError, ParameterError, check_integer
-from arproc.law import Draws, require_fitted
-from arproc.process import Process, State, check_length
-from arproc.randomness import Uniforms
-from arproc.sequences import Form, Sequences, restore
 from arproc.spaces import Categorical, Space
-from arproc.tables.space import Table
 
 if TYPE_CHECKING:
-    from arproc.text import Vocabulary
+    from arproc.data.vocabulary import Vocabulary
 
 __all__ = ["draw", "sample"]
 

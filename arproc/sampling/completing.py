@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arproc.contract.process import Process
+from arproc.contract.randomness import RowUniforms, Uniforms
+from arproc.contract.sequences import Layout
 from arproc.errors import UnsupportedError
-from arproc.process import Process
-from arproc.randomness import RowUniforms, Uniforms
 from arproc.sampling.ancestral import draw
 from arproc.sampling.particles import given_known, score
-from arproc.sequences import Layout
 
 __all__ = ["Completion", "Job"]
 

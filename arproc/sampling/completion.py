@@ -7,18 +7,12 @@ from typing import Any, Literal, overload
 import numpy as np
 import torch
 
-from arproc.errors import (
-    DataError,
-    ParameterError,
-    UnsupportedError,
-    check_choice,
-    check_integer,
-)
-from arproc.intake import opened, unmasked
-from arproc.process import Process, require_process
-from arproc.randomness import resolve_seed
+from arproc.contract.process import Process, require_process
+from arproc.contract.randomness import resolve_seed
+from arproc.contract.sequences import Layout
+from arproc.data.intake import opened, unmasked
+from arproc.errors import DataError, ParameterError, UnsupportedError, check_choice, check_integer
 from arproc.sampling.completing import Completion, Job
-from arproc.sequences import Layout
 from arproc.spaces import check_values
 
 __all__ = ["Completion", "complete"]

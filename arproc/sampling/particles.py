@@ -16,11 +16,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from arproc.contract.process import Process
+from arproc.contract.randomness import RowUniforms, Uniforms
+from arproc.contract.state import State
 from arproc.distributions import index
 from arproc.errors import DataError
-from arproc.process import Process
-from arproc.randomness import RowUniforms, Uniforms
-from arproc.states import State
 
 __all__ = ["Particles", "given_known", "score"]
 

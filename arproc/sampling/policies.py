@@ -13,12 +13,12 @@ import torch
 from torch import distributions as td
 from torch.distributions import Distribution
 
-from arproc.conditioned import InnerState
+from arproc.contract.conditioned import InnerState
+from arproc.contract.parameters import Parameters
+from arproc.contract.process import Process, State
+from arproc.contract.sequences import Layout, Sequences
 from arproc.distributions import Categorical, as_categorical, concatenate, index
 from arproc.errors import ParameterError, UnsupportedError, check_integer
-from arproc.parameters import Parameters
-from arproc.process import Process, State
-from arproc.sequences import Layout, Sequences
 from arproc.spaces import Space
 
 __all__ = ["Chain", "Policy", "PolicyProcess", "Temperature", "TopK", "TopP"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from arproc.contract.state import State
 from arproc.distributions import from_uniform, index
-from arproc.states import State
 from arproc.testing.compare import agree, gap
 from arproc.testing.material import marked
 from arproc.testing.report import NotApplicable, fail

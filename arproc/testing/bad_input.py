@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from arproc.contract.parameters import Parameters
+from arproc.contract.process import Process
+from arproc.data.tables import Table
 from arproc.errors import ArprocError, NotFittedError
-from arproc.parameters import Parameters
-from arproc.process import Process
-from arproc.tables import Table
 from arproc.testing.material import Batch
 from arproc.testing.report import fail
 from arproc.testing.subject import Subject

@@ -23,7 +23,7 @@ __all__ = ["conditionals", "distribution_view", "in_kind", "save_and_load"]
 
 def save_and_load(subject: Subject) -> str:
     """A model that was saved and loaded gives the same numbers and the same samples."""
-    from arproc.persistence import load
+    from arproc.contract.persistence import load
 
     process = subject.process
     with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from arproc.tables import Table
+from arproc.data.tables import Table
 from arproc.testing.compare import gap
 from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable, fail

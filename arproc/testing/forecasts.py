@@ -117,7 +117,7 @@ def joint(subject: Subject) -> str:
 
 def _continued(subject: Subject, batch: Batch, total: int) -> Batch:
     """Rows that go on as the process itself does: elements that it may well meet."""
-    from arproc.randomness import Uniforms
+    from arproc.contract.randomness import Uniforms
 
     state = subject.start(batch, batch.length)
     positions = state.positions.cpu().numpy()

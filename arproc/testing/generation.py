@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
+from arproc.contract.law import Draws
+from arproc.contract.randomness import Uniforms
+from arproc.contract.sequences import Sequences
 from arproc.distributions import index
 from arproc.errors import UnsupportedError
-from arproc.law import Draws
-from arproc.randomness import Uniforms
 from arproc.sampling import Policy, Temperature, TopP
 from arproc.sampling.ancestral import draw
-from arproc.sequences import Sequences
 from arproc.spaces import check_values
 from arproc.testing.material import Batch, numbers_of
 from arproc.testing.normalisation import longest_listed, outcomes, scored_outcomes, total_mass

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from arproc.process import Process
-from arproc.sequences import Sequences
+from arproc.contract.process import Process
+from arproc.contract.sequences import Sequences
 from arproc.testing.compare import agree
 from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable, fail

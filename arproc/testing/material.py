@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from arproc.contract.process import Process
 from arproc.errors import ParameterError
-from arproc.process import Process
 
 __all__ = ["Batch", "examples_of_context", "marked", "numbers_of", "precisions"]
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
+from arproc.contract.sequences import Sequences
+from arproc.data.tables import Table
 from arproc.distributions import MaybeMissing, index, quantile
 from arproc.errors import UnsupportedError
-from arproc.sequences import Sequences
 from arproc.spaces import Space
-from arproc.tables import Table
 from arproc.testing.compare import agree
 from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable

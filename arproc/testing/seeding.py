@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from arproc.contract.sequences import Form, Sequences, restore
 from arproc.sampling import Policy
-from arproc.sequences import Form, Sequences, restore
 from arproc.testing.compare import agree, gap
 from arproc.testing.generation import Drawn, drawn, policies
 from arproc.testing.material import Batch, marked, numbers_of

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.states import State
+from arproc.contract.state import State
 from arproc.testing.compare import agree
 from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable

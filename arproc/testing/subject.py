@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.process import Process
-from arproc.randomness import Uniforms
+from arproc.contract.process import Process
+from arproc.contract.randomness import Uniforms
+from arproc.contract.sequences import Sequences
+from arproc.contract.state import State
+from arproc.data.tables import Column, Table
 from arproc.sampling import Policy
 from arproc.sampling.ancestral import draw
-from arproc.sequences import Sequences
 from arproc.spaces import Categorical, Space
-from arproc.states import State
-from arproc.tables import Column, Table
 from arproc.testing.compare import table, tolerance_of
 from arproc.testing.material import Batch, examples_of_context, precisions
 from arproc.testing.report import NotApplicable

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from arproc.tables import Column
+from arproc.data.tables import Column
 
 __all__ = ["bad_entries", "entries", "other_entries", "sizes_of"]
 

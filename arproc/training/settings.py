@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+from arproc.contract.storable import storable
 from arproc.errors import ParameterError, check_choice, check_integer
-from arproc.storable import storable
 from arproc.training.augmentation import Augment, augment_name
 
 __all__ = ["Training"]

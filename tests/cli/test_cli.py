@@ -16,7 +16,9 @@ import arproc
 from arproc.cli import main
 
 # texts of a few lines have too few n-grams for the closed-form discounts
-pytestmark = pytest.mark.filterwarnings("ignore::arproc.ngram.discounts.DiscountWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::arproc.models.ngram.backoff.discounts.DiscountWarning"
+)
 
 
 class Result(NamedTuple):

@@ -8,9 +8,9 @@ from distributions.kinds import KINDS, density
 from hypothesis import given, settings
 from torch import distributions as td
 
+from arproc.contract.randomness import Uniforms
 from arproc.distributions import Mixture, cdf, from_uniform, quantile
 from arproc.errors import UnsupportedError
-from arproc.randomness import Uniforms
 
 F64 = torch.float64
 every = pytest.mark.parametrize("name", sorted(KINDS))

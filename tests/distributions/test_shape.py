@@ -179,7 +179,7 @@ def test_a_users_own_distribution_needs_nothing_more():
                                   "Mixture of vectors"])  # fmt: skip
 def test_draws_of_vectors_follow_their_law(name):
     """Mean and covariance of 40,000 draws against torch's, by five standard errors."""
-    from arproc.randomness import Uniforms
+    from arproc.contract.randomness import Uniforms
 
     one = index(EVENTS[name](1), 0).expand((40_000,))
     x = from_uniform(one, Uniforms(2).block(torch.arange(40_000), 0, 1, (2,))[:, 0])

@@ -20,10 +20,10 @@ from evaluation.toys import (
 from scipy import stats
 
 from arproc import compare
+from arproc.contract.sequences import Sequences
+from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, NotComparableError, NotFittedError, ParameterError
 from arproc.evaluation.standard_errors import of_series
-from arproc.sequences import Sequences
-from arproc.text import Vocabulary
 
 WORDS = Vocabulary.build(["a bé cab"], "word")
 

@@ -13,9 +13,9 @@ from scipy import stats
 
 import arproc
 from arproc import evaluate
+from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, NotComparableError, NotFittedError, ParameterError
 from arproc.evaluation.standard_errors import of_ratio, of_series
-from arproc.text import Vocabulary
 
 LN2 = math.log(2)
 

@@ -6,11 +6,11 @@ import torch
 from torch import distributions as td
 
 from arproc import Process
+from arproc.contract.law import Law
+from arproc.data.vocabulary import Vocabulary
 from arproc.distributions import Categorical
-from arproc.law import Law
 from arproc.spaces import Categorical as CategoricalSpace
 from arproc.spaces import Count, Real, RealVector
-from arproc.text import Vocabulary
 
 
 class Ready(Process):

@@ -13,13 +13,8 @@ import torch
 from evaluation.toys import BYTES, CHARS, Chain, GaussianAR, PoissonAR, unigram
 
 from arproc import AR, MADE, VAR, PixelCNN, Training, plot
-from arproc.errors import (
-    DataError,
-    MissingDependencyError,
-    ParameterError,
-    UnsupportedError,
-)
-from arproc.text import Vocabulary
+from arproc.data.vocabulary import Vocabulary
+from arproc.errors import DataError, MissingDependencyError, ParameterError, UnsupportedError
 
 
 @pytest.fixture(autouse=True)

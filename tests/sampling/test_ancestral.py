@@ -6,8 +6,8 @@ import torch
 from toys import Bits, Chain, Counter, Letters, Levels, Linear, Walk, fitted
 
 from arproc import sampling
+from arproc.contract.randomness import Uniforms
 from arproc.errors import DataError, ParameterError
-from arproc.randomness import Uniforms
 from arproc.sampling import Policy, Temperature, TopK, TopP
 from arproc.sampling.ancestral import draw
 

@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import distributions as td
 
+from arproc.contract.randomness import resolve_seed
+from arproc.contract.state import WindowState
+from arproc.contract.storable import storable
+from arproc.contract.torch_view import SequenceDistribution
 from arproc.distributions import Categorical, from_uniform
 from arproc.distributions.shape import map_parameters
-from arproc.randomness import resolve_seed
 from arproc.sampling import PolicyProcess
 from arproc.spaces import Categorical as Symbols
-from arproc.states import WindowState
-from arproc.storable import storable
-from arproc.view import SequenceDistribution
 
 from .healthy import (
     Attention,

@@ -1,0 +1,1 @@
+"""How compiled loops are made, cached and run on all cores."""

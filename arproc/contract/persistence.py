@@ -1,0 +1,324 @@
+"""One file for every model: safetensors with a JSON header. No code runs on loading.
+
+The header holds the class's name, its parameters and what it learnt; every array is a tensor of
+the file, named by its path. See `arproc.contract.model_file` for the file itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from arproc.contract.model_file import FORMAT_VERSION, Stored, read_file, write_file
+from arproc.contract.parameters import Parameters
+from arproc.contract.storable import STORABLE
+from arproc.errors import (
+    ArprocError,
+    FileFormatError,
+    MissingDependencyError,
+    NotFittedError,
+    ParameterError,
+)
+
+__all__ = ["FORMAT_VERSION", "load", "read_file", "save", "save_parameters", "write_file"]
+
+# ---- models --------------------------------------------------------------------------------
+
+
+def save(law: Any, path: str | Path) -> None:
+    """Write a fitted law to one file, atomically.
+
+    Raises:
+        NotFittedError: the law has learnt nothing yet.
+        ParameterError: a parameter is of a kind that files do not hold (a function, say).
+    """
+    if not law.__sklearn_is_fitted__():
+        raise NotFittedError(f"this {type(law).__name__} is not fitted yet; fit it before saving.")
+    _ = law.space  # a wrapper around an unfitted law is refused as well
+    save_parameters(law, path)
+
+
+def save_parameters(model: Parameters, path: str | Path) -> None:
+    """Write anything whose parameters and public attributes are all it is: a law, or a panel."""
+    tensors: dict[str, Stored] = {}
+    tree = _encode(model, "model", tensors)
+    write_file(path, {"kind": "model", "model": tree}, tensors)
+
+
+def load(path: str | Path) -> Any:
+    """Read a model that `save` wrote.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The model, on the CPU, giving the same numbers as the one that was saved.
+
+    Raises:
+        FileFormatError: the file is damaged, not a model of arproc's, or from a newer version.
+    """
+    header, tensors = read_file(path)
+    if header.get("kind") != "model":
+        raise FileFormatError(f"{str(path)!r} holds a {header.get('kind')!r}, not a model.")
+    try:
+        model = _decode(header["model"], tensors)
+    except (FileFormatError, MissingDependencyError):
+        raise
+    except (
+        ArprocError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        RuntimeError,
+        ArithmeticError,
+    ) as error:
+        raise FileFormatError(
+            f"{str(path)!r} does not describe a model ({type(error).__name__}: {error})."
+        ) from error
+    if not isinstance(model, Parameters) or not hasattr(model, "save"):
+        raise FileFormatError(f"{str(path)!r} describes a {type(model).__name__}, not a model.")
+    return model
+
+
+def _encode(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
+    """The value as JSON, its arrays put into `tensors` under their path."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        number = float(value)
+        return number if math.isfinite(number) else {"!": "float", "value": repr(number)}
+    if isinstance(value, torch.Tensor):
+        return {"!": "tensor", "at": _store(value, path, tensors)}
+    if isinstance(value, np.ndarray):
+        return _encode_array(value, path, tensors)
+    if isinstance(value, range):
+        value = tuple(value)
+    if isinstance(value, (list, tuple)):
+        items = [_encode(v, f"{path}.{i}", tensors) for i, v in enumerate(value)]
+        return items if isinstance(value, list) else {"!": "tuple", "items": items}
+    if isinstance(value, dict):
+        pairs = [[_encode(k, f"{path}.{i}k", tensors), _encode(v, f"{path}.{k}", tensors)]
+                 for i, (k, v) in enumerate(value.items())]  # fmt: skip
+        return {"!": "dict", "items": pairs}
+    if isinstance(value, os.PathLike):
+        return {"!": "path", "value": os.fspath(value)}
+    if isinstance(value, torch.nn.Module):
+        state = {k: v.detach().cpu() for k, v in value.state_dict().items()}
+        return {"!": "module", "state": _encode(state, path, tensors)}
+    if isinstance(value, torch.distributions.MultivariateNormal):
+        inside = {"loc": value.loc, "scale_tril": value.scale_tril}
+        return {"!": "MultivariateNormal", "fields": _encode(inside, path, tensors)}
+    if isinstance(value, Parameters):
+        return _encode_parameters(value, path, tensors)
+    if type(value).__name__ in STORABLE:
+        return _encode_storable(value, path, tensors)
+    raise ParameterError(
+        f"{path} is a {type(value).__name__}, which a model file can not hold; files hold "
+        "numbers, strings, arrays, tensors, lists, dicts and arproc's own objects."
+    )
+
+
+def _store(value: Stored, path: str, tensors: dict[str, Stored]) -> str:
+    """Put a tensor among those of the file, under its path or one like it; gives the name."""
+    if isinstance(value, torch.Tensor):
+        _check_plain(value, path)
+        value = value.detach().cpu().contiguous()
+    name, number = path, 2
+    while name in tensors:  # {"a.b": x, "a": {"b": y}} has two values of one path
+        name, number = f"{path}~{number}", number + 1
+    tensors[name] = value
+    return name
+
+
+def _check_plain(value: torch.Tensor, path: str) -> None:
+    """Refuse a tensor that is not just numbers one after the other."""
+    if value.layout != torch.strided or value.is_quantized or value.is_complex():
+        kind = value.dtype if value.is_complex() else value.layout
+        raise ParameterError(f"{path} is a {kind} tensor, which a model file can not hold.")
+
+
+def _encode_array(value: np.ndarray, path: str, tensors: dict[str, Stored]) -> Any:
+    if value.dtype.kind == "U":
+        return {"!": "strings", "items": value.ravel().tolist(), "shape": list(value.shape)}
+    if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
+        raise ParameterError(
+            f"{path} is an array of dtype {value.dtype}, which a model file can not hold."
+        )
+    kind = np.dtype(f"{value.dtype.kind}{value.dtype.itemsize}")
+    if isinstance(value, np.memmap) and value.dtype == kind and value.flags.c_contiguous:
+        return {"!": "array", "at": _store(value, path, tensors)}
+    plain = np.empty(value.shape, dtype=kind)
+    plain[...] = value
+    return {"!": "array", "at": _store(torch.from_numpy(plain), path, tensors)}
+
+
+def _encode_parameters(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
+    learnt = {
+        name: v
+        for name, v in vars(value).items()
+        if name.endswith("_") and not name.startswith("_")
+    }
+    params = value.get_params(deep=False)
+    return {
+        "!": "object",
+        "class": _name(type(value)),
+        "own": _is_own(type(value)),
+        "params": {k: _encode(v, f"{path}.{k}", tensors) for k, v in params.items()},
+        "learnt": {k: _encode(v, f"{path}.{k}", tensors) for k, v in learnt.items()},
+    }
+
+
+def _encode_storable(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
+    if hasattr(value, "to_dict"):
+        fields = value.to_dict()
+    else:
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    return {
+        "!": "data",
+        "class": type(value).__name__,
+        "fields": {k: _encode(v, f"{path}.{k}", tensors) for k, v in fields.items()},
+    }
+
+
+def _decode(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(tree, list):
+        return [_decode(item, tensors) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    kind = tree["!"]
+    if kind == "float":
+        return float(tree["value"])
+    if kind == "tensor":
+        return tensors[tree["at"]]
+    if kind == "array":
+        return tensors[tree["at"]].numpy()
+    if kind == "strings":
+        return np.array(tree["items"], dtype=np.str_).reshape(tree["shape"])
+    if kind == "tuple":
+        return tuple(_decode(item, tensors) for item in tree["items"])
+    if kind == "dict":
+        return {_decode(k, tensors): _decode(v, tensors) for k, v in tree["items"]}
+    if kind == "path":
+        return Path(tree["value"])
+    if kind == "module":
+        return _ModuleState(_decode(tree["state"], tensors))
+    if kind == "MultivariateNormal":
+        fields = _decode(tree["fields"], tensors)
+        return torch.distributions.MultivariateNormal(**fields, validate_args=False)
+    if kind == "object":
+        return _decode_parameters(tree, tensors)
+    if kind == "data":
+        return _decode_storable(tree, tensors)
+    raise FileFormatError(f"the file holds a {kind!r}, which this version does not know.")
+
+
+class _ModuleState(dict[str, torch.Tensor]):
+    """A network's tensors, waiting for the model to build the network."""
+
+
+def _decode_parameters(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
+    cls = _find(tree["class"], tree["own"])
+    if cls is None:
+        raise FileFormatError(
+            f"the file holds a {tree['class']}, which is not known here. If it is a model of your "
+            "own, import its class before loading."
+        )
+    params = {k: _decode(v, tensors) for k, v in tree["params"].items()}
+    value = cls(**params)
+    for name, encoded in tree["learnt"].items():
+        if not name.endswith("_") or name.startswith("_"):
+            raise FileFormatError(f"{name!r} is not the name of something learnt.")
+        learnt = _decode(encoded, tensors)
+        if isinstance(learnt, _ModuleState):
+            learnt = _module(value, name, learnt)
+        setattr(value, name, learnt)
+    restored = getattr(value, "_after_load", None)
+    if restored is not None:
+        restored()
+    return value
+
+
+def _module(law: Any, name: str, state: dict[str, torch.Tensor]) -> torch.nn.Module:
+    """The network `name` of a law, built anew and filled; its sizes are looked at first."""
+    try:
+        with torch.device("meta"):  # where nothing is allocated
+            plan = law._build_module(name)
+    except Exception:  # a network that computes while it is built can only be built in earnest
+        plan = None
+    label = f"{type(law).__name__}.{name}"
+    if plan is not None:
+        _check_shapes(plan, state, label)
+    module = law._build_module(name)
+    _check_shapes(module, state, label)
+    module.load_state_dict(state)
+    return module.eval()
+
+
+def _check_shapes(module: torch.nn.Module, state: dict[str, torch.Tensor], label: str) -> None:
+    want = {key: tuple(v.shape) for key, v in module.state_dict().items()}
+    have = {key: tuple(v.shape) for key, v in state.items()}
+    if want != have:
+        wrong = min(key for key in want.keys() | have.keys() if want.get(key) != have.get(key))
+        raise FileFormatError(
+            f"the tensors of {label} do not fit the model: {wrong} is {have.get(wrong)} in "
+            f"the file, {want.get(wrong)} in the model."
+        )
+
+
+def _decode_storable(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
+    import arproc.data.tables
+    import arproc.data.vocabulary
+    import arproc.spaces
+
+    if tree["class"] == "Training":
+        import arproc.training  # noqa: F401
+    cls = STORABLE.get(tree["class"])
+    if cls is None:
+        raise FileFormatError(f"the file holds a {tree['class']}, which is not known here.")
+    fields = {k: _decode(v, tensors) for k, v in tree["fields"].items()}
+    return cls.from_dict(fields) if hasattr(cls, "from_dict") else cls(**fields)
+
+
+def _find(name: str, own: bool) -> type | None:
+    """The class of this name among arproc's own, or among the classes a user has defined.
+
+    Only classes that exist already, or that the package itself offers, are ever considered. A
+    user's class is known by its module too; where that has changed, the only one of its name does.
+    """
+    import arproc
+    import arproc.contract.conditioned
+    import arproc.transforms
+
+    if own and name in arproc.__all__:
+        getattr(arproc, name)
+    known: list[type] = []
+    todo: list[type] = [Parameters]
+    while todo:
+        current = todo.pop()
+        todo.extend(current.__subclasses__())
+        if _is_own(current) == own:
+            known.append(current)
+    exact = [cls for cls in known if _name(cls) == name]
+    if exact or own:
+        return exact[0] if exact else None  # the last to be defined comes first
+    alike = [cls for cls in known if cls.__name__ == name.rpartition(".")[2]]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _name(cls: type) -> str:
+    return cls.__name__ if _is_own(cls) else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _is_own(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] == "arproc"

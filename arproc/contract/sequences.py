@@ -1,0 +1,462 @@
+"""Sequences: a ragged batch of elements of one space, remembering the form the user gave.
+
+Storage is flat values plus offsets (Arrow's list layout): a million short strings, or one
+memory-mapped file of a billion bytes, without padding. Padded batches are made on demand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from arproc.errors import DataError, ParameterError
+from arproc.spaces import Categorical, Space, check_values
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Form", "Layout", "Sequences"]
+
+_ZERO = np.zeros(1, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the user gave the data, and so how results go back.
+
+    Attributes:
+        kind: "numpy", "tensor", "text", "list", "series", "frame" (columns are series) or "table"
+            (rows are sequences, columns their elements).
+        single: whether it was one sequence rather than several.
+        indexes: the pandas index of each sequence (one, shared, for a DataFrame; of the rows, for
+            a table).
+        names: the Series' or columns' names, a table's in the order of generation.
+        components: the names of the components of vector elements, where they have any.
+        device: where a tensor was, and where results go.
+    """
+
+    kind: str = "numpy"
+    single: bool = False
+    indexes: tuple[Any, ...] = ()
+    names: tuple[Any, ...] = ()
+    components: tuple[Any, ...] = ()
+    device: torch.device | None = None
+
+    def per_row(self, values: torch.Tensor) -> Any:
+        """One number a sequence: a float for one, an array [N], a tensor for a tensor."""
+        if self.kind == "tensor":
+            values = values.to(self.device)
+            return values[0] if self.single else values
+        array = values.detach().cpu().numpy()
+        return float(array[0]) if self.single else array
+
+    def per_element(self, values: torch.Tensor, offsets: torch.Tensor, skip: int = 0) -> Any:
+        """Numbers a term, flat with offsets: an array (Series, tensor), or a list of them.
+
+        Args:
+            values: flat numbers.
+            offsets: int64 [N + 1], where each sequence's begin.
+            skip: how many first elements of a sequence have no term.
+        """
+        bounds = offsets.tolist()
+        values = values.to(self.device) if self.kind == "tensor" else values
+        parts = [values[a:b] for a, b in pairwise(bounds)]
+        if self.kind == "tensor":
+            return parts[0] if self.single else parts
+        arrays = [part.detach().cpu().numpy() for part in parts]
+        if self.kind in ("frame", "table"):
+            return self._frame(arrays, skip)
+        if self.kind == "series":
+            series = [self._series(i, a, skip) for i, a in enumerate(arrays)]
+            return series[0] if self.single else series
+        return arrays[0] if self.single else arrays
+
+    def _frame(self, arrays: list[np.ndarray], skip: int) -> pd.Series | pd.DataFrame:
+        import pandas as pd
+
+        names = pd.Index(self.names)  # of tuples where there are several levels
+        if self.kind == "table":
+            terms = pd.DataFrame(np.stack(arrays), self.indexes[0], names)
+            return terms.iloc[0] if self.single else terms
+        index = self.indexes[0][skip:]
+        # the term of an end has no label of the user's
+        index = index if len(index) == len(arrays[0]) else None
+        return pd.DataFrame(np.stack(arrays, axis=1), index=index, columns=names)
+
+    def _series(self, i: int, values: np.ndarray, skip: int) -> pd.Series | pd.DataFrame:
+        import pandas as pd
+
+        index = self.indexes[i][skip:]
+        index = index if len(index) == len(values) else None
+        if values.ndim == 2:  # vectors: a column for each component
+            return pd.DataFrame(values, index=index, columns=pd.Index(self.components))
+        return pd.Series(values, index=index, name=self.names[i])
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The bijection between the user's array and the order of generation of a fixed-size law.
+
+    Args:
+        shape: the shape of one example in the user's array, its element shape left out.
+        order: `order[j]` is the flat position of the j-th generated element; None is the natural
+            (raster) order.
+
+    Example:
+        >>> layout = Layout((3,), order=(2, 0, 1))
+        >>> layout.to_sites(torch.tensor([[10, 20, 30]])).tolist()
+        [[30, 10, 20]]
+    """
+
+    shape: tuple[int, ...]
+    order: tuple[int, ...] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        if self.order is not None and sorted(self.order) != list(range(self.length)):
+            raise ParameterError(
+                f"order must be a permutation of 0 ... {self.length - 1}; got {self.order!r}."
+            )
+
+    @property
+    def length(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def to_sites(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, *shape, *event] to [N, length, *event], in the order of generation."""
+        flat = x.reshape(x.shape[0], self.length, *x.shape[1 + len(self.shape) :])
+        return flat if self.order is None else flat[:, list(self.order)]
+
+    def from_sites(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, length, *event] in the order of generation back to [N, *shape, *event]."""
+        if self.order is not None:
+            x = x[:, np.argsort(self.order).tolist()]
+        return x.reshape(x.shape[0], *self.shape, *x.shape[2:])
+
+
+class Sequences:
+    """A ragged batch of N sequences.
+
+    Args:
+        values: the elements of all sequences, one after another, [total, *event].
+        offsets: int64 [N + 1]; sequence i is `values[offsets[i]:offsets[i + 1]]`.
+        space: what the elements are.
+        complete: bool [N], whether sequence i came to its end. Only a terminating space asks:
+            there, a complete sequence has one more term, the probability of ending. The end
+            symbol itself is not stored. By default all are complete.
+        form: how results go back to the user.
+        missing: whether NaN may stand among the values, for an element that was not observed.
+
+    Attributes:
+        weights: how much each sequence counts in fitting, float64 [N]; None is one each.
+        context: what the sequences are conditioned on while a model is fitted, or None.
+        seen: for examples of one size, which sites were observed, bool [N, sites]; the values of
+            the others say nothing. None is all.
+
+    Example:
+        >>> from arproc.spaces import Real
+        >>> batch = Sequences.of([[1.0, 2.0], [3.0]], Real())
+        >>> batch.lengths.tolist(), batch.padded()[0].tolist()
+        ([2, 1], [[1.0, 2.0], [3.0, 0.0]])
+    """
+
+    def __init__(
+        self,
+        values: torch.Tensor,
+        offsets: torch.Tensor,
+        space: Space,
+        complete: torch.Tensor | None = None,
+        form: Form | None = None,
+        missing: bool = False,
+    ) -> None:
+        self.values = values
+        self.offsets = offsets
+        self.space = space
+        n = len(offsets) - 1
+        self.complete = torch.ones(n, dtype=torch.bool) if complete is None else complete
+        self.form = form or Form()
+        self.missing = missing
+        self.weights: torch.Tensor | None = None
+        self.context: torch.Tensor | None = None
+        self.seen: torch.Tensor | None = None
+
+    @classmethod
+    def of(
+        cls,
+        data: Any,
+        space: Space,
+        *,
+        layout: Layout | None = None,
+        complete: bool | torch.Tensor | None = None,
+        name: str = "data",
+        device: torch.device | str | None = None,
+        partial: bool = False,
+        missing: bool = False,
+    ) -> Sequences:
+        """The user's data as elements of `space`.
+
+        Args:
+            data: a number, list, NumPy array, tensor, Series, DataFrame, `str`, list of `str`, or
+                a `Path` (memory-mapped where the vocabulary is bytes). For scalar elements a
+                2-D array is [N, T] and each column of a DataFrame is a series; for vector
+                elements it is [T, d] and the columns are components.
+            space: what one element is.
+            layout: for laws of fixed size, the order of generation.
+            complete: whether the sequences came to their end; by default they did.
+            name: what error messages call the data.
+            device: where the values go; results for a tensor go back to where it was.
+            partial: whether these are the first elements of sequences (a prefix), in the order of
+                generation, rather than whole ones; they may be empty.
+            missing: whether NaN (and pandas' NA, and a masked value) is let through, for an
+                element that was not observed.
+
+        Raises:
+            DataError: what came is not elements of the space; the message says what was expected.
+        """
+        if isinstance(data, Sequences):
+            _check_same_space(data.space, space, name)
+            if data.missing and not missing:
+                check_values(data.values, space, name)
+            return data
+        from arproc.data import intake
+
+        if missing or space.holds_missing:
+            data = intake.unmasked(data)
+        values, lengths, form = intake.read(data, space, layout, name, partial)
+        if form.kind == "tensor":
+            form = replace(form, device=values.device)
+        if device is not None:
+            values = values.to(device)
+        if not len(lengths):
+            raise DataError(f"{name} is empty; expected at least one sequence.")
+        if not partial and not space.terminates and int(lengths.numpy().min()) == 0:
+            row = int((lengths == 0).nonzero()[0])
+            raise DataError(f"{name} has no elements (sequence {row} is empty); expected some.")
+        if space.length is not None and int(lengths.max()) > space.length:
+            row = int(lengths.argmax())
+            raise DataError(
+                f"{name} is too long: sequence {row} has {int(lengths[row])} elements, and the "
+                f"model's have {space.length}."
+            )
+        if form.kind != "text":  # text comes from the vocabulary, so it is right, and may be huge
+            place = _places(lengths, layout) if space.varies else None
+            missing = check_values(values, space, name, missing, place)
+            values = values.to(space.dtype)
+        else:
+            missing = False
+        ends = np.cumsum(lengths.numpy())
+        offsets = torch.from_numpy(np.concatenate([_ZERO, ends]))
+        if isinstance(complete, bool):
+            complete = torch.full((len(lengths),), complete)
+        if layout is not None:
+            full = lengths == layout.length
+            complete = full if complete is None else complete & full
+        return cls(values, offsets, space, complete, form, missing)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __repr__(self) -> str:
+        return f"Sequences(n={len(self)}, elements={len(self.values)}, {self.space.describe()})"
+
+    @property
+    def lengths(self) -> torch.Tensor:
+        """The number of elements of each sequence, int64 [N]."""
+        return self.offsets.diff()
+
+    @property
+    def n_terms(self) -> torch.Tensor:
+        """The number of terms of each sequence's log-probability, int64 [N]: its ends included."""
+        if not self.space.terminates:
+            return self.lengths
+        return self.lengths + self.complete.to(torch.int64)
+
+    @property
+    def n_missing(self) -> torch.Tensor:
+        """How many elements of each sequence were not observed at all, int64 [N]."""
+        if not self.missing:
+            return torch.zeros(len(self), dtype=torch.int64)
+        gone = torch.isnan(self.values.detach()).reshape(len(self.values), -1).all(dim=1)
+        before = torch.cat([torch.zeros(1, dtype=torch.int64), gone.cpu().cumsum(0)])
+        return before[self.offsets].diff()
+
+    @property
+    def term_offsets(self) -> torch.Tensor:
+        """Where each sequence's terms begin in a flat tensor of all terms, int64 [N + 1]."""
+        offsets = torch.zeros(len(self) + 1, dtype=torch.int64)
+        offsets[1:] = self.n_terms.cumsum(0)
+        return offsets
+
+    def weighted(self, weights: torch.Tensor | None) -> Sequences:
+        """The same sequences with weights [N]."""
+        if weights is None:
+            return self
+        same = copy(self)
+        same.weights = weights
+        return same
+
+    def given(self, context: torch.Tensor | None) -> Sequences:
+        """The same sequences with a context: [N, c] where static, [N, T, c] where per step."""
+        same = copy(self)
+        same.context = context
+        return same
+
+    def observed(self, seen: torch.Tensor) -> Sequences:
+        """The same examples of one size, of which only some sites were observed, [N, sites]."""
+        same = copy(self)
+        same.seen = None if bool(seen.all()) else seen
+        return same
+
+    def row(self, i: int) -> torch.Tensor:
+        """The elements of sequence i, [T, *event]."""
+        return self.values[self.offsets[i] : self.offsets[i + 1]].to(self.space.dtype)
+
+    def select(self, rows: torch.Tensor) -> Sequences:
+        """The sequences with these numbers, in this order."""
+        parts = [self.values[self.offsets[i] : self.offsets[i + 1]] for i in rows.tolist()]
+        offsets = torch.zeros(len(rows) + 1, dtype=torch.int64)
+        offsets[1:] = self.lengths[rows].cumsum(0)
+        values = torch.cat(parts) if parts else self.values[:0]
+        kind = self.form.kind if self.form.kind not in ("series", "frame", "table") else "numpy"
+        form = Form(kind, device=self.form.device)
+        return Sequences(values, offsets, self.space, self.complete[rows], form, self.missing)
+
+    def padded(
+        self,
+        rows: torch.Tensor | None = None,
+        ends: bool = False,
+        columns: tuple[int, int] | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """A left-aligned batch [n, longest, *event], padded with zeros, and the lengths [n].
+
+        Args:
+            rows: which sequences; all by default.
+            ends: append the end symbol to complete sequences of a terminating space.
+            columns: only the columns from the first to before the second of these positions.
+        """
+        lengths = self.lengths if rows is None else self.lengths[rows]
+        starts = self.offsets[:-1] if rows is None else self.offsets[:-1][rows]
+        n, longest = len(lengths), int(lengths.max()) if len(lengths) else 0
+        every = rows is None and columns is None
+        if every and bool((lengths == longest).all()) and not (ends and self._any_end()):
+            x = self.values.reshape(n, longest, *self.values.shape[1:]).to(self.space.dtype)
+            return x, lengths
+        complete = self.complete if rows is None else self.complete[rows]
+        extra = complete.to(torch.int64) if ends and self.space.terminates else lengths * 0
+        column = torch.arange(*(columns or (0, int((lengths + extra).max()) if n else 0)))
+        inside = column < lengths[:, None]
+        index = (starts[:, None] + column).where(inside, torch.zeros((), dtype=torch.int64))
+        device = self.values.device
+        if len(self.values):
+            x = self.values[index.to(device)].to(self.space.dtype)
+        else:
+            shape = (*inside.shape, *self.values.shape[1:])
+            x = torch.zeros(shape, dtype=self.space.dtype, device=device)
+        inside_of = inside.to(device).view(*inside.shape, *[1] * (x.ndim - 2))
+        # a missing value times zero would stay missing
+        gaps = self.missing or self.space.holds_missing
+        x = x.masked_fill(~inside_of, 0) if gaps else x * inside_of
+        if ends and self.space.end is not None:
+            x = x.masked_fill(
+                ((column == lengths[:, None]) & (extra[:, None] > 0)).to(device), self.space.end
+            )
+        return x, lengths + extra
+
+    def batches(self, max_elements: int = 2**16, max_rows: int = 2**16) -> Iterator[torch.Tensor]:
+        """Rows' numbers in batches of similar length, each padded to at most `max_elements`.
+
+        A sequence longer than that is a batch of its own.
+        """
+        terms = self.n_terms
+        order = torch.argsort(terms, stable=True)
+        begin = 0
+        sizes = terms[order].tolist()
+        for end in range(1, len(sizes) + 1):
+            # sorted by length, so the last of a batch is its longest
+            full = end - begin == max_rows
+            if end == len(sizes) or full or sizes[end] * (end + 1 - begin) > max_elements:
+                yield order[begin:end]
+                begin = end
+
+    def require_length(self, count: int, name: str = "data") -> None:
+        """Raise `DataError` unless every sequence has `count` elements, which are given."""
+        if count and len(self) and int(self.lengths.min()) < count:
+            row = int(self.lengths.argmin())
+            raise DataError(
+                f"{name} is too short: sequence {row} has {int(self.lengths[row])} element(s), "
+                f"and this law begins after its first {count} (given) values."
+            )
+
+    def split_prefix(self, count: int, name: str = "data") -> tuple[torch.Tensor, Sequences]:
+        """The first `count` elements of every sequence [N, count, *event], and what follows."""
+        self.require_length(count, name)
+        column = torch.arange(count)
+        head = self.values[(self.offsets[:-1, None] + column).to(self.values.device)]
+        keep = torch.cat([torch.arange(a + count, b) for a, b in self._bounds()])
+        offsets = self.offsets - count * torch.arange(len(self) + 1)
+        rest = Sequences(
+            self.values[keep], offsets, self.space, self.complete, self.form, self.missing
+        )
+        return head.to(self.space.dtype), rest
+
+    def _bounds(self) -> Sequence[tuple[int, int]]:
+        bounds = self.offsets.tolist()
+        return list(pairwise(bounds))
+
+    def _any_end(self) -> bool:
+        return self.space.terminates and bool(self.complete.any())
+
+    def restore(self, layout: Layout | None = None) -> Any:
+        """The elements in the user's form: text for text, arrays for arrays.
+
+        Sequences of one length are one array [N, T, *event]; ragged ones a list of arrays.
+        """
+        x, lengths = self.padded()
+        return restore(x, lengths, self.space, self.form, layout)
+
+
+def _places(lengths: torch.Tensor, layout: Layout | None) -> torch.Tensor:
+    """Where in the user's example each of the sequences' elements stands, int64 [total]."""
+    starts = torch.repeat_interleave(lengths.cumsum(0) - lengths, lengths)
+    site = torch.arange(len(starts)) - starts
+    order = None if layout is None else layout.order
+    return site if order is None else torch.tensor(order)[site]
+
+
+def _check_same_space(have: Space, want: Space, name: str) -> None:
+    if have != want:
+        raise DataError(
+            f"{name} is made of {have.describe()} elements, but the model's are {want.describe()}."
+        )
+
+
+def restore(
+    x: torch.Tensor, lengths: torch.Tensor, space: Space, form: Form, layout: Layout | None = None
+) -> Any:
+    """A padded batch [N, T, *event] as the user's form; see `Sequences.restore`."""
+    vocabulary = space.vocabulary if isinstance(space, Categorical) else None
+    if form.kind == "table":
+        from arproc.data.tables import Table, frames
+
+        assert isinstance(space, Table)
+        return frames.restore(x, space, form, layout)
+    rows = [x[i, :length] for i, length in enumerate(lengths.tolist())] if x.ndim else []
+    if vocabulary is not None:
+        decoded = [vocabulary.decode(row.cpu().numpy()) for row in rows]
+        return decoded[0] if form.single else decoded
+    even = len(set(lengths.tolist())) <= 1
+    if layout is not None and even and x.shape[1] == layout.length:
+        x = layout.from_sites(x)
+        rows = list(x)
+    if form.kind == "tensor":
+        rows = [row.to(form.device) for row in rows]
+        return rows[0] if form.single else (x.to(form.device) if even else rows)
+    arrays = [row.detach().cpu().numpy().astype(space.user_dtype, copy=False) for row in rows]
+    if form.single:
+        return arrays[0]
+    return x.detach().cpu().numpy().astype(space.user_dtype, copy=False) if even else arrays

@@ -1,0 +1,409 @@
+"""States: what a process knows after some elements, as immutable values.
+
+`append`, `extend`, `select` and `truncate` return a new state and leave the old one valid. The
+base class keeps the history, so a model's own state writes only what it caches: the least is
+`_conditional` and `_append`, and everything else is derived from these.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from copy import copy
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.distributions import Distribution
+
+from arproc.contract.track import Track
+from arproc.distributions import concatenate, from_uniform, index
+from arproc.errors import DataError
+
+if TYPE_CHECKING:
+    from arproc.contract.process import Process
+
+__all__ = ["ReplayState", "State", "WindowState"]
+
+
+class State(ABC):
+    """A batch of N partial sequences and the distribution of the element that comes next.
+
+    A subclass writes `_conditional` and `_append`; it may write `_extend`, `_select`,
+    `_truncate` and `advance` where it knows a faster way than the derived one. Its methods need
+    not care for `process`, `history` and `context`: those are carried by this class.
+
+    Attributes:
+        process: the process whose state this is.
+        history: the elements so far.
+        context: [N, c] (static) or [N, T, c] (per step), or None.
+    """
+
+    process: Process
+    history: Track
+    context: torch.Tensor | None = None
+    _cached: Distribution | None = None
+
+    #: How many elements `advance` is best given at once; compiled ones raise it.
+    block: int = 1
+
+    # ---- what a subclass writes ------------------------------------------------------------
+
+    @abstractmethod
+    def _conditional(self) -> Distribution:
+        """The next element's distribution, batch shape [N]."""
+
+    @abstractmethod
+    def _append(self, x: torch.Tensor) -> State:
+        """The state after one more element in each row, x [N, *event]."""
+
+    def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
+        """See `extend`; derived from `append` column by column."""
+        states: list[State] = [self]
+        for j in range(x.shape[1]):
+            states.append(states[-1].append(x[:, j]))
+        every = (slice(None), None)
+        columns = concatenate([index(state._next(), every) for state in states], dim=1)
+        if lengths is None:
+            return columns, states[-1]
+        parts = []
+        for length in lengths.unique().tolist():
+            rows = (lengths == length).nonzero()[:, 0]
+            parts.append((rows, states[length].select(rows)))
+        return columns, GroupedState(parts)
+
+    def _select(self, rows: torch.Tensor) -> State:
+        """See `select`; derived by replaying the chosen rows."""
+        context = None if self.context is None else self.context[rows]
+        return replay(self.process, self.history.select(rows), context)
+
+    def _truncate(self, lengths: torch.Tensor) -> State:
+        """See `truncate`; derived by replaying what is kept."""
+        return replay(self.process, self.history.truncate(lengths), self.context)
+
+    # ---- the public side -------------------------------------------------------------------
+
+    @property
+    def n(self) -> int:
+        """The number of rows."""
+        return self.history.n
+
+    @property
+    def lengths(self) -> torch.Tensor:
+        """How many elements each row has so far, int64 [N]."""
+        return self.history.lengths
+
+    @property
+    def positions(self) -> torch.Tensor:
+        """The next element's position, which addresses its uniforms; counts a prefix too."""
+        return self.history.lengths
+
+    @property
+    def conditional(self) -> Distribution:
+        """The next element's distribution, batch shape [N]."""
+        if self._cached is None:
+            self._check_place()
+            self._cached = self._conditional()
+        return self._cached
+
+    def _check_place(self) -> None:
+        """Raise `DataError` where no distribution is defined: too early, or after all elements."""
+        given, fixed = self.process.n_given, self.process.space.length
+        if given and self.n and int(self.lengths.min()) < given:
+            raise DataError(
+                f"this law begins after its first {given} given values, and a row of the "
+                f"state has {int(self.lengths.min())}; start it with a longer prefix."
+            )
+        # the history is right-aligned, so its slots are as many as its longest row's elements
+        if fixed is not None and self.n and self.history.stop >= fixed:
+            raise DataError(
+                f"sequences of this process have {fixed} elements, and a row of the state is "
+                "whole; nothing comes after it."
+            )
+
+    def append(self, x: Any) -> State:
+        """The state after one more element in each row.
+
+        Args:
+            x: elements [N, *event] in the space's own numbers.
+        """
+        x = self._elements(x, 1)
+        return self._carry(self._append(x), self.history.append(x), self.context)
+
+    def extend(self, x: Any, lengths: Any = None) -> tuple[Distribution, State]:
+        """All next-element distributions along x, and the state after it.
+
+        Args:
+            x: elements [N, K, *event]; K may be 0.
+            lengths: how many of row i's K elements count, int [N]; all by default. Columns beyond
+                a row's length are still conditionals given the first elements of x.
+
+        Returns:
+            Conditionals with batch shape [N, K + 1], column j being p(. | first j of x), and the
+            state after the first `lengths[i]` elements of each row i.
+        """
+        x = self._elements(x, 2)
+        if lengths is not None:
+            lengths = _whole(lengths, "lengths", x.device).reshape(-1)
+            self._check_lengths(lengths, 0, torch.full_like(lengths, x.shape[1]))
+            if bool((lengths == x.shape[1]).all()):
+                lengths = None
+        columns, state = self._extend(x, lengths)
+        return columns, self._carry(state, self.history.extend(x, lengths), self.context)
+
+    def select(self, rows: Any) -> State:
+        """The rows with these numbers in this order: reorder, repeat or drop.
+
+        Args:
+            rows: int [M], or a boolean mask [N].
+        """
+        rows = _whole(rows, "rows", self.history.slots.device).reshape(-1)
+        if rows.dtype == torch.bool:
+            if len(rows) != self.n:
+                raise DataError(f"rows is a mask of {len(rows)}; the state has {self.n} rows.")
+            rows = rows.nonzero()[:, 0]
+        if len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= self.n):
+            raise DataError(
+                f"rows go from {int(rows.min())} to {int(rows.max())}; the state has rows 0 to "
+                f"{self.n - 1}."
+            )
+        context = None if self.context is None else self.context[rows]
+        return self._carry(self._select(rows), self.history.select(rows), context)
+
+    def truncate(self, lengths: Any) -> State:
+        """The state as it was when row i had `lengths[i]` elements, int [N] or one for all."""
+        lengths = _whole(lengths, "lengths", self.history.slots.device)
+        lengths = lengths.expand(self.n) if lengths.ndim == 0 else lengths
+        now = self.lengths
+        self._check_lengths(lengths, 0, now)
+        if bool((lengths == now).all()):
+            return self
+        return self._carry(self._truncate(lengths), self.history.truncate(lengths), self.context)
+
+    def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
+        """Draw K more elements from given uniforms: the inverse of `extend`.
+
+        Args:
+            uniforms: float64 in (0, 1), [N, K, *event].
+
+        Returns:
+            The elements [N, K, *event] and the state after them.
+        """
+        state, drawn = self, []
+        dtype = self.process.space.dtype
+        for k in range(uniforms.shape[1]):
+            x = from_uniform(state.conditional, uniforms[:, k]).to(dtype)
+            drawn.append(x)
+            state = state.append(x)
+        if not drawn:
+            return self.history.slots[:, :0], self
+        return torch.stack(drawn, dim=1), state
+
+    # ---- inner parts -----------------------------------------------------------------------
+
+    def _next(self) -> Distribution:
+        """`conditional`, without the question whether all given values are there yet."""
+        if self._cached is None:
+            self._cached = self._conditional()
+        return self._cached
+
+    def _carry(self, state: State, history: Track, context: torch.Tensor | None) -> State:
+        if state is self:  # a state that caches nothing may give itself back
+            state = copy(self)
+            state._cached = None
+        state.process, state.history, state.context = self.process, history, context
+        return state
+
+    def _elements(self, x: Any, axes: int) -> torch.Tensor:
+        slots = self.history.slots
+        if not isinstance(x, torch.Tensor):
+            x = _numbers(x, "x", slots.device)
+        if x.dtype != slots.dtype:
+            whole = slots.is_floating_point() or not x.is_floating_point()
+            if not whole and not bool((x == x.floor()).all()):
+                raise DataError("x has values with a fractional part; expected whole numbers.")
+            x = x.to(slots.dtype)
+        if x.device != slots.device:
+            x = x.to(slots.device)
+        if x.shape[:1] != slots.shape[:1] or x.shape[axes:] != slots.shape[2:] or x.ndim < axes:
+            event = "".join(f", {d}" for d in slots.shape[2:])
+            expected = (
+                f"[{slots.shape[0]}{event}]" if axes == 1 else f"[{slots.shape[0]}, K{event}]"
+            )
+            raise DataError(f"x has shape {list(x.shape)}; expected {expected}.")
+        return x
+
+    def _check_lengths(self, lengths: torch.Tensor, low: int, high: torch.Tensor) -> None:
+        if len(lengths) != self.n:
+            raise DataError(f"lengths has {len(lengths)} entries; the state has {self.n} rows.")
+        if bool((lengths < low).any()) or bool((lengths > high).any()):
+            row = int(((lengths < low) | (lengths > high)).nonzero()[0])
+            raise DataError(
+                f"lengths[{row}] is {int(lengths[row])}; expected {low} to {int(high[row])}."
+            )
+
+
+def _numbers(values: Any, name: str, device: torch.device) -> torch.Tensor:
+    try:
+        return torch.as_tensor(values, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{name} can not be read as numbers: {error}.") from None
+
+
+def _whole(values: Any, name: str, device: torch.device) -> torch.Tensor:
+    """Whole numbers as int64 (an empty list is none of them), truth values as they are."""
+    if isinstance(values, torch.Tensor) and values.dtype == torch.int64:
+        return values.to(device)
+    given = _numbers(values, name, device) if not isinstance(values, str) else None
+    if given is None or (given.is_floating_point() and given.numel()) or given.is_complex():
+        raise DataError(f"{name} can not be read as whole numbers; got {values!r}.")
+    return given if given.dtype == torch.bool else given.long()
+
+
+def begin(process: Process, state: State, n: int, context: torch.Tensor | None) -> State:
+    """Give a fresh state what every state carries: its process, an empty history, the context."""
+    space = process.space
+    state.process, state.context = process, context
+    state.history = Track.empty(n, space.event_shape, space.dtype, process.device)
+    return state
+
+
+def replay(process: Process, history: Track, context: torch.Tensor | None) -> State:
+    """The state of `process` after the elements of `history`, computed from its start."""
+    x, lengths = history.padded()
+    fresh = begin(process, process._start(history.n, context), history.n, context)
+    return fresh.extend(x, lengths)[1]
+
+
+class GroupedState(State):
+    """Rows of unequal lengths, for states that know no more than to append: one state a length.
+
+    Args:
+        parts: the numbers of some rows, int64 [n], and the state [n] of these; together all rows.
+    """
+
+    def __init__(self, parts: Sequence[tuple[torch.Tensor, State]]) -> None:
+        self.parts: list[tuple[torch.Tensor, State]] = []
+        for rows, state in parts:
+            if isinstance(state, GroupedState):
+                self.parts += [(rows[inner], part) for inner, part in state.parts]
+            elif len(rows):
+                self.parts.append((rows, state))
+        if not self.parts:  # no rows at all: one part without rows says what comes next
+            rows, state = parts[0]
+            self.parts = state.parts if isinstance(state, GroupedState) else [(rows, state)]
+
+    def _joined(self, columns: Sequence[Distribution]) -> Distribution:
+        """The parts' distributions, batch [n, ...], as one in the order of the rows."""
+        order = torch.cat([rows for rows, _ in self.parts]).argsort()
+        return index(concatenate(columns, dim=0), order)
+
+    def _conditional(self) -> Distribution:
+        return self._joined([state._next() for _, state in self.parts])
+
+    def _append(self, x: torch.Tensor) -> State:
+        return GroupedState([(rows, state.append(x[rows])) for rows, state in self.parts])
+
+    def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
+        columns, parts = [], []
+        for rows, state in self.parts:
+            own = None if lengths is None else lengths[rows]
+            part, after = state.extend(x[rows], own)
+            columns.append(part)
+            parts.append((rows, after))
+        return self._joined(columns), GroupedState(parts)
+
+    def _select(self, rows: torch.Tensor) -> State:
+        parts = []
+        for old, state in self.parts:
+            match = rows[:, None] == old
+            new, inner = match.nonzero(as_tuple=True)
+            parts.append((new, state.select(inner)))
+        return GroupedState(parts)
+
+    def _truncate(self, lengths: torch.Tensor) -> State:
+        return GroupedState([(rows, state.truncate(lengths[rows])) for rows, state in self.parts])
+
+
+class WindowState(State):
+    """The state of a process of finite order: `process.window` says everything.
+
+    Nothing is cached but the history; `window` gets the last `window_length` elements.
+    """
+
+    def __init__(self, block: int = 1) -> None:
+        self.block = block
+
+    def _conditional(self) -> Distribution:
+        process = self.process
+        ctx = self.history.tail(process.window_length, process.padding)
+        columns = process.window(
+            ctx[:, None], self.lengths[:, None], **self._context_at(self.lengths[:, None])
+        )
+        return index(columns, (slice(None), 0))
+
+    def _append(self, x: torch.Tensor) -> State:
+        return WindowState(self.block)
+
+    def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
+        process = self.process
+        before = self.history.tail(process.window_length, process.padding)
+        joined = torch.cat([before, x], dim=1)
+        columns = torch.arange(x.shape[1] + 1, device=x.device)
+        position = self.lengths[:, None] + columns
+        if process.window_length:
+            ctx = joined.unfold(1, process.window_length, 1)
+            ctx = ctx.movedim(-1, 2)
+        else:
+            ctx = joined.new_empty((x.shape[0], x.shape[1] + 1, 0, *x.shape[2:]))
+        return process.window(ctx, position, **self._context_at(position)), WindowState(self.block)
+
+    def _select(self, rows: torch.Tensor) -> State:
+        return WindowState(self.block)
+
+    def _truncate(self, lengths: torch.Tensor) -> State:
+        return WindowState(self.block)
+
+    def _context_at(self, position: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The context that `window` gets: [N, c], or [N, K, c] of the elements' own steps."""
+        if self.context is None:
+            return {}
+        if self.process.context_kind == "static":
+            return {"context": self.context}
+        last = self.context.shape[1] - 1
+        rows = torch.arange(len(position), device=position.device)[:, None]
+        values = self.context[rows, position.clamp(max=last)]
+        # beyond the context nothing is known: NaN there, and the caller sees it at once
+        return {"context": values.masked_fill((position > last)[..., None], torch.nan)}
+
+
+class ReplayState(State):
+    """The working default: all conditionals of given sequences are computed anew at each step.
+
+    For a process that writes only `_conditionals(x)`; right, and slow.
+    """
+
+    def _conditional(self) -> Distribution:
+        x, lengths = self.history.padded()
+        columns = self._all(x)
+        return index(columns, (torch.arange(len(x), device=x.device), lengths))
+
+    def _append(self, x: torch.Tensor) -> State:
+        return ReplayState()
+
+    def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
+        joined, _ = self.history.extend(x).padded()
+        rows = torch.arange(len(x), device=x.device)[:, None]
+        column = self.lengths[:, None] + torch.arange(x.shape[1] + 1, device=x.device)
+        return index(self._all(joined), (rows, column)), ReplayState()
+
+    def _select(self, rows: torch.Tensor) -> State:
+        return ReplayState()
+
+    def _truncate(self, lengths: torch.Tensor) -> State:
+        return ReplayState()
+
+    def _all(self, x: torch.Tensor) -> Distribution:
+        if self.context is None:
+            return self.process._conditionals(x)
+        conditionals: Any = self.process._conditionals
+        return conditionals(x, context=self.context)

@@ -1,0 +1,1 @@
+"""The user's data in and out: arrays, text and its symbols, tables, pictures."""

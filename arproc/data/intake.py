@@ -1,0 +1,410 @@
+"""Reading the user's data: every form that `Sequences.of` takes, turned into flat values.
+
+`read` returns `(values [total, *event], lengths [N], form)`; sites of fixed-size laws are already
+in the order of generation. Nothing here checks values against the space: `check_values` does.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from arproc.contract.sequences import Form, Layout
+from arproc.data.tables.space import Table
+from arproc.data.word_table import all_text, text_file
+from arproc.errors import DataError
+from arproc.spaces import Categorical, Space
+
+if TYPE_CHECKING:
+    from arproc.data.vocabulary import Vocabulary
+
+__all__ = ["column_of_text", "is_text", "opened", "read", "unmasked"]
+
+Read = tuple[torch.Tensor, torch.Tensor, Form]
+
+
+def is_text(data: Any) -> bool:
+    """Whether the data is text: a `str`, a path, or a list of strings."""
+    if isinstance(data, (str, Path)):
+        return True
+    return isinstance(data, (list, tuple)) and bool(data) and all_text(data)
+
+
+def read(data: Any, space: Space, layout: Layout | None, name: str, partial: bool = False) -> Read:
+    """The user's data as flat values, lengths and form.
+
+    Raises:
+        DataError: the form is not one that this space can be read from.
+    """
+    vocabulary = space.vocabulary if isinstance(space, Categorical) else None
+    if vocabulary is not None:
+        data = column_of_text(data)
+        if isinstance(data, (list, tuple)) and not data and not partial:
+            raise DataError(f"{name} is empty; expected at least one text.")
+    if vocabulary is None and layout is not None:
+        data = opened(data, name)
+    if isinstance(data, os.PathLike) or is_text(data):
+        if vocabulary is None:
+            raise DataError(
+                f"{name} is text; expected numbers: the model's elements are {space.describe()}."
+            )
+        return _read_text(data, vocabulary, name)
+    if vocabulary is not None and _is_symbols(data):
+        return _read_symbols(data, vocabulary, name)
+    module = type(data).__module__.partition(".")[0]
+    if module == "pandas":
+        return _read_pandas(data, space, layout, name, partial)
+    if isinstance(data, (list, tuple)) and _is_nested(data, space):
+        return _read_list(data, space, layout, name, partial)
+    kind = "tensor" if isinstance(data, torch.Tensor) else "numpy"
+    x = _to_tensor(data, name)
+    if layout is not None and partial and not _is_whole(x, space, layout):
+        # a prefix holds the first elements in the order of generation, flat
+        if x.ndim == 2 + len(space.event_shape) and x.shape[1] > layout.length:
+            raise DataError(
+                f"{name} has shape {tuple(x.shape)}; the model's sequences have {layout.length} "
+                "elements."
+            )
+        layout = None
+    return _read_array(x, space, layout, kind, name)
+
+
+def opened(data: Any, name: str = "data") -> Any:
+    """The pictures of a folder, or the one in a file, whose path the data are; others as they are.
+
+    For laws of a fixed size, which have no use for text.
+    """
+    if not isinstance(data, (str, os.PathLike)):
+        return data
+    if not os.path.exists(data):
+        from arproc.data.vocabulary import shorten
+
+        raise DataError(
+            f"{name} is text; expected numbers, or the path of a folder of pictures (there is no "
+            f"file or folder {shorten(data)})."
+        )
+    from arproc.data.images import image_array
+
+    return image_array(data)
+
+
+def column_of_text(data: Any) -> Any:
+    """A Series or an array of strings as a list of them; anything else as it is."""
+    dtype = getattr(data, "dtype", None)
+    if dtype is None or isinstance(data, torch.Tensor) or getattr(data, "ndim", 0) != 1:
+        return data
+    if dtype.kind not in "OUT" or not all(isinstance(item, str) for item in data):
+        return data
+    return list(data)
+
+
+def unmasked(data: Any) -> Any:
+    """Masked numbers as plain ones with NaN for what is masked; anything else as it is."""
+    if isinstance(data, np.ma.MaskedArray) and data.dtype.kind in "biuf":
+        kept = data.dtype if data.dtype.kind == "f" else np.dtype(np.float64)
+        return np.where(np.ma.getmaskarray(data), np.nan, np.ma.getdata(data).astype(kept))
+    if isinstance(data, (list, tuple)):
+        masked = any(isinstance(item, np.ma.MaskedArray) for item in data)
+        return [unmasked(item) for item in data] if masked else data
+    return data
+
+
+# ---- text ---------------------------------------------------------------------------------
+
+
+def _read_text(data: Any, vocabulary: Vocabulary, name: str) -> Read:
+    if isinstance(data, os.PathLike):
+        return _read_file(Path(data), vocabulary, name)
+    if isinstance(data, str):
+        return (*_flat([_encode(data, vocabulary, name)]), Form("text", single=True))
+    if vocabulary.kind == "symbols":
+        return _read_symbols(data, vocabulary, name)
+    return (*_encode_all(data, vocabulary, name), Form("text"))
+
+
+def _read_file(path: Path, vocabulary: Vocabulary, name: str) -> Read:
+    """A file of bytes or characters is one sequence; of words, a sequence a line."""
+    if not path.is_file():
+        raise DataError(f"{name}: there is no file {str(path)!r}.")
+    if path.stat().st_size == 0:
+        raise DataError(f"{name}: the file {str(path)!r} is empty.")
+    if vocabulary.kind == "byte":
+        values = _mapped(path)
+        if len(vocabulary) == 256:
+            return values, torch.tensor([len(values)]), Form("text", single=True)
+    if vocabulary.kind == "byte":
+        return (*_flat([_encode(path.read_bytes(), vocabulary, name)]), Form("text", single=True))
+    try:
+        raw = text_file(path)
+        if vocabulary.kind == "word":
+            numbers, lengths = vocabulary.encode_lines(raw)
+            return torch.from_numpy(numbers), torch.from_numpy(lengths), Form("text")
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+    text = path.read_text(encoding="utf-8")
+    return (*_flat([_encode(text, vocabulary, name)]), Form("text", single=True))
+
+
+def _mapped(path: Path) -> torch.Tensor:
+    """The bytes of a file, read when they are used.
+
+    The mapping is read-only (a private one of a file larger than the memory is refused), and so
+    torch warns; nothing here ever writes into the elements of sequences.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(np.memmap(path, dtype=np.uint8, mode="r"))
+
+
+def _encode_all(
+    texts: Any, vocabulary: Vocabulary, name: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    try:
+        values, lengths = vocabulary.encode_all(texts)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+    return torch.from_numpy(values), torch.from_numpy(lengths)
+
+
+def _encode(text: Any, vocabulary: Vocabulary, name: str) -> np.ndarray:
+    try:
+        return vocabulary.encode(text)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+
+
+def _flat(rows: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+    values = torch.from_numpy(np.concatenate(rows) if len(rows) != 1 else rows[0])
+    return values, torch.tensor([len(row) for row in rows], dtype=torch.int64)
+
+
+def _is_symbols(data: Any) -> bool:
+    """Lists (of lists) of strings, already split into symbols."""
+    if not isinstance(data, (list, tuple)) or not data:
+        return False
+    return all(
+        isinstance(row, (list, tuple)) and all(isinstance(symbol, str) for symbol in row)
+        for row in data
+    ) and any(len(row) for row in data)
+
+
+def _read_symbols(data: Any, vocabulary: Vocabulary, name: str) -> Read:
+    single = isinstance(data[0], str)
+    rows = [data] if single else data
+    return (
+        *_flat([_encode(list(row), vocabulary, name) for row in rows]),
+        Form("text", single=single),
+    )
+
+
+# ---- numbers ------------------------------------------------------------------------------
+
+
+def _to_tensor(data: Any, name: str) -> torch.Tensor:
+    """Numbers of any kind as a tensor, refusing what is not a plain number."""
+    if isinstance(data, torch.Tensor):
+        return _plain_tensor(data, name)
+    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
+        raise DataError(
+            f"{name} has {int(np.ma.getmaskarray(data).sum())} masked value(s); fill or drop them "
+            "first."
+        )
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise DataError(f"{name} can not be read as numbers: {error}.") from None
+    if array.dtype.kind == "O":
+        kinds = sorted({type(v).__name__ for v in array.ravel()[:1000].tolist()})
+        raise DataError(
+            f"{name} is an object array (of {', '.join(kinds) or 'nothing'}); expected numbers. "
+            "Convert it with .astype(float) or drop the rows that are not numbers."
+        )
+    if array.dtype.kind == "c":
+        raise DataError(f"{name} is complex ({array.dtype}); expected real numbers.")
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{name} has dtype {array.dtype}; expected numbers.")
+    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+        array = array.astype(np.float64)
+    if array.dtype.kind == "u" and array.dtype.itemsize > 1:
+        array = array.astype(np.int64)
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
+        array = array.astype(np.float64)
+    array = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False))
+    if not array.flags.writeable:
+        array = array.copy()
+    return torch.from_numpy(array)
+
+
+def _plain_tensor(x: torch.Tensor, name: str) -> torch.Tensor:
+    if x.layout != torch.strided or x.is_quantized:
+        raise DataError(f"{name} is a {x.layout} tensor; expected a dense one (x.to_dense()).")
+    if x.dtype in (torch.uint16, torch.uint32, torch.uint64):  # torch computes little with these
+        x = x.to(torch.int64)
+        if x.numel() and int(x.min()) < 0:
+            raise DataError(f"{name} has whole numbers of 2^63 or more; expected smaller ones.")
+    return x
+
+
+def _is_whole(x: torch.Tensor, space: Space, layout: Layout) -> bool:
+    whole = (*layout.shape, *space.event_shape)
+    return tuple(x.shape) == whole or tuple(x.shape[1:]) == whole
+
+
+def _is_nested(data: Any, space: Space) -> bool:
+    """A list of sequences, perhaps of unequal lengths; a list of elements is one sequence."""
+    return any(_axes(item) > len(space.event_shape) for item in data)
+
+
+def _axes(item: Any) -> float:
+    """The number of axes of an array or nested list; infinite for a ragged one."""
+    if hasattr(item, "ndim"):
+        return item.ndim
+    try:
+        return np.ndim(item)
+    except ValueError:
+        return float("inf")
+
+
+def _read_list(data: Any, space: Space, layout: Layout | None, name: str, partial: bool) -> Read:
+    """Sequences of unequal lengths: each item is one, in whatever form."""
+    if layout is not None and all(0 < _axes(item) < np.inf for item in data):
+        shapes = {tuple(np.shape(item)) for item in data}
+        if len(shapes) == 1 and not isinstance(data[0], torch.Tensor):
+            return read(_to_tensor(data, name).numpy(), space, layout, name, partial)
+    plain = None if layout is not None else _read_plain_lists(data, space, name)
+    if plain is not None:
+        return plain
+    parts: list[torch.Tensor] = []
+    indexes: list[Any] = []
+    names: list[Any] = []
+    components: tuple[Any, ...] = ()
+    for i, item in enumerate(data):
+        values, lengths, form = read(item, space, layout, f"{name}[{i}]", partial)
+        if len(lengths) != 1:
+            raise DataError(
+                f"{name}[{i}] holds {len(lengths)} sequences; expected each item of the list to "
+                "be one sequence."
+            )
+        parts.append(values)
+        indexes.extend(form.indexes)
+        names.extend(form.names)
+        components = components or form.components
+    lengths = torch.tensor([len(part) for part in parts], dtype=torch.int64)
+    kinds = {type(item).__module__.partition(".")[0] for item in data}
+    kind = "tensor" if kinds == {"torch"} else "series" if kinds == {"pandas"} else "list"
+    return torch.cat(parts), lengths, Form(kind, False, tuple(indexes), tuple(names), components)
+
+
+def _read_plain_lists(data: Any, space: Space, name: str) -> Read | None:
+    """Lists of nothing but numbers, all at once; None where it takes a closer look."""
+    if space.event_shape or not all(type(item) in (list, tuple) for item in data):
+        return None
+    try:
+        array = np.asarray(list(chain.from_iterable(data)))
+    except (ValueError, TypeError, RuntimeError):
+        return None
+    if array.ndim != 1 or array.dtype.kind not in "biuf":
+        return None
+    lengths = torch.tensor([len(item) for item in data], dtype=torch.int64)
+    return _to_tensor(array, name), lengths, Form("list")
+
+
+def _read_array(
+    x: torch.Tensor, space: Space, layout: Layout | None, kind: str, name: str
+) -> Read:
+    if x.is_complex():
+        raise DataError(f"{name} is complex ({x.dtype}); expected real numbers.")
+    if layout is not None:
+        return _read_fixed(x, space, layout, kind, name)
+    event = space.event_shape
+    if event and (x.ndim < len(event) + 1 or tuple(x.shape[x.ndim - len(event) :]) != event):
+        raise DataError(
+            f"{name} has shape {tuple(x.shape)}; expected [T, {', '.join(map(str, event))}] for "
+            f"one sequence or [N, T, {', '.join(map(str, event))}] for "
+            f"several ({space.describe()})."
+        )
+    axes = x.ndim - len(event)
+    if axes == 0:
+        return x.reshape(1), torch.tensor([1]), Form(kind, single=True)
+    if axes == 1:
+        return x, torch.tensor([x.shape[0]]), Form(kind, single=True)
+    if axes == 2:
+        lengths = torch.full((x.shape[0],), x.shape[1], dtype=torch.int64)
+        return x.reshape(-1, *event), lengths, Form(kind)
+    raise DataError(
+        f"{name} has shape {tuple(x.shape)}, {axes} axes before the element's own; expected [T] "
+        "for one sequence or [N, T] for several."
+    )
+
+
+def _read_fixed(x: torch.Tensor, space: Space, layout: Layout, kind: str, name: str) -> Read:
+    """Examples of a fixed-size law, or a shorter prefix in the order of generation."""
+    event, shape = space.event_shape, layout.shape
+    single = tuple(x.shape) == (*shape, *event)
+    if single or tuple(x.shape[1:]) == (*shape, *event):
+        batch = x[None] if single else x
+        sites = layout.to_sites(batch)
+        lengths = torch.full((len(batch),), layout.length, dtype=torch.int64)
+        return sites.reshape(-1, *event), lengths, Form(kind, single=single)
+    expected = ", ".join(str(s) for s in (*shape, *event))
+    raise DataError(
+        f"{name} has shape {tuple(x.shape)}; expected [{expected}] for one example or "
+        f"[N, {expected}] for several."
+    )
+
+
+# ---- pandas -------------------------------------------------------------------------------
+
+
+def _read_pandas(data: Any, space: Space, layout: Layout | None, name: str, partial: bool) -> Read:
+    import pandas as pd
+
+    if isinstance(space, Table) and isinstance(data, (pd.Series, pd.DataFrame)):
+        from arproc.data.tables import frames
+
+        return frames.read(data, space, layout, name, partial)
+    if isinstance(data, pd.Series):
+        values, lengths, form = _read_array(
+            _to_tensor(_numbers(data, name), name), space, layout, "series", name
+        )
+        return values, lengths, Form("series", form.single, (data.index,), (data.name,))
+    if isinstance(data, pd.DataFrame):
+        return _read_frame(data, space, layout, name)
+    if isinstance(data, pd.Index) or hasattr(data, "to_numpy"):
+        return _read_array(_to_tensor(data.to_numpy(), name), space, layout, "numpy", name)
+    raise DataError(f"{name} is a {type(data).__name__}; expected a Series or a DataFrame.")
+
+
+def _read_frame(data: Any, space: Space, layout: Layout | None, name: str) -> Read:
+    """Time down, columns across: series for scalar elements, components for vector elements."""
+    table = _to_tensor(_numbers(data, name), name)
+    if layout is not None:
+        return _read_fixed(table, space, layout, "numpy", name)
+    if space.event_shape:
+        values, lengths, _ = _read_array(table, space, None, "numpy", name)
+        names = tuple(data.columns)
+        return values, lengths, Form("series", True, (data.index,), (None,), names)
+    lengths = torch.full((table.shape[1],), table.shape[0], dtype=torch.int64)
+    form = Form("frame", False, (data.index,), tuple(data.columns))
+    return table.T.reshape(-1), lengths, form
+
+
+def _numbers(data: Any, name: str, hint: str = "") -> np.ndarray:
+    kinds = [data.dtype] if data.ndim == 1 else list(data.dtypes)
+    wrong = [str(kind) for kind in kinds if kind.kind not in "biuf"]
+    if wrong:
+        raise DataError(
+            f"{name} has columns of dtype {', '.join(sorted(set(wrong)))}; expected numbers. "
+            "Choose the numeric columns, or convert them with .astype(float)." + hint
+        )
+    try:
+        array = data.to_numpy(dtype=None)
+        return array if array.dtype != object else data.to_numpy(dtype=float, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} can not be read as numbers: {error}.") from None

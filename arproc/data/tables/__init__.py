@@ -1,0 +1,10 @@
+"""Tables: rows whose columns have kinds of their own, and may have missing entries.
+
+`Table` is the space of a row; `table_of` reads a DataFrame's or an array's columns into one;
+`frames` turns DataFrames into numbers and back.
+"""
+
+from arproc.data.tables.columns import KINDS, table_of
+from arproc.data.tables.space import Column, Table
+
+__all__ = ["KINDS", "Column", "Table", "table_of"]

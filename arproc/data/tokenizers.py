@@ -1,0 +1,268 @@
+"""What a categorical model's elements are: the space of its data under a choice of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from arproc.contract.sequences import Sequences
+from arproc.contract.storable import storable
+from arproc.data.vocabulary import Vocabulary, shorten
+from arproc.data.word_table import text_file
+from arproc.errors import (
+    DataError,
+    FileFormatError,
+    MissingDependencyError,
+    ParameterError,
+    check_integer,
+)
+from arproc.spaces import Categorical, Count
+
+__all__ = ["TokenizerVocabulary", "categorical_space", "space_under"]
+
+TEXT = ("word", "char", "byte")
+
+
+def categorical_space(
+    data: Any,
+    tokens: Any,
+    *,
+    min_count: int = 1,
+    max_size: int | None = None,
+    unknown: bool | None = None,
+    end: bool | None = None,
+    special: str = "error",
+) -> Categorical:
+    """The space of `data`: its symbols and their vocabulary, and whether sequences end.
+
+    Args:
+        data: what `fit` got: text in any form, lists of symbols, or numbers 0, 1, 2 ...
+        tokens: "word", "char" or "byte" for text; a `Vocabulary`; a tokenizer, an object with
+            `encode` and `decode`; None where the data are symbols already (numbers, or lists of
+            strings); or an int, how many symbols there are.
+        min_count: words, characters or symbols that appear less often become `<unk>`.
+        max_size: only so many are kept, the most frequent ones; the others become `<unk>`.
+        unknown: whether the vocabulary is open; None opens that of words.
+        end: whether a sequence has an end, a symbol of its own; None takes one text for a stream
+            and several for sequences that end (the lines of a file are several).
+        special: what `<unk>`, `<s>` and `</s>` among the words are: an "error", or words like
+            others ("escape").
+
+    Raises:
+        ParameterError: tokens is none of these.
+        DataError: the data do not go with the tokens.
+    """
+    if isinstance(data, Sequences):
+        if not isinstance(data.space, Categorical):
+            raise DataError(f"Expected symbols; the data are {data.space.describe()} elements.")
+        return data.space
+    limits = {"min_count": min_count, "max_size": max_size, "unknown": unknown}
+    vocabulary = _vocabulary(data, tokens, special, limits)
+    ends = not _is_single(data, vocabulary) if end is None else bool(end)
+    if vocabulary is not None:
+        size = len(vocabulary)
+    elif isinstance(tokens, int) and not isinstance(tokens, bool):
+        size = tokens
+    else:
+        numbers = Sequences.of(data, Count(), partial=ends).values
+        if not len(numbers):
+            raise DataError("The data have no elements; expected some.")
+        size = int(numbers.max()) + 1
+    return Categorical(size + int(ends), vocabulary, size if ends else None)
+
+
+def space_under(model: Any, data: Any) -> Categorical:
+    """The space of `data` under a model's own settings of the same names: tokens, min_count ..."""
+    return categorical_space(
+        data,
+        model.tokens,
+        min_count=model.min_count,
+        max_size=model.max_size,
+        unknown=model.unknown,
+        end=model.end,
+        special=getattr(model, "special", "error"),
+    )
+
+
+def _vocabulary(data: Any, tokens: Any, special: str, limits: dict[str, Any]) -> Vocabulary | None:
+    if limits["max_size"] is not None:
+        check_integer("max_size", limits["max_size"], minimum=1)
+    textual = _is_textual(data)
+    if tokens is None or (isinstance(tokens, int) and not isinstance(tokens, bool)):
+        if not textual:
+            return None
+        if isinstance(data, (str, Path)) or tokens is not None:
+            raise DataError(
+                f"The data are text, but tokens is {tokens!r}, which goes with numbers or lists "
+                'of symbols; use tokens="word", "char" or "byte".'
+            )
+        rows = [data] if isinstance(data[0], str) else data
+        return Vocabulary.build(rows, "symbols", **limits)
+    if not textual:
+        raise DataError(
+            f"tokens={_name(tokens)} is for text, and the data are {type(data).__name__}; for "
+            "numbers use tokens=None."
+        )
+    if isinstance(tokens, Vocabulary):
+        return tokens
+    if not isinstance(tokens, str):
+        return TokenizerVocabulary.of(tokens)
+    if tokens not in TEXT:
+        listed = ", ".join(repr(name) for name in TEXT)
+        raise ParameterError(
+            f"tokens must be {listed}, a Vocabulary, a tokenizer, None or an int; got {tokens!r}."
+        )
+    texts = _file(data, tokens) if isinstance(data, Path) else data
+    return Vocabulary.build(texts, tokens, special=special, **limits)
+
+
+def _is_textual(data: Any) -> bool:
+    if isinstance(data, (str, Path)):
+        return True
+    if not isinstance(data, (list, tuple)) or not data:
+        return False
+    return all(
+        isinstance(item, str)
+        or (isinstance(item, (list, tuple)) and all(isinstance(symbol, str) for symbol in item))
+        for item in data
+    ) and any(len(item) for item in data)
+
+
+def _is_single(data: Any, vocabulary: Vocabulary | None) -> bool:
+    """Whether the data are one sequence."""
+    kind = None if vocabulary is None else vocabulary.kind
+    if isinstance(data, str):
+        return True
+    if isinstance(data, Path):
+        return kind != "word"
+    if kind is not None:
+        return kind == "symbols" and isinstance(data[0], str)
+    if hasattr(data, "ndim"):
+        return data.ndim < 2
+    return not any(np.ndim(item) if not hasattr(item, "ndim") else item.ndim for item in data)
+
+
+def _file(path: Path, tokens: str) -> bytes | str | np.ndarray:
+    if not path.is_file():
+        raise DataError(f"There is no file {str(path)!r}.")
+    if tokens == "byte":
+        return b""
+    raw = text_file(path)
+    return raw if tokens == "word" else path.read_text(encoding="utf-8")
+
+
+def _name(tokens: Any) -> str:
+    return repr(tokens) if isinstance(tokens, str) else type(tokens).__name__
+
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class TokenizerVocabulary(Vocabulary):
+    """A tokenizer of the user's, with `encode(str)` and `decode(ids)`, as a vocabulary.
+
+    Args:
+        tokenizer: the object. Its `encode` gives the ids or an object with `.ids` (as those of
+            the tokenizers package do); its size is `get_vocab_size()`, `vocab_size`, `n_vocab`
+            or `len()`, whichever it has.
+
+    Raises:
+        ParameterError: the object lacks one of these.
+    """
+
+    symbols: tuple[str, ...] = ()
+    kind: str = "tokenizer"
+    unknown: int | None = None
+    tokenizer: Any = None
+
+    def __post_init__(self) -> None:
+        for method in ("encode", "decode"):
+            if not callable(getattr(self.tokenizer, method, None)):
+                raise ParameterError(
+                    f"A tokenizer has the methods encode and decode; "
+                    f"{type(self.tokenizer).__name__} has no {method}."
+                )
+        self._size  # noqa: B018  (an unknown size is an error now, not later)
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> TokenizerVocabulary:
+        """The vocabulary of a tokenizer."""
+        return cls(tokenizer=tokenizer)
+
+    @cached_property
+    def _size(self) -> int:
+        get_size = getattr(self.tokenizer, "get_vocab_size", None)
+        size = get_size() if callable(get_size) else None
+        for name in ("vocab_size", "n_vocab"):
+            size = getattr(self.tokenizer, name, None) if size is None else size
+        if size is None and hasattr(self.tokenizer, "__len__"):
+            size = len(self.tokenizer)
+        if size is None:
+            raise ParameterError(
+                f"The size of the tokenizer {type(self.tokenizer).__name__} can not be told: it "
+                "has none of get_vocab_size(), vocab_size, n_vocab, len()."
+            )
+        return int(size)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __contains__(self, symbol: object) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return f"TokenizerVocabulary({type(self.tokenizer).__name__}, {len(self)} tokens)"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TokenizerVocabulary):
+            return NotImplemented
+        mine, theirs = self.tokenizer, other.tokenizer
+        return mine is theirs or (self._text is not None and self._text == other._text)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, len(self)))
+
+    @cached_property
+    def _text(self) -> str | None:
+        to_str = getattr(self.tokenizer, "to_str", None)
+        return to_str() if callable(to_str) else None
+
+    def encode(self, text: str | bytes | Sequence[str]) -> np.ndarray:
+        if not isinstance(text, str):
+            raise DataError(f"Expected a string for the tokenizer; got {shorten(text)}.")
+        encoded = self.tokenizer.encode(text)
+        numbers = np.asarray(getattr(encoded, "ids", encoded), dtype=np.int64).reshape(-1)
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self):
+            raise DataError(
+                f"The tokenizer gave the number {numbers.max()}, but its size is {len(self)}."
+            )
+        return numbers
+
+    def decode(self, numbers: Any) -> Any:
+        return self.tokenizer.decode(np.asarray(numbers, dtype=np.int64).reshape(-1).tolist())
+
+    def to_dict(self) -> dict[str, Any]:
+        if self._text is None:
+            raise DataError(
+                f"The tokenizer {type(self.tokenizer).__name__} can not be saved, for it has no "
+                "to_str(); use one of the tokenizers package, or encode the text yourself and fit "
+                "the numbers (tokens=None)."
+            )
+        return {"kind": self.kind, "tokenizer": self._text}
+
+    @staticmethod
+    def from_dict(value: Any) -> TokenizerVocabulary:
+        if not isinstance(value.get("tokenizer"), str):
+            raise FileFormatError("A tokenizer's vocabulary holds its text; there is none.")
+        try:
+            from tokenizers import Tokenizer  # type: ignore[import-not-found, unused-ignore]
+        except ImportError:
+            raise MissingDependencyError(
+                "The file holds a tokenizer of the tokenizers package; bring it with "
+                "pip install 'arproc[text]'."
+            ) from None
+        return TokenizerVocabulary(tokenizer=Tokenizer.from_str(value["tokenizer"]))

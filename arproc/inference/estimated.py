@@ -1,0 +1,204 @@
+"""Estimated: what statisticians ask of every model whose parameters were estimated.
+
+A model that sets the five attributes below in `_fit` and derives from `Estimated` beside `Process`
+has standard errors, information criteria and a `summary()`, laid out alike in every family.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from arproc.contract.law import Law
+from arproc.errors import ParameterError, UnsupportedError, check_choice
+from arproc.inference.criteria import information_criterion
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from arproc.inference.hypothesis import HypothesisTest
+
+__all__ = ["Estimated"]
+
+_WIDTH = 78
+_QUANTILE = 1.959963984540054  # of the standard normal distribution at 0.975
+
+
+class Estimated(Law):
+    """A law whose parameters were estimated, with their covariance.
+
+    Attributes:
+        names_: the estimated parameters' names [k].
+        estimates_: their values, in the data's own unit [k].
+        covariance_: the covariance of the estimates [k, k]; nan where it is not known.
+        log_likelihood_: `log_prob` of the data of `fit`, nats.
+        n_observations_: of how many elements that is.
+    """
+
+    names_: list[str]
+    estimates_: np.ndarray
+    covariance_: np.ndarray
+    log_likelihood_: float
+    n_observations_: int
+
+    def information_criterion(self, name: str = "aic") -> float:
+        """An information criterion of the fit: "aic", "aicc", "bic" or "hqic"; smaller is better.
+
+        It charges for every estimated parameter, a variance included. Compare only fits with the
+        same start to the same data.
+        """
+        _ = self.space  # says so where the model is not fitted
+        if "log_likelihood_" not in self.__dict__:
+            raise ParameterError("there is no criterion for parameters that were not estimated.")
+        return information_criterion(
+            name, self.log_likelihood_, self._n_parameters, self.n_observations_
+        )
+
+    @property
+    def _n_parameters(self) -> float:
+        """What an information criterion charges for; the effective number where one shrinks."""
+        return len(self.names_)
+
+    def parameter_table(self, *, covariance: Any = None) -> pd.DataFrame:
+        """Estimates, standard errors, z, p-values and 95% intervals, a row for each parameter.
+
+        Args:
+            covariance: of the estimates, [k, k]; `covariance_` by default. See `covariance` for
+                those that are robust.
+        """
+        import pandas as pd
+
+        _ = self.space
+        if "covariance_" not in self.__dict__:
+            raise ParameterError("there are no standard errors of parameters not estimated.")
+        spread = self._checked(covariance)
+        estimate, error = self.estimates_, np.sqrt(np.diag(spread))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = np.where(error > 0, estimate / error, math.nan)
+        columns = {
+            "estimate": estimate,
+            "std_error": error,
+            "z": z,
+            "p_value": [math.erfc(abs(v) / math.sqrt(2)) for v in z],
+            "lower": estimate - _QUANTILE * error,
+            "upper": estimate + _QUANTILE * error,
+        }
+        return pd.DataFrame(columns, index=pd.Index(self.names_, name="parameter"))
+
+    def summary(self) -> str:
+        """A table of the fit: estimates, standard errors, z, p-values and 95% intervals."""
+        _ = self.space
+        title, facts = self._described()
+        if "covariance_" not in self.__dict__:
+            given = ", ".join(f"{name} {value}" for name, value in facts)
+            return f"{title} with given parameters: {given}"
+        criteria = {c: self.information_criterion(c) for c in ("aic", "bic", "hqic")}
+        left = [("Model", title), *facts, ("Parameters", f"{len(self.names_)}")]
+        right = [
+            ("Observations", f"{self.n_observations_}"),
+            ("Log-likelihood", f"{self.log_likelihood_:.3f}"),
+            *((name.upper(), f"{value:.3f}") for name, value in criteria.items()),
+        ]
+        blank = ("", "")
+        rows = max(len(left), len(right))
+        left, right = left + [blank] * (rows - len(left)), right + [blank] * (rows - len(right))
+        lines = [title.center(_WIDTH).rstrip(), "=" * _WIDTH]
+        lines += [_head(*a, *b) for a, b in zip(left, right, strict=True)]
+        columns = _row("", "coef", "std err", "z", "P>|z|", "[0.025", "0.975]")
+        lines += ["=" * _WIDTH, columns, "-" * _WIDTH]
+        for name, values in zip(self.names_, self.parameter_table().to_numpy(), strict=True):
+            estimate, error, z, p, lower, upper = (float(value) for value in values)
+            cells = (_number(estimate), _number(error), f"{z:.3f}", f"{p:.3f}")
+            lines.append(_row(name, *cells, _number(lower), _number(upper)))
+        return "\n".join([*lines, "=" * _WIDTH])
+
+    def covariance(
+        self,
+        kind: str = "hessian",
+        data: Any = None,
+        *,
+        lags: int | None = None,
+        context: Any = None,
+    ) -> pd.DataFrame:
+        """The covariance of the estimates, in the order of `names_`.
+
+        Args:
+            kind: "hessian", `covariance_` as it is; "opg", the inverse of the sum of the scores'
+                outer products; "robust", White's sandwich of these, right where the variance is
+                not constant (for least squares it is HC0); "hac", Newey and West's sandwich, right
+                where the scores are correlated as well.
+            data: what the model was fitted to, for all but the first.
+            lags: how many lags of the scores "hac" counts; 4 (n / 100)^(2/9) by default.
+            context: as in `fit`.
+        """
+        import pandas as pd
+
+        from arproc.inference.hypothesis import robust_covariance
+
+        _ = self.space
+        if "covariance_" not in self.__dict__:
+            raise ParameterError("there is no covariance of parameters not estimated.")
+        check_choice("kind", kind, ("hessian", "opg", "robust", "hac"))
+        if kind == "hessian":
+            found = self.covariance_
+        else:
+            found = robust_covariance(self, kind, data, lags, context)
+        return pd.DataFrame(found, index=self.names_, columns=self.names_)
+
+    def wald_test(self, restrictions: Any, *, covariance: Any = None) -> HypothesisTest:
+        """Whether linear restrictions of the parameters hold: Wald's test.
+
+        Args:
+            restrictions: as in "ar.L2 = 0" or "ar.L1 + ar.L2 = 1, mean = 0", a list of such, or
+                the matrices (R, r) of R theta = r, a column of R for each of `names_`.
+            covariance: of the estimates, [k, k]; `covariance_` by default (see `covariance`).
+        """
+        from arproc.inference.hypothesis import wald
+
+        _ = self.space
+        if "covariance_" not in self.__dict__:
+            raise ParameterError("there is no test of parameters that were not estimated.")
+        return wald(self.estimates_, self._checked(covariance), self.names_, restrictions)
+
+    def _checked(self, covariance: Any) -> np.ndarray:
+        """A covariance that the user gave, or `covariance_`, [k, k]."""
+        if covariance is None:
+            return self.covariance_
+        spread = np.asarray(covariance, dtype=float)
+        if spread.shape != (len(self.names_),) * 2:
+            raise ParameterError(
+                f"covariance has shape {spread.shape}; expected a row and a column for each of "
+                f"{', '.join(self.names_)}."
+            )
+        return spread
+
+    @property
+    def _maximises_likelihood(self) -> bool:
+        """Whether the estimates are those of the greatest likelihood."""
+        return True
+
+    def _moved(self, estimates: np.ndarray) -> Self:
+        """The same law with other parameters, in the order of `names_`; scores come from it."""
+        raise UnsupportedError(
+            f"{type(self).__name__} has no scores by its parameters, so its covariance is of "
+            "kind 'hessian' only."
+        )
+
+    def _described(self) -> tuple[str, list[tuple[str, str]]]:
+        """What `summary` says of the model: its name, as in "AR(2)", and facts (name, value)."""
+        return type(self).__name__, []
+
+
+def _head(name: str, value: str, other: str, number: str) -> str:
+    label, second = (f"{part}:" if part else "" for part in (name, other))
+    return f"{label:<12}{value:<37} {second:<16}{number:>12}".rstrip()
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.3e}"
+
+
+def _row(name: str, *cells: str) -> str:
+    return f"{name:<12}" + "".join(f"{cell:>11}" for cell in cells)

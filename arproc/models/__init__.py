@@ -1,0 +1,18 @@
+"""The models, one folder a family; no family imports another.
+
+| where | models |
+| --- | --- |
+| `autoregression/` | `AR`, `BayesianAR`; of vectors `VAR` |
+| `statespace/` | `ARIMA`, by its Kalman filter |
+| `volatility/` | `ARGARCH` |
+| `regimes/` | `MarkovSwitchingAR`, `SETAR` |
+| `discrete/` | `CountAR`, `LogisticAR` |
+| `panel/` | `Panel`, `AutoPanel`: many series as one computation |
+| `ngram/` | `NGram`; in `suffix/` `InfiniGram`; in `adaptive/` `ContextTree`, `PPM`, `Cache` |
+| `neural/vectors/` | `MADE`, `NADE`, `MAF` |
+| `neural/images/` | `PixelCNN`, `PixelCNNPP`, `PixelSNAIL` |
+| `neural/sequences/` | `Transformer` |
+| `kernel_density/` | `KernelDensity` |
+| `transformed/` | `Transformed` and the changes of variables |
+| `mixture.py`, `order_ensemble.py` | laws made of laws: `Mixture`, `OrderEnsemble` |
+"""

@@ -1,0 +1,585 @@
+"""AR: the Gaussian autoregression of order p, exact in everything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch.distributions import Distribution, MultivariateNormal, Normal
+
+from arproc.contract.sequences import Sequences
+from arproc.contract.state import State
+from arproc.errors import DataError, ParameterError, UnsupportedError, check_choice, check_integer
+from arproc.models.autoregression import filtering, likelihood, simulation
+from arproc.models.autoregression.analysis import Analysis
+from arproc.models.autoregression.estimation import Estimate, estimate
+from arproc.models.autoregression.levinson import is_stationary, largest_root
+from arproc.models.autoregression.likelihood import Recursion
+from arproc.models.autoregression.mean import Level, Terms, mean_form, recursion_form
+from arproc.models.autoregression.missing import estimate_observed
+from arproc.models.autoregression.shrinkage import check_ridge
+from arproc.models.autoregression.state import RecursionState
+from arproc.spaces import Real, Space
+
+__all__ = ["AR"]
+
+_METHODS = {
+    "mle": "exact maximum likelihood",
+    "conditional-mle": "maximum likelihood given the first values",
+    "ols": "least squares given the first values",
+    "yule-walker": "Yule-Walker",
+    "yule-walker-adjusted": "Yule-Walker, adjusted",
+    "burg": "Burg",
+}
+_GIVEN = ("mle", "conditional-mle", "ols")  # the methods that need no stationary start
+
+
+class AR(Analysis):
+    r"""Gaussian autoregression of order p about a mean with trend, seasons and regressors.
+
+    .. math::
+        x_t = m(t) + y_t, \quad y_t = \sum_{i=1}^{p} \phi_i y_{t-i} + \epsilon_t, \quad
+        \epsilon_t \sim N(0, \sigma^2), \quad m(t) = D_t \beta,
+
+    with t counted from 0 at a sequence's first element and D_t the terms asked for: powers of t,
+    seasonal dummies, Fourier terms, regressors. As a recursion of x itself:
+    :math:`x_t = D_t \gamma + \sum_i \phi_i x_{t-i} + \epsilon_t`.
+    Several sequences are independent draws from one law: `fit` pools them. NaN is a value that was
+    not observed: likelihoods, fits by "mle" and forecasts are exactly those of what was.
+
+    Args:
+        order: how many past elements the next one depends on, 0 or more; or the lags themselves,
+            as in [1, 2, 12].
+        trend: "n" (mean 0), "c" (a constant mean), "ct" (a line) or "ctt" (a parabola).
+        method: "mle", exact Gaussian maximum likelihood, always stationary (where `initial` is not
+            "stationary" it is "conditional-mle"); "ols", least squares given the first p values
+            of each sequence, and "conditional-mle", which for a Gaussian process is the same;
+            "yule-walker", from the autocovariances divided by n, and "burg", from forward and
+            backward prediction, both always stationary where no lag is left out;
+            "yule-walker-adjusted", from autocovariances each divided by the number of its
+            products.
+        initial: the law of the first p elements. "stationary": their exact stationary one;
+            "given": there is none, the likelihood is of what follows them, and samples continue a
+            prefix (the only choice for unit or explosive roots, and for regressors in the
+            recursion); or a `torch.distributions.MultivariateNormal` over p values.
+        seasonal: the period of seasonal dummies, such as 12; by position in the sequence.
+        fourier: {period: number of harmonics}, sines and cosines by position in the sequence.
+        regressors: whether `context` [N, T, c] is taken, and what it means. "mean": its columns
+            are part of m(t), which is regression with autoregressive errors (R's
+            `arima(xreg=)`). "recursion": they are part of the recursion, whose past they then
+            drive as well; the past before a sequence is not known, so `initial` must be "given"
+            and `method` "ols", "conditional-mle" or "mle" (which then are the same).
+
+        ridge: strength of a penalty that draws the coefficients of lags and regressors towards 0
+            in least squares (`method` "ols", or given first values): the sum of squares of the
+            standardised ones times this number is added to that of the residuals (so it counts in
+            observations). "marginal" learns it by maximal marginal likelihood, "oos" by the
+            one-step predictions of the last fifth of each sequence.
+
+    Attributes:
+        coef_: the coefficients, lag 1 first, 0 at lags left out, float64 [p].
+        lags_: the lags whose coefficients were estimated, int64.
+        intercept_: the recursion's constant.
+        drift_: the recursion's coefficient of t.
+        mean_: the mean at t = 0 but for the terms below; nan where a unit root leaves none.
+        slope_: the mean's coefficient of t.
+        terms_: the names of the further terms: "t^2", "s(2,12)" (the second of 12 seasons, beside
+            the first where there is a constant), "sin(1,12)", "x1" (the first regressor).
+        beta_: their coefficients in the mean (of regressors in the recursion, there).
+        gamma_: their coefficients in the recursion; none of regressors in the mean.
+        sigma2_: the innovation variance.
+        log_likelihood_: `log_prob` of the data of `fit`, nats.
+        n_observations_: of how many elements that is.
+        names_: the estimated parameters' names, in the order of `covariance_`.
+        covariance_: their covariance (inverse observed information for "mle"; under a penalty that
+            of the posterior with the prior it stands for).
+        ridge_: the strength of the penalty.
+        n_effective_: the effective number of parameters, which criteria charge for.
+
+    Example:
+        >>> x = np.sin(np.arange(60.0)) + np.cos(np.arange(60.0) ** 2)
+        >>> model = AR(order=2).fit(x)
+        >>> model.coef_.round(2).tolist(), round(model.log_prob(x), 2)
+        ([0.46, -0.38], -76.44)
+        >>> model.forecast(x, horizon=2).shape
+        (2, 4)
+    """
+
+    takes_missing = True
+
+    coef_: np.ndarray
+    lags_: np.ndarray
+    intercept_: float
+    drift_: float
+    mean_: float
+    slope_: float
+    terms_: list[str]
+    beta_: np.ndarray
+    gamma_: np.ndarray
+    sigma2_: float
+    ridge_: float
+    n_effective_: float
+
+    def __init__(
+        self,
+        order: int | Sequence[int],
+        trend: str = "c",
+        method: str = "mle",
+        initial: str | MultivariateNormal = "stationary",
+        *,
+        seasonal: int | None = None,
+        fourier: Mapping[float, int] | None = None,
+        regressors: str | None = None,
+        ridge: float | str = 0.0,
+    ) -> None:
+        self.order = order
+        self.trend = trend
+        self.method = method
+        self.initial = initial
+        self.seasonal = seasonal
+        self.fourier = fourier
+        self.regressors = regressors
+        self.ridge = ridge
+
+    @classmethod
+    def from_parameters(
+        cls,
+        coef: Any,
+        mean: Any = 0.0,
+        sigma2: Any = 1.0,
+        slope: Any = 0.0,
+        initial: str | MultivariateNormal = "stationary",
+        *,
+        beta: Any = (),
+        trend: str | None = None,
+        seasonal: int | None = None,
+        fourier: Mapping[float, int] | None = None,
+        regressors: str | None = None,
+    ) -> Self:
+        """The process with known parameters, which needs no fit.
+
+        Args:
+            coef: the coefficients, lag 1 first, [p]; a tensor stays one, and `log_prob` of tensors
+                is then differentiable in it (so for the others).
+            mean: the mean at t = 0.
+            sigma2: the innovation variance, positive.
+            slope: the mean's slope.
+            initial: see the class.
+            beta: coefficients of the further terms in the mean, in the order of `terms_`, those of
+                the regressors last.
+            trend: "c", or "ct" where there is a slope, by default.
+            seasonal: see the class.
+            fourier: see the class.
+            regressors: see the class.
+
+        Example:
+            >>> AR.from_parameters([0.5]).sample(2, length=3, seed=1).shape
+            (2, 3)
+            >>> weekly = AR.from_parameters([0.5], beta=[1.0, 0.0], fourier={7: 1})
+            >>> weekly.terms_
+            ['sin(1,7)', 'cos(1,7)']
+        """
+        coef, beta = _row(coef), _row(beta)
+        for name, part in (("coef", coef), ("beta", beta)):
+            if part.ndim != 1 or not bool((abs(part) < math.inf).all()):
+                raise ParameterError(f"{name} must be finite numbers in one row; got {part!r}.")
+        level, rise, noise = (float(_number(v)) for v in (mean, slope, sigma2))
+        if not 0 < noise < math.inf:
+            raise ParameterError(f"sigma2 must be positive and finite; got {sigma2!r}.")
+        if trend is None:
+            line = bool(rise) or (isinstance(slope, torch.Tensor) and slope.requires_grad)
+            trend = "ct" if line else "c"
+        model = cls(
+            len(coef), trend, initial=initial, seasonal=seasonal, fourier=fourier,
+            regressors=regressors,
+        )  # fmt: skip
+        model._check_parameters()
+        terms = model._terms
+        further = terms.n - min(terms.n_trend, 2)
+        if len(beta) < further or (len(beta) > further and regressors is None):
+            raise ParameterError(
+                f"beta has {len(beta)} numbers; expected {further} for {terms.names[-further:]}"
+                f"{'' if regressors is None else ' and one for each regressor'}."
+            )
+        if (terms.n_trend < 2 and rise) or (terms.n_trend < 1 and level):
+            raise ParameterError(f"trend {trend!r} has no mean or slope; leave them out.")
+        whole = np.concatenate([[level, rise][: min(terms.n_trend, 2)], _number(beta)])
+        model._describe(
+            _number(coef), whole, recursion_form(_number(coef), whole[: terms.n], terms)
+        )
+        model.coef_, model.mean_, model.slope_, model.sigma2_ = coef, mean, slope, sigma2
+        model.beta_ = beta
+        model.lags_ = np.arange(1, len(coef) + 1)
+        model.space_ = Real()
+        model._recursion()  # refuse what has no law at once
+        return model
+
+    # ---- fitting --------------------------------------------------------------------------------
+
+    def _infer_space(self, data: Any) -> Space:
+        return Real()
+
+    def _fit(
+        self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
+    ) -> None:
+        self._check_parameters()
+        conditional = self.method == "mle" and self.initial != "stationary"
+        method = "conditional-mle" if conditional else self.method
+        values = sequences.values.detach().cpu().numpy().astype(float)
+        regressors = None if context is None else flat_regressors(context, sequences.lengths)
+        lengths, lags = sequences.lengths.numpy(), as_lags(self.order)
+        in_mean = self.regressors != "recursion"
+        if sequences.missing:
+            self._require_exact()
+            given = int(lags.max(initial=0)) if method == "conditional-mle" else 0
+            found = estimate_observed(
+                values, lengths, lags, self._terms, given, regressors, in_mean
+            )
+        else:
+            found = estimate(
+                values, lengths, lags, self._terms, method, regressors, in_mean, self.ridge
+            )
+        if isinstance(self.initial, str) and self.initial == "stationary":
+            _require_stationary(found)
+        self._learn(found)
+        with torch.no_grad():
+            self.log_likelihood_ = float(self._log_prob(sequences, context).sum())
+        seen = sequences.lengths - self.n_given - sequences.n_missing
+        self.n_observations_ = int(seen.clamp(min=0).sum())
+
+    def _require_exact(self) -> None:
+        if self.method not in ("mle", "conditional-mle") or self.ridge:
+            shrunk = f" with ridge={self.ridge!r}" if self.ridge else ""
+            raise DataError(
+                f"data has missing values (NaN), which method={self.method!r}{shrunk} does not "
+                "take. Use method='mle', which is exact with them, or fill or cut the gaps first."
+            )
+        if isinstance(self.initial, MultivariateNormal):
+            raise DataError(
+                "data has missing values (NaN), which are fitted with initial='stationary' or "
+                "'given'; with a distribution of one's own they are not."
+            )
+
+    def _learn(self, found: Estimate) -> None:
+        self.lags_ = as_lags(self.order)
+        self._describe(found.coef, found.beta, found.gamma)
+        self.sigma2_ = found.sigma2
+        self.ridge_, self.n_effective_ = found.strength, found.effective
+        self.names_, self.estimates_ = found.names, found.values
+        self.covariance_ = found.covariance
+
+    def _describe(self, coef: np.ndarray, beta: np.ndarray, gamma: np.ndarray) -> None:
+        """Set the coefficients from those of all terms and regressors in either form."""
+        terms, line = self._terms, min(self._terms.n_trend, 2)
+        self.coef_ = coef
+        self.mean_, self.slope_ = (float(v) for v in [*beta[:line], 0.0, 0.0][:2])
+        self.intercept_, self.drift_ = (float(v) for v in [*gamma[:line], 0.0, 0.0][:2])
+        self.terms_ = [*terms.names[line:], *[f"x{j + 1}" for j in range(len(beta) - terms.n)]]
+        self.beta_, self.gamma_ = beta[line:], gamma[line:]
+        if self.regressors == "recursion" and len(gamma) == terms.n:
+            self.gamma_ = np.concatenate([gamma[line:], beta[terms.n :]])
+
+    def _check_parameters(self) -> None:
+        order = as_lags(self.order).max(initial=0)
+        _ = self._terms
+        check_choice("method", self.method, tuple(_METHODS))
+        if self.method == "burg" and len(as_lags(self.order)) < order:
+            raise ParameterError(
+                f"method 'burg' has no form that leaves out lags; got order={self.order!r}. Use "
+                "'mle', 'ols' or 'yule-walker'."
+            )
+        if isinstance(self.initial, MultivariateNormal):
+            shape = tuple(self.initial.batch_shape + self.initial.event_shape)
+            if shape != (order,):
+                raise ParameterError(
+                    f"initial must be a distribution of the first {order} values; got a "
+                    f"MultivariateNormal of shape {shape}."
+                )
+        elif self.initial not in ("stationary", "given"):
+            raise ParameterError(
+                "initial must be 'stationary', 'given' or a torch MultivariateNormal over the "
+                f"first values; got {self.initial!r}."
+            )
+        if self.regressors is not None:
+            self._check_regressors()
+        check_ridge(self.ridge)
+        shrunk = isinstance(self.ridge, str) or self.ridge > 0
+        exact = self.method == "mle" and self.initial == "stationary"
+        if shrunk and (exact or self.method not in _GIVEN or self.regressors == "mean"):
+            raise ParameterError(
+                f"ridge shrinks a least-squares fit of the recursion; got ridge={self.ridge!r} "
+                f"with method={self.method!r}, initial={self.initial!r}, regressors="
+                f"{self.regressors!r}. Use method='ols', and regressors='recursion' if any."
+            )
+
+    def _check_regressors(self) -> None:
+        check_choice("regressors", self.regressors, ("mean", "recursion"))
+        if self.regressors == "mean" and isinstance(self.initial, MultivariateNormal):
+            raise ParameterError(
+                "initial can not be a distribution of the first values where regressors='mean' "
+                "move their mean; use 'stationary' or 'given'."
+            )
+        if self.regressors == "recursion" and self.initial == "stationary":
+            raise ParameterError(
+                "initial must be 'given' where regressors='recursion': the regressors before a "
+                "sequence are not known, so its first values have no law. (With "
+                "regressors='mean', regression with autoregressive errors, they have one.)"
+            )
+        if self.regressors == "recursion" and self.method not in _GIVEN:
+            raise ParameterError(
+                f"method must be 'ols' where regressors='recursion'; got {self.method!r}, which "
+                "estimates a process about its mean."
+            )
+
+    @property
+    def _n_parameters(self) -> float:
+        return self.n_effective_
+
+    @property
+    def _terms(self) -> Terms:
+        return Terms.of(self.trend, self.seasonal, self.fourier)
+
+    @property
+    def context_kind(self) -> Any:  # type: ignore[override]
+        return None if self.regressors is None else "steps"
+
+    # ---- the law --------------------------------------------------------------------------------
+
+    @property
+    def n_given(self) -> int:
+        given = isinstance(self.initial, str) and self.initial == "given"
+        return self.window_length if given else 0
+
+    @property
+    def window_length(self) -> int:
+        known = self.__dict__.get("coef_")
+        return int(as_lags(self.order).max(initial=0)) if known is None else len(known)
+
+    @property
+    def _learnt(self) -> tuple[Any, ...]:
+        """The parameters of the law, which may be tensors."""
+        return self.coef_, self.sigma2_, self.mean_, self.slope_, self.beta_
+
+    def _recursion(self) -> Recursion:
+        """The recursion of the parameters as they are now; built once for each."""
+        if "coef_" not in self.__dict__:
+            _ = self.space  # says that the model is not fitted
+        learnt = self._learnt
+        if any(isinstance(part, torch.Tensor) for part in learnt):
+            return self._build()
+        key = (
+            *(part.tobytes() if isinstance(part, np.ndarray) else part for part in learnt),
+            self.intercept_,
+            self.drift_,
+            self.gamma_.tobytes(),
+            self.initial,
+        )
+        cached = self.__dict__.get("_cached")
+        if cached is None or cached[0] != key:
+            self._cached = cached = (key, self._build())
+        return cached[1]
+
+    def _build(self) -> Recursion:
+        terms, none = self._terms, torch.zeros(0, dtype=torch.float64)
+        coef, mean, slope, sigma2, beta = (
+            torch.as_tensor(part, dtype=torch.float64)
+            for part in (self.coef_, self.mean_, self.slope_, self.sigma2_, self.beta_)
+        )
+        line = torch.stack([mean, slope])[: min(terms.n_trend, 2)]
+        further = terms.n - len(line)
+        in_mean = beta[further:] if self.regressors == "mean" else none
+        level = Level(terms, torch.cat([line, beta[:further]]), in_mean)
+        if isinstance(self.initial, str) and self.initial == "stationary":
+            return likelihood.recursion_from_mean(coef, sigma2, level)
+        drive = None
+        if self.regressors == "recursion":
+            drive = Level(Terms("n"), none, beta[further:])
+        if not len(in_mean) and not any(isinstance(v, torch.Tensor) for v in self._learnt):
+            # the recursion as it is: a mean beyond a root near 1 would cost digits, or not be
+            whole = [self.intercept_, self.drift_][: len(line)] + list(self.gamma_)
+            gamma = torch.tensor(whole, dtype=torch.float64)
+            drive = Level(terms, gamma[: terms.n], gamma[terms.n :])
+            level = Level(Terms("n"), none)
+        then = likelihood.recursion_given(coef, sigma2, level, drive)
+        if isinstance(self.initial, MultivariateNormal):
+            return likelihood.recursion_from_normal(self.initial, then)
+        return then
+
+    def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
+        if self.regressors is not None:
+            raise UnsupportedError(
+                "the window of an AR with regressors is not enough to tell what comes next; use "
+                "start(prefix, context=...)."
+            )
+        law = self._recursion().to(ctx.device)
+        back = torch.arange(-law.order, 1, device=ctx.device)
+        level = law.level.at((position[..., None] + back).flatten(1))
+        if level.ndim:
+            level = level.unflatten(1, (-1, law.order + 1))
+            y, own = ctx - level[..., :-1], level[..., -1]
+        else:
+            y, own = ctx - level, level
+        return likelihood.conditional(law, y, position, own, law.driven(position, None))
+
+    def _start(self, n: int, context: torch.Tensor | None) -> State:
+        self._recursion()
+        return RecursionState(n)
+
+    def _log_prob(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        lengths, longest = sequences.lengths, int(sequences.lengths.max())
+        if sequences.missing or bool((lengths != longest).any()) or longest < self.n_given:
+            return super()._log_prob(sequences, context)
+        # one sequence, or several of one length: no term is ever stored
+        x = sequences.values.reshape(len(lengths), longest).to(torch.float64)
+        law = self._recursion().to(x.device)
+        if len(lengths) == 1 and context is None:
+            return likelihood.log_prob(x[0], law, self.n_given)[None]
+        return likelihood.log_prob(x, law, self.n_given, context)
+
+    def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        x = sequences.values.to(torch.float64)
+        law = self._recursion().to(x.device)
+        if sequences.missing:
+            rest, variances = filtering.residuals(sequences, law, self.n_given, context)
+            gone = torch.isnan(rest)
+            return likelihood.normal_terms(rest.masked_fill(gone, 0.0), variances).where(~gone, 0)
+        return likelihood.log_prob_terms(x, sequences.lengths, law, self.n_given, context)
+
+    def _predictive(self, state: State, horizon: int) -> Distribution:
+        if self.n_given:
+            _ = state.conditional  # refuses a history shorter than what must be given
+        if isinstance(state, RecursionState) and state.memory is not None:
+            return state.ahead(horizon)
+        before = state.history.tail(self.window_length).detach()
+        law = self._recursion().detach()
+        mean, variance = simulation.forecast(before, state.lengths, law, horizon, state.context)
+        return Normal(mean, variance.sqrt(), validate_args=False)
+
+    def _joint(self, state: State, horizon: int) -> Distribution | None:
+        marginals = self._predictive(state, horizon)
+        law = self._recursion().detach()
+        factor = simulation.joint_factor(state.lengths, law, horizon)
+        if isinstance(state, RecursionState) and state.memory is not None:
+            carried = simulation.carried(state.lengths, law, horizon)
+            doubt = carried @ state.memory.detach().covariance @ carried.mT
+            factor = torch.linalg.cholesky(factor @ factor.mT + doubt)
+        return MultivariateNormal(marginals.mean, scale_tril=factor, validate_args=False)
+
+    # ---- what was fitted ------------------------------------------------------------------------
+
+    def residuals(self, data: Any, *, standardised: bool = False, context: Any = None) -> Any:
+        """Each element less its mean given those before: the innovations; NaN of a missing one.
+
+        Args:
+            data: sequences, as for `log_prob`.
+            standardised: divide each by its standard deviation (which is larger than sigma for
+                the first elements of a stationary process).
+            context: the regressors, as for `log_prob`.
+
+        Returns:
+            An array [T] for one sequence (a Series keeps its index), a list of them for several.
+        """
+        sequences = self.sequences(data, missing=True)
+        prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
+        if self.n_given:
+            sequences.split_prefix(self.n_given)
+        x = sequences.values.to(torch.float64)
+        law = self._recursion().to(x.device)
+        if sequences.missing:
+            rest, variances = filtering.residuals(sequences, law, self.n_given, prepared)
+        else:
+            lengths = sequences.lengths
+            rest, variances = likelihood.residuals(x, lengths, law, self.n_given, prepared)
+        if standardised:
+            rest = rest / variances.sqrt()
+        counts = sequences.lengths - self.n_given
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        return sequences.form.per_element(rest, offsets, skip=self.n_given)
+
+    @property
+    def _conditional(self) -> bool:
+        """Whether the estimates are those given the first values."""
+        exact = self.method == "mle" and self.initial == "stationary"
+        return self.method in _GIVEN and not exact
+
+    @property
+    def _maximises_likelihood(self) -> bool:
+        exact = self.method == "mle" or self.initial != "stationary"
+        return self.method in _GIVEN and exact and not self.ridge_
+
+    def _moved(self, estimates: np.ndarray) -> Self:
+        if self.method not in _GIVEN or self.ridge_:
+            shrunk = " with a ridge" if self.ridge_ else ""
+            raise UnsupportedError(
+                f"estimates by method={self.method!r}{shrunk} maximise no likelihood, so they "
+                "have no scores: their covariance is of kind 'hessian' only. Use method='mle'."
+            )
+        model, terms = copy(self), self._terms
+        coef, level = self.coef_.copy(), estimates[: len(estimates) - len(self.lags_) - 1]
+        coef[self.lags_ - 1] = estimates[len(level) : -1]
+        if self._conditional and self.regressors != "mean":
+            beta = np.concatenate([mean_form(coef, level[: terms.n], terms), level[terms.n :]])
+            model._describe(coef, beta, level)
+        else:
+            model._describe(coef, level, recursion_form(coef, level[: terms.n], terms))
+        model.sigma2_ = float(estimates[-1])
+        if self._conditional:
+            model.initial = "given"
+        return model
+
+    def _described(self) -> tuple[str, list[tuple[str, str]]]:
+        name = f"AR({self.order})"  # a list of lags shows as one
+        if "covariance_" not in self.__dict__:
+            return name, [("coef", f"{np.asarray(self.coef_).tolist()}")]
+        conditional = self.method == "mle" and self.initial != "stationary"
+        method = _METHODS["conditional-mle" if conditional else self.method]
+        initial = self.initial if isinstance(self.initial, str) else "a normal distribution"
+        facts = [("Trend", self.trend), ("Method", method), ("Start", initial)]
+        if self.ridge_:
+            facts.append(("Ridge", f"{self.ridge_:.4g} ({self.n_effective_:.4g} effective)"))
+        return name, facts
+
+
+def as_lags(order: Any) -> np.ndarray:
+    """The lags of a user's `order`: 1 to that many, or those listed, int64 [k], increasing.
+
+    Example:
+        >>> as_lags(3).tolist(), as_lags([12, 1]).tolist()
+        ([1, 2, 3], [1, 12])
+    """
+    if not isinstance(order, (list, tuple, np.ndarray)):
+        return np.arange(1, check_integer("order", order, minimum=0) + 1)
+    lags = [check_integer("a lag in order", lag, minimum=1) for lag in order]
+    if len(set(lags)) < len(lags):
+        raise ParameterError(f"order must list each lag once; got {list(order)!r}.")
+    return np.array(sorted(lags), dtype=np.int64)
+
+
+def flat_regressors(context: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
+    """The regressors of every element, [N, T, c] to [total, c]."""
+    inside = torch.arange(context.shape[1]) < lengths[:, None]
+    return context.detach().cpu()[inside].double().numpy()
+
+
+def _row(values: Any) -> Any:
+    """Numbers as a float array [k]; a tensor stays one."""
+    return values if isinstance(values, torch.Tensor) else np.array(values, dtype=float, ndmin=1)
+
+
+def _number(value: Any) -> Any:
+    """The value without its gradient."""
+    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
+
+
+def _require_stationary(found: Estimate) -> None:
+    if not is_stationary(found.coef):
+        raise ParameterError(
+            f"the estimated coefficients {found.coef.round(4).tolist()} have a root of modulus "
+            f"{largest_root(found.coef):.4g} (1 or more), so there is no stationary law for "
+            "initial='stationary'. Use initial='given', or method='mle' or 'yule-walker', whose "
+            "estimates are always stationary."
+        )

@@ -1,0 +1,201 @@
+r"""The Kalman filter of an autoregression: exact conditionals where elements are missing.
+
+What is known of the past is the normal law of the last p deviations from the mean, newest first:
+their mean a and covariance P. The next deviation has
+
+.. math:: \text{loc} = c_t + w_t^\top a, \qquad F = v_t + w_t^\top P w_t,
+
+with the weights, variance and constant of the `Recursion` at its place. If it is observed, a and P
+are conditioned on it; if not, it joins them as it was predicted. After p observed elements P is 0
+and the filter says what the recursion says.
+
+References:
+    Jones (1980), Maximum likelihood fitting of ARMA models to time series with missing
+    observations, Technometrics 22.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, NoReturn
+
+import torch
+
+from arproc.contract.sequences import Sequences
+from arproc.errors import DataError
+from arproc.models.autoregression.likelihood import Recursion
+
+__all__ = ["Memory", "refuse_given", "residuals", "run"]
+
+
+class Memory(NamedTuple):
+    """The law of the last p deviations from the mean, newest first.
+
+    Attributes:
+        mean: float64 [N, p].
+        covariance: float64 [N, p, p]; 0 where all of them were observed.
+    """
+
+    mean: torch.Tensor
+    covariance: torch.Tensor
+
+    @classmethod
+    def known(cls, y: torch.Tensor) -> Memory:
+        """The memory of deviations that were all observed, [N, p] with the oldest first."""
+        mean = y.flip(1)
+        return cls(mean, mean.new_zeros((*mean.shape, mean.shape[1])))
+
+    @property
+    def certain(self) -> bool:
+        """Whether every one of the last elements is known."""
+        return not bool((self.covariance.detach() != 0).any())
+
+    def select(self, rows: torch.Tensor) -> Memory:
+        """The memory of these rows."""
+        return Memory(self.mean[rows], self.covariance[rows])
+
+    def detach(self) -> Memory:
+        """The same numbers without their gradients."""
+        return Memory(self.mean.detach(), self.covariance.detach())
+
+
+def run(
+    x: torch.Tensor,
+    positions: torch.Tensor,
+    memory: Memory,
+    law: Recursion,
+    context: torch.Tensor | None = None,
+    lengths: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor, Memory]:
+    """The normal law of every next element along x.
+
+    Args:
+        x: elements [N, K], float64, NaN where one is missing.
+        positions: how many elements came before them, int64 [N].
+        memory: of these.
+        law: the recursion.
+        context: the rows' regressors [N, T, c], for laws that have some.
+        lengths: after how many of the K elements the new memory is, int64 [N]; all by default.
+
+    Returns:
+        Means and variances [N, K + 1], column j given the first j of x; and the new memory.
+    """
+    law = law.observed()
+    place = positions[:, None] + torch.arange(x.shape[1] + 1, device=x.device)
+    level, driven = law.level.at(place, context), law.driven(place, context)
+    rows = place.clamp(max=law.order)
+    constants = law.constants[rows] if driven is None else law.constants[rows] + driven
+    y = x - (level if level.ndim == 0 else level[:, :-1])
+    if lengths is None:
+        lengths = torch.full_like(positions, x.shape[1])
+    parts = (y, memory.mean, memory.covariance, law.weights, law.variances, constants)
+    wanted = torch.is_grad_enabled() and any(part.requires_grad for part in parts)
+    if wanted or x.is_cuda:
+        loc, variance, memory = _by_steps(y, rows, constants, memory, law, lengths)
+        return loc + level, variance, memory
+    from arproc.models.autoregression import filter_kernels
+
+    loc, variance, mean, covariance = (
+        torch.from_numpy(part)
+        for part in filter_kernels.run(
+            y.detach().contiguous().numpy(),
+            rows.contiguous().numpy(),
+            constants.detach().contiguous().numpy(),
+            memory.mean.detach().contiguous().numpy(),
+            memory.covariance.detach().contiguous().numpy(),
+            law.weights.detach().contiguous().numpy(),
+            law.variances.detach().contiguous().numpy(),
+            lengths.contiguous().numpy(),
+        )
+    )
+    return loc + level.detach(), variance, Memory(mean, covariance)
+
+
+def _by_steps(
+    y: torch.Tensor,
+    rows: torch.Tensor,
+    constants: torch.Tensor,
+    memory: Memory,
+    law: Recursion,
+    lengths: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, Memory]:
+    """`run` in torch, so that gradients go through data and parameters; y [N, K] deviations."""
+    mean, covariance = memory
+    locs, variances, memories = [], [], [memory]
+    for k in range(y.shape[1] + 1):
+        weights = law.weights[rows[:, k]]
+        spread = (covariance @ weights[..., None])[..., 0]  # with the next element, [N, p]
+        locs.append(constants[:, k] + (weights * mean).sum(1))
+        variances.append(law.variances[rows[:, k]] + (weights * spread).sum(1))
+        if k < y.shape[1]:
+            memories.append(_updated(memories[-1], y[:, k], locs[-1], variances[-1], spread))
+            mean, covariance = memories[-1]
+    own = torch.arange(len(y), device=y.device)
+    mean = torch.stack([m.mean for m in memories])[lengths, own]
+    covariance = torch.stack([m.covariance for m in memories])[lengths, own]
+    return torch.stack(locs, 1), torch.stack(variances, 1), Memory(mean, covariance)
+
+
+def _updated(
+    memory: Memory,
+    y: torch.Tensor,
+    loc: torch.Tensor,
+    variance: torch.Tensor,
+    spread: torch.Tensor,
+) -> Memory:
+    """The memory after a deviation y [N], of which N(loc, variance) was said."""
+    mean, covariance = memory
+    p = mean.shape[1]
+    if p == 0:
+        return memory
+    gone = torch.isnan(y)[:, None]
+    newest = torch.where(gone[:, 0], loc, y)
+    error = (newest - loc)[:, None]  # 0 where nothing was observed
+    gain = spread / variance[:, None]
+    mean = torch.cat([newest[:, None], (mean + gain * error)[:, : p - 1]], 1)
+    learnt = torch.where(gone[..., None], 0.0, gain[..., None] * spread[:, None])
+    kept = (covariance - learnt)[:, : p - 1, : p - 1]
+    border = torch.where(gone, torch.cat([variance[:, None], spread[:, : p - 1]], 1), 0.0)
+    below = torch.cat([border[:, 1:, None], kept], 2)
+    return Memory(mean, torch.cat([border[:, None], below], 1))
+
+
+def residuals(
+    sequences: Sequences, law: Recursion, skip: int, context: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Innovations of sequences with missing elements, NaN for these, and their variances.
+
+    Args:
+        sequences: independent sequences.
+        law: their recursion.
+        skip: 0, or p where the first elements are given and have none.
+        context: the sequences' regressors [N, T, c], for laws that have some.
+
+    Returns:
+        Twice [total - N skip].
+    """
+    device = sequences.values.device
+    flat, rests, sizes = [], [], []
+    for rows in sequences.batches(max_elements=2**20):
+        x, lengths = sequences.padded(rows)
+        x, n = x.to(torch.float64), len(rows)
+        if skip and bool(torch.isnan(x[:, :skip]).any()):
+            refuse_given(skip)
+        start = Memory.known(x.new_zeros((n, law.order)))
+        position = torch.zeros(n, dtype=torch.int64, device=device)
+        own = None if context is None else context[rows.to(context.device)]
+        loc, variance, _ = run(x, position, start, law, own)
+        column = torch.arange(x.shape[1], device=device)
+        inside = (column < lengths[:, None].to(device)) & (column >= skip)
+        flat.append((sequences.offsets[rows].to(device)[:, None] + column)[inside])
+        rests.append((x - loc[:, :-1])[inside])
+        sizes.append(variance[:, :-1][inside])
+    order = torch.cat(flat).argsort()
+    return torch.cat(rests)[order], torch.cat(sizes)[order]
+
+
+def refuse_given(given: int) -> NoReturn:
+    """Say that a law that begins after given values needs them all."""
+    raise DataError(
+        f"data has a missing value among the first {given} of a sequence, which are given in this "
+        "law; expected them to be observed. Begin the sequence later, or use initial='stationary'."
+    )

@@ -1,0 +1,181 @@
+"""Choosing the order of an autoregression by an information criterion or by its predictions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from arproc.contract.sequences import Sequences
+from arproc.errors import ParameterError, check_choice, check_integer
+from arproc.inference.criteria import CRITERIA, charges
+from arproc.models.autoregression.ar import AR, as_lags, flat_regressors
+from arproc.models.autoregression.estimation import check_enough
+from arproc.models.autoregression.mean import Terms
+from arproc.models.autoregression.moments import scale
+from arproc.models.autoregression.nested import candidates, log_likelihoods
+from arproc.models.autoregression.shrinkage import first_parts
+from arproc.spaces import Real
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["OrderSelection", "select_order"]
+
+
+@dataclass(frozen=True)
+class OrderSelection:
+    """What `select_order` found.
+
+    Attributes:
+        order: the chosen order.
+        lags: the lags of the chosen candidate.
+        criterion: the criterion that chose it.
+        values: the criterion of the orders 0, 1, ...; smaller is better, nan where it is not
+            defined. For "oos" the negative log-score of a later element, nats.
+        log_likelihoods: of the orders, all of the same elements, nats.
+        n_parameters: estimated by each order.
+        n_observations: how many elements the likelihoods are of.
+    """
+
+    order: int
+    lags: list[int] = field(repr=False)
+    criterion: str
+    values: np.ndarray = field(repr=False)
+    log_likelihoods: np.ndarray = field(repr=False)
+    n_parameters: np.ndarray = field(repr=False)
+    n_observations: int
+    _prototype: AR = field(repr=False)
+    _data: Any = field(repr=False)
+    _context: Any = field(repr=False)
+
+    @cached_property
+    def model(self) -> AR:
+        """The AR of the chosen order, fitted to all of the data when it is first asked for."""
+        return self._prototype.fit(self._data, context=self._context)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The log-likelihood and every criterion, a row for each order."""
+        import pandas as pd
+
+        columns = {"log_likelihood": self.log_likelihoods, "parameters": self.n_parameters}
+        n, twice = self.n_observations, 2 * self.log_likelihoods
+        columns |= {name: charges(name, self.n_parameters, n) - twice for name in CRITERIA}
+        if self.criterion == "oos":
+            columns["oos"] = self.values
+        return pd.DataFrame(columns, index=pd.RangeIndex(len(self.values), name="order"))
+
+
+def select_order(
+    data: Any,
+    max_order: int,
+    criterion: str = "aic",
+    trend: str = "c",
+    method: str = "mle",
+    initial: str = "stationary",
+    *,
+    lags: Sequence[int] = (),
+    seasonal: int | None = None,
+    fourier: Mapping[float, int] | None = None,
+    regressors: str | None = None,
+    context: Any = None,
+) -> OrderSelection:
+    """The order from 0 to `max_order` with the smallest criterion.
+
+    The likelihoods compared are all of the same elements: with "mle" the exact one of every
+    element; with "ols" (or `initial="given"`) that of the elements with all predecessors that any
+    candidate has; with the others the usual approximation -n/2 (log 2 pi sigma2 + 1) of every
+    element. The model of the chosen order is fitted to all of the data once it is asked for.
+
+    Args:
+        data: sequences in any form that `fit` takes; several are pooled.
+        max_order: the largest order to try, 0 or more.
+        criterion: "aic", "aicc", "bic", "hqic"; or "oos": each candidate is fitted to all but the
+            last fifth of each sequence, whose elements it then predicts one step ahead (the mean
+            log-score decides).
+        trend: as for `AR`.
+        method: as for `AR`.
+        initial: as for `AR`: "stationary" or "given".
+        lags: lags that every candidate has besides 1 to its order, such as [12].
+        seasonal: as for `AR`.
+        fourier: as for `AR`.
+        regressors: as for `AR`.
+        context: the regressors [N, T, c], as for `fit`.
+
+    Example:
+        >>> x = AR.from_parameters([0.5, -0.6]).sample(length=400, seed=0)[0]
+        >>> found = select_order(x, max_order=6, criterion="bic")
+        >>> found.order, found.model.coef_.round(1).tolist()
+        (2, [0.5, -0.6])
+    """
+    max_order = check_integer("max_order", max_order, minimum=0)
+    check_choice("criterion", criterion, (*CRITERIA, "oos"))
+    if not isinstance(initial, str):
+        raise ParameterError(
+            "select_order compares likelihoods of the same elements, which a distribution of the "
+            f"first p values does not give; got initial={initial!r}. Use 'stationary' or 'given'."
+        )
+    always = as_lags(list(lags))
+    options = {"seasonal": seasonal, "fourier": fourier, "regressors": regressors}
+    every = candidates(max_order, always)
+    largest: Any = every[-1].tolist() if len(always) else max_order
+    prototype = AR(largest, trend, method, initial, **options)  # type: ignore[arg-type]
+    prototype._check_parameters()
+    sequences = Sequences.of(data, Real())
+    lengths = sequences.lengths.numpy()
+    prepared = prototype._context(context, len(lengths), int(lengths.max()))
+    terms = Terms.of(trend, seasonal, fourier)
+    columns = None if prepared is None else flat_regressors(prepared, sequences.lengths)
+    lengths = lengths[lengths > 0]
+    n_columns = terms.n + (0 if columns is None else columns.shape[1])
+    check_enough(lengths, every[-1], len(every[-1]) + n_columns + 1)
+    values = sequences.values.detach().cpu().numpy()
+    in_mean = regressors == "mean"
+    scaled = scale(values, lengths, terms, columns, in_mean)
+    given = method in ("ols", "conditional-mle") or (method == "mle" and initial == "given")
+    rule = "conditional-mle" if given else method
+    found, count = log_likelihoods(scaled, max_order, always, rule, in_mean)
+    found = found - count * math.log(scaled.size)
+    parameters = np.array([len(each) for each in every]) + n_columns + 1
+    if criterion == "oos":
+        start = "given" if given else initial
+        models = [AR(each, trend, method, start, **options) for each in every]  # type: ignore[arg-type]
+        scores = _later_scores(models, sequences, prepared, len(every[-1]) and int(every[-1][-1]))
+    else:
+        scores = charges(criterion, parameters, count) - 2 * found
+    if np.isnan(scores).all():
+        raise ParameterError(f"{criterion} is not defined for {count} elements; use 'aic'.")
+    order = int(np.where(np.isnan(scores), math.inf, scores).argmin())
+    chosen: Any = order if not len(always) else every[order].tolist()
+    model = AR(chosen, trend, method, initial, **options)  # type: ignore[arg-type]
+    return OrderSelection(
+        order, every[order].tolist(), criterion, scores, found, parameters, count, model, data,
+        context,
+    )  # fmt: skip
+
+
+def _later_scores(
+    models: list[AR], sequences: Sequences, context: torch.Tensor | None, order: int
+) -> np.ndarray:
+    """Negative mean log-scores of the last parts by models of the first parts."""
+    rows = [
+        row.numpy() for row in sequences.values.detach().cpu().split(sequences.lengths.tolist())
+    ]
+    kept = first_parts(sequences.lengths.numpy(), order)
+    first = [row[:k] for row, k in zip(rows, kept, strict=True)]
+    scores = []
+    for model in models:
+        model.fit(first, context=context)
+        terms = model.log_prob_terms(rows, context=context)
+        later = [
+            term[len(term) - (len(row) - k) :]
+            for term, row, k in zip(terms, rows, kept, strict=True)
+        ]
+        scores.append(-float(np.concatenate(later).mean()))
+    return np.array(scores)

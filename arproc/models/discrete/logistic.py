@@ -1,0 +1,218 @@
+"""LogisticAR: binary and multinomial logistic autoregression."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from torch.distributions import Bernoulli, Distribution
+
+from arproc.contract.process import Process
+from arproc.contract.sequences import Sequences
+from arproc.data.tokenizers import categorical_space
+from arproc.distributions import Categorical
+from arproc.errors import ParameterError, check_choice, check_integer
+from arproc.inference.estimated import Estimated
+from arproc.spaces import Binary, Space
+from arproc.spaces import Categorical as Symbols
+
+if TYPE_CHECKING:
+    from arproc.data.vocabulary import Vocabulary
+
+__all__ = ["LogisticAR"]
+
+_MOST = 2500  # parameters: their information matrix is held whole
+
+
+class FineBernoulli(Bernoulli):
+    """A Bernoulli distribution in the precision of its logits (torch's is in the data's)."""
+
+    def log_prob(self, value: torch.Tensor) -> torch.Tensor:
+        return super().log_prob(value.to(self.logits.dtype))
+
+
+class LogisticAR(Estimated, Process):
+    r"""Logistic autoregression of order p over k symbols (Fokianos and Kedem 2003).
+
+    .. math::
+        \log \frac{P(x_t = c \mid x_{<t})}{P(x_t = 0 \mid x_{<t})} =
+        \text{const}_c + \sum_{i=1}^p w_{c, i, x_{t-i}}, \quad w_{c, i, 0} = 0,
+
+    so a context counts lag by lag, where an n-gram has a parameter for each. Symbols 0 and 1 are
+    of the `Binary` space, more of them (or text) of `Categorical`.
+
+    Args:
+        order: how many past symbols the next one depends on.
+        symbols: how many symbols there are; None to count them in the data of `fit`; for text
+            "char", "word", "byte" or a vocabulary (see `NGram`'s tokens).
+        ridge: half of this times the sum of squared weights is taken off the log-likelihood (each
+            symbol has a weight then, as outcome and at each lag, so that none is preferred;
+            constants are free). It is needed where the data are separated, when maximum likelihood
+            has infinite estimates.
+        initial: "mean": all elements are scored, and a symbol before the first one weighs as the
+            symbols do on average (`frequencies_`); "given": the first p symbols are given.
+
+    Attributes:
+        const_: the constants, symbol 0's being 0, float64 [k].
+        coef_: the weights w[c, i, s], 0 for c = 0 and for s = 0, [k, p, k].
+        frequencies_: the symbols' frequencies in the data of `fit`, [k].
+        n_effective_: the number of parameters that an information criterion charges for: with a
+            ridge the trace of the unshrunk information over the shrunk.
+        names_: the estimated parameters' names, in the order of `covariance_`.
+        covariance_: the inverse information (of the shrunk likelihood, with a ridge).
+        log_likelihood_: `log_prob` of the data of `fit`, nats.
+
+    Example:
+        >>> rain = [0, 0, 1, 1, 1, 0, 0, 1, 0, 0, 0, 1, 1, 0, 1, 1, 0, 0, 0, 0]
+        >>> model = LogisticAR(order=1, initial="given").fit(rain)
+        >>> round(float(model.conditional([1]).probs), 3)  # 4 of 8 wet days were followed by one
+        0.5
+    """
+
+    const_: np.ndarray
+    coef_: np.ndarray
+    frequencies_: np.ndarray
+    n_effective_: float
+
+    def __init__(
+        self,
+        order: int,
+        symbols: int | str | Vocabulary | None = None,
+        ridge: float = 0.0,
+        initial: str = "mean",
+    ) -> None:
+        self.order = order
+        self.symbols = symbols
+        self.ridge = ridge
+        self.initial = initial
+
+    @classmethod
+    def from_parameters(
+        cls, const: Any, coef: Any, frequencies: Any = None, initial: str = "mean"
+    ) -> Self:
+        """The process with known parameters, which needs no fit.
+
+        Args:
+            const: the constants, [k], or one number for binary symbols.
+            coef: the weights, [k, p, k], or [p] for binary symbols.
+            frequencies: what stands for a symbol before the first one, [k]; None for 1 / k each.
+            initial: see the class.
+
+        Example:
+            >>> model = LogisticAR.from_parameters(-1.0, [2.0])
+            >>> model.sample(1, length=6, seed=0).shape
+            (1, 6)
+        """
+        level, weights = np.asarray(const, dtype=float), np.asarray(coef, dtype=float)
+        if level.ndim == 0 and weights.ndim == 1:
+            own = weights
+            weights = np.zeros((2, len(own), 2))
+            weights[1, :, 1] = own
+            level = np.array([0.0, float(level)])
+        k = len(level) if level.ndim == 1 else 0
+        right = k >= 2 and weights.ndim == 3 and weights.shape[::2] == (k, k)
+        if not right or not (np.isfinite(level).all() and np.isfinite(weights).all()):
+            raise ParameterError(
+                "const must be [k] and coef [k, p, k], finite (or a number and [p], for binary "
+                f"symbols); got shapes {level.shape} and {weights.shape}."
+            )
+        shares = np.full(k, 1 / k) if frequencies is None else np.asarray(frequencies, dtype=float)
+        if shares.shape != (k,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-9:
+            raise ParameterError(
+                f"frequencies must be {k} probabilities that sum to one; got {frequencies!r}."
+            )
+        model = cls(weights.shape[1], k, initial=initial)
+        model._check_parameters()
+        model.const_, model.coef_, model.frequencies_ = level, weights, shares
+        model.space_ = Binary() if k == 2 else Symbols(k)
+        return model
+
+    # ---- fitting --------------------------------------------------------------------------------
+
+    def _infer_space(self, data: Any) -> Space:
+        self._check_parameters()
+        if isinstance(data, Sequences) and isinstance(data.space, Binary):
+            return data.space
+        found = categorical_space(data, self.symbols, end=False)
+        return Binary() if found.vocabulary is None and found.size <= 2 else found
+
+    def _fit(
+        self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
+    ) -> None:
+        from arproc.models.discrete.logistic_fit import Table, fit
+
+        p, k = self.order, sequences.space.size or 0
+        size = (k - 1) * (1 + p * (k - 1))
+        if size > _MOST:
+            raise ParameterError(
+                f"{k} symbols and order {p} have {size} parameters, more than {_MOST}; lower "
+                "order, or use NGram, which is made for large alphabets."
+            )
+        skip = p if self.initial == "given" else 0
+        sequences.require_length(skip + 1)
+        values = sequences.values.detach().cpu().numpy().astype(np.int64)
+        table = Table.of(values, sequences.offsets.numpy(), k, p, skip)
+        found = fit(table, float(self.ridge))
+        self.frequencies_ = table.frequencies
+        self.const_, self.coef_ = np.zeros(k), np.zeros((k, p, k))
+        self.const_[1:] = found.weights[:, 0]
+        self.coef_[1:, :, 1:] = found.weights[:, 1:].reshape(k - 1, p, k - 1)
+        self.names_ = _names(k, p)
+        self.estimates_, self.covariance_ = found.weights.reshape(-1), found.covariance
+        self.log_likelihood_ = found.log_likelihood
+        self.n_observations_ = int(table.counts.sum())
+        self.n_effective_ = found.n_effective
+
+    def _check_parameters(self) -> None:
+        check_integer("order", self.order, minimum=0)
+        check_choice("initial", self.initial, ("mean", "given"))
+        if isinstance(self.symbols, int):
+            check_integer("symbols", self.symbols, minimum=2)
+        if isinstance(self.ridge, str) or not 0 <= self.ridge < math.inf:
+            raise ParameterError(f"ridge must be 0 or a positive number; got {self.ridge!r}.")
+
+    # ---- the law --------------------------------------------------------------------------------
+
+    @property
+    def n_given(self) -> int:
+        return self.order if self.initial == "given" else 0
+
+    @property
+    def window_length(self) -> int:
+        return self.order
+
+    def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
+        k, p = len(self.const_), self.order
+        weights = torch.from_numpy(self.coef_)
+        # one more symbol: what stands for the elements before the first
+        missing = weights @ torch.from_numpy(self.frequencies_)
+        table = torch.cat([weights, missing[..., None]], dim=-1).permute(1, 2, 0)  # [p, k + 1, k]
+        lags = torch.arange(p)
+        codes = torch.where(position[..., None] > lags, ctx.flip(-1).long(), k)
+        scores = torch.from_numpy(self.const_) + table[lags, codes].sum(-2)
+        if isinstance(self.space, Binary):
+            return FineBernoulli(logits=scores[..., 1] - scores[..., 0], validate_args=False)
+        return Categorical(scores)
+
+    @property
+    def _n_parameters(self) -> float:
+        return self.n_effective_
+
+    def _described(self) -> tuple[str, list[tuple[str, str]]]:
+        facts = [("Symbols", f"{len(self.const_)}"), ("Start", self.initial)]
+        if self.ridge:
+            facts.append(("Ridge", f"{self.ridge:g} ({self.n_effective_:.1f} effective)"))
+        return f"LogisticAR({self.order})", facts
+
+
+def _names(k: int, p: int) -> list[str]:
+    """Names of the constants and weights against symbol 0, outcome by outcome."""
+    if k == 2:
+        return ["const", *(f"ar.L{i + 1}" for i in range(p))]
+    found = []
+    for c in range(1, k):
+        found.append(f"const[{c}]")
+        found += [f"ar.L{i + 1}={s}[{c}]" for i in range(p) for s in range(1, k)]
+    return found

@@ -1,0 +1,1 @@
+"""Images: PixelCNN and its kin."""

@@ -1,0 +1,162 @@
+"""What the models of images share: their space and layout, labels, training and states."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.state import State
+from arproc.data import intake
+from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.models.neural.base import NeuralProcess
+from arproc.models.neural.examples import ExampleLaw
+from arproc.models.neural.images.image_layout import image_axes, image_layout
+from arproc.models.neural.images.pixel_heads import (
+    ChannelHead,
+    ColourMixtureHead,
+    LevelHead,
+    PixelHead,
+)
+from arproc.models.neural.images.pixel_network import PixelNetwork, Stacks
+from arproc.models.neural.images.pixel_state import PixelState
+from arproc.models.neural.vectors.heads import BernoulliHead
+from arproc.spaces import Binary, Ordinal, Space
+
+__all__ = ["ImageProcess"]
+
+_MOST_LEVELS = 2**16
+_HEADS = ("auto", "bernoulli", "categorical", "discretised_logistic")
+
+
+class ImageProcess(ExampleLaw, NeuralProcess):
+    """Base of the laws of images in raster order.
+
+    An element is one channel of a pixel: a grey pixel, or the red, then the green given the red,
+    then the blue given both. Each has a scalar conditional, so that all that works on scalar
+    elements (policies, coding, exact quantiles) works on colours, and their product is the joint
+    law of the pixel.
+
+    Attributes:
+        channel_axis_: which axis of an image holds the channels, or None.
+    """
+
+    width: int
+    head_width: int
+    head: str
+    levels: int | None
+    components: int
+    channel_axis: str | None
+    dropout: float = 0.0
+    channel_axis_: int | None
+
+    @abstractmethod
+    def _stacks(self, inputs: int, shape: tuple[int, int], context: int) -> Stacks:
+        """New layers for images of this many rows and columns, of pixels of so many inputs."""
+
+    def _check_parameters(self) -> None:
+        """Raise `ParameterError` for parameters that make no model."""
+        check_choice("head", self.head, _HEADS)
+        for name in ("width", "head_width", "components"):
+            check_integer(name, getattr(self, name), minimum=1)
+        if self.levels is not None:
+            check_integer("levels", self.levels, minimum=2)
+        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
+            raise ParameterError(f"dropout must be at least 0 and below 1; got {self.dropout!r}.")
+        self._check_context_parameters()
+
+    # ---- space, layout ----------------------------------------------------------------
+
+    def _infer_space(self, data: Any) -> Space:
+        self._check_parameters()
+        if isinstance(data, Sequences):
+            raise DataError("data are Sequences without a shape; pass the images as an array.")
+        x = intake._to_tensor(data.to_numpy() if hasattr(data, "to_numpy") else data, "data")
+        if x.ndim < 3 or not x.numel():
+            raise DataError(
+                f"data has shape {tuple(x.shape)}; expected images [N, H, W], [N, C, H, W] or "
+                "[N, H, W, C]."
+            )
+        self._image = tuple(x.shape[1:]), image_axes(tuple(x.shape[1:]), self.channel_axis)
+        length = x[0].numel()
+        levels = self.levels or _levels_of(x)
+        if self.head == "bernoulli" and levels != 2:
+            raise ParameterError(
+                f'head="bernoulli" is for zeros and ones; the data have {levels} levels.'
+            )
+        return Binary(length=length) if levels == 2 else Ordinal(levels, length=length)
+
+    def _geometry(self) -> tuple[tuple[int, ...], int | None]:
+        image = self.__dict__.get("_image")
+        return (self.shape_, self.channel_axis_) if image is None else image
+
+    def _layout_of(self, space: Space) -> Layout:
+        return image_layout(*self._geometry())
+
+    # ---- learning -------------------------------------------------------------------------------
+
+    def _network(self, space: Space) -> nn.Module:
+        shape, axis = self._geometry()
+        channels = 1 if axis is None else shape[axis]
+        rows, columns = (side for i, side in enumerate(shape) if i != axis)
+        head = self._pixel_head(space, channels, self.width)
+        stacks = self._stacks(head.inputs, (rows, columns), self.n_context_)
+        return PixelNetwork((rows, columns, channels), stacks, head)
+
+    def _pixel_head(self, space: Space, channels: int, features: int) -> PixelHead:
+        """The distributions of a pixel's channels from its features."""
+        if isinstance(space, Binary):
+            return ChannelHead(BernoulliHead(), channels, features, self.head_width)
+        assert isinstance(space, Ordinal)
+        if self.head == "discretised_logistic":
+            return ColourMixtureHead(space.levels, self.components, channels, features)
+        return ChannelHead(LevelHead(space.levels), channels, features, self.head_width)
+
+    def _loss(
+        self,
+        network: nn.Module,
+        x: Tensor,
+        context: Tensor | None,
+        generator: torch.Generator,
+    ) -> Tensor:
+        assert isinstance(network, PixelNetwork)
+        return -network.log_prob(x, context).mean()
+
+    def _fit(
+        self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
+    ) -> None:
+        self.shape_, self.channel_axis_ = self._geometry()
+        self.__dict__.pop("_image", None)
+        super()._fit(sequences, validation=validation, context=context)
+
+    def _start(self, n: int, context: Tensor | None) -> State:
+        network = self._fitted()
+        assert isinstance(network, PixelNetwork)
+        memory = network.begin(n, context)
+        return PixelState(network, memory, starts=((0, memory),))
+
+
+def _levels_of(x: Tensor) -> int:
+    """How many levels the data have: 256 where they use more than 64 of the levels of 8 bits."""
+    highest = float(x.double().max())
+    if math.isnan(highest):
+        raise DataError(
+            "data has NaN; expected whole numbers 0, 1, 2 ... Images are learnt from whole ones: "
+            "leave those with gaps out, or fill them."
+        )
+    if not highest < _MOST_LEVELS:
+        raise DataError(
+            f"data has values up to {highest:g}; expected whole numbers 0, 1, 2 ... below "
+            f"{_MOST_LEVELS}."
+        )
+    if x.is_floating_point() and bool((x != x.floor()).any()):
+        raise DataError(
+            "data has values with a fractional part; expected whole numbers 0, 1, 2 ... For "
+            "levels in [0, 1] pass (255 * data).round()."
+        )
+    levels = 2 if highest <= 1 else int(highest) + 1
+    return 256 if 64 < levels <= 256 else levels

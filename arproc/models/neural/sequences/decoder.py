@@ -1,0 +1,185 @@
+"""The network behind `Transformer`: a decoder with rotary positions and a sliding window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from arproc.models.neural.sequences.blocks import (
+    rotary_angles,
+    rotate,
+    squared_relu,
+    unit,
+    window_mask,
+)
+
+__all__ = ["Attend", "Decoder", "Layer", "Weights"]
+
+#: Attention of layer l: `attend(l, queries, keys, values)`, each [N, heads, T, dim].
+Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+
+# Queries and keys have length one, so a score is this times the cosine of their angle. The usual
+# scale would hold it below the root of the head's size, too soft to single out one key of many.
+_SHARPNESS = 10.0
+
+
+class Layer(NamedTuple):
+    """The matrices of one layer, [inputs, outputs]."""
+
+    qkv: Tensor
+    out: Tensor
+    up: Tensor
+    down: Tensor
+
+
+class Weights(NamedTuple):
+    """What `Decoder.run` reads: the root of the width is in the matrices that follow a norm."""
+
+    embedding: Tensor
+    layers: list[Layer]
+    head: Tensor
+
+
+class Decoder(nn.Module):
+    r"""A stack of attention and MLP layers over a sequence of symbols.
+
+    Each layer adds to the residual stream
+
+    .. math:: h \leftarrow h + W_o\,\mathrm{attend}(W_{qkv}\,\bar h),\qquad
+              h \leftarrow h + W_d\,\mathrm{relu}(W_u\,\bar h)^2,
+
+    where the bar divides by the root mean square. Queries and keys are brought to length one
+    (Henry et al. 2020) and rotated by their positions (Su et al. 2021). The outputs
+    :math:`W_o, W_d` and the head start at zero (so the first predictions are uniform).
+
+    Args:
+        symbols: how many symbols there are; number `symbols` is the start symbol, an input only.
+        layers: how many layers.
+        heads: attention heads of a layer.
+        width: size of the residual stream; a multiple of twice the heads.
+        window: how many positions a layer sees, its own included.
+        expansion: the MLP's hidden size as a multiple of the width.
+        dropout: the share of each layer's additions that is dropped in training.
+        context: how many numbers each sequence is conditioned on; a linear map of them is added
+            to the embedding of every input, so that they stay in sight of every window.
+    """
+
+    def __init__(
+        self,
+        symbols: int,
+        *,
+        layers: int,
+        heads: int,
+        width: int,
+        window: int,
+        expansion: int = 4,
+        dropout: float = 0.0,
+        context: int = 0,
+    ) -> None:
+        super().__init__()
+        self.symbols, self.heads, self.window, self.dropout = symbols, heads, window, dropout
+        self.dim = width // heads
+        self.scale = _SHARPNESS
+        self.embedding = nn.Embedding(symbols + 1, width)
+        self.layers = nn.ModuleList(
+            nn.ParameterDict(
+                {
+                    "qkv": _uniform(3 * width, width),
+                    "out": torch.zeros(width, width),
+                    "up": _uniform(expansion * width, width),
+                    "down": torch.zeros(width, expansion * width),
+                }
+            )
+            for _ in range(layers)
+        )
+        self.head = nn.Parameter(torch.zeros(symbols, width))
+        self.given = nn.Linear(context, width, bias=False) if context else None
+
+    def hidden_weights(self) -> list[nn.Parameter]:
+        """The matrices inside the layers, which Muon trains."""
+        return list(self.layers.parameters())
+
+    def weights(self) -> Weights:
+        """The weights in the form that `run` reads; whoever calls often takes them once."""
+        root = self.embedding.embedding_dim**0.5
+        layers = [
+            Layer((w["qkv"] * root).T, w["out"].T, (w["up"] * root).T, w["down"].T)  # type: ignore[index]
+            for w in self.layers
+        ]
+        return Weights(unit(self.embedding.weight) * root, layers, (self.head * root).T)
+
+    def offset(self, context: Tensor | None) -> Tensor | None:
+        """What a context [N, c] adds to the embedding of each input, [N, width]."""
+        if context is None or self.given is None:
+            return None
+        found: Tensor = self.given(context.to(self.given.weight.dtype))
+        return found
+
+    def forward(self, inputs: Tensor, context: Tensor | None = None) -> Tensor:
+        """Scores of what comes after each input.
+
+        Args:
+            inputs: symbols from position 0 on, int64 [N, T].
+            context: what each sequence is conditioned on, [N, c].
+
+        Returns:
+            Unnormalised log-probabilities, [N, T, symbols].
+        """
+        position = torch.arange(inputs.shape[1], device=inputs.device)
+        causal = len(position) <= self.window
+        mask = None if causal else window_mask(position, position, self.window)
+
+        def attend(_: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            return F.scaled_dot_product_attention(
+                q, k, v, attn_mask=mask, is_causal=causal, scale=self.scale
+            )
+
+        angles, offset = rotary_angles(position, self.dim), self.offset(context)
+        return self.run(inputs, angles, self.weights(), attend, offset)
+
+    def run(
+        self,
+        inputs: Tensor,
+        angles: Tensor,
+        weights: Weights,
+        attend: Attend,
+        offset: Tensor | None = None,
+    ) -> Tensor:
+        """The scores [N, T, symbols] of what comes after each of the inputs [N, T].
+
+        Args:
+            inputs: symbols.
+            angles: of their positions, complex [T, dim / 2] or [N, T, dim / 2].
+            weights: those of `weights()`.
+            attend: how a layer's queries meet the keys: those of the inputs and of what came
+                before them.
+            offset: of the context, [N, width].
+        """
+        n, t = inputs.shape
+        angles = angles.unflatten(-2, (-1, 1, 1))  # [(N,) T, 1, 1, dim / 2]
+        x = F.embedding(inputs.reshape(-1), weights.embedding)  # [N T, width]
+        if offset is not None:
+            x = x + offset.repeat_interleave(t, dim=0)
+        for number, w in enumerate(weights.layers):
+            qkv = torch.mm(unit(x), w.qkv).view(n, t, 3, self.heads, self.dim)
+            q, k = rotate(unit(qkv[:, :, :2]), angles).transpose(1, 3).unbind(2)
+            y = attend(number, q, k, qkv[:, :, 2].transpose(1, 2))  # [N, heads, T, dim]
+            x = self._add(x, y.transpose(1, 2).reshape(n * t, -1), w.out)
+            x = self._add(x, squared_relu(torch.mm(unit(x), w.up)), w.down)
+        return torch.mm(unit(x), weights.head).view(n, t, -1)
+
+    def _add(self, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """`x + y weight`, with dropout of what is added where the network is in training."""
+        if not self.training:
+            return torch.addmm(x, y, weight)
+        added = torch.mm(y, weight)  # apart, so that x keeps its precision under autocast
+        return x + (F.dropout(added, self.dropout) if self.dropout else added)
+
+
+def _uniform(outputs: int, inputs: int) -> Tensor:
+    """Uniform entries of variance 1 / (3 inputs), as torch's linear layers have."""
+    return torch.empty(outputs, inputs).uniform_(-1, 1) / inputs**0.5

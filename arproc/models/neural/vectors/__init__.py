@@ -1,0 +1,1 @@
+"""Densities of vectors and tables: MADE, NADE, MAF."""

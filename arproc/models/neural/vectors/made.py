@@ -1,0 +1,286 @@
+"""MADE: a masked autoencoder for vectors of any values, and for tables of mixed columns."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.state import State
+from arproc.data.tables import Table, table_of
+from arproc.data.vectors import order_of, relative_order
+from arproc.errors import ParameterError, check_integer
+from arproc.models.neural.vectors.heads import Head
+from arproc.models.neural.vectors.made_state import MADEState
+from arproc.models.neural.vectors.masks import MaskedNetwork
+from arproc.models.neural.vectors.table_head import TableHead
+from arproc.models.neural.vectors.vectors import REAL_HEADS, VectorNetwork, VectorProcess
+from arproc.spaces import Real, Space
+from arproc.training import Training, seed_of
+
+__all__ = ["MADE"]
+
+_STREAM_MASKS = 6
+_ORDERS_HELD_OUT = 8
+
+
+class MADE(VectorProcess):
+    r"""Masked autoencoder for distribution estimation (Germain, Gregor, Murray, Larochelle 2015).
+
+    A law of vectors, :math:`p(x) = \prod_j p(x_{o_j} | x_{o_1} \ldots x_{o_{j-1}})`, in the
+    ordering o. One pass of a network gives all conditionals, since masks keep each output from
+    seeing its own site and later ones.
+
+    A DataFrame is a table, whose columns have kinds of their own: real, counts, whole numbers or
+    categories, any of them with missing entries, which are events with a probability. `log_prob`
+    of a row is then in the product of the columns' measures, and DataFrames come out as they went
+    in. See `arproc.tables.table_of` for how kinds are told, and `TableHead` for the conditionals.
+
+    Args:
+        hidden: sizes of the hidden layers.
+        head: the distribution of a site: "bernoulli" (zeros and ones), "categorical" (levels
+            without an order), "discretised_logistic" (ordered levels, such as grey values; a
+            mixture, Salimans et al. 2017), or of a real value "normal", "normal_mixture",
+            "logistic_mixture" or "student_t" (RNADE's conditionals, Uria et al. 2013). "auto"
+            takes "bernoulli" for zeros and ones, "categorical" for other whole numbers, and
+            "normal_mixture" for floating-point data with fractions. For a table, the density of
+            real columns.
+        levels: how many values a site takes, one number or one for each site (sites then have
+            different numbers, and a level that a site does not have gets probability zero). None
+            takes one more than the largest value.
+        components: how many components a mixture has.
+        min_scale: what the scales of real values are at least, in the unit of the data: one
+            number, or one for each position. Rounded data have no bounded density; half the
+            rounding step is a sound choice for them.
+        residual: whether each hidden layer but the first adds to the one before it; they then
+            have equal sizes.
+        direct: whether the conditionals also depend on the earlier values directly.
+        order_agnostic: whether the network is trained for many orders of the sites and, with each,
+            another set of masks: for all (True), or for so many of them, its own and others drawn
+            from the training's seed (`orders`). It can then be asked in any (`in_order`), and
+            `OrderEnsemble` averages its laws.
+        ordering: "natural" (for images: row by row); "random", drawn from the training's seed; or
+            a permutation, whose j-th entry is the (flat) position of the j-th site, or for a table
+            the name of the j-th column.
+        conditioned: whether each vector is conditioned on another: `context` is then [N, c], in
+            every call that takes data.
+        classes: how many classes there are, where each vector is conditioned on its label:
+            `context` is then the labels [N], 0 ... classes-1.
+        columns: the kinds of a table's columns by name (by position for an array), or a list of
+            them, for a DataFrame whose kinds are to be others than they look, and for an array
+            [N, D] that is to be read as a table: "real", "count", "integer", "categorical" or
+            "auto". An array holds a category as its number 0, 1, 2 ... and missing as NaN.
+        training: how it is trained.
+
+    Example:
+        >>> import arproc, numpy as np
+        >>> x = np.array([[0, 0, 1], [1, 1, 0]] * 20)
+        >>> model = arproc.MADE((8,), training=arproc.Training(steps=200, lr=0.02)).fit(x)
+        >>> np.exp(model.log_prob(np.array([[0, 0, 1], [1, 0, 1]]))).round(1)
+        array([0.5, 0. ])
+    """
+
+    def __init__(
+        self,
+        hidden: int | Sequence[int] = (500,),
+        *,
+        head: str = "auto",
+        levels: int | Sequence[int] | None = None,
+        components: int = 10,
+        min_scale: float | Sequence[float] = 0.0,
+        residual: bool = False,
+        direct: bool = False,
+        order_agnostic: bool | int = False,
+        ordering: str | Sequence[int] = "natural",
+        conditioned: bool = False,
+        classes: int | None = None,
+        columns: Mapping[Any, str] | Sequence[str] | None = None,
+        training: Training | None = None,
+    ) -> None:
+        self.hidden = hidden
+        self.head = head
+        self.levels = levels
+        self.components = components
+        self.min_scale = min_scale
+        self.residual = residual
+        self.direct = direct
+        self.order_agnostic = order_agnostic
+        self.ordering = ordering
+        self.conditioned = conditioned
+        self.classes = classes
+        self.columns = columns
+        self.training = training
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.residual and len(set(self._sizes())) > 1:
+            raise ParameterError(
+                f"residual=True adds each hidden layer to the one before it, so they must have "
+                f"equal sizes; got hidden={self.hidden!r}."
+            )
+        if not isinstance(self.order_agnostic, bool):
+            check_integer("order_agnostic", self.order_agnostic, minimum=2)
+
+    # ---- tables -------------------------------------------------------------------------------
+
+    def _infer_space(self, data: Any) -> Space:
+        if not self._is_table(data):
+            return super()._infer_space(data)
+        self._check_parameters()
+        if self.order_agnostic:
+            raise ParameterError(
+                "order_agnostic takes sites that all have one kind, and the columns of a table "
+                "have kinds of their own; leave it out."
+            )
+        if self.levels is not None or self.head not in ("auto", *REAL_HEADS):
+            raise ParameterError(
+                f"a table's columns are told by columns=, and head is the density of its real "
+                f"ones ({', '.join(REAL_HEADS)}); got head={self.head!r}, levels={self.levels!r}."
+            )
+        space = table_of(data, self.columns)
+        self._shape = (len(space.columns),)
+        return space
+
+    def _is_table(self, data: Any) -> bool:
+        """Whether the data of `fit` are a table: asked for, or a DataFrame without a head."""
+        if isinstance(data, Sequences):
+            return False
+        frame = hasattr(data, "columns") and hasattr(data, "iloc")
+        plain = self.head == "auto" and self.levels is None
+        return self.columns is not None or (frame and plain)
+
+    def _layout_of(self, space: Space) -> Layout:
+        if not isinstance(space, Table):
+            return super()._layout_of(space)
+        names, ordering = list(space.names), self.ordering
+        if not isinstance(ordering, str):
+            given = list(ordering)
+            by_place = all(isinstance(j, (int, np.integer)) for j in given)
+            if sorted(map(repr, given)) == sorted(map(repr, names)):
+                ordering = [names.index(name) for name in given]
+            elif not by_place:
+                raise ParameterError(
+                    f"ordering must name each column of the table once, {names}; got {given}."
+                )
+        return Layout((len(names),), order_of(ordering, len(names), self._settings.seed))
+
+    def _head(self, space: Space) -> Head:
+        if not isinstance(space, Table):
+            return super()._head(space)
+        order = self._layout_of(space).order
+        columns = space.ordered(order)
+        return TableHead(columns, self._real_head(order or range(len(columns))), self.components)
+
+    # ---- the network --------------------------------------------------------------------------
+
+    def _network(self, space: Space) -> MaskedNetwork:
+        return MaskedNetwork(
+            space.length or 0,
+            self._head(space),
+            self._sizes(),
+            residual=self.residual,
+            direct=self.direct,
+            context=self.__dict__.get("n_context_", 0),
+        )
+
+    def _start(self, n: int, context: Tensor | None) -> State:
+        network = self._fitted()
+        assert isinstance(network, MaskedNetwork)
+        return MADEState(network)
+
+    # ---- all orders ---------------------------------------------------------------------------
+
+    @property
+    def orders(self) -> list[tuple[int, ...]]:
+        """The orders of the sites that it is trained for; empty where it is for all."""
+        layout = self.layout
+        assert layout is not None
+        return [] if self.order_agnostic is True else self._orders(layout)
+
+    def _orders(self, layout: Layout) -> list[tuple[int, ...]]:
+        own = layout.order or tuple(range(layout.length))
+        seeds = [
+            seed_of(self._settings.seed, _STREAM_MASKS, k) for k in range(1, self.order_agnostic)
+        ]
+        return [own, *(order_of("random", layout.length, seed) or own for seed in seeds)]
+
+    def _reordered(
+        self, network: VectorNetwork, layout: Layout, order: Sequence[int]
+    ) -> dict[str, Tensor]:
+        assert isinstance(network, MaskedNetwork)
+        own = layout.order or range(layout.length)
+        sizes = self._sizes()
+        hidden = [
+            here.argsort()[there]
+            for here, there in zip(self._units(own, sizes), self._units(order, sizes), strict=True)
+        ]
+        return network.reordered(relative_order(layout, order), hidden)
+
+    def _units(self, order: Sequence[int], sizes: Sequence[int]) -> list[Tensor]:
+        """In which order the units of each hidden layer rise in degree: a function of the order.
+
+        This is the sampling of masks: where a unit stands decides what it sees.
+        """
+        digest = hashlib.blake2b(np.array(order, dtype=np.int64).tobytes(), digest_size=8).digest()
+        seed = seed_of(self._settings.seed, _STREAM_MASKS, int.from_bytes(digest, "little"))
+        generator = torch.Generator().manual_seed(seed)
+        found = [torch.randperm(size, generator=generator) for size in sizes]
+        # what is added to each other has to stay together
+        return found[:1] * len(found) if self.residual else found
+
+    def _loss(
+        self,
+        network: nn.Module,
+        x: Tensor,
+        context: Tensor | None,
+        generator: torch.Generator,
+    ) -> Tensor:
+        if not self.order_agnostic:
+            return super()._loss(network, x, context, generator)
+        assert isinstance(network, MaskedNetwork)
+        layout = self._layout_of(Real(length=network.sites))
+        if self.order_agnostic is True:
+            order = tuple(torch.randperm(network.sites, generator=generator).tolist())
+        else:
+            orders = self._orders(layout)
+            order = orders[int(torch.randint(len(orders), (), generator=generator))]
+        return self._loss_in(network, layout, order, x, context)
+
+    def _held_out_loss(
+        self,
+        network: nn.Module,
+        x: Tensor,
+        context: Tensor | None,
+        generator: torch.Generator,
+    ) -> float:
+        if not self.order_agnostic:
+            return super()._held_out_loss(network, x, context, generator)
+        assert isinstance(network, MaskedNetwork)
+        layout = self._layout_of(Real(length=network.sites))
+        if self.order_agnostic is True:
+            seeds = range(_ORDERS_HELD_OUT)
+            orders = [order_of("random", network.sites, seed) or () for seed in seeds]
+        else:
+            orders = self._orders(layout)[:_ORDERS_HELD_OUT]
+        losses = [float(self._loss_in(network, layout, order, x, context)) for order in orders]
+        return sum(losses) / len(losses)
+
+    def _loss_in(
+        self,
+        network: MaskedNetwork,
+        layout: Layout,
+        order: Sequence[int],
+        x: Tensor,
+        context: Tensor | None,
+    ) -> Tensor:
+        """Mean nats a site in an order, for vectors x [N, sites] in the layout's."""
+        x = x[:, relative_order(layout, order)]
+        tensors = self._reordered(network, layout, order)
+        parameters = functional_call(network, tensors, (x, context))
+        return -network.values.log_prob(parameters, x).mean()

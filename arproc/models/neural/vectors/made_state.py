@@ -1,0 +1,159 @@
+"""The incremental side of MADE: each known site settles some units of the network, for good."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import Distribution
+
+from arproc.contract.state import State
+from arproc.errors import DataError
+from arproc.models.neural.vectors.heads import BernoulliHead, CategoricalHead
+from arproc.models.neural.vectors.masks import MaskedNetwork
+from arproc.models.neural.vectors.vectors import plain
+
+__all__ = ["MADEState"]
+
+
+class _Arena:
+    """Inputs and units of each layer [N, size], the sites they know, the context's offsets."""
+
+    __slots__ = ("buffers", "offsets", "tip")
+
+    def __init__(self, buffers: list[Tensor], tip: int, offsets: list[Tensor]) -> None:
+        self.buffers, self.tip, self.offsets = buffers, tip, offsets
+
+
+class MADEState(State):
+    """What is known of some vectors: the units of the network that the known sites settle.
+
+    Appending a site computes the units that it settles and nothing else, so a whole draw costs one
+    pass of the network. Units are settled for good: states share them, and truncating is free.
+
+    Args:
+        network: the network.
+        arena: the settled units; None makes them when they are needed, from the history.
+    """
+
+    def __init__(self, network: MaskedNetwork, arena: _Arena | None = None) -> None:
+        self.network, self.arena = network, arena
+
+    @property
+    def block(self) -> int:  # type: ignore[override]
+        """The compiled sampler takes a whole vector at once."""
+        return self.network.sites
+
+    def _conditional(self) -> Distribution:
+        known = self.history.uniform_length
+        if known is None or self._traced():
+            x, lengths = self.history.padded()
+            scores = self.network(self._widened(x), self.context)
+            return self._distribution(scores[torch.arange(self.n, device=x.device), lengths])
+        arena = self._settled(known)
+        return self._distribution(self.network.site_scores(arena.buffers, known, arena.offsets))
+
+    def _append(self, x: Tensor) -> MADEState:
+        known = self.history.uniform_length
+        if self.history.stop == self.network.sites:  # right-aligned: the longest row's elements
+            raise DataError(f"a vector has {self.network.sites} sites, and all are known.")
+        if known is None or self._traced():
+            return MADEState(self.network)
+        arena = self._settled(known)
+        locked = arena.buffers[0].is_inference() and not torch.is_inference_mode_enabled()
+        if arena.tip != known or locked:  # another state has gone on from here
+            arena = _Arena([b.clone() for b in arena.buffers], known, arena.offsets)
+        self.network.settle(arena.buffers, x, known + 1, arena.offsets)
+        arena.tip = known + 1
+        return MADEState(self.network, arena)
+
+    def _extend(self, x: Tensor, lengths: Tensor | None) -> tuple[Distribution, MADEState]:
+        before, sites = self.lengths, self.network.sites
+        after = before + (x.shape[1] if lengths is None else lengths)
+        if bool((after > sites).any()):
+            raise DataError(f"a vector has {sites} sites; these would be more.")
+        joined, _ = self.history.extend(x).padded()
+        offsets = self.network.offsets(self.context)
+        units = self.network.activations(self._widened(joined[:, :sites]), offsets)
+        scores = self.network.scores(units, offsets)
+        column = before[:, None] + torch.arange(x.shape[1] + 1, device=x.device)
+        rows = torch.arange(self.n, device=x.device)[:, None]
+        # a column behind the last site says nothing, and nobody may ask for it
+        columns = self._distribution(scores[rows, column.clamp(max=sites - 1)])
+        known = self.history.uniform_length
+        if known is None or lengths is not None or self._traced():
+            return columns, MADEState(self.network)
+        arena = _Arena(units, known + x.shape[1], offsets)
+        return columns, MADEState(self.network, arena)
+
+    def _select(self, rows: Tensor) -> MADEState:
+        if self.arena is None or self.history.uniform_length is None:
+            return MADEState(self.network)
+        buffers, offsets = ([b[rows] for b in p] for p in (self.arena.buffers, self.arena.offsets))
+        chosen = _Arena(buffers, self.history.uniform_length, offsets)
+        return MADEState(self.network, chosen)
+
+    def _truncate(self, lengths: Tensor) -> MADEState:
+        even = self.history.uniform_length is not None and bool((lengths == lengths[0]).all())
+        return MADEState(self.network, self.arena if even else None)
+
+    def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
+        known, network = self.history.uniform_length, self.network
+        finite = isinstance(network.values, (BernoulliHead, CategoricalHead))
+        if known is None or known + uniforms.shape[1] > network.sites or not finite:
+            return super().advance(uniforms)
+        from arproc.models.neural.vectors.made_kernels import draw
+
+        drawn = draw(
+            self.history.slots.long().cpu().contiguous().numpy(),
+            uniforms.cpu().contiguous().numpy(),
+            *self._plain_weights(),
+            np.array(network.settled),
+            network.residual,
+        )
+        x = torch.from_numpy(drawn).to(uniforms.device, self.process.space.dtype)
+        state = MADEState(network)
+        return x, self._carry(state, self.history.extend(x), self.context)
+
+    # ---- inner parts --------------------------------------------------------------------------
+
+    def _plain_weights(self) -> tuple[Any, ...]:
+        """What the compiled sampler reads: weights, biases of every row, levels not there."""
+        network = self.network
+        layers = [*network.layers, network.head]
+        biases: list[Tensor] = [layer.bias[None] for layer in layers]
+        if self.context is not None:
+            offsets = network.offsets(self.context)
+            biases = [bias + add for bias, add in zip(biases, offsets, strict=True)]
+        direct = torch.zeros((0, 0)) if network.direct is None else network.direct.weight
+        values = network.values
+        forbidden = torch.zeros((network.sites, 1), dtype=torch.bool)
+        if isinstance(values, CategoricalHead):
+            forbidden = values.forbidden
+        return (
+            tuple(plain(layer.weight) for layer in layers),
+            tuple(plain(bias) for bias in biases),
+            plain(direct),
+            plain(forbidden),
+            isinstance(values, BernoulliHead),
+        )
+
+    def _settled(self, known: int) -> _Arena:
+        if self.arena is None:
+            offsets = self.network.offsets(self.context)
+            units = self.network.activations(self._widened(self.history.slots), offsets)
+            self.arena = _Arena(units, known, offsets)
+        return self.arena
+
+    def _widened(self, x: Tensor) -> Tensor:
+        """Values x [N, T] with zeros for the sites that are not known: no output sees them."""
+        return F.pad(x, (0, self.network.sites - x.shape[1]))
+
+    def _distribution(self, parameters: Tensor) -> Distribution:
+        return self.network.values.distribution(parameters)
+
+    def _traced(self) -> bool:
+        return torch.is_grad_enabled() and self.network.head.weight.requires_grad

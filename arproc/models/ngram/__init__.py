@@ -1,0 +1,1 @@
+"""n-gram models: counts, smoothing, the trie that answers, ARPA files."""

@@ -1,0 +1,1 @@
+"""Models that learn as they go: context trees, PPM, the cache."""

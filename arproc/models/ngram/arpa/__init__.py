@@ -1,0 +1,1 @@
+"""ARPA files: reading and writing them."""

@@ -1,0 +1,1 @@
+"""Back-off models: counting, smoothing, the trie that answers, pruning and mixing."""

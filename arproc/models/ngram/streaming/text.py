@@ -1,0 +1,128 @@
+"""A text file in pieces: its vocabulary, and its symbols laid out as counting wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from arproc.data.vocabulary import Vocabulary
+from arproc.data.word_table import WordTable, check_utf8
+from arproc.errors import DataError
+from arproc.models.ngram.backoff.counts import Alphabet, lay_out
+
+__all__ = ["pieces", "piece_edges", "read_piece", "vocabulary_of"]
+
+_NEWLINE = ord("\n")
+
+
+def vocabulary_of(path: Path, tokens: str, piece: int, limits: dict[str, Any]) -> Vocabulary:
+    """The vocabulary of a file, read in pieces of so many bytes.
+
+    Args:
+        path: the text.
+        tokens: "word", "char" or "byte".
+        piece: bytes.
+        limits: min_count and the like, as `Vocabulary.build` takes them.
+
+    Raises:
+        DataError: the file is empty or not UTF-8.
+    """
+    if tokens == "byte":
+        return Vocabulary.of_bytes()
+    check_utf8(path)
+    if tokens == "char":
+        texts = (_lines(raw.tobytes().decode()) for raw in pieces(path, tokens, piece))
+        return Vocabulary.build(texts, "char", **limits)
+    table = WordTable.empty()
+    for raw in pieces(path, tokens, piece):
+        table.collect(raw, 0, len(raw))
+    return Vocabulary.build(table, "word", **limits)
+
+
+def piece_edges(path: Path, tokens: str, piece: int) -> list[int]:
+    """Where the pieces of a file begin, and its size: words are cut at ends of lines."""
+    size = path.stat().st_size
+    edges = [0]
+    with path.open("rb") as file:
+        for at in range(piece, size, piece):
+            edge = _next_edge(file, max(at, edges[-1]), tokens)
+            if edges[-1] < edge < size:
+                edges.append(edge)
+    return [*edges, size]
+
+
+def _next_edge(file: Any, at: int, tokens: str) -> int:
+    """The first place from `at` on where a piece may begin."""
+    if tokens == "byte":
+        return at
+    file.seek(at)
+    if tokens == "char":
+        while (byte := file.read(1)) and (byte[0] & 0xC0 == 0x80 or byte == b"\n"):
+            at += 1  # not within a character, nor between the two of a line end
+        return at
+    file.readline()
+    return int(file.tell())
+
+
+def pieces(path: Path, tokens: str, piece: int) -> Iterator[np.ndarray]:
+    """The bytes of a file in pieces, uint8."""
+    edges = piece_edges(path, tokens, piece)
+    for begin, end in pairwise(edges):
+        yield np.fromfile(path, np.uint8, end - begin, offset=begin)
+
+
+def read_piece(
+    path: Path, begin: int, end: int, vocabulary: Vocabulary, alphabet: Alphabet, ahead: int
+) -> tuple[np.ndarray, int]:
+    """The symbols of a piece of a file, as `lay_out` lays them out, and some that follow.
+
+    Args:
+        path: the text.
+        begin: the piece's first byte.
+        end: one beyond its last.
+        vocabulary: of the text.
+        alphabet: the symbols' numbers.
+        ahead: how many symbols of what follows are wanted, where it belongs to the same sequence.
+
+    Returns:
+        int32 symbols, and how many of them are the piece's own.
+    """
+    if vocabulary.kind == "word":
+        raw = np.fromfile(path, np.uint8, end - begin, offset=begin)
+        if len(raw) and raw[-1] == _NEWLINE:
+            raw = raw[:-1]
+        values, lengths = vocabulary.encode_lines(raw)
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        text = lay_out(values, offsets, np.ones(len(lengths), bool), alphabet)
+        return text, len(text)
+    size = path.stat().st_size
+    stop = min(end + 4 * ahead, size)
+    raw = np.fromfile(path, np.uint8, stop - begin, offset=begin)
+    own = vocabulary.encode(_decoded(raw[: end - begin], vocabulary))
+    rest = vocabulary.encode(_decoded(raw[end - begin :], vocabulary))[:ahead]
+    text = np.concatenate([own, rest, [-1] if stop == size and len(rest) < ahead + 1 else []])
+    return text.astype(np.int32), len(own)
+
+
+def _decoded(raw: np.ndarray, vocabulary: Vocabulary) -> str | bytes:
+    """Bytes as what the vocabulary encodes; a last character that is cut is left out."""
+    if vocabulary.kind == "byte":
+        return raw.tobytes()
+    return _lines(raw.tobytes().decode("utf-8", "ignore"))
+
+
+def _lines(text: str) -> str:
+    """The text with its line ends as `open` reads them."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def check_not_empty(path: Path) -> None:
+    """Refuse a file that is not there or has nothing in it."""
+    if not path.is_file():
+        raise DataError(f"data: there is no file {str(path)!r}.")
+    if path.stat().st_size == 0:
+        raise DataError(f"data: the file {str(path)!r} is empty.")

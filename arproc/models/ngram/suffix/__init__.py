@@ -1,0 +1,1 @@
+"""The n-gram model of unbounded order, on a suffix array."""

@@ -1,0 +1,269 @@
+"""Forecasts of many series by several processes, weighted for each series by how they did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+
+from arproc.contract.parameters import Parameters
+from arproc.errors import DataError, NotFittedError, ParameterError, check_integer
+from arproc.models.panel.calibration import stretches
+from arproc.models.panel.data import Table, read
+from arproc.models.panel.panel import Panel
+from arproc.models.panel.tables import forecast_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from arproc.contract.process import Process
+
+__all__ = ["AutoPanel", "seasonal_candidates"]
+
+_ONE_SIGMA = (0.15865525393145707, 0.5, 0.8413447460685429)
+
+
+def seasonal_candidates(
+    periods: Sequence[int], log: bool = False, ridge: float | str = "marginal"
+) -> list[Process]:
+    """Autoregressions whose lags follow from the seasons, shrunk, to choose among.
+
+    With the periods 24 and 168: the last two values and those a day and a week ago; whole days
+    ago; the same hour yesterday and of the last weeks; and every lag up to a week.
+
+    Args:
+        periods: the seasons' lengths in steps, each 2 or more.
+        log: whether the logarithms are modelled, for positive series.
+        ridge: the strength of the shrinkage, see `AR`.
+
+    Example:
+        >>> [candidate.order for candidate in seasonal_candidates([7])]
+        [[1, 2, 7, 8], [7, 14, 21], [7, 14], [1, 2, 3, 4, 5, 6, 7]]
+    """
+    from arproc.models.autoregression.ar import AR
+    from arproc.models.transformed.elementwise import Log
+    from arproc.models.transformed.process import Transformed
+
+    seasons = sorted({check_integer("periods", period, minimum=2) for period in periods})
+    if not seasons:
+        raise ParameterError("periods is empty; expected the length of at least one season.")
+    short, long = seasons[0], seasons[-1]
+    near = {1, 2} | {s + i for s in seasons for i in (0, 1)}
+    orders = [
+        sorted(near),
+        [*range(short, long + 1, short), 2 * long, 3 * long],
+        [*seasons, 2 * long],
+        list(range(1, long + 1)),
+    ]
+    settings: dict[str, Any] = {"method": "ols", "initial": "given", "ridge": ridge}
+    plain = [AR(order, **settings) for order in orders]
+    return [Transformed(one, Log()) for one in plain] if log else list(plain)
+
+
+class AutoPanel(Parameters):
+    """Several processes fitted to each series of a panel, their forecasts averaged.
+
+    Each process is fitted to each series without its last values and forecasts these. A process'
+    weight in a series is its mean absolute error there to the power -`power`. Then all are
+    fitted again, to the whole series. Quantiles are averaged (which keeps an average of normal
+    laws normal), and stretched about the median by a factor for each series, which the errors of
+    the equally weighted average, that has chosen nothing, calibrate: one factor for the panel, so
+    that its 95% intervals hold as much, times how much the series differs from the others, shrunk.
+
+    Args:
+        candidates: the processes, such as `seasonal_candidates([24, 168])`.
+        validation: how many of the last values choose; the horizon of later forecasts is best.
+        power: how much errors matter: 0 is an equal average, large numbers choose the best.
+
+    Attributes:
+        names_: what the series are called, [N].
+        weights_: of the candidates in each series, [N, K].
+        stretch_: by how much intervals are wider than the processes say, [N].
+        panels_: the fitted panels of the candidates [K].
+
+    References:
+        Bates, Granger (1969), The combination of forecasts. Lichtendahl, Grushka-Cockayne,
+        Winkler (2013), Is it better to average probabilities or quantiles?
+
+    Example:
+        >>> from arproc import AR
+        >>> x = np.random.default_rng(0).normal(size=(3, 200)).cumsum(axis=1)
+        >>> model = AutoPanel([AR(1), AR(3)], validation=10).fit(x)
+        >>> model.weights_.shape, model.forecast(4).shape
+        ((3, 2), (12, 4))
+    """
+
+    def __init__(self, candidates: list[Process], validation: int, power: float = 1.0) -> None:
+        self.candidates = candidates
+        self.validation = validation
+        self.power = power
+
+    def fit(self, data: Any, y: None = None) -> Self:
+        """Weight the candidates by the last values, and fit them to the whole series.
+
+        Args:
+            data: a panel, see `Panel`.
+            y: not used.
+
+        Raises:
+            DataError: a series for which no candidate has a fit.
+        """
+        count = self._check_parameters()
+        table = replace(read(data), named=True)  # so that some of the series may be asked for
+        first, later = _split(table, count)
+        trials = [Panel(one, errors="keep").fit(first) for one in self.candidates]
+        made = np.stack([_quantiles(trial, first, count, _ONE_SIGMA)[0] for trial in trials])
+        self.panels_ = [Panel(one, errors="keep").fit(table) for one in self.candidates]
+        again = np.stack([_quantiles(p, table, count, _ONE_SIGMA)[0] for p in self.panels_])
+        self.names_ = list(table.names)
+        usable = ~np.isnan(made).any(axis=(2, 3)) & ~np.isnan(again).any(axis=(2, 3))
+        tame = usable & _tame(made, first) & _tame(again, table)
+        usable = np.where(tame.any(axis=0), tame, usable)
+        if not usable.any(axis=0).all():
+            i = int(np.flatnonzero(~usable.any(axis=0))[0])
+            reason = next(s for p in (trials[0], self.panels_[0]) for s in [p.status_[i]] if s)
+            raise DataError(
+                f"no candidate has a fit for series {self.names_[i]!r}, the first because: "
+                f"{reason} Leave the series out, or add a candidate of lower order."
+            )
+        self.weights_ = _weights(made[..., 1], later, usable, self.power)
+        equal = usable.T / usable.sum(axis=0)[:, None]
+        self.stretch_ = stretches(_average(made, equal), later)
+        for panel in self.panels_:
+            panel.forget_covariances()
+        return self
+
+    def _check_parameters(self) -> int:
+        from arproc.contract.process import Process
+
+        good = isinstance(self.candidates, (list, tuple)) and len(self.candidates)
+        if not good or not all(isinstance(one, Process) for one in self.candidates):
+            raise ParameterError(f"candidates must be processes; got {self.candidates!r}.")
+        if not isinstance(self.power, (int, float)) or not 0 <= self.power < np.inf:
+            raise ParameterError(f"power must be a number from 0 on; got {self.power!r}.")
+        return check_integer("validation", self.validation, minimum=1)
+
+    def forecast(
+        self,
+        horizon: int,
+        quantiles: tuple[float, ...] = (0.05, 0.5, 0.95),
+        history: Any = None,
+        seed: int | torch.Generator | None = None,
+    ) -> pd.DataFrame:
+        """Forecast the next `horizon` values of every series.
+
+        Args:
+            horizon: how many steps.
+            quantiles: which quantiles, each in (0, 1).
+            history: what is known, a panel with all series; by default the data of `fit`.
+            seed: of the simulation, for processes whose forecasts are simulated.
+
+        Returns:
+            A DataFrame with a row for each series and step and the columns "mean" and one for
+            each quantile.
+        """
+        from arproc.forecasting.forecast import levels_of
+
+        if "weights_" not in self.__dict__:
+            raise NotFittedError("this AutoPanel is not fitted yet; call fit(data) first.")
+        levels = levels_of(quantiles)
+        asked = (0.5, *levels)
+        parts, labels = [], None
+        for k, panel in enumerate(self.panels_):
+            if not self.weights_[:, k].any():
+                continue
+            values, labels = _quantiles(panel, history, horizon, asked, seed)
+            parts.append((k, values))
+        made = np.stack([np.nan_to_num(values) for _, values in parts])
+        mixed = _average(made, self.weights_[:, [k for k, _ in parts]])
+        middle = mixed[..., 1:2]
+        mixed[..., 2:] = middle + self.stretch_[:, None, None] * (mixed[..., 2:] - middle)
+        return forecast_table(
+            self.names_, labels or [], np.delete(mixed, 1, axis=2), ["mean", *levels]
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write all to one file, which `arproc.load` reads."""
+        if "weights_" not in self.__dict__:
+            raise NotFittedError("this AutoPanel is not fitted yet; call fit(data) first.")
+        from arproc.contract.persistence import save_parameters
+
+        save_parameters(self, path)
+
+
+def _split(table: Table, count: int) -> tuple[Table, np.ndarray]:
+    """Each series without its last `count` values, and these, [N, count]."""
+    lengths = table.lengths
+    if not bool((lengths > count).all()):
+        i = int(np.argmin(lengths))
+        raise DataError(
+            f"series {table.names[i]!r} has {lengths[i]} values; expected more than {count}, which"
+            " are kept for validation."
+        )
+    stop = table.offsets[1:]
+    later = table.values[stop[:, None] - count + np.arange(count)]
+    rows = [table.series(i)[:-count] for i in range(len(table))]
+    return read(dict(zip(table.names, rows, strict=True)), "data"), later
+
+
+def _tame(made: np.ndarray, table: Table) -> np.ndarray:
+    """Whether forecasts stay within reach of what a series has ever been, [K, N].
+
+    An estimate with a root outside the unit circle may forecast well, but its variance explodes.
+    """
+    parts = [table.row(i) for i in range(len(table))]
+    low = np.array([np.nanmin(part) for part in parts])
+    high = np.array([np.nanmax(part) for part in parts])
+    with np.errstate(invalid="ignore"):
+        inside = (made.max(axis=(2, 3)) <= high + 2 * (high - low)) & (
+            made.min(axis=(2, 3)) >= low - 2 * (high - low)
+        )
+    return np.asarray(inside)
+
+
+def _quantiles(
+    panel: Panel,
+    history: Any,
+    horizon: int,
+    levels: tuple[float, ...],
+    seed: int | torch.Generator | None = None,
+) -> tuple[np.ndarray, list[Any]]:
+    """Mean and quantiles of a panel's forecasts, nan where a series has no fit; and labels.
+
+    Returns:
+        [N, horizon, 1 + levels], and the labels of the series' future steps.
+    """
+    known = np.array([status == "ok" for status in panel.status_])
+    found = np.full((len(known), horizon, 1 + len(levels)), np.nan)
+    if not known.any():
+        return found, []
+    if history is not None:
+        history = replace(read(history), named=True).select(np.flatnonzero(known))
+    made = panel.forecast(history, horizon, levels, seed)
+    # the columns are asked for by place, as a level may be asked for twice
+    found[known] = made.to_numpy().reshape(int(known.sum()), horizon, -1)
+    steps: Any = made.index.get_level_values(1)
+    labels = [steps[a : a + horizon] for a in range(0, len(steps), horizon)]
+    return found, labels
+
+
+def _weights(
+    median: np.ndarray, actual: np.ndarray, usable: np.ndarray, power: float
+) -> np.ndarray:
+    """Weights [N, K] from medians [K, N, horizon] and what came [N, horizon]."""
+    gap = np.abs(np.where(usable[..., None], median, 0.0) - actual)
+    errors = np.where(usable, np.nanmean(gap, axis=2), np.inf)
+    least = errors.min(axis=0)
+    floor = np.maximum(1e-9 * np.abs(np.nanmean(actual, axis=1)), 1e-300)
+    ratio = np.maximum(least, floor) / np.maximum(errors, floor)
+    weights = np.where(usable, ratio**power, 0.0).T
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _average(made: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Averages over the candidates: made [K, N, ...] with weights [N, K]."""
+    return np.einsum("knhq,nk->nhq", np.nan_to_num(made), weights)

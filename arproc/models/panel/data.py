@@ -1,0 +1,209 @@
+"""Reading a panel: many series in any of the forms that users keep them in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from arproc.data import intake
+from arproc.errors import DataError
+from arproc.spaces import Real
+
+if TYPE_CHECKING:
+    from arproc.transforms import Log
+
+__all__ = ["LONG", "Table", "jacobians", "logarithms", "read"]
+
+#: The columns of a long table: the series' name, the time, the value.
+LONG = ("unique_id", "ds", "y")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Series one after the other, each from its first value that is known to its last.
+
+    Attributes:
+        values: float64 [total]; nan where a value is missing.
+        offsets: where each series begins, int64 [N + 1].
+        names: what the series are called, [N]; 0, 1, ... where they have no names.
+        named: whether the user named them.
+        indexes: the pandas index of each series, or one shared by all, or none.
+        gaps: whether any value is missing.
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+    names: list[Any]
+    named: bool
+    indexes: tuple[Any, ...]
+    gaps: bool
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """How many values from the first known to the last, int64 [N]."""
+        return np.diff(self.offsets)
+
+    def index(self, i: int) -> Any:
+        """The index of series i, or None."""
+        return self.indexes[0 if len(self.indexes) == 1 else i] if self.indexes else None
+
+    def row(self, i: int) -> np.ndarray:
+        """The values of series i."""
+        return self.values[self.offsets[i] : self.offsets[i + 1]]
+
+    def select(self, rows: np.ndarray) -> Table:
+        """The series with these numbers, in this order."""
+        parts = [self.row(i) for i in rows.tolist()]
+        offsets = np.concatenate([[0], np.cumsum(self.lengths[rows])]).astype(np.int64)
+        values = np.concatenate(parts) if parts else self.values[:0]
+        shared = len(self.indexes) == 1
+        indexes = self.indexes if shared else tuple(self.index(i) for i in rows.tolist())
+        names = [self.names[i] for i in rows.tolist()]
+        return Table(
+            values, offsets, names, self.named, indexes if self.indexes else (), self.gaps
+        )
+
+    def series(self, i: int) -> Any:
+        """Series i alone: a Series where it has an index, else an array."""
+        index = self.index(i)
+        if index is None:
+            return self.row(i)
+        import pandas as pd
+
+        return pd.Series(self.row(i), index=index, name=self.names[i])
+
+
+def read(data: Any, name: str = "data") -> Table:
+    """The user's panel.
+
+    Args:
+        data: a wide DataFrame (time down, a column for each series), an array [N, T], a list of
+            series of any lengths, a dict of them by name, or a long DataFrame with the columns
+            unique_id, ds (the time) and y. NaN is a missing value; at the ends of a series it is
+            cut off.
+        name: what error messages call the data.
+
+    Raises:
+        DataError: what came is no panel of numbers.
+    """
+    if isinstance(data, Table):
+        return data
+    if isinstance(data, Mapping):
+        if not data:
+            raise DataError(f"{name} is an empty dict; expected some series.")
+        table = _read_plain(list(data.values()), name)
+        return _named(table, list(data), name)
+    if hasattr(data, "columns") and "unique_id" in data.columns:
+        return _read_long(data, name)
+    return _read_plain(data, name)
+
+
+def _read_plain(data: Any, name: str, trim: bool = True) -> Table:
+    values, lengths, form = intake.read(data, Real(), None, name)
+    array = values.detach().cpu().to(torch.float64).numpy()
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths.numpy(), out=offsets[1:])
+    if len(offsets) == 1:
+        raise DataError(f"{name} is empty; expected at least one series.")
+    names = list(form.names)
+    named = len(names) == len(lengths) and len(set(names)) == len(names) and None not in names
+    if not named:
+        names = list(range(len(lengths)))
+    table = Table(array, offsets, names, named, tuple(form.indexes), False)
+    # one product over all values is nan where any is, and costs no more than reading them
+    return _trimmed(table) if trim and np.isnan(np.dot(array, array)) else table
+
+
+def _named(table: Table, names: list[Any], name: str) -> Table:
+    if len(names) != len(table):
+        raise DataError(f"{name} has {len(names)} names for {len(table)} series.")
+    return Table(table.values, table.offsets, names, True, table.indexes, table.gaps)
+
+
+def _read_long(frame: Any, name: str) -> Table:
+    """A table with a row for each value."""
+    import pandas as pd
+
+    missing = [column for column in LONG if column not in frame.columns]
+    if missing:
+        raise DataError(
+            f"{name} has a column unique_id but none called {' and '.join(missing)}; a long table "
+            "has the columns unique_id, ds and y."
+        )
+    if not len(frame):
+        raise DataError(f"{name} has no rows; expected some.")
+    ordered = frame.sort_values(["unique_id", "ds"], kind="stable")
+    codes, names = pd.factorize(ordered["unique_id"], sort=False)
+    if (codes < 0).any():
+        raise DataError(f"{name} has rows without a unique_id; drop them.")
+    repeated = ordered.duplicated(["unique_id", "ds"])
+    if repeated.any():
+        first = ordered[repeated].iloc[0]
+        raise DataError(
+            f"{name} has more than one row for unique_id {first['unique_id']!r} at ds "
+            f"{first['ds']}; keep one of them."
+        )
+    counts = np.bincount(codes, minlength=len(names))
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    times = pd.Index(ordered["ds"], name="ds")
+    indexes = tuple(times[a:b] for a, b in pairwise(offsets.tolist()))
+    values = _read_plain(ordered[["y"]], name, trim=False).values
+    table = Table(values, offsets, list(names), True, indexes, False)
+    return _trimmed(table) if np.isnan(np.dot(values, values)) else table
+
+
+def _trimmed(table: Table) -> Table:
+    """Each series from its first known value to its last."""
+    known = ~np.isnan(table.values)
+    before = np.concatenate([[0], np.cumsum(known)])
+    counts = before[table.offsets[1:]] - before[table.offsets[:-1]]
+    where = np.flatnonzero(known)
+    first = table.offsets[:-1].copy()
+    last = first.copy()
+    some = counts > 0
+    first[some] = where[before[table.offsets[:-1]][some]]
+    last[some] = where[before[table.offsets[1:]][some] - 1] + 1
+    lengths = last - first
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    total = int(offsets[-1])
+    pick = np.arange(total) + np.repeat(first - offsets[:-1], lengths)
+    indexes = table.indexes
+    if indexes and total < len(table.values):
+        start = first - table.offsets[:-1]
+        indexes = tuple(
+            table.index(i)[a : a + n]
+            for i, (a, n) in enumerate(zip(start.tolist(), lengths.tolist(), strict=True))
+        )
+    values = table.values[pick]
+    gaps = bool(np.isnan(values).any())
+    return Table(values, offsets, table.names, table.named, indexes, gaps)
+
+
+def logarithms(table: Table, log: Log) -> tuple[Table, list[int]]:
+    """The logarithms of a panel, and the numbers of the series that have none: 0 stands there."""
+    log.check(torch.ones(()) * (1.0 - log.shift))  # the shift itself
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = np.log(table.values + log.shift)
+    wrong = (table.values <= -log.shift).nonzero()[0]
+    low = np.unique(np.searchsorted(table.offsets, wrong, side="right") - 1).tolist()
+    for i in low:
+        values[table.offsets[i] : table.offsets[i + 1]] = 0.0
+    return replace(table, values=values), low
+
+
+def jacobians(table: Table, log: Log, given: int) -> np.ndarray:
+    """The log determinants of the logarithm's derivative, over all values but the given, [N]."""
+    slopes = -np.log(table.values + log.shift)
+    slopes[np.isnan(slopes)] = 0.0
+    position = np.arange(len(slopes)) - np.repeat(table.offsets[:-1], table.lengths)
+    slopes[position < given] = 0.0
+    before = np.concatenate([[0.0], np.cumsum(slopes)])
+    return before[table.offsets[1:]] - before[table.offsets[:-1]]

@@ -1,0 +1,131 @@
+"""Which processes of a panel are fitted to all series at once, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from arproc.spaces import Real
+
+if TYPE_CHECKING:
+    from arproc.contract.process import Process
+    from arproc.models.panel.estimation import Estimates
+    from arproc.models.transformed.elementwise import Log
+
+__all__ = ["Settings", "settings_of"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """An autoregression that is fitted to all series at once.
+
+    Attributes:
+        process: what the user gave.
+        one: the autoregression of the values, or of their logarithms.
+        log: the logarithm, if these are modelled.
+        lags: the lags, increasing int64 [k].
+        method: "ols" or "mle".
+    """
+
+    process: Process
+    one: Any
+    log: Log | None
+    lags: np.ndarray
+    method: str
+
+    @property
+    def order(self) -> int:
+        """The largest lag."""
+        return int(self.lags.max(initial=0))
+
+    @property
+    def trend(self) -> str:
+        """The trend: "n", "c" or "ct"."""
+        return str(self.one.trend)
+
+    @property
+    def stationary(self) -> bool:
+        """Whether the first values have their stationary law; they are given otherwise."""
+        return bool(self.one.initial == "stationary")
+
+    @property
+    def n_columns(self) -> int:
+        """How many terms the mean has."""
+        return int(self.one._terms.n)
+
+    @property
+    def line_names(self) -> list[str]:
+        """What the estimated terms are called: those of the recursion, or of the mean."""
+        names = ["intercept", "drift"] if self.method == "ols" else ["mean", "slope"]
+        return names[: self.n_columns]
+
+    def process_of(self, found: Estimates, i: int) -> Process:
+        """Series i's own process, fitted."""
+        from arproc.models.autoregression.estimation import Estimate
+
+        one, q = self.one.clone(), self.n_columns
+        line, noise = found.parameters[i, :2], float(found.parameters[i, -1])
+        coef = np.zeros(self.order)
+        coef[self.lags - 1] = found.parameters[i, 2:-1]
+        size = len(self.lags) + q + 1
+        kept = len(found.covariance) > 0  # see `Panel.forget_covariances`
+        covariance = found.covariance[i].copy() if kept else np.full((size, size), np.nan)
+        named = line if self.method == "ols" else found.mean[i]
+        estimate = Estimate(
+            coef,
+            found.mean[i, :q].copy(),
+            line[:q].copy(),
+            noise,
+            int(found.used[i]),
+            [*self.line_names, *[f"ar.L{lag}" for lag in self.lags], "sigma2"],
+            np.concatenate([named[:q], found.parameters[i, 2:-1], [noise]]),
+            covariance,
+            float(found.strength[i]),
+            float(found.effective[i]),
+        )
+        one._learn(estimate)
+        one.log_likelihood_ = float(found.log_likelihood[i])
+        one.n_observations_ = int(found.used[i])
+        one.space_, one.form_ = Real(), "numpy"
+        if self.log is None:
+            return cast("Process", one)
+        whole: Any = self.process.clone()
+        whole.process_, whole.transform_ = one, self.log.clone()
+        whole.space_, whole.form_ = Real(), "numpy"
+        return cast("Process", whole)
+
+
+def settings_of(process: Process) -> Settings | None:
+    """How the process is fitted to all series at once; None where it is not.
+
+    Example:
+        >>> import arproc
+        >>> settings_of(arproc.AR([1, 7], method="ols")).method
+        'ols'
+        >>> settings_of(arproc.AR(1, seasonal=12)) is None
+        True
+    """
+    from arproc.models.autoregression.ar import AR, as_lags
+    from arproc.models.transformed.elementwise import Log
+    from arproc.models.transformed.process import Transformed
+
+    one: Any = process
+    log = None
+    if type(one) is Transformed and type(one.transform) is Log:
+        one, log = one.process, one.transform
+    if type(one) is not AR or not isinstance(one.initial, str):
+        return None
+    one._check_parameters()
+    lags = as_lags(one.order)
+    conditional = one.method in ("mle", "conditional-mle") and one.initial == "given"
+    method = "ols" if conditional else str(one.method)
+    if one.seasonal is not None or one.fourier is not None or one.regressors is not None:
+        return None
+    if one.trend not in ("n", "c", "ct") or one.ridge == "oos":
+        return None
+    whole = len(lags) == lags.max(initial=0)
+    if method != "ols" and not (method == "mle" and whole):
+        return None
+    return Settings(process, one, log, lags, method)

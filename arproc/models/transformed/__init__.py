@@ -1,0 +1,1 @@
+"""Changes of variables: transforms, and processes of transformed values."""

@@ -1,0 +1,256 @@
+"""A process of transformed values, with the Jacobian of the transform.
+
+`Transformed(process, transform)` fits the process to transformed data; its likelihood is that of
+the data on the user's own scale, log p(y_t | y_<t) = log q(x_t | x_<t) + log |dx_t / dy_t|, so
+it can be compared with that of a process of the data as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch.distributions import Distribution
+
+from arproc.contract.process import Process, State
+from arproc.contract.sequences import Layout, Sequences
+from arproc.distributions import index
+from arproc.errors import ParameterError
+from arproc.models.transformed.base import Composed, Transform
+from arproc.spaces import Real, Space
+
+__all__ = ["Transformed"]
+
+
+class Transformed(Process):
+    """A process of transformed values as a process of the values themselves.
+
+    Args:
+        process: the process of the transformed values; it is cloned, and the clone fitted.
+        transform: the change of variables, or several joined by `|`, the first one first.
+
+    Attributes:
+        process_: the fitted process of the transformed values; under several transforms it is
+            again `Transformed`, by all but the first.
+        transform_: the fitted transform, the first of several.
+
+    Example:
+        >>> import numpy as np
+        >>> import arproc
+        >>> from arproc.transforms import Difference, Log
+        >>> y = np.exp(np.cumsum(np.sin(np.arange(40.0) ** 2)) / 9)
+        >>> model = Transformed(arproc.AR(2), Log() | Difference()).fit(y)
+        >>> model.n_given, model.forecast(y, 2).shape
+        (1, (2, 4))
+    """
+
+    process_: Process
+    transform_: Transform
+
+    def __init__(self, process: Process, transform: Transform) -> None:
+        self.process = process
+        self.transform = transform
+
+    def _infer_space(self, data: Any) -> Space:
+        space = self.process._infer_space(data)
+        if not isinstance(space, Real) or space.event_shape:
+            raise ParameterError(
+                f"Transformed is for processes of real scalars; {type(self.process).__name__} has "
+                f"{space.describe()} elements."
+            )
+        return space
+
+    def _fit(
+        self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
+    ) -> None:
+        first, rest = self._split()
+        transform = first.clone()
+        process = self.process if rest is None else Transformed(self.process, rest)
+        transform.check(sequences.values)
+
+        def log_prob(candidate: Transform) -> float:
+            trial = Transformed(process, candidate)
+            trial.space_ = sequences.space
+            trial._learn(process, candidate, sequences, None, context)
+            with torch.no_grad():
+                return float(trial._log_prob(sequences, context).sum())
+
+        transform.fit_jointly(sequences.values, log_prob)
+        self._learn(process, transform, sequences, validation, context)
+
+    def _learn(
+        self,
+        process: Process,
+        transform: Transform,
+        sequences: Sequences,
+        validation: Sequences | None,
+        context: torch.Tensor | None,
+    ) -> None:
+        """Fit a clone of the process to the sequences as a fitted transform maps them."""
+        process = process.clone()
+        inner = self._inward(sequences, transform)[0]
+        held_out = None
+        if validation is not None:
+            given = self._inner(validation.context, transform)
+            held_out = self._inward(validation, transform)[0].given(given)
+        process._fit(inner, validation=held_out, context=self._inner(context, transform))
+        process.space_, process.form_ = sequences.space, "numpy"
+        self.transform_, self.process_ = transform, process
+
+    def _split(self) -> tuple[Transform, Transform | None]:
+        """The first transform, and those that follow it."""
+        if isinstance(self.transform, Composed):
+            return self.transform.split()
+        return self.transform, None
+
+    @property
+    def n_given(self) -> int:
+        return self.transform_.given + self.process_.n_given
+
+    @property
+    def device(self) -> torch.device:
+        fitted = self.__dict__.get("process_", self.process)
+        return fitted.device
+
+    @property
+    def takes_missing(self) -> bool:  # type: ignore[override]
+        """Where the process does and each value is mapped alone, without a cut."""
+        transform, rest = self._split()
+        inner = self.process if rest is None else Transformed(self.process, rest)
+        return transform.takes_missing and inner.takes_missing
+
+    @property
+    def context_kind(self) -> Any:  # type: ignore[override]
+        return self.process.context_kind
+
+    def _read_context(self, context: Any, n: int, length: int) -> torch.Tensor:
+        return self.process._read_context(context, n, length).to(self.device)
+
+    def _inner(self, context: torch.Tensor | None, transform: Transform) -> torch.Tensor | None:
+        """The context of the transformed values, which begin after the given ones."""
+        if context is None or self.context_kind == "static":
+            return context
+        return context[:, transform.given :]
+
+    def _layout_of(self, space: Space) -> Layout | None:
+        return self.process._layout_of(space)
+
+    def _read(
+        self,
+        data: Any,
+        space: Space,
+        name: str,
+        complete: bool | None = None,
+        missing: bool = False,
+    ) -> Sequences:
+        sequences = super()._read(data, space, name, complete, missing)
+        (self.__dict__.get("transform_") or self._split()[0]).check(sequences.values)
+        return sequences
+
+    def _inward(
+        self, sequences: Sequences, transform: Transform
+    ) -> tuple[Sequences, torch.Tensor]:
+        """The transformed sequences, and log |dx/dy| of each of their values."""
+        given = transform.given
+        if given:
+            sequences.require_length(given)
+        column = torch.arange(len(sequences.values))
+        row = torch.repeat_interleave(torch.arange(len(sequences)), sequences.lengths)
+        kept = column[column - sequences.offsets[row] >= given]
+        y = sequences.values[kept]
+        back = kept[:, None] + torch.arange(-given, 0)
+        outward = transform.outward(sequences.values[back])
+        x = outward.inv(y)
+        offsets = sequences.offsets - given * torch.arange(len(sequences) + 1)
+        gaps = sequences.missing
+        inner = Sequences(x, offsets, sequences.space, sequences.complete, missing=gaps)
+        jacobian = -outward.log_abs_det_jacobian(x, y).expand(y.shape)
+        return inner, jacobian.masked_fill(y.isnan(), 0.0) if gaps else jacobian
+
+    def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        if not all(math.isinf(end) for end in self.transform_.reach):
+            # each term has a mass of its own that is cut
+            return self._derived_log_prob_terms(sequences, context)
+        inner, jacobian = self._inward(sequences, self.transform_)
+        terms = self.process_._log_prob_terms(inner, self._inner(context, self.transform_))
+        given = self.process_.n_given
+        if given:
+            place = torch.arange(len(jacobian))
+            row = torch.repeat_interleave(torch.arange(len(inner)), inner.lengths)
+            jacobian = jacobian[place - inner.offsets[row] >= given]
+        return terms + jacobian
+
+    def _start(self, n: int, context: torch.Tensor | None) -> State:
+        inner = self._inner(context, self.transform_)
+        return _TransformedState(self.process_._fresh(n, inner), self.transform_)
+
+    def _joint(self, state: State, horizon: int) -> Distribution | None:
+        if self.n_given:
+            _ = state.conditional  # refuses a history shorter than what must be given
+        assert isinstance(state, _TransformedState)
+        inner = self.process_._joint(state.inner, horizon)
+        past = state.history.tail(self.transform_.given)
+        return None if inner is None else self.transform_.joint(inner, past)
+
+    def _predictive(self, state: State, horizon: int) -> Distribution | None:
+        if self.transform_.given:
+            return super()._predictive(state, horizon)
+        assert isinstance(state, _TransformedState)
+        inner = self.process_._predictive(state.inner, horizon)
+        return None if inner is None else self.transform_.marginals(inner, state.history.tail(0))
+
+    @property
+    def carries_parameter_uncertainty(self) -> bool:  # type: ignore[override]
+        return self.__dict__.get("process_", self.process).carries_parameter_uncertainty
+
+
+class _TransformedState(State):
+    """The inner process's state; the last values that the transform needs are in the history."""
+
+    def __init__(self, inner: State, transform: Transform) -> None:
+        self.inner = inner
+        self.transform = transform
+
+    def _conditional(self) -> Distribution:
+        past = self.history.tail(self.transform.given)
+        return self.transform.law(self.inner.conditional, past)
+
+    def _append(self, x: torch.Tensor) -> State:
+        return self._extend(x[:, None], None)[1]
+
+    def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
+        given, count = self.transform.given, x.shape[1]
+        joined = torch.cat([self.history.tail(given), x], dim=1)
+        past = _windows(joined, given, count + 1)
+        inward = self.transform.outward(past[:, :count]).inv(x)
+        if not given:
+            columns, inner = self.inner.extend(inward, lengths)
+            return self.transform.law(columns, past), self._like(inner)
+        # a row that has not yet its given values passes the first of x by
+        skip = (given - self.lengths).clamp(0, count)
+        place = (torch.arange(count, device=x.device) + skip[:, None]).clamp(max=count - 1)
+        taken = torch.full_like(skip, count) if lengths is None else lengths
+        shifted = inward.gather(1, place) if count else inward
+        columns, inner = self.inner.extend(shifted, (taken - skip).clamp(min=0))
+        column = (torch.arange(count + 1, device=x.device) - skip[:, None]).clamp(min=0)
+        rows = torch.arange(len(x), device=x.device)[:, None]
+        columns = index(columns, (rows, column))
+        return self.transform.law(columns, past), self._like(inner)
+
+    def _select(self, rows: torch.Tensor) -> State:
+        return self._like(self.inner.select(rows))
+
+    def _truncate(self, lengths: torch.Tensor) -> State:
+        inner = (lengths - self.transform.given).clamp(min=0)
+        return self._like(self.inner.truncate(inner))
+
+    def _like(self, inner: State) -> State:
+        return _TransformedState(inner, self.transform)
+
+
+def _windows(joined: torch.Tensor, given: int, count: int) -> torch.Tensor:
+    """The last `given` values before each of `count` places, [N, count, given]."""
+    if given == 0:
+        return joined.new_empty((joined.shape[0], count, 0))
+    return joined.unfold(1, given, 1)[:, :count]

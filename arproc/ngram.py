@@ -1,0 +1,5 @@
+"""Functions of n-gram models beside the models themselves."""
+
+from arproc.models.ngram.backoff.interpolation import interpolate
+
+__all__ = ["interpolate"]

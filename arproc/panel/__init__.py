@@ -1,6 +1,0 @@
-"""Panels: many series at once, each with parameters of its own, fitted as one computation."""
-
-from arproc.panel.combination import AutoPanel, seasonal_candidates
-from arproc.panel.panel import Panel
-
-__all__ = ["AutoPanel", "Panel", "seasonal_candidates"]

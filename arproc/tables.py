@@ -1,0 +1,5 @@
+"""Tables: rows whose columns have kinds of their own, and may have missing entries."""
+
+from arproc.data.tables import KINDS, Column, Table, table_of
+
+__all__ = ["KINDS", "Column", "Table", "table_of"]

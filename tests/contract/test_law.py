@@ -1,0 +1,92 @@
+"""What every law does, with conditionals or without: fit, score, refuse, say what is missing."""
+
+import numpy as np
+import pytest
+import torch
+from toys import Bits, Chain, Letters, Orders, Walk
+
+from arproc import Law
+from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError, UnsupportedError
+from arproc.sampling import TopK
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m: m.log_prob([1.0]),
+        lambda m: m.log_prob_terms([1.0]),
+        lambda m: m.score([1.0]),
+        lambda m: m.conditional(),
+        lambda m: m.conditional([1.0]),
+        lambda m: m.conditionals([1.0]),
+        lambda m: m.sample(1, 2),
+        lambda m: m.sample(0, 2),
+        lambda m: m.start(),
+        lambda m: m.start(3),
+        lambda m: m.condition([1.0]),
+        lambda m: m.with_policy(TopK(1)).log_prob([1]),
+        lambda m: m.distribution(2),
+        lambda m: m.forecast([1.0], 2),
+        lambda m: m.save("never.arproc"),
+        lambda m: m.space,
+        lambda m: m.layout,
+    ],
+)
+@pytest.mark.parametrize("model", [Walk(), Bits(), Letters()], ids=repr)
+def test_an_unfitted_model_says_so_in_every_call(call, model):
+    with pytest.raises(NotFittedError, match=f"{type(model).__name__} is not fitted yet") as error:
+        call(model)
+    assert isinstance(error.value, (ArprocError, ValueError, AttributeError))
+    assert "fit" in str(error.value)
+
+
+def test_fit_returns_itself_and_takes_no_target():
+    model = Walk()
+    assert model.fit([1.0, 2.0], None) is model
+    with pytest.raises(ParameterError, match="fit takes no y"):
+        model.fit([1.0, 2.0], [3.0])
+    assert model.score([1.0], None) == model.log_prob([1.0])
+
+
+def test_fitting_again_forgets_the_last_data():
+    model = Chain(3).fit([0, 1, 2])
+    model.set_params(symbols=2).fit([0, 1, 0, 1])
+    assert model.space.size == 2
+    assert model.total_ == 4
+    assert model.fit(torch.tensor([0, 1])).sample(1, 1).dtype == torch.int64
+
+
+def test_score_is_the_mean_over_all_terms_ends_included():
+    model = Letters().fit("ab")
+    words = ["a", "", "abba"]
+    assert model.score(words) == pytest.approx(model.log_prob(words).sum() / (5 + 3))
+
+
+def test_a_law_without_conditionals_says_why_and_does_the_rest():
+    law = Orders().fit([[0.0, 1.0], [2.0, 1.0]])
+    assert isinstance(law, Law)
+    assert law.log_prob([0.3, 0.1]) == pytest.approx(law.log_prob([0.1, 0.3]))
+    assert law.log_prob([[0.3, 0.1]]).shape == (1,)
+    assert law.sample(4, seed=0).shape == (4, 2)
+    assert law.score([[0.3, 0.1]]) == pytest.approx(law.log_prob([0.3, 0.1]) / 2)
+    for call in ("conditional", "conditionals", "condition"):
+        with pytest.raises(
+            UnsupportedError, match=f"Orders has no {call}: it is a mixture over two orders"
+        ):
+            getattr(law, call)([0.3])
+    x = torch.tensor([0.3, 0.1], requires_grad=True)
+    law.log_prob(x).backward()
+    assert bool((x.grad != 0).all())
+
+
+def test_validation_data_are_read_in_the_same_space():
+    with pytest.raises(DataError, match="validation does not fit the model's space"):
+        Chain(2).fit([0, 1], validation=[0, 5])
+    assert Chain(2).fit([0, 1], validation=[1, 1]).total_ == 2
+
+
+def test_data_given_as_sequences_are_checked_against_the_models_space():
+    two, three = Chain(2).fit([0]), Chain(3).fit([0])
+    with pytest.raises(DataError, match=r"categorical with 3 symbols .* model's are .* with 2"):
+        two.log_prob(three.sequences([0, 1]))
+    np.testing.assert_allclose(two.log_prob(two.sequences([0, 1])), two.log_prob([0, 1]))

@@ -1,0 +1,77 @@
+"""Masked linear maps: blocks of a staircase give what the masked product gives, gradients too."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from arproc.models.neural.vectors.masked_linear import MaskedLinear
+
+
+def staircase(outputs: int, inputs: int, first: int = 0) -> torch.Tensor:
+    """Row i sees the first so many inputs, more from row to row; the last ones are never seen."""
+    reach = first + torch.arange(outputs) * (inputs - first - 7) // outputs
+    return torch.arange(inputs) < reach[:, None]
+
+
+LAYERS = {
+    "from nothing on": MaskedLinear(staircase(211, 180)),
+    "without a bias": MaskedLinear(staircase(140, 150, 9), bias=False),
+    "few rows": MaskedLinear(staircase(5, 4000)),
+    "no staircase": MaskedLinear(torch.rand(150, 150) < 0.5),
+    "small": MaskedLinear(staircase(10, 20)),
+}
+
+
+def plain(layer: MaskedLinear, x: torch.Tensor) -> torch.Tensor:
+    return F.linear(x, layer.weight * layer.mask, layer.bias)
+
+
+def test_only_large_staircases_are_cut():
+    assert [bool(layer.steps) for layer in LAYERS.values()] == [True, True, True, False, False]
+    falling = staircase(200, 200).flip(0)
+    assert not MaskedLinear(falling).steps
+    assert not MaskedLinear(staircase(200, 200).flip(1)).steps
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_values_and_gradients_are_those_of_the_masked_product(name):
+    layer = LAYERS[name].double()
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(3, 4, layer.in_features, dtype=torch.float64, generator=generator)
+    x.requires_grad_()
+    torch.testing.assert_close(layer(x), plain(layer, x))
+    wanted = [x, *layer.parameters()]
+    found, expected = (
+        torch.autograd.grad((f(x) ** 3).sum(), wanted) for f in (layer, lambda x: plain(layer, x))
+    )
+    torch.testing.assert_close(found, expected)
+    assert bool((found[1][layer.mask == 0] == 0).all())
+    layer.float()
+
+
+def test_gradients_of_gradients_and_of_a_few_inputs():
+    layer = LAYERS["from nothing on"].double()
+    x = torch.randn(6, 180, dtype=torch.float64, requires_grad=True)
+    second = []
+    for f in (layer, lambda x: plain(layer, x)):
+        (first,) = torch.autograd.grad((f(x) ** 3).sum(), x, create_graph=True)
+        second.append(torch.autograd.grad(first.square().sum(), [x, layer.weight]))
+    torch.testing.assert_close(*second)
+    fixed = torch.randn(6, 180, dtype=torch.float64)  # asks for no gradient of its own
+    (found,) = torch.autograd.grad(layer(fixed).square().sum(), layer.weight)
+    (expected,) = torch.autograd.grad(plain(layer, fixed).square().sum(), layer.weight)
+    torch.testing.assert_close(found, expected)
+    layer.float()
+
+
+def test_products_in_bfloat16():
+    layer = LAYERS["from nothing on"].float()
+    x = torch.randn(6, 180)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, expected = layer(x), plain(layer, x)
+        assert found.dtype == expected.dtype == torch.bfloat16
+        (gradient,) = torch.autograd.grad(layer(x).float().square().sum(), layer.weight)
+    assert gradient.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02)

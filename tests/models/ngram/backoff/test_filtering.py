@@ -1,0 +1,135 @@
+"""Filtered models: kept words keep their probability, and the rest is `<unk>`'s."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import arproc
+from arproc.data.vocabulary import UNKNOWN, Vocabulary
+from arproc.errors import ParameterError, UnsupportedError
+from arproc.models.ngram.backoff import smoothing as estimation
+from arproc.models.ngram.backoff.discounts import DiscountWarning
+
+LINES = ["the cat sat", "the cat ate the rat", "a rat sat", "the rat ate", "a cat"] * 2
+SMOOTHINGS = [s for s in estimation.SMOOTHINGS if s != "additive"]
+corpora = st.lists(
+    st.lists(st.sampled_from("abcd"), max_size=12).map(" ".join), min_size=1, max_size=6
+).filter(lambda lines: any(line.strip() for line in lines))
+
+
+def fit(data, *arguments, **parameters):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DiscountWarning)
+        return arproc.NGram(*arguments, **parameters).fit(data)
+
+
+def row(model, history):
+    """{symbol: probability} of what follows a list of words."""
+    vocabulary = model.vocabulary
+    x = vocabulary.encode(history) if history else np.zeros(0, np.int64)
+    probs = model.start([x]).conditional.probs[0].numpy()
+    names = [*vocabulary.symbols, "end"]
+    return dict(zip(names, probs.tolist(), strict=False))
+
+
+@settings(max_examples=60)
+@given(
+    corpora,
+    st.integers(1, 4),
+    st.sampled_from(SMOOTHINGS),
+    st.sets(st.sampled_from("abcde"), min_size=1),
+    st.booleans(),
+    st.sampled_from([True, False]),
+    st.integers(1, 2),
+    st.integers(0, 1),
+)
+def test_kept_words_keep_their_probability(
+    lines, order, smoothing, words, ends, opened, rare, prune
+):
+    parameters = {"end": ends, "unknown": opened, "min_count": rare if opened else 1}
+    lines = lines if ends else [line for line in lines if line.strip()]
+    model = fit(lines, order, smoothing, prune=prune, **parameters)
+    known = set(model.vocabulary.symbols) - {UNKNOWN}
+    if not known & words:
+        with pytest.raises(ParameterError, match="is in the model's vocabulary"):
+            model.filtered(words)
+        return
+    smaller = model.filtered(words)
+    assert set(smaller.vocabulary.symbols) - {UNKNOWN} == known & words
+    if known <= words:
+        assert smaller.vocabulary == model.vocabulary
+    kept = sorted(known & words)
+    digits = 1e-9 if model.trie_.log_prob.dtype == np.float64 else 1e-5
+    for length in range(order + 1):
+        for history in itertools.product(kept, repeat=length):
+            before, after = row(model, list(history)), row(smaller, list(history))
+            total = sum(before.values())
+            assert sum(after.values()) == pytest.approx(1 if total > 0.5 else total, abs=digits)
+            for word in {*kept, "end"} & before.keys():
+                assert after[word] == pytest.approx(before[word], rel=1e-9, abs=1e-15)
+            rest = sum(p for word, p in before.items() if word not in kept and word != "end")
+            assert after.get(UNKNOWN, 0.0) == pytest.approx(rest, rel=1000 * digits, abs=digits)
+    for history in itertools.product([*kept, "nobody"], repeat=min(order, 2)):
+        if smaller.vocabulary.unknown is not None:
+            total = sum(row(smaller, list(history)).values())
+            assert total == pytest.approx(1, abs=digits)
+
+
+def test_ngrams_are_those_that_kenlm_keeps(tmp_path):
+    model = arproc.NGram(3, "witten_bell").fit(LINES)
+    smaller = model.filtered(["the", "cat", "sat"])
+    grams = {}
+    for name, each in (("all", model), ("few", smaller)):
+        each.to_arpa(tmp_path / name)
+        lines = (tmp_path / name).read_text().splitlines()
+        grams[name] = {parts[1]: parts for line in lines if len(parts := line.split("\t")) > 1}
+    allowed = {"the", "cat", "sat", "<s>", "</s>", "<unk>"}
+    kept = {gram for gram in grams["all"] if set(gram.split()) <= allowed}
+    added = set(grams["few"]) - kept
+    assert kept <= set(grams["few"])
+    assert added
+    assert all(gram.endswith("<unk>") for gram in added)
+    for gram in kept:
+        if not gram.endswith("<unk>"):  # probability and back-off weight, as they were
+            assert grams["few"][gram] == grams["all"][gram]
+    again = arproc.NGram.from_arpa(tmp_path / "few")
+    np.testing.assert_allclose(again.log_prob(LINES), smaller.log_prob(LINES), rtol=1e-6)
+
+
+def test_scores_of_kept_words():
+    model = arproc.NGram(3, "witten_bell").fit(LINES)
+    smaller = model.filtered(Vocabulary.build(["the cat sat dog"], "word"))
+    assert smaller.log_prob("the cat sat") == pytest.approx(model.log_prob("the cat sat"))
+    assert smaller.log_prob("the rat sat") == smaller.log_prob("the dog sat")  # <unk> both
+    assert smaller.n_ngrams_[0] < model.n_ngrams_[0]
+    assert model.log_prob("a rat sat") != smaller.log_prob("a rat sat")
+    assert smaller.sample(3, seed=0) == smaller.sample(3, seed=0)
+
+
+def test_characters_and_files(tmp_path):
+    model = arproc.NGram(3, "witten_bell", "char").fit("abracadabra" * 3)
+    smaller = model.filtered("abr")
+    assert smaller.vocabulary.symbols == ("a", "b", "r", UNKNOWN)
+    assert smaller.log_prob("abra") == pytest.approx(model.log_prob("abra"))
+    smaller.save(tmp_path / "model")
+    assert arproc.load(tmp_path / "model").log_prob("abracadabra") == smaller.log_prob(
+        "abracadabra"
+    )
+
+
+def test_refusals():
+    model = arproc.NGram(2, "witten_bell").fit(LINES)
+    with pytest.raises(ParameterError, match="None of the 1 words"):
+        model.filtered(["dog"])
+    with pytest.raises(ParameterError, match="words must be a list"):
+        model.filtered("the")
+    with pytest.raises(UnsupportedError, match="Only models of words"):
+        arproc.NGram(2, tokens=3, smoothing="witten_bell").fit([0, 1, 2]).filtered(["a"])
+    with pytest.raises(UnsupportedError, match="does not back off"):
+        arproc.NGram(2, "additive").fit(LINES).filtered(["the"])
