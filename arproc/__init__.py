@@ -10,11 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from arproc import distributions, errors, sampling, spaces
-from arproc.contract.law import Draws, Law
-from arproc.contract.persistence import load
-from arproc.contract.process import Process, State
+from arproc.contract.law import ChainLaw, Draws, Law
 from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.state import State
+from arproc.contract.storable import offer, storable
 from arproc.errors import ArprocError
+from arproc.process import Model, Process
+from arproc.process.persistence import load
 
 __version__ = "0.1.0"
 
@@ -69,9 +71,11 @@ _MODULES: tuple[str, ...] = (
 
 __all__ = [
     "ArprocError",
+    "ChainLaw",
     "Draws",
     "Law",
     "Layout",
+    "Model",
     "Process",
     "Sequences",
     "State",
@@ -80,6 +84,7 @@ __all__ = [
     "load",
     "sampling",
     "spaces",
+    "storable",
     *_LAZY,
     *_MODULES,
 ]
@@ -96,6 +101,9 @@ def __getattr__(name: str) -> Any:
         globals()[name] = value
         return value
     raise AttributeError(f"module 'arproc' has no attribute {name!r}")
+
+
+offer(_LAZY, __getattr__)
 
 
 def __dir__() -> list[str]:

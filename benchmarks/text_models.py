@@ -34,10 +34,10 @@ from typing import Any
 import numpy as np
 
 import arproc
-from arproc.contract.process import Process
 from arproc.data.vocabulary import Vocabulary
 from arproc.evaluation import word_perplexity
 from arproc.models.ngram.backoff.smoothing import SMOOTHINGS, DiscountWarning
+from arproc.process import Process
 from benchmarks.ngram import peer, program
 from benchmarks.timing import machine
 

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import distributions as td
 
-from arproc import Law, Process, State
+from arproc import Process, State
 from arproc.contract.sequences import Layout, Sequences
 from arproc.data.vocabulary import Vocabulary
 from arproc.distributions import Categorical, concatenate, index
+from arproc.process.written import WholeModel
 from arproc.spaces import Binary, Count, Ordinal, Real, RealVector, Space
 from arproc.spaces import Categorical as Symbols
 
@@ -212,7 +213,7 @@ class Net(Walk):
         )
 
 
-class Orders(Law):
+class Orders(WholeModel):
     """A law without conditionals: pairs (a, b), b near a or a near b with equal chance."""
 
     no_conditional = "it is a mixture over two orders of generation"
@@ -229,12 +230,11 @@ class Orders(Law):
         two = td.Normal(0.0, 1.0).log_prob(x[:, 1]) + td.Normal(x[:, 1], 1.0).log_prob(x[:, 0])
         return torch.logsumexp(torch.stack([one, two]), 0) - np.log(2)
 
-    def sample(self, n=1, length=None, prefix=None, policy=None, stop=None, seed=None,
-               return_log_prob=False, *, context=None):  # fmt: skip
-        rng = np.random.default_rng(seed)
-        first = rng.normal(size=n)
-        x = np.stack([first, first + rng.normal(size=n)], -1)
-        return np.where(rng.random((n, 1)) < 0.5, x, x[:, ::-1])
+    def _draw(self, n: int, uniforms: Any, context: Any) -> torch.Tensor:
+        u = uniforms.block(torch.arange(n), 0, 3)
+        first, step = torch.special.ndtri(u[:, 0]), torch.special.ndtri(u[:, 1])
+        x = torch.stack([first, first + step], -1)
+        return torch.where(u[:, 2:] < 0.5, x, x.flip(1))
 
 
 def fitted() -> dict[str, tuple[Process, Any]]:

@@ -16,7 +16,7 @@ __all__ = ["COMPRESSED", "build", "find", "is_arpa", "load"]
 COMPRESSED = (".gz", ".bz2", ".xz")
 
 #: Base classes, and laws that are made of other laws.
-NOT_FITTED_FROM_OPTIONS = ("Law", "Process", "Mixture", "Transformed")
+NOT_FITTED_FROM_OPTIONS = ("Model", "Process", "Mixture", "Transformed")
 
 
 def find(name: str) -> type:
@@ -35,12 +35,12 @@ def find(name: str) -> type:
 
 def _is_model(name: str) -> bool:
     import arproc
-    from arproc.contract.law import Law
+    from arproc.process import Model
 
     if not name[0].isupper() or name in NOT_FITTED_FROM_OPTIONS:
         return False
     value = getattr(arproc, name)
-    return inspect.isclass(value) and issubclass(value, Law)
+    return inspect.isclass(value) and issubclass(value, Model)
 
 
 def build(name: str, options: list[str]) -> Any:

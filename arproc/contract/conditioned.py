@@ -1,26 +1,28 @@
-"""A process after a prefix: what follows, with its own `log_prob` and `sample`."""
+"""A law after a prefix: what follows, with its own likelihood and draws; and wrapping states."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch.distributions import Distribution
 
-from arproc.contract.process import Process
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.law import ChainLaw
+from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
-from arproc.errors import DataError, UnsupportedError
+from arproc.contract.storable import storable
+from arproc.errors import DataError
 from arproc.spaces import Space
 
-__all__ = ["ConditionedProcess", "InnerState"]
+__all__ = ["ConditionedLaw", "InnerState"]
 
 
 class InnerState(State):
-    """A state that carries another process's state: the base of wrappers.
+    """A state that carries another law's state: the base of wrappers.
 
     Args:
-        inner: the wrapped process's state.
+        inner: the wrapped law's state.
     """
 
     def __init__(self, inner: State) -> None:
@@ -57,80 +59,64 @@ class _ConditionedState(InnerState):
         return x, self._carry(self._like(inner), self.history.extend(x), self.context)
 
 
-class ConditionedProcess(Process):
-    """p(what follows | prefix), as a process; made by `Process.condition`.
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class ConditionedLaw(ChainLaw):
+    """p(what follows | prefix), as a law of its own.
 
-    Args:
-        process: the process that is conditioned.
-        prefix: one sequence, in any form the process takes.
-        context: what the whole sequence is conditioned on, for processes that take it.
+    Attributes:
+        law: the law that is conditioned.
+        prefix: the first elements [T, *event].
+        given: what the whole sequence is conditioned on, [1, c] or [1, T, c], or None.
     """
 
-    def __init__(self, process: Process, prefix: Any, context: Any = None) -> None:
-        self.process = process
-        self.prefix = prefix
-        self.context = context
-        self.form_ = process.__dict__.get("form_", "numpy")
+    law: ChainLaw
+    prefix: torch.Tensor
+    given: torch.Tensor | None = None
 
-    def check(self) -> None:
-        """Raise the error that a wrong prefix deserves."""
-        _ = self._prefix
-
-    @property
-    def _prefix(self) -> Sequences:
-        """The prefix as read; once, for it may be long text."""
-        read = self.__dict__.get("_read_prefix")
-        if read is None or read[0] is not self.prefix or read[1] is not self.process:
-            read = self._read_prefix = (self.prefix, self.process, self._checked_prefix())
-        return read[2]
-
-    def _checked_prefix(self) -> Sequences:
-        sequences = self.process._known(self.prefix)
-        if len(sequences) != 1:
-            raise DataError(f"condition takes one prefix; got {len(sequences)} sequences.")
-        if int(sequences.lengths[0]) < self.process.n_given:
+    @classmethod
+    def after_prefix(
+        cls, law: ChainLaw, known: Sequences, context: torch.Tensor | None
+    ) -> ConditionedLaw:
+        """The law after one sequence, or the error that a wrong one deserves."""
+        if len(known) != 1:
+            raise DataError(f"condition takes one prefix; got {len(known)} sequences.")
+        if int(known.lengths[0]) < law.n_given:
             raise DataError(
-                f"the prefix has {int(sequences.lengths[0])} elements; this law needs its "
-                f"first {self.process.n_given} given values."
+                f"the prefix has {int(known.lengths[0])} elements; this law needs its "
+                f"first {law.n_given} given values."
             )
-        return sequences
+        return cls(law, known.row(0), context)
 
-    @property
-    def space(self) -> Space:
-        layout = self.process.layout
+    @cached_property
+    def space(self) -> Space:  # type: ignore[override]
+        layout = self.law.layout
         order = None if layout is None else layout.order
-        return self.process.space.rest(int(self._prefix.lengths[0]), order)
+        return self.law.space.rest(len(self.prefix), order)
 
     @property
     def takes_missing(self) -> bool:  # type: ignore[override]
-        return self.process.takes_missing
+        return self.law.takes_missing
+
+    @property
+    def carries_parameter_uncertainty(self) -> bool:  # type: ignore[override]
+        return self.law.carries_parameter_uncertainty
 
     @property
     def device(self) -> torch.device:
-        return self.process.device
+        return self.law.device
 
-    def _layout_of(self, space: Space) -> Layout | None:
-        # what is left of a fixed-size law, in the order of generation
-        return None if space.length is None else Layout((space.length,))
-
-    def _infer_space(self, data: Any) -> Space:
-        raise UnsupportedError(
-            "a conditioned process is not fitted; fit the process it is made of."
-        )
-
-    def _fit(self, sequences: Sequences, *, validation: Any, context: Any) -> None:
-        raise UnsupportedError(
-            "a conditioned process is not fitted; fit the process it is made of."
-        )
-
-    def _start(self, n: int, context: torch.Tensor | None) -> State:
-        state = self.process.start(self._prefix, context=self.context)
+    def start(self, n: int, context: torch.Tensor | None) -> State:
+        known, law = self.prefix[None], self.law
+        state = law.fresh(1, self.given)
+        if known.shape[1]:
+            state = state.extend(known.to(law.device))[1]
         return _ConditionedState(state.select(torch.zeros(n, dtype=torch.int64)))
 
-    def _predictive(self, state: State, horizon: int) -> Distribution | None:
+    def predictive(self, state: State, horizon: int) -> Distribution | None:
         assert isinstance(state, InnerState)
-        return self.process._predictive(state.inner, horizon)
+        return self.law.predictive(state.inner, horizon)
 
-    def _joint(self, state: State, horizon: int) -> Distribution | None:
+    def joint(self, state: State, horizon: int) -> Distribution | None:
         assert isinstance(state, InnerState)
-        return self.process._joint(state.inner, horizon)
+        return self.law.joint(state.inner, horizon)

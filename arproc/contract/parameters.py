@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, Self
 
+from arproc.contract.storable import storable
 from arproc.errors import ParameterError
 
 __all__ = ["Parameters"]
@@ -16,6 +17,10 @@ __all__ = ["Parameters"]
 
 class Parameters:
     """Base of everything whose constructor's arguments are its parameters."""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        storable(cls)
 
     @classmethod
     def _parameter_names(cls) -> list[str]:
@@ -89,6 +94,3 @@ class Parameters:
             input_tags=InputTags(one_d_array=True, two_d_array=True, string=True),
             requires_fit=True,
         )
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return any(name.endswith("_") and not name.startswith("_") for name in vars(self))

@@ -8,21 +8,44 @@ base class keeps the history, so a model's own state writes only what it caches:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch.distributions import Distribution
 
+from arproc.contract.context import ContextForm
 from arproc.contract.track import Track
 from arproc.distributions import concatenate, from_uniform, index
 from arproc.errors import DataError
-
-if TYPE_CHECKING:
-    from arproc.contract.process import Process
+from arproc.spaces import Space
 
 __all__ = ["ReplayState", "State", "WindowState"]
+
+
+class Stepwise(Protocol):
+    """What a state needs of its law; `arproc.contract.law.ChainLaw` is one."""
+
+    @property
+    def space(self) -> Space: ...
+    @property
+    def n_given(self) -> int: ...
+    @property
+    def padding(self) -> float: ...
+    @property
+    def window_length(self) -> int: ...
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def context(self) -> ContextForm | None: ...
+
+    @property
+    def window(self) -> Callable[..., Distribution]: ...
+    @property
+    def conditionals(self) -> Callable[..., Distribution]: ...
+
+    def start(self, n: int, context: torch.Tensor | None) -> State: ...
 
 
 class State(ABC):
@@ -30,15 +53,15 @@ class State(ABC):
 
     A subclass writes `_conditional` and `_append`; it may write `_extend`, `_select`,
     `_truncate` and `advance` where it knows a faster way than the derived one. Its methods need
-    not care for `process`, `history` and `context`: those are carried by this class.
+    not care for `law`, `history` and `context`: those are carried by this class.
 
     Attributes:
-        process: the process whose state this is.
+        law: the law whose state this is, an immutable value.
         history: the elements so far.
         context: [N, c] (static) or [N, T, c] (per step), or None.
     """
 
-    process: Process
+    law: Any
     history: Track
     context: torch.Tensor | None = None
     _cached: Distribution | None = None
@@ -74,13 +97,18 @@ class State(ABC):
     def _select(self, rows: torch.Tensor) -> State:
         """See `select`; derived by replaying the chosen rows."""
         context = None if self.context is None else self.context[rows]
-        return replay(self.process, self.history.select(rows), context)
+        return replay(self.law, self.history.select(rows), context)
 
     def _truncate(self, lengths: torch.Tensor) -> State:
         """See `truncate`; derived by replaying what is kept."""
-        return replay(self.process, self.history.truncate(lengths), self.context)
+        return replay(self.law, self.history.truncate(lengths), self.context)
 
     # ---- the public side -------------------------------------------------------------------
+
+    @property
+    def process(self) -> Any:
+        """Of a process written in one class: that process as it was fitted."""
+        return self.law.model
 
     @property
     def n(self) -> int:
@@ -107,7 +135,7 @@ class State(ABC):
 
     def _check_place(self) -> None:
         """Raise `DataError` where no distribution is defined: too early, or after all elements."""
-        given, fixed = self.process.n_given, self.process.space.length
+        given, fixed = self.law.n_given, self.law.space.length
         if given and self.n and int(self.lengths.min()) < given:
             raise DataError(
                 f"this law begins after its first {given} given values, and a row of the "
@@ -189,7 +217,7 @@ class State(ABC):
             The elements [N, K, *event] and the state after them.
         """
         state, drawn = self, []
-        dtype = self.process.space.dtype
+        dtype = self.law.space.dtype
         for k in range(uniforms.shape[1]):
             x = from_uniform(state.conditional, uniforms[:, k]).to(dtype)
             drawn.append(x)
@@ -210,7 +238,7 @@ class State(ABC):
         if state is self:  # a state that caches nothing may give itself back
             state = copy(self)
             state._cached = None
-        state.process, state.history, state.context = self.process, history, context
+        state.law, state.history, state.context = self.law, history, context
         return state
 
     def _elements(self, x: Any, axes: int) -> torch.Tensor:
@@ -259,18 +287,18 @@ def _whole(values: Any, name: str, device: torch.device) -> torch.Tensor:
     return given if given.dtype == torch.bool else given.long()
 
 
-def begin(process: Process, state: State, n: int, context: torch.Tensor | None) -> State:
-    """Give a fresh state what every state carries: its process, an empty history, the context."""
-    space = process.space
-    state.process, state.context = process, context
-    state.history = Track.empty(n, space.event_shape, space.dtype, process.device)
+def begin(law: Stepwise, state: State, n: int, context: torch.Tensor | None) -> State:
+    """Give a new state what every state carries: its law, an empty history, the context."""
+    space = law.space
+    state.law, state.context = law, context
+    state.history = Track.empty(n, space.event_shape, space.dtype, law.device)
     return state
 
 
-def replay(process: Process, history: Track, context: torch.Tensor | None) -> State:
-    """The state of `process` after the elements of `history`, computed from its start."""
+def replay(law: Stepwise, history: Track, context: torch.Tensor | None) -> State:
+    """The state of `law` after the elements of `history`, computed from its start."""
     x, lengths = history.padded()
-    fresh = begin(process, process._start(history.n, context), history.n, context)
+    fresh = begin(law, law.start(history.n, context), history.n, context)
     return fresh.extend(x, lengths)[1]
 
 
@@ -325,7 +353,7 @@ class GroupedState(State):
 
 
 class WindowState(State):
-    """The state of a process of finite order: `process.window` says everything.
+    """The state of a law of finite order: its `window` says everything.
 
     Nothing is cached but the history; `window` gets the last `window_length` elements.
     """
@@ -334,9 +362,9 @@ class WindowState(State):
         self.block = block
 
     def _conditional(self) -> Distribution:
-        process = self.process
-        ctx = self.history.tail(process.window_length, process.padding)
-        columns = process.window(
+        law: Stepwise = self.law
+        ctx = self.history.tail(law.window_length, law.padding)
+        columns = law.window(
             ctx[:, None], self.lengths[:, None], **self._context_at(self.lengths[:, None])
         )
         return index(columns, (slice(None), 0))
@@ -345,17 +373,17 @@ class WindowState(State):
         return WindowState(self.block)
 
     def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
-        process = self.process
-        before = self.history.tail(process.window_length, process.padding)
+        law: Stepwise = self.law
+        before = self.history.tail(law.window_length, law.padding)
         joined = torch.cat([before, x], dim=1)
         columns = torch.arange(x.shape[1] + 1, device=x.device)
         position = self.lengths[:, None] + columns
-        if process.window_length:
-            ctx = joined.unfold(1, process.window_length, 1)
+        if law.window_length:
+            ctx = joined.unfold(1, law.window_length, 1)
             ctx = ctx.movedim(-1, 2)
         else:
             ctx = joined.new_empty((x.shape[0], x.shape[1] + 1, 0, *x.shape[2:]))
-        return process.window(ctx, position, **self._context_at(position)), WindowState(self.block)
+        return law.window(ctx, position, **self._context_at(position)), WindowState(self.block)
 
     def _select(self, rows: torch.Tensor) -> State:
         return WindowState(self.block)
@@ -367,7 +395,7 @@ class WindowState(State):
         """The context that `window` gets: [N, c], or [N, K, c] of the elements' own steps."""
         if self.context is None:
             return {}
-        if self.process.context_kind == "static":
+        if self.law.context.kind == "static":
             return {"context": self.context}
         last = self.context.shape[1] - 1
         rows = torch.arange(len(position), device=position.device)[:, None]
@@ -403,7 +431,7 @@ class ReplayState(State):
         return ReplayState()
 
     def _all(self, x: torch.Tensor) -> Distribution:
+        law: Stepwise = self.law
         if self.context is None:
-            return self.process._conditionals(x)
-        conditionals: Any = self.process._conditionals
-        return conditionals(x, context=self.context)
+            return law.conditionals(x)
+        return law.conditionals(x, context=self.context)

@@ -17,11 +17,11 @@ import torch
 from torch import distributions as td
 from torch.distributions import Distribution
 
-from arproc.contract.process import Process, require_process
 from arproc.contract.randomness import Uniforms
 from arproc.distributions import MaybeMissing, Varied, atom, cdf, to
 from arproc.errors import DataError
 from arproc.evaluation.walk import Block, per_term
+from arproc.process.process import Process, require_process
 
 __all__ = ["Uniformity", "pit", "uniformity"]
 
@@ -56,7 +56,7 @@ def pit(
     """
     process = require_process(model, "pit")
     sequences = process.sequences(data)
-    prepared = process._context(context, len(sequences), int(sequences.n_terms.max()))
+    prepared = process.read_context(context, len(sequences), int(sequences.n_terms.max()))
     discrete = sequences.space.measure != "density"
     uniforms = Uniforms(seed, "pit") if discrete else None
 

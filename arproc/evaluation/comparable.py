@@ -6,18 +6,22 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
+from arproc.contract.conditioned import ConditionedLaw
 from arproc.contract.law import Law
+from arproc.contract.sequences import Sequences
 from arproc.data.tables.space import Table
 from arproc.errors import NotComparableError
 from arproc.evaluation.tally import Tally
 from arproc.evaluation.text_units import vocabulary_of
+from arproc.process import Model
 from arproc.spaces import Real, Space
 
 __all__ = ["check_laws", "check_tallies", "same_elements"]
 
 
-def check_laws(laws: dict[str, Law], given: int | None) -> None:
+def check_laws(laws: dict[str, Model], given: int | None) -> None:
     """Raise `NotComparableError` unless all laws are over the same things and start alike."""
     (first, law), *rest = laws.items()
     for name, other in rest:
@@ -88,8 +92,8 @@ def _table_difference(space: Space, other: Space) -> str:
     return table.difference(another)
 
 
-def _check_prefix(first: str, law: Law, name: str, other: Law) -> None:
-    mine, theirs = _prefix(law), _prefix(other)
+def _check_prefix(first: str, law: Model, name: str, other: Model) -> None:
+    mine, theirs = _prefix(law.law_), _prefix(other.law_)
     if _key(mine) == _key(theirs):
         return
     raise NotComparableError(
@@ -100,13 +104,13 @@ def _check_prefix(first: str, law: Law, name: str, other: Law) -> None:
 
 def _prefix(law: Law) -> Any:
     """What a law is conditioned on, in the user's form; None where on nothing."""
-    from arproc.contract.conditioned import ConditionedProcess
-
-    if isinstance(law, ConditionedProcess):
-        own, inner = law._prefix.restore(), _prefix(law.process)
+    if isinstance(law, ConditionedLaw):
+        offsets = torch.tensor([0, len(law.prefix)])
+        known = Sequences(law.prefix, offsets, law.law.space, torch.tensor([False]))
+        own, inner = known.restore(), _prefix(law.law)
         own = own[0] if isinstance(own, list) and len(own) == 1 else own
         return own if inner is None else (inner, own)
-    inner = getattr(law, "process", None)
+    inner = getattr(law, "law", None)
     return _prefix(inner) if isinstance(inner, Law) else None
 
 
@@ -130,7 +134,7 @@ def _flat(prefix: Any) -> Any:
     return list(prefix) if isinstance(prefix, str) else prefix
 
 
-def _check_given(laws: dict[str, Law], given: int | None) -> None:
+def _check_given(laws: dict[str, Model], given: int | None) -> None:
     own = {name: law.n_given for name, law in laws.items()}
     most = max(own.values())
     if given is not None or len(set(own.values())) == 1:

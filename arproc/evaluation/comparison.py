@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.contract.law import Law, require_fitted
 from arproc.errors import ParameterError, check_choice
 from arproc.evaluation.comparable import check_laws, check_tallies, same_elements
 from arproc.evaluation.likelihood import BY
 from arproc.evaluation.standard_errors import MeanError, of_ratio, of_series, t_quantile
 from arproc.evaluation.tally import Tally, count
 from arproc.evaluation.text_units import byte_ends
+from arproc.process.model import Model, require_fitted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ UNITS = (
 
 
 def compare(
-    models: Mapping[str, Law],
+    models: Mapping[str, Model],
     data: Any,
     *,
     context: Any = None,
@@ -99,7 +99,7 @@ def compare(
     return _table(names, rows, tallies[base], base, by)
 
 
-def _checked_models(models: Any, reference: str | None) -> dict[str, Law]:
+def _checked_models(models: Any, reference: str | None) -> dict[str, Model]:
     if not isinstance(models, Mapping) or len(models) < 2:
         raise ParameterError(
             "models must be a dict of at least two models by name, {'a': model, 'b': other}; got "
@@ -107,7 +107,7 @@ def _checked_models(models: Any, reference: str | None) -> dict[str, Law]:
             + (f" of {len(models)}." if isinstance(models, Mapping) else ".")
         )
     for name, law in models.items():
-        if not isinstance(law, Law):
+        if not isinstance(law, Model):
             raise ParameterError(f"model {name!r} must be an arproc model; got {law!r}.")
         require_fitted(law)
     if reference is not None and reference not in models:
@@ -117,7 +117,7 @@ def _checked_models(models: Any, reference: str | None) -> dict[str, Law]:
 
 
 def _counts(
-    laws: dict[str, Law], data: Any, context: Any, given: int | None, complete: bool | None
+    laws: dict[str, Model], data: Any, context: Any, given: int | None, complete: bool | None
 ) -> dict[str, Tally]:
     """Every model's tally; those that take no context get none."""
     tallies, refused = {}, None

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from arproc.contract.process import Process, require_process
 from arproc.errors import DataError, MissingDependencyError, UnsupportedError, check_integer
 from arproc.evaluation.calibration import pit
+from arproc.process.process import Process, require_process
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,7 @@ def diagnose(
 
     residuals, keys = standardised_residuals(model, data, context)
     if dof is None:
-        names = model.__dict__.get("names_", [])
+        names = getattr(model, "names_", [])
         dof = len({found.group() for name in names if (found := _LAGGED.search(name))})
     dof = check_integer("dof", dof, minimum=0)
     tables = [_tests(z, lags, dof) for z in residuals]
@@ -89,7 +89,7 @@ def standardised_residuals(
             f"diagnose is for real scalars; this process has {space.describe()} elements. "
             "arproc.evaluation.pit and uniformity serve any."
         )
-    sequences = process.sequences(data, missing=process.takes_missing)
+    sequences = process.sequences(data, missing=process.law_.takes_missing)
     given = {} if context is None else {"context": context}
     own: Any = getattr(process, "residuals", None)
     if own is not None:

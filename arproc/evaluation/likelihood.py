@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.contract.law import Law
 from arproc.errors import check_choice
 from arproc.evaluation.standard_errors import MeanError, of_ratio, of_series
 from arproc.evaluation.tally import Tally, count
+from arproc.process import Model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: Law,
+    model: Model,
     data: Any,
     *,
     context: Any = None,

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import distributions as td
 
-from arproc.contract.process import Process, require_process
 from arproc.distributions import to
 from arproc.errors import UnsupportedError
 from arproc.evaluation.closed_forms import scored
 from arproc.evaluation.walk import Block, per_term
+from arproc.process.process import Process, require_process
 
 __all__ = ["crps", "crps_of"]
 
@@ -48,7 +48,7 @@ def crps(model: Process, data: Any, *, context: Any = None, return_error: bool =
             "log_prob is a proper score for any."
         )
     sequences = process.sequences(data)
-    prepared = process._context(context, len(sequences), int(sequences.n_terms.max()))
+    prepared = process.read_context(context, len(sequences), int(sequences.n_terms.max()))
 
     def function(block: Block) -> torch.Tensor:
         conditionals = to(block.conditionals, dtype=torch.float64)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from arproc.contract.process import Process, require_process
 from arproc.contract.sequences import Sequences
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, UnsupportedError, check_choice
 from arproc.evaluation.text_units import texts_of
 from arproc.evaluation.walk import Block, per_term
+from arproc.process.process import Process, require_process
 from arproc.spaces import Categorical
 
 if TYPE_CHECKING:
@@ -298,7 +298,7 @@ def _columns(
         columns["entropy_reduction"] = columns["entropy"] - columns["next_entropy"]
     else:
         with torch.no_grad():
-            terms = process._checked_terms(sequences, None)
+            terms = process.law_.checked_terms(sequences, None)
         columns["surprisal"] = 0.0 - terms.cpu().numpy() / unit
     matched = getattr(process, "matched_orders", None)
     if callable(matched):
@@ -321,7 +321,7 @@ def _after(process: Process, sequences: Sequences, entropy: np.ndarray, unit: fl
     after[last] = 0.0
     for row in np.flatnonzero(~ended & (sequences.n_terms.numpy() > 0)):
         with torch.no_grad():
-            state = process._after(sequences.select(torch.tensor([row])), None)
+            state = process.law_.after(sequences.select(torch.tensor([row])), None)
             after[last[row]] = float(state.conditional.entropy()[0]) / unit
     return after
 

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from arproc.contract.law import Law
-from arproc.contract.process import Process
 from arproc.contract.sequences import Sequences
 from arproc.errors import DataError, NotComparableError, ParameterError, check_integer
 from arproc.evaluation.text_units import TextSize, text_size
+from arproc.process import Model, Process
 
 __all__ = ["Tally", "count"]
 
@@ -33,7 +32,7 @@ class Tally:
         text: the bytes of text behind the elements; None for data that are no text.
     """
 
-    law: Law
+    law: Model
     sequences: Sequences
     context: torch.Tensor | None
     given: int
@@ -71,7 +70,7 @@ class Tally:
         if not isinstance(self.law, Process):
             return None
         with torch.no_grad():
-            terms = self.law._checked_terms(self.sequences, self.context)
+            terms = self.law.law_.checked_terms(self.sequences, self.context)
         flat = terms.double().cpu().numpy()
         extra = self.given - self.law.n_given
         if not extra:
@@ -85,7 +84,7 @@ class Tally:
         """The log-probability of each sequence, nats, float64 [N]."""
         if self.given == self.law.n_given and "terms" not in self.__dict__:
             with torch.no_grad():
-                return self.law._log_prob(self.sequences, self.context).double().cpu().numpy()
+                return self.law.law_.log_prob(self.sequences, self.context).double().cpu().numpy()
         terms = self.terms
         assert terms is not None
         row = np.repeat(np.arange(len(self.counts)), self.counts)
@@ -99,7 +98,7 @@ class Tally:
 
 
 def count(
-    law: Law,
+    law: Model,
     data: Any,
     *,
     context: Any = None,
@@ -108,7 +107,7 @@ def count(
     name: str = "the model",
 ) -> Tally:
     """Read `data` as `law` does, and check that there is something to score."""
-    if not isinstance(law, Law):
+    if not isinstance(law, Model):
         raise ParameterError(f"{name} must be a fitted arproc model; got {type(law).__name__}.")
     sequences = law.sequences(data, complete=complete)
     if complete is not None and isinstance(data, Sequences):
@@ -128,7 +127,7 @@ def count(
             f"given={first} needs the terms of the chain rule, and {name} "
             f"({type(law).__name__}) is not a Process: {law.no_conditional}."
         )
-    prepared = law._context(context, len(sequences), int(sequences.n_terms.max()))
+    prepared = law.read_context(context, len(sequences), int(sequences.n_terms.max()))
     tally = Tally(law, sequences, prepared, first, text_size(data, sequences))
     _check_enough(tally)
     return tally

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.contract.process import Process
 from arproc.contract.sequences import Sequences
 from arproc.distributions import index
+from arproc.process import Process
 
 __all__ = ["Block", "per_term"]
 
@@ -78,7 +78,7 @@ def _blocks(
 ) -> Iterator[Block]:
     """The blocks of a padded batch x [n, T, *event], from the first element not given."""
     x = x.to(process.device)
-    state = process._fresh(len(x), context)
+    state = process.law_.fresh(len(x), context)
     first = process.n_given
     if first:
         state = state.extend(x[:, :first])[1]

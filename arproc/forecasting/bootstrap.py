@@ -22,19 +22,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from arproc.contract.holder import Holder
+from arproc.contract.law import ChainLaw
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.errors import ArprocError, ParameterError, UnsupportedError
 from arproc.forecasting.marginals import Marginals, Plain
-from arproc.inference.estimated import Estimated
-
-if TYPE_CHECKING:
-    from arproc.contract.process import Process
 
 __all__ = ["Calibrated", "refitted"]
 
@@ -84,13 +81,13 @@ def _score(probability: torch.Tensor) -> torch.Tensor:
 
 
 def refitted(
-    process: Process,
+    process: Holder,
     history: Sequences,
     context: torch.Tensor | None,
     n_bootstrap: int,
     seed: int,
-) -> Iterator[Process]:
-    """Clones of the process, each fitted to series that the process itself simulates.
+) -> Iterator[ChainLaw]:
+    """The laws of clones of the process, each fitted to series that it itself simulates.
 
     The series are like those of `history`: as many, as long, with the same first values where
     these are given, the same context, and gaps where it has gaps. Where the process knows that it
@@ -103,7 +100,7 @@ def refitted(
         n_bootstrap: how many clones.
         seed: of the simulation.
     """
-    if isinstance(process, Estimated) and "log_likelihood_" not in process.__dict__:
+    if process.parameters_are_given:
         raise ParameterError(
             "parameter_uncertainty='bootstrap' needs parameters that were estimated; this "
             f"{type(process).__name__} was given its own. Leave parameter_uncertainty out."
@@ -122,7 +119,7 @@ def refitted(
     ) as bar:
         while done < n_bootstrap:
             try:
-                clone = _refit(process, example, context, done + failed, seed)
+                law = _refit(process, example, context, done + failed, seed)
             except UnsupportedError:
                 raise
             except (ArprocError, np.linalg.LinAlgError) as error:
@@ -133,21 +130,22 @@ def refitted(
                         f"to simulated series failed, the last with: {error}"
                     ) from error
                 continue
-            yield clone
+            yield law
             done += 1
             bar.update()
 
 
 def _like_the_fit(
-    process: Process, history: Sequences, context: torch.Tensor | None
+    process: Holder, history: Sequences, context: torch.Tensor | None
 ) -> tuple[Sequences, torch.Tensor | None]:
     """What the simulated series are to be like, and their context."""
-    history.require_length(process.n_given, "history")
-    if context is not None and process.context_kind == "steps":
+    law = process.law_
+    history.require_length(law.n_given, "history")
+    if context is not None and law.context is not None and law.context.kind == "steps":
         context = context[:, : int(history.lengths.max())]
     there = ~history.values.isnan().reshape(len(history.values), -1).all(1)
-    present = int(there.sum()) - len(history) * process.n_given
-    fitted_to = process.__dict__.get("n_observations_", present)
+    present = int(there.sum()) - len(history) * law.n_given
+    fitted_to = getattr(process, "n_observations_", present)
     # an element of several numbers counts once or once for each
     if fitted_to in (present, present * max(1, history.values[:1].numel())):
         return history, context
@@ -157,19 +155,20 @@ def _like_the_fit(
             f"{fitted_to} elements, and knows the context of the history's {present} alone. Fit "
             "the model to the history."
         )
-    first = history.row(0)[: process.n_given]
+    first = history.row(0)[: law.n_given]
     values = torch.cat([first, first.new_zeros((fitted_to, *first.shape[1:]))])
     return Sequences(values, torch.tensor([0, len(values)]), history.space), None
 
 
 def _refit(
-    process: Process, example: Sequences, context: torch.Tensor | None, number: int, seed: int
-) -> Process:
-    """A clone fitted to the replicate with this number."""
-    n, given = len(example), process.n_given
-    state = process._fresh(n, context)
+    process: Holder, example: Sequences, context: torch.Tensor | None, number: int, seed: int
+) -> ChainLaw:
+    """The law of a clone fitted to the replicate with this number."""
+    law = process.law_
+    n, given = len(example), law.n_given
+    state = law.fresh(n, context)
     if given:
-        first = example.padded(columns=(0, given))[0].to(process.device)
+        first = example.padded(columns=(0, given))[0].to(law.device)
         state = state.extend(first)[1]
     rows = number * n + torch.arange(n)
     longest = int(example.lengths.max()) - given
@@ -177,18 +176,12 @@ def _refit(
         rows, state.positions.cpu().numpy(), longest, example.space.event_shape
     )
     with torch.no_grad():
-        state = state.advance(u.to(process.device))[1]
+        state = state.advance(u.to(law.device))[1]
         whole = state.history.padded()[0]
     values = torch.cat([whole[i, :t] for i, t in enumerate(example.lengths.tolist())])
     if example.values.is_floating_point():
         values = torch.where(example.values.isnan(), torch.nan, values)
-    clone = process.clone()
-    clone.space_, clone.form_ = process.space, "numpy"
-    clone._fit(
-        Sequences(
-            values, example.offsets, example.space, example.complete, missing=example.missing
-        ),
-        validation=None,
-        context=context,
+    replicate = Sequences(
+        values, example.offsets, example.space, example.complete, missing=example.missing
     )
-    return clone
+    return process.refitted(replicate, context)

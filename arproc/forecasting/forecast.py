@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import distributions as td
 
+from arproc.contract.holder import Holder
+from arproc.contract.law import ChainLaw
 from arproc.contract.randomness import Uniforms, resolve_seed
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
@@ -28,8 +30,6 @@ from arproc.spaces import Binary, BinaryVector, Count, Ordinal, Real
 if TYPE_CHECKING:
     import pandas as pd
 
-    from arproc.contract.process import Process
-
 __all__ = ["forecast", "sample_paths"]
 
 
@@ -38,7 +38,7 @@ class Task:
     """What is asked of any forecast.
 
     Attributes:
-        process: the process.
+        law: the law.
         history: what came before.
         context: of the history and the future, prepared.
         horizon: how many steps.
@@ -47,7 +47,7 @@ class Task:
         known: future values taken for known [N, horizon, *event], NaN where not; or None.
     """
 
-    process: Process
+    law: ChainLaw
     history: Sequences
     context: torch.Tensor | None
     horizon: int
@@ -57,7 +57,7 @@ class Task:
 
 
 def forecast(
-    process: Process,
+    process: Holder,
     history: Any,
     horizon: int,
     quantiles: Any,
@@ -78,7 +78,7 @@ def forecast(
         fitted = _marginals(task)
         marginals: Marginals = fitted
         if parameter_uncertainty is not None:
-            marginals = Calibrated(fitted, _replicates(task, n_bootstrap))
+            marginals = Calibrated(fitted, _replicates(process, task, n_bootstrap))
         mean, values = marginals.mean, at_levels(marginals, levels)
     # a mean may be infinite
     _require_numbers(torch.cat([values, mean.clamp(max=0)[None]]))
@@ -89,7 +89,7 @@ def forecast(
 
 
 def sample_paths(
-    process: Process,
+    process: Holder,
     history: Any,
     horizon: int,
     n_paths: int,
@@ -106,7 +106,7 @@ def sample_paths(
 
 
 def _task(
-    process: Process,
+    process: Holder,
     history: Any,
     horizon: int,
     context: Any,
@@ -117,34 +117,35 @@ def _task(
 ) -> Task:
     horizon = check_integer("horizon", horizon, minimum=1)
     n_paths = check_integer("n_paths", n_paths, minimum=2 if call == "forecast" else 1)
-    space = process.space
+    law = process.law_
+    space = law.space
     if not isinstance(space, (Real, Count, Ordinal, Binary, BinaryVector)) or space.terminates:
         raise UnsupportedError(
             f"{call} is for endless sequences of numbers; this process has {space.describe()} "
             "elements. Use sample(prefix=...)."
         )
-    before = process._known(history, "history")
-    prepared = process._context(context, len(before), int(before.lengths.max()) + horizon)
+    before = process.known(history, "history")
+    prepared = process.read_context(context, len(before), int(before.lengths.max()) + horizon)
     future = read_known(known, before, horizon, space)
-    return Task(process, before, prepared, horizon, n_paths, seed, future)
+    return Task(law, before, prepared, horizon, n_paths, seed, future)
 
 
-def _check_bootstrap(process: Process, parameter_uncertainty: str, n_bootstrap: int) -> None:
+def _check_bootstrap(process: Holder, parameter_uncertainty: str, n_bootstrap: int) -> None:
     check_choice("parameter_uncertainty", parameter_uncertainty, ("bootstrap",))
     check_integer("n_bootstrap", n_bootstrap, minimum=2)
-    if process.carries_parameter_uncertainty:
+    if process.law_.carries_parameter_uncertainty:
         raise ParameterError(
             f"parameter_uncertainty must be left out: the forecasts of {type(process).__name__} "
             "carry the uncertainty of its parameters already."
         )
 
 
-def _replicates(task: Task, n_bootstrap: int) -> Iterator[Plain]:
+def _replicates(process: Holder, task: Task, n_bootstrap: int) -> Iterator[Plain]:
     """The marginals under each model refitted to simulated series, given the true history."""
     assert isinstance(task.seed, int)
-    clones = refitted(task.process, task.history, task.context, n_bootstrap, task.seed)
-    for clone in clones:
-        yield _marginals(replace(task, process=clone))
+    laws = refitted(process, task.history, task.context, n_bootstrap, task.seed)
+    for law in laws:
+        yield _marginals(replace(task, law=law))
 
 
 def levels_of(quantiles: Any) -> list[float]:
@@ -184,15 +185,15 @@ def _require_numbers(x: torch.Tensor) -> None:
 
 
 def _state(task: Task) -> State:
-    return task.process._after(task.history, task.context)
+    return task.law.after(task.history, task.context)
 
 
 def _marginals(task: Task) -> Plain:
-    state, process = _state(task), task.process
+    state, law = _state(task), task.law
     closed: Any = None
-    mass = process.space.measure == "mass"
+    mass = law.space.measure == "mass"
     if task.known is None:
-        closed = process._predictive(state, task.horizon)
+        closed = law.predictive(state, task.horizon)
         closed = None if closed is None else component_marginals(closed)
     elif (scenario := _conditioned(task, state)) is not None:
         normal, transforms = scenario
@@ -212,7 +213,7 @@ def _paths(task: Task, state: State) -> tuple[torch.Tensor, torch.Tensor | None]
     if task.known is not None and scenario is None:
         particles = Particles(state, task.known, task.n_paths, task.seed)
         return particles.paths, particles.effective
-    event, n_paths = task.process.space.event_shape, task.n_paths
+    event, n_paths = task.law.space.event_shape, task.n_paths
     rows = torch.arange(state.n).repeat_interleave(n_paths)
     many = state.select(rows)
     number = rows * n_paths + torch.arange(n_paths).repeat(state.n)
@@ -234,7 +235,7 @@ def _paths(task: Task, state: State) -> tuple[torch.Tensor, torch.Tensor | None]
 
 def _conditioned(task: Task, state: State) -> tuple[ConditionedNormal, list[Any]] | None:
     """The future's exact law given what is known, and the maps that follow; None if not normal."""
-    joint = task.process._joint(state, task.horizon)
+    joint = task.law.joint(state, task.horizon)
     if joint is None or task.known is None:
         return None
     normal, transforms = condition_joint(joint, task.known.flatten(1))

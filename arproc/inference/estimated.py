@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from arproc.contract.law import Law
 from arproc.errors import ParameterError, UnsupportedError, check_choice
 from arproc.inference.criteria import information_criterion
+from arproc.process import Model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ _WIDTH = 78
 _QUANTILE = 1.959963984540054  # of the standard normal distribution at 0.975
 
 
-class Estimated(Law):
+class Estimated(Model):
     """A law whose parameters were estimated, with their covariance.
 
     Attributes:
@@ -43,6 +43,10 @@ class Estimated(Law):
     log_likelihood_: float
     n_observations_: int
 
+    @property
+    def parameters_are_given(self) -> bool:
+        return getattr(self, "log_likelihood_", None) is None
+
     def information_criterion(self, name: str = "aic") -> float:
         """An information criterion of the fit: "aic", "aicc", "bic" or "hqic"; smaller is better.
 
@@ -50,7 +54,7 @@ class Estimated(Law):
         same start to the same data.
         """
         _ = self.space  # says so where the model is not fitted
-        if "log_likelihood_" not in self.__dict__:
+        if getattr(self, "log_likelihood_", None) is None:
             raise ParameterError("there is no criterion for parameters that were not estimated.")
         return information_criterion(
             name, self.log_likelihood_, self._n_parameters, self.n_observations_
@@ -71,7 +75,7 @@ class Estimated(Law):
         import pandas as pd
 
         _ = self.space
-        if "covariance_" not in self.__dict__:
+        if getattr(self, "covariance_", None) is None:
             raise ParameterError("there are no standard errors of parameters not estimated.")
         spread = self._checked(covariance)
         estimate, error = self.estimates_, np.sqrt(np.diag(spread))
@@ -91,7 +95,7 @@ class Estimated(Law):
         """A table of the fit: estimates, standard errors, z, p-values and 95% intervals."""
         _ = self.space
         title, facts = self._described()
-        if "covariance_" not in self.__dict__:
+        if getattr(self, "covariance_", None) is None:
             given = ", ".join(f"{name} {value}" for name, value in facts)
             return f"{title} with given parameters: {given}"
         criteria = {c: self.information_criterion(c) for c in ("aic", "bic", "hqic")}
@@ -138,7 +142,7 @@ class Estimated(Law):
         from arproc.inference.hypothesis import robust_covariance
 
         _ = self.space
-        if "covariance_" not in self.__dict__:
+        if getattr(self, "covariance_", None) is None:
             raise ParameterError("there is no covariance of parameters not estimated.")
         check_choice("kind", kind, ("hessian", "opg", "robust", "hac"))
         if kind == "hessian":
@@ -158,7 +162,7 @@ class Estimated(Law):
         from arproc.inference.hypothesis import wald
 
         _ = self.space
-        if "covariance_" not in self.__dict__:
+        if getattr(self, "covariance_", None) is None:
             raise ParameterError("there is no test of parameters that were not estimated.")
         return wald(self.estimates_, self._checked(covariance), self.names_, restrictions)
 

@@ -3,19 +3,77 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch.distributions import Distribution
 
-from arproc.contract.law import require_fitted
-from arproc.contract.process import Process, State
+from arproc.contract.context import ContextForm
+from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.state import State
+from arproc.contract.storable import storable
 from arproc.distributions import mix
 from arproc.errors import DataError, NotComparableError, NotFittedError, ParameterError
+from arproc.process import Fit, Process
 from arproc.spaces import Space
 
-__all__ = ["Mixture"]
+__all__ = ["Mixture", "MixtureLaw"]
+
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class MixtureLaw(ChainLaw):
+    """The per-step mixture of laws over one space that start in the same way.
+
+    Attributes:
+        parts: the laws.
+        weights: theirs, float64 [M], none negative and summing to one.
+    """
+
+    parts: tuple[ChainLaw, ...]
+    weights: torch.Tensor
+
+    @property
+    def space(self) -> Space:  # type: ignore[override]
+        return self.parts[0].space
+
+    @property
+    def context(self) -> ContextForm | None:  # type: ignore[override]
+        return self.parts[0].context
+
+    @property
+    def layout(self) -> Layout | None:
+        return self.parts[0].layout
+
+    @property
+    def device(self) -> torch.device:
+        return self.parts[0].device
+
+    @property
+    def n_given(self) -> int:  # type: ignore[override]
+        return self.parts[0].n_given
+
+    @cached_property
+    def log_weights(self) -> torch.Tensor:
+        """The logarithms of the weights, float64 [M]."""
+        return self.weights.log()
+
+    def log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        terms = part_terms(self.parts, sequences, context)
+        return torch.logsumexp(terms + self.log_weights.to(terms.device)[:, None], dim=0)
+
+    def start(self, n: int, context: torch.Tensor | None) -> State:
+        return _MixtureState([part.fresh(n, context) for part in self.parts], self.log_weights)
+
+
+def part_terms(
+    parts: Sequence[ChainLaw], sequences: Sequences, context: torch.Tensor | None
+) -> torch.Tensor:
+    """Every part's terms, float64 [M, total]."""
+    return torch.stack([part.log_prob_terms(sequences, context).double() for part in parts])
 
 
 class Mixture(Process):
@@ -59,104 +117,69 @@ class Mixture(Process):
     # ---- what it is made of ----------------------------------------------------------------
 
     @property
-    def parts(self) -> list[Process]:
-        """The parts, checked: fitted processes over one space with one kind of start."""
-        parts = list(self.processes)
-        if not parts or not all(isinstance(part, Process) for part in parts):
-            kinds = ", ".join(type(part).__name__ for part in parts) or "nothing"
+    def law_(self) -> MixtureLaw:
+        if not super().__sklearn_is_fitted__() and self.weights is not None:
+            weights = given_weights(self.weights, len(self.processes))
+            return MixtureLaw(self._parts(), weights)  # of the processes as they are now
+        law = super().law_
+        assert isinstance(law, MixtureLaw)
+        return law
+
+    @property
+    def fit_(self) -> Fit:
+        if not super().__sklearn_is_fitted__() and self.weights is not None:
+            return Fit(form=self.processes[0].fit_.form)
+        return super().fit_
+
+    def _not_fitted(self) -> NotFittedError:
+        return NotFittedError(
+            "this Mixture has no weights yet; call fit(held-out data), or give weights=."
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self.weights is not None or super().__sklearn_is_fitted__()
+
+    def _parts(self) -> tuple[ChainLaw, ...]:
+        """The laws of the processes, checked: over one space, with one kind of start."""
+        processes = list(self.processes)
+        if not processes or not all(isinstance(one, Process) for one in processes):
+            kinds = ", ".join(type(one).__name__ for one in processes) or "nothing"
             raise ParameterError(f"processes must be a list of processes; got {kinds}.")
-        for part in parts:
-            require_fitted(part)
-        first = parts[0]
-        for part in parts[1:]:
-            if part.space != first.space:
-                raise NotComparableError(
-                    f"the parts of a mixture need one space; {type(first).__name__} has "
-                    f"{first.space.describe()} ({first.space.measure}) elements, "
-                    f"{type(part).__name__} has {part.space.describe()} ({part.space.measure}) "
-                    f"ones{_same_kind(first.space, part.space)}."
-                )
-            if part.n_given != first.n_given or part._layout_of(part.space) != first._layout_of(
-                first.space
-            ):
-                raise NotComparableError(
-                    f"the parts of a mixture must start in the same way and go in the same order; "
-                    f"{type(first).__name__} and {type(part).__name__} do not."
-                )
-            if part.context_kind != first.context_kind:
-                raise NotComparableError(
-                    f"the parts of a mixture need one kind of context; {type(first).__name__} "
-                    f"takes {first.context_kind}, {type(part).__name__} {part.context_kind}."
-                )
-        return parts
+        laws = tuple(process.law_ for process in processes)
+        for process, law in zip(processes, laws, strict=True):
+            _check_alike(type(processes[0]).__name__, laws[0], type(process).__name__, law)
+        return laws
+
+    def _context_form(self) -> ContextForm | None:
+        return self._parts()[0].context
 
     @property
     def context_kind(self) -> Any:  # type: ignore[override]
-        return self.parts[0].context_kind
-
-    def _read_context(self, context: Any, n: int, length: int) -> torch.Tensor:
-        return self.parts[0]._read_context(context, n, length)
-
-    @property
-    def space(self) -> Space:
-        return self.parts[0].space
-
-    @property
-    def device(self) -> torch.device:
-        return self.parts[0].device
-
-    @property
-    def n_given(self) -> int:
-        return self.parts[0].n_given
-
-    @property
-    def log_weights(self) -> torch.Tensor:
-        """The logarithms of the weights in use, float64 [M]."""
-        if self.weights is not None:
-            return given_weights(self.weights, len(self.processes)).log()
-        if "weights_" not in self.__dict__:
-            raise NotFittedError(
-                "this Mixture has no weights yet; call fit(held-out data), or give weights=."
-            )
-        return self.weights_.log()
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return self.weights is not None or "weights_" in self.__dict__
+        form = self._context_form()
+        return None if form is None else form.kind
 
     def _layout_of(self, space: Space) -> Layout | None:
-        return self.parts[0]._layout_of(space)
+        return self._parts()[0].layout
 
     # ---- fitting ---------------------------------------------------------------------------
 
     def _infer_space(self, data: Any) -> Space:
-        return self.space
+        return self._parts()[0].space
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
-    ) -> None:
+    ) -> tuple[MixtureLaw, Fit]:
         if validation is not None:
             raise ParameterError(
                 "a Mixture fits its weights on the data given, which should be held out from its "
                 "parts; it takes no validation."
             )
-        terms = self._part_terms(sequences, context)
+        parts = self._parts()
+        terms = part_terms(parts, sequences, context)
         weights = torch.full((len(terms),), 1 / len(terms), dtype=torch.float64)
         weights, steps = fit_weights(terms, weights, self.tolerance)
-        self.weights_, self.n_iterations_ = weights, steps
-
-    def _part_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        """Every part's terms, float64 [M, total]."""
-        each = [part._log_prob_terms(sequences, context) for part in self.parts]
-        return torch.stack([terms.double() for terms in each])
-
-    # ---- the process -----------------------------------------------------------------------
-
-    def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        terms = self._part_terms(sequences, context)
-        return torch.logsumexp(terms + self.log_weights.to(terms.device)[:, None], dim=0)
-
-    def _start(self, n: int, context: torch.Tensor | None) -> State:
-        return _MixtureState([part._fresh(n, context) for part in self.parts], self.log_weights)
+        used = weights if self.weights is None else given_weights(self.weights, len(parts))
+        return MixtureLaw(parts, used), Fit(notes={"weights": weights, "n_iterations": steps})
 
 
 class _MixtureState(State):
@@ -182,6 +205,28 @@ class _MixtureState(State):
 
     def _truncate(self, lengths: torch.Tensor) -> State:
         return _MixtureState([part.truncate(lengths) for part in self.parts], self.log_weights)
+
+
+def _check_alike(one: str, first: ChainLaw, other: str, part: ChainLaw) -> None:
+    """Raise `NotComparableError` unless two laws may be mixed step by step."""
+    if part.space != first.space:
+        raise NotComparableError(
+            f"the parts of a mixture need one space; {one} has "
+            f"{first.space.describe()} ({first.space.measure}) elements, "
+            f"{other} has {part.space.describe()} ({part.space.measure}) "
+            f"ones{_same_kind(first.space, part.space)}."
+        )
+    if part.n_given != first.n_given or part.layout != first.layout:
+        raise NotComparableError(
+            f"the parts of a mixture must start in the same way and go in the same order; "
+            f"{one} and {other} do not."
+        )
+    kinds = [None if law.context is None else law.context.kind for law in (first, part)]
+    if kinds[0] != kinds[1]:
+        raise NotComparableError(
+            f"the parts of a mixture need one kind of context; {one} "
+            f"takes {kinds[0]}, {other} {kinds[1]}."
+        )
 
 
 def given_weights(weights: Sequence[float], count: int) -> torch.Tensor:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from arproc.contract.law import Law, require_fitted
-from arproc.contract.process import Process
+from arproc.contract.context import ContextForm
+from arproc.contract.law import ChainLaw, Law, WholeLaw
 from arproc.contract.randomness import RowUniforms, Uniforms
 from arproc.contract.sequences import Layout, Sequences
-from arproc.contract.whole import WholeLaw
+from arproc.contract.storable import storable
 from arproc.errors import NotComparableError, ParameterError, check_integer
 from arproc.models.mixture import fit_weights, given_weights
+from arproc.process import Fit, Process
+from arproc.process.model import Model, require_fitted
+from arproc.process.written import WrittenLaw
 from arproc.sampling.ancestral import draw
 from arproc.spaces import Space
 
-__all__ = ["OrderEnsemble"]
+__all__ = ["EnsembleLaw", "OrderEnsemble"]
 
 _DRAWN = 8
 
 
-class OrderEnsemble(WholeLaw):
+class OrderEnsemble(Model):
     r"""The mixture of laws in different orders, :math:`p(x) = \sum_o w_o \, p_o(x)`.
 
     (Uria, Murray and Larochelle 2014; Germain et al. 2015.) The likelihood is exact, the log of
@@ -106,7 +110,7 @@ class OrderEnsemble(WholeLaw):
         return [tuple(rng.permutation(length).tolist()) for _ in range(count)]
 
     @property
-    def members(self) -> list[Law]:
+    def members(self) -> list[Model]:
         """The laws, one an order."""
         if isinstance(self.model, (list, tuple)):
             return self._listed()
@@ -114,7 +118,7 @@ class OrderEnsemble(WholeLaw):
         return [model.in_order(order) for order in self.orders]
 
     def _single(self) -> Any:
-        if not isinstance(self.model, Process) or type(self.model).in_order is Process.in_order:
+        if not isinstance(self.model, Process) or not _knows_orders(self.model):
             raise ParameterError(
                 "model must be a process that can be asked in any order (NADE or MADE with "
                 f"order_agnostic=True), or a list of laws; got a {type(self.model).__name__}."
@@ -122,9 +126,9 @@ class OrderEnsemble(WholeLaw):
         require_fitted(self.model)
         return self.model
 
-    def _listed(self) -> list[Law]:
+    def _listed(self) -> list[Model]:
         parts = list(self.model)
-        if not parts or not all(isinstance(part, (Process, WholeLaw)) for part in parts):
+        if not parts or not all(isinstance(part, Model) for part in parts):
             kinds = ", ".join(type(part).__name__ for part in parts) or "nothing"
             raise ParameterError(f"model must be a list of laws of vectors; got {kinds}.")
         if self.orderings is not None:
@@ -135,7 +139,7 @@ class OrderEnsemble(WholeLaw):
         first = parts[0]
         for part in parts:
             require_fitted(part)
-            same = part.space == first.space and part.context_kind == first.context_kind
+            same = part.space == first.space and _kind(part) == _kind(first)
             if not same or _layout(part).shape != _layout(first).shape:
                 raise NotComparableError(
                     "the members of an ensemble must be laws of the same vectors; "
@@ -146,89 +150,117 @@ class OrderEnsemble(WholeLaw):
         return parts
 
     @property
-    def _first(self) -> Law:
+    def _first(self) -> Model:
         return self._listed()[0] if isinstance(self.model, (list, tuple)) else self._single()
 
-    @property
-    def context_kind(self) -> Any:  # type: ignore[override]
-        return self._first.context_kind
-
-    def _read_context(self, context: Any, n: int, length: int) -> Tensor:
-        return self._first._read_context(context, n, length)
-
-    @property
-    def space(self) -> Space:
-        return self._first.space
+    def _law(self, weights: Tensor | None = None) -> EnsembleLaw:
+        """The law of the members as they are now, with learnt weights where there are some."""
+        laws = tuple(member.law_ for member in self.members)
+        if self.weights is not None:
+            weights = given_weights(self.weights, len(laws))
+        if weights is None:
+            weights = torch.full((len(laws),), 1 / len(laws), dtype=torch.float64)
+        return EnsembleLaw(laws, weights)
 
     @property
-    def device(self) -> torch.device:
-        return self._first.device
-
-    def _layout_of(self, space: Space) -> Layout:
-        return _layout(self._first)
+    def law_(self) -> EnsembleLaw:
+        law = super().law_ if super().__sklearn_is_fitted__() else self._law()
+        assert isinstance(law, EnsembleLaw)
+        return law
 
     @property
-    def form_(self) -> str:
-        """The form of the data that the model was fitted on, in which draws go back."""
-        return self._first.form_
-
-    @form_.setter
-    def form_(self, form: str) -> None:
-        pass  # `fit` learns weights, and its data's form is not that of the draws
+    def fit_(self) -> Fit:
+        # draws go back in the form of the members' data, and not of those weights are learnt of
+        fit = super().fit_ if super().__sklearn_is_fitted__() else Fit()
+        return replace(fit, form=self._first.fit_.form)
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
+
+    def _context_form(self) -> ContextForm | None:
+        return self._first.law_.context
+
+    @property
+    def context_kind(self) -> Any:  # type: ignore[override]
+        form = self._context_form()
+        return None if form is None else form.kind
+
+    def _layout_of(self, space: Space) -> Layout:
+        return _layout(self._first)
 
     def _infer_space(self, data: Any) -> Space:
         if self.weights is not None:
             raise ParameterError(
                 "fit learns the weights of the members, and weights= has fixed them; leave it out."
             )
-        return self.space
+        return self._first.space
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
-    ) -> None:
+    ) -> tuple[EnsembleLaw, Fit]:
         if validation is not None:
             raise ParameterError(
                 "an OrderEnsemble fits its weights on the data given, which should be held out "
                 "from its members; it takes no validation."
             )
-        terms = self._member_scores(sequences, context)
-        even = torch.full((len(terms),), 1 / len(terms), dtype=torch.float64)
-        self.weights_ = fit_weights(terms, even, tolerance=1e-9)[0]
+        law = self._law()
+        weights = fit_weights(law.member_scores(sequences, context), law.weights, tolerance=1e-9)
+        return self._law(weights[0]), Fit(notes={"n_iterations": weights[1]})
 
-    # ---- the law ---------------------------------------------------------------------------
 
-    def _log_weights(self, count: int) -> Tensor:
-        if self.weights is not None:
-            return given_weights(self.weights, count).log()
-        even = torch.full((count,), 1 / count, dtype=torch.float64)
-        return self.__dict__.get("weights_", even).log()
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class EnsembleLaw(WholeLaw):
+    """The mixture of laws of the same vectors, each in an order of its own.
 
-    def _member_scores(self, sequences: Sequences, context: Tensor | None) -> Tensor:
+    Attributes:
+        members: the laws.
+        weights: theirs, float64 [M], none negative and summing to one.
+    """
+
+    no_conditional = OrderEnsemble.no_conditional
+
+    members: tuple[Law, ...]
+    weights: Tensor
+
+    @property
+    def space(self) -> Space:  # type: ignore[override]
+        return self.members[0].space
+
+    @property
+    def context(self) -> ContextForm | None:  # type: ignore[override]
+        return self.members[0].context
+
+    @property
+    def layout(self) -> Layout:
+        return _layout(self.members[0])
+
+    @property
+    def device(self) -> torch.device:
+        return self.members[0].device
+
+    def member_scores(self, sequences: Sequences, context: Tensor | None) -> Tensor:
         """The members' log-probabilities, float64 [M, N]."""
         sequences.require_length(self.space.length or 0)
-        x = _layout(self._first).from_sites(sequences.padded()[0])
+        x = self.layout.from_sites(sequences.padded()[0])
         scores = []
         for member in self.members:
             sites = _layout(member).to_sites(x)
             ordered = Sequences(sites.flatten(0, 1), sequences.offsets, member.space)
-            scores.append(member._log_prob(ordered, context).double())
+            scores.append(member.log_prob(ordered, context).double())
         return torch.stack(scores)
 
-    def _log_prob(self, sequences: Sequences, context: Tensor | None) -> Tensor:
-        scores = self._member_scores(sequences, context)
-        return torch.logsumexp(scores + self._log_weights(len(scores))[:, None], dim=0)
+    def log_prob(self, sequences: Sequences, context: Tensor | None) -> Tensor:
+        scores = self.member_scores(sequences, context)
+        return torch.logsumexp(scores + self.weights.log()[:, None], dim=0)
 
-    def _draw(self, n: int, uniforms: Uniforms, context: Tensor | None) -> Tensor:
-        members, space = self.members, self.space
+    def draw(self, n: int, uniforms: Uniforms, context: Tensor | None) -> Tensor:
         chance = Uniforms(uniforms.seed, "component").block(torch.arange(n), 0, 1)[:, 0]
-        upper = self._log_weights(len(members)).exp().cumsum(0)
+        upper = self.weights.cumsum(0)
         which = torch.searchsorted(upper, chance * upper[-1], right=True)
-        mine = _layout(self._first)
-        found = torch.zeros((n, mine.length), dtype=space.dtype, device=self.device)
-        for k, member in enumerate(members):
+        mine = self.layout
+        found = torch.zeros((n, mine.length), dtype=self.space.dtype, device=self.device)
+        for k, member in enumerate(self.members):
             rows = (which == k).nonzero()[:, 0]
             if not len(rows):
                 continue
@@ -238,16 +270,25 @@ class OrderEnsemble(WholeLaw):
         return found
 
 
+def _knows_orders(model: Process) -> bool:
+    of_law = type(model.law_).in_order not in (ChainLaw.in_order, WrittenLaw.in_order)
+    return of_law or type(model).in_order is not Process.in_order
+
+
+def _kind(model: Model) -> str | None:
+    context = model.law_.context
+    return None if context is None else context.kind
+
+
 def _drawn(law: Law, n: int, uniforms: Uniforms, context: Tensor | None) -> Tensor:
     """Draws of a law [n, sites], in its own order."""
     if isinstance(law, WholeLaw):
-        return law._draw(n, uniforms, context)
-    assert isinstance(law, Process)
-    state = law._fresh(n, context)
-    return draw(state, uniforms, law.space.length, None, law.space)[0]
+        return law.draw(n, uniforms, context)
+    assert isinstance(law, ChainLaw)
+    return draw(law.fresh(n, context), uniforms, law.space.length, None, law.space)[0]
 
 
-def _layout(law: Law) -> Layout:
+def _layout(law: Model | Law) -> Layout:
     layout = law.layout
     if layout is None:
         raise ParameterError(

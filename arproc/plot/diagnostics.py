@@ -15,7 +15,7 @@ from arproc.plot.canvas import BLUE, GREY, INK, VERMILLION, axes_for, plain
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from arproc.contract.process import Process
+    from arproc.process import Process
 
 __all__ = ["diagnostics"]
 

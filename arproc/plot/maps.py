@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.contract.process import Process, require_process
 from arproc.errors import DataError, UnsupportedError, check_choice
 from arproc.plot.canvas import axes_for
+from arproc.process.process import Process, require_process
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

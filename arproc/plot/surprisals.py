@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from arproc.contract.process import Process, require_process
 from arproc.contract.sequences import Sequences
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, check_choice, check_integer
 from arproc.plot.canvas import BLUE, GREY, axes_for, plain, x_values
+from arproc.process.process import Process, require_process
 from arproc.spaces import Categorical
 
 if TYPE_CHECKING:

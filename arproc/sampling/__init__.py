@@ -2,13 +2,12 @@
 
 from arproc.sampling.completing import Completion
 from arproc.sampling.completion import complete
-from arproc.sampling.policies import Chain, Policy, PolicyProcess, Temperature, TopK, TopP
+from arproc.sampling.policies import Chain, Policy, Temperature, TopK, TopP
 
 __all__ = [
     "Chain",
     "Completion",
     "Policy",
-    "PolicyProcess",
     "Temperature",
     "TopK",
     "TopP",

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from arproc.contract.law import Draws, require_fitted
-from arproc.contract.process import Process, State, check_length
+from arproc.contract.holder import Holder
+from arproc.contract.law import ChainLaw, Draws
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Form, Sequences, restore
+from arproc.contract.state import State
 from arproc.data.tables.space import Table
 from arproc.errors import DataError, ParameterError, check_integer
 from arproc.spaces import Categorical, Space
@@ -18,7 +19,7 @@ from arproc.spaces import Categorical, Space
 if TYPE_CHECKING:
     from arproc.data.vocabulary import Vocabulary
 
-__all__ = ["draw", "sample"]
+__all__ = ["check_length", "draw", "sample"]
 
 Stop = Callable[[torch.Tensor], torch.Tensor]
 
@@ -27,47 +28,44 @@ _BLOCK = 64
 
 
 def sample(
-    process: Process,
+    process: Holder,
+    drawn_from: ChainLaw,
     n: int,
     length: int | None,
     prefix: Any,
-    policy: Any,
     stop: Any,
     seed: int | torch.Generator | None,
     return_log_prob: bool,
     context: Any,
 ) -> Any:
-    """See `Process.sample`."""
-    require_fitted(process)
+    """See `Process.sample`; `drawn_from` is the law that draws, the process's under a policy."""
+    law = process.law_
     n = check_integer("n", n, minimum=0)
-    space = process.space
-    drawn_from = process if policy is None else process.with_policy(policy)
+    space = law.space
     known = None if prefix is None else _prefix_rows(process, prefix, n)
     before = torch.zeros(n, dtype=torch.int64) if known is None else known.lengths
-    if n and int(before.min()) < process.n_given:
+    if n and int(before.min()) < law.n_given:
         raise DataError(
-            f"sample needs prefix= with at least the first {process.n_given} values: this law "
+            f"sample needs prefix= with at least the first {law.n_given} values: this law "
             "begins after them."
         )
-    limits = check_length(process, length, before)
+    limits = check_length(space, length, before)
     longest = 0 if limits is None or not n else int((before + limits).max())
-    prepared = process._context(context, n, max(longest, int(before.max()) if n else 0))
+    prepared = process.read_context(context, n, max(longest, int(before.max()) if n else 0))
     with torch.no_grad():
-        state = drawn_from._fresh(n, prepared)
+        state = drawn_from.fresh(n, prepared)
         if known is not None and n:
-            state = drawn_from._after(known, prepared)
+            state = drawn_from.after(known, prepared)
         stopper = _stop(stop, space)
         # without rows the limit is what the width would have been
         most = (length if length is not None else space.length) if n == 0 else limits
         x, lengths, complete = draw(state, Uniforms(seed), most, stopper, space)
-    form = _form(process, prefix, known, x.shape[1])
-    result = restore(x, lengths, space, form, _whole_layout(process, known))
+    form = _form(law, process.fit_.form, prefix, known, x.shape[1])
+    result = restore(x, lengths, space, form, None if known is not None else law.layout)
     if not return_log_prob:
         return result
     with torch.no_grad():
-        scores = [
-            _scores(law, known, x, lengths, complete, context) for law in (process, drawn_from)
-        ]
+        scores = [_scores(one, known, x, lengths, complete, prepared) for one in (law, drawn_from)]
     given = [form.per_row(score) for score in (*scores, complete)]
     return Draws(result, *given)
 
@@ -210,8 +208,8 @@ def _keep_open(
     return alive[keep], state.select(keep)
 
 
-def _prefix_rows(process: Process, prefix: Any, n: int) -> Sequences:
-    known = process._known(prefix)
+def _prefix_rows(process: Holder, prefix: Any, n: int) -> Sequences:
+    known = process.known(prefix)
     if len(known) == n:
         return known
     if len(known) == 1:
@@ -261,31 +259,25 @@ class _StopStrings:
         return torch.tensor([any(s in tail for s in self.strings) for tail in tails])
 
 
-def _form(process: Process, prefix: Any, known: Sequences | None, count: int) -> Form:
-    """The form of draws of `count` elements: the prefix's, or that of the data of `fit`."""
+def _form(law: ChainLaw, kind: str, prefix: Any, known: Sequences | None, count: int) -> Form:
+    """The form of draws of `count` elements: the prefix's, or the kind of the data of `fit`."""
     if known is not None and isinstance(prefix, torch.Tensor):
         return Form("tensor", device=prefix.device)
-    kind = process.__dict__.get("form_", "numpy")
-    space = process.space
+    space = law.space
     if isinstance(space, Table) and (kind if known is None else known.form.kind) == "table":
         begin = 0 if known is None or not len(known) else int(known.lengths[0])
-        columns = space.ordered(None if process.layout is None else process.layout.order)
+        columns = space.ordered(None if law.layout is None else law.layout.order)
         return Form("table", names=tuple(c.name for c in columns[begin : begin + count]))
     return Form("tensor" if kind == "tensor" else "numpy")
 
 
-def _whole_layout(process: Process, known: Sequences | None) -> Any:
-    """The user's layout, where whole examples were drawn and not the rest of a prefix."""
-    return process.layout if known is None else None
-
-
 def _scores(
-    law: Process,
+    law: ChainLaw,
     known: Sequences | None,
     x: torch.Tensor,
     lengths: torch.Tensor,
     complete: torch.Tensor,
-    context: Any,
+    context: torch.Tensor | None,
 ) -> torch.Tensor:
     """The draws' log-probabilities given the prefix, by the parallel side."""
     n = len(lengths)
@@ -300,8 +292,7 @@ def _scores(
     offsets[1:] = (before + lengths).cumsum(0)
     gaps = known is not None and known.missing
     whole = Sequences(torch.cat(parts), offsets, law.space, complete, missing=gaps)
-    prepared = law._context(context, n, int((before + lengths).max()))
-    terms = law._log_prob_terms(whole, prepared)
+    terms = law.log_prob_terms(whole, context)
     counts = whole.n_terms - law.n_given
     row = torch.repeat_interleave(torch.arange(n), counts)
     place = torch.arange(len(row)) - (counts.cumsum(0) - counts)[row]
@@ -309,3 +300,33 @@ def _scores(
     # a policy may forbid what the prefix holds: its minus infinity does not count here
     kept = torch.where(new.to(terms.device), terms, 0.0)
     return torch.zeros(n, dtype=torch.float64, device=terms.device).index_add(0, row, kept)
+
+
+def check_length(space: Space, length: int | None, known: torch.Tensor) -> torch.Tensor | None:
+    """How many elements may still come in each row, given what the user asked and the size.
+
+    Args:
+        space: of the process.
+        length: what the user asked for.
+        known: how many elements each row has already, int64 [N].
+
+    Returns:
+        int64 [N], or None where sequences end by themselves.
+    """
+    fixed = space.length
+    if length is not None:
+        length = check_integer("length", length, minimum=0)
+    if fixed is not None:
+        left = fixed - known
+        most = int(left.max()) if len(left) else fixed
+        if length is not None and length > most:
+            raise ParameterError(
+                f"length is {length}; this process has {fixed} elements, of which {most} are left."
+            )
+        return left if length is None else left.clamp(max=length)
+    if length is None and not space.terminates:
+        raise ParameterError(
+            "length is needed: this process is a stream without an end. Pass length=, the number "
+            "of elements to draw."
+        )
+    return None if length is None else torch.full_like(known, length)

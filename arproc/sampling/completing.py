@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arproc.contract.process import Process
+from arproc.contract.law import ChainLaw
 from arproc.contract.randomness import RowUniforms, Uniforms
 from arproc.contract.sequences import Layout
 from arproc.errors import UnsupportedError
@@ -78,7 +78,7 @@ class Job:
 
     def __init__(
         self,
-        process: Process,
+        law: ChainLaw,
         layout: Layout,
         sites: Tensor,
         seen: Tensor,
@@ -87,16 +87,16 @@ class Job:
         n_particles: int,
         seed: int,
     ) -> None:
-        self.process, self.layout, self.sites, self.seen = process, layout, sites, seen
+        self.law, self.layout, self.sites, self.seen = law, layout, sites, seen
         self.context, self.n, self.n_particles, self.seed = context, n, n_particles, seed
-        self.found = Found(len(sites), n, layout, process.space.user_dtype)
+        self.found = Found(len(sites), n, layout, law.space.user_dtype)
 
     def run(self, method: str) -> Found:
         """Complete all examples, those with the same elements known together."""
         leading = self.seen.sum(1) == self.seen.long().cumprod(1).sum(1)
         exact = leading if method != "importance" else torch.zeros_like(leading)
         rest = ~exact
-        if method != "importance" and self.process.takes_any_order:
+        if method != "importance" and self.law.takes_any_order:
             self._in_fitting_orders(rest)
             rest = torch.zeros_like(rest)
         elif method == "exact" and bool(rest.any()):
@@ -120,18 +120,18 @@ class Job:
     def _exact(self, rows: Tensor) -> None:
         count = int(self.seen[rows[0]].sum())
         drawn, log_prob = _continued(
-            self.process, self.sites[rows, :count], self._given(rows), self.n, self.seed, rows
+            self.law, self.sites[rows, :count], self._given(rows), self.n, self.seed, rows
         )
         self.found.put(rows, "exact", drawn, float(self.n), log_prob)
 
     def _in_fitting_orders(self, which: Tensor) -> None:
         """Complete some examples each in an order that has what is known first."""
-        rows, process = which.nonzero()[:, 0], self.process
+        rows, law = which.nonzero()[:, 0], self.law
         if not len(rows):
             return
-        x = self.sites[rows].to(process.space.dtype).to(process.device)
-        seen = self.seen[rows].to(process.device)
-        found = process._given_seen(x, seen, self._given(rows), self.n, self.seed, rows)
+        x = self.sites[rows].to(law.space.dtype).to(law.device)
+        seen = self.seen[rows].to(law.device)
+        found = law.given_seen(x, seen, self._given(rows), self.n, self.seed, rows)
         if found is None:
             self._by_pattern(which, self._reordered)
         else:
@@ -142,7 +142,7 @@ class Job:
         own = self.layout.order or tuple(range(self.layout.length))
         # the known sites first, and the others after them, each in the model's own order
         path = torch.argsort(~known, stable=True)
-        member = self.process.in_order([own[site] for site in path.tolist()])
+        member = self.law.in_order([own[site] for site in path.tolist()])
         drawn, log_prob = _continued(
             member, self.sites[rows][:, path][:, : int(known.sum())], self._given(rows),
             self.n, self.seed, rows,
@@ -150,9 +150,9 @@ class Job:
         self.found.put(rows, "reordered", drawn[..., path.argsort()], float(self.n), log_prob)
 
     def _importance(self, rows: Tensor) -> None:
-        x = self.sites[rows].to(self.process.space.dtype).to(self.process.device)
+        x = self.sites[rows].to(self.law.space.dtype).to(self.law.device)
         drawn, size, log_prob = given_known(
-            self.process, x, self.seen[rows[0]], self._given(rows),
+            self.law, x, self.seen[rows[0]], self._given(rows),
             n=self.n, n_particles=self.n_particles, seed=self.seed, numbers=rows,
         )  # fmt: skip
         self.found.put(rows, "importance", drawn, size, log_prob)
@@ -180,7 +180,7 @@ class Job:
 
 
 def _continued(
-    process: Process,
+    law: ChainLaw,
     head: Tensor,
     context: Tensor | None,
     n: int,
@@ -190,23 +190,23 @@ def _continued(
     """Whole examples [E, n, sites] that begin with head [E, K], and log p(head), nats [E].
 
     Args:
-        process: the process.
+        law: the law.
         head: the first sites of each example.
         context: of each example, prepared.
         n: how many draws of each.
         seed: of the draws.
         numbers: of the examples; draw k of number i is that of row i * n + k.
     """
-    head = head.to(process.space.dtype).to(process.device)
-    count, length = head.shape[1], process.space.length or 0
-    log_prob, state = score(process._fresh(len(head), context), head)
+    head = head.to(law.space.dtype).to(law.device)
+    count, length = head.shape[1], law.space.length or 0
+    log_prob, state = score(law.fresh(len(head), context), head)
     whole = head.repeat_interleave(n, 0)
     if count < length:
         again = torch.arange(len(head)).repeat_interleave(n)
         rows = (numbers[:, None] * n + torch.arange(n)).flatten()
         state = state.select(again.to(head.device))
         uniforms = RowUniforms(Uniforms(seed), rows)
-        drawn, _, _ = draw(state, uniforms, length - count, None, process.space)
+        drawn, _, _ = draw(state, uniforms, length - count, None, law.space)
         whole = torch.cat([whole, drawn], dim=1)
     return whole.reshape(len(head), n, length), log_prob
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import torch
 
-from arproc.contract.process import Process, require_process
+from arproc.contract.holder import Holder, require_chain
 from arproc.contract.randomness import resolve_seed
 from arproc.contract.sequences import Layout
 from arproc.data.intake import opened, unmasked
@@ -20,7 +20,7 @@ __all__ = ["Completion", "complete"]
 
 @overload
 def complete(
-    model: Process,
+    model: Holder,
     data: Any,
     known: Any = ...,
     n: int = ...,
@@ -35,7 +35,7 @@ def complete(
 
 @overload
 def complete(
-    model: Process,
+    model: Holder,
     data: Any,
     known: Any = ...,
     n: int = ...,
@@ -49,7 +49,7 @@ def complete(
 
 
 def complete(
-    model: Process,
+    model: Holder,
     data: Any,
     known: Any = None,
     n: int = 1,
@@ -107,16 +107,16 @@ def complete(
         >>> found.x.shape, found.method, found.effective_sample_size > 10
         ((1, 4, 3), 'importance', True)
     """
-    process = require_process(model, "complete")
-    layout, n = process.layout, check_integer("n", n, minimum=1)
+    law = require_chain(model, "complete")
+    layout, n = law.layout, check_integer("n", n, minimum=1)
     check_choice("method", method, ("auto", "exact", "importance"))
     n_particles = check_integer("n_particles", n_particles, minimum=1)
     if layout is None:
         raise UnsupportedError(
             f"complete is for examples of a fixed size; the sequences of this "
-            f"{type(process).__name__} have none. sample(prefix=...) goes on from a prefix."
+            f"{type(model).__name__} have none. sample(prefix=...) goes on from a prefix."
         )
-    if process.space.varies and hasattr(data, "columns"):
+    if law.space.varies and hasattr(data, "columns"):
         raise UnsupportedError(
             "complete takes arrays, and data is a DataFrame of a table; "
             "condition(known).sample() draws the later columns given the first ones."
@@ -126,9 +126,9 @@ def complete(
     sites = layout.to_sites(torch.from_numpy(np.where(mask, x, 0.0)))
     seen = layout.to_sites(torch.tensor(mask))
     order = torch.tensor(layout.order or range(layout.length))
-    check_values(sites[seen], process.space, "data", place=order.expand_as(seen)[seen])
-    prepared = process._context(context, len(x), layout.length)
-    job = Job(process, layout, sites, seen, prepared, n, n_particles, resolve_seed(seed))
+    check_values(sites[seen], law.space, "data", place=order.expand_as(seen)[seen])
+    prepared = model.read_context(context, len(x), layout.length)
+    job = Job(law, layout, sites, seen, prepared, n, n_particles, resolve_seed(seed))
     with torch.no_grad():
         found = job.run(method)
     if return_info:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from arproc.contract.process import Process
+from arproc.contract.law import ChainLaw
 from arproc.contract.randomness import RowUniforms, Uniforms
 from arproc.contract.state import State
 from arproc.distributions import index
@@ -46,7 +46,7 @@ class Particles(NamedTuple):
 
 @torch.no_grad()
 def given_known(
-    process: Process,
+    law: ChainLaw,
     x: Tensor,
     known: Tensor,
     context: Tensor | None,
@@ -59,7 +59,7 @@ def given_known(
     """Draws of what is unknown of examples given what is known.
 
     Args:
-        process: of a fixed size.
+        law: of a fixed size.
         x: examples [E, sites] in the order of generation; unknown places are not read.
         known: which sites are known, the same ones in all, bool [sites].
         context: of each example, prepared.
@@ -71,7 +71,7 @@ def given_known(
     together = max(1, _ROWS // n_particles)
     parts = [
         _Filter(
-            process, x[rows], known, None if context is None else context[rows],
+            law, x[rows], known, None if context is None else context[rows],
             n_particles, seed, numbers[rows],
         ).draws(n)
         for rows in torch.arange(len(x)).split(together)
@@ -84,10 +84,10 @@ def score(state: State, x: Tensor) -> tuple[Tensor, State]:
 
     After the last element of all the state is that before it, for nobody may ask what comes next.
     """
-    process, total = state.process, torch.zeros(len(x), dtype=torch.float64, device=x.device)
-    step = max(1, _NUMBERS // (max(len(x), 1) * process._numbers))
+    law, total = state.law, torch.zeros(len(x), dtype=torch.float64, device=x.device)
+    step = max(1, _NUMBERS // (max(len(x), 1) * law.numbers))
     for part in x.split(step, dim=1):
-        whole = int(state.history.stop) + part.shape[1] == process.space.length
+        whole = int(state.history.stop) + part.shape[1] == law.space.length
         columns, state = state.extend(part[:, :-1] if whole else part)
         columns = columns if whole else index(columns, (slice(None), slice(0, -1)))
         total = total + columns.log_prob(part).double().sum(1)
@@ -98,7 +98,7 @@ class _Filter:
     """E examples of P particles each, which are the rows of one state: example by example.
 
     Args:
-        process: the process.
+        law: the law.
         x: the examples [E, sites].
         known: bool [sites].
         context: of each example.
@@ -109,7 +109,7 @@ class _Filter:
 
     def __init__(
         self,
-        process: Process,
+        law: ChainLaw,
         x: Tensor,
         known: Tensor,
         context: Tensor | None,
@@ -117,7 +117,7 @@ class _Filter:
         seed: int,
         numbers: Tensor,
     ) -> None:
-        self.process, self.x, self.known, self.particles = process, x, known, particles
+        self.law, self.x, self.known, self.particles = law, x, known, particles
         self.numbers = numbers
         inner = torch.arange(particles)
         self.uniforms = RowUniforms(
@@ -125,7 +125,7 @@ class _Filter:
         )
         self.resampling = RowUniforms(Uniforms(seed, "resample"), numbers)
         self.rows = torch.arange(len(x), device=x.device).repeat_interleave(particles)
-        self.state = process._fresh(len(x), context)
+        self.state = law.fresh(len(x), context)
         self.values = x[self.rows].clone()
         self.log_weights = torch.zeros((len(x), particles), dtype=torch.float64, device=x.device)
         self.log_prob = torch.zeros(len(x), dtype=torch.float64, device=x.device)

@@ -1,11 +1,12 @@
 """Policies: a conditional and the history in, a conditional out; they chain with `|`.
 
-A process under a policy is again a process (`Process.with_policy`), so the probability of a draw
+A law under a policy is again a law (`Process.with_policy`), so the probability of a draw
 *under the policy that drew it* is exact too. A policy may carry a state of its own.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
@@ -14,14 +15,17 @@ from torch import distributions as td
 from torch.distributions import Distribution
 
 from arproc.contract.conditioned import InnerState
+from arproc.contract.context import ContextForm
+from arproc.contract.law import ChainLaw
 from arproc.contract.parameters import Parameters
-from arproc.contract.process import Process, State
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Layout
+from arproc.contract.state import State
+from arproc.contract.storable import storable
 from arproc.distributions import Categorical, as_categorical, concatenate, index
 from arproc.errors import ParameterError, UnsupportedError, check_integer
 from arproc.spaces import Space
 
-__all__ = ["Chain", "Policy", "PolicyProcess", "Temperature", "TopK", "TopP"]
+__all__ = ["Chain", "Policy", "PolicyLaw", "Temperature", "TopK", "TopP"]
 
 
 class Policy(Parameters):
@@ -44,7 +48,7 @@ class Policy(Parameters):
         """
         raise UnsupportedError(f"{type(self).__name__} does not write apply.")
 
-    def start(self, n: int, process: Process) -> Any:
+    def start(self, n: int, law: ChainLaw) -> Any:
         """The policy's state at the start of n rows."""
         return None
 
@@ -98,8 +102,8 @@ class Chain(Policy):
             conditional = policy.apply(conditional, own)
         return conditional
 
-    def start(self, n: int, process: Process) -> Any:
-        return tuple(policy.start(n, process) for policy in self.policies)
+    def start(self, n: int, law: ChainLaw) -> Any:
+        return tuple(policy.start(n, law) for policy in self.policies)
 
     def append(self, state: Any, x: torch.Tensor, active: torch.Tensor | None = None) -> Any:
         return tuple(p.append(own, x, active) for p, own in zip(self.policies, state, strict=True))
@@ -225,7 +229,7 @@ class _PolicyState(InnerState):
         own = None
         if self.policy.stateful:
             x, kept = self.history.truncate(lengths).padded()
-            own = _owns(self.policy, self.policy.start(self.n, self.inner.process), x, kept)[-1]
+            own = _owns(self.policy, self.policy.start(self.n, self.inner.law), x, kept)[-1]
         return _PolicyState(inner, self.policy, own)
 
 
@@ -238,49 +242,49 @@ def _owns(policy: Policy, own: Any, x: torch.Tensor, lengths: torch.Tensor | Non
     return owns
 
 
-class PolicyProcess(Process):
-    """A process under a policy, as a process; made by `Process.with_policy`.
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class PolicyLaw(ChainLaw):
+    """A law under a policy, as a law of its own.
 
-    Args:
-        process: a fitted process.
-        policy: what changes its conditionals.
+    Attributes:
+        law: the law whose conditionals are changed.
+        policy: what changes them.
     """
 
-    def __init__(self, process: Process, policy: Policy) -> None:
+    law: ChainLaw
+    policy: Policy
+
+    @classmethod
+    def under(cls, law: ChainLaw, policy: Policy) -> PolicyLaw:
+        """The law under a policy, or the error that something else deserves."""
         if not isinstance(policy, Policy):
             raise ParameterError(
                 "policy must be an arproc policy such as Temperature(0.8) | TopK(10); got "
                 f"{policy!r}."
             )
-        self.process = process
-        self.policy = policy
-        self.context_kind = process.context_kind
-        self.form_ = process.__dict__.get("form_", "numpy")
+        return cls(law, policy)
 
     @property
-    def space(self) -> Space:
-        return self.process.space
+    def space(self) -> Space:  # type: ignore[override]
+        return self.law.space
+
+    @property
+    def context(self) -> ContextForm | None:  # type: ignore[override]
+        return self.law.context
+
+    @property
+    def layout(self) -> Layout | None:
+        return self.law.layout
 
     @property
     def device(self) -> torch.device:
-        return self.process.device
+        return self.law.device
 
     @property
-    def n_given(self) -> int:
-        return self.process.n_given
+    def n_given(self) -> int:  # type: ignore[override]
+        return self.law.n_given
 
-    def _layout_of(self, space: Space) -> Layout | None:
-        return self.process._layout_of(space)
-
-    def _context(self, context: Any, n: int, length: int) -> torch.Tensor | None:
-        return self.process._context(context, n, length)
-
-    def _infer_space(self, data: Any) -> Space:
-        raise UnsupportedError("a process under a policy is not fitted; fit the process itself.")
-
-    def _fit(self, sequences: Sequences, *, validation: Any, context: Any) -> None:
-        raise UnsupportedError("a process under a policy is not fitted; fit the process itself.")
-
-    def _start(self, n: int, context: torch.Tensor | None) -> State:
-        own = self.policy.start(n, self.process) if self.policy.stateful else None
-        return _PolicyState(self.process._fresh(n, context), self.policy, own)
+    def start(self, n: int, context: torch.Tensor | None) -> State:
+        own = self.policy.start(n, self.law) if self.policy.stateful else None
+        return _PolicyState(self.law.fresh(n, context), self.policy, own)

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from arproc.contract.parameters import Parameters
-from arproc.contract.process import Process
 from arproc.data.tables import Table
 from arproc.errors import ArprocError, NotFittedError
+from arproc.process import Process
 from arproc.testing.material import Batch
 from arproc.testing.report import fail
 from arproc.testing.subject import Subject
@@ -60,7 +60,7 @@ def _bad_calls(subject: Subject) -> Iterator[BadCall]:
         return lambda: process.log_prob(data, context=context)
 
     not_finite = [(np.inf, "an infinite value")]
-    if not process.takes_missing and not space.holds_missing:
+    if not process.law_.takes_missing and not space.holds_missing:
         not_finite.append((np.nan, "NaN"))
     for value, what in not_finite:
         bad = good.astype(np.float64)
@@ -124,7 +124,7 @@ def _bad_arguments(subject: Subject, batch: Batch) -> Iterator[BadCall]:
     )
     if not subject.space.terminates and subject.space.length is None:
         yield "no length for a stream", "length", lambda: process.sample(2, **numbers)
-    if process.context_kind is None:
+    if process.law_.context is None:
         yield (
             "a context for a process without",
             "context",

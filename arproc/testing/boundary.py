@@ -23,7 +23,7 @@ __all__ = ["conditionals", "distribution_view", "in_kind", "save_and_load"]
 
 def save_and_load(subject: Subject) -> str:
     """A model that was saved and loaded gives the same numbers and the same samples."""
-    from arproc.contract.persistence import load
+    from arproc.process.persistence import load
 
     process = subject.process
     with tempfile.TemporaryDirectory() as folder:
@@ -125,7 +125,7 @@ def _sample_forms(subject: Subject) -> None:
         if not isinstance(x, list) or not all(isinstance(row, (str, list)) for row in x):
             fail("samples of a process over text to be text", f"they are {type(x).__name__}", "")
         return
-    form = subject.process.__dict__.get("form_", "numpy")
+    form = subject.process.fit_.form
     if hasattr(x, "iloc"):
         x = [row.numpy() for row in numbers_of(subject.process, x)]  # or it is no such table
     kind = torch.Tensor if form == "tensor" else np.ndarray
@@ -192,7 +192,7 @@ def distribution_view(subject: Subject) -> str:
     process, space = subject.process, subject.space
     if space.terminates:
         raise NotApplicable("sequences that end by themselves have no event_shape")
-    if process.context_kind is not None or subject.given:
+    if process.law_.context is not None or subject.given:
         raise NotApplicable("a law with a context or with given elements has none")
     batch = subject.batch(3, subject.whole(5), "view")
     view = process.distribution(batch.length)

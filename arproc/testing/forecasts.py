@@ -74,14 +74,14 @@ def joint(subject: Subject) -> str:
     """
     process, event, horizon = subject.process, subject.space.event_shape, 6
     off, n = 0.0, 4
-    if process._joint(subject.begin(subject.prefix(n, subject.short(6), "joint")), 1) is None:
+    if process.law_.joint(subject.begin(subject.prefix(n, subject.short(6), "joint")), 1) is None:
         raise NotApplicable("there is no joint normal law")
     longest = subject.whole(9 + horizon) - horizon
     for known in sorted({subject.given, min(subject.given + 1, longest), longest}):
         batch = subject.prefix(n, known + horizon, f"joint {known}")
         batch = _continued(subject, batch, known + horizon)
         state = subject.start(batch, known)
-        law: Any = process._joint(state, horizon)
+        law: Any = process.law_.joint(state, horizon)
         x = batch.x[:, known:].to(torch.float64)
         terms = state.extend(x[:, :-1])[0].log_prob(x).double().sum(1)
         off = max(
@@ -95,7 +95,7 @@ def joint(subject: Subject) -> str:
                 ("row",),
             ),
         )
-        marginals = process._predictive(state, horizon)
+        marginals = process.law_.predictive(state, horizon)
         if marginals is None:
             fail("a process with a joint law to have marginals", "_predictive is None", "")
         own, derived = (

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from arproc.contract.process import Process
 from arproc.contract.sequences import Sequences
+from arproc.process import Process
 from arproc.testing.compare import agree
 from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable, fail
@@ -73,15 +73,15 @@ def fast_terms(subject: Subject) -> str:
         for complete in (True, False) if subject.space.terminates else (True,):
             row = batch.rows([i])
             one = subject.ragged(row, [length], complete)
-            context = process._context(row.context, 1, int(one.n_terms.max()))
+            context = process.read_context(row.context, 1, int(one.n_terms.max()))
             off = max(off, _same_terms(process, one, context, subject.tolerance))
     return f"{off:.1e}"
 
 
 def _same_terms(process: Process, one: Sequences, context: Any, tolerance: float) -> float:
     return agree(
-        process._log_prob_terms(one, context),
-        process._derived_log_prob_terms(one, context),
+        process.law_.log_prob_terms(one, context),
+        process.law_.derived_log_prob_terms(one, context),
         tolerance,
         "_log_prob_terms to give the terms that teacher forcing gives",
         "a fast path that has its own idea of the start, the end or the parameters",

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from arproc.contract.process import Process
+from arproc.contract.law import Law
 from arproc.errors import ParameterError
+from arproc.process import Model, Process
+from arproc.process.model import is_learnt
 
 __all__ = ["Batch", "examples_of_context", "marked", "numbers_of", "precisions"]
 
@@ -58,19 +60,21 @@ def precisions(value: Any) -> Iterator[torch.dtype]:
     elif isinstance(value, (list, tuple)):
         for part in value:
             yield from precisions(part)
-    elif isinstance(value, Process):
-        for name, part in vars(value).items():
-            if name.endswith("_") or isinstance(part, (Process, list, tuple)):
-                yield from precisions(part)
+    elif isinstance(value, Model):
+        held = vars(value).items()
+        yield from precisions([part for name, part in held if is_learnt(name)])
+    elif isinstance(value, Law):
+        yield from precisions(list(vars(value).values()))
 
 
 def examples_of_context(process: Process, context: Any) -> np.ndarray | None:
     """The contexts that the user gave as examples, checked."""
-    kind = process.context_kind
-    if kind is None:
+    form = process.law_.context
+    if form is None:
         if context is not None:
             raise ParameterError(f"{type(process).__name__} takes no context; leave it out.")
         return None
+    kind = form.kind
     axes = 2 if kind == "static" else 3
     if context is None:
         raise ParameterError(

@@ -26,7 +26,7 @@ def missing_values(subject: Subject) -> str:
     selected and cut back in between.
     """
     process = subject.process
-    if not process.takes_missing:
+    if not process.law_.takes_missing:
         raise NotApplicable("takes_missing is False: NaN is refused")
     given = subject.given
     batch = subject.batch(4, subject.whole(14), "missing")

@@ -172,8 +172,8 @@ def conditioning(subject: Subject) -> str:
         whole = subject.ragged(row, [total])
         if follows.space.length is not None:
             rest.complete = whole.complete
-        prepared = subject.process._context(row.context, 1, total + 1)
-        terms = subject.process._derived_log_prob_terms(whole, prepared)
+        prepared = subject.process.read_context(row.context, 1, total + 1)
+        terms = subject.process.law_.derived_log_prob_terms(whole, prepared)
         want = terms[known - subject.given :].sum()
         off = max(
             off,

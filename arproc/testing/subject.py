@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.contract.process import Process
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.data.tables import Column, Table
+from arproc.process import Process
 from arproc.sampling import Policy
 from arproc.sampling.ancestral import draw
 from arproc.spaces import Categorical, Space
@@ -253,7 +253,7 @@ class Subject:
         batch = self.batch(1, self.given, "dtype")
         with torch.no_grad():
             shown = self.table(self.begin(batch).conditional).dtype
-        held = set(precisions(self.process))
+        held = set(precisions(self.process.law_))
         return torch.float32 if torch.float32 in {shown, *held} else shown
 
     @property

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import torch
 
-from arproc.contract.process import Process
 from arproc.errors import ParameterError
+from arproc.process import Process
 from arproc.testing import boundary, causality, forecasts, generation, likelihood, seeding, states
 from arproc.testing.advancing import fast_advance
 from arproc.testing.bad_input import clear_errors

@@ -5,7 +5,7 @@ import pytest
 import torch
 from toys import Bits, Chain, Letters, Orders, Walk
 
-from arproc import Law
+from arproc import Model
 from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError, UnsupportedError
 from arproc.sampling import TopK
 
@@ -64,7 +64,7 @@ def test_score_is_the_mean_over_all_terms_ends_included():
 
 def test_a_law_without_conditionals_says_why_and_does_the_rest():
     law = Orders().fit([[0.0, 1.0], [2.0, 1.0]])
-    assert isinstance(law, Law)
+    assert isinstance(law, Model)
     assert law.log_prob([0.3, 0.1]) == pytest.approx(law.log_prob([0.1, 0.3]))
     assert law.log_prob([[0.3, 0.1]]).shape == (1,)
     assert law.sample(4, seed=0).shape == (4, 2)

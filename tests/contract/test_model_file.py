@@ -17,7 +17,7 @@ from toys import Net, Walk
 
 import arproc
 from arproc.contract import model_file as files
-from arproc.contract.storable import STORABLE
+from arproc.contract import storable
 from arproc.errors import ArprocError, FileFormatError, ParameterError
 
 # ---- places ------------------------------------------------------------------------------------
@@ -218,12 +218,12 @@ def test_other_files_and_versions(tmp_path):
 
 def test_no_code_is_loaded_and_every_class_a_file_may_hold_is_known():
     source = "".join(
-        Path(module.__file__).read_text() for module in (files, arproc.contract.persistence)
+        Path(module.__file__).read_text() for module in (files, arproc.process.persistence)
     )
     assert not re.search(
         r"pickle|marshal|(?<![.\w])(eval|exec|__import__)\(|import_module|torch\.load", source
     )
-    assert all(isinstance(cls, type) for cls in STORABLE.values())
+    assert all(isinstance(cls, type) for cls in storable._KNOWN.values())
     assert issubclass(FileFormatError, ArprocError)
 
 

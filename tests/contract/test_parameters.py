@@ -37,14 +37,14 @@ def simulated(n: int = 400) -> np.ndarray:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
-def test_the_constructor_only_stores(model: arproc.Law) -> None:
+def test_the_constructor_only_stores(model: arproc.Model) -> None:
     params = model.get_params(deep=False)
     again = type(model)(**params)
     assert all(again.get_params(deep=False)[name] is value for name, value in params.items())
 
 
 @pytest.mark.parametrize("model", MODELS[:5], ids=lambda m: type(m).__name__)
-def test_scikit_learn_clones(model: arproc.Law) -> None:
+def test_scikit_learn_clones(model: arproc.Model) -> None:
     copy = clone(model)
     assert repr(copy) == repr(model)
     assert copy is not model

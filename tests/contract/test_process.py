@@ -7,9 +7,10 @@ from torch import distributions as td
 from toys import Bits, Chain, Letters, Levels, Linear, Walk, enumerate_columns, fitted
 from toys import teacher_forcing as by_hand
 
-from arproc.contract import process as core
+from arproc.contract import law as core
 from arproc.distributions import index
 from arproc.errors import DataError, NotFittedError, ParameterError, UnsupportedError
+from arproc.process import Process
 
 TOYS = fitted()
 every = pytest.mark.parametrize("name", sorted(TOYS))
@@ -240,7 +241,7 @@ def test_no_array_of_all_tokens_by_all_symbols_is_ever_made(shape, monkeypatch):
 
 
 def test_a_process_that_writes_nothing_says_what_to_write():
-    class Empty(core.Process):
+    class Empty(Process):
         def _fit(self, sequences, *, validation, context): ...
 
         def _infer_space(self, data):

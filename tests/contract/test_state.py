@@ -15,7 +15,7 @@ TOYS = {n: process for n, (process, _) in fitted().items() if process.space.leng
 
 def alone(process: Process, row: list, context: torch.Tensor | None = None) -> State:
     """The state of one row, by appending."""
-    state = process._fresh(1, context)
+    state = process.fresh(1, context)
     for element in row:
         state = state.append(torch.stack([element]))
     return state
@@ -27,13 +27,13 @@ def agree(state: State, rows: list[list], contexts: torch.Tensor | None = None) 
     if not rows:
         assert state.conditional.batch_shape == (0,)
         return
-    if min(map(len, rows)) < state.process.n_given:
+    if min(map(len, rows)) < state.law.n_given:
         return
-    probe = torch.zeros(len(rows), *state.process.space.event_shape, dtype=torch.float64)
+    probe = torch.zeros(len(rows), *state.law.space.event_shape, dtype=torch.float64)
     got = state.conditional.log_prob(probe)
     for i, row in enumerate(rows):
         context = None if contexts is None else contexts[i : i + 1]
-        want = alone(state.process, row, context).conditional.log_prob(probe[:1])
+        want = alone(state.law, row, context).conditional.log_prob(probe[:1])
         torch.testing.assert_close(got[i : i + 1], want)
 
 
@@ -120,7 +120,7 @@ def test_contexts_stay_with_their_rows(kind):
     context = torch.randn(3, 8, dtype=torch.float64)
     context = context[:, :1] if kind == "static" else context[..., None]
     x = torch.randn(3, 4, dtype=torch.float64)
-    state = process._fresh(3, context).extend(x, [4, 0, 2])[1]
+    state = process.law_.fresh(3, context).extend(x, [4, 0, 2])[1]
     rows = [list(x[0]), [], list(x[2, :2])]
     agree(state, rows, context)
     agree(state.select([2, 0, 2]), [rows[2], rows[0], rows[2]], context[[2, 0, 2]])

@@ -348,7 +348,7 @@ def test_sample_paths_are_joint() -> None:
     paths = MODEL.sample_paths(SERIES, 6, n_paths=20_000, seed=0)
     assert paths.shape == (6, 20_000)
     assert paths.columns.name == "path"
-    law = MODEL._joint(MODEL.start(SERIES), 6)
+    law = MODEL.law_.joint(MODEL.start(SERIES), 6)
     covariance = law.covariance_matrix[0].numpy()
     x = paths.to_numpy()
     error = np.sqrt((np.outer(*[np.diag(covariance)] * 2) + covariance**2) / 20_000)
@@ -398,7 +398,7 @@ def test_one_step_ahead_is_exact_where_the_conditional_has_quantiles(monkeypatch
     def unknown(distribution: Distribution, q: torch.Tensor) -> torch.Tensor:
         raise UnsupportedError("nobody wrote them")
 
-    monkeypatch.setattr("arproc.process.quantile", unknown)
+    monkeypatch.setattr("arproc.contract.law.quantile", unknown)
     simulated = model.forecast(SERIES, 1, n_paths=20_000, seed=0)
     assert not np.array_equal(simulated, exact)
     np.testing.assert_allclose(simulated, exact, atol=0.1)

@@ -29,7 +29,7 @@ def brute_force(law, known):
 
 def test_a_linear_model_is_conditioned_exactly() -> None:
     table = MODEL.forecast(SERIES, 6, quantiles=(0.1, 0.9), known=KNOWN)
-    mean, cov = brute_force(MODEL._joint(MODEL.start(SERIES), 6), KNOWN)
+    mean, cov = brute_force(MODEL.law_.joint(MODEL.start(SERIES), 6), KNOWN)
     deviation = np.sqrt(np.diag(cov).clip(0))
     np.testing.assert_allclose(table["mean"], mean, rtol=1e-10)
     np.testing.assert_allclose(table[0.9], mean + stats.norm.ppf(0.9) * deviation, rtol=1e-7)
@@ -72,7 +72,7 @@ def test_nothing_known_is_the_forecast() -> None:
 
 def test_paths_of_a_scenario_have_its_law() -> None:
     paths = MODEL.sample_paths(SERIES, 6, n_paths=20_000, seed=0, known=KNOWN).to_numpy()
-    mean, cov = brute_force(MODEL._joint(MODEL.start(SERIES), 6), KNOWN)
+    mean, cov = brute_force(MODEL.law_.joint(MODEL.start(SERIES), 6), KNOWN)
     error = np.sqrt((np.outer(*[np.diag(cov)] * 2) + cov**2).clip(0) / 20_000)
     assert (np.abs(np.cov(paths) - cov) <= 5 * error + 1e-12).all()
     np.testing.assert_allclose(paths.mean(1), mean, atol=5 * np.diag(cov).max() ** 0.5 / 141)
@@ -161,7 +161,7 @@ def test_some_components_known() -> None:
     known = pd.DataFrame({"gap": [0.5, 1.0]}, index=index[:2])
     table = model.forecast(VECTORS, 3, known=known)
     filled = np.array([NAN, 0.5, NAN, 1.0, NAN, NAN])
-    mean, cov = brute_force(model._joint(model.start(VECTORS), 3), filled)
+    mean, cov = brute_force(model.law_.joint(model.start(VECTORS), 3), filled)
     got = table.xs("mean", axis=1, level=1).to_numpy().reshape(-1)
     np.testing.assert_allclose(got, mean, rtol=1e-10)
     width = table.xs(0.95, axis=1, level=1).to_numpy().reshape(-1) - got

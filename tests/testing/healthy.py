@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import distributions as td
 
-from arproc.contract.process import Process
 from arproc.contract.sequences import Layout
 from arproc.contract.state import State
 from arproc.data.vocabulary import Vocabulary
 from arproc.distributions import Categorical
+from arproc.process import Process
 from arproc.sampling import Policy
 from arproc.spaces import Binary, BinaryVector, Count, Ordinal, Real, RealVector, Space
 from arproc.spaces import Categorical as Symbols

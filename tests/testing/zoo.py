@@ -15,10 +15,11 @@ from torch import distributions as td
 from arproc.contract.randomness import resolve_seed
 from arproc.contract.state import WindowState
 from arproc.contract.storable import storable
-from arproc.contract.torch_view import SequenceDistribution
 from arproc.distributions import Categorical, from_uniform
 from arproc.distributions.shape import map_parameters
-from arproc.sampling import PolicyProcess
+from arproc.process import Process
+from arproc.process.torch_view import SequenceDistribution
+from arproc.sampling.policies import PolicyLaw
 from arproc.spaces import Categorical as Symbols
 
 from .healthy import (
@@ -400,18 +401,18 @@ class HiddenTemperature(Chain):
         return super().sample(n, length, prefix, policy or Temperature(0.7), *args, **kwargs)
 
 
-class ModelsOwnScores(PolicyProcess):
+class ModelsOwnScores(PolicyLaw):
     """Under a policy, but with the model's likelihood."""
 
-    def _log_prob_terms(self, sequences, context):
-        return self.process._log_prob_terms(sequences, context)
+    def log_prob_terms(self, sequences, context):
+        return self.law.log_prob_terms(sequences, context)
 
 
 class UnscoredPolicy(Chain):
     """The probability under a policy is the model's."""
 
     def with_policy(self, policy):
-        return ModelsOwnScores(self, policy)
+        return Process.of(ModelsOwnScores.under(self.law_, policy), self.fit_)
 
 
 class MixedUp(Chain):
@@ -493,7 +494,7 @@ class FlatView(SequenceDistribution):
     """Reads the user's array as if it were in the order of generation."""
 
     def log_prob(self, value):
-        state = self.law.start(len(value))
+        state = self.law.fresh(len(value), None)
         x = value.flatten(1).to(self.law.space.dtype)
         return state.extend(x[:, :-1])[0].log_prob(x).double().sum(-1)
 
@@ -502,7 +503,7 @@ class FlatDots(Dots):
     """The view as a torch distribution does not know the layout."""
 
     def distribution(self, length=None):
-        return FlatView(self, length)
+        return FlatView(self.law_, length)
 
 
 class Float32Result(Attention):

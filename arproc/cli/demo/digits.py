@@ -9,7 +9,7 @@ import numpy as np
 from arproc.cli.demo.report import Report
 
 if TYPE_CHECKING:
-    from arproc.contract.process import Process
+    from arproc.process import Process
 
 __all__ = ["run"]
 

@@ -11,7 +11,7 @@ from arproc.cli.demo.report import Report
 if TYPE_CHECKING:
     import pandas as pd
 
-    from arproc.contract.process import Process
+    from arproc.process import Process
 
 __all__ = ["co2", "sunspots"]
 

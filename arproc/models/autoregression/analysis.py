@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from scipy.special import ndtri
 
-from arproc.contract.process import Process
 from arproc.contract.randomness import Uniforms
 from arproc.errors import DataError, ParameterError, check_integer
 from arproc.inference.estimated import Estimated
@@ -16,6 +15,7 @@ from arproc.models.autoregression import imputation, spectrum
 from arproc.models.autoregression.levinson import autocovariances, coef_to_pacf, is_stationary
 from arproc.models.autoregression.likelihood import Recursion
 from arproc.models.autoregression.simulation import psi_weights
+from arproc.process import Process
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.contract.process import Process
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.distributions import index
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.models.autoregression.conjugate import Prior, posterior
 from arproc.models.autoregression.posterior_state import TREND_COLUMNS, PosteriorState, digest
+from arproc.process import Process
 from arproc.spaces import Real, Space
 
 if TYPE_CHECKING:

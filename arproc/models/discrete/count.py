@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch.distributions import Distribution, NegativeBinomial, Poisson
 
-from arproc.contract.process import Process
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.inference.estimated import Estimated
+from arproc.process import Process
 from arproc.spaces import Count, Space
 
 __all__ = ["CountAR"]

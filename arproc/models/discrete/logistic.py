@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch.distributions import Bernoulli, Distribution
 
-from arproc.contract.process import Process
 from arproc.contract.sequences import Sequences
 from arproc.data.tokenizers import categorical_space
 from arproc.distributions import Categorical
 from arproc.errors import ParameterError, check_choice, check_integer
 from arproc.inference.estimated import Estimated
+from arproc.process import Process
 from arproc.spaces import Binary, Space
 from arproc.spaces import Categorical as Symbols
 

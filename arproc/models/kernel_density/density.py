@@ -9,13 +9,13 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from arproc.contract.process import Process
 from arproc.contract.sequences import Layout, Sequences
 from arproc.contract.state import State
 from arproc.data.vectors import level_count, order_of, relative_order, vectors_of
 from arproc.errors import DataError, ParameterError, check_integer
 from arproc.models.kernel_density.kernels import GaussianKernel, Kernel, RedrawKernel
 from arproc.models.kernel_density.state import KernelState
+from arproc.process import Process
 from arproc.spaces import Binary, Categorical, Real, Space
 
 __all__ = ["KernelDensity"]

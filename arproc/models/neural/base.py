@@ -5,27 +5,24 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 from torch import nn
 
-from arproc.contract.law import Law
-from arproc.contract.process import Process
 from arproc.contract.sequences import Sequences
 from arproc.errors import FileFormatError, ParameterError
+from arproc.process import Model, Process
 from arproc.spaces import Space
 from arproc.training import History, Loss, Training, seed_of, train
 
 __all__ = ["NeuralLaw", "NeuralProcess"]
 
 _STREAM = 2
-# What a fit has read of its data before the model has learnt: the shape of an example.
-_READ = ("_image", "_shape")
 
 
-class NeuralLaw(Law):
+class NeuralLaw(Model):
     """Base of the laws that a network gives.
 
     Attributes:
@@ -45,22 +42,10 @@ class NeuralLaw(Law):
     def _network(self, space: Space) -> nn.Module:
         """A new network for elements of this space."""
 
-    def fit(self, data: Any, y: None = None, **more: Any) -> Self:
-        before = dict(self.__dict__)
-        try:
-            return super().fit(data, y, **more)
-        except BaseException:  # a fitted model whose new data were refused stays as it was
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
-        finally:
-            for name in _READ:
-                self.__dict__.pop(name, None)
-
     @property
     def _fitting(self) -> bool:
-        """Whether new data have been read and the model has yet to learn them."""
-        return any(name in self.__dict__ for name in _READ)
+        """Whether the model has yet to learn the data that are being read."""
+        return "network_" not in vars(self)
 
     @property
     def device(self) -> torch.device:

@@ -45,8 +45,10 @@ class ContextLaw(NeuralLaw):
                 "use one of them."
             )
 
-    def _read_context(self, context: Any, n: int, length: int) -> Tensor:
-        x = super()._read_context(context, n, length)
+    def _context(self, context: Any, n: int, length: int) -> Tensor | None:
+        x = super()._context(context, n, length)
+        if x is None:
+            return None
         if self.classes is not None:
             return _one_hot(x, self.classes, context)
         known = self.__dict__.get("n_context_")

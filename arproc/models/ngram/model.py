@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.contract.law import require_fitted
-from arproc.contract.process import Process
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.data.tokenizers import space_under
@@ -29,6 +27,8 @@ from arproc.models.ngram.backoff.filtering import filtered
 from arproc.models.ngram.backoff.pruning import cut_offs, kept_by_entropy, renormalised, without
 from arproc.models.ngram.backoff.state import NGramState
 from arproc.models.ngram.backoff.trie import Trie
+from arproc.process import Process
+from arproc.process.model import require_fitted
 from arproc.spaces import Categorical as CategoricalSpace
 from arproc.spaces import Space
 

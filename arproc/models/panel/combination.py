@@ -20,7 +20,7 @@ from arproc.models.panel.tables import forecast_table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from arproc.contract.process import Process
+    from arproc.process import Process
 
 __all__ = ["AutoPanel", "seasonal_candidates"]
 
@@ -138,7 +138,7 @@ class AutoPanel(Parameters):
         return self
 
     def _check_parameters(self) -> int:
-        from arproc.contract.process import Process
+        from arproc.process import Process
 
         good = isinstance(self.candidates, (list, tuple)) and len(self.candidates)
         if not good or not all(isinstance(one, Process) for one in self.candidates):
@@ -190,7 +190,7 @@ class AutoPanel(Parameters):
         """Write all to one file, which `arproc.load` reads."""
         if "weights_" not in self.__dict__:
             raise NotFittedError("this AutoPanel is not fitted yet; call fit(data) first.")
-        from arproc.contract.persistence import save_parameters
+        from arproc.process.persistence import save_parameters
 
         save_parameters(self, path)
 

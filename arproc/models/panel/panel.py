@@ -29,7 +29,7 @@ from arproc.models.panel.tables import forecast_table, future
 if TYPE_CHECKING:
     import pandas as pd
 
-    from arproc.contract.process import Process
+    from arproc.process import Process
 
 __all__ = ["Panel"]
 
@@ -122,7 +122,7 @@ class Panel(Parameters):
         return self
 
     def _check_parameters(self) -> None:
-        from arproc.contract.process import Process
+        from arproc.process import Process
 
         if not isinstance(self.process, Process):
             raise ParameterError(f"process must be a Process; got {self.process!r}.")
@@ -489,6 +489,6 @@ class Panel(Parameters):
     def save(self, path: str | Path) -> None:
         """Write the whole panel to one file, which `arproc.load` reads."""
         self._require_fitted()
-        from arproc.contract.persistence import save_parameters
+        from arproc.process.persistence import save_parameters
 
         save_parameters(self, path)

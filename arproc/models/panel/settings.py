@@ -10,9 +10,9 @@ import numpy as np
 from arproc.spaces import Real
 
 if TYPE_CHECKING:
-    from arproc.contract.process import Process
     from arproc.models.panel.estimation import Estimates
     from arproc.models.transformed.elementwise import Log
+    from arproc.process import Process
 
 __all__ = ["Settings", "settings_of"]
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch.distributions import Distribution, Normal
 
-from arproc.contract.process import Process
 from arproc.contract.sequences import Sequences
 from arproc.errors import DataError, ParameterError, check_choice, check_integer, check_numbers
 from arproc.inference.estimated import Estimated
 from arproc.models.regimes.threshold_fit import Rows, Split, critical_value, search
+from arproc.process import Process
 from arproc.spaces import Real, Space
 
 __all__ = ["SETAR"]

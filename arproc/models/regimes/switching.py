@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.contract.process import Process
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.errors import DataError, ParameterError, check_choice, check_integer, check_numbers
 from arproc.inference.estimated import Estimated
 from arproc.models.regimes.chain import Regimes, stationary
+from arproc.process import Process
 from arproc.spaces import Real, Space
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch.distributions import Distribution, MultivariateNormal, Normal
 
-from arproc.contract.process import Process
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.errors import DataError, ParameterError, check_choice, check_integer, check_numbers
@@ -20,6 +19,7 @@ from arproc.models.statespace.estimation import Orders, SarimaFit, estimate
 from arproc.models.statespace.filtering import Filter
 from arproc.models.statespace.representation import is_stationary
 from arproc.models.statespace.state import FilterState
+from arproc.process import Process
 from arproc.spaces import Real, Space
 
 __all__ = ["ARIMA"]

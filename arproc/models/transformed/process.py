@@ -8,19 +8,24 @@ it can be compared with that of a process of the data as they are.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.distributions import Distribution
 
-from arproc.contract.process import Process, State
+from arproc.contract.context import ContextForm
+from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.state import State
+from arproc.contract.storable import storable
 from arproc.distributions import index
 from arproc.errors import ParameterError
 from arproc.models.transformed.base import Composed, Transform
+from arproc.process import Fit, Process
 from arproc.spaces import Real, Space
 
-__all__ = ["Transformed"]
+__all__ = ["Transformed", "TransformedLaw"]
 
 
 class Transformed(Process):
@@ -63,55 +68,26 @@ class Transformed(Process):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
-    ) -> None:
+    ) -> tuple[TransformedLaw, Fit]:
         first, rest = self._split()
         transform = first.clone()
         process = self.process if rest is None else Transformed(self.process, rest)
         transform.check(sequences.values)
 
         def log_prob(candidate: Transform) -> float:
-            trial = Transformed(process, candidate)
-            trial.space_ = sequences.space
-            trial._learn(process, candidate, sequences, None, context)
+            law = _law(process, candidate, sequences, None, context)[0]
             with torch.no_grad():
-                return float(trial._log_prob(sequences, context).sum())
+                return float(law.log_prob(sequences, context).sum())
 
         transform.fit_jointly(sequences.values, log_prob)
-        self._learn(process, transform, sequences, validation, context)
-
-    def _learn(
-        self,
-        process: Process,
-        transform: Transform,
-        sequences: Sequences,
-        validation: Sequences | None,
-        context: torch.Tensor | None,
-    ) -> None:
-        """Fit a clone of the process to the sequences as a fitted transform maps them."""
-        process = process.clone()
-        inner = self._inward(sequences, transform)[0]
-        held_out = None
-        if validation is not None:
-            given = self._inner(validation.context, transform)
-            held_out = self._inward(validation, transform)[0].given(given)
-        process._fit(inner, validation=held_out, context=self._inner(context, transform))
-        process.space_, process.form_ = sequences.space, "numpy"
-        self.transform_, self.process_ = transform, process
+        law, inner = _law(process, transform, sequences, validation, context)
+        return law, Fit(notes={"process": inner})
 
     def _split(self) -> tuple[Transform, Transform | None]:
         """The first transform, and those that follow it."""
         if isinstance(self.transform, Composed):
             return self.transform.split()
         return self.transform, None
-
-    @property
-    def n_given(self) -> int:
-        return self.transform_.given + self.process_.n_given
-
-    @property
-    def device(self) -> torch.device:
-        fitted = self.__dict__.get("process_", self.process)
-        return fitted.device
 
     @property
     def takes_missing(self) -> bool:  # type: ignore[override]
@@ -124,85 +100,134 @@ class Transformed(Process):
     def context_kind(self) -> Any:  # type: ignore[override]
         return self.process.context_kind
 
-    def _read_context(self, context: Any, n: int, length: int) -> torch.Tensor:
-        return self.process._read_context(context, n, length).to(self.device)
-
-    def _inner(self, context: torch.Tensor | None, transform: Transform) -> torch.Tensor | None:
-        """The context of the transformed values, which begin after the given ones."""
-        if context is None or self.context_kind == "static":
-            return context
-        return context[:, transform.given :]
+    def _context_form(self) -> ContextForm | None:
+        return self.process._context_form()
 
     def _layout_of(self, space: Space) -> Layout | None:
         return self.process._layout_of(space)
 
-    def _read(
-        self,
-        data: Any,
-        space: Space,
-        name: str,
-        complete: bool | None = None,
-        missing: bool = False,
-    ) -> Sequences:
-        sequences = super()._read(data, space, name, complete, missing)
-        (self.__dict__.get("transform_") or self._split()[0]).check(sequences.values)
+    def _read_training(self, data: Any, space: Space, name: str) -> Sequences:
+        sequences = super()._read_training(data, space, name)
+        self._split()[0].check(sequences.values)
         return sequences
 
-    def _inward(
-        self, sequences: Sequences, transform: Transform
-    ) -> tuple[Sequences, torch.Tensor]:
-        """The transformed sequences, and log |dx/dy| of each of their values."""
-        given = transform.given
-        if given:
-            sequences.require_length(given)
-        column = torch.arange(len(sequences.values))
-        row = torch.repeat_interleave(torch.arange(len(sequences)), sequences.lengths)
-        kept = column[column - sequences.offsets[row] >= given]
-        y = sequences.values[kept]
-        back = kept[:, None] + torch.arange(-given, 0)
-        outward = transform.outward(sequences.values[back])
-        x = outward.inv(y)
-        offsets = sequences.offsets - given * torch.arange(len(sequences) + 1)
-        gaps = sequences.missing
-        inner = Sequences(x, offsets, sequences.space, sequences.complete, missing=gaps)
-        jacobian = -outward.log_abs_det_jacobian(x, y).expand(y.shape)
-        return inner, jacobian.masked_fill(y.isnan(), 0.0) if gaps else jacobian
 
-    def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        if not all(math.isinf(end) for end in self.transform_.reach):
+def _law(
+    process: Process,
+    transform: Transform,
+    sequences: Sequences,
+    validation: Sequences | None,
+    context: torch.Tensor | None,
+) -> tuple[TransformedLaw, Process]:
+    """The law of the sequences where a clone of the process is fitted to what they map to."""
+    held_out = None
+    if validation is not None:
+        given = _later(validation.context, transform)
+        held_out = _inward(validation, transform)[0].given(given)
+    inward = _inward(sequences, transform)[0]
+    inner = process.fitted_to(inward, held_out, _later(context, transform))
+    return TransformedLaw(inner.law_, transform), inner
+
+
+def _later(context: torch.Tensor | None, transform: Transform) -> torch.Tensor | None:
+    """The context of the transformed values, which begin after the given ones."""
+    return context[:, transform.given :] if context is not None and context.ndim == 3 else context
+
+
+def _inward(sequences: Sequences, transform: Transform) -> tuple[Sequences, torch.Tensor]:
+    """The transformed sequences, and log |dx/dy| of each of their values."""
+    given = transform.given
+    if given:
+        sequences.require_length(given)
+    column = torch.arange(len(sequences.values))
+    row = torch.repeat_interleave(torch.arange(len(sequences)), sequences.lengths)
+    kept = column[column - sequences.offsets[row] >= given]
+    y = sequences.values[kept]
+    back = kept[:, None] + torch.arange(-given, 0)
+    outward = transform.outward(sequences.values[back])
+    x = outward.inv(y)
+    offsets = sequences.offsets - given * torch.arange(len(sequences) + 1)
+    gaps = sequences.missing
+    inner = Sequences(x, offsets, sequences.space, sequences.complete, missing=gaps)
+    jacobian = -outward.log_abs_det_jacobian(x, y).expand(y.shape)
+    return inner, jacobian.masked_fill(y.isnan(), 0.0) if gaps else jacobian
+
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class TransformedLaw(ChainLaw):
+    """The law of values whose transforms have a law.
+
+    Attributes:
+        law: of the transformed values.
+        transform: the fitted transform.
+    """
+
+    law: ChainLaw
+    transform: Transform
+
+    @property
+    def space(self) -> Space:  # type: ignore[override]
+        return self.law.space
+
+    @property
+    def context(self) -> ContextForm | None:  # type: ignore[override]
+        return self.law.context
+
+    @property
+    def device(self) -> torch.device:
+        return self.law.device
+
+    @property
+    def layout(self) -> Layout | None:
+        return self.law.layout
+
+    @property
+    def n_given(self) -> int:  # type: ignore[override]
+        return self.transform.given + self.law.n_given
+
+    @property
+    def takes_missing(self) -> bool:  # type: ignore[override]
+        return self.transform.takes_missing and self.law.takes_missing
+
+    @property
+    def carries_parameter_uncertainty(self) -> bool:  # type: ignore[override]
+        return self.law.carries_parameter_uncertainty
+
+    def check(self, sequences: Sequences) -> None:
+        self.transform.check(sequences.values)
+
+    def log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        if not all(math.isinf(end) for end in self.transform.reach):
             # each term has a mass of its own that is cut
-            return self._derived_log_prob_terms(sequences, context)
-        inner, jacobian = self._inward(sequences, self.transform_)
-        terms = self.process_._log_prob_terms(inner, self._inner(context, self.transform_))
-        given = self.process_.n_given
+            return self.derived_log_prob_terms(sequences, context)
+        inner, jacobian = _inward(sequences, self.transform)
+        terms = self.law.log_prob_terms(inner, _later(context, self.transform))
+        given = self.law.n_given
         if given:
             place = torch.arange(len(jacobian))
             row = torch.repeat_interleave(torch.arange(len(inner)), inner.lengths)
             jacobian = jacobian[place - inner.offsets[row] >= given]
         return terms + jacobian
 
-    def _start(self, n: int, context: torch.Tensor | None) -> State:
-        inner = self._inner(context, self.transform_)
-        return _TransformedState(self.process_._fresh(n, inner), self.transform_)
+    def start(self, n: int, context: torch.Tensor | None) -> State:
+        inner = _later(context, self.transform)
+        return _TransformedState(self.law.fresh(n, inner), self.transform)
 
-    def _joint(self, state: State, horizon: int) -> Distribution | None:
+    def joint(self, state: State, horizon: int) -> Distribution | None:
         if self.n_given:
             _ = state.conditional  # refuses a history shorter than what must be given
         assert isinstance(state, _TransformedState)
-        inner = self.process_._joint(state.inner, horizon)
-        past = state.history.tail(self.transform_.given)
-        return None if inner is None else self.transform_.joint(inner, past)
+        inner = self.law.joint(state.inner, horizon)
+        past = state.history.tail(self.transform.given)
+        return None if inner is None else self.transform.joint(inner, past)
 
-    def _predictive(self, state: State, horizon: int) -> Distribution | None:
-        if self.transform_.given:
-            return super()._predictive(state, horizon)
+    def predictive(self, state: State, horizon: int) -> Distribution | None:
+        if self.transform.given:
+            return super().predictive(state, horizon)
         assert isinstance(state, _TransformedState)
-        inner = self.process_._predictive(state.inner, horizon)
-        return None if inner is None else self.transform_.marginals(inner, state.history.tail(0))
-
-    @property
-    def carries_parameter_uncertainty(self) -> bool:  # type: ignore[override]
-        return self.__dict__.get("process_", self.process).carries_parameter_uncertainty
+        inner = self.law.predictive(state.inner, horizon)
+        return None if inner is None else self.transform.marginals(inner, state.history.tail(0))
 
 
 class _TransformedState(State):

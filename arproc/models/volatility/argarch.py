@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.contract.process import Process
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.errors import ParameterError, check_choice, check_integer, check_numbers
@@ -17,6 +16,7 @@ from arproc.inference.estimated import Estimated
 from arproc.models.volatility import innovations as laws
 from arproc.models.volatility.estimation import VolatilityFit, estimate
 from arproc.models.volatility.state import Memory, VolatilityState
+from arproc.process import Process
 from arproc.spaces import Real, Space
 
 __all__ = ["ARGARCH"]

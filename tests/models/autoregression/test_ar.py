@@ -51,8 +51,8 @@ def test_the_fast_likelihood_is_the_derived_one(model, sunspots):
     x = sunspots.to_numpy()
     data = [x, x[:30], x[100 : 101 + model.n_given]]
     sequences = model.sequences(data)
-    derived = model._derived_log_prob_terms(sequences, None)
-    np.testing.assert_allclose(model._log_prob_terms(sequences, None), derived, atol=1e-11)
+    derived = model.law_.derived_log_prob_terms(sequences, None)
+    np.testing.assert_allclose(model.law_.log_prob_terms(sequences, None), derived, atol=1e-11)
     sums = [terms.sum() for terms in model.log_prob_terms(data)]
     np.testing.assert_allclose(model.log_prob(data), sums, rtol=1e-12)
     np.testing.assert_allclose(model.log_prob(x), sums[0], rtol=1e-12)
@@ -200,7 +200,7 @@ def test_forecast_is_the_conditional_of_the_joint_normal(pacf, known, horizon, l
     gain = np.linalg.solve(covariance[:known, :known], covariance[:known, known:]).T
     mean = m[known:] + gain @ (x - m[:known])
     variance = np.diag(covariance[known:, known:] - gain @ covariance[:known, known:])
-    got = model._predictive(model.start(x if known else 1), horizon)
+    got = model.law_.predictive(model.start(x if known else 1), horizon)
     np.testing.assert_allclose(got.mean[0], mean, rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(got.variance[0], variance, rtol=1e-6)
 

@@ -254,7 +254,7 @@ def test_the_joint_law_of_what_follows_a_history_with_gaps():
         x, seen = np.array(history + [0.0] * 5), np.append(~np.isnan(history), [False] * 5)
         ahead, sigma = np.arange(n, n + 5), covariance(model, n + 5)
         weight = sigma[np.ix_(ahead, seen)] @ np.linalg.pinv(sigma[np.ix_(seen, seen)])
-        joint = model._joint(model.start(np.array(history)), 5)
+        joint = model.law_.joint(model.start(np.array(history)), 5)
         np.testing.assert_allclose(joint.mean[0], 1 + weight @ (x[seen] - 1), rtol=1e-10)
         want = sigma[np.ix_(ahead, ahead)] - weight @ sigma[np.ix_(seen, ahead)]
         np.testing.assert_allclose(joint.covariance_matrix[0], want, rtol=1e-10, atol=1e-12)

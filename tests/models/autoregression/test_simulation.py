@@ -28,7 +28,7 @@ def test_the_joint_law_is_the_conditional_of_the_whole_normal(pacf, known, horiz
     m = 1.5 + (0.2 if line else 0.0) * np.arange(size)
     x = np.random.default_rng(0).normal(size=known) + 1
     gain = np.linalg.solve(covariance[:known, :known], covariance[:known, known:]).T
-    got = model._joint(model.start(x if known else 1), horizon)
+    got = model.law_.joint(model.start(x if known else 1), horizon)
     np.testing.assert_allclose(
         got.mean[0], m[known:] + gain @ (x - m[:known]), rtol=1e-6, atol=1e-8
     )
@@ -38,7 +38,7 @@ def test_the_joint_law_is_the_conditional_of_the_whole_normal(pacf, known, horiz
 
 def test_given_starts_and_rows_of_unequal_length():
     walk = AR.from_parameters([1.5, -0.5], sigma2=2.0, initial="given")
-    got = walk._joint(walk.start([[0.0, 1.0], [0.0, 1.0, 3.0]]), 3)
+    got = walk.law_.joint(walk.start([[0.0, 1.0], [0.0, 1.0, 3.0]]), 3)
     psi = np.array([1.0, 1.5, 1.75])
     factor = np.array([[1, 0, 0], [1.5, 1, 0], [1.75, 1.5, 1]])
     for row in range(2):

@@ -261,9 +261,9 @@ def test_likelihoods_of_ragged_rows_and_saved_models(growth, kind, tmp_path):
     model = AR(**KINDS[kind].get_params()).fit(y, context=x)
     data, context = [y[:50], y[60:75]], np.stack([x[:50], x[60:110]])
     sequences = model.sequences(data)
-    prepared = model._context(context, 2, 50)
-    derived = model._derived_log_prob_terms(sequences, prepared)
-    np.testing.assert_allclose(model._log_prob_terms(sequences, prepared), derived, atol=1e-11)
+    prepared = model.read_context(context, 2, 50)
+    derived = model.law_.derived_log_prob_terms(sequences, prepared)
+    np.testing.assert_allclose(model.law_.log_prob_terms(sequences, prepared), derived, atol=1e-11)
     both = model.log_prob(data, context=context)
     one = [model.log_prob(row, context=c) for row, c in zip(data, context, strict=True)]
     np.testing.assert_allclose(both, one, rtol=1e-12)

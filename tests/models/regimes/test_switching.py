@@ -274,7 +274,7 @@ def test_forecasts_are_those_of_simulation(form, order):
     )
     x = rng.normal(size=12)
     state = model.start(x)
-    exact = model._predictive(state, 5)
+    exact = model.law_.predictive(state, 5)
     assert exact.batch_shape == (1, 5)
     paths = torch.as_tensor(model.sample(40_000, length=5, prefix=x, seed=1))
     error = 5 * exact.stddev[0] / 200
@@ -288,8 +288,8 @@ def test_forecasts_are_those_of_simulation(form, order):
 
 def test_forecasts_beyond_the_number_of_paths_are_simulated():
     x, model = series(50), truth()
-    assert model._predictive(model.start(x), 10) is not None
-    assert model._predictive(model.start(x), 11) is None
+    assert model.law_.predictive(model.start(x), 10) is not None
+    assert model.law_.predictive(model.start(x), 11) is None
     short, long = model.forecast(x, 10), model.forecast(x, 11, n_paths=20_000, seed=0)
     np.testing.assert_allclose(short, long.iloc[:10], atol=0.15)
 

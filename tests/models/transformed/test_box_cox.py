@@ -163,7 +163,7 @@ def test_a_known_value_is_its_own_mean() -> None:
 def test_forecasts_far_from_the_cut_are_closed_and_agree_with_paths(lmbda: float) -> None:
     y = (lmbda * (2 + X / 9) / 2 + 1) ** (1 / lmbda) if lmbda > 0 else np.exp(X / 20)
     model = Transformed(arproc.AR(1), BoxCox(lmbda)).fit(y)
-    assert model._joint(model.start(y), 5) is not None
+    assert model.law_.joint(model.start(y), 5) is not None
     table = model.forecast(y, 5, quantiles=(0.1, 0.9))
     inner = model.process_.forecast((y**lmbda - 1) / lmbda, 5, quantiles=(0.1, 0.9))
     for q in (0.1, 0.9):
@@ -176,7 +176,7 @@ def test_forecasts_far_from_the_cut_are_closed_and_agree_with_paths(lmbda: float
 def test_forecasts_near_the_cut_are_simulated_and_one_step_is_exact() -> None:
     y = np.exp(X / 2)
     model = Transformed(arproc.AR(1), BoxCox(1.0)).fit(y)  # y - 1, which can not be below -1
-    assert model._joint(model.start(y), 5) is None
+    assert model.law_.joint(model.start(y), 5) is None
     first = model.forecast(y, 1, quantiles=(0.05, 0.5))
     law = model.conditional(y).base_dist.base
     m, s = float(law.loc), float(law.scale)
@@ -213,7 +213,7 @@ def test_a_scenario_on_the_transformed_scale() -> None:
 def test_a_scenario_that_draws_the_rest_to_the_cut_is_simulated() -> None:
     y = 8 + X
     model = Transformed(arproc.AR(1), BoxCox(1.0)).fit(y)  # y - 1, which can not be below -1
-    assert model._joint(model.start(y), 3) is not None
+    assert model.law_.joint(model.start(y), 3) is not None
     assert not model.forecast(y, 3, known=[np.nan, 8.0, np.nan]).attrs
     low = model.forecast(y, 3, known=[np.nan, 2.5, np.nan], n_paths=60_000, seed=0)
     assert low.attrs["effective_sample_size"] > 300

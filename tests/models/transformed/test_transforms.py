@@ -205,7 +205,7 @@ def test_a_shifted_logarithm_takes_zeros() -> None:
     expected = inner.log_prob(np.log(data + 2)) - np.log(data + 2).sum()
     assert model.log_prob(data) == pytest.approx(expected, rel=1e-12)
     table = model.forecast(data, 3, quantiles=(0.1,))
-    inside = inner._predictive(inner.start(np.log(data + 2)), 3)
+    inside = inner.law_.predictive(inner.start(np.log(data + 2)), 3)
     loc, deviation = inside.mean[0].numpy(), inside.stddev[0].numpy()
     mean = np.exp(loc + deviation**2 / 2) - 2
     np.testing.assert_allclose(table["mean"], mean, rtol=1e-12)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch.distributions import Distribution, MultivariateNormal
 
-from arproc.contract.process import Process
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.errors import ParameterError, check_choice, check_integer
@@ -34,6 +33,7 @@ from arproc.models.autoregression.vector.moments import VectorData, standardise
 from arproc.models.autoregression.vector.recursion import VectorRecursion
 from arproc.models.autoregression.vector.shrinkage import check_shrinkage, shrink
 from arproc.models.autoregression.vector.state import VectorState
+from arproc.process import Process
 from arproc.spaces import RealVector, Space
 
 if TYPE_CHECKING:

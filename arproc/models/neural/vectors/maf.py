@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Form, Layout, Sequences, restore
-from arproc.contract.whole import WholeLaw
 from arproc.data import intake
 from arproc.data.vectors import order_of, vectors_of
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.models.neural.examples import ExampleLaw, Examples
 from arproc.models.neural.vectors.flow_network import FlowNetwork
 from arproc.models.neural.vectors.vectors import hidden_sizes
+from arproc.process.written import WholeModel
 from arproc.spaces import Real, Space
 from arproc.training import Training, seed_of
 
@@ -29,7 +29,7 @@ _ROWS = 4096
 _HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 
 
-class MAF(ExampleLaw, WholeLaw):
+class MAF(ExampleLaw, WholeModel):
     r"""Masked autoregressive flow (Papamakarios, Pavlakou and Murray 2017).
 
     A density of real vectors, :math:`p(x) = N(f(x); 0, I) |\det f'(x)|`, whose map f is a stack

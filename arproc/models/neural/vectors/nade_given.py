@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arproc.contract.law import Law
 from arproc.contract.randomness import Uniforms, derived_seed
 from arproc.contract.sequences import Layout, Sequences
 from arproc.data import intake
 from arproc.distributions import from_uniform
 from arproc.errors import DataError
 from arproc.models.neural.vectors.nade_network import NADENetwork
+from arproc.process import Model
 from arproc.spaces import Space
 
 __all__ = ["Gaps", "draws", "log_prob", "read_gaps", "read_given", "without_gaps"]
@@ -60,7 +60,7 @@ def without_gaps(data: Any, whole: bool) -> tuple[Any, Tensor]:
 
 
 def read_gaps(
-    law: Law, data: Any, layout: Layout, space: Space | None = None, name: str = "data"
+    law: Model, data: Any, layout: Layout, space: Space | None = None, name: str = "data"
 ) -> Gaps:
     """The user's vectors, of which some values may be missing; see `without_gaps`.
 

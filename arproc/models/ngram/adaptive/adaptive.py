@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from arproc.contract.law import require_fitted
-from arproc.contract.process import Process
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State, WindowState
 from arproc.data.tokenizers import space_under
 from arproc.errors import UnsupportedError, check_integer
 from arproc.models.ngram.adaptive.contexts import Contexts
 from arproc.models.ngram.tables import NO_TABLE, NO_UNIFORMS, categorical
+from arproc.process import Process
+from arproc.process.model import require_fitted
 from arproc.spaces import Categorical as CategoricalSpace
 from arproc.spaces import Space
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from arproc.contract.law import require_fitted
 from arproc.errors import ParameterError, check_integer
 from arproc.models.ngram.adaptive.adaptive import ContextModel
+from arproc.process.model import require_fitted
 
 __all__ = ["ContextTree"]
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from arproc.contract.law import require_fitted
 from arproc.data.vocabulary import UNKNOWN, Vocabulary
 from arproc.errors import ParameterError, UnsupportedError
 from arproc.models.ngram.backoff.assembling import assemble, parents
 from arproc.models.ngram.backoff.counts import Alphabet
 from arproc.models.ngram.backoff.trie import Trie
+from arproc.process.model import require_fitted
 from arproc.spaces import Categorical as CategoricalSpace
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from arproc.contract.law import require_fitted
 from arproc.contract.sequences import Sequences
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import NotComparableError, ParameterError, UnsupportedError
@@ -18,6 +17,7 @@ from arproc.models.ngram.backoff.counts import Alphabet
 from arproc.models.ngram.backoff.pruning import renormalised
 from arproc.models.ngram.backoff.trie import Trie
 from arproc.models.ngram.model import NGram
+from arproc.process.model import require_fitted
 from arproc.spaces import Categorical
 
 __all__ = ["interpolate"]

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from arproc.contract.law import require_fitted
-from arproc.contract.process import Process
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.data.tokenizers import space_under
@@ -20,6 +18,8 @@ from arproc.errors import DataError, FileFormatError, check_integer
 from arproc.models.ngram.adaptive.adaptive import with_ends
 from arproc.models.ngram.suffix.state import InfiniState
 from arproc.models.ngram.suffix.suffixes import Suffixes
+from arproc.process import Process
+from arproc.process.model import require_fitted
 from arproc.spaces import Categorical as CategoricalSpace
 from arproc.spaces import Space
 

@@ -67,8 +67,10 @@ def test_ragged_sequences_have_the_derived_terms(macro):
     for model in (VAR(3).fit(x), VAR(2, "ct").fit(x), VAR(2, initial="given").fit(x)):
         data = [x[:40], x[7:10], x[50 : 51 + model.n_given]]
         sequences = model.sequences(data)
-        fast = model._log_prob_terms(sequences, None)
-        np.testing.assert_allclose(fast, model._derived_log_prob_terms(sequences, None), atol=1e-9)
+        fast = model.law_.log_prob_terms(sequences, None)
+        np.testing.assert_allclose(
+            fast, model.law_.derived_log_prob_terms(sequences, None), atol=1e-9
+        )
 
 
 def test_the_exact_likelihood_is_statsmodels_varmax(macro):
@@ -292,7 +294,7 @@ def test_the_joint_law_is_the_normal_conditional(known):
     mean, covariance = whole_law(model, known + 4)
     x = np.random.default_rng(6).normal(size=(known, 2))
     state = model.start(1) if not known else model.start(x)
-    joint = model._joint(state, 4)
+    joint = model.law_.joint(state, 4)
     k = 2 * known
     gain = covariance[k:, :k] @ np.linalg.inv(covariance[:k, :k])
     want_mean = mean[k:] + gain @ (x.ravel() - mean[:k])

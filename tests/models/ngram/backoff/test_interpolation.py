@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import arproc
 from arproc.data.vocabulary import UNKNOWN, Vocabulary
 from arproc.errors import NotComparableError, ParameterError, UnsupportedError
-from arproc.ngram import interpolate
 from arproc.models.ngram.backoff import smoothing as estimation
 from arproc.models.ngram.backoff.discounts import DiscountWarning
+from arproc.ngram import interpolate
 from arproc.testing import check_process
 
 SMOOTHINGS = [s for s in estimation.SMOOTHINGS if s != "additive"]

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch.distributions import Distribution, constraints
 
-from arproc.contract.process import Process
+from arproc.contract.law import ChainLaw, Law, WholeLaw
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.errors import DataError, ParameterError, check_integer
 from arproc.sampling.ancestral import draw
 
-if TYPE_CHECKING:
-    from arproc.contract.law import Law
-
 __all__ = ["SequenceDistribution"]
 
 
 class SequenceDistribution(Distribution):
-    """The law of the first `length` elements of a process; made by `Law.distribution`.
+    """The law of the first `length` elements of a process; made by `Model.distribution`.
 
     Args:
         law: a fitted law.
@@ -48,7 +43,7 @@ class SequenceDistribution(Distribution):
                 "a process whose sequences end by themselves has no event_shape; use its "
                 "log_prob and sample."
             )
-        if law.context_kind is not None:
+        if law.context is not None:
             raise ParameterError("a law that takes a context has no distribution(); use log_prob.")
         if law.n_given:
             raise ParameterError(
@@ -95,18 +90,20 @@ class SequenceDistribution(Distribution):
         x = value.reshape(-1, *event)
         law = self.law
         sequences = Sequences.of(x, law.space, layout=law.layout, name="value", device=law.device)
-        flat = law._log_prob(sequences, None).to(value.device)
+        flat = law.log_prob(sequences, None).to(value.device)
         return flat.reshape(value.shape[: value.ndim - len(event)]).expand(batch)
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> torch.Tensor:
         """Draws [*sample_shape, *batch, length, *element], by torch's global generator."""
         shape = torch.Size(sample_shape) + self.batch_shape
         n = shape.numel()
-        if not isinstance(self.law, Process):
-            return torch.as_tensor(self.law.sample(n)).reshape(*shape, *self.event_shape)
+        law = self.law
         # the engine's own numbers: text would not bring every symbol back
         with torch.no_grad():
-            state = self.law._fresh(n, None)
-            x, _, _ = draw(state, Uniforms(None), self.length, None, self.law.space)
+            if isinstance(law, ChainLaw):
+                x, _, _ = draw(law.fresh(n, None), Uniforms(None), self.length, None, law.space)
+            else:
+                assert isinstance(law, WholeLaw)
+                x = law.draw(n, Uniforms(None), None)
         x = x if self.law.layout is None else self.law.layout.from_sites(x)
         return x.reshape(*shape, *self.event_shape)

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from arproc.contract.law import Law
 from arproc.contract.model_file import FORMAT_VERSION, Stored, read_file, write_file
 from arproc.contract.parameters import Parameters
-from arproc.contract.storable import STORABLE
+from arproc.contract.storable import find, name_of
 from arproc.errors import (
     ArprocError,
     FileFormatError,
@@ -25,23 +26,27 @@ from arproc.errors import (
     NotFittedError,
     ParameterError,
 )
+from arproc.process.fit import Fit, Learnt
+from arproc.process.model import Model, is_learnt
+from arproc.process.written import WrittenLaw, WrittenWholeLaw
 
 __all__ = ["FORMAT_VERSION", "load", "read_file", "save", "save_parameters", "write_file"]
 
 # ---- models --------------------------------------------------------------------------------
 
 
-def save(law: Any, path: str | Path) -> None:
-    """Write a fitted law to one file, atomically.
+def save(model: Model, path: str | Path) -> None:
+    """Write a fitted model to one file, atomically.
 
     Raises:
-        NotFittedError: the law has learnt nothing yet.
+        NotFittedError: the model has learnt nothing yet.
         ParameterError: a parameter is of a kind that files do not hold (a function, say).
     """
-    if not law.__sklearn_is_fitted__():
-        raise NotFittedError(f"this {type(law).__name__} is not fitted yet; fit it before saving.")
-    _ = law.space  # a wrapper around an unfitted law is refused as well
-    save_parameters(law, path)
+    if not model.__sklearn_is_fitted__():
+        raise NotFittedError(
+            f"this {type(model).__name__} is not fitted yet; fit it before saving."
+        )
+    save_parameters(model, path)
 
 
 def save_parameters(model: Parameters, path: str | Path) -> None:
@@ -84,6 +89,8 @@ def load(path: str | Path) -> Any:
         ) from error
     if not isinstance(model, Parameters) or not hasattr(model, "save"):
         raise FileFormatError(f"{str(path)!r} describes a {type(model).__name__}, not a model.")
+    if isinstance(model, Model) and not model.__sklearn_is_fitted__():
+        raise FileFormatError(f"{str(path)!r} holds a {type(model).__name__} without a law.")
     return model
 
 
@@ -119,14 +126,17 @@ def _encode(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
     if isinstance(value, torch.distributions.MultivariateNormal):
         inside = {"loc": value.loc, "scale_tril": value.scale_tril}
         return {"!": "MultivariateNormal", "fields": _encode(inside, path, tensors)}
+    if isinstance(value, (WrittenLaw, WrittenWholeLaw)):
+        return {"!": "written", "model": _encode_written(value.model, path, tensors)}
+    if find(name_of(type(value))) is not type(value):
+        raise ParameterError(
+            f"{path} is a {type(value).__name__}, which a model file can not hold; files hold "
+            "numbers, strings, arrays, tensors, lists, dicts, arproc's own objects, and classes "
+            "of your own that are registered with arproc.storable."
+        )
     if isinstance(value, Parameters):
         return _encode_parameters(value, path, tensors)
-    if type(value).__name__ in STORABLE:
-        return _encode_storable(value, path, tensors)
-    raise ParameterError(
-        f"{path} is a {type(value).__name__}, which a model file can not hold; files hold "
-        "numbers, strings, arrays, tensors, lists, dicts and arproc's own objects."
-    )
+    return _encode_storable(value, path, tensors)
 
 
 def _store(value: Stored, path: str, tensors: dict[str, Stored]) -> str:
@@ -164,16 +174,29 @@ def _encode_array(value: np.ndarray, path: str, tensors: dict[str, Stored]) -> A
 
 
 def _encode_parameters(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
-    learnt = {
-        name: v
-        for name, v in vars(value).items()
-        if name.endswith("_") and not name.startswith("_")
-    }
     params = value.get_params(deep=False)
+    tree = {
+        "!": "object",
+        "class": name_of(type(value)),
+        "params": {k: _encode(v, f"{path}.{k}", tensors) for k, v in params.items()},
+    }
+    if not isinstance(value, Model):
+        return _encode_written(value, path, tensors)
+    if value.__sklearn_is_fitted__():
+        law = value.law_
+        at = path if isinstance(law, (WrittenLaw, WrittenWholeLaw)) else f"{path}.law"
+        tree["law"] = _encode(law, at, tensors)
+        tree["fit"] = _encode(value.fit_, f"{path}.fit", tensors)
+    return tree
+
+
+def _encode_written(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
+    """Parameters, and what was learnt as attributes: a model in one class, or a panel."""
+    params = value.get_params(deep=False)
+    learnt = {name: v for name, v in vars(value).items() if is_learnt(name)}
     return {
         "!": "object",
-        "class": _name(type(value)),
-        "own": _is_own(type(value)),
+        "class": name_of(type(value)),
         "params": {k: _encode(v, f"{path}.{k}", tensors) for k, v in params.items()},
         "learnt": {k: _encode(v, f"{path}.{k}", tensors) for k, v in learnt.items()},
     }
@@ -186,7 +209,7 @@ def _encode_storable(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
     return {
         "!": "data",
-        "class": type(value).__name__,
+        "class": name_of(type(value)),
         "fields": {k: _encode(v, f"{path}.{k}", tensors) for k, v in fields.items()},
     }
 
@@ -218,6 +241,9 @@ def _decode(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
         return torch.distributions.MultivariateNormal(**fields, validate_args=False)
     if kind == "object":
         return _decode_parameters(tree, tensors)
+    if kind == "written":
+        model = _decode_parameters(tree["model"], tensors)
+        return model._written(model.space_)
     if kind == "data":
         return _decode_storable(tree, tensors)
     raise FileFormatError(f"the file holds a {kind!r}, which this version does not know.")
@@ -228,16 +254,13 @@ class _ModuleState(dict[str, torch.Tensor]):
 
 
 def _decode_parameters(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
-    cls = _find(tree["class"], tree["own"])
-    if cls is None:
-        raise FileFormatError(
-            f"the file holds a {tree['class']}, which is not known here. If it is a model of your "
-            "own, import its class before loading."
-        )
+    cls = _class_of(tree)
+    if not issubclass(cls, Parameters):
+        raise FileFormatError(f"{tree['class']} is not a class with parameters.")
     params = {k: _decode(v, tensors) for k, v in tree["params"].items()}
     value = cls(**params)
-    for name, encoded in tree["learnt"].items():
-        if not name.endswith("_") or name.startswith("_"):
+    for name, encoded in tree.get("learnt", {}).items():
+        if not is_learnt(name):
             raise FileFormatError(f"{name!r} is not the name of something learnt.")
         learnt = _decode(encoded, tensors)
         if isinstance(learnt, _ModuleState):
@@ -246,7 +269,24 @@ def _decode_parameters(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -
     restored = getattr(value, "_after_load", None)
     if restored is not None:
         restored()
+    if "law" in tree:
+        assert isinstance(value, Model)
+        law, fit = _decode(tree["law"], tensors), _decode(tree["fit"], tensors)
+        if not isinstance(law, Law) or not isinstance(fit, Fit):
+            raise FileFormatError(f"the {tree['class']} of the file holds no law.")
+        value._held = Learnt(law, fit)
     return value
+
+
+def _class_of(tree: dict[str, Any]) -> type:
+    """The class that part of a file names."""
+    cls = find(tree["class"])
+    if cls is None:
+        raise FileFormatError(
+            f"the file holds a {tree['class']}, which is not known here. If it is a class of your "
+            "own, import its class before loading."
+        )
+    return cls
 
 
 def _module(law: Any, name: str, state: dict[str, torch.Tensor]) -> torch.nn.Module:
@@ -277,48 +317,6 @@ def _check_shapes(module: torch.nn.Module, state: dict[str, torch.Tensor], label
 
 
 def _decode_storable(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
-    import arproc.data.tables
-    import arproc.data.vocabulary
-    import arproc.spaces
-
-    if tree["class"] == "Training":
-        import arproc.training  # noqa: F401
-    cls = STORABLE.get(tree["class"])
-    if cls is None:
-        raise FileFormatError(f"the file holds a {tree['class']}, which is not known here.")
+    cls: Any = _class_of(tree)
     fields = {k: _decode(v, tensors) for k, v in tree["fields"].items()}
     return cls.from_dict(fields) if hasattr(cls, "from_dict") else cls(**fields)
-
-
-def _find(name: str, own: bool) -> type | None:
-    """The class of this name among arproc's own, or among the classes a user has defined.
-
-    Only classes that exist already, or that the package itself offers, are ever considered. A
-    user's class is known by its module too; where that has changed, the only one of its name does.
-    """
-    import arproc
-    import arproc.contract.conditioned
-    import arproc.transforms
-
-    if own and name in arproc.__all__:
-        getattr(arproc, name)
-    known: list[type] = []
-    todo: list[type] = [Parameters]
-    while todo:
-        current = todo.pop()
-        todo.extend(current.__subclasses__())
-        if _is_own(current) == own:
-            known.append(current)
-    exact = [cls for cls in known if _name(cls) == name]
-    if exact or own:
-        return exact[0] if exact else None  # the last to be defined comes first
-    alike = [cls for cls in known if cls.__name__ == name.rpartition(".")[2]]
-    return alike[0] if len(alike) == 1 else None
-
-
-def _name(cls: type) -> str:
-    return cls.__name__ if _is_own(cls) else f"{cls.__module__}.{cls.__qualname__}"
-
-
-def _is_own(cls: type) -> bool:
-    return cls.__module__.partition(".")[0] == "arproc"

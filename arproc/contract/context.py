@@ -1,0 +1,124 @@
+"""What a law is conditioned on: its form, and how a user's is read into it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from arproc.contract.storable import storable
+from arproc.errors import DataError
+
+__all__ = ["ContextForm"]
+
+
+@storable
+@dataclass(frozen=True)
+class ContextForm:
+    """What a law takes as context: one vector (or one label) a sequence, or one vector a step.
+
+    Attributes:
+        kind: "static", [N, c], or "steps", [N, T, c].
+        size: how many numbers c a vector has; None where that is yet to be learnt.
+        classes: how many labels there are, where a static context is a label 0 ... classes - 1;
+            the law itself sees the row of the identity matrix that it names.
+    """
+
+    kind: Literal["static", "steps"]
+    size: int | None = None
+    classes: int | None = None
+
+    def read(self, context: Any, n: int, length: int, device: torch.device) -> torch.Tensor:
+        """A user's context as a float tensor: [N, c] where static, [N, T, c] where per step.
+
+        Args:
+            context: what the user gave; one for all or one for each sequence.
+            n: how many sequences there are.
+            length: how many steps a context by steps must at least have.
+            device: where the law computes.
+
+        Raises:
+            DataError: it has another shape, another size, or values that are not finite.
+        """
+        x = _arranged(_numbers(context).to(device), self.kind, n)
+        if self.kind == "steps" and x.shape[1] < length:
+            raise DataError(
+                f"context has {x.shape[1]} steps; expected at least {length}, one for each "
+                "element (the future ones included where one samples or forecasts)."
+            )
+        if not bool(torch.isfinite(x.double()).all()):
+            raise DataError("context has values that are not finite; remove or fill them first.")
+        if self.classes is not None:
+            return _one_hot(x, self.classes, context)
+        if self.size is not None and x.shape[-1] != self.size:
+            each = "example" if self.kind == "static" else "step"
+            raise DataError(
+                f"context has {x.shape[-1]} numbers for each {each}; the model takes {self.size}."
+            )
+        return x
+
+    def learnt(self, context: torch.Tensor | None) -> ContextForm:
+        """The same form with the size that the training data's context has."""
+        if context is None:
+            return self
+        return ContextForm(self.kind, context.shape[-1], self.classes)
+
+
+def _arranged(x: torch.Tensor, kind: str, n: int) -> torch.Tensor:
+    """A context of any shape that a user may give as [n, c] or [n, T, c]."""
+    axes = 2 if kind == "static" else 3
+    if kind == "static" and x.ndim == 0:
+        x = x.expand(n)
+    if kind == "static" and x.ndim == 1:
+        x = x[:, None] if len(x) == n else x[None]
+    if kind == "steps" and x.ndim == 1:
+        x = x[:, None]
+    if x.ndim == axes - 1:
+        x = x[None]
+    if x.ndim == axes and len(x) == 1:
+        x = x.expand(n, *x.shape[1:])
+    if x.ndim != axes or len(x) != n:
+        shape = "[N, c]" if kind == "static" else "[N, T, c]"
+        raise DataError(f"context has shape {tuple(x.shape)}; expected {shape} with N = {n}.")
+    return x
+
+
+def _numbers(context: Any) -> torch.Tensor:
+    """The numbers of a context, floating."""
+    if isinstance(context, torch.Tensor):
+        x = context
+    else:
+        values = context.to_numpy() if hasattr(context, "to_numpy") else context
+        try:
+            array = np.asarray(values)
+            array = array if array.dtype.kind == "c" else array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"context can not be read as numbers: {error}.") from None
+        x = torch.as_tensor(array)
+    if x.is_complex():
+        raise DataError(f"context is complex ({x.dtype}); expected real numbers.")
+    return x if x.is_floating_point() else x.double()
+
+
+def _one_hot(x: torch.Tensor, classes: int, context: Any) -> torch.Tensor:
+    """Labels [N, 1] as one-hot rows [N, classes].
+
+    Args:
+        x: the labels.
+        classes: how many there are.
+        context: what the user gave.
+    """
+    expected = f"whole numbers 0 ... {classes - 1}, the label of each example"
+    if x.shape[1] != 1:
+        shape = tuple(context.shape) if hasattr(context, "shape") else np.shape(context)
+        raise DataError(f"context has shape {shape} for {len(x)} examples; expected {expected}.")
+    wrong = (x != x.floor()) | (x < 0) | (x >= classes)
+    if bool(wrong.any()):
+        row = int(wrong.nonzero()[0, 0])
+        raise DataError(
+            f"context has the label {float(x[row]):g} (example {row}); expected {expected}."
+        )
+    return F.one_hot(x[:, 0].long(), classes).to(torch.get_default_dtype())

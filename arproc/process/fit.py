@@ -1,0 +1,45 @@
+"""What a fit found out beside the law: how it was estimated, and from what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from arproc.contract.law import Law
+from arproc.contract.storable import storable
+
+__all__ = ["Fit", "Learnt"]
+
+
+@storable
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """The circumstances of a fit.
+
+    Attributes:
+        form: the form of the data, "numpy", "tensor", "text" ..., in which draws go back.
+        names: the estimated parameters' names [k], where there are estimates.
+        estimates: their values, in the data's own unit [k].
+        covariance: the covariance of the estimates [k, k]; nan where it is not known.
+        log_likelihood: `log_prob` of the data, nats.
+        n_observations: of how many elements that is.
+        notes: whatever else is worth keeping, by name: iterations, losses, profiles.
+    """
+
+    form: str = "numpy"
+    names: Sequence[str] | None = None
+    estimates: np.ndarray | None = None
+    covariance: np.ndarray | None = None
+    log_likelihood: float | None = None
+    n_observations: int | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Learnt(NamedTuple):
+    """What a model holds once it is fitted; replaced whole."""
+
+    law: Law
+    fit: Fit

@@ -1,0 +1,621 @@
+"""Model: what a user holds. Parameters, the law that `fit` learns from data, and the user's forms.
+
+The law is a value (`arproc.contract.law`): `fit` replaces it whole on its last line, and nothing
+else changes it. A fit works on a copy of the model, so that one that is refused leaves no trace.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
+
+import numpy as np
+import torch
+
+from arproc.contract.context import ContextForm
+from arproc.contract.law import Draws, Law, WholeLaw
+from arproc.contract.parameters import Parameters
+from arproc.contract.randomness import Uniforms
+from arproc.contract.sequences import Form, Layout, Sequences, restore
+from arproc.data.intake import column_of_text
+from arproc.errors import (
+    DataError,
+    NotFittedError,
+    ParameterError,
+    UnsupportedError,
+    check_integer,
+)
+from arproc.process.fit import Fit, Learnt
+from arproc.spaces import Space
+
+if TYPE_CHECKING:
+    from arproc.process.torch_view import SequenceDistribution
+
+__all__ = ["Model", "require_fitted"]
+
+
+class Model(Parameters):
+    """A distribution over sequences that is learnt from data: exact `log_prob` and `sample`.
+
+    A subclass's constructor stores its arguments and nothing else. It writes `_infer_space` and
+    `_fit`, which gives the fitted `Law`; and it declares as class annotations what users may read
+    of the law and the fit (`coef_: np.ndarray` is the law's `coef`, or the fit's).
+
+    Attributes:
+        law_: the fitted law, an immutable value.
+        fit_: the circumstances of the fit, see `Fit`.
+    """
+
+    #: What `fit` takes as `context`: nothing, one vector a sequence, or one a step.
+    context_kind: Literal["static", "steps"] | None = None
+    #: Whether `fit` takes NaN among real numbers for an element that was not observed.
+    takes_missing: bool = False
+    #: Whether `fit` takes weights of the sequences.
+    takes_weights: ClassVar[bool] = False
+    #: Why there are no tractable conditionals; shown when somebody asks for one.
+    no_conditional: ClassVar[str] = Law.no_conditional
+
+    space_: Space
+    form_: str
+
+    # ---- what a subclass writes ------------------------------------------------------------
+
+    def _infer_space(self, data: Any) -> Space:
+        """The space of the data that `fit` got; called before the data are read."""
+        raise UnsupportedError(f"{type(self).__name__} can not be fitted.")
+
+    def _fit(
+        self,
+        sequences: Sequences,
+        *,
+        validation: Sequences | None,
+        context: torch.Tensor | None,
+    ) -> Law | tuple[Law, Fit] | None:
+        """Learn from `sequences`: the law, with the fit where there is more to tell.
+
+        It runs on a copy of the model that is thrown away, so it may note things on `self`. A
+        model written in one class (see `arproc.process.written`) sets attributes that end in an
+        underscore and returns nothing: that copy is then the law.
+        """
+        raise UnsupportedError(f"{type(self).__name__} can not be fitted.")
+
+    def _opened(self, data: Any) -> Any:
+        """The data that `fit` got; read, where they are a path that `_infer_space` can not."""
+        return data
+
+    def _layout_of(self, space: Space) -> Layout | None:
+        """The layout of the data of `space` that `fit` reads; the law has its own."""
+        return None if space.length is None else Layout((space.length,))
+
+    def _context_form(self) -> ContextForm | None:
+        """What `fit` takes as context; the law has its own."""
+        return None if self.context_kind is None else ContextForm(self.context_kind)
+
+    def _read_training(self, data: Any, space: Space, name: str) -> Sequences:
+        """What `fit` reads of the data, or of the validation data."""
+        return self._read(data, space, name, missing=self.takes_missing)
+
+    # ---- what it holds ---------------------------------------------------------------------
+
+    @classmethod
+    def of(cls, law: Law, fit: Fit | None = None, **parameters: Any) -> Self:
+        """A model that holds this law; one that was not fitted, where no fit is told.
+
+        Args:
+            law: the law.
+            fit: its circumstances, such as the form in which draws go back.
+            parameters: what the constructor takes.
+        """
+        model = cls(**parameters)
+        model._held = Learnt(law, Fit() if fit is None else fit)
+        return model
+
+    _held: Learnt
+
+    @property
+    def law_(self) -> Law:
+        """The fitted law; `NotFittedError` before there is one."""
+        learnt: Learnt | None = vars(self).get("_held")
+        if learnt is None:
+            raise self._not_fitted()
+        return learnt.law
+
+    @property
+    def fit_(self) -> Fit:
+        """The circumstances of the fit; `NotFittedError` before there was one."""
+        learnt: Learnt | None = vars(self).get("_held")
+        if learnt is None:
+            raise self._not_fitted()
+        return learnt.fit
+
+    def _not_fitted(self) -> NotFittedError:
+        return NotFittedError(
+            f"this {type(self).__name__} is not fitted yet; call fit(data) first, or load a "
+            "saved model with arproc.load(path)."
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_held" in vars(self)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """What was learnt, `coef_` and the like: read-only views of `law_` and `fit_`."""
+            found = getattr(type(self), name, None)
+            if isinstance(found, property):  # one that raised AttributeError: let it say so
+                return found.fget(self)
+            learnt = vars(self).get("_held")
+            if is_learnt(name) and learnt is not None:
+                return _seen(learnt, name, type(self))
+            if name in _declared(type(self)):
+                raise self._not_fitted()
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if is_learnt(name) and "_held" in vars(self):
+            raise AttributeError(
+                f"{name} was learnt and is read-only; fit the model again, or make another of a "
+                "law of its own with of(law)."
+            )
+        super().__setattr__(name, value)
+
+    @property
+    def parameters_are_given(self) -> bool:
+        """Whether its parameters, which are estimated in other cases, were given."""
+        return False
+
+    @property
+    def space(self) -> Space:
+        """What one element is; known after `fit`."""
+        return self.law_.space
+
+    @property
+    def layout(self) -> Layout | None:
+        """For laws of fixed size, how the user's array is laid out in the order of generation."""
+        return self.law_.layout
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return self.law_.device if self.__sklearn_is_fitted__() else torch.device("cpu")
+
+    @property
+    def n_given(self) -> int:
+        """How many first elements of a sequence are given, not scored (`initial="given"`)."""
+        return self.law_.n_given
+
+    # ---- the public calls ------------------------------------------------------------------
+
+    def fit(
+        self,
+        data: Any,
+        y: None = None,
+        *,
+        context: Any = None,
+        validation: Any = None,
+        sample_weight: Any = None,
+    ) -> Self:
+        """Learn the law from `data`; a fit that is refused leaves the model as it was.
+
+        Args:
+            data: sequences in any form that `Sequences.of` takes: an array [T] or [N, T], a list
+                of arrays, a Series, a DataFrame (time down, columns across), text, tensors.
+            y: not used (scikit-learn passes it second).
+            context: what the sequences are conditioned on, for models that take it: [N, c], one
+                vector a sequence, or [N, T, c], one a step.
+            validation: more sequences, on which neural models choose when to stop; for a model
+                that takes a context a pair `(data, context)`.
+            sample_weight: how much each sequence counts, [N], none negative, for models that
+                take it: a weight of 2 stands for a sequence that is there twice.
+
+        Returns:
+            The model itself.
+
+        Raises:
+            DataError: the data are not what the model is for; the message says what to change.
+            ParameterError: an argument of the constructor or of this call has a wrong value.
+        """
+        learner = self._learner()
+        self._held = learner._read_and_learn(data, y, context, validation, sample_weight)
+        return self
+
+    def _learner(self) -> Self:
+        """A copy that has learnt nothing, on which a fit may note what it likes."""
+        learner = copy(self)
+        vars(learner).pop("_held", None)
+        return learner
+
+    def _read_and_learn(
+        self, data: Any, y: None, context: Any, validation: Any, sample_weight: Any
+    ) -> Learnt:
+        data, context, validation = map(_detached, (data, context, validation))
+        if y is not None:
+            raise ParameterError("fit takes no y: a process models the sequences themselves.")
+        data = self._opened(column_of_text(data))
+        space = self._infer_space(data)
+        sequences = self._read_training(data, space, "data")
+        prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
+        held_out = None if validation is None else self._held_out(validation, space, prepared)
+        sequences = sequences.weighted(self._sample_weight(sample_weight, len(sequences)))
+        if self.context_kind == "static":
+            _require_one_each(context, len(sequences))
+        return self._learnt_from(sequences, held_out, prepared)
+
+    def _learnt_from(
+        self,
+        sequences: Sequences,
+        validation: Sequences | None = None,
+        context: torch.Tensor | None = None,
+    ) -> Learnt:
+        """The law of sequences that are read, and its circumstances; for a copy to do."""
+        found = self._fit(sequences, validation=validation, context=context)
+        if found is None:
+            found = self._written(sequences.space)
+        law, fit = found if isinstance(found, tuple) else (found, Fit())
+        return Learnt(law, replace(fit, form=sequences.form.kind))
+
+    def fitted_to(
+        self,
+        sequences: Sequences,
+        validation: Sequences | None = None,
+        context: torch.Tensor | None = None,
+    ) -> Self:
+        """A clone, fitted to sequences that are read already; the model stays as it is."""
+        clone = self.clone()
+        clone._held = clone._learnt_from(sequences, validation, context)
+        return clone
+
+    def _written(self, space: Space) -> Law:
+        """This copy, in which `_fit` set what it learnt, as the law; for models in one class."""
+        raise UnsupportedError(f"_fit of {type(self).__name__} gave no law.")
+
+    def log_prob(self, data: Any, *, context: Any = None) -> Any:
+        """The exact log-probability (mass) or log-density of each sequence, in nats.
+
+        Args:
+            data: sequences in any form that `fit` takes.
+            context: what they are conditioned on, for models that take it, as in `fit`.
+
+        Returns:
+            A float for one sequence, a float64 array [N] for several; a tensor for a tensor,
+            differentiable in the data and the parameters where they ask for gradients.
+
+        Raises:
+            NotFittedError: there is no law yet.
+            DataError: the data are not elements of the model's space.
+        """
+        law, sequences = self.law_, self._scored(data)
+        prepared = self.read_context(context, len(sequences), _longest(sequences))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
+            return sequences.form.per_row(law.log_prob(sequences, prepared))
+
+    def score(self, data: Any, y: None = None, *, context: Any = None) -> float:
+        """Mean log-probability per element in nats, higher is better (scikit-learn's rule).
+
+        A term of ending counts as an element; values that are given or missing do not.
+        """
+        law, sequences = self.law_, self._scored(data)
+        prepared = self.read_context(context, len(sequences), _longest(sequences))
+        with torch.no_grad():
+            total = law.log_prob(sequences, prepared).sum()
+        terms = int((sequences.n_terms - law.n_given - sequences.n_missing).sum())
+        if terms == 0:
+            raise DataError(f"data has no element to score beyond the first {law.n_given} given.")
+        return float(total) / terms
+
+    def sample(
+        self,
+        n: int = 1,
+        length: int | None = None,
+        prefix: Any = None,
+        policy: Any = None,
+        stop: Any = None,
+        seed: int | torch.Generator | None = None,
+        return_log_prob: bool = False,
+        *,
+        context: Any = None,
+    ) -> Any:
+        """Draw n examples of a law that is drawn from as a whole.
+
+        Row i depends on the seed and on i alone: the same in any batch.
+
+        Args:
+            n: how many.
+            length: the examples' length, if anything.
+            prefix: not taken: there are no conditionals to go on from.
+            policy: not taken, for the same reason.
+            stop: not taken, since a draw is whole.
+            seed: an int or a `torch.Generator`.
+            return_log_prob: give `Draws(x, log_prob, policy_log_prob, complete)`.
+            context: what the draws are conditioned on.
+        """
+        law = self.law_
+        assert isinstance(law, WholeLaw)
+        n = check_integer("n", n, minimum=0)
+        size = law.space.length
+        if length is not None and check_integer("length", length) != size:
+            raise ParameterError(f"length is {length}; this law has {size} elements.")
+        for name, value in (("prefix", prefix), ("policy", policy), ("stop", stop)):
+            if value is not None:
+                raise UnsupportedError(
+                    f"sample of {type(self).__name__} takes no {name}: {self.no_conditional}."
+                )
+        prepared = self.read_context(context, n, 0)
+        with torch.no_grad():
+            x = law.draw(n, Uniforms(seed), prepared).to(law.space.dtype)
+        form = Form(self.form_ if self.form_ in ("tensor", "table") else "numpy")
+        lengths = torch.full((n,), x.shape[1])
+        result = restore(x, lengths, law.space, form, law.layout)
+        if not return_log_prob:
+            return result
+        offsets = torch.arange(n + 1) * x.shape[1]
+        with torch.no_grad():
+            whole = Sequences(x.flatten(0, 1), offsets, law.space)
+            score = form.per_row(law.log_prob(whole, prepared))
+        return Draws(result, score, score, form.per_row(torch.ones(n, dtype=torch.bool)))
+
+    def distribution(self, length: int | None = None) -> SequenceDistribution:
+        """The law of a sequence as a `torch.distributions.Distribution`.
+
+        Args:
+            length: the number of elements; may be left out where the space fixes it.
+
+        Returns:
+            A distribution with `event_shape` (length, *element) whose `log_prob` and `sample`
+            are this law's.
+        """
+        from arproc.process.torch_view import SequenceDistribution
+
+        return SequenceDistribution(self.law_, length)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to one file (safetensors with a JSON header), atomically."""
+        from arproc.process.persistence import save
+
+        save(self, path)
+
+    # ---- what a law without conditionals says ----------------------------------------------
+
+    def _refuse(self, call: str) -> NoReturn:
+        raise UnsupportedError(
+            f"{type(self).__name__} has no {call}: {self.no_conditional}. It has log_prob and "
+            "sample."
+        )
+
+    def conditional(self, prefix: Any = None, *, context: Any = None) -> Any:
+        """The next element's distribution; a law without conditionals says why it has none."""
+        self._refuse("conditional")
+
+    def conditionals(self, data: Any, *, context: Any = None) -> Any:
+        """All next-element distributions; a law without conditionals says why it has none."""
+        self._refuse("conditionals")
+
+    def condition(self, prefix: Any, *, context: Any = None) -> Any:
+        """The law of what follows; a law without conditionals says why it has none."""
+        self._refuse("condition")
+
+    def log_prob_terms(self, data: Any, *, context: Any = None) -> Any:
+        """The chain rule's terms; a law without conditionals says why it has none."""
+        self._refuse("log_prob_terms")
+
+    def start(self, prefix: Any = 1, *, context: Any = None) -> Any:
+        """The state at the start; a law without conditionals says why it has none."""
+        self._refuse("start")
+
+    def with_policy(self, policy: Any) -> Any:
+        """This law under a policy; a law without conditionals says why it has none."""
+        self._refuse("with_policy")
+
+    def forecast(self, *data: Any, **more: Any) -> Any:
+        """What follows a history; a law without conditionals says why it has none."""
+        self._refuse("forecast")
+
+    # ---- reading the user's data -----------------------------------------------------------
+
+    def sequences(
+        self,
+        data: Any,
+        *,
+        name: str = "data",
+        complete: bool | None = None,
+        missing: bool = False,
+    ) -> Sequences:
+        """The data as `Sequences` of the fitted law's space.
+
+        Args:
+            data: in any form that `Sequences.of` takes.
+            name: what error messages call them.
+            complete: whether they came to their end.
+            missing: whether NaN is let through as a missing value. Pass the law's `takes_missing`
+                where you know what to do about it.
+        """
+        law = self.law_
+        found = _sequences(
+            data, law.space, law.layout, law.device, name, complete=complete, missing=missing
+        )
+        law.check(found)
+        return found
+
+    def read_context(self, context: Any, n: int, length: int) -> torch.Tensor | None:
+        """The context of a call, as the fitted law takes it: [N, c] or [N, T, c]."""
+        law = self.law_
+        return self._context_in(law.context, context, n, length, law.device)
+
+    def _scored(self, data: Any) -> Sequences:
+        """Data whose likelihood is asked for."""
+        return self.sequences(data, missing=self.law_.takes_missing)
+
+    def _read(
+        self,
+        data: Any,
+        space: Space,
+        name: str,
+        complete: bool | None = None,
+        missing: bool = False,
+    ) -> Sequences:
+        """Data as sequences of a space that is about to be learnt."""
+        layout = self._layout_of(space)
+        return _sequences(
+            data, space, layout, self.device, name, complete=complete, missing=missing
+        )
+
+    def _context(self, context: Any, n: int, length: int) -> torch.Tensor | None:
+        """The context that `fit` got."""
+        return self._context_in(self._context_form(), context, n, length, self.device)
+
+    def _context_in(
+        self, form: ContextForm | None, context: Any, n: int, length: int, device: torch.device
+    ) -> torch.Tensor | None:
+        if form is None:
+            if context is not None:
+                hint = ", or construct it with regressors=" * ("regressors" in self.get_params())
+                raise ParameterError(
+                    f"{type(self).__name__} takes no context; leave it out{hint}."
+                )
+            return None
+        if context is None:
+            raise ParameterError(f"{type(self).__name__} needs a context ({form.kind}).")
+        return form.read(context, n, length, device)
+
+    def _held_out(self, validation: Any, space: Space, context: torch.Tensor | None) -> Sequences:
+        """The validation data, with their context where the training data have one."""
+        data, given = validation, None
+        if context is not None:
+            data, given = _pair(validation, type(self).__name__)
+        sequences = self._read_training(data, space, "validation")
+        if context is None:
+            return sequences
+        try:
+            found = self._context(given, len(sequences), int(sequences.lengths.max()))
+        except DataError as error:
+            raise DataError(f"validation's {error}") from None
+        assert found is not None
+        if found.shape[-1] != context.shape[-1]:
+            raise DataError(
+                f"validation's context has {found.shape[-1]} numbers for each sequence or step; "
+                f"expected {context.shape[-1]}, as in the context of the training data."
+            )
+        return sequences.given(found)
+
+    def _sample_weight(self, weights: Any, n: int) -> torch.Tensor | None:
+        """The weights of n sequences, checked, float64 [n]."""
+        if weights is None:
+            return None
+        if not self.takes_weights:
+            raise ParameterError(f"{type(self).__name__} takes no sample_weight; leave it out.")
+        try:
+            found = torch.from_numpy(np.array(weights, dtype=np.float64))
+        except (TypeError, ValueError) as error:
+            raise DataError(f"sample_weight can not be read as numbers: {error}.") from None
+        sound = bool(torch.isfinite(found).all()) and bool((found >= 0).all())
+        if tuple(found.shape) != (n,) or not sound or not float(found.sum()) > 0:
+            raise DataError(
+                f"sample_weight must be {n} finite numbers, one a sequence, none negative and not "
+                f"all zero; got an array of shape {list(found.shape)}"
+                + (
+                    f" from {float(found.min()):g} to {float(found.max()):g}."
+                    if len(found)
+                    else "."
+                )
+            )
+        return found
+
+
+def require_fitted(model: Model) -> None:
+    """Raise `NotFittedError` unless the model has a law."""
+    _ = model.law_
+
+
+def is_learnt(name: str) -> bool:
+    """Whether an attribute of this name is something learnt, as `coef_` is."""
+    return name.endswith("_") and not name.startswith("_")
+
+
+@cache
+def _declared(cls: type) -> frozenset[str]:
+    """The names of what a class says may be read of its law and fit."""
+    every = (name for base in cls.__mro__ for name in vars(base).get("__annotations__", {}))
+    return frozenset(filter(is_learnt, every))
+
+
+def _seen(learnt: Learnt, name: str, cls: type) -> Any:
+    """What a law or a fit holds under a name; arrays are given as read-only views."""
+    own = getattr(learnt.law, "model", None)
+    if isinstance(own, Model) and name in vars(own):
+        value = vars(own)[name]
+    elif name not in _declared(cls):
+        raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r}")
+    else:
+        value = _found(learnt, name.removesuffix("_"), cls)
+    if isinstance(value, np.ndarray):
+        value = value.view()
+        value.flags.writeable = False
+    return value
+
+
+def _found(learnt: Learnt, stem: str, cls: type) -> Any:
+    for source in learnt:
+        if hasattr(source, stem):
+            value = getattr(source, stem)
+            if value is not None:
+                return value
+    if stem in learnt.fit.notes:
+        return learnt.fit.notes[stem]
+    raise AttributeError(f"this {cls.__name__} has no {stem}_: it was not estimated.")
+
+
+def _sequences(
+    data: Any,
+    space: Space,
+    layout: Layout | None,
+    device: torch.device,
+    name: str,
+    *,
+    complete: bool | None,
+    missing: bool,
+) -> Sequences:
+    partial = name in ("prefix", "history")
+    return Sequences.of(
+        data, space, layout=layout, name=name, complete=complete, device=device, partial=partial,
+        missing=missing,
+    )  # fmt: skip
+
+
+def _pair(validation: Any, model: str) -> tuple[Any, Any]:
+    """The validation data and their context, or `ParameterError`."""
+    if isinstance(validation, tuple) and len(validation) == 2 and validation[1] is not None:
+        data, context = validation
+        return data, context
+    came = type(validation).__name__
+    if isinstance(validation, tuple):
+        came = f"a tuple of {len(validation)}"
+        came = "(data, None)" if len(validation) == 2 else came
+    raise ParameterError(
+        f"validation must be a pair (data, context), since this {model} takes a context; got "
+        f"{came}."
+    )
+
+
+def _require_one_each(context: Any, n: int) -> None:
+    """Raise `DataError` for a row of another length than n, which would be one vector for all.
+
+    Nothing can be learnt of a vector that all sequences share; labels of other data look like one.
+    """
+    shape = tuple(np.shape(context))
+    if n > 1 and len(shape) == 1 and shape[0] != n:
+        raise DataError(
+            f"context has {shape[0]} entries for {n} sequences; fit expects one for each: [{n}], "
+            f"or [{n}, c] for vectors."
+        )
+
+
+def _detached(data: Any) -> Any:
+    """The same without its gradients, which learning does not go back to."""
+    return data.detach() if isinstance(data, torch.Tensor) else data
+
+
+def _longest(sequences: Sequences) -> int:
+    return int(sequences.n_terms.max())

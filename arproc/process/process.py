@@ -1,0 +1,318 @@
+"""Process: a model that factors into tractable conditionals, p(x) = prod_t p(x_t | x_<t, c)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import torch
+from torch.distributions import Distribution
+
+from arproc.contract.conditioned import ConditionedLaw
+from arproc.contract.law import ChainLaw
+from arproc.contract.sequences import Sequences
+from arproc.contract.state import State
+from arproc.distributions import index
+from arproc.errors import ParameterError, UnsupportedError, check_integer
+from arproc.process.fit import Fit
+from arproc.process.written import OneClass
+from arproc.spaces import Space
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from arproc.sampling.policies import Policy
+
+__all__ = ["Process", "require_process"]
+
+
+class Process(OneClass):
+    """A model with tractable conditionals in its declared order of sites.
+
+    A subclass writes `_infer_space` and `_fit`, which gives a `ChainLaw`; or, all in one class,
+    what `arproc.process.written` tells. `Process.of(law)` holds a law that needs no fit: one of
+    your own, or a law made of others (under a policy, after a prefix).
+    """
+
+    @property
+    def law_(self) -> ChainLaw:
+        law = super().law_
+        assert isinstance(law, ChainLaw)
+        return law
+
+    def clone(self) -> Self:
+        """A copy with the same parameters that has learnt nothing; of a bare law, the law."""
+        return Process.of(self.law_, self.fit_) if type(self) is Process else super().clone()  # type: ignore[return-value]
+
+    def __repr__(self) -> str:
+        if type(self) is Process and self.__sklearn_is_fitted__():
+            return f"Process.of({self.law_!r})"
+        return super().__repr__()
+
+    def _infer_space(self, data: Any) -> Space:
+        if type(self) is Process:
+            raise UnsupportedError(
+                "this process was made of a law and is not fitted; fit the process it is made of."
+            )
+        return super()._infer_space(data)
+
+    # ---- states ----------------------------------------------------------------------------
+
+    def start(self, prefix: Any = 1, *, context: Any = None) -> State:
+        """The state at the start, or after a prefix.
+
+        Args:
+            prefix: the number of rows of a fresh state, or sequences to begin with (one row for
+                each; their ends are not counted).
+            context: what the model is conditioned on, if it takes a context.
+        """
+        law = self.law_
+        if isinstance(prefix, (int, np.integer)) and not isinstance(prefix, bool):
+            n = check_integer("n", prefix, minimum=0)
+            return law.fresh(n, self.read_context(context, n, 0))
+        sequences = self.known(prefix)
+        longest = int(sequences.lengths.max())
+        return law.after(sequences, self.read_context(context, len(sequences), longest))
+
+    def known(self, prefix: Any, name: str = "prefix") -> Sequences:
+        """What the user says is known of sequences that go on, as `Sequences`."""
+        return self.sequences(prefix, name=name, complete=False, missing=self.law_.takes_missing)
+
+    def refitted(self, sequences: Sequences, context: torch.Tensor | None) -> ChainLaw:
+        """The law that a clone learns from other sequences."""
+        return self.fitted_to(sequences, None, context).law_
+
+    # ---- likelihood ------------------------------------------------------------------------
+
+    def log_prob_terms(self, data: Any, *, context: Any = None) -> Any:
+        """The chain rule's terms log p(x_t | x_<t), in nats, which sum to `log_prob`.
+
+        Args:
+            data: sequences in any form that `fit` takes.
+            context: what they are conditioned on, for models that take it.
+
+        Returns:
+            For one sequence an array [T] (a Series keeps its index, a tensor stays one); for
+            several a list of them. In the order of generation; where sequences end, the last term
+            is the end's; elements that are given have none.
+        """
+        law, sequences = self.law_, self._scored(data)
+        prepared = self.read_context(context, len(sequences), int(sequences.n_terms.max()))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
+            terms = law.checked_terms(sequences, prepared)
+        counts = sequences.n_terms - law.n_given
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        return sequences.form.per_element(terms, offsets, skip=law.n_given)
+
+    # ---- conditionals ----------------------------------------------------------------------
+
+    def conditional(self, prefix: Any = None, *, context: Any = None) -> Distribution:
+        """The next element's distribution after `prefix` (the first element's without one).
+
+        Args:
+            prefix: the first elements of one sequence, or of several, in any form `fit` takes.
+            context: what they are conditioned on, for models that take it.
+
+        Returns:
+            A distribution of batch shape [] for one prefix and [N] for several.
+
+        Raises:
+            DataError: the prefix is too short for a law whose first values are given, or whole.
+        """
+        if prefix is None:
+            with torch.no_grad():
+                return index(self.start(1, context=context).conditional, 0)
+        known = self.known(prefix)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and known.form.kind == "tensor"):
+            conditional = self.start(known, context=context).conditional
+            return index(conditional, 0) if known.form.single else conditional
+
+    def conditionals(self, data: Any, *, context: Any = None) -> Distribution:
+        """The distributions of every element given those before it, teacher forcing.
+
+        Returns:
+            A distribution of batch shape [N, T], T the longest length (columns beyond a shorter
+            row's length have no meaning); given values have no column.
+        """
+        law, sequences = self.law_, self._scored(data)
+        prepared = self.read_context(context, len(sequences), int(sequences.lengths.max()))
+        sequences.require_length(law.n_given)
+        x = sequences.padded()[0].to(law.device)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
+            state = law.fresh(len(x), prepared)
+            if law.n_given:
+                state = state.extend(x[:, : law.n_given])[1]
+            columns = state.extend(x[:, law.n_given : -1])[0]
+            if x.shape[1] > law.n_given:
+                return columns
+            return index(columns, (slice(None), slice(0, 0)))  # there is no element to come
+
+    def condition(self, prefix: Any, *, context: Any = None) -> Process:
+        """The process of what follows `prefix`, with its own `log_prob` and `sample`.
+
+        Args:
+            prefix: one sequence, in any form the process takes.
+            context: what the whole sequence is conditioned on, for processes that take it; its
+                later steps are those of what follows.
+        """
+        law, known = self.law_, self.known(prefix)
+        prepared = self.read_context(context, len(known), int(known.lengths.max()))
+        return Process.of(ConditionedLaw.after_prefix(law, known, prepared), self._drawn_fit())
+
+    def with_policy(self, policy: Policy) -> Process:
+        """This process under a policy: again a process, with an exact likelihood of its own."""
+        from arproc.sampling.policies import PolicyLaw
+
+        return Process.of(PolicyLaw.under(self.law_, policy), self._drawn_fit())
+
+    def in_order(self, ordering: str | Sequence[int]) -> Process:
+        """The law of the same model in another order of its sites, for models that know it."""
+        return Process.of(self.law_.in_order(ordering), self._drawn_fit())
+
+    def _drawn_fit(self) -> Fit:
+        """For what is made of this process: draws go back in the same form."""
+        return Fit(form=self.fit_.form)
+
+    # ---- generation ------------------------------------------------------------------------
+
+    def sample(
+        self,
+        n: int = 1,
+        length: int | None = None,
+        prefix: Any = None,
+        policy: Policy | None = None,
+        stop: Any = None,
+        seed: int | torch.Generator | None = None,
+        return_log_prob: bool = False,
+        *,
+        context: Any = None,
+    ) -> Any:
+        """Draw n sequences by ancestral sampling, with no hidden truncation.
+
+        Row i depends on the seed and on i alone: the same in any batch.
+
+        Args:
+            n: how many sequences.
+            length: how many new elements at most; needed where the process is an endless stream.
+                A process of fixed size takes what is left of it.
+            prefix: what the draws continue, one for all or one for each; not repeated in them.
+            policy: a policy to draw under (temperature, top-k ...).
+            stop: a string, a list of strings, or a function of the elements so far [N, t] to a
+                mask [N]; a draw that meets it is cut there, what met it included.
+            seed: an int or a `torch.Generator`.
+            return_log_prob: give `Draws(x, log_prob, policy_log_prob, complete)`.
+            context: what the draws are conditioned on, for every step of them.
+
+        Returns:
+            Draws in the form `fit` got: a list of `str` for text, else an array [n, length] (a
+            list of arrays where lengths differ).
+        """
+        from arproc.sampling.ancestral import sample
+
+        law = self.law_ if policy is None else self.with_policy(policy).law_
+        return sample(self, law, n, length, prefix, stop, seed, return_log_prob, context)
+
+    def forecast(
+        self,
+        history: Any,
+        horizon: int,
+        quantiles: tuple[float, ...] = (0.05, 0.5, 0.95),
+        seed: int | torch.Generator | None = None,
+        *,
+        context: Any = None,
+        n_paths: int = 1000,
+        known: Any = None,
+        parameter_uncertainty: Literal["bootstrap"] | None = None,
+        n_bootstrap: int = 100,
+    ) -> pd.DataFrame:
+        """Forecast the next `horizon` elements of each series of `history`.
+
+        Analytic where the model has closed forms, from `n_paths` sample paths otherwise.
+
+        Args:
+            history: what is known, e.g. a Series, whose dates are carried on.
+            horizon: how many steps.
+            quantiles: which quantiles, each in (0, 1).
+            seed: of the simulation.
+            context: of the history and of the future.
+            n_paths: how many paths are simulated where that is needed.
+            known: future values that are taken for known, NaN where they are not: the forecast is
+                then of the others given these (a scenario). An array [horizon] ([N, horizon] for
+                several series; [horizon, d] for vectors, of which some components may be known),
+                or a Series or DataFrame labelled by future steps, and by series or components; a
+                list with an item for each series. Exact where the model is linear-Gaussian;
+                elsewhere paths are weighted by the probability of what is known and resampled,
+                and `.attrs["effective_sample_size"]` tells how many paths that leaves.
+            parameter_uncertainty: "bootstrap" widens the quantiles by the uncertainty of the
+                parameters: the model is refitted to series simulated from it, and a quantile's
+                level is set to what such refits really cover (see `arproc.forecasting.bootstrap`).
+                The history must be what the model was fitted to, or one series like it. The means
+                stay the fitted model's.
+            n_bootstrap: how many times it is refitted.
+
+        Returns:
+            A DataFrame indexed by the future steps (by series and step, for several series) with
+            columns "mean" and one for each quantile; for vectors the columns have two levels, the
+            component (named as the DataFrame's columns) and these.
+        """
+        from arproc.forecasting import forecast
+
+        return forecast(
+            self,
+            history,
+            horizon,
+            quantiles,
+            seed,
+            context,
+            n_paths,
+            known,
+            parameter_uncertainty,
+            n_bootstrap,
+        )
+
+    def sample_paths(
+        self,
+        history: Any,
+        horizon: int,
+        n_paths: int = 1000,
+        seed: int | torch.Generator | None = None,
+        *,
+        context: Any = None,
+        known: Any = None,
+    ) -> pd.DataFrame:
+        """Draw joint sample paths of what follows each series of `history`.
+
+        A forecast's marginals do not say how the steps hang together; a path does: sums over the
+        horizon, the chance of staying above a level, of a peak in some week.
+
+        Args:
+            history: what is known, as for `forecast`.
+            horizon: how many steps.
+            n_paths: how many paths.
+            seed: the same seed gives the same paths, whatever other series are drawn with them;
+                simulated forecasts are the quantiles of these paths.
+            context: of the history and of the future.
+            known: future values that are taken for known, as for `forecast`.
+
+        Returns:
+            A DataFrame indexed by the future steps (by series and step, for several series) with a
+            column for each path; for vectors the columns have two levels, the component and the
+            path. `.to_numpy().T` is an array [n_paths, horizon].
+
+        Example:
+            >>> import arproc
+            >>> paths = arproc.AR.from_parameters([0.9]).sample_paths([1.0, 2.0], 5, 300, seed=0)
+            >>> paths.shape, float((paths.min() > 0).mean().round(2))   # no step below 0
+            ((5, 300), 0.58)
+        """
+        from arproc.forecasting import sample_paths
+
+        return sample_paths(self, history, horizon, n_paths, seed, context, known)
+
+
+def require_process(model: Any, call: str) -> Process:
+    """`model` as a Process, or an error that says which call needs one."""
+    if not isinstance(model, Process):
+        raise ParameterError(f"{call} needs a Process; got {type(model).__name__}.")
+    return model

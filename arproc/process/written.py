@@ -1,0 +1,254 @@
+"""A model written in one class: how it learns and what comes next, side by side.
+
+The least that a model of one's own needs (see CONTRIBUTING): a class derived from `Process` whose
+`_fit` sets attributes that end in an underscore, and that writes `window`, `_start` or
+`_conditionals` itself. `fit` works on a copy of the model; that copy, which nobody changes any
+more, becomes the law. States find it as `state.process`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.distributions import Distribution
+
+from arproc.contract.context import ContextForm
+from arproc.contract.law import ChainLaw, Law, WholeLaw
+from arproc.contract.randomness import Uniforms
+from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.state import ReplayState, State, WindowState
+from arproc.errors import UnsupportedError
+from arproc.process.fit import Fit, Learnt
+from arproc.process.model import Model
+from arproc.spaces import Space
+
+__all__ = ["OneClass", "WholeModel", "WrittenLaw", "WrittenWholeLaw"]
+
+
+class _Written(Model):
+    """What the two kinds of models in one class share."""
+
+    @property
+    def law_(self) -> Law:
+        # while it is being fitted, or put together by hand, it is its own law
+        if "_held" not in vars(self) and "space_" in vars(self):
+            return self._law_of_itself()
+        return super().law_
+
+    @property
+    def fit_(self) -> Fit:
+        if "_held" not in vars(self) and "space_" in vars(self):
+            return Fit(form=vars(self).get("form_", "numpy"))
+        return super().fit_
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "space_" in vars(self) or super().__sklearn_is_fitted__()
+
+    def _law_of_itself(self) -> Law:
+        raise NotImplementedError
+
+    def _learnt_from(
+        self,
+        sequences: Sequences,
+        validation: Sequences | None = None,
+        context: torch.Tensor | None = None,
+    ) -> Learnt:
+        self.space_ = sequences.space  # `_fit` may ask for it
+        return super()._learnt_from(sequences, validation, context)
+
+    def _written(self, space: Space) -> Law:
+        return self._law_of_itself()
+
+    def read_context(self, context: Any, n: int, length: int) -> torch.Tensor | None:
+        own = getattr(self.law_, "model", None)
+        if isinstance(own, _Written):
+            return own._context(context, n, length)
+        return super().read_context(context, n, length)
+
+    def _own(self, name: str, default: Any) -> Any:
+        """An attribute of the contract that this class defines, or what a law has by default."""
+        inherited = getattr(Model, name, None)
+        return default if getattr(type(self), name) is inherited else getattr(self, name)
+
+
+class WholeModel(_Written):
+    """A law of fixed size that is drawn from as a whole, written in one class.
+
+    It writes `_log_prob(sequences, context)` and `_draw(n, uniforms, context)`.
+    """
+
+    def _log_prob(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        raise UnsupportedError(f"{type(self).__name__} does not write _log_prob.")
+
+    def _draw(self, n: int, uniforms: Uniforms, context: torch.Tensor | None) -> torch.Tensor:
+        raise UnsupportedError(f"{type(self).__name__} does not write _draw.")
+
+    def _law_of_itself(self) -> WrittenWholeLaw:
+        return WrittenWholeLaw(
+            self, self.space_, self._context_form(), self._own("n_given", 0), self.takes_missing
+        )
+
+
+class OneClass(_Written):
+    """The hooks by which a process in one class says what comes next; one of the first three.
+
+    They are those of `ChainLaw`; each is described there.
+    """
+
+    #: What fills a window before the start of a sequence.
+    padding: float = 0
+    #: Whether forecasts integrate over what is not known of the parameters (Bayesian models).
+    carries_parameter_uncertainty: bool = False
+    #: Whether it was trained for every order of its sites.
+    takes_any_order: bool = False
+
+    @property
+    def window_length(self) -> int:
+        """How many past elements `window` looks at."""
+        raise UnsupportedError(f"{type(self).__name__} has no finite order.")
+
+    def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
+        """The conditionals of elements given the last `window_length` before them."""
+        raise UnsupportedError(f"{type(self).__name__} has no window.")
+
+    def _start(self, n: int, context: torch.Tensor | None) -> State:
+        return WindowState() if type(self).window is not OneClass.window else ReplayState()
+
+    def _conditionals(self, x: torch.Tensor) -> Distribution:
+        raise UnsupportedError(
+            f"{type(self).__name__} writes none of window, _start and _conditionals."
+        )
+
+    def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        return self._derived_log_prob_terms(sequences, context)
+
+    def _derived_log_prob_terms(
+        self, sequences: Sequences, context: torch.Tensor | None
+    ) -> torch.Tensor:
+        return self._chain.derived_log_prob_terms(sequences, context)
+
+    def _log_prob(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        return ChainLaw.log_prob(self._chain, sequences, context)
+
+    def _predictive(self, state: State, horizon: int) -> Distribution | None:
+        return ChainLaw.predictive(self._chain, state, horizon)
+
+    def _joint(self, state: State, horizon: int) -> Distribution | None:
+        return None
+
+    def _given_seen(self, *known: Any) -> tuple[torch.Tensor, torch.Tensor] | None:
+        return None
+
+    def _in_order(self, ordering: str | Sequence[int]) -> ChainLaw:
+        raise UnsupportedError(f"{type(self).__name__} has one order of sites.")
+
+    @property
+    def _chain(self) -> ChainLaw:
+        law = self.law_
+        assert isinstance(law, ChainLaw)
+        return law
+
+    def _law_of_itself(self) -> WrittenLaw:
+        return WrittenLaw(
+            self, self.space_, self._context_form(), self._own("n_given", 0), self.takes_missing
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _WrittenFields:
+    """What both kinds of laws of models in one class hold.
+
+    Attributes:
+        model: the copy of the model that was fitted.
+    """
+
+    model: Any
+    space: Space
+    context: ContextForm | None
+    n_given: int
+    takes_missing: bool
+
+    @property
+    def layout(self) -> Layout | None:
+        layout: Layout | None = self.model._layout_of(self.space)
+        return layout
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self.model._own("device", torch.device("cpu"))
+        return device
+
+    def __repr__(self) -> str:
+        return f"WrittenLaw({self.model!r})"
+
+
+class WrittenWholeLaw(_WrittenFields, WholeLaw):
+    """The law of a `WholeModel`."""
+
+    def log_prob(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        found: torch.Tensor = self.model._log_prob(sequences, context)
+        return found
+
+    def draw(self, n: int, uniforms: Uniforms, context: torch.Tensor | None) -> torch.Tensor:
+        drawn: torch.Tensor = self.model._draw(n, uniforms, context)
+        return drawn
+
+
+class WrittenLaw(_WrittenFields, ChainLaw):
+    """The law of a process written in one class."""
+
+    @property
+    def padding(self) -> float:  # type: ignore[override]
+        padding: float = self.model.padding
+        return padding
+
+    @property
+    def takes_any_order(self) -> bool:  # type: ignore[override]
+        return bool(self.model.takes_any_order)
+
+    @property
+    def carries_parameter_uncertainty(self) -> bool:  # type: ignore[override]
+        return bool(self.model.carries_parameter_uncertainty)
+
+    @property
+    def window_length(self) -> int:
+        return int(self.model.window_length)
+
+    def window(self, ctx: torch.Tensor, position: torch.Tensor, **context: Any) -> Distribution:
+        columns: Distribution = self.model.window(ctx, position, **context)
+        return columns
+
+    def start(self, n: int, context: torch.Tensor | None) -> State:
+        own: State = self.model._start(n, context)
+        return own
+
+    def conditionals(self, x: torch.Tensor, **context: Any) -> Distribution:
+        columns: Distribution = self.model._conditionals(x, **context)
+        return columns
+
+    def log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        terms: torch.Tensor = self.model._log_prob_terms(sequences, context)
+        return terms
+
+    def log_prob(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        found: torch.Tensor = self.model._log_prob(sequences, context)
+        return found
+
+    def predictive(self, state: State, horizon: int) -> Distribution | None:
+        found: Distribution | None = self.model._predictive(state, horizon)
+        return found
+
+    def joint(self, state: State, horizon: int) -> Distribution | None:
+        found: Distribution | None = self.model._joint(state, horizon)
+        return found
+
+    def in_order(self, ordering: str | Sequence[int]) -> ChainLaw:
+        law: ChainLaw = self.model._in_order(ordering)
+        return law
+
+    def given_seen(self, *known: Any) -> tuple[torch.Tensor, torch.Tensor] | None:
+        found: tuple[torch.Tensor, torch.Tensor] | None = self.model._given_seen(*known)
+        return found
