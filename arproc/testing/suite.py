@@ -9,7 +9,16 @@ import torch
 
 from arproc.errors import ParameterError
 from arproc.process import Process
-from arproc.testing import boundary, causality, forecasts, generation, likelihood, seeding, states
+from arproc.testing import (
+    boundary,
+    causality,
+    forecasts,
+    generation,
+    likelihood,
+    seeding,
+    states,
+    values,
+)
 from arproc.testing.advancing import fast_advance
 from arproc.testing.bad_input import clear_errors
 from arproc.testing.missing import missing_values
@@ -52,6 +61,10 @@ CHECKS: dict[str, Check] = {
     "in_kind": boundary.in_kind,
     "save_and_load": boundary.save_and_load,
     "missing_values": missing_values,
+    "outlives_refit": values.outlives_refit,
+    "refused_refit": values.refused_refit,
+    "parameters_set_later": values.parameters_set_later,
+    "copies": values.copies,
     "clear_errors": clear_errors,
 }
 

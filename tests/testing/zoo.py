@@ -17,6 +17,7 @@ from arproc.contract.state import WindowState
 from arproc.contract.storable import storable
 from arproc.distributions import Categorical, from_uniform
 from arproc.distributions.shape import map_parameters
+from arproc.errors import ArprocError
 from arproc.process import Process
 from arproc.process.torch_view import SequenceDistribution
 from arproc.sampling.policies import PolicyLaw
@@ -543,6 +544,51 @@ class Trusting(Chain):
         return super().window(ctx.clamp(0, 3), position)
 
 
+# ---- a law is a value ---------------------------------------------------------------------------
+
+
+class SharedTilt(Chain):
+    """Something learnt is kept in the class, for all models alike."""
+
+    tilt = 0.0
+
+    def _fit(self, sequences, *, validation, context):
+        super()._fit(sequences, validation=validation, context=context)
+        type(self).tilt = float(sequences.values.double().mean()) / 9
+
+    def window(self, ctx, position):
+        return Categorical(super().window(ctx, position).scores + self.tilt * torch.arange(3))
+
+
+class Forgetful(Chain):
+    """Data that are refused make it forget what it had learnt."""
+
+    def fit(self, data, y=None, **more):
+        try:
+            return super().fit(data, y, **more)
+        except ArprocError:
+            vars(self).pop("_held", None)
+            raise
+
+
+class LiveScale(Coin):
+    """The likelihood reads a parameter of the constructor as it is now."""
+
+    def __init__(self, seed: int = 0, scale: float = 1.0) -> None:
+        super().__init__(seed)
+        self.scale = scale
+
+    def log_prob(self, data, *, context=None):
+        return super().log_prob(data, context=context) * self.scale
+
+
+class EmptyCopies(Chain):
+    """A copy has lost what was learnt."""
+
+    def __deepcopy__(self, memo):
+        return type(self)(self.seed)
+
+
 # ---- the zoo ------------------------------------------------------------------------------------
 
 
@@ -596,5 +642,9 @@ ZOO: dict[str, Broken] = {
     "result in float32": Broken(Float32Result.made, "in_kind", alone=True),
     "buffer not saved": Broken(DroppedBuffer.made, "save_and_load", alone=True),
     "missing values filled": Broken(ZeroFilled.made, "missing_values", alone=True),
+    "learnt by the class": Broken(SharedTilt.made, "outlives_refit", alone=True),
+    "forgets when refused": Broken(Forgetful.made, "refused_refit", alone=True),
+    "a parameter read late": Broken(LiveScale.made, "parameters_set_later", alone=True),
+    "copies without the law": Broken(EmptyCopies.made, "copies", alone=True),
     "unknown symbols taken": Broken(Trusting.made, "clear_errors", alone=True),
 }
