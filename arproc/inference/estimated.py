@@ -45,7 +45,7 @@ class Estimated(Model):
 
     @property
     def parameters_are_given(self) -> bool:
-        return getattr(self, "log_likelihood_", None) is None
+        return self.fit_.log_likelihood is None
 
     def information_criterion(self, name: str = "aic") -> float:
         """An information criterion of the fit: "aic", "aicc", "bic" or "hqic"; smaller is better.
@@ -53,11 +53,11 @@ class Estimated(Model):
         It charges for every estimated parameter, a variance included. Compare only fits with the
         same start to the same data.
         """
-        _ = self.space  # says so where the model is not fitted
-        if getattr(self, "log_likelihood_", None) is None:
+        fit = self.fit_
+        if fit.log_likelihood is None or fit.n_observations is None:
             raise ParameterError("there is no criterion for parameters that were not estimated.")
         return information_criterion(
-            name, self.log_likelihood_, self._n_parameters, self.n_observations_
+            name, fit.log_likelihood, self._n_parameters, fit.n_observations
         )
 
     @property
@@ -74,8 +74,7 @@ class Estimated(Model):
         """
         import pandas as pd
 
-        _ = self.space
-        if getattr(self, "covariance_", None) is None:
+        if self.fit_.covariance is None:
             raise ParameterError("there are no standard errors of parameters not estimated.")
         spread = self._checked(covariance)
         estimate, error = self.estimates_, np.sqrt(np.diag(spread))
@@ -93,9 +92,8 @@ class Estimated(Model):
 
     def summary(self) -> str:
         """A table of the fit: estimates, standard errors, z, p-values and 95% intervals."""
-        _ = self.space
         title, facts = self._described()
-        if getattr(self, "covariance_", None) is None:
+        if self.fit_.covariance is None:
             given = ", ".join(f"{name} {value}" for name, value in facts)
             return f"{title} with given parameters: {given}"
         criteria = {c: self.information_criterion(c) for c in ("aic", "bic", "hqic")}
@@ -141,8 +139,7 @@ class Estimated(Model):
 
         from arproc.inference.hypothesis import robust_covariance
 
-        _ = self.space
-        if getattr(self, "covariance_", None) is None:
+        if self.fit_.covariance is None:
             raise ParameterError("there is no covariance of parameters not estimated.")
         check_choice("kind", kind, ("hessian", "opg", "robust", "hac"))
         if kind == "hessian":
@@ -161,8 +158,7 @@ class Estimated(Model):
         """
         from arproc.inference.hypothesis import wald
 
-        _ = self.space
-        if getattr(self, "covariance_", None) is None:
+        if self.fit_.covariance is None:
             raise ParameterError("there is no test of parameters that were not estimated.")
         return wald(self.estimates_, self._checked(covariance), self.names_, restrictions)
 

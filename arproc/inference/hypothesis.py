@@ -91,7 +91,7 @@ def likelihood_ratio_test(restricted: Estimated, full: Estimated) -> HypothesisT
 
 
 def _require_likelihood(name: str, model: Any) -> None:
-    if getattr(model, "log_likelihood_", None) is None:
+    if not hasattr(model, "log_likelihood_"):
         raise ParameterError(f"{name} must be a model whose parameters were estimated by fit.")
     if not model._maximises_likelihood:
         raise ParameterError(
