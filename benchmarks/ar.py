@@ -18,8 +18,9 @@ from arproc.contract.state import State
 from arproc.models.autoregression.ar import AR
 from arproc.models.autoregression.levinson import pacf_to_coef
 from arproc.models.autoregression.selection import select_order
-from benchmarks.timing import side_by_side
+from benchmarks.timing import REDUCED, side_by_side
 
+LONG, PATH = (2_000, 2_000) if REDUCED else (100_000, 1_000_000)
 PACF = np.array([0.7, -0.4, 0.2, -0.1, 0.15])
 
 
@@ -37,14 +38,14 @@ def reference(x: np.ndarray) -> Any:
 
 def likelihood() -> None:
     """The exact log-likelihood of one long series."""
-    x = series(100_000)
+    x = series(LONG)
     model, peer = AR(5).fit(x), reference(x)
     parameters = np.r_[model.mean_, model.coef_, model.sigma2_]
     ratio = side_by_side(
         lambda: model.log_prob(x), lambda: peer.loglike(parameters), rounds=15, repeat_ours=10
     )
     ours, theirs = model.log_prob(x), peer.loglike(parameters)
-    print(f"exact log-likelihood, n = 100,000, p = 5: {ratio}")
+    print(f"exact log-likelihood, n = {LONG:,}, p = 5: {ratio}")
     print(f"    {ours:.6f} and {theirs:.6f}: relative difference {abs(ours / theirs - 1):.1e}")
 
 
@@ -85,7 +86,7 @@ def sampling() -> None:
     """A million values in one path."""
     from statsmodels.tsa.arima_process import arma_generate_sample
 
-    n = 1_000_000
+    n = PATH
     model = AR(5).fit(series(1000))
     state, uniforms = model.start(1), Uniforms(1).block([0], 0, n)
     begin = time.perf_counter()
@@ -95,12 +96,12 @@ def sampling() -> None:
     ratio = side_by_side(
         lambda: state.advance(uniforms), lambda: arma_generate_sample(polynomial, [1.0], n)
     )
-    print(f"1,000,000 values from given uniforms, p = 5: {ratio}")
+    print(f"{n:,} values from given uniforms, p = 5: {ratio}")
     ratio = side_by_side(
         lambda: model.sample(1, length=n, seed=1),
         lambda: arma_generate_sample(polynomial, [1.0], n),
     )
-    print(f"1,000,000 values by sample(), uniforms included: {ratio}")
+    print(f"{n:,} values by sample(), uniforms included: {ratio}")
     begin = time.perf_counter()
     generic, _ = State.advance(state, uniforms[:, :2000])
     seconds = (time.perf_counter() - begin) / 2000 * n
@@ -115,10 +116,6 @@ def main() -> None:
         warnings.simplefilter("ignore")
         likelihood()
         fit(1000, rounds=15, repeat=5)
-        fit(100_000, rounds=3, repeat=5)
+        fit(LONG, rounds=3, repeat=5)
         selection()
         sampling()
-
-
-if __name__ == "__main__":
-    main()

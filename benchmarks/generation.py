@@ -1,6 +1,6 @@
 """Generation with the cache, tokens a second, against transformers' `generate` at equal size.
 
-python -m benchmarks.generation      (needs transformers; `make bench` has it)
+python -m benchmarks generation      (needs transformers; `make bench` has it)
 
 Both sample from the whole distribution, in float32, from one prompt token a row. The peers are
 GPT-2 and Llama of the same layers, heads, width and hidden size as ours.
@@ -15,10 +15,12 @@ import numpy as np
 import torch
 
 import arproc
-from benchmarks.timing import side_by_side
+from benchmarks.timing import REDUCED, side_by_side
 
-LENGTH = 256
+LENGTH = 8 if REDUCED else 256
 SIZES = {"0.8 million parameters": (4, 4, 128, 65), "25 million": (8, 8, 512, 512)}
+if REDUCED:
+    SIZES = {"smallest": (1, 2, 16, 65)}
 
 
 def our_model(layers: int, heads: int, width: int, symbols: int) -> arproc.Transformer:
@@ -94,7 +96,3 @@ def main() -> None:
                     f"{ratio.low:.1f} to {ratio.high:.1f}; to reach: 1.5)",
                     flush=True,
                 )
-
-
-if __name__ == "__main__":
-    main()

@@ -4,13 +4,12 @@ PYTORCH_GENERATIVE_DIR=<a checkout> python -m benchmarks images
 
 Gated PixelCNN (10 layers, width 128) draws 16 images of 28 x 28 and makes training steps of 64;
 ImageGPT (8 layers, 2 heads, width 64) draws 4. The peer's own `sample` is timed whole, which takes
-minutes; with BENCH_REDUCED=1 everything is smaller, to see that it runs. PixelCNN++ and PixelSNAIL
+minutes; with --smallest everything is smaller, to see that it runs. PixelCNN++ and PixelSNAIL
 are timed alone.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 
@@ -21,9 +20,8 @@ from torch.nn import functional as F
 import arproc
 from arproc import PixelCNN, PixelCNNPP, PixelSNAIL, Training, Transformer
 from benchmarks.peers import pytorch_generative
-from benchmarks.timing import side_by_side
+from benchmarks.timing import REDUCED, side_by_side
 
-REDUCED = bool(os.environ.get("BENCH_REDUCED"))
 SIDE, BATCH = (6, 4) if REDUCED else (28, 64)
 LAYERS, WIDTH = (2, 16) if REDUCED else (10, 128)
 BLOCKS = 2 if REDUCED else 8
@@ -139,7 +137,3 @@ def main() -> None:
     drawing("PixelSNAIL", scattered(snail), n, None)
     plus = PixelCNNPP(1 if REDUCED else 5, WIDTH // 2, training=quick).fit(x)
     drawing("PixelCNN++, half its width", scattered(plus), n, None)
-
-
-if __name__ == "__main__":
-    main()

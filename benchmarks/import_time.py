@@ -1,6 +1,6 @@
 """How long `import arproc` takes once torch is imported, and what it brings in.
 
-python -m benchmarks.import_time
+python -m benchmarks import_time
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+
+from benchmarks.timing import REDUCED
 
 HEAVY = ("matplotlib", "numba", "pandas", "scipy", "sklearn", "statsmodels", "typer")
 CODE = """
@@ -22,7 +24,7 @@ print(" ".join(sorted({name.partition(".")[0] for name in set(sys.modules) - bef
 
 def main() -> None:
     seconds, modules = [], ""
-    for _ in range(9):
+    for _ in range(2 if REDUCED else 9):
         done = subprocess.run(
             [sys.executable, "-c", CODE], capture_output=True, text=True, check=True
         )
@@ -34,7 +36,3 @@ def main() -> None:
         f"import arproc after torch: {quartiles[1]:.3f} s (quartiles {quartiles[0]:.3f} to "
         f"{quartiles[2]:.3f}; to reach: under 0.4); heavy packages imported: {heavy or 'none'}"
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -3,12 +3,11 @@
 A draw of D sites is compared with the usual way to make it, one whole pass of the network for
 each site, and with our own states without the compiled loop. With PYTORCH_GENERATIVE_DIR naming a
 checkout of pytorch-generative, its MADE of the same layers is timed beside ours; with
-BENCH_REDUCED=1 everything is smaller, to see that it runs.
+--smallest everything is smaller, to see that it runs.
 """
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from types import ModuleType
@@ -22,9 +21,8 @@ from arproc.contract.randomness import Uniforms
 from arproc.contract.state import State
 from arproc.models.neural.vectors.masks import MaskedNetwork
 from benchmarks.peers import pytorch_generative
-from benchmarks.timing import side_by_side
+from benchmarks.timing import REDUCED, side_by_side
 
-REDUCED = bool(os.environ.get("BENCH_REDUCED"))
 SITES, DRAWS = (36, 4) if REDUCED else (784, 64)
 HIDDEN = ((20, 20), (30,)) if REDUCED else ((1000, 1000), (8000,))
 
@@ -160,7 +158,3 @@ def main() -> None:
         throughput(hidden)
         if models is not None:
             against(models, hidden)
-
-
-if __name__ == "__main__":
-    main()

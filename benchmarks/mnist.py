@@ -4,12 +4,11 @@ PYTORCH_GENERATIVE_DIR=<a checkout> python -m benchmarks mnist
 
 The same models at the peer's published sizes are trained on as many batches of the same images,
 binarised afresh each time; the peer with the optimizer and learning rate of its own recipe. Both
-are scored on the same test images, binarised once. BENCH_REDUCED=1 is there to see that it runs.
+are scored on the same test images, binarised once. --smallest is there to see that it runs.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +22,8 @@ from torch.nn import functional as F
 import arproc
 from arproc.training import Binarise
 from benchmarks.peers import pytorch_generative
+from benchmarks.timing import REDUCED
 
-REDUCED = bool(os.environ.get("BENCH_REDUCED"))
 DATA = Path(__file__).parents[2] / "shared" / "data" / "mnist.npz"
 
 
@@ -90,7 +89,7 @@ MODELS = {
 }
 
 
-def main(names: list[str] | None = None) -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     if not DATA.exists():
         print("  (../shared/data/mnist.npz is not there: nothing to train on)")
         return
@@ -98,7 +97,7 @@ def main(names: list[str] | None = None) -> None:
         grey, held_out = (found[part].astype(np.float32) / 255 for part in ("x_train", "x_test"))
     test = np.random.default_rng(0).random(held_out.shape) < held_out
     models = pytorch_generative()
-    for name in names or MODELS:
+    for name in arguments or MODELS:
         entry = MODELS[name]
         if REDUCED:
             entry = entry._replace(steps=2, scored=8)
@@ -154,7 +153,3 @@ def nats(peer: torch.nn.Module, x: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(scores, x.reshape(len(x), -1), reduction="none").sum(
         1
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """n-gram models against KenLM and NLTK, side by side in one run.
 
-    python -m benchmarks.ngram [--tokens 1000000] [--order 5] [--rounds 5]
+    python -m benchmarks ngram [--tokens 1000000] [--order 5] [--rounds 5]
 
 The text is made: a word model of tiny Shakespeare (in shared/data; else of the English text that
 comes with Python) draws lines from a fixed seed until there are enough words, so it has more
@@ -33,7 +33,7 @@ import numpy as np
 import arproc
 from arproc.data.vocabulary import Vocabulary
 from arproc.models.ngram.backoff.smoothing import DiscountWarning
-from benchmarks.timing import machine, side_by_side
+from benchmarks.timing import REDUCED, side_by_side
 
 SHAKESPEARE = Path(__file__).parents[2] / "shared" / "data" / "tinyshakespeare.txt.gz"
 
@@ -260,7 +260,13 @@ def arpa_files(lines: list[str], order: int, rounds: int, folder: Path) -> None:
         text, files["lmplz's order"] = folder / "arpa.txt", folder / "lmplz.arpa"
         text.write_text("\n".join(lines) + "\n", encoding="utf-8")
         command = [lmplz, "-o", str(order), "-S", "1G", "-T", f"{folder}/"]
-        command += ["--text", str(text), "--arpa", str(files["lmplz's order"])]
+        command += [
+            "--discount_fallback",
+            "--text",
+            str(text),
+            "--arpa",
+            str(files["lmplz's order"]),
+        ]
         subprocess.run(command, check=True, capture_output=True)
     kenlm = peer("kenlm")
     for name, path in files.items():
@@ -301,11 +307,11 @@ def characters() -> None:
         print(f"tiny Shakespeare, order {order}: {bits:.4f} bits/character")
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--tokens", type=int, default=1_000_000, help="words of the made text")
+    parser.add_argument("--tokens", type=int, default=2_000 if REDUCED else 1_000_000)
     parser.add_argument("--order", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=1 if REDUCED else 5)
     options = parser.parse_args(arguments)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as name:
         warnings.simplefilter("ignore", DiscountWarning)
@@ -320,8 +326,3 @@ def main(arguments: list[str] | None = None) -> None:
         arpa_files(lines, options.order, options.rounds, Path(name))
         sampling(lines, options.order, options.rounds)
         characters()
-
-
-if __name__ == "__main__":
-    print(machine())
-    main()

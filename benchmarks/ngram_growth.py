@@ -1,6 +1,6 @@
 """How time and memory of estimating an n-gram model grow with the text, on disk and in memory.
 
-    python -m benchmarks.ngram_growth [--most 100000000] [--picture growth.png]
+    python -m benchmarks ngram_growth [--most 100000000] [--picture growth.png]
 
 Texts of 1, 3, 10, 30 ... million words are made as in `benchmarks.ngram`; for each a process of
 its own estimates modified Kneser-Ney of order 5 and saves it, once in memory and once with
@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.ngram import write_made
-from benchmarks.timing import machine
+from benchmarks.timing import REDUCED
 
 CHILD = """
 import json, sys, time, warnings
@@ -65,12 +65,18 @@ def draw(rows: list[tuple[int, str, float, int]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--most", type=int, default=30_000_000, help="words of the largest text")
+    parser.add_argument(
+        "--most",
+        type=int,
+        default=1_000_000 if REDUCED else 30_000_000,
+        help="words of the largest text",
+    )
     parser.add_argument("--picture", type=Path, help="a file to draw the figure in")
     options = parser.parse_args(arguments)
     sizes = [n for n in (1, 3, 10, 30, 100, 300) if n * 1_000_000 <= options.most]
+    million = 2_000 if REDUCED else 1_000_000
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -78,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
         write_made(small, 20_000)
         for millions in sizes:
             text = folder / "text.txt"
-            write_made(text, millions * 1_000_000)
+            write_made(text, millions * million)
             for memory in ("", "2GB"):
                 seconds, peak, ngrams = measure(text, small, memory, folder)
                 label = f"memory={memory}" if memory else "in memory"
@@ -90,8 +96,3 @@ def main(arguments: list[str] | None = None) -> None:
                 )
     if options.picture:
         draw(rows, options.picture)
-
-
-if __name__ == "__main__":
-    print(machine())
-    main()

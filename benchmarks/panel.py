@@ -21,9 +21,10 @@ import torch
 
 from arproc import AR, Panel
 from arproc.models.autoregression.levinson import pacf_to_coef
+from benchmarks.timing import REDUCED
 
-N, LENGTH, ORDER = 10_000, 500, 5
-ROUNDS = 7
+N, LENGTH, ORDER = (20, 60, 2) if REDUCED else (10_000, 500, 5)
+ROUNDS = 2 if REDUCED else 7
 
 _PEER = """
 import sys, time
@@ -120,7 +121,3 @@ def main() -> None:
                 f"  statsforecast {name} (100 series): {rates[name]:.1f} series/s; "
                 f"{ours_name} is {rate / rates[name]:,.0f} times as fast"
             )
-
-
-if __name__ == "__main__":
-    main()

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from arproc.models.regimes.switching import MarkovSwitchingAR
-from benchmarks.timing import side_by_side
+from benchmarks.timing import REDUCED, side_by_side
 
+LENGTH, LONG = (150, 300) if REDUCED else (2_000, 20_000)
 CHAIN = [[0.95, 0.05], [0.1, 0.9]]
 
 
@@ -33,8 +34,8 @@ def reference(x: np.ndarray, order: int, **options: Any) -> Any:
 
 
 def fit(order: int, rounds: int, **options: Any) -> None:
-    """Maximum likelihood, two regimes, n = 2,000: time and the likelihood that is reached."""
-    x = series(2000)
+    """Maximum likelihood, two regimes: time and the likelihood that is reached."""
+    x = series(LENGTH)
     ratio = side_by_side(
         lambda: MarkovSwitchingAR(order, **options).fit(x),
         lambda: reference(x, order, **options).fit(disp=False),
@@ -42,7 +43,7 @@ def fit(order: int, rounds: int, **options: Any) -> None:
     )
     ours = MarkovSwitchingAR(order, **options).fit(x)
     theirs = reference(x, order, **options).fit(disp=False)
-    print(f"fit of 2 regimes, order {order}, n = 2,000 {options or ''}: {ratio}")
+    print(f"fit of 2 regimes, order {order}, n = {LENGTH:,} {options or ''}: {ratio}")
     print(
         f"    log-likelihood {ours.log_likelihood_:.6f} and {theirs.llf:.6f} "
         f"(ours higher by {ours.log_likelihood_ - theirs.llf:.1e})"
@@ -51,11 +52,11 @@ def fit(order: int, rounds: int, **options: Any) -> None:
 
 def likelihood() -> None:
     """The likelihood of a long series at given parameters."""
-    x = series(20_000)
-    model, peer = MarkovSwitchingAR(1).fit(x[:2000]), reference(x, 1)
+    x = series(LONG)
+    model, peer = MarkovSwitchingAR(1).fit(x[:LENGTH]), reference(x, 1)
     theta = model.estimates_
     ratio = side_by_side(lambda: model.log_prob(x), lambda: peer.loglike(theta), rounds=7)
-    print(f"log-likelihood, order 1, n = 20,000: {ratio}")
+    print(f"log-likelihood, order 1, n = {LONG:,}: {ratio}")
     print(f"    relative difference {abs(model.log_prob(x) / peer.loglike(theta) - 1):.1e}")
 
 
@@ -69,9 +70,6 @@ def main() -> None:
         warnings.simplefilter("ignore")
         fit(1, rounds=9)
         fit(1, rounds=5, switching_variance=True)
-        fit(4, rounds=3, switching_ar=False)
+        if not REDUCED:
+            fit(4, rounds=3, switching_ar=False)
         likelihood()
-
-
-if __name__ == "__main__":
-    main()

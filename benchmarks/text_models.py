@@ -1,6 +1,6 @@
 """How well the models of symbols predict real text, beside general compressors.
 
-    python -m benchmarks.text_models [--only-kenlm]
+    python -m benchmarks text_models [--only-kenlm]
 
 Bits per character on nanoGPT's split of tiny Shakespeare (the first nine tenths to learn from, the
 rest to predict): n-grams of characters, PPM and context-tree weighting, frozen after fitting and
@@ -39,7 +39,7 @@ from arproc.evaluation import word_perplexity
 from arproc.models.ngram.backoff.smoothing import SMOOTHINGS, DiscountWarning
 from arproc.process import Process
 from benchmarks.ngram import peer, program
-from benchmarks.timing import machine
+from benchmarks.timing import REDUCED
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -177,7 +177,7 @@ def by_year(text: str) -> list[tuple[int, list[str]]]:
     return speeches
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only-kenlm", action="store_true", help="only the rows beside KenLM's")
     alone = parser.parse_args(arguments).only_kenlm
@@ -185,6 +185,7 @@ def main(arguments: list[str] | None = None) -> None:
         warnings.simplefilter("ignore", DiscountWarning)
         shakespeare, presidents = read("tinyshakespeare.txt.gz"), read("presidents.txt.gz")
         if shakespeare is not None:
+            shakespeare = shakespeare[: 20_000 if REDUCED else None]
             lines = [line for line in shakespeare.split("\n") if line.strip()]
             a, b = int(0.8 * len(lines)), int(0.9 * len(lines))
             if not alone:
@@ -192,14 +193,9 @@ def main(arguments: list[str] | None = None) -> None:
                 words("tiny Shakespeare", lines[:a], lines[a:b], lines[b:])
             characters_beside_kenlm(shakespeare)
             words_beside_kenlm("tiny Shakespeare", lines[:a], lines[b:])
-        if presidents is not None:
+        if presidents is not None and not REDUCED:
             speeches = by_year(presidents)
             part = lambda low, high: [s for y, ls in speeches if low <= y <= high for s in ls]  # noqa: E731
             if not alone:
                 words("presidents", part(0, 1999), part(2000, 2006), part(2007, 9999))
             words_beside_kenlm("presidents", part(0, 1999), part(2007, 9999))
-
-
-if __name__ == "__main__":
-    print(machine())
-    main()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["Ratio", "machine", "side_by_side"]
+__all__ = ["REDUCED", "Ratio", "machine", "side_by_side"]
+
+#: Whether everything is to be as small as it can be, to see that it runs.
+REDUCED = bool(os.environ.get("BENCH_REDUCED"))
 
 
 class Ratio(NamedTuple):
@@ -42,6 +46,8 @@ def side_by_side(
         repeat_ours: calls a measurement, for short ones.
         repeat_peer: likewise.
     """
+    if REDUCED:
+        rounds = repeat_ours = repeat_peer = 1
     ours(), peer()
     pairs = [(_seconds(ours, repeat_ours), _seconds(peer, repeat_peer)) for _ in range(rounds)]
     ratios = sorted(b / a for a, b in pairs)
@@ -57,7 +63,6 @@ def side_by_side(
 
 def machine() -> str:
     """The machine in a line: cores, threads, versions."""
-    import os
     import platform
 
     import torch

@@ -1,6 +1,6 @@
 """Training on characters, against nanoGPT: its recipe for a processor, in the same run.
 
-NANOGPT_DIR=<a checkout of nanoGPT> python -m benchmarks.transformer_training
+NANOGPT_DIR=<a checkout of nanoGPT> python -m benchmarks transformer_training
 
 Tiny Shakespeare, first 90 % for training; 4 layers, 4 heads, width 128, blocks of 64, batches of
 12, no dropout. nanoGPT's own `train.py` makes its 2,000 steps; ours makes as many as it needs to
@@ -167,7 +167,3 @@ def main() -> None:
         f"arproc {'is at or below' if reached else 'did not reach'} {GOAL} in "
         f"{short_seconds / peer_seconds:.2f} of nanoGPT's time (to reach: a third)"
     )
-
-
-if __name__ == "__main__":
-    main()

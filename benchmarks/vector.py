@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from arproc.models.autoregression.vector.var import VAR
-from benchmarks.timing import side_by_side
+from benchmarks.timing import REDUCED, side_by_side
 
 COEF = [[[0.5, 0.1, 0.0], [0.0, 0.4, 0.2], [0.1, 0.0, 0.3]]]
 
@@ -87,12 +87,9 @@ def main() -> None:
     torch.set_num_threads(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        log_likelihood(1_000)
-        log_likelihood(20_000)
-        exact_fit(500)
-        least_squares(1_000)
-        responses(1_000)
-
-
-if __name__ == "__main__":
-    main()
+        log_likelihood(100 if REDUCED else 1_000)
+        if not REDUCED:
+            log_likelihood(20_000)
+        exact_fit(60 if REDUCED else 500)
+        least_squares(200 if REDUCED else 1_000)
+        responses(200 if REDUCED else 1_000)

@@ -13,10 +13,10 @@ import torch
 import arproc
 from arproc.contract.randomness import Uniforms
 from arproc.contract.state import State
-from benchmarks.timing import side_by_side
+from benchmarks.timing import REDUCED, side_by_side
 
-SITES, UNITS, DRAWS = 784, 500, 64
-FEATURES, ROWS, LAYERS, HIDDEN = 64, 1024, 3, (64, 64)
+SITES, UNITS, DRAWS = (16, 8, 4) if REDUCED else (784, 500, 64)
+FEATURES, ROWS, LAYERS, HIDDEN = (6, 8, 2, (8,)) if REDUCED else (64, 1024, 3, (64, 64))
 
 
 def nade() -> None:
@@ -62,7 +62,3 @@ def maf() -> None:
 def main() -> None:
     nade()
     maf()
-
-
-if __name__ == "__main__":
-    main()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from arproc import ARGARCH, ARIMA
-from benchmarks.timing import side_by_side
+from benchmarks.timing import REDUCED, side_by_side
 
 
 def returns(n: int) -> np.ndarray:
@@ -58,6 +58,8 @@ def arima(n: int, rounds: int) -> None:
 
 
 def main() -> None:
-    garch(2_000, 15)
-    garch(20_000, 7)
-    arima(2_000, 7)
+    n = 300 if REDUCED else 2_000
+    garch(n, 15)
+    if not REDUCED:
+        garch(20_000, 7)
+    arima(n, 7)
