@@ -17,9 +17,9 @@ import numpy as np
 
 from arproc.evaluation import mase, msis, owa, smape
 from arproc.models.panel import AutoPanel, seasonal_candidates
+from benchmarks.timing import REDUCED
 
 HORIZON, SEASON = 48, 24
-from benchmarks.timing import REDUCED
 
 DATA = Path(os.environ.get("ARPROC_DATA", Path(__file__).parents[2] / "shared" / "data"))
 PUBLISHED = {  # sMAPE, MASE, OWA, MSIS

@@ -10,7 +10,7 @@ are scored on the same test images, binarised once. --smallest is there to see t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
