@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from arproc import distributions, errors, sampling, spaces
 from arproc.contract.law import ChainLaw, Draws, Law
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import offer, storable
+from arproc.data.form import Layout
 from arproc.errors import ArprocError
 from arproc.process import Model, Process
 from arproc.process.persistence import load

@@ -12,7 +12,8 @@ import torch
 from torch import distributions as td
 
 from arproc import Process, State
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Sequences
+from arproc.data.form import Layout
 from arproc.data.vocabulary import Vocabulary
 from arproc.distributions import Categorical, concatenate, index
 from arproc.process.written import WholeModel

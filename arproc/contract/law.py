@@ -17,8 +17,9 @@ from torch.distributions import Distribution
 
 from arproc.contract.context import ContextForm
 from arproc.contract.randomness import Uniforms
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Sequences
 from arproc.contract.state import ReplayState, State, WindowState, begin
+from arproc.data.form import Layout
 from arproc.distributions import index, quantile, step_marginals
 from arproc.errors import UnsupportedError
 from arproc.spaces import Space

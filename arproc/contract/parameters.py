@@ -12,7 +12,12 @@ from typing import Any, Self
 from arproc.contract.storable import storable
 from arproc.errors import ParameterError
 
-__all__ = ["Parameters"]
+__all__ = ["Parameters", "is_learnt"]
+
+
+def is_learnt(name: str) -> bool:
+    """Whether an attribute of this name is something learnt, as `coef_` is."""
+    return name.endswith("_") and not name.startswith("_")
 
 
 class Parameters:

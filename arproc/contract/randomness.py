@@ -15,7 +15,7 @@ import torch
 
 from arproc.errors import ParameterError
 
-__all__ = ["STREAMS", "RowUniforms", "Uniforms", "derived_seed", "resolve_seed"]
+__all__ = ["STREAMS", "RowUniforms", "Uniforms", "derived_seed", "resolve_seed", "seed_of"]
 
 # Draws of different purpose must not share uniforms: a draft and its accept test, for example.
 STREAMS = (
@@ -68,6 +68,12 @@ def derived_seed(seed: int, number: int) -> int:
         key = _finalise(np.array([seed], dtype=np.uint64) + _GOLDEN)
         key = _finalise(key ^ (np.array([number], dtype=np.uint64) + np.uint64(1)) * _MIX_2)
     return int(key[0] >> np.uint64(1))
+
+
+def seed_of(*words: int) -> int:
+    """A 63-bit seed hashed from some non-negative integers, such as (seed, stream, step)."""
+    state = np.random.SeedSequence(words).generate_state(2, np.uint32)
+    return int(state[0]) | (int(state[1]) & 0x7FFFFFFF) << 32
 
 
 class Uniforms:

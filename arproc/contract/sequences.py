@@ -8,135 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
-from arproc.errors import DataError, ParameterError
-from arproc.spaces import Categorical, Space, check_values
+from arproc.data.arrays import unmasked
+from arproc.data.form import Form, Layout, restore
+from arproc.data.intake import read
+from arproc.errors import DataError
+from arproc.spaces import Space, check_values
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["Form", "Layout", "Sequences"]
+__all__ = ["Sequences"]
 
 _ZERO = np.zeros(1, dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class Form:
-    """How the user gave the data, and so how results go back.
-
-    Attributes:
-        kind: "numpy", "tensor", "text", "list", "series", "frame" (columns are series) or "table"
-            (rows are sequences, columns their elements).
-        single: whether it was one sequence rather than several.
-        indexes: the pandas index of each sequence (one, shared, for a DataFrame; of the rows, for
-            a table).
-        names: the Series' or columns' names, a table's in the order of generation.
-        components: the names of the components of vector elements, where they have any.
-        device: where a tensor was, and where results go.
-    """
-
-    kind: str = "numpy"
-    single: bool = False
-    indexes: tuple[Any, ...] = ()
-    names: tuple[Any, ...] = ()
-    components: tuple[Any, ...] = ()
-    device: torch.device | None = None
-
-    def per_row(self, values: torch.Tensor) -> Any:
-        """One number a sequence: a float for one, an array [N], a tensor for a tensor."""
-        if self.kind == "tensor":
-            values = values.to(self.device)
-            return values[0] if self.single else values
-        array = values.detach().cpu().numpy()
-        return float(array[0]) if self.single else array
-
-    def per_element(self, values: torch.Tensor, offsets: torch.Tensor, skip: int = 0) -> Any:
-        """Numbers a term, flat with offsets: an array (Series, tensor), or a list of them.
-
-        Args:
-            values: flat numbers.
-            offsets: int64 [N + 1], where each sequence's begin.
-            skip: how many first elements of a sequence have no term.
-        """
-        bounds = offsets.tolist()
-        values = values.to(self.device) if self.kind == "tensor" else values
-        parts = [values[a:b] for a, b in pairwise(bounds)]
-        if self.kind == "tensor":
-            return parts[0] if self.single else parts
-        arrays = [part.detach().cpu().numpy() for part in parts]
-        if self.kind in ("frame", "table"):
-            return self._frame(arrays, skip)
-        if self.kind == "series":
-            series = [self._series(i, a, skip) for i, a in enumerate(arrays)]
-            return series[0] if self.single else series
-        return arrays[0] if self.single else arrays
-
-    def _frame(self, arrays: list[np.ndarray], skip: int) -> pd.Series | pd.DataFrame:
-        import pandas as pd
-
-        names = pd.Index(self.names)  # of tuples where there are several levels
-        if self.kind == "table":
-            terms = pd.DataFrame(np.stack(arrays), self.indexes[0], names)
-            return terms.iloc[0] if self.single else terms
-        index = self.indexes[0][skip:]
-        # the term of an end has no label of the user's
-        index = index if len(index) == len(arrays[0]) else None
-        return pd.DataFrame(np.stack(arrays, axis=1), index=index, columns=names)
-
-    def _series(self, i: int, values: np.ndarray, skip: int) -> pd.Series | pd.DataFrame:
-        import pandas as pd
-
-        index = self.indexes[i][skip:]
-        index = index if len(index) == len(values) else None
-        if values.ndim == 2:  # vectors: a column for each component
-            return pd.DataFrame(values, index=index, columns=pd.Index(self.components))
-        return pd.Series(values, index=index, name=self.names[i])
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The bijection between the user's array and the order of generation of a fixed-size law.
-
-    Args:
-        shape: the shape of one example in the user's array, its element shape left out.
-        order: `order[j]` is the flat position of the j-th generated element; None is the natural
-            (raster) order.
-
-    Example:
-        >>> layout = Layout((3,), order=(2, 0, 1))
-        >>> layout.to_sites(torch.tensor([[10, 20, 30]])).tolist()
-        [[30, 10, 20]]
-    """
-
-    shape: tuple[int, ...]
-    order: tuple[int, ...] | None = field(default=None)
-
-    def __post_init__(self) -> None:
-        if self.order is not None and sorted(self.order) != list(range(self.length)):
-            raise ParameterError(
-                f"order must be a permutation of 0 ... {self.length - 1}; got {self.order!r}."
-            )
-
-    @property
-    def length(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
-
-    def to_sites(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, *shape, *event] to [N, length, *event], in the order of generation."""
-        flat = x.reshape(x.shape[0], self.length, *x.shape[1 + len(self.shape) :])
-        return flat if self.order is None else flat[:, list(self.order)]
-
-    def from_sites(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, length, *event] in the order of generation back to [N, *shape, *event]."""
-        if self.order is not None:
-            x = x[:, np.argsort(self.order).tolist()]
-        return x.reshape(x.shape[0], *self.shape, *x.shape[2:])
 
 
 class Sequences:
@@ -223,11 +110,9 @@ class Sequences:
             if data.missing and not missing:
                 check_values(data.values, space, name)
             return data
-        from arproc.data import intake
-
         if missing or space.holds_missing:
-            data = intake.unmasked(data)
-        values, lengths, form = intake.read(data, space, layout, name, partial)
+            data = unmasked(data)
+        values, lengths, form = read(data, space, layout, name, partial)
         if form.kind == "tensor":
             form = replace(form, device=values.device)
         if device is not None:
@@ -433,30 +318,3 @@ def _check_same_space(have: Space, want: Space, name: str) -> None:
         raise DataError(
             f"{name} is made of {have.describe()} elements, but the model's are {want.describe()}."
         )
-
-
-def restore(
-    x: torch.Tensor, lengths: torch.Tensor, space: Space, form: Form, layout: Layout | None = None
-) -> Any:
-    """A padded batch [N, T, *event] as the user's form; see `Sequences.restore`."""
-    vocabulary = space.vocabulary if isinstance(space, Categorical) else None
-    if form.kind == "table":
-        from arproc.data.tables import Table, frames
-
-        assert isinstance(space, Table)
-        return frames.restore(x, space, form, layout)
-    rows = [x[i, :length] for i, length in enumerate(lengths.tolist())] if x.ndim else []
-    if vocabulary is not None:
-        decoded = [vocabulary.decode(row.cpu().numpy()) for row in rows]
-        return decoded[0] if form.single else decoded
-    even = len(set(lengths.tolist())) <= 1
-    if layout is not None and even and x.shape[1] == layout.length:
-        x = layout.from_sites(x)
-        rows = list(x)
-    if form.kind == "tensor":
-        rows = [row.to(form.device) for row in rows]
-        return rows[0] if form.single else (x.to(form.device) if even else rows)
-    arrays = [row.detach().cpu().numpy().astype(space.user_dtype, copy=False) for row in rows]
-    if form.single:
-        return arrays[0]
-    return x.detach().cpu().numpy().astype(space.user_dtype, copy=False) if even else arrays

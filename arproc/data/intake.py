@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from arproc.contract.sequences import Form, Layout
+from arproc.data.arrays import numbers_of, to_tensor
+from arproc.data.form import Form, Layout
+from arproc.data.tables import frames
 from arproc.data.tables.space import Table
 from arproc.data.word_table import all_text, text_file
 from arproc.errors import DataError
@@ -24,7 +26,7 @@ from arproc.spaces import Categorical, Space
 if TYPE_CHECKING:
     from arproc.data.vocabulary import Vocabulary
 
-__all__ = ["column_of_text", "is_text", "opened", "read", "unmasked"]
+__all__ = ["column_of_text", "is_text", "opened", "read"]
 
 Read = tuple[torch.Tensor, torch.Tensor, Form]
 
@@ -63,7 +65,7 @@ def read(data: Any, space: Space, layout: Layout | None, name: str, partial: boo
     if isinstance(data, (list, tuple)) and _is_nested(data, space):
         return _read_list(data, space, layout, name, partial)
     kind = "tensor" if isinstance(data, torch.Tensor) else "numpy"
-    x = _to_tensor(data, name)
+    x = to_tensor(data, name)
     if layout is not None and partial and not _is_whole(x, space, layout):
         # a prefix holds the first elements in the order of generation, flat
         if x.ndim == 2 + len(space.event_shape) and x.shape[1] > layout.length:
@@ -102,17 +104,6 @@ def column_of_text(data: Any) -> Any:
     if dtype.kind not in "OUT" or not all(isinstance(item, str) for item in data):
         return data
     return list(data)
-
-
-def unmasked(data: Any) -> Any:
-    """Masked numbers as plain ones with NaN for what is masked; anything else as it is."""
-    if isinstance(data, np.ma.MaskedArray) and data.dtype.kind in "biuf":
-        kept = data.dtype if data.dtype.kind == "f" else np.dtype(np.float64)
-        return np.where(np.ma.getmaskarray(data), np.nan, np.ma.getdata(data).astype(kept))
-    if isinstance(data, (list, tuple)):
-        masked = any(isinstance(item, np.ma.MaskedArray) for item in data)
-        return [unmasked(item) for item in data] if masked else data
-    return data
 
 
 # ---- text ---------------------------------------------------------------------------------
@@ -206,51 +197,6 @@ def _read_symbols(data: Any, vocabulary: Vocabulary, name: str) -> Read:
 # ---- numbers ------------------------------------------------------------------------------
 
 
-def _to_tensor(data: Any, name: str) -> torch.Tensor:
-    """Numbers of any kind as a tensor, refusing what is not a plain number."""
-    if isinstance(data, torch.Tensor):
-        return _plain_tensor(data, name)
-    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
-        raise DataError(
-            f"{name} has {int(np.ma.getmaskarray(data).sum())} masked value(s); fill or drop them "
-            "first."
-        )
-    try:
-        array = np.asarray(data)
-    except ValueError as error:
-        raise DataError(f"{name} can not be read as numbers: {error}.") from None
-    if array.dtype.kind == "O":
-        kinds = sorted({type(v).__name__ for v in array.ravel()[:1000].tolist()})
-        raise DataError(
-            f"{name} is an object array (of {', '.join(kinds) or 'nothing'}); expected numbers. "
-            "Convert it with .astype(float) or drop the rows that are not numbers."
-        )
-    if array.dtype.kind == "c":
-        raise DataError(f"{name} is complex ({array.dtype}); expected real numbers.")
-    if array.dtype.kind not in "biuf":
-        raise DataError(f"{name} has dtype {array.dtype}; expected numbers.")
-    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
-        array = array.astype(np.float64)
-    if array.dtype.kind == "u" and array.dtype.itemsize > 1:
-        array = array.astype(np.int64)
-    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
-        array = array.astype(np.float64)
-    array = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False))
-    if not array.flags.writeable:
-        array = array.copy()
-    return torch.from_numpy(array)
-
-
-def _plain_tensor(x: torch.Tensor, name: str) -> torch.Tensor:
-    if x.layout != torch.strided or x.is_quantized:
-        raise DataError(f"{name} is a {x.layout} tensor; expected a dense one (x.to_dense()).")
-    if x.dtype in (torch.uint16, torch.uint32, torch.uint64):  # torch computes little with these
-        x = x.to(torch.int64)
-        if x.numel() and int(x.min()) < 0:
-            raise DataError(f"{name} has whole numbers of 2^63 or more; expected smaller ones.")
-    return x
-
-
 def _is_whole(x: torch.Tensor, space: Space, layout: Layout) -> bool:
     whole = (*layout.shape, *space.event_shape)
     return tuple(x.shape) == whole or tuple(x.shape[1:]) == whole
@@ -276,7 +222,7 @@ def _read_list(data: Any, space: Space, layout: Layout | None, name: str, partia
     if layout is not None and all(0 < _axes(item) < np.inf for item in data):
         shapes = {tuple(np.shape(item)) for item in data}
         if len(shapes) == 1 and not isinstance(data[0], torch.Tensor):
-            return read(_to_tensor(data, name).numpy(), space, layout, name, partial)
+            return read(to_tensor(data, name).numpy(), space, layout, name, partial)
     plain = None if layout is not None else _read_plain_lists(data, space, name)
     if plain is not None:
         return plain
@@ -312,7 +258,7 @@ def _read_plain_lists(data: Any, space: Space, name: str) -> Read | None:
     if array.ndim != 1 or array.dtype.kind not in "biuf":
         return None
     lengths = torch.tensor([len(item) for item in data], dtype=torch.int64)
-    return _to_tensor(array, name), lengths, Form("list")
+    return to_tensor(array, name), lengths, Form("list")
 
 
 def _read_array(
@@ -366,24 +312,26 @@ def _read_pandas(data: Any, space: Space, layout: Layout | None, name: str, part
     import pandas as pd
 
     if isinstance(space, Table) and isinstance(data, (pd.Series, pd.DataFrame)):
-        from arproc.data.tables import frames
-
-        return frames.read(data, space, layout, name, partial)
+        order = None if layout is None else layout.order
+        x, index, names = frames.read(data, space, order, name, partial)
+        lengths = torch.full((len(x),), len(names), dtype=torch.int64)
+        form = Form("table", isinstance(data, pd.Series), (index,), names)
+        return x.reshape(-1), lengths, form
     if isinstance(data, pd.Series):
         values, lengths, form = _read_array(
-            _to_tensor(_numbers(data, name), name), space, layout, "series", name
+            to_tensor(numbers_of(data, name), name), space, layout, "series", name
         )
         return values, lengths, Form("series", form.single, (data.index,), (data.name,))
     if isinstance(data, pd.DataFrame):
         return _read_frame(data, space, layout, name)
     if isinstance(data, pd.Index) or hasattr(data, "to_numpy"):
-        return _read_array(_to_tensor(data.to_numpy(), name), space, layout, "numpy", name)
+        return _read_array(to_tensor(data.to_numpy(), name), space, layout, "numpy", name)
     raise DataError(f"{name} is a {type(data).__name__}; expected a Series or a DataFrame.")
 
 
 def _read_frame(data: Any, space: Space, layout: Layout | None, name: str) -> Read:
     """Time down, columns across: series for scalar elements, components for vector elements."""
-    table = _to_tensor(_numbers(data, name), name)
+    table = to_tensor(numbers_of(data, name), name)
     if layout is not None:
         return _read_fixed(table, space, layout, "numpy", name)
     if space.event_shape:
@@ -393,18 +341,3 @@ def _read_frame(data: Any, space: Space, layout: Layout | None, name: str) -> Re
     lengths = torch.full((table.shape[1],), table.shape[0], dtype=torch.int64)
     form = Form("frame", False, (data.index,), tuple(data.columns))
     return table.T.reshape(-1), lengths, form
-
-
-def _numbers(data: Any, name: str, hint: str = "") -> np.ndarray:
-    kinds = [data.dtype] if data.ndim == 1 else list(data.dtypes)
-    wrong = [str(kind) for kind in kinds if kind.kind not in "biuf"]
-    if wrong:
-        raise DataError(
-            f"{name} has columns of dtype {', '.join(sorted(set(wrong)))}; expected numbers. "
-            "Choose the numeric columns, or convert them with .astype(float)." + hint
-        )
-    try:
-        array = data.to_numpy(dtype=None)
-        return array if array.dtype != object else data.to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name} can not be read as numbers: {error}.") from None

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from arproc.contract.sequences import Sequences
 from arproc.contract.storable import storable
+from arproc.data.intake import read
 from arproc.data.vocabulary import Vocabulary, shorten
 from arproc.data.word_table import text_file
 from arproc.errors import (
@@ -21,7 +21,7 @@ from arproc.errors import (
     ParameterError,
     check_integer,
 )
-from arproc.spaces import Categorical, Count
+from arproc.spaces import Categorical, Count, Space, check_values
 
 __all__ = ["TokenizerVocabulary", "categorical_space", "space_under"]
 
@@ -57,10 +57,11 @@ def categorical_space(
         ParameterError: tokens is none of these.
         DataError: the data do not go with the tokens.
     """
-    if isinstance(data, Sequences):
-        if not isinstance(data.space, Categorical):
-            raise DataError(f"Expected symbols; the data are {data.space.describe()} elements.")
-        return data.space
+    known = getattr(data, "space", None)
+    if isinstance(known, Space):  # `Sequences`, which are read already
+        if not isinstance(known, Categorical):
+            raise DataError(f"Expected symbols; the data are {known.describe()} elements.")
+        return known
     limits = {"min_count": min_count, "max_size": max_size, "unknown": unknown}
     vocabulary = _vocabulary(data, tokens, special, limits)
     ends = not _is_single(data, vocabulary) if end is None else bool(end)
@@ -69,7 +70,8 @@ def categorical_space(
     elif isinstance(tokens, int) and not isinstance(tokens, bool):
         size = tokens
     else:
-        numbers = Sequences.of(data, Count(), partial=ends).values
+        numbers = read(data, Count(), None, "data", ends)[0]
+        check_values(numbers, Count(), "data")
         if not len(numbers):
             raise DataError("The data have no elements; expected some.")
         size = int(numbers.max()) + 1

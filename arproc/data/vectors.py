@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arproc.contract.sequences import Layout
-from arproc.data import intake
+from arproc.contract.randomness import seed_of
+from arproc.data.arrays import numbers_of, to_tensor
+from arproc.data.form import Layout
 from arproc.errors import DataError, ParameterError
-from arproc.training import seed_of
 
 __all__ = ["level_count", "order_of", "relative_order", "vectors_of"]
 
@@ -23,8 +23,8 @@ _MOST_LEVELS = 2**16
 def vectors_of(data: Any) -> tuple[Tensor, tuple[int, ...]]:
     """The user's array [N, *shape], or one example [D], as a tensor; and the example's shape."""
     if hasattr(data, "iloc"):
-        data = intake._numbers(data, "data", " MADE takes tables of mixed columns.")
-    x = intake._to_tensor(data, "data")
+        data = numbers_of(data, "data", " MADE takes tables of mixed columns.")
+    x = to_tensor(data, "data")
     shape = tuple(x.shape[1:] if x.ndim > 1 else x.shape)
     if math.prod(shape) == 0:
         raise DataError(f"data has shape {tuple(x.shape)}; expected vectors [N, D] of some size.")

@@ -13,14 +13,13 @@ import numpy as np
 
 from arproc.errors import ParameterError, UnsupportedError, check_choice
 from arproc.inference.criteria import information_criterion
+from arproc.inference.hypothesis import HypothesisTest, robust_covariance, wald
 from arproc.process import Model
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from arproc.inference.hypothesis import HypothesisTest
-
-__all__ = ["Estimated"]
+__all__ = ["Estimated", "likelihood_ratio_test"]
 
 _WIDTH = 78
 _QUANTILE = 1.959963984540054  # of the standard normal distribution at 0.975
@@ -137,8 +136,6 @@ class Estimated(Model):
         """
         import pandas as pd
 
-        from arproc.inference.hypothesis import robust_covariance
-
         if self.fit_.covariance is None:
             raise ParameterError("there is no covariance of parameters not estimated.")
         check_choice("kind", kind, ("hessian", "opg", "robust", "hac"))
@@ -156,8 +153,6 @@ class Estimated(Model):
                 the matrices (R, r) of R theta = r, a column of R for each of `names_`.
             covariance: of the estimates, [k, k]; `covariance_` by default (see `covariance`).
         """
-        from arproc.inference.hypothesis import wald
-
         if self.fit_.covariance is None:
             raise ParameterError("there is no test of parameters that were not estimated.")
         return wald(self.estimates_, self._checked(covariance), self.names_, restrictions)
@@ -189,6 +184,67 @@ class Estimated(Model):
     def _described(self) -> tuple[str, list[tuple[str, str]]]:
         """What `summary` says of the model: its name, as in "AR(2)", and facts (name, value)."""
         return type(self).__name__, []
+
+
+def likelihood_ratio_test(restricted: Estimated, full: Estimated) -> HypothesisTest:
+    """Whether a model that is a special case of another is enough: twice the log likelihood ratio.
+
+    Args:
+        restricted: the special case, fitted by maximum likelihood.
+        full: the model it is a case of, fitted by maximum likelihood to the same data from the
+            same start.
+
+    Raises:
+        ParameterError: the two can not be compared.
+
+    Example:
+        >>> import arproc
+        >>> x = np.cos(np.arange(80.0) ** 2)
+        >>> found = likelihood_ratio_test(arproc.AR(1).fit(x), arproc.AR(3).fit(x))
+        >>> found.df, bool(0 < found.p_value < 1)
+        (2, True)
+    """
+    from scipy.special import chdtrc
+
+    for name, model in (("restricted", restricted), ("full", full)):
+        _require_likelihood(name, model)
+    if getattr(restricted, "regimes", 1) != getattr(full, "regimes", 1):
+        raise ParameterError(
+            "restricted and full have different numbers of regimes. With fewer of them some "
+            "parameters of full mean nothing, so the statistic is not chi-squared (Davies 1987); "
+            "compare information criteria or scores of other data."
+        )
+    starts = [model.n_given for model in (restricted, full)]
+    counts = [model.n_observations_ for model in (restricted, full)]
+    if starts[0] != starts[1] or counts[0] != counts[1]:
+        raise ParameterError(
+            f"restricted has the likelihood of {counts[0]} elements after {starts[0]} given, full "
+            f"of {counts[1]} after {starts[1]}; expected the same data from the same start. Fit "
+            "both with initial='stationary', or leave as many first values out of the data that "
+            "they have the same ones given."
+        )
+    df = len(full.names_) - len(restricted.names_)
+    ratio = 2 * (full.log_likelihood_ - restricted.log_likelihood_)
+    if df < 1 or ratio < -1e-6 * (1 + abs(full.log_likelihood_)):
+        raise ParameterError(
+            f"full has {len(full.names_)} parameters and a log-likelihood of "
+            f"{full.log_likelihood_:.6g}, restricted {len(restricted.names_)} and "
+            f"{restricted.log_likelihood_:.6g}; expected a model with more parameters that "
+            "contains the restricted one, and so is at least as likely."
+        )
+    ratio = max(ratio, 0.0)
+    return HypothesisTest(ratio, df, float(chdtrc(df, ratio)))
+
+
+def _require_likelihood(name: str, model: Any) -> None:
+    if getattr(model, "log_likelihood_", None) is None:
+        raise ParameterError(f"{name} must be a model whose parameters were estimated by fit.")
+    if not model._maximises_likelihood:
+        raise ParameterError(
+            f"{name} was not fitted by maximum likelihood (method "
+            f"{getattr(model, 'method', '?')!r}), so its likelihood says nothing about "
+            "restrictions. Use wald_test, or method='mle'."
+        )
 
 
 def _head(name: str, value: str, other: str, number: str) -> str:

@@ -13,17 +13,14 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from arproc.errors import DataError, ParameterError, check_integer
 
-if TYPE_CHECKING:
-    from arproc.inference.estimated import Estimated
-
-__all__ = ["HypothesisTest", "likelihood_ratio_test", "restriction_matrix", "wald"]
+__all__ = ["HypothesisTest", "restriction_matrix", "wald"]
 
 
 class HypothesisTest(NamedTuple):
@@ -38,67 +35,6 @@ class HypothesisTest(NamedTuple):
     statistic: float
     df: int
     p_value: float
-
-
-def likelihood_ratio_test(restricted: Estimated, full: Estimated) -> HypothesisTest:
-    """Whether a model that is a special case of another is enough: twice the log likelihood ratio.
-
-    Args:
-        restricted: the special case, fitted by maximum likelihood.
-        full: the model it is a case of, fitted by maximum likelihood to the same data from the
-            same start.
-
-    Raises:
-        ParameterError: the two can not be compared.
-
-    Example:
-        >>> import arproc
-        >>> x = np.cos(np.arange(80.0) ** 2)
-        >>> found = likelihood_ratio_test(arproc.AR(1).fit(x), arproc.AR(3).fit(x))
-        >>> found.df, bool(0 < found.p_value < 1)
-        (2, True)
-    """
-    from scipy.special import chdtrc
-
-    for name, model in (("restricted", restricted), ("full", full)):
-        _require_likelihood(name, model)
-    if getattr(restricted, "regimes", 1) != getattr(full, "regimes", 1):
-        raise ParameterError(
-            "restricted and full have different numbers of regimes. With fewer of them some "
-            "parameters of full mean nothing, so the statistic is not chi-squared (Davies 1987); "
-            "compare information criteria or scores of other data."
-        )
-    starts = [model.n_given for model in (restricted, full)]
-    counts = [model.n_observations_ for model in (restricted, full)]
-    if starts[0] != starts[1] or counts[0] != counts[1]:
-        raise ParameterError(
-            f"restricted has the likelihood of {counts[0]} elements after {starts[0]} given, full "
-            f"of {counts[1]} after {starts[1]}; expected the same data from the same start. Fit "
-            "both with initial='stationary', or leave as many first values out of the data that "
-            "they have the same ones given."
-        )
-    df = len(full.names_) - len(restricted.names_)
-    ratio = 2 * (full.log_likelihood_ - restricted.log_likelihood_)
-    if df < 1 or ratio < -1e-6 * (1 + abs(full.log_likelihood_)):
-        raise ParameterError(
-            f"full has {len(full.names_)} parameters and a log-likelihood of "
-            f"{full.log_likelihood_:.6g}, restricted {len(restricted.names_)} and "
-            f"{restricted.log_likelihood_:.6g}; expected a model with more parameters that "
-            "contains the restricted one, and so is at least as likely."
-        )
-    ratio = max(ratio, 0.0)
-    return HypothesisTest(ratio, df, float(chdtrc(df, ratio)))
-
-
-def _require_likelihood(name: str, model: Any) -> None:
-    if not hasattr(model, "log_likelihood_"):
-        raise ParameterError(f"{name} must be a model whose parameters were estimated by fit.")
-    if not model._maximises_likelihood:
-        raise ParameterError(
-            f"{name} was not fitted by maximum likelihood (method "
-            f"{getattr(model, 'method', '?')!r}), so its likelihood says nothing about "
-            "restrictions. Use wald_test, or method='mle'."
-        )
 
 
 def wald(

@@ -12,9 +12,10 @@ from torch.distributions import Distribution
 
 from arproc.contract.context import ContextForm
 from arproc.contract.law import ChainLaw
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
+from arproc.data.form import Layout
 from arproc.distributions import mix
 from arproc.errors import DataError, NotComparableError, NotFittedError, ParameterError
 from arproc.process import Fit, Process

@@ -13,8 +13,9 @@ from torch import Tensor
 from arproc.contract.context import ContextForm
 from arproc.contract.law import ChainLaw, Law, WholeLaw
 from arproc.contract.randomness import RowUniforms, Uniforms
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Sequences
 from arproc.contract.storable import storable
+from arproc.data.form import Layout
 from arproc.errors import NotComparableError, ParameterError, check_integer
 from arproc.models.mixture import fit_weights, given_weights
 from arproc.process import Fit, Process

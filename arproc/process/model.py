@@ -17,9 +17,10 @@ import torch
 
 from arproc.contract.context import ContextForm
 from arproc.contract.law import Draws, Law, WholeLaw
-from arproc.contract.parameters import Parameters
+from arproc.contract.parameters import Parameters, is_learnt
 from arproc.contract.randomness import Uniforms
-from arproc.contract.sequences import Form, Layout, Sequences, restore
+from arproc.contract.sequences import Sequences
+from arproc.data.form import Form, Layout, restore
 from arproc.data.intake import column_of_text
 from arproc.errors import (
     DataError,
@@ -527,11 +528,6 @@ class Model(Parameters):
 def require_fitted(model: Model) -> None:
     """Raise `NotFittedError` unless the model has a law."""
     _ = model.law_
-
-
-def is_learnt(name: str) -> bool:
-    """Whether an attribute of this name is something learnt, as `coef_` is."""
-    return name.endswith("_") and not name.startswith("_")
 
 
 @cache

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from arproc.contract.law import Law
-from arproc.contract.model_file import FORMAT_VERSION, Stored, read_file, write_file
-from arproc.contract.parameters import Parameters
+from arproc.contract.model_file import Stored, read_file, write_file
+from arproc.contract.parameters import Parameters, is_learnt
 from arproc.contract.storable import find, name_of
 from arproc.errors import (
     ArprocError,
@@ -27,30 +27,23 @@ from arproc.errors import (
     ParameterError,
 )
 from arproc.process.fit import Fit, Learnt
-from arproc.process.model import Model, is_learnt
-from arproc.process.written import WrittenLaw, WrittenWholeLaw
 
-__all__ = ["FORMAT_VERSION", "load", "read_file", "save", "save_parameters", "write_file"]
+__all__ = ["load", "save"]
 
 # ---- models --------------------------------------------------------------------------------
 
 
-def save(model: Model, path: str | Path) -> None:
-    """Write a fitted model to one file, atomically.
+def save(model: Parameters, path: str | Path) -> None:
+    """Write a fitted model to one file, atomically: its parameters, and what it has learnt.
 
     Raises:
         NotFittedError: the model has learnt nothing yet.
         ParameterError: a parameter is of a kind that files do not hold (a function, say).
     """
-    if not model.__sklearn_is_fitted__():
+    if not _is_fitted(model):
         raise NotFittedError(
             f"this {type(model).__name__} is not fitted yet; fit it before saving."
         )
-    save_parameters(model, path)
-
-
-def save_parameters(model: Parameters, path: str | Path) -> None:
-    """Write anything whose parameters and public attributes are all it is: a law, or a panel."""
     tensors: dict[str, Stored] = {}
     tree = _encode(model, "model", tensors)
     write_file(path, {"kind": "model", "model": tree}, tensors)
@@ -89,9 +82,14 @@ def load(path: str | Path) -> Any:
         ) from error
     if not isinstance(model, Parameters) or not hasattr(model, "save"):
         raise FileFormatError(f"{str(path)!r} describes a {type(model).__name__}, not a model.")
-    if isinstance(model, Model) and not model.__sklearn_is_fitted__():
+    if not _is_fitted(model):
         raise FileFormatError(f"{str(path)!r} holds a {type(model).__name__} without a law.")
     return model
+
+
+def _is_fitted(model: Any) -> bool:
+    asked = getattr(model, "__sklearn_is_fitted__", None)
+    return asked is None or bool(asked())
 
 
 def _encode(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
@@ -126,8 +124,6 @@ def _encode(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
     if isinstance(value, torch.distributions.MultivariateNormal):
         inside = {"loc": value.loc, "scale_tril": value.scale_tril}
         return {"!": "MultivariateNormal", "fields": _encode(inside, path, tensors)}
-    if isinstance(value, (WrittenLaw, WrittenWholeLaw)):
-        return {"!": "written", "model": _encode_written(value.model, path, tensors)}
     if find(name_of(type(value))) is not type(value):
         raise ParameterError(
             f"{path} is a {type(value).__name__}, which a model file can not hold; files hold "
@@ -174,32 +170,22 @@ def _encode_array(value: np.ndarray, path: str, tensors: dict[str, Stored]) -> A
 
 
 def _encode_parameters(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
+    """Parameters and what was learnt: a law and its fit, or the attributes ending in "_"."""
     params = value.get_params(deep=False)
     tree = {
         "!": "object",
         "class": name_of(type(value)),
         "params": {k: _encode(v, f"{path}.{k}", tensors) for k, v in params.items()},
     }
-    if not isinstance(value, Model):
-        return _encode_written(value, path, tensors)
-    if value.__sklearn_is_fitted__():
-        law = value.law_
-        at = path if isinstance(law, (WrittenLaw, WrittenWholeLaw)) else f"{path}.law"
-        tree["law"] = _encode(law, at, tensors)
-        tree["fit"] = _encode(value.fit_, f"{path}.fit", tensors)
+    held = vars(value).get("_held")
+    if isinstance(held, Learnt):
+        at = path if hasattr(held.law, "model") else f"{path}.law"  # the law of a copy
+        tree["law"] = _encode(held.law, at, tensors)
+        tree["fit"] = _encode(held.fit, f"{path}.fit", tensors)
+    else:
+        learnt = {name: v for name, v in vars(value).items() if is_learnt(name)}
+        tree["learnt"] = {k: _encode(v, f"{path}.{k}", tensors) for k, v in learnt.items()}
     return tree
-
-
-def _encode_written(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
-    """Parameters, and what was learnt as attributes: a model in one class, or a panel."""
-    params = value.get_params(deep=False)
-    learnt = {name: v for name, v in vars(value).items() if is_learnt(name)}
-    return {
-        "!": "object",
-        "class": name_of(type(value)),
-        "params": {k: _encode(v, f"{path}.{k}", tensors) for k, v in params.items()},
-        "learnt": {k: _encode(v, f"{path}.{k}", tensors) for k, v in learnt.items()},
-    }
 
 
 def _encode_storable(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
@@ -241,9 +227,6 @@ def _decode(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
         return torch.distributions.MultivariateNormal(**fields, validate_args=False)
     if kind == "object":
         return _decode_parameters(tree, tensors)
-    if kind == "written":
-        model = _decode_parameters(tree["model"], tensors)
-        return model._written(model.space_)
     if kind == "data":
         return _decode_storable(tree, tensors)
     raise FileFormatError(f"the file holds a {kind!r}, which this version does not know.")
@@ -270,11 +253,10 @@ def _decode_parameters(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -
     if restored is not None:
         restored()
     if "law" in tree:
-        assert isinstance(value, Model)
         law, fit = _decode(tree["law"], tensors), _decode(tree["fit"], tensors)
         if not isinstance(law, Law) or not isinstance(fit, Fit):
             raise FileFormatError(f"the {tree['class']} of the file holds no law.")
-        value._held = Learnt(law, fit)
+        vars(value)["_held"] = Learnt(law, fit)
     return value
 
 

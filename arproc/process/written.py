@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch.distributions import Distribution
@@ -18,8 +18,10 @@ from torch.distributions import Distribution
 from arproc.contract.context import ContextForm
 from arproc.contract.law import ChainLaw, Law, WholeLaw
 from arproc.contract.randomness import Uniforms
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Sequences
 from arproc.contract.state import ReplayState, State, WindowState
+from arproc.contract.storable import storable
+from arproc.data.form import Layout
 from arproc.errors import UnsupportedError
 from arproc.process.fit import Fit, Learnt
 from arproc.process.model import Model
@@ -181,10 +183,22 @@ class _WrittenFields:
         device: torch.device = self.model._own("device", torch.device("cpu"))
         return device
 
+    def to_dict(self) -> dict[str, Any]:
+        """What files hold: the copy, which says all else."""
+        return {"model": self.model}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """The law of a copy that was read from a file."""
+        law = fields["model"]._law_of_itself()
+        assert isinstance(law, cls)
+        return law
+
     def __repr__(self) -> str:
         return f"WrittenLaw({self.model!r})"
 
 
+@storable
 class WrittenWholeLaw(_WrittenFields, WholeLaw):
     """The law of a `WholeModel`."""
 
@@ -197,6 +211,7 @@ class WrittenWholeLaw(_WrittenFields, WholeLaw):
         return drawn
 
 
+@storable
 class WrittenLaw(_WrittenFields, ChainLaw):
     """The law of a process written in one class."""
 

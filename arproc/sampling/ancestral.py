@@ -10,8 +10,9 @@ import torch
 from arproc.contract.holder import Holder
 from arproc.contract.law import ChainLaw, Draws
 from arproc.contract.randomness import Uniforms
-from arproc.contract.sequences import Form, Sequences, restore
+from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
+from arproc.data.form import Form, restore
 from arproc.data.tables.space import Table
 from arproc.errors import DataError, ParameterError, check_integer
 from arproc.spaces import Categorical, Space

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from arproc.contract.law import ChainLaw
 from arproc.contract.randomness import RowUniforms, Uniforms
-from arproc.contract.sequences import Layout
+from arproc.data.form import Layout
 from arproc.errors import UnsupportedError
 from arproc.sampling.ancestral import draw
 from arproc.sampling.particles import given_known, score

@@ -9,8 +9,9 @@ import torch
 
 from arproc.contract.holder import Holder, require_chain
 from arproc.contract.randomness import resolve_seed
-from arproc.contract.sequences import Layout
-from arproc.data.intake import opened, unmasked
+from arproc.data.arrays import unmasked
+from arproc.data.form import Layout
+from arproc.data.intake import opened
 from arproc.errors import DataError, ParameterError, UnsupportedError, check_choice, check_integer
 from arproc.sampling.completing import Completion, Job
 from arproc.spaces import check_values

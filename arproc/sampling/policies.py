@@ -18,9 +18,9 @@ from arproc.contract.conditioned import InnerState
 from arproc.contract.context import ContextForm
 from arproc.contract.law import ChainLaw
 from arproc.contract.parameters import Parameters
-from arproc.contract.sequences import Layout
 from arproc.contract.state import State
 from arproc.contract.storable import storable
+from arproc.data.form import Layout
 from arproc.distributions import Categorical, as_categorical, concatenate, index
 from arproc.errors import ParameterError, UnsupportedError, check_integer
 from arproc.spaces import Space

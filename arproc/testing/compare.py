@@ -1,18 +1,12 @@
-"""Comparing conditionals and numbers: log-probabilities at probe values, to rounding."""
+"""Comparing numbers to rounding."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
-from torch.distributions import Distribution
 
 from arproc.testing.report import fail
 
-if TYPE_CHECKING:
-    from arproc.testing.subject import Subject
-
-__all__ = ["agree", "gap", "table", "tolerance_of"]
+__all__ = ["agree", "gap", "tolerance_of"]
 
 #: How far two ways to the same number may differ, relative to one plus its size. Float32 products
 #: differ in their last bits with the batch's shape, and the difference grows through layers.
@@ -22,14 +16,6 @@ TOLERANCES = {torch.float64: 1e-8, torch.float32: 2e-4}
 def tolerance_of(dtype: torch.dtype) -> float:
     """How far two ways to the same number may differ in this dtype."""
     return TOLERANCES.get(dtype, 1e-2)
-
-
-def table(subject: Subject, conditional: Distribution) -> torch.Tensor:
-    """The log-probabilities of the probe values, [probes, *batch], nats."""
-    probes = subject.probes
-    batch, event = conditional.batch_shape, probes.shape[1:]
-    value = probes.reshape(len(probes), *[1] * len(batch), *event)
-    return conditional.log_prob(value.expand(len(probes), *batch, *event))
 
 
 def gap(got: torch.Tensor, want: torch.Tensor) -> torch.Tensor:

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from arproc.contract.law import Law
+from arproc.contract.parameters import is_learnt
 from arproc.errors import ParameterError
 from arproc.process import Model, Process
-from arproc.process.model import is_learnt
 
 __all__ = ["Batch", "examples_of_context", "marked", "numbers_of", "precisions"]
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from arproc.contract.sequences import Form, Sequences, restore
+from arproc.contract.sequences import Sequences
+from arproc.data.form import Form, restore
 from arproc.sampling import Policy
 from arproc.testing.compare import agree, gap
 from arproc.testing.generation import Drawn, drawn, policies

@@ -18,7 +18,7 @@ from arproc.process import Process
 from arproc.sampling import Policy
 from arproc.sampling.ancestral import draw
 from arproc.spaces import Categorical, Space
-from arproc.testing.compare import table, tolerance_of
+from arproc.testing.compare import tolerance_of
 from arproc.testing.material import Batch, examples_of_context, precisions
 from arproc.testing.report import NotApplicable
 from arproc.testing.tables import entries, sizes_of
@@ -222,11 +222,14 @@ class Subject:
 
     def reference(self, batch: Batch) -> torch.Tensor:
         """The parallel side's log-probabilities of the probes, [probes, n, T - given + 1]."""
-        return table(self, self.columns(batch))
+        return self.table(self.columns(batch))
 
     def table(self, conditional: Distribution) -> torch.Tensor:
-        """A conditional's log-probabilities of the probes, [probes, *batch]."""
-        return table(self, conditional)
+        """A conditional's log-probabilities of the probes, [probes, *batch], nats."""
+        probes, batch = self.probes, conditional.batch_shape
+        event = probes.shape[1:]
+        value = probes.reshape(len(probes), *[1] * len(batch), *event)
+        return conditional.log_prob(value.expand(len(probes), *batch, *event))
 
     @cached_property
     def probes(self) -> torch.Tensor:

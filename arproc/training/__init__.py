@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from arproc.contract.randomness import seed_of
 from arproc.training.augmentation import Augmentation, Binarise, Dequantise
-from arproc.training.batches import Batches, seed_of
+from arproc.training.batches import Batches
 from arproc.training.loop import History, Loss, train
 from arproc.training.settings import Training
 

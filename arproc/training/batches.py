@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
-__all__ = ["Batches", "seed_of"]
+from arproc.contract.randomness import seed_of
 
-
-def seed_of(*words: int) -> int:
-    """A 63-bit seed hashed from some non-negative integers, such as (seed, stream, step)."""
-    state = np.random.SeedSequence(words).generate_state(2, np.uint32)
-    return int(state[0]) | (int(state[1]) & 0x7FFFFFFF) << 32
+__all__ = ["Batches"]
 
 
 class Batches:

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from arproc.contract.model_file import read_file, write_file
 from arproc.errors import FileFormatError
-from arproc.process.persistence import read_file, write_file
 
 __all__ = ["read_checkpoint", "write_checkpoint"]
 

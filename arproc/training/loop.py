@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from arproc.contract.randomness import seed_of
 from arproc.errors import TrainingError
-from arproc.training.batches import seed_of
 from arproc.training.checkpoint import read_checkpoint, write_checkpoint
 from arproc.training.optimizers import build_optimizers
 from arproc.training.progress import Interrupts, ProgressBar

@@ -10,7 +10,7 @@ from toys import Bits, Chain, Letters, Levels, Linear, Walk
 
 import arproc
 from arproc import Sequences
-from arproc.contract.sequences import Form
+from arproc.data.form import Form
 from arproc.data.vocabulary import Vocabulary
 from arproc.spaces import Categorical, Real
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import distributions as td
 
-from arproc.contract.sequences import Layout
 from arproc.contract.state import State
+from arproc.data.form import Layout
 from arproc.data.vocabulary import Vocabulary
 from arproc.distributions import Categorical
 from arproc.process import Process

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arproc.data.arrays import to_tensor, unmasked
 from arproc.data.tables.space import Column, Table
 from arproc.errors import DataError, ParameterError, check_choice
 from arproc.spaces import Categorical, Count, Integer, Real, Space
@@ -89,9 +90,7 @@ def _kinds(names: list[Any], asked: Mapping[Any, str] | Sequence[str] | None) ->
 
 
 def _of_array(data: Any, asked: Mapping[Any, str] | Sequence[str] | None) -> Table:
-    from arproc.data import intake
-
-    x = intake._to_tensor(intake.unmasked(data), "data")
+    x = to_tensor(unmasked(data), "data")
     if x.ndim != 2:
         raise DataError(f"data has shape {tuple(x.shape)}; expected a table [N, D].")
     _check_rows(*x.shape)

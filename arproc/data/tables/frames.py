@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from arproc.contract.sequences import Form, Layout
 from arproc.data.tables.columns import numbers
 from arproc.data.tables.space import Column, Table
 from arproc.errors import DataError
@@ -22,29 +22,29 @@ __all__ = ["read", "restore"]
 
 
 def read(
-    data: Any, space: Table, layout: Layout | None, name: str, partial: bool
-) -> tuple[torch.Tensor, torch.Tensor, Form]:
-    """A DataFrame's rows (or a Series, one row) as flat values, lengths [N] and their form.
+    data: Any, space: Table, order: Sequence[int] | None, name: str, partial: bool
+) -> tuple[torch.Tensor, pd.Index, tuple[Any, ...]]:
+    """A DataFrame's rows, or a Series as one row, in the order of generation.
 
     Args:
         data: with the table's columns, in any order.
         space: the table.
-        layout: the order of generation.
+        order: the order of generation; None is the table's own.
         name: what error messages call the data.
         partial: whether the first columns in the order of generation are enough.
+
+    Returns:
+        The entries [N, D], float64; the rows' index; and the columns' names.
     """
     import pandas as pd
 
-    single = isinstance(data, pd.Series)
-    frame = data.to_frame().T.infer_objects() if single else data
-    columns = space.ordered(None if layout is None else layout.order)
+    frame = data.to_frame().T.infer_objects() if isinstance(data, pd.Series) else data
+    columns = space.ordered(order)
     _check_names(list(frame.columns), columns, name, partial)
     columns = columns[: frame.shape[1]]
     entries = [_entries(frame[column.name], column, name) for column in columns]
     x = torch.from_numpy(np.stack(entries, axis=1)) if entries else torch.zeros(len(frame), 0)
-    lengths = torch.full((len(frame),), len(columns), dtype=torch.int64)
-    names = tuple(column.name for column in columns)
-    return x.double().reshape(-1), lengths, Form("table", single, (frame.index,), names)
+    return x.double(), frame.index, tuple(column.name for column in columns)
 
 
 def _check_names(given: list[Any], columns: tuple[Column, ...], name: str, partial: bool) -> None:
@@ -94,24 +94,27 @@ def _entries(series: pd.Series, column: Column, name: str) -> np.ndarray:
 # ---- giving back --------------------------------------------------------------------------
 
 
-def restore(x: torch.Tensor, space: Table, form: Form, layout: Layout | None) -> Any:
-    """Rows [N, T] in the order of generation as a DataFrame with the table's dtypes.
+def restore(
+    x: torch.Tensor, space: Table, names: Sequence[Any], index: pd.Index | None, single: bool
+) -> pd.DataFrame | pd.Series:
+    """Rows [N, D] as a DataFrame with the table's dtypes, or one as a Series.
 
-    Whole rows get the user's order of columns where the layout is known; of others the columns
-    are the form's, in the order of generation.
+    Args:
+        x: the entries.
+        space: the table.
+        names: which of its columns these are, [D].
+        index: of the rows.
+        single: whether it is one row.
     """
     import pandas as pd
 
     table = x.detach().cpu().numpy()
-    names = form.names
-    if layout is not None and x.shape[1] == layout.length:
-        table, names = layout.from_sites(x.detach().cpu()).numpy(), space.names
     known = {column.name: column for column in space.columns}
-    index = form.indexes[0] if form.indexes else pd.RangeIndex(len(table))
+    index = pd.RangeIndex(len(table)) if index is None else index
     columns = [_series(table[:, j], known[name], index) for j, name in enumerate(names)]
     frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=index)
     frame.columns = pd.Index([*names])
-    return frame.iloc[0] if form.single else frame
+    return frame.iloc[0] if single else frame
 
 
 def _series(values: np.ndarray, column: Column, index: Any) -> pd.Series:

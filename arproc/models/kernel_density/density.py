@@ -9,8 +9,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
+from arproc.data.form import Layout
 from arproc.data.vectors import level_count, order_of, relative_order, vectors_of
 from arproc.errors import DataError, ParameterError, check_integer
 from arproc.models.kernel_density.kernels import GaussianKernel, Kernel, RedrawKernel

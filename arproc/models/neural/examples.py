@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Sequences
 from arproc.data import intake
+from arproc.data.form import Layout
 from arproc.errors import DataError
 from arproc.models.neural.context import ContextLaw
 from arproc.spaces import check_values

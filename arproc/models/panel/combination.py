@@ -190,9 +190,9 @@ class AutoPanel(Parameters):
         """Write all to one file, which `arproc.load` reads."""
         if "weights_" not in self.__dict__:
             raise NotFittedError("this AutoPanel is not fitted yet; call fit(data) first.")
-        from arproc.process.persistence import save_parameters
+        from arproc.process.persistence import save
 
-        save_parameters(self, path)
+        save(self, path)
 
 
 def _split(table: Table, count: int) -> tuple[Table, np.ndarray]:

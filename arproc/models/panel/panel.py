@@ -489,6 +489,6 @@ class Panel(Parameters):
     def save(self, path: str | Path) -> None:
         """Write the whole panel to one file, which `arproc.load` reads."""
         self._require_fitted()
-        from arproc.process.persistence import save_parameters
+        from arproc.process.persistence import save
 
-        save_parameters(self, path)
+        save(self, path)

@@ -16,9 +16,10 @@ from torch.distributions import Distribution
 
 from arproc.contract.context import ContextForm
 from arproc.contract.law import ChainLaw
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
+from arproc.data.form import Layout
 from arproc.distributions import index
 from arproc.errors import ParameterError
 from arproc.models.transformed.base import Composed, Transform

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis.strategies import randoms
 from pandas.testing import assert_frame_equal
 
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Sequences
+from arproc.data.form import Layout
 from arproc.data.tables import table_of
 from arproc.errors import DataError
 

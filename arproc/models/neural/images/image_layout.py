@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arproc.contract.sequences import Layout
+from arproc.data.form import Layout
 from arproc.errors import DataError, check_choice
 
 __all__ = ["image_axes", "image_layout"]

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
-from arproc.data import intake
+from arproc.data.arrays import to_tensor
+from arproc.data.form import Layout
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.models.neural.base import NeuralProcess
 from arproc.models.neural.examples import ExampleLaw
@@ -75,7 +76,7 @@ class ImageProcess(ExampleLaw, NeuralProcess):
         self._check_parameters()
         if isinstance(data, Sequences):
             raise DataError("data are Sequences without a shape; pass the images as an array.")
-        x = intake._to_tensor(data.to_numpy() if hasattr(data, "to_numpy") else data, "data")
+        x = to_tensor(data.to_numpy() if hasattr(data, "to_numpy") else data, "data")
         if x.ndim < 3 or not x.numel():
             raise DataError(
                 f"data has shape {tuple(x.shape)}; expected images [N, H, W], [N, C, H, W] or "

@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.data import intake
+from arproc.data.form import Layout
 from arproc.data.tokenizers import categorical_space
 from arproc.distributions import Categorical, from_uniform
 from arproc.errors import DataError, ParameterError, check_integer

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
+from arproc.data.form import Layout
 from arproc.data.tables import Table, table_of
 from arproc.data.vectors import order_of, relative_order
 from arproc.errors import ParameterError, check_integer

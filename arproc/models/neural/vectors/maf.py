@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from arproc.contract.randomness import Uniforms
-from arproc.contract.sequences import Form, Layout, Sequences, restore
-from arproc.data import intake
+from arproc.contract.sequences import Sequences
+from arproc.data.arrays import to_tensor
+from arproc.data.form import Form, Layout, restore
 from arproc.data.vectors import order_of, vectors_of
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.models.neural.examples import ExampleLaw, Examples
@@ -255,7 +256,7 @@ class MAF(ExampleLaw, WholeModel):
         """
         network = self._flow()
         kind = "tensor" if isinstance(noise, Tensor) else "numpy"
-        z = intake._to_tensor(noise, "noise").double()
+        z = to_tensor(noise, "noise").double()
         if z.ndim not in (1, 2) or z.shape[-1] != network.sites:
             raise DataError(
                 f"noise has shape {list(z.shape)}; expected [N, {network.sites}], or "

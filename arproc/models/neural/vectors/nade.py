@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from arproc.contract.randomness import resolve_seed
-from arproc.contract.sequences import Form, Layout, Sequences, restore
+from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
+from arproc.data.form import Form, Layout, restore
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.models.neural.vectors.nade_given import (
     draws,

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from arproc.contract.randomness import Uniforms, derived_seed
-from arproc.contract.sequences import Layout, Sequences
-from arproc.data import intake
+from arproc.contract.sequences import Sequences
+from arproc.data.arrays import to_tensor, unmasked
+from arproc.data.form import Layout
+from arproc.data.intake import opened
 from arproc.distributions import from_uniform
 from arproc.errors import DataError
 from arproc.models.neural.vectors.nade_network import NADENetwork
@@ -48,10 +50,10 @@ def without_gaps(data: Any, whole: bool) -> tuple[Any, Tensor]:
             then missing too.
     """
     # NaN stands for pandas' NA and for masked values in what the reading of gaps gives back
-    data = intake.unmasked(intake.opened(data))
+    data = unmasked(opened(data))
     if hasattr(data, "to_numpy"):
         data = data.to_numpy(dtype=np.float64, na_value=np.nan)
-    x = intake._to_tensor(data, "data")
+    x = to_tensor(data, "data")
     missing = torch.isnan(x) if x.is_floating_point() else torch.zeros_like(x, dtype=torch.bool)
     if whole and x.dtype not in (torch.bool, torch.uint8):  # to which -1 is 255
         missing = missing | (x == -1)

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Sequences
+from arproc.data.form import Layout
 from arproc.data.vectors import level_count, order_of, relative_order, vectors_of
 from arproc.errors import DataError, ParameterError, UnsupportedError, check_choice, check_integer
 from arproc.models.neural.base import NeuralProcess
