@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 from arproc.errors import DataError, ParameterError, check_integer
+
+if TYPE_CHECKING:
+    from arproc.contract.law import ChainLaw
 
 __all__ = ["HypothesisTest", "restriction_matrix", "wald"]
 
@@ -230,12 +233,13 @@ def _scores(model: Any, data: Any, context: Any) -> tuple[np.ndarray, np.ndarray
         ends = []
         for sign in (1.0, -1.0):
             moved = model._moved(theta + sign * 1e-4 * error * unit)
-            sequences = moved.sequences(data, missing=moved.takes_missing)
+            law: ChainLaw = moved.law_
+            sequences = moved.sequences(data, missing=law.takes_missing)
             longest = int(sequences.n_terms.max())
-            prepared = moved._context(context, len(sequences), longest)
+            prepared = moved.read_context(context, len(sequences), longest)
             with torch.no_grad():
-                ends.append(moved._checked_terms(sequences, prepared).cpu().numpy())
-            counts = (sequences.n_terms - moved.n_given).numpy()
+                ends.append(law.checked_terms(sequences, prepared).cpu().numpy())
+            counts = (sequences.n_terms - law.n_given).numpy()
         columns.append((ends[0] - ends[1]) / (2e-4 * error))
     assert counts is not None
     return np.stack(columns, axis=1), counts

@@ -11,9 +11,9 @@ from scipy.special import ndtri
 from arproc.contract.randomness import Uniforms
 from arproc.errors import DataError, ParameterError, check_integer
 from arproc.inference.estimated import Estimated
-from arproc.models.autoregression import imputation, spectrum
+from arproc.models.autoregression import imputation
+from arproc.models.autoregression.law import ARLaw, plain
 from arproc.models.autoregression.levinson import autocovariances, coef_to_pacf, is_stationary
-from arproc.models.autoregression.likelihood import Recursion
 from arproc.models.autoregression.simulation import psi_weights
 from arproc.process import Process
 
@@ -26,14 +26,10 @@ __all__ = ["Analysis"]
 
 
 class Analysis(Estimated, Process):
-    """The analyses of an AR; what they need of it is declared here."""
+    """The analyses of a model whose law is an `ARLaw`."""
 
-    coef_: np.ndarray
+    law_: ARLaw
     lags_: np.ndarray
-    sigma2_: float
-
-    def _recursion(self) -> Recursion:
-        raise NotImplementedError
 
     # ---- the recursion --------------------------------------------------------------------------
 
@@ -43,7 +39,7 @@ class Analysis(Estimated, Process):
 
         Their inverses are the roots of the lag polynomial 1 - sum_i coef_i z^i.
         """
-        coef = self._plain_coef()
+        coef = plain(self.law_.coef)
         roots = np.roots(np.concatenate([[1.0], -coef])).astype(complex)
         # np.roots leaves out those at 0
         roots = np.concatenate([roots, np.zeros(len(coef) - len(roots))])
@@ -52,7 +48,7 @@ class Analysis(Estimated, Process):
     @property
     def is_stationary(self) -> bool:
         """Whether the recursion has a stationary law."""
-        return is_stationary(self._plain_coef())
+        return is_stationary(plain(self.law_.coef))
 
     def psi_weights(self, horizon: int = 10) -> np.ndarray:
         """Weights 0, 1, ... `horizon` of the moving average that the process is, [horizon + 1].
@@ -60,7 +56,7 @@ class Analysis(Estimated, Process):
         That is the response to one unit of innovation; see `impulse_response`.
         """
         count = check_integer("horizon", horizon, minimum=0) + 1
-        return psi_weights(self._plain_coef(), count)
+        return psi_weights(plain(self.law_.coef), count)
 
     def impulse_response(
         self, horizon: int = 10, *, cumulative: bool = False, level: float = 0.95
@@ -82,15 +78,15 @@ class Analysis(Estimated, Process):
         effect = self.psi_weights(horizon)
         # d psi_k / d coef_i is the weight k - i of the moving average squared
         squared = np.convolve(effect, effect)[: len(effect)]
-        change = np.zeros((len(effect), len(self.lags_)))
-        for i, lag in enumerate(self.lags_):
-            change[lag:, i] = squared[: max(len(effect) - lag, 0)]
         if cumulative:
-            effect, change = effect.cumsum(), change.cumsum(axis=0)
+            effect, squared = effect.cumsum(), squared.cumsum()
         columns = {"effect": effect}
-        if "covariance_" in self.__dict__:
-            covariance = self._covariance_of(len(self.lags_))
-            error = np.sqrt(np.einsum("ki,ij,kj->k", change, covariance, change).clip(min=0))
+        if self.fit_.covariance is not None:
+            lags = self.lags_
+            change = np.zeros((len(effect), len(lags)))
+            for i, lag in enumerate(lags):
+                change[lag:, i] = squared[: max(len(effect) - lag, 0)]
+            error = _deviations(change, self._covariance_of(len(lags)))
             columns |= {
                 "std_error": error,
                 "lower": effect - wide * error,
@@ -113,7 +109,7 @@ class Analysis(Estimated, Process):
         """Partial autocorrelations at lags 0 (which is 1) ... `max_lag`; 0 beyond the order."""
         gamma = self._autocovariances(max_lag)  # refuses what is not stationary
         pacf = np.zeros(len(gamma))
-        own = coef_to_pacf(self._plain_coef())[: len(gamma) - 1]
+        own = coef_to_pacf(plain(self.law_.coef))[: len(gamma) - 1]
         pacf[0], pacf[1 : 1 + len(own)] = 1.0, own
         return self._by_lag(pacf, "partial_autocorrelation")
 
@@ -136,13 +132,13 @@ class Analysis(Estimated, Process):
         wide = _normal_quantile(level)
         at = np.linspace(0, 0.5, 512) if frequencies is None else _numbers(frequencies)
         self._autocovariances(0)  # refuses what is not stationary
-        sigma2 = float(self._detached(self.sigma2_))
-        density = spectrum.density(self._plain_coef(), sigma2, at)
+        coef, sigma2 = plain(self.law_.coef), float(plain(self.law_.sigma2))
+        density = spectrum(coef, sigma2, at)
         columns = {"density": density}
-        if "covariance_" in self.__dict__:
-            change = spectrum.log_density_jacobian(self._plain_coef(), self.lags_, sigma2, at)
-            covariance = self._covariance_of(len(self.lags_) + 1)
-            error = np.sqrt(np.einsum("ki,ij,kj->k", change, covariance, change).clip(min=0))
+        if self.fit_.covariance is not None:
+            lags = self.lags_
+            change = log_spectrum_jacobian(coef, lags, sigma2, at)
+            error = _deviations(change, self._covariance_of(len(lags) + 1))
             columns |= {
                 "std_error": density * error,
                 "lower": density * np.exp(-wide * error),
@@ -179,14 +175,15 @@ class Analysis(Estimated, Process):
             [[1.0, 0.0], [1.2, 0.894], [2.0, 0.0]]
         """
         sequences = self.sequences(data, missing=True)
-        prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
+        prepared = self.read_context(context, len(sequences), int(sequences.lengths.max()))
         count = 0 if n_draws is None else check_integer("n_draws", n_draws, minimum=1)
         uniforms = Uniforms(seed) if count else None
-        law, tables = self._recursion().detach().to(torch.device("cpu")), []
+        law, tables = self.law_, []
+        recursion = law.recursion.detach().to(torch.device("cpu"))
         for i in range(len(sequences)):
             x = sequences.row(i).detach().cpu().to(torch.float64)
             own = None if prepared is None else prepared[i].cpu()
-            found = imputation.missing_given_observed(x, law, self.n_given, own)
+            found = imputation.missing_given_observed(x, recursion, law.n_given, own)
             if uniforms is not None:
                 # row r of the draws is the same however many are drawn
                 rows = (i << 32) + np.arange(count)
@@ -201,15 +198,6 @@ class Analysis(Estimated, Process):
 
     # ---- inner parts ----------------------------------------------------------------------------
 
-    @staticmethod
-    def _detached(value: Any) -> np.ndarray:
-        gone = value.detach().cpu() if isinstance(value, torch.Tensor) else value
-        return np.asarray(gone, dtype=float)
-
-    def _plain_coef(self) -> np.ndarray:
-        _ = self.space  # says so where the model is not fitted
-        return self._detached(self.coef_)
-
     def _covariance_of(self, last: int) -> np.ndarray:
         """The covariance of the coefficients, and of sigma2 where `last` counts it too."""
         begin = len(self.names_) - len(self.lags_) - 1
@@ -217,12 +205,44 @@ class Analysis(Estimated, Process):
 
     def _autocovariances(self, max_lag: int) -> np.ndarray:
         count = check_integer("max_lag", max_lag, minimum=0)
-        return autocovariances(self._plain_coef(), float(self._detached(self.sigma2_)), count)
+        law = self.law_
+        return autocovariances(plain(law.coef), float(plain(law.sigma2)), count)
 
     def _by_lag(self, values: np.ndarray, name: str) -> pd.Series:
         import pandas as pd
 
         return pd.Series(values, index=pd.RangeIndex(len(values), name="lag"), name=name)
+
+
+def spectrum(coef: np.ndarray, sigma2: float, frequencies: np.ndarray) -> np.ndarray:
+    r"""The spectral density sigma^2 / |1 - sum_j phi_j e^(-2 pi i f j)|^2, f in cycles a step.
+
+    Its integral over one period is the variance.
+
+    Example:
+        >>> spectrum(np.array([0.5]), 1.0, np.array([0.0, 0.5])).round(3).tolist()
+        [4.0, 0.444]
+    """
+    return sigma2 / np.abs(_transfer(coef, frequencies)) ** 2
+
+
+def log_spectrum_jacobian(
+    coef: np.ndarray, lags: np.ndarray, sigma2: float, frequencies: np.ndarray
+) -> np.ndarray:
+    """Derivatives of the log density by the coefficients of the lags and sigma2: [k, lags + 1]."""
+    turn = np.exp(-2j * np.pi * frequencies[:, None] * lags)
+    by_coef = 2 * (turn / _transfer(coef, frequencies)[:, None]).real
+    return np.column_stack([by_coef, np.full(len(frequencies), 1 / sigma2)])
+
+
+def _transfer(coef: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
+    lags = np.arange(1, len(coef) + 1)
+    return 1 - np.exp(-2j * np.pi * frequencies[:, None] * lags) @ coef
+
+
+def _deviations(change: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Standard deviations by the delta method: derivatives [k, n], a covariance [n, n]."""
+    return np.sqrt(np.einsum("ki,ij,kj->k", change, covariance, change).clip(min=0))
 
 
 def _normal_quantile(level: float) -> float:

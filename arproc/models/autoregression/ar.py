@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from copy import copy
 from typing import Any, Self
 
 import numpy as np
 import torch
-from torch.distributions import Distribution, MultivariateNormal, Normal
+from torch.distributions import MultivariateNormal
 
 from arproc.contract.sequences import Sequences
-from arproc.contract.state import State
 from arproc.errors import DataError, ParameterError, UnsupportedError, check_choice, check_integer
-from arproc.models.autoregression import filtering, likelihood, simulation
 from arproc.models.autoregression.analysis import Analysis
 from arproc.models.autoregression.estimation import Estimate, estimate
+from arproc.models.autoregression.law import ARLaw, plain
 from arproc.models.autoregression.levinson import is_stationary, largest_root
-from arproc.models.autoregression.likelihood import Recursion
-from arproc.models.autoregression.mean import Level, Terms, mean_form, recursion_form
+from arproc.models.autoregression.mean import Terms, mean_form, recursion_form
 from arproc.models.autoregression.missing import estimate_observed
 from arproc.models.autoregression.shrinkage import check_ridge
-from arproc.models.autoregression.state import RecursionState
+from arproc.process import Fit
 from arproc.spaces import Real, Space
 
-__all__ = ["AR"]
+__all__ = ["AR", "as_lags", "fitted", "flat_regressors"]
 
 _METHODS = {
     "mle": "exact maximum likelihood",
@@ -187,18 +184,18 @@ class AR(Analysis):
         for name, part in (("coef", coef), ("beta", beta)):
             if part.ndim != 1 or not bool((abs(part) < math.inf).all()):
                 raise ParameterError(f"{name} must be finite numbers in one row; got {part!r}.")
-        level, rise, noise = (float(_number(v)) for v in (mean, slope, sigma2))
+        level, rise, noise = (float(plain(v)) for v in (mean, slope, sigma2))
         if not 0 < noise < math.inf:
             raise ParameterError(f"sigma2 must be positive and finite; got {sigma2!r}.")
         if trend is None:
             line = bool(rise) or (isinstance(slope, torch.Tensor) and slope.requires_grad)
             trend = "ct" if line else "c"
-        model = cls(
-            len(coef), trend, initial=initial, seasonal=seasonal, fourier=fourier,
-            regressors=regressors,
-        )  # fmt: skip
-        model._check_parameters()
-        terms = model._terms
+        parameters = {
+            "order": len(coef), "trend": trend, "initial": initial, "seasonal": seasonal,
+            "fourier": fourier, "regressors": regressors,
+        }  # fmt: skip
+        cls(**parameters).check_parameters()
+        terms = Terms.of(trend, seasonal, fourier)
         further = terms.n - min(terms.n_trend, 2)
         if len(beta) < further or (len(beta) > further and regressors is None):
             raise ParameterError(
@@ -207,16 +204,14 @@ class AR(Analysis):
             )
         if (terms.n_trend < 2 and rise) or (terms.n_trend < 1 and level):
             raise ParameterError(f"trend {trend!r} has no mean or slope; leave them out.")
-        whole = np.concatenate([[level, rise][: min(terms.n_trend, 2)], _number(beta)])
-        model._describe(
-            _number(coef), whole, recursion_form(_number(coef), whole[: terms.n], terms)
+        variance, *line_ = (
+            given if isinstance(given, torch.Tensor) else float(given)
+            for given in (sigma2, mean, slope)
         )
-        model.coef_, model.mean_, model.slope_, model.sigma2_ = coef, mean, slope, sigma2
-        model.beta_ = beta
-        model.lags_ = np.arange(1, len(coef) + 1)
-        model.space_ = Real()
-        model._recursion()  # refuse what has no law at once
-        return model
+        law = ARLaw(coef, variance, *line_, beta, terms, None, regressors, initial)
+        _ = law.recursion  # refuse what has no law at once
+        lags = np.arange(1, len(coef) + 1)
+        return cls.of(law, Fit(notes={"lags": lags}), **parameters)
 
     # ---- fitting --------------------------------------------------------------------------------
 
@@ -225,31 +220,43 @@ class AR(Analysis):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
-    ) -> None:
-        self._check_parameters()
+    ) -> tuple[ARLaw, Fit]:
+        self.check_parameters()
         conditional = self.method == "mle" and self.initial != "stationary"
         method = "conditional-mle" if conditional else self.method
         values = sequences.values.detach().cpu().numpy().astype(float)
         regressors = None if context is None else flat_regressors(context, sequences.lengths)
-        lengths, lags = sequences.lengths.numpy(), as_lags(self.order)
+        lengths, lags, terms = sequences.lengths.numpy(), as_lags(self.order), self._terms
         in_mean = self.regressors != "recursion"
         if sequences.missing:
             self._require_exact()
             given = int(lags.max(initial=0)) if method == "conditional-mle" else 0
-            found = estimate_observed(
-                values, lengths, lags, self._terms, given, regressors, in_mean
-            )
+            found = estimate_observed(values, lengths, lags, terms, given, regressors, in_mean)
         else:
-            found = estimate(
-                values, lengths, lags, self._terms, method, regressors, in_mean, self.ridge
-            )
+            found = estimate(values, lengths, lags, terms, method, regressors, in_mean, self.ridge)
         if isinstance(self.initial, str) and self.initial == "stationary":
             _require_stationary(found)
-        self._learn(found)
+        law = self._law_of(found)
         with torch.no_grad():
-            self.log_likelihood_ = float(self._log_prob(sequences, context).sum())
-        seen = sequences.lengths - self.n_given - sequences.n_missing
-        self.n_observations_ = int(seen.clamp(min=0).sum())
+            log_likelihood = float(law.log_prob(sequences, context).sum())
+        seen = sequences.lengths - law.n_given - sequences.n_missing
+        return law, self._fit_of(found, log_likelihood, int(seen.clamp(min=0).sum()))
+
+    def _law_of(self, found: Estimate) -> ARLaw:
+        return ARLaw.of_terms(
+            found.coef, found.sigma2, self._terms, found.beta, found.gamma, self.regressors,
+            self.initial,
+        )  # fmt: skip
+
+    def _fit_of(self, found: Estimate, log_likelihood: float, n_observations: int) -> Fit:
+        notes = {
+            "lags": as_lags(self.order), "method": self.method, "ridge": found.strength,
+            "n_effective": found.effective,
+        }  # fmt: skip
+        return Fit(
+            names=found.names, estimates=found.values, covariance=found.covariance,
+            log_likelihood=log_likelihood, n_observations=n_observations, notes=notes,
+        )  # fmt: skip
 
     def _require_exact(self) -> None:
         if self.method not in ("mle", "conditional-mle") or self.ridge:
@@ -264,26 +271,8 @@ class AR(Analysis):
                 "'given'; with a distribution of one's own they are not."
             )
 
-    def _learn(self, found: Estimate) -> None:
-        self.lags_ = as_lags(self.order)
-        self._describe(found.coef, found.beta, found.gamma)
-        self.sigma2_ = found.sigma2
-        self.ridge_, self.n_effective_ = found.strength, found.effective
-        self.names_, self.estimates_ = found.names, found.values
-        self.covariance_ = found.covariance
-
-    def _describe(self, coef: np.ndarray, beta: np.ndarray, gamma: np.ndarray) -> None:
-        """Set the coefficients from those of all terms and regressors in either form."""
-        terms, line = self._terms, min(self._terms.n_trend, 2)
-        self.coef_ = coef
-        self.mean_, self.slope_ = (float(v) for v in [*beta[:line], 0.0, 0.0][:2])
-        self.intercept_, self.drift_ = (float(v) for v in [*gamma[:line], 0.0, 0.0][:2])
-        self.terms_ = [*terms.names[line:], *[f"x{j + 1}" for j in range(len(beta) - terms.n)]]
-        self.beta_, self.gamma_ = beta[line:], gamma[line:]
-        if self.regressors == "recursion" and len(gamma) == terms.n:
-            self.gamma_ = np.concatenate([gamma[line:], beta[terms.n :]])
-
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Raise `ParameterError` where the constructor's arguments are wrong or do not fit."""
         order = as_lags(self.order).max(initial=0)
         _ = self._terms
         check_choice("method", self.method, tuple(_METHODS))
@@ -336,138 +325,12 @@ class AR(Analysis):
             )
 
     @property
-    def _n_parameters(self) -> float:
-        return self.n_effective_
-
-    @property
     def _terms(self) -> Terms:
         return Terms.of(self.trend, self.seasonal, self.fourier)
 
     @property
     def context_kind(self) -> Any:  # type: ignore[override]
         return None if self.regressors is None else "steps"
-
-    # ---- the law --------------------------------------------------------------------------------
-
-    @property
-    def n_given(self) -> int:
-        given = isinstance(self.initial, str) and self.initial == "given"
-        return self.window_length if given else 0
-
-    @property
-    def window_length(self) -> int:
-        known = self.__dict__.get("coef_")
-        return int(as_lags(self.order).max(initial=0)) if known is None else len(known)
-
-    @property
-    def _learnt(self) -> tuple[Any, ...]:
-        """The parameters of the law, which may be tensors."""
-        return self.coef_, self.sigma2_, self.mean_, self.slope_, self.beta_
-
-    def _recursion(self) -> Recursion:
-        """The recursion of the parameters as they are now; built once for each."""
-        if "coef_" not in self.__dict__:
-            _ = self.space  # says that the model is not fitted
-        learnt = self._learnt
-        if any(isinstance(part, torch.Tensor) for part in learnt):
-            return self._build()
-        key = (
-            *(part.tobytes() if isinstance(part, np.ndarray) else part for part in learnt),
-            self.intercept_,
-            self.drift_,
-            self.gamma_.tobytes(),
-            self.initial,
-        )
-        cached = self.__dict__.get("_cached")
-        if cached is None or cached[0] != key:
-            self._cached = cached = (key, self._build())
-        return cached[1]
-
-    def _build(self) -> Recursion:
-        terms, none = self._terms, torch.zeros(0, dtype=torch.float64)
-        coef, mean, slope, sigma2, beta = (
-            torch.as_tensor(part, dtype=torch.float64)
-            for part in (self.coef_, self.mean_, self.slope_, self.sigma2_, self.beta_)
-        )
-        line = torch.stack([mean, slope])[: min(terms.n_trend, 2)]
-        further = terms.n - len(line)
-        in_mean = beta[further:] if self.regressors == "mean" else none
-        level = Level(terms, torch.cat([line, beta[:further]]), in_mean)
-        if isinstance(self.initial, str) and self.initial == "stationary":
-            return likelihood.recursion_from_mean(coef, sigma2, level)
-        drive = None
-        if self.regressors == "recursion":
-            drive = Level(Terms("n"), none, beta[further:])
-        if not len(in_mean) and not any(isinstance(v, torch.Tensor) for v in self._learnt):
-            # the recursion as it is: a mean beyond a root near 1 would cost digits, or not be
-            whole = [self.intercept_, self.drift_][: len(line)] + list(self.gamma_)
-            gamma = torch.tensor(whole, dtype=torch.float64)
-            drive = Level(terms, gamma[: terms.n], gamma[terms.n :])
-            level = Level(Terms("n"), none)
-        then = likelihood.recursion_given(coef, sigma2, level, drive)
-        if isinstance(self.initial, MultivariateNormal):
-            return likelihood.recursion_from_normal(self.initial, then)
-        return then
-
-    def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
-        if self.regressors is not None:
-            raise UnsupportedError(
-                "the window of an AR with regressors is not enough to tell what comes next; use "
-                "start(prefix, context=...)."
-            )
-        law = self._recursion().to(ctx.device)
-        back = torch.arange(-law.order, 1, device=ctx.device)
-        level = law.level.at((position[..., None] + back).flatten(1))
-        if level.ndim:
-            level = level.unflatten(1, (-1, law.order + 1))
-            y, own = ctx - level[..., :-1], level[..., -1]
-        else:
-            y, own = ctx - level, level
-        return likelihood.conditional(law, y, position, own, law.driven(position, None))
-
-    def _start(self, n: int, context: torch.Tensor | None) -> State:
-        self._recursion()
-        return RecursionState(n)
-
-    def _log_prob(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        lengths, longest = sequences.lengths, int(sequences.lengths.max())
-        if sequences.missing or bool((lengths != longest).any()) or longest < self.n_given:
-            return super()._log_prob(sequences, context)
-        # one sequence, or several of one length: no term is ever stored
-        x = sequences.values.reshape(len(lengths), longest).to(torch.float64)
-        law = self._recursion().to(x.device)
-        if len(lengths) == 1 and context is None:
-            return likelihood.log_prob(x[0], law, self.n_given)[None]
-        return likelihood.log_prob(x, law, self.n_given, context)
-
-    def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        x = sequences.values.to(torch.float64)
-        law = self._recursion().to(x.device)
-        if sequences.missing:
-            rest, variances = filtering.residuals(sequences, law, self.n_given, context)
-            gone = torch.isnan(rest)
-            return likelihood.normal_terms(rest.masked_fill(gone, 0.0), variances).where(~gone, 0)
-        return likelihood.log_prob_terms(x, sequences.lengths, law, self.n_given, context)
-
-    def _predictive(self, state: State, horizon: int) -> Distribution:
-        if self.n_given:
-            _ = state.conditional  # refuses a history shorter than what must be given
-        if isinstance(state, RecursionState) and state.memory is not None:
-            return state.ahead(horizon)
-        before = state.history.tail(self.window_length).detach()
-        law = self._recursion().detach()
-        mean, variance = simulation.forecast(before, state.lengths, law, horizon, state.context)
-        return Normal(mean, variance.sqrt(), validate_args=False)
-
-    def _joint(self, state: State, horizon: int) -> Distribution | None:
-        marginals = self._predictive(state, horizon)
-        law = self._recursion().detach()
-        factor = simulation.joint_factor(state.lengths, law, horizon)
-        if isinstance(state, RecursionState) and state.memory is not None:
-            carried = simulation.carried(state.lengths, law, horizon)
-            doubt = carried @ state.memory.detach().covariance @ carried.mT
-            factor = torch.linalg.cholesky(factor @ factor.mT + doubt)
-        return MultivariateNormal(marginals.mean, scale_tril=factor, validate_args=False)
 
     # ---- what was fitted ------------------------------------------------------------------------
 
@@ -483,65 +346,85 @@ class AR(Analysis):
         Returns:
             An array [T] for one sequence (a Series keeps its index), a list of them for several.
         """
-        sequences = self.sequences(data, missing=True)
-        prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
-        if self.n_given:
-            sequences.split_prefix(self.n_given)
-        x = sequences.values.to(torch.float64)
-        law = self._recursion().to(x.device)
-        if sequences.missing:
-            rest, variances = filtering.residuals(sequences, law, self.n_given, prepared)
-        else:
-            lengths = sequences.lengths
-            rest, variances = likelihood.residuals(x, lengths, law, self.n_given, prepared)
+        law, sequences = self.law_, self.sequences(data, missing=True)
+        prepared = self.read_context(context, len(sequences), int(sequences.lengths.max()))
+        if law.n_given:
+            sequences.split_prefix(law.n_given)
+        rest, variances = law.innovations(sequences, prepared)
         if standardised:
             rest = rest / variances.sqrt()
-        counts = sequences.lengths - self.n_given
+        counts = sequences.lengths - law.n_given
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        return sequences.form.per_element(rest, offsets, skip=self.n_given)
+        return sequences.form.per_element(rest, offsets, skip=law.n_given)
 
     @property
-    def _conditional(self) -> bool:
-        """Whether the estimates are those given the first values."""
-        exact = self.method == "mle" and self.initial == "stationary"
-        return self.method in _GIVEN and not exact
+    def _n_parameters(self) -> float:
+        return self.n_effective_
+
+    @property
+    def _method(self) -> str:
+        """The method by which it was fitted."""
+        return str(self.fit_.notes["method"])
+
+    @property
+    def _is_exact(self) -> bool:
+        """Whether the estimates are those of the likelihood of every element."""
+        return self._method == "mle" and self.law_.initial == "stationary"
 
     @property
     def _maximises_likelihood(self) -> bool:
-        exact = self.method == "mle" or self.initial != "stationary"
-        return self.method in _GIVEN and exact and not self.ridge_
+        exact = self._method == "mle" or self.law_.initial != "stationary"
+        return self._method in _GIVEN and exact and not self.ridge_
 
     def _moved(self, estimates: np.ndarray) -> Self:
-        if self.method not in _GIVEN or self.ridge_:
+        law, lags, method = self.law_, self.lags_, self._method
+        if method not in _GIVEN or self.ridge_:
             shrunk = " with a ridge" if self.ridge_ else ""
             raise UnsupportedError(
-                f"estimates by method={self.method!r}{shrunk} maximise no likelihood, so they "
+                f"estimates by method={method!r}{shrunk} maximise no likelihood, so they "
                 "have no scores: their covariance is of kind 'hessian' only. Use method='mle'."
             )
-        model, terms = copy(self), self._terms
-        coef, level = self.coef_.copy(), estimates[: len(estimates) - len(self.lags_) - 1]
-        coef[self.lags_ - 1] = estimates[len(level) : -1]
-        if self._conditional and self.regressors != "mean":
-            beta = np.concatenate([mean_form(coef, level[: terms.n], terms), level[terms.n :]])
-            model._describe(coef, beta, level)
+        terms, coef = law.design, self.coef_.copy()
+        level = estimates[: len(estimates) - len(lags) - 1]
+        coef[lags - 1] = estimates[len(level) : -1]
+        if self._is_exact or law.regressors == "mean":
+            beta, drive = level, recursion_form(coef, level[: terms.n], terms)
         else:
-            model._describe(coef, level, recursion_form(coef, level[: terms.n], terms))
-        model.sigma2_ = float(estimates[-1])
-        if self._conditional:
-            model.initial = "given"
-        return model
+            beta = np.concatenate([mean_form(coef, level[: terms.n], terms), level[terms.n :]])
+            drive = level
+        initial = law.initial if self._is_exact else "given"
+        moved = ARLaw.of_terms(
+            coef, float(estimates[-1]), terms, beta, drive, law.regressors, initial
+        )
+        return self.of(moved, self.fit_, **self.get_params(deep=False))
 
     def _described(self) -> tuple[str, list[tuple[str, str]]]:
-        name = f"AR({self.order})"  # a list of lags shows as one
-        if "covariance_" not in self.__dict__:
-            return name, [("coef", f"{np.asarray(self.coef_).tolist()}")]
-        conditional = self.method == "mle" and self.initial != "stationary"
-        method = _METHODS["conditional-mle" if conditional else self.method]
-        initial = self.initial if isinstance(self.initial, str) else "a normal distribution"
-        facts = [("Trend", self.trend), ("Method", method), ("Start", initial)]
+        law, lags = self.law_, self.fit_.notes.get("lags", ())
+        name = f"AR({law.order})"
+        if len(lags) < law.order:
+            name = f"AR({[int(lag) for lag in lags]})"  # a list of lags shows as one
+        if self.fit_.covariance is None:
+            return name, [("coef", f"{plain(law.coef).tolist()}")]
+        conditional = self._method == "mle" and not self._is_exact
+        method = _METHODS["conditional-mle" if conditional else self._method]
+        initial = law.initial if isinstance(law.initial, str) else "a normal distribution"
+        facts = [("Trend", law.design.trend), ("Method", method), ("Start", initial)]
         if self.ridge_:
             facts.append(("Ridge", f"{self.ridge_:.4g} ({self.n_effective_:.4g} effective)"))
         return name, facts
+
+
+def fitted(settings: AR, found: Estimate, log_likelihood: float, n_observations: int) -> AR:
+    """The model that a fit with these settings leaves, where the estimate was made elsewhere.
+
+    Args:
+        settings: an AR, which stays as it is.
+        found: the estimate.
+        log_likelihood: of the data, nats.
+        n_observations: of how many elements that is.
+    """
+    fit = settings._fit_of(found, log_likelihood, n_observations)
+    return AR.of(settings._law_of(found), fit, **settings.get_params(deep=False))
 
 
 def as_lags(order: Any) -> np.ndarray:
@@ -568,11 +451,6 @@ def flat_regressors(context: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
 def _row(values: Any) -> Any:
     """Numbers as a float array [k]; a tensor stays one."""
     return values if isinstance(values, torch.Tensor) else np.array(values, dtype=float, ndmin=1)
-
-
-def _number(value: Any) -> Any:
-    """The value without its gradient."""
-    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
 
 
 def _require_stationary(found: Estimate) -> None:

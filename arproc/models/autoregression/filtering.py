@@ -1,7 +1,7 @@
 r"""The Kalman filter of an autoregression: exact conditionals where elements are missing.
 
-What is known of the past is the normal law of the last p deviations from the mean, newest first:
-their mean a and covariance P. The next deviation has
+What is known of the past, the `Belief`, is the normal law of the last p deviations from the mean,
+newest first: their mean a and covariance P. The next deviation has
 
 .. math:: \text{loc} = c_t + w_t^\top a, \qquad F = v_t + w_t^\top P w_t,
 
@@ -22,13 +22,13 @@ import torch
 
 from arproc.contract.sequences import Sequences
 from arproc.errors import DataError
-from arproc.models.autoregression.likelihood import Recursion
+from arproc.models.autoregression.recursion import Recursion
 
-__all__ = ["Memory", "refuse_given", "residuals", "run"]
+__all__ = ["Belief", "refuse_given", "residuals", "run"]
 
 
-class Memory(NamedTuple):
-    """The law of the last p deviations from the mean, newest first.
+class Belief(NamedTuple):
+    """What is known of the last p deviations from the mean, newest first: a normal law.
 
     Attributes:
         mean: float64 [N, p].
@@ -39,8 +39,8 @@ class Memory(NamedTuple):
     covariance: torch.Tensor
 
     @classmethod
-    def known(cls, y: torch.Tensor) -> Memory:
-        """The memory of deviations that were all observed, [N, p] with the oldest first."""
+    def known(cls, y: torch.Tensor) -> Belief:
+        """The belief after deviations that were all observed, [N, p] with the oldest first."""
         mean = y.flip(1)
         return cls(mean, mean.new_zeros((*mean.shape, mean.shape[1])))
 
@@ -49,49 +49,49 @@ class Memory(NamedTuple):
         """Whether every one of the last elements is known."""
         return not bool((self.covariance.detach() != 0).any())
 
-    def select(self, rows: torch.Tensor) -> Memory:
-        """The memory of these rows."""
-        return Memory(self.mean[rows], self.covariance[rows])
+    def select(self, rows: torch.Tensor) -> Belief:
+        """The belief of these rows."""
+        return Belief(self.mean[rows], self.covariance[rows])
 
-    def detach(self) -> Memory:
+    def detach(self) -> Belief:
         """The same numbers without their gradients."""
-        return Memory(self.mean.detach(), self.covariance.detach())
+        return Belief(self.mean.detach(), self.covariance.detach())
 
 
 def run(
     x: torch.Tensor,
     positions: torch.Tensor,
-    memory: Memory,
-    law: Recursion,
+    belief: Belief,
+    recursion: Recursion,
     context: torch.Tensor | None = None,
     lengths: torch.Tensor | None = None,
-) -> tuple[torch.Tensor, torch.Tensor, Memory]:
+) -> tuple[torch.Tensor, torch.Tensor, Belief]:
     """The normal law of every next element along x.
 
     Args:
         x: elements [N, K], float64, NaN where one is missing.
         positions: how many elements came before them, int64 [N].
-        memory: of these.
-        law: the recursion.
-        context: the rows' regressors [N, T, c], for laws that have some.
-        lengths: after how many of the K elements the new memory is, int64 [N]; all by default.
+        belief: after these.
+        recursion: weights, variances and what is added.
+        context: the rows' regressors [N, T, c], for recursions that have some.
+        lengths: after how many of the K elements the new belief is, int64 [N]; all by default.
 
     Returns:
-        Means and variances [N, K + 1], column j given the first j of x; and the new memory.
+        Means and variances [N, K + 1], column j given the first j of x; and the new belief.
     """
-    law = law.observed()
+    recursion = recursion.observed()
     place = positions[:, None] + torch.arange(x.shape[1] + 1, device=x.device)
-    level, driven = law.level.at(place, context), law.driven(place, context)
-    rows = place.clamp(max=law.order)
-    constants = law.constants[rows] if driven is None else law.constants[rows] + driven
+    level, driven = recursion.level.at(place, context), recursion.driven(place, context)
+    rows = place.clamp(max=recursion.order)
+    constants = recursion.constants[rows] if driven is None else recursion.constants[rows] + driven
     y = x - (level if level.ndim == 0 else level[:, :-1])
     if lengths is None:
         lengths = torch.full_like(positions, x.shape[1])
-    parts = (y, memory.mean, memory.covariance, law.weights, law.variances, constants)
+    parts = (y, belief.mean, belief.covariance, recursion.weights, recursion.variances, constants)
     wanted = torch.is_grad_enabled() and any(part.requires_grad for part in parts)
     if wanted or x.is_cuda:
-        loc, variance, memory = _by_steps(y, rows, constants, memory, law, lengths)
-        return loc + level, variance, memory
+        loc, variance, belief = _by_steps(y, rows, constants, belief, recursion, lengths)
+        return loc + level, variance, belief
     from arproc.models.autoregression import filter_kernels
 
     loc, variance, mean, covariance = (
@@ -100,53 +100,53 @@ def run(
             y.detach().contiguous().numpy(),
             rows.contiguous().numpy(),
             constants.detach().contiguous().numpy(),
-            memory.mean.detach().contiguous().numpy(),
-            memory.covariance.detach().contiguous().numpy(),
-            law.weights.detach().contiguous().numpy(),
-            law.variances.detach().contiguous().numpy(),
+            belief.mean.detach().contiguous().numpy(),
+            belief.covariance.detach().contiguous().numpy(),
+            recursion.weights.detach().contiguous().numpy(),
+            recursion.variances.detach().contiguous().numpy(),
             lengths.contiguous().numpy(),
         )
     )
-    return loc + level.detach(), variance, Memory(mean, covariance)
+    return loc + level.detach(), variance, Belief(mean, covariance)
 
 
 def _by_steps(
     y: torch.Tensor,
     rows: torch.Tensor,
     constants: torch.Tensor,
-    memory: Memory,
-    law: Recursion,
+    belief: Belief,
+    recursion: Recursion,
     lengths: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor, Memory]:
+) -> tuple[torch.Tensor, torch.Tensor, Belief]:
     """`run` in torch, so that gradients go through data and parameters; y [N, K] deviations."""
-    mean, covariance = memory
-    locs, variances, memories = [], [], [memory]
+    mean, covariance = belief
+    locs, variances, beliefs = [], [], [belief]
     for k in range(y.shape[1] + 1):
-        weights = law.weights[rows[:, k]]
+        weights = recursion.weights[rows[:, k]]
         spread = (covariance @ weights[..., None])[..., 0]  # with the next element, [N, p]
         locs.append(constants[:, k] + (weights * mean).sum(1))
-        variances.append(law.variances[rows[:, k]] + (weights * spread).sum(1))
+        variances.append(recursion.variances[rows[:, k]] + (weights * spread).sum(1))
         if k < y.shape[1]:
-            memories.append(_updated(memories[-1], y[:, k], locs[-1], variances[-1], spread))
-            mean, covariance = memories[-1]
+            beliefs.append(_updated(beliefs[-1], y[:, k], locs[-1], variances[-1], spread))
+            mean, covariance = beliefs[-1]
     own = torch.arange(len(y), device=y.device)
-    mean = torch.stack([m.mean for m in memories])[lengths, own]
-    covariance = torch.stack([m.covariance for m in memories])[lengths, own]
-    return torch.stack(locs, 1), torch.stack(variances, 1), Memory(mean, covariance)
+    mean = torch.stack([m.mean for m in beliefs])[lengths, own]
+    covariance = torch.stack([m.covariance for m in beliefs])[lengths, own]
+    return torch.stack(locs, 1), torch.stack(variances, 1), Belief(mean, covariance)
 
 
 def _updated(
-    memory: Memory,
+    belief: Belief,
     y: torch.Tensor,
     loc: torch.Tensor,
     variance: torch.Tensor,
     spread: torch.Tensor,
-) -> Memory:
-    """The memory after a deviation y [N], of which N(loc, variance) was said."""
-    mean, covariance = memory
+) -> Belief:
+    """The belief after a deviation y [N], of which N(loc, variance) was said."""
+    mean, covariance = belief
     p = mean.shape[1]
     if p == 0:
-        return memory
+        return belief
     gone = torch.isnan(y)[:, None]
     newest = torch.where(gone[:, 0], loc, y)
     error = (newest - loc)[:, None]  # 0 where nothing was observed
@@ -156,19 +156,19 @@ def _updated(
     kept = (covariance - learnt)[:, : p - 1, : p - 1]
     border = torch.where(gone, torch.cat([variance[:, None], spread[:, : p - 1]], 1), 0.0)
     below = torch.cat([border[:, 1:, None], kept], 2)
-    return Memory(mean, torch.cat([border[:, None], below], 1))
+    return Belief(mean, torch.cat([border[:, None], below], 1))
 
 
 def residuals(
-    sequences: Sequences, law: Recursion, skip: int, context: torch.Tensor | None = None
+    sequences: Sequences, recursion: Recursion, skip: int, context: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Innovations of sequences with missing elements, NaN for these, and their variances.
 
     Args:
         sequences: independent sequences.
-        law: their recursion.
+        recursion: that of the series.
         skip: 0, or p where the first elements are given and have none.
-        context: the sequences' regressors [N, T, c], for laws that have some.
+        context: the sequences' regressors [N, T, c], for recursions that have some.
 
     Returns:
         Twice [total - N skip].
@@ -180,10 +180,10 @@ def residuals(
         x, n = x.to(torch.float64), len(rows)
         if skip and bool(torch.isnan(x[:, :skip]).any()):
             refuse_given(skip)
-        start = Memory.known(x.new_zeros((n, law.order)))
+        start = Belief.known(x.new_zeros((n, recursion.order)))
         position = torch.zeros(n, dtype=torch.int64, device=device)
         own = None if context is None else context[rows.to(context.device)]
-        loc, variance, _ = run(x, position, start, law, own)
+        loc, variance, _ = run(x, position, start, recursion, own)
         column = torch.arange(x.shape[1], device=device)
         inside = (column < lengths[:, None].to(device)) & (column >= skip)
         flat.append((sequences.offsets[rows].to(device)[:, None] + column)[inside])

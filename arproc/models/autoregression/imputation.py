@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from arproc.models.autoregression.filtering import refuse_given
-from arproc.models.autoregression.likelihood import Recursion
+from arproc.models.autoregression.recursion import Recursion
 
 __all__ = ["Missing", "missing_given_observed", "solved"]
 
@@ -59,27 +59,28 @@ class Missing:
 
 
 def missing_given_observed(
-    x: torch.Tensor, law: Recursion, given: int, context: torch.Tensor | None = None
+    x: torch.Tensor, recursion: Recursion, given: int, context: torch.Tensor | None = None
 ) -> Missing:
     """The law of the missing elements of one sequence given the observed ones.
 
     Args:
         x: the sequence, NaN where an element is missing, float64 [T].
-        law: its recursion.
+        recursion: that of the sequence.
         given: 0, or p where the first elements are given.
-        context: its regressors [T, c], for laws that have some.
+        context: its regressors [T, c], for recursions that have some.
     """
     gone = torch.isnan(x).numpy()
     if gone[:given].any():
         refuse_given(given)
-    law, length, p = law.observed(), len(x), law.order
+    recursion, length, p = recursion.observed(), len(x), recursion.order
     position = torch.arange(length)
     own = None if context is None else context[None]
-    level = torch.atleast_2d(law.level.at(position[None], own)).expand(1, length)[0].numpy()
-    driven = law.driven(position[None], own)
+    level = torch.atleast_2d(recursion.level.at(position[None], own)).expand(1, length)[0].numpy()
+    driven = recursion.driven(position[None], own)
     rows = np.minimum(np.arange(length), p)
-    weights, scales = law.weights.numpy()[rows], law.scales.numpy()[rows]  # [T, p], [T]
-    constants = law.constants.numpy()[rows]
+    weights = recursion.weights.numpy()[rows]  # [T, p]
+    scales = recursion.scales.numpy()[rows]  # [T]
+    constants = recursion.constants.numpy()[rows]
     if driven is not None:
         constants = constants + driven.expand(1, length)[0].numpy()
     y = np.where(gone, 0.0, x.numpy() - level)

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.contract.storable import storable
+from arproc.errors import ParameterError, check_choice, check_integer
 
 __all__ = ["TRENDS", "Level", "Terms", "mean_form", "recursion_form"]
 
@@ -29,6 +30,7 @@ __all__ = ["TRENDS", "Level", "Terms", "mean_form", "recursion_form"]
 TRENDS = {"n": 0, "c": 1, "ct": 2, "ctt": 3}
 
 
+@storable
 @dataclass(frozen=True)
 class Terms:
     """The columns of a mean that follow from the position alone.
@@ -258,11 +260,6 @@ class Level:
     def _products(self, context: torch.Tensor | None) -> torch.Tensor:
         """The regressors' part at every step of the context, [N, T]."""
         assert context is not None
-        if context.shape[-1] != len(self.weights):
-            raise DataError(
-                f"context has {context.shape[-1]} regressors; expected {len(self.weights)}, as "
-                "in fit."
-            )
         return context.to(self.weights) @ self.weights
 
     def _of_context(self, position: torch.Tensor, products: torch.Tensor) -> torch.Tensor:

@@ -126,7 +126,7 @@ def select_order(
     every = candidates(max_order, always)
     largest: Any = every[-1].tolist() if len(always) else max_order
     prototype = AR(largest, trend, method, initial, **options)  # type: ignore[arg-type]
-    prototype._check_parameters()
+    prototype.check_parameters()
     sequences = Sequences.of(data, Real())
     lengths = sequences.lengths.numpy()
     prepared = prototype._context(context, len(lengths), int(lengths.max()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from arproc.models.autoregression.likelihood import Recursion
+from arproc.models.autoregression.recursion import Recursion
 
 __all__ = ["carried", "draw", "forecast", "joint_factor", "psi_weights"]
 
@@ -17,7 +17,7 @@ def draw(
     uniforms: torch.Tensor,
     before: torch.Tensor,
     positions: torch.Tensor,
-    law: Recursion,
+    recursion: Recursion,
     context: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The next elements by the inverse cdf of their conditionals.
@@ -26,30 +26,30 @@ def draw(
         uniforms: in (0, 1), float64 [N, K].
         before: the last p elements, oldest first; what is missing counts for nothing. [N, p]
         positions: how many elements came before, int64 [N].
-        law: the recursion.
-        context: the rows' regressors [N, T, c], for laws that have some.
+        recursion: weights, variances and what is added.
+        context: the rows' regressors [N, T, c], for recursions that have some.
 
     Returns:
         Elements, float64 [N, K].
     """
     steps = uniforms.shape[1]
-    y, level = centre(before, positions, law, steps, context)
+    y, level = centre(before, positions, recursion, steps, context)
     place = positions[:, None] + torch.arange(steps)
-    driven = law.driven(place, context)
+    driven = recursion.driven(place, context)
     if steps < COMPILE_FROM:
-        rows = place.clamp(max=law.order)
-        noise = torch.special.ndtri(uniforms) * law.scales[rows] + law.constants[rows]
+        rows = place.clamp(max=recursion.order)
+        noise = torch.special.ndtri(uniforms) * recursion.scales[rows] + recursion.constants[rows]
         noise = noise if driven is None else noise + driven
-        return torch.from_numpy(_run(noise, y, positions, law)) + level
+        return torch.from_numpy(_run(noise, y, positions, recursion)) + level
     from arproc.models.autoregression import compiled
 
     x = compiled.advance(
         np.ascontiguousarray(uniforms.cpu().numpy()),
         y.numpy(),
         positions.cpu().numpy(),
-        law.weights.cpu().numpy(),
-        law.scales.cpu().numpy(),
-        law.constants.cpu().numpy(),
+        recursion.weights.cpu().numpy(),
+        recursion.scales.cpu().numpy(),
+        recursion.constants.cpu().numpy(),
         np.empty((len(uniforms), 0)) if driven is None else driven.contiguous().numpy(),
     )
     if level.ndim == 0:
@@ -61,13 +61,13 @@ def draw(
 def centre(
     before: torch.Tensor,
     positions: torch.Tensor,
-    law: Recursion,
+    recursion: Recursion,
     steps: int,
     context: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The last p elements [N, p] less their levels, and the levels of the next `steps`."""
-    p = law.order
-    level = law.level.at(
+    p = recursion.order
+    level = recursion.level.at(
         positions[:, None] + torch.arange(-p, steps, device=positions.device), context
     )
     if level.ndim == 0:
@@ -76,11 +76,11 @@ def centre(
 
 
 def _run(
-    added: torch.Tensor, before: torch.Tensor, positions: torch.Tensor, law: Recursion
+    added: torch.Tensor, before: torch.Tensor, positions: torch.Tensor, recursion: Recursion
 ) -> np.ndarray:
     """y_k = added_k + sum_i w_i y_{k-i}, y before being `before` [N, p]: [N, K]."""
-    p, (n, steps) = law.order, added.shape
-    weights = law.weights.numpy()
+    p, (n, steps) = recursion.order, added.shape
+    weights = recursion.weights.numpy()
     y = np.concatenate([before.numpy(), added.numpy()], axis=1)
     if p == 0 or n == 0:
         return y[:, p:]
@@ -97,7 +97,7 @@ def _run(
 def forecast(
     before: torch.Tensor,
     positions: torch.Tensor,
-    law: Recursion,
+    recursion: Recursion,
     horizon: int,
     context: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -106,44 +106,47 @@ def forecast(
     Args:
         before: the last p elements, oldest first; what is missing counts for nothing. [N, p]
         positions: how many elements came before, int64 [N].
-        law: the recursion.
+        recursion: weights, variances and what is added.
         horizon: how many elements.
-        context: the rows' regressors [N, T, c], for laws that have some.
+        context: the rows' regressors [N, T, c], for recursions that have some.
 
     Returns:
         Twice [N, horizon].
     """
-    y, level = centre(before, positions, law, horizon, context)
+    y, level = centre(before, positions, recursion, horizon, context)
     place = positions[:, None] + torch.arange(horizon)
-    added, driven = law.constants[place.clamp(max=law.order)], law.driven(place, context)
+    added, driven = (
+        recursion.constants[place.clamp(max=recursion.order)],
+        recursion.driven(place, context),
+    )
     added = added if driven is None else added + driven
-    mean = torch.from_numpy(_run(added, y, positions, law)) + level
-    kinds, which = positions.clamp(max=law.order).unique(return_inverse=True)
-    variance = torch.stack([_variance(int(kind), law, horizon) for kind in kinds])
+    mean = torch.from_numpy(_run(added, y, positions, recursion)) + level
+    kinds, which = positions.clamp(max=recursion.order).unique(return_inverse=True)
+    variance = torch.stack([_variance(int(kind), recursion, horizon) for kind in kinds])
     return mean, variance[which]
 
 
-def _variance(position: int, law: Recursion, horizon: int) -> torch.Tensor:
+def _variance(position: int, recursion: Recursion, horizon: int) -> torch.Tensor:
     """Forecast variances from this position, [horizon].
 
     Each innovation spreads by the recursion; those of the first p elements have rows of their own,
     and the others spread alike.
     """
-    own = min(law.order - position, horizon)
+    own = min(recursion.order - position, horizon)
     impulses = torch.eye(max(own, 0), horizon, dtype=torch.float64)
     spread = _run(
         impulses,
-        torch.zeros(len(impulses), law.order, dtype=torch.float64),
+        torch.zeros(len(impulses), recursion.order, dtype=torch.float64),
         torch.full((len(impulses),), position),
-        law,
+        recursion,
     )
-    variance = law.variances[position : position + len(impulses)].numpy() @ spread**2
-    psi = psi_weights(law.weights[-1].numpy(), horizon - len(impulses))
-    variance[len(impulses) :] += float(law.variances[-1]) * np.cumsum(psi**2)
+    variance = recursion.variances[position : position + len(impulses)].numpy() @ spread**2
+    psi = psi_weights(recursion.weights[-1].numpy(), horizon - len(impulses))
+    variance[len(impulses) :] += float(recursion.variances[-1]) * np.cumsum(psi**2)
     return torch.from_numpy(variance)
 
 
-def joint_factor(positions: torch.Tensor, law: Recursion, horizon: int) -> torch.Tensor:
+def joint_factor(positions: torch.Tensor, recursion: Recursion, horizon: int) -> torch.Tensor:
     """The Cholesky factor of the next elements' covariance, [N, horizon, horizon].
 
     Column j is what the innovation j steps ahead does to the elements from there on, times its
@@ -151,35 +154,39 @@ def joint_factor(positions: torch.Tensor, law: Recursion, horizon: int) -> torch
 
     Args:
         positions: how many elements came before, int64 [N].
-        law: the recursion.
+        recursion: weights, variances and what is added.
         horizon: how many elements.
     """
-    kinds, which = positions.clamp(max=law.order).unique(return_inverse=True)
+    kinds, which = positions.clamp(max=recursion.order).unique(return_inverse=True)
     factors = []
     for kind in kinds.tolist():
         place = torch.full((horizon,), kind)
         impulses = torch.eye(horizon, dtype=torch.float64)
-        spread = _run(impulses, impulses.new_zeros((horizon, law.order)), place, law)
-        scales = law.scales[(kind + torch.arange(horizon)).clamp(max=law.order)]
+        spread = _run(impulses, impulses.new_zeros((horizon, recursion.order)), place, recursion)
+        scales = recursion.scales[(kind + torch.arange(horizon)).clamp(max=recursion.order)]
         factors.append((torch.from_numpy(spread) * scales[:, None]).mT)
     return torch.stack(factors)[which]
 
 
-def carried(positions: torch.Tensor, law: Recursion, horizon: int) -> torch.Tensor:
+def carried(positions: torch.Tensor, recursion: Recursion, horizon: int) -> torch.Tensor:
     """What a unit in each of the last p elements does to the next ones, [N, horizon, p].
 
     Args:
         positions: how many elements came before, int64 [N].
-        law: the recursion.
+        recursion: weights, variances and what is added.
         horizon: how many next elements.
 
     Returns:
         A row for each step; column j is of the element j + 1 before the first step.
     """
-    kinds, which = positions.clamp(max=law.order).unique(return_inverse=True)
-    unit = torch.eye(law.order, dtype=torch.float64).flip(1)  # newest first; before: oldest first
-    nothing = unit.new_zeros((law.order, horizon))
-    spread = [_run(nothing, unit, torch.full((law.order,), int(kind)), law) for kind in kinds]
+    kinds, which = positions.clamp(max=recursion.order).unique(return_inverse=True)
+    unit = torch.eye(recursion.order, dtype=torch.float64).flip(
+        1
+    )  # newest first; before: oldest first
+    nothing = unit.new_zeros((recursion.order, horizon))
+    spread = [
+        _run(nothing, unit, torch.full((recursion.order,), int(kind)), recursion) for kind in kinds
+    ]
     return torch.stack([torch.from_numpy(part).mT for part in spread])[which]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.spaces import Real
+from arproc.models.autoregression.mean import TRENDS
+from arproc.process.fit import Fit
 
 if TYPE_CHECKING:
     from arproc.models.panel.estimation import Estimates
@@ -53,7 +54,7 @@ class Settings:
     @property
     def n_columns(self) -> int:
         """How many terms the mean has."""
-        return int(self.one._terms.n)
+        return TRENDS[self.trend]
 
     @property
     def line_names(self) -> list[str]:
@@ -63,9 +64,11 @@ class Settings:
 
     def process_of(self, found: Estimates, i: int) -> Process:
         """Series i's own process, fitted."""
+        from arproc.models.autoregression.ar import fitted
         from arproc.models.autoregression.estimation import Estimate
+        from arproc.models.transformed.process import Transformed, TransformedLaw
 
-        one, q = self.one.clone(), self.n_columns
+        q = self.n_columns
         line, noise = found.parameters[i, :2], float(found.parameters[i, -1])
         coef = np.zeros(self.order)
         coef[self.lags - 1] = found.parameters[i, 2:-1]
@@ -85,16 +88,12 @@ class Settings:
             float(found.strength[i]),
             float(found.effective[i]),
         )
-        one._learn(estimate)
-        one.log_likelihood_ = float(found.log_likelihood[i])
-        one.n_observations_ = int(found.used[i])
-        one.space_, one.form_ = Real(), "numpy"
+        one = fitted(self.one, estimate, float(found.log_likelihood[i]), int(found.used[i]))
         if self.log is None:
-            return cast("Process", one)
-        whole: Any = self.process.clone()
-        whole.process_, whole.transform_ = one, self.log.clone()
-        whole.space_, whole.form_ = Real(), "numpy"
-        return cast("Process", whole)
+            return one
+        law = TransformedLaw(one.law_, self.log.clone())
+        parameters = self.process.get_params(deep=False)
+        return Transformed.of(law, Fit(notes={"process": one}), **parameters)
 
 
 def settings_of(process: Process) -> Settings | None:
@@ -117,7 +116,7 @@ def settings_of(process: Process) -> Settings | None:
         one, log = one.process, one.transform
     if type(one) is not AR or not isinstance(one.initial, str):
         return None
-    one._check_parameters()
+    one.check_parameters()
     lags = as_lags(one.order)
     conditional = one.method in ("mle", "conditional-mle") and one.initial == "given"
     method = "ols" if conditional else str(one.method)

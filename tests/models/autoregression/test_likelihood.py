@@ -13,10 +13,11 @@ from arproc.models.autoregression.likelihood import (
     exact_log_prob,
     innovations,
     log_prob,
-    log_prob_terms,
-    recursion_from_mean,
+    normal_terms,
+    residuals,
 )
 from arproc.models.autoregression.mean import Level, Terms
+from arproc.models.autoregression.recursion import recursion_from_mean
 
 PACF = hnp.arrays(float, st.integers(0, 5), elements=st.floats(-0.95, 0.95))
 
@@ -67,7 +68,7 @@ def test_terms_of_ragged_sequences_sum_to_their_likelihoods(pacf, lengths, line)
     coef = tensor(pacf_to_coef(pacf))
     law = about_a_line(coef, 0.7, 1.3, 0.2 if line else 0.0)
     x = tensor(np.random.default_rng(1).normal(size=sum(lengths)))
-    terms = log_prob_terms(x, torch.tensor(lengths), law)
+    terms = normal_terms(*residuals(x, torch.tensor(lengths), law))
     assert terms.shape == x.shape
     for row, part in zip(x.split(lengths), terms.split(lengths), strict=True):
         if len(row):
@@ -95,7 +96,7 @@ def test_gradients_in_data_and_parameters(order, n):
 def test_terms_are_causal():
     x = tensor(np.random.default_rng(0).normal(size=12)).requires_grad_()
     law = about_a_line(tensor([0.5, 0.2, -0.3]), 1.0, 0.5, 0.1)
-    terms = log_prob_terms(x, torch.tensor([7, 5]), law)
+    terms = normal_terms(*residuals(x, torch.tensor([7, 5]), law))
     jacobian = torch.stack([torch.autograd.grad(t, x, retain_graph=True)[0] for t in terms])
     for t in range(12):
         start = 0 if t < 7 else 7
