@@ -10,10 +10,17 @@ from scipy.special import ndtri
 
 from arproc.errors import ParameterError, check_choice, check_integer
 from arproc.inference.estimated import Estimated
-from arproc.models.autoregression.vector import causality, impulse, resampling
+from arproc.models.autoregression.vector import impulse, resampling
+from arproc.models.autoregression.vector.causality import (
+    granger_names,
+    instantaneous_names,
+    zero_test,
+)
 from arproc.models.autoregression.vector.companion import companion
 from arproc.models.autoregression.vector.estimation import spread_names
 from arproc.models.autoregression.vector.inputs import plain
+from arproc.models.autoregression.vector.law import VARLaw
+from arproc.models.autoregression.vector.moments import N_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,12 +31,13 @@ _BANDS = ("asymptotic", "monte-carlo", "bootstrap")
 
 
 class VectorAnalysis(Estimated):
-    """The analyses of a VAR; what they need of it is declared here."""
+    """The analyses of a VAR."""
 
-    order: int
-    trend: str
+    law_: VARLaw
     coef_: np.ndarray
     sigma_: np.ndarray
+    mean_: np.ndarray
+    slope_: np.ndarray
     intercept_: np.ndarray
     drift_: np.ndarray
     components_: list[str]
@@ -37,8 +45,7 @@ class VectorAnalysis(Estimated):
     @property
     def roots(self) -> np.ndarray:
         """The companion matrix's eigenvalues, largest modulus first; all inside 1: stationary."""
-        _ = self.space
-        roots = np.linalg.eigvals(companion(plain(self.coef_)))
+        roots = np.linalg.eigvals(companion(plain(self.law_.coef)))
         return roots[np.argsort(-np.abs(roots))]
 
     def impulse_response(
@@ -76,13 +83,13 @@ class VectorAnalysis(Estimated):
         """
         import pandas as pd
 
-        _ = self.space
+        law = self.law_
         horizon = check_integer("horizon", horizon, minimum=0)
         if bands is not None:
             check_choice("bands", bands, _BANDS)
         if not 0 < level < 1:
             raise ParameterError(f"level must lie in (0, 1); got {level!r}.")
-        coef, sigma = plain(self.coef_), plain(self.sigma_)
+        coef, sigma = plain(law.coef), plain(law.sigma)
         kind = (horizon, orthogonal, cumulative)
         effect = impulse.effects(coef, sigma, *kind)
         columns = {"effect": effect}
@@ -117,9 +124,9 @@ class VectorAnalysis(Estimated):
         """
         import pandas as pd
 
-        _ = self.space
+        law = self.law_
         horizon = check_integer("horizon", horizon, minimum=1)
-        shares = impulse.decomposition(plain(self.coef_), plain(self.sigma_), horizon)
+        shares = impulse.decomposition(plain(law.coef), plain(law.sigma), horizon)
         labels = [self.components_, range(1, horizon + 1)]
         index = pd.MultiIndex.from_product(labels, names=["component", "step"])
         columns = pd.Index(self.components_, name="innovation")
@@ -148,10 +155,11 @@ class VectorAnalysis(Estimated):
         """
         self._require_estimates()
         check_choice("test", test, ("f", "wald"))
-        if self.order == 0:
+        order = self.law_.order
+        if order == 0:
             raise ParameterError("a model of order 0 has no past to test.")
         pairs = self._pairs(caused, causing)
-        each = [causality.granger_names(self.order, a, b) for a, b in pairs]
+        each = [granger_names(order, a, b) for a, b in pairs]
         return self._tested(pairs, each, test)
 
     def instantaneous_causality(
@@ -173,7 +181,7 @@ class VectorAnalysis(Estimated):
         for group in groups:
             self._check_names(group)
             pairs.append(([c for c in self.components_ if c not in group], group))
-        each = [causality.instantaneous_names(self.components_, *pair) for pair in pairs]
+        each = [instantaneous_names(self.components_, *pair) for pair in pairs]
         return self._tested(pairs, each, test)
 
     # ---- inner parts ----------------------------------------------------------------------------
@@ -184,7 +192,7 @@ class VectorAnalysis(Estimated):
         import pandas as pd
 
         d = len(self.components_)
-        per_equation = len(self.trend.replace("n", "")) + self.order * d
+        per_equation = N_COLUMNS[self.fit_.notes["trend"]] + self.law_.order * d
         left = self.n_observations_ - per_equation
         correction = self.n_observations_ / left if test == "f" and left > 0 else 1.0
         freedom = d * left if test == "f" else None
@@ -196,7 +204,7 @@ class VectorAnalysis(Estimated):
                 raise ParameterError("there is nothing to test: no other component is left.")
             covariance = self._covariance_of(names)
             estimates = self.estimates_[[self.names_.index(name) for name in names]]
-            rows.append(causality.zero_test(estimates, covariance, freedom, correction))
+            rows.append(zero_test(estimates, covariance, freedom, correction))
         labels = [(", ".join(a), ", ".join(b)) for a, b in pairs]
         index = pd.MultiIndex.from_tuples(labels, names=["caused", "causing"])
         return pd.DataFrame(rows, index)
@@ -221,7 +229,7 @@ class VectorAnalysis(Estimated):
     def _coefficients(self) -> list[str]:
         """The coefficients' names by (equation, lag, component)."""
         names = self.components_
-        lags = range(1, self.order + 1)
+        lags = range(1, self.law_.order + 1)
         return [f"L{i}.{b}.{a}" for a in names for i in lags for b in names]
 
     @property
@@ -230,8 +238,7 @@ class VectorAnalysis(Estimated):
         return spread_names(self.components_)
 
     def _require_estimates(self) -> None:
-        _ = self.space
-        if "covariance_" not in self.__dict__:
+        if self.fit_.covariance is None:
             raise ParameterError(
                 "these parameters were given, not estimated, so they have no errors; use "
                 "bands=None, or fit the model."
@@ -247,16 +254,18 @@ class VectorAnalysis(Estimated):
         self, kind: str, draws: int, data: Any, seed: int | torch.Generator | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Draws of (coef, sigma)."""
+        law = self.law_
+        coef = plain(law.coef)
         if kind == "monte-carlo":
             covariance = self._covariance_of(self._coefficients)
             used = self.n_observations_
-            return resampling.normal_draws(self.coef_, covariance, self.sigma_, used, draws, seed)
+            return resampling.normal_draws(coef, covariance, plain(law.sigma), used, draws, seed)
         if data is None:
             raise ParameterError("bands='bootstrap' needs data=, what the model was fitted to.")
         sequences = self.sequences(data)
         parts = [sequences.row(i).numpy() for i in range(len(sequences))]
-        line = (plain(self.intercept_), plain(self.drift_))
-        return resampling.bootstrap(parts, plain(self.coef_), *line, self.trend, draws, seed)
+        line = (plain(law.intercept), plain(law.drift))
+        return resampling.bootstrap(parts, coef, *line, self.fit_.notes["trend"], draws, seed)
 
 
 def _list(names: str | list[str]) -> list[str]:

@@ -15,6 +15,7 @@ from arproc.spaces import RealVector
 __all__ = [
     "check_initial",
     "component_names",
+    "default_names",
     "law_parameters",
     "plain",
     "vector",
@@ -43,6 +44,11 @@ def component_names(sequences: Sequences, dimension: int) -> list[str]:
     names = [str(name) for name in sequences.form.components]
     if len(names) == dimension and len(set(names)) == dimension:
         return names
+    return default_names(dimension)
+
+
+def default_names(dimension: int) -> list[str]:
+    """y1, y2, ..."""
     return [f"y{i}" for i in range(1, dimension + 1)]
 
 
@@ -89,10 +95,10 @@ def check_initial(initial: Any, order: int, dimension: int) -> None:
 
 
 def array(value: Any, name: str) -> Any:
-    """Finite floating numbers as an array; a tensor stays one."""
+    """Finite floating numbers as an array of its own; a tensor stays one."""
     if not isinstance(value, torch.Tensor):
         try:
-            value = np.asarray(value, dtype=float)
+            value = np.array(value, dtype=float)
         except (TypeError, ValueError):
             raise ParameterError(f"{name} must be numbers; got {value!r}.") from None
     if not bool((abs(value) < np.inf).all()):

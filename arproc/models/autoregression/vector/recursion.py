@@ -1,8 +1,8 @@
 r"""Everything the conditionals of a vector autoregression need.
 
-With :math:`y_t = x_t - \text{mean}`, from element p on
+With :math:`y_t = x_t - \text{center}`, from element p on
 
-.. math:: y_t = \text{constant} + \text{rate} \, t + \sum_i A_i y_{t-i} + L z_t, \quad
+.. math:: y_t = \text{intercept} + \text{drift} \, t + \sum_i A_i y_{t-i} + L z_t, \quad
     z_t \sim N(0, I),
 
 and the first p elements together are normal; the Cholesky factor of their covariance (block
@@ -11,7 +11,7 @@ Toeplitz where the start is stationary) holds the conditional of each given thos
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import torch
@@ -25,23 +25,23 @@ __all__ = ["VectorRecursion", "build"]
 
 @dataclass(frozen=True)
 class VectorRecursion:
-    """A vector autoregression's law as float64 tensors.
+    """A vector autoregression's recursion as float64 tensors.
 
     Attributes:
         coef: A_1 ... A_p, [p, d, d].
         factor: L, the innovations' Cholesky factor, [d, d].
-        constant: [d].
-        rate: by how much the constant grows with t, [d].
-        mean: what is subtracted from every element first, [d].
-        start_loc: the mean of the first p elements less `mean`, [p, d].
+        intercept: its constants, [d].
+        drift: its coefficients of t, [d].
+        center: what is subtracted from every element first, [d].
+        start_loc: the mean of the first p elements less `center`, [p, d].
         start_factor: the Cholesky factor of their covariance [p d, p d]; nan where they are given.
     """
 
     coef: torch.Tensor
     factor: torch.Tensor
-    constant: torch.Tensor
-    rate: torch.Tensor
-    mean: torch.Tensor
+    intercept: torch.Tensor
+    drift: torch.Tensor
+    center: torch.Tensor
     start_loc: torch.Tensor
     start_factor: torch.Tensor
 
@@ -83,8 +83,8 @@ class VectorRecursion:
         """Row t [d, p d]: the weights of elements 0 ... p - 1 in element t's mean, [p, d, p d]."""
         p, d = self.order, self.dimension
         rows = -self.start_factors @ self.start_whitening.reshape(p, d, p * d)
-        place = torch.arange(p * d, device=rows.device) // d
-        return torch.where(place < torch.arange(p, device=rows.device)[:, None, None], rows, 0.0)
+        place = torch.arange(p * d) // d
+        return torch.where(place < torch.arange(p)[:, None, None], rows, 0.0)
 
     @cached_property
     def start_constants(self) -> torch.Tensor:
@@ -97,8 +97,8 @@ class VectorRecursion:
         `position` [N, K] says how many elements came before; what is missing counts for nothing.
         """
         p, d = self.order, self.dimension
-        y = (ctx - self.mean).flatten(2)
-        loc = y @ self.backwards.mT + self.constant + position[..., None] * self.rate
+        y = (ctx - self.center).flatten(2)
+        loc = y @ self.backwards.mT + self.intercept + position[..., None] * self.drift
         factor = self.factor.expand(*position.shape, -1, -1)
         if not bool((position >= p).all()):
             for t in range(p):
@@ -107,35 +107,18 @@ class VectorRecursion:
                 past, weights = y[..., (p - t) * d :], self.start_weights[t, :, : t * d]
                 loc = torch.where(here, past @ weights.mT + self.start_constants[t], loc)
                 factor = torch.where(here[..., None], self.start_factors[t], factor)
-        return MultivariateNormal(loc + self.mean, scale_tril=factor, validate_args=False)
-
-    def to(self, device: torch.device) -> VectorRecursion:
-        """The same numbers on another device."""
-        if self.factor.device == device:
-            return self
-        return VectorRecursion(*(tensor.to(device) for tensor in self._tensors))
+        return MultivariateNormal(loc + self.center, scale_tril=factor, validate_args=False)
 
     def detach(self) -> VectorRecursion:
         """The same numbers without their gradients."""
-        if not any(tensor.requires_grad for tensor in self._tensors):
+        tensors = [getattr(self, part.name) for part in fields(self)]
+        if not any(tensor.requires_grad for tensor in tensors):
             return self
-        return VectorRecursion(*(tensor.detach() for tensor in self._tensors))
-
-    @property
-    def _tensors(self) -> tuple[torch.Tensor, ...]:
-        return (
-            self.coef,
-            self.factor,
-            self.constant,
-            self.rate,
-            self.mean,
-            self.start_loc,
-            self.start_factor,
-        )
+        return VectorRecursion(*(tensor.detach() for tensor in tensors))
 
 
 def _inverse(factor: torch.Tensor) -> torch.Tensor:
-    eye = torch.eye(len(factor), dtype=factor.dtype, device=factor.device)
+    eye = torch.eye(len(factor), dtype=factor.dtype)
     return torch.linalg.solve_triangular(factor, eye, upper=False)
 
 
@@ -154,14 +137,19 @@ def build(
     """
     if isinstance(initial, str) and initial == "stationary":
         return stationary_start(coef, sigma, mean, slope)
+    center = mean
     if bool(torch.isnan(mean).any()):  # a unit root: the recursion is all there is
-        mean = torch.zeros_like(mean)
+        center = torch.zeros_like(mean)
     else:
-        steps = torch.arange(1, len(coef) + 1, dtype=coef.dtype)
-        intercept = torch.einsum("iab,b,i->a", coef, slope, steps)
-        drift = slope - coef.sum(0) @ slope
-    then = given_start(coef, sigma, intercept, drift, mean)
+        intercept, drift = _about_line(coef, slope)
+    then = given_start(coef, sigma, intercept, drift, center)
     return normal_start(initial, then) if isinstance(initial, MultivariateNormal) else then
+
+
+def _about_line(coef: torch.Tensor, slope: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(intercept, drift) of the elements less their mean at t = 0."""
+    steps = torch.arange(1, len(coef) + 1, dtype=coef.dtype)
+    return torch.einsum("iab,b,i->a", coef, slope, steps), slope - coef.sum(0) @ slope
 
 
 def stationary_start(
@@ -172,46 +160,40 @@ def stationary_start(
     Raises:
         ParameterError: the coefficients have no stationary law.
     """
-    p, d = coef.shape[0], sigma.shape[0]
-    largest = largest_modulus(coef.detach().cpu().numpy())
+    p = len(coef)
+    largest = largest_modulus(coef.detach().numpy())
     if not largest < 1 - 1e-12:
         raise ParameterError(
             f"the coefficients have a root of modulus {largest:.6g} (1 or more), so there is no "
             "stationary law. Use initial='given'."
         )
-    steps = torch.arange(p, dtype=coef.dtype, device=coef.device)
     factor = cholesky(sigma, "sigma")
     start = coef.new_zeros((0, 0))
     if p:
         start = cholesky(stationary_covariance(coef, sigma), "the stationary covariance")
-    left = torch.eye(d, dtype=coef.dtype, device=coef.device) - coef.sum(0)
-    constant = torch.einsum("iab,b,i->a", coef, slope, steps + 1)
-    start_loc = steps[:, None] * slope
-    return VectorRecursion(coef, factor, constant, left @ slope, mean, start_loc, start)
+    start_loc = torch.arange(p, dtype=coef.dtype)[:, None] * slope
+    return VectorRecursion(coef, factor, *_about_line(coef, slope), mean, start_loc, start)
 
 
 def given_start(
     coef: torch.Tensor,
     sigma: torch.Tensor,
-    constant: torch.Tensor,
-    rate: torch.Tensor,
-    mean: torch.Tensor,
+    intercept: torch.Tensor,
+    drift: torch.Tensor,
+    center: torch.Tensor,
 ) -> VectorRecursion:
-    """y_t = constant + rate t + sum_i A_i y_{t-i} + innovation after p given elements."""
+    """y_t = intercept + drift t + sum_i A_i y_{t-i} + innovation after p given elements."""
     p, d = coef.shape[0], sigma.shape[0]
     nothing = coef.new_full((p * d, p * d), torch.nan)
     factor = cholesky(sigma, "sigma")
-    return VectorRecursion(coef, factor, constant, rate, mean, nothing[:p, :d], nothing)
+    return VectorRecursion(coef, factor, intercept, drift, center, nothing[:p, :d], nothing)
 
 
 def normal_start(initial: MultivariateNormal, then: VectorRecursion) -> VectorRecursion:
     """The recursion `then` after first elements of a given joint normal distribution."""
     p, d = then.order, then.dimension
-    loc = initial.loc.to(then.factor).reshape(p, d) - then.mean
-    factor = initial.scale_tril.to(then.factor)
-    return VectorRecursion(
-        then.coef, then.factor, then.constant, then.rate, then.mean, loc, factor
-    )
+    loc = initial.loc.to(then.factor).reshape(p, d) - then.center
+    return replace(then, start_loc=loc, start_factor=initial.scale_tril.to(then.factor))
 
 
 def cholesky(matrix: torch.Tensor, name: str) -> torch.Tensor:

@@ -8,6 +8,7 @@ from scipy.special import gammaincinv, ndtri
 
 from arproc.contract.randomness import Uniforms
 from arproc.errors import DataError
+from arproc.models.autoregression.vector.moments import N_COLUMNS
 
 __all__ = ["bootstrap", "normal_draws"]
 
@@ -58,7 +59,7 @@ def normal_draws(
 def bootstrap(
     sequences: list[np.ndarray],
     coef: np.ndarray,
-    constant: np.ndarray,
+    intercept: np.ndarray,
     drift: np.ndarray,
     trend: str,
     draws: int,
@@ -72,7 +73,7 @@ def bootstrap(
     Args:
         sequences: the data, each [T, d] with T > p.
         coef: the recursion's coefficients [p, d, d].
-        constant: its constants [d].
+        intercept: its constants [d].
         drift: its coefficients of t [d].
         trend: "n", "c" or "ct".
         draws: how many.
@@ -88,8 +89,7 @@ def bootstrap(
     size = np.concatenate(sequences).std(axis=0)
     coef = coef * (size / size[:, None])
     scaled = [x / size for x in sequences]
-    lines = [np.outer(np.ones(len(x)), constant / size) + np.outer(np.arange(len(x)), drift / size)
-             for x in scaled]  # fmt: skip
+    lines = [(intercept + np.arange(len(x))[:, None] * drift) / size for x in scaled]
     lags = coef.transpose(1, 0, 2).reshape(d, p * d)
     rest = [x[p:] - line[p:] - _lagged(x[None], p)[0] @ lags.T
             for x, line in zip(scaled, lines, strict=True)]  # fmt: skip
@@ -123,7 +123,7 @@ def _refit(
 ) -> tuple[np.ndarray, np.ndarray]:
     d = len(lags)
     p = lags.shape[1] // d
-    q = {"n": 0, "c": 1, "ct": 2}[trend]
+    q = N_COLUMNS[trend]
     u = uniforms.block(rows, 0, len(pool)).numpy()
     chosen = pool[np.minimum((u * len(pool)).astype(np.int64), len(pool) - 1)]
     width = q + p * d + d

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 import torch
 
@@ -14,7 +17,10 @@ COMPILE_FROM = 20_000
 
 
 def draw(
-    uniforms: torch.Tensor, before: torch.Tensor, positions: torch.Tensor, law: VectorRecursion
+    uniforms: torch.Tensor,
+    before: torch.Tensor,
+    positions: torch.Tensor,
+    recursion: VectorRecursion,
 ) -> torch.Tensor:
     """The next elements: each one's mean plus its Cholesky factor times normal quantiles.
 
@@ -22,31 +28,33 @@ def draw(
         uniforms: in (0, 1), float64 [N, K, d].
         before: the last p elements, oldest first; what is missing counts for nothing. [N, p, d]
         positions: how many elements came before, int64 [N].
-        law: the recursion.
+        recursion: of the process.
 
     Returns:
         Elements, float64 [N, K, d].
     """
-    added = _spread(torch.special.ndtri(uniforms), positions, law)
-    added += _constants(positions, uniforms.shape[1], law)
-    return _run(added, before - law.mean, positions, law) + law.mean
+    added = _spread(torch.special.ndtri(uniforms), positions, recursion)
+    added += _constants(positions, uniforms.shape[1], recursion)
+    return _run(added, before - recursion.center, positions, recursion) + recursion.center
 
 
-def _spread(noise: torch.Tensor, positions: torch.Tensor, law: VectorRecursion) -> torch.Tensor:
+def _spread(
+    noise: torch.Tensor, positions: torch.Tensor, recursion: VectorRecursion
+) -> torch.Tensor:
     """Standard normal noise [N, K, d] times the Cholesky factor of its own element."""
-    added = noise @ law.factor.mT
-    for t in range(_first(positions), law.order):
+    added = noise @ recursion.factor.mT
+    for t in range(_first(positions), recursion.order):
         rows, columns = _at(positions, noise.shape[1], t)
-        added[rows, columns] = noise[rows, columns] @ law.start_factors[t].mT
+        added[rows, columns] = noise[rows, columns] @ recursion.start_factors[t].mT
     return added
 
 
-def _constants(positions: torch.Tensor, steps: int, law: VectorRecursion) -> torch.Tensor:
+def _constants(positions: torch.Tensor, steps: int, recursion: VectorRecursion) -> torch.Tensor:
     """What the recursion adds at each of the next elements, [N, steps, d]."""
     position = positions[:, None] + torch.arange(steps)
-    constants = law.constant + position[..., None] * law.rate
-    for t in range(_first(positions), law.order):
-        constants[_at(positions, steps, t)] = law.start_constants[t]
+    constants = recursion.intercept + position[..., None] * recursion.drift
+    for t in range(_first(positions), recursion.order):
+        constants[_at(positions, steps, t)] = recursion.start_constants[t]
     return constants
 
 
@@ -62,10 +70,10 @@ def _at(positions: torch.Tensor, steps: int, t: int) -> tuple[torch.Tensor, torc
 
 
 def _run(
-    added: torch.Tensor, before: torch.Tensor, positions: torch.Tensor, law: VectorRecursion
+    added: torch.Tensor, before: torch.Tensor, positions: torch.Tensor, recursion: VectorRecursion
 ) -> torch.Tensor:
     """y_k = added_k + sum_i A_i y_{k-i}, y before being `before` [N, p, d]: [N, K, d]."""
-    p, (n, steps, d) = law.order, added.shape
+    p, (n, steps, d) = recursion.order, added.shape
     if p == 0 or n == 0 or steps == 0:
         return added
     y = torch.cat([before, added], dim=1)
@@ -76,60 +84,91 @@ def _run(
             # the first t elements are the last t before this one
             rows = (place == t).nonzero()[:, 0]
             past = y[rows, p + k - t : p + k].reshape(len(rows), t * d)
-            y[rows, p + k] += past @ law.start_weights[t, :, : t * d].mT
+            y[rows, p + k] += past @ recursion.start_weights[t, :, : t * d].mT
         rows = (place >= p).nonzero()[:, 0]
-        y[rows, p + k] += y[rows, k : k + p].reshape(len(rows), p * d) @ law.backwards.mT
+        y[rows, p + k] += y[rows, k : k + p].reshape(len(rows), p * d) @ recursion.backwards.mT
     if steps - early >= COMPILE_FROM:
-        from arproc.models.autoregression.vector import compiled
-
-        compiled.run(y.numpy(), law.backwards.contiguous().numpy(), early)
+        _compiled()(y.numpy(), recursion.backwards.contiguous().numpy(), early)
         return y[:, p:]
-    table, weights = y.numpy(), np.ascontiguousarray(law.backwards.numpy().T)
+    table, weights = y.numpy(), np.ascontiguousarray(recursion.backwards.numpy().T)
     for k in range(early, steps):
         table[:, p + k] += table[:, k : k + p].reshape(n, p * d) @ weights
     return y[:, p:]
 
 
+@cache
+def _compiled() -> Callable[..., None]:
+    """`_recur`, compiled; numba is imported when it is first needed."""
+    from arproc.compiled.jit import jit
+
+    return jit(_recur)
+
+
+def _recur(y: np.ndarray, backwards: np.ndarray, first: int) -> None:
+    """Add the recursion to the elements `p + first`, ... of y [N, p + K, d], in place.
+
+    Args:
+        y: the p elements before, then what is added to each of the next.
+        backwards: the coefficients side by side, the oldest lag first, [d, p d].
+        first: which of the next elements to begin with.
+    """
+    n, total, d = y.shape
+    width = backwards.shape[1]
+    p = width // d
+    for row in range(n):
+        flat = y[row].reshape(total * d)
+        for k in range((p + first) * d, total * d, d):
+            for a in range(d):
+                value = flat[k + a]
+                for j in range(width):
+                    value += backwards[a, j] * flat[k - width + j]
+                flat[k + a] = value
+
+
 def _mean(
-    before: torch.Tensor, positions: torch.Tensor, law: VectorRecursion, horizon: int
+    before: torch.Tensor, positions: torch.Tensor, recursion: VectorRecursion, horizon: int
 ) -> torch.Tensor:
-    constants = _constants(positions, horizon, law)
-    return _run(constants, before - law.mean, positions, law) + law.mean
+    constants = _constants(positions, horizon, recursion)
+    return _run(constants, before - recursion.center, positions, recursion) + recursion.center
 
 
 def marginals(
-    before: torch.Tensor, positions: torch.Tensor, law: VectorRecursion, horizon: int
+    before: torch.Tensor, positions: torch.Tensor, recursion: VectorRecursion, horizon: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean [N, horizon, d] and covariance [N, horizon, d, d] of each of the next elements."""
-    d = law.dimension
-    kinds, which = positions.clamp(max=law.order).unique(return_inverse=True)
+    d = recursion.dimension
+    kinds, which = positions.clamp(max=recursion.order).unique(return_inverse=True)
     parts = []
     for kind in kinds.tolist():
-        if kind == law.order:
-            moved = psi_weights(law.coef.numpy(), horizon) @ law.factor.numpy()
+        if kind == recursion.order:
+            moved = psi_weights(recursion.coef.numpy(), horizon) @ recursion.factor.numpy()
             parts.append(torch.from_numpy((moved @ moved.mT).cumsum(0)))
         else:
-            rows = _joint_factor(kind, law, horizon).reshape(horizon, d, horizon * d)
+            rows = _joint_factor(kind, recursion, horizon).reshape(horizon, d, horizon * d)
             parts.append(rows @ rows.mT)
-    return _mean(before, positions, law, horizon), torch.stack(parts)[which]
+    return _mean(before, positions, recursion, horizon), torch.stack(parts)[which]
 
 
 def joint(
-    before: torch.Tensor, positions: torch.Tensor, law: VectorRecursion, horizon: int
+    before: torch.Tensor, positions: torch.Tensor, recursion: VectorRecursion, horizon: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean [N, horizon d] and Cholesky factor [N, horizon d, horizon d] of the next elements."""
-    kinds, which = positions.clamp(max=law.order).unique(return_inverse=True)
-    factors = torch.stack([_joint_factor(int(kind), law, horizon) for kind in kinds])
-    return _mean(before, positions, law, horizon).flatten(1), factors[which]
+    kinds, which = positions.clamp(max=recursion.order).unique(return_inverse=True)
+    factors = torch.stack([_joint_factor(int(kind), recursion, horizon) for kind in kinds])
+    return _mean(before, positions, recursion, horizon).flatten(1), factors[which]
 
 
-def _joint_factor(position: int, law: VectorRecursion, horizon: int) -> torch.Tensor:
+def _joint_factor(position: int, recursion: VectorRecursion, horizon: int) -> torch.Tensor:
     """How each standard normal innovation moves the next elements: lower triangular."""
-    size = horizon * law.dimension
-    impulses = torch.eye(size, dtype=torch.float64).reshape(size, horizon, law.dimension)
+    size = horizon * recursion.dimension
+    impulses = torch.eye(size, dtype=torch.float64).reshape(size, horizon, recursion.dimension)
     positions = torch.full((size,), position)
-    none = torch.zeros(size, law.order, law.dimension, dtype=torch.float64)
-    return _run(_spread(impulses, positions, law), none, positions, law).reshape(size, size).mT
+    none = torch.zeros(size, recursion.order, recursion.dimension, dtype=torch.float64)
+    return (
+        _run(_spread(impulses, positions, recursion), none, positions, recursion)
+        .reshape(size, size)
+        .mT
+    )
 
 
 def psi_weights(coef: np.ndarray, count: int) -> np.ndarray:

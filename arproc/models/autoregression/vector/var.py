@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
-from torch.distributions import Distribution, MultivariateNormal
+from torch.distributions import MultivariateNormal
 
 from arproc.contract.sequences import Sequences
-from arproc.contract.state import State
 from arproc.errors import ParameterError, check_choice, check_integer
-from arproc.models.autoregression.vector import likelihood, recursion, simulation
+from arproc.inference.criteria import CRITERIA
+from arproc.models.autoregression.vector import selection
 from arproc.models.autoregression.vector.analysis import VectorAnalysis
 from arproc.models.autoregression.vector.companion import largest_modulus
 from arproc.models.autoregression.vector.estimation import (
-    VectorEstimate,
     by_exact_ml,
     by_regression,
     recursion_form,
@@ -24,20 +23,17 @@ from arproc.models.autoregression.vector.estimation import (
 from arproc.models.autoregression.vector.inputs import (
     check_initial,
     component_names,
+    default_names,
     law_parameters,
     plain,
     vector,
     vector_space,
 )
+from arproc.models.autoregression.vector.law import VARLaw
 from arproc.models.autoregression.vector.moments import VectorData, standardise
-from arproc.models.autoregression.vector.recursion import VectorRecursion
-from arproc.models.autoregression.vector.shrinkage import check_shrinkage, shrink
-from arproc.models.autoregression.vector.state import VectorState
-from arproc.process import Process
-from arproc.spaces import RealVector, Space
-
-if TYPE_CHECKING:
-    from arproc.models.autoregression.vector.selection import VectorOrderSelection
+from arproc.models.autoregression.vector.shrinkage import Shrunk, check_shrinkage, shrink
+from arproc.process import Fit, Process
+from arproc.spaces import Space
 
 __all__ = ["VAR"]
 
@@ -109,13 +105,6 @@ class VAR(VectorAnalysis, Process):
         Luetkepohl (2005), New Introduction to Multiple Time Series Analysis, chapters 2 and 3.
     """
 
-    coef_: np.ndarray
-    intercept_: np.ndarray
-    drift_: np.ndarray
-    mean_: np.ndarray
-    slope_: np.ndarray
-    sigma_: np.ndarray
-    components_: list[str]
     tightness_: float
     log_marginal_likelihood_: float
     effective_parameters_: float
@@ -168,17 +157,15 @@ class VAR(VectorAnalysis, Process):
             (2, 3, 2)
         """
         coef, level, rise, noise = law_parameters(coef, mean, sigma, slope)
-        numbers = [plain(part) for part in (coef, level, rise)]
-        p, d = numbers[0].shape[:2]
-        line = numbers[2].any() or (isinstance(rise, torch.Tensor) and rise.requires_grad)
-        model = cls(p, "ct" if line else "c", initial=initial)
-        model.coef_, model.mean_, model.slope_, model.sigma_ = coef, level, rise, noise
-        model.intercept_, model.drift_ = recursion_form(*numbers)
-        model.components_ = [f"y{i}" for i in range(1, d + 1)]
-        model.space_ = RealVector(dimension=d)
-        model._check_parameters(d)
-        model._recursion()  # refuse what has no law at once
-        return model
+        p, d = coef.shape[:2]
+        check_initial(initial, p, d)
+        line = plain(rise).any() or (isinstance(rise, torch.Tensor) and rise.requires_grad)
+        constants = recursion_form(plain(coef), plain(level), plain(rise))
+        law = VARLaw(coef, noise, level, rise, *constants, initial)
+        _ = law.recursion  # refuse what has no law at once
+        trend = "ct" if line else "c"
+        fit = Fit(notes={"components": default_names(d), "trend": trend})
+        return cls.of(law, fit, order=p, trend=trend, initial=initial)
 
     @classmethod
     def select_order(
@@ -189,7 +176,7 @@ class VAR(VectorAnalysis, Process):
         trend: str = "c",
         method: str = "mle",
         initial: str = "stationary",
-    ) -> VectorOrderSelection:
+    ) -> selection.VectorOrderSelection[VAR]:
         """The order from 0 to `max_order` with the smallest criterion, and its fitted model.
 
         The orders are compared by least squares over the same elements, those with `max_order`
@@ -203,9 +190,17 @@ class VAR(VectorAnalysis, Process):
             method: see the class.
             initial: "stationary" or "given".
         """
-        from arproc.models.autoregression.vector.selection import select_order
+        max_order = check_integer("max_order", max_order, minimum=0)
+        check_choice("criterion", criterion, CRITERIA)
+        check_choice("initial", initial, ("stationary", "given"))
+        space = vector_space(data)
+        cls(max_order, trend, method, initial)._check_parameters(space.dimension)
 
-        return select_order(data, max_order, criterion, trend, method, initial)
+        def fit(order: int) -> VAR:
+            return cls(order, trend, method, initial).fit(data)
+
+        sequences = Sequences.of(data, space)
+        return selection.select_order(sequences, max_order, criterion, trend, fit)
 
     # ---- fitting --------------------------------------------------------------------------------
 
@@ -214,48 +209,57 @@ class VAR(VectorAnalysis, Process):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
-    ) -> None:
+    ) -> tuple[VARLaw, Fit]:
         values = sequences.values.detach().cpu().numpy().astype(float)
         self._check_parameters(values.shape[1])
         names = component_names(sequences, values.shape[1])
         data = standardise(values, sequences.lengths.numpy(), self.trend, names)
         stationary = isinstance(self.initial, str) and self.initial == "stationary"
+        exact = self.method == "mle" and stationary
+        method = _METHODS["mle" if exact else "ols"]
+        maximises = exact or not stationary  # given the first values, least squares does
+        notes: dict[str, Any] = {}
         if self.shrinkage is not None:
-            found = self._shrunk(data, names, stationary)
-        elif self.method == "mle" and stationary:
+            shrunk = self._shrunk(data, len(names), stationary)
+            found = by_regression(data, self.order, names, shrunk.regression)
+            method, maximises = f"{self.shrinkage}, tightness {shrunk.tightness:.4g}", False
+            notes = {
+                "tightness": shrunk.tightness,
+                "log_marginal_likelihood": shrunk.log_marginal_likelihood,
+                "effective_parameters": shrunk.effective,
+            }
+        elif exact:
             found = by_exact_ml(data, self.order, names)
         else:
             found = by_regression(data, self.order, names)
         if stationary:
             _require_stationary(found.coef)
-        self.components_ = names
-        self._learn(found)
+        line = (found.mean, found.slope, found.intercept, found.drift)
+        law = VARLaw(found.coef, found.sigma, *line, self.initial)
         with torch.no_grad():
-            self.log_likelihood_ = float(self._log_prob(sequences, None).sum())
-        self.n_observations_ = int((sequences.lengths - self.n_given).clamp(min=0).sum())
+            log_likelihood = float(law.log_prob(sequences, None).sum())
+        notes |= {
+            "components": names,
+            "trend": self.trend,
+            "method": method,
+            "maximises_likelihood": maximises,
+        }
+        return law, Fit(
+            names=found.names,
+            estimates=found.values,
+            covariance=found.covariance,
+            log_likelihood=log_likelihood,
+            n_observations=int((sequences.lengths - law.n_given).clamp(min=0).sum()),
+            notes=notes,
+        )
 
-    def _shrunk(self, data: VectorData, names: list[str], stationary: bool) -> VectorEstimate:
+    def _shrunk(self, data: VectorData, dimension: int, stationary: bool) -> Shrunk:
         own_lag = self.own_lag
         if own_lag is None:
             own_lag = 0.0 if stationary else 1.0
-        mean = vector(own_lag, "own_lag", len(names))
+        mean = vector(own_lag, "own_lag", dimension)
         prior = (self.tightness, float(self.decay), float(self.cross), mean)
-        shrunk = shrink(data, self.order, str(self.shrinkage), *prior)
-        self.tightness_ = shrunk.tightness
-        self.log_marginal_likelihood_ = shrunk.log_marginal_likelihood
-        self.effective_parameters_ = shrunk.effective
-        return by_regression(data, self.order, names, shrunk.regression)
-
-    @property
-    def _n_parameters(self) -> float:
-        return self.effective_parameters_ if self.shrinkage is not None else len(self.names_)
-
-    def _learn(self, found: VectorEstimate) -> None:
-        self.coef_, self.sigma_ = found.coef, found.sigma
-        self.intercept_, self.drift_ = found.intercept, found.drift
-        self.mean_, self.slope_ = found.mean, found.slope
-        self.names_, self.estimates_ = found.names, found.values
-        self.covariance_ = found.covariance
+        return shrink(data, self.order, str(self.shrinkage), *prior)
 
     def _check_parameters(self, dimension: int) -> None:
         check_integer("order", self.order, minimum=0)
@@ -264,68 +268,16 @@ class VAR(VectorAnalysis, Process):
         check_shrinkage(self.shrinkage, self.tightness, self.decay, self.cross)
         check_initial(self.initial, self.order, dimension)
 
-    # ---- the law --------------------------------------------------------------------------------
-
-    @property
-    def n_given(self) -> int:
-        return self.order if isinstance(self.initial, str) and self.initial == "given" else 0
-
-    @property
-    def window_length(self) -> int:
-        return self.order
-
-    def _recursion(self) -> VectorRecursion:
-        """The recursion of the parameters as they are now; built once for each."""
-        if "coef_" not in self.__dict__:
-            _ = self.space  # says that the model is not fitted
-        parts = (self.coef_, self.mean_, self.slope_, self.sigma_, self.intercept_, self.drift_)
-        if any(isinstance(part, torch.Tensor) for part in parts):
-            return self._build()
-        key = (*(part.tobytes() for part in parts), self.initial)
-        cached = self.__dict__.get("_cached")
-        if cached is None or cached[0] != key:
-            self._cached = cached = (key, self._build())
-        return cached[1]
-
-    def _build(self) -> VectorRecursion:
-        parts = (self.coef_, self.sigma_, self.mean_, self.slope_, self.intercept_, self.drift_)
-        tensors = (torch.as_tensor(part, dtype=torch.float64) for part in parts)
-        return recursion.build(self.initial, *tensors)
-
-    def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
-        return self._recursion().to(ctx.device).conditional(ctx, position)
-
-    def _start(self, n: int, context: torch.Tensor | None) -> State:
-        self._recursion()
-        return VectorState(n)
-
-    def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        x = sequences.values.to(torch.float64)
-        law = self._recursion().to(x.device)
-        return likelihood.log_prob_terms(x, sequences.lengths, law, self.n_given)
-
-    def _predictive(self, state: State, horizon: int) -> Distribution | None:
-        before, law = self._past(state)
-        mean, covariance = simulation.marginals(before, state.lengths, law, horizon)
-        return MultivariateNormal(mean, covariance, validate_args=False)
-
-    def _joint(self, state: State, horizon: int) -> MultivariateNormal:
-        """The law of the next `horizon` elements, element by element: event [horizon d]."""
-        before, law = self._past(state)
-        mean, factor = simulation.joint(before, state.lengths, law, horizon)
-        return MultivariateNormal(mean, scale_tril=factor, validate_args=False)
-
-    def _past(self, state: State) -> tuple[torch.Tensor, VectorRecursion]:
-        if self.n_given:
-            _ = state.conditional  # refuses a history shorter than what must be given
-        return state.history.tail(self.order).detach(), self._recursion().detach()
-
     # ---- what was fitted ------------------------------------------------------------------------
 
     @property
+    def _n_parameters(self) -> float:
+        effective: float | None = self.fit_.notes.get("effective_parameters")
+        return len(self.names_) if effective is None else effective
+
+    @property
     def _maximises_likelihood(self) -> bool:
-        exact = self.method == "mle" or self.initial != "stationary"
-        return exact and self.shrinkage is None
+        return bool(self.fit_.notes.get("maximises_likelihood"))
 
     def residuals(self, data: Any, *, standardised: bool = False) -> Any:
         """Each element less its mean given those before: the innovations.
@@ -339,27 +291,21 @@ class VAR(VectorAnalysis, Process):
             An array [T, d] for one sequence (a DataFrame keeps its index and columns), a list of
             them for several.
         """
-        sequences = self.sequences(data)
-        sequences.require_length(self.n_given)
-        x = sequences.values.to(torch.float64)
-        law = self._recursion().to(x.device)
-        plain, white = likelihood.residuals(x, sequences.lengths, law, self.n_given)
-        counts = sequences.lengths - self.n_given
+        law, sequences = self.law_, self.sequences(data)
+        sequences.require_length(law.n_given)
+        plain, white = law.residuals(sequences)
+        counts = sequences.lengths - law.n_given
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         rest = white if standardised else plain
-        return sequences.form.per_element(rest, offsets, skip=self.n_given)
+        return sequences.form.per_element(rest, offsets, skip=law.n_given)
 
     def _described(self) -> tuple[str, list[tuple[str, str]]]:
-        name = f"VAR({self.order})"
-        facts = [("Components", str(len(self.components_)))]
-        if "covariance_" not in self.__dict__:
-            return name, facts
-        conditional = self.method == "mle" and self.initial != "stationary"
-        method = _METHODS["ols" if conditional else self.method]
-        if self.shrinkage is not None:
-            method = f"{self.shrinkage}, tightness {self.tightness_:.4g}"
-        initial = self.initial if isinstance(self.initial, str) else "a normal distribution"
-        return name, [*facts, ("Trend", self.trend), ("Method", method), ("Start", initial)]
+        law, notes = self.law_, self.fit_.notes
+        facts = [("Components", str(law.space.dimension))]
+        if self.fit_.covariance is not None:
+            initial = law.initial if isinstance(law.initial, str) else "a normal distribution"
+            facts += [("Trend", notes["trend"]), ("Method", notes["method"]), ("Start", initial)]
+        return f"VAR({law.order})", facts
 
 
 def _require_stationary(coef: np.ndarray) -> None:

@@ -1,0 +1,150 @@
+"""The law of a vector autoregression, and its state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch.distributions import Distribution, MultivariateNormal
+
+from arproc.contract.law import ChainLaw
+from arproc.contract.sequences import Sequences
+from arproc.contract.state import State, WindowState
+from arproc.contract.storable import storable
+from arproc.models.autoregression.vector import likelihood, recursion, simulation
+from arproc.models.autoregression.vector.recursion import VectorRecursion
+from arproc.spaces import RealVector
+
+__all__ = ["VARLaw", "VectorState"]
+
+_AT_ONCE = 2**20  # elements that one call draws, in all rows together
+
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class VARLaw(ChainLaw):
+    """The parameters of a Gaussian vector autoregression, arrays or tensors of float64.
+
+    Attributes:
+        coef: A_1 ... A_p, [p, d, d]; row a holds component a's equation.
+        sigma: the innovations' covariance, [d, d].
+        mean: the mean at t = 0, [d]; nan where a unit root leaves none.
+        slope: the mean's slope, [d].
+        intercept: the recursion's constants, [d].
+        drift: the recursion's coefficients of t, [d].
+        initial: the law of the first p elements: "stationary", "given" (none), or a normal
+            distribution of their p d numbers.
+    """
+
+    coef: np.ndarray | torch.Tensor
+    sigma: np.ndarray | torch.Tensor
+    mean: np.ndarray | torch.Tensor
+    slope: np.ndarray | torch.Tensor
+    intercept: np.ndarray | torch.Tensor
+    drift: np.ndarray | torch.Tensor
+    initial: str | MultivariateNormal = "stationary"
+
+    @property
+    def order(self) -> int:
+        """The number of lags p."""
+        return len(self.coef)
+
+    @cached_property
+    def space(self) -> RealVector:  # type: ignore[override]
+        return RealVector(dimension=len(self.sigma))
+
+    @property
+    def window_length(self) -> int:
+        return self.order
+
+    @cached_property
+    def n_given(self) -> int:  # type: ignore[override]
+        return self.order if isinstance(self.initial, str) and self.initial == "given" else 0
+
+    @property
+    def recursion(self) -> VectorRecursion:
+        """What the conditionals need; made anew where gradients are to flow through it.
+
+        Raises:
+            ParameterError: these parameters have no law.
+        """
+        return self._recursion if self._is_fixed else self._build()
+
+    @cached_property
+    def _is_fixed(self) -> bool:
+        parts = (self.coef, self.sigma, self.mean, self.slope)
+        return not any(isinstance(part, torch.Tensor) and part.requires_grad for part in parts)
+
+    @cached_property
+    def _recursion(self) -> VectorRecursion:
+        return self._build()
+
+    def _build(self) -> VectorRecursion:
+        parts = (self.coef, self.sigma, self.mean, self.slope, self.intercept, self.drift)
+        tensors = (torch.as_tensor(part, dtype=torch.float64, device="cpu") for part in parts)
+        return recursion.build(self.initial, *tensors)
+
+    # ---- the contract --------------------------------------------------------------------------
+
+    def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
+        return self.recursion.conditional(ctx, position)
+
+    def start(self, n: int, context: torch.Tensor | None) -> State:
+        _ = self.recursion  # refuses parameters that have no law
+        return VectorState(n)
+
+    def log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        x = sequences.values.to(torch.float64)
+        return likelihood.log_prob_terms(x, sequences.lengths, self.recursion, self.n_given)
+
+    def residuals(self, sequences: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
+        """Each element less its mean given those before, and the same whitened, [total, d]."""
+        x = sequences.values.to(torch.float64)
+        return likelihood.residuals(x, sequences.lengths, self.recursion, self.n_given)
+
+    def predictive(self, state: State, horizon: int) -> Distribution | None:
+        known = self._known(state)
+        mean, covariance = simulation.marginals(*known, horizon)
+        return MultivariateNormal(mean, covariance, validate_args=False)
+
+    def joint(self, state: State, horizon: int) -> MultivariateNormal:
+        mean, factor = simulation.joint(*self._known(state), horizon)
+        return MultivariateNormal(mean, scale_tril=factor, validate_args=False)
+
+    def _known(self, state: State) -> tuple[torch.Tensor, torch.Tensor, VectorRecursion]:
+        """The last p elements, how many there were, and the recursion; without gradients."""
+        if self.n_given:
+            _ = state.conditional  # refuses a history shorter than what must be given
+        before = state.history.tail(self.order).detach()
+        return before, state.lengths, self.recursion.detach()
+
+
+class VectorState(WindowState):
+    """The last elements, and a fast way to draw many more.
+
+    Args:
+        n: how many rows there are, on which depends how many elements are drawn at once.
+    """
+
+    law: VARLaw
+
+    def __init__(self, n: int) -> None:
+        super().__init__(max(16, _AT_ONCE // max(n, 1)))
+
+    def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
+        x = simulation.draw(uniforms, *self.law._known(self))
+        return x, self._carry(VectorState(self.n), self.history.extend(x), self.context)
+
+    def _append(self, x: torch.Tensor) -> State:
+        return VectorState(self.n)
+
+    def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
+        return super()._extend(x, lengths)[0], VectorState(self.n)
+
+    def _select(self, rows: torch.Tensor) -> State:
+        return VectorState(len(rows))
+
+    def _truncate(self, lengths: torch.Tensor) -> State:
+        return VectorState(self.n)
