@@ -208,7 +208,8 @@ def likelihood_ratio_test(restricted: Estimated, full: Estimated) -> HypothesisT
 
     for name, model in (("restricted", restricted), ("full", full)):
         _require_likelihood(name, model)
-    if getattr(restricted, "regimes", 1) != getattr(full, "regimes", 1):
+    regimes = [getattr(model.law_, "n_regimes", 1) for model in (restricted, full)]
+    if regimes[0] != regimes[1]:
         raise ParameterError(
             "restricted and full have different numbers of regimes. With fewer of them some "
             "parameters of full mean nothing, so the statistic is not chi-squared (Davies 1987); "

@@ -390,7 +390,7 @@ def test_zeros_and_ones_are_forecast_by_their_chance() -> None:
 
 
 def test_one_step_ahead_is_exact_where_the_conditional_has_quantiles(monkeypatch):
-    model = arproc.SETAR.from_parameters([[0.8], [0.2]], 5.0, const=[1.0, 4.0], sigma2=[1.0, 2.0])
+    model = arproc.SETAR.from_parameters([[0.8], [0.2]], 5.0, intercept=[1, 4], sigma2=[1, 2])
     exact, conditional = model.forecast(SERIES, 1), model.conditional(SERIES)
     want = stats.norm.ppf([0.05, 0.5, 0.95], conditional.mean, conditional.stddev)
     np.testing.assert_allclose(exact.iloc[0, 1:], want, rtol=1e-12)

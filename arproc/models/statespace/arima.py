@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-from copy import copy
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 import torch
-from torch.distributions import Distribution, MultivariateNormal, Normal
 
+from arproc.contract.context import ContextForm
 from arproc.contract.sequences import Sequences
-from arproc.contract.state import State
-from arproc.errors import DataError, ParameterError, check_choice, check_integer, check_numbers
+from arproc.errors import ParameterError, check_choice, check_numbers
 from arproc.inference.estimated import Estimated
-from arproc.models.statespace.estimation import Orders, SarimaFit, estimate
-from arproc.models.statespace.filtering import Filter
+from arproc.models.statespace.estimation import Orders, estimate
+from arproc.models.statespace.law import ARIMALaw
 from arproc.models.statespace.representation import is_stationary
-from arproc.models.statespace.state import FilterState
-from arproc.process import Process
+from arproc.process import Fit, Process
 from arproc.spaces import Real, Space
 
 __all__ = ["ARIMA"]
@@ -83,6 +81,7 @@ class ARIMA(Estimated, Process):
 
     takes_missing = True
 
+    law_: ARIMALaw
     ar_: np.ndarray
     ma_: np.ndarray
     seasonal_ar_: np.ndarray
@@ -144,15 +143,11 @@ class ARIMA(Estimated, Process):
         coef = [
             check_numbers(name, value) for name, value in zip(_POLYNOMIALS, given, strict=True)
         ]
-        model = cls(
+        order, seasonal_order = (
             (len(coef[0]), d, len(coef[1])),
             (len(coef[2]), seasonal_d, len(coef[3]), period),
-            {(False, False): "n", (True, False): "c", (False, True): "t", (True, True): "ct"}[
-                bool(mean), bool(slope)
-            ],
-            regressors=None if beta is None else "mean",
         )
-        model._orders()
+        orders = Orders.checked(order, seasonal_order)
         for name, value in zip(_POLYNOMIALS[::2], coef[::2], strict=True):
             if not is_stationary(value):
                 raise ParameterError(
@@ -163,11 +158,21 @@ class ARIMA(Estimated, Process):
             if not math.isfinite(number) or (name == "sigma2" and number <= 0):
                 kind = "positive and finite" if name == "sigma2" else "finite"
                 raise ParameterError(f"{name} must be {kind}; got {number!r}.")
-        model.ar_, model.ma_, model.seasonal_ar_, model.seasonal_ma_ = coef
-        model.mean_, model.slope_, model.sigma2_ = float(mean), float(slope), float(sigma2)
-        model.beta_ = check_numbers("beta", () if beta is None else beta)
-        model.space_ = Real()
-        return model
+        pushes = check_numbers("beta", () if beta is None else beta)
+        ar, ma, seasonal_ar, seasonal_ma = coef
+        law = ARIMALaw(
+            ar, ma, seasonal_ar, seasonal_ma, float(sigma2), orders.d, orders.seasonal_d,
+            orders.period, float(mean), float(slope), pushes,
+            None if beta is None else ContextForm("steps", len(pushes)),
+        )  # fmt: skip
+        powers = (0,) * bool(mean) + (1,) * bool(slope)
+        return cls.of(
+            law,
+            order=order,
+            seasonal_order=seasonal_order,
+            trend=_trend(powers),
+            regressors=None if beta is None else "mean",
+        )
 
     @property
     def context_kind(self) -> Any:  # type: ignore[override]
@@ -180,11 +185,13 @@ class ARIMA(Estimated, Process):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
-    ) -> None:
-        orders, powers = self._orders(), self._powers()
-        bounds = sequences.offsets.tolist()
+    ) -> tuple[ARIMALaw, Fit]:
+        orders = Orders.checked(self.order, self.seasonal_order)
+        if self.regressors is not None:
+            check_choice("regressors", self.regressors, ("mean",))
+        powers = self._powers(orders)
         values = sequences.values.detach().double().cpu().numpy()
-        series = [values[a:b] for a, b in pairwise(bounds)]
+        series = [values[a:b] for a, b in pairwise(sequences.offsets.tolist())]
         design = []
         for i, part in enumerate(series):
             t = np.arange(len(part), dtype=np.float64)[:, None] ** np.array(powers, dtype=int)
@@ -192,62 +199,33 @@ class ARIMA(Estimated, Process):
             if context is not None:
                 more = context[i, : len(part)].detach().double().cpu().numpy()
             design.append(np.concatenate([t, more], axis=1))
-        extra = [f"x{j + 1}" for j in range(design[0].shape[1] - len(powers))]
-        names = [("mean", "slope")[power] for power in powers] + extra
-        self._learn(estimate(series, design, orders, names), names, powers)
-        with torch.no_grad():
-            self.log_likelihood_ = float(self._log_prob(sequences, context).sum())
-
-    def _learn(self, found: SarimaFit, names: list[str], powers: tuple[int, ...]) -> None:
+        names = [("mean", "slope")[power] for power in powers]
+        names += [f"x{j + 1}" for j in range(design[0].shape[1] - len(powers))]
+        found, s, form = estimate(series, design, orders, names), orders.period, None
+        if context is not None:
+            form = ContextForm("steps", context.shape[-1])
         trend = dict(zip(powers, found.beta.tolist(), strict=False))
-        self.mean_, self.slope_ = trend.get(0, 0.0), trend.get(1, 0.0)
-        self.beta_ = found.beta[len(powers) :]
-        self.ar_, self.ma_, self.seasonal_ar_, self.seasonal_ma_ = found.coef
-        self.sigma2_ = found.sigma2
-        s = self._orders().period
-        self.names_ = [*names]
-        for name, step, part in zip(
-            ("ar.L", "ma.L", "ar.S.L", "ma.S.L"), (1, 1, s, s), found.coef, strict=True
-        ):
-            self.names_ += [f"{name}{step * (i + 1)}" for i in range(len(part))]
-        self.names_.append("sigma2")
-        self.estimates_ = np.r_[found.beta, np.concatenate(found.coef), found.sigma2]
-        self.covariance_, self.n_observations_ = found.covariance, found.used
-
-    def _moved(self, estimates: np.ndarray) -> Self:
-        model, powers = copy(self), self._powers()
-        trend = dict(zip(powers, estimates.tolist(), strict=False))
-        model.mean_, model.slope_ = trend.get(0, 0.0), trend.get(1, 0.0)
-        parts = (self.beta_, self.ar_, self.ma_, self.seasonal_ar_, self.seasonal_ma_)
-        ends = len(powers) + np.cumsum([len(part) for part in parts])
-        model.beta_, model.ar_, model.ma_, model.seasonal_ar_, model.seasonal_ma_ = (
-            estimates[end - len(part) : end] for part, end in zip(parts, ends, strict=True)
+        ar, ma, seasonal_ar, seasonal_ma = found.coef
+        law = ARIMALaw(
+            ar, ma, seasonal_ar, seasonal_ma, found.sigma2, orders.d, orders.seasonal_d, s,
+            trend.get(0, 0.0), trend.get(1, 0.0), found.beta[len(powers) :], form,
+        )  # fmt: skip
+        labels = zip(("ar.L", "ma.L", "ar.S.L", "ma.S.L"), (1, 1, s, s), found.coef, strict=True)
+        for name, step, part in labels:
+            names += [f"{name}{step * (i + 1)}" for i in range(len(part))]
+        with torch.no_grad():
+            log_likelihood = float(law.log_prob(sequences, context).sum())
+        return law, Fit(
+            names=[*names, "sigma2"],
+            estimates=np.r_[found.beta, np.concatenate(found.coef), found.sigma2],
+            covariance=found.covariance,
+            log_likelihood=log_likelihood,
+            n_observations=found.used,
+            notes={"trend": _trend(powers)},
         )
-        model.sigma2_ = float(estimates[-1])
-        return model
 
-    def _orders(self) -> Orders:
-        """The orders, checked."""
-        for name, value, count in (
-            ("order", self.order, 3), ("seasonal_order", self.seasonal_order, 4)
-        ):  # fmt: skip
-            if not isinstance(value, (tuple, list)) or len(value) != count:
-                form = "(p, d, q)" if count == 3 else "(P, D, Q, s)"
-                raise ParameterError(f"{name} must be {form}; got {value!r}.")
-            for part in value:
-                check_integer(name, part, minimum=0)
-        (p, d, q), (sp, sd, sq, s) = self.order, self.seasonal_order
-        if (sp or sd or sq) and s < 2:
-            raise ParameterError(
-                f"seasonal_order must have a period s of at least 2; got {self.seasonal_order!r}."
-            )
-        if self.regressors is not None:
-            check_choice("regressors", self.regressors, ("mean",))
-        return Orders(p, d, q, sp, sd, sq, s)
-
-    def _powers(self) -> tuple[int, ...]:
+    def _powers(self, orders: Orders) -> tuple[int, ...]:
         """The powers of t that the trend has."""
-        orders = self._orders()
         differences = orders.d + orders.seasonal_d
         if self.trend is None:
             return () if differences else (0,)
@@ -261,107 +239,20 @@ class ARIMA(Estimated, Process):
             )
         return powers
 
-    # ---- the law --------------------------------------------------------------------------------
-
-    @property
-    def n_given(self) -> int:
-        (_, d, _), (_, seasonal_d, _, period) = self.order, self.seasonal_order
-        return d + seasonal_d * period
-
-    def _filter(self) -> Filter:
-        """The filter of the coefficients as they are now; built once for each."""
-        if "ar_" not in self.__dict__:
-            _ = self.space  # says that the model is not fitted
-        coef = [self.ar_, self.ma_, self.seasonal_ar_, self.seasonal_ma_]
-        key = (*(part.tobytes() for part in coef), self.order, self.seasonal_order)
-        cached = self.__dict__.get("_cached")
-        if cached is None or cached[0] != key:
-            self._cached = cached = (key, Filter(self._orders().represent(coef)))
-        return cached[1]
-
-    def _level(self, position: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
-        """Trend and regression at positions [N, K]; nan beyond the context's steps."""
-        level = self.mean_ + self.slope_ * position.double()
-        if context is None:
-            return level
-        if context.shape[2] != len(self.beta_):
-            raise DataError(
-                f"context has {context.shape[2]} column(s); the model was fitted with "
-                f"{len(self.beta_)}."
-            )
-        last = context.shape[1] - 1
-        if last < 0:
-            return torch.full_like(level, math.nan)
-        pushed = context.double() @ torch.from_numpy(self.beta_)
-        pushed = pushed.gather(1, position.clamp(max=last))
-        return level + pushed.masked_fill(position > last, math.nan)
-
-    def _start(self, n: int, context: torch.Tensor | None) -> State:
-        law = self._filter()
-        return FilterState(law, torch.zeros((n, law.form.size), dtype=torch.float64))
-
-    def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        if torch.is_grad_enabled() and sequences.values.requires_grad:
-            return self._derived_log_prob_terms(sequences, context)
-        law, m = self._filter(), self.n_given
-        counts = (sequences.lengths - m).clamp(min=0)
-        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        out = np.empty(int(offsets[-1]))
-        for rows in sequences.batches(max_elements=2**20):
-            x, lengths = sequences.padded(rows)
-            position = torch.arange(x.shape[1])[None].expand(x.shape)
-            level = self._level(position, None if context is None else context[rows])
-            y = (x.double() - level).numpy()
-            missing = torch.isnan(x).any(dim=1).numpy()
-            rest, scale = np.empty(y.shape), np.empty(y.shape)
-            if not missing.all():
-                whole = np.ascontiguousarray(y[~missing])
-                rest[~missing], scale[~missing] = law.innovations(whole)
-            for i in missing.nonzero()[0].tolist():
-                rest[i], scale[i] = law.innovations(y[i : i + 1], ~np.isnan(x[i].numpy()))
-            terms = self._terms(rest, scale)
-            for i, row in enumerate(rows.tolist()):
-                out[offsets[row] : offsets[row + 1]] = terms[i, m : int(lengths[i])]
-        return torch.from_numpy(out)
-
-    def _terms(self, rest: np.ndarray, scale: np.ndarray) -> np.ndarray:
-        """The terms of innovations and their scaled variances; 0 for what is given or missing."""
-        variance = scale * self.sigma2_
-        with np.errstate(invalid="ignore"):
-            terms = -0.5 * (np.log(2 * np.pi * variance) + rest**2 / variance)
-        return np.where(np.isfinite(variance) & ~np.isnan(rest), terms, 0.0)
-
-    # ---- what follows ---------------------------------------------------------------------------
-
-    def _predictive(self, state: State, horizon: int) -> Distribution | None:
-        mean, covariance = self._following(state, horizon, joint=False)
-        return Normal(mean, covariance.sqrt(), validate_args=False)
-
-    def _joint(self, state: State, horizon: int) -> Distribution | None:
-        mean, covariance = self._following(state, horizon, joint=True)
-        return MultivariateNormal(mean, covariance, validate_args=False)
-
-    def _following(
-        self, state: State, horizon: int, joint: bool
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Means of the next elements [N, horizon] and their covariances, or only variances."""
-        assert isinstance(state, FilterState)
-        _ = state.conditional  # refuses a history shorter than what must be given
-        law = self._filter()
-        nothing = torch.full((state.n, horizon), math.nan, dtype=torch.float64).numpy()
-        zero, counts = np.zeros(state.n, dtype=np.int64), np.zeros(state.n, dtype=np.int64)
-        still = np.zeros((1, law.form.size))
-        loc, _ = law.run(nothing, counts, state.mean.detach().numpy(), still, zero)
-        position = state.lengths[:, None] + torch.arange(horizon)
-        mean = torch.from_numpy(loc[:, :horizon]) + self._level(position, state.context)
-        spread = state.spread or law.spread_at(state.lengths.numpy())
-        if joint:
-            covariance = law.forecast_covariance(spread, horizon)
-        else:
-            covariance = law.forecast_variance(spread, horizon)
-        return mean, torch.from_numpy(covariance * self.sigma2_)
-
     # ---- what was fitted ------------------------------------------------------------------------
+
+    def _moved(self, estimates: np.ndarray) -> Self:
+        law = self.law_
+        powers = _TRENDS[self.fit_.notes["trend"]]
+        trend = dict(zip(powers, estimates.tolist(), strict=False))
+        parts = (law.beta, law.ar, law.ma, law.seasonal_ar, law.seasonal_ma)
+        ends = np.cumsum([len(powers), *map(len, parts)])
+        beta, ar, ma, seasonal_ar, seasonal_ma = (estimates[a:b] for a, b in pairwise(ends))
+        moved = replace(
+            law, ar=ar, ma=ma, seasonal_ar=seasonal_ar, seasonal_ma=seasonal_ma, beta=beta,
+            mean=trend.get(0, 0.0), slope=trend.get(1, 0.0), sigma2=float(estimates[-1]),
+        )  # fmt: skip
+        return self.of(moved, self.fit_, **self.get_params(deep=False))
 
     def residuals(self, data: Any, *, standardised: bool = False, context: Any = None) -> Any:
         """Each element less its mean given those before: the innovations.
@@ -375,27 +266,31 @@ class ARIMA(Estimated, Process):
             An array [T] for one sequence (a Series keeps its index), a list of them for several;
             those given are left out, and nan stands where an element is missing.
         """
-        sequences = self.sequences(data, missing=True)
-        sequences.require_length(self.n_given)
-        prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
+        sequences, given = self.sequences(data, missing=True), self.law_.n_given
         with torch.no_grad():
-            columns = self.conditionals(sequences, context=prepared)
+            columns = self.conditionals(sequences, context=context)
         x, lengths = sequences.padded()
-        rest = x[:, self.n_given :].double() - columns.mean
+        rest = x[:, given:].double() - columns.mean
         if standardised:
             rest = rest / columns.stddev
-        counts = lengths - self.n_given
+        counts = lengths - given
         flat = torch.cat([rest[i, :count] for i, count in enumerate(counts.tolist())])
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        return sequences.form.per_element(flat, offsets, skip=self.n_given)
+        return sequences.form.per_element(flat, offsets, skip=given)
 
     def _described(self) -> tuple[str, list[tuple[str, str]]]:
-        p, d, q, sp, sd, sq, s = self._orders()
-        name = f"ARIMA({p}, {d}, {q})" + (f"({sp}, {sd}, {sq}, {s})" if sp or sd or sq else "")
-        if "covariance_" not in self.__dict__:
-            return name, [(part, f"{getattr(self, part + '_').tolist()}") for part in _POLYNOMIALS]
-        powers = self._powers()
-        trend = next(key for key, value in _TRENDS.items() if value == powers)
-        start = f"the first {self.n_given} given" if self.n_given else "stationary"
-        facts = [("Trend", trend), ("Method", "exact maximum likelihood"), ("Start", start)]
-        return name, facts
+        law = self.law_
+        seasonal = (len(law.seasonal_ar), law.seasonal_d, len(law.seasonal_ma))
+        name = f"ARIMA({len(law.ar)}, {law.d}, {len(law.ma)})"
+        if any(seasonal):
+            name += str((*seasonal, law.period))
+        if self.parameters_are_given:
+            return name, [(part, f"{getattr(law, part).tolist()}") for part in _POLYNOMIALS]
+        start = f"the first {law.n_given} given" if law.n_given else "stationary"
+        facts = [("Trend", self.fit_.notes["trend"]), ("Method", "exact maximum likelihood")]
+        return name, [*facts, ("Start", start)]
+
+
+def _trend(powers: tuple[int, ...]) -> str:
+    """The name of the trend with these powers of t."""
+    return next(name for name, own in _TRENDS.items() if own == powers)

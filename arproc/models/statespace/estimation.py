@@ -19,11 +19,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from arproc.errors import DataError
+from arproc.errors import DataError, ParameterError, check_integer
 from arproc.models.statespace.filtering import Filter
 from arproc.models.statespace.representation import (
     Representation,
@@ -33,7 +33,7 @@ from arproc.models.statespace.representation import (
     represent,
 )
 
-__all__ = ["Orders", "SarimaFit", "estimate"]
+__all__ = ["Orders", "SarimaEstimate", "estimate"]
 
 _FAR = 12.0  # |z| beyond which tanh z is one but for 1e-10
 _STEP = 1e-5  # of the differences that give the gradient
@@ -55,6 +55,23 @@ class Orders(NamedTuple):
     seasonal_d: int
     seasonal_q: int
     period: int
+
+    @classmethod
+    def checked(cls, order: Any, seasonal_order: Any) -> Orders:
+        """The orders that a user gave, checked."""
+        for name, value, form in (
+            ("order", order, "(p, d, q)"), ("seasonal_order", seasonal_order, "(P, D, Q, s)")
+        ):  # fmt: skip
+            if not isinstance(value, (tuple, list)) or len(value) != form.count(",") + 1:
+                raise ParameterError(f"{name} must be {form}; got {value!r}.")
+            for part in value:
+                check_integer(name, part, minimum=0)
+        found = cls(*map(int, (*order, *seasonal_order)))
+        if any(seasonal_order[:3]) and found.period < 2:
+            raise ParameterError(
+                f"seasonal_order must have a period s of at least 2; got {seasonal_order!r}."
+            )
+        return found
 
     @property
     def n_given(self) -> int:
@@ -88,7 +105,7 @@ class Orders(NamedTuple):
         return x
 
 
-class SarimaFit(NamedTuple):
+class SarimaEstimate(NamedTuple):
     """What was estimated.
 
     Attributes:
@@ -115,10 +132,10 @@ class _Rows:
     counts: np.ndarray
     seen: np.ndarray | None
 
-    def sums(self, law: Filter) -> tuple[np.ndarray, float, int]:
+    def sums(self, kalman: Filter) -> tuple[np.ndarray, float, int]:
         """Sum of products of the innovations over F [C, C], sum of log F, how many."""
         c, n, steps = self.columns.shape
-        rest, variance = law.innovations(self.columns.reshape(c * n, steps), self.seen)
+        rest, variance = kalman.innovations(self.columns.reshape(c * n, steps), self.seen)
         valid = np.isfinite(variance) & (True if self.seen is None else self.seen)
         inside = (np.arange(steps) < self.counts[:, None]) & valid
         weight = np.where(inside, 1.0 / np.where(valid, variance, 1.0), 0.0)
@@ -151,8 +168,7 @@ class _Problem:
         for rows in self.rows:
             if rows.seen is not None and whole is None:
                 whole = Filter(self.orders.represent(coef))
-            law = plain if rows.seen is None or whole is None else whole
-            more, log, count = rows.sums(law)
+            more, log, count = rows.sums(plain if rows.seen is None or whole is None else whole)
             products, logs, used = products + more, logs + log, used + count
         precision, cross = products[1:, 1:], products[1:, 0]
         beta = np.linalg.solve(precision, cross) if len(cross) else np.zeros(0)
@@ -186,7 +202,7 @@ class _Problem:
 
 def estimate(
     series: list[np.ndarray], design: list[np.ndarray], orders: Orders, names: list[str]
-) -> SarimaFit:
+) -> SarimaEstimate:
     """Fit one process to several series.
 
     Args:
@@ -223,7 +239,7 @@ def estimate(
     c = len(back)
     move[:c, :c] = back * scale
     move[-1, -1] = scale**2
-    return SarimaFit(
+    return SarimaEstimate(
         orders.coefficients(z),
         shift + back @ at.beta * scale,
         at.sum_squares / at.used * scale**2,

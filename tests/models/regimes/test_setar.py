@@ -17,7 +17,7 @@ from arproc.models.regimes.threshold_fit import critical_value
 
 def truth() -> SETAR:
     return SETAR.from_parameters(
-        [[0.6, 0.0], [-0.4, 0.2]], 0.5, delay=2, const=[1.0, -0.5], sigma2=[1.0, 0.25]
+        [[0.6, 0.0], [-0.4, 0.2]], 0.5, delay=2, intercept=[1.0, -0.5], sigma2=[1.0, 0.25]
     )
 
 
@@ -78,7 +78,7 @@ def test_published_fit_of_lynx(shared_data):
     """R's tsDyn, setar(log10(lynx), m=2, thDelay=1)."""
     model = SETAR(2, delay=2).fit(lynx(shared_data))
     assert model.threshold_[0] == pytest.approx(3.31, abs=5e-3)
-    np.testing.assert_allclose(model.const_, [0.588, 1.166], atol=6e-4)
+    np.testing.assert_allclose(model.intercept_, [0.588, 1.166], atol=6e-4)
     np.testing.assert_allclose(model.coef_, [[1.264, -0.428], [1.599, -1.012]], atol=6e-4)
     assert model.counts_[0] / model.counts_.sum() == pytest.approx(0.6964, abs=1e-4)
     assert SETAR(2).fit(lynx(shared_data)).delay_ == 2
@@ -94,10 +94,10 @@ def test_estimates_are_least_squares_in_each_regime():
     for r, (inside, p) in enumerate([(low, 2), (~low, 1)]):
         regressors = np.column_stack([full[:, 0], t, full[:, 1 : p + 1]])[inside]
         want = sm.OLS(target[inside], regressors).fit()
-        found = [model.const_[r], model.slope_[r], *model.coef_[r, :p]]
+        found = [model.intercept_[r], model.drift_[r], *model.coef_[r, :p]]
         np.testing.assert_allclose(found, want.params, rtol=1e-8)
         assert model.sigma2_[r] == pytest.approx(want.ssr / inside.sum(), rel=1e-10)
-        names = [f"{n}[{r}]" for n in ["const", "slope", "ar.L1", "ar.L2"][: 2 + p]]
+        names = [f"{n}[{r}]" for n in ["intercept", "drift", "ar.L1", "ar.L2"][: 2 + p]]
         errors = model.parameter_table().loc[names, "std_error"]
         shrink = np.sqrt(want.df_resid / inside.sum())
         np.testing.assert_allclose(errors, want.bse * shrink, rtol=1e-6)
@@ -109,7 +109,7 @@ def test_likelihood_is_the_sum_of_normal_terms():
     total = 0.0
     for t in range(2, 60):
         r = int(x[t - 2] > 0.5)
-        mean = model.const_[r] + model.coef_[r] @ x[[t - 1, t - 2]]
+        mean = model.intercept_[r] + model.coef_[r] @ x[[t - 1, t - 2]]
         total += norm.logpdf(x[t], mean, np.sqrt(model.sigma2_[r]))
     assert model.log_prob(x) == pytest.approx(total, rel=1e-12)
     fitted = SETAR(2).fit(x)
@@ -163,7 +163,7 @@ def test_units_do_not_matter(scale):
     x = series(200) + 5
     one, other = SETAR(2).fit(x), SETAR(2).fit(scale * x)
     np.testing.assert_allclose(other.threshold_, scale * one.threshold_)
-    np.testing.assert_allclose(other.const_, scale * one.const_, rtol=1e-7)
+    np.testing.assert_allclose(other.intercept_, scale * one.intercept_, rtol=1e-7)
     np.testing.assert_allclose(other.coef_, one.coef_, rtol=1e-7)
 
 
@@ -182,6 +182,29 @@ def test_several_sequences_are_pooled():
     model = SETAR(2, delay=2).fit([x, y])
     assert model.log_likelihood_ == pytest.approx(model.log_prob(x) + model.log_prob(y))
     assert model.counts_.sum() == 236
+
+
+def test_parameters_that_change_after_a_fit_wait_for_the_next_one():
+    x = series(120)
+    model = SETAR((2, 1), trend="ct").fit(x)
+    summary, aic, terms = model.summary(), model.information_criterion(), model.log_prob_terms(x)
+    model.set_params(order=3, regimes=3, delay=5, threshold=[0.0, 1.0], trend="n", trim=0.0)
+    np.testing.assert_array_equal(model.log_prob_terms(x), terms)
+    assert model.n_given == 2
+    assert model.summary() == summary
+    assert model.information_criterion() == aic
+    assert model.threshold_interval().shape == (1, 2)
+
+
+def test_a_fit_that_is_refused_leaves_the_model_as_it_was():
+    x = series(120)
+    model = SETAR(2, trend="ct").fit(x)
+    summary, terms = model.summary(), model.log_prob_terms(x)
+    with pytest.raises(DataError, match=r"collinear lags|without any innovation"):
+        model.fit(np.arange(60.0))
+    np.testing.assert_array_equal(model.log_prob_terms(x), terms)
+    assert model.summary() == summary
+    np.testing.assert_array_equal(model.regime_of(x), SETAR(2, trend="ct").fit(x).regime_of(x))
 
 
 def test_a_saved_fit_is_the_same(tmp_path):

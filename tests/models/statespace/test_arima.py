@@ -216,8 +216,7 @@ def test_missing_values_as_in_statsmodels(name):
     y[gaps] = np.nan
     model = ARIMA(order, seasonal, trend="n").fit(y)
     reference = sarimax(y, model)
-    form = Filter(model._orders().represent([model.ar_, model.ma_, [], model.seasonal_ma_]))
-    given = np.isinf(form.innovations(y[None], ~np.isnan(y))[1])
+    given = np.isinf(model.law_.filter.innovations(y[None], ~np.isnan(y))[1])
     terms = np.where(given, 0.0, reference.loglikeobs(model.estimates_))
     np.testing.assert_allclose(
         model.log_prob_terms(y), terms[model.n_given :], rtol=1e-8, atol=1e-8
@@ -332,6 +331,23 @@ def test_residuals_and_summary():
     assert "ARIMA(1, 0, 0)" in ARIMA.from_parameters([0.5]).summary()
 
 
+def test_parameters_that_change_after_a_fit_wait_for_the_next_one():
+    y, x = macro()
+    model = ARIMA((1, 0, 1), (0, 0, 1, 4), regressors="mean").fit(y, context=x)
+    summary, terms = model.summary(), model.log_prob_terms(y, context=x)
+    model.set_params(order=(2, 1, 0), seasonal_order=(0, 0, 0, 0), trend="t", regressors=None)
+    np.testing.assert_array_equal(model.log_prob_terms(y, context=x), terms)
+    assert model.n_given == 0
+    assert model.summary() == summary
+    model.forecast(y, 3, context=np.concatenate([x, x[-3:]]))
+    model.residuals(y, context=x)
+    model.covariance("opg", y, context=x)
+    assert model.fit(y).n_given == 1
+    with pytest.raises(DataError, match="data is constant"):
+        model.fit(np.ones(40))
+    assert model.summary().lstrip().startswith("ARIMA(2, 1, 0)")
+
+
 def test_saved_and_loaded(tmp_path):
     y, x = macro()
     model = ARIMA((1, 1, 1), regressors="mean").fit(y, context=x)
@@ -388,7 +404,7 @@ def test_wrong_laws_and_contexts():
     with pytest.raises(ParameterError, match="ma must be a list of finite numbers"):
         ARIMA.from_parameters(ma=[np.nan])
     model = ARIMA.from_parameters(beta=[1.0, 2.0])
-    with pytest.raises(DataError, match=r"context has 1 column\(s\); the model was fitted with 2"):
+    with pytest.raises(DataError, match="context has 1 numbers for each step; the model takes 2"):
         model.log_prob([1.0, 2.0], context=np.ones((2, 1)))
     with pytest.raises(DataError, match="context has no step 2"):
         _ = model.start([[1.0, 2.0]], context=np.ones((1, 2, 2))).conditional
