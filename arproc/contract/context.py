@@ -64,8 +64,8 @@ class ContextForm:
         if self.least is not None and bool((x < self.least).any()):
             wrong = "negative values" if self.least == 0 else f"values below {self.least:g}"
             raise DataError(
-                f"context has {wrong} (the least is {float(x.min()):g}), which this model's "
-                "parameters do not allow: shift them, or choose others (such as link='log')."
+                f"context has {wrong} (the least is {float(x.min()):g}), which this model does "
+                "not take with the parameters it has: shift them, or choose other parameters."
             )
         return x
 
