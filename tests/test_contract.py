@@ -511,7 +511,7 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         {},
     ),
     "CountAR with regressors": (
-        lambda: arproc.CountAR((1, 1), link="log", regressors=True).fit(
+        lambda: arproc.CountAR((1, 1), link="log", regressors="recursion").fit(
             counts(), context=positive_context(1)
         ),
         {"context": positive_context()},

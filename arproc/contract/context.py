@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -25,11 +25,13 @@ class ContextForm:
         size: how many numbers c a vector has; None where that is yet to be learnt.
         classes: how many labels there are, where a static context is a label 0 ... classes - 1;
             the law itself sees the row of the identity matrix that it names.
+        least: what no number may be below, where there is such a bound.
     """
 
     kind: Literal["static", "steps"]
     size: int | None = None
     classes: int | None = None
+    least: float | None = None
 
     def read(self, context: Any, n: int, length: int, device: torch.device) -> torch.Tensor:
         """A user's context as a float tensor: [N, c] where static, [N, T, c] where per step.
@@ -41,7 +43,8 @@ class ContextForm:
             device: where the law computes.
 
         Raises:
-            DataError: it has another shape, another size, or values that are not finite.
+            DataError: it has another shape, another size, or values that are not finite or below
+                `least`.
         """
         x = _arranged(_numbers(context).to(device), self.kind, n)
         if self.kind == "steps" and x.shape[1] < length:
@@ -58,13 +61,19 @@ class ContextForm:
             raise DataError(
                 f"context has {x.shape[-1]} numbers for each {each}; the model takes {self.size}."
             )
+        if self.least is not None and bool((x < self.least).any()):
+            wrong = "negative values" if self.least == 0 else f"values below {self.least:g}"
+            raise DataError(
+                f"context has {wrong} (the least is {float(x.min()):g}), which this model does "
+                "not take with the parameters it has: shift them, or choose other parameters."
+            )
         return x
 
     def learnt(self, context: torch.Tensor | None) -> ContextForm:
         """The same form with the size that the training data's context has."""
         if context is None:
             return self
-        return ContextForm(self.kind, context.shape[-1], self.classes)
+        return replace(self, size=context.shape[-1])
 
 
 def _arranged(x: torch.Tensor, kind: str, n: int) -> torch.Tensor:

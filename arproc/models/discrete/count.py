@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from torch.distributions import Distribution, NegativeBinomial, Poisson
 
+from arproc.contract.context import ContextForm
 from arproc.contract.sequences import Sequences
-from arproc.contract.state import State
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.inference.estimated import Estimated
-from arproc.process import Process
+from arproc.models.discrete.count_fit import CountData, fit, flat_context
+from arproc.models.discrete.count_law import CountLaw
+from arproc.process import Fit, Process
 from arproc.spaces import Count, Space
 
 __all__ = ["CountAR"]
@@ -48,16 +50,16 @@ class CountAR(Estimated, Process):
         initial: "mean": all elements are scored, `start_` standing for those before; "given": the
             likelihood is of what follows the first p counts (as a regression on lags has it).
         start_mean: the mean that stands for what came before; None for the mean of the data.
-        regressors: whether there are regressors z: then `context` [N, T, c] is needed on every
-            call, future steps included; with the identity link none may be negative.
+        regressors: "recursion" if there are regressors z: then `context` [N, T, c] is needed on
+            every call, future steps included; with the identity link none may be negative.
 
     Attributes:
-        const_: omega.
+        intercept_: omega.
         coef_: alpha, lag 1 first, float64 [p].
         feedback_: beta, lag 1 first, [q].
         regression_: gamma, [c].
         dispersion_: of the negative binomial; 0 for Poisson.
-        start_: the mean before the first element.
+        start_: the mean that stands for what came before the first count.
         names_: the estimated parameters' names, in the order of `covariance_`.
         covariance_: inverse observed information; nan for what stands at a bound.
         log_likelihood_: `log_prob` of the data of `fit`, nats.
@@ -66,16 +68,16 @@ class CountAR(Estimated, Process):
     Example:
         >>> counts = [2, 3, 5, 4, 2, 1, 0, 1, 3, 4, 6, 5, 3, 2, 2, 1, 2, 4, 5, 3]
         >>> model = CountAR(order=(1, 0), initial="given").fit(counts)
-        >>> round(model.const_, 2), model.coef_.round(2).tolist()
+        >>> round(model.intercept_, 2), model.coef_.round(2).tolist()
         (1.08, [0.65])
     """
 
-    const_: float
+    law_: CountLaw
+    intercept_: float
     coef_: np.ndarray
     feedback_: np.ndarray
     regression_: np.ndarray
     dispersion_: float
-    start_: float
     converged_: bool
 
     def __init__(
@@ -85,7 +87,7 @@ class CountAR(Estimated, Process):
         family: str = "poisson",
         initial: str = "mean",
         start_mean: float | None = None,
-        regressors: bool = False,
+        regressors: str | None = None,
     ) -> None:
         self.order = order
         self.link = link
@@ -97,7 +99,7 @@ class CountAR(Estimated, Process):
     @classmethod
     def from_parameters(
         cls,
-        const: float,
+        intercept: float,
         coef: Any = (),
         feedback: Any = (),
         dispersion: float = 0.0,
@@ -109,7 +111,7 @@ class CountAR(Estimated, Process):
         """The process with known parameters, which needs no fit.
 
         Args:
-            const: omega.
+            intercept: omega.
             coef: alpha, lag 1 first, [p].
             feedback: beta, lag 1 first, [q].
             dispersion: of the negative binomial; 0 for Poisson.
@@ -125,50 +127,67 @@ class CountAR(Estimated, Process):
             >>> round(model.start_, 4), round(float(model.conditional([5]).mean), 4)
             (3.3333, 3.8333)
         """
-        arrays = []
-        for name, value in (("coef", coef), ("feedback", feedback), ("regression", regression)):
-            array = np.atleast_1d(np.asarray(value, dtype=float))
-            if array.ndim != 1 or not np.isfinite(array).all():
-                raise ParameterError(f"{name} must be finite numbers in one row; got {value!r}.")
-            arrays.append(array)
-        lags = np.concatenate(arrays[:2])
+        alpha, beta, gamma = (
+            _row(name, value)
+            for name, value in (("coef", coef), ("feedback", feedback), ("regression", regression))
+        )
+        lags = np.concatenate([alpha, beta])
         total = float(lags.sum())
-        family = "negative_binomial" if dispersion else "poisson"
-        if not math.isfinite(const) or not 0 <= dispersion < math.inf:
+        if not math.isfinite(intercept) or not 0 <= dispersion < math.inf:
             raise ParameterError(
-                f"const must be finite and dispersion 0 or more; got {const!r}, {dispersion!r}."
+                "intercept must be finite and dispersion 0 or more; got "
+                f"{intercept!r}, {dispersion!r}."
             )
-        order = (len(arrays[0]), len(arrays[1]))
-        model = cls(order, link, family, initial, start_mean, bool(len(arrays[2])))
+        parameters: dict[str, Any] = {
+            "order": (len(alpha), len(beta)),
+            "link": link,
+            "family": "negative_binomial" if dispersion else "poisson",
+            "initial": initial,
+            "start_mean": start_mean,
+            "regressors": "recursion" if len(gamma) else None,
+        }
+        model = cls(**parameters)
         model._check_parameters()
-        negative = (lags < 0).any() or (arrays[2] < 0).any()
-        if link == "identity" and (const <= 0 or negative):
+        negative = (lags < 0).any() or (gamma < 0).any()
+        if link == "identity" and (intercept <= 0 or negative):
             raise ParameterError(
-                "with the identity link const must be positive and no coefficient negative (else "
-                f"a mean could be); got {const!r}, {lags.tolist()}."
+                "with the identity link intercept must be positive and no coefficient negative "
+                f"(else a mean could be); got {intercept!r}, {lags.tolist()}."
             )
         if start_mean is None and not total < 1:
             raise ParameterError(
                 f"the coefficients sum to {total:g} (1 or more), so there is no stationary mean; "
                 "give start_mean."
             )
-        model.const_, (model.coef_, model.feedback_, model.regression_) = float(const), arrays
-        model.dispersion_ = float(dispersion)
-        level = const / (1 - total) if start_mean is None else start_mean
-        model.start_ = math.exp(level) if link == "log" and start_mean is None else float(level)
-        model.space_ = Count()
-        return model
+        level = intercept / (1 - total) if start_mean is None else start_mean
+        if link == "log" and start_mean is None:
+            level = math.exp(level)
+        form = model._context_form()
+        law = CountLaw(
+            float(intercept), alpha, beta, gamma, float(dispersion), float(level), link == "log",
+            len(alpha) if initial == "given" else 0,
+            None if form is None else replace(form, size=len(gamma)),
+        )  # fmt: skip
+        return cls.of(law, **parameters)
 
     # ---- fitting --------------------------------------------------------------------------------
 
+    @property
+    def context_kind(self) -> Literal["steps"] | None:  # type: ignore[override]
+        return None if self.regressors is None else "steps"
+
+    def _context_form(self) -> ContextForm | None:
+        if self.regressors is None:
+            return None
+        return ContextForm("steps", least=0.0 if self.link == "identity" else None)
+
     def _infer_space(self, data: Any) -> Space:
+        self._check_parameters()
         return Count()
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
-    ) -> None:
-        from arproc.models.discrete.count_fit import CountData, fit
-
+    ) -> tuple[CountLaw, Fit]:
         p, q = self._check_parameters()
         skip = p if self.initial == "given" else 0
         sequences.require_length(skip + 1)
@@ -181,13 +200,13 @@ class CountAR(Estimated, Process):
                 "data is constant, so its dependence on the past is not determined; use "
                 "order=(0, 0)."
             )
-        self.start_ = mean if self.start_mean is None else float(self.start_mean)
+        start = mean if self.start_mean is None else float(self.start_mean)
         data = CountData(
-            counts, _flat(context, sequences), sequences.offsets.numpy(), p, q,
-            self.link == "log", self.family == "negative_binomial", self.start_, skip,
+            counts, flat_context(context, sequences), sequences.offsets.numpy(), p, q,
+            self.link == "log", self.family == "negative_binomial", start, skip,
         )  # fmt: skip
         c = data.context.shape[1]
-        names = ["const", *(f"alpha.L{i + 1}" for i in range(p))]
+        names = ["intercept", *(f"alpha.L{i + 1}" for i in range(p))]
         names += [f"beta.L{j + 1}" for j in range(q)] + [f"gamma{z + 1}" for z in range(c)]
         names += ["dispersion"] * data.dispersed
         if data.n_terms <= len(names):
@@ -196,15 +215,20 @@ class CountAR(Estimated, Process):
                 f"{len(names)} parameters. Lower order."
             )
         found = fit(data)
-        theta = found.theta
-        self.const_, self.coef_ = float(theta[0]), theta[1 : 1 + p].copy()
-        self.feedback_ = theta[1 + p : 1 + p + q].copy()
-        self.regression_ = theta[1 + p + q :].copy()
-        self.dispersion_ = found.dispersion
-        self.names_, self.covariance_ = names, found.covariance
-        self.estimates_ = np.append(theta, found.dispersion) if data.dispersed else theta
-        self.log_likelihood_, self.n_observations_ = found.log_likelihood, data.n_terms
-        self.converged_ = found.converged
+        theta, form = found.theta, self._context_form()
+        coef, feedback, regression = map(np.copy, np.split(theta[1:], [p, p + q]))
+        law = CountLaw(
+            float(theta[0]), coef, feedback, regression, found.dispersion, start, data.log_link,
+            skip, None if form is None else form.learnt(context),
+        )  # fmt: skip
+        return law, Fit(
+            names=names,
+            estimates=np.append(theta, found.dispersion) if data.dispersed else theta,
+            covariance=found.covariance,
+            log_likelihood=found.log_likelihood,
+            n_observations=data.n_terms,
+            notes={"converged": found.converged},
+        )
 
     def _check_parameters(self) -> tuple[int, int]:
         """The order (p, q), everything checked."""
@@ -215,87 +239,39 @@ class CountAR(Estimated, Process):
         check_choice("link", self.link, ("identity", "log"))
         check_choice("family", self.family, ("poisson", "negative_binomial"))
         check_choice("initial", self.initial, ("mean", "given"))
+        if self.regressors not in (None, "recursion"):
+            raise ParameterError(
+                "regressors must be None (there is no context) or 'recursion' (context enters the "
+                f"recursion of the predictor); got {self.regressors!r}."
+            )
         if self.start_mean is not None and not 0 < self.start_mean < math.inf:
             raise ParameterError(
                 f"start_mean must be positive and finite; got {self.start_mean!r}."
             )
         return p, q
 
-    # ---- the law --------------------------------------------------------------------------------
+    # ---- what was fitted ------------------------------------------------------------------------
 
     @property
-    def context_kind(self) -> Literal["steps"] | None:  # type: ignore[override]
-        return "steps" if self.regressors else None
-
-    @property
-    def n_given(self) -> int:
-        return self._check_parameters()[0] if self.initial == "given" else 0
-
-    def _context(self, context: Any, n: int, length: int) -> torch.Tensor | None:
-        prepared = super()._context(context, n, length)
-        if prepared is None:
-            return None
-        if self.link == "identity" and bool((prepared < 0).any()):
-            raise DataError(
-                "context has negative values; with the identity link a mean could be negative: "
-                "shift them, or use link='log'."
-            )
-        known = self.__dict__.get("regression_")
-        if known is not None and "space_" in self.__dict__ and prepared.shape[2] != len(known):
-            raise DataError(
-                f"context has {prepared.shape[2]} regressor(s); expected {len(known)}, as fitted."
-            )
-        return prepared
-
-    def law_at(self, predictor: torch.Tensor) -> Distribution:
-        """The counts' distribution at some predictors (means, or their logarithms)."""
-        log_rate = predictor if self.link == "log" else None
-        if not self.dispersion_:
-            rate = predictor if log_rate is None else log_rate.exp()
-            return Poisson(rate, validate_args=False)
-        log_rate = predictor.log() if log_rate is None else log_rate
-        size = torch.full_like(predictor, 1 / self.dispersion_)
-        logits = log_rate + math.log(self.dispersion_)
-        return NegativeBinomial(size, logits=logits, validate_args=False)
-
-    def _start(self, n: int, context: torch.Tensor | None) -> State:
-        from arproc.models.discrete.count_state import CountState
-
-        log = self.link == "log"
-        lag = math.log1p(self.start_) if log else self.start_
-        past = math.log(self.start_) if log else self.start_
-        shapes = (n, len(self.coef_)), (n, len(self.feedback_))
-        lags, before = (
-            torch.full(shape, value, dtype=torch.float64)
-            for shape, value in zip(shapes, (lag, past), strict=True)
-        )
-        return CountState(lags, before)
-
-    def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        from arproc.models.discrete.count_fit import CountData
-
-        counts = sequences.values.detach().cpu().numpy().astype(np.float64)
-        data = CountData(
-            counts, _flat(context, sequences), sequences.offsets.numpy(), len(self.coef_),
-            len(self.feedback_), self.link == "log", self.dispersion_ > 0, self.start_,
-            self.n_given,
-        )  # fmt: skip
-        parts = (self.coef_, self.feedback_, self.regression_)
-        theta = np.concatenate([[self.const_], *parts])
-        return torch.from_numpy(data.terms(theta, self.dispersion_))
+    def start_(self) -> float:
+        """The mean that stands for what came before the first count."""
+        return self.law_.start_mean
 
     def _described(self) -> tuple[str, list[tuple[str, str]]]:
-        p, q = self._check_parameters()
-        facts = [("Link", self.link), ("Family", self.family.replace("_", " "))]
-        if "covariance_" not in self.__dict__:
-            given = [("const", f"{self.const_:g}"), ("coef", f"{self.coef_.tolist()}")]
-            return f"CountAR({p}, {q})", [*facts, *given]
-        return f"CountAR({p}, {q})", [*facts, ("Start", f"{self.initial} ({self.start_:.4g})")]
+        law = self.law_
+        title = f"CountAR({len(law.coef)}, {len(law.feedback)})"
+        family = "negative binomial" if law.dispersion else "poisson"
+        facts = [("Link", "log" if law.log_link else "identity"), ("Family", family)]
+        if self.parameters_are_given:
+            given = [("intercept", f"{law.intercept:g}"), ("coef", f"{law.coef.tolist()}")]
+            return title, [*facts, *given]
+        initial = "given" if law.n_given else "mean"
+        return title, [*facts, ("Start", f"{initial} ({law.start_mean:.4g})")]
 
 
-def _flat(context: torch.Tensor | None, sequences: Sequences) -> np.ndarray:
-    """The regressors of every element, one after the other, [total, c]."""
-    if context is None:
-        return np.zeros((len(sequences.values), 0))
-    rows = [context[i, :n] for i, n in enumerate(sequences.lengths.tolist())]
-    return np.ascontiguousarray(torch.cat(rows).double().cpu().numpy())
+def _row(name: str, value: Any) -> np.ndarray:
+    """The user's coefficients, float64 [k], a copy."""
+    array = np.atleast_1d(np.array(value, dtype=float))
+    if array.ndim != 1 or not np.isfinite(array).all():
+        raise ParameterError(f"{name} must be finite numbers in one row; got {value!r}.")
+    return array

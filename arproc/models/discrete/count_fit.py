@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
-__all__ = ["CountData", "CountFit", "fit"]
+from arproc.contract.sequences import Sequences
+
+__all__ = ["CountData", "CountFit", "fit", "flat_context"]
 
 _SUM = 1 - 1e-6  # how near to one the sum of the coefficients may come
 _DISPERSION = (math.log(1e-6), math.log(1e4))
@@ -214,3 +217,11 @@ def _information(
         rise = data.score(full + step)[1] - data.score(full - step)[1]
         found[i] = -rise[free] * scale[free] / (2 * step[place] / scale[place])
     return (found + found.T) / 2
+
+
+def flat_context(context: torch.Tensor | None, sequences: Sequences) -> np.ndarray:
+    """The regressors of every element, one after the other, [total, c]."""
+    if context is None:
+        return np.zeros((len(sequences.values), 0))
+    rows = [context[i, :n] for i, n in enumerate(sequences.lengths.tolist())]
+    return np.ascontiguousarray(torch.cat(rows).double().cpu().numpy())

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 from torch.distributions import Bernoulli, Distribution
 
+from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
+from arproc.contract.storable import storable
 from arproc.data.tokenizers import categorical_space
 from arproc.distributions import Categorical
 from arproc.errors import ParameterError, check_choice, check_integer
 from arproc.inference.estimated import Estimated
-from arproc.process import Process
+from arproc.models.discrete.logistic_fit import Contexts, fit
+from arproc.process import Fit, Process
 from arproc.spaces import Binary, Space
 from arproc.spaces import Categorical as Symbols
 
 if TYPE_CHECKING:
     from arproc.data.vocabulary import Vocabulary
 
-__all__ = ["LogisticAR"]
+__all__ = ["LogisticAR", "LogisticLaw"]
 
 _MOST = 2500  # parameters: their information matrix is held whole
 
@@ -31,6 +36,49 @@ class FineBernoulli(Bernoulli):
 
     def log_prob(self, value: torch.Tensor) -> torch.Tensor:
         return super().log_prob(value.to(self.logits.dtype))
+
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class LogisticLaw(ChainLaw):
+    """A logistic autoregression; the formula is in `LogisticAR`.
+
+    Attributes:
+        const: the constants, symbol 0's being 0, float64 [k].
+        coef: the weights w[c, i, s], [k, p, k].
+        frequencies: what stands for a symbol before the first one, [k].
+        space: `Binary`, or `Categorical` of k symbols.
+        n_given: how many first symbols are given.
+    """
+
+    const: np.ndarray
+    coef: np.ndarray
+    frequencies: np.ndarray
+    space: Space
+    n_given: int = 0
+
+    @property
+    def window_length(self) -> int:
+        return self.coef.shape[1]
+
+    @cached_property
+    def scores(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The constants [k], and what each symbol adds at each lag, [p, k + 1, k].
+
+        The last one is what stands for the elements before the first.
+        """
+        weights, shares = torch.tensor(self.coef), torch.tensor(self.frequencies)
+        table = torch.cat([weights, (weights @ shares)[..., None]], dim=-1)
+        return torch.tensor(self.const), table.permute(1, 2, 0).contiguous()
+
+    def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
+        const, table = self.scores
+        lags = torch.arange(len(table))
+        codes = torch.where(position[..., None] > lags, ctx.flip(-1).long(), len(const))
+        scores = const + table[lags, codes].sum(-2)
+        if isinstance(self.space, Binary):
+            return FineBernoulli(logits=scores[..., 1] - scores[..., 0], validate_args=False)
+        return Categorical(scores)
 
 
 class LogisticAR(Estimated, Process):
@@ -71,6 +119,7 @@ class LogisticAR(Estimated, Process):
         0.5
     """
 
+    law_: LogisticLaw
     const_: np.ndarray
     coef_: np.ndarray
     frequencies_: np.ndarray
@@ -105,7 +154,7 @@ class LogisticAR(Estimated, Process):
             >>> model.sample(1, length=6, seed=0).shape
             (1, 6)
         """
-        level, weights = np.asarray(const, dtype=float), np.asarray(coef, dtype=float)
+        level, weights = np.array(const, dtype=float), np.array(coef, dtype=float)
         if level.ndim == 0 and weights.ndim == 1:
             own = weights
             weights = np.zeros((2, len(own), 2))
@@ -118,16 +167,15 @@ class LogisticAR(Estimated, Process):
                 "const must be [k] and coef [k, p, k], finite (or a number and [p], for binary "
                 f"symbols); got shapes {level.shape} and {weights.shape}."
             )
-        shares = np.full(k, 1 / k) if frequencies is None else np.asarray(frequencies, dtype=float)
+        shares = np.full(k, 1 / k) if frequencies is None else np.array(frequencies, dtype=float)
         if shares.shape != (k,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-9:
             raise ParameterError(
                 f"frequencies must be {k} probabilities that sum to one; got {frequencies!r}."
             )
-        model = cls(weights.shape[1], k, initial=initial)
-        model._check_parameters()
-        model.const_, model.coef_, model.frequencies_ = level, weights, shares
-        model.space_ = Binary() if k == 2 else Symbols(k)
-        return model
+        check_choice("initial", initial, ("mean", "given"))
+        order, space = weights.shape[1], Binary() if k == 2 else Symbols(k)
+        law = LogisticLaw(level, weights, shares, space, order if initial == "given" else 0)
+        return cls.of(law, order=order, symbols=k, initial=initial)
 
     # ---- fitting --------------------------------------------------------------------------------
 
@@ -140,9 +188,7 @@ class LogisticAR(Estimated, Process):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
-    ) -> None:
-        from arproc.models.discrete.logistic_fit import Table, fit
-
+    ) -> tuple[LogisticLaw, Fit]:
         p, k = self.order, sequences.space.size or 0
         size = (k - 1) * (1 + p * (k - 1))
         if size > _MOST:
@@ -153,17 +199,20 @@ class LogisticAR(Estimated, Process):
         skip = p if self.initial == "given" else 0
         sequences.require_length(skip + 1)
         values = sequences.values.detach().cpu().numpy().astype(np.int64)
-        table = Table.of(values, sequences.offsets.numpy(), k, p, skip)
+        table = Contexts.of(values, sequences.offsets.numpy(), k, p, skip)
         found = fit(table, float(self.ridge))
-        self.frequencies_ = table.frequencies
-        self.const_, self.coef_ = np.zeros(k), np.zeros((k, p, k))
-        self.const_[1:] = found.weights[:, 0]
-        self.coef_[1:, :, 1:] = found.weights[:, 1:].reshape(k - 1, p, k - 1)
-        self.names_ = _names(k, p)
-        self.estimates_, self.covariance_ = found.weights.reshape(-1), found.covariance
-        self.log_likelihood_ = found.log_likelihood
-        self.n_observations_ = int(table.counts.sum())
-        self.n_effective_ = found.n_effective
+        const, coef = np.zeros(k), np.zeros((k, p, k))
+        const[1:] = found.weights[:, 0]
+        coef[1:, :, 1:] = found.weights[:, 1:].reshape(k - 1, p, k - 1)
+        law = LogisticLaw(const, coef, table.frequencies, sequences.space, skip)
+        return law, Fit(
+            names=_names(k, p),
+            estimates=found.weights.reshape(-1),
+            covariance=found.covariance,
+            log_likelihood=found.log_likelihood,
+            n_observations=int(table.counts.sum()),
+            notes={"n_effective": found.n_effective, "ridge": float(self.ridge)},
+        )
 
     def _check_parameters(self) -> None:
         check_integer("order", self.order, minimum=0)
@@ -173,38 +222,21 @@ class LogisticAR(Estimated, Process):
         if isinstance(self.ridge, str) or not 0 <= self.ridge < math.inf:
             raise ParameterError(f"ridge must be 0 or a positive number; got {self.ridge!r}.")
 
-    # ---- the law --------------------------------------------------------------------------------
-
-    @property
-    def n_given(self) -> int:
-        return self.order if self.initial == "given" else 0
-
-    @property
-    def window_length(self) -> int:
-        return self.order
-
-    def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
-        k, p = len(self.const_), self.order
-        weights = torch.from_numpy(self.coef_)
-        # one more symbol: what stands for the elements before the first
-        missing = weights @ torch.from_numpy(self.frequencies_)
-        table = torch.cat([weights, missing[..., None]], dim=-1).permute(1, 2, 0)  # [p, k + 1, k]
-        lags = torch.arange(p)
-        codes = torch.where(position[..., None] > lags, ctx.flip(-1).long(), k)
-        scores = torch.from_numpy(self.const_) + table[lags, codes].sum(-2)
-        if isinstance(self.space, Binary):
-            return FineBernoulli(logits=scores[..., 1] - scores[..., 0], validate_args=False)
-        return Categorical(scores)
+    # ---- what was fitted ------------------------------------------------------------------------
 
     @property
     def _n_parameters(self) -> float:
         return self.n_effective_
 
     def _described(self) -> tuple[str, list[tuple[str, str]]]:
-        facts = [("Symbols", f"{len(self.const_)}"), ("Start", self.initial)]
-        if self.ridge:
-            facts.append(("Ridge", f"{self.ridge:g} ({self.n_effective_:.1f} effective)"))
-        return f"LogisticAR({self.order})", facts
+        law, ridge = self.law_, self.fit_.notes.get("ridge", 0.0)
+        facts = [
+            ("Symbols", f"{len(law.const)}"),
+            ("Start", "given" if law.n_given else "mean"),
+        ]
+        if ridge:
+            facts.append(("Ridge", f"{ridge:g} ({self.n_effective_:.1f} effective)"))
+        return f"LogisticAR({law.window_length})", facts
 
 
 def _names(k: int, p: int) -> list[str]:

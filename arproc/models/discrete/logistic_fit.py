@@ -10,13 +10,13 @@ import numpy as np
 
 from arproc.errors import DataError
 
-__all__ = ["LogisticFit", "Table", "fit"]
+__all__ = ["LogisticFit", "Contexts", "fit"]
 
 _SEPARATED = 18.0  # a fitted log-odds that no finite maximum reaches where a symbol was seen
 
 
 @dataclass(frozen=True)
-class Table:
+class Contexts:
     """How often each symbol followed each distinct context.
 
     Attributes:
@@ -31,8 +31,8 @@ class Table:
     frequencies: np.ndarray
 
     @classmethod
-    def of(cls, values: np.ndarray, offsets: np.ndarray, k: int, p: int, skip: int) -> Table:
-        """The table of sequences that stand one after the other, int64 [total]."""
+    def of(cls, values: np.ndarray, offsets: np.ndarray, k: int, p: int, skip: int) -> Contexts:
+        """The contexts of sequences that stand one after the other, int64 [total]."""
         starts = np.repeat(offsets[:-1], np.diff(offsets))
         times = np.arange(len(values)) - starts
         at = np.flatnonzero(times >= skip)
@@ -65,7 +65,7 @@ class LogisticFit(NamedTuple):
     n_effective: float
 
 
-def fit(table: Table, ridge: float) -> LogisticFit:
+def fit(table: Contexts, ridge: float) -> LogisticFit:
     """The maximum of the likelihood, less ridge / 2 times the sum of the squared weights.
 
     Without a ridge symbol 0 is the reference in contexts and outcomes; with one every symbol has
@@ -106,7 +106,7 @@ def fit(table: Table, ridge: float) -> LogisticFit:
     return LogisticFit(theta, np.linalg.inv(information), value, float(theta.size))
 
 
-def _shrunk(table: Table, ridge: float) -> LogisticFit:
+def _shrunk(table: Contexts, ridge: float) -> LogisticFit:
     k, p = len(table.frequencies), table.codes.shape[1]
     x = table.features(full=True)
     theta = np.zeros((k, x.shape[1]))

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from arproc.contract.sequences import Sequences
-from arproc.contract.state import State
 from arproc.data.form import Layout
-from arproc.data.vectors import level_count, order_of, relative_order, vectors_of
+from arproc.data.vectors import level_count, order_of, vectors_of
 from arproc.errors import DataError, ParameterError, check_integer
-from arproc.models.kernel_density.kernels import GaussianKernel, Kernel, RedrawKernel
-from arproc.models.kernel_density.state import KernelState
+from arproc.models.kernel_density.kernels import BLOCK, GaussianKernel, Kernel, RedrawKernel
+from arproc.models.kernel_density.law import KernelLaw
 from arproc.process import Process
 from arproc.spaces import Binary, Categorical, Real, Space
 
 __all__ = ["KernelDensity"]
 
 _QUERIES = 4096  # vectors on which the bandwidths are learnt, at most
-_BLOCK = 2**23  # numbers of a block of kernel values
 
 
 class KernelDensity(Process):
@@ -73,14 +71,14 @@ class KernelDensity(Process):
     """
 
     takes_weights = True
-    takes_any_order = True
 
+    law_: KernelLaw
     bandwidth_: Tensor
     values_: Tensor
     log_weights_: Tensor
     frequencies_: Tensor
     shape_: tuple[int, ...]
-    _shape: tuple[int, ...]
+    _shape: tuple[int, ...] = ()  # of the data, noted while they are read
 
     def __init__(
         self,
@@ -124,12 +122,12 @@ class KernelDensity(Process):
         return Binary(length=length) if levels == 2 else Categorical(levels, length=length)
 
     def _layout_of(self, space: Space) -> Layout:
-        shape = self.__dict__.get("_shape") or self.shape_
+        shape = self._shape or (space.length or 0,)
         return Layout(shape, order_of(self.ordering, math.prod(shape), seed=0))
 
-    def _per_site(self, name: str, given: float | Sequence[float]) -> Tensor:
+    def _per_site(self, name: str, given: float | Sequence[float], layout: Layout) -> Tensor:
         """What the user gave for all positions or each, in the order of the sites."""
-        sites = self._layout.length
+        sites = layout.length
         try:
             found = torch.as_tensor(given, dtype=torch.float64).flatten()
         except (TypeError, ValueError):  # no numbers at all
@@ -140,17 +138,13 @@ class KernelDensity(Process):
                 f"{name} must be a number, 0 or more, or {sites} of them, one for each position; "
                 f"got {given!r}."
             )
-        return self._layout.to_sites(found.expand(sites).reshape(1, *self._layout.shape))[0]
-
-    @property
-    def _layout(self) -> Layout:
-        return self._layout_of(Real())
+        return layout.to_sites(found.expand(sites).reshape(1, *layout.shape))[0]
 
     # ---- learning -------------------------------------------------------------------------------
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
-    ) -> None:
+    ) -> KernelLaw:
         if validation is not None:
             raise ParameterError(
                 "KernelDensity leaves each vector out of its own density to choose bandwidths, "
@@ -161,22 +155,25 @@ class KernelDensity(Process):
         values, where = x.unique(dim=0, return_inverse=True)
         each = torch.ones(len(x), dtype=torch.float64) if given is None else given.double()
         weights = torch.zeros(len(values), dtype=torch.float64).index_add(0, where, each)
-        self.values_, weights = values[weights > 0], weights[weights > 0]
-        self.log_weights_ = (weights / weights.sum()).log()
-        self.frequencies_ = _frequencies(self.values_, weights, sequences.space)
-        self.shape_ = self.__dict__.pop("_shape", (x.shape[1],))
-        kernel = self._kernel(sequences.space)
-        if self.bandwidth is not None:
-            self.bandwidth_ = kernel.admitted(self._per_site("bandwidth", self.bandwidth))
+        values, weights = values[weights > 0], weights[weights > 0]
+        layout = self._layout_of(sequences.space)
+        frequencies = _frequencies(values, weights, sequences.space)
+        kernel: Kernel
+        if sequences.space.measure == "density":
+            kernel = GaussianKernel(values, self._per_site("min_scale", self.min_scale, layout))
         else:
-            self.bandwidth_ = self._learnt(kernel, weights)
+            kernel = RedrawKernel(values, frequencies)
+        if self.bandwidth is not None:
+            bandwidth = kernel.admitted(self._per_site("bandwidth", self.bandwidth, layout))
+        else:
+            bandwidth = self._bandwidth(kernel, weights)
+        log_weights = (weights / weights.sum()).log()
+        return KernelLaw(
+            sequences.space, values, log_weights, bandwidth, frequencies, layout.shape,
+            layout.order,
+        )  # fmt: skip
 
-    def _kernel(self, space: Space) -> Kernel:
-        if space.measure == "density":
-            return GaussianKernel(self.values_, self._per_site("min_scale", self.min_scale))
-        return RedrawKernel(self.values_, self.frequencies_)
-
-    def _learnt(self, kernel: Kernel, weights: Tensor) -> Tensor:
+    def _bandwidth(self, kernel: Kernel, weights: Tensor) -> Tensor:
         """EM for the bandwidths, under the likelihood of each vector given all the others.
 
         Habbema et al. (1974); the component that a vector comes from is what is not observed.
@@ -187,8 +184,8 @@ class KernelDensity(Process):
             return bandwidth
         for _ in range(self.iterations):
             gain, mass, sums = torch.zeros(()), torch.zeros(()), kernel.nothing()
-            for rows in spread.split(max(1, _BLOCK // len(weights))):
-                scores = kernel.log_kernels(self.values_[rows], bandwidth)
+            for rows in spread.split(max(1, BLOCK // len(weights))):
+                scores = kernel.log_kernels(kernel.values[rows], bandwidth)
                 others = weights.expand(len(rows), -1).clone()
                 own = weights[rows]
                 others[torch.arange(len(rows)), rows] = own - own.clamp(max=1.0)
@@ -196,49 +193,12 @@ class KernelDensity(Process):
                 total = scores.logsumexp(1, keepdim=True)
                 share = (scores - total).exp() * own[:, None]
                 gain, mass = gain + own @ total[:, 0], mass + own.sum()
-                sums = sums + kernel.sums(self.values_[rows], share, bandwidth)
+                sums = sums + kernel.sums(kernel.values[rows], share, bandwidth)
             bandwidth = kernel.updated(sums, mass)
             if float(gain / mass) - last < self.tolerance:
                 break
             last = float(gain / mass)
         return bandwidth
-
-    # ---- the law --------------------------------------------------------------------------------
-
-    @property
-    def _numbers(self) -> int:
-        return len(self.log_weights_)
-
-    def _start(self, n: int, context: Tensor | None) -> State:
-        weights = self.log_weights_.expand(n, -1)
-        return KernelState(self._kernel(self.space), self.bandwidth_, weights)
-
-    def _log_prob(self, sequences: Sequences, context: Tensor | None) -> Tensor:
-        if bool((sequences.lengths < (self.space.length or 0)).any()):
-            return super()._log_prob(sequences, context)  # of the first sites of some
-        kernel, x = self._kernel(self.space), sequences.padded()[0]
-        blocks = x.split(max(1, _BLOCK // len(self.log_weights_)))
-        return torch.cat(
-            [
-                (kernel.log_kernels(part, self.bandwidth_) + self.log_weights_).logsumexp(1)
-                for part in blocks
-            ]
-        )
-
-    def in_order(self, ordering: str | Sequence[int]) -> Self:
-        """The same law with its sites drawn in another order.
-
-        Args:
-            ordering: "natural", "random" or a permutation, as for the constructor.
-        """
-        space, layout = self.space, self._layout
-        order = order_of(ordering, layout.length, seed=0)
-        model = type(self)(**self.get_params(deep=False) | {"ordering": order or "natural"})
-        index = relative_order(layout, order or range(layout.length))
-        model.values_, model.log_weights_ = self.values_[:, index], self.log_weights_
-        model.bandwidth_, model.frequencies_ = self.bandwidth_[index], self.frequencies_[index]
-        model.shape_, model.space_, model.form_ = self.shape_, space, self.form_
-        return model
 
 
 def _frequencies(values: Tensor, weights: Tensor, space: Space) -> Tensor:

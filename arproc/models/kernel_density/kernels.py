@@ -17,7 +17,10 @@ from torch.distributions import Bernoulli, Distribution, MixtureSameFamily, Norm
 
 from arproc.distributions import Categorical
 
-__all__ = ["GaussianKernel", "Kernel", "RedrawKernel"]
+__all__ = ["BLOCK", "GaussianKernel", "Kernel", "RedrawKernel"]
+
+#: How many numbers a block of kernel values may hold.
+BLOCK = 2**23
 
 _LEAST = 1e-4  # of a site's size, or of the probability of a redraw
 

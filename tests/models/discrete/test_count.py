@@ -19,7 +19,7 @@ from arproc.models.discrete.count_kernels import digamma
 
 def truth(**parameters) -> CountAR:
     return CountAR.from_parameters(
-        **({"const": 1.0, "coef": [0.3], "feedback": [0.4]} | parameters)
+        **({"intercept": 1.0, "coef": [0.3], "feedback": [0.4]} | parameters)
     )
 
 
@@ -69,7 +69,7 @@ def test_regressors_are_those_of_a_generalised_linear_model():
 
     x = series()
     z = np.random.default_rng(0).normal(size=(400, 2))
-    model = CountAR(1, link="log", initial="given", regressors=True).fit(x, context=z)
+    model = CountAR(1, link="log", initial="given", regressors="recursion").fit(x, context=z)
     lags, target = lagged(x, 1)
     regressors = np.column_stack([np.ones(399), np.log1p(lags), z[1:]])
     peer = sm.GLM(target, regressors, family=sm.families.Poisson()).fit(tol=1e-14)
@@ -82,7 +82,7 @@ def test_regressors_are_those_of_a_generalised_linear_model():
 @pytest.mark.parametrize("link", ["identity", "log"])
 @pytest.mark.parametrize("dispersion", [0.0, 0.7])
 def test_likelihood_is_the_recursion_written_out(link, dispersion):
-    parameters = {"const": 0.5, "coef": [0.3, 0.1], "feedback": [0.2, 0.15], "link": link}
+    parameters = {"intercept": 0.5, "coef": [0.3, 0.1], "feedback": [0.2, 0.15], "link": link}
     model = CountAR.from_parameters(**parameters, dispersion=dispersion, start_mean=2.0)
     x = np.array([3, 0, 1, 7, 2, 2])
     enter = np.log1p if link == "log" else np.asarray
@@ -143,7 +143,7 @@ def test_fit_finds_the_truth_and_no_neighbour_is_better(family):
     assert model.log_likelihood_ == pytest.approx(model.log_prob(x), rel=1e-12)
     for shift in ([0.01, 0, 0], [0, 0.005, 0], [0, 0, 0.005], [0.01, 0, -0.005]):
         near = CountAR.from_parameters(
-            model.const_ + shift[0], model.coef_ + shift[1], model.feedback_ + shift[2],
+            model.intercept_ + shift[0], model.coef_ + shift[1], model.feedback_ + shift[2],
             model.dispersion_, start_mean=model.start_,
         )  # fmt: skip
         assert near.log_prob(x) < model.log_likelihood_
@@ -153,7 +153,7 @@ def test_estimates_keep_the_constraints():
     rng = np.random.default_rng(0)
     for x in (rng.poisson(4, 150), np.cumsum(rng.poisson(1, 150))):
         model = CountAR((1, 1)).fit(x)
-        assert model.const_ > 0
+        assert model.intercept_ > 0
         assert min(model.coef_[0], model.feedback_[0]) >= 0
         assert model.coef_.sum() + model.feedback_.sum() < 1
         assert np.isfinite(model.log_likelihood_)
@@ -201,8 +201,32 @@ def test_a_saved_fit_is_the_same(tmp_path):
     assert again.summary() == model.summary()
 
 
+def test_a_refused_refit_and_other_parameters_change_nothing():
+    x = series(120)
+    model = CountAR((1, 1)).fit(x)
+    state, likelihood, summary = model.start(x), model.log_prob(x), model.summary()
+    with pytest.raises(DataError, match="more than the 3 parameters"):
+        model.fit([1, 2])
+    model.set_params(order=3, link="log", initial="given", start_mean=9.0)
+    assert model.log_prob(x) == likelihood
+    assert model.summary() == summary
+    assert float(state.conditional.mean[0]) == float(model.conditional(x).mean)
+
+
+def test_regressors_of_known_parameters():
+    model = truth(regression=[2.0], start_mean=3.0)
+    z = np.array([[0.0], [1.0]])
+    assert float(model.conditional([4], context=z).mean) == pytest.approx(
+        1.0 + 0.3 * 4 + 0.4 * (1.0 + 0.7 * 3.0) + 2.0
+    )
+    with pytest.raises(DataError, match=r"negative values \(the least is -1\)"):
+        model.log_prob([4, 2], context=-z)
+    with pytest.raises(DataError, match="2 numbers for each step; the model takes 1"):
+        model.log_prob([4, 2], context=np.hstack([z, z]))
+
+
 def test_steps_and_kernel_agree_for_ragged_prefixes():
-    model = truth(link="log", const=0.3)
+    model = truth(link="log", intercept=0.3)
     prefixes = [series(5), series(12, seed=2)]
     state = model.start(prefixes)
     alone = [model.conditional(prefix).mean for prefix in prefixes]
@@ -219,15 +243,16 @@ def test_steps_and_kernel_agree_for_ragged_prefixes():
         (lambda: CountAR().fit([1, 2.5, 0, 3, 4]), DataError, "fraction"),
         (lambda: CountAR((1, 2, 3)).fit(series(50)), ParameterError, "order"),
         (lambda: CountAR(link="probit").fit(series(50)), ParameterError, "link"),
+        (lambda: CountAR(regressors=True).fit(series(50)), ParameterError, "None .* 'recursion'"),
         (lambda: CountAR(start_mean=0.0).fit(series(50)), ParameterError, "start_mean"),
         (lambda: CountAR.from_parameters(1.0, [1.2]), ParameterError, "stationary mean"),
         (lambda: CountAR.from_parameters(1.0, [-0.2]), ParameterError, "negative"),
         (
-            lambda: CountAR(regressors=True).fit(series(50), context=-np.ones((50, 1))),
+            lambda: CountAR(regressors="recursion").fit(series(50), context=-np.ones((50, 1))),
             DataError,
             "negative",
         ),
-        (lambda: CountAR(regressors=True).fit(series(50)), ParameterError, "context"),
+        (lambda: CountAR(regressors="recursion").fit(series(50)), ParameterError, "context"),
     ],
 )
 def test_bad_input_is_refused(make, error, words):

@@ -98,6 +98,16 @@ def test_one_vector_constant_sites_and_shapes():
     assert pictures.sample(5, seed=0).shape == (5, 2, 2)
 
 
+def test_a_refused_refit_and_other_parameters_change_nothing():
+    model = KernelDensity(0.4).fit(LEVELS)
+    before, draws = model.log_prob(EVERY), model.sample(4, seed=0)
+    with pytest.raises(DataError, match="one vector"):
+        model.fit(REAL[:, 0])
+    model.set_params(bandwidth=0.1, ordering="random", levels=7)
+    np.testing.assert_array_equal(model.log_prob(EVERY), before)
+    np.testing.assert_array_equal(model.sample(4, seed=0), draws)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
