@@ -15,6 +15,7 @@ import torch
 
 from arproc.data.tables import frames
 from arproc.data.tables.space import Table
+from arproc.contract.storable import storable
 from arproc.errors import ParameterError
 from arproc.spaces import Categorical, Space
 
@@ -97,6 +98,7 @@ class Form:
         return pd.Series(values, index=index, name=self.names[i])
 
 
+@storable
 @dataclass(frozen=True)
 class Layout:
     """The bijection between the user's array and the order of generation of a fixed-size law.
