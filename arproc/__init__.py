@@ -47,6 +47,7 @@ _LAZY: dict[str, str] = {
     "PixelCNNPP": "arproc.models.neural.images.pixelcnnpp",
     "PixelSNAIL": "arproc.models.neural.images.pixelsnail",
     "SETAR": "arproc.models.regimes.setar",
+    "Tokens": "arproc.data.tokens",
     "Training": "arproc.training",
     "VAR": "arproc.models.autoregression.vector.var",
     "Transformed": "arproc.models.transformed.process",

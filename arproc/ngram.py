@@ -1,5 +1,5 @@
 """Functions of n-gram models beside the models themselves."""
 
-from arproc.models.ngram.backoff.interpolation import interpolate
+from arproc.models.ngram.interpolation import interpolate
 
 __all__ = ["interpolate"]

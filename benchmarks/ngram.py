@@ -32,7 +32,7 @@ import numpy as np
 
 import arproc
 from arproc.data.vocabulary import Vocabulary
-from arproc.models.ngram.backoff.smoothing import DiscountWarning
+from arproc.models.ngram.smoothing.smoothings import DiscountWarning
 from benchmarks.timing import REDUCED, side_by_side
 
 SHAKESPEARE = Path(__file__).parents[2] / "shared" / "data" / "tinyshakespeare.txt.gz"

@@ -36,7 +36,7 @@ import numpy as np
 import arproc
 from arproc.data.vocabulary import Vocabulary
 from arproc.evaluation import word_perplexity
-from arproc.models.ngram.backoff.smoothing import SMOOTHINGS, DiscountWarning
+from arproc.models.ngram.smoothing.smoothings import SMOOTHINGS, DiscountWarning
 from arproc.process import Process
 from benchmarks.ngram import peer, program
 from benchmarks.timing import REDUCED

@@ -590,7 +590,7 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore::arproc.models.ngram.backoff.discounts.DiscountWarning")
+@pytest.mark.filterwarnings("ignore::arproc.models.ngram.smoothing.discounts.DiscountWarning")
 @pytest.mark.parametrize("name", MODELS)
 def test_the_model_keeps_the_contract(name):
     make, given = MODELS[name]

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from arproc.contract.storable import storable
 from arproc.data.tables import frames
 from arproc.data.tables.space import Table
-from arproc.contract.storable import storable
 from arproc.errors import ParameterError
 from arproc.spaces import Categorical, Space
 

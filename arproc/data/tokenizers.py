@@ -12,46 +12,24 @@ import numpy as np
 
 from arproc.contract.storable import storable
 from arproc.data.intake import read
+from arproc.data.tokens import Tokens
 from arproc.data.vocabulary import Vocabulary, shorten
 from arproc.data.word_table import text_file
-from arproc.errors import (
-    DataError,
-    FileFormatError,
-    MissingDependencyError,
-    ParameterError,
-    check_integer,
-)
+from arproc.errors import DataError, FileFormatError, MissingDependencyError, ParameterError
 from arproc.spaces import Categorical, Count, Space, check_values
 
-__all__ = ["TokenizerVocabulary", "categorical_space", "space_under"]
-
-TEXT = ("word", "char", "byte")
+__all__ = ["TokenizerVocabulary", "categorical_space"]
 
 
-def categorical_space(
-    data: Any,
-    tokens: Any,
-    *,
-    min_count: int = 1,
-    max_size: int | None = None,
-    unknown: bool | None = None,
-    end: bool | None = None,
-    special: str = "error",
-) -> Categorical:
+def categorical_space(data: Any, tokens: Any, *, end: bool | None = None) -> Categorical:
     """The space of `data`: its symbols and their vocabulary, and whether sequences end.
 
     Args:
         data: what `fit` got: text in any form, lists of symbols, or numbers 0, 1, 2 ...
-        tokens: "word", "char" or "byte" for text; a `Vocabulary`; a tokenizer, an object with
-            `encode` and `decode`; None where the data are symbols already (numbers, or lists of
-            strings); or an int, how many symbols there are.
-        min_count: words, characters or symbols that appear less often become `<unk>`.
-        max_size: only so many are kept, the most frequent ones; the others become `<unk>`.
-        unknown: whether the vocabulary is open; None opens that of words.
-        end: whether a sequence has an end, a symbol of its own; None takes one text for a stream
-            and several for sequences that end (the lines of a file are several).
-        special: what `<unk>`, `<s>` and `</s>` among the words are: an "error", or words like
-            others ("escape").
+        tokens: a `Tokens`, or one of its kinds alone.
+        end: whether a sequence has an end, where the model says so itself; None leaves it to the
+            tokens (and they, by default, take one text for a stream and several for sequences
+            that end; the lines of a file are several).
 
     Raises:
         ParameterError: tokens is none of these.
@@ -62,13 +40,14 @@ def categorical_space(
         if not isinstance(known, Categorical):
             raise DataError(f"Expected symbols; the data are {known.describe()} elements.")
         return known
-    limits = {"min_count": min_count, "max_size": max_size, "unknown": unknown}
-    vocabulary = _vocabulary(data, tokens, special, limits)
+    given = Tokens.of(tokens)
+    vocabulary = _vocabulary(data, given)
+    end = given.end if end is None else end
     ends = not _is_single(data, vocabulary) if end is None else bool(end)
     if vocabulary is not None:
         size = len(vocabulary)
-    elif isinstance(tokens, int) and not isinstance(tokens, bool):
-        size = tokens
+    elif isinstance(given.kind, int) and not isinstance(given.kind, bool):
+        size = given.kind
     else:
         numbers = read(data, Count(), None, "data", ends)[0]
         check_values(numbers, Count(), "data")
@@ -78,49 +57,29 @@ def categorical_space(
     return Categorical(size + int(ends), vocabulary, size if ends else None)
 
 
-def space_under(model: Any, data: Any) -> Categorical:
-    """The space of `data` under a model's own settings of the same names: tokens, min_count ..."""
-    return categorical_space(
-        data,
-        model.tokens,
-        min_count=model.min_count,
-        max_size=model.max_size,
-        unknown=model.unknown,
-        end=model.end,
-        special=getattr(model, "special", "error"),
-    )
-
-
-def _vocabulary(data: Any, tokens: Any, special: str, limits: dict[str, Any]) -> Vocabulary | None:
-    if limits["max_size"] is not None:
-        check_integer("max_size", limits["max_size"], minimum=1)
-    textual = _is_textual(data)
-    if tokens is None or (isinstance(tokens, int) and not isinstance(tokens, bool)):
+def _vocabulary(data: Any, tokens: Tokens) -> Vocabulary | None:
+    kind, textual = tokens.kind, _is_textual(data)
+    if kind is None or (isinstance(kind, int) and not isinstance(kind, bool)):
         if not textual:
             return None
-        if isinstance(data, (str, Path)) or tokens is not None:
+        if isinstance(data, (str, Path)) or kind is not None:
             raise DataError(
-                f"The data are text, but tokens is {tokens!r}, which goes with numbers or lists "
+                f"The data are text, but tokens is {kind!r}, which goes with numbers or lists "
                 'of symbols; use tokens="word", "char" or "byte".'
             )
         rows = [data] if isinstance(data[0], str) else data
-        return Vocabulary.build(rows, "symbols", **limits)
+        return Vocabulary.build(rows, "symbols", **tokens.limits)
     if not textual:
         raise DataError(
-            f"tokens={_name(tokens)} is for text, and the data are {type(data).__name__}; for "
+            f"tokens={_name(kind)} is for text, and the data are {type(data).__name__}; for "
             "numbers use tokens=None."
         )
-    if isinstance(tokens, Vocabulary):
-        return tokens
-    if not isinstance(tokens, str):
-        return TokenizerVocabulary.of(tokens)
-    if tokens not in TEXT:
-        listed = ", ".join(repr(name) for name in TEXT)
-        raise ParameterError(
-            f"tokens must be {listed}, a Vocabulary, a tokenizer, None or an int; got {tokens!r}."
-        )
-    texts = _file(data, tokens) if isinstance(data, Path) else data
-    return Vocabulary.build(texts, tokens, special=special, **limits)
+    if isinstance(kind, Vocabulary):
+        return kind
+    if not isinstance(kind, str):
+        return TokenizerVocabulary.of(kind)
+    texts = _file(data, kind) if isinstance(data, Path) else data
+    return Vocabulary.build(texts, kind, special=tokens.special, **tokens.limits)
 
 
 def _is_textual(data: Any) -> bool:

@@ -17,7 +17,7 @@ from arproc.cli import main
 
 # texts of a few lines have too few n-grams for the closed-form discounts
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::arproc.models.ngram.backoff.discounts.DiscountWarning"
+    "ignore::arproc.models.ngram.smoothing.discounts.DiscountWarning"
 )
 
 

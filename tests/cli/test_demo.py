@@ -49,7 +49,7 @@ def test_a_file_in_the_folders_place_is_an_error(
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::arproc.models.ngram.backoff.discounts.DiscountWarning")
+@pytest.mark.filterwarnings("ignore::arproc.models.ngram.smoothing.discounts.DiscountWarning")
 def test_the_mixture_beats_both_its_parts(tmp_path: Path):
     with Report(tmp_path) as report:
         table = text.run(report, quick=False)

@@ -11,7 +11,7 @@ import pytest
 import arproc
 from arproc import datasets, evaluation
 from arproc.errors import NotComparableError
-from arproc.models.ngram.backoff.discounts import DiscountWarning
+from arproc.models.ngram.smoothing.discounts import DiscountWarning
 
 
 @pytest.fixture(scope="module")

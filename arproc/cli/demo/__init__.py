@@ -24,7 +24,7 @@ def run(folder: Path, *, quick: bool = False) -> None:
         folder: made if it is not there; files of an earlier run are replaced.
         quick: train the neural models for seconds only.
     """
-    from arproc.models.ngram.backoff.discounts import DiscountWarning
+    from arproc.models.ngram.smoothing.discounts import DiscountWarning
 
     try:
         import matplotlib

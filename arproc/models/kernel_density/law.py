@@ -13,9 +13,9 @@ from torch.distributions import Distribution
 
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
-from arproc.data.form import Layout
 from arproc.contract.state import State
 from arproc.contract.storable import storable
+from arproc.data.form import Layout
 from arproc.data.vectors import order_of, relative_order
 from arproc.errors import DataError
 from arproc.models.kernel_density.kernels import BLOCK, GaussianKernel, Kernel, RedrawKernel

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from arproc.models.ngram.backoff.counts import Alphabet, Counts, count_ngrams, lay_out
+from arproc.models.ngram.counting.counts import Alphabet, Counts, count_ngrams, lay_out
 
 BEGIN = "<s>"
 

@@ -16,7 +16,7 @@ from models.ngram.arpa.arpa_texts import arpa_texts, texts
 from models.ngram.peers import kenlm, lmplz, program
 
 import arproc
-from arproc.models.ngram.backoff.smoothing import SMOOTHINGS, DiscountWarning
+from arproc.models.ngram.smoothing.smoothings import SMOOTHINGS, DiscountWarning
 
 # KenLM has no models of order 1, and the format holds no additive smoothing beyond
 WRITABLE = [smoothing for smoothing in SMOOTHINGS if smoothing != "additive"]

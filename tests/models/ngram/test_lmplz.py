@@ -14,7 +14,7 @@ from models.ngram.peers import assert_same_ngrams, lmplz
 
 import arproc
 from arproc.errors import ParameterError
-from arproc.models.ngram.backoff.discounts import DiscountWarning
+from arproc.models.ngram.smoothing.discounts import DiscountWarning
 from arproc.testing import check_process
 
 FALLBACK = (0.5, 1, 1.5)

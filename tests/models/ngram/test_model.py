@@ -14,8 +14,8 @@ import arproc
 from arproc.contract.state import WindowState
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, NotFittedError, ParameterError
-from arproc.models.ngram.backoff.smoothing import DiscountWarning
 from arproc.models.ngram.backoff.state import NGramState
+from arproc.models.ngram.smoothing.smoothings import DiscountWarning
 from arproc.testing import check_process
 
 LINES = ["the cat sat", "the cat ate the rat", "a rat sat", "the rat ate", "a cat"]

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch.distributions import Distribution
 
+from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
-from arproc.data.tokenizers import space_under
-from arproc.errors import DataError, FileFormatError, ParameterError, check_choice, check_integer
-from arproc.models.ngram.adaptive.adaptive import with_ends
-from arproc.models.ngram.tables import NO_TABLE, NO_UNIFORMS, categorical
-from arproc.process import Process
-from arproc.process.model import require_fitted
+from arproc.contract.storable import storable
+from arproc.errors import FileFormatError, ParameterError, check_choice, check_integer
+from arproc.models.ngram.symbols import (
+    NO_TABLE,
+    NO_UNIFORMS,
+    SymbolModel,
+    categorical,
+    symbol_space,
+    with_ends,
+)
 from arproc.spaces import Categorical as CategoricalSpace
-from arproc.spaces import Space
 
-__all__ = ["Cache"]
+__all__ = ["Cache", "CacheLaw"]
 
 BASES = ("unigram", "uniform")
 
 
-class Cache(Process):
+class Cache(SymbolModel):
     r"""The distribution of the recent history (Kuhn and De Mori 1990), smoothed.
 
     With the symbols so far x_1 ... x_t, the last m = min(t, `size`) of them and a decay d,
@@ -54,15 +60,10 @@ class Cache(Process):
         decay: the factor from one symbol to the one before, in (0, 1].
         alpha: how many symbols the base distribution is worth.
         base: "unigram" or "uniform".
-        tokens: "word", "char", "byte", a `Vocabulary`, a tokenizer, None for data that are
-            symbols already, or an int, how many numbers there are. In a mixture give the
-            vocabulary of the other part: `tokens=ngram.vocabulary`.
-        min_count: symbols that appear less often become `<unk>`.
-        max_size: only so many symbols are kept, the most frequent ones.
-        unknown: True for an open vocabulary, False for a closed one; None opens that of words.
-        end: whether sequences end; None takes one text for a stream.
-        special: what `<unk>`, `<s>` and `</s>` in a text of words are: an "error", or words like
-            others ("escape").
+        tokens: how the data are cut into symbols: "word", "char", "byte", a `Vocabulary`, a
+            tokenizer, None for data that are symbols already, or an int, how many numbers there
+            are; or a `Tokens`, which also says which symbols are kept and whether sequences end.
+            In a mixture give the vocabulary of the other part: `tokens=ngram.vocabulary`.
 
     Attributes:
         base_: the base distribution, the end included, float64 [V].
@@ -81,6 +82,7 @@ class Cache(Process):
         True
     """
 
+    law_: CacheLaw
     base_: np.ndarray
 
     def __init__(
@@ -90,37 +92,16 @@ class Cache(Process):
         alpha: float = 1.0,
         base: str = "unigram",
         tokens: Any = "word",
-        *,
-        min_count: int = 1,
-        max_size: int | None = None,
-        unknown: bool | None = None,
-        end: bool | None = None,
-        special: str = "error",
     ) -> None:
         self.size = size
         self.decay = decay
         self.alpha = alpha
         self.base = base
         self.tokens = tokens
-        self.min_count = min_count
-        self.max_size = max_size
-        self.unknown = unknown
-        self.end = end
-        self.special = special
 
     def _check_parameters(self) -> None:
-        if self.size is not None:
-            check_integer("size", self.size, minimum=1)
+        _check(self.size, self.decay, self.alpha)
         check_choice("base", self.base, BASES)
-        if not isinstance(self.decay, (int, float)) or not 0 < self.decay <= 1:
-            raise ParameterError(f"decay must be above 0 and at most 1; got {self.decay!r}.")
-        if not isinstance(self.alpha, (int, float)) or not 0 < self.alpha < math.inf:
-            raise ParameterError(f"alpha must be a positive number; got {self.alpha!r}.")
-        check_integer("min_count", self.min_count, minimum=1)
-
-    def _infer_space(self, data: Any) -> Space:
-        self._check_parameters()
-        return space_under(self, data)
 
     def _fit(
         self,
@@ -128,46 +109,71 @@ class Cache(Process):
         *,
         validation: Sequences | None,
         context: torch.Tensor | None,
-    ) -> None:
-        space = sequences.space
-        if not isinstance(space, CategoricalSpace):
-            raise DataError(f"A cache is one of symbols; got {space.describe()} elements.")
+    ) -> CacheLaw:
+        space = symbol_space(sequences.space)
         counts = np.ones(space.size)
         if self.base == "unigram":
             counts += np.bincount(with_ends(sequences)[0], minlength=space.size)
-        self.base_ = counts / counts.sum()
+        return CacheLaw(
+            space, counts / counts.sum(), float(self.alpha), float(self.decay), self.size
+        )
 
-    def _after_load(self) -> None:
-        self._check_parameters()
-        base = self.base_
-        fine = base.dtype == np.float64 and base.shape == (self.space.size,)
-        if not fine or not (base > 0).all() or not abs(base.sum() - 1) < 1e-6:
-            raise FileFormatError("The file's base distribution is damaged.")
 
-    # ---- the law -----------------------------------------------------------------------------
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class CacheLaw(ChainLaw):
+    """The distribution of the recent history; see `Cache`.
 
-    @property
-    def vocabulary(self) -> Any:
-        """The vocabulary, or None where the data are numbers."""
-        return self.space.vocabulary  # type: ignore[attr-defined]
+    Attributes:
+        space: the symbols.
+        base: the base distribution, the end included, float64 [V].
+        alpha: how many symbols it is worth.
+        decay: the factor from one symbol to the one before.
+        size: how many of the last symbols count; None for all.
+    """
 
-    @property
+    space: CategoricalSpace
+    base: np.ndarray
+    alpha: float
+    decay: float
+    size: int | None
+
+    @cached_property
     def arrays(self) -> tuple:
         """What the kernels take; see `cache_kernels`."""
         end = -1 if self.space.end is None else self.space.end
-        return self.base_, float(self.alpha), float(self.decay), self.size or 0, end
+        return self.base, self.alpha, self.decay, self.size or 0, end
 
-    def _start(self, n: int, context: torch.Tensor | None) -> State:
-        require_fitted(self)
-        return CacheState(np.zeros((n, len(self.base_))))
+    def start(self, n: int, context: torch.Tensor | None) -> State:
+        return CacheState(np.zeros((n, len(self.base))))
 
-    def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+    def log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
         from arproc.models.ngram.adaptive import cache_kernels as kernels
 
         values, begin, steps = with_ends(sequences)
         out = np.empty(len(values))
         kernels.terms(self.arrays, values, begin, steps, out)
         return torch.from_numpy(out).to(sequences.values.device)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> CacheLaw:
+        """The law of a file, checked: compiled code trusts its numbers."""
+        law = cls(**fields)
+        _check(law.size, law.decay, law.alpha)
+        fine = law.base.dtype == np.float64 and law.base.shape == (law.space.size,)
+        if not fine or not (law.base > 0).all() or not abs(law.base.sum() - 1) < 1e-6:
+            raise FileFormatError("The file's base distribution is damaged.")
+        return law
+
+
+def _check(size: int | None, decay: float, alpha: float) -> None:
+    """Raise `ParameterError` for numbers that no cache has."""
+    if size is not None:
+        check_integer("size", size, minimum=1)
+    if not isinstance(decay, (int, float)) or not 0 < decay <= 1:
+        raise ParameterError(f"decay must be above 0 and at most 1; got {decay!r}.")
+    if not isinstance(alpha, (int, float)) or not 0 < alpha < math.inf:
+        raise ParameterError(f"alpha must be a positive number; got {alpha!r}.")
 
 
 class CacheState(State):
@@ -178,7 +184,7 @@ class CacheState(State):
             from the history.
     """
 
-    process: Cache
+    law: CacheLaw
     block = 16
 
     def __init__(self, weights: np.ndarray | None) -> None:
@@ -190,20 +196,20 @@ class CacheState(State):
         if self._found is None:
             from arproc.models.ngram.adaptive import cache_kernels as kernels
 
-            process = self.process
+            law = self.law
             x, lengths = self.history.padded()
             values, known = np.ascontiguousarray(x.cpu().numpy()), lengths.cpu().numpy()
-            steps = known if process.size is None else np.minimum(known, process.size)
+            steps = known if law.size is None else np.minimum(known, law.size)
             begin = np.arange(self.n) * values.shape[1] + known - steps
-            self._found = np.zeros((self.n, len(process.base_)))
+            self._found = np.zeros((self.n, len(law.base)))
             kernels.run(
-                process.arrays, self._found, values.reshape(-1), begin, steps,
+                law.arrays, self._found, values.reshape(-1), begin, steps,
                 np.zeros(self.n, np.int64), NO_UNIFORMS, NO_TABLE,
             )  # fmt: skip
         return self._found
 
     def _conditional(self) -> Distribution:
-        table = np.empty((self.n, 1, len(self.process.base_)))
+        table = np.empty((self.n, 1, len(self.law.base)))
         self._run(np.empty((self.n, 0), np.int64), table=table)
         return categorical(table[:, 0], self.history.slots.device)
 
@@ -211,7 +217,7 @@ class CacheState(State):
         return self._run(x.cpu().numpy()[:, None])[1]
 
     def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
-        table = np.empty((self.n, x.shape[1] + 1, len(self.process.base_)))
+        table = np.empty((self.n, x.shape[1] + 1, len(self.law.base)))
         state = self._run(x.cpu().numpy(), table=table)[1]
         return categorical(table, x.device), state if lengths is None else CacheState(None)
 
@@ -236,11 +242,11 @@ class CacheState(State):
         """The symbols x [N, K], drawn where there are uniforms, and the state after them."""
         from arproc.models.ngram.adaptive import cache_kernels as kernels
 
-        reach = min(self.process.size or 0, self.history.stop)
+        reach = min(self.law.size or 0, self.history.stop)
         values = np.concatenate([self.history.tail(reach).cpu().numpy(), x], axis=1)
         weights = self.weights.copy()
         kernels.run(
-            self.process.arrays, weights, values.reshape(-1),
+            self.law.arrays, weights, values.reshape(-1),
             np.arange(self.n) * values.shape[1] + reach, np.full(self.n, x.shape[1]),
             np.ascontiguousarray(self.lengths.cpu().numpy()), uniforms, table,
         )  # fmt: skip

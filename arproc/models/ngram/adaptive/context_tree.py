@@ -3,15 +3,81 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from arproc.contract.storable import storable
 from arproc.errors import ParameterError, check_integer
-from arproc.models.ngram.adaptive.adaptive import ContextModel
-from arproc.process.model import require_fitted
+from arproc.models.ngram.adaptive.contexts import Contexts
+from arproc.models.ngram.adaptive.law import ContextLaw
+from arproc.models.ngram.adaptive.model import ContextModel
+from arproc.spaces import Categorical
 
-__all__ = ["ContextTree"]
+__all__ = ["ContextTree", "ContextTreeLaw"]
+
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class ContextTreeLaw(ContextLaw):
+    """See `ContextTree`.
+
+    Attributes:
+        alpha: of the Dirichlet distribution of what follows a leaf.
+        stop: the prior probability that a node is a leaf.
+    """
+
+    alpha: float
+    stop: float
+
+    @property
+    def method(self) -> tuple[int, tuple[float, float, bool]]:
+        return 0, (self.alpha, math.log(self.stop) - math.log1p(-self.stop), False)
+
+    @cached_property
+    def map_tree(self) -> MapTree:
+        """The maximum a posteriori tree; see `ContextTree.map_tree`."""
+        from arproc.models.ngram.adaptive import context_kernels as kernels
+
+        held = self.contexts
+        parent, symbol, values, stops = kernels.most_probable(
+            held.arrays, self.depth, held.symbols, self.stop
+        )
+        names: list[Any] = list(range(held.symbols))
+        if self.space.vocabulary is not None:
+            names[: len(self.space.vocabulary.symbols)] = self.space.vocabulary.symbols
+        names.append(None)
+        inside = np.zeros(len(parent), bool)
+        contexts: dict[int, tuple[Any, ...]] = {}
+        leaves = {}
+        for node in range(len(parent)):
+            above = int(parent[node])
+            inside[node] = node == 0 or (inside[above] and not stops[above])
+            if not inside[node]:
+                continue
+            contexts[node] = () if node == 0 else (names[symbol[node]], *contexts[above])
+            if stops[node]:
+                leaves[contexts[node]] = self._estimate(node)
+        return MapTree(leaves, float(values[0]) if len(values) else None)
+
+    def _estimate(self, node: int) -> np.ndarray:
+        """The posterior mean of what follows a leaf, float64 [V]."""
+        contexts = self.contexts
+        counts = np.full(contexts.symbols, self.alpha)
+        entry = contexts.head[node]
+        while entry >= 0:
+            counts[contexts.symbol[entry]] += contexts.count[entry]
+            entry = contexts.next[entry]
+        return counts / counts.sum()
+
+
+class MapTree(NamedTuple):
+    """The leaves, {context: probabilities}, and the log of their prior times their evidence."""
+
+    leaves: dict[tuple[Any, ...], np.ndarray]
+    log_joint: float | None
 
 
 class ContextTree(ContextModel):
@@ -27,17 +93,14 @@ class ContextTree(ContextModel):
 
     Args:
         depth: the longest context, D.
-        tokens: "word", "char", "byte", a `Vocabulary`, a tokenizer, None for data that are
-            symbols already, or an int, how many numbers there are.
+        tokens: how the data are cut into symbols: "word", "char", "byte", a `Vocabulary`, a
+            tokenizer, None for data that are symbols already, or an int, how many numbers there
+            are; or a `Tokens`, which also says which symbols are kept and whether sequences end.
         alpha: of the Dirichlet distribution. 1/2 suits a few symbols; with many, of which few
             follow a context, take less (1 over their number, say).
         stop: the prior probability that a node is a leaf, in (0, 1).
         adaptive: whether the model goes on learning from each sequence it predicts (each begins
             with what fitting left); if not, it is as fitting left it.
-        min_count: symbols that appear less often become `<unk>`.
-        max_size: only so many symbols are kept, the most frequent ones.
-        unknown: True for an open vocabulary, False for a closed one.
-        end: whether sequences end; None takes one text for a stream.
 
     Attributes:
         contexts_: the contexts that were seen.
@@ -51,7 +114,9 @@ class ContextTree(ContextModel):
         -2.7726
     """
 
+    law_: ContextTreeLaw
     log_evidence_: float
+    _evidence = "log_evidence"
 
     def __init__(
         self,
@@ -61,28 +126,12 @@ class ContextTree(ContextModel):
         alpha: float = 0.5,
         stop: float = 0.5,
         adaptive: bool = True,
-        min_count: int = 1,
-        max_size: int | None = None,
-        unknown: bool | None = None,
-        end: bool | None = None,
     ) -> None:
         self.depth = depth
         self.tokens = tokens
         self.alpha = alpha
         self.stop = stop
         self.adaptive = adaptive
-        self.min_count = min_count
-        self.max_size = max_size
-        self.unknown = unknown
-        self.end = end
-
-    @property
-    def _depth(self) -> int:
-        return self.depth
-
-    @property
-    def _method(self) -> tuple[int, tuple[float, float, bool]]:
-        return 0, (float(self.alpha), math.log(self.stop) - math.log1p(-self.stop), False)
 
     def _check_parameters(self) -> None:
         check_integer("depth", self.depth, minimum=0)
@@ -91,8 +140,11 @@ class ContextTree(ContextModel):
         if not isinstance(self.stop, (int, float)) or not 0 < self.stop < 1:
             raise ParameterError(f"stop must be a probability between 0 and 1; got {self.stop!r}.")
 
-    def _learnt(self, log_evidence: float) -> None:
-        self.log_evidence_ = log_evidence
+    def _law(self, space: Categorical) -> ContextTreeLaw:
+        return ContextTreeLaw(
+            space, Contexts(space.size), self.depth, bool(self.adaptive), float(self.alpha),
+            float(self.stop),
+        )  # fmt: skip
 
     # ---- the most probable tree --------------------------------------------------------------
 
@@ -106,43 +158,10 @@ class ContextTree(ContextModel):
             beginning of a sequence), the posterior mean of the next symbol's probabilities,
             float64 [V].
         """
-        parent, symbol, _, stops = self._decided
-        names: list[Any] = list(range(self.contexts_.symbols))
-        if self.vocabulary is not None:
-            names[: len(self.vocabulary.symbols)] = self.vocabulary.symbols
-        names.append(None)
-        inside = np.zeros(len(parent), bool)
-        contexts: dict[int, tuple[Any, ...]] = {}
-        leaves = {}
-        for node in range(len(parent)):
-            above = int(parent[node])
-            inside[node] = node == 0 or (inside[above] and not stops[above])
-            if not inside[node]:
-                continue
-            contexts[node] = () if node == 0 else (names[symbol[node]], *contexts[above])
-            if stops[node]:
-                leaves[contexts[node]] = self._estimate(node)
-        return leaves
+        return dict(self.law_.map_tree.leaves)
 
     @property
     def map_log_posterior(self) -> float:
         """Log of the posterior probability of `map_tree`, in nats."""
-        values = self._decided[2]
-        return float(values[0]) - self.log_evidence_ if len(values) else 0.0
-
-    @property
-    def _decided(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        from arproc.models.ngram.adaptive import context_kernels as kernels
-
-        require_fitted(self)
-        contexts = self.contexts_
-        return kernels.most_probable(contexts.arrays, self.depth, contexts.symbols, self.stop)
-
-    def _estimate(self, node: int) -> np.ndarray:
-        contexts = self.contexts_
-        counts = np.full(contexts.symbols, float(self.alpha))
-        entry = contexts.head[node]
-        while entry >= 0:
-            counts[contexts.symbol[entry]] += contexts.count[entry]
-            entry = contexts.next[entry]
-        return counts / counts.sum()
+        joint = self.law_.map_tree.log_joint
+        return 0.0 if joint is None else joint - self.log_evidence_

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+from arproc.contract.storable import storable
 from arproc.errors import check_choice, check_integer
-from arproc.models.ngram.adaptive.adaptive import ContextModel
+from arproc.models.ngram.adaptive.contexts import Contexts
+from arproc.models.ngram.adaptive.law import ContextLaw
+from arproc.models.ngram.adaptive.model import ContextModel
+from arproc.spaces import Categorical
 
-__all__ = ["PPM"]
+__all__ = ["PPM", "PPMLaw"]
+
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class PPMLaw(ContextLaw):
+    """See `PPM`.
+
+    Attributes:
+        escapes: "C" or "D", the method by which escape probabilities are set.
+        update_exclusion: whether a symbol is counted only where it was predicted, and above.
+    """
+
+    escapes: str
+    update_exclusion: bool
+
+    @property
+    def method(self) -> tuple[int, tuple[float, float, bool]]:
+        return (1 if self.escapes == "C" else 2), (0.0, 0.0, self.update_exclusion)
 
 
 class PPM(ContextModel):
@@ -28,16 +51,13 @@ class PPM(ContextModel):
     Args:
         order: the longest context.
         method: "C" or "D".
-        tokens: "word", "char", "byte", a `Vocabulary`, a tokenizer, None for data that are
-            symbols already, or an int, how many numbers there are.
+        tokens: how the data are cut into symbols: "word", "char", "byte", a `Vocabulary`, a
+            tokenizer, None for data that are symbols already, or an int, how many numbers there
+            are; or a `Tokens`, which also says which symbols are kept and whether sequences end.
         update_exclusion: whether a symbol is counted only in the context that predicted it and
             in longer ones (Moffat 1990), or in all.
         adaptive: whether the model goes on learning from each sequence it predicts (each begins
             with what fitting left); if not, it is as fitting left it.
-        min_count: symbols that appear less often become `<unk>`.
-        max_size: only so many symbols are kept, the most frequent ones.
-        unknown: True for an open vocabulary, False for a closed one.
-        end: whether sequences end; None takes one text for a stream.
 
     Attributes:
         contexts_: the contexts that were seen.
@@ -52,6 +72,7 @@ class PPM(ContextModel):
     """
 
     log_prequential_: float
+    _evidence = "log_prequential"
 
     def __init__(
         self,
@@ -61,32 +82,19 @@ class PPM(ContextModel):
         *,
         update_exclusion: bool = True,
         adaptive: bool = True,
-        min_count: int = 1,
-        max_size: int | None = None,
-        unknown: bool | None = None,
-        end: bool | None = None,
     ) -> None:
         self.order = order
         self.method = method
         self.tokens = tokens
         self.update_exclusion = update_exclusion
         self.adaptive = adaptive
-        self.min_count = min_count
-        self.max_size = max_size
-        self.unknown = unknown
-        self.end = end
-
-    @property
-    def _depth(self) -> int:
-        return self.order
-
-    @property
-    def _method(self) -> tuple[int, tuple[float, float, bool]]:
-        return (1 if self.method == "C" else 2), (0.0, 0.0, bool(self.update_exclusion))
 
     def _check_parameters(self) -> None:
         check_integer("order", self.order, minimum=0)
         check_choice("method", self.method, ("C", "D"))
 
-    def _learnt(self, log_evidence: float) -> None:
-        self.log_prequential_ = log_evidence
+    def _law(self, space: Categorical) -> PPMLaw:
+        return PPMLaw(
+            space, Contexts(space.size), self.order, bool(self.adaptive), self.method,
+            bool(self.update_exclusion),
+        )  # fmt: skip

@@ -11,8 +11,8 @@ from arproc.errors import FileFormatError
 from arproc.models.ngram.arpa.source import BLANKS, open_source, show
 from arproc.models.ngram.arpa.vocabulary import Words
 from arproc.models.ngram.arpa.write import LN10, NEVER
-from arproc.models.ngram.backoff.counts import Alphabet
 from arproc.models.ngram.backoff.trie import Trie
+from arproc.models.ngram.counting.counts import Alphabet
 
 __all__ = ["Section", "assemble", "in_order"]
 

@@ -17,8 +17,8 @@ from arproc.models.ngram.arpa.assemble import Section, assemble, in_order
 from arproc.models.ngram.arpa.source import BLANKS, Source, open_source, read_header, show
 from arproc.models.ngram.arpa.vocabulary import Words, decode, enlarged, numbers_of, vocabulary_of
 from arproc.models.ngram.arpa.write import END, NEVER
-from arproc.models.ngram.backoff.counts import Alphabet
 from arproc.models.ngram.backoff.trie import Trie
+from arproc.models.ngram.counting.counts import Alphabet
 
 __all__ = ["read_arpa"]
 

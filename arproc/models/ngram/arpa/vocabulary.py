@@ -10,7 +10,7 @@ from arproc.data.vocabulary import UNKNOWN, Vocabulary
 from arproc.errors import FileFormatError, ParameterError
 from arproc.models.ngram.arpa.source import Source, open_source, read_header
 from arproc.models.ngram.arpa.write import BEGIN, END
-from arproc.models.ngram.backoff.counts import Alphabet
+from arproc.models.ngram.counting.counts import Alphabet
 
 __all__ = ["Words", "decode", "enlarged", "numbers_of", "vocabulary_of"]
 

@@ -17,8 +17,8 @@ from arproc.contract.model_file import as_path, replacing
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import UnsupportedError
 from arproc.models.ngram.arpa.source import compressed_writer
-from arproc.models.ngram.backoff.counts import Alphabet
 from arproc.models.ngram.backoff.trie import Trie
+from arproc.models.ngram.counting.counts import Alphabet
 
 __all__ = ["BEGIN", "END", "LN10", "NEVER", "write_arpa"]
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from arproc.models.ngram.backoff.counts import Alphabet
 from arproc.models.ngram.backoff.trie import Trie
+from arproc.models.ngram.counting.counts import Alphabet
 
 __all__ = ["assemble", "parents"]
 

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import copy
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from arproc.data.vocabulary import UNKNOWN, Vocabulary
 from arproc.errors import ParameterError, UnsupportedError
 from arproc.models.ngram.backoff.assembling import assemble, parents
-from arproc.models.ngram.backoff.counts import Alphabet
 from arproc.models.ngram.backoff.trie import Trie
-from arproc.process.model import require_fitted
-from arproc.spaces import Categorical as CategoricalSpace
-
-if TYPE_CHECKING:
-    from arproc.models.ngram.model import NGram
+from arproc.models.ngram.counting.counts import Alphabet
 
 __all__ = ["filtered", "fold"]
 
 _KINDS = ("word", "char", "symbols")
 
 
-def filtered(model: NGram, words: Vocabulary | Iterable[str]) -> NGram:
+def filtered(
+    trie: Trie, vocabulary: Vocabulary | None, words: Vocabulary | Iterable[str]
+) -> tuple[Vocabulary, Trie]:
     """See `NGram.filtered`."""
-    require_fitted(model)
-    vocabulary, trie = model.vocabulary, model.trie_
     if not isinstance(vocabulary, Vocabulary) or vocabulary.kind not in _KINDS:
         kind = "numbers" if vocabulary is None else f"a vocabulary of kind {vocabulary.kind!r}"
         raise UnsupportedError(
@@ -39,18 +32,13 @@ def filtered(model: NGram, words: Vocabulary | Iterable[str]) -> NGram:
             "by shorter ones; fit with another smoothing to filter."
         )
     keep = _known(vocabulary, words)
-    smaller = copy(model)
     if keep.all():
-        return smaller
+        return vocabulary, trie
     fewer, numbers = _without(vocabulary, keep)
     alphabet = trie.alphabet
-    symbols = len(fewer) + int(alphabet.terminates)
-    new = Alphabet(symbols, alphabet.terminates, fewer.unknown)
+    new = Alphabet(len(fewer) + int(alphabet.terminates), alphabet.terminates, fewer.unknown)
     ends = [len(fewer), len(fewer) + 1] if alphabet.terminates else []
-    smaller.trie_ = fold(trie, np.append(numbers, ends).astype(np.int64), new)
-    smaller.n_ngrams_ = np.diff(smaller.trie_.levels)[1:].tolist()
-    smaller.space_ = CategoricalSpace(symbols, fewer, len(fewer) if alphabet.terminates else None)
-    return smaller
+    return fewer, fold(trie, np.append(numbers, ends).astype(np.int64), new)
 
 
 def _known(vocabulary: Vocabulary, words: Vocabulary | Iterable[str]) -> np.ndarray:
@@ -96,7 +84,7 @@ def fold(trie: Trie, numbers: np.ndarray, alphabet: Alphabet) -> Trie:
             become `<unk>`, and it itself, have the number `alphabet.unknown`.
         alphabet: the new symbols' numbers.
     """
-    from arproc.models.ngram.backoff import filter_kernels as kernels
+    from arproc.models.ngram.backoff import edit_kernels as kernels
 
     own, unknown = trie.alphabet, alphabet.unknown
     assert unknown is not None

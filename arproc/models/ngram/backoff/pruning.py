@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from arproc.errors import ParameterError
-from arproc.models.ngram.backoff.counts import Counts
+from arproc.errors import ParameterError, UnsupportedError
 from arproc.models.ngram.backoff.trie import Trie
+from arproc.models.ngram.counting.counts import Counts
 
-__all__ = ["cut_offs", "kept_by_count", "kept_by_entropy", "renormalised", "without"]
+__all__ = ["cut_offs", "kept_by_count", "kept_by_entropy", "pruned", "renormalised", "without"]
 
 
 def cut_offs(prune: int | Sequence[int], order: int) -> list[int]:
@@ -35,7 +36,7 @@ def cut_offs(prune: int | Sequence[int], order: int) -> list[int]:
     if listed[0] != 0:
         raise ParameterError(
             f"prune begins with {listed[0]}: single symbols can not be cut off by it, so expected "
-            "0 for order 1; use min_count to turn rare symbols into <unk>."
+            "0 for order 1; use Tokens(min_count=...) to turn rare symbols into <unk>."
         )
     if len(listed) > order and len(listed) > 2:
         raise ParameterError(f"prune has {len(listed)} numbers; the model has {order} orders.")
@@ -53,13 +54,25 @@ def kept_by_count(counts: Counts, cuts: Sequence[int]) -> np.ndarray:
     return counts.count > threshold
 
 
+def pruned(trie: Trie, threshold: float) -> Trie:
+    """See `NGram.pruned`."""
+    if not isinstance(threshold, (int, float)) or not 0 <= threshold < math.inf:
+        raise ParameterError(f"threshold must be a number of at least 0; got {threshold!r}.")
+    if not trie.interpolated and trie.order > 1:
+        raise UnsupportedError(
+            "Additive smoothing does not back off, so what an n-gram leaves out is not given "
+            "by shorter ones; fit with another smoothing to prune."
+        )
+    return renormalised(without(trie, kept_by_entropy(trie, threshold)))
+
+
 def kept_by_entropy(trie: Trie, threshold: float) -> np.ndarray:
     """Which n-grams remain when those go that raise perplexity by less than a share, bool [n].
 
     From the longest ones down, as in SRILM's `-prune`; each is judged as if it were the only one
     to go, by the model's own probabilities.
     """
-    from arproc.models.ngram.backoff import backoff_kernels as kernels
+    from arproc.models.ngram.backoff import edit_kernels as kernels
 
     alphabet, levels = trie.alphabet, trie.levels
     history = kernels.histories(trie.arrays, alphabet.begin, alphabet.end)
@@ -94,7 +107,7 @@ def without(trie: Trie, kept: np.ndarray) -> Trie:
 
 def renormalised(trie: Trie) -> Trie:
     """The same n-grams, with the back-off weights that make their probabilities add up to one."""
-    from arproc.models.ngram.backoff import backoff_kernels as kernels
+    from arproc.models.ngram.backoff import edit_kernels as kernels
 
     kernels.renormalise(trie.arrays)
     return trie

@@ -12,7 +12,7 @@ import numpy as np
 from arproc.compiled.threads import shares, threaded
 from arproc.contract.storable import storable
 from arproc.errors import FileFormatError
-from arproc.models.ngram.backoff.counts import Alphabet, Counts
+from arproc.models.ngram.counting.counts import Alphabet, Counts
 
 __all__ = ["Trie"]
 
@@ -217,7 +217,7 @@ class Trie:
         Returns:
             The symbols int64 [N, K] and the states after them int64 [N].
         """
-        from arproc.models.ngram.backoff import query_kernels as kernels
+        from arproc.models.ngram.backoff import draw_kernels as kernels
 
         x, final = np.empty(uniforms.shape, np.int64), np.empty(len(states), np.int64)
         known = position + int(self.alphabet.terminates)
@@ -232,7 +232,7 @@ class Trie:
 
     @cached_property
     def _cumulated(self) -> np.ndarray:
-        from arproc.models.ngram.backoff import query_kernels as kernels
+        from arproc.models.ngram.backoff import draw_kernels as kernels
 
         return kernels.cumulate(self.arrays)
 

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from arproc.data.vocabulary import Vocabulary
-from arproc.models.ngram.backoff.counts import (
+from arproc.models.ngram.counting.counts import (
     Alphabet,
     check_size,
     newest,
@@ -112,7 +112,7 @@ def _write_run(
     job: Job, i: int, text: np.ndarray, own: int, seen: np.ndarray, before: int
 ) -> None:
     """Write the windows of a piece, and where each symbol was first seen: `seen` is moved on."""
-    from arproc.models.ngram.backoff.count_kernels import first_seen
+    from arproc.models.ngram.counting.level_kernels import first_seen
     from arproc.models.ngram.streaming import kernels
 
     work = job.work

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from arproc.models.ngram.backoff.smoothing import (
+from arproc.models.ngram.backoff.trie import Trie, slots_for
+from arproc.models.ngram.smoothing.smoothings import (
     DISCOUNTED,
     Discounts,
     choose_discount,
     tallied,
     warn_of,
 )
-from arproc.models.ngram.backoff.trie import Trie, slots_for
 from arproc.models.ngram.streaming.counting import Job
 from arproc.models.ngram.streaming.workspace import Column
 
@@ -155,7 +155,7 @@ def _discount(
     job: Job, k: int, smoothing: str, fallback: np.ndarray | None
 ) -> tuple[np.ndarray, str]:
     """The discounts of order k, and where they come from."""
-    from arproc.models.ngram.backoff import smoothing_kernels as kernels
+    from arproc.models.ngram.smoothing import smoothing_kernels as kernels
 
     rule, counted = DISCOUNTED[smoothing], _counted(job, k, smoothing)
     n = np.zeros(5, np.int64)
@@ -185,7 +185,7 @@ def _interpolate(
     job: Job, k: int, smoothing: str, discount: np.ndarray, interpolate_unigrams: bool
 ) -> None:
     from arproc.models.ngram.backoff import query_kernels
-    from arproc.models.ngram.backoff import smoothing_kernels as kernels
+    from arproc.models.ngram.smoothing import smoothing_kernels as kernels
 
     work, alphabet = job.work, job.alphabet
     low = _uniform(job) if interpolate_unigrams else 0.0

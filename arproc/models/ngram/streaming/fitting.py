@@ -5,31 +5,45 @@ from __future__ import annotations
 import os
 import re
 import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from arproc.data.tokenizers import categorical_space
+from arproc.data.tokens import Tokens
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, ParameterError, UnsupportedError, check_choice
-from arproc.models.ngram.backoff import discounts
-from arproc.models.ngram.backoff.counts import Alphabet
 from arproc.models.ngram.backoff.pruning import cut_offs
-from arproc.models.ngram.backoff.smoothing import DISCOUNTED, Discounts
 from arproc.models.ngram.backoff.trie import Trie
+from arproc.models.ngram.counting.counts import Alphabet
+from arproc.models.ngram.smoothing import discounts
+from arproc.models.ngram.smoothing.smoothings import DISCOUNTED, Discounts
 from arproc.models.ngram.streaming.counting import Job, count_runs, merge_runs
 from arproc.models.ngram.streaming.estimation import assemble, connect, probabilities
 from arproc.models.ngram.streaming.text import check_not_empty, vocabulary_of
 from arproc.models.ngram.streaming.workspace import Workspace
 from arproc.spaces import Categorical
 
-if TYPE_CHECKING:
-    from arproc.models.ngram.model import NGram
-
-__all__ = ["estimate", "parse_memory"]
+__all__ = ["Task", "estimate", "parse_memory"]
 
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 #: What a job needs whatever its data are: buffers of files, the vocabulary, compiled code.
 _LEAST = 64_000_000
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be fitted, as the parameters of the same names of `NGram` say it."""
+
+    order: int
+    smoothing: str
+    tokens: Tokens
+    prune: int | Sequence[int]
+    discount_fallback: Any
+    interpolate_unigrams: bool
+    memory: int | str
+    scratch: str | Path | None
 
 
 def parse_memory(memory: Any) -> int:
@@ -56,32 +70,35 @@ def parse_memory(memory: Any) -> int:
     return int(found)
 
 
-def estimate(model: NGram, data: Any) -> tuple[Categorical, Trie, Discounts, Workspace]:
-    """The space, n-grams and discounts of a text file, estimated within `model.memory`.
+def estimate(task: Task, data: Any) -> tuple[Categorical, Trie, Discounts]:
+    """The space, n-grams and discounts of a text file, estimated within `task.memory`.
 
     Raises:
         ParameterError: a setting that only works in memory; the scratch folder is another job's.
         DataError: the data are not a file, or not a good one.
     """
-    budget = budget_of(parse_memory(model.memory))
-    path = _checked(model, data)
-    work = Workspace(model.scratch, _description(model, path))
-    vocabulary = _vocabulary(model, path, budget // 8)
-    space = categorical_space(path, vocabulary, end=model.end)
+    budget = budget_of(parse_memory(task.memory))
+    path = _checked(task, data)
+    work = Workspace(task.scratch, _description(task, path))
+    tokens = task.tokens
+    known = isinstance(tokens.kind, Vocabulary)
+    vocabulary = tokens.kind if known else vocabulary_of(path, tokens, budget // 8)
+    space = categorical_space(path, vocabulary, end=tokens.end)
     if vocabulary.kind == "word" and not space.terminates:
         raise UnsupportedError(
             "With memory= a file of words is read line by line, and its lines end; end=False "
             "works without memory=."
         )
-    job = Job(
-        work, Alphabet(space.size, space.terminates, vocabulary.unknown), model.order, budget
-    )
+    alphabet = Alphabet(space.size, space.terminates, vocabulary.unknown)
+    job = Job(work, alphabet, task.order, budget)
     runs = count_runs(job, path, vocabulary, _bytes_per_symbol(vocabulary))
     merge_runs(job, runs)
     connect(job)
-    otherwise = discounts.fallback(model.discount_fallback)
-    found = probabilities(job, model.smoothing, otherwise, model.interpolate_unigrams)
-    return space, assemble(job), found, work
+    otherwise = discounts.fallback(task.discount_fallback)
+    found = probabilities(job, task.smoothing, otherwise, task.interpolate_unigrams)
+    trie = assemble(job)
+    work.lives_with(trie)
+    return space, trie, found
 
 
 def budget_of(memory: int) -> int:
@@ -89,41 +106,40 @@ def budget_of(memory: int) -> int:
     return int((memory - _LEAST / 2) * 0.55)
 
 
-def _checked(model: NGram, data: Any) -> Path:
+def _checked(task: Task, data: Any) -> Path:
     """The file, once every setting is one that works with a bounded memory."""
     if not isinstance(data, os.PathLike):
         raise DataError(
-            f"With memory={model.memory!r} the data are a text file, given as a pathlib.Path; got "
+            f"With memory={task.memory!r} the data are a text file, given as a pathlib.Path; got "
             f"{type(data).__name__}. Leave memory out to fit data that are in memory already."
         )
-    if model.smoothing not in DISCOUNTED:
+    if task.smoothing not in DISCOUNTED:
         raise UnsupportedError(
-            f"smoothing={model.smoothing!r} is estimated in memory; with memory= there are "
+            f"smoothing={task.smoothing!r} is estimated in memory; with memory= there are "
             f"{', '.join(DISCOUNTED)}."
         )
-    if any(cut_offs(model.prune, model.order)):
+    if any(cut_offs(task.prune, task.order)):
         raise UnsupportedError("prune works in memory; leave memory= out, or use prune=0.")
-    if not isinstance(model.tokens, Vocabulary):
-        check_choice("tokens", model.tokens, ("word", "char", "byte"))
+    if not isinstance(task.tokens.kind, Vocabulary):
+        check_choice("tokens", task.tokens.kind, ("word", "char", "byte"))
     path = Path(data)
     check_not_empty(path)
     return path
 
 
-def _description(model: NGram, path: Path) -> dict[str, Any]:
+def _description(task: Task, path: Path) -> dict[str, Any]:
     """What the job is: its file as it stands, and every setting that matters."""
     status = path.stat()
-    tokens = model.tokens
-    kind = tokens if isinstance(tokens, str) else f"a vocabulary, {_checksum(tokens)}"
-    names = ("order", "smoothing", "min_count", "max_size", "unknown", "end", "special", "memory",
-             "interpolate_unigrams")  # fmt: skip
-    settings = {name: getattr(model, name) for name in names}
-    fallback = discounts.fallback(model.discount_fallback)
+    settings = task.tokens.get_params()
+    kind = settings.pop("kind")
+    names = ("order", "smoothing", "memory", "interpolate_unigrams")
+    settings |= {name: getattr(task, name) for name in names}
+    fallback = discounts.fallback(task.discount_fallback)
     return {
         "file": str(path.resolve()),
         "bytes": status.st_size,
         "changed": status.st_mtime_ns,
-        "tokens": kind,
+        "tokens": kind if isinstance(kind, str) else f"a vocabulary, {_checksum(kind)}",
         "discount_fallback": None if fallback is None else fallback.tolist(),
         **settings,
     }
@@ -133,18 +149,6 @@ def _checksum(vocabulary: Vocabulary) -> str:
     """Tells vocabularies apart, the same in every session."""
     whole = "\n".join([vocabulary.kind, str(vocabulary.unknown), *vocabulary.symbols])
     return f"{zlib.crc32(whole.encode('utf-8', 'surrogatepass')):08x}"
-
-
-def _vocabulary(model: NGram, path: Path, piece: int) -> Vocabulary:
-    if isinstance(model.tokens, Vocabulary):
-        return model.tokens
-    limits = {
-        "min_count": model.min_count,
-        "max_size": model.max_size,
-        "unknown": model.unknown,
-        "special": model.special,
-    }
-    return vocabulary_of(path, model.tokens, piece, limits)
 
 
 def _bytes_per_symbol(vocabulary: Vocabulary) -> float:

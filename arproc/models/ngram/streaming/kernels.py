@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from arproc.compiled.jit import jit
-from arproc.models.ngram.backoff.level_kernels import depth, shared
 from arproc.models.ngram.backoff.query_kernels import WIDE, slot_of
-from arproc.models.ngram.backoff.window_kernels import sort_places
+from arproc.models.ngram.counting.level_kernels import depth, shared
+from arproc.models.ngram.counting.window_kernels import sort_places
 
 
 @jit

@@ -9,38 +9,39 @@ from typing import Any
 
 import numpy as np
 
+from arproc.data.tokens import Tokens
 from arproc.data.vocabulary import Vocabulary
 from arproc.data.word_table import WordTable, check_utf8
 from arproc.errors import DataError
-from arproc.models.ngram.backoff.counts import Alphabet, lay_out
+from arproc.models.ngram.counting.counts import Alphabet, lay_out
 
 __all__ = ["pieces", "piece_edges", "read_piece", "vocabulary_of"]
 
 _NEWLINE = ord("\n")
 
 
-def vocabulary_of(path: Path, tokens: str, piece: int, limits: dict[str, Any]) -> Vocabulary:
+def vocabulary_of(path: Path, tokens: Tokens, piece: int) -> Vocabulary:
     """The vocabulary of a file, read in pieces of so many bytes.
 
     Args:
         path: the text.
-        tokens: "word", "char" or "byte".
+        tokens: words, characters or bytes, and which are kept.
         piece: bytes.
-        limits: min_count and the like, as `Vocabulary.build` takes them.
 
     Raises:
         DataError: the file is empty or not UTF-8.
     """
-    if tokens == "byte":
+    kind, special = tokens.kind, tokens.special
+    if kind == "byte":
         return Vocabulary.of_bytes()
     check_utf8(path)
-    if tokens == "char":
-        texts = (_lines(raw.tobytes().decode()) for raw in pieces(path, tokens, piece))
-        return Vocabulary.build(texts, "char", **limits)
+    if kind == "char":
+        texts = (_lines(raw.tobytes().decode()) for raw in pieces(path, kind, piece))
+        return Vocabulary.build(texts, kind, special=special, **tokens.limits)
     table = WordTable.empty()
-    for raw in pieces(path, tokens, piece):
+    for raw in pieces(path, kind, piece):
         table.collect(raw, 0, len(raw))
-    return Vocabulary.build(table, "word", **limits)
+    return Vocabulary.build(table, kind, special=special, **tokens.limits)
 
 
 def piece_edges(path: Path, tokens: str, piece: int) -> list[int]:

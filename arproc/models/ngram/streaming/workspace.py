@@ -78,7 +78,7 @@ class Workspace:
 
     Args:
         folder: where; made if it is not there. None takes a temporary one, which goes with this
-            object.
+            object, or with what it `lives_with`.
         job: what is computed, as plain values; a folder with another job is refused.
 
     Raises:
@@ -86,9 +86,10 @@ class Workspace:
     """
 
     def __init__(self, folder: str | Path | None, job: dict[str, Any]) -> None:
+        self._owner: weakref.finalize[..., Any] | None = None
         if folder is None:
             self.folder = Path(tempfile.mkdtemp(prefix="arproc-"))
-            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+            self._owner = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         else:
             self.folder = Path(folder)
         try:
@@ -117,6 +118,12 @@ class Workspace:
                 f"scratch: the folder {str(self.folder)!r} holds another job: its {key} is "
                 f"{there.get(key)!r}, not {job.get(key)!r}. Give an empty folder, or delete it."
             )
+
+    def lives_with(self, result: object) -> None:
+        """A temporary folder stays as long as this object, which reads its files."""
+        if self._owner is not None:
+            self._owner.detach()
+            self._owner = weakref.finalize(result, shutil.rmtree, self.folder, ignore_errors=True)
 
     def has(self, name: str) -> bool:
         """Whether this column was written to its end."""

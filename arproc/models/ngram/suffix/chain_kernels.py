@@ -1,6 +1,6 @@
 """Compiled loops of asking a suffix array what followed the longest suffixes of a history.
 
-`model` is always the tuple `InfiniGram.arrays`: text, suffix array, common prefixes, preceding
+`model` is always the tuple `InfiniGramLaw.arrays`: text, suffix array, common prefixes, preceding
 symbols, followers, first symbols (see `Suffixes.arrays`), the number of symbols, the discounts
 float64 [R, 3] and the probabilities of single symbols float64 [V].
 

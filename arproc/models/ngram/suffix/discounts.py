@@ -58,7 +58,7 @@ def fit_discounts(
     0 to j and those that no position asks for at j / 2.
 
     Args:
-        model: the tables of the training text; see `infini_kernels`.
+        model: the tables of the training text; see `chain_kernels`.
         values: int64, flat symbols, the ends among them.
         begin: int64 [N], where each sequence begins in `values`.
         steps: int64 [N], how long it is.

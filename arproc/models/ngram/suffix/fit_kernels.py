@@ -1,6 +1,6 @@
 """Compiled loops of fitting discounts: what each context says of a symbol, and the likelihood.
 
-`model` is the tuple of `infini_kernels`.
+`model` is the tuple of `chain_kernels`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Compiled loops over many symbols with the chains of `infini_kernels`: states, terms, matches."""
+"""Compiled loops over many symbols with the chains of `chain_kernels`: states, terms, matches."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 
 import arproc
 from arproc.errors import DataError, FileFormatError, ParameterError, UnsupportedError
-from arproc.models.ngram.backoff.smoothing import DiscountWarning
+from arproc.models.ngram.smoothing.smoothings import DiscountWarning
 
 LINES = ["the cat sat", "the cat ate the rat", "", "a rat sat", "the rat ate"]
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import arproc
 from arproc.data.vocabulary import UNKNOWN, Vocabulary
 from arproc.errors import ParameterError, UnsupportedError
-from arproc.models.ngram.backoff import smoothing as estimation
-from arproc.models.ngram.backoff.discounts import DiscountWarning
+from arproc.models.ngram.smoothing import smoothings as estimation
+from arproc.models.ngram.smoothing.discounts import DiscountWarning
 
 LINES = ["the cat sat", "the cat ate the rat", "a rat sat", "the rat ate", "a cat"] * 2
 SMOOTHINGS = [s for s in estimation.SMOOTHINGS if s != "additive"]

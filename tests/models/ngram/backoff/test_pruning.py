@@ -13,9 +13,9 @@ from models.ngram.reference import BEGIN, SlowCounts, SlowKneserNey, alphabet, c
 
 import arproc
 from arproc.errors import ParameterError, UnsupportedError
-from arproc.models.ngram.backoff import smoothing as estimation
-from arproc.models.ngram.backoff.discounts import DiscountWarning
 from arproc.models.ngram.backoff.pruning import cut_offs, kept_by_entropy, renormalised, without
+from arproc.models.ngram.smoothing import smoothings as estimation
+from arproc.models.ngram.smoothing.discounts import DiscountWarning
 
 corpora = st.lists(st.lists(st.integers(0, 2), max_size=14), min_size=1, max_size=6).filter(any)
 LINES = ["the cat sat", "the cat ate the rat", "a rat sat", "the rat ate", "a cat"] * 2
@@ -120,7 +120,7 @@ def test_what_is_kept_by_count_keeps_its_probability():
 @settings(max_examples=25)
 @given(corpora, st.integers(2, 3), st.sampled_from(["modified_kneser_ney", "katz", "witten_bell"]))
 def test_the_cost_is_the_relative_entropy(sequences, order, smoothing):
-    from arproc.models.ngram.backoff import backoff_kernels as kernels
+    from arproc.models.ngram.backoff import edit_kernels as kernels
 
     letters = alphabet(4, False)
     trie, _ = estimate(count(sequences, order, letters), smoothing)

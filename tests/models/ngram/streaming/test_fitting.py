@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import arproc
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, ParameterError, UnsupportedError
-from arproc.models.ngram.backoff.discounts import DiscountWarning
+from arproc.models.ngram.smoothing.discounts import DiscountWarning
 from arproc.models.ngram.streaming import counting, fitting
 from arproc.testing import check_process
 

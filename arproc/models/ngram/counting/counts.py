@@ -158,7 +158,7 @@ class Windows:
 
 def windows_of(text: np.ndarray, own: int, order: int, symbols: int) -> Windows:
     """The windows of order-1 symbols behind each of the first `own` symbols of a text."""
-    from arproc.models.ngram.backoff import window_kernels as kernels
+    from arproc.models.ngram.counting import window_kernels as kernels
 
     bits = symbols.bit_length()
     widths = word_widths(order - 1, bits)
@@ -192,7 +192,7 @@ def word_widths(symbols: int, bits: int) -> np.ndarray:
 
 def _levels(windows: Windows, alphabet: Alphabet, order: int) -> Counts:
     """The trie of sorted windows; links and adjusted counts are still empty."""
-    from arproc.models.ngram.backoff import level_kernels as kernels
+    from arproc.models.ngram.counting import level_kernels as kernels
 
     w, size = windows, alphabet.size
     nodes = np.zeros((size, order + 1), np.int64)
@@ -246,7 +246,7 @@ def symbol_type(size: int) -> type[np.uint16 | np.int32]:
 
 def _connect(counts: Counts) -> None:
     """Fill the links, level by level: each needs those of its context."""
-    from arproc.models.ngram.backoff import level_kernels as kernels
+    from arproc.models.ngram.counting import level_kernels as kernels
 
     levels, child, link = counts.levels, counts.first_child, counts.link
     if counts.order > 1:
@@ -263,7 +263,7 @@ def _connect(counts: Counts) -> None:
 
 def _adjust(counts: Counts, text: np.ndarray) -> None:
     """Fill `adjusted` and `newest`."""
-    from arproc.models.ngram.backoff import count_kernels as kernels
+    from arproc.models.ngram.counting import level_kernels as kernels
 
     alphabet, levels, adjusted = counts.alphabet, counts.levels, counts.adjusted
     kernels.count_extensions(counts.link, adjusted, levels[2])
@@ -292,7 +292,7 @@ def _find_newest(counts: Counts, text: np.ndarray) -> None:
     tallied, takes the plain count of the very last n-gram of each order. For equal discounts we
     do as it does; no more than one n-gram an order is concerned.
     """
-    from arproc.models.ngram.backoff import count_kernels as kernels
+    from arproc.models.ngram.counting import level_kernels as kernels
 
     seen = kernels.first_seen(text, counts.alphabet.size)
     _, symbols = newest(text, seen, counts.order, counts.alphabet)

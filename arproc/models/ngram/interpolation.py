@@ -13,11 +13,12 @@ from arproc.data.vocabulary import Vocabulary
 from arproc.errors import NotComparableError, ParameterError, UnsupportedError
 from arproc.models.mixture import fit_weights
 from arproc.models.ngram.backoff.assembling import assemble, parents
-from arproc.models.ngram.backoff.counts import Alphabet
 from arproc.models.ngram.backoff.pruning import renormalised
 from arproc.models.ngram.backoff.trie import Trie
+from arproc.models.ngram.counting.counts import Alphabet
+from arproc.models.ngram.law import NGramLaw, alphabet_of
 from arproc.models.ngram.model import NGram
-from arproc.process.model import require_fitted
+from arproc.process import Fit
 from arproc.spaces import Categorical
 
 __all__ = ["interpolate"]
@@ -86,7 +87,19 @@ def interpolate(
     else:
         found = _checked(weights, len(models))
     trie = renormalised(_mixed(models, numbers, found, space))
-    return _model(models, trie, space, found)
+    notes = {
+        "discounts": None,
+        "discount_source": (),
+        "interpolation_weights": None,
+        "mixture_weights": found,
+    }
+    first = models[0]
+    return NGram.of(
+        NGramLaw(space, trie),
+        Fit(form=first.fit_.form, notes=notes),
+        order=trie.order,
+        tokens=first.tokens,
+    )
 
 
 def _checked(weights: Sequence[float], count: int) -> np.ndarray:
@@ -107,20 +120,19 @@ def _union(models: Sequence[NGram]) -> Categorical:
         kinds = ", ".join(type(model).__name__ for model in models) or "nothing"
         raise ParameterError(f"models must be a list of NGram models; got {kinds}.")
     for model in models:
-        require_fitted(model)
-        if not model.trie_.interpolated and model.trie_.order > 1:
+        trie = model.law_.trie
+        if not trie.interpolated and trie.order > 1:
             raise UnsupportedError(
                 "A model with additive smoothing does not back off, so it can not be part of one "
                 "that does; mix it at every step with arproc.Mixture."
             )
-    first = models[0].space
-    assert isinstance(first, Categorical)
+    first = models[0].law_.space
     if all(model.space == first for model in models):
         return first
     vocabularies = [model.vocabulary for model in models]
     open_ones = all(type(v) is Vocabulary and v.unknown is not None for v in vocabularies)
     alike = open_ones and len({(v.kind, v.special) for v in vocabularies}) == 1
-    if not alike or len({model.space.terminates for model in models}) > 1:
+    if not alike or len({model.law_.space.terminates for model in models}) > 1:
         described = "; ".join(f"{m.vocabulary!r}, {_ending(m)}" for m in models)
         raise NotComparableError(
             "The models need symbols of one kind, all with or all without an end, and "
@@ -136,7 +148,7 @@ def _union(models: Sequence[NGram]) -> Categorical:
 
 
 def _ending(model: NGram) -> str:
-    return "which end" if model.space.terminates else "without an end"
+    return "which end" if model.law_.space.terminates else "without an end"
 
 
 def _numbers(model: NGram, space: Categorical) -> np.ndarray:
@@ -174,11 +186,9 @@ def _mixed(
     models: Sequence[NGram], numbers: Sequence[np.ndarray], weights: np.ndarray, space: Categorical
 ) -> Trie:
     """All models' n-grams with their mixed probabilities; the back-off weights are not set."""
-    from arproc.models.ngram.backoff import mix_kernels as kernels
+    from arproc.models.ngram.backoff import edit_kernels as kernels
 
-    vocabulary = space.vocabulary
-    unknown = None if vocabulary is None else vocabulary.unknown
-    alphabet = Alphabet(space.size, space.terminates, unknown)
+    alphabet = alphabet_of(space)
     tries = [model.trie_ for model in models]
     levels, parent, symbol = _joined(tries, numbers, alphabet)
     mixed = np.zeros(len(symbol))
@@ -218,17 +228,3 @@ def _joined(
         parent.append(every // alphabet.size)
         symbol.append(every % alphabet.size)
     return levels, np.concatenate(parent), np.concatenate(symbol)
-
-
-def _model(models: Sequence[NGram], trie: Trie, space: Categorical, weights: np.ndarray) -> NGram:
-    first = models[0]
-    model = NGram(
-        trie.order, tokens=first.tokens, unknown=first.unknown, end=first.end,
-        special=first.special,
-    )  # fmt: skip
-    model.trie_, model.discounts_, model.discount_source_ = trie, None, ()
-    model.interpolation_weights_ = None
-    model.n_ngrams_ = np.diff(trie.levels)[1:].tolist()
-    model.space_, model.form_ = space, first.form_
-    model.__dict__["mixture_weights_"] = weights
-    return model

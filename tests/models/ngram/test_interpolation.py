@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import arproc
 from arproc.data.vocabulary import UNKNOWN, Vocabulary
 from arproc.errors import NotComparableError, ParameterError, UnsupportedError
-from arproc.models.ngram.backoff import smoothing as estimation
-from arproc.models.ngram.backoff.discounts import DiscountWarning
+from arproc.models.ngram.smoothing import smoothings as estimation
+from arproc.models.ngram.smoothing.discounts import DiscountWarning
 from arproc.ngram import interpolate
 from arproc.testing import check_process
 

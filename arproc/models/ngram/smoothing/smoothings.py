@@ -13,16 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from arproc.compiled.threads import shares, threaded
-from arproc.models.ngram.backoff import discounts as formulas
-from arproc.models.ngram.backoff.counts import Counts
-from arproc.models.ngram.backoff.discounts import DiscountWarning
-from arproc.models.ngram.backoff.jelinek_mercer import (
+from arproc.models.ngram.backoff.pruning import kept_by_count, renormalised, without
+from arproc.models.ngram.backoff.trie import Trie
+from arproc.models.ngram.counting.counts import Counts
+from arproc.models.ngram.smoothing import discounts as formulas
+from arproc.models.ngram.smoothing.discounts import DiscountWarning
+from arproc.models.ngram.smoothing.jelinek_mercer import (
     deleted_events,
     held_out_events,
     weights_by_em,
 )
-from arproc.models.ngram.backoff.pruning import kept_by_count, renormalised, without
-from arproc.models.ngram.backoff.trie import Trie
 
 __all__ = [
     "BACKED_OFF",
@@ -99,7 +99,7 @@ def discounted(
         interpolate_unigrams: whether what is taken from single symbols is shared by all; else
             `<unk>`, which there must be, has all of it.
     """
-    from arproc.models.ngram.backoff import smoothing_kernels as kernels
+    from arproc.models.ngram.smoothing import smoothing_kernels as kernels
 
     rule, cuts = DISCOUNTED[smoothing], cuts or [0] * counts.order
     count = counts.adjusted if rule.adjusted else counts.count
@@ -149,7 +149,7 @@ def backed_off(
     "backoff_kneser_ney" (Kneser and Ney 1995) takes one discount from the adjusted counts. What
     is cut off goes to the shorter context.
     """
-    from arproc.models.ngram.backoff import smoothing_kernels as kernels
+    from arproc.models.ngram.smoothing import smoothing_kernels as kernels
 
     katz = smoothing == "katz"
 
@@ -199,7 +199,7 @@ def mixed(
     Returns:
         The model, and of "jelinek_mercer" the weights lambda [N, B], else None.
     """
-    from arproc.models.ngram.backoff import smoothing_kernels as kernels
+    from arproc.models.ngram.smoothing import smoothing_kernels as kernels
 
     skip, levels = _skip(counts), counts.levels
     total, distinct = kernels.totals(
@@ -233,7 +233,7 @@ def additive(counts: Counts, alpha: float) -> Trie:
 
     The context h is always the last N-1 symbols (all there are, near the beginning).
     """
-    from arproc.models.ngram.backoff import smoothing_kernels as kernels
+    from arproc.models.ngram.smoothing import smoothing_kernels as kernels
 
     p = np.zeros(counts.levels[-1])
     weight = np.ones(len(counts.first_child) - 1)
@@ -270,7 +270,7 @@ def _find(
     fallback: np.ndarray | None = None,
 ) -> tuple[np.ndarray, str]:
     """The discounts of order k, and where they come from; p holds the lower orders."""
-    from arproc.models.ngram.backoff import smoothing_kernels as kernels
+    from arproc.models.ngram.smoothing import smoothing_kernels as kernels
 
     skip, (first, last) = _skip(counts), _contexts(counts, k)
     n = kernels.tally(counts.levels[k], counts.levels[k + 1], count, skip, max(most, 4))

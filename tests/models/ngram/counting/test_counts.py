@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models.ngram.reference import BEGIN, SlowCounts, alphabet, count
 
 from arproc.errors import DataError
-from arproc.models.ngram.backoff import counts as counting
+from arproc.models.ngram.counting import counts as counting
 
 corpora = st.lists(st.lists(st.integers(0, 2), max_size=12), min_size=1, max_size=6).filter(any)
 

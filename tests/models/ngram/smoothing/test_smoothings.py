@@ -23,10 +23,10 @@ from scipy.optimize import minimize
 
 import arproc
 from arproc.errors import ParameterError, UnsupportedError
-from arproc.models.ngram.backoff import smoothing as estimation
-from arproc.models.ngram.backoff.counts import lay_out
-from arproc.models.ngram.backoff.discounts import DiscountWarning, absolute, good_turing
-from arproc.models.ngram.backoff.jelinek_mercer import (
+from arproc.models.ngram.counting.counts import lay_out
+from arproc.models.ngram.smoothing import smoothings as estimation
+from arproc.models.ngram.smoothing.discounts import DiscountWarning, absolute, good_turing
+from arproc.models.ngram.smoothing.jelinek_mercer import (
     deleted_events,
     held_out_events,
     weights_by_em,
@@ -222,7 +222,7 @@ def test_the_weights_are_where_the_likelihood_is_largest(deleted):
 
     context_total = np.array([sum(c for g, c in plain[1].items() if g != (BEGIN,))])
     used = sorted({(k, b) for e in events for k, (b, _) in enumerate(e) if b >= 0})
-    from arproc.models.ngram.backoff import smoothing_kernels as kernels
+    from arproc.models.ngram.smoothing import smoothing_kernels as kernels
 
     total, _ = kernels.totals(
         len(counts.first_child) - 1, counts.first_child, counts.count, 1 + letters.begin

@@ -1,8 +1,9 @@
-"""What context-tree weighting and PPM share: fitting, learning on, and the states that learn."""
+"""What the laws of context-tree weighting and PPM share, and the states that learn."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
 
@@ -10,146 +11,102 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
+from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State, WindowState
-from arproc.data.tokenizers import space_under
-from arproc.errors import UnsupportedError, check_integer
+from arproc.errors import FileFormatError, UnsupportedError
 from arproc.models.ngram.adaptive.contexts import Contexts
-from arproc.models.ngram.tables import NO_TABLE, NO_UNIFORMS, categorical
-from arproc.process import Process
-from arproc.process.model import require_fitted
+from arproc.models.ngram.symbols import NO_TABLE, NO_UNIFORMS, categorical, with_ends
 from arproc.spaces import Categorical as CategoricalSpace
-from arproc.spaces import Space
 
-__all__ = ["ContextModel", "ContextState", "with_ends"]
+__all__ = ["ContextLaw", "ContextState"]
 
 _NO_TERMS = np.empty(0)
 
 
-class ContextModel(Process):
-    """A model of symbols that counts what followed each context, and may go on doing so.
+@dataclass(frozen=True, eq=False, repr=False)
+class ContextLaw(ChainLaw):
+    """A law that predicts from how often each symbol followed each context.
 
     Adaptive, it learns from each sequence while predicting it: the likelihood is the sequential
     (prequential) one, p(x_t | the data of `fit`, x_<t). Each sequence begins with what fitting
     left. Frozen, it looks at the last symbols only.
+
+    Attributes:
+        space: the symbols.
+        contexts: the contexts that fitting saw; never written to.
+        depth: the longest context.
+        adaptive: whether it goes on learning.
     """
 
-    contexts_: Contexts
-    tokens: Any
+    space: CategoricalSpace
+    contexts: Contexts
+    depth: int
     adaptive: bool
-    min_count: int
-    max_size: int | None
-    unknown: bool | None
-    end: bool | None
-
-    # ---- what a subclass writes --------------------------------------------------------------
 
     @property
     @abstractmethod
-    def _depth(self) -> int:
-        """The longest context."""
-
-    @property
-    @abstractmethod
-    def _method(self) -> tuple[int, tuple[float, float, bool]]:
+    def method(self) -> tuple[int, tuple[float, float, bool]]:
         """The kernels' method and settings."""
 
-    @abstractmethod
-    def _check_parameters(self) -> None:
-        """Raise `ParameterError` where a parameter of the constructor is wrong."""
-
-    # ---- fitting -----------------------------------------------------------------------------
-
-    @classmethod
-    def untrained(cls, *arguments: Any, **parameters: Any) -> Self:
-        """A model that has seen nothing, of `tokens=` so many symbols, 0, 1, 2 ...
-
-        Its `log_prob` is the universal code length of a sequence, in nats. The arguments are
-        those of the constructor.
-        """
-        model = cls(*arguments, **parameters)
-        model._check_parameters()
-        symbols = check_integer("tokens", model.tokens, minimum=1)
-        ends = bool(model.end)
-        model.space_ = CategoricalSpace(symbols + int(ends), None, symbols if ends else None)
-        model.form_ = "numpy"
-        model.contexts_ = Contexts(symbols + int(ends))
-        return model
-
-    def _infer_space(self, data: Any) -> Space:
-        self._check_parameters()
-        check_integer("min_count", self.min_count, minimum=1)
-        return space_under(self, data)
-
-    def _fit(
-        self,
-        sequences: Sequences,
-        *,
-        validation: Sequences | None,
-        context: torch.Tensor | None,
-    ) -> None:
-        assert isinstance(sequences.space, CategoricalSpace)
-        self.contexts_ = Contexts(sequences.space.size)
-        values, begin, steps = with_ends(sequences)
-        terms = np.empty(len(values))
-        known = np.zeros(len(begin), np.int64)
-        empty = Contexts(sequences.space.size)
-        self._run(
-            self.contexts_, np.full(1, -1), values, begin, steps, known, True, terms, base=empty
-        )
-        self._learnt(float(terms.sum()))
-
-    def _learnt(self, log_evidence: float) -> None:
-        """Told the sequential log-likelihood of the data that were fitted."""
-
-    # ---- the law -----------------------------------------------------------------------------
-
     @property
-    def vocabulary(self) -> Any:
-        """The vocabulary, or None where the data are numbers."""
-        return self.space.vocabulary  # type: ignore[attr-defined]
-
-    @property
-    def n_contexts_(self) -> int:
+    def n_contexts(self) -> int:
         """How many contexts were seen in fitting."""
-        return self.contexts_.n_contexts
+        return self.contexts.n_contexts
 
     @property
     def window_length(self) -> int:
         if self.adaptive:
+            name = type(self).__name__.removesuffix("Law")
             raise UnsupportedError(
-                f"An adaptive {type(self).__name__} learns from all that came before, so it has "
-                "no finite order; adaptive=False freezes it after fitting."
+                f"An adaptive {name} learns from all that came before, so it has no finite order; "
+                "adaptive=False freezes it after fitting."
             )
-        return self._depth
+        return self.depth
 
     def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
         n, k, p = ctx.shape
         values = np.ascontiguousarray(ctx.reshape(n * k, p).cpu().numpy())
-        table = np.empty((n * k, 1, self.contexts_.symbols))
-        self._run(
-            Contexts(self.contexts_.symbols), np.full(1, -1), values.reshape(-1),
+        table = np.empty((n * k, 1, self.contexts.symbols))
+        self.run(
+            Contexts(self.contexts.symbols), np.full(1, -1), values.reshape(-1),
             np.arange(1, n * k + 1) * p, np.zeros(n * k, np.int64),
             position.reshape(-1).cpu().numpy(), False, table=table,
         )  # fmt: skip
         return categorical(table.reshape(n, k, -1), ctx.device)
 
-    def _start(self, n: int, context: torch.Tensor | None) -> State:
-        require_fitted(self)
+    def start(self, n: int, context: torch.Tensor | None) -> State:
         return ContextState(None, 0) if self.adaptive else WindowState()
 
-    def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        values, begin, steps = with_ends(sequences)
-        terms, parts = np.empty(len(values)), _batches(steps)
-        for low, high in parts:
-            own = slice(begin[low], begin[high - 1] + steps[high - 1])
-            self._run(
-                Contexts(self.contexts_.symbols), np.full(high - low, -1), values, begin[low:high],
-                steps[low:high], np.zeros(high - low, np.int64), self.adaptive, terms[own],
-            )  # fmt: skip
+    def log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        terms = self.terms_of(sequences, self.adaptive)
         return torch.from_numpy(terms).to(sequences.values.device)
 
-    def _run(
+    def terms_of(self, sequences: Sequences, learn: bool) -> np.ndarray:
+        """The chain rule's terms, flat float64, each sequence beginning with what fitting left."""
+        values, begin, steps = with_ends(sequences)
+        terms = np.empty(len(values))
+        for low, high in _batches(steps):
+            own = slice(begin[low], begin[high - 1] + steps[high - 1])
+            self.run(
+                Contexts(self.contexts.symbols), np.full(high - low, -1), values, begin[low:high],
+                steps[low:high], np.zeros(high - low, np.int64), learn, terms[own],
+            )  # fmt: skip
+        return terms
+
+    def taught(self, sequences: Sequences) -> tuple[Contexts, float]:
+        """What a law without contexts learns from sequences, one after the other.
+
+        Returns:
+            The contexts, and the sequences' log-probability, predicted symbol by symbol, in nats.
+        """
+        values, begin, steps = with_ends(sequences)
+        terms, known = np.empty(len(values)), np.zeros(len(begin), np.int64)
+        own = Contexts(self.contexts.symbols)
+        self.run(own, np.full(1, -1), values, begin, steps, known, True, terms)
+        return own, float(terms.sum())
+
+    def run(
         self,
         own: Contexts,
         roots: np.ndarray,
@@ -161,19 +118,27 @@ class ContextModel(Process):
         terms: np.ndarray = _NO_TERMS,
         table: np.ndarray = NO_TABLE,
         uniforms: np.ndarray = NO_UNIFORMS,
-        base: Contexts | None = None,
     ) -> None:
         """The compiled loop, given more room as long as it asks for it; see `run` there."""
         from arproc.models.ngram.adaptive import context_kernels as kernels
 
-        base = self.contexts_ if base is None else base
-        method, settings = self._method
+        method, settings = self.method
         progress = np.zeros(3, np.int64)
         while not kernels.run(
-            method, own.arrays, base.arrays, roots, values, begin, steps, known, self._depth,
-            own.symbols, settings, learn, uniforms, terms, table, progress,
+            method, own.arrays, self.contexts.arrays, roots, values, begin, steps, known,
+            self.depth, own.symbols, settings, learn, uniforms, terms, table, progress,
         ):  # fmt: skip
-            own.enlarge(self._depth)
+            own.enlarge(self.depth)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """The law of a file, checked: compiled code trusts its numbers."""
+        law = cls(**fields)
+        if not isinstance(law.space, CategoricalSpace) or law.contexts.symbols != law.space.size:
+            raise FileFormatError("The file's contexts and its space have different symbols.")
+        if not isinstance(law.depth, int) or law.depth < 0:
+            raise FileFormatError(f"The file's longest context has {law.depth!r} symbols.")
+        return law
 
 
 class _Rows:
@@ -197,24 +162,24 @@ class ContextState(State):
         version: how far `rows` had come when this state was made.
     """
 
-    process: ContextModel
+    law: ContextLaw
 
     def __init__(self, rows: _Rows | None, version: int) -> None:
         self._rows, self._version = rows, version
         self.block = 64
 
     def _conditional(self) -> Distribution:
-        process = self.process
+        law = self.law
         rows, tail = self._own(), self._tail(0)
-        table = np.empty((self.n, 1, process.contexts_.symbols))
-        process._run(rows.contexts, rows.roots, *self._places(tail, 0), False, table=table)
+        table = np.empty((self.n, 1, law.contexts.symbols))
+        law.run(rows.contexts, rows.roots, *self._places(tail, 0), False, table=table)
         return categorical(table[:, 0], self.history.slots.device)
 
     def _append(self, x: torch.Tensor) -> State:
         return self._learn(x[:, None])
 
     def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
-        table = np.empty((self.n, x.shape[1] + 1, self.process.contexts_.symbols))
+        table = np.empty((self.n, x.shape[1] + 1, self.law.contexts.symbols))
         after = self._learn(x, table)
         state = after if lengths is None else ContextState(None, 0)
         return categorical(table, x.device), state
@@ -229,7 +194,7 @@ class ContextState(State):
         count = uniforms.shape[1]
         values = self._tail(count)
         rows, places = self._own(), self._places(values, count)
-        self.process._run(
+        self.law.run(
             rows.contexts, rows.roots, *places, True,
             uniforms=np.ascontiguousarray(uniforms.cpu().numpy()),
         )  # fmt: skip
@@ -241,7 +206,7 @@ class ContextState(State):
         values = self._tail(x.shape[1])
         values[:, values.shape[1] - x.shape[1] :] = x.cpu().numpy()
         rows = self._own()
-        self.process._run(
+        self.law.run(
             rows.contexts, rows.roots, *self._places(values, x.shape[1]), True, table=table
         )
         return self._newer(rows)
@@ -253,13 +218,13 @@ class ContextState(State):
     def _own(self) -> _Rows:
         """The rows as they were when this state was made."""
         if self._rows is None or self._rows.version != self._version:
-            process = self.process
-            self._rows, self._version = _Rows(self.n, process.contexts_.symbols), 0
+            law = self.law
+            self._rows, self._version = _Rows(self.n, law.contexts.symbols), 0
             x, lengths = self.history.padded()
             values = np.ascontiguousarray(x.cpu().numpy())
             begin = np.arange(self.n) * values.shape[1]
             known = np.zeros(self.n, np.int64)
-            process._run(
+            law.run(
                 self._rows.contexts, self._rows.roots, values.reshape(-1), begin,
                 lengths.cpu().numpy(), known, True,
             )  # fmt: skip
@@ -267,7 +232,7 @@ class ContextState(State):
 
     def _tail(self, room: int) -> np.ndarray:
         """The last symbols, and room for some more: int64 [N, depth + room]."""
-        depth = self.process._depth
+        depth = self.law.depth
         values = np.zeros((self.n, depth + room), np.int64)
         values[:, :depth] = self.history.tail(depth).cpu().numpy()
         return values
@@ -276,23 +241,9 @@ class ContextState(State):
         self, values: np.ndarray, count: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """For the kernel: flat values, where each row's next symbol is, steps, symbols before."""
-        begin = np.arange(self.n) * values.shape[1] + self.process._depth
+        begin = np.arange(self.n) * values.shape[1] + self.law.depth
         known = np.ascontiguousarray(self.lengths.cpu().numpy())
         return values.reshape(-1), begin, np.full(self.n, count), known
-
-
-def with_ends(sequences: Sequences) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The symbols with their ends among them, flat; where each sequence begins; its length."""
-    space = sequences.space
-    assert isinstance(space, CategoricalSpace)
-    values, offsets = sequences.values.cpu().numpy(), sequences.offsets.numpy()
-    ends = sequences.complete.numpy() & (space.end is not None)
-    lengths = np.diff(offsets)
-    steps = lengths + ends
-    begin = np.cumsum(steps) - steps
-    out = np.full(int(steps.sum()), 0 if space.end is None else space.end, np.int64)
-    out[np.arange(len(values)) + np.repeat(begin - offsets[:-1], lengths)] = values
-    return out, begin, steps
 
 
 def _batches(steps: np.ndarray, most: int = 2**18) -> list[tuple[int, int]]:

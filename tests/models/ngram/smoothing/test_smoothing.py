@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from models.ngram.reference import SlowAdditive, SlowKneserNey, alphabet, count, histories
 
 import arproc
-from arproc.models.ngram.backoff import smoothing_kernels
-from arproc.models.ngram.backoff.discounts import FALLBACK, closed_form, maximise
-from arproc.models.ngram.backoff.smoothing import DiscountWarning, additive, discounted
+from arproc.models.ngram.smoothing import smoothing_kernels
+from arproc.models.ngram.smoothing.discounts import FALLBACK, closed_form, maximise
+from arproc.models.ngram.smoothing.smoothings import DiscountWarning, additive, discounted
 
 DATA = Path(__file__).parents[1] / "data"
 

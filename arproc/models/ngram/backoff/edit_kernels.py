@@ -1,4 +1,4 @@
-"""Compiled loops over back-off weights: making contexts add up to one, and what pruning costs.
+"""Compiled loops that make one back-off model of another: renormalised, pruned, filtered, mixed.
 
 `model` is always the tuple `Trie.arrays`.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from arproc.compiled.jit import Int, jit
 from arproc.models.ngram.backoff.query_kernels import step
 
-#: Where less than this is left for unseen symbols, it is added up and not subtracted from one.
+#: Where less than this (or this share) is left of a difference, it is added up instead.
 _CANCELLING = 1e-6
 #: What is missing to one by rounding alone.
 _ROUNDING = 1e-12
@@ -122,3 +122,81 @@ def losses(
             if missing > _ROUNDING and others > 0 and outside > 0.0:
                 change += missing * (new - np.log(missing) + np.log(outside))
             out[i] = -np.exp(history[h]) * change
+
+
+@jit
+def folded(model: tuple, kept: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mass of the lost symbols after each context of kept ones.
+
+    With L(h) the lost symbols that continue h here, and h' the shorter context,
+    mass(h) = sum_{L(h)} p(w | h) + weight(h) (mass(h') - sum_{L(h)} p(w | h')).
+
+    Args:
+        model: `Trie.arrays`.
+        kept: bool [n], which n-grams are of kept symbols.
+        lost: bool [size], which symbols are put together.
+
+    Returns:
+        The mass, float64 [contexts]; and whether it has to be told, bool: elsewhere it is what
+        backing off gives.
+    """
+    symbol, link, first_child, log_prob, back_off = model[1:6]
+    symbols = model[7]
+    mass, told = np.zeros(len(back_off)), np.zeros(len(back_off), np.bool_)
+    for h in range(len(back_off)):
+        if not kept[h]:
+            continue
+        own, below = 0.0, 0.0
+        shorter = np.int64(link[h])
+        for i in range(first_child[h], first_child[h + 1]):
+            if symbol[i] < symbols and lost[symbol[i]]:
+                told[h] = True
+                own += np.exp(log_prob[i])
+                if h > 0:
+                    below += np.exp(step(model, shorter, symbol[i])[0])
+        mass[h] = own
+        if h == 0:
+            continue
+        rest = mass[shorter] - below
+        if told[h] and rest < _CANCELLING * mass[shorter]:
+            rest = 0.0
+            at = np.int64(first_child[h])
+            for w in range(symbols):
+                if at < first_child[h + 1] and symbol[at] == w:
+                    at += 1
+                elif lost[w]:
+                    rest += np.exp(step(model, shorter, w)[0])
+        mass[h] += np.exp(back_off[h]) * rest
+    told[0] = True
+    return mass, told
+
+
+@jit
+def add(
+    model: tuple,
+    parent: np.ndarray,
+    symbol: np.ndarray,
+    numbers: np.ndarray,
+    unknown: Int,
+    weight: float,
+    mixed: np.ndarray,
+) -> None:
+    """Add weight * p(w | h) of one model to each n-gram hw.
+
+    Args:
+        model: `Trie.arrays`.
+        parent: int64 [n], the n-gram h that each continues; it comes before it.
+        symbol: int64 [n], the last symbol w.
+        numbers: int64 [size], the model's number of each symbol; -1 where it has none, and the
+            probability is zero.
+        unknown: what such a symbol is in a history.
+        weight: of the model.
+        mixed: float64 [n], is added to.
+    """
+    states = np.zeros(len(parent), np.int64)
+    for i in range(1, len(parent)):
+        w = numbers[symbol[i]]
+        log_p, after = step(model, states[parent[i]], w if w >= 0 else unknown)
+        states[i] = after
+        if w >= 0:
+            mixed[i] += weight * np.exp(log_p)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from arproc.models.ngram.backoff.counts import Counts
 from arproc.models.ngram.backoff.trie import index_of
+from arproc.models.ngram.counting.counts import Counts
 
 __all__ = ["deleted_events", "held_out_events", "weights_by_em"]
 
@@ -37,7 +37,7 @@ def weights_by_em(
     Returns:
         The weights, float64 [N, BUCKETS], and the events' log-likelihood under them, in nats.
     """
-    from arproc.models.ngram.backoff import mercer_kernels as kernels
+    from arproc.models.ngram.smoothing import mercer_kernels as kernels
 
     weights = np.full((counts.order, BUCKETS), 0.5)
     model = (counts.levels, counts.count, counts.link, total)
@@ -63,7 +63,7 @@ def held_out_events(counts: Counts, text: np.ndarray) -> tuple[np.ndarray, np.nd
         counts: the n-grams.
         text: as `lay_out` gives it.
     """
-    from arproc.models.ngram.backoff import mercer_kernels as kernels
+    from arproc.models.ngram.smoothing import mercer_kernels as kernels
 
     nothing = np.zeros(0)
     model = (

@@ -1,0 +1,1 @@
+"""The smoothings: from counts to the probabilities of a back-off model."""
