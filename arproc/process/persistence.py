@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def save(model: Parameters, path: str | Path) -> None:
         raise NotFittedError(
             f"this {type(model).__name__} is not fitted yet; fit it before saving."
         )
-    tensors: dict[str, Stored] = {}
+    tensors = _Tensors()
     tree = _encode(model, "model", tensors)
     write_file(path, {"kind": "model", "model": tree}, tensors)
 
@@ -65,7 +66,7 @@ def load(path: str | Path) -> Any:
     if header.get("kind") != "model":
         raise FileFormatError(f"{str(path)!r} holds a {header.get('kind')!r}, not a model.")
     try:
-        model = _decode(header["model"], tensors)
+        model = _decode(header["model"], _Tensors(tensors))
     except (FileFormatError, MissingDependencyError):
         raise
     except (
@@ -87,12 +88,20 @@ def load(path: str | Path) -> Any:
     return model
 
 
+class _Tensors(dict[str, Any]):
+    """A file's tensors by name, and its laws by number: one that many hold is stored once."""
+
+    def __init__(self, tensors: Mapping[str, Any] | None = None) -> None:
+        super().__init__(tensors or {})
+        self.laws: dict[int, Law] = {}
+
+
 def _is_fitted(model: Any) -> bool:
     asked = getattr(model, "__sklearn_is_fitted__", None)
     return asked is None or bool(asked())
 
 
-def _encode(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
+def _encode(value: Any, path: str, tensors: _Tensors) -> Any:
     """The value as JSON, its arrays put into `tensors` under their path."""
     if value is None or isinstance(value, (bool, str)):
         return value
@@ -132,10 +141,12 @@ def _encode(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
         )
     if isinstance(value, Parameters):
         return _encode_parameters(value, path, tensors)
+    if isinstance(value, Law):
+        return _encode_law(value, path, tensors)
     return _encode_storable(value, path, tensors)
 
 
-def _store(value: Stored, path: str, tensors: dict[str, Stored]) -> str:
+def _store(value: Stored, path: str, tensors: _Tensors) -> str:
     """Put a tensor among those of the file, under its path or one like it; gives the name."""
     if isinstance(value, torch.Tensor):
         _check_plain(value, path)
@@ -154,7 +165,7 @@ def _check_plain(value: torch.Tensor, path: str) -> None:
         raise ParameterError(f"{path} is a {kind} tensor, which a model file can not hold.")
 
 
-def _encode_array(value: np.ndarray, path: str, tensors: dict[str, Stored]) -> Any:
+def _encode_array(value: np.ndarray, path: str, tensors: _Tensors) -> Any:
     if value.dtype.kind == "U":
         return {"!": "strings", "items": value.ravel().tolist(), "shape": list(value.shape)}
     if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
@@ -169,7 +180,7 @@ def _encode_array(value: np.ndarray, path: str, tensors: dict[str, Stored]) -> A
     return {"!": "array", "at": _store(torch.from_numpy(plain), path, tensors)}
 
 
-def _encode_parameters(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
+def _encode_parameters(value: Any, path: str, tensors: _Tensors) -> Any:
     """Parameters and what was learnt: a law and its fit, or the attributes ending in "_"."""
     params = value.get_params(deep=False)
     tree = {
@@ -188,7 +199,17 @@ def _encode_parameters(value: Any, path: str, tensors: dict[str, Stored]) -> Any
     return tree
 
 
-def _encode_storable(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
+def _encode_law(law: Law, path: str, tensors: _Tensors) -> Any:
+    """A law where it is met first; then its number alone."""
+    for number, known in tensors.laws.items():
+        if known is law:
+            return {"!": "law", "number": number}
+    number = len(tensors.laws)
+    tensors.laws[number] = law
+    return _encode_storable(law, path, tensors) | {"number": number}
+
+
+def _encode_storable(value: Any, path: str, tensors: _Tensors) -> Any:
     if hasattr(value, "to_dict"):
         fields = value.to_dict()
     else:
@@ -200,7 +221,7 @@ def _encode_storable(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
     }
 
 
-def _plan(module: StorableModule, path: str, tensors: dict[str, Stored]) -> dict[str, Any]:
+def _plan(module: StorableModule, path: str, tensors: _Tensors) -> dict[str, Any]:
     """How a network was constructed; of the modules among its arguments likewise."""
     arguments = {
         k: _plan(v, f"{path}.{k}", tensors)
@@ -211,7 +232,7 @@ def _plan(module: StorableModule, path: str, tensors: dict[str, Stored]) -> dict
     return {"!": "module", "class": name_of(type(module)), "arguments": arguments}
 
 
-def _decode(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
+def _decode(tree: Any, tensors: _Tensors) -> Any:
     if isinstance(tree, list):
         return [_decode(item, tensors) for item in tree]
     if not isinstance(tree, dict):
@@ -238,12 +259,14 @@ def _decode(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
         return torch.distributions.MultivariateNormal(**fields, validate_args=False)
     if kind == "object":
         return _decode_parameters(tree, tensors)
+    if kind == "law":
+        return tensors.laws[tree["number"]]
     if kind == "data":
         return _decode_storable(tree, tensors)
     raise FileFormatError(f"the file holds a {kind!r}, which this version does not know.")
 
 
-def _decode_parameters(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
+def _decode_parameters(tree: dict[str, Any], tensors: _Tensors) -> Any:
     cls = _class_of(tree)
     if not issubclass(cls, Parameters):
         raise FileFormatError(f"{tree['class']} is not a class with parameters.")
@@ -275,7 +298,7 @@ def _class_of(tree: dict[str, Any]) -> type:
     return cls
 
 
-def _decode_module(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> StorableModule:
+def _decode_module(tree: dict[str, Any], tensors: _Tensors) -> StorableModule:
     """A network, built anew and filled; its sizes are looked at first."""
     state = _decode(tree["state"], tensors)
     try:
@@ -292,7 +315,7 @@ def _decode_module(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> St
     return module.eval()
 
 
-def _built(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> StorableModule:
+def _built(tree: dict[str, Any], tensors: _Tensors) -> StorableModule:
     """A network as it was constructed."""
     cls = _class_of(tree)
     if not issubclass(cls, StorableModule):
@@ -317,7 +340,10 @@ def _check_shapes(module: StorableModule, state: dict[str, torch.Tensor]) -> Non
         )
 
 
-def _decode_storable(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
+def _decode_storable(tree: dict[str, Any], tensors: _Tensors) -> Any:
     cls: Any = _class_of(tree)
     fields = {k: _decode(v, tensors) for k, v in tree["fields"].items()}
-    return cls.from_dict(fields) if hasattr(cls, "from_dict") else cls(**fields)
+    value = cls.from_dict(fields) if hasattr(cls, "from_dict") else cls(**fields)
+    if "number" in tree:
+        tensors.laws[tree["number"]] = value
+    return value
