@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 import torch
-from torch.distributions import Distribution
 
 from arproc.contract.sequences import Sequences
-from arproc.contract.state import State
 from arproc.errors import ParameterError, check_choice, check_integer, check_numbers
 from arproc.inference.estimated import Estimated
 from arproc.models.volatility import innovations as laws
-from arproc.models.volatility.estimation import VolatilityFit, estimate
-from arproc.models.volatility.state import Memory, VolatilityState
-from arproc.process import Process
+from arproc.models.volatility.estimation import estimate
+from arproc.models.volatility.law import ARGARCHLaw
+from arproc.process import Fit, Process
 from arproc.spaces import Real, Space
 
 __all__ = ["ARGARCH"]
 
 _TRENDS = {"n": 0, "c": 1, "ct": 2}
 _VOLATILITIES = {"constant": (0, 0, 0), "arch": (1, 0, 0), "garch": (1, 0, 1), "gjr": (1, 1, 1)}
-_ERRORS = ("robust", "observed")
+_COVARIANCES = ("robust", "observed")
 
 
 class ARGARCH(Estimated, Process):
@@ -52,9 +51,9 @@ class ARGARCH(Estimated, Process):
         volatility_order: how many alpha, gamma and beta there are; (1, 0, 0) for "arch",
             (1, 0, 1) for "garch" and (1, 1, 1) for "gjr" by default.
         components: how many normals a mixture has.
-        errors: of the estimates: "robust" (Bollerslev and Wooldridge 1992) or "observed" (inverse
-            information). Laplace's likelihood has kinks: there it is the inverse of the scores'
-            products.
+        covariance_kind: of the estimates' covariance: "robust" (Bollerslev and Wooldridge 1992)
+            or "observed" (inverse information). Laplace's likelihood has kinks: there it is the
+            inverse of the scores' products.
 
     Attributes:
         coef_: phi, lag 1 first, [p].
@@ -84,6 +83,7 @@ class ARGARCH(Estimated, Process):
         (499,)
     """
 
+    law_: ARGARCHLaw
     coef_: np.ndarray
     intercept_: float
     drift_: float
@@ -92,6 +92,10 @@ class ARGARCH(Estimated, Process):
     gamma_: np.ndarray
     beta_: np.ndarray
     backcast_: float
+    nu_: float
+    weights_: np.ndarray
+    means_: np.ndarray
+    scales_: np.ndarray
 
     def __init__(
         self,
@@ -102,7 +106,7 @@ class ARGARCH(Estimated, Process):
         *,
         volatility_order: tuple[int, int, int] | None = None,
         components: int = 2,
-        errors: str = "robust",
+        covariance_kind: str = "robust",
     ) -> None:
         self.order = order
         self.innovations = innovations
@@ -110,7 +114,7 @@ class ARGARCH(Estimated, Process):
         self.trend = trend
         self.volatility_order = volatility_order
         self.components = components
-        self.errors = errors
+        self.covariance_kind = covariance_kind
 
     @classmethod
     def from_parameters(
@@ -154,69 +158,32 @@ class ARGARCH(Estimated, Process):
             tensor(1., dtype=torch.float64)
         """
         given = {"coef": coef, "alpha": alpha, "gamma": gamma, "beta": beta}
-        arrays = {name: check_numbers(name, value) for name, value in given.items()}
-        orders = (len(arrays["alpha"]), len(arrays["gamma"]), len(arrays["beta"]))
-        kind = (
-            "gjr" if orders[1] else "garch" if orders[2] else "arch" if orders[0] else "constant"
-        )
-        trend = "ct" if drift else "c" if intercept else "n"
-        model = cls(len(arrays["coef"]), innovations, kind, trend, volatility_order=orders,
-                    components=2 if weights is None else len(weights))  # fmt: skip
-        model.coef_, model.alpha_ = arrays["coef"], arrays["alpha"]
-        model.gamma_, model.beta_ = arrays["gamma"], arrays["beta"]
-        model.intercept_, model.drift_ = float(intercept), float(drift)
-        model.omega_ = float(omega)
-        model._check_variance()
-        model._know_innovations(nu, weights, means, scales)
-        if backcast is None and not math.isfinite(model.stationary_variance):
+        coef, alpha, gamma, beta = (check_numbers(*part).copy() for part in given.items())
+        intercept, drift, omega = float(intercept), float(drift), float(omega)
+        _check_variance(intercept, drift, omega, alpha, gamma, beta)
+        noise, psi = _given_innovations(innovations, nu, weights, means, scales)
+        law = ARGARCHLaw(
+            coef, intercept, drift, omega, alpha, gamma, beta, math.nan, noise, psi
+        )  # fmt: skip
+        if backcast is None and not math.isfinite(law.stationary_variance):
             raise ParameterError(
                 "backcast must be given: these parameters have no stationary variance to start "
-                f"from (alpha + gamma / 2 + beta = {model.persistence:.4g})."
+                f"from (alpha + gamma / 2 + beta = {law.persistence:.4g})."
             )
-        model.backcast_ = float(model.stationary_variance if backcast is None else backcast)
-        if not 0 < model.backcast_ < math.inf:
+        start = float(law.stationary_variance if backcast is None else backcast)
+        if not 0 < start < math.inf:
             raise ParameterError(f"backcast must be positive and finite; got {backcast!r}.")
-        model.space_ = Real()
-        return model
-
-    def _check_variance(self) -> None:
-        for name, value in (("intercept", self.intercept_), ("drift", self.drift_)):
-            if not math.isfinite(value):
-                raise ParameterError(f"{name} must be finite; got {value!r}.")
-        if not 0 < self.omega_ < math.inf:
-            raise ParameterError(f"omega must be positive and finite; got {self.omega_!r}.")
-        longest = max(len(self.alpha_), len(self.gamma_))
-        news = np.zeros(longest)
-        news[: len(self.alpha_)] += self.alpha_
-        news[: len(self.gamma_)] += self.gamma_
-        if (self.alpha_ < 0).any() or (self.beta_ < 0).any() or (news < 0).any():
-            raise ParameterError(
-                "alpha, alpha + gamma and beta must not be negative (a variance could be); got "
-                f"alpha {self.alpha_.tolist()}, gamma {self.gamma_.tolist()}, beta "
-                f"{self.beta_.tolist()}."
-            )
-
-    def _know_innovations(self, nu: Any, weights: Any, means: Any, scales: Any) -> None:
-        check_choice("innovations", self.innovations, laws.KINDS)
-        if self.innovations == "student_t":
-            if nu is None or not 2 < nu < math.inf:
-                raise ParameterError(f"nu must be above 2 and finite; got {nu!r}.")
-            self.nu_ = float(nu)
-        if self.innovations == "mixture":
-            if weights is None or means is None or scales is None:
-                raise ParameterError("weights, means and scales are needed for a mixture.")
-            weight, mean, scale = (
-                check_numbers(name, value)
-                for name, value in (("weights", weights), ("means", means), ("scales", scales))
-            )
-            if not len(weight) == len(mean) == len(scale) >= 2 or min(*weight, *scale) <= 0:
-                raise ParameterError(
-                    "weights, means and scales must be of one length of at least 2, weights and "
-                    f"scales positive; got {weights!r}, {means!r}, {scales!r}."
-                )
-            self.weights_, self.means_, self.scales_ = weight, mean, scale
-            law = laws.MixtureInnovations(len(weight))
-            self.weights_, self.means_, self.scales_ = law.parts(self._psi())
+        trend = "ct" if drift else "c" if intercept else "n"
+        return cls.of(
+            replace(law, backcast=start),
+            Fit(notes={"trend": trend}),
+            order=len(coef),
+            innovations=innovations,
+            volatility=_volatility(law),
+            trend=trend,
+            volatility_order=(len(alpha), len(gamma), len(beta)),
+            components=2 if weights is None else len(weights),
+        )
 
     # ---- fitting --------------------------------------------------------------------------------
 
@@ -225,38 +192,36 @@ class ARGARCH(Estimated, Process):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
-    ) -> None:
+    ) -> tuple[ARGARCHLaw, Fit]:
         orders = self._check_parameters()
         sequences.require_length(self.order + 1)
         values = sequences.values.detach().double().cpu().numpy()
         series = np.split(values, sequences.offsets[1:-1].numpy())
-        law = laws.make(self.innovations, self.components)
-        powers, robust = _TRENDS[self.trend], self.errors == "robust"
-        self._learn(estimate(series, self.order, powers, orders, law, robust), law)
-        self.space_ = sequences.space  # what `_log_prob` asks for
+        noise = laws.make(self.innovations, self.components)
+        powers, robust = _TRENDS[self.trend], self.covariance_kind == "robust"
+        found = estimate(series, self.order, powers, orders, noise, robust)
+        part = found.parts
+        intercept, drift, *_ = [*part.b[:powers].tolist(), 0.0, 0.0]
+        law = ARGARCHLaw(
+            part.b[powers:], intercept, drift, part.omega, part.alpha, part.gamma, part.beta,
+            found.backcast, noise, part.psi,
+        )  # fmt: skip
+        names = [*("intercept", "drift")[:powers]]
+        names += [f"ar.L{i + 1}" for i in range(self.order)]
+        names.append("sigma2" if self.volatility == "constant" else "omega")
+        for name, count in zip(("alpha", "gamma", "beta"), orders, strict=True):
+            names += [f"{name}.L{i + 1}" for i in range(count)]
+        shown = noise.reported(part.psi)
         with torch.no_grad():
-            self.log_likelihood_ = float(self._log_prob(sequences, None).sum())
-
-    def _learn(self, found: VolatilityFit, law: laws.Innovations) -> None:
-        part, powers = found.parts, _TRENDS[self.trend]
-        trend = [*part.b[:powers].tolist(), 0.0, 0.0]
-        self.intercept_, self.drift_ = trend[0], trend[1] if powers > 1 else 0.0
-        self.coef_ = part.b[powers:]
-        self.omega_, self.alpha_ = part.omega, part.alpha
-        self.gamma_, self.beta_, self.backcast_ = part.gamma, part.beta, found.backcast
-        if isinstance(law, laws.StudentInnovations):
-            self.nu_ = float(part.psi[0])
-        if isinstance(law, laws.MixtureInnovations):
-            self.weights_, self.means_, self.scales_ = law.parts(part.psi)
-        self.names_ = [*("intercept", "drift")[:powers]]
-        self.names_ += [f"ar.L{i + 1}" for i in range(self.order)]
-        self.names_.append("sigma2" if self.volatility == "constant" else "omega")
-        for name, values in (("alpha", part.alpha), ("gamma", part.gamma), ("beta", part.beta)):
-            self.names_ += [f"{name}.L{i + 1}" for i in range(len(values))]
-        self.names_ += law.names
-        shown = law.reported(part.psi)
-        self.estimates_ = np.r_[part.b, part.omega, part.alpha, part.gamma, part.beta, shown]
-        self.covariance_, self.n_observations_ = found.covariance, found.used
+            log_likelihood = float(law.log_prob(sequences, None).sum())
+        return law, Fit(
+            names=[*names, *noise.names],
+            estimates=np.r_[part.b, part.omega, part.alpha, part.gamma, part.beta, shown],
+            covariance=found.covariance,
+            log_likelihood=log_likelihood,
+            n_observations=found.used,
+            notes={"trend": self.trend, "covariance_kind": self.covariance_kind},
+        )
 
     def _check_parameters(self) -> tuple[int, int, int]:
         """The variance's orders, once every parameter is known to be right."""
@@ -264,7 +229,7 @@ class ARGARCH(Estimated, Process):
         check_choice("innovations", self.innovations, laws.KINDS)
         check_choice("volatility", self.volatility, tuple(_VOLATILITIES))
         check_choice("trend", self.trend, tuple(_TRENDS))
-        check_choice("errors", self.errors, _ERRORS)
+        check_choice("covariance_kind", self.covariance_kind, _COVARIANCES)
         check_integer("components", self.components, minimum=2)
         usual = _VOLATILITIES[self.volatility]
         if self.volatility_order is None:
@@ -282,16 +247,12 @@ class ARGARCH(Estimated, Process):
             )
         return a, o, q
 
-    # ---- the law --------------------------------------------------------------------------------
-
-    @property
-    def n_given(self) -> int:
-        return self.order
+    # ---- what was fitted ------------------------------------------------------------------------
 
     @property
     def persistence(self) -> float:
         """The sum of alpha, half of gamma, and beta: below 1 the variance is stationary."""
-        return float(self.alpha_.sum() + 0.5 * self.gamma_.sum() + self.beta_.sum())
+        return self.law_.persistence
 
     @property
     def stationary_variance(self) -> float:
@@ -299,54 +260,7 @@ class ARGARCH(Estimated, Process):
 
         (Exact where the innovations are symmetric: gamma counts half of the squares.)
         """
-        left = 1.0 - self.persistence
-        return self.omega_ / left if left > 0 else math.inf
-
-    def _psi(self) -> np.ndarray:
-        """The innovations' parameters as the estimation has them."""
-        if self.innovations == "student_t":
-            return np.array([self.nu_])
-        if self.innovations == "mixture":
-            w, m, s = self.weights_, self.means_, self.scales_
-            return np.r_[np.log(w[1:] / w[0]), (m[1:] - m[0]) / s[0], np.log(s[1:] / s[0])]
-        return np.zeros(0)
-
-    def _weights(self) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-        return self.omega_, self.alpha_, self.gamma_, self.beta_
-
-    def _element(self, loc: torch.Tensor, scale: torch.Tensor) -> Distribution:
-        """The law of an element of this mean and standard deviation."""
-        law = laws.make(self.innovations, self.components)
-        return law.distribution(loc, scale, self._psi())
-
-    def _level(self, position: torch.Tensor) -> torch.Tensor:
-        """The recursion's constants at positions [N, K]."""
-        return self.intercept_ + self.drift_ * position.double()
-
-    def _mean(self, past: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
-        """Elements' means from the p before them, oldest first [N, K, p]; at positions [N, K]."""
-        backwards = torch.from_numpy(self.coef_[::-1].copy())
-        return past @ backwards + self._level(position)
-
-    def _variance(self, memory: Memory) -> torch.Tensor:
-        """The next elements' variances, [N]."""
-        h = torch.full((len(memory.squares),), self.omega_, dtype=torch.float64)
-        weights = (self.alpha_, self.gamma_, self.beta_)
-        for part, weight in zip(memory, weights, strict=True):
-            if len(weight):
-                h = h + part @ torch.from_numpy(weight)
-        return h
-
-    def _start(self, n: int, context: torch.Tensor | None) -> State:
-        past = (self.backcast_, 0.5 * self.backcast_, self.backcast_)
-        counts = (len(self.alpha_), len(self.gamma_), len(self.beta_))
-        memory = (
-            torch.full((n, count), value, dtype=torch.float64)
-            for value, count in zip(past, counts, strict=True)
-        )
-        return VolatilityState(Memory(*memory))
-
-    # ---- what was fitted ------------------------------------------------------------------------
+        return self.law_.stationary_variance
 
     def conditional_volatility(self, data: Any) -> Any:
         """Each element's standard deviation given those before it.
@@ -372,7 +286,7 @@ class ARGARCH(Estimated, Process):
             As `conditional_volatility`.
         """
         sequences, loc, scale = self._moments(data)
-        rest = sequences.padded()[0][:, self.n_given :] - loc
+        rest = sequences.padded()[0][:, self.law_.n_given :] - loc
         return self._per_element(sequences, rest / scale if standardised else rest)
 
     def _moments(self, data: Any) -> tuple[Sequences, torch.Tensor, torch.Tensor]:
@@ -389,12 +303,65 @@ class ARGARCH(Estimated, Process):
         return sequences.form.per_element(flat, offsets, skip=self.n_given)
 
     def _described(self) -> tuple[str, list[tuple[str, str]]]:
-        name = f"AR({self.order})"
-        if self.volatility != "constant":
-            a, o, q = len(self.alpha_), len(self.gamma_), len(self.beta_)
+        law, notes = self.law_, self.fit_.notes
+        name, kind = f"AR({law.n_given})", _volatility(law)
+        if kind != "constant":
+            a, o, q = len(law.alpha), len(law.gamma), len(law.beta)
             orders = {"arch": f"{a}", "garch": f"{a}, {q}", "gjr": f"{a}, {o}, {q}"}
-            name += f"-{self.volatility.upper()}({orders[self.volatility]})"
-        facts = [("Trend", self.trend), ("Law", self.innovations)]
-        if "covariance_" in self.__dict__:
-            facts += [("Start", f"the first {self.order} given"), ("Errors", self.errors)]
+            name += f"-{kind.upper()}({orders[kind]})"
+        facts = [("Trend", notes["trend"]), ("Law", law.innovations.kind)]
+        if self.fit_.covariance is not None:
+            facts.append(("Start", f"the first {law.n_given} given"))
+            facts.append(("Covariance", notes["covariance_kind"]))
         return name, facts
+
+
+def _volatility(law: ARGARCHLaw) -> str:
+    """Which kind of variance it is that has such weights."""
+    if len(law.gamma):
+        return "gjr"
+    return "garch" if len(law.beta) else "arch" if len(law.alpha) else "constant"
+
+
+def _check_variance(
+    intercept: float, drift: float, omega: float,
+    alpha: np.ndarray, gamma: np.ndarray, beta: np.ndarray,
+) -> None:  # fmt: skip
+    """Raise `ParameterError` unless the mean is finite and no variance can be negative."""
+    for name, value in (("intercept", intercept), ("drift", drift)):
+        if not math.isfinite(value):
+            raise ParameterError(f"{name} must be finite; got {value!r}.")
+    if not 0 < omega < math.inf:
+        raise ParameterError(f"omega must be positive and finite; got {omega!r}.")
+    news = np.zeros(max(len(alpha), len(gamma)))
+    news[: len(alpha)] += alpha
+    news[: len(gamma)] += gamma
+    if (alpha < 0).any() or (beta < 0).any() or (news < 0).any():
+        raise ParameterError(
+            "alpha, alpha + gamma and beta must not be negative (a variance could be); got "
+            f"alpha {alpha.tolist()}, gamma {gamma.tolist()}, beta {beta.tolist()}."
+        )
+
+
+def _given_innovations(
+    kind: str, nu: Any, weights: Any, means: Any, scales: Any
+) -> tuple[laws.Innovations, np.ndarray]:
+    """The innovations of this name, and their parameters psi, from what the user gave."""
+    check_choice("innovations", kind, laws.KINDS)
+    if kind == "student_t":
+        if nu is None or not 2 < nu < math.inf:
+            raise ParameterError(f"nu must be above 2 and finite; got {nu!r}.")
+        return laws.make(kind, 2), np.array([float(nu)])
+    if kind != "mixture":
+        return laws.make(kind, 2), np.zeros(0)
+    if weights is None or means is None or scales is None:
+        raise ParameterError("weights, means and scales are needed for a mixture.")
+    given = {"weights": weights, "means": means, "scales": scales}
+    weight, mean, scale = (check_numbers(*part) for part in given.items())
+    if not len(weight) == len(mean) == len(scale) >= 2 or min(*weight, *scale) <= 0:
+        raise ParameterError(
+            "weights, means and scales must be of one length of at least 2, weights and "
+            f"scales positive; got {weights!r}, {means!r}, {scales!r}."
+        )
+    noise = laws.MixtureInnovations(len(weight))
+    return noise, noise.psi_of(weight, mean, scale)

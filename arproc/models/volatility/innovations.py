@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import distributions as td
+
+from arproc.contract.storable import storable
 
 __all__ = ["KINDS", "Density", "Innovations", "make"]
 
@@ -36,6 +40,8 @@ class Density(NamedTuple):
 class Innovations(ABC):
     """Innovations of mean 0 and variance 1."""
 
+    #: What users call it.
+    kind: ClassVar[str]
     #: The parameters' names, a starting point and bounds.
     names: tuple[str, ...] = ()
     start: tuple[float, ...] = ()
@@ -56,8 +62,12 @@ class Innovations(ABC):
         return psi
 
 
+@storable
+@dataclass(frozen=True)
 class NormalInnovations(Innovations):
     """Standard normal."""
+
+    kind = "normal"
 
     def density(self, z: np.ndarray, psi: np.ndarray, blur: float = 0.0) -> Density:
         value = -0.5 * (math.log(2 * math.pi) + z**2)
@@ -69,9 +79,12 @@ class NormalInnovations(Innovations):
         return td.Normal(loc, scale, validate_args=False)
 
 
+@storable
+@dataclass(frozen=True)
 class StudentInnovations(Innovations):
     """Student's t with nu > 2 degrees of freedom, divided by its standard deviation."""
 
+    kind = "student_t"
     names = ("nu",)
     start = (8.0,)
     bounds = ((2.05, 500.0),)
@@ -96,8 +109,12 @@ class StudentInnovations(Innovations):
         return td.StudentT(torch.full_like(loc, nu), loc, width, validate_args=False)
 
 
+@storable
+@dataclass(frozen=True)
 class LaplaceInnovations(Innovations):
     """Laplace's double exponential."""
+
+    kind = "laplace"
 
     def density(self, z: np.ndarray, psi: np.ndarray, blur: float = 0.0) -> Density:
         size = np.sqrt(z**2 + blur**2) if blur else np.abs(z)
@@ -111,6 +128,8 @@ class LaplaceInnovations(Innovations):
         return td.Laplace(loc, scale / math.sqrt(2), validate_args=False)
 
 
+@storable
+@dataclass(frozen=True)
 class MixtureInnovations(Innovations):
     """A mixture of K normals, standardised.
 
@@ -118,19 +137,35 @@ class MixtureInnovations(Innovations):
     mean less the first's, and the logarithm of the standard deviation over the first's; shown are
     weights, means and standard deviations of those components, once standardised.
 
-    Args:
+    Attributes:
         components: K, 2 or more.
     """
 
-    def __init__(self, components: int) -> None:
-        self.components = components
-        others = range(2, components + 1)
-        parts = ("weight", "mean", "scale")
-        self.names = tuple(f"{part}.{k}" for part in parts for k in others)
-        count = components - 1
+    components: int
+
+    kind = "mixture"
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:  # type: ignore[override]
+        others = range(2, self.components + 1)
+        return tuple(f"{part}.{k}" for part in ("weight", "mean", "scale") for k in others)
+
+    @cached_property
+    def start(self) -> tuple[float, ...]:  # type: ignore[override]
+        count = self.components - 1
         wider = tuple(math.log(2.0) * (k + 1) for k in range(count))
-        self.start = (-1.0,) * count + (0.1,) * count + wider
-        self.bounds = ((-8.0, 8.0),) * count + ((-20.0, 20.0),) * count + ((-4.0, 4.0),) * count
+        return (-1.0,) * count + (0.1,) * count + wider
+
+    @cached_property
+    def bounds(self) -> tuple[tuple[float, float], ...]:  # type: ignore[override]
+        count = self.components - 1
+        return ((-8.0, 8.0),) * count + ((-20.0, 20.0),) * count + ((-4.0, 4.0),) * count
+
+    @staticmethod
+    def psi_of(weights: np.ndarray, means: np.ndarray, scales: np.ndarray) -> np.ndarray:
+        """Psi of components of any location and scale, each [K]."""
+        logits, shifts = np.log(weights[1:] / weights[0]), (means[1:] - means[0]) / scales[0]
+        return np.concatenate([logits, shifts, np.log(scales[1:] / scales[0])])
 
     def parts(self, psi: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Weights, means and standard deviations of all components, each [K]."""
