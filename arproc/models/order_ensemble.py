@@ -17,7 +17,7 @@ from arproc.contract.sequences import Sequences
 from arproc.contract.storable import storable
 from arproc.data.form import Layout
 from arproc.errors import NotComparableError, ParameterError, check_integer
-from arproc.models.mixture import fit_weights, given_weights
+from arproc.inference.weights import fit_weights, given_weights
 from arproc.process import Fit, Process
 from arproc.process.model import Model, require_fitted
 from arproc.sampling.ancestral import draw

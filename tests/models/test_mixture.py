@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 
 import arproc
 from arproc.errors import DataError, NotComparableError, NotFittedError, ParameterError
-from arproc.models.mixture import fit_weights
+from arproc.inference.weights import fit_weights
 
 RNG = np.random.default_rng(0)
 SERIES = np.convolve(RNG.normal(size=400), [1.0, 0.8, 0.4], mode="valid")

@@ -11,7 +11,7 @@ import torch
 from arproc.contract.sequences import Sequences
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import NotComparableError, ParameterError, UnsupportedError
-from arproc.models.mixture import fit_weights
+from arproc.inference.weights import fit_weights
 from arproc.models.ngram.backoff.assembling import assemble, parents
 from arproc.models.ngram.backoff.pruning import renormalised
 from arproc.models.ngram.backoff.trie import Trie
