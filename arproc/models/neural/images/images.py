@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from arproc.contract.sequences import Layout, Sequences
 from arproc.contract.state import State
 from arproc.data import intake
+from arproc.data.images import image_axes, image_layout
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.models.neural.base import NeuralProcess
 from arproc.models.neural.examples import ExampleLaw
-from arproc.models.neural.images.image_layout import image_axes, image_layout
 from arproc.models.neural.images.pixel_heads import (
     ChannelHead,
     ColourMixtureHead,
@@ -136,8 +136,8 @@ class ImageProcess(ExampleLaw, NeuralProcess):
     def _start(self, n: int, context: Tensor | None) -> State:
         network = self._fitted()
         assert isinstance(network, PixelNetwork)
-        memory = network.begin(n, context)
-        return PixelState(network, memory, starts=((0, memory),))
+        cache = network.begin(n, context)
+        return PixelState(network, cache, starts=((0, cache),))
 
 
 def _levels_of(x: Tensor) -> int:

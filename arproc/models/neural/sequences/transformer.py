@@ -17,16 +17,16 @@ from torch.distributions import Distribution
 from arproc.contract.sequences import Layout, Sequences
 from arproc.contract.state import State
 from arproc.data import intake
+from arproc.data.images import image_axes, image_layout
 from arproc.data.tokenizers import categorical_space
 from arproc.distributions import Categorical, from_uniform
 from arproc.errors import DataError, ParameterError, check_integer
 from arproc.models.neural.base import NeuralProcess
 from arproc.models.neural.context import ContextLaw
 from arproc.models.neural.examples import Examples
-from arproc.models.neural.images.image_layout import image_axes, image_layout
+from arproc.models.neural.sequences.cache import KeyValueCache
 from arproc.models.neural.sequences.crops import IGNORED, Crops, shifted
 from arproc.models.neural.sequences.decoder import Decoder, Weights
-from arproc.models.neural.sequences.memory import Memory
 from arproc.spaces import Space
 from arproc.training import Loss, Training, seed_of
 
@@ -246,8 +246,8 @@ class Transformer(ContextLaw, NeuralProcess):
         first = torch.full((n, 1), network.symbols, device=self.device)
         weights = network.weights()
         offset = network.offset(context)
-        scores, memory = Memory.empty(network, n).feed(first, weights, offset)
-        return TransformerState(weights, memory, scores[:, 0])
+        scores, cache = KeyValueCache.empty(network, n).feed(first, weights, offset)
+        return TransformerState(weights, cache, scores[:, 0])
 
 
 class TransformerState(State):
@@ -255,61 +255,61 @@ class TransformerState(State):
 
     Args:
         weights: those of the network.
-        memory: of the start symbol and the elements so far.
+        cache: of the start symbol and the elements so far.
         scores: of the next element [N, symbols]; None computes them when they are asked for.
     """
 
-    def __init__(self, weights: Weights, memory: Memory, scores: Tensor | None) -> None:
-        self.weights, self.memory, self.scores = weights, memory, scores
+    def __init__(self, weights: Weights, cache: KeyValueCache, scores: Tensor | None) -> None:
+        self.weights, self.cache, self.scores = weights, cache, scores
 
     def _offset(self) -> Tensor | None:
-        return self.memory.network.offset(self.context)
+        return self.cache.network.offset(self.context)
 
     def _conditional(self) -> Distribution:
         if self.scores is None:
-            # the last input is fed again, over the memory without it
-            network = self.memory.network
+            # the last input is fed again, over the cache without it
+            network = self.cache.network
             last = self.history.tail(1, padding=network.symbols)
-            before = self.memory.truncate(torch.ones(self.n, dtype=torch.int64))
+            before = self.cache.truncate(torch.ones(self.n, dtype=torch.int64))
             assert before is not None
             self.scores = before.feed(last, self.weights, self._offset())[0][:, 0]
         return Categorical(self.scores)
 
     def _append(self, x: Tensor) -> TransformerState:
-        scores, memory = self.memory.feed(x[:, None], self.weights, self._offset())
-        return TransformerState(self.weights, memory, scores[:, 0])
+        scores, cache = self.cache.feed(x[:, None], self.weights, self._offset())
+        return TransformerState(self.weights, cache, scores[:, 0])
 
     def _extend(self, x: Tensor, lengths: Tensor | None) -> tuple[Distribution, TransformerState]:
         first = self.conditional
         assert isinstance(first, Categorical)
-        columns, memory, offset = [first.scores[:, None]], self.memory, self._offset()
-        parts: list[tuple[Tensor, Memory]] = []
-        chunk = max(memory.network.window, 128)
+        columns, cache, offset = [first.scores[:, None]], self.cache, self._offset()
+        parts: list[tuple[Tensor, KeyValueCache]] = []
+        chunk = max(cache.network.window, 128)
         for begin in range(0, x.shape[1], chunk):
             block = x[:, begin : begin + chunk]
-            scores, memory = memory.feed(block, self.weights, offset)
+            scores, cache = cache.feed(block, self.weights, offset)
             columns.append(scores)
             if lengths is not None:
-                parts += _rows_that_end(memory, lengths, begin, begin + block.shape[1])
+                parts += _rows_that_end(cache, lengths, begin, begin + block.shape[1])
         joined = torch.cat(columns, dim=1)
         last = joined[:, -1]
         if lengths is not None:
             order = torch.cat([rows for rows, _ in parts]).argsort()
-            memory = Memory.concatenate([part for _, part in parts]).select(order)
+            cache = KeyValueCache.concatenate([part for _, part in parts]).select(order)
             last = joined[torch.arange(len(x), device=x.device), lengths]
-        return Categorical(joined), TransformerState(self.weights, memory, last)
+        return Categorical(joined), TransformerState(self.weights, cache, last)
 
     def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
-        conditional, memory, drawn = self.conditional, self.memory, [self.history.slots[:, :0]]
+        conditional, cache, drawn = self.conditional, self.cache, [self.history.slots[:, :0]]
         offset = self._offset()
         for u in uniforms.unbind(1):
             x = from_uniform(conditional, u)[:, None]
-            scores, memory = memory.feed(x, self.weights, offset)
+            scores, cache = cache.feed(x, self.weights, offset)
             conditional = Categorical(scores[:, 0])
             drawn.append(x)
         assert isinstance(conditional, Categorical)
         joined = torch.cat(drawn, dim=1)
-        state = TransformerState(self.weights, memory, conditional.scores)
+        state = TransformerState(self.weights, cache, conditional.scores)
         return joined, self._carry(state, self.history.extend(joined), self.context)
 
     @property
@@ -319,22 +319,22 @@ class TransformerState(State):
 
     def _select(self, rows: Tensor) -> TransformerState:
         scores = None if self.scores is None else self.scores[rows]
-        return TransformerState(self.weights, self.memory.select(rows), scores)
+        return TransformerState(self.weights, self.cache.select(rows), scores)
 
     def _truncate(self, lengths: Tensor) -> State:
-        memory = self.memory.truncate(self.lengths - lengths)
-        if memory is None:
+        cache = self.cache.truncate(self.lengths - lengths)
+        if cache is None:
             return super()._truncate(lengths)
-        return TransformerState(self.weights, memory, None)
+        return TransformerState(self.weights, cache, None)
 
 
 def _rows_that_end(
-    memory: Memory, lengths: Tensor, begin: int, stop: int
-) -> list[tuple[Tensor, Memory]]:
-    """The rows whose length lies in this chunk, and their memory at their length."""
+    cache: KeyValueCache, lengths: Tensor, begin: int, stop: int
+) -> list[tuple[Tensor, KeyValueCache]]:
+    """The rows whose length lies in this chunk, and their cache at their length."""
     ends = (lengths <= stop) & ((lengths > begin) | (begin == 0))
     rows = ends.nonzero()[:, 0]
-    return [(rows, memory.gather(rows, stop - lengths[rows]))] if len(rows) else []
+    return [(rows, cache.gather(rows, stop - lengths[rows]))] if len(rows) else []
 
 
 def _of(context: Tensor | None, rows: Tensor) -> Tensor | None:
