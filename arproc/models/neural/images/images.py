@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from arproc.models.neural.images.pixel_network import PixelNetwork, Stacks
 from arproc.models.neural.images.pixel_state import PixelState
 from arproc.models.neural.vectors.heads import BernoulliHead
 from arproc.spaces import Binary, Ordinal, Space
+from arproc.training import Training
 
 __all__ = ["ImageProcess"]
 
@@ -33,7 +35,21 @@ _MOST_LEVELS = 2**16
 _HEADS = ("auto", "bernoulli", "categorical", "discretised_logistic")
 
 
-class ImageProcess(ExampleLaw, NeuralProcess):
+@dataclass(eq=False, repr=False, kw_only=True)
+class ImageParameters:
+    """The keywords that all models of images take; `PixelCNN` tells what they mean."""
+
+    head: str = "auto"
+    head_width: int = 32
+    levels: int | None = None
+    components: int = 10
+    channel_axis: str | None = None
+    conditioned: bool = False
+    classes: int | None = None
+    training: Training | None = None
+
+
+class ImageProcess(ImageParameters, ExampleLaw, NeuralProcess):
     """Base of the laws of images in raster order.
 
     An element is one channel of a pixel: a grey pixel, or the red, then the green given the red,
@@ -46,11 +62,6 @@ class ImageProcess(ExampleLaw, NeuralProcess):
     """
 
     width: int
-    head_width: int
-    head: str
-    levels: int | None
-    components: int
-    channel_axis: str | None
     dropout: float = 0.0
     channel_axis_: int | None
 

@@ -5,6 +5,7 @@ A vertical stack of them reads the rows above a pixel, a horizontal one the row 
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import cast
 
 import torch
@@ -14,7 +15,6 @@ from arproc.errors import ParameterError, check_integer
 from arproc.models.neural.images.images import ImageProcess
 from arproc.models.neural.images.pixel_network import Stacks
 from arproc.models.neural.images.raster import Carry, PlaneConv, gated
-from arproc.training import Training
 
 __all__ = ["GatedStacks", "PixelCNN"]
 
@@ -26,6 +26,7 @@ _TANGENT, _AFTER_GATE = 3.5, 2.0
 Offset = tuple[Tensor, Tensor] | None
 
 
+@dataclass(eq=False, repr=False)
 class PixelCNN(ImageProcess):
     r"""Gated PixelCNN (van den Oord, Kalchbrenner, Vinyals, Espeholt, Graves 2016b).
 
@@ -70,34 +71,11 @@ class PixelCNN(ImageProcess):
         True
     """
 
-    def __init__(
-        self,
-        layers: int = 10,
-        width: int = 128,
-        *,
-        kernel: int = 3,
-        first_kernel: int = 7,
-        head_width: int = 32,
-        head: str = "auto",
-        levels: int | None = None,
-        components: int = 10,
-        channel_axis: str | None = None,
-        conditioned: bool = False,
-        classes: int | None = None,
-        training: Training | None = None,
-    ) -> None:
-        self.layers = layers
-        self.width = width
-        self.kernel = kernel
-        self.first_kernel = first_kernel
-        self.head_width = head_width
-        self.head = head
-        self.levels = levels
-        self.components = components
-        self.channel_axis = channel_axis
-        self.conditioned = conditioned
-        self.classes = classes
-        self.training = training
+    layers: int = 10
+    width: int = 128
+    _: KW_ONLY
+    kernel: int = 3
+    first_kernel: int = 7
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

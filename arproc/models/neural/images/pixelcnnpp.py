@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -12,11 +13,11 @@ from arproc.models.neural.images.images import ImageProcess
 from arproc.models.neural.images.pixel_network import Stacks
 from arproc.models.neural.images.raster import Carry, PlaneConv
 from arproc.models.neural.images.residual import GatedResidual, Look, rows_above, square
-from arproc.training import Training
 
 __all__ = ["PixelCNNPP", "PlusStacks"]
 
 
+@dataclass(eq=False, repr=False)
 class PixelCNNPP(ImageProcess):
     """PixelCNN++ (Salimans, Karpathy, Chen and Kingma 2017).
 
@@ -36,14 +37,9 @@ class PixelCNNPP(ImageProcess):
         resolutions: how many resolutions, each of half the rows and columns of the one before.
         head: "discretised_logistic" (the paper's) or "categorical" (a softmax); zeros and ones
             have a Bernoulli law in either case.
-        head_width: hidden units, for each channel, between the features and a softmax.
-        levels: how many levels an element has, 0 ... levels-1; see `PixelCNN`.
-        components: how many components a mixture has.
         dropout: the share of the blocks' inner features that is dropped in training.
-        channel_axis: "first", "last" or None; see `PixelCNN`.
-        conditioned: whether each image is conditioned on a vector, `context` [N, c].
-        classes: how many classes there are, where `context` is the images' labels [N].
-        training: how it is trained.
+        head_width, levels, components, channel_axis, conditioned, classes, training: as of every
+            model of images; see `PixelCNN`.
 
     Example:
         >>> import arproc, numpy as np
@@ -54,34 +50,12 @@ class PixelCNNPP(ImageProcess):
         (2, 4, 4, 3)
     """
 
-    def __init__(
-        self,
-        blocks: int = 5,
-        width: int = 160,
-        *,
-        resolutions: int = 3,
-        head: str = "discretised_logistic",
-        head_width: int = 32,
-        levels: int | None = None,
-        components: int = 10,
-        dropout: float = 0.0,
-        channel_axis: str | None = None,
-        conditioned: bool = False,
-        classes: int | None = None,
-        training: Training | None = None,
-    ) -> None:
-        self.blocks = blocks
-        self.width = width
-        self.resolutions = resolutions
-        self.head = head
-        self.head_width = head_width
-        self.levels = levels
-        self.components = components
-        self.dropout = dropout
-        self.channel_axis = channel_axis
-        self.conditioned = conditioned
-        self.classes = classes
-        self.training = training
+    blocks: int = 5
+    width: int = 160
+    _: KW_ONLY
+    resolutions: int = 3
+    head: str = "discretised_logistic"
+    dropout: float = 0.0
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

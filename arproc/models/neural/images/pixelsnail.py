@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import cast
 
 import torch
@@ -13,13 +14,13 @@ from arproc.models.neural.images.images import ImageProcess
 from arproc.models.neural.images.pixel_network import Stacks
 from arproc.models.neural.images.raster import Carry, PlaneConv
 from arproc.models.neural.images.residual import GatedResidual, place, square
-from arproc.training import Training
 
 __all__ = ["PixelSNAIL", "SnailStacks", "attend"]
 
 Offsets = list[list[Tensor | None]]
 
 
+@dataclass(eq=False, repr=False)
 class PixelSNAIL(ImageProcess):
     """PixelSNAIL (Chen, Mishra, Rohaninejad and Abbeel 2018).
 
@@ -35,15 +36,9 @@ class PixelSNAIL(ImageProcess):
         residuals: residual blocks in each.
         keys: size of the keys of attention.
         values: size of its values.
-        head: "bernoulli", "categorical", "discretised_logistic" or "auto"; see `PixelCNN`.
-        head_width: hidden units, for each channel, between the features and the distribution.
-        levels: how many levels an element has, 0 ... levels-1; see `PixelCNN`.
-        components: how many components a mixture has.
         dropout: the share of the blocks' inner features that is dropped in training.
-        channel_axis: "first", "last" or None; see `PixelCNN`.
-        conditioned: whether each image is conditioned on a vector, `context` [N, c].
-        classes: how many classes there are, where `context` is the images' labels [N].
-        training: how it is trained.
+        head, head_width, levels, components, channel_axis, conditioned, classes, training: as of
+            every model of images; see `PixelCNN`.
 
     Example:
         >>> import arproc, numpy as np
@@ -54,38 +49,13 @@ class PixelSNAIL(ImageProcess):
         (2, 4, 4)
     """
 
-    def __init__(
-        self,
-        blocks: int = 8,
-        width: int = 64,
-        *,
-        residuals: int = 2,
-        keys: int = 16,
-        values: int = 32,
-        head: str = "auto",
-        head_width: int = 32,
-        levels: int | None = None,
-        components: int = 10,
-        dropout: float = 0.0,
-        channel_axis: str | None = None,
-        conditioned: bool = False,
-        classes: int | None = None,
-        training: Training | None = None,
-    ) -> None:
-        self.blocks = blocks
-        self.width = width
-        self.residuals = residuals
-        self.keys = keys
-        self.values = values
-        self.head = head
-        self.head_width = head_width
-        self.levels = levels
-        self.components = components
-        self.dropout = dropout
-        self.channel_axis = channel_axis
-        self.conditioned = conditioned
-        self.classes = classes
-        self.training = training
+    blocks: int = 8
+    width: int = 64
+    _: KW_ONLY
+    residuals: int = 2
+    keys: int = 16
+    values: int = 32
+    dropout: float = 0.0
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
