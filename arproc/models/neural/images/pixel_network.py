@@ -9,13 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from arproc.contract.storable import StorableModule
+from arproc.models.neural.examples import ExampleNetwork
 from arproc.models.neural.images.pixel_heads import PixelHead
 from arproc.models.neural.images.raster import Carry, choose
 
 __all__ = ["PixelCache", "PixelNetwork", "Stacks"]
 
 
-class Stacks(nn.Module):
+class Stacks(StorableModule):
     """The layers that turn the pixels before a pixel into its features.
 
     What a pixel sees is read in two steps: whole rows tell the row below them what is above it
@@ -103,7 +105,7 @@ class PixelCache:
         return PixelCache(self.row, self.column, **parts)
 
 
-class PixelNetwork(nn.Module):
+class PixelNetwork(ExampleNetwork):
     """The stacks, and the head that turns a pixel's features into its channels' distributions.
 
     Args:
@@ -123,6 +125,9 @@ class PixelNetwork(nn.Module):
         """The matrices inside the layers, which Muon trains."""
         return self.stacks.hidden_weights()
 
+    def loss(self, x: Tensor, context: Tensor | None, generator: torch.Generator) -> Tensor:
+        return -self.log_prob(x, context).mean()
+
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """The log-probability of every channel of images x [N, sites] given those before, nats."""
         pixels = x.reshape(len(x), self.rows, self.columns, self.channels)
@@ -139,7 +144,7 @@ class PixelNetwork(nn.Module):
 
     # ---- in parts -----------------------------------------------------------------------------
 
-    def begin(self, n: int, context: Tensor | None) -> PixelCache:
+    def start(self, n: int, context: Tensor | None) -> PixelCache:
         """The cache of n images without pixels."""
         like = next(self.parameters())
         upper = like.new_zeros((n, 1, self.columns, self.head.inputs))

@@ -97,7 +97,7 @@ def test_reading_in_parts_of_any_size_gives_the_features_of_the_whole(kind, shap
     with torch.no_grad():
         whole, x = network.features(pixels).flatten(1, 2), pixels.flatten(1, 2)
         for most in (2, 7, 20):
-            cache, begin = network.begin(2, None), 0
+            cache, begin = network.start(2, None), 0
             found = [cache.features[:, None]]
             while begin < network.pixels:
                 end = min(network.pixels, begin + int(rng.integers(1, most)))

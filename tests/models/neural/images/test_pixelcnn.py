@@ -146,7 +146,7 @@ def test_reading_in_parts_of_any_size_gives_the_features_of_the_whole(shape):
     whole = network.features(pixels).flatten(1, 2)
     rng = np.random.default_rng(3)
     for _ in range(5):
-        cache, found, begin = network.begin(2, None), [], 0
+        cache, found, begin = network.start(2, None), [], 0
         found.append(cache.features[:, None])
         while begin < network.pixels:
             end = min(network.pixels, begin + int(rng.integers(1, 12)))

@@ -1,6 +1,8 @@
-"""The incremental side of the models of images: a pixel costs its own column of each layer."""
+"""The law of images in raster order, and its states: a pixel costs its own column of layers."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -8,14 +10,39 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from arproc.contract.state import GroupedState, State
+from arproc.contract.storable import storable
 from arproc.distributions import from_uniform, index
 from arproc.errors import DataError
+from arproc.models.neural.base import NetworkLaw
 from arproc.models.neural.images.pixel_network import PixelCache, PixelNetwork
 
-__all__ = ["PixelState"]
+__all__ = ["ImageLaw", "PixelState"]
 
 #: How many elements a state can be truncated by from what its caches still hold.
 _SLACK = 64
+
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageLaw(NetworkLaw):
+    """The law of images in raster order.
+
+    An element is one channel of a pixel: a grey pixel, or the red, then the green given the red,
+    then the blue given both. Each has a scalar conditional, so that all that works on scalar
+    elements (policies, coding, exact quantiles) works on colours, and their product is the joint
+    law of the pixel.
+
+    Attributes:
+        network: gives the channels' distributions.
+        channel_axis: which axis of the user's images holds the channels, or None.
+    """
+
+    network: PixelNetwork
+    channel_axis: int | None = None
+
+    def start(self, n: int, context: Tensor | None) -> State:
+        cache = self.network.start(n, context)
+        return PixelState(self.network, cache, starts=((0, cache),))
 
 
 class PixelState(State):
@@ -114,7 +141,7 @@ class PixelState(State):
     def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
         network, cache, starts = self.network, self.cache, self.starts
         self._require_room(uniforms.shape[1])
-        dtype, drawn = self.process.space.dtype, [self.history.slots[:, :0]]
+        dtype, drawn = self.law.space.dtype, [self.history.slots[:, :0]]
         pixel = self.history.tail(self.known)
         for u in uniforms.unbind(1):
             x = from_uniform(network.head.channel(cache.features, pixel), u).to(dtype)[:, None]
