@@ -13,6 +13,7 @@ from torch import distributions as td
 
 from arproc import Process, State
 from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.storable import StorableModule
 from arproc.data.vocabulary import Vocabulary
 from arproc.distributions import Categorical, concatenate, index
 from arproc.process.written import WholeModel
@@ -196,6 +197,17 @@ class Driven(Toy):
         return td.Normal(mean, torch.ones_like(mean), validate_args=False)
 
 
+class Small(StorableModule):
+    """A network with parameters and running averages."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layer, self.norm = torch.nn.Linear(2, width), torch.nn.BatchNorm1d(width)
+
+    def forward(self, x):
+        return self.norm(self.layer(x))
+
+
 class Net(Walk):
     """The walk again, with a network that nothing uses: for what is saved of networks."""
 
@@ -205,12 +217,7 @@ class Net(Walk):
 
     def _fit(self, sequences, *, validation, context):
         torch.manual_seed(0)
-        self.network_ = self._build_module("network_").eval()
-
-    def _build_module(self, name):
-        return torch.nn.Sequential(
-            torch.nn.Linear(2, self.width), torch.nn.BatchNorm1d(self.width)
-        )
+        self.network_ = Small(self.width).eval()
 
 
 class Orders(WholeModel):

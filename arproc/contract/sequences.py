@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from arproc.contract.storable import storable
 from arproc.errors import DataError, ParameterError
 from arproc.spaces import Categorical, Space, check_values
 
@@ -99,6 +100,7 @@ class Form:
         return pd.Series(values, index=index, name=self.names[i])
 
 
+@storable
 @dataclass(frozen=True)
 class Layout:
     """The bijection between the user's array and the order of generation of a fixed-size law.

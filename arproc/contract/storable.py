@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
-__all__ = ["find", "name_of", "offer", "storable"]
+from torch import nn
+
+__all__ = ["StorableModule", "find", "name_of", "offer", "storable"]
 
 C = TypeVar("C", bound=type)
 _KNOWN: dict[str, type] = {}
@@ -32,6 +35,42 @@ def storable(cls: C) -> C:
     return cls
 
 
+class StorableModule(nn.Module):
+    """A network, or part of one, that files can hold: it knows what it was constructed with.
+
+    A file holds the class's name, the constructor's arguments (anything that files hold, modules
+    of this kind among them) and the `state_dict`; loading constructs the module anew and fills
+    it. So the constructor must make of equal arguments a module of equal shapes, and keep the
+    modules that it is given as parts of itself.
+
+    Attributes:
+        arguments: what the constructor was given, by name.
+
+    Example:
+        >>> class Scale(StorableModule):
+        ...     def __init__(self, size: int) -> None:
+        ...         super().__init__()
+        ...         self.weight = nn.Parameter(torch.ones(size))
+        >>> import torch
+        >>> Scale(3).arguments
+        {'size': 3}
+    """
+
+    arguments: dict[str, Any]
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        storable(cls)
+
+    def __new__(cls, *given: Any, **named: Any) -> Self:
+        module = super().__new__(cls)
+        # a copy is made without arguments, and gets those of the original with the rest
+        bound = inspect.signature(cls.__init__).bind_partial(module, *given, **named)
+        own = dict(list(bound.arguments.items())[1:])
+        module.__dict__["arguments"] = own
+        return module
+
+
 def name_of(cls: type) -> str:
     """The name of a class in files: short for arproc's own, with the module for others."""
     own = cls.__module__.partition(".")[0] == "arproc"
@@ -44,8 +83,9 @@ def find(name: str) -> type | None:
     Only classes that exist already, or that the package itself offers, are ever considered. Where
     the module of a user's class has changed, the only one of its name is meant.
     """
-    if name not in _KNOWN and name in _OFFERED:
-        _OFFERED[name](name)  # importing it registers it
+    model = name if name in _OFFERED else name.removesuffix("Law")  # they share a module
+    if name not in _KNOWN and model in _OFFERED:
+        _OFFERED[model](model)  # importing it registers it
     if name in _KNOWN or "." not in name:
         return _KNOWN.get(name)
     last = name.rpartition(".")[2]

@@ -18,7 +18,7 @@ import torch
 from arproc.contract.law import Law
 from arproc.contract.model_file import FORMAT_VERSION, Stored, read_file, write_file
 from arproc.contract.parameters import Parameters
-from arproc.contract.storable import find, name_of
+from arproc.contract.storable import StorableModule, find, name_of
 from arproc.errors import (
     ArprocError,
     FileFormatError,
@@ -120,9 +120,9 @@ def _encode(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
         return {"!": "dict", "items": pairs}
     if isinstance(value, os.PathLike):
         return {"!": "path", "value": os.fspath(value)}
-    if isinstance(value, torch.nn.Module):
+    if isinstance(value, StorableModule):
         state = {k: v.detach().cpu() for k, v in value.state_dict().items()}
-        return {"!": "module", "state": _encode(state, path, tensors)}
+        return _plan(value, path, tensors) | {"state": _encode(state, path, tensors)}
     if isinstance(value, torch.distributions.MultivariateNormal):
         inside = {"loc": value.loc, "scale_tril": value.scale_tril}
         return {"!": "MultivariateNormal", "fields": _encode(inside, path, tensors)}
@@ -214,6 +214,17 @@ def _encode_storable(value: Any, path: str, tensors: dict[str, Stored]) -> Any:
     }
 
 
+def _plan(module: StorableModule, path: str, tensors: dict[str, Stored]) -> dict[str, Any]:
+    """How a network was constructed; of the modules among its arguments likewise."""
+    arguments = {
+        k: _plan(v, f"{path}.{k}", tensors)
+        if isinstance(v, StorableModule)
+        else _encode(v, f"{path}.{k}", tensors)
+        for k, v in module.arguments.items()
+    }
+    return {"!": "module", "class": name_of(type(module)), "arguments": arguments}
+
+
 def _decode(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(tree, list):
         return [_decode(item, tensors) for item in tree]
@@ -235,7 +246,7 @@ def _decode(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if kind == "path":
         return Path(tree["value"])
     if kind == "module":
-        return _ModuleState(_decode(tree["state"], tensors))
+        return _decode_module(tree, tensors)
     if kind == "MultivariateNormal":
         fields = _decode(tree["fields"], tensors)
         return torch.distributions.MultivariateNormal(**fields, validate_args=False)
@@ -249,10 +260,6 @@ def _decode(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
     raise FileFormatError(f"the file holds a {kind!r}, which this version does not know.")
 
 
-class _ModuleState(dict[str, torch.Tensor]):
-    """A network's tensors, waiting for the model to build the network."""
-
-
 def _decode_parameters(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
     cls = _class_of(tree)
     if not issubclass(cls, Parameters):
@@ -262,10 +269,7 @@ def _decode_parameters(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -
     for name, encoded in tree.get("learnt", {}).items():
         if not is_learnt(name):
             raise FileFormatError(f"{name!r} is not the name of something learnt.")
-        learnt = _decode(encoded, tensors)
-        if isinstance(learnt, _ModuleState):
-            learnt = _module(value, name, learnt)
-        setattr(value, name, learnt)
+        setattr(value, name, _decode(encoded, tensors))
     restored = getattr(value, "_after_load", None)
     if restored is not None:
         restored()
@@ -289,30 +293,45 @@ def _class_of(tree: dict[str, Any]) -> type:
     return cls
 
 
-def _module(law: Any, name: str, state: dict[str, torch.Tensor]) -> torch.nn.Module:
-    """The network `name` of a law, built anew and filled; its sizes are looked at first."""
+def _decode_module(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> StorableModule:
+    """A network, built anew and filled; its sizes are looked at first."""
+    state = _decode(tree["state"], tensors)
     try:
         with torch.device("meta"):  # where nothing is allocated
-            plan = law._build_module(name)
-    except Exception:  # a network that computes while it is built can only be built in earnest
+            plan = _built(tree, tensors)
+    except RuntimeError:  # a network that computes while it is built: only in earnest
         plan = None
-    label = f"{type(law).__name__}.{name}"
     if plan is not None:
-        _check_shapes(plan, state, label)
-    module = law._build_module(name)
-    _check_shapes(module, state, label)
+        _check_shapes(plan, state)
+    with torch.random.fork_rng([]):  # it begins with weights by chance
+        module = _built(tree, tensors)
+    _check_shapes(module, state)
     module.load_state_dict(state)
     return module.eval()
 
 
-def _check_shapes(module: torch.nn.Module, state: dict[str, torch.Tensor], label: str) -> None:
+def _built(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> StorableModule:
+    """A network as it was constructed."""
+    cls = _class_of(tree)
+    if not issubclass(cls, StorableModule):
+        raise FileFormatError(f"{tree['class']} is not a network that files hold.")
+    arguments = {
+        k: _built(v, tensors)
+        if isinstance(v, dict) and v["!"] == "module" and "state" not in v
+        else _decode(v, tensors)
+        for k, v in tree["arguments"].items()
+    }
+    return cls(**arguments)
+
+
+def _check_shapes(module: StorableModule, state: dict[str, torch.Tensor]) -> None:
     want = {key: tuple(v.shape) for key, v in module.state_dict().items()}
     have = {key: tuple(v.shape) for key, v in state.items()}
     if want != have:
         wrong = min(key for key in want.keys() | have.keys() if want.get(key) != have.get(key))
         raise FileFormatError(
-            f"the tensors of {label} do not fit the model: {wrong} is {have.get(wrong)} in "
-            f"the file, {want.get(wrong)} in the model."
+            f"the tensors of {type(module).__name__} do not fit the model: {wrong} is "
+            f"{have.get(wrong)} in the file, {want.get(wrong)} in the model."
         )
 
 

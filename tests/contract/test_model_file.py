@@ -161,7 +161,7 @@ def test_a_network_that_claims_to_be_huge_is_not_built(tmp_path, saved):
     path = tmp_path / "m.arproc"
     path.write_bytes(saved)
     edit(path, '"width": 3', '"width": 1000000000000')
-    with pytest.raises(FileFormatError, match=r"the tensors of Net.network_ do not fit the model"):
+    with pytest.raises(FileFormatError, match=r"the tensors of Small do not fit the model"):
         arproc.load(path)
 
 

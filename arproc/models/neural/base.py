@@ -1,66 +1,136 @@
-"""What every neural law and process shares: how its network is trained, placed and saved."""
+"""What every neural law and model shares: the law holds a network, and the model trains it.
+
+A family writes
+
+- its networks and heads as `StorableModule`s, whose constructors' arguments go into files; one of
+  examples of one size (vectors, images) as an `ExampleNetwork`, which says what it is trained by;
+- its law, `@storable @dataclass(frozen=True, eq=False, repr=False) class XLaw(NetworkLaw)`, with
+  `network` annotated more closely, more fields if it has any, `start`, and fast ways;
+- its model, `class X(NeuralProcess)`, which annotates `law_: XLaw` and `network_`, stores
+  `training`, and `conditioned` and `classes` if it takes a context (then it calls
+  `_check_context_parameters`), and whose `_fit` is about
+
+      form, layout = self._learnt_form(context), self._layout_of(sequences.space)
+      network, fit = self._trained_on_examples(
+          lambda: XNetwork(..., context=form.size if form else 0),
+          sequences, validation, context,
+      )
+      return XLaw(network, sequences.space, form, layout), fit
+
+  (or `_trained`, with an objective of its own.) A law drawn from as a whole derives from
+  `NeuralLaw` and `WholeLaw`, and its model from `NeuralModel`.
+"""
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from abc import abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Self
+from dataclasses import dataclass, replace
+from typing import Literal, Self, TypeVar
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
-from arproc.contract.sequences import Sequences
-from arproc.errors import FileFormatError, ParameterError
-from arproc.process import Model, Process
+from arproc.contract.context import ContextForm
+from arproc.contract.law import ChainLaw, Law
+from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.storable import StorableModule, storable
+from arproc.errors import ParameterError, check_integer
+from arproc.models.neural.examples import ExampleNetwork, Examples, examples_objective
+from arproc.process import Fit, Model, Process
+from arproc.process.fit import Learnt
 from arproc.spaces import Space
 from arproc.training import History, Loss, Training, seed_of, train
 
-__all__ = ["NeuralLaw", "NeuralProcess"]
+__all__ = ["NetworkLaw", "NeuralLaw", "NeuralModel", "NeuralProcess"]
 
 _STREAM = 2
 
+N = TypeVar("N", bound=StorableModule)
+E = TypeVar("E", bound=ExampleNetwork)
 
-class NeuralLaw(Model):
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class NeuralLaw(Law):
     """Base of the laws that a network gives.
 
     Attributes:
-        network_: the network, in evaluation mode; its parameters ask for no gradients
-            (`network_.requires_grad_()` makes `log_prob` of a tensor differentiable in them).
-        history_: the losses along the training, see `arproc.training.train`.
+        network: the network, which the law takes over: it is in evaluation mode, and its
+            parameters ask for no gradients (`network.requires_grad_()` makes `log_prob` of a
+            tensor differentiable in them).
+        space: what one element is.
+        context: what the law is conditioned on, or None; the network sees vectors of its size.
+        layout: of the user's arrays, for laws of fixed size.
     """
 
-    #: Whether `Training(augment=)` is taken; it is for examples of one size.
-    takes_augment: ClassVar[bool] = False
+    network: StorableModule
+    space: Space
+    context: ContextForm | None = None
+    layout: Layout | None = None
 
-    training: Training | None
-    network_: nn.Module
-    history_: History
-
-    @abstractmethod
-    def _network(self, space: Space) -> nn.Module:
-        """A new network for elements of this space."""
-
-    @property
-    def _fitting(self) -> bool:
-        """Whether the model has yet to learn the data that are being read."""
-        return "network_" not in vars(self)
+    def __post_init__(self) -> None:
+        self.network.eval().requires_grad_(False)
 
     @property
     def device(self) -> torch.device:
-        network = self.__dict__.get("network_")
-        return torch.device("cpu") if network is None else next(network.parameters()).device
+        return next(self.network.parameters()).device
+
+    @property
+    def n_context(self) -> int:
+        """How many numbers the network is conditioned on; as many as there are classes."""
+        return 0 if self.context is None else self.context.size or 0
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """The shape of one example as the user gave it, for laws of fixed size."""
+        return None if self.layout is None else self.layout.shape
 
     def to(self, device: torch.device | str) -> Self:
-        """Move the fitted network; data that are no tensors follow it."""
-        self.network_.to(device)
+        """The same law on another device; this one stays where it is."""
+        law = replace(self, network=copy.deepcopy(self.network).to(device))
+        for new, old in zip(law.network.parameters(), self.network.parameters(), strict=True):
+            new.requires_grad_(old.requires_grad)
+        return law
+
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class NetworkLaw(NeuralLaw, ChainLaw):
+    """Base of the laws whose conditionals a network gives."""
+
+
+class NeuralModel(Model):
+    """Base of the models that train a network.
+
+    Attributes:
+        network_: the network of the law; see `NeuralLaw`.
+        history_: the losses along the training, see `arproc.training.train`.
+        shape_: the shape of one example, as the user gave it.
+        n_context_: how many numbers an example is conditioned on; as many as there are classes
+            where these are labels.
+    """
+
+    takes_weights = True
+
+    training: Training | None
+    conditioned: bool = False
+    classes: int | None = None
+
+    network_: StorableModule
+    history_: History
+    shape_: tuple[int, ...] | None
+    n_context_: int
+    law_: NeuralLaw
+
+    def to(self, device: torch.device | str) -> Self:
+        """Hold the law on another device; data that are no tensors follow it."""
+        self._held = Learnt(self.law_.to(device), self.fit_)
         return self
 
-    def _fitted(self) -> nn.Module:
-        """The network, or `NotFittedError`."""
-        _ = self.space
-        return self.network_
+    # ---- parameters ---------------------------------------------------------------------------
 
     @property
     def _settings(self) -> Training:
@@ -72,32 +142,80 @@ class NeuralLaw(Model):
             )
         return self.training
 
-    def _train(
+    @property
+    def context_kind(self) -> Literal["static"] | None:  # type: ignore[override]
+        return "static" if self.conditioned or self.classes is not None else None
+
+    def _context_form(self) -> ContextForm | None:
+        return None if self.context_kind is None else ContextForm("static", classes=self.classes)
+
+    def _learnt_form(self, context: Tensor | None) -> ContextForm | None:
+        """What the law is conditioned on, with the size of the training data's context."""
+        form = self._context_form()
+        return None if form is None else form.learnt(context)
+
+    def _check_context_parameters(self) -> None:
+        """Raise `ParameterError` unless it is clear what the context is."""
+        if self.classes is None:
+            return
+        check_integer("classes", self.classes, minimum=2)
+        if self.conditioned:
+            raise ParameterError(
+                "classes says that the context is a label, conditioned=True that it is a vector; "
+                "use one of them."
+            )
+
+    # ---- learning -----------------------------------------------------------------------------
+
+    def _trained_on_examples(
         self,
+        build: Callable[[], E],
         sequences: Sequences,
-        objective: Callable[[nn.Module], tuple[Loss, Callable[[], float] | None]],
-    ) -> None:
-        """Build a network, train it and keep it.
+        validation: Sequences | None,
+        context: Tensor | None,
+    ) -> tuple[E, Fit]:
+        """A new network, trained on examples of one size; see `_trained`."""
+        layout = self._layout_of(sequences.space)
+        assert layout is not None
+        examples = Examples(sequences, context, self._settings, layout)
+        network, fit = self._trained(
+            build,
+            sequences.given(context),
+            lambda network: examples_objective(network, examples, validation),
+            augments=True,
+        )
+        network.refresh(examples)
+        return network, fit
+
+    def _trained(
+        self,
+        build: Callable[[], N],
+        sequences: Sequences,
+        objective: Callable[[N], tuple[Loss, Callable[[], float] | None]],
+        *,
+        augments: bool = False,
+    ) -> tuple[N, Fit]:
+        """A new network, trained, and the fit with its history.
 
         Args:
+            build: gives the network, with weights from torch's global generator.
             sequences: the training data, whose fingerprint a checkpoint carries.
             objective: gives, for the network, the loss of a step and the validation loss.
+            augments: whether `Training(augment=)` is taken.
         """
-        settings, space = self._settings, sequences.space
-        if settings.augment is not None and not self.takes_augment:
+        settings = self._settings
+        if settings.augment is not None and not augments:
             raise ParameterError(
                 f"{type(self).__name__} takes no Training(augment=...): it is for models of "
                 "examples of a fixed size (images, vectors); leave it out."
             )
         with torch.random.fork_rng([]):
             torch.manual_seed(seed_of(settings.seed, _STREAM))
-            network = self._network(space).to(settings.device)
+            network = build().to(settings.device)
         loss, validation = objective(network)
         fingerprint = "" if settings.checkpoint is None else self._fingerprint(sequences)
         history = train(network, loss, settings, validation=validation, fingerprint=fingerprint)
-        self.space_ = space  # before the network: a file is read in this order
-        self.network_ = network.requires_grad_(False)
-        self.history_ = history
+        return network, Fit(notes={"history": history})
 
     def _fingerprint(self, sequences: Sequences) -> str:
         params = {k: v for k, v in self.get_params(deep=False).items() if k != "training"}
@@ -108,13 +226,8 @@ class NeuralLaw(Model):
             digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
         return digest.hexdigest()
 
-    # ---- files --------------------------------------------------------------------------------
 
-    def _build_module(self, name: str) -> nn.Module:
-        if name != "network_":
-            raise FileFormatError(f"a {type(self).__name__} has no network {name!r}.")
-        return self._network(self.space_).requires_grad_(False)
-
-
-class NeuralProcess(NeuralLaw, Process):
+class NeuralProcess(NeuralModel, Process):
     """Base of the processes whose conditionals a network gives."""
+
+    law_: NetworkLaw

@@ -1,23 +1,22 @@
-"""What the neural laws of examples of one size (vectors, images) share: how they are trained."""
+"""How networks of examples of one size (vectors, images) are trained."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from arproc.contract.sequences import Layout, Sequences
-from arproc.data import intake
+from arproc.contract.storable import StorableModule
 from arproc.errors import DataError
-from arproc.models.neural.context import ContextLaw
 from arproc.spaces import check_values
 from arproc.training import Augmentation, Batches, Loss, Training, seed_of
 
-__all__ = ["Batch", "ExampleLaw", "Examples", "examples_objective"]
+__all__ = ["Batch", "ExampleNetwork", "Examples", "examples_objective"]
 
 _STREAM_VALIDATION, _STREAM_AUGMENT, _STREAM_WHOLE = 5, 7, 8
 #: How many bytes of training data are kept where the network is, rather than moved by batches.
@@ -115,114 +114,81 @@ class Examples:
         return self.layout.to_sites(found.to(device="cpu", dtype=self.space.dtype))
 
 
-class ExampleLaw(ContextLaw):
-    """Base of the neural laws of examples of one size.
+class ExampleNetwork(StorableModule):
+    """Base of the networks of examples of one size: what such a network is trained by.
 
-    A subclass writes `_loss` and its layout; the other hooks have defaults.
+    A subclass writes `loss`; the other hooks have defaults.
 
     Attributes:
-        shape_: the shape of one example, as the user gave it.
+        sites: how many elements an example has.
     """
-
-    takes_weights = True
-    takes_augment = True
 
     #: How many held-out examples are scored at once; None takes a batch.
     rows_at_once: ClassVar[int | None] = None
+    #: How many batches of held-out examples are scored at most, if not more by the settings.
+    held_out_batches: ClassVar[int] = 0
 
-    shape_: tuple[int, ...]
-
-    def _opened(self, data: Any) -> Any:
-        return intake.opened(data)
+    sites: int
 
     @abstractmethod
-    def _loss(
-        self,
-        network: nn.Module,
-        x: Tensor,
-        context: Tensor | None,
-        generator: torch.Generator,
-    ) -> Tensor:
+    def loss(self, x: Tensor, context: Tensor | None, generator: torch.Generator) -> Tensor:
         """Mean nats a site, for examples x [N, sites] under a context [N, c] or none."""
 
-    def _held_out_loss(
-        self,
-        network: nn.Module,
-        x: Tensor,
-        context: Tensor | None,
-        generator: torch.Generator,
+    def held_out_loss(
+        self, x: Tensor, context: Tensor | None, generator: torch.Generator
     ) -> float:
         """The loss on held-out examples; the generator's draws are always the same."""
-        return float(self._loss(network, x, context, generator))
+        return float(self.loss(x, context, generator))
 
-    def _check_examples(self, network: nn.Module, x: Tensor, name: str) -> None:
+    def check(self, x: Tensor, name: str) -> None:
         """Raise `DataError` for examples [n, sites] that the network can not model."""
 
-    def _begin(self, network: nn.Module, examples: Examples) -> None:
-        """What a network learns of the training data before the first step."""
+    def begin(self, examples: Examples) -> None:
+        """Learn what there is to learn of the training data before the first step."""
 
-    def _before_validation(self, network: nn.Module, examples: Examples) -> None:
-        """What has to be up to date before held-out examples are scored."""
-
-    def _most_held_out(self) -> int:
-        """How many held-out examples are scored at most."""
-        return self._settings.batch_size * self._settings.validation_batches
-
-    def _fit(
-        self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
-    ) -> None:
-        self.n_context_ = 0 if context is None else context.shape[1]
-        layout = self._layout_of(sequences.space)
-        assert layout is not None
-        examples = Examples(sequences, context, self._settings, layout)
-        self._train(sequences.given(context), examples_objective(self, examples, validation))
-        self._end(examples)
-
-    def _end(self, examples: Examples) -> None:
-        """What a network learns of the training data after the last step."""
+    def refresh(self, examples: Examples) -> None:
+        """Bring up to date what held-out examples are scored with, and the finished network."""
 
 
 def examples_objective(
-    law: ExampleLaw, examples: Examples, validation: Sequences | None
-) -> Callable[[nn.Module], tuple[Loss, Callable[[], float] | None]]:
-    """What `NeuralProcess._train` takes, for a law of examples of one size.
+    network: ExampleNetwork, examples: Examples, validation: Sequences | None
+) -> tuple[Loss, Callable[[], float] | None]:
+    """The loss of a step, and the validation loss, of a network of examples of one size.
 
     Args:
-        law: whose losses these are.
+        network: whose losses these are.
         examples: the training data.
-        validation: held-out data with their context, of which `law._most_held_out()` are scored.
+        validation: held-out data with their context, of which some batches are scored.
     """
+    network.check(examples.x, "data")
+    network.begin(examples)
+    settings = examples.settings
 
-    def objective(network: nn.Module) -> tuple[Loss, Callable[[], float] | None]:
-        law._check_examples(network, examples.x, "data")
-        law._begin(network, examples)
+    def loss(step: int, generator: torch.Generator) -> Tensor:
+        x, context = examples.batch(step)
+        if settings.augment is not None:
+            network.check(x, "what augment gave")
+        return network.loss(x, context, generator)
 
-        def loss(step: int, generator: torch.Generator) -> Tensor:
-            x, context = examples.batch(step)
-            if examples.settings.augment is not None:
-                law._check_examples(network, x, "what augment gave")
-            return law._loss(network, x, context, generator)
+    if validation is None:
+        return loss, None
+    seed = seed_of(settings.seed, _STREAM_VALIDATION)
+    batches = max(settings.validation_batches, network.held_out_batches)
+    held_out = _some(validation, settings.batch_size * batches, seed)
+    network.check(held_out.x, "validation")
+    blocks = torch.arange(len(held_out.x)).split(network.rows_at_once or settings.batch_size)
 
-        if validation is None:
-            return loss, None
-        seed = seed_of(examples.settings.seed, _STREAM_VALIDATION)
-        device, at_once = examples.settings.device, law.rows_at_once
-        held_out = _some(validation, law._most_held_out(), seed)
-        law._check_examples(network, held_out.x, "validation")
-        blocks = torch.arange(len(held_out.x)).split(at_once or examples.settings.batch_size)
+    def score() -> float:
+        network.refresh(examples)
+        same, total = torch.Generator().manual_seed(seed), 0.0
+        for rows in blocks:
+            given = held_out.context
+            given = None if given is None else given[rows].to(settings.device)
+            x = held_out.x[rows].to(settings.device)
+            total += network.held_out_loss(x, given, same) * len(rows)
+        return total / len(held_out.x)
 
-        def score() -> float:
-            law._before_validation(network, examples)
-            same, total = torch.Generator().manual_seed(seed), 0.0
-            for rows in blocks:
-                given = None if held_out.context is None else held_out.context[rows].to(device)
-                x = held_out.x[rows].to(device)
-                total += law._held_out_loss(network, x, given, same) * len(rows)
-            return total / len(held_out.x)
-
-        return loss, score
-
-    return objective
+    return loss, score
 
 
 def _marked(sequences: Sequences) -> Tensor:
