@@ -106,6 +106,8 @@ def __getattr__(name: str) -> Any:
 
 
 offer(_LAZY, __getattr__)
+# the law of several models, which files may hold without them
+offer(["ImageLaw"], lambda _: importlib.import_module("arproc.models.neural.images"))
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""Pictures on disk as arrays, through Pillow."""
+"""Pictures on disk as arrays, through Pillow; and how images are laid out in raster order."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.errors import DataError, MissingDependencyError, ParameterError, check_integer
+from arproc.contract.sequences import Layout
+from arproc.errors import (
+    DataError,
+    MissingDependencyError,
+    ParameterError,
+    check_choice,
+    check_integer,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["image_array", "images"]
+__all__ = ["image_array", "image_axes", "image_layout", "images"]
 
 #: What a file in a folder must end with to be read.
 SUFFIXES = (
@@ -22,6 +29,8 @@ SUFFIXES = (
 )  # fmt: skip
 _GREY = ("1", "L", "LA")
 _DEEP = ("I", "F")
+#: How many channels images usually have.
+_CHANNELS = (1, 3, 4)
 
 
 def images(
@@ -215,3 +224,40 @@ def _check_alike(
 
 def _by(array: np.ndarray) -> str:
     return f"{array.shape[0]} by {array.shape[1]}"
+
+
+# ---- arrays of images -----------------------------------------------------------------------
+
+
+def image_axes(shape: tuple[int, ...], channel_axis: str | None, name: str = "data") -> int | None:
+    """Which axis of one image [H, W], [C, H, W] or [H, W, C] holds the channels; None for none.
+
+    Args:
+        shape: of one image.
+        channel_axis: "first", "last" or None, which takes the axis of 1, 3 or 4 entries.
+        name: what error messages call the data.
+    """
+    if channel_axis is not None:
+        check_choice("channel_axis", channel_axis, ("first", "last"))
+    if len(shape) == 2:
+        return None
+    if len(shape) != 3:
+        raise DataError(
+            f"{name} has shape (N, {', '.join(map(str, shape))}); expected images [N, H, W], "
+            "[N, C, H, W] or [N, H, W, C]."
+        )
+    usual = [axis for axis in (0, 2) if shape[axis] in _CHANNELS]
+    if channel_axis is None and len(usual) != 1:
+        raise DataError(
+            f"{name} has images of shape {shape}, whose channels may be the first or the last "
+            'axis; say which by channel_axis="first" or "last".'
+        )
+    return {"first": 0, "last": 2}[channel_axis] if channel_axis is not None else usual[0]
+
+
+def image_layout(shape: tuple[int, ...], axis: int | None) -> Layout:
+    """Raster order, row by row, and within each pixel channel by channel."""
+    if axis != 0:
+        return Layout(shape)
+    channels, pixels = shape[0], shape[1] * shape[2]
+    return Layout(shape, tuple(c * pixels + p for p in range(pixels) for c in range(channels)))

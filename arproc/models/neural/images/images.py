@@ -1,22 +1,22 @@
-"""What the models of images share: their space and layout, labels, training and states."""
+"""What the models of images share: their parameters, space and layout, and their networks."""
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from arproc.contract.sequences import Sequences
-from arproc.contract.state import State
+from arproc.data import intake
 from arproc.data.arrays import to_tensor
 from arproc.data.form import Layout
+from arproc.data.images import image_axes, image_layout
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.models.neural.base import NeuralProcess
-from arproc.models.neural.examples import ExampleLaw
-from arproc.models.neural.images.image_layout import image_axes, image_layout
+from arproc.models.neural.images.law import ImageLaw
 from arproc.models.neural.images.pixel_heads import (
     ChannelHead,
     ColourMixtureHead,
@@ -24,35 +24,46 @@ from arproc.models.neural.images.pixel_heads import (
     PixelHead,
 )
 from arproc.models.neural.images.pixel_network import PixelNetwork, Stacks
-from arproc.models.neural.images.pixel_state import PixelState
 from arproc.models.neural.vectors.heads import BernoulliHead
+from arproc.process import Fit
 from arproc.spaces import Binary, Ordinal, Space
+from arproc.training import Training
 
-__all__ = ["ImageProcess"]
+__all__ = ["ImageParameters", "ImageProcess"]
 
 _MOST_LEVELS = 2**16
 _HEADS = ("auto", "bernoulli", "categorical", "discretised_logistic")
 
 
-class ImageProcess(ExampleLaw, NeuralProcess):
-    """Base of the laws of images in raster order.
+@dataclass(eq=False, repr=False, kw_only=True)
+class ImageParameters:
+    """The keywords that all models of images take; `PixelCNN` tells what they mean."""
 
-    An element is one channel of a pixel: a grey pixel, or the red, then the green given the red,
-    then the blue given both. Each has a scalar conditional, so that all that works on scalar
-    elements (policies, coding, exact quantiles) works on colours, and their product is the joint
-    law of the pixel.
+    head: str = "auto"
+    head_width: int = 32
+    levels: int | None = None
+    components: int = 10
+    channel_axis: str | None = None
+    conditioned: bool = False
+    classes: int | None = None
+    training: Training | None = None
+
+
+class ImageProcess(ImageParameters, NeuralProcess):
+    """Base of the models of images in raster order.
+
+    A subclass is a dataclass of its own parameters (`width`, the size of a pixel's features, is
+    one of them), and writes `_stacks`.
 
     Attributes:
         channel_axis_: which axis of an image holds the channels, or None.
     """
 
     width: int
-    head_width: int
-    head: str
-    levels: int | None
-    components: int
-    channel_axis: str | None
     dropout: float = 0.0
+
+    law_: ImageLaw
+    network_: PixelNetwork
     channel_axis_: int | None
 
     @abstractmethod
@@ -72,6 +83,12 @@ class ImageProcess(ExampleLaw, NeuralProcess):
 
     # ---- space, layout ----------------------------------------------------------------
 
+    #: While a fit reads its data: the shape of an image, and the axis of its channels.
+    _image: tuple[tuple[int, ...], int | None]
+
+    def _opened(self, data: Any) -> Any:
+        return intake.opened(data)
+
     def _infer_space(self, data: Any) -> Space:
         self._check_parameters()
         if isinstance(data, Sequences):
@@ -82,8 +99,9 @@ class ImageProcess(ExampleLaw, NeuralProcess):
                 f"data has shape {tuple(x.shape)}; expected images [N, H, W], [N, C, H, W] or "
                 "[N, H, W, C]."
             )
-        self._image = tuple(x.shape[1:]), image_axes(tuple(x.shape[1:]), self.channel_axis)
-        length = x[0].numel()
+        shape = tuple(x.shape[1:])
+        self._image = shape, image_axes(shape, self.channel_axis)
+        length = math.prod(shape)
         levels = self.levels or _levels_of(x)
         if self.head == "bernoulli" and levels != 2:
             raise ParameterError(
@@ -91,54 +109,38 @@ class ImageProcess(ExampleLaw, NeuralProcess):
             )
         return Binary(length=length) if levels == 2 else Ordinal(levels, length=length)
 
-    def _geometry(self) -> tuple[tuple[int, ...], int | None]:
-        image = self.__dict__.get("_image")
-        return (self.shape_, self.channel_axis_) if image is None else image
-
     def _layout_of(self, space: Space) -> Layout:
-        return image_layout(*self._geometry())
+        return image_layout(*self._image)
 
     # ---- learning -------------------------------------------------------------------------------
 
-    def _network(self, space: Space) -> nn.Module:
-        shape, axis = self._geometry()
-        channels = 1 if axis is None else shape[axis]
-        rows, columns = (side for i, side in enumerate(shape) if i != axis)
-        head = self._pixel_head(space, channels, self.width)
-        stacks = self._stacks(head.inputs, (rows, columns), self.n_context_)
-        return PixelNetwork((rows, columns, channels), stacks, head)
-
-    def _pixel_head(self, space: Space, channels: int, features: int) -> PixelHead:
-        """The distributions of a pixel's channels from its features."""
-        if isinstance(space, Binary):
-            return ChannelHead(BernoulliHead(), channels, features, self.head_width)
-        assert isinstance(space, Ordinal)
-        if self.head == "discretised_logistic":
-            return ColourMixtureHead(space.levels, self.components, channels, features)
-        return ChannelHead(LevelHead(space.levels), channels, features, self.head_width)
-
-    def _loss(
-        self,
-        network: nn.Module,
-        x: Tensor,
-        context: Tensor | None,
-        generator: torch.Generator,
-    ) -> Tensor:
-        assert isinstance(network, PixelNetwork)
-        return -network.log_prob(x, context).mean()
-
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
-    ) -> None:
-        self.shape_, self.channel_axis_ = self._geometry()
-        self.__dict__.pop("_image", None)
-        super()._fit(sequences, validation=validation, context=context)
+    ) -> tuple[ImageLaw, Fit]:
+        space, form = sequences.space, self._learnt_form(context)
+        (shape, axis), given = self._image, 0 if form is None else form.size or 0
+        network, fit = self._trained_on_examples(
+            lambda: self._network(space, shape, axis, given), sequences, validation, context
+        )
+        return ImageLaw(network, space, form, self._layout_of(space), axis), fit
 
-    def _start(self, n: int, context: Tensor | None) -> State:
-        network = self._fitted()
-        assert isinstance(network, PixelNetwork)
-        memory = network.begin(n, context)
-        return PixelState(network, memory, starts=((0, memory),))
+    def _network(
+        self, space: Space, shape: tuple[int, ...], axis: int | None, context: int
+    ) -> PixelNetwork:
+        channels = 1 if axis is None else shape[axis]
+        rows, columns = (side for i, side in enumerate(shape) if i != axis)
+        head = self._pixel_head(space, channels)
+        stacks = self._stacks(head.inputs, (rows, columns), context)
+        return PixelNetwork((rows, columns, channels), stacks, head)
+
+    def _pixel_head(self, space: Space, channels: int) -> PixelHead:
+        """The distributions of a pixel's channels from its features."""
+        if isinstance(space, Binary):
+            return ChannelHead(BernoulliHead(), channels, self.width, self.head_width)
+        assert isinstance(space, Ordinal)
+        if self.head == "discretised_logistic":
+            return ColourMixtureHead(space.levels, self.components, channels, self.width)
+        return ChannelHead(LevelHead(space.levels), channels, self.width, self.head_width)
 
 
 def _levels_of(x: Tensor) -> int:

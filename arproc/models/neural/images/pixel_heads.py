@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from arproc.contract.storable import StorableModule
 from arproc.distributions import Categorical
 from arproc.distributions.logistic import DiscretisedLogisticMixture
 from arproc.models.neural.vectors.heads import Head
@@ -46,7 +47,7 @@ class LevelHead(Head):
         return found.reshape(x.shape)
 
 
-class PixelHead(nn.Module):
+class PixelHead(StorableModule):
     """The distributions of a pixel's channels from its features.
 
     Attributes:

@@ -9,13 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from arproc.contract.storable import StorableModule
+from arproc.models.neural.examples import ExampleNetwork
 from arproc.models.neural.images.pixel_heads import PixelHead
 from arproc.models.neural.images.raster import Carry, choose
 
-__all__ = ["Memory", "PixelNetwork", "Stacks"]
+__all__ = ["PixelCache", "PixelNetwork", "Stacks"]
 
 
-class Stacks(nn.Module):
+class Stacks(StorableModule):
     """The layers that turn the pixels before a pixel into its features.
 
     What a pixel sees is read in two steps: whole rows tell the row below them what is above it
@@ -64,7 +66,7 @@ class Stacks(nn.Module):
 
 
 @dataclass(frozen=True)
-class Memory:
+class PixelCache:
     """What the network keeps of the pixels so far; nothing in it is ever written to.
 
     Attributes:
@@ -97,13 +99,13 @@ class Memory:
         """How many pixels have been read of images this wide."""
         return self.row * columns + self.column
 
-    def select(self, rows: Tensor) -> Memory:
-        """The memory of the images with these numbers."""
+    def select(self, rows: Tensor) -> PixelCache:
+        """The cache of the images with these numbers."""
         parts = {k: choose(v, rows) for k, v in vars(self).items() if k not in ("row", "column")}
-        return Memory(self.row, self.column, **parts)
+        return PixelCache(self.row, self.column, **parts)
 
 
-class PixelNetwork(nn.Module):
+class PixelNetwork(ExampleNetwork):
     """The stacks, and the head that turns a pixel's features into its channels' distributions.
 
     Args:
@@ -123,6 +125,9 @@ class PixelNetwork(nn.Module):
         """The matrices inside the layers, which Muon trains."""
         return self.stacks.hidden_weights()
 
+    def loss(self, x: Tensor, context: Tensor | None, generator: torch.Generator) -> Tensor:
+        return -self.log_prob(x, context).mean()
+
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """The log-probability of every channel of images x [N, sites] given those before, nats."""
         pixels = x.reshape(len(x), self.rows, self.columns, self.channels)
@@ -139,88 +144,88 @@ class PixelNetwork(nn.Module):
 
     # ---- in parts -----------------------------------------------------------------------------
 
-    def begin(self, n: int, context: Tensor | None) -> Memory:
-        """The memory of n images without pixels."""
+    def start(self, n: int, context: Tensor | None) -> PixelCache:
+        """The cache of n images without pixels."""
         like = next(self.parameters())
         upper = like.new_zeros((n, 1, self.columns, self.head.inputs))
         none = like.new_zeros((n, self.stacks.features))
         offsets = self.stacks.offsets(context)
-        return self._begin_row(Memory(0, 0, none, upper, {}, None, {}, {}, {}, (), offsets))
+        return self._begin_row(PixelCache(0, 0, none, upper, {}, None, {}, {}, {}, (), offsets))
 
-    def read(self, memory: Memory, pixels: Tensor) -> tuple[Tensor, Memory]:
+    def read(self, cache: PixelCache, pixels: Tensor) -> tuple[Tensor, PixelCache]:
         """Read more pixels [N, P, channels].
 
         Returns:
             The features [N, P, features] of the pixels that follow each of them (meaningless
-            behind the last of an image), and the memory after them.
+            behind the last of an image), and the cache after them.
         """
         inputs, parts = self.head.encode(pixels), []
         while inputs.shape[1]:
             left = inputs.shape[1]
-            rows = 0 if memory.column else left // self.columns
+            rows = 0 if cache.column else left // self.columns
             # a row alone is read like a part of one
-            count = rows * self.columns if rows > 1 else min(left, self.columns - memory.column)
+            count = rows * self.columns if rows > 1 else min(left, self.columns - cache.column)
             read = self._read_rows if rows > 1 else self._read_columns
-            features, memory = read(memory, inputs[:, :count])
+            features, cache = read(cache, inputs[:, :count])
             parts.append(features)
             inputs = inputs[:, count:]
         if len(parts) == 1:
-            return parts[0], memory
-        none = memory.features.new_zeros((len(pixels), 0, self.stacks.features))
-        return torch.cat([none, *parts], dim=1), memory
+            return parts[0], cache
+        none = cache.features.new_zeros((len(pixels), 0, self.stacks.features))
+        return torch.cat([none, *parts], dim=1), cache
 
-    def _read_columns(self, memory: Memory, inputs: Tensor) -> tuple[Tensor, Memory]:
+    def _read_columns(self, cache: PixelCache, inputs: Tensor) -> tuple[Tensor, PixelCache]:
         """Pixels [N, K, inputs] of one row, to its end at most."""
-        begin, column = memory.column + 1, memory.column + inputs.shape[1]
-        line = (*memory.line, inputs)
+        begin, column = cache.column + 1, cache.column + inputs.shape[1]
+        line = (*cache.line, inputs)
         ends = column == self.columns
         ahead = inputs[:, :-1] if ends else inputs
-        features = memory.features.new_zeros((len(inputs), 0, self.stacks.features))
+        features = cache.features.new_zeros((len(inputs), 0, self.stacks.features))
         if ahead.shape[1]:
-            carry = Carry(memory.row, begin, memory.left)
-            found = self.stacks.along(ahead[:, None], memory.links, carry, memory.offsets)
+            carry = Carry(cache.row, begin, cache.left)
+            found = self.stacks.along(ahead[:, None], cache.links, carry, cache.offsets)
             features = found[:, 0]
-            memory = replace(memory, left=carry.after)
+            cache = replace(cache, left=carry.after)
         if not ends:
-            now = replace(memory, column=column, features=features[:, -1], line=line)
+            now = replace(cache, column=column, features=features[:, -1], line=line)
             return features, now
         row = line[0] if len(line) == 1 else torch.cat(line, dim=1)
-        memory = self._next_row(memory, memory.row + 1, row[:, None], memory.carried)
-        return torch.cat([features, memory.features[:, None]], dim=1), memory
+        cache = self._next_row(cache, cache.row + 1, row[:, None], cache.carried)
+        return torch.cat([features, cache.features[:, None]], dim=1), cache
 
-    def _read_rows(self, memory: Memory, inputs: Tensor) -> tuple[Tensor, Memory]:
+    def _read_rows(self, cache: PixelCache, inputs: Tensor) -> tuple[Tensor, PixelCache]:
         """Whole rows [N, R W, inputs], from the beginning of one."""
         block = inputs.unflatten(1, (-1, self.columns))
-        upper = torch.cat([memory.upper, block[:, :-1]], dim=1)
-        carry = Carry(memory.row, 0, memory.above)
-        links = self.stacks.above(upper, carry, memory.offsets)
-        left = Carry(memory.row, 0, memory.start)
-        features = self.stacks.along(_shifted(block), links, left, memory.offsets).flatten(1, 2)
-        memory = replace(memory, left=left.after)
-        row = memory.row + block.shape[1]
-        memory = self._next_row(memory, row, block[:, -1:], carry.after)
-        return torch.cat([features[:, 1:], memory.features[:, None]], dim=1), memory
+        upper = torch.cat([cache.upper, block[:, :-1]], dim=1)
+        carry = Carry(cache.row, 0, cache.above)
+        links = self.stacks.above(upper, carry, cache.offsets)
+        left = Carry(cache.row, 0, cache.start)
+        features = self.stacks.along(_shifted(block), links, left, cache.offsets).flatten(1, 2)
+        cache = replace(cache, left=left.after)
+        row = cache.row + block.shape[1]
+        cache = self._next_row(cache, row, block[:, -1:], carry.after)
+        return torch.cat([features[:, 1:], cache.features[:, None]], dim=1), cache
 
-    def _next_row(self, memory: Memory, row: int, upper: Tensor, above: dict[str, Any]) -> Memory:
-        """The memory at the beginning of a row, the one above it being `upper`."""
-        none = torch.zeros_like(memory.features)
-        memory = replace(
-            memory, row=row, column=0, features=none, upper=upper, above=above, line=()
-        )
-        return memory if row == self.rows else self._begin_row(memory)
+    def _next_row(
+        self, cache: PixelCache, row: int, upper: Tensor, above: dict[str, Any]
+    ) -> PixelCache:
+        """The cache at the beginning of a row, the one above it being `upper`."""
+        none = torch.zeros_like(cache.features)
+        cache = replace(cache, row=row, column=0, features=none, upper=upper, above=above, line=())
+        return cache if row == self.rows else self._begin_row(cache)
 
-    def _begin_row(self, memory: Memory) -> Memory:
+    def _begin_row(self, cache: PixelCache) -> PixelCache:
         """What the row gets from above, and the features of its first pixel."""
-        carry = Carry(memory.row, 0, memory.above)
-        links = self.stacks.above(memory.upper, carry, memory.offsets)
-        left = Carry(memory.row, 0, memory.left)
-        x = torch.zeros_like(memory.upper[:, :, :1])
-        features = self.stacks.along(x, links, left, memory.offsets)[:, 0, 0]
+        carry = Carry(cache.row, 0, cache.above)
+        links = self.stacks.above(cache.upper, carry, cache.offsets)
+        left = Carry(cache.row, 0, cache.left)
+        x = torch.zeros_like(cache.upper[:, :, :1])
+        features = self.stacks.along(x, links, left, cache.offsets)[:, 0, 0]
         return replace(
-            memory,
+            cache,
             links=links,
             carried=carry.after,
-            start=memory.left,
+            start=cache.left,
             left=left.after,
             features=features,
         )

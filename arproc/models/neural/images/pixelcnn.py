@@ -1,15 +1,32 @@
-"""PixelCNN: gated convolutions over an image in raster order."""
+"""PixelCNN: gated convolutions over an image in raster order.
+
+A vertical stack of them reads the rows above a pixel, a horizontal one the row itself.
+"""
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
 from arproc.errors import ParameterError, check_integer
-from arproc.models.neural.images.gated import GatedStacks
 from arproc.models.neural.images.images import ImageProcess
-from arproc.training import Training
+from arproc.models.neural.images.pixel_network import Stacks
+from arproc.models.neural.images.raster import Carry, PlaneConv, gated
 
-__all__ = ["PixelCNN"]
+__all__ = ["GatedStacks", "PixelCNN"]
+
+# Features keep their size through the layers at first: the half in the hyperbolic tangent (whose
+# argument is halved) begins so much larger, and a gate's outputs, of size 0.42 then, are doubled.
+_TANGENT, _AFTER_GATE = 3.5, 2.0
+
+#: What a context adds to the vertical and to the horizontal gates of a layer.
+Offset = tuple[Tensor, Tensor] | None
 
 
+@dataclass(eq=False, repr=False)
 class PixelCNN(ImageProcess):
     r"""Gated PixelCNN (van den Oord, Kalchbrenner, Vinyals, Espeholt, Graves 2016b).
 
@@ -54,34 +71,11 @@ class PixelCNN(ImageProcess):
         True
     """
 
-    def __init__(
-        self,
-        layers: int = 10,
-        width: int = 128,
-        *,
-        kernel: int = 3,
-        first_kernel: int = 7,
-        head_width: int = 32,
-        head: str = "auto",
-        levels: int | None = None,
-        components: int = 10,
-        channel_axis: str | None = None,
-        conditioned: bool = False,
-        classes: int | None = None,
-        training: Training | None = None,
-    ) -> None:
-        self.layers = layers
-        self.width = width
-        self.kernel = kernel
-        self.first_kernel = first_kernel
-        self.head_width = head_width
-        self.head = head
-        self.levels = levels
-        self.components = components
-        self.channel_axis = channel_axis
-        self.conditioned = conditioned
-        self.classes = classes
-        self.training = training
+    layers: int = 10
+    width: int = 128
+    _: KW_ONLY
+    kernel: int = 3
+    first_kernel: int = 7
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -99,3 +93,142 @@ class PixelCNN(ImageProcess):
             first_kernel=self.first_kernel,
             context=context,
         )
+
+
+class _GatedLayer(nn.Module):
+    """One layer of both stacks (van den Oord et al. 2016b, figure 2).
+
+    Args:
+        name: under which its convolutions carry.
+        inputs: features in.
+        width: features out.
+        kernel: an odd k: the vertical stack sees the last k // 2 + 1 rows, k columns wide, and
+            the horizontal one the last k // 2 + 1 columns (k // 2 in the first layer).
+        first: whether it is the first layer, without residual connection.
+    """
+
+    def __init__(self, name: str, inputs: int, width: int, kernel: int, first: bool) -> None:
+        super().__init__()
+        self.name, self.reach, self.first = name, kernel // 2, first
+        # biases stand only where no other one follows in a linear map
+        self.across = PlaneConv(inputs, width, 1, kernel, bias=False, padding=self.reach)
+        self.down = PlaneConv(width, 2 * width, self.reach + 1)
+        self.link = PlaneConv(2 * width, 2 * width)
+        taps = self.reach if first else self.reach + 1
+        self.along = PlaneConv(inputs, 2 * width, 1, taps, bias=False)
+        outputs = width if first else 2 * width
+        self.out = PlaneConv(width, outputs, bias=False, gain=_AFTER_GATE)
+        self.skip = PlaneConv(width, width, bias=False, gain=_AFTER_GATE) if first else None
+        with torch.no_grad():
+            for gate in (self.down, self.along):
+                gate.weight[:width] *= _TANGENT
+
+    def vertical(self, x: Tensor, carry: Carry, offset: Offset) -> tuple[Tensor, Tensor]:
+        """What new rows give [N, R, W, 2 width]: before the gates, and to the row below each."""
+        u = self.down(carry.rows(self.name, self.across(x), self.reach))
+        if offset is None:
+            return u, self.link(u)
+        u = u + offset[0]
+        return u, self.link(u, add=offset[1].expand(u.shape))
+
+    def horizontal(
+        self, x: Tensor, skip: Tensor | None, link: Tensor, carry: Carry
+    ) -> tuple[Tensor, Tensor]:
+        """New columns [N, R, K, inputs] to features, and the skip connections' sum so far.
+
+        Args:
+            x: what the stack's layer below gives; for the first layer the pixels *before* these.
+            skip: the sum of the layers below.
+            link: of the row above these columns, [N, R, K, 2 width].
+            carry: of the columns.
+        """
+        taps = self.along.kernel[1]
+        g = gated(self.along(carry.columns(self.name, x, taps - 1), add=link))
+        if self.skip is not None:
+            return self.out(g), self.skip(g)
+        assert skip is not None
+        out, more = self.out(g).chunk(2, dim=-1)
+        return x + out, skip + more
+
+
+class GatedStacks(Stacks):
+    """Gated PixelCNN's layers, without a blind spot (van den Oord et al. 2016b).
+
+    The vertical stack reads whole rows and tells the row below what is above it; the horizontal
+    stack reads the columns to the left. So the features of a pixel depend on all pixels before
+    it in raster order, within reach, and on nothing else. Both stacks add to what they got (the
+    paper's vertical one does not), which lets what lies far above through at first.
+
+    Args:
+        inputs: features of a pixel.
+        layers: how many layers follow the first.
+        width: features of a layer.
+        kernel: the layers' kernel, odd.
+        first_kernel: that of the first layer, odd.
+        context: how many numbers each image is conditioned on; they reach every gate.
+    """
+
+    def __init__(
+        self, inputs: int, *, layers: int, width: int, kernel: int, first_kernel: int, context: int
+    ) -> None:
+        super().__init__()
+        self.width = self.features = width
+        sizes = [(inputs, first_kernel)] + [(width, kernel)] * layers
+        self.layers = nn.ModuleList(
+            _GatedLayer(str(i), size, width, k, i == 0) for i, (size, k) in enumerate(sizes)
+        )
+        count = 4 * width * len(self.layers)
+        self.given = nn.Linear(context, count, bias=False) if context else None
+
+    @property
+    def _layers(self) -> list[_GatedLayer]:
+        return cast("list[_GatedLayer]", self.layers)
+
+    def hidden_weights(self) -> list[nn.Parameter]:
+        """The matrices inside the layers, which Muon trains."""
+        return [
+            p
+            for layer in self._layers
+            for name, p in layer.named_parameters()
+            if p.ndim == 2 and not (layer.first and name.split(".")[0] in ("across", "along"))
+        ]
+
+    def offsets(self, context: Tensor | None) -> list[Offset]:
+        """What a context [N, c] adds to both stacks of each layer, [N, 1, 1, 2 width] each."""
+        if context is None or self.given is None:
+            return [None] * len(self.layers)
+        added = self.given(context.to(self.given.weight.dtype))[:, None, None]
+        parts = added.split(2 * self.width, dim=-1)
+        return list(zip(parts[::2], parts[1::2], strict=True))
+
+    def above(self, x: Tensor, carry: Carry, offsets: list[Offset]) -> list[Tensor]:
+        """What rows of pixels tell the row below each, layer by layer, [N, R, W, 2 width] each.
+
+        Args:
+            x: rows [N, R, W, inputs]; zeros stand for the one above the image.
+            carry: of the rows before.
+            offsets: of the context.
+        """
+        links = []
+        for layer, offset in zip(self._layers, offsets, strict=True):
+            before_gates, link = layer.vertical(x, carry, offset)
+            links.append(link)
+            if len(links) < len(self._layers):
+                x = gated(before_gates) if layer.first else x + gated(before_gates)
+        return links
+
+    def along(self, x: Tensor, links: list[Tensor], carry: Carry, offsets: list[Offset]) -> Tensor:
+        """The features [N, R, K, width] of the pixels that follow the pixels x in their rows.
+
+        Args:
+            x: pixels [N, R, K, inputs]; zeros stand for the one before the first of a row.
+            links: what these rows get from above, [N, R, W, 2 width] each.
+            carry: of the columns before.
+            offsets: of the context.
+        """
+        skip: Tensor | None = None
+        columns = slice(carry.column, carry.column + x.shape[2])
+        for layer, link in zip(self._layers, links, strict=True):
+            x, skip = layer.horizontal(x, skip, link[:, :, columns], carry)
+        assert skip is not None
+        return skip

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from arproc.contract.storable import StorableModule
 from arproc.models.neural.sequences.blocks import (
     rotary_angles,
     rotate,
@@ -44,7 +45,7 @@ class Weights(NamedTuple):
     head: Tensor
 
 
-class Decoder(nn.Module):
+class Decoder(StorableModule):
     r"""A stack of attention and MLP layers over a sequence of symbols.
 
     Each layer adds to the residual stream

@@ -11,33 +11,30 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch import Tensor
 
 from arproc.contract.sequences import Sequences
-from arproc.contract.state import State
 from arproc.data import intake
 from arproc.data.form import Layout
+from arproc.data.images import image_axes, image_layout
 from arproc.data.tokenizers import categorical_space
-from arproc.distributions import Categorical, from_uniform
 from arproc.errors import DataError, ParameterError, check_integer
 from arproc.models.neural.base import NeuralProcess
-from arproc.models.neural.context import ContextLaw
 from arproc.models.neural.examples import Examples
-from arproc.models.neural.images.image_layout import image_axes, image_layout
 from arproc.models.neural.sequences.crops import IGNORED, Crops, shifted
-from arproc.models.neural.sequences.decoder import Decoder, Weights
-from arproc.models.neural.sequences.memory import Memory
+from arproc.models.neural.sequences.decoder import Decoder
+from arproc.models.neural.sequences.law import TransformerLaw
+from arproc.process import Fit
 from arproc.spaces import Space
 from arproc.training import Loss, Training, seed_of
 
-__all__ = ["Transformer", "TransformerState"]
+__all__ = ["Transformer"]
 
 _STREAM = 3
 _BLOCK = 128
 
 
-class Transformer(ContextLaw, NeuralProcess):
+class Transformer(NeuralProcess):
     r"""A decoder-only transformer over categorical sequences: text, bytes, any symbols.
 
     The input at position 0 is a start symbol and that at position j + 1 the element :math:`x_j`;
@@ -91,7 +88,10 @@ class Transformer(ContextLaw, NeuralProcess):
         ['abcabc']
     """
 
-    shape_: tuple[int, ...] | None
+    takes_weights = False
+
+    law_: TransformerLaw
+    network_: Decoder
     channel_axis_: int | None
 
     def __init__(
@@ -123,7 +123,10 @@ class Transformer(ContextLaw, NeuralProcess):
         self.classes = classes
         self.training = training
 
-    # ---- learning -----------------------------------------------------------------------------
+    # ---- space and layout ---------------------------------------------------------------------
+
+    #: While a fit reads images: the shape of one, and the axis of its channels.
+    _image: tuple[tuple[int, ...], int | None] | None = None
 
     def _opened(self, data: Any) -> Any:
         levels = self.tokens is None or isinstance(self.tokens, int)
@@ -132,11 +135,10 @@ class Transformer(ContextLaw, NeuralProcess):
 
     def _infer_space(self, data: Any) -> Space:
         self._check()
-        shape = tuple(np.shape(data)[1:]) if getattr(data, "ndim", 0) > 2 else None
-        axis = None if shape is None else image_axes(shape, self.channel_axis)
-        self._image = shape, axis
-        if shape is None:
+        if getattr(data, "ndim", 0) <= 2:
             return categorical_space(data, self.tokens, end=self.end)
+        shape = tuple(np.shape(data)[1:])
+        self._image = shape, image_axes(shape, self.channel_axis)
         if self.end:
             raise ParameterError("end=True is for sequences; images have a fixed size.")
         if not math.prod(data.shape):
@@ -145,17 +147,8 @@ class Transformer(ContextLaw, NeuralProcess):
         space = categorical_space(rows, self.tokens, end=False)
         return replace(space, length=math.prod(shape))
 
-    def _geometry(self) -> tuple[tuple[int, ...] | None, int | None]:
-        image = self.__dict__.get("_image")
-        return (self.shape_, self.channel_axis_) if image is None else image
-
     def _layout_of(self, space: Space) -> Layout | None:
-        shape, axis = self._geometry() if space.length is not None else (None, None)
-        return super()._layout_of(space) if shape is None else image_layout(shape, axis)
-
-    def _block(self, space: Space) -> int:
-        """How many terms a training crop has."""
-        return self.block or space.length or _BLOCK
+        return super()._layout_of(space) if self._image is None else image_layout(*self._image)
 
     def _check(self) -> None:
         self._check_context_parameters()
@@ -171,37 +164,37 @@ class Transformer(ContextLaw, NeuralProcess):
         if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise ParameterError(f"dropout must be at least 0 and below 1; got {self.dropout!r}.")
 
-    def _network(self, space: Space) -> Decoder:
-        return Decoder(
-            space.size or 0,
-            layers=self.layers,
-            heads=self.heads,
-            width=self.width,
-            window=self.attention_window or self._block(space),
-            dropout=float(self.dropout),
-            context=self.__dict__.get("n_context_", 0),
-        )
+    # ---- learning -----------------------------------------------------------------------------
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
-    ) -> None:
-        self.shape_, self.channel_axis_ = self._geometry()
-        self.__dict__.pop("_image", None)
-        self.n_context_ = 0 if context is None else context.shape[1]
-
-        layout, block = self._layout_of(sequences.space), self._block(sequences.space)
+    ) -> tuple[TransformerLaw, Fit]:
+        space, form = sequences.space, self._learnt_form(context)
+        layout, settings = self._layout_of(space), self._settings
+        block = self.block or space.length or _BLOCK  # how many terms a training crop has
         whole = layout is not None and block >= layout.length
-        if layout is not None and not whole and self._settings.augment is not None:
+        if layout is not None and not whole and settings.augment is not None:
             raise ParameterError(
                 f"Training(augment=...) needs whole images; block={self.block} takes parts of "
                 f"them. Leave block out, or give {layout.length}."
             )
 
-        def objective(network: nn.Module) -> tuple[Loss, Callable[[], float] | None]:
-            crops, size = Crops(sequences, block), self._settings.batch_size
+        def build() -> Decoder:
+            return Decoder(
+                space.size or 0,
+                layers=self.layers,
+                heads=self.heads,
+                width=self.width,
+                window=self.attention_window or block,
+                dropout=float(self.dropout),
+                context=0 if form is None else form.size or 0,
+            )
+
+        def objective(network: Decoder) -> tuple[Loss, Callable[[], float] | None]:
+            crops, size = Crops(sequences, block), settings.batch_size
             examples = None
             if layout is not None and whole:
-                examples = Examples(sequences, context, self._settings, layout)
+                examples = Examples(sequences, context, settings, layout)
 
             def loss(step: int, generator: torch.Generator) -> Tensor:
                 if examples is not None:
@@ -210,132 +203,37 @@ class Transformer(ContextLaw, NeuralProcess):
                 inputs, targets, rows = crops(size, generator)
                 return _loss(network, inputs, targets, _of(context, rows))
 
-            return loss, None if validation is None else self._validation(network, validation)
+            if validation is None:
+                return loss, None
+            return loss, _score(network, validation, block, settings)
 
-        self._train(sequences.given(context), objective)
-
-    @property
-    def takes_augment(self) -> bool:  # type: ignore[override]
-        return self.__dict__.get("shape_") is not None
-
-    def _validation(self, network: nn.Module, held_out: Sequences) -> Callable[[], float]:
-        """The mean loss on a fixed set of crops of the validation data."""
-        settings = self._settings
-        generator = torch.Generator().manual_seed(seed_of(settings.seed, _STREAM))
-        block = self._block(held_out.space)
-        crops = Crops(held_out, block)
-        whole = int(held_out.n_terms.double().div(block).ceil().sum())
-        batches = min(-(-whole // settings.batch_size), settings.validation_batches)
-        drawn = [crops(settings.batch_size, generator) for _ in range(batches)]
-
-        def score() -> float:
-            total = terms = 0.0
-            for inputs, targets, rows in drawn:
-                kept = int((targets != IGNORED).sum())
-                given = _of(held_out.context, rows)
-                total += float(_loss(network, inputs, targets, given)) * kept
-                terms += kept
-            return total / terms
-
-        return score
-
-    # ---- conditionals -------------------------------------------------------------------------
-
-    def _start(self, n: int, context: Tensor | None) -> State:
-        network = self._fitted()
-        assert isinstance(network, Decoder)
-        first = torch.full((n, 1), network.symbols, device=self.device)
-        weights = network.weights()
-        offset = network.offset(context)
-        scores, memory = Memory.empty(network, n).feed(first, weights, offset)
-        return TransformerState(weights, memory, scores[:, 0])
+        network, fit = self._trained(
+            build, sequences.given(context), objective, augments=self._image is not None
+        )
+        axis = None if self._image is None else self._image[1]
+        return TransformerLaw(network, space, form, layout, axis), fit
 
 
-class TransformerState(State):
-    """The keys and values of the last inputs, and the scores of the next element.
+def _score(
+    network: Decoder, held_out: Sequences, block: int, settings: Training
+) -> Callable[[], float]:
+    """The mean loss on a fixed set of crops of the validation data."""
+    generator = torch.Generator().manual_seed(seed_of(settings.seed, _STREAM))
+    crops = Crops(held_out, block)
+    whole = int(held_out.n_terms.double().div(block).ceil().sum())
+    batches = min(-(-whole // settings.batch_size), settings.validation_batches)
+    drawn = [crops(settings.batch_size, generator) for _ in range(batches)]
 
-    Args:
-        weights: those of the network.
-        memory: of the start symbol and the elements so far.
-        scores: of the next element [N, symbols]; None computes them when they are asked for.
-    """
+    def score() -> float:
+        total = terms = 0.0
+        for inputs, targets, rows in drawn:
+            kept = int((targets != IGNORED).sum())
+            given = _of(held_out.context, rows)
+            total += float(_loss(network, inputs, targets, given)) * kept
+            terms += kept
+        return total / terms
 
-    def __init__(self, weights: Weights, memory: Memory, scores: Tensor | None) -> None:
-        self.weights, self.memory, self.scores = weights, memory, scores
-
-    def _offset(self) -> Tensor | None:
-        return self.memory.network.offset(self.context)
-
-    def _conditional(self) -> Distribution:
-        if self.scores is None:
-            # the last input is fed again, over the memory without it
-            network = self.memory.network
-            last = self.history.tail(1, padding=network.symbols)
-            before = self.memory.truncate(torch.ones(self.n, dtype=torch.int64))
-            assert before is not None
-            self.scores = before.feed(last, self.weights, self._offset())[0][:, 0]
-        return Categorical(self.scores)
-
-    def _append(self, x: Tensor) -> TransformerState:
-        scores, memory = self.memory.feed(x[:, None], self.weights, self._offset())
-        return TransformerState(self.weights, memory, scores[:, 0])
-
-    def _extend(self, x: Tensor, lengths: Tensor | None) -> tuple[Distribution, TransformerState]:
-        first = self.conditional
-        assert isinstance(first, Categorical)
-        columns, memory, offset = [first.scores[:, None]], self.memory, self._offset()
-        parts: list[tuple[Tensor, Memory]] = []
-        chunk = max(memory.network.window, 128)
-        for begin in range(0, x.shape[1], chunk):
-            block = x[:, begin : begin + chunk]
-            scores, memory = memory.feed(block, self.weights, offset)
-            columns.append(scores)
-            if lengths is not None:
-                parts += _rows_that_end(memory, lengths, begin, begin + block.shape[1])
-        joined = torch.cat(columns, dim=1)
-        last = joined[:, -1]
-        if lengths is not None:
-            order = torch.cat([rows for rows, _ in parts]).argsort()
-            memory = Memory.concatenate([part for _, part in parts]).select(order)
-            last = joined[torch.arange(len(x), device=x.device), lengths]
-        return Categorical(joined), TransformerState(self.weights, memory, last)
-
-    def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
-        conditional, memory, drawn = self.conditional, self.memory, [self.history.slots[:, :0]]
-        offset = self._offset()
-        for u in uniforms.unbind(1):
-            x = from_uniform(conditional, u)[:, None]
-            scores, memory = memory.feed(x, self.weights, offset)
-            conditional = Categorical(scores[:, 0])
-            drawn.append(x)
-        assert isinstance(conditional, Categorical)
-        joined = torch.cat(drawn, dim=1)
-        state = TransformerState(self.weights, memory, conditional.scores)
-        return joined, self._carry(state, self.history.extend(joined), self.context)
-
-    @property
-    def block(self) -> int:  # type: ignore[override]
-        """How many elements to draw at once: a row that has ended goes on to the block's end."""
-        return 4 if self.process.space.terminates else 32
-
-    def _select(self, rows: Tensor) -> TransformerState:
-        scores = None if self.scores is None else self.scores[rows]
-        return TransformerState(self.weights, self.memory.select(rows), scores)
-
-    def _truncate(self, lengths: Tensor) -> State:
-        memory = self.memory.truncate(self.lengths - lengths)
-        if memory is None:
-            return super()._truncate(lengths)
-        return TransformerState(self.weights, memory, None)
-
-
-def _rows_that_end(
-    memory: Memory, lengths: Tensor, begin: int, stop: int
-) -> list[tuple[Tensor, Memory]]:
-    """The rows whose length lies in this chunk, and their memory at their length."""
-    ends = (lengths <= stop) & ((lengths > begin) | (begin == 0))
-    rows = ends.nonzero()[:, 0]
-    return [(rows, memory.gather(rows, stop - lengths[rows]))] if len(rows) else []
+    return score
 
 
 def _of(context: Tensor | None, rows: Tensor) -> Tensor | None:
@@ -344,7 +242,7 @@ def _of(context: Tensor | None, rows: Tensor) -> Tensor | None:
 
 
 def _loss(
-    network: nn.Module, inputs: Tensor, targets: Tensor, context: Tensor | None = None
+    network: Decoder, inputs: Tensor, targets: Tensor, context: Tensor | None = None
 ) -> Tensor:
     """Mean nats a term."""
     device = next(network.parameters()).device

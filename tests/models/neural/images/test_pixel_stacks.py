@@ -8,12 +8,12 @@ import torch
 from helpers import assert_close
 from torch.nn import functional as F
 
-from arproc.models.neural.images.gated import GatedStacks
 from arproc.models.neural.images.pixel_heads import ChannelHead, LevelHead
 from arproc.models.neural.images.pixel_network import PixelNetwork, Stacks
-from arproc.models.neural.images.plus_stacks import PlusStacks
+from arproc.models.neural.images.pixelcnn import GatedStacks
+from arproc.models.neural.images.pixelcnnpp import PlusStacks
+from arproc.models.neural.images.pixelsnail import SnailStacks, attend
 from arproc.models.neural.images.raster import Carry
-from arproc.models.neural.images.snail_stacks import SnailStacks, attend
 
 #: Every kind of layer, for images of this many rows and columns: kind -> makes the stacks
 KINDS = {
@@ -97,11 +97,11 @@ def test_reading_in_parts_of_any_size_gives_the_features_of_the_whole(kind, shap
     with torch.no_grad():
         whole, x = network.features(pixels).flatten(1, 2), pixels.flatten(1, 2)
         for most in (2, 7, 20):
-            memory, begin = network.begin(2, None), 0
-            found = [memory.features[:, None]]
+            cache, begin = network.start(2, None), 0
+            found = [cache.features[:, None]]
             while begin < network.pixels:
                 end = min(network.pixels, begin + int(rng.integers(1, most)))
-                features, memory = network.read(memory, x[:, begin:end])
+                features, cache = network.read(cache, x[:, begin:end])
                 found.append(features)
                 begin = end
             assert_close(torch.cat(found, dim=1)[:, :-1], whole, scale=100)

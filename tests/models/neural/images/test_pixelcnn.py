@@ -12,9 +12,8 @@ from torch.nn import functional as F
 
 import arproc
 from arproc.errors import DataError, ParameterError
-from arproc.models.neural.images.gated import GatedStacks
 from arproc.models.neural.images.pixel_network import PixelNetwork
-from arproc.models.neural.images.pixelcnn import PixelCNN
+from arproc.models.neural.images.pixelcnn import GatedStacks, PixelCNN
 from arproc.models.neural.images.raster import Carry, PlaneConv
 from arproc.training import Training
 
@@ -147,11 +146,11 @@ def test_reading_in_parts_of_any_size_gives_the_features_of_the_whole(shape):
     whole = network.features(pixels).flatten(1, 2)
     rng = np.random.default_rng(3)
     for _ in range(5):
-        memory, found, begin = network.begin(2, None), [], 0
-        found.append(memory.features[:, None])
+        cache, found, begin = network.start(2, None), [], 0
+        found.append(cache.features[:, None])
         while begin < network.pixels:
             end = min(network.pixels, begin + int(rng.integers(1, 12)))
-            features, memory = network.read(memory, x[:, begin:end])
+            features, cache = network.read(cache, x[:, begin:end])
             found.append(features)
             begin = end
         assert_close(torch.cat(found, dim=1)[:, :-1], whole, scale=100)
@@ -182,9 +181,9 @@ def test_truncating_reads_on_from_a_start_of_a_row_nearby(monkeypatch):
     counted = []
     read = PixelNetwork.read
 
-    def spy(self, memory, pixels):
+    def spy(self, cache, pixels):
         counted.append(pixels.shape[1])
-        return read(self, memory, pixels)
+        return read(self, cache, pixels)
 
     monkeypatch.setattr(PixelNetwork, "read", spy)
     back = state.truncate(220)

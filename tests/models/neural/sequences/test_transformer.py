@@ -11,9 +11,9 @@ import arproc
 from arproc.contract.sequences import Sequences
 from arproc.errors import DataError, ParameterError
 from arproc.models.neural.sequences.blocks import rotary_angles, window_mask
+from arproc.models.neural.sequences.cache import SLACK
 from arproc.models.neural.sequences.crops import IGNORED, Crops
 from arproc.models.neural.sequences.decoder import Decoder
-from arproc.models.neural.sequences.memory import SLACK
 from arproc.models.neural.sequences.transformer import Transformer
 from arproc.spaces import Categorical
 from arproc.training import Training, train
@@ -176,18 +176,20 @@ def test_memory_is_bounded(model):
     state = model.start(1)
     for j in range(1000):
         state = state.append(torch.tensor([j % SYMBOLS]))
-    assert state.memory.arena.data.shape[-2] <= 2 * (WINDOW + SLACK) + 17
+    assert state.cache.arena.data.shape[-2] <= 2 * (WINDOW + SLACK) + 17
 
 
 def test_positions_are_exact_far_out():
     """Angles computed in float32 would be off by 0.04 at position 10^8."""
     model = random_model(layers=1)
     network = model.network_
-    from arproc.models.neural.sequences.memory import Memory
+    from arproc.models.neural.sequences.cache import KeyValueCache
 
     x = symbols(1, 40)
-    near, _ = Memory(network, torch.zeros(1, 2, 1, 2, 0, 8), 0).feed(x, network.weights())
-    far, _ = Memory(network, torch.zeros(1, 2, 1, 2, 0, 8), 10**8).feed(x, network.weights())
+    near, _ = KeyValueCache(network, torch.zeros(1, 2, 1, 2, 0, 8), 0).feed(x, network.weights())
+    far, _ = KeyValueCache(network, torch.zeros(1, 2, 1, 2, 0, 8), 10**8).feed(
+        x, network.weights()
+    )
     torch.testing.assert_close(near, far, atol=1e-4, rtol=1e-4)
 
 

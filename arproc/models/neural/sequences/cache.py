@@ -8,7 +8,7 @@ from torch import Tensor
 from arproc.models.neural.sequences.blocks import rotary_angles, window_mask
 from arproc.models.neural.sequences.decoder import Decoder, Weights
 
-__all__ = ["Memory"]
+__all__ = ["KeyValueCache"]
 
 #: How many elements a state can be truncated by before what it needs has been dropped.
 SLACK = 64
@@ -24,12 +24,12 @@ class _Arena:
         self.layers = [layer.unbind(0) for layer in data.unbind(0)]
 
 
-class Memory:
+class KeyValueCache:
     """An immutable view of an append-only arena of keys and values.
 
     Rows are right-aligned: their newest inputs share a slot, and the one in slot s of row i has
     the position `s + shift[i]`. Keys are stored rotated by their absolute positions, so they never
-    change. A slot is never written twice: a memory that would have to overwrite what another has
+    change. A slot is never written twice: a cache that would have to overwrite what another has
     written copies first. Only the last `window + SLACK` slots are carried into a new arena, so an
     endless generation needs bounded memory.
 
@@ -48,19 +48,19 @@ class Memory:
         self.ragged_until = -int(shift.min()) if isinstance(shift, Tensor) else 0
 
     @classmethod
-    def empty(cls, network: Decoder, n: int) -> Memory:
-        """The memory of n rows without inputs."""
+    def empty(cls, network: Decoder, n: int) -> KeyValueCache:
+        """The cache of n rows without inputs."""
         weight = network.head
         shape = (len(network.layers), 2, n, network.heads, 0, network.dim)
         return cls(network, weight.new_empty(shape), 0)
 
-    def _view(self, arena: _Arena, stop: int, drop: int = 0) -> Memory:
-        """A memory in `arena`, whose slots are these less the first `drop`."""
-        memory = Memory.__new__(Memory)
-        memory.network, memory.arena, memory.stop = self.network, arena, stop
-        memory.shift = self.shift + drop if drop else self.shift
-        memory.ragged_until = self.ragged_until - drop
-        return memory
+    def _view(self, arena: _Arena, stop: int, drop: int = 0) -> KeyValueCache:
+        """A cache in `arena`, whose slots are these less the first `drop`."""
+        cache = KeyValueCache.__new__(KeyValueCache)
+        cache.network, cache.arena, cache.stop = self.network, arena, stop
+        cache.shift = self.shift + drop if drop else self.shift
+        cache.ragged_until = self.ragged_until - drop
+        return cache
 
     @property
     def kept(self) -> int:
@@ -71,7 +71,7 @@ class Memory:
 
     def feed(
         self, inputs: Tensor, weights: Weights, offset: Tensor | None = None
-    ) -> tuple[Tensor, Memory]:
+    ) -> tuple[Tensor, KeyValueCache]:
         """Run the network over more inputs.
 
         Args:
@@ -80,7 +80,7 @@ class Memory:
             offset: of the context, [N, width]; see `network.offset`.
 
         Returns:
-            The scores of what comes after each input [N, T, symbols], and the memory after them.
+            The scores of what comes after each input [N, T, symbols], and the cache after them.
         """
         network, count = self.network, inputs.shape[1]
         traced = torch.is_grad_enabled() and (
@@ -113,7 +113,7 @@ class Memory:
         angles = angles.narrow(-2, stop, count)
         scores = network.run(inputs, angles, weights, attend, offset)
         if traced:
-            return scores, Memory(network, torch.stack(grown), home.shift)
+            return scores, KeyValueCache(network, torch.stack(grown), home.shift)
         arena.tip = end
         return scores, home._view(arena, end)
 
@@ -129,8 +129,8 @@ class Memory:
         mask = window_mask(position[:, stop - begin :], position, self.network.window)
         return mask[:, None]  # the same for every head
 
-    def _with_room(self, count: int) -> Memory:
-        """This memory in an arena that has `count` free slots behind it."""
+    def _with_room(self, count: int) -> KeyValueCache:
+        """This cache in an arena that has `count` free slots behind it."""
         arena, data = self.arena, self.arena.data
         locked = data.is_inference() and not torch.is_inference_mode_enabled()
         if arena.tip == self.stop and self.stop + count <= data.shape[-2] and not locked:
@@ -145,15 +145,15 @@ class Memory:
 
     # ---- rows ---------------------------------------------------------------------------------
 
-    def select(self, rows: Tensor) -> Memory:
-        """The memory of these rows."""
+    def select(self, rows: Tensor) -> KeyValueCache:
+        """The cache of these rows."""
         low = max(self.stop - self.kept, 0)
         data = self.arena.data[:, :, :, :, low : self.stop][:, :, rows]
         shift = self.shift + low if isinstance(self.shift, int) else self.shift[rows] + low
-        return Memory(self.network, data, shift)
+        return KeyValueCache(self.network, data, shift)
 
-    def truncate(self, drop: Tensor) -> Memory | None:
-        """The memory as it was `drop[i]` inputs ago in row i; None where that is forgotten."""
+    def truncate(self, drop: Tensor) -> KeyValueCache | None:
+        """The cache as it was `drop[i]` inputs ago in row i; None where that is forgotten."""
         most = int(drop.max())
         first = self.shift if isinstance(self.shift, int) else int(self.shift.max())
         if self.stop - most < self.network.window and first > 0:
@@ -162,19 +162,19 @@ class Memory:
             return self._view(self.arena, self.stop - most)
         return self.gather(torch.arange(len(drop), device=drop.device), drop)
 
-    def gather(self, rows: Tensor, drop: Tensor) -> Memory:
-        """The memory of these rows as it was `drop[i]` inputs ago in the i-th of them."""
+    def gather(self, rows: Tensor, drop: Tensor) -> KeyValueCache:
+        """The cache of these rows as it was `drop[i]` inputs ago in the i-th of them."""
         stop = min(self.stop - int(drop.min()), self.kept)
         slot = torch.arange(stop, device=drop.device)
         index = self.stop - drop[:, None] - stop + slot  # the old slot of a new one
         data = self.arena.data.permute(2, 4, 0, 1, 3, 5)[rows[:, None], index.clamp(min=0)]
         shift = self.shift if isinstance(self.shift, int) else self.shift[rows]
         data = data.permute(2, 3, 0, 4, 1, 5).contiguous()
-        return Memory(self.network, data, shift + self.stop - drop - stop)
+        return KeyValueCache(self.network, data, shift + self.stop - drop - stop)
 
     @staticmethod
-    def concatenate(parts: list[Memory]) -> Memory:
-        """The rows of several memories of one network, one after another."""
+    def concatenate(parts: list[KeyValueCache]) -> KeyValueCache:
+        """The rows of several caches of one network, one after another."""
         stop = max(part.stop for part in parts)
         blocks, shifts = [], []
         for part in parts:
@@ -184,7 +184,7 @@ class Memory:
             n = data.shape[2]
             shift = torch.as_tensor(part.shift, device=data.device).expand(n)
             shifts.append(shift - (stop - part.stop))
-        return Memory(parts[0].network, torch.cat(blocks, dim=2), torch.cat(shifts))
+        return KeyValueCache(parts[0].network, torch.cat(blocks, dim=2), torch.cat(shifts))
 
 
 def _angles(network: Decoder, shift: int | Tensor, count: int, device: torch.device) -> Tensor:

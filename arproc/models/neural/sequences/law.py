@@ -1,0 +1,127 @@
+"""The law of a transformer, and its states: a window of keys and values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from arproc.contract.state import State
+from arproc.contract.storable import storable
+from arproc.distributions import Categorical, from_uniform
+from arproc.models.neural.base import NetworkLaw
+from arproc.models.neural.sequences.cache import KeyValueCache
+from arproc.models.neural.sequences.decoder import Decoder, Weights
+
+__all__ = ["TransformerLaw", "TransformerState"]
+
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class TransformerLaw(NetworkLaw):
+    """The law of symbols that a decoder gives.
+
+    Attributes:
+        network: the decoder.
+        channel_axis: which axis of the user's images holds the channels; None where there are no
+            channels, or no images.
+    """
+
+    network: Decoder
+    channel_axis: int | None = None
+
+    def start(self, n: int, context: Tensor | None) -> State:
+        network = self.network
+        first = torch.full((n, 1), network.symbols, device=self.device)
+        weights, offset = network.weights(), network.offset(context)
+        scores, cache = KeyValueCache.empty(network, n).feed(first, weights, offset)
+        return TransformerState(weights, cache, scores[:, 0])
+
+
+class TransformerState(State):
+    """The keys and values of the last inputs, and the scores of the next element.
+
+    Args:
+        weights: those of the network.
+        cache: of the start symbol and the elements so far.
+        scores: of the next element [N, symbols]; None computes them when they are asked for.
+    """
+
+    def __init__(self, weights: Weights, cache: KeyValueCache, scores: Tensor | None) -> None:
+        self.weights, self.cache, self.scores = weights, cache, scores
+
+    def _offset(self) -> Tensor | None:
+        return self.cache.network.offset(self.context)
+
+    def _conditional(self) -> Distribution:
+        if self.scores is None:
+            # the last input is fed again, over the cache without it
+            network = self.cache.network
+            last = self.history.tail(1, padding=network.symbols)
+            before = self.cache.truncate(torch.ones(self.n, dtype=torch.int64))
+            assert before is not None
+            self.scores = before.feed(last, self.weights, self._offset())[0][:, 0]
+        return Categorical(self.scores)
+
+    def _append(self, x: Tensor) -> TransformerState:
+        scores, cache = self.cache.feed(x[:, None], self.weights, self._offset())
+        return TransformerState(self.weights, cache, scores[:, 0])
+
+    def _extend(self, x: Tensor, lengths: Tensor | None) -> tuple[Distribution, TransformerState]:
+        first = self.conditional
+        assert isinstance(first, Categorical)
+        columns, cache, offset = [first.scores[:, None]], self.cache, self._offset()
+        parts: list[tuple[Tensor, KeyValueCache]] = []
+        chunk = max(cache.network.window, 128)
+        for begin in range(0, x.shape[1], chunk):
+            block = x[:, begin : begin + chunk]
+            scores, cache = cache.feed(block, self.weights, offset)
+            columns.append(scores)
+            if lengths is not None:
+                parts += _rows_that_end(cache, lengths, begin, begin + block.shape[1])
+        joined = torch.cat(columns, dim=1)
+        last = joined[:, -1]
+        if lengths is not None:
+            order = torch.cat([rows for rows, _ in parts]).argsort()
+            cache = KeyValueCache.concatenate([part for _, part in parts]).select(order)
+            last = joined[torch.arange(len(x), device=x.device), lengths]
+        return Categorical(joined), TransformerState(self.weights, cache, last)
+
+    def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
+        conditional, cache, drawn = self.conditional, self.cache, [self.history.slots[:, :0]]
+        offset = self._offset()
+        for u in uniforms.unbind(1):
+            x = from_uniform(conditional, u)[:, None]
+            scores, cache = cache.feed(x, self.weights, offset)
+            conditional = Categorical(scores[:, 0])
+            drawn.append(x)
+        assert isinstance(conditional, Categorical)
+        joined = torch.cat(drawn, dim=1)
+        state = TransformerState(self.weights, cache, conditional.scores)
+        return joined, self._carry(state, self.history.extend(joined), self.context)
+
+    @property
+    def block(self) -> int:  # type: ignore[override]
+        """How many elements to draw at once: a row that has ended goes on to the block's end."""
+        return 4 if self.law.space.terminates else 32
+
+    def _select(self, rows: Tensor) -> TransformerState:
+        scores = None if self.scores is None else self.scores[rows]
+        return TransformerState(self.weights, self.cache.select(rows), scores)
+
+    def _truncate(self, lengths: Tensor) -> State:
+        cache = self.cache.truncate(self.lengths - lengths)
+        if cache is None:
+            return super()._truncate(lengths)
+        return TransformerState(self.weights, cache, None)
+
+
+def _rows_that_end(
+    cache: KeyValueCache, lengths: Tensor, begin: int, stop: int
+) -> list[tuple[Tensor, KeyValueCache]]:
+    """The rows whose length lies in this chunk, and their cache at their length."""
+    ends = (lengths <= stop) & ((lengths > begin) | (begin == 0))
+    rows = ends.nonzero()[:, 0]
+    return [(rows, cache.gather(rows, stop - lengths[rows]))] if len(rows) else []
