@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.contract.sequences import Layout
+from arproc.data.form import Layout
 from arproc.errors import (
     DataError,
     MissingDependencyError,

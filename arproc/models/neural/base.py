@@ -35,8 +35,9 @@ from torch import Tensor
 
 from arproc.contract.context import ContextForm
 from arproc.contract.law import ChainLaw, Law
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Sequences
 from arproc.contract.storable import StorableModule, storable
+from arproc.data.form import Layout
 from arproc.errors import ParameterError, check_integer
 from arproc.models.neural.examples import ExampleNetwork, Examples, examples_objective
 from arproc.process import Fit, Model, Process

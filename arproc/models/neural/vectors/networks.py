@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arproc.contract.sequences import Layout, Sequences
+from arproc.contract.sequences import Sequences
 from arproc.contract.storable import storable
+from arproc.data.form import Layout
 from arproc.data.vectors import order_of, relative_order
 from arproc.errors import DataError, UnsupportedError
 from arproc.models.neural.base import NetworkLaw
