@@ -24,7 +24,7 @@ from arproc.distributions import index, quantile, step_marginals
 from arproc.errors import UnsupportedError
 from arproc.spaces import Space
 
-__all__ = ["ChainLaw", "Draws", "Law", "WholeLaw"]
+__all__ = ["ChainLaw", "DerivedLaw", "Draws", "Law", "WholeLaw"]
 
 #: How many numbers a block of conditionals may hold while a likelihood is computed.
 _BLOCK_NUMBERS = 2**22
@@ -294,6 +294,35 @@ class ChainLaw(Law):
             parts.append(_scores(columns, block, sequences.missing))
             position = stop
         return torch.cat(parts, dim=1)
+
+
+class DerivedLaw(ChainLaw):
+    """A law made of another: of its space, context, layout, start and place."""
+
+    @property
+    @abstractmethod
+    def base(self) -> Law:
+        """The law it is made of, or the first of them."""
+
+    @property
+    def space(self) -> Space:  # type: ignore[override]
+        return self.base.space
+
+    @property
+    def context(self) -> ContextForm | None:  # type: ignore[override]
+        return self.base.context
+
+    @property
+    def layout(self) -> Layout | None:
+        return self.base.layout
+
+    @property
+    def device(self) -> torch.device:
+        return self.base.device
+
+    @property
+    def n_given(self) -> int:  # type: ignore[override]
+        return self.base.n_given
 
 
 def _scores(columns: Distribution, x: torch.Tensor, missing: bool) -> torch.Tensor:

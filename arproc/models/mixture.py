@@ -11,7 +11,7 @@ import torch
 from torch.distributions import Distribution
 
 from arproc.contract.context import ContextForm
-from arproc.contract.law import ChainLaw
+from arproc.contract.law import ChainLaw, DerivedLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
@@ -27,7 +27,7 @@ __all__ = ["Mixture", "MixtureLaw"]
 
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
-class MixtureLaw(ChainLaw):
+class MixtureLaw(DerivedLaw):
     """The per-step mixture of laws over one space that start in the same way.
 
     Attributes:
@@ -39,24 +39,8 @@ class MixtureLaw(ChainLaw):
     weights: torch.Tensor
 
     @property
-    def space(self) -> Space:  # type: ignore[override]
-        return self.parts[0].space
-
-    @property
-    def context(self) -> ContextForm | None:  # type: ignore[override]
-        return self.parts[0].context
-
-    @property
-    def layout(self) -> Layout | None:
-        return self.parts[0].layout
-
-    @property
-    def device(self) -> torch.device:
-        return self.parts[0].device
-
-    @property
-    def n_given(self) -> int:  # type: ignore[override]
-        return self.parts[0].n_given
+    def base(self) -> ChainLaw:
+        return self.parts[0]
 
     @cached_property
     def log_weights(self) -> torch.Tensor:

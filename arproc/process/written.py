@@ -175,13 +175,11 @@ class _WrittenFields:
 
     @property
     def layout(self) -> Layout | None:
-        layout: Layout | None = self.model._layout_of(self.space)
-        return layout
+        return self.model._layout_of(self.space)
 
     @property
     def device(self) -> torch.device:
-        device: torch.device = self.model._own("device", torch.device("cpu"))
-        return device
+        return self.model._own("device", torch.device("cpu"))
 
     def to_dict(self) -> dict[str, Any]:
         """What files hold: the copy, which says all else."""
@@ -203,12 +201,10 @@ class WrittenWholeLaw(_WrittenFields, WholeLaw):
     """The law of a `WholeModel`."""
 
     def log_prob(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        found: torch.Tensor = self.model._log_prob(sequences, context)
-        return found
+        return self.model._log_prob(sequences, context)
 
     def draw(self, n: int, uniforms: Uniforms, context: torch.Tensor | None) -> torch.Tensor:
-        drawn: torch.Tensor = self.model._draw(n, uniforms, context)
-        return drawn
+        return self.model._draw(n, uniforms, context)
 
 
 @storable
@@ -217,8 +213,7 @@ class WrittenLaw(_WrittenFields, ChainLaw):
 
     @property
     def padding(self) -> float:  # type: ignore[override]
-        padding: float = self.model.padding
-        return padding
+        return self.model.padding
 
     @property
     def takes_any_order(self) -> bool:  # type: ignore[override]
@@ -233,37 +228,28 @@ class WrittenLaw(_WrittenFields, ChainLaw):
         return int(self.model.window_length)
 
     def window(self, ctx: torch.Tensor, position: torch.Tensor, **context: Any) -> Distribution:
-        columns: Distribution = self.model.window(ctx, position, **context)
-        return columns
+        return self.model.window(ctx, position, **context)
 
     def start(self, n: int, context: torch.Tensor | None) -> State:
-        own: State = self.model._start(n, context)
-        return own
+        return self.model._start(n, context)
 
     def conditionals(self, x: torch.Tensor, **context: Any) -> Distribution:
-        columns: Distribution = self.model._conditionals(x, **context)
-        return columns
+        return self.model._conditionals(x, **context)
 
     def log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        terms: torch.Tensor = self.model._log_prob_terms(sequences, context)
-        return terms
+        return self.model._log_prob_terms(sequences, context)
 
     def log_prob(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        found: torch.Tensor = self.model._log_prob(sequences, context)
-        return found
+        return self.model._log_prob(sequences, context)
 
     def predictive(self, state: State, horizon: int) -> Distribution | None:
-        found: Distribution | None = self.model._predictive(state, horizon)
-        return found
+        return self.model._predictive(state, horizon)
 
     def joint(self, state: State, horizon: int) -> Distribution | None:
-        found: Distribution | None = self.model._joint(state, horizon)
-        return found
+        return self.model._joint(state, horizon)
 
     def in_order(self, ordering: str | Sequence[int]) -> ChainLaw:
-        law: ChainLaw = self.model._in_order(ordering)
-        return law
+        return self.model._in_order(ordering)
 
     def given_seen(self, *known: Any) -> tuple[torch.Tensor, torch.Tensor] | None:
-        found: tuple[torch.Tensor, torch.Tensor] | None = self.model._given_seen(*known)
-        return found
+        return self.model._given_seen(*known)

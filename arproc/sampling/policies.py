@@ -15,15 +15,12 @@ from torch import distributions as td
 from torch.distributions import Distribution
 
 from arproc.contract.conditioned import InnerState
-from arproc.contract.context import ContextForm
-from arproc.contract.law import ChainLaw
+from arproc.contract.law import ChainLaw, DerivedLaw
 from arproc.contract.parameters import Parameters
 from arproc.contract.state import State
 from arproc.contract.storable import storable
-from arproc.data.form import Layout
 from arproc.distributions import Categorical, as_categorical, concatenate, index
 from arproc.errors import ParameterError, UnsupportedError, check_integer
-from arproc.spaces import Space
 
 __all__ = ["Chain", "Policy", "PolicyLaw", "Temperature", "TopK", "TopP"]
 
@@ -244,7 +241,7 @@ def _owns(policy: Policy, own: Any, x: torch.Tensor, lengths: torch.Tensor | Non
 
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
-class PolicyLaw(ChainLaw):
+class PolicyLaw(DerivedLaw):
     """A law under a policy, as a law of its own.
 
     Attributes:
@@ -266,24 +263,8 @@ class PolicyLaw(ChainLaw):
         return cls(law, policy)
 
     @property
-    def space(self) -> Space:  # type: ignore[override]
-        return self.law.space
-
-    @property
-    def context(self) -> ContextForm | None:  # type: ignore[override]
-        return self.law.context
-
-    @property
-    def layout(self) -> Layout | None:
-        return self.law.layout
-
-    @property
-    def device(self) -> torch.device:
-        return self.law.device
-
-    @property
-    def n_given(self) -> int:  # type: ignore[override]
-        return self.law.n_given
+    def base(self) -> ChainLaw:
+        return self.law
 
     def start(self, n: int, context: torch.Tensor | None) -> State:
         own = self.policy.start(n, self.law) if self.policy.stateful else None

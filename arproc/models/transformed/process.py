@@ -15,7 +15,7 @@ import torch
 from torch.distributions import Distribution
 
 from arproc.contract.context import ContextForm
-from arproc.contract.law import ChainLaw
+from arproc.contract.law import ChainLaw, DerivedLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
@@ -156,7 +156,7 @@ def _inward(sequences: Sequences, transform: Transform) -> tuple[Sequences, torc
 
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
-class TransformedLaw(ChainLaw):
+class TransformedLaw(DerivedLaw):
     """The law of values whose transforms have a law.
 
     Attributes:
@@ -168,20 +168,8 @@ class TransformedLaw(ChainLaw):
     transform: Transform
 
     @property
-    def space(self) -> Space:  # type: ignore[override]
-        return self.law.space
-
-    @property
-    def context(self) -> ContextForm | None:  # type: ignore[override]
-        return self.law.context
-
-    @property
-    def device(self) -> torch.device:
-        return self.law.device
-
-    @property
-    def layout(self) -> Layout | None:
-        return self.law.layout
+    def base(self) -> ChainLaw:
+        return self.law
 
     @property
     def n_given(self) -> int:  # type: ignore[override]
