@@ -201,7 +201,7 @@ class ARGARCH(Estimated, Process):
         powers, robust = _TRENDS[self.trend], self.covariance_kind == "robust"
         found = estimate(series, self.order, powers, orders, noise, robust)
         part = found.parts
-        intercept, drift, *_ = [*part.b[:powers].tolist(), 0.0, 0.0]
+        intercept, drift = np.pad(part.b[:powers], (0, 2 - powers)).tolist()
         law = ARGARCHLaw(
             part.b[powers:], intercept, drift, part.omega, part.alpha, part.gamma, part.beta,
             found.backcast, noise, part.psi,

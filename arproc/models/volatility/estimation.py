@@ -1,9 +1,8 @@
 r"""Joint maximum likelihood of mean, variance and innovations, given the first elements.
 
 The regression of the mean is written on an orthonormal basis and the data in units of their
-least-squares residuals, so that all parameters are of one size. The gradient is exact (the
-derivatives of the variances run along with them), and Newton steps on its differences follow
-where the maximum is not on a bound.
+least-squares residuals, so that all parameters are of one size. Newton steps on differences of
+the exact gradient follow where the maximum is not on a bound.
 
 References:
     Bollerslev (1986), Journal of Econometrics 31; Glosten, Jagannathan, Runkle (1993), Journal of
@@ -24,24 +23,12 @@ from arproc.models.volatility.innovations import (
     LaplaceInnovations,
     MixtureInnovations,
 )
+from arproc.models.volatility.likelihood import STEP, Parts, VolatilityLikelihood
 
-__all__ = ["Parts", "VolatilityFit", "backcast", "estimate"]
+__all__ = ["VolatilityFit", "backcast", "estimate"]
 
-_STEP = 1e-5
-_LEAST = 1e-8  # the smallest omega, against the data's variance
 _BLURS = (0.1, 1e-2, 1e-3, 1e-5)  # how Laplace's kink is rounded, in turn
 _NO_NOISE = "data has no noise about its autoregression; no innovation variance can be estimated."
-
-
-class Parts(NamedTuple):
-    """The parameters by their parts."""
-
-    b: np.ndarray
-    omega: float
-    alpha: np.ndarray
-    gamma: np.ndarray
-    beta: np.ndarray
-    psi: np.ndarray
 
 
 class VolatilityFit(NamedTuple):
@@ -59,113 +46,6 @@ class VolatilityFit(NamedTuple):
     backcast: float
     covariance: np.ndarray
     used: int
-
-
-class _Problem:
-    """The likelihood of scaled data.
-
-    Args:
-        y: the elements that are scored, [n].
-        design: the mean's regressors, [n, k].
-        offsets: where each series begins, [N + 1].
-        start: what stands for the past.
-        orders: how many alpha, gamma and beta there are.
-        innovations: their law.
-    """
-
-    def __init__(
-        self, y: np.ndarray, design: np.ndarray, offsets: np.ndarray, start: float,
-        orders: tuple[int, int, int], innovations: Innovations,
-    ) -> None:  # fmt: skip
-        self.y, self.design, self.offsets, self.start = y, design, offsets, start
-        self.orders, self.innovations = orders, innovations
-        sizes = (design.shape[1], 1, *orders, len(innovations.start))
-        self.cuts = np.cumsum(sizes)
-        self.size = int(self.cuts[-1])
-        self.blur = 0.0
-
-    def split(self, theta: np.ndarray) -> Parts:
-        b, omega, alpha, gamma, beta, psi = np.split(theta, self.cuts[:-1])
-        return Parts(b, float(omega[0]), alpha, gamma, beta, psi)
-
-    def _slopes(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The log-likelihood's terms, and what their derivatives are made of.
-
-        Returns:
-            Terms [n]; their slopes in the variance and in the innovation, [n] each; the variances'
-            derivatives [n, ...]; the terms' derivatives in psi.
-        """
-        from arproc.models.volatility import kernels
-
-        part = self.split(theta)
-        e = self.y - self.design @ part.b
-        h, dh = kernels.slopes(
-            e, self.design, self.offsets, self.start, part.omega, part.alpha, part.gamma, part.beta
-        )
-        scale = np.sqrt(h)
-        z = e / scale
-        f = self.innovations.density(z, part.psi, self.blur)
-        by_variance = -0.5 * (1.0 + f.slope * z) / h
-        return f.value - np.log(scale), by_variance, f.slope / scale, dh, f.moved
-
-    def scores(self, theta: np.ndarray) -> np.ndarray:
-        """The derivatives of the log-likelihood's terms, [n, P]."""
-        _, by_variance, by_innovation, dh, moved = self._slopes(theta)
-        out = np.concatenate([by_variance[:, None] * dh, moved], axis=1)
-        out[:, : self.cuts[0]] -= by_innovation[:, None] * self.design
-        return out
-
-    def objective(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """Minus the mean log-likelihood, and its gradient."""
-        terms, by_variance, by_innovation, dh, moved = self._slopes(theta)
-        value = -float(terms.mean())
-        if not math.isfinite(value):
-            return 1e10, np.zeros(self.size)
-        gradient = np.r_[by_variance @ dh, moved.sum(axis=0)]
-        gradient[: self.cuts[0]] -= by_innovation @ self.design
-        return value, -gradient / len(terms)
-
-    def bounds(self) -> list[tuple[float | None, float | None]]:
-        a, o, q = self.orders
-        free: list[tuple[float | None, float | None]] = [(None, None)] * self.design.shape[1]
-        free += [(_LEAST, None), *[(0.0, 1.0)] * a, *[(-1.0 if a else 0.0, 2.0)] * o]
-        return [*free, *[(0.0, 1.0)] * q, *self.innovations.bounds]
-
-    def constraints(self) -> list[dict[str, Any]]:
-        """Inequalities A theta <= b: persistence below one, and alpha + gamma not negative."""
-        a, o, q = self.orders
-        if not a + o + q:
-            return []
-        k = self.design.shape[1] + 1
-        rows = np.zeros((1 + min(a, o), self.size))
-        rows[0, k : k + a], rows[0, k + a : k + a + o] = 1.0, 0.5
-        rows[0, k + a + o : k + a + o + q] = 1.0
-        for i in range(min(a, o)):
-            rows[1 + i, k + i] = rows[1 + i, k + a + i] = -1.0
-        limit = np.r_[1.0, np.zeros(len(rows) - 1)]
-        return [{"type": "ineq", "fun": lambda t: limit - rows @ t, "jac": lambda _: -rows}]
-
-    def inside(self, theta: np.ndarray) -> np.ndarray:
-        """Which parameters are on no bound; none of the variance's where all add up to one."""
-        low = np.array([-math.inf if b[0] is None else b[0] for b in self.bounds()])
-        high = np.array([math.inf if b[1] is None else b[1] for b in self.bounds()])
-        free = (theta > low + 1e-7) & (theta < high - 1e-7)
-        for constraint in self.constraints():
-            if (constraint["fun"](theta) < 1e-7).any():
-                free[self.design.shape[1] : self.cuts[-2]] = False
-        return free
-
-    def hessian(self, theta: np.ndarray, free: np.ndarray) -> np.ndarray:
-        """Of the objective in the free parameters, from differences of the gradient."""
-        places = free.nonzero()[0]
-        rows = []
-        for i in places:
-            step = np.zeros(self.size)
-            step[i] = _STEP * max(abs(theta[i]), 0.01)
-            up, down = self.objective(theta + step)[1], self.objective(theta - step)[1]
-            rows.append((up - down)[places] / (2 * step[i]))
-        matrix = np.array(rows).reshape(len(places), len(places))
-        return (matrix + matrix.T) / 2
 
 
 def backcast(e: np.ndarray) -> float:
@@ -215,11 +95,11 @@ def estimate(
         raise DataError(_NO_NOISE)
     parts = [rest[a:b] / scale for a, b in itertools.pairwise(offsets) if b > a]
     start = float(np.mean([backcast(part) for part in parts]))
-    problem = _Problem(y / scale, basis, offsets, start, orders, innovations)
-    theta = _maximise(problem, b / scale)
-    covariance = _covariance(problem, theta, robust)
-    found = problem.split(theta)
-    moved = _natural(problem, found, back * scale, scale)
+    likelihood = VolatilityLikelihood(y / scale, basis, offsets, start, orders, innovations)
+    theta = _maximise(likelihood, b / scale)
+    covariance = _covariance(likelihood, theta, robust)
+    found = likelihood.split(theta)
+    moved = _natural(likelihood, found, back * scale, scale)
     natural = Parts(
         back @ found.b * scale, found.omega * scale**2, found.alpha, found.gamma, found.beta,
         found.psi,
@@ -254,17 +134,17 @@ def _orthonormal(design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(q) * math.sqrt(n), np.linalg.inv(r) * math.sqrt(n) / size[:, None]
 
 
-def _maximise(problem: _Problem, b: np.ndarray) -> np.ndarray:
+def _maximise(likelihood: VolatilityLikelihood, b: np.ndarray) -> np.ndarray:
     best, least = None, math.inf
-    for psi in _starts(problem.innovations):
-        theta = _begin(problem, b, psi)
-        if isinstance(problem.innovations, LaplaceInnovations):
-            for problem.blur in _BLURS:
-                theta = _descend(problem, theta)
-            problem.blur = 0.0
+    for psi in _starts(likelihood.innovations):
+        theta = _begin(likelihood, b, psi)
+        if isinstance(likelihood.innovations, LaplaceInnovations):
+            for likelihood.blur in _BLURS:
+                theta = _descend(likelihood, theta)
+            likelihood.blur = 0.0
         else:
-            theta = _polish(problem, _descend(problem, theta))
-        value = problem.objective(theta)[0]
+            theta = _polish(likelihood, _descend(likelihood, theta))
+        value = likelihood.objective(theta)[0]
         if best is None or value < least:
             best, least = theta, value
     assert best is not None
@@ -281,9 +161,9 @@ def _starts(innovations: Innovations) -> list[np.ndarray]:
     return [start, skewed, np.r_[start[:count], -skewed[count : 2 * count], start[2 * count :]]]
 
 
-def _begin(problem: _Problem, b: np.ndarray, psi: np.ndarray) -> np.ndarray:
+def _begin(likelihood: VolatilityLikelihood, b: np.ndarray, psi: np.ndarray) -> np.ndarray:
     """The best of a few variances, the mean being that of least squares."""
-    a, o, q = problem.orders
+    a, o, q = likelihood.orders
     candidates = []
     if not a + o + q:
         return np.r_[b, 1.0, psi]
@@ -295,36 +175,36 @@ def _begin(problem: _Problem, b: np.ndarray, psi: np.ndarray) -> np.ndarray:
         alpha, gamma = [push / kinds / max(a, 1)] * a, [push / kinds / max(o, 1)] * o
         beta = [(persistence - push) / max(q, 1)] * q
         candidates.append(np.r_[b, 1.0 - persistence, alpha, gamma, beta, psi])
-    return min(candidates, key=lambda theta: problem.objective(theta)[0])
+    return min(candidates, key=lambda theta: likelihood.objective(theta)[0])
 
 
-def _descend(problem: _Problem, theta: np.ndarray) -> np.ndarray:
+def _descend(likelihood: VolatilityLikelihood, theta: np.ndarray) -> np.ndarray:
     from scipy import optimize
 
     minimize: Any = optimize.minimize
     with np.errstate(all="ignore"):
         found = minimize(
-            problem.objective, theta, jac=True, method="SLSQP", bounds=problem.bounds(),
-            constraints=problem.constraints(), options={"maxiter": 500, "ftol": 1e-12},
+            likelihood.objective, theta, jac=True, method="SLSQP", bounds=likelihood.bounds(),
+            constraints=likelihood.constraints(), options={"maxiter": 500, "ftol": 1e-12},
         )  # fmt: skip
-    better = problem.objective(found.x)[0] <= problem.objective(theta)[0]
+    better = likelihood.objective(found.x)[0] <= likelihood.objective(theta)[0]
     return found.x if better else theta
 
 
-def _polish(problem: _Problem, theta: np.ndarray) -> np.ndarray:
+def _polish(likelihood: VolatilityLikelihood, theta: np.ndarray) -> np.ndarray:
     """Newton's method in the parameters that are on no bound, with the Hessian of its start."""
-    free = problem.inside(theta)
-    matrix = problem.hessian(theta, free)
+    free = likelihood.inside(theta)
+    matrix = likelihood.hessian(theta, free)
     if not free.any() or np.linalg.eigvalsh(matrix)[0] <= 1e-10:
         return theta
-    value, gradient = problem.objective(theta)
+    value, gradient = likelihood.objective(theta)
     for _ in range(4):
         step = np.zeros_like(theta)
         step[free] = np.linalg.solve(matrix, gradient[free])
         moved = theta - step
-        if not problem.inside(moved)[free].all():
+        if not likelihood.inside(moved)[free].all():
             return theta
-        there, slope = problem.objective(moved)
+        there, slope = likelihood.objective(moved)
         if there > value + 1e-13:
             return theta
         theta, value, gradient = moved, there, slope
@@ -333,17 +213,17 @@ def _polish(problem: _Problem, theta: np.ndarray) -> np.ndarray:
     return theta
 
 
-def _covariance(problem: _Problem, theta: np.ndarray, robust: bool) -> np.ndarray:
+def _covariance(likelihood: VolatilityLikelihood, theta: np.ndarray, robust: bool) -> np.ndarray:
     """Of the scaled parameters; nan in the rows of those on a bound."""
-    free, n = problem.inside(theta), len(problem.y)
-    out = np.full((problem.size, problem.size), math.nan)
-    scores = problem.scores(theta)[:, free]
+    free, n = likelihood.inside(theta), len(likelihood.y)
+    out = np.full((likelihood.size, likelihood.size), math.nan)
+    scores = likelihood.scores(theta)[:, free]
     products = scores.T @ scores / n
-    if isinstance(problem.innovations, LaplaceInnovations):
+    if isinstance(likelihood.innovations, LaplaceInnovations):
         # its likelihood has kinks and so no second derivatives: the products of the scores
         inner = products
     else:
-        inner = problem.hessian(theta, free)
+        inner = likelihood.hessian(theta, free)
     if not free.any() or np.linalg.eigvalsh(inner)[0] <= 1e-12:
         return out
     inverse = np.linalg.inv(inner)
@@ -353,16 +233,18 @@ def _covariance(problem: _Problem, theta: np.ndarray, robust: bool) -> np.ndarra
     return out
 
 
-def _natural(problem: _Problem, found: Parts, back: np.ndarray, scale: float) -> np.ndarray:
+def _natural(
+    likelihood: VolatilityLikelihood, found: Parts, back: np.ndarray, scale: float
+) -> np.ndarray:
     """How the parameters in the data's unit move with the scaled ones, [P, P]."""
-    k, psi = len(found.b), problem.cuts[-2]
-    moved = np.eye(problem.size)
+    k, psi = len(found.b), likelihood.cuts[-2]
+    moved = np.eye(likelihood.size)
     moved[:k, :k] = back
     moved[k, k] = scale**2
     for i in range(len(found.psi)):
         step = np.zeros(len(found.psi))
-        step[i] = _STEP
-        up = problem.innovations.reported(found.psi + step)
-        down = problem.innovations.reported(found.psi - step)
-        moved[psi:, psi + i] = (up - down) / (2 * _STEP)
+        step[i] = STEP
+        up = likelihood.innovations.reported(found.psi + step)
+        down = likelihood.innovations.reported(found.psi - step)
+        moved[psi:, psi + i] = (up - down) / (2 * STEP)
     return moved

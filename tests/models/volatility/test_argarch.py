@@ -270,6 +270,17 @@ def test_series_keep_their_index_and_models_their_numbers(tmp_path):
     assert TRUE.stationary_variance == pytest.approx(0.1 / 0.04)
 
 
+def test_what_was_learnt_does_not_change_with_the_settings():
+    x = returns(300)
+    model = ARGARCH(1, "student_t", "gjr").fit(x)
+    want = (model.log_prob(x), model.summary(), model.persistence, model.n_given)
+    model.set_params(order=3, innovations="mixture", volatility="arch", components=4, trend="n")
+    assert (model.log_prob(x), model.summary(), model.persistence, model.n_given) == want
+    assert not hasattr(model, "weights_")
+    with pytest.raises(ValueError, match="read-only"):
+        model.alpha_[0] = 0.0
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

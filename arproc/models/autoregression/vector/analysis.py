@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy.special import ndtri
+from scipy.special import chdtrc, fdtrc, ndtri
 
-from arproc.errors import ParameterError, check_choice, check_integer
+from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.inference.estimated import Estimated
 from arproc.models.autoregression.vector import impulse, resampling
-from arproc.models.autoregression.vector.causality import (
-    granger_names,
-    instantaneous_names,
-    zero_test,
-)
 from arproc.models.autoregression.vector.companion import companion
 from arproc.models.autoregression.vector.estimation import spread_names
 from arproc.models.autoregression.vector.inputs import plain
 from arproc.models.autoregression.vector.law import VARLaw
-from arproc.models.autoregression.vector.moments import N_COLUMNS
+from arproc.models.autoregression.vector.regression import N_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,7 +155,7 @@ class VectorAnalysis(Estimated):
         if order == 0:
             raise ParameterError("a model of order 0 has no past to test.")
         pairs = self._pairs(caused, causing)
-        each = [granger_names(order, a, b) for a, b in pairs]
+        each = [_granger_names(order, a, b) for a, b in pairs]
         return self._tested(pairs, each, test)
 
     def instantaneous_causality(
@@ -181,7 +177,7 @@ class VectorAnalysis(Estimated):
         for group in groups:
             self._check_names(group)
             pairs.append(([c for c in self.components_ if c not in group], group))
-        each = [instantaneous_names(self.components_, *pair) for pair in pairs]
+        each = [_instantaneous_names(self.components_, *pair) for pair in pairs]
         return self._tested(pairs, each, test)
 
     # ---- inner parts ----------------------------------------------------------------------------
@@ -204,7 +200,7 @@ class VectorAnalysis(Estimated):
                 raise ParameterError("there is nothing to test: no other component is left.")
             covariance = self._covariance_of(names)
             estimates = self.estimates_[[self.names_.index(name) for name in names]]
-            rows.append(zero_test(estimates, covariance, freedom, correction))
+            rows.append(_zero_test(estimates, covariance, freedom, correction))
         labels = [(", ".join(a), ", ".join(b)) for a, b in pairs]
         index = pd.MultiIndex.from_tuples(labels, names=["caused", "causing"])
         return pd.DataFrame(rows, index)
@@ -270,3 +266,44 @@ class VectorAnalysis(Estimated):
 
 def _list(names: str | list[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
+
+
+def _granger_names(order: int, caused: Sequence[str], causing: Sequence[str]) -> list[str]:
+    """The coefficients that are zero where `causing` do not help to predict `caused`."""
+    return [f"L{i}.{b}.{a}" for i in range(1, order + 1) for a in caused for b in causing]
+
+
+def _instantaneous_names(
+    components: Sequence[str], caused: Sequence[str], causing: Sequence[str]
+) -> list[str]:
+    """The covariances that are zero where innovations of the two groups are uncorrelated."""
+    place = {name: i for i, name in enumerate(components)}
+    pairs = [sorted((a, b), key=place.__getitem__) for a in caused for b in causing]
+    return [f"cov.{first}.{second}" for first, second in pairs]
+
+
+def _zero_test(
+    estimates: np.ndarray, covariance: np.ndarray, freedom: int | None, correction: float
+) -> dict[str, float]:
+    """Whether all of these parameters are zero.
+
+    Args:
+        estimates: [r].
+        covariance: theirs, [r, r].
+        freedom: the denominator's degrees of freedom for an F test; None for Wald's.
+        correction: by how much an F test multiplies the covariance.
+
+    Returns:
+        statistic, df, df_residual (inf for Wald's test) and p_value.
+    """
+    try:
+        wald = float(estimates @ np.linalg.solve(covariance, estimates))
+    except np.linalg.LinAlgError:
+        raise DataError("the estimates' covariance is singular, so nothing is tested.") from None
+    r = len(estimates)
+    if freedom is None:
+        p_value = float(chdtrc(r, wald))
+        return {"statistic": wald, "df": r, "df_residual": np.inf, "p_value": p_value}
+    f = wald / correction / r
+    p_value = float(fdtrc(r, freedom, f))
+    return {"statistic": f, "df": r, "df_residual": freedom, "p_value": p_value}

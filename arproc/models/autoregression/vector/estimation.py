@@ -15,8 +15,13 @@ from scipy.linalg import block_diag
 
 from arproc.errors import DataError
 from arproc.models.autoregression.vector.exact import exact_ml
-from arproc.models.autoregression.vector.least_squares import VectorRegression, regress
-from arproc.models.autoregression.vector.moments import N_COLUMNS, VectorData, regression_root
+from arproc.models.autoregression.vector.regression import (
+    N_COLUMNS,
+    VectorData,
+    VectorRegression,
+    regress,
+    regression_root,
+)
 
 __all__ = [
     "VectorEstimate",

@@ -1,23 +1,9 @@
-r"""Exact Gaussian maximum likelihood of a vector autoregression with a stationary start.
+"""Exact Gaussian maximum likelihood of a vector autoregression with a stationary start.
 
-With D the row (-C, -A_1, ..., -A_p, I) over (trend, lags, element) and M their gram, the
-log-likelihood is
-
-.. math::
-    -\tfrac12 \Big[ n \log|\Sigma| + \mathrm{tr}\, \Sigma^{-1} D M D^\top
-    + \sum_k \big( N_k \log|G_k| + \mathrm{tr}\, G_k^{-1} M_k \big) \Big],
-
-:math:`G_k` the stationary covariance of k consecutive elements: the data enter once. The gradient
-goes back through the Lyapunov equation :math:`G = F G F^\top + Q` by the adjoint one, :math:`X =
-F^\top X F + W` with :math:`W = \partial / \partial G`: then :math:`\partial / \partial Q = X` and
-:math:`\partial / \partial F = 2 X F G`. The data are whitened by the innovations of least squares,
-where the information is nearly block diagonal and known; BFGS starts from it, and Newton's method
-with the observed information ends it. A step that leaves the stationary region is refused; the
-likelihood falls to minus infinity at its edge.
-
-References:
-    Luetkepohl (2005), section 3.4. Gupta, Mehra (1974), Computational aspects of maximum
-    likelihood estimation and reduction in sensitivity function calculations, IEEE TAC 19.
+The data are whitened by the innovations of least squares, where the information is nearly block
+diagonal and known; BFGS starts from it, and Newton's method with the observed information ends it.
+A step that leaves the stationary region is refused; the likelihood falls to minus infinity at its
+edge.
 """
 
 from __future__ import annotations
@@ -28,24 +14,11 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from arproc.errors import DataError
-from arproc.models.autoregression.vector.companion import (
-    companion,
-    largest_modulus,
-    lyapunov,
-    powers,
-)
-from arproc.models.autoregression.vector.least_squares import VectorRegression
-from arproc.models.autoregression.vector.moments import (
-    N_COLUMNS,
-    VectorData,
-    heads,
-    regression_root,
-)
+from arproc.models.autoregression.vector.companion import largest_modulus
+from arproc.models.autoregression.vector.exact_likelihood import ExactLikelihood
+from arproc.models.autoregression.vector.regression import N_COLUMNS, VectorData, VectorRegression
 
-__all__ = ["ExactFit", "Problem", "exact_ml"]
-
-#: Roots of modulus above this are taken for a unit root, which has no stationary law.
-EDGE = 1 - 1e-9
+__all__ = ["ExactFit", "exact_ml"]
 
 
 @dataclass(frozen=True)
@@ -65,152 +38,6 @@ class ExactFit:
     covariance: np.ndarray
 
 
-class Problem:
-    """The exact likelihood as a function of one flat vector, in whitened coordinates.
-
-    The vector holds, for each equation, beta and the coefficients, and then the lower triangle of
-    K, where the innovations' Cholesky factor is K with the exponential of its diagonal.
-
-    Args:
-        data: the sequences.
-        order: p.
-        whitening: W [d, d]; the likelihood is of the components W x.
-    """
-
-    def __init__(self, data: VectorData, order: int, whitening: np.ndarray) -> None:
-        self.order, self.d, self.q = order, data.dimension, N_COLUMNS[data.trend]
-        self.span, self.whitening = data.span, whitening
-        root, self.used = regression_root(data, order)
-        turn = np.eye(len(root))
-        for i in range(order + 1):
-            place = slice(self.q + i * self.d, self.q + (i + 1) * self.d)
-            turn[place, place] = whitening.T
-        self.root = root @ turn
-        self.heads = {}
-        for k, (count, total, gram) in heads(data, order).items():
-            wide = np.kron(np.eye(k), whitening)
-            self.heads[k] = (count, wide @ total, wide @ gram @ wide.T)
-        self.lower = np.tril_indices(self.d)
-
-    # ---- the flat vector ------------------------------------------------------------------------
-
-    def pack(self, coef: np.ndarray, beta: np.ndarray, k: np.ndarray) -> np.ndarray:
-        """The flat vector of beta [q, d], coef [p, d, d] and K's lower triangle [d, d]."""
-        lags = coef.transpose(1, 0, 2).reshape(self.d, self.order * self.d)
-        return np.concatenate([np.hstack([beta.T, lags]).ravel(), k[self.lower]])
-
-    def unpack(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(coef, beta, K) of a flat vector."""
-        d, p, q = self.d, self.order, self.q
-        rows = theta[: d * (q + p * d)].reshape(d, q + p * d)
-        k = np.zeros((d, d))
-        k[self.lower] = theta[rows.size :]
-        return rows[:, q:].reshape(d, p, d).transpose(1, 0, 2), rows[:, :q].T, k
-
-    def factor(self, k: np.ndarray) -> np.ndarray:
-        """The innovations' Cholesky factor of K."""
-        return np.tril(k, -1) + np.diag(np.exp(np.diag(k)))
-
-    # ---- the likelihood -------------------------------------------------------------------------
-
-    def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """Log-likelihood (without the constant in pi) and gradient; -inf where not stationary."""
-        coef, beta, k = self.unpack(theta)
-        nothing = (-np.inf, np.zeros_like(theta))
-        if np.abs(np.diag(k)).max() > 50 or not largest_modulus(coef) < EDGE:
-            return nothing
-        factor = self.factor(k)
-        value, by_coef, by_beta, by_sigma = self._main(coef, beta, factor)
-        try:
-            start = self._start(coef, beta, factor)
-        except np.linalg.LinAlgError:
-            return nothing
-        by_factor = 2 * np.tril((by_sigma + start[3]) @ factor)
-        by_k = np.tril(by_factor, -1) + np.diag(np.diag(by_factor) * np.diag(factor))
-        gradient = self.pack(by_coef + start[1], by_beta + start[2], by_k)
-        return value + start[0], gradient
-
-    def _main(
-        self, coef: np.ndarray, beta: np.ndarray, factor: np.ndarray
-    ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-        """The elements with p predecessors: the value and its gradient by (coef, beta, sigma)."""
-        d, p, q = self.d, self.order, self.q
-        steps = np.arange(1, p + 1)
-        left = np.eye(d) - coef.sum(axis=0)
-        lagged = np.einsum("i,iab->ab", steps / self.span, coef)
-        trend = np.zeros((d, q))
-        if q:
-            trend[:, 0] = left @ beta[0]
-        if q == 2:
-            trend[:, 0] += lagged @ beta[1]
-            trend[:, 1] = left @ beta[1]
-        lags = coef.transpose(1, 0, 2).reshape(d, p * d)
-        rest = self.root @ np.hstack([-trend, -lags, np.eye(d)]).T  # [m, d]
-        inverse = cho_solve((factor, True), np.eye(d))
-        white = rest @ inverse
-        value = -self.used * np.log(np.diag(factor)).sum() - 0.5 * float((white * rest).sum())
-        by_sigma = -0.5 * (self.used * inverse - white.T @ white)
-        by_row = white.T @ self.root  # minus the gradient by D
-        by_trend = by_row[:, :q]
-        by_coef = by_row[:, q : q + p * d].reshape(d, p, d).transpose(1, 0, 2).copy()
-        by_beta = np.zeros((q, d))
-        if q:
-            by_coef -= np.outer(by_trend[:, 0], beta[0])
-            by_beta[0] = left.T @ by_trend[:, 0]
-        if q == 2:
-            by_coef += steps[:, None, None] / self.span * np.outer(by_trend[:, 0], beta[1])
-            by_coef -= np.outer(by_trend[:, 1], beta[1])
-            by_beta[1] = lagged.T @ by_trend[:, 0] + left.T @ by_trend[:, 1]
-        return value, by_coef, by_beta, by_sigma
-
-    def _start(
-        self, coef: np.ndarray, beta: np.ndarray, factor: np.ndarray
-    ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-        """The first elements: the value and its gradient by (coef, beta, sigma)."""
-        d, p, q = self.d, self.order, self.q
-        value, by_beta = 0.0, np.zeros((q, d))
-        if p == 0:
-            return value, np.zeros_like(coef), by_beta, np.zeros((d, d))
-        matrix, noise = companion(coef), np.zeros((p * d, p * d))
-        noise[:d, :d] = factor @ factor.T
-        doubled = powers(matrix)
-        covariance = lyapunov(doubled, noise)
-        pull = np.zeros_like(covariance)
-        for k, (count, total, gram) in self.heads.items():
-            size = k * d
-            root = np.linalg.cholesky(covariance[:size, :size])
-            times = np.arange(k)[::-1] / self.span
-            columns = np.stack([np.ones(k), times])[:q]
-            mean = (columns.T @ beta).ravel() if q else np.zeros(size)
-            cross = np.outer(total, mean)
-            centred = gram - cross - cross.T + count * np.outer(mean, mean)
-            inverse = cho_solve((root, True), np.eye(size))
-            value -= count * float(np.log(np.diag(root)).sum())
-            value -= 0.5 * float((inverse * centred).sum())
-            pull[:size, :size] -= 0.5 * (count * inverse - inverse @ centred @ inverse)
-            by_beta += columns @ (inverse @ (total - count * mean)).reshape(k, d)
-        adjoint = lyapunov([power.T for power in doubled], pull)
-        by_matrix = 2 * (adjoint @ matrix @ covariance)[:d]
-        by_coef = by_matrix.reshape(d, p, d).transpose(1, 0, 2)
-        return value, by_coef, by_beta, adjoint[:d, :d]
-
-    def information(self, theta: np.ndarray, spread: np.ndarray) -> np.ndarray:
-        """The observed information, by central differences of the gradient at 1e-3 `spread`."""
-        columns = []
-        for j, step in enumerate(1e-3 * spread):
-            move = np.zeros_like(theta)
-            # near the edge of the stationary region the step is shortened until both ends exist
-            for _ in range(20):
-                move[j] = step
-                (up, after), (down, before) = self(theta + move), self(theta - move)
-                if np.isfinite(up) and np.isfinite(down):
-                    break
-                step /= 4
-            columns.append((before - after) / (2 * step))
-        table = np.array(columns)
-        return (table + table.T) / 2
-
-
 def exact_ml(data: VectorData, order: int, first: VectorRegression) -> ExactFit:
     """The exact maximum likelihood fit, started from least squares.
 
@@ -220,17 +47,17 @@ def exact_ml(data: VectorData, order: int, first: VectorRegression) -> ExactFit:
     d, q = data.dimension, N_COLUMNS[data.trend]
     unwhiten = np.linalg.cholesky(first.sigma)
     whitening = solve_triangular(unwhiten, np.eye(d), lower=True)
-    problem = Problem(data, order, whitening)
+    likelihood = ExactLikelihood(data, order, whitening)
     coef = first.theta[q:].reshape(order, d, d).transpose(0, 2, 1)
     coef = whitening @ coef @ unwhiten
     largest = largest_modulus(coef)
     if largest > 0.999:  # roots scaled to lie inside
         coef = coef * (0.99 / largest) ** np.arange(1, order + 1)[:, None, None]
     beta = _mean_of(first.theta[:q] @ whitening.T, coef, data.span)
-    guess = _guess(problem, first, coef, unwhiten)
-    theta = _maximise(problem, problem.pack(coef, beta, np.zeros((d, d))), guess)
-    theta, covariance = _finish(problem, theta, guess)
-    return _own_units(problem, theta, covariance, unwhiten)
+    guess = _guess(likelihood, first, coef, unwhiten)
+    theta = _maximise(likelihood, likelihood.pack(coef, beta, np.zeros((d, d))), guess)
+    theta, covariance = _finish(likelihood, theta, guess)
+    return _own_units(likelihood, theta, covariance, unwhiten)
 
 
 def _mean_of(constants: np.ndarray, coef: np.ndarray, span: float) -> np.ndarray:
@@ -246,43 +73,43 @@ def _mean_of(constants: np.ndarray, coef: np.ndarray, span: float) -> np.ndarray
 
 
 def _guess(
-    problem: Problem, first: VectorRegression, coef: np.ndarray, unwhiten: np.ndarray
+    likelihood: ExactLikelihood, first: VectorRegression, coef: np.ndarray, unwhiten: np.ndarray
 ) -> np.ndarray:
     """The covariance of the flat vector that least squares suggests [k, k]."""
-    d, p, q = problem.d, problem.order, problem.q
+    d, p, q = likelihood.d, likelihood.order, likelihood.q
     unturn = np.kron(np.eye(p), unwhiten.T)  # lags of W x: their inverse gram turns the other way
     lags = unturn @ first.inverse[q:, q:] @ unturn.T
     row = q + p * d
-    guess = np.zeros((d * row + len(problem.lower[0]),) * 2)
+    guess = np.zeros((d * row + len(likelihood.lower[0]),) * 2)
     inverse_left = np.linalg.inv(np.eye(d) - coef.sum(axis=0))
     level = inverse_left @ inverse_left.T
-    gram = problem.root[:q, :q].T @ problem.root[:q, :q]
+    gram = likelihood.root[:q, :q].T @ likelihood.root[:q, :q]
     columns = np.linalg.inv(gram) if q else gram
     for a in range(d):
         at = a * row
         guess[at + q : at + row, at + q : at + row] = lags
         for b in range(d):
             guess[at : at + q, b * row : b * row + q] = level[a, b] * columns
-    spread = np.where(problem.lower[0] == problem.lower[1], 0.5, 1.0) / first.used
+    spread = np.where(likelihood.lower[0] == likelihood.lower[1], 0.5, 1.0) / first.used
     guess[d * row :, d * row :] = np.diag(spread)
     return guess
 
 
-def _maximise(problem: Problem, theta: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+def _maximise(likelihood: ExactLikelihood, theta: np.ndarray, inverse: np.ndarray) -> np.ndarray:
     """BFGS from a good inverse Hessian, until the gain promised by a step is rounding."""
-    value, gradient = problem(theta)
+    value, gradient = likelihood(theta)
     for _ in range(1000):
         direction = inverse @ gradient
         promised = float(gradient @ direction)
         if not promised > 1e-11:
             break
         step = min(1.0, 50.0 / promised**0.5)
-        after, new = problem(theta + step * direction)
+        after, new = likelihood(theta + step * direction)
         while not after >= value + 1e-4 * step * promised:
             step /= 2
             if step < 1e-10:
                 return theta
-            after, new = problem(theta + step * direction)
+            after, new = likelihood(theta + step * direction)
         moved, changed = step * direction, gradient - new
         theta, value, gradient = theta + moved, after, new
         curvature = float(moved @ changed)
@@ -297,13 +124,13 @@ def _maximise(problem: Problem, theta: np.ndarray, inverse: np.ndarray) -> np.nd
 
 
 def _finish(
-    problem: Problem, theta: np.ndarray, guess: np.ndarray
+    likelihood: ExactLikelihood, theta: np.ndarray, guess: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Newton's method from near the maximum, and the inverse observed information there."""
     spread = np.sqrt(np.diag(guess))
-    value, gradient = problem(theta)
+    value, gradient = likelihood(theta)
     for _ in range(20):
-        information = problem.information(theta, spread)
+        information = likelihood.information(theta, spread)
         try:
             factor = cho_factor(information)
         except np.linalg.LinAlgError:
@@ -312,20 +139,20 @@ def _finish(
         direction = covariance @ gradient
         promised = float(gradient @ direction)
         if promised < 1e-9:  # the step's own error is of its square
-            after, _ = problem(theta + direction)
+            after, _ = likelihood(theta + direction)
             return (theta + direction if after >= value - 1e-9 else theta), covariance
         step = 1.0
-        after, new = problem(theta + step * direction)
+        after, new = likelihood(theta + step * direction)
         while not after > value:
             step /= 2
             if step < 1e-8:
                 break
-            after, new = problem(theta + step * direction)
+            after, new = likelihood(theta + step * direction)
         if not after > value:
             break
         theta, value, gradient = theta + step * direction, after, new
         spread = np.sqrt(np.diag(covariance))
-    largest = largest_modulus(problem.unpack(theta)[0])
+    largest = largest_modulus(likelihood.unpack(theta)[0])
     raise DataError(
         "no maximum of the exact likelihood of data was found inside the stationary region (the "
         f"largest root is {largest:.6g}). Use a lower order, differences, or initial='given'."
@@ -333,29 +160,29 @@ def _finish(
 
 
 def _own_units(
-    problem: Problem, theta: np.ndarray, covariance: np.ndarray, unwhiten: np.ndarray
+    likelihood: ExactLikelihood, theta: np.ndarray, covariance: np.ndarray, unwhiten: np.ndarray
 ) -> ExactFit:
     """From whitened components W x to x, the covariance by the delta method."""
-    d, p, q = problem.d, problem.order, problem.q
-    coef, beta, k = problem.unpack(theta)
-    factor = problem.factor(k)
-    row, count = q + p * d, len(problem.lower[0])
+    d, p, q = likelihood.d, likelihood.order, likelihood.q
+    coef, beta, k = likelihood.unpack(theta)
+    factor = likelihood.factor(k)
+    row, count = q + p * d, len(likelihood.lower[0])
     # rows of equations mix by U; within a row beta stays and lags are taken of W x
     within = np.eye(row)
     for i in range(p):
         place = slice(q + i * d, q + (i + 1) * d)
-        within[place, place] = problem.whitening.T
+        within[place, place] = likelihood.whitening.T
     jacobian = np.zeros((d * row + count,) * 2)
     jacobian[: d * row, : d * row] = np.kron(unwhiten, within)
-    for j, (a, b) in enumerate(zip(*problem.lower, strict=True)):
+    for j, (a, b) in enumerate(zip(*likelihood.lower, strict=True)):
         change = np.zeros((d, d))
         change[a, b] = factor[a, a] if a == b else 1.0
         moved = change @ factor.T
         moved = unwhiten @ (moved + moved.T) @ unwhiten.T
-        jacobian[d * row :, d * row + j] = moved[problem.lower]
+        jacobian[d * row :, d * row + j] = moved[likelihood.lower]
     sigma = unwhiten @ factor @ factor.T @ unwhiten.T
     return ExactFit(
-        unwhiten @ coef @ problem.whitening,
+        unwhiten @ coef @ likelihood.whitening,
         beta @ unwhiten.T,
         (sigma + sigma.T) / 2,
         jacobian @ covariance @ jacobian.T,

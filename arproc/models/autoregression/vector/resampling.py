@@ -8,7 +8,7 @@ from scipy.special import gammaincinv, ndtri
 
 from arproc.contract.randomness import Uniforms
 from arproc.errors import DataError
-from arproc.models.autoregression.vector.moments import N_COLUMNS
+from arproc.models.autoregression.vector.regression import N_COLUMNS
 
 __all__ = ["bootstrap", "normal_draws"]
 

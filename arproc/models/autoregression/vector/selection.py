@@ -13,8 +13,13 @@ from arproc.contract.sequences import Sequences
 from arproc.errors import ParameterError
 from arproc.inference.criteria import CRITERIA, charges
 from arproc.models.autoregression.vector.inputs import default_names
-from arproc.models.autoregression.vector.least_squares import check_enough, nested_covariances
-from arproc.models.autoregression.vector.moments import N_COLUMNS, regression_root, standardise
+from arproc.models.autoregression.vector.regression import (
+    N_COLUMNS,
+    check_enough,
+    nested_covariances,
+    regression_root,
+    standardise,
+)
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -29,8 +29,13 @@ from scipy.optimize import minimize_scalar
 from scipy.special import multigammaln
 
 from arproc.errors import DataError, ParameterError, check_choice
-from arproc.models.autoregression.vector.least_squares import VectorRegression, check_innovations
-from arproc.models.autoregression.vector.moments import N_COLUMNS, VectorData, regression_root
+from arproc.models.autoregression.vector.regression import (
+    N_COLUMNS,
+    VectorData,
+    VectorRegression,
+    check_innovations,
+    regression_root,
+)
 
 __all__ = ["Shrunk", "check_shrinkage", "log_marginal_likelihood", "shrink"]
 

@@ -30,7 +30,7 @@ from arproc.models.autoregression.vector.inputs import (
     vector_space,
 )
 from arproc.models.autoregression.vector.law import VARLaw
-from arproc.models.autoregression.vector.moments import VectorData, standardise
+from arproc.models.autoregression.vector.regression import VectorData, standardise
 from arproc.models.autoregression.vector.shrinkage import Shrunk, check_shrinkage, shrink
 from arproc.process import Fit, Process
 from arproc.spaces import Space

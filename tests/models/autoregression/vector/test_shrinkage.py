@@ -11,7 +11,7 @@ import arproc
 from arproc import VAR
 from arproc.errors import DataError, ParameterError
 from arproc.models.autoregression.vector import shrinkage
-from arproc.models.autoregression.vector.moments import regression_root, standardise
+from arproc.models.autoregression.vector.regression import regression_root, standardise
 
 
 @pytest.fixture(scope="module")

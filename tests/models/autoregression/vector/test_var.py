@@ -15,8 +15,8 @@ from arproc import AR, VAR
 from arproc.errors import DataError, ParameterError
 from arproc.models.autoregression.vector import simulation
 from arproc.models.autoregression.vector.companion import largest_modulus
-from arproc.models.autoregression.vector.exact import Problem
-from arproc.models.autoregression.vector.moments import standardise
+from arproc.models.autoregression.vector.exact_likelihood import ExactLikelihood
+from arproc.models.autoregression.vector.regression import standardise
 
 COEF = np.array([[[0.5, 0.2], [-0.3, 0.4]], [[-0.2, 0.1], [0.0, 0.25]]])
 SIGMA = np.array([[1.0, 0.4], [0.4, 0.5]])
@@ -211,7 +211,7 @@ def test_the_gradient_is_the_difference_quotient(trend):
     lengths = np.array([30, 1, 2, 9])
     values = rng.normal(size=(42, 2)).cumsum(0) * 0.3
     data = standardise(values, lengths, trend, ["a", "b"])
-    problem = Problem(data, 3, np.array([[1.0, 0.0], [0.5, 2.0]]))
+    problem = ExactLikelihood(data, 3, np.array([[1.0, 0.0], [0.5, 2.0]]))
     q = problem.q
     coef = np.concatenate([COEF, 0.1 * COEF[:1]])
     theta = problem.pack(coef, rng.normal(size=(q, 2)), 0.3 * rng.normal(size=(2, 2)))
@@ -301,6 +301,40 @@ def test_the_joint_law_is_the_normal_conditional(known):
     want = covariance[k:, k:] - gain @ covariance[:k, k:]
     np.testing.assert_allclose(joint.loc[0], want_mean, atol=1e-10)
     np.testing.assert_allclose(joint.covariance_matrix[0], want, atol=1e-10)
+
+
+# ---- the law is a value -------------------------------------------------------------------------
+
+
+def test_what_was_learnt_does_not_change_with_the_settings(macro):
+    model = VAR(2, "ct").fit(macro)
+    want = (model.forecast(macro, 4), model.log_prob(macro), model.summary(), model.n_given)
+    granger = model.granger_causality()
+    changed = {"order": 3, "trend": "n", "method": "ols", "initial": "given"}
+    model.set_params(**changed, shrinkage="ridge")
+    assert model.forecast(macro, 4).equals(want[0])
+    assert (model.log_prob(macro), model.summary(), model.n_given) == want[1:]
+    assert model.granger_causality().equals(granger)
+    model.fit(macro)
+    assert model.coef_.shape == (3, 3, 3)
+    with pytest.raises(ValueError, match="read-only"):
+        model.coef_[0] = 0.0
+
+
+def test_given_numbers_are_the_laws_own():
+    coef = COEF.copy()
+    model = VAR.from_parameters(coef, sigma=SIGMA)
+    before = model.log_prob(np.ones((4, 2)))
+    coef[:] = 0.0
+    assert model.log_prob(np.ones((4, 2))) == before
+
+
+def test_gradients_flow_more_than_once():
+    coef = torch.tensor(COEF, requires_grad=True)
+    model = VAR.from_parameters(coef, sigma=SIGMA)
+    x = torch.ones(5, 2, dtype=torch.float64)
+    first, again = (torch.autograd.grad(model.log_prob(x), coef)[0] for _ in range(2))
+    assert torch.equal(first, again)
 
 
 # ---- keeping and refusing -----------------------------------------------------------------------
