@@ -72,42 +72,114 @@ _MODULES: tuple[str, ...] = (
 )
 
 __all__ = [
+    "AR",
+    "ARGARCH",
+    "ARIMA",
     "ArprocError",
+    "AutoPanel",
+    "BayesianAR",
+    "Cache",
     "ChainLaw",
+    "ContextTree",
+    "CountAR",
     "Draws",
+    "InfiniGram",
+    "KernelDensity",
     "Law",
     "Layout",
+    "LogisticAR",
+    "MADE",
+    "MAF",
+    "MarkovSwitchingAR",
+    "Mixture",
     "Model",
+    "NADE",
+    "NGram",
+    "OrderEnsemble",
+    "PPM",
+    "Panel",
+    "PixelCNN",
+    "PixelCNNPP",
+    "PixelSNAIL",
     "Process",
+    "SETAR",
     "Sequences",
     "State",
+    "Training",
+    "Transformed",
+    "Transformer",
+    "VAR",
+    "compare",
+    "datasets",
+    "diagnose",
     "distributions",
     "errors",
+    "evaluate",
+    "evaluation",
+    "likelihood_ratio_test",
     "load",
+    "ngram",
+    "plot",
+    "reconcile",
     "sampling",
+    "select_order",
     "spaces",
     "storable",
-    *_LAZY,
-    *_MODULES,
+    "surprisal_table",
+    "tables",
+    "testing",
+    "training",
+    "transforms",
 ]
 
-if TYPE_CHECKING:
-    pass
+if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` and `_MODULES`
+    from arproc import datasets, evaluation, ngram, plot, tables, testing, training, transforms
+    from arproc.evaluation import compare, diagnose, evaluate, surprisal_table
+    from arproc.forecasting.reconciliation import reconcile
+    from arproc.inference import likelihood_ratio_test
+    from arproc.models.autoregression.ar import AR
+    from arproc.models.autoregression.bayesian import BayesianAR
+    from arproc.models.autoregression.selection import select_order
+    from arproc.models.autoregression.vector.var import VAR
+    from arproc.models.discrete.count import CountAR
+    from arproc.models.discrete.logistic import LogisticAR
+    from arproc.models.kernel_density.density import KernelDensity
+    from arproc.models.mixture import Mixture
+    from arproc.models.neural.images.pixelcnn import PixelCNN
+    from arproc.models.neural.images.pixelcnnpp import PixelCNNPP
+    from arproc.models.neural.images.pixelsnail import PixelSNAIL
+    from arproc.models.neural.sequences.transformer import Transformer
+    from arproc.models.neural.vectors.made import MADE
+    from arproc.models.neural.vectors.maf import MAF
+    from arproc.models.neural.vectors.nade import NADE
+    from arproc.models.ngram.adaptive.cache import Cache
+    from arproc.models.ngram.adaptive.context_tree import ContextTree
+    from arproc.models.ngram.adaptive.ppm import PPM
+    from arproc.models.ngram.model import NGram
+    from arproc.models.ngram.suffix.infinigram import InfiniGram
+    from arproc.models.order_ensemble import OrderEnsemble
+    from arproc.models.panel import AutoPanel, Panel
+    from arproc.models.regimes.setar import SETAR
+    from arproc.models.regimes.switching import MarkovSwitchingAR
+    from arproc.models.statespace.arima import ARIMA
+    from arproc.models.transformed.process import Transformed
+    from arproc.models.volatility.argarch import ARGARCH
+    from arproc.training import Training
 
+else:
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"arproc.{name}")
-    if name in _LAZY:
-        value = getattr(importlib.import_module(_LAZY[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'arproc' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return importlib.import_module(f"arproc.{name}")
+        if name in _LAZY:
+            value = getattr(importlib.import_module(_LAZY[name]), name)
+            globals()[name] = value
+            return value
+        raise AttributeError(f"module 'arproc' has no attribute {name!r}")
 
-
-offer(_LAZY, __getattr__)
-# the law of several models, which files may hold without them
-offer(["ImageLaw"], lambda _: importlib.import_module("arproc.models.neural.images"))
+    offer(_LAZY, __getattr__)
+    # the law of several models, which files may hold without them
+    offer(["ImageLaw"], lambda _: importlib.import_module("arproc.models.neural.images"))
 
 
 def __dir__() -> list[str]:

@@ -117,9 +117,27 @@ class ChainLaw(Law):
     - `start(n, context)` returning a `State` of its own;
     - `conditionals(x)`: all conditionals of given sequences (simple, and slow to sample);
 
-    and the rest is derived. Every conditional must accept any element of the space, the end
-    symbol included, in what it is conditioned on (rows that have ended stay in a batch for a
-    while and are ignored).
+    and the rest is derived: likelihood, states, draws, forecasts. Every conditional must accept
+    any element of the space, the end symbol included, in what it is conditioned on (rows that
+    have ended stay in a batch for a while and are ignored).
+
+    Attributes:
+        padding: what fills a window before the start of a sequence.
+        takes_any_order: whether it was trained for every order of its sites.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from arproc import Process, spaces
+        >>> @dataclass(frozen=True, eq=False, repr=False)
+        ... class Walk(ChainLaw):                       # x_t = a x_{t-1} + e_t, x_0 = e_0
+        ...     a: float
+        ...     space = spaces.Real()
+        ...     window_length = 1
+        ...     def window(self, ctx, position):        # ctx [N, K, 1], position [N, K]
+        ...         return torch.distributions.Normal(self.a * ctx[..., 0], 1.0)
+        >>> walk = Process.of(Walk(0.5))
+        >>> float(walk.conditional([3.0, 4.0]).mean), walk.sample(2, length=3, seed=0).shape
+        (2.0, (2, 3))
     """
 
     #: What fills a window before the start of a sequence.

@@ -25,8 +25,14 @@ class Fit:
         estimates: their values, in the data's own unit [k].
         covariance: the covariance of the estimates [k, k]; nan where it is not known.
         log_likelihood: `log_prob` of the data, nats.
-        n_observations: of how many elements that is.
-        notes: whatever else is worth keeping, by name: iterations, losses, profiles.
+        n_observations: of how many elements that is; given and missing ones do not count.
+        notes: whatever else is worth keeping, by name: iterations, losses, profiles. All must be
+            of the kinds that files hold.
+
+    Example:
+        >>> found = Fit(names=["rate"], estimates=np.array([2.0]), notes={"iterations": 3})
+        >>> found.form, found.notes["iterations"], found.covariance is None
+        ('numpy', 3, True)
     """
 
     form: str = "numpy"

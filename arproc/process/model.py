@@ -45,9 +45,23 @@ class Model(Parameters):
     `_fit`, which gives the fitted `Law`; and it declares as class annotations what users may read
     of the law and the fit (`coef_: np.ndarray` is the law's `coef`, or the fit's).
 
+    Every call but `fit` reads the law alone: parameters that are changed after a fit, as by
+    `set_params`, count from the next fit on.
+
     Attributes:
         law_: the fitted law, an immutable value.
         fit_: the circumstances of the fit, see `Fit`.
+        space_: the law's space.
+        form_: the form of the data of `fit`.
+
+    Example:
+        >>> import arproc
+        >>> model = arproc.AR(order=1).fit([0.0, 1.0, 0.0, 2.0, 1.0, 0.0])
+        >>> model.law_.space, model.fit_.form, model.coef_.shape
+        (Real(length=None, precision='float64'), 'numpy', (1,))
+        >>> held = model.law_
+        >>> model.fit([3.0, 2.0, 3.0, 1.0]).law_ is held      # a fit makes a law of its own
+        False
     """
 
     #: What `fit` takes as `context`: nothing, one vector a sequence, or one a step.
@@ -106,9 +120,19 @@ class Model(Parameters):
         """A model that holds this law; one that was not fitted, where no fit is told.
 
         Args:
-            law: the law.
+            law: the law. `Process.of` takes any `ChainLaw`; a model takes those of its own class.
             fit: its circumstances, such as the form in which draws go back.
             parameters: what the constructor takes.
+
+        Returns:
+            A model with all calls of a fitted one. That of `Process.of` can not be fitted itself.
+
+        Example:
+            >>> import arproc
+            >>> walk = arproc.AR.from_parameters([0.5])
+            >>> again = arproc.Process.of(walk.law_)
+            >>> again.log_prob([1.0, 2.0]) == walk.log_prob([1.0, 2.0])
+            True
         """
         model = cls(**parameters)
         model._held = Learnt(law, Fit() if fit is None else fit)
@@ -202,8 +226,10 @@ class Model(Parameters):
         """Learn the law from `data`; a fit that is refused leaves the model as it was.
 
         Args:
-            data: sequences in any form that `Sequences.of` takes: an array [T] or [N, T], a list
-                of arrays, a Series, a DataFrame (time down, columns across), text, tensors.
+            data: sequences in any form that `Sequences.of` takes: an array [T] or [N, T] ([T, d]
+                or [N, T, d] where an element is a vector, [N, *shape] where examples have one
+                size), a list of arrays, a Series, a DataFrame (time down, columns across), text,
+                tensors.
             y: not used (scikit-learn passes it second).
             context: what the sequences are conditioned on, for models that take it: [N, c], one
                 vector a sequence, or [N, T, c], one a step.
@@ -218,6 +244,14 @@ class Model(Parameters):
         Raises:
             DataError: the data are not what the model is for; the message says what to change.
             ParameterError: an argument of the constructor or of this call has a wrong value.
+
+        Example:
+            >>> import arproc
+            >>> arproc.AR(order=1).fit([[0.0, 1.0, 0.0], [2.0, 1.0, 1.0]]).n_observations_
+            6
+            >>> arproc.AR(order=1).fit("text")
+            Traceback (most recent call last):
+            arproc.errors.DataError: data is text; expected numbers: the model's elements are real.
         """
         learner = self._learner()
         self._held = learner._read_and_learn(data, y, context, validation, sample_weight)
@@ -276,17 +310,32 @@ class Model(Parameters):
     def log_prob(self, data: Any, *, context: Any = None) -> Any:
         """The exact log-probability (mass) or log-density of each sequence, in nats.
 
+        That of the whole sequence, with its end where sequences end; of a model whose first
+        `n_given` values are given, that of the others given these; of missing values (NaN, where
+        the law takes them), the marginal of what was observed.
+
         Args:
             data: sequences in any form that `fit` takes.
             context: what they are conditioned on, for models that take it, as in `fit`.
 
         Returns:
             A float for one sequence, a float64 array [N] for several; a tensor for a tensor,
-            differentiable in the data and the parameters where they ask for gradients.
+            differentiable in the data and the parameters where they ask for gradients. A density
+            has the unit of the data: nats may be above 0.
 
         Raises:
             NotFittedError: there is no law yet.
-            DataError: the data are not elements of the model's space.
+            DataError: the data are not elements of the model's space, or shorter than what is
+                given; or the context is not what the law takes.
+            ParameterError: a context is lacking, or there should be none.
+
+        Example:
+            >>> import arproc
+            >>> model = arproc.AR.from_parameters([0.5])       # x_t = 0.5 x_{t-1} + e_t
+            >>> model.log_prob([[0.0, 0.0], [0.0, 1.0]])
+            array([-1.981718, -2.481718])
+            >>> model.log_prob([0.0, 1.0])
+            -2.481718
         """
         law, sequences = self.law_, self._scored(data)
         prepared = self.read_context(context, len(sequences), _longest(sequences))
@@ -324,7 +373,7 @@ class Model(Parameters):
         Row i depends on the seed and on i alone: the same in any batch.
 
         Args:
-            n: how many.
+            n: how many examples.
             length: the examples' length, if anything.
             prefix: not taken: there are no conditionals to go on from.
             policy: not taken, for the same reason.
@@ -332,6 +381,14 @@ class Model(Parameters):
             seed: an int or a `torch.Generator`.
             return_log_prob: give `Draws(x, log_prob, policy_log_prob, complete)`.
             context: what the draws are conditioned on.
+
+        Returns:
+            Draws [n, *shape] in the form `fit` got.
+
+        Raises:
+            NotFittedError: there is no law yet.
+            ParameterError: n or length has a wrong value.
+            UnsupportedError: something is asked for that needs conditionals.
         """
         law = self.law_
         assert isinstance(law, WholeLaw)

@@ -115,10 +115,25 @@ class Process(OneClass):
             context: what they are conditioned on, for models that take it.
 
         Returns:
-            A distribution of batch shape [] for one prefix and [N] for several.
+            A `torch.distributions.Distribution` of batch shape [] for one prefix and [N] for
+            several, of event shape [] or, where an element is a vector, [d]; its `log_prob` is in
+            nats. The end of a sequence, where there is one, is its last symbol.
 
         Raises:
-            DataError: the prefix is too short for a law whose first values are given, or whole.
+            NotFittedError: there is no law yet.
+            DataError: the prefix is not of the model's space, is too short for a law whose first
+                values are given, or is a whole example already.
+            ParameterError: a context is lacking, or there should be none.
+
+        Example:
+            >>> import arproc
+            >>> model = arproc.AR.from_parameters([0.5], mean=2.0)
+            >>> float(model.conditional([4.0]).mean)
+            3.0
+            >>> model.conditional([[4.0], [0.0]]).batch_shape
+            torch.Size([2])
+            >>> arproc.PPM(order=2, tokens="char").fit("abab").conditional("a").probs.shape
+            torch.Size([2])
         """
         if prefix is None:
             with torch.no_grad():
@@ -130,6 +145,10 @@ class Process(OneClass):
 
     def conditionals(self, data: Any, *, context: Any = None) -> Distribution:
         """The distributions of every element given those before it, teacher forcing.
+
+        Args:
+            data: sequences in any form that `fit` takes.
+            context: what they are conditioned on, for models that take it.
 
         Returns:
             A distribution of batch shape [N, T], T the longest length (columns beyond a shorter
@@ -196,7 +215,8 @@ class Process(OneClass):
             n: how many sequences.
             length: how many new elements at most; needed where the process is an endless stream.
                 A process of fixed size takes what is left of it.
-            prefix: what the draws continue, one for all or one for each; not repeated in them.
+            prefix: what the draws continue, one for all or one for each (n of them); not repeated
+                in the draws.
             policy: a policy to draw under (temperature, top-k ...).
             stop: a string, a list of strings, or a function of the elements so far [N, t] to a
                 mask [N]; a draw that meets it is cut there, what met it included.
@@ -205,8 +225,27 @@ class Process(OneClass):
             context: what the draws are conditioned on, for every step of them.
 
         Returns:
-            Draws in the form `fit` got: a list of `str` for text, else an array [n, length] (a
-            list of arrays where lengths differ).
+            Draws in the form `fit` got: a list of `str` for text, else an array [n, length] or
+            [n, length, d] (a list of arrays where lengths differ; [n, *shape] where examples have
+            one size). With `return_log_prob` a `Draws`, whose log-probabilities are in nats, [n].
+
+        Raises:
+            NotFittedError: there is no law yet.
+            ParameterError: an argument has a wrong value, or a stream has no length.
+            DataError: the prefix is not of the model's space, or too short; or the law itself
+                gives a number that is none (NaN).
+
+        Example:
+            >>> import arproc
+            >>> model = arproc.AR.from_parameters([0.5])
+            >>> model.sample(3, length=4, seed=1).shape
+            (3, 4)
+            >>> text = arproc.PPM(order=2, tokens="char").fit(["ab", "aab", "ab"])
+            >>> text.sample(2, prefix="a", policy=arproc.sampling.TopK(1), seed=0)
+            ['b', 'b']
+            >>> draws = model.sample(2, length=4, seed=1, return_log_prob=True)
+            >>> bool(abs(draws.log_prob - model.log_prob(draws.x)).max() < 1e-9)
+            True
         """
         from arproc.sampling.ancestral import sample
 
@@ -232,7 +271,7 @@ class Process(OneClass):
 
         Args:
             history: what is known, e.g. a Series, whose dates are carried on.
-            horizon: how many steps.
+            horizon: how many steps, 1 or more.
             quantiles: which quantiles, each in (0, 1).
             seed: of the simulation.
             context: of the history and of the future.
@@ -253,8 +292,25 @@ class Process(OneClass):
 
         Returns:
             A DataFrame indexed by the future steps (by series and step, for several series) with
-            columns "mean" and one for each quantile; for vectors the columns have two levels, the
-            component (named as the DataFrame's columns) and these.
+            columns "mean" and one for each quantile, in the data's own unit; for vectors the
+            columns have two levels, the component (named as the DataFrame's columns) and these.
+
+        Raises:
+            NotFittedError: there is no law yet.
+            DataError: the history or what is known is not of the model's space.
+            ParameterError: an argument has a wrong value.
+            UnsupportedError: the process is one of symbols, or its sequences end.
+
+        Example:
+            >>> import arproc
+            >>> model = arproc.AR.from_parameters([0.5])
+            >>> model.forecast([8.0], 3, quantiles=(0.5,))
+               mean  0.5
+            1   4.0  4.0
+            2   2.0  2.0
+            3   1.0  1.0
+            >>> model.forecast([8.0], 3, quantiles=(), known=[None, None, 3.0])["mean"].tolist()
+            [4.38, 2.95, 3.0]
         """
         from arproc.forecasting import forecast
 
