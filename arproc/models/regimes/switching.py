@@ -163,7 +163,7 @@ class MarkovSwitchingAR(Estimated, Process):
             >>> model.sample(2, length=3, prefix=[0.0], seed=1).shape
             (2, 3)
         """
-        chain = np.asarray(transition, dtype=float)
+        chain = np.array(transition, dtype=float)
         k = len(chain) if chain.ndim else 0
         if chain.shape != (k, k) or k < 1 or not np.allclose(chain.sum(axis=1), 1):
             raise ParameterError(
@@ -171,7 +171,7 @@ class MarkovSwitchingAR(Estimated, Process):
             )
         if not (chain >= 0).all():
             raise ParameterError(f"transition must hold probabilities; got {transition!r}.")
-        weights = np.asarray(coef, dtype=float)
+        weights = np.array(coef, dtype=float)
         weights = np.tile(weights, (k, 1)) if weights.ndim == 1 else weights
         if weights.ndim != 2 or len(weights) != k or not np.isfinite(weights).all():
             raise ParameterError(f"coef must be [{k}, p] or [p] finite numbers; got {coef!r}.")
