@@ -12,7 +12,7 @@ from arproc.contract.sequences import Sequences
 from arproc.errors import DataError, ParameterError, check_choice, check_integer, check_numbers
 from arproc.inference.estimated import Estimated
 from arproc.models.regimes.chain import stationary
-from arproc.models.regimes.switching_law import MarkovSwitchingLaw
+from arproc.models.regimes.switching_law import MarkovSwitchingARLaw
 from arproc.process import Fit, Process
 from arproc.spaces import Real, Space
 
@@ -99,7 +99,7 @@ class MarkovSwitchingAR(Estimated, Process):
         ((299, 2), torch.Size([]))
     """
 
-    law_: MarkovSwitchingLaw
+    law_: MarkovSwitchingARLaw
     transition_: np.ndarray
     coef_: np.ndarray
     sigma2_: np.ndarray
@@ -191,7 +191,7 @@ class MarkovSwitchingAR(Estimated, Process):
         if not (variances > 0).all():
             raise ParameterError(f"sigma2 must be positive; got {sigma2!r}.")
         return cls.of(
-            MarkovSwitchingLaw(chain, trend, weights, variances, centred),
+            MarkovSwitchingARLaw(chain, trend, weights, variances, centred),
             order=weights.shape[1],
             regimes=k,
             trend="ct" if trend[:, 1].any() else "c",
@@ -206,7 +206,7 @@ class MarkovSwitchingAR(Estimated, Process):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
-    ) -> tuple[MarkovSwitchingLaw, Fit]:
+    ) -> tuple[MarkovSwitchingARLaw, Fit]:
         from arproc.models.regimes.switching_fit import Design, fit
 
         self._check_parameters()

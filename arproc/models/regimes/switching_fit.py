@@ -11,7 +11,7 @@ import numpy as np
 
 from arproc.errors import DataError
 from arproc.models.regimes.chain import memories
-from arproc.models.regimes.switching_law import MarkovSwitchingLaw
+from arproc.models.regimes.switching_law import MarkovSwitchingARLaw
 from arproc.process import Fit
 
 __all__ = ["Design", "fit"]
@@ -32,7 +32,7 @@ class Design:
         columns: the trend's columns for every value, [total, q].
         k: how many regimes.
         order: how many lags.
-        centred: see `MarkovSwitchingLaw`.
+        centred: see `MarkovSwitchingARLaw`.
         switching: whether the regimes differ in trend, coefficients and variance.
         least: the least variance a regime may have, relative to that of one regime.
         shift: zero of the values.
@@ -137,11 +137,11 @@ class Design:
         """How many logits, locations and variances are free."""
         return self.k * (self.k - 1), self.tie.shape[1], self.k if self.switching[2] else 1
 
-    def unpack(self, theta: np.ndarray) -> MarkovSwitchingLaw:
+    def unpack(self, theta: np.ndarray) -> MarkovSwitchingARLaw:
         """The law of a vector of free parameters."""
         k, (a, b, _) = self.k, self.sizes
         location = self.tie @ theta[a : a + b]
-        return MarkovSwitchingLaw(
+        return MarkovSwitchingARLaw(
             self.chain(theta),
             location[: k * self.q].reshape(k, self.q),
             location[k * self.q :].reshape(k, self.order),
@@ -158,7 +158,7 @@ class Design:
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         return weights / weights.sum(axis=1, keepdims=True)
 
-    def pack(self, law: MarkovSwitchingLaw) -> np.ndarray:
+    def pack(self, law: MarkovSwitchingARLaw) -> np.ndarray:
         """The free parameters of a law (of the first regime, where all share one)."""
         p = np.maximum(law.transition, 1e-12)
         logits = np.log(p[:, :-1] / p[:, -1:]).clip(-_LOGIT, _LOGIT)
@@ -171,7 +171,7 @@ class Design:
         )
         return np.concatenate([part.reshape(-1) for part in parts])
 
-    def natural(self, theta: np.ndarray) -> MarkovSwitchingLaw:
+    def natural(self, theta: np.ndarray) -> MarkovSwitchingARLaw:
         """The law in the data's own units, counting time in steps."""
         own = self.unpack(theta)
         trend = own.trend * self.scale
@@ -214,7 +214,7 @@ class Design:
 
 def fit(
     design: Design, method: str, n_starts: int, seed: int, tolerance: float
-) -> tuple[MarkovSwitchingLaw, Fit]:
+) -> tuple[MarkovSwitchingARLaw, Fit]:
     """The maximum of the likelihood given the first values.
 
     Every start gets some steps of EM; the best few go on, by EM alone or by a quasi-Newton method
@@ -250,7 +250,7 @@ def fit(
     )
 
 
-def _order(design: Design, own: MarkovSwitchingLaw) -> np.ndarray:
+def _order(design: Design, own: MarkovSwitchingARLaw) -> np.ndarray:
     """The regimes by mean or intercept; where these agree, by variance; else by coefficients."""
     trend, coef, variance = design.switching
     if trend and design.q:
@@ -341,7 +341,7 @@ def _starts(design: Design, count: int, seed: int) -> list[np.ndarray]:
         chain = np.full((k, k), (1 - stay) / max(k - 1, 1))
         np.fill_diagonal(chain, stay)
         sigma2 = variance * (spread if design.switching[2] else np.full(k, rng.uniform(0.3, 1)))
-        start = MarkovSwitchingLaw(
+        start = MarkovSwitchingARLaw(
             chain, levels, coef * rng.uniform(0.3, 1) + noise, sigma2, design.centred
         )
         found.append(design.pack(start))

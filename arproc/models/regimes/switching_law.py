@@ -17,7 +17,7 @@ from arproc.models.regimes.chain import memories, stationary
 from arproc.models.regimes.switching_tensors import SwitchingTensors
 from arproc.spaces import Real
 
-__all__ = ["MarkovSwitchingLaw", "SwitchingState"]
+__all__ = ["MarkovSwitchingARLaw", "SwitchingState"]
 
 _LEAST = 1e-300  # so that no logarithm of a probability is infinite
 _PATHS = 2048  # of regimes, that a forecast sums over; beyond that it is simulated
@@ -26,7 +26,7 @@ _COMPILE_FROM = 512  # steps, from which on compiled code saves more than loadin
 
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
-class MarkovSwitchingLaw(ChainLaw):
+class MarkovSwitchingARLaw(ChainLaw):
     """An autoregression whose parameters follow a hidden Markov chain; see `MarkovSwitchingAR`.
 
     Attributes:
@@ -83,7 +83,7 @@ class MarkovSwitchingLaw(ChainLaw):
             total = total + log_p[digits[:, i + 1], digits[:, i]]
         return total
 
-    def permuted(self, order: np.ndarray) -> MarkovSwitchingLaw:
+    def permuted(self, order: np.ndarray) -> MarkovSwitchingARLaw:
         """The same law with the regimes in another order."""
         parts = {name: getattr(self, name)[order] for name in ("trend", "coef", "sigma2")}
         return replace(self, transition=self.transition[np.ix_(order, order)], **parts)
@@ -175,7 +175,7 @@ class SwitchingState(State):
         memory: log p(memory | elements so far), [N, M]; see `hamilton`.
     """
 
-    law: MarkovSwitchingLaw
+    law: MarkovSwitchingARLaw
 
     def __init__(self, memory: torch.Tensor) -> None:
         self.memory = memory

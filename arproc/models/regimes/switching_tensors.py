@@ -12,7 +12,7 @@ __all__ = ["SwitchingTensors"]
 
 @dataclass(frozen=True, eq=False)
 class SwitchingTensors:
-    """The parameters of a `MarkovSwitchingLaw` as tensors, float64.
+    """The parameters of a `MarkovSwitchingARLaw` as tensors, float64.
 
     Attributes:
         level: the regimes' trends at t = 0, [k].
