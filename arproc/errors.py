@@ -82,7 +82,7 @@ def check_numbers(name: str, values: Any, *, regimes: int | None = None) -> np.n
     import numpy as np
 
     try:
-        array = np.atleast_1d(np.asarray(values, dtype=np.float64))
+        array = np.atleast_1d(np.array(values, dtype=np.float64))
     except (TypeError, ValueError):
         array = np.full((1, 1), np.nan)
     if array.ndim != 1 or not np.isfinite(array).all():

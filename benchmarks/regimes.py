@@ -22,7 +22,7 @@ CHAIN = [[0.95, 0.05], [0.1, 0.9]]
 
 def series(n: int, seed: int = 0) -> np.ndarray:
     """A draw of two regimes of order 1, about 0 and 3."""
-    truth = MarkovSwitchingAR.from_parameters(CHAIN, [[0.3], [0.7]], const=[0.0, 3.0])
+    truth = MarkovSwitchingAR.from_parameters(CHAIN, [[0.3], [0.7]], mean=[0.0, 3.0])
     return truth.sample(1, length=n, prefix=[0.0], seed=seed)[0]
 
 

@@ -134,7 +134,7 @@ class SETAR(Estimated, Process):
             >>> float(model.conditional([2.0]).mean)
             -1.0
         """
-        weights = np.asarray(coef, dtype=float)
+        weights = np.array(coef, dtype=float)
         if weights.ndim != 2 or not len(weights) or not np.isfinite(weights).all():
             raise ParameterError(f"coef must be [k, p] finite numbers; got {coef!r}.")
         k, p = weights.shape
@@ -262,7 +262,7 @@ class SETAR(Estimated, Process):
 
 def _thresholds(threshold: Any, regimes: int) -> np.ndarray:
     """The thresholds that a user gave, checked, [regimes - 1]."""
-    found = np.atleast_1d(np.asarray(threshold, dtype=float))
+    found = np.atleast_1d(np.array(threshold, dtype=float))
     right = found.shape == (regimes - 1,) and bool(np.isfinite(found).all())
     if not right or (np.diff(found) <= 0).any():
         raise ParameterError(

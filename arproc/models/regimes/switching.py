@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
-from torch.distributions import Distribution
 
 from arproc.contract.sequences import Sequences
-from arproc.contract.state import State
 from arproc.errors import DataError, ParameterError, check_choice, check_integer, check_numbers
 from arproc.inference.estimated import Estimated
-from arproc.models.regimes.chain import Regimes, stationary
-from arproc.process import Process
+from arproc.models.regimes.chain import stationary
+from arproc.models.regimes.switching_law import MarkovSwitchingARLaw
+from arproc.process import Fit, Process
 from arproc.spaces import Real, Space
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from arproc.models.regimes.switching_state import SwitchingState
-
-__all__ = ["MarkovSwitchingAR", "SwitchingTensors"]
+__all__ = ["MarkovSwitchingAR"]
 
 _TRENDS = {"n": 0, "c": 1, "ct": 2}
 _METHODS = {
@@ -30,13 +27,12 @@ _METHODS = {
     "em": "EM, given the first values",
 }
 _MOST = 4096  # joint states
-_PATHS = 2048  # of regimes, that a forecast sums over; beyond that it is simulated
 
 
 class MarkovSwitchingAR(Estimated, Process):
     r"""Autoregression with regimes that follow a hidden Markov chain (Hamilton 1989).
 
-    With the regime :math:`s_t` and the level :math:`m_s(t) = \text{const}_s + \text{slope}_s t`,
+    With the regime :math:`s_t` and its level :math:`m_s(t) = \text{mean}_s + \text{slope}_s t`,
     `form="mean"` is
 
     .. math::
@@ -45,11 +41,15 @@ class MarkovSwitchingAR(Estimated, Process):
 
     the form of Hamilton and of statsmodels' `MarkovAutoregression`, in which a change of regime
     moves the level at once; `form="intercept"` is
-    :math:`x_t = m_{s_t}(t) + \sum_i \phi_{i, s_t} x_{t-i} + \epsilon_t`, in which the level
-    drifts to its new place. The next element's law is a finite mixture of normal distributions,
-    weighted by what the elements so far say of the regimes: that is the state. Forecasts are exact
-    mixtures over all paths of regimes as long as these are no more than 2,048 (two regimes of
-    order 1: ten steps), and simulated beyond.
+
+    .. math::
+        x_t = \text{intercept}_{s_t} + \text{drift}_{s_t} t + \sum_{i=1}^p \phi_{i, s_t} x_{t-i}
+        + \epsilon_t,
+
+    in which the level moves to its new place by and by. The next element's law is a finite mixture
+    of normal distributions, weighted by what the elements so far say of the regimes: that is the
+    state. Forecasts are exact mixtures over all paths of regimes as long as these are no more than
+    2,048 (two regimes of order 1: ten steps), and simulated beyond.
 
     The first `order` values of a sequence are given (`n_given`): regimes that switch have no
     stationary law in closed form. The chain starts from its own stationary distribution.
@@ -72,16 +72,18 @@ class MarkovSwitchingAR(Estimated, Process):
         tolerance: EM stops when a step gains less than this, in nats.
         seed: of the starts.
 
-    The regimes are numbered by const; where they share it (or have none), by variance; where they
-    share that too, by their coefficients.
+    The regimes are numbered by mean or intercept; where they share it (or have none), by variance;
+    where they share that too, by their coefficients.
 
     Attributes:
         transition_: p(to | from), rows sum to one, float64 [k, k].
-        const_: the regimes' levels ("mean") or intercepts ("intercept"), [k].
-        slope_: their slopes, [k].
+        mean_: the regimes' levels at t = 0, [k]; only where `form` is "mean".
+        slope_: their slopes, [k]; likewise.
+        intercept_: the recursions' constants, [k]; only where `form` is "intercept".
+        drift_: their coefficients of t, [k]; likewise.
         coef_: coefficients, lag 1 first, [k, p].
         sigma2_: innovation variances, [k].
-        names_: the estimated parameters' names, which are statsmodels' ("p[0->0]" ...).
+        names_: the estimated parameters' names ("p[0->0]" ...), in statsmodels' order.
         covariance_: their covariance, the inverse observed information; nan for those that stand
             at a bound (a transition that never happens).
         log_likelihood_: `log_prob` of the data of `fit`, nats.
@@ -91,15 +93,14 @@ class MarkovSwitchingAR(Estimated, Process):
         >>> noise = np.random.default_rng(0).normal(size=300)
         >>> x = noise + np.where(np.arange(300) // 50 % 2, 4.0, 0.0)
         >>> model = MarkovSwitchingAR(1, switching_ar=False).fit(x)
-        >>> model.const_.round(1).tolist()
+        >>> model.mean_.round(1).tolist()
         [0.0, 3.9]
         >>> model.smoothed(x).shape, model.conditional(x[:10]).batch_shape
         ((299, 2), torch.Size([]))
     """
 
+    law_: MarkovSwitchingARLaw
     transition_: np.ndarray
-    const_: np.ndarray
-    slope_: np.ndarray
     coef_: np.ndarray
     sigma2_: np.ndarray
     converged_: bool
@@ -137,28 +138,32 @@ class MarkovSwitchingAR(Estimated, Process):
         cls,
         transition: Any,
         coef: Any,
-        const: Any = 0.0,
+        mean: Any = None,
         sigma2: Any = 1.0,
-        slope: Any = 0.0,
-        form: str = "mean",
+        slope: Any = None,
+        *,
+        intercept: Any = None,
+        drift: Any = None,
     ) -> Self:
         """The process with known parameters, which needs no fit.
 
         Args:
             transition: p(to | from), rows sum to one, [k, k].
             coef: coefficients, lag 1 first, [k, p] (or [p], the same in all regimes).
-            const: the regimes' levels or intercepts, [k] or one for all.
+            mean: the regimes' levels at t = 0, [k] or one for all.
             sigma2: innovation variances, [k] or one for all.
-            slope: slopes of the trend per step, [k] or one for all.
-            form: "mean" or "intercept".
+            slope: slopes of the levels per step, [k] or one for all.
+            intercept: the recursions' constants, [k] or one for all; with it, or with `drift`, the
+                form is "intercept", else "mean".
+            drift: the recursions' coefficients of t, [k] or one for all.
 
         Example:
             >>> chain = [[0.9, 0.1], [0.2, 0.8]]
-            >>> model = MarkovSwitchingAR.from_parameters(chain, [0.5], const=[0.0, 5.0])
+            >>> model = MarkovSwitchingAR.from_parameters(chain, [0.5], mean=[0.0, 5.0])
             >>> model.sample(2, length=3, prefix=[0.0], seed=1).shape
             (2, 3)
         """
-        chain = np.asarray(transition, dtype=float)
+        chain = np.array(transition, dtype=float)
         k = len(chain) if chain.ndim else 0
         if chain.shape != (k, k) or k < 1 or not np.allclose(chain.sum(axis=1), 1):
             raise ParameterError(
@@ -166,26 +171,33 @@ class MarkovSwitchingAR(Estimated, Process):
             )
         if not (chain >= 0).all():
             raise ParameterError(f"transition must hold probabilities; got {transition!r}.")
-        weights = np.asarray(coef, dtype=float)
+        weights = np.array(coef, dtype=float)
         weights = np.tile(weights, (k, 1)) if weights.ndim == 1 else weights
         if weights.ndim != 2 or len(weights) != k or not np.isfinite(weights).all():
             raise ParameterError(f"coef must be [{k}, p] or [p] finite numbers; got {coef!r}.")
-        given = {"const": const, "sigma2": sigma2, "slope": slope}
-        numbers = {name: check_numbers(name, value, regimes=k) for name, value in given.items()}
-        if not (numbers["sigma2"] > 0).all():
+        centred = intercept is None and drift is None
+        if not centred and not (mean is None and slope is None):
+            raise ParameterError(
+                "the trend is given as mean and slope, or as intercept and drift; got both."
+            )
+        names = ("mean", "slope") if centred else ("intercept", "drift")
+        line = (mean, slope) if centred else (intercept, drift)
+        columns = [
+            check_numbers(name, 0.0 if value is None else value, regimes=k)
+            for name, value in zip(names, line, strict=True)
+        ]
+        trend = np.stack(columns, axis=1)
+        variances = check_numbers("sigma2", sigma2, regimes=k)
+        if not (variances > 0).all():
             raise ParameterError(f"sigma2 must be positive; got {sigma2!r}.")
-        model = cls(
-            weights.shape[1],
-            k,
-            "ct" if numbers["slope"].any() else "c",
+        return cls.of(
+            MarkovSwitchingARLaw(chain, trend, weights, variances, centred),
+            order=weights.shape[1],
+            regimes=k,
+            trend="ct" if trend[:, 1].any() else "c",
             switching_variance=True,
-            form=form,
+            form="mean" if centred else "intercept",
         )
-        check_choice("form", form, ("mean", "intercept"))
-        model.transition_, model.coef_ = chain, weights
-        model.const_, model.sigma2_, model.slope_ = numbers.values()
-        model.space_ = Real()
-        return model
 
     # ---- fitting --------------------------------------------------------------------------------
 
@@ -194,12 +206,12 @@ class MarkovSwitchingAR(Estimated, Process):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
-    ) -> None:
+    ) -> tuple[MarkovSwitchingARLaw, Fit]:
         from arproc.models.regimes.switching_fit import Design, fit
 
         self._check_parameters()
         sequences.require_length(self.order + 1)
-        design = Design(
+        design = Design.of(
             sequences.values.detach().cpu().numpy().astype(np.float64),
             sequences.offsets.numpy(),
             self.regimes,
@@ -215,20 +227,9 @@ class MarkovSwitchingAR(Estimated, Process):
                 f"expected more than the {len(design.names)} parameters. Lower order or regimes, "
                 "or let fewer parameters switch."
             )
-        found = fit(design, self.method, self.n_starts, self.seed, self.tolerance)
-        self._learn(found.regimes)
-        self.names_, self.estimates_ = found.names, found.values
-        self.covariance_ = found.covariance
-        self.log_likelihood_ = found.log_likelihood
-        self.n_observations_ = design.n_terms
-        self.converged_ = found.converged
-
-    def _learn(self, found: Regimes) -> None:
-        trend = np.zeros((found.k, 2))
-        trend[:, : found.trend.shape[1]] = found.trend
-        self.transition_, self.coef_ = found.transition, found.coef
-        self.const_, self.slope_ = trend[:, 0].copy(), trend[:, 1].copy()
-        self.sigma2_ = found.sigma2
+        law, how = fit(design, self.method, self.n_starts, self.seed, self.tolerance)
+        notes = {**how.notes, "trend": self.trend, "method": self.method}
+        return law, replace(how, notes=notes)
 
     def _check_parameters(self) -> None:
         check_integer("order", self.order, minimum=0)
@@ -262,75 +263,39 @@ class MarkovSwitchingAR(Estimated, Process):
                 "joint regimes; use form='intercept', whose number does not grow with the order."
             )
 
-    # ---- the law --------------------------------------------------------------------------------
+    # ---- the trend ------------------------------------------------------------------------------
 
     @property
-    def n_given(self) -> int:
-        return self.order
+    def mean_(self) -> np.ndarray:
+        """The regimes' levels at t = 0, [k]."""
+        return self._line("mean_")
 
     @property
-    def parameters(self) -> Regimes:
-        """The regimes' parameters together."""
-        if "transition_" not in self.__dict__:
-            _ = self.space  # says that the model is not fitted
-        trend = np.stack([self.const_, self.slope_], axis=1)
-        return Regimes(self.transition_, trend, self.coef_, self.sigma2_, self.form == "mean")
+    def slope_(self) -> np.ndarray:
+        """The slopes of the regimes' levels, [k]."""
+        return self._line("slope_")
 
     @property
-    def tensors(self) -> SwitchingTensors:
-        """The parameters as the state reads them; built once for each."""
-        arrays = (self.transition_, self.const_, self.slope_, self.coef_, self.sigma2_)
-        key = (self.form, *(array.tobytes() for array in arrays))
-        cached = self.__dict__.get("_cached")
-        if cached is None or cached[0] != key:
-            self._cached = cached = (key, SwitchingTensors.of(self.parameters))
-        return cached[1]
+    def intercept_(self) -> np.ndarray:
+        """The recursions' constants, [k]."""
+        return self._line("intercept_")
 
-    def locations(self, before: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
-        """The next element's mean in every joint state.
+    @property
+    def drift_(self) -> np.ndarray:
+        """The recursions' coefficients of t, [k]."""
+        return self._line("drift_")
 
-        Args:
-            before: the last p elements, oldest first, [N, K, p].
-            position: how many elements came before, int64 [N, K].
-
-        Returns:
-            [N, K, k, M].
-        """
-        law = self.tensors
-        level = law.const + law.slope * position[..., None].double()  # [N, K, k]
-        lags = before.flip(-1)
-        if not law.centred:
-            mean = level + lags @ law.coef.T
-            return mean[..., None].expand(*mean.shape, law.joint_transition.shape[1])
-        if not self.order:
-            return level[..., None].expand(*level.shape, law.joint_transition.shape[1])
-        times = (position[..., None] - torch.arange(1, self.order + 1)).double()
-        past = law.const + law.slope * times[..., None]  # [N, K, p, k]
-        deviation = lags[..., None] - past
-        chosen = deviation[..., torch.arange(self.order), law.digits]  # [N, K, M, p]
-        return level[..., None] + (chosen @ law.coef.T).transpose(-1, -2)
-
-    def _start(self, n: int, context: torch.Tensor | None) -> State:
-        from arproc.models.regimes.switching_state import SwitchingState
-
-        return SwitchingState(self.tensors.log_initial.expand(n, -1))
-
-    def _log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        if sequences.values.requires_grad:
-            return self._derived_log_prob_terms(sequences, context)
-        values, offsets = _numbers(sequences)
-        return torch.from_numpy(self.parameters.filter(values, offsets)[0])
-
-    def _predictive(self, state: State, horizon: int) -> Distribution | None:
-        from arproc.models.regimes.ahead import mixtures_ahead
-
-        law = self.tensors
-        if len(law.digits) * len(law.const) ** horizon > _PATHS:
-            return None
-        _ = state.conditional  # refuses a history shorter than what must be given
-        before = state.history.tail(self.order).detach()
-        memory = cast("SwitchingState", state).memory.detach()
-        return mixtures_ahead(law, memory, before, state.lengths, horizon)
+    def _line(self, name: str) -> np.ndarray:
+        law = self.law_
+        names = ("mean_", "slope_") if law.centred else ("intercept_", "drift_")
+        if name not in names:
+            form = "mean" if law.centred else "intercept"
+            raise AttributeError(
+                f"there is no {name} with form={form!r}; see {names[0]} and {names[1]}."
+            )
+        line = law.line[:, names.index(name)]
+        line.flags.writeable = False
+        return line
 
     # ---- regimes --------------------------------------------------------------------------------
 
@@ -350,72 +315,38 @@ class MarkovSwitchingAR(Estimated, Process):
     def _probabilities(self, data: Any, smoothed: bool) -> Any:
         import pandas as pd
 
-        sequences = self.sequences(data)
-        sequences.require_length(self.order)
-        values, offsets = _numbers(sequences)
-        law = self.parameters
-        if smoothed:
-            joint = law.smooth(values, offsets)[1]
-        else:
-            joint = law.filter(values, offsets, keep=True)[1]
-        found = law.marginal(joint)
-        starts = offsets - self.order * np.arange(len(offsets))
+        sequences, law = self.sequences(data), self.law_
+        p = law.n_given
+        sequences.require_length(p)
+        found = law.probabilities(sequences, smoothed)
+        starts = sequences.offsets.numpy() - p * np.arange(len(sequences) + 1)
         indexes, tables = sequences.form.indexes, []
         for i in range(len(sequences)):
             if indexes:
                 index = indexes[i] if len(indexes) > 1 else indexes[0]
             else:
                 index = pd.RangeIndex(int(sequences.lengths[i]))
-            columns = pd.RangeIndex(law.k, name="regime")
+            columns = pd.RangeIndex(law.n_regimes, name="regime")
             part = found[starts[i] : starts[i + 1]]
-            tables.append(pd.DataFrame(part, index=index[self.order :], columns=columns))
+            tables.append(pd.DataFrame(part, index=index[p:], columns=columns))
         return tables[0] if sequences.form.single else tables
 
     @property
     def stationary_regimes_(self) -> np.ndarray:
         """The share of time spent in each regime, [k]."""
-        return stationary(self.parameters.transition)
+        return stationary(self.law_.transition)
 
     @property
     def expected_durations_(self) -> np.ndarray:
         """How many elements a regime lasts on average, [k]."""
         with np.errstate(divide="ignore"):
-            return 1 / (1 - np.diag(self.parameters.transition))
+            return 1 / (1 - np.diag(self.law_.transition))
 
     def _described(self) -> tuple[str, list[tuple[str, str]]]:
-        name = f"MarkovSwitchingAR({self.order}, {self.regimes})"
-        if "covariance_" not in self.__dict__:
-            return name, [("transition", f"{self.transition_.tolist()}")]
-        facts = [("Trend", self.trend), ("Form", self.form), ("Method", self.method)]
-        return name, [*facts, ("Regimes", f"{self.regimes}")]
-
-
-@dataclass(frozen=True)
-class SwitchingTensors:
-    """Parameters as tensors: see `Regimes`; `joint_transition` is log p(to | memory), [k, M]."""
-
-    const: torch.Tensor
-    slope: torch.Tensor
-    coef: torch.Tensor
-    scale: torch.Tensor
-    log_transition: torch.Tensor
-    joint_transition: torch.Tensor
-    log_initial: torch.Tensor
-    digits: torch.Tensor
-    centred: bool
-
-    @classmethod
-    def of(cls, law: Regimes) -> SwitchingTensors:
-        digits, log_p = law.digits, law.log_transition
-        arrays = (
-            law.trend[:, 0], law.trend[:, 1], law.coef, np.sqrt(law.sigma2), log_p,
-            log_p[digits[:, 0]].T, law.log_initial, digits[:, : max(law.order, 1)],
-        )  # fmt: skip
-        tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
-        const, slope, coef, scale, transition, joint, initial, number = tensors
-        return cls(const, slope, coef, scale, transition, joint, initial, number, law.centred)
-
-
-def _numbers(sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
-    values = sequences.values.detach().cpu().numpy().astype(np.float64)
-    return np.ascontiguousarray(values), sequences.offsets.numpy()
+        law, notes = self.law_, self.fit_.notes
+        name = f"MarkovSwitchingAR({law.n_given}, {law.n_regimes})"
+        if self.parameters_are_given:
+            return name, [("transition", f"{law.transition.tolist()}")]
+        form = "mean" if law.centred else "intercept"
+        facts = [("Trend", notes["trend"]), ("Form", form), ("Method", notes["method"])]
+        return name, [*facts, ("Regimes", f"{law.n_regimes}")]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from arproc.errors import DataError
-from arproc.models.regimes.chain import Regimes, memories
+from arproc.models.regimes.chain import memories
+from arproc.models.regimes.switching_law import MarkovSwitchingARLaw
+from arproc.process import Fit
 
-__all__ = ["Design", "Fit", "fit"]
+__all__ = ["Design", "fit"]
 
 _LOGIT = 18.0  # transition probabilities are kept above about 1e-8
 _EM_STEPS = 15  # for every start, times one less than the regimes
@@ -20,38 +22,52 @@ _FINISHED = 3  # how many starts are carried to the end
 _ENOUGH, _BLOCK = 300, 75  # elements a regime by which starts are compared, in such blocks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Design:
     """What is estimated from what, in units in which the values have variance one.
 
-    Args:
-        values: series one after the other, float64.
+    Attributes:
+        values: series one after the other, less `shift` and over `scale`, float64 [total].
         offsets: where each begins.
+        columns: the trend's columns for every value, [total, q].
         k: how many regimes.
         order: how many lags.
-        q: how many columns the trend has.
-        centred: see `Regimes`.
+        centred: see `MarkovSwitchingARLaw`.
         switching: whether the regimes differ in trend, coefficients and variance.
         least: the least variance a regime may have, relative to that of one regime.
+        shift: zero of the values.
+        scale: their unit.
+        unit: what a step of time counts.
     """
 
     values: np.ndarray
     offsets: np.ndarray
+    columns: np.ndarray
     k: int
     order: int
-    q: int
     centred: bool
     switching: tuple[bool, bool, bool]
     least: float
-    unit: float = field(init=False)
-    shift: float = field(init=False)
-    scale: float = field(init=False)
+    shift: float
+    scale: float
+    unit: float
 
-    def __post_init__(self) -> None:
-        x = self.values
-        trend, coef, _ = self.switching
+    @classmethod
+    def of(
+        cls,
+        x: np.ndarray,
+        offsets: np.ndarray,
+        k: int,
+        order: int,
+        q: int,
+        centred: bool,
+        switching: tuple[bool, bool, bool],
+        least: float,
+    ) -> Design:
+        """The design of series x in the data's own unit, about a trend of q columns."""
+        trend, coef, _ = switching
         # the law moves along with the data only where every regime's constant is free
-        moves = self.q > 0 and (self.centred or trend or not coef)
+        moves = q > 0 and (centred or trend or not coef)
         shift = float(x.mean()) if moves else 0.0
         scale = float(np.sqrt(np.mean((x - shift) ** 2)))
         if not 1e-150 < scale < 1e150 or scale <= 1e-13 * float(np.abs(x).max()):
@@ -59,19 +75,23 @@ class Design:
                 "data does not vary (or varies by less than float64 can tell, or by more than it "
                 f"can hold: standard deviation {scale:.3g}), so no regimes can be told apart."
             )
-        lengths = np.diff(self.offsets)
-        object.__setattr__(self, "shift", shift)
-        object.__setattr__(self, "scale", scale)
-        object.__setattr__(self, "unit", 1.0 / max(float(lengths.max()), 1.0))
-        object.__setattr__(self, "values", (x - shift) / scale)
+        lengths = np.diff(offsets)
+        unit = 1.0 / max(float(lengths.max()), 1.0)
+        t = (np.arange(len(x)) - np.repeat(offsets[:-1], lengths)) * unit
+        columns = np.ascontiguousarray(np.stack([np.ones(len(t)), t], axis=1)[:, :q])
+        values = (x - shift) / scale
+        return cls(
+            values, offsets, columns, k, order, centred, switching, least, shift, scale, unit
+        )
 
     def part(self, rows: np.ndarray, offsets: np.ndarray) -> Design:
         """The same design on some of the values, each at its own time."""
-        found = object.__new__(type(self))
-        found.__dict__.update({f.name: getattr(self, f.name) for f in fields(self)})
-        own = {"values": self.values[rows], "offsets": offsets, "columns": self.columns[rows]}
-        found.__dict__.update(own)
-        return found
+        return replace(self, values=self.values[rows], offsets=offsets, columns=self.columns[rows])
+
+    @property
+    def q(self) -> int:
+        """How many columns the trend has."""
+        return int(self.columns.shape[1])
 
     @property
     def n_terms(self) -> int:
@@ -88,25 +108,18 @@ class Design:
         return np.block([[parts[0], np.zeros((a, d))], [np.zeros((c, b)), parts[1]]])
 
     @cached_property
-    def columns(self) -> np.ndarray:
-        """The trend's columns for every value, [total, q]."""
-        starts = np.repeat(self.offsets[:-1], np.diff(self.offsets))
-        t = (np.arange(len(self.values)) - starts) * self.unit
-        return np.ascontiguousarray(np.stack([np.ones(len(t)), t], axis=1)[:, : self.q])
-
-    @cached_property
-    def products(self) -> np.ndarray:
-        """The products w w' of every scored element, w its trend columns and lags 0 to p.
-
-        [terms, (q + 1 + p)^2].
-        """
+    def rows(self) -> np.ndarray:
+        """The trend's columns and the lags 0 to p of every scored element, [terms, q + 1 + p]."""
         inside = np.ones(len(self.values), dtype=bool)
         for i in range(self.order):
             inside[self.offsets[:-1] + i] = False
         at = np.flatnonzero(inside)
-        lags = self.values[at[:, None] - np.arange(self.order + 1)]
-        w = np.hstack([self.columns[at], lags])
-        return (w[:, :, None] * w[:, None, :]).reshape(len(w), -1)
+        return np.hstack([self.columns[at], self.values[at[:, None] - np.arange(self.order + 1)]])
+
+    @cached_property
+    def products(self) -> np.ndarray:
+        """The products w w' of the rows w, [terms, (q + 1 + p)^2]."""
+        return (self.rows[:, :, None] * self.rows[:, None, :]).reshape(len(self.rows), -1)
 
     # ---- parameters as one vector: logits, free trend, free coefficients, log variances ---------
 
@@ -124,11 +137,11 @@ class Design:
         """How many logits, locations and variances are free."""
         return self.k * (self.k - 1), self.tie.shape[1], self.k if self.switching[2] else 1
 
-    def unpack(self, theta: np.ndarray) -> Regimes:
-        """The regimes of a vector of free parameters."""
+    def unpack(self, theta: np.ndarray) -> MarkovSwitchingARLaw:
+        """The law of a vector of free parameters."""
         k, (a, b, _) = self.k, self.sizes
         location = self.tie @ theta[a : a + b]
-        return Regimes(
+        return MarkovSwitchingARLaw(
             self.chain(theta),
             location[: k * self.q].reshape(k, self.q),
             location[k * self.q :].reshape(k, self.order),
@@ -145,21 +158,21 @@ class Design:
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         return weights / weights.sum(axis=1, keepdims=True)
 
-    def pack(self, regimes: Regimes) -> np.ndarray:
-        """The free parameters of regimes (of the first, where all share one)."""
-        p = np.maximum(regimes.transition, 1e-12)
+    def pack(self, law: MarkovSwitchingARLaw) -> np.ndarray:
+        """The free parameters of a law (of the first regime, where all share one)."""
+        p = np.maximum(law.transition, 1e-12)
         logits = np.log(p[:, :-1] / p[:, -1:]).clip(-_LOGIT, _LOGIT)
         trend, coef, variance = self.switching
         parts = (
             logits,
-            regimes.trend if trend else regimes.trend[:1],
-            regimes.coef if coef else regimes.coef[:1],
-            np.log(regimes.sigma2 if variance else regimes.sigma2[:1]),
+            law.trend if trend else law.trend[:1],
+            law.coef if coef else law.coef[:1],
+            np.log(law.sigma2 if variance else law.sigma2[:1]),
         )
         return np.concatenate([part.reshape(-1) for part in parts])
 
-    def natural(self, theta: np.ndarray) -> Regimes:
-        """The regimes in the data's own units, counting time in steps."""
+    def natural(self, theta: np.ndarray) -> MarkovSwitchingARLaw:
+        """The law in the data's own units, counting time in steps."""
         own = self.unpack(theta)
         trend = own.trend * self.scale
         if self.q > 0:
@@ -183,7 +196,7 @@ class Design:
 
     @property
     def names(self) -> list[str]:
-        """The names that statsmodels gives, in its order."""
+        """The free parameters' names, in statsmodels' order."""
         k = self.k
 
         def each(name: str, switches: bool) -> list[str]:
@@ -191,7 +204,7 @@ class Design:
 
         trend, coef, variance = self.switching
         found = [f"p[{i}->{j}]" for j in range(k - 1) for i in range(k)]
-        for name in ("const", "slope")[: self.q]:
+        for name in (("mean", "slope") if self.centred else ("intercept", "drift"))[: self.q]:
             found += each(name, trend)
         found += each("sigma2", variance)
         for i in range(self.order):
@@ -199,19 +212,9 @@ class Design:
         return found
 
 
-class Fit(NamedTuple):
-    """What `fit` found: regimes, log-likelihood and covariance in the data's own units."""
-
-    regimes: Regimes
-    names: list[str]
-    values: np.ndarray
-    covariance: np.ndarray
-    log_likelihood: float
-    n_iterations: int
-    converged: bool
-
-
-def fit(design: Design, method: str, n_starts: int, seed: int, tolerance: float) -> Fit:
+def fit(
+    design: Design, method: str, n_starts: int, seed: int, tolerance: float
+) -> tuple[MarkovSwitchingARLaw, Fit]:
     """The maximum of the likelihood given the first values.
 
     Every start gets some steps of EM; the best few go on, by EM alone or by a quasi-Newton method
@@ -223,6 +226,9 @@ def fit(design: Design, method: str, n_starts: int, seed: int, tolerance: float)
         n_starts: how many starts.
         seed: of the starts.
         tolerance: EM stops when a step gains less than this, in nats.
+
+    Returns:
+        The law and its circumstances, in the data's own units.
     """
     floor = design.least * _one_regime(design)[2]
     ended = []
@@ -234,20 +240,18 @@ def fit(design: Design, method: str, n_starts: int, seed: int, tolerance: float)
     theta, best, steps, converged = max(ended, key=lambda found: found[1])
     own = design.unpack(theta)
     theta = design.pack(own.permuted(_order(design, own)))
-    covariance = _covariance(design, theta, floor)
-    return Fit(
-        design.natural(theta),
-        design.names,
-        design.estimates(theta),
-        covariance,
-        best - design.n_terms * math.log(design.scale),
-        steps,
-        converged,
+    return design.natural(theta), Fit(
+        names=design.names,
+        estimates=design.estimates(theta),
+        covariance=_covariance(design, theta, floor),
+        log_likelihood=best - design.n_terms * math.log(design.scale),
+        n_observations=design.n_terms,
+        notes={"n_iterations": steps, "converged": converged},
     )
 
 
-def _order(design: Design, own: Regimes) -> np.ndarray:
-    """The regimes by their constant; where these agree, by variance; else by coefficients."""
+def _order(design: Design, own: MarkovSwitchingARLaw) -> np.ndarray:
+    """The regimes by mean or intercept; where these agree, by variance; else by coefficients."""
     trend, coef, variance = design.switching
     if trend and design.q:
         return np.argsort(own.trend[:, 0], kind="stable")
@@ -302,16 +306,8 @@ def _blocks(design: Design) -> Design:
 
 def _one_regime(design: Design) -> tuple[np.ndarray, np.ndarray, float]:
     """Least squares without regimes: trend [q], coefficients [p] and variance."""
-    p, q = design.order, design.q
-    rows, targets = [], []
-    for a, b in zip(design.offsets[:-1], design.offsets[1:], strict=True):
-        x = design.values[a:b]
-        t = np.arange(p, len(x))
-        if len(t):
-            z = np.stack([np.ones(len(t)), t * design.unit], axis=1)[:, :q]
-            rows.append(np.hstack([z, *(x[p - i : len(x) - i, None] for i in range(1, p + 1))]))
-            targets.append(x[p:])
-    regressors, target = np.vstack(rows), np.concatenate(targets)
+    q = design.q
+    regressors, target = np.delete(design.rows, q, axis=1), design.rows[:, q]
     found = np.linalg.lstsq(regressors, target, rcond=None)[0]
     variance = float(np.mean((target - regressors @ found) ** 2))
     if variance <= 1e-24:
@@ -345,7 +341,9 @@ def _starts(design: Design, count: int, seed: int) -> list[np.ndarray]:
         chain = np.full((k, k), (1 - stay) / max(k - 1, 1))
         np.fill_diagonal(chain, stay)
         sigma2 = variance * (spread if design.switching[2] else np.full(k, rng.uniform(0.3, 1)))
-        start = Regimes(chain, levels, coef * rng.uniform(0.3, 1) + noise, sigma2, design.centred)
+        start = MarkovSwitchingARLaw(
+            chain, levels, coef * rng.uniform(0.3, 1) + noise, sigma2, design.centred
+        )
         found.append(design.pack(start))
     return found
 

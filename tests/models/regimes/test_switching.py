@@ -25,8 +25,16 @@ CHAIN = np.array([[0.95, 0.05], [0.1, 0.9]])
 
 
 def truth(**parameters) -> MarkovSwitchingAR:
-    given = {"const": [0.0, 3.0], "sigma2": 1.0} | parameters
+    given = {"sigma2": 1.0} | parameters
+    if not {"mean", "intercept"} & parameters.keys():
+        given["mean"] = [0.0, 3.0]
     return MarkovSwitchingAR.from_parameters(CHAIN, [[0.3], [0.7]], **given)
+
+
+def about(form: str, constant, rise) -> dict:
+    """A trend as the arguments of a form."""
+    names = {"mean": ("mean", "slope"), "intercept": ("intercept", "drift")}[form]
+    return dict(zip(names, (constant, rise), strict=True))
 
 
 def series(n: int = 300, seed: int = 0, **parameters) -> np.ndarray:
@@ -91,7 +99,8 @@ def test_likelihood_and_regimes_are_sums_over_all_paths(form, order):
     chain = np.array([[0.8, 0.2], [0.4, 0.6]])
     coef, const = rng.normal(size=(2, order)) * 0.4, np.array([-1.0, 2.0])
     sigma2, slope = np.array([0.5, 2.0]), np.array([0.1, -0.2])
-    model = MarkovSwitchingAR.from_parameters(chain, coef, const, sigma2, slope, form)
+    line = about(form, const, slope)
+    model = MarkovSwitchingAR.from_parameters(chain, coef, sigma2=sigma2, **line)
     x, n = rng.normal(size=7), 7
     total, held = 0.0, np.zeros((n, 2))
     for path in itertools.product(range(2), repeat=n):
@@ -135,7 +144,7 @@ def test_estimates_and_standard_errors_are_those_of_statsmodels():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         want = other.fit(start_params=model.estimates_, em_iter=0, disp=False)
-    assert model.names_ == other.param_names
+    assert [name.replace("mean", "const") for name in model.names_] == other.param_names
     np.testing.assert_allclose(model.estimates_, want.params, atol=1e-4)
     errors = np.sqrt(np.diag(model.covariance_))
     np.testing.assert_allclose(errors, want.bse, rtol=2e-3)
@@ -173,7 +182,7 @@ def test_known_parameters_give_published_likelihoods():
 @pytest.mark.parametrize("switching", list(itertools.product([True, False], repeat=3))[:-1])
 def test_score_is_the_derivative_of_the_likelihood(order, centred, switching):
     x = series(80)
-    design = Design(
+    design = Design.of(
         np.concatenate([x, x[:30]]), np.array([0, 80, 110]), 2, order, 2, centred, switching, 1e-3
     )
     theta = _starts(design, 2, 0)[1]
@@ -188,7 +197,7 @@ def test_score_is_the_derivative_of_the_likelihood(order, centred, switching):
 @pytest.mark.parametrize("centred", [True, False])
 def test_em_climbs(centred):
     x = series(200, seed=4)
-    design = Design(x, np.array([0, 200]), 2, 1, 1, centred, (True, True, True), 1e-3)
+    design = Design.of(x, np.array([0, 200]), 2, 1, 1, centred, (True, True, True), 1e-3)
     theta = _starts(design, 3, 0)[2]
     found = [_em(design, theta, 1e-6, steps, 1e-12)[1] for steps in range(1, 30)]
     assert np.diff(found).min() > -1e-8
@@ -201,12 +210,12 @@ def test_em_ends_near_the_maximum():
     assert best.log_likelihood_ - 0.05 < by_em.log_likelihood_ <= best.log_likelihood_ + 1e-9
 
 
-def test_regimes_are_numbered_by_const():
+def test_regimes_are_numbered_by_mean():
     for seed in range(3):
         model = MarkovSwitchingAR(1, seed=seed).fit(series(300, seed=5))
-        assert model.const_[0] < model.const_[1]
+        assert model.mean_[0] < model.mean_[1]
     calm = MarkovSwitchingAR(0, trend="n", switching_variance=True).fit(
-        series(300, const=0.0, sigma2=[5.0, 0.2])
+        series(300, mean=0.0, sigma2=[5.0, 0.2])
     )
     assert calm.sigma2_[0] < calm.sigma2_[1]
 
@@ -218,7 +227,8 @@ def test_units_do_not_matter(scale, form):
     one = MarkovSwitchingAR(1, form=form).fit(x)
     other = MarkovSwitchingAR(1, form=form).fit(scale * x)
     assert other.log_likelihood_ == pytest.approx(one.log_likelihood_ - 299 * np.log(scale))
-    np.testing.assert_allclose(other.const_, scale * one.const_, rtol=1e-3)
+    found = [getattr(model, f"{form}_") for model in (one, other)]
+    np.testing.assert_allclose(found[1], scale * found[0], rtol=1e-3)
     np.testing.assert_allclose(other.coef_, one.coef_, atol=1e-3)
 
 
@@ -269,9 +279,8 @@ def test_one_step_ahead_forecasts_have_the_mixtures_own_quantiles():
 @pytest.mark.parametrize("order", [0, 1, 2])
 def test_forecasts_are_those_of_simulation(form, order):
     rng = np.random.default_rng(order)
-    model = MarkovSwitchingAR.from_parameters(
-        CHAIN, rng.uniform(-0.4, 0.5, (2, order)), [0.0, 4.0], [1.0, 3.0], [0.1, -0.1], form
-    )
+    coef, line = rng.uniform(-0.4, 0.5, (2, order)), about(form, [0.0, 4.0], [0.1, -0.1])
+    model = MarkovSwitchingAR.from_parameters(CHAIN, coef, sigma2=[1.0, 3.0], **line)
     x = rng.normal(size=12)
     state = model.start(x)
     exact = model.law_.predictive(state, 5)
@@ -298,7 +307,7 @@ def test_two_steps_ahead_written_out():
     chain, model = CHAIN, truth(sigma2=[1.0, 4.0])
     x = series(30)
     weights = model.filtered(x).to_numpy()[-1]
-    level, coef, mean = model.const_, model.coef_[:, 0], 0.0
+    level, coef, mean = model.mean_, model.coef_[:, 0], 0.0
     for r, s, u in itertools.product(range(2), repeat=3):
         first = level[s] + coef[s] * (x[-1] - level[r])
         second = level[u] + coef[u] * (first - level[s])
@@ -318,7 +327,7 @@ def test_compiled_and_stepwise_filters_agree():
 
 def test_outliers_and_absorbing_regimes_stay_finite():
     model = MarkovSwitchingAR.from_parameters(
-        [[0.9, 0.1], [0.0, 1.0]], [0.5], const=[0.0, 1.0], sigma2=[1e-4, 1.0]
+        [[0.9, 0.1], [0.0, 1.0]], [0.5], mean=[0.0, 1.0], sigma2=[1e-4, 1.0]
     )
     x = np.array([0.0, 1e6, -1e6, 0.0])
     assert np.isfinite(model.log_prob(x))
@@ -329,7 +338,7 @@ def test_outliers_stay_finite_in_estimation():
     """The compiled smoother of the fit is the filter's likelihood, however far values lie."""
     x = series(60)
     x[[20, 21, 40]] = [1e3, -1e4, 5e4]
-    design = Design(x, np.array([0, 60]), 2, 1, 1, True, (True, True, True), 1e-3)
+    design = Design.of(x, np.array([0, 60]), 2, 1, 1, True, (True, True, True), 1e-3)
     for theta in _starts(design, 5, 0):
         theta[-2:] = [-12.0, -30.0]
         value, gradient = _score(design, theta)
@@ -348,7 +357,7 @@ def test_few_starts_end_too(n_starts):
 def test_a_single_change_has_two_regimes():
     noise = np.random.default_rng(0).normal(size=200)
     model = MarkovSwitchingAR(1, switching_ar=False).fit(noise + 5 * (np.arange(200) >= 100))
-    np.testing.assert_allclose(model.const_, [0.0, 5.0], atol=0.4)
+    np.testing.assert_allclose(model.mean_, [0.0, 5.0], atol=0.4)
     smoothed = model.smoothed(noise + 5 * (np.arange(200) >= 100))
     np.testing.assert_allclose(smoothed[1], np.arange(1, 200) >= 100, atol=0.3)
 
@@ -357,6 +366,43 @@ def test_expected_durations():
     model = truth()
     np.testing.assert_allclose(model.expected_durations_, [20.0, 10.0])
     np.testing.assert_allclose(model.stationary_regimes_, [2 / 3, 1 / 3])
+
+
+def test_the_trend_is_a_mean_or_an_intercept():
+    levels, recursions = truth(slope=[0.1, 0.2]), truth(intercept=[0.0, 3.0], drift=[0.1, 0.2])
+    np.testing.assert_array_equal([levels.mean_, levels.slope_], [[0.0, 3.0], [0.1, 0.2]])
+    np.testing.assert_array_equal(
+        [recursions.intercept_, recursions.drift_], [levels.mean_, levels.slope_]
+    )
+    with pytest.raises(AttributeError, match="no drift_ with form='mean'; see mean_ and slope_"):
+        _ = levels.drift_
+    with pytest.raises(AttributeError, match="no mean_ with form='intercept'; see intercept_"):
+        _ = recursions.mean_
+    with pytest.raises(ValueError, match="read-only"):
+        levels.mean_[0] = 1.0
+    x = series(120)
+    named = {"mean": ("mean[0]", "slope[1]"), "intercept": ("intercept[0]", "drift[1]")}
+    for form, names in named.items():
+        fitted = MarkovSwitchingAR(1, trend="ct", form=form, n_starts=2).fit(x)
+        found = [fitted.estimates_[fitted.names_.index(name)] for name in names]
+        views = [getattr(fitted, f"{name[:-3]}_")[int(name[-2])] for name in names]
+        np.testing.assert_array_equal(found, views)
+
+
+def test_parameters_that_change_after_a_fit_wait_for_the_next_one():
+    x = series(150)
+    model = MarkovSwitchingAR(2, trend="ct", n_starts=2).fit(x)
+    summary, terms = model.summary(), model.log_prob_terms(x)
+    smoothed, ahead = model.smoothed(x), model.forecast(x, 3)
+    model.set_params(order=1, regimes=3, form="intercept", trend="n", method="em")
+    np.testing.assert_array_equal(model.log_prob_terms(x), terms)
+    assert model.n_given == 2
+    assert model.summary() == summary
+    pd.testing.assert_frame_equal(model.smoothed(x), smoothed)
+    pd.testing.assert_frame_equal(model.forecast(x, 3), ahead)
+    with pytest.raises(DataError, match="one linear"):
+        model.set_params(trend="c").fit(0.5 ** np.arange(20.0))
+    np.testing.assert_array_equal(model.log_prob_terms(x), terms)
 
 
 def test_a_saved_fit_is_the_same(tmp_path):
@@ -370,7 +416,7 @@ def test_a_saved_fit_is_the_same(tmp_path):
 
 @pytest.mark.parametrize(
     "model",
-    [truth(), truth(form="intercept", slope=[0.01, -0.01]), truth(sigma2=[1.0, 9.0])],
+    [truth(), truth(intercept=[0.0, 3.0], drift=[0.01, -0.01]), truth(sigma2=[1.0, 9.0])],
     ids=["mean", "intercept", "variance"],
 )
 def test_known_parameters_keep_the_contract(model):
@@ -399,6 +445,11 @@ def test_known_parameters_keep_the_contract(model):
             lambda: MarkovSwitchingAR.from_parameters([[0.5, 0.4], [0.1, 0.9]], [0.5]),
             ParameterError,
             "transition",
+        ),
+        (
+            lambda: MarkovSwitchingAR.from_parameters(CHAIN, [0.5], mean=1.0, drift=0.1),
+            ParameterError,
+            "or as intercept and drift",
         ),
         (
             lambda: MarkovSwitchingAR.from_parameters(CHAIN, [0.5], sigma2=-1.0),
