@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from arproc.models.panel.estimates import Estimates
 from arproc.spaces import Real
 
 if TYPE_CHECKING:
-    from arproc.models.panel.estimation import Estimates
     from arproc.models.transformed.elementwise import Log
     from arproc.process import Process
 
