@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 
-from arproc.contract.parameters import Parameters
-from arproc.errors import DataError, NotFittedError, ParameterError, check_integer
+from arproc.contract.storable import storable
+from arproc.errors import DataError, ParameterError, check_integer
 from arproc.models.panel.calibration import stretches
-from arproc.models.panel.data import Table, read
+from arproc.models.panel.data import PanelData, read
+from arproc.models.panel.fitted import FittedSeries, Holder
 from arproc.models.panel.panel import Panel
 from arproc.models.panel.tables import forecast_table
+from arproc.process import Process
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from arproc.process import Process
 
 __all__ = ["AutoPanel", "seasonal_candidates"]
 
@@ -64,7 +63,25 @@ def seasonal_candidates(
     return [Transformed(one, Log()) for one in plain] if log else list(plain)
 
 
-class AutoPanel(Parameters):
+@storable
+@dataclass(frozen=True, eq=False)
+class Combination:
+    """What an `AutoPanel` has learnt.
+
+    Attributes:
+        names: what the series are called, [N].
+        weights: of the candidates in each series, [N, K].
+        stretch: by how much intervals are wider than the processes say, [N].
+        fits: of the candidates to the series, [K].
+    """
+
+    names: Sequence[Any]
+    weights: np.ndarray
+    stretch: np.ndarray
+    fits: Sequence[FittedSeries]
+
+
+class AutoPanel(Holder):
     """Several processes fitted to each series of a panel, their forecasts averaged.
 
     Each process is fitted to each series without its last values and forecasts these. A process'
@@ -80,6 +97,7 @@ class AutoPanel(Parameters):
         power: how much errors matter: 0 is an equal average, large numbers choose the best.
 
     Attributes:
+        learnt_: what was learnt, an immutable value that `fit` replaces whole.
         names_: what the series are called, [N].
         weights_: of the candidates in each series, [N, K].
         stretch_: by how much intervals are wider than the processes say, [N].
@@ -96,6 +114,11 @@ class AutoPanel(Parameters):
         >>> model.weights_.shape, model.forecast(4).shape
         ((3, 2), (12, 4))
     """
+
+    learnt_: Combination | None
+    names_: list[Any]
+    weights_: np.ndarray
+    stretch_: np.ndarray
 
     def __init__(self, candidates: list[Process], validation: int, power: float = 1.0) -> None:
         self.candidates = candidates
@@ -115,31 +138,41 @@ class AutoPanel(Parameters):
         count = self._check_parameters()
         table = replace(read(data), named=True)  # so that some of the series may be asked for
         first, later = _split(table, count)
-        trials = [Panel(one, errors="keep").fit(first) for one in self.candidates]
+        trials = [self._fitted(one, first) for one in self.candidates]
         made = np.stack([_quantiles(trial, first, count, _ONE_SIGMA)[0] for trial in trials])
-        self.panels_ = [Panel(one, errors="keep").fit(table) for one in self.candidates]
-        again = np.stack([_quantiles(p, table, count, _ONE_SIGMA)[0] for p in self.panels_])
-        self.names_ = list(table.names)
+        fits = [self._fitted(one, table) for one in self.candidates]
+        again = np.stack([_quantiles(one, table, count, _ONE_SIGMA)[0] for one in fits])
         usable = ~np.isnan(made).any(axis=(2, 3)) & ~np.isnan(again).any(axis=(2, 3))
         tame = usable & _tame(made, first) & _tame(again, table)
         usable = np.where(tame.any(axis=0), tame, usable)
         if not usable.any(axis=0).all():
             i = int(np.flatnonzero(~usable.any(axis=0))[0])
-            reason = next(s for p in (trials[0], self.panels_[0]) for s in [p.status_[i]] if s)
+            reason = next(s for one in (trials[0], fits[0]) for s in [one.status[i]] if s)
             raise DataError(
-                f"no candidate has a fit for series {self.names_[i]!r}, the first because: "
+                f"no candidate has a fit for series {table.names[i]!r}, the first because: "
                 f"{reason} Leave the series out, or add a candidate of lower order."
             )
-        self.weights_ = _weights(made[..., 1], later, usable, self.power)
         equal = usable.T / usable.sum(axis=0)[:, None]
-        self.stretch_ = stretches(_average(made, equal), later)
-        for panel in self.panels_:
-            panel.forget_covariances()
+        self.learnt_ = Combination(
+            table.names,
+            _weights(made[..., 1], later, usable, self.power),
+            stretches(_average(made, equal), later),
+            [one.without_covariances() for one in fits],
+        )
         return self
 
-    def _check_parameters(self) -> int:
-        from arproc.process import Process
+    @staticmethod
+    def _fitted(process: Process, data: PanelData) -> FittedSeries:
+        fitted = Panel(process, errors="keep").fit(data).learnt_
+        assert fitted is not None
+        return fitted
 
+    @property
+    def panels_(self) -> list[Panel]:
+        """The fitted panels of the candidates [K]."""
+        return [Panel.of(one, process=one.process, errors="keep") for one in self._learnt.fits]
+
+    def _check_parameters(self) -> int:
         good = isinstance(self.candidates, (list, tuple)) and len(self.candidates)
         if not good or not all(isinstance(one, Process) for one in self.candidates):
             raise ParameterError(f"candidates must be processes; got {self.candidates!r}.")
@@ -168,34 +201,25 @@ class AutoPanel(Parameters):
         """
         from arproc.forecasting.forecast import levels_of
 
-        if "weights_" not in self.__dict__:
-            raise NotFittedError("this AutoPanel is not fitted yet; call fit(data) first.")
+        learnt = self._learnt
         levels = levels_of(quantiles)
         asked = (0.5, *levels)
         parts, labels = [], None
-        for k, panel in enumerate(self.panels_):
-            if not self.weights_[:, k].any():
+        for k, one in enumerate(learnt.fits):
+            if not learnt.weights[:, k].any():
                 continue
-            values, labels = _quantiles(panel, history, horizon, asked, seed)
+            values, labels = _quantiles(one, history, horizon, asked, seed)
             parts.append((k, values))
         made = np.stack([np.nan_to_num(values) for _, values in parts])
-        mixed = _average(made, self.weights_[:, [k for k, _ in parts]])
+        mixed = _average(made, learnt.weights[:, [k for k, _ in parts]])
         middle = mixed[..., 1:2]
-        mixed[..., 2:] = middle + self.stretch_[:, None, None] * (mixed[..., 2:] - middle)
+        mixed[..., 2:] = middle + learnt.stretch[:, None, None] * (mixed[..., 2:] - middle)
         return forecast_table(
-            self.names_, labels or [], np.delete(mixed, 1, axis=2), ["mean", *levels]
+            learnt.names, labels or [], np.delete(mixed, 1, axis=2), ["mean", *levels]
         )
 
-    def save(self, path: str | Path) -> None:
-        """Write all to one file, which `arproc.load` reads."""
-        if "weights_" not in self.__dict__:
-            raise NotFittedError("this AutoPanel is not fitted yet; call fit(data) first.")
-        from arproc.process.persistence import save
 
-        save(self, path)
-
-
-def _split(table: Table, count: int) -> tuple[Table, np.ndarray]:
+def _split(table: PanelData, count: int) -> tuple[PanelData, np.ndarray]:
     """Each series without its last `count` values, and these, [N, count]."""
     lengths = table.lengths
     if not bool((lengths > count).all()):
@@ -210,7 +234,7 @@ def _split(table: Table, count: int) -> tuple[Table, np.ndarray]:
     return read(dict(zip(table.names, rows, strict=True)), "data"), later
 
 
-def _tame(made: np.ndarray, table: Table) -> np.ndarray:
+def _tame(made: np.ndarray, table: PanelData) -> np.ndarray:
     """Whether forecasts stay within reach of what a series has ever been, [K, N].
 
     An estimate with a root outside the unit circle may forecast well, but its variance explodes.
@@ -226,7 +250,7 @@ def _tame(made: np.ndarray, table: Table) -> np.ndarray:
 
 
 def _quantiles(
-    panel: Panel,
+    fitted: FittedSeries,
     history: Any,
     horizon: int,
     levels: tuple[float, ...],
@@ -237,13 +261,13 @@ def _quantiles(
     Returns:
         [N, horizon, 1 + levels], and the labels of the series' future steps.
     """
-    known = np.array([status == "ok" for status in panel.status_])
+    known = np.array([status == "ok" for status in fitted.status])
     found = np.full((len(known), horizon, 1 + len(levels)), np.nan)
     if not known.any():
         return found, []
     if history is not None:
         history = replace(read(history), named=True).select(np.flatnonzero(known))
-    made = panel.forecast(history, horizon, levels, seed)
+    made = fitted.forecast(history, horizon, levels, seed)
     # the columns are asked for by place, as a level may be asked for twice
     found[known] = made.to_numpy().reshape(int(known.sum()), horizon, -1)
     steps: Any = made.index.get_level_values(1)

@@ -17,14 +17,14 @@ from arproc.spaces import Real
 if TYPE_CHECKING:
     from arproc.transforms import Log
 
-__all__ = ["LONG", "Table", "jacobians", "logarithms", "read"]
+__all__ = ["LONG", "PanelData", "jacobians", "logarithms", "read"]
 
 #: The columns of a long table: the series' name, the time, the value.
 LONG = ("unique_id", "ds", "y")
 
 
 @dataclass(frozen=True)
-class Table:
+class PanelData:
     """Series one after the other, each from its first value that is known to its last.
 
     Attributes:
@@ -59,7 +59,7 @@ class Table:
         """The values of series i."""
         return self.values[self.offsets[i] : self.offsets[i + 1]]
 
-    def select(self, rows: np.ndarray) -> Table:
+    def select(self, rows: np.ndarray) -> PanelData:
         """The series with these numbers, in this order."""
         parts = [self.row(i) for i in rows.tolist()]
         offsets = np.concatenate([[0], np.cumsum(self.lengths[rows])]).astype(np.int64)
@@ -67,7 +67,7 @@ class Table:
         shared = len(self.indexes) == 1
         indexes = self.indexes if shared else tuple(self.index(i) for i in rows.tolist())
         names = [self.names[i] for i in rows.tolist()]
-        return Table(
+        return PanelData(
             values, offsets, names, self.named, indexes if self.indexes else (), self.gaps
         )
 
@@ -81,7 +81,7 @@ class Table:
         return pd.Series(self.row(i), index=index, name=self.names[i])
 
 
-def read(data: Any, name: str = "data") -> Table:
+def read(data: Any, name: str = "data") -> PanelData:
     """The user's panel.
 
     Args:
@@ -94,7 +94,7 @@ def read(data: Any, name: str = "data") -> Table:
     Raises:
         DataError: what came is no panel of numbers.
     """
-    if isinstance(data, Table):
+    if isinstance(data, PanelData):
         return data
     if isinstance(data, Mapping):
         if not data:
@@ -106,7 +106,7 @@ def read(data: Any, name: str = "data") -> Table:
     return _read_plain(data, name)
 
 
-def _read_plain(data: Any, name: str, trim: bool = True) -> Table:
+def _read_plain(data: Any, name: str, trim: bool = True) -> PanelData:
     values, lengths, form = intake.read(data, Real(), None, name)
     array = values.detach().cpu().to(torch.float64).numpy()
     offsets = np.zeros(len(lengths) + 1, np.int64)
@@ -117,18 +117,18 @@ def _read_plain(data: Any, name: str, trim: bool = True) -> Table:
     named = len(names) == len(lengths) and len(set(names)) == len(names) and None not in names
     if not named:
         names = list(range(len(lengths)))
-    table = Table(array, offsets, names, named, tuple(form.indexes), False)
+    table = PanelData(array, offsets, names, named, tuple(form.indexes), False)
     # one product over all values is nan where any is, and costs no more than reading them
     return _trimmed(table) if trim and np.isnan(np.dot(array, array)) else table
 
 
-def _named(table: Table, names: list[Any], name: str) -> Table:
+def _named(table: PanelData, names: list[Any], name: str) -> PanelData:
     if len(names) != len(table):
         raise DataError(f"{name} has {len(names)} names for {len(table)} series.")
-    return Table(table.values, table.offsets, names, True, table.indexes, table.gaps)
+    return PanelData(table.values, table.offsets, names, True, table.indexes, table.gaps)
 
 
-def _read_long(frame: Any, name: str) -> Table:
+def _read_long(frame: Any, name: str) -> PanelData:
     """A table with a row for each value."""
     import pandas as pd
 
@@ -156,11 +156,11 @@ def _read_long(frame: Any, name: str) -> Table:
     times = pd.Index(ordered["ds"], name="ds")
     indexes = tuple(times[a:b] for a, b in pairwise(offsets.tolist()))
     values = _read_plain(ordered[["y"]], name, trim=False).values
-    table = Table(values, offsets, list(names), True, indexes, False)
+    table = PanelData(values, offsets, list(names), True, indexes, False)
     return _trimmed(table) if np.isnan(np.dot(values, values)) else table
 
 
-def _trimmed(table: Table) -> Table:
+def _trimmed(table: PanelData) -> PanelData:
     """Each series from its first known value to its last."""
     known = ~np.isnan(table.values)
     before = np.concatenate([[0], np.cumsum(known)])
@@ -184,10 +184,10 @@ def _trimmed(table: Table) -> Table:
         )
     values = table.values[pick]
     gaps = bool(np.isnan(values).any())
-    return Table(values, offsets, table.names, table.named, indexes, gaps)
+    return PanelData(values, offsets, table.names, table.named, indexes, gaps)
 
 
-def logarithms(table: Table, log: Log) -> tuple[Table, list[int]]:
+def logarithms(table: PanelData, log: Log) -> tuple[PanelData, list[int]]:
     """The logarithms of a panel, and the numbers of the series that have none: 0 stands there."""
     log.check(torch.ones(()) * (1.0 - log.shift))  # the shift itself
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -199,7 +199,7 @@ def logarithms(table: Table, log: Log) -> tuple[Table, list[int]]:
     return replace(table, values=values), low
 
 
-def jacobians(table: Table, log: Log, given: int) -> np.ndarray:
+def jacobians(table: PanelData, log: Log, given: int) -> np.ndarray:
     """The log determinants of the logarithm's derivative, over all values but the given, [N]."""
     slopes = -np.log(table.values + log.shift)
     slopes[np.isnan(slopes)] = 0.0

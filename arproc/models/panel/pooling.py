@@ -27,8 +27,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from arproc.models.panel.data import Table
-from arproc.models.panel.estimation import Estimates, empty, time_columns
+from arproc.models.panel.data import PanelData
+from arproc.models.panel.estimates import Estimates, empty, time_columns
 from arproc.models.panel.prediction import predict
 from arproc.models.panel.settings import Settings
 from arproc.models.panel.shrunken import report, scaled_products
@@ -64,7 +64,7 @@ class _Parts(NamedTuple):
     inverse: np.ndarray  # of the columns' own products [n, q, q]
 
 
-def estimate_pooled(table: Table, settings: Settings) -> tuple[Estimates, Pooled]:
+def estimate_pooled(table: PanelData, settings: Settings) -> tuple[Estimates, Pooled]:
     """Fit every series by least squares, partially pooled."""
     lags = settings.lags
     columns, span = time_columns(settings.trend, int(table.lengths.max(initial=1)))

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from arproc.models.panel.data import Table
-from arproc.models.panel.estimation import in_threads
+from arproc.models.panel.data import PanelData
+from arproc.models.panel.estimates import in_threads
 
 __all__ = ["Prediction", "predict", "tails"]
 
@@ -31,7 +31,7 @@ class Prediction(NamedTuple):
 
 
 def predict(
-    table: Table,
+    table: PanelData,
     lags: np.ndarray,
     stationary: bool,
     parameters: np.ndarray,
@@ -75,7 +75,7 @@ def predict(
     return found._replace(begun=status == 0)
 
 
-def tails(table: Table, order: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def tails(table: PanelData, order: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What a forecast needs of each series: its last `order` values, or more where some are gaps.
 
     Returns:

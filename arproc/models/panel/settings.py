@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arproc.models.autoregression.mean import TRENDS
+from arproc.models.panel.estimates import Estimates
 from arproc.process.fit import Fit
 
 if TYPE_CHECKING:
-    from arproc.models.panel.estimation import Estimates
     from arproc.models.transformed.elementwise import Log
     from arproc.process import Process
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from arproc.models.panel.data import Table
-from arproc.models.panel.estimation import Estimates, care, empty, in_threads, time_columns
+from arproc.models.panel.data import PanelData
+from arproc.models.panel.estimates import Estimates, empty, in_threads, time_columns
+from arproc.models.panel.estimation import care
 from arproc.models.panel.prediction import predict
 from arproc.models.panel.settings import Settings
 
@@ -15,7 +16,7 @@ _BLOCK = 2**23  # numbers in the sums of products that are held at once
 
 
 def scaled_products(
-    table: Table, rows: np.ndarray, lags: np.ndarray, columns: np.ndarray
+    table: PanelData, rows: np.ndarray, lags: np.ndarray, columns: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Sums of products of some series, each brought to mean 0 and size 1.
 
@@ -39,7 +40,7 @@ def scaled_products(
     return gram, counts, center, unit
 
 
-def estimate_shrunken(table: Table, settings: Settings) -> Estimates:
+def estimate_shrunken(table: PanelData, settings: Settings) -> Estimates:
     """Fit every series by least squares with a ridge penalty, whose strength may be its own."""
     lags, one = settings.lags, settings.one
     columns, span = time_columns(settings.trend, int(table.lengths.max(initial=1)))
@@ -54,7 +55,7 @@ def estimate_shrunken(table: Table, settings: Settings) -> Estimates:
 def _fit_block(
     found: Estimates,
     rows: np.ndarray,
-    table: Table,
+    table: PanelData,
     lags: np.ndarray,
     columns: np.ndarray,
     span: float,
@@ -108,7 +109,7 @@ def report(
     found.parameters[rows], found.mean[rows], found.covariance[rows] = parts
 
 
-def _finish(found: Estimates, table: Table, settings: Settings) -> Estimates:
+def _finish(found: Estimates, table: PanelData, settings: Settings) -> Estimates:
     """Likelihoods; and the series that could not be done together, one by one."""
     lags, stationary, one = settings.lags, settings.stationary, settings.one
     seen = predict(table, lags, stationary, found.parameters, found.mean, 0)

@@ -96,6 +96,20 @@ def test_dates_and_one_file(tmp_path):
     pd.testing.assert_frame_equal(model.forecast(2, history=frame), table)
 
 
+def test_what_was_learnt_is_replaced_whole_or_not_at_all():
+    model = AutoPanel([AR(1), AR(2)], 12).fit(X)
+    learnt, table = model.learnt_, model.forecast(3)
+    with pytest.raises(DataError, match="no candidate has a fit"):
+        model.fit(np.ones((2, 60)))
+    assert model.learnt_ is learnt
+    model.set_params(candidates=[AR(5)], validation=3, power=0.0)
+    pd.testing.assert_frame_equal(model.forecast(3), table)
+    assert [panel.process.order for panel in model.panels_] == [1, 2]
+    np.testing.assert_array_equal(model.panels_[1].coefficients_.index, model.names_)
+    with pytest.raises(ValueError, match="read-only"):
+        model.weights_[:] = 0.5
+
+
 def test_bad_input():
     with pytest.raises(NotFittedError):
         AutoPanel([AR(1)], 5).forecast(1)

@@ -364,6 +364,29 @@ def test_covariances_may_be_forgotten(tmp_path):
     pd.testing.assert_frame_equal(again.forecast(horizon=2), table)
 
 
+@pytest.mark.parametrize("process", [AR(2), Poisson()])
+def test_what_was_learnt_is_replaced_whole_or_not_at_all(process):
+    data = dict(enumerate(X)) if isinstance(process, AR) else COUNTS
+    panel = Panel(process).fit(data)
+    learnt, table = panel.learnt_, panel.coefficients_
+    likelihoods, forecast = panel.log_prob(data), panel.forecast(data, horizon=2, seed=0)
+    with pytest.raises(DataError, match="1 of 2 series have no fit"):
+        panel.fit({"a": next(iter(data.values())), "b": np.array([0.5, -1.0])})
+    assert panel.learnt_ is learnt
+    panel.set_params(process=AR(1, method="ols"), pooling="partial", errors="keep")
+    pd.testing.assert_frame_equal(panel.coefficients_, table)
+    pd.testing.assert_series_equal(panel.log_prob(data), likelihoods)
+    pd.testing.assert_frame_equal(panel.forecast(data, horizon=2, seed=0), forecast)
+    panel.names_.append("z")
+    assert len(panel.names_) == len(panel) == len(data)
+    with pytest.raises(ValueError, match="read-only"):
+        panel.lengths_[0] = 3
+    with pytest.raises(AttributeError, match="names_ was learnt and is read-only"):
+        panel.names_ = []
+    assert not hasattr(panel, "prior_mean_")
+    assert not hasattr(panel, "colours_")
+
+
 def test_hyper_parameters_are_scikit_learns():
     from sklearn.base import clone
 

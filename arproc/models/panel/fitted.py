@@ -1,0 +1,236 @@
+"""What a panel has learnt, as immutable values; and the base of those who hold one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from arproc.contract.parameters import Parameters
+from arproc.contract.randomness import derived_seed, resolve_seed
+from arproc.contract.storable import storable
+from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError
+from arproc.models.panel.data import PanelData, read
+from arproc.process import Process
+from arproc.process.model import is_learnt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["FittedEach", "FittedSeries", "Holder"]
+
+
+class Holder(Parameters):
+    """Parameters, and one immutable value that `fit` replaces whole on its last line.
+
+    Its `names_` is the value's `names`, and so on: arrays are seen as read-only views, sequences
+    as copies.
+
+    Attributes:
+        learnt_: the value; None before there is one.
+    """
+
+    learnt_: Any = None
+
+    @classmethod
+    def of(cls, learnt: Any, **parameters: Any) -> Self:
+        """One that holds what was learnt elsewhere."""
+        model = cls(**parameters)
+        model.learnt_ = learnt
+        return model
+
+    @property
+    def _learnt(self) -> Any:
+        """What was learnt; `NotFittedError` before there is anything."""
+        if self.learnt_ is None:
+            raise NotFittedError(
+                f"this {type(self).__name__} is not fitted yet; call fit(data) first."
+            )
+        return self.learnt_
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self.learnt_ is not None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            own = getattr(type(self), name, None)
+            if isinstance(own, property):  # one that raised AttributeError: let it say so
+                return own.fget(self)
+            value = getattr(self._learnt, name[:-1], None) if is_learnt(name) else None
+            if value is None or callable(value):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            if isinstance(value, np.ndarray):
+                value = value.view()
+                value.flags.writeable = False
+            return list(value) if isinstance(value, (list, tuple)) else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if is_learnt(name) and name != "learnt_":
+            raise AttributeError(f"{name} was learnt and is read-only; fit again.")
+        super().__setattr__(name, value)
+
+    def save(self, path: str | Path) -> None:
+        """Write all to one file, which `arproc.load` reads."""
+        _ = self._learnt
+        from arproc.process.persistence import save_parameters
+
+        save_parameters(self, path)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedSeries(ABC):
+    """The series of a panel and what was learnt of each.
+
+    Attributes:
+        process: what was fitted to each of them; itself it is not fitted.
+        names: what the series are called, [N].
+        named: whether the user named them.
+        lengths: how many values each has from the first known to the last, int64 [N].
+        status: "ok", or why there is no fit, [N].
+    """
+
+    process: Process
+    names: Sequence[Any]
+    named: bool
+    lengths: np.ndarray
+    status: Sequence[str]
+
+    @abstractmethod
+    def _fitted(self, i: int) -> Process:
+        """The process of series i, which has a fit."""
+
+    @abstractmethod
+    def rows(self) -> list[dict[str, Any]] | dict[str, Any]:
+        """The parameters as a DataFrame takes them, a row for each series."""
+
+    @abstractmethod
+    def likelihoods(self, data: PanelData, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log-probabilities of the data of some series, nats, and of how many values they are."""
+
+    @abstractmethod
+    def forecast(self, history: Any, horizon: int, levels: Sequence[float], seed: Any) -> Any:
+        """A table of what follows; see `Panel.forecast`."""
+
+    def without_covariances(self) -> FittedSeries:
+        """The same without the covariances of the estimates, if there are any at all."""
+        return self
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def places(self) -> dict[Any, int]:
+        """The numbers of the series by their names."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    def number(self, key: Any) -> int:
+        """The number of the series called `key`, or of that number."""
+        try:
+            if key in self.places:
+                return self.places[key]
+        except TypeError:  # a list, say, is no name
+            pass
+        if isinstance(key, (int, np.integer)) and -len(self) <= key < len(self):
+            return int(key) % len(self)
+        raise ParameterError(f"there is no series {key!r}; the panel has {len(self)} series.")
+
+    def fitted(self, i: int) -> Process:
+        """The process of series i; `DataError` where it has no fit."""
+        self._require_fit(i)
+        return self._fitted(i)
+
+    def _require_fit(self, i: int, advice: str = "") -> None:
+        if self.status[i] != "ok":
+            raise DataError(f"series {self.names[i]!r} has no fit: {self.status[i]}{advice}")
+
+    def matched(self, data: Any) -> tuple[PanelData, np.ndarray]:
+        """The user's data, and the numbers of the series that they are of."""
+        table = read(data)
+        if table.named and self.named:
+            strange = [name for name in table.names if name not in self.places]
+            if strange:
+                raise DataError(
+                    f"data has {len(strange)} series that were not fitted: {strange[:3]}"
+                )
+            rows = np.array([self.places[name] for name in table.names])
+        elif len(table) != len(self):
+            raise DataError(
+                f"data has {len(table)} series without names; expected {len(self)}, as in fit."
+            )
+        else:
+            rows = np.arange(len(table))
+        if not bool((table.lengths > 0).all()):
+            empty = table.names[int(np.argmin(table.lengths))]
+            raise DataError(f"series {empty!r} has no values; leave it out.")
+        for i in rows.tolist():
+            self._require_fit(i, " Leave it out.")
+        return table, rows
+
+
+@storable
+@dataclass(frozen=True, eq=False)
+class FittedEach(FittedSeries):
+    """Series that were fitted one after the other.
+
+    Attributes:
+        processes: of the series, [N]; where there is no fit, one that is not fitted.
+    """
+
+    processes: Sequence[Process]
+
+    @classmethod
+    def fit(cls, process: Process, data: PanelData) -> FittedEach:
+        """Fit a process to each series."""
+        processes, status = [], []
+        for i in range(len(data)):
+            model, outcome = process.clone(), "ok"
+            try:
+                model.fit(data.series(i))
+            except ArprocError as error:
+                outcome = str(error)
+            processes.append(model)
+            status.append(outcome)
+        return cls(process, data.names, data.named, data.lengths, status, processes)
+
+    def _fitted(self, i: int) -> Process:
+        return self.processes[i]
+
+    def rows(self) -> list[dict[str, Any]]:
+        found = []
+        for model, status in zip(self.processes, self.status, strict=True):
+            known: Any = model if status == "ok" and hasattr(model, "estimates_") else None
+            row = {} if known is None else dict(zip(known.names_, known.estimates_, strict=True))
+            found.append(row | {"status": status})
+        return found
+
+    def likelihoods(self, data: PanelData, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values, counts = np.empty(len(rows)), np.empty(len(rows), np.int64)
+        for j, i in enumerate(rows.tolist()):
+            model = self.processes[i]
+            values[j] = model.log_prob(data.row(j))
+            counts[j] = (~np.isnan(data.row(j))).sum() - model.n_given
+        return values, counts
+
+    def forecast(
+        self, history: Any, horizon: int, levels: Sequence[float], seed: Any
+    ) -> pd.DataFrame:
+        import pandas as pd
+
+        if history is None:
+            raise ParameterError(
+                f"a panel of {self.process!r} needs the history to forecast from."
+            )
+        data, rows = self.matched(history)
+        base, parts = resolve_seed(seed), []
+        for j, i in enumerate(rows.tolist()):
+            own = derived_seed(base, i)
+            parts.append(self.processes[i].forecast(data.series(j), horizon, tuple(levels), own))
+        step = parts[0].index.name or "step"
+        keys = pd.Index(data.names, tupleize_cols=False)
+        return pd.concat(parts, keys=keys, names=["series", step])

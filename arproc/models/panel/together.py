@@ -1,0 +1,212 @@
+"""Autoregressions of all series of a panel as one value: likelihoods and forecasts at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from arproc.contract.storable import storable
+from arproc.errors import DataError
+from arproc.models.panel.data import PanelData, jacobians, logarithms
+from arproc.models.panel.estimates import Estimates
+from arproc.models.panel.estimation import estimate
+from arproc.models.panel.fitted import FittedSeries
+from arproc.models.panel.labels import end_of, restore_end
+from arproc.models.panel.pooling import estimate_pooled
+from arproc.models.panel.prediction import Prediction, predict, tails
+from arproc.models.panel.settings import Settings, settings_of
+from arproc.models.panel.shrunken import estimate_shrunken
+from arproc.models.panel.tables import forecast_table, future
+from arproc.process import Process
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["FittedTogether"]
+
+#: Names of some series, labels of their future steps, means and variances [n, horizon].
+_Ahead = tuple[list[Any], list[Any], np.ndarray, np.ndarray]
+
+
+@storable
+@dataclass(frozen=True, eq=False)
+class FittedTogether(FittedSeries):
+    """Series that were fitted in one computation.
+
+    Attributes:
+        estimates: the parameters of all series, of their logarithms where these are modelled.
+        ends: how each series' index ends, or that of all; see `end_of`.
+        tail_values: of each series what a forecast needs of its last values, one after the other.
+        tail_offsets: where each begins, int64 [N + 1].
+        tail_positions: how many values came before, int64 [N].
+        prior_mean: the mean of the coefficients' common law, where they are pooled, [k].
+        prior_covariance: its covariance, [k, k].
+    """
+
+    estimates: Estimates
+    ends: list[dict[str, Any]]
+    tail_values: np.ndarray
+    tail_offsets: np.ndarray
+    tail_positions: np.ndarray
+    prior_mean: np.ndarray | None = None
+    prior_covariance: np.ndarray | None = None
+
+    @classmethod
+    def fit(
+        cls, process: Process, settings: Settings, data: PanelData, pooled: bool
+    ) -> FittedTogether:
+        """Fit an autoregression to every series, pooled or not."""
+        series, low = (data, []) if settings.log is None else logarithms(data, settings.log)
+        prior: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+        if pooled:
+            found, prior = estimate_pooled(series, settings)
+        elif settings.one.ridge:
+            found = estimate_shrunken(series, settings)
+        else:
+            found = estimate(series, settings)
+        for i in low:
+            found.drop(i)
+            found.status[i] = "a logarithm needs values above -shift; it has others"
+        ends = [end_of(index) for index in data.indexes]
+        return cls(
+            process, data.names, data.named, data.lengths, found.status, found, ends,
+            *tails(series, settings.order), *prior,
+        )  # fmt: skip
+
+    def without_covariances(self) -> FittedTogether:
+        covariance = self.estimates.covariance
+        none = np.empty((0, *covariance.shape[1:]))
+        return replace(self, estimates=replace(self.estimates, covariance=none))
+
+    # ---- the estimates under their public names ------------------------------------------------
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """(constant, drift, coefficients of the lags, sigma2), [N, 2 + k + 1]."""
+        return self.estimates.parameters
+
+    @property
+    def means(self) -> np.ndarray:
+        """Level and slope of the mean, [N, 2]."""
+        return self.estimates.mean
+
+    @property
+    def covariances(self) -> np.ndarray:
+        """Of the estimates of each series, [N, k + q + 1, k + q + 1]."""
+        return self.estimates.covariance
+
+    @property
+    def log_likelihoods(self) -> np.ndarray:
+        """Of each series [N], nats; of their logarithms where these are modelled."""
+        return self.estimates.log_likelihood
+
+    @property
+    def n_observations(self) -> np.ndarray:
+        """Of how many values that is, int64 [N]."""
+        return self.estimates.used
+
+    # ---- what a panel asks ---------------------------------------------------------------------
+
+    @cached_property
+    def settings(self) -> Settings:
+        """How the series were fitted."""
+        settings = settings_of(self.process)
+        assert settings is not None
+        return settings
+
+    def _fitted(self, i: int) -> Process:
+        return self.settings.process_of(self.estimates, i)
+
+    def rows(self) -> dict[str, Any]:
+        found, settings = self.estimates, self.settings
+        lags, q = [f"ar.L{lag}" for lag in settings.lags], settings.n_columns
+        columns: dict[str, Any] = dict(zip(["mean", "slope"][:q], found.mean.T, strict=False))
+        columns |= dict(zip(["intercept", "drift"][:q], found.parameters.T, strict=False))
+        columns |= dict(zip([*lags, "sigma2"], found.parameters.T[2:], strict=True))
+        columns |= {"log_likelihood": found.log_likelihood, "n": found.used}
+        return columns | {"status": self.status}
+
+    def likelihoods(self, data: PanelData, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found, settings = self._predict(data, rows, 0), self.settings
+        if settings.log is None:
+            return found.log_likelihood, found.counts
+        given = 0 if settings.stationary else settings.order
+        volume = jacobians(data, settings.log, given)
+        return found.log_likelihood + volume, found.counts
+
+    def _predict(self, data: PanelData, rows: np.ndarray, horizon: int) -> Prediction:
+        settings = self.settings
+        bad = ~np.isfinite(data.values) & ~np.isnan(data.values)
+        if bad.any():
+            raise DataError(f"data has {int(bad.sum())} infinite value(s); remove them.")
+        if settings.log is not None:
+            data, low = logarithms(data, settings.log)
+            if low:
+                raise DataError(f"series {data.names[low[0]]!r} has values of -shift or less.")
+        every = len(rows) == len(self) and bool((rows == np.arange(len(rows))).all())
+        parameters = self.parameters if every else self.parameters[rows]
+        means = self.means if every else self.means[rows]
+        found = predict(data, settings.lags, settings.stationary, parameters, means, horizon)
+        if not found.begun.all():
+            j = int(np.flatnonzero(~found.begun)[0])
+            raise DataError(
+                f"series {data.names[j]!r} is too short, or has gaps, for its first "
+                f"{settings.order} values to be given; use initial='stationary'."
+            )
+        return found
+
+    def forecast(
+        self, history: Any, horizon: int, levels: Sequence[float], seed: Any
+    ) -> pd.DataFrame:
+        known = self._next(horizon) if history is None else self._after(history, horizon)
+        names, labels, mean, variance = known
+        deviation, log = np.sqrt(variance), self.settings.log
+        z = torch.special.ndtri(torch.tensor(levels, dtype=torch.float64)).numpy()
+        values = np.concatenate([mean[..., None], mean[..., None] + deviation[..., None] * z], -1)
+        if log is not None:
+            values[..., 0] += deviation**2 / 2  # of the lognormal law
+            with np.errstate(over="ignore"):  # an explosive recursion's forecast may be infinite
+                values = np.exp(values) - log.shift
+        return forecast_table(names, labels, values, ["mean", *levels])
+
+    def _after(self, history: Any, horizon: int) -> _Ahead:
+        """What follows data of the user's."""
+        data, rows = self.matched(history)
+        found = self._predict(data, rows, horizon)
+        lengths = data.lengths.tolist()
+        shared = len(data.indexes) <= 1 and len(set(lengths)) == 1
+        count = 1 if shared else len(data)
+        labels = [future(data.index(j), lengths[j], horizon) for j in range(count)]
+        return data.names, labels, found.mean, found.variance
+
+    def _next(self, horizon: int) -> _Ahead:
+        """What follows the data of `fit`."""
+        rows = np.array([i for i, status in enumerate(self.status) if status == "ok"])
+        if not len(rows):
+            raise DataError("none of the series has a fit.")
+        names = [self.names[i] for i in rows]
+        values, offsets = self.tail_values, self.tail_offsets
+        tail = PanelData(values, offsets, list(self.names), self.named, (), True)
+        settings = self.settings
+        found = predict(
+            tail if len(rows) == len(self) else tail.select(rows),
+            settings.lags,
+            settings.stationary,
+            self.parameters[rows],
+            self.means[rows],
+            horizon,
+            self.tail_positions[rows],
+        )
+        lengths = self.lengths[rows].tolist()
+        shared = len(self.ends) <= 1 and len(set(lengths)) == 1
+        ends = [restore_end(end) for end in self.ends]
+        labels = []
+        for j, i in enumerate(rows[:1] if shared else rows):
+            end = None if not ends else ends[0 if len(ends) == 1 else i]
+            labels.append(future(end, lengths[j], horizon))
+        return names, labels, found.mean, found.variance
