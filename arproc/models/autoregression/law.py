@@ -132,8 +132,10 @@ class ARLaw(ChainLaw):
     @cached_property
     def gamma(self) -> np.ndarray:
         """The recursion's coefficients of the further terms, and of regressors that it has."""
-        driving = plain(self.beta)[self.further :] if self.regressors == "recursion" else []
-        return np.concatenate([self.in_recursion[self.line :], driving])
+        terms = self.in_recursion[self.line :]
+        if self.regressors != "recursion":
+            return terms
+        return np.concatenate([terms, plain(self.beta)[self.further :]])
 
     @property
     def recursion(self) -> Recursion:
