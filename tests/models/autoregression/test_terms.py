@@ -215,7 +215,7 @@ def test_left_out_lags_beat_many_restarts(growth):
 
     y = torch.from_numpy(growth[0][:60])
     model = AR([2, 5], "n").fit(y.numpy())
-    found = float(exact_log_prob(y, torch.from_numpy(model.coef_), 0.0, model.sigma2_))
+    found = float(exact_log_prob(y, torch.tensor(model.coef_), 0.0, model.sigma2_))
     rng = np.random.default_rng(0)
 
     def loss(theta):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -35,9 +35,6 @@ from arproc.models.autoregression.vector.shrinkage import check_shrinkage, shrin
 from arproc.models.autoregression.vector.state import VectorState
 from arproc.process import Process
 from arproc.spaces import RealVector, Space
-
-if TYPE_CHECKING:
-    from arproc.models.autoregression.vector.selection import VectorOrderSelection
 
 __all__ = ["VAR"]
 
@@ -179,33 +176,6 @@ class VAR(VectorAnalysis, Process):
         model._check_parameters(d)
         model._recursion()  # refuse what has no law at once
         return model
-
-    @classmethod
-    def select_order(
-        cls,
-        data: Any,
-        max_order: int,
-        criterion: str = "aic",
-        trend: str = "c",
-        method: str = "mle",
-        initial: str = "stationary",
-    ) -> VectorOrderSelection:
-        """The order from 0 to `max_order` with the smallest criterion, and its fitted model.
-
-        The orders are compared by least squares over the same elements, those with `max_order`
-        predecessors; the chosen one is then fitted to all of the data by `method`.
-
-        Args:
-            data: sequences in any form that `fit` takes; several are pooled.
-            max_order: the largest order to try, 0 or more.
-            criterion: "aic", "aicc", "bic" or "hqic".
-            trend: see the class.
-            method: see the class.
-            initial: "stationary" or "given".
-        """
-        from arproc.models.autoregression.vector.selection import select_order
-
-        return select_order(data, max_order, criterion, trend, method, initial)
 
     # ---- fitting --------------------------------------------------------------------------------
 
