@@ -190,7 +190,7 @@ class AR(Analysis):
         if trend is None:
             line = bool(rise) or (isinstance(slope, torch.Tensor) and slope.requires_grad)
             trend = "ct" if line else "c"
-        parameters = {
+        parameters: dict[str, Any] = {
             "order": len(coef), "trend": trend, "initial": initial, "seasonal": seasonal,
             "fourier": fourier, "regressors": regressors,
         }  # fmt: skip
@@ -204,11 +204,8 @@ class AR(Analysis):
             )
         if (terms.n_trend < 2 and rise) or (terms.n_trend < 1 and level):
             raise ParameterError(f"trend {trend!r} has no mean or slope; leave them out.")
-        variance, *line_ = (
-            given if isinstance(given, torch.Tensor) else float(given)
-            for given in (sigma2, mean, slope)
-        )
-        law = ARLaw(coef, variance, *line_, beta, terms, None, regressors, initial)
+        variance, middle, rises = _scalar(sigma2), _scalar(mean), _scalar(slope)
+        law = ARLaw(coef, variance, middle, rises, beta, terms, None, regressors, initial)
         _ = law.recursion  # refuse what has no law at once
         lags = np.arange(1, len(coef) + 1)
         return cls.of(law, Fit(notes={"lags": lags}), **parameters)
@@ -451,6 +448,11 @@ def flat_regressors(context: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
 def _row(values: Any) -> Any:
     """Numbers as a float array [k]; a tensor stays one."""
     return values if isinstance(values, torch.Tensor) else np.array(values, dtype=float, ndmin=1)
+
+
+def _scalar(value: Any) -> Any:
+    """One number as a float; a tensor stays one."""
+    return value if isinstance(value, torch.Tensor) else float(value)
 
 
 def _require_stationary(found: Estimate) -> None:

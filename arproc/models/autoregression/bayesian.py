@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.distributions import Distribution
 
 from arproc.contract.sequences import Sequences
-from arproc.contract.state import State
-from arproc.distributions import index
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
-from arproc.models.autoregression.conjugate import Prior, posterior
-from arproc.models.autoregression.posterior_state import TREND_COLUMNS, PosteriorState, digest
-from arproc.process import Process
+from arproc.models.autoregression.bayesian_law import BayesianARLaw, digest
+from arproc.models.autoregression.conjugate import Prior
+from arproc.process import Fit, Process
 from arproc.spaces import Real, Space
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["BayesianAR"]
+
+_TRENDS = ("n", "c", "ct")  # the number of a trend is how many columns it has
 
 
 class BayesianAR(Process):
@@ -80,8 +79,7 @@ class BayesianAR(Process):
         (2, 4)
     """
 
-    carries_parameter_uncertainty = True
-
+    law_: BayesianARLaw
     order_probabilities_: np.ndarray
     log_marginal_likelihoods_: np.ndarray
     log_marginal_likelihood_: float
@@ -94,10 +92,6 @@ class BayesianAR(Process):
     scale_: float
     noise_: float
     span_: float
-    gram_: np.ndarray
-    training_lengths_: np.ndarray
-    training_ends_: np.ndarray
-    training_digests_: list[str]
 
     def __init__(
         self,
@@ -127,29 +121,32 @@ class BayesianAR(Process):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
-    ) -> None:
+    ) -> tuple[BayesianARLaw, Fit]:
         self._check_parameters()
         values = sequences.values.detach().cpu().numpy().astype(float)
         bounds = sequences.offsets.numpy()
         parts = [values[a:b] for a, b in pairwise(bounds) if b > a]
-        self._set_units(values, parts)
-        prior = self._prior()
-        gram, count = prior.gram, 0
+        location, scale, noise = self._units(values, parts)
+        span = float(max(max(len(part) for part in parts) - 1, 1))
+        prior = self._prior((noise / scale) ** 2)
+        gram, count, order = prior.gram, 0, max(prior.orders)
         for part in parts:
-            if len(part) > self.n_given:
-                rows = self._rows(part)
+            if len(part) > order:
+                rows = _rows((part - location) / scale, order, prior.n_trend, span)
                 gram, count = gram + rows.T @ rows, count + len(rows)
-        self.gram_, self.n_observations_ = gram, count
-        self.training_lengths_ = np.array([len(part) for part in parts])
-        self.training_ends_ = np.array([part[-1] for part in parts])
-        self.training_digests_ = [digest(part) for part in parts]
-        self._summarise(prior)
+        law = BayesianARLaw(
+            prior, gram, count, location, scale, span,
+            np.array([len(part) for part in parts]), np.array([part[-1] for part in parts]),
+            tuple(digest(part) for part in parts),
+        )  # fmt: skip
+        _ = law.order_probabilities  # refuse what leaves no innovations at once
+        return law, Fit(notes={"noise": noise})
 
     def _check_parameters(self) -> None:
         orders = self._orders
         if not orders or len(set(orders)) < len(orders):
             raise ParameterError(f"orders must be distinct and at least one; got {self.orders!r}.")
-        check_choice("trend", self.trend, tuple(TREND_COLUMNS))
+        check_choice("trend", self.trend, _TRENDS)
         given = {"tightness": self.tightness, "shape": self.shape, "decay": self.decay}
         unit = {"location": self.location, "scale": self.scale, "noise": self.noise}
         for name, value in (given | {k: v for k, v in unit.items() if v is not None}).items():
@@ -164,87 +161,38 @@ class BayesianAR(Process):
             return (check_integer("orders", self.orders, minimum=0),)
         return tuple(check_integer("orders", p, minimum=0) for p in self.orders)
 
-    def _set_units(self, values: np.ndarray, parts: list[np.ndarray]) -> None:
-        self.location_, self.scale_, self.noise_ = 0.0, 1.0, 1.0
+    def _units(self, values: np.ndarray, parts: list[np.ndarray]) -> tuple[float, float, float]:
+        """The location, the scale and the guess of the noise, in the data's unit."""
+        location = 0.0
         if self.location is not None:
-            self.location_ = float(self.location)
+            location = float(self.location)
         elif self.trend != "n":
-            self.location_ = float(values.mean())
-        centred = values - self.location_
+            location = float(values.mean())
+        centred = values - location
         spread = float(np.sqrt(centred @ centred / len(centred)))
         if spread <= 1e-15 * float(np.abs(values).max()):
             raise DataError(
                 f"data are constant to double precision ({len(values)} values); expected a series "
                 "that varies."
             )
-        self.scale_ = spread if self.scale is None else float(self.scale)
-        self.span_ = float(max(max(len(part) for part in parts) - 1, 1))
+        scale = spread if self.scale is None else float(self.scale)
         if self.noise is not None:
-            self.noise_ = float(self.noise)
-            return
-        pairs = [(part[1:] - self.location_, part[:-1] - self.location_) for part in parts]
+            return location, scale, float(self.noise)
+        pairs = [(part[1:] - location, part[:-1] - location) for part in parts]
         after, before = (np.concatenate(side) / spread for side in zip(*pairs, strict=True))
         carry = float(after @ before) / max(float(before @ before), 1e-300)
         rest = after - carry * before
         noise = float(np.sqrt(rest @ rest / max(len(rest), 1)))
         # a guess that is off by a thousand is no worse than one that is 0
-        self.noise_ = max(noise, 1e-3) * spread if len(rest) else spread
+        return location, scale, max(noise, 1e-3) * spread if len(rest) else spread
 
-    def _prior(self) -> Prior:
-        orders, q = self._orders, TREND_COLUMNS[self.trend]
-        noise2 = (self.noise_ / self.scale_) ** 2
+    def _prior(self, noise2: float) -> Prior:
+        """The prior where the guess of the innovations' variance is so much, standardised."""
+        orders, q = self._orders, _TRENDS.index(self.trend)
         lags = np.arange(1, max(orders) + 1.0) ** (2 * self.decay) / self.tightness**2
         # the trend's coefficients: a standard deviation of 10 times the data's
         precisions = noise2 * np.concatenate([np.full(q, 1e-2), lags])
         return Prior(precisions, float(self.shape), self.shape * noise2, q, orders)
-
-    def _rows(self, x: np.ndarray) -> np.ndarray:
-        """v_t = (trend, lag 1 ... lag P, y_t) of one sequence from element P on, [T - P, m]."""
-        p, q = self.n_given, TREND_COLUMNS[self.trend]
-        y = (x - self.location_) / self.scale_
-        t = np.arange(p, len(y))
-        trend = np.stack([np.ones(len(t)), t / self.span_], axis=1)[:, :q]
-        lags = [y[p - i : len(y) - i, None] for i in range(1, p + 1)]
-        return np.hstack([trend, *lags, y[p:, None]])
-
-    def _summarise(self, prior: Prior) -> None:
-        gram, count = torch.as_tensor(self.gram_), torch.tensor(float(self.n_observations_))
-        evidence, double_rate = posterior(gram, count.double(), prior)
-        units = self.n_observations_ * math.log(self.scale_)
-        self.log_marginal_likelihoods_ = evidence.numpy() - units
-        each = torch.logsumexp(evidence, 0) - math.log(len(prior.orders))
-        self.log_marginal_likelihood_ = float(each) - units
-        self.order_probabilities_ = torch.softmax(evidence, 0).numpy()
-        p, q = self.n_given, prior.n_trend
-        theta = np.zeros(q + p)
-        for weight, order in zip(self.order_probabilities_, prior.orders, strict=True):
-            k = q + order
-            theta[:k] += weight * np.linalg.solve(self.gram_[:k, :k], self.gram_[:k, -1])
-        self.coef_ = theta[q:]
-        line = np.zeros(2)
-        line[:q] = theta[:q] * self.scale_
-        self.intercept_ = float(line[0] + self.location_ * (1 - self.coef_.sum()))
-        self.drift_ = float(line[1] / self.span_)
-        freedom = 2 * prior.shape + self.n_observations_ - 2
-        mean = self.order_probabilities_ @ double_rate.numpy()
-        self.sigma2_ = float(mean / freedom) * self.scale_**2 if freedom > 0 else math.inf
-
-    # ---- the law --------------------------------------------------------------------------------
-
-    @property
-    def n_given(self) -> int:
-        return max(self._orders, default=0)
-
-    @property
-    def _numbers(self) -> int:
-        return len(self.gram_) ** 2
-
-    def _start(self, n: int, context: torch.Tensor | None) -> State:
-        gram = torch.as_tensor(self.gram_).expand(n, -1, -1)
-        return PosteriorState(gram, torch.full((n,), float(self.n_observations_)).double())
-
-    def _predictive(self, state: State, horizon: int) -> Distribution | None:
-        return index(state.conditional, (slice(None), None)) if horizon == 1 else None
 
     # ---- what was fitted ------------------------------------------------------------------------
 
@@ -261,26 +209,25 @@ class BayesianAR(Process):
         import pandas as pd
         from scipy.special import gammaincinv, stdtrit
 
-        _ = self.space
-        orders = self._orders
+        law, orders = self.law_, self.law_.prior.orders
         if order is None:
-            order = orders[int(self.order_probabilities_.argmax())]
+            order = orders[int(law.order_probabilities.argmax())]
         if order not in orders:
             raise ParameterError(f"order must be one of {list(orders)}; got {order!r}.")
-        q, freedom = TREND_COLUMNS[self.trend], 2 * self.shape + self.n_observations_
+        q, freedom = law.prior.n_trend, 2 * law.prior.shape + law.n_observations
         k = q + order
-        inverse = np.linalg.inv(self.gram_[:k, :k])
-        theta = inverse @ self.gram_[:k, -1]
-        double_rate = float(self.gram_[-1, -1] - self.gram_[-1, :k] @ theta)
-        turn = np.diag([self.scale_, self.scale_ / self.span_][:q] + [1.0] * order)
-        turn[: min(q, 1), q:] = -self.location_
+        inverse = np.linalg.inv(law.gram[:k, :k])
+        theta = inverse @ law.gram[:k, -1]
+        double_rate = float(law.gram[-1, -1] - law.gram[-1, :k] @ theta)
+        turn = np.diag([law.scale, law.scale / law.span][:q] + [1.0] * order)
+        turn[: min(q, 1), q:] = -law.location
         mean, spread = turn @ theta, turn @ inverse @ turn.T
-        mean[: min(q, 1)] += self.location_
+        mean[: min(q, 1)] += law.location
         scale = np.sqrt(np.diag(spread) * double_rate / freedom)
         widening = math.sqrt(freedom / (freedom - 2)) if freedom > 2 else math.inf
         half = stdtrit(freedom, 0.975) * scale
         rows = list(zip(mean, scale * widening, mean - half, mean + half, strict=True))
-        a, b = freedom / 2, double_rate / 2 * self.scale_**2
+        a, b = freedom / 2, double_rate / 2 * law.scale**2
         variance = b / (a - 1) if a > 1 else math.inf
         deviation = variance / math.sqrt(a - 2) if a > 2 else math.inf
         rows.append((variance, deviation, b / gammaincinv(a, 0.975), b / gammaincinv(a, 0.025)))
@@ -290,14 +237,22 @@ class BayesianAR(Process):
 
     def summary(self) -> str:
         """The orders' probabilities and the posterior of the most probable one, as text."""
-        _ = self.space
-        orders = self._orders
+        law, orders = self.law_, self.law_.prior.orders
         lines = [
-            f"Bayesian AR, orders {', '.join(map(str, orders))}; trend {self.trend}",
-            f"{self.n_observations_} observations given the first {self.n_given}; log marginal "
-            f"likelihood {self.log_marginal_likelihood_:.3f}",
+            f"Bayesian AR, orders {', '.join(map(str, orders))}; trend "
+            f"{_TRENDS[law.prior.n_trend]}",
+            f"{law.n_observations} observations given the first {law.n_given}; log marginal "
+            f"likelihood {law.log_marginal_likelihood:.3f}",
         ]
         if len(orders) > 1:
-            each = zip(orders, self.order_probabilities_, strict=True)
+            each = zip(orders, law.order_probabilities, strict=True)
             lines.append("P(order): " + ", ".join(f"{p}: {w:.3f}" for p, w in each))
         return "\n".join([*lines, "", self.parameter_table().to_string(float_format="%.5g")])
+
+
+def _rows(y: np.ndarray, order: int, n_trend: int, span: float) -> np.ndarray:
+    """v_t = (trend, lag 1 ... lag P, y_t) of one sequence from element P on, [T - P, m]."""
+    t = np.arange(order, len(y))
+    trend = np.stack([np.ones(len(t)), t / span], axis=1)[:, :n_trend]
+    lags = [y[order - i : len(y) - i, None] for i in range(1, order + 1)]
+    return np.hstack([trend, *lags, y[order:, None]])

@@ -22,16 +22,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 
+from arproc.contract.storable import storable
 from arproc.errors import DataError
 
 __all__ = ["Prior", "posterior", "predictive", "products"]
 
 
-@dataclass(frozen=True)
+@storable
+@dataclass(frozen=True, eq=False)
 class Prior:
     """The prior in standardised units, y = (x - location) / scale.
 
@@ -55,7 +58,7 @@ class Prior:
         """G before any data, `[q + P + 1] * 2`."""
         return np.diag([*self.precisions, 2 * self.rate])
 
-    @property
+    @cached_property
     def columns(self) -> torch.Tensor:
         """How many regressors each order has, int64 [M]."""
         return self.n_trend + torch.tensor(self.orders)

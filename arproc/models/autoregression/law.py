@@ -132,8 +132,10 @@ class ARLaw(ChainLaw):
     @cached_property
     def gamma(self) -> np.ndarray:
         """The recursion's coefficients of the further terms, and of regressors that it has."""
-        driving = plain(self.beta)[self.further :] if self.regressors == "recursion" else []
-        return np.concatenate([self.in_recursion[self.line :], driving])
+        terms = self.in_recursion[self.line :]
+        if self.regressors != "recursion":
+            return terms
+        return np.concatenate([terms, plain(self.beta)[self.further :]])
 
     @property
     def recursion(self) -> Recursion:
@@ -155,10 +157,8 @@ class ARLaw(ChainLaw):
 
     def _built(self) -> Recursion:
         design, none = self.design, torch.zeros(0, dtype=torch.float64)
-        coef, mean, slope, sigma2, beta = (
-            torch.as_tensor(part, dtype=torch.float64)
-            for part in (self.coef, self.mean, self.slope, self.sigma2, self.beta)
-        )
+        parts = (self.coef, self.mean, self.slope, self.sigma2, self.beta)
+        coef, mean, slope, sigma2, beta = map(_tensor, parts)
         terms = torch.cat([torch.stack([mean, slope])[: self.line], beta[: self.further]])
         of_context = beta[self.further :]
         in_mean = of_context if self.regressors == "mean" else none
@@ -169,7 +169,7 @@ class ARLaw(ChainLaw):
         drive = Level(Terms("n"), none, driving) if self.regressors == "recursion" else None
         if self.regressors != "mean" and not self._of_tensors:
             # the recursion as it is: a mean beyond a root near 1 would cost digits, or not be
-            drive = Level(design, torch.as_tensor(self.in_recursion), driving)
+            drive = Level(design, _tensor(self.in_recursion), driving)
             level = Level(Terms("n"), none)
         then = recursion_given(coef, sigma2, level, drive)
         if isinstance(self.initial, MultivariateNormal):
@@ -263,3 +263,10 @@ def plain(value: Any) -> np.ndarray:
     """Parameters as numbers, without their gradients."""
     gone = value.detach().cpu() if isinstance(value, torch.Tensor) else value
     return np.asarray(gone, dtype=float)
+
+
+def _tensor(value: Numbers | Number) -> torch.Tensor:
+    """Parameters as a tensor, float64; numbers are copied."""
+    if isinstance(value, torch.Tensor):
+        return value.to(torch.float64)
+    return torch.tensor(value, dtype=torch.float64)

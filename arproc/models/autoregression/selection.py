@@ -1,4 +1,4 @@
-"""Choosing the order of an autoregression by an information criterion or by its predictions."""
+"""Choosing the order of an AR or a VAR by an information criterion or by its predictions."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from arproc.models.autoregression.mean import Terms
 from arproc.models.autoregression.moments import scale
 from arproc.models.autoregression.nested import candidates, log_likelihoods
 from arproc.models.autoregression.shrinkage import first_parts
+from arproc.models.autoregression.vector.selection import log_likelihoods as of_vectors
+from arproc.models.autoregression.vector.var import VAR
 from arproc.spaces import Real
 
 if TYPE_CHECKING:
@@ -50,13 +52,13 @@ class OrderSelection:
     log_likelihoods: np.ndarray = field(repr=False)
     n_parameters: np.ndarray = field(repr=False)
     n_observations: int
-    _prototype: AR = field(repr=False)
+    _prototype: AR | VAR = field(repr=False)
     _data: Any = field(repr=False)
     _context: Any = field(repr=False)
 
     @cached_property
-    def model(self) -> AR:
-        """The AR of the chosen order, fitted to all of the data when it is first asked for."""
+    def model(self) -> AR | VAR:
+        """The model of the chosen order, fitted to all of the data when it is first asked for."""
         return self._prototype.fit(self._data, context=self._context)
 
     @property
@@ -80,6 +82,7 @@ def select_order(
     method: str = "mle",
     initial: str = "stationary",
     *,
+    model: type[AR] | type[VAR] = AR,
     lags: Sequence[int] = (),
     seasonal: int | None = None,
     fourier: Mapping[float, int] | None = None,
@@ -91,17 +94,20 @@ def select_order(
     The likelihoods compared are all of the same elements: with "mle" the exact one of every
     element; with "ols" (or `initial="given"`) that of the elements with all predecessors that any
     candidate has; with the others the usual approximation -n/2 (log 2 pi sigma2 + 1) of every
-    element. The model of the chosen order is fitted to all of the data once it is asked for.
+    element. For `VAR` they are always those of least squares over the elements with `max_order`
+    predecessors. The model of the chosen order is fitted to all of the data, by `method`, once it
+    is asked for.
 
     Args:
         data: sequences in any form that `fit` takes; several are pooled.
         max_order: the largest order to try, 0 or more.
         criterion: "aic", "aicc", "bic", "hqic"; or "oos": each candidate is fitted to all but the
             last fifth of each sequence, whose elements it then predicts one step ahead (the mean
-            log-score decides).
+            log-score decides; for `AR`).
         trend: as for `AR`.
         method: as for `AR`.
         initial: as for `AR`: "stationary" or "given".
+        model: `AR`, or `VAR`, for which the following are not taken.
         lags: lags that every candidate has besides 1 to its order, such as [12].
         seasonal: as for `AR`.
         fourier: as for `AR`.
@@ -121,8 +127,20 @@ def select_order(
             "select_order compares likelihoods of the same elements, which a distribution of the "
             f"first p values does not give; got initial={initial!r}. Use 'stationary' or 'given'."
         )
-    always = as_lags(list(lags))
     options = {"seasonal": seasonal, "fourier": fourier, "regressors": regressors}
+    if isinstance(model, type) and issubclass(model, VAR):
+        _require_plain(criterion, {"lags": lags or None, "context": context, **options})
+        found, parameters, count = of_vectors(data, max_order, trend, method, initial)
+        scores = charges(criterion, parameters, count) - 2 * found
+        order = _least(scores, criterion, count)
+        chosen_var = VAR(order, trend, method, initial)
+        own = list(range(1, order + 1))
+        return OrderSelection(
+            order, own, criterion, scores, found, parameters, count, chosen_var, data, None
+        )
+    if model is not AR:
+        raise ParameterError(f"model must be arproc.AR or arproc.VAR; got {model!r}.")
+    always = as_lags(list(lags))
     every = candidates(max_order, always)
     largest: Any = every[-1].tolist() if len(always) else max_order
     prototype = AR(largest, trend, method, initial, **options)  # type: ignore[arg-type]
@@ -149,15 +167,28 @@ def select_order(
         scores = _later_scores(models, sequences, prepared, len(every[-1]) and int(every[-1][-1]))
     else:
         scores = charges(criterion, parameters, count) - 2 * found
-    if np.isnan(scores).all():
-        raise ParameterError(f"{criterion} is not defined for {count} elements; use 'aic'.")
-    order = int(np.where(np.isnan(scores), math.inf, scores).argmin())
+    order = _least(scores, criterion, count)
     chosen: Any = order if not len(always) else every[order].tolist()
-    model = AR(chosen, trend, method, initial, **options)  # type: ignore[arg-type]
+    best = AR(chosen, trend, method, initial, **options)  # type: ignore[arg-type]
     return OrderSelection(
-        order, every[order].tolist(), criterion, scores, found, parameters, count, model, data,
+        order, every[order].tolist(), criterion, scores, found, parameters, count, best, data,
         context,
     )  # fmt: skip
+
+
+def _require_plain(criterion: str, options: Mapping[str, Any]) -> None:
+    """Raise `ParameterError` for what the order of a VAR is not chosen by."""
+    check_choice("criterion", criterion, CRITERIA)
+    for name, value in options.items():
+        if value is not None:
+            raise ParameterError(f"{name} is for AR; with model=VAR leave it out.")
+
+
+def _least(scores: np.ndarray, criterion: str, count: int) -> int:
+    """The order of the least score, of those that are defined."""
+    if np.isnan(scores).all():
+        raise ParameterError(f"{criterion} is not defined for {count} elements; use 'aic'.")
+    return int(np.where(np.isnan(scores), math.inf, scores).argmin())
 
 
 def _later_scores(

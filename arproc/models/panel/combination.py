@@ -13,7 +13,7 @@ from arproc.contract.storable import storable
 from arproc.errors import DataError, ParameterError, check_integer
 from arproc.models.panel.calibration import stretches
 from arproc.models.panel.data import PanelData, read
-from arproc.models.panel.fitted import FittedSeries, Holder
+from arproc.models.panel.fitted import FittedSeries, PanelModel
 from arproc.models.panel.panel import Panel
 from arproc.models.panel.tables import forecast_table
 from arproc.process import Process
@@ -81,7 +81,7 @@ class Combination:
     fits: Sequence[FittedSeries]
 
 
-class AutoPanel(Holder):
+class AutoPanel(PanelModel):
     """Several processes fitted to each series of a panel, their forecasts averaged.
 
     Each process is fitted to each series without its last values and forecasts these. A process'

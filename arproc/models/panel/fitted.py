@@ -22,10 +22,10 @@ from arproc.process.model import is_learnt
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FittedEach", "FittedSeries", "Holder"]
+__all__ = ["FittedEach", "FittedSeries", "PanelModel"]
 
 
-class Holder(Parameters):
+class PanelModel(Parameters):
     """Parameters, and one immutable value that `fit` replaces whole on its last line.
 
     Its `names_` is the value's `names`, and so on: arrays are seen as read-only views, sequences
@@ -78,9 +78,9 @@ class Holder(Parameters):
     def save(self, path: str | Path) -> None:
         """Write all to one file, which `arproc.load` reads."""
         _ = self._learnt
-        from arproc.process.persistence import save_parameters
+        from arproc.process.persistence import save
 
-        save_parameters(self, path)
+        save(self, path)
 
 
 @dataclass(frozen=True, eq=False)

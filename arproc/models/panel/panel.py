@@ -11,7 +11,7 @@ import torch
 from arproc.contract.randomness import derived_seed, resolve_seed
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.models.panel.data import read
-from arproc.models.panel.fitted import FittedEach, FittedSeries, Holder
+from arproc.models.panel.fitted import FittedEach, FittedSeries, PanelModel
 from arproc.models.panel.settings import settings_of
 from arproc.models.panel.together import FittedTogether
 from arproc.process import Process
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Panel"]
 
 
-class Panel(Holder):
+class Panel(PanelModel):
     """Many series, each with parameters of its own, as one object.
 
     Autoregressions (`AR` of any lags with trend "n", "c" or "ct", by "ols", shrunk by ridge or

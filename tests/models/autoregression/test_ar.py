@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -250,10 +252,13 @@ def test_explosive_processes_continue_a_prefix():
 
 def test_a_unit_root_with_drift():
     x = 100 + 0.5 * np.arange(300) + np.random.default_rng(0).normal(size=300).cumsum()
-    model = AR(1, initial="given").fit(x)
-    model.coef_ = np.array([1.0])
-    model.mean_ = model.slope_ = float("nan")
-    model.intercept_ = 0.5
+    nan = float("nan")
+    law = replace(
+        AR(1, initial="given").fit(x).law_, coef=np.ones(1), mean=nan, drive=np.array([0.5])
+    )
+    model = AR.of(law, order=1)
+    assert np.isnan(model.mean_)
+    assert model.intercept_ == 0.5
     residuals = np.diff(x) - 0.5
     np.testing.assert_allclose(model.residuals(x), residuals, atol=1e-10)
     np.testing.assert_allclose(model.forecast(x, 3)["mean"], x[-1] + 0.5 * np.arange(1, 4))

@@ -15,7 +15,7 @@ import arproc
 from arproc import AR, BayesianAR
 from arproc.distributions import cdf
 from arproc.errors import DataError, ParameterError
-from arproc.models.autoregression import posterior_state
+from arproc.models.autoregression import bayesian_law
 
 UNIT = {"location": 0.0, "scale": 1.0, "noise": 0.8}
 
@@ -154,7 +154,7 @@ def test_long_sequences_are_read_in_blocks(monkeypatch):
     model = BayesianAR(range(3), "ct").fit(x[0])
     whole = model.log_prob_terms(x)
     state = model.start(x).conditional.mean
-    monkeypatch.setattr(posterior_state, "_BLOCK", 800)
+    monkeypatch.setattr(bayesian_law, "_BLOCK", 800)
     for got, want in zip(model.log_prob_terms(x), whole, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-9)
     torch.testing.assert_close(model.start(x).conditional.mean, state)

@@ -74,7 +74,7 @@ def test_the_likelihood_of_what_was_observed_by_another_way():
         x = gappy()
         x[:2] = [1.0, 2.0]
         sequences = model.sequences(x, missing=True)
-        found = missing_given_observed(sequences.values, model._recursion(), model.n_given)
+        found = missing_given_observed(sequences.values, model.law_.recursion, model.n_given)
         filled = model.impute(x)["mean"].to_numpy()
         at_mean = np.log(found.factor[0]).sum() - 0.5 * len(found.mean) * np.log(2 * np.pi)
         assert model.log_prob(x) == pytest.approx(model.log_prob(filled) - at_mean, rel=1e-11)

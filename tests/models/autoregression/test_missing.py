@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -200,17 +200,26 @@ def test_no_other_parameters_are_likelier_in_any_model(settings):
     assert model.log_prob(x) == pytest.approx(model.log_likelihood_, rel=1e-12)
 
     def negative(move):
-        other = copy.copy(model)
-        lags = model.lags_ - 1
-        other.coef_ = model.coef_.copy()
-        other.coef_[lags] += move[: len(lags)]
-        other.sigma2_ = model.sigma2_ * np.exp(move[-1])
+        law, lags = model.law_, model.lags_ - 1
+        coef = model.coef_.copy()
+        coef[lags] += move[: len(lags)]
         further = move[len(lags) : -1]
-        other.beta_ = model.beta_ + further[: len(model.beta_)]
-        other.gamma_ = model.gamma_ + further[: len(model.gamma_)]
         line = np.append(further[len(model.beta_) :], [0.0, 0.0])
-        other.mean_, other.intercept_ = model.mean_ + line[0], model.intercept_ + line[0]
-        other.slope_, other.drift_ = model.slope_ + line[1], model.drift_ + line[1]
+        drive = law.in_recursion.copy()
+        drive[: law.line] += line[: law.line]
+        drive[law.line :] += further[: len(model.beta_)]
+        other = AR.of(
+            replace(
+                law,
+                coef=coef,
+                sigma2=model.sigma2_ * np.exp(move[-1]),
+                mean=model.mean_ + line[0],
+                slope=model.slope_ + line[1],
+                beta=model.beta_ + further[: len(model.beta_)],
+                drive=drive,
+            ),
+            **settings,
+        )
         try:
             return -other.log_prob(x)
         except arproc.errors.ParameterError:

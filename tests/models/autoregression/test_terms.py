@@ -215,7 +215,7 @@ def test_left_out_lags_beat_many_restarts(growth):
 
     y = torch.from_numpy(growth[0][:60])
     model = AR([2, 5], "n").fit(y.numpy())
-    found = float(exact_log_prob(y, torch.from_numpy(model.coef_), 0.0, model.sigma2_))
+    found = float(exact_log_prob(y, torch.tensor(model.coef_), 0.0, model.sigma2_))
     rng = np.random.default_rng(0)
 
     def loss(theta):
@@ -371,14 +371,16 @@ def test_a_context_of_another_width_is_refused(growth):
     y, x = growth
     model = AR(1, regressors="mean").fit(y, context=x)
     for call in (model.log_prob, model.log_prob_terms, model.residuals, model.conditional):
-        with pytest.raises(DataError, match="context has 1 regressors; expected 2"):
+        with pytest.raises(
+            DataError, match="context has 1 numbers for each step; the model takes 2"
+        ):
             call(y, context=x[:, :1] if call != model.conditional else np.zeros((len(y) + 1, 1)))
     with pytest.raises(ParameterError, match="needs a context"):
         model.forecast(y, 3)
     with pytest.raises(DataError, match="one for each element"):
         model.forecast(y, 3, context=x)
     with pytest.raises(UnsupportedError, match="window"):
-        model.window(torch.zeros(1, 1, 1), torch.ones(1, 1))
+        model.law_.window(torch.zeros(1, 1, 1), torch.ones(1, 1))
 
 
 @pytest.mark.parametrize("trend", ["n", "c", "ct"])

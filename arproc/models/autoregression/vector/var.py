@@ -11,8 +11,6 @@ from torch.distributions import MultivariateNormal
 
 from arproc.contract.sequences import Sequences
 from arproc.errors import ParameterError, check_choice, check_integer
-from arproc.inference.criteria import CRITERIA
-from arproc.models.autoregression.vector import selection
 from arproc.models.autoregression.vector.analysis import VectorAnalysis
 from arproc.models.autoregression.vector.companion import largest_modulus
 from arproc.models.autoregression.vector.estimation import (
@@ -166,41 +164,6 @@ class VAR(VectorAnalysis, Process):
         trend = "ct" if line else "c"
         fit = Fit(notes={"components": default_names(d), "trend": trend})
         return cls.of(law, fit, order=p, trend=trend, initial=initial)
-
-    @classmethod
-    def select_order(
-        cls,
-        data: Any,
-        max_order: int,
-        criterion: str = "aic",
-        trend: str = "c",
-        method: str = "mle",
-        initial: str = "stationary",
-    ) -> selection.VectorOrderSelection[VAR]:
-        """The order from 0 to `max_order` with the smallest criterion, and its fitted model.
-
-        The orders are compared by least squares over the same elements, those with `max_order`
-        predecessors; the chosen one is then fitted to all of the data by `method`.
-
-        Args:
-            data: sequences in any form that `fit` takes; several are pooled.
-            max_order: the largest order to try, 0 or more.
-            criterion: "aic", "aicc", "bic" or "hqic".
-            trend: see the class.
-            method: see the class.
-            initial: "stationary" or "given".
-        """
-        max_order = check_integer("max_order", max_order, minimum=0)
-        check_choice("criterion", criterion, CRITERIA)
-        check_choice("initial", initial, ("stationary", "given"))
-        space = vector_space(data)
-        cls(max_order, trend, method, initial)._check_parameters(space.dimension)
-
-        def fit(order: int) -> VAR:
-            return cls(order, trend, method, initial).fit(data)
-
-        sequences = Sequences.of(data, space)
-        return selection.select_order(sequences, max_order, criterion, trend, fit)
 
     # ---- fitting --------------------------------------------------------------------------------
 

@@ -271,11 +271,19 @@ def test_pooled_sequences_and_short_ones_count(macro):
 def test_order_selection_is_statsmodels(macro):
     from statsmodels.tsa.api import VAR as Reference
 
-    found = VAR.select_order(macro, 6, "bic", method="ols", initial="given")
+    found = arproc.select_order(macro, 6, "bic", method="ols", initial="given", model=VAR)
     want = Reference(macro.to_numpy()).select_order(6)
     assert found.order == want.bic == found.model.order
     shift = found.table["bic"].to_numpy() / found.n_observations - np.array(want.ics["bic"])
     np.testing.assert_allclose(shift, shift[0], rtol=1e-9)  # a constant: sigma and log 2 pi
+
+
+def test_the_order_of_vectors_has_no_lags_of_its_own(macro):
+    for wrong in ({"lags": [12]}, {"seasonal": 4}, {"criterion": "oos"}):
+        with pytest.raises(ParameterError, match=next(iter(wrong))):
+            arproc.select_order(macro, 2, model=VAR, **wrong)
+    with pytest.raises(ParameterError, match="model"):
+        arproc.select_order(macro, 2, model=arproc.ARIMA)
 
 
 # ---- draws and forecasts ------------------------------------------------------------------------
