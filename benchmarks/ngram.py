@@ -71,7 +71,7 @@ def source() -> str:
 def made(tokens: int) -> Iterator[str]:
     """Lines of at least so many words in all, from a fixed seed."""
     seen = [line for line in source().split("\n") if line.strip()]
-    writer = arproc.NGram(4, unknown=False).fit(seen)
+    writer = arproc.NGram(4, tokens=arproc.Tokens(unknown=False)).fit(seen)
     words, seed = 0, 0
     while words < tokens:
         drawn = [line for line in writer.sample(50_000, seed=seed) if line]

@@ -110,11 +110,11 @@ def test_equality_and_description():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda **limits: arproc.NGram(2, "witten_bell", **limits),
-        lambda **limits: arproc.InfiniGram(**limits),
-        lambda **limits: arproc.PPM(2, tokens="word", **limits),
-        lambda **limits: arproc.ContextTree(1, "word", **limits),
-        lambda **limits: arproc.Cache(**limits),
+        lambda **limits: arproc.NGram(2, "witten_bell", arproc.Tokens(**limits)),
+        lambda **limits: arproc.InfiniGram(arproc.Tokens(**limits)),
+        lambda **limits: arproc.PPM(2, tokens=arproc.Tokens(**limits)),
+        lambda **limits: arproc.ContextTree(1, arproc.Tokens(**limits)),
+        lambda **limits: arproc.Cache(tokens=arproc.Tokens(**limits)),
     ],
 )
 def test_models_of_symbols_limit_their_vocabulary(make):

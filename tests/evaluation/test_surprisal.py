@@ -73,7 +73,7 @@ def test_entropies_are_those_of_the_conditionals(words):
 @pytest.mark.parametrize("tokens", ["char", "byte"])
 def test_words_of_smaller_pieces(tokens):
     lines = ["  the cät  sat ", "rat"]
-    model = arproc.NGram(3, "witten_bell", tokens, end=True).fit(lines)
+    model = arproc.NGram(3, "witten_bell", arproc.Tokens(tokens, end=True)).fit(lines)
     table = surprisal_table(model, lines, unit="nats", ends=True)
     assert table["word"].tolist() == ["the", "cät", "sat", "</s>", "rat", "</s>"]
     extra = tokens == "byte"

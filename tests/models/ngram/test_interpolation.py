@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arproc
+from arproc import Tokens
 from arproc.data.vocabulary import UNKNOWN, Vocabulary
 from arproc.errors import NotComparableError, ParameterError, UnsupportedError
 from arproc.models.ngram.smoothing import smoothings as estimation
@@ -68,7 +69,7 @@ def tolerance(*models):
 )
 def test_every_ngram_of_a_part_is_mixed_exactly(one, two, orders, smoothings, ends, weight):
     a, b = (
-        fit(data, order, smoothing, end=ends)
+        fit(data, order, smoothing, Tokens(end=ends))
         for data, order, smoothing in zip((one, two), orders, smoothings, strict=True)
     )
     mixed = interpolate([a, b], [weight, 1 - weight])
@@ -179,8 +180,8 @@ def test_refusals():
         interpolate([a, arproc.PPM(2).fit("ab")], [0.5, 0.5])
     with pytest.raises(UnsupportedError, match=r"arproc\.Mixture"):
         interpolate([a, fit(TALK, 2, "additive")], [0.5, 0.5])
-    closed = fit(TALK, 2, "witten_bell", unknown=False)
-    stream = fit(TALK, 2, "witten_bell", end=False)
+    closed = fit(TALK, 2, "witten_bell", Tokens(unknown=False))
+    stream = fit(TALK, 2, "witten_bell", Tokens(end=False))
     for other in (closed, stream, fit(TALK, 2, "witten_bell", "char")):
         with pytest.raises(NotComparableError, match="symbols of one kind"):
             interpolate([a, other], [0.5, 0.5])

@@ -143,7 +143,7 @@ def test_a_stream_of_characters(tmp_path):
 
 def test_a_closed_vocabulary(tmp_path):
     lines = ["a b a", "b a", "a a b"]
-    model = fit(lines, 3, "witten_bell", unknown=False)
+    model = fit(lines, 3, "witten_bell", tokens=arproc.Tokens(unknown=False))
     model.to_arpa(tmp_path / "closed.arpa")
     check(model, load(tmp_path / "closed.arpa"), lines)
 

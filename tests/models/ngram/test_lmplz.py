@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from models.ngram.peers import assert_same_ngrams, lmplz
 
 import arproc
+from arproc import Tokens
 from arproc.errors import ParameterError
 from arproc.models.ngram.smoothing.discounts import DiscountWarning
 from arproc.testing import check_process
@@ -68,7 +69,9 @@ def test_cut_offs(corpus, prune, tmp_path):
 def test_characters(corpus, order, tmp_path):
     # characters are numbered by code point, and lmplz numbers words as they first appear
     lines = corpus[:200]
-    model = arproc.NGram(order, tokens="char", unknown=True, discount_fallback=FALLBACK).fit(lines)
+    model = arproc.NGram(
+        order, tokens=Tokens("char", unknown=True), discount_fallback=FALLBACK
+    ).fit(lines)
     model.to_arpa(tmp_path / "ours.arpa")
     spelt = [" ".join("<U+0020>" if c == " " else c for c in line) for line in lines]
     (tmp_path / "text.txt").write_text("\n".join(spelt) + "\n", encoding="utf-8")
@@ -153,4 +156,4 @@ def test_refusals():
     with pytest.raises(ParameterError, match="interpolate_unigrams=False is for modified_kneser"):
         arproc.NGram(2, "katz", interpolate_unigrams=False).fit(["a b"])
     with pytest.raises(ParameterError, match="closed vocabulary"):
-        arproc.NGram(2, unknown=False, interpolate_unigrams=False).fit(["a b"])
+        arproc.NGram(2, tokens=Tokens(unknown=False), interpolate_unigrams=False).fit(["a b"])

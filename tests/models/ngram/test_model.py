@@ -11,10 +11,13 @@ import pytest
 import torch
 
 import arproc
+from arproc import Tokens
 from arproc.contract.state import WindowState
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, NotFittedError, ParameterError
 from arproc.models.ngram.backoff.state import NGramState
+from arproc.models.ngram.law import NGramState
+from arproc.models.ngram.smoothing.discounts import DiscountWarning
 from arproc.models.ngram.smoothing.smoothings import DiscountWarning
 from arproc.testing import check_process
 
@@ -32,13 +35,13 @@ def fit(data, order=3, **params):
     "model",
     [
         fit(LINES),
-        fit(LINES, 2, unknown=False, smoothing="additive", alpha=0.3),
+        fit(LINES, 2, tokens=Tokens(unknown=False), smoothing="additive", alpha=0.3),
         fit(LINES, 1),
         fit("abracadabra, abracadabra", tokens="char"),
-        fit("abracadabra", 2, tokens="char", end=True, unknown=True),
+        fit("abracadabra", 2, tokens=Tokens("char", end=True, unknown=True)),
         fit(np.array([0, 1, 2, 1, 0, 1, 1, 2, 0]), tokens=None),
         fit(NUMBERS, 4, tokens=4),
-        fit(NUMBERS, tokens=None, end=False, smoothing="additive"),
+        fit(NUMBERS, tokens=Tokens(None, end=False), smoothing="additive"),
         fit([["x", "y y"], ["x", "x", "z"]], 2, tokens=None),
     ],
     ids=lambda model: f"{model.tokens}-{model.order}-{model.smoothing}-{model.space.symbols}",
@@ -59,7 +62,7 @@ def test_the_state_of_nodes_equals_the_windows():
     assert isinstance(state, NGramState)
     ours, _ = state.extend(x)
     plain = WindowState()
-    plain.process, plain.history, plain.context = model, state.history, None
+    plain.law, plain.history, plain.context = model.law_, state.history, None
     theirs, _ = plain.extend(x)
     torch.testing.assert_close(ours.logits, theirs.logits, rtol=0, atol=0)
 
@@ -77,8 +80,8 @@ def test_words_of_lines_end_and_a_text_is_a_stream(tmp_path):
     stream = fit(" ".join(LINES))
     assert not stream.space.terminates
     assert isinstance(stream.log_prob("the cat"), float)
-    assert fit(" ".join(LINES), end=True).space.terminates
-    assert not fit(LINES, end=False).space.terminates
+    assert fit(" ".join(LINES), tokens=Tokens(end=True)).space.terminates
+    assert not fit(LINES, tokens=Tokens(end=False)).space.terminates
 
 
 def test_characters_and_bytes_of_a_file_are_one_stream(tmp_path):
@@ -141,11 +144,11 @@ def test_unknown_words():
     p = open_model.conditional("a").probs
     assert 0 < p[unk] < p.sum() - p[unk]
     with pytest.raises(DataError, match="'dog' at position 1"):
-        fit(LINES, unknown=False).log_prob("a dog")
-    rare = fit(LINES, min_count=2)
+        fit(LINES, tokens=Tokens(unknown=False)).log_prob("a dog")
+    rare = fit(LINES, tokens=Tokens(min_count=2))
     assert "ate" in rare.vocabulary
     assert "a" in rare.vocabulary
-    assert fit([*LINES, "one two"], min_count=2).space == rare.space
+    assert fit([*LINES, "one two"], tokens=Tokens(min_count=2)).space == rare.space
 
 
 def test_fresh_n_grams_of_a_stream_begin_without_context():
@@ -180,8 +183,12 @@ def test_additive_by_hand():
         ({"prune": [0, 0, 0, 1]}, LINES, ParameterError, "prune has 4 numbers"),
         ({"prune": 1, "smoothing": "additive"}, LINES, ParameterError, "prune=0"),
         ({"largest_discounted": 0}, LINES, ParameterError, "largest_discounted"),
-        ({"min_count": 0}, LINES, ParameterError, "min_count"),
-        ({"min_count": 2, "unknown": False}, LINES, ParameterError, "closed vocabulary"),
+        (
+            {"tokens": Tokens(min_count=2, unknown=False)},
+            LINES,
+            ParameterError,
+            "closed vocabulary",
+        ),
         ({"tokens": "words"}, LINES, ParameterError, "tokens must be"),
         ({"tokens": 3.5}, LINES, ParameterError, "float has no encode"),
         ({"tokens": "char"}, [0, 1, 2], DataError, "use tokens=None"),
@@ -260,7 +267,7 @@ def test_import_of_the_package_compiles_nothing():
 def test_tiny_shakespeare_by_characters(shared_data):
     text = gzip.decompress((shared_data / "tinyshakespeare.txt.gz").read_bytes()).decode()
     cut = int(0.9 * len(text))
-    model = fit(text[:cut], 6, tokens=Vocabulary.build(text, "char"), end=False)
+    model = fit(text[:cut], 6, tokens=Tokens(Vocabulary.build(text, "char"), end=False))
     assert model.discount_source_ == ("leave-one-out", *["closed form"] * 5)
     bits = -model.score(text[cut:]) / math.log(2)
     assert bits == pytest.approx(2.1967, abs=5e-4)

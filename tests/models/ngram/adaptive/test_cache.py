@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arproc
+from arproc import Tokens
 from arproc.errors import DataError, FileFormatError, ParameterError
 
 parameters = st.tuples(
@@ -43,7 +45,7 @@ def row(x, base, window, decay, alpha, end):
 )
 def test_equals_its_definition(sequences, given):
     window, decay, alpha, base, ends = given
-    model = arproc.Cache(window, decay, alpha, base, 4, end=ends).fit(sequences)
+    model = arproc.Cache(window, decay, alpha, base, Tokens(4, end=ends)).fit(sequences)
     counts = np.ones(4 + ends)
     if base == "unigram":
         for s in sequences:
@@ -109,7 +111,7 @@ def test_the_classical_cache_model():
 
 def test_the_cache_reaches_as_far_as_the_sequence():
     words = "alpha beta gamma delta"
-    model = arproc.Cache(end=True, base="uniform").fit([words])
+    model = arproc.Cache(tokens=Tokens(end=True), base="uniform").fit([words])
     apart = model.log_prob(["alpha beta", "alpha beta"])
     assert apart[0] == apart[1]  # the second knows nothing of the first
     together = model.log_prob_terms("alpha beta alpha beta")
@@ -126,8 +128,8 @@ def test_save_and_load(tmp_path):
     edit(tmp_path / "model", '"size": 5', '"size": -5')
     with pytest.raises(FileFormatError, match="size"):
         arproc.load(tmp_path / "model")
-    model.base_ = model.base_ * 2
-    model.save(tmp_path / "model")
+    damaged = replace(model.law_, base=model.base_ * 2)
+    arproc.Cache.of(damaged).save(tmp_path / "model")
     with pytest.raises(FileFormatError, match="base distribution is damaged"):
         arproc.load(tmp_path / "model")
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import gammaln
 
 import arproc
+from arproc import Tokens
 from arproc.errors import DataError, ParameterError, UnsupportedError
 
 START = None
@@ -83,7 +84,7 @@ def test_equals_the_mixture_of_all_trees(x, depth, parameters):
     st.lists(st.integers(0, 2), min_size=1, max_size=8),
 )
 def test_after_fitting_it_is_what_the_mixture_says_of_the_rest(seen, new):
-    model = arproc.ContextTree(2, 3, end=False).fit(seen)
+    model = arproc.ContextTree(2, Tokens(3, end=False)).fit(seen)
     before = mixture([tuple(s) for s in seen], 2, 3, 0.5, 0.5)
     assert model.log_evidence_ == pytest.approx(before)
     after = mixture([*[tuple(s) for s in seen], tuple(new)], 2, 3, 0.5, 0.5)
@@ -247,7 +248,7 @@ def test_adaptive_learns_and_frozen_does_not():
     terms = frozen.log_prob_terms(x)
     np.testing.assert_allclose(terms[8:60:4], terms[8])
     with pytest.raises(UnsupportedError, match="adaptive=False"):
-        adaptive.window_length  # noqa: B018
+        adaptive.law_.window_length  # noqa: B018
 
 
 def test_an_old_state_stays_what_it_was():

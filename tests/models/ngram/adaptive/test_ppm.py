@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arproc
+from arproc import Tokens
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import ParameterError
 
@@ -93,7 +94,7 @@ def test_the_published_example():
 def test_it_learns_while_it_reads():
     text = "she sells sea shells by the sea shore " * 5
     model = arproc.PPM(4).fit("the quick brown fox jumps over the lazy dog ")
-    open_model = arproc.PPM(4, unknown=True).fit("by the sea")
+    open_model = arproc.PPM(4, tokens=Tokens("char", unknown=True)).fit("by the sea")
     assert open_model.log_prob("xyz") < 0
     terms = arproc.PPM(4).fit(text).log_prob_terms(text)
     assert terms[-38:].mean() > terms[:38].mean()

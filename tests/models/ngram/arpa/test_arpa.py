@@ -168,7 +168,7 @@ def test_special_symbols_of_a_text_can_be_escaped(tmp_path):
     lines = ["a <s> b", "a <unk> </s>", "b <s> a"]
     with pytest.raises(DataError, match='special="escape"'):
         arproc.NGram(2, "witten_bell").fit(lines)
-    model = arproc.NGram(2, "witten_bell", special="escape").fit(lines)
+    model = arproc.NGram(2, "witten_bell", arproc.Tokens(special="escape")).fit(lines)
     model.to_arpa(tmp_path / "model.arpa")
     again = arproc.NGram.from_arpa(tmp_path / "model.arpa", special="escape")
     np.testing.assert_allclose(again.log_prob(lines), model.log_prob(lines), rtol=1e-6)

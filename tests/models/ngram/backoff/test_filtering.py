@@ -52,9 +52,9 @@ def row(model, history):
 def test_kept_words_keep_their_probability(
     lines, order, smoothing, words, ends, opened, rare, prune
 ):
-    parameters = {"end": ends, "unknown": opened, "min_count": rare if opened else 1}
+    tokens = arproc.Tokens(end=ends, unknown=opened, min_count=rare if opened else 1)
     lines = lines if ends else [line for line in lines if line.strip()]
-    model = fit(lines, order, smoothing, prune=prune, **parameters)
+    model = fit(lines, order, smoothing, tokens, prune=prune)
     known = set(model.vocabulary.symbols) - {UNKNOWN}
     if not known & words:
         with pytest.raises(ParameterError, match="is in the model's vocabulary"):

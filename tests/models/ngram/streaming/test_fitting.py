@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import arproc
+from arproc import Tokens
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, ParameterError, UnsupportedError
 from arproc.models.ngram.smoothing.discounts import DiscountWarning
@@ -105,9 +106,11 @@ def test_any_text(tmp_path, monkeypatch, rows, order, ends_with_newline):
 def test_settings_are_heeded(tmp_path, little):
     path = tmp_path / "text.txt"
     path.write_text(zipf(400, 40) + "<s> once\n")
-    settings = {"min_count": 3, "special": "escape", "discount_fallback": (0.5, 1.0, 1.5)}
+    tokens = Tokens(min_count=3, special="escape")
+    settings = {"tokens": tokens, "discount_fallback": (0.5, 1.0, 1.5)}
     check_equal(fit(path, 3, memory=10**8, **settings), fit(path, 3, **settings))
-    settings = {"max_size": 5, "interpolate_unigrams": False, "special": "escape"}
+    tokens = Tokens(max_size=5, special="escape")
+    settings = {"tokens": tokens, "interpolate_unigrams": False}
     check_equal(fit(path, 3, memory=10**8, **settings), fit(path, 3, **settings))
 
 
@@ -139,7 +142,7 @@ def test_the_model_is_one_like_any_other(tmp_path, little):
     model.save(tmp_path / "model.arproc")
     again = arproc.load(tmp_path / "model.arproc")
     assert again.log_prob("w1 w2 w9") == model.log_prob("w1 w2 w9")
-    folder = Path(model._work.folder)
+    folder = Path(model.trie_.symbol.filename).parent
     assert folder.is_dir()
     del model
     assert not folder.exists()
