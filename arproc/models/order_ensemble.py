@@ -19,7 +19,6 @@ from arproc.errors import NotComparableError, ParameterError, check_integer
 from arproc.models.mixture import fit_weights, given_weights
 from arproc.process import Fit, Process
 from arproc.process.model import Model, require_fitted
-from arproc.process.written import WrittenLaw
 from arproc.sampling.ancestral import draw
 from arproc.spaces import Space
 
@@ -118,7 +117,7 @@ class OrderEnsemble(Model):
         return [model.in_order(order) for order in self.orders]
 
     def _single(self) -> Any:
-        if not isinstance(self.model, Process) or not _knows_orders(self.model):
+        if not isinstance(self.model, Process) or not _knows_orders(self.model.law_):
             raise ParameterError(
                 "model must be a process that can be asked in any order (NADE or MADE with "
                 f"order_agnostic=True), or a list of laws; got a {type(self.model).__name__}."
@@ -270,9 +269,8 @@ class EnsembleLaw(WholeLaw):
         return found
 
 
-def _knows_orders(model: Process) -> bool:
-    of_law = type(model.law_).in_order not in (ChainLaw.in_order, WrittenLaw.in_order)
-    return of_law or type(model).in_order is not Process.in_order
+def _knows_orders(law: ChainLaw) -> bool:
+    return type(law).in_order is not ChainLaw.in_order
 
 
 def _kind(model: Model) -> str | None:

@@ -143,7 +143,7 @@ class ExampleNetwork(StorableModule):
     def check(self, x: Tensor, name: str) -> None:
         """Raise `DataError` for examples [n, sites] that the network can not model."""
 
-    def begin(self, examples: Examples) -> None:
+    def prepare(self, examples: Examples) -> None:
         """Learn what there is to learn of the training data before the first step."""
 
     def refresh(self, examples: Examples) -> None:
@@ -161,7 +161,7 @@ def examples_objective(
         validation: held-out data with their context, of which some batches are scored.
     """
     network.check(examples.x, "data")
-    network.begin(examples)
+    network.prepare(examples)
     settings = examples.settings
 
     def loss(step: int, generator: torch.Generator) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,14 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
+from arproc.models.neural.examples import ExampleNetwork, Examples
 from arproc.models.neural.vectors.heads import Head
 from arproc.models.neural.vectors.masks import MaskedNetwork
-from arproc.models.neural.vectors.vectors import plain
+from arproc.models.neural.vectors.networks import plain
 
 __all__ = ["AffineHead", "FlowNetwork", "Normalisation", "log_scale"]
 
 _BOUND = math.log(1e4)  # of the logarithm of a scale
 _EPSILON = 1e-5
+_HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 _MOST = 2**14  # how many rows of the training data normalisations are measured on
 
 
@@ -88,7 +91,7 @@ class Normalisation(nn.Module):
         return (v - self.shift) * (-self._log_scale(self.variance)).exp() + self.mean
 
 
-class FlowNetwork(nn.Module):
+class FlowNetwork(ExampleNetwork):
     r"""A stack of masked autoregressive layers (Papamakarios, Pavlakou and Murray 2017).
 
     Each layer maps x to :math:`u_i = (x_i - \mu_i(x_{<i})) e^{-\alpha_i(x_{<i})}`; the next one
@@ -102,6 +105,9 @@ class FlowNetwork(nn.Module):
         residual: whether each hidden layer but the first adds to the one before it.
         context: how many numbers each vector is conditioned on.
     """
+
+    rows_at_once = 4096
+    held_out_batches = sys.maxsize  # all
 
     shift: Tensor
     size: Tensor
@@ -134,6 +140,20 @@ class FlowNetwork(nn.Module):
         """The matrices between hidden layers, which Muon trains."""
         return [weight for layer in self.layers for weight in layer.hidden_weights()]  # type: ignore[operator]
 
+    # ---- what it is trained by ----------------------------------------------------------------
+
+    def loss(self, x: Tensor, context: Tensor | None, generator: torch.Generator) -> Tensor:
+        return -self.log_density(x, context).mean() / self.sites
+
+    def prepare(self, examples: Examples) -> None:
+        x, context = examples.whole()
+        self.learn(x)
+        self.measure(x, context, "activation")
+
+    def refresh(self, examples: Examples) -> None:
+        """Standardise by the training data's statistics; the batches' were of other weights."""
+        self.measure(*examples.whole())
+
     def learn(self, x: Tensor) -> None:
         """Take the place and the size of each site from the training data x [N, sites]."""
         x = x.double()
@@ -157,6 +177,13 @@ class FlowNetwork(nn.Module):
 
     def _norms(self) -> list[Normalisation]:
         return list(self.norms)  # type: ignore[arg-type]
+
+    # ---- the map ------------------------------------------------------------------------------
+
+    def log_density(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """Log-densities of vectors x [N, sites], nats, float64 [N]."""
+        noise, log_det = self(x, context)
+        return log_det - (0.5 * noise.double().square() + _HALF_LOG_TAU).sum(1)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The noise [N, sites] behind vectors x [N, sites], and the log-determinant [N], float64.

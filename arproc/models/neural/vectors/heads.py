@@ -13,9 +13,10 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, MixtureSameFamily, Normal, StudentT
 
+from arproc.contract.storable import StorableModule
 from arproc.distributions import Categorical
 from arproc.distributions.logistic import (
     DiscretisedLogisticMixture,
@@ -36,7 +37,7 @@ __all__ = [
 _FAR = 1e9
 
 
-class Head(nn.Module):
+class Head(StorableModule):
     """The distribution of each site from `outputs` numbers a site.
 
     Attributes:
@@ -49,6 +50,10 @@ class Head(nn.Module):
 
     def learn(self, x: Tensor) -> None:
         """Learn the data's place and size from the training data x [N, sites]; NaN is missing."""
+
+    def in_order(self, order: Sequence[int]) -> Head:
+        """A head of the same kind for these sites in another order; what is learnt apart."""
+        return type(self)(**self.arguments)
 
     def bias(self) -> Tensor | None:
         """Where the outputs of a site begin to learn from, [outputs]; None is zero."""
@@ -130,6 +135,10 @@ class CategoricalHead(Head):
         forbidden = torch.arange(self.outputs) >= torch.tensor(list(levels))[:, None]
         self.register_buffer("forbidden", forbidden, persistent=False)
 
+    def in_order(self, order: Sequence[int]) -> CategoricalHead:
+        levels = self.arguments["levels"]
+        return CategoricalHead([levels[j] for j in order])
+
     def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
         return F.one_hot(x.long(), self.channels).flatten(1).to(torch.get_default_dtype())
 
@@ -181,6 +190,10 @@ class MixtureHead(Head):
         size = (x - mean).square().nanmean(dim=0).sqrt()
         self.shift.copy_(mean)
         self.size.copy_(torch.where(size > 0, size, 1.0))
+
+    def in_order(self, order: Sequence[int]) -> MixtureHead:
+        floors = self.floor[list(order)].tolist()
+        return MixtureHead(len(floors), self.kind, self.components, floors)
 
     def bias(self) -> Tensor:
         # components begin spread over the data, as its normal quantiles

@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
 from arproc.contract.sequences import Layout, Sequences
 from arproc.contract.state import State
+from arproc.contract.storable import storable
 from arproc.data.tables import Table, table_of
-from arproc.data.vectors import order_of, relative_order
+from arproc.data.vectors import order_of
 from arproc.errors import ParameterError, check_integer
 from arproc.models.neural.vectors.heads import Head
 from arproc.models.neural.vectors.made_state import MADEState
-from arproc.models.neural.vectors.masks import MaskedNetwork
+from arproc.models.neural.vectors.masks import MaskedNetwork, MaskSampling
+from arproc.models.neural.vectors.networks import VectorLaw
 from arproc.models.neural.vectors.table_head import TableHead
-from arproc.models.neural.vectors.vectors import REAL_HEADS, VectorNetwork, VectorProcess
-from arproc.spaces import Real, Space
-from arproc.training import Training, seed_of
+from arproc.models.neural.vectors.vectors import REAL_HEADS, VectorProcess
+from arproc.spaces import Space
+from arproc.training import Training
 
-__all__ = ["MADE"]
+__all__ = ["MADE", "MADELaw"]
 
-_STREAM_MASKS = 6
-_ORDERS_HELD_OUT = 8
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class MADELaw(VectorLaw):
+    """The law of vectors that a masked network gives; see `MADE`."""
+
+    network: MaskedNetwork
+
+    @property
+    def orders(self) -> list[tuple[int, ...]]:
+        """The orders of the sites that it is trained for; empty where it is for all."""
+        if self.network.masks is not None:
+            return list(self.network.masks.orders)
+        return [self.layout.order or tuple(range(self.layout.length))]
+
+    def start(self, n: int, context: Tensor | None) -> State:
+        return MADEState(self.network)
 
 
 class MADE(VectorProcess):
@@ -85,6 +100,11 @@ class MADE(VectorProcess):
         >>> np.exp(model.log_prob(np.array([[0, 0, 1], [1, 0, 1]]))).round(1)
         array([0.5, 0. ])
     """
+
+    law_class = MADELaw
+
+    law_: MADELaw
+    network_: MaskedNetwork
 
     def __init__(
         self,
@@ -179,108 +199,24 @@ class MADE(VectorProcess):
 
     # ---- the network --------------------------------------------------------------------------
 
-    def _network(self, space: Space) -> MaskedNetwork:
+    def _network(self, space: Space, context: int) -> MaskedNetwork:
+        length = space.length or 0
+        masks = None
+        if self.order_agnostic:
+            own = self._layout_of(space).order or tuple(range(length))
+            count = None if self.order_agnostic is True else self.order_agnostic
+            masks = MaskSampling.of_so_many(own, count, self._settings.seed)
         return MaskedNetwork(
-            space.length or 0,
+            length,
             self._head(space),
             self._sizes(),
             residual=self.residual,
             direct=self.direct,
-            context=self.__dict__.get("n_context_", 0),
+            context=context,
+            masks=masks,
         )
-
-    def _start(self, n: int, context: Tensor | None) -> State:
-        network = self._fitted()
-        assert isinstance(network, MaskedNetwork)
-        return MADEState(network)
-
-    # ---- all orders ---------------------------------------------------------------------------
 
     @property
     def orders(self) -> list[tuple[int, ...]]:
         """The orders of the sites that it is trained for; empty where it is for all."""
-        layout = self.layout
-        assert layout is not None
-        return [] if self.order_agnostic is True else self._orders(layout)
-
-    def _orders(self, layout: Layout) -> list[tuple[int, ...]]:
-        own = layout.order or tuple(range(layout.length))
-        seeds = [
-            seed_of(self._settings.seed, _STREAM_MASKS, k) for k in range(1, self.order_agnostic)
-        ]
-        return [own, *(order_of("random", layout.length, seed) or own for seed in seeds)]
-
-    def _reordered(
-        self, network: VectorNetwork, layout: Layout, order: Sequence[int]
-    ) -> dict[str, Tensor]:
-        assert isinstance(network, MaskedNetwork)
-        own = layout.order or range(layout.length)
-        sizes = self._sizes()
-        hidden = [
-            here.argsort()[there]
-            for here, there in zip(self._units(own, sizes), self._units(order, sizes), strict=True)
-        ]
-        return network.reordered(relative_order(layout, order), hidden)
-
-    def _units(self, order: Sequence[int], sizes: Sequence[int]) -> list[Tensor]:
-        """In which order the units of each hidden layer rise in degree: a function of the order.
-
-        This is the sampling of masks: where a unit stands decides what it sees.
-        """
-        digest = hashlib.blake2b(np.array(order, dtype=np.int64).tobytes(), digest_size=8).digest()
-        seed = seed_of(self._settings.seed, _STREAM_MASKS, int.from_bytes(digest, "little"))
-        generator = torch.Generator().manual_seed(seed)
-        found = [torch.randperm(size, generator=generator) for size in sizes]
-        # what is added to each other has to stay together
-        return found[:1] * len(found) if self.residual else found
-
-    def _loss(
-        self,
-        network: nn.Module,
-        x: Tensor,
-        context: Tensor | None,
-        generator: torch.Generator,
-    ) -> Tensor:
-        if not self.order_agnostic:
-            return super()._loss(network, x, context, generator)
-        assert isinstance(network, MaskedNetwork)
-        layout = self._layout_of(Real(length=network.sites))
-        if self.order_agnostic is True:
-            order = tuple(torch.randperm(network.sites, generator=generator).tolist())
-        else:
-            orders = self._orders(layout)
-            order = orders[int(torch.randint(len(orders), (), generator=generator))]
-        return self._loss_in(network, layout, order, x, context)
-
-    def _held_out_loss(
-        self,
-        network: nn.Module,
-        x: Tensor,
-        context: Tensor | None,
-        generator: torch.Generator,
-    ) -> float:
-        if not self.order_agnostic:
-            return super()._held_out_loss(network, x, context, generator)
-        assert isinstance(network, MaskedNetwork)
-        layout = self._layout_of(Real(length=network.sites))
-        if self.order_agnostic is True:
-            seeds = range(_ORDERS_HELD_OUT)
-            orders = [order_of("random", network.sites, seed) or () for seed in seeds]
-        else:
-            orders = self._orders(layout)[:_ORDERS_HELD_OUT]
-        losses = [float(self._loss_in(network, layout, order, x, context)) for order in orders]
-        return sum(losses) / len(losses)
-
-    def _loss_in(
-        self,
-        network: MaskedNetwork,
-        layout: Layout,
-        order: Sequence[int],
-        x: Tensor,
-        context: Tensor | None,
-    ) -> Tensor:
-        """Mean nats a site in an order, for vectors x [N, sites] in the layout's."""
-        x = x[:, relative_order(layout, order)]
-        tensors = self._reordered(network, layout, order)
-        parameters = functional_call(network, tensors, (x, context))
-        return -network.values.log_prob(parameters, x).mean()
+        return self.law_.orders

@@ -14,7 +14,7 @@ from arproc.contract.state import State
 from arproc.errors import DataError
 from arproc.models.neural.vectors.heads import BernoulliHead, CategoricalHead
 from arproc.models.neural.vectors.masks import MaskedNetwork
-from arproc.models.neural.vectors.vectors import plain
+from arproc.models.neural.vectors.networks import plain
 
 __all__ = ["MADEState"]
 
@@ -114,7 +114,7 @@ class MADEState(State):
             np.array(network.settled),
             network.residual,
         )
-        x = torch.from_numpy(drawn).to(uniforms.device, self.process.space.dtype)
+        x = torch.from_numpy(drawn).to(uniforms.device, self.law.space.dtype)
         state = MADEState(network)
         return x, self._carry(state, self.history.extend(x), self.context)
 

@@ -3,33 +3,65 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from arproc.contract.law import WholeLaw
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Form, Layout, Sequences, restore
+from arproc.contract.storable import storable
 from arproc.data import intake
 from arproc.data.vectors import order_of, vectors_of
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
-from arproc.models.neural.examples import ExampleLaw, Examples
+from arproc.models.neural.base import NeuralLaw, NeuralModel
 from arproc.models.neural.vectors.flow_network import FlowNetwork
 from arproc.models.neural.vectors.vectors import hidden_sizes
-from arproc.process.written import WholeModel
+from arproc.process import Fit
 from arproc.spaces import Real, Space
 from arproc.training import Training, seed_of
 
-__all__ = ["MAF"]
+__all__ = ["MAF", "MAFLaw"]
 
 #: How many vectors are scored at once.
 _ROWS = 4096
-_HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 
 
-class MAF(ExampleLaw, WholeModel):
+_NO_CONDITIONAL = (
+    "its layers take the sites in different orders, so the conditionals of no one order are "
+    "tractable"
+)
+
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class MAFLaw(NeuralLaw, WholeLaw):
+    """The density of real vectors that a flow gives; see `MAF`."""
+
+    no_conditional = _NO_CONDITIONAL
+
+    network: FlowNetwork
+    layout: Layout = field(kw_only=True)
+
+    def log_prob(self, sequences: Sequences, context: Tensor | None) -> Tensor:
+        network = self.network
+        sequences.require_length(network.sites)
+        x = sequences.padded()[0].to(self.device)
+        parts = [
+            network.log_density(x[rows], None if context is None else context[rows])
+            for rows in torch.arange(len(x), device=x.device).split(_ROWS)
+        ]
+        return _sound(torch.cat(parts))
+
+    def draw(self, n: int, uniforms: Uniforms, context: Tensor | None) -> Tensor:
+        u = uniforms.block(torch.arange(n), 0, self.network.sites)
+        return self.network.invert(torch.special.ndtri(u).to(self.device), context)
+
+
+class MAF(NeuralModel):
     r"""Masked autoregressive flow (Papamakarios, Pavlakou and Murray 2017).
 
     A density of real vectors, :math:`p(x) = N(f(x); 0, I) |\det f'(x)|`, whose map f is a stack
@@ -40,8 +72,8 @@ class MAF(ExampleLaw, WholeModel):
     Args:
         hidden: sizes of the hidden layers of each autoregressive layer.
         layers: how many autoregressive layers there are.
-        order: how the order of the sites changes between layers: "reverse", or "random" from the
-            training's seed.
+        reordering: how the ordering of the sites changes from each layer to the next: "reverse",
+            or "random" from the training's seed.
         normalisation: what stands after each layer: "batch" (batch normalisation, with the
             statistics of the training data once training is over, so that the density is exact),
             "activation" (fixed at the start of training) or "none".
@@ -63,14 +95,11 @@ class MAF(ExampleLaw, WholeModel):
         True
     """
 
-    no_conditional = (
-        "its layers take the sites in different orders, so the conditionals of no one order are "
-        "tractable"
-    )
+    no_conditional = _NO_CONDITIONAL
 
-    rows_at_once = _ROWS
-
+    law_: MAFLaw
     network_: FlowNetwork
+    shape_: tuple[int, ...]
     _shape: tuple[int, ...]
 
     def __init__(
@@ -78,7 +107,7 @@ class MAF(ExampleLaw, WholeModel):
         hidden: int | Sequence[int] = (100, 100),
         layers: int = 5,
         *,
-        order: str = "reverse",
+        reordering: str = "reverse",
         normalisation: str = "batch",
         residual: bool = False,
         ordering: str | Sequence[int] = "natural",
@@ -88,7 +117,7 @@ class MAF(ExampleLaw, WholeModel):
     ) -> None:
         self.hidden = hidden
         self.layers = layers
-        self.order = order
+        self.reordering = reordering
         self.normalisation = normalisation
         self.residual = residual
         self.ordering = ordering
@@ -97,6 +126,9 @@ class MAF(ExampleLaw, WholeModel):
         self.training = training
 
     # ---- space and layout ---------------------------------------------------------------------
+
+    def _opened(self, data: Any) -> Any:
+        return intake.opened(data)
 
     def _infer_space(self, data: Any) -> Space:
         self._check_parameters()
@@ -119,7 +151,7 @@ class MAF(ExampleLaw, WholeModel):
         sizes = hidden_sizes(self.hidden)
         self._check_context_parameters()
         check_integer("layers", self.layers, minimum=1)
-        check_choice("order", self.order, ("reverse", "random"))
+        check_choice("reordering", self.reordering, ("reverse", "random"))
         check_choice("normalisation", self.normalisation, ("batch", "activation", "none"))
         if self.residual and len(set(sizes)) > 1:
             raise ParameterError(
@@ -134,14 +166,14 @@ class MAF(ExampleLaw, WholeModel):
 
     def _layout_of(self, space: Space) -> Layout:
         length = space.length or 0
-        shape = self.__dict__.get("_shape") or self.__dict__.get("shape_") or (length,)
-        return Layout(shape, order_of(self.ordering, length, self._settings.seed))
+        order = order_of(self.ordering, length, self._settings.seed)
+        return Layout(vars(self).get("_shape", (length,)), order)
 
     def _orders(self, sites: int) -> list[list[int]]:
         """In which order each layer takes what the layer before it gives."""
         orders = [list(range(sites))]
         for layer in range(1, self.layers):
-            if self.order == "reverse":
+            if self.reordering == "reverse":
                 orders.append(list(range(sites))[::-1])
             else:
                 seed = seed_of(self._settings.seed, layer)
@@ -150,74 +182,27 @@ class MAF(ExampleLaw, WholeModel):
 
     # ---- learning -----------------------------------------------------------------------------
 
-    def _network(self, space: Space) -> FlowNetwork:
-        sites = space.length or 0
-        return FlowNetwork(
-            sites,
-            hidden_sizes(self.hidden),
-            self._orders(sites),
-            normalisation=self.normalisation,
-            residual=self.residual,
-            context=self.__dict__.get("n_context_", 0),
-        )
-
-    def _begin(self, network: nn.Module, examples: Examples) -> None:
-        assert isinstance(network, FlowNetwork)
-        x, context = examples.whole()
-        network.learn(x)
-        network.measure(x, context, "activation")
-
-    def _loss(
-        self,
-        network: nn.Module,
-        x: Tensor,
-        context: Tensor | None,
-        generator: torch.Generator,
-    ) -> Tensor:
-        assert isinstance(network, FlowNetwork)
-        return -_log_density(network, x, context).mean() / network.sites
-
-    def _measure(self, network: nn.Module, examples: Examples) -> None:
-        """Standardise by the statistics of the training data, as evaluation does."""
-        assert isinstance(network, FlowNetwork)
-        network.measure(*examples.whole())
-
-    _before_validation = _measure
-
-    def _most_held_out(self) -> int:
-        return sys.maxsize
-
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
-    ) -> None:
-        super()._fit(sequences, validation=validation, context=context)
-        self.shape_ = self.__dict__.pop("_shape", (sequences.space.length or 0,))
+    ) -> tuple[MAFLaw, Fit]:
+        space = sequences.space
+        sites = space.length or 0
 
-    def _end(self, examples: Examples) -> None:
-        # those of the batches were under other weights
-        self._measure(self.network_, examples)
+        def build() -> FlowNetwork:
+            return FlowNetwork(
+                sites,
+                hidden_sizes(self.hidden),
+                self._orders(sites),
+                normalisation=self.normalisation,
+                residual=self.residual,
+                context=0 if context is None else context.shape[1],
+            )
 
-    # ---- the law ------------------------------------------------------------------------------
+        network, fit = self._trained_on_examples(build, sequences, validation, context)
+        form, layout = self._learnt_form(context), self._layout_of(space)
+        return MAFLaw(network, space, form, layout=layout), fit
 
-    def _log_prob(self, sequences: Sequences, context: Tensor | None) -> Tensor:
-        network = self._flow()
-        sequences.require_length(network.sites)
-        x = sequences.padded()[0].to(self.device)
-        parts = [
-            _log_density(network, x[rows], None if context is None else context[rows])
-            for rows in torch.arange(len(x), device=x.device).split(_ROWS)
-        ]
-        return _sound(torch.cat(parts))
-
-    def _draw(self, n: int, uniforms: Uniforms, context: Tensor | None) -> Tensor:
-        network = self._flow()
-        u = uniforms.block(torch.arange(n), 0, network.sites)
-        return network.invert(torch.special.ndtri(u).to(self.device), context)
-
-    def _flow(self) -> FlowNetwork:
-        network = self._fitted()
-        assert isinstance(network, FlowNetwork)
-        return network
+    # ---- the noise behind vectors -------------------------------------------------------------
 
     def to_noise(self, data: Any, *, context: Any = None) -> Any:
         """The standard normal noise [N, D] behind vectors, in the order of the last layer.
@@ -229,11 +214,10 @@ class MAF(ExampleLaw, WholeModel):
         Returns:
             An array [N, D] ([D] for one vector); a tensor for a tensor, differentiable.
         """
-        network = self._flow()
-        sequences = self.sequences(data)
+        network, sequences = self.law_.network, self.sequences(data)
         sequences.require_length(network.sites)
         form = sequences.form
-        prepared = self._context(context, len(sequences), 0)
+        prepared = self.read_context(context, len(sequences), 0)
         with torch.set_grad_enabled(torch.is_grad_enabled() and form.kind == "tensor"):
             noise, _ = network(sequences.padded()[0].to(self.device), prepared)
             noise = noise.double()
@@ -253,7 +237,7 @@ class MAF(ExampleLaw, WholeModel):
         Returns:
             Vectors in the shape of the data; a tensor for a tensor.
         """
-        network = self._flow()
+        network = self.law_.network
         kind = "tensor" if isinstance(noise, Tensor) else "numpy"
         z = intake._to_tensor(noise, "noise").double()
         if z.ndim not in (1, 2) or z.shape[-1] != network.sites:
@@ -265,7 +249,7 @@ class MAF(ExampleLaw, WholeModel):
             raise DataError("noise has values that are not finite; expected finite numbers.")
         form = Form(kind, single=z.ndim == 1, device=z.device)
         z = z.detach().to(self.device).reshape(-1, network.sites)
-        x = network.invert(z, self._context(context, len(z), 0))
+        x = network.invert(z, self.read_context(context, len(z), 0))
         lengths = torch.full((len(z),), network.sites)
         return restore(x, lengths, self.space, form, self.layout)
 
@@ -279,9 +263,3 @@ def _sound(found: Tensor) -> Tensor:
             "tell its density; leave it out, or fit on data that have such values."
         )
     return found
-
-
-def _log_density(network: FlowNetwork, x: Tensor, context: Tensor | None) -> Tensor:
-    """Log-densities of vectors x [N, sites], nats, float64 [N]."""
-    noise, log_det = network(x, context)
-    return log_det - (0.5 * noise.double().square() + _HALF_LOG_TAU).sum(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -46,7 +47,11 @@ class MaskedLinear(nn.Linear):
     def __init__(self, mask: Tensor, bias: bool = True) -> None:
         super().__init__(mask.shape[1], mask.shape[0], bias=bias)
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
-        self.steps = _staircase(mask)
+
+    @cached_property
+    def steps(self) -> list[_Step]:
+        """The blocks in which the products are made; none where the mask is no staircase."""
+        return _staircase(self.mask)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x `[..., inputs]` to `[..., outputs]`."""

@@ -2,18 +2,86 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
+from arproc.contract.storable import storable
+from arproc.data.vectors import order_of
 from arproc.models.neural.vectors.heads import Head
 from arproc.models.neural.vectors.masked_linear import MaskedLinear
-from arproc.models.neural.vectors.vectors import VectorNetwork
+from arproc.models.neural.vectors.networks import VectorNetwork
+from arproc.training import seed_of
 
-__all__ = ["MaskedNetwork"]
+__all__ = ["MaskSampling", "MaskedNetwork"]
+
+_STREAM_MASKS = 6
+_ORDERS_HELD_OUT = 8
+
+
+@storable
+@dataclass(frozen=True)
+class MaskSampling:
+    """The orders of the sites that a network is trained for, each with masks of its own.
+
+    Attributes:
+        own: in which order the network's sites stand, a permutation of their positions.
+        orders: those that it is trained for; none means all.
+        seed: of the masks.
+    """
+
+    own: tuple[int, ...]
+    orders: tuple[tuple[int, ...], ...]
+    seed: int
+
+    @classmethod
+    def of_so_many(cls, own: tuple[int, ...], count: int | None, seed: int) -> MaskSampling:
+        """For the network's own order and others drawn from the seed; None for all."""
+        if count is None:
+            return cls(own, (), seed)
+        seeds = [seed_of(seed, _STREAM_MASKS, k) for k in range(1, count)]
+        others = [order_of("random", len(own), seed) or own for seed in seeds]
+        return cls(own, (own, *others), seed)
+
+    @cached_property
+    def _place(self) -> list[int]:
+        return np.argsort(self.own).tolist()
+
+    def relative(self, order: Sequence[int]) -> list[int]:
+        """Which site of the network each site of an order is."""
+        return [self._place[position] for position in order]
+
+    def draw(self, generator: torch.Generator) -> tuple[int, ...]:
+        """One of the orders, by chance."""
+        if not self.orders:
+            return tuple(torch.randperm(len(self.own), generator=generator).tolist())
+        return self.orders[int(torch.randint(len(self.orders), (), generator=generator))]
+
+    def held_out(self) -> Sequence[tuple[int, ...]]:
+        """A few of the orders, always the same, for held-out examples."""
+        if self.orders:
+            return self.orders[:_ORDERS_HELD_OUT]
+        seeds = range(_ORDERS_HELD_OUT)
+        return [order_of("random", len(self.own), seed) or () for seed in seeds]
+
+    def units(self, order: Sequence[int], sizes: Sequence[int]) -> list[Tensor]:
+        """In which order the units of each hidden layer rise in degree: a function of the order.
+
+        This is the sampling of masks: where a unit stands decides what it sees.
+        """
+        digest = hashlib.blake2b(np.array(order, dtype=np.int64).tobytes(), digest_size=8).digest()
+        seed = seed_of(self.seed, _STREAM_MASKS, int.from_bytes(digest, "little"))
+        generator = torch.Generator().manual_seed(seed)
+        return [torch.randperm(size, generator=generator) for size in sizes]
 
 
 class MaskedNetwork(VectorNetwork):
@@ -32,6 +100,7 @@ class MaskedNetwork(VectorNetwork):
             residual network; they must have equal sizes.
         direct: whether the outputs also depend on the inputs directly.
         context: how many numbers each vector is conditioned on; they reach every unit.
+        masks: where it is trained for many orders of the sites, which.
 
     Example:
         >>> from arproc.models.neural.vectors.heads import BernoulliHead
@@ -49,18 +118,17 @@ class MaskedNetwork(VectorNetwork):
         residual: bool = False,
         direct: bool = False,
         context: int = 0,
+        masks: MaskSampling | None = None,
     ) -> None:
         super().__init__()
-        self.sites, self.residual = sites, residual
+        self.sites, self.residual, self.masks = sites, residual, masks
         self.channels, self.outputs = head.channels, head.outputs
         self.values = head
-        inputs, outputs = head.widths(sites)
-        site = torch.arange(sites).repeat_interleave(torch.tensor(inputs))
-        out = torch.arange(sites).repeat_interleave(torch.tensor(outputs))
+        self.inputs, outputs = head.widths(sites)
+        self.hidden = tuple(hidden)
         # the outputs of site k are those from rows[k] to before rows[k + 1]
         self.rows = [0, *itertools.accumulate(outputs)]
-        degrees = [site + 1]
-        degrees += [1 + torch.arange(size) * max(sites - 1, 1) // size for size in hidden]
+        degrees, out = self._degrees(), _repeated(outputs)
         self.layers = nn.ModuleList(
             MaskedLinear(after[:, None] >= before) for before, after in itertools.pairwise(degrees)
         )
@@ -69,21 +137,54 @@ class MaskedNetwork(VectorNetwork):
         with torch.no_grad():
             start = head.biases(sites)
             self.head.bias.copy_(torch.zeros(len(out)) if start is None else start)
-        self.direct = MaskedLinear(out[:, None] > site, bias=False) if direct else None
+        self.direct = MaskedLinear(out[:, None] >= degrees[0], bias=False) if direct else None
         if self.direct is not None:
             nn.init.zeros_(self.direct.weight)
         sizes = [*hidden, len(out)] if context else []
         self.given = nn.ModuleList(nn.Linear(context, size, bias=False) for size in sizes)
-        # settled[l][k]: how many inputs (l = 0) or units of layer l have a degree of at most k
-        k = torch.arange(sites + 1)
-        self.settled = [torch.searchsorted(d, k, right=True).tolist() for d in degrees]
+
+    def _degrees(self) -> list[Tensor]:
+        """The degrees of the inputs and of each hidden layer's units."""
+        most = max(self.sites - 1, 1)
+        rising = [1 + torch.arange(size) * most // size for size in self.hidden]
+        return [_repeated(self.inputs) + 1, *rising]
+
+    @cached_property
+    def settled(self) -> list[list[int]]:
+        """How many inputs ([0]) or units of layer l ([l]) have a degree of at most k ([l][k])."""
+        k = torch.arange(self.sites + 1)
+        return [torch.searchsorted(d, k, right=True).tolist() for d in self._degrees()]
 
     def hidden_weights(self) -> list[nn.Parameter]:
         """The matrices between hidden layers, which Muon trains."""
         return [layer.weight for layer in self.layers[1:]]  # type: ignore[misc]
 
-    def reordered(self, order: Sequence[int], hidden: Sequence[Tensor] = ()) -> dict[str, Tensor]:
-        """See `VectorNetwork`; with the hidden units in other places other weights count."""
+    # ---- other orders -------------------------------------------------------------------------
+
+    @property
+    def knows_orders(self) -> bool:  # type: ignore[override]
+        return self.masks is not None
+
+    @property
+    def takes_any_order(self) -> bool:  # type: ignore[override]
+        return self.masks is not None and not self.masks.orders
+
+    def _arguments_in(self, order: Sequence[int]) -> dict[str, Any]:
+        assert self.masks is not None
+        own = tuple(self.masks.own[site] for site in order)
+        return super()._arguments_in(order) | {"masks": replace(self.masks, own=own)}
+
+    def reordered(
+        self, order: Sequence[int], hidden: Sequence[Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """See `VectorNetwork`; with the hidden units in other places other weights count.
+
+        Args:
+            order: of the sites.
+            hidden: of the units of each layer; by default as the masks of that order ask.
+        """
+        if hidden is None:
+            hidden = self._hidden(order)
         site = torch.tensor(list(order))
         blocks = [
             site[:, None] * size + torch.arange(size) for size in (self.channels, self.outputs)
@@ -91,9 +192,7 @@ class MaskedNetwork(VectorNetwork):
         inputs, outputs = (block.flatten() for block in blocks)
         tensors = dict(self.named_parameters()) | dict(self.named_buffers())
         before = inputs
-        for i in range(len(self.layers)):
-            size = len(tensors[f"layers.{i}.weight"])
-            after = hidden[i] if hidden else torch.arange(size)
+        for i, after in enumerate(hidden):
             tensors[f"layers.{i}.weight"] = tensors[f"layers.{i}.weight"][after][:, before]
             tensors[f"layers.{i}.bias"] = tensors[f"layers.{i}.bias"][after]
             if self.given:
@@ -107,6 +206,43 @@ class MaskedNetwork(VectorNetwork):
             last = f"given.{len(self.layers)}.weight"
             tensors[last] = tensors[last][outputs]
         return self.reordered_values(tensors, site.tolist())
+
+    def _hidden(self, order: Sequence[int]) -> list[Tensor]:
+        """Which unit of each hidden layer stands at each place where the sites stand in an order.
+
+        Units that are added to each other stay together.
+        """
+        if self.masks is None:
+            return [torch.arange(size) for size in self.hidden]
+        own = self.masks.own
+        here, there = (
+            self.masks.units(o, self.hidden) for o in (own, [own[site] for site in order])
+        )
+        moved = [a.argsort()[b] for a, b in zip(here, there, strict=True)]
+        return moved[:1] * len(moved) if self.residual else moved
+
+    def loss(self, x: Tensor, context: Tensor | None, generator: torch.Generator) -> Tensor:
+        if self.masks is None:
+            return super().loss(x, context, generator)
+        return self.loss_in(self.masks.draw(generator), x, context)
+
+    def held_out_loss(
+        self, x: Tensor, context: Tensor | None, generator: torch.Generator
+    ) -> float:
+        if self.masks is None:
+            return super().held_out_loss(x, context, generator)
+        losses = [float(self.loss_in(order, x, context)) for order in self.masks.held_out()]
+        return sum(losses) / len(losses)
+
+    def loss_in(self, order: Sequence[int], x: Tensor, context: Tensor | None) -> Tensor:
+        """Mean nats a site in another order of positions, for vectors x [N, sites] in its own."""
+        assert self.masks is not None
+        relative = self.masks.relative(order)
+        x = x[:, relative]
+        parameters = functional_call(self, self.reordered(relative), (x, context))
+        return -self.values.log_prob(parameters, x).mean()
+
+    # ---- whole vectors ------------------------------------------------------------------------
 
     def offsets(self, context: Tensor | None) -> list[Tensor]:
         """What a context [N, c] adds to each hidden layer and to the outputs, [N, size] each."""
@@ -181,3 +317,9 @@ class MaskedNetwork(VectorNetwork):
         if offsets:
             raw = raw + offsets[-1][:, rows]
         return self.values.finish(self.values.split(raw, k), k)
+
+
+def _repeated(counts: Sequence[int]) -> Tensor:
+    """Each number 0, 1, ... so many times."""
+    times = torch.tensor(counts)
+    return torch.arange(len(counts)).repeat_interleave(times, output_size=sum(counts))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from arproc.contract.randomness import resolve_seed
-from arproc.contract.sequences import Form, Layout, Sequences, restore
+from arproc.contract.sequences import Form, Sequences, restore
 from arproc.contract.state import State
+from arproc.contract.storable import storable
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.models.neural.vectors.nade_given import (
+    Gaps,
     draws,
     log_prob,
     read_gaps,
@@ -22,13 +25,37 @@ from arproc.models.neural.vectors.nade_given import (
 )
 from arproc.models.neural.vectors.nade_network import NADENetwork
 from arproc.models.neural.vectors.nade_state import NADEState
+from arproc.models.neural.vectors.networks import VectorLaw
 from arproc.models.neural.vectors.vectors import VectorProcess
 from arproc.spaces import Space
 from arproc.training import Training
 
-__all__ = ["NADE"]
+__all__ = ["NADE", "NADELaw"]
 
-_ORDERS_HELD_OUT = 4
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class NADELaw(VectorLaw):
+    """The law of vectors that a `NADENetwork` gives; see `NADE`."""
+
+    network: NADENetwork
+
+    def start(self, n: int, context: Tensor | None) -> State:
+        return NADEState(self.network, self.network.begin(n, context))
+
+    def given_seen(
+        self,
+        x: Tensor,
+        seen: Tensor,
+        context: Tensor | None,
+        n: int,
+        seed: int,
+        numbers: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        self.require_orders("complete")
+        drawn = draws(self.network, x, seen, n, seed, context, numbers)
+        known = log_prob(self.network, x, torch.zeros_like(seen), seen, context)
+        return drawn.unflatten(0, (n, len(x))).transpose(0, 1), known
 
 
 class NADE(VectorProcess):
@@ -79,6 +106,11 @@ class NADE(VectorProcess):
         array([0.5, 0. ])
     """
 
+    law_class = NADELaw
+
+    law_: NADELaw
+    network_: NADENetwork
+
     def __init__(
         self,
         hidden: int | Sequence[int] = 500,
@@ -127,7 +159,9 @@ class NADE(VectorProcess):
         if not self.order_agnostic:
             return super()._read_training(data, space, name)
         layout = self._layout_of(space)
-        gaps = read_gaps(self, data, layout, space, name)
+        gaps = read_gaps(
+            lambda x: self._read(x, space, name), data, layout, space.measure == "mass"
+        )
         never = ~gaps.seen.any(0)
         if name == "data" and bool(never.any()):
             site = int(never.nonzero()[0])
@@ -141,51 +175,22 @@ class NADE(VectorProcess):
 
     # ---- learning -----------------------------------------------------------------------------
 
-    def _network(self, space: Space) -> NADENetwork:
+    def _network(self, space: Space, context: int) -> NADENetwork:
         return NADENetwork(
             space.length or 0,
             self._head(space),
             self._sizes(),
             activation=self.activation,
-            masks=bool(self.order_agnostic),
-            context=self.__dict__.get("n_context_", 0),
+            masks=self.order_agnostic,
+            context=context,
         )
-
-    def _start(self, n: int, context: Tensor | None) -> State:
-        network = self._fitted()
-        assert isinstance(network, NADENetwork)
-        return NADEState(network, network.begin(n, context))
 
     # ---- all orders ---------------------------------------------------------------------------
 
-    def _loss(
-        self,
-        network: nn.Module,
-        x: Tensor,
-        context: Tensor | None,
-        generator: torch.Generator,
-    ) -> Tensor:
-        if not self.order_agnostic:
-            return super()._loss(network, x, context, generator)
-        assert isinstance(network, NADENetwork)
-        return order_agnostic_loss(network, x, context, generator)
-
-    def _held_out_loss(
-        self,
-        network: nn.Module,
-        x: Tensor,
-        context: Tensor | None,
-        generator: torch.Generator,
-    ) -> float:
-        # several orders of each vector make the estimate less noisy
-        times = _ORDERS_HELD_OUT if self.order_agnostic else 1
-        given = None if context is None else context.repeat(times, 1)
-        return super()._held_out_loss(network, x.repeat(times, 1), given, generator)
-
-    def _of_any_order(self, call: str) -> tuple[NADENetwork, Layout]:
-        network, layout = self._any_order(call)
-        assert isinstance(network, NADENetwork)
-        return network, layout
+    def _gaps(self, data: Any) -> Gaps:
+        """Vectors in a call, of which some values may be missing."""
+        law = self.law_
+        return read_gaps(self.sequences, data, law.layout, law.space.measure == "mass")
 
     def conditional_log_prob(self, data: Any, given: Any = None, *, context: Any = None) -> Any:
         """The log-probability of some values of each vector given some others, nats.
@@ -212,13 +217,14 @@ class NADE(VectorProcess):
             >>> round(float(np.exp(first)), 1)
             1.0
         """
-        network, layout = self._of_any_order("conditional_log_prob")
-        gaps = read_gaps(self, data, layout)
-        known = read_given(given, gaps, layout)
-        form, prepared = gaps.sequences.form, self._context(context, len(gaps.seen), 0)
+        law = self.law_
+        law.require_orders("conditional_log_prob")
+        gaps = self._gaps(data)
+        known = read_given(given, gaps, law.layout)
+        form, prepared = gaps.sequences.form, self.read_context(context, len(gaps.seen), 0)
         with torch.set_grad_enabled(torch.is_grad_enabled() and form.kind == "tensor"):
-            x = gaps.sequences.padded()[0].to(self.device)
-            return form.per_row(log_prob(network, x, known, gaps.seen & ~known, prepared))
+            x = gaps.sequences.padded()[0].to(law.device)
+            return form.per_row(log_prob(law.network, x, known, gaps.seen & ~known, prepared))
 
     def impute(
         self,
@@ -241,70 +247,16 @@ class NADE(VectorProcess):
         Returns:
             The vectors n times, [n, N, ...] ([n, ...] for a single vector), those values filled.
         """
-        network, layout = self._of_any_order("impute")
+        law = self.law_
+        law.require_orders("impute")
         n = check_integer("n", n, minimum=0)
-        gaps = read_gaps(self, data, layout)
-        form, rows = gaps.sequences.form, len(gaps.seen)
-        prepared = self._context(context, rows, 0)
-        x = gaps.sequences.padded()[0].detach().to(self.device)
+        gaps = self._gaps(data)
+        form, rows, layout = gaps.sequences.form, len(gaps.seen), law.layout
+        prepared = self.read_context(context, rows, 0)
+        x = gaps.sequences.padded()[0].detach().to(law.device)
         with torch.no_grad():
-            whole = draws(network, x, gaps.seen, n, resolve_seed(seed), prepared)
+            whole = draws(law.network, x, gaps.seen, n, resolve_seed(seed), prepared)
         lengths = torch.full((n * rows,), layout.length)
         kind = Form("tensor", device=form.device) if form.kind == "tensor" else Form()
-        filled = restore(whole, lengths, self.space, kind, layout)
+        filled = restore(whole, lengths, law.space, kind, layout)
         return filled if form.single else filled.reshape(n, rows, *layout.shape)
-
-    def _given_seen(
-        self,
-        x: Tensor,
-        seen: Tensor,
-        context: Tensor | None,
-        n: int,
-        seed: int,
-        numbers: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        network, _ = self._of_any_order("complete")
-        drawn = draws(network, x, seen, n, seed, context, numbers)
-        known = log_prob(network, x, torch.zeros_like(seen), seen, context)
-        return drawn.unflatten(0, (n, len(x))).transpose(0, 1), known
-
-
-def order_agnostic_loss(
-    network: NADENetwork, x: Tensor, context: Tensor | None, generator: torch.Generator
-) -> Tensor:
-    """An unbiased estimate of the mean nats a site over all orders (Uria et al. 2014).
-
-    Each vector gets an order and a number d of known sites by chance; the D - d others are all
-    scored as if each came next, and stand for the D terms by the weight D / (D - d). Where some
-    values are missing, D is the number of those that are not, and the orders are theirs: the
-    terms are then of the marginal law of what was observed, and the mean is still one of all
-    sites, a missing one being worth 0 nats.
-
-    Args:
-        network: the network.
-        x: vectors [N, sites]; NaN (-1 in whole numbers) is missing.
-        context: what they are conditioned on.
-        generator: of the orders.
-    """
-    n, sites = x.shape
-    observed = ~x.isnan() if x.is_floating_point() else x >= 0
-    whole = bool(observed.all())
-    chance = torch.rand((n, sites), generator=generator)
-    # one number in each n-th of the range, which makes the estimate less noisy
-    spread = torch.randperm(n, generator=generator) + torch.rand(n, generator=generator)
-    if whole:
-        size = torch.full((n,), sites)
-        place = chance.argsort(1)
-    else:  # the observed ones come first, in an order by chance
-        size = observed.sum(1).cpu()
-        place = (chance + 2.0 * ~observed.cpu()).argsort(1).argsort(1)
-    count = (spread * (size / n)).long().minimum((size - 1).clamp(min=0))
-    device = network.bias.device
-    x, count, size = x.to(device), count.to(device), size.to(device)
-    seen = place.to(device) < count[:, None]
-    context = None if context is None else context.to(device)
-    x = x if whole else x.masked_fill(~observed, 0)
-    parameters = network.every(network.known(x, seen, context), count, context)
-    hidden = seen if whole else seen | ~observed
-    terms = network.values.log_prob(parameters, x).masked_fill(hidden, 0.0)
-    return -(terms.sum(1) / (size - count).clamp(min=1) * (size / sites)).mean()

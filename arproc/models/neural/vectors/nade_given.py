@@ -6,6 +6,7 @@ for. What is neither is left out, which integrates over it exactly.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +19,6 @@ from arproc.data import intake
 from arproc.distributions import from_uniform
 from arproc.errors import DataError
 from arproc.models.neural.vectors.nade_network import NADENetwork
-from arproc.process import Model
-from arproc.spaces import Space
 
 __all__ = ["Gaps", "draws", "log_prob", "read_gaps", "read_given", "without_gaps"]
 
@@ -59,26 +58,21 @@ def without_gaps(data: Any, whole: bool) -> tuple[Any, Tensor]:
     return filled if isinstance(data, torch.Tensor) else filled.numpy(), missing
 
 
-def read_gaps(
-    law: Model, data: Any, layout: Layout, space: Space | None = None, name: str = "data"
-) -> Gaps:
+def read_gaps(read: Callable[[Any], Sequences], data: Any, layout: Layout, whole: bool) -> Gaps:
     """The user's vectors, of which some values may be missing; see `without_gaps`.
 
     Args:
-        law: whose vectors they are.
+        read: reads vectors without gaps.
         data: the vectors.
         layout: of the law.
-        space: what they are read as; the law's by default.
-        name: what error messages call them.
+        whole: whether the values are discrete.
     """
-    space = law.space if space is None else space
     if isinstance(data, Sequences):
-        sequences = law._read(data, space, name)
-        return Gaps(sequences, torch.ones(len(data), layout.length, dtype=torch.bool))
-    kept, missing = without_gaps(data, space.measure == "mass")
-    sequences = law._read(kept, space, name)  # refuses what has not the shape of vectors
+        return Gaps(read(data), torch.ones(len(data), layout.length, dtype=torch.bool))
+    kept, missing = without_gaps(data, whole)
+    sequences = read(kept)  # refuses what has not the shape of vectors
     seen = ~layout.to_sites(missing[None] if sequences.form.single else missing)
-    return Gaps(sequences, seen.to(law.device))
+    return Gaps(sequences, seen.to(sequences.values.device))
 
 
 def read_given(given: Any, gaps: Gaps, layout: Layout) -> Tensor:

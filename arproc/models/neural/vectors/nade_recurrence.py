@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from arproc.models.neural.vectors.vectors import plain
+from arproc.models.neural.vectors.networks import plain
 
 __all__ = ["Recurrence"]
 

@@ -11,7 +11,7 @@ from arproc.contract.state import State
 from arproc.errors import DataError
 from arproc.models.neural.vectors.heads import BernoulliHead, CategoricalHead
 from arproc.models.neural.vectors.nade_network import NADENetwork
-from arproc.models.neural.vectors.vectors import plain
+from arproc.models.neural.vectors.networks import plain
 
 __all__ = ["NADEState"]
 
@@ -104,7 +104,7 @@ class NADEState(State):
             network.activation == "sigmoid",
             isinstance(values, BernoulliHead),
         )
-        x = torch.from_numpy(drawn).to(uniforms.device, self.process.space.dtype)
+        x = torch.from_numpy(drawn).to(uniforms.device, self.law.space.dtype)
         return x, self._carry(NADEState(network), self.history.extend(x), self.context)
 
     # ---- inner parts --------------------------------------------------------------------------

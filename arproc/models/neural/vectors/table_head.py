@@ -63,7 +63,7 @@ class TableHead(Head):
         self.inputs = [m + max(k, 1) for m, k in zip(gone, levels, strict=True)]
         self.sizes = [m + k for m, k in zip(gone, own, strict=True)]
         self.channels, self.outputs = 1 + max(*levels, 1), 1 + max(own)
-        self.kinds = sorted(set(codes))
+        self.kinds, self.kind_of, self.gone = sorted(set(codes)), codes, gone
         #: Where each site's outputs begin among those of all.
         self.begins = [0, *itertools.accumulate(self.sizes)]
         self._buffer("codes", torch.tensor(codes))
@@ -89,19 +89,18 @@ class TableHead(Head):
         whole = torch.cat([torch.zeros(self.components), spread, width])
         own = {_REAL: self.reals.bias(), _COUNT: whole, _INTEGER: whole}
         parts = []
-        for code, maybe, size in zip(self.codes.tolist(), self.maybe, self.sizes, strict=True):
-            missing = torch.zeros(int(maybe))
-            parts += [missing, own.get(code, torch.zeros(size - len(missing)))]
+        for code, maybe, size in zip(self.kind_of, self.gone, self.sizes, strict=True):
+            parts += [torch.zeros(maybe), own.get(code, torch.zeros(size - maybe))]
         return torch.cat(parts)
 
     def learn(self, x: Tensor) -> None:
         x = x.double()
         for site, (code, begin, end) in enumerate(
-            zip(self.codes.tolist(), self.begins[:-1], self.begins[1:], strict=True)
+            zip(self.kind_of, self.begins[:-1], self.begins[1:], strict=True)
         ):
             gone = torch.isnan(x[:, site])
             there = x[~gone, site]
-            if bool(self.maybe[site]):
+            if self.gone[site]:
                 odds = (gone.sum().double() + 0.5) / (len(there) + 0.5)
                 self.offset[begin] = odds.log()
                 begin += 1
@@ -186,7 +185,7 @@ class TableHead(Head):
                 for kind in self.kinds
             ]
             base = Varied(parts, torch.bucketize(which, torch.tensor(self.kinds).to(which)))
-        return MaybeMissing(base, parameters[..., 1]) if bool(self.maybe.any()) else base
+        return MaybeMissing(base, parameters[..., 1]) if any(self.gone) else base
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """See `Head`; for whole rows, x [N, sites], kind by kind: what training asks for."""
@@ -200,7 +199,7 @@ class TableHead(Head):
                 found[..., chosen] = self.reals.log_prob(own[..., : self.reals.outputs], values)
             else:
                 found[..., chosen] = self._of_kind(kind, own).log_prob(values)
-        if not bool(self.maybe.any()):
+        if not any(self.gone):
             return found
         return torch.where(gone, F.logsigmoid(logit), found + F.logsigmoid(-logit))
 

@@ -56,7 +56,7 @@ def test_the_loss_in_an_order_is_that_orders_law(form):
     model = model_of(form)
     x = model.sequences(vectors(model)).padded()[0]
     order = (2, 0, 3, 1)
-    loss = model._loss_in(model.network_, model.layout, order, x, None)
+    loss = model.network_.loss_in(order, x, None)
     want = -model.in_order(order).log_prob(vectors(model)).mean() / 4
     assert float(loss) == pytest.approx(want, abs=1e-5)
 
@@ -78,10 +78,11 @@ def test_an_order_keeps_what_belongs_to_each_site():
 def test_another_order_has_other_masks_too():
     """Which hidden unit sees a site depends on the order: mask sampling."""
     model = model_of("binary", hidden=(40,))
+    network = model.network_
     first, second = (
-        model.network_.reordered(range(4), model_units) ["layers.0.bias"]
-        for model_units in (model._units((0, 1, 2, 3), [40]), model._units((0, 1, 3, 2), [40]))
-    )  # fmt: skip
+        network.reordered(range(4), network.masks.units(order, [40]))["layers.0.bias"]
+        for order in ((0, 1, 2, 3), (0, 1, 3, 2))
+    )
     assert not torch.equal(first, second)
 
 

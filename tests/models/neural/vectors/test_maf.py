@@ -16,7 +16,7 @@ QUICK = Training(steps=3, batch_size=8)
 MIX = np.array([[1.0, 0.5, 0.0, -0.3], [0, 2, 0.3, 0], [0, 0, 0.5, 1], [0, 0, 0, 1]])
 FORMS = {
     "batch": {},
-    "activation, random orders": {"normalisation": "activation", "order": "random"},
+    "activation, random orders": {"normalisation": "activation", "reordering": "random"},
     "none, residual": {"normalisation": "none", "residual": True, "hidden": (7, 7)},
     "another first order": {"ordering": (3, 0, 2, 1), "hidden": ()},
 }
@@ -183,7 +183,7 @@ def test_a_context_moves_the_law():
 
 def test_shapes_files_and_batches(tmp_path):
     x = data().reshape(-1, 2, 2)
-    model = MAF((6,), layers=2, order="random", training=QUICK).fit(x)
+    model = MAF((6,), layers=2, reordering="random", training=QUICK).fit(x)
     drawn = model.sample(9, seed=2, return_log_prob=True)
     assert drawn.x.shape == (9, 2, 2)
     np.testing.assert_allclose(drawn.log_prob, model.log_prob(drawn.x), atol=1e-4)

@@ -13,7 +13,6 @@ from helpers import shake
 
 from arproc import MADE, NADE, Training
 from arproc.errors import DataError
-from arproc.models.neural.vectors.nade import order_agnostic_loss
 from arproc.training import Binarise
 
 QUICK = Training(steps=3, batch_size=8)
@@ -46,14 +45,14 @@ def test_the_loss_is_that_of_the_observed_over_their_orders(kind, gone):
     mark = float("nan") if x.is_floating_point() else -1
     rows = torch.where(torch.tensor(observed), x, mark).repeat(20_000, 1)
     with torch.no_grad():
-        loss = order_agnostic_loss(model.network_, rows, None, torch.Generator().manual_seed(0))
+        loss = model.network_.loss(rows, None, torch.Generator().manual_seed(0))
     assert float(loss) == pytest.approx(-over_orders(model, data[0], observed) / 4, rel=0.01)
 
 
 def test_nothing_observed_says_nothing():
     model = NADE(4, order_agnostic=True, training=QUICK).fit(np.eye(4, dtype=int))
     rows = torch.full((3, 4), float("nan"))
-    loss = order_agnostic_loss(model.network_, rows, None, torch.Generator())
+    loss = model.network_.loss(rows, None, torch.Generator())
     assert float(loss) == 0
 
 
