@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from arproc.contract.parameters import Parameters
+from arproc.contract.parameters import Parameters, is_learnt
 from arproc.contract.randomness import derived_seed, resolve_seed
 from arproc.contract.storable import storable
 from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError
 from arproc.models.panel.data import PanelData, read
 from arproc.process import Process
-from arproc.process.model import is_learnt
 
 if TYPE_CHECKING:
     import pandas as pd

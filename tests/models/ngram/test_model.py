@@ -15,9 +15,7 @@ from arproc import Tokens
 from arproc.contract.state import WindowState
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, NotFittedError, ParameterError
-from arproc.models.ngram.backoff.state import NGramState
 from arproc.models.ngram.law import NGramState
-from arproc.models.ngram.smoothing.discounts import DiscountWarning
 from arproc.models.ngram.smoothing.smoothings import DiscountWarning
 from arproc.testing import check_process
 
