@@ -54,9 +54,6 @@ class ImageProcess(ImageParameters, NeuralProcess):
 
     A subclass is a dataclass of its own parameters (`width`, the size of a pixel's features, is
     one of them), and writes `_stacks`.
-
-    Attributes:
-        channel_axis_: which axis of an image holds the channels, or None.
     """
 
     width: int
@@ -64,7 +61,12 @@ class ImageProcess(ImageParameters, NeuralProcess):
 
     law_: ImageLaw
     network_: PixelNetwork
-    channel_axis_: int | None
+    shape_: tuple[int, ...]
+
+    @property
+    def channel_axis_(self) -> int | None:
+        """Which axis of an image holds the channels, or None."""
+        return self.law_.channel_axis
 
     @abstractmethod
     def _stacks(self, inputs: int, shape: tuple[int, int], context: int) -> Stacks:

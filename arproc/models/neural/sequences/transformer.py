@@ -75,10 +75,6 @@ class Transformer(NeuralProcess):
             `context` is then the labels [N], 0 ... classes-1.
         training: how it is trained.
 
-    Attributes:
-        shape_: the shape of one image; None for sequences of free length.
-        channel_axis_: which axis of it holds the channels, or None.
-
     Example:
         >>> import arproc
         >>> model = arproc.Transformer(layers=1, heads=2, width=16, block=16, tokens="char",
@@ -92,7 +88,6 @@ class Transformer(NeuralProcess):
 
     law_: TransformerLaw
     network_: Decoder
-    channel_axis_: int | None
 
     def __init__(
         self,
@@ -122,6 +117,16 @@ class Transformer(NeuralProcess):
         self.conditioned = conditioned
         self.classes = classes
         self.training = training
+
+    @property
+    def shape_(self) -> tuple[int, ...] | None:  # type: ignore[override]
+        """The shape of one image; None for sequences of free length."""
+        return self.law_.shape
+
+    @property
+    def channel_axis_(self) -> int | None:
+        """Which axis of an image holds the channels, or None."""
+        return self.law_.channel_axis
 
     # ---- space and layout ---------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -93,6 +95,29 @@ def test_images_with_gaps_are_refused_as_such(kind):
     x[0, 0, 0] = np.nan
     with pytest.raises(DataError, match="data has NaN; expected whole numbers"):
         kind(**SMALL[kind], training=QUICK).fit(x)
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_parameters_that_are_set_after_a_fit_wait_for_the_next(kind):
+    x = np.random.default_rng(6).integers(0, 2, (6, 3, 4, 5))
+    model = kind(**SMALL[kind], channel_axis="first", training=QUICK).fit(x)
+    want, drawn = model.log_prob(x), model.sample(2, seed=0)
+    model.set_params(width=3, blocks=3, channel_axis="last", classes=4, head="categorical")
+    np.testing.assert_array_equal(model.log_prob(x), want)
+    np.testing.assert_array_equal(model.sample(2, seed=0), drawn)
+    assert (model.channel_axis_, model.shape_, model.n_context_) == (0, (3, 4, 5), 0)
+
+
+def test_a_law_under_a_policy_is_loaded_where_its_model_was_never_imported(tmp_path):
+    x = np.random.default_rng(6).integers(0, 2, (6, 4, 5))
+    model = PixelSNAIL(**SMALL[PixelSNAIL], training=QUICK).fit(x)
+    hot = model.with_policy(arproc.sampling.Temperature(2.0))
+    hot.save(tmp_path / "hot")
+    code = (
+        f"import arproc; print(arproc.load({str(tmp_path / 'hot')!r}).log_prob({x[0].tolist()}))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert float(found.stdout) == pytest.approx(hot.log_prob(x[0]), abs=1e-5), found.stderr
 
 
 def test_policies_work_on_mixtures_of_logistics():

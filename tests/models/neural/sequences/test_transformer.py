@@ -410,3 +410,13 @@ def test_train_is_the_loop_that_fits():
     train(network, loss, plan)
     for a, b in zip(network.parameters(), model.network_.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_parameters_that_are_set_after_a_fit_wait_for_the_next():
+    model = random_model(end=True)
+    x = symbols(1, 20)[0].numpy()
+    want = model.log_prob(x)
+    model.set_params(layers=1, heads=1, width=4, block=3, attention_window=2, end=False, classes=3)
+    assert model.log_prob(x) == want
+    assert model.space.terminates
+    assert (model.shape_, model.channel_axis_, model.n_context_) == (None, None, 0)
