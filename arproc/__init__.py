@@ -63,6 +63,7 @@ _LAZY: dict[str, str] = {
 _MODULES: tuple[str, ...] = (
     "datasets",
     "evaluation",
+    "kit",
     "ngram",
     "plot",
     "tables",

@@ -1,4 +1,4 @@
-"""Fit what a recipe says: `python -m benchmarks.quality [--test] recipe ...`.
+"""Fit what a recipe says: `python -m benchmarks quality [--test] recipe ...`.
 
 A recipe (`recipes/NAME.json`) names the data, and the members of an ensemble, or models for a
 table, with all of their settings and seeds. Settings are chosen by the validation figures, which
@@ -21,16 +21,18 @@ import arproc
 from arproc.spaces import Real
 from arproc.training import Dequantise
 from benchmarks.quality.data import Fold, load
+from benchmarks.timing import REDUCED
 
 RECIPES = Path(__file__).parent / "recipes"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality")
+def main(arguments: Sequence[str] = ()) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks quality")
     parser.add_argument("recipes", nargs="*", help="all, if none is named")
     parser.add_argument("--test", action="store_true", help="read the test data too")
-    found = parser.parse_args()
-    for name in found.recipes or sorted(path.stem for path in RECIPES.glob("*.json")):
+    found = parser.parse_args(arguments)
+    every = ["digits"] if REDUCED else sorted(path.stem for path in RECIPES.glob("*.json"))
+    for name in found.recipes or every:
         run(name, found.test)
 
 
@@ -38,6 +40,8 @@ def run(name: str, with_test: bool) -> None:
     """Fit a recipe on each fold of its data and print the mean log-likelihoods, nats."""
     recipe = json.loads((RECIPES / f"{name}.json").read_text())
     folds, begin = load(recipe["data"]), time.perf_counter()
+    if REDUCED:
+        folds = [Fold(*(part[:20] for part in folds[0][:3]), folds[0].half_step)]
     if recipe["ensemble"]:
         figures = [_ensembles(recipe, fold, with_test) for fold in folds]
         for title in figures[0]:
@@ -87,6 +91,7 @@ def fitted(entry: dict[str, Any], seed: int, fold: Fold) -> Any:
     train, valid = fold.train, fold.valid
     if "training" in entry:
         plan = {"progress": False, "seed": seed} | entry["training"]
+        plan |= {"steps": 1, "batch_size": 2} if REDUCED else {}
         if plan.get("augment") == "dequantise":
             plan["augment"] = Dequantise()
             train, valid = _noisy(train), _noisy(valid)
@@ -126,7 +131,3 @@ def _real(law: Any) -> bool:
 def _noisy(levels: np.ndarray) -> np.ndarray:
     """Levels with noise from [0, 1), always the same."""
     return levels + np.random.default_rng(0).random(levels.shape)
-
-
-if __name__ == "__main__":
-    main()
