@@ -11,8 +11,8 @@
 | `NeuralProcess`, `NetworkLaw` | a model that trains a network, and the law that holds it |
 | `ExampleNetwork`, `Crops`, `shifted` | networks of examples of one size; stretches of sequences |
 
-Spaces are in `arproc.spaces`, conditionals that torch lacks in `arproc.distributions`, the check in
-`arproc.testing`. How they go together is told in CONTRIBUTING.
+Spaces are in `arproc.spaces`, conditionals that torch lacks in `arproc.distributions`, the check
+in `arproc.testing`. How they go together is told in CONTRIBUTING.
 """
 
 from arproc.contract.conditioned import InnerState

@@ -298,7 +298,7 @@ def characters() -> None:
     if not SHAKESPEARE.is_file():
         print(f"  ({SHAKESPEARE} is not here: no bits per character)")
         return
-    text = source()
+    text = source()[: 20_000 if REDUCED else None]
     cut = int(0.9 * len(text))
     vocabulary = Vocabulary.build(text, "char")
     for order in range(3, 9):
