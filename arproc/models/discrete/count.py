@@ -14,7 +14,7 @@ from arproc.contract.sequences import Sequences
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.inference.estimated import Estimated
 from arproc.models.discrete.count_fit import CountData, fit, flat_context
-from arproc.models.discrete.count_law import CountLaw
+from arproc.models.discrete.count_law import CountARLaw
 from arproc.process import Fit, Process
 from arproc.spaces import Count, Space
 
@@ -72,7 +72,7 @@ class CountAR(Estimated, Process):
         (1.08, [0.65])
     """
 
-    law_: CountLaw
+    law_: CountARLaw
     intercept_: float
     coef_: np.ndarray
     feedback_: np.ndarray
@@ -163,7 +163,7 @@ class CountAR(Estimated, Process):
         if link == "log" and start_mean is None:
             level = math.exp(level)
         form = model._context_form()
-        law = CountLaw(
+        law = CountARLaw(
             float(intercept), alpha, beta, gamma, float(dispersion), float(level), link == "log",
             len(alpha) if initial == "given" else 0,
             None if form is None else replace(form, size=len(gamma)),
@@ -187,7 +187,7 @@ class CountAR(Estimated, Process):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
-    ) -> tuple[CountLaw, Fit]:
+    ) -> tuple[CountARLaw, Fit]:
         p, q = self._check_parameters()
         skip = p if self.initial == "given" else 0
         sequences.require_length(skip + 1)
@@ -217,7 +217,7 @@ class CountAR(Estimated, Process):
         found = fit(data)
         theta, form = found.theta, self._context_form()
         coef, feedback, regression = map(np.copy, np.split(theta[1:], [p, p + q]))
-        law = CountLaw(
+        law = CountARLaw(
             float(theta[0]), coef, feedback, regression, found.dispersion, start, data.log_link,
             skip, None if form is None else form.learnt(context),
         )  # fmt: skip

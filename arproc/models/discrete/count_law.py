@@ -18,12 +18,12 @@ from arproc.contract.storable import storable
 from arproc.models.discrete.count_fit import CountData, flat_context
 from arproc.spaces import Count
 
-__all__ = ["CountLaw"]
+__all__ = ["CountARLaw"]
 
 
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
-class CountLaw(ChainLaw):
+class CountARLaw(ChainLaw):
     """A Poisson or negative-binomial autoregression; the recursion is in `CountAR`.
 
     Attributes:
@@ -92,7 +92,7 @@ class CountState(State):
         past: the last q predictors, newest first, [N, q].
     """
 
-    law: CountLaw
+    law: CountARLaw
 
     def __init__(self, lags: torch.Tensor, past: torch.Tensor) -> None:
         self.lags = lags

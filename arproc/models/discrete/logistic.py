@@ -26,7 +26,7 @@ from arproc.spaces import Categorical as Symbols
 if TYPE_CHECKING:
     from arproc.data.vocabulary import Vocabulary
 
-__all__ = ["LogisticAR", "LogisticLaw"]
+__all__ = ["LogisticAR", "LogisticARLaw"]
 
 _MOST = 2500  # parameters: their information matrix is held whole
 
@@ -40,7 +40,7 @@ class FineBernoulli(Bernoulli):
 
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
-class LogisticLaw(ChainLaw):
+class LogisticARLaw(ChainLaw):
     """A logistic autoregression; the formula is in `LogisticAR`.
 
     Attributes:
@@ -119,7 +119,7 @@ class LogisticAR(Estimated, Process):
         0.5
     """
 
-    law_: LogisticLaw
+    law_: LogisticARLaw
     const_: np.ndarray
     coef_: np.ndarray
     frequencies_: np.ndarray
@@ -174,7 +174,7 @@ class LogisticAR(Estimated, Process):
             )
         check_choice("initial", initial, ("mean", "given"))
         order, space = weights.shape[1], Binary() if k == 2 else Symbols(k)
-        law = LogisticLaw(level, weights, shares, space, order if initial == "given" else 0)
+        law = LogisticARLaw(level, weights, shares, space, order if initial == "given" else 0)
         return cls.of(law, order=order, symbols=k, initial=initial)
 
     # ---- fitting --------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ class LogisticAR(Estimated, Process):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
-    ) -> tuple[LogisticLaw, Fit]:
+    ) -> tuple[LogisticARLaw, Fit]:
         p, k = self.order, sequences.space.size or 0
         size = (k - 1) * (1 + p * (k - 1))
         if size > _MOST:
@@ -204,7 +204,7 @@ class LogisticAR(Estimated, Process):
         const, coef = np.zeros(k), np.zeros((k, p, k))
         const[1:] = found.weights[:, 0]
         coef[1:, :, 1:] = found.weights[:, 1:].reshape(k - 1, p, k - 1)
-        law = LogisticLaw(const, coef, table.frequencies, sequences.space, skip)
+        law = LogisticARLaw(const, coef, table.frequencies, sequences.space, skip)
         return law, Fit(
             names=_names(k, p),
             estimates=found.weights.reshape(-1),

@@ -14,7 +14,7 @@ from arproc.data.form import Layout
 from arproc.data.vectors import level_count, order_of, vectors_of
 from arproc.errors import DataError, ParameterError, check_integer
 from arproc.models.kernel_density.kernels import BLOCK, GaussianKernel, Kernel, RedrawKernel
-from arproc.models.kernel_density.law import KernelLaw
+from arproc.models.kernel_density.law import KernelDensityLaw
 from arproc.process import Process
 from arproc.spaces import Binary, Categorical, Real, Space
 
@@ -72,7 +72,7 @@ class KernelDensity(Process):
 
     takes_weights = True
 
-    law_: KernelLaw
+    law_: KernelDensityLaw
     bandwidth_: Tensor
     values_: Tensor
     log_weights_: Tensor
@@ -144,7 +144,7 @@ class KernelDensity(Process):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
-    ) -> KernelLaw:
+    ) -> KernelDensityLaw:
         if validation is not None:
             raise ParameterError(
                 "KernelDensity leaves each vector out of its own density to choose bandwidths, "
@@ -168,7 +168,7 @@ class KernelDensity(Process):
         else:
             bandwidth = self._bandwidth(kernel, weights)
         log_weights = (weights / weights.sum()).log()
-        return KernelLaw(
+        return KernelDensityLaw(
             sequences.space, values, log_weights, bandwidth, frequencies, layout.shape,
             layout.order,
         )  # fmt: skip

@@ -21,12 +21,12 @@ from arproc.errors import DataError
 from arproc.models.kernel_density.kernels import BLOCK, GaussianKernel, Kernel, RedrawKernel
 from arproc.spaces import Space
 
-__all__ = ["KernelLaw"]
+__all__ = ["KernelDensityLaw"]
 
 
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
-class KernelLaw(ChainLaw):
+class KernelDensityLaw(ChainLaw):
     """A mixture of products of kernels around the training vectors; see `KernelDensity`.
 
     Attributes:
@@ -80,7 +80,7 @@ class KernelLaw(ChainLaw):
             ]
         )
 
-    def in_order(self, ordering: str | Sequence[int]) -> KernelLaw:
+    def in_order(self, ordering: str | Sequence[int]) -> KernelDensityLaw:
         """The same law with its sites drawn in another order.
 
         Args:
