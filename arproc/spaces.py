@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+from torch.distributions import constraints
 
 from arproc.contract.storable import storable
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
@@ -30,9 +31,11 @@ __all__ = [
     "Count",
     "Integer",
     "Ordinal",
+    "Positive",
     "Real",
     "RealVector",
     "Space",
+    "UnitInterval",
 ]
 
 Measure = Literal["mass", "density", "mixed"]
@@ -79,6 +82,11 @@ class Space:
     def size(self) -> int | None:
         """How many values a scalar element can take, the end included; None if infinite."""
         return None
+
+    @property
+    def support(self) -> constraints.Constraint:
+        """The numbers that elements are made of, as torch names them; of a table's, any."""
+        return constraints.real
 
     @property
     def end(self) -> int | None:
@@ -185,6 +193,10 @@ class Categorical(Space):
         return self.symbols
 
     @property
+    def support(self) -> constraints.Constraint:
+        return constraints.integer_interval(0, self.symbols - 1)
+
+    @property
     def end(self) -> int | None:
         return self.end_symbol
 
@@ -220,6 +232,10 @@ class Binary(Space):
     def size(self) -> int | None:
         return 2 if not self.event_shape else None
 
+    @property
+    def support(self) -> constraints.Constraint:
+        return constraints.boolean
+
     def problem(self, values: torch.Tensor) -> str | None:
         return _bounded(values, 0, 1, "zeros and ones")
 
@@ -250,6 +266,10 @@ class Count(Space):
     """A number of events: 0, 1, 2 ..."""
 
     kind: ClassVar[str] = "count"
+
+    @property
+    def support(self) -> constraints.Constraint:
+        return constraints.nonnegative_integer
 
     @property
     def user_dtype(self) -> type[np.generic]:
@@ -298,6 +318,10 @@ class Ordinal(Space):
     def size(self) -> int:
         return self.levels
 
+    @property
+    def support(self) -> constraints.Constraint:
+        return constraints.integer_interval(0, self.levels - 1)
+
     def problem(self, values: torch.Tensor) -> str | None:
         return _bounded(values, 0, self.levels - 1, f"levels from 0 to {self.levels - 1}")
 
@@ -326,6 +350,59 @@ class Real(Space):
     @property
     def dtype(self) -> torch.dtype:
         return torch.float32 if self.precision == "float32" else torch.float64
+
+
+@storable
+@dataclass(frozen=True)
+class UnitInterval(Real):
+    """A real number between 0 and 1, neither of these itself: a share, a rate, a probability.
+
+    Example:
+        >>> UnitInterval().problem(torch.tensor([0.2, 1.0]))
+        'expected numbers above 0 and below 1, got values from 0.2 to 1'
+    """
+
+    kind: ClassVar[str] = "unit interval"
+
+    @property
+    def support(self) -> constraints.Constraint:
+        return constraints.unit_interval
+
+    def problem(self, values: torch.Tensor) -> str | None:
+        values = values.to(self.dtype)  # in which a number near 1 may be 1
+        if bool(((values <= 0) | (values >= 1)).any()):
+            least, most = values.min().item(), values.max().item()
+            return f"expected numbers above 0 and below 1, got values from {least:g} to {most:g}"
+        return None
+
+    def describe(self) -> str:
+        return "real in (0, 1)"
+
+
+@storable
+@dataclass(frozen=True)
+class Positive(Real):
+    """A real number above 0: a duration, a size, a price.
+
+    Example:
+        >>> Positive().problem(torch.tensor([0.2, 0.0]))
+        'expected numbers above 0, got values from 0'
+    """
+
+    kind: ClassVar[str] = "positive"
+
+    @property
+    def support(self) -> constraints.Constraint:
+        return constraints.positive
+
+    def problem(self, values: torch.Tensor) -> str | None:
+        values = values.to(self.dtype)
+        if bool((values <= 0).any()):
+            return f"expected numbers above 0, got values from {values.min().item():g}"
+        return None
+
+    def describe(self) -> str:
+        return "positive real"
 
 
 @storable
@@ -364,7 +441,7 @@ def _takers(space: Space) -> str:
     """Which models take NaN for a missing value of such a space, in words; empty where none do."""
     if space.length is not None:
         return _TAKERS_OF_VECTORS
-    return _TAKERS if space.measure == "density" else ""
+    return _TAKERS if type(space) in (Real, RealVector) else ""
 
 
 def _sum(values: torch.Tensor) -> float:

@@ -1,9 +1,13 @@
 """Spaces: equality by kind, vocabulary, end and shape; what fits them; what they refuse to be."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
+from testing.healthy import HEALTHY
 
+import arproc
 from arproc import spaces
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, ParameterError
@@ -14,8 +18,10 @@ from arproc.spaces import (
     Count,
     Integer,
     Ordinal,
+    Positive,
     Real,
     RealVector,
+    UnitInterval,
     check_values,
 )
 
@@ -25,7 +31,7 @@ ALL = [
     Categorical(4), Categorical(5), Categorical(4, end_symbol=3), Categorical(4, end_symbol=2),
     Categorical(4, WORDS), Categorical(4, Vocabulary.build(["a b d"], "word")), Count(), Integer(),
     Ordinal(), Ordinal(levels=4), Real(), Real(length=2), RealVector(dimension=1),
-    RealVector(dimension=2), spaces.Space(),
+    RealVector(dimension=2), UnitInterval(), Positive(), Positive(length=2), spaces.Space(),
 ]  # fmt: skip
 
 
@@ -43,7 +49,7 @@ def test_what_each_says_of_its_elements():
     assert {s.kind: s.measure for s in ALL} == {
         "binary": "mass", "binary vector": "mass", "categorical": "mass", "count": "mass",
         "integer": "mass", "ordinal": "mass", "real": "density", "real vector": "density",
-        "abstract": "mass",
+        "abstract": "mass", "unit interval": "density", "positive": "density",
     }  # fmt: skip
     assert Categorical(4, end_symbol=3).terminates
     assert not Categorical(4).terminates
@@ -85,6 +91,7 @@ def test_values_are_checked_at_their_bounds():
         (Binary(), [0, 1], [2]),
         (Count(), [0, 2**53], [2**53 + 2]),
         (Integer(), [-(2**53), 3], [2**53 + 2]),
+        (Positive(), [1, 2**53], [0]),
     ):
         for dtype in (torch.int64, torch.float64):
             check_values(torch.tensor(good, dtype=dtype), space, "x")
@@ -96,6 +103,63 @@ def test_values_are_checked_at_their_bounds():
     infinite_sum = torch.tensor([1e308, 1e308], dtype=torch.float64)
     check_values(infinite_sum, Real(), "x")
     check_values(torch.tensor([3e38, 3e38]), Real(precision="float32"), "x")
+
+
+def test_intervals_are_open():
+    tiny, most = 5e-324, 1 - 2.0**-53
+    check_values(torch.tensor([tiny, 0.5, most], dtype=torch.float64), UnitInterval(), "x")
+    check_values(torch.tensor([tiny, 1e308], dtype=torch.float64), Positive(), "x")
+    for space, bad, message in (
+        (UnitInterval(), [0.0, 0.5], r"real in \(0, 1\)\): expected numbers above 0 and below 1, got values from 0 to 0.5"),  # noqa: E501
+        (UnitInterval(), [0.5, 1.0], "got values from 0.5 to 1"),
+        (UnitInterval(precision="float32"), [0.5, most], "got values from 0.5 to 1"),
+        (Positive(), [3.0, -1.0], "positive real.: expected numbers above 0, got values from -1"),
+        (Positive(), [3.0, math.nan], "x has 1 value.* not finite .*expected finite numbers"),
+    ):  # fmt: skip
+        with pytest.raises(DataError, match=message):
+            check_values(torch.tensor(bad, dtype=torch.float64), space, "x")
+    with pytest.raises(DataError) as error:  # AR takes NaN; models of shares do not
+        check_values(torch.tensor([math.nan]), UnitInterval(), "x")
+    assert "takes_missing" not in str(error.value)
+
+
+@pytest.mark.parametrize("space", ALL, ids=repr)
+def test_elements_lie_in_the_support(space):
+    value = {"positive": 2.5, "unit interval": 0.5, "real": -2.5, "real vector": -2.5}
+    x = torch.full((3, *space.event_shape), value.get(space.kind, 1.0)).double()
+    assert space.problem(x) is None
+    assert bool(space.support.check(x).all())
+    assert isinstance(space, Real) == (space.measure == "density")
+
+
+@pytest.mark.parametrize("name", ["Shares", "Durations"])
+def test_processes_on_intervals_do_what_others_do(name, tmp_path):
+    process = HEALTHY[name][0]()
+    process.save(tmp_path / "m.arproc")
+    again = arproc.load(tmp_path / "m.arproc")
+    assert again.space == process.space
+    x = process.sample(3, length=40, seed=1)
+    check_values(torch.from_numpy(x), process.space, "draws")
+    forecast = process.forecast(x[0], 4, quantiles=(0.01, 0.5), seed=2)
+    check_values(torch.tensor(forecast.to_numpy()), process.space, "forecast")
+    half = np.full(2, np.nan)
+    half[1] = 0.5
+    known = process.forecast(x[0], 2, known=half, seed=2)
+    assert known["mean"].iloc[1] == 0.5
+    with pytest.raises(DataError, match="known: expected numbers above 0"):
+        process.forecast(x[0], 2, known=np.array([np.nan, -0.5]))
+    found = arproc.evaluate(process, x)
+    assert found.measure == "density"
+    assert found.log_prob_nats == pytest.approx(process.log_prob(x).sum())
+    compared = arproc.compare({"own": process, "normal": arproc.AR(1).fit(x)}, x)
+    assert "own" in str(compared)  # densities of the same numbers
+    uniform = arproc.evaluation.pit(process, x[0])
+    assert ((uniform > 0) & (uniform < 1)).all()
+    assert (arproc.evaluation.crps(process, x[0]) > 0).all()
+    with pytest.raises(ParameterError, match="Transformed is for processes of real scalars"):
+        arproc.Transformed(process, arproc.transforms.Log()).fit(x)
+    with pytest.raises(DataError, match="data does not fit the model's space"):
+        process.log_prob(-x)
 
 
 def test_a_check_records_no_gradient():

@@ -224,8 +224,8 @@ def _(distribution: td.StudentT, q: torch.Tensor) -> torch.Tensor:
 def _(distribution: td.Gamma, q: torch.Tensor) -> torch.Tensor:
     from scipy import special
 
-    unit = _by_numpy(special.gammaincinv, distribution.concentration, q)
-    return unit.to(q) / distribution.rate
+    unit = _by_numpy(special.gammaincinv, distribution.concentration, q).to(q)
+    return (unit / distribution.rate).clamp(min=torch.finfo(q.dtype).tiny)
 
 
 @quantile.register
@@ -233,7 +233,8 @@ def _(distribution: td.Beta, q: torch.Tensor) -> torch.Tensor:
     from scipy import special
 
     a, b = distribution.concentration1, distribution.concentration0
-    return _by_numpy(special.betaincinv, a, b, q).to(q)
+    inside = torch.finfo(q.dtype)  # neither end is a value
+    return _by_numpy(special.betaincinv, a, b, q).to(q).clamp(inside.tiny, 1 - inside.eps / 2)
 
 
 @quantile.register(td.Poisson)

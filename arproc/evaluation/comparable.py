@@ -63,8 +63,9 @@ def _plain_numbers(space: Space) -> int | None:
 
 
 def _plain_reals(space: Space) -> Space:
-    """A table of nothing but real columns, none with gaps, as the vectors that it holds."""
-    if isinstance(space, Table) and space.measure == "density":
+    """Numbers of an interval as any reals; so a table of such columns alone, without gaps."""
+    table = isinstance(space, Table) and space.measure == "density"
+    if table or (isinstance(space, Real) and not space.event_shape):
         return Real(length=space.length)
     return space
 

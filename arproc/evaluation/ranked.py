@@ -16,6 +16,7 @@ from arproc.errors import UnsupportedError
 from arproc.evaluation.closed_forms import scored
 from arproc.evaluation.walk import Block, per_term
 from arproc.process.process import Process, require_process
+from arproc.spaces import Binary, Count, Ordinal, Real
 
 __all__ = ["crps", "crps_of"]
 
@@ -42,7 +43,7 @@ def crps(model: Process, data: Any, *, context: Any = None, return_error: bool =
     """
     process = require_process(model, "crps")
     space = process.space
-    if space.event_shape or space.kind not in ("real", "count", "ordinal", "binary"):
+    if space.event_shape or not isinstance(space, (Real, Count, Ordinal, Binary)):
         raise UnsupportedError(
             f"the CRPS is for ordered scalars; this process has {space.describe()} elements. Its "
             "log_prob is a proper score for any."

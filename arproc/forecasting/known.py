@@ -135,6 +135,6 @@ def _numbers(known: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
 def _check(values: torch.Tensor, space: Space) -> None:
     if bool(values.isinf().any()):
         raise DataError("known has infinite values; expected numbers, NaN where not known.")
-    problem = space.problem(values.nan_to_num(nan=0.0))
+    problem = space.problem(values[~values.isnan()])
     if problem is not None:
         raise DataError(f"known: {problem}.")

@@ -30,6 +30,7 @@ from arproc.errors import (
     check_integer,
 )
 from arproc.process.fit import Fit, Learnt
+from arproc.sampling.ancestral import check_drawn
 from arproc.spaces import Space
 
 if TYPE_CHECKING:
@@ -404,6 +405,7 @@ class Model(Parameters):
         prepared = self.read_context(context, n, 0)
         with torch.no_grad():
             x = law.draw(n, Uniforms(seed), prepared).to(law.space.dtype)
+        check_drawn(x, law, law.space)
         kind = self.fit_.form
         form = Form(kind if kind in ("tensor", "table") else "numpy")
         lengths = torch.full((n,), x.shape[1])

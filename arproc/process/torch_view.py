@@ -58,15 +58,7 @@ class SequenceDistribution(Distribution):
 
     @property
     def support(self) -> constraints.Constraint:
-        space = self.law.space
-        scalar: constraints.Constraint = constraints.real
-        if space.size is not None:
-            scalar = constraints.integer_interval(0, space.size - 1)
-        elif space.kind == "count":
-            scalar = constraints.nonnegative_integer
-        elif space.kind == "binary vector":
-            scalar = constraints.boolean
-        return constraints.independent(scalar, len(self.event_shape))
+        return constraints.independent(self.law.space.support, len(self.event_shape))
 
     def expand(
         self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from arproc.contract.holder import Holder
-from arproc.contract.law import ChainLaw, Draws
+from arproc.contract.law import ChainLaw, Draws, Law
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
@@ -20,7 +21,7 @@ from arproc.spaces import Categorical, Space
 if TYPE_CHECKING:
     from arproc.data.vocabulary import Vocabulary
 
-__all__ = ["check_length", "draw", "sample"]
+__all__ = ["check_drawn", "check_length", "draw", "sample"]
 
 Stop = Callable[[torch.Tensor], torch.Tensor]
 
@@ -91,6 +92,9 @@ def draw(
     Returns:
         The elements [N, T, *event] padded with zeros, their numbers [N], and whether a row came
         to its own end.
+
+    Raises:
+        DataError: the law drew NaN, which is no element of the space.
     """
     n, device = state.n, state.history.slots.device
     if n == 0:
@@ -122,11 +126,36 @@ def draw(
             _apply_stop(stop, store, alive[~done[alive]], done)
         alive, state = _keep_open(alive, done, limits, store.count, state)
     x = store.values[:, : int(lengths.max())]
+    check_drawn(x, state.law, space, before)
     inside = (torch.arange(x.shape[1]) < lengths[:, None]).to(device)
     x = x * inside.view(*inside.shape, *[1] * (x.ndim - 2)).to(x.dtype)
     if space.length is not None:
         complete |= before + lengths == space.length
     return x, lengths, complete
+
+
+def check_drawn(
+    x: torch.Tensor, law: Law, space: Space, before: torch.Tensor | None = None
+) -> None:
+    """Raise `DataError` where a law drew NaN and the space has no missing values.
+
+    Args:
+        x: what was drawn, [N, T, *event].
+        law: what drew it.
+        space: what the elements should be of.
+        before: how many elements there were before these, int64 [N].
+    """
+    # one pass: a sum is a number where all are (or infinities meet: then look closer)
+    if space.holds_missing or not x.is_floating_point() or not math.isnan(float(x.sum())):
+        return
+    if not bool(torch.isnan(x).any()):
+        return
+    row, place = (int(i) for i in torch.isnan(x).nonzero()[0, :2])
+    place += 0 if before is None else int(before[row])
+    raise DataError(
+        f"{law!r} drew NaN, not a number, for element {place} of sequence {row}: its parameters, "
+        "or what it is conditioned on, lie where it has no law."
+    )
 
 
 def _block_size(state: State, stop: Stop | None, space: Space) -> int:

@@ -97,6 +97,9 @@ def _bad_values(
         wrong = [("a two among zeros and ones", 2)]
     elif space.kind == "count":
         wrong = [("a count below zero", -1), ("half a count", 0.5)]
+    elif space.kind in ("unit interval", "positive"):
+        wrong = [("a zero", 0), ("a number below zero", -1)]
+        wrong += [("a one", 1)] * (space.kind == "unit interval")
     if space.terminates and space.end is not None:
         wrong.append(("the end among the elements", space.end))
     for what, value in wrong:

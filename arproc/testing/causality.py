@@ -64,7 +64,7 @@ def _different(
     if space.kind in ("binary", "binary vector"):
         return 1 - now
     if space.size is None:
-        return torch.where(other == now, other + 1, other)
+        return torch.where(other == now, subject.line(subject.line.inv(other) + 1), other)
     symbols = torch.as_tensor(subject.symbols, device=now.device)
     after = symbols.roll(-1)[torch.searchsorted(symbols, now.long().contiguous())]
     return torch.where(other == now, after.to(now), other)

@@ -14,7 +14,7 @@ from arproc.contract.law import Draws
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.distributions import index
-from arproc.errors import UnsupportedError
+from arproc.errors import DataError, UnsupportedError
 from arproc.sampling import Policy, Temperature, TopP
 from arproc.sampling.ancestral import draw
 from arproc.spaces import check_values
@@ -60,22 +60,29 @@ def drawn(
     Text may not read back to the symbols that made it (unknown words): then the numbers are those
     that the engine draws from the same uniforms.
     """
-    draws = subject.process.sample(
-        prefix.n,
-        length,
-        subject.user_prefix(prefix),
-        policy,
-        seed=seed,
-        return_log_prob=True,
-        context=prefix.context,
-    )
-    complete = torch.as_tensor(np.asarray(draws.complete))
-    if subject.is_text:
-        new = _by_engine(subject, prefix, length, seed, policy)
-    else:
-        new = _in_order(subject, draws.x, prefix)
-        _check_drawn(subject, new, prefix.length)
-    return Drawn(prefix, new, complete, draws)
+    try:
+        draws = subject.process.sample(
+            prefix.n,
+            length,
+            subject.user_prefix(prefix),
+            policy,
+            seed=seed,
+            return_log_prob=True,
+            context=prefix.context,
+        )
+        if subject.is_text:
+            new = _by_engine(subject, prefix, length, seed, policy)
+        else:
+            new = _in_order(subject, draws.x, prefix)
+            _check_drawn(subject, new, prefix.length)
+    except DataError as error:
+        fail(
+            "every draw to be an element of the space",
+            f"it was refused: {str(error).rstrip('.')}",
+            "an inverse cdf that is not finite near 0 or 1, or a conditional that reaches beyond "
+            "the space",
+        )
+    return Drawn(prefix, new, torch.as_tensor(np.asarray(draws.complete)), draws)
 
 
 def _check_drawn(subject: Subject, new: list[torch.Tensor], known: int) -> None:

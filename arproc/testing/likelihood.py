@@ -7,14 +7,44 @@ from typing import Any
 import numpy as np
 import torch
 
+from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
+from arproc.errors import DataError
 from arproc.process import Process
+from arproc.process.written import WrittenLaw
 from arproc.testing.compare import agree
 from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Subject
 
-__all__ = ["batch_invariance", "fast_terms", "gradient", "terms_sum"]
+__all__ = ["batch_invariance", "defined", "fast_terms", "gradient", "terms_sum"]
+
+
+def defined(subject: Subject) -> str:
+    """Every sequence of the space has a log-probability: a number or -inf, and never NaN.
+
+    Or it is refused in words. Elements come from all of the space, its far ends too.
+    """
+    refused = 0
+    x = subject.anywhere("anywhere")
+    context = subject.context(range(len(x)), x.shape[1])
+    for row in range(len(x)):
+        batch = Batch(x, context).rows([row])
+        sequence = subject.ragged(batch, [batch.length])
+        try:
+            value = float(np.asarray(subject.process.log_prob(sequence, context=batch.context))[0])
+        except DataError:
+            refused += 1
+            continue
+        if not value < np.inf:
+            fail(
+                "every sequence of the space to have a log-probability, a number or -inf",
+                f"that of {batch.x[0].tolist()} is {value:g}, and the space is "
+                f"{subject.space.describe()}",
+                "a space that is larger than where the law is defined (as spaces.Real for values "
+                "in (0, 1): see spaces.UnitInterval and spaces.Positive)",
+            )
+    return f"{len(x) - refused} sequences have one" + (f", {refused} refused" * bool(refused))
 
 
 def terms_sum(subject: Subject) -> str:
@@ -62,10 +92,15 @@ def _lengths(subject: Subject, longest: int, n: int) -> list[int]:
 
 
 def fast_terms(subject: Subject) -> str:
-    """An overridden `_log_prob_terms` equals teacher forcing, sequence by sequence."""
+    """An overridden `log_prob_terms` equals teacher forcing, sequence by sequence."""
     process = subject.process
-    if type(process)._log_prob_terms is Process._log_prob_terms:
-        raise NotApplicable("_log_prob_terms is the derived one")
+    law = process.law_
+    if isinstance(law, WrittenLaw):
+        derived = type(law.model)._log_prob_terms is Process._log_prob_terms
+    else:
+        derived = type(law).log_prob_terms is ChainLaw.log_prob_terms
+    if derived:
+        raise NotApplicable("log_prob_terms is the derived one")
     off = 0.0
     batch = subject.batch(6, min(subject.length, 40 + subject.given), "hooks")
     lengths = _lengths(subject, batch.length, 6)
@@ -83,7 +118,7 @@ def _same_terms(process: Process, one: Sequences, context: Any, tolerance: float
         process.law_.log_prob_terms(one, context),
         process.law_.derived_log_prob_terms(one, context),
         tolerance,
-        "_log_prob_terms to give the terms that teacher forcing gives",
+        "log_prob_terms to give the terms that teacher forcing gives",
         "a fast path that has its own idea of the start, the end or the parameters",
         ("term",),
     )
@@ -138,7 +173,7 @@ def gradient(subject: Subject) -> str:
     x = x if layout is None else layout.from_sites(x)
     size = subject.sizes.to(x) if layout is None else layout.from_sites(subject.sizes[None]).to(x)
     direction = torch.as_tensor(subject.rng("direction").standard_normal(tuple(x.shape))).to(x)
-    direction = direction * size
+    direction = direction * size * subject.slope(x)
     with torch.enable_grad():
         moving = x.clone().requires_grad_()
         value = subject.process.log_prob(moving, context=batch.context).sum()

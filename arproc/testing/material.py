@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.distributions import Transform, biject_to, identity_transform
 
 from arproc.contract.law import Law
 from arproc.contract.parameters import is_learnt
 from arproc.errors import ParameterError
 from arproc.process import Model, Process
+from arproc.spaces import Space
 
-__all__ = ["Batch", "examples_of_context", "marked", "numbers_of", "precisions"]
+__all__ = ["Batch", "examples_of_context", "line_of", "marked", "numbers_of", "precisions"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,12 @@ def numbers_of(process: Process, x: Any) -> list[torch.Tensor]:
     if hasattr(x, "iloc"):
         return list(process.sequences(x, name="prefix").padded()[0])
     return [torch.as_tensor(np.asarray(row)).to(process.space.dtype) for row in x]
+
+
+def line_of(space: Space) -> Transform:
+    """The map of the whole real line onto the numbers of real elements; else none."""
+    real = space.measure == "density" and not space.varies
+    return biject_to(space.support) if real else identity_transform
 
 
 def marked(x: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from arproc.distributions import MaybeMissing, index, quantile
 from arproc.errors import UnsupportedError
 from arproc.spaces import Space
 from arproc.testing.compare import agree
-from arproc.testing.material import Batch
+from arproc.testing.material import Batch, line_of
 from arproc.testing.report import NotApplicable
 from arproc.testing.subject import Subject
 
@@ -175,7 +177,7 @@ def _mass(space: Space, d: Distribution, subject: Subject) -> tuple[torch.Tensor
         low = int(quantile(_values(d), torch.tensor(1e-12).double()).min()) - 10
         return _sum(d, torch.arange(low, _most(d) + 1).to(space.dtype)), "sum", close
     if not space.event_shape:
-        return _quadrature(d, space.dtype), "quadrature", max(1e-5, subject.tolerance)
+        return _quadrature(d, space), "quadrature", max(1e-5, subject.tolerance)
     return _vector_mass(d, space.dtype, subject.rng("vectors"))
 
 
@@ -201,12 +203,13 @@ def _most(d: Distribution) -> int:
         return int((d.mean + 40 * d.stddev).max()) + 40
 
 
-def _quadrature(d: Distribution, dtype: torch.dtype) -> torch.Tensor:
-    """The integral of each density [B] over the line.
+def _quadrature(d: Distribution, space: Space) -> torch.Tensor:
+    """The integral of each density [B] over the space, whose numbers are mapped onto the line.
 
     Gauss-Legendre panels between quantiles, which follow peaks wherever they lie, and beyond them
     tails that reach 10^12 times the outermost panel's width, substituted x = a + w sinh(t).
     """
+    line = line_of(space)
     tail = torch.logspace(-9, -2, 15, dtype=torch.float64)
     middle = torch.linspace(0.02, 0.98, 49, dtype=torch.float64)
     levels = torch.cat([tail, middle, 1 - tail.flip(0)])
@@ -215,32 +218,33 @@ def _quadrature(d: Distribution, dtype: torch.dtype) -> torch.Tensor:
     except (UnsupportedError, NotImplementedError):
         draws = _values(d).sample((4000,)).double().sort(dim=0).values
         knots = draws[(levels * 3999).round().long()]
-    knots = knots.double().sort(dim=0).values
-    total = _panels(d, knots, dtype)
+    knots = line.inv(knots.double()).sort(dim=0).values
+
+    def density(z: torch.Tensor) -> torch.Tensor:
+        x = line(z)
+        value = d.log_prob(x.to(space.dtype)).double() + line.log_abs_det_jacobian(z, x)
+        inside = (line.inv(x) - z).abs() <= 1e-6 * (1 + z.abs())  # else x is at the end of floats
+        with suppress(NotImplementedError):
+            if d.support is not None:
+                inside &= d.support.check(x.to(space.dtype))
+        return torch.where(inside, value.exp(), 0.0)
+
+    total = _panels(density, knots)
     t = torch.linspace(0, 28, 2801, dtype=torch.float64)
     for edge, inner in ((knots[-1], knots[-2]), (knots[0], knots[1])):
         width = edge - inner  # negative on the left
-        x = edge + width * torch.sinh(t)[:, None]
-        density = _density(d, x, dtype) * width.abs() * torch.cosh(t)[:, None]
-        total = total + torch.trapezoid(density, t, dim=0)
+        z = edge + width * torch.sinh(t)[:, None]
+        total = total + torch.trapezoid(
+            density(z) * width.abs() * torch.cosh(t)[:, None], t, dim=0
+        )
     return total
 
 
-def _panels(d: Distribution, knots: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def _panels(density: Callable[[torch.Tensor], torch.Tensor], knots: torch.Tensor) -> torch.Tensor:
     nodes, weights = (torch.as_tensor(a) for a in np.polynomial.legendre.leggauss(10))
     low, half = knots[:-1], knots.diff(dim=0) / 2
-    x = (low + half)[None] + nodes[:, None, None] * half  # [nodes, panels, B]
-    return (_density(d, x, dtype) * weights[:, None, None] * half).sum((0, 1))
-
-
-def _density(d: Distribution, x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    x = x.to(dtype)
-    density = d.log_prob(x).double().exp()
-    try:
-        inside = d.support.check(x) if d.support is not None else torch.ones_like(x).bool()
-    except NotImplementedError:
-        return density
-    return torch.where(inside, density, 0.0)
+    z = (low + half)[None] + nodes[:, None, None] * half  # [nodes, panels, B]
+    return (density(z) * weights[:, None, None] * half).sum((0, 1))
 
 
 def _vector_mass(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Transform
 
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
@@ -19,7 +19,7 @@ from arproc.sampling import Policy
 from arproc.sampling.ancestral import draw
 from arproc.spaces import Categorical, Space
 from arproc.testing.compare import tolerance_of
-from arproc.testing.material import Batch, examples_of_context, precisions
+from arproc.testing.material import Batch, examples_of_context, line_of, precisions
 from arproc.testing.report import NotApplicable
 from arproc.testing.tables import entries, sizes_of
 
@@ -106,9 +106,36 @@ class Subject:
             x = rng.poisson(self._centre[0] + 1, full).astype(np.float64)
         else:
             centre, scale = self._centre
-            x = centre + 1.5 * scale * rng.standard_normal(full)
-            x = self._supported(x, rng)
+            x = self._supported(
+                self._placed(centre + 1.5 * scale * rng.standard_normal(full)), rng
+            )
         return torch.as_tensor(x, device=self.process.device).to(space.dtype)
+
+    def anywhere(self, purpose: str) -> torch.Tensor:
+        """Rows of elements from all of the space, its far ends too: [24, given + 3, *event]."""
+        shape = (24, self.whole(3))
+        if self.space.measure != "density" or isinstance(self.space, Table):
+            return self.random_elements(shape, purpose)
+        rng, (centre, scale) = self.rng(purpose), self._centre
+        full = (*shape, *self.space.event_shape)
+        reach = rng.choice([-1.0, 1.0], full) * rng.choice([0.1, 1.3, 5.0, 30.0], full)
+        unit = rng.choice([0.0, 1.0], (shape[0], 1, *[1] * len(self.space.event_shape)))
+        x = self._placed(unit * centre + np.where(unit, scale, 1.0) * reach)
+        return torch.as_tensor(x, device=self.process.device).to(self.space.dtype)
+
+    @cached_property
+    def line(self) -> Transform:
+        """The map of the whole real line onto the numbers of real elements."""
+        return line_of(self.space)
+
+    def _placed(self, z: np.ndarray) -> np.ndarray:
+        x: np.ndarray = self.line(torch.as_tensor(z)).numpy()
+        return x
+
+    def slope(self, x: torch.Tensor) -> torch.Tensor:
+        """How far elements move at x where they move by 1 on the line, of x's shape."""
+        z = self.line.inv(x)
+        return self.line.log_abs_det_jacobian(z, x).exp()
 
     def _supported(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Real values, with examples in the place of those that can not be (a log's negatives)."""
@@ -148,7 +175,7 @@ class Subject:
 
     @property
     def sizes(self) -> torch.Tensor:
-        """How far real elements lie apart: [length, *event], 0 for others in a table."""
+        """How far real elements lie apart on the line, [length, *event]; of a table's others 0."""
         if not isinstance(self.space, Table):
             return torch.full((self.whole(10), *self.space.event_shape), self._centre[1])
         return torch.tensor(sizes_of(self.columns_of_table, self._observed))
@@ -161,7 +188,7 @@ class Subject:
 
     @cached_property
     def _centre(self) -> tuple[float, float]:
-        """Mean and standard deviation of the examples' values."""
+        """Mean and standard deviation of the examples' values, on the line."""
         values = None
         if self._data is not None:
             values = self._data.values.double()
@@ -169,6 +196,7 @@ class Subject:
             values = self.examples.values.double()
         if values is None or values.numel() < 2:
             return 0.0, 1.0
+        values = self.line.inv(values)
         return float(values.mean()), max(float(values.std()), 1e-6)
 
     def batch(self, n: int, length: int, purpose: str) -> Batch:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 
-from arproc.errors import ParameterError
+from arproc.errors import ArprocError, ParameterError
 from arproc.process import Process
 from arproc.testing import (
     boundary,
@@ -35,6 +35,7 @@ Check = Callable[[Subject], str]
 #: figure it found or raises `CheckFailed` or `NotApplicable`.
 CHECKS: dict[str, Check] = {
     "normalisation": normalisation,
+    "defined": likelihood.defined,
     "terms_sum": likelihood.terms_sum,
     "fast_terms": likelihood.fast_terms,
     "batch_invariance": likelihood.batch_invariance,
@@ -160,9 +161,14 @@ def _made(name: str, check: Check, subject: Subject) -> Result:
     except CheckFailed as failure:
         raise CheckFailed(f"{title}: {failure}", name) from None
     except Exception as error:
+        cause = (
+            "a hook that does not take what the contract hands it (an empty batch, rows of "
+            "unequal length, a context, the end symbol)"
+        )
+        if isinstance(error, ArprocError):
+            cause = "elements of the space that the process refuses, or draws that are none of it"
         raise CheckFailed(
-            f"{title}: Expected the check to run; it raised {type(error).__name__}: {error}. "
-            "Usual cause: a hook that does not take what the contract hands it (an empty batch, "
-            "rows of unequal length, a context, the end symbol).",
+            f"{title}: Expected the check to run; it raised {type(error).__name__}: {error} "
+            f"Usual cause: {cause}.",
             name,
         ) from error

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from arproc.data.tables import Column
+from arproc.testing.material import line_of
 
 __all__ = ["bad_entries", "entries", "other_entries", "sizes_of"]
 
@@ -32,23 +33,24 @@ def entries(
     x = np.empty(shape)
     for j, site in enumerate(sites.tolist()):
         column = columns[site]
-        x[..., j] = _numbers(column, *_centre(observed, site), shape[:-1], rng)
+        x[..., j] = _numbers(column, *_centre(observed, site, column), shape[:-1], rng)
         if column.missing:
             x[..., j] = np.where(rng.random(shape[:-1]) < 0.25, np.nan, x[..., j])
     return x
 
 
 def sizes_of(columns: Sequence[Column], observed: torch.Tensor | None) -> list[float]:
-    """How far the entries of each column lie apart, where they are real; 0 for others."""
+    """How far the entries of each column lie apart on the line, if they are real; else 0."""
     return [
-        _centre(observed, site)[1] if column.space.measure == "density" else 0.0
+        _centre(observed, site, column)[1] if column.space.measure == "density" else 0.0
         for site, column in enumerate(columns)
     ]
 
 
-def _centre(observed: torch.Tensor | None, site: int) -> tuple[float, float]:
-    """Mean and standard deviation of the entries of a column that are there."""
-    values = np.zeros(0) if observed is None else observed[:, site].double().cpu().numpy()
+def _centre(observed: torch.Tensor | None, site: int, column: Column) -> tuple[float, float]:
+    """Mean and standard deviation of the entries of a column that are there, on the line."""
+    x = torch.zeros(0) if observed is None else observed[:, site].double().cpu()
+    values = line_of(column.space).inv(x).numpy()
     values = values[~np.isnan(values)]
     if len(values) < 2:
         return 0.0, 1.0
@@ -62,7 +64,8 @@ def _numbers(
         return rng.integers(0, column.space.size, shape).astype(np.float64)
     x = centre + 1.5 * scale * rng.standard_normal(shape)
     if column.space.measure == "density":
-        return x
+        placed: np.ndarray = line_of(column.space)(torch.as_tensor(x)).numpy()
+        return placed
     whole = np.round(x)
     return np.maximum(whole, 0) if column.space.kind == "count" else whole
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import distributions as td
 from toys import Bits, Chain, Counter, Letters, Levels, Linear, Walk, fitted
 
 from arproc import sampling
@@ -279,6 +280,27 @@ def test_broken_conditionals_are_named_and_not_drawn_from():
 
     with pytest.raises(DataError, match="probabilities are not numbers"):
         Broken().fit([0, 1]).sample(2, 3, seed=0)
+
+
+class Root(Walk):
+    """Its conditional is NaN after an element above 1.3."""
+
+    def window(self, ctx, position):
+        return td.Normal((1.3 - ctx[:, :, -1]).sqrt(), 1e-3, validate_args=False)
+
+
+def test_a_law_that_is_nan_in_part_of_its_space_is_named_and_not_drawn_from():
+    process = Root().fit([0.0])
+    assert np.isfinite(process.sample(3, 2, prefix=[1.29], seed=0)).all()
+    message = r"Root.* drew NaN, not a number, for element {} of sequence {}: its parameters"
+    with pytest.raises(DataError, match=message.format(1, 0)):
+        process.sample(2, 3, prefix=[1.4], seed=0)
+    with pytest.raises(DataError, match=message.format(2, 1)):
+        process.sample(2, 3, prefix=[[0.0, 0.0], [0.0, 1.4]], seed=0)
+    with pytest.raises(DataError, match=r"drew NaN"):
+        process.with_policy(Temperature(0.5)).sample(2, 3, prefix=[1.4], seed=0)
+    with pytest.raises(DataError, match=r"drew NaN"):
+        process.condition([1.4]).distribution(2).sample()
 
 
 def test_the_package_offers_its_policies():

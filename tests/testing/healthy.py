@@ -18,7 +18,17 @@ from arproc.data.vocabulary import Vocabulary
 from arproc.distributions import Categorical
 from arproc.process import Process
 from arproc.sampling import Policy
-from arproc.spaces import Binary, BinaryVector, Count, Ordinal, Real, RealVector, Space
+from arproc.spaces import (
+    Binary,
+    BinaryVector,
+    Count,
+    Ordinal,
+    Positive,
+    Real,
+    RealVector,
+    Space,
+    UnitInterval,
+)
 from arproc.spaces import Categorical as Symbols
 
 
@@ -163,6 +173,32 @@ class Heavy(Walk):
 
     def _predictive(self, state, horizon):
         return None
+
+
+class Shares(Toy):
+    """Numbers between 0 and 1, beta distributed about the logit of the one before."""
+
+    SPACE = UnitInterval()
+    EXAMPLE = np.full(4, 0.5)
+    padding = 0.5
+    window_length = 1
+
+    def window(self, ctx, position):
+        mean = torch.sigmoid(0.2 + 0.5 * torch.logit(ctx[..., 0]))
+        return td.Beta(20 * mean, 20 * (1 - mean), validate_args=False)
+
+
+class Durations(Toy):
+    """Positive numbers, gamma distributed about the one before."""
+
+    SPACE = Positive()
+    EXAMPLE = np.ones(4)
+    padding = 1.0
+    window_length = 1
+
+    def window(self, ctx, position):
+        mean = 0.5 + 0.5 * ctx[..., 0]
+        return td.Gamma(torch.full_like(mean, 0.7), 0.7 / mean, validate_args=False)
 
 
 class Explosive(Toy):
@@ -616,7 +652,7 @@ HEALTHY: dict[str, tuple[Any, dict[str, Any]]] = {
         for cls in (
             Chain, Sentences, Letters, Coin, Walk, LinearWalk, Noise, Heavy, Explosive, Events,
             Levels, Plane, Solid, Notes, Attention, Dots, Urn, Recurrent, Filtered, Rolling,
-            Quantised,
+            Quantised, Shares, Durations,
         )
     },
     "Regressed": (Regressed.made, {"context": STATIC}),

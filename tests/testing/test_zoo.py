@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from arproc.testing import CHECKS, CheckFailed, check_process
@@ -53,6 +55,18 @@ def test_broken_processes_are_refused(name):
         check_process(process, only=[broken.check])
     assert failure.value.check == broken.check
     assert type(process).__name__ in str(failure.value)
+
+
+def test_draws_that_are_no_elements_are_named():
+    for name, words in (
+        ("draws of NaN", r"WrittenLaw\(TornDraws\(\)\) drew NaN.* for element \d+ of sequence"),
+        ("draws outside the space", r"numbers above 0 and below 1, got values from"),
+    ):
+        report = check_process(ZOO[name].make(), on_fail="report")
+        details = [r.detail for r in report.results if r.outcome == "failed"]
+        assert "samples" in report.failed
+        assert any(re.search(words, detail) for detail in details)
+        assert not any("empty batch" in detail for detail in details)
 
 
 def test_no_check_can_be_left_out():

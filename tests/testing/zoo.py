@@ -22,6 +22,7 @@ from arproc.process import Process
 from arproc.process.torch_view import SequenceDistribution
 from arproc.sampling.policies import PolicyLaw
 from arproc.spaces import Categorical as Symbols
+from arproc.spaces import Real
 
 from .healthy import (
     Attention,
@@ -36,6 +37,7 @@ from .healthy import (
     Rolling,
     RollingState,
     Sentences,
+    Shares,
     Urn,
     UrnState,
     Walk,
@@ -61,6 +63,12 @@ class UnnormalisedHead(Chain):
 
     def window(self, ctx, position):
         return Loud(super().window(ctx, position).scores)
+
+
+class Beyond(Shares):
+    """Numbers between 0 and 1 that are said to be any real ones: 1.3 has a density of NaN."""
+
+    SPACE = Real()
 
 
 class ForgottenEnd(Sentences):
@@ -393,6 +401,32 @@ class NarrowDraws(Walk):
         return None
 
 
+class Torn(td.Normal):
+    """A normal whose inverse cdf is NaN in its tail."""
+
+
+@from_uniform.register
+def _(distribution: Torn, u):
+    x = distribution.loc + distribution.scale * torch.special.ndtri(u)
+    return torch.where(u > 0.999, torch.nan, x)
+
+
+class TornDraws(NarrowDraws):
+    """Draws that are NaN once in a thousand."""
+
+    def window(self, ctx, position):
+        right = super().window(ctx, position)
+        return Torn(right.loc, right.scale, validate_args=False)
+
+
+class Overreaching(Shares):
+    """Numbers between 0 and 1 with a normal law, which reaches beyond."""
+
+    def window(self, ctx, position):
+        mean = torch.full_like(ctx[..., 0], 0.5)
+        return td.Normal(mean, torch.full_like(mean, 0.3), validate_args=False)
+
+
 class HiddenTemperature(Chain):
     """`sample` sharpens unless a policy is given."""
 
@@ -607,6 +641,7 @@ def _under_counting_padding():
 
 ZOO: dict[str, Broken] = {
     "unnormalised head": Broken(UnnormalisedHead.made, "normalisation", alone=True),
+    "undefined in part of the space": Broken(Beyond.made, "defined", alone=True),
     "forgotten end": Broken(ForgottenEnd.made, "normalisation"),
     "sum in float32": Broken(Float32Sum.made, "terms_sum", alone=True),
     "hook with rounded parameters": Broken(RoundedHook.made, "fast_terms", alone=True),
@@ -629,6 +664,8 @@ ZOO: dict[str, Broken] = {
     "sampler at a wrong temperature": Broken(HotSampler.made, "fast_advance"),
     "sampler right to two digits": Broken(WarmSampler.made, "fast_advance", alone=True),
     "inverse cdf too narrow": Broken(NarrowDraws.made, "samples", alone=True),
+    "draws of NaN": Broken(TornDraws.made, "samples"),
+    "draws outside the space": Broken(Overreaching.made, "samples"),
     "hidden temperature": Broken(HiddenTemperature.made, "samples"),
     "policy without a likelihood": Broken(UnscoredPolicy.made, "policy", alone=True),
     "probabilities mixed up": Broken(MixedUp.made, "draw_probability", alone=True),

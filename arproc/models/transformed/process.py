@@ -60,7 +60,7 @@ class Transformed(Process):
 
     def _infer_space(self, data: Any) -> Space:
         space = self.process._infer_space(data)
-        if not isinstance(space, Real) or space.event_shape:
+        if type(space) is not Real:
             raise ParameterError(
                 f"Transformed is for processes of real scalars; {type(self.process).__name__} has "
                 f"{space.describe()} elements."
