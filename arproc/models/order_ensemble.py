@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ class OrderEnsemble(Model):
             layouts = [_layout(part) for part in self._listed()]
             return [layout.order or tuple(range(layout.length)) for layout in layouts]
         model = self._single()
-        length = _layout(model).length
+        length = _layout(model.law_).length
         given = self.orderings
         if given is None:
             given = getattr(model, "orders", None) or _DRAWN
@@ -122,7 +123,6 @@ class OrderEnsemble(Model):
                 "model must be a process that can be asked in any order (NADE or MADE with "
                 f"order_agnostic=True), or a list of laws; got a {type(self.model).__name__}."
             )
-        require_fitted(self.model)
         return self.model
 
     def _listed(self) -> list[Model]:
@@ -154,12 +154,16 @@ class OrderEnsemble(Model):
 
     def _law(self, weights: Tensor | None = None) -> EnsembleLaw:
         """The law of the members as they are now, with learnt weights where there are some."""
-        laws = tuple(member.law_ for member in self.members)
+        if isinstance(self.model, (list, tuple)):
+            laws, orders = tuple(part.law_ for part in self._listed()), None
+        else:
+            laws, orders = (self._single().law_,), tuple(self.orders)
+        count = len(laws if orders is None else orders)
         if self.weights is not None:
-            weights = given_weights(self.weights, len(laws))
+            weights = given_weights(self.weights, count)
         if weights is None:
-            weights = torch.full((len(laws),), 1 / len(laws), dtype=torch.float64)
-        return EnsembleLaw(laws, weights)
+            weights = torch.full((count,), 1 / count, dtype=torch.float64)
+        return EnsembleLaw(laws, weights, orders)
 
     @property
     def law_(self) -> EnsembleLaw:
@@ -213,30 +217,41 @@ class EnsembleLaw(WholeLaw):
     """The mixture of laws of the same vectors, each in an order of its own.
 
     Attributes:
-        members: the laws.
-        weights: theirs, float64 [M], none negative and summing to one.
+        laws: the laws; or the one law that is asked in several orders.
+        weights: the members', float64 [M], none negative and summing to one.
+        orders: those in which the one law is asked, or None.
     """
 
     no_conditional = OrderEnsemble.no_conditional
 
-    members: tuple[Law, ...]
+    laws: tuple[Law, ...]
     weights: Tensor
+    orders: tuple[tuple[int, ...], ...] | None = None
+
+    @cached_property
+    def members(self) -> tuple[Law, ...]:
+        """The laws, one an order."""
+        if self.orders is None:
+            return self.laws
+        (law,) = self.laws
+        assert isinstance(law, ChainLaw)
+        return tuple(law.in_order(order) for order in self.orders)
 
     @property
     def space(self) -> Space:  # type: ignore[override]
-        return self.members[0].space
+        return self.laws[0].space
 
     @property
     def context(self) -> ContextForm | None:  # type: ignore[override]
-        return self.members[0].context
+        return self.laws[0].context
 
     @property
     def layout(self) -> Layout:
-        return _layout(self.members[0])
+        return _layout(self.laws[0])
 
     @property
     def device(self) -> torch.device:
-        return self.members[0].device
+        return self.laws[0].device
 
     def member_scores(self, sequences: Sequences, context: Tensor | None) -> Tensor:
         """The members' log-probabilities, float64 [M, N]."""

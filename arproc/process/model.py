@@ -346,7 +346,8 @@ class Model(Parameters):
         prepared = self.read_context(context, n, 0)
         with torch.no_grad():
             x = law.draw(n, Uniforms(seed), prepared).to(law.space.dtype)
-        form = Form(self.form_ if self.form_ in ("tensor", "table") else "numpy")
+        kind = self.fit_.form
+        form = Form(kind if kind in ("tensor", "table") else "numpy")
         lengths = torch.full((n,), x.shape[1])
         result = restore(x, lengths, law.space, form, law.layout)
         if not return_log_prob:

@@ -299,7 +299,7 @@ def _decode_module(tree: dict[str, Any], tensors: dict[str, torch.Tensor]) -> St
     try:
         with torch.device("meta"):  # where nothing is allocated
             plan = _built(tree, tensors)
-    except RuntimeError:  # a network that computes while it is built: only in earnest
+    except Exception:  # a network that computes while it is built can only be built in earnest
         plan = None
     if plan is not None:
         _check_shapes(plan, state)

@@ -74,7 +74,8 @@ def train(
     if training.resume and Path(training.checkpoint or "").exists():
         run.restore()
     devices = [p.device for p in module.parameters() if p.is_cuda][:1]
-    with torch.random.fork_rng(devices), run.interrupts:
+    # whoever asks may have turned gradients off for what he does with the model
+    with torch.random.fork_rng(devices), torch.enable_grad(), run.interrupts:
         try:
             run.go()
         except KeyboardInterrupt:

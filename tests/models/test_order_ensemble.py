@@ -108,7 +108,12 @@ def test_it_says_what_it_has_not(ensemble):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: OrderEnsemble(arproc.AR(1)), ParameterError, "can be asked in any order"),
+        (lambda: OrderEnsemble(arproc.AR(1)), NotFittedError, "not fitted"),
+        (
+            lambda: OrderEnsemble(mades()[0].with_policy(TopK(1))),
+            ParameterError,
+            "can be asked in any order",
+        ),
         (lambda: OrderEnsemble([]), ParameterError, "list of laws"),
         (lambda: OrderEnsemble(mades(), 3), ParameterError, "has its own"),
         (lambda: OrderEnsemble(agnostic(), 0), ParameterError, "orderings must be at least 1"),

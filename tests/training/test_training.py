@@ -135,6 +135,12 @@ def test_an_interrupted_run_resumes_to_the_bit(tmp_path):
     assert again == history
 
 
+def test_it_learns_where_gradients_were_turned_off():
+    with torch.no_grad():
+        inside, _ = fitted(Training(steps=3))
+    assert same(inside, fitted(Training(steps=3))[0])
+
+
 def test_early_stopping_keeps_the_best_weights():
     losses = iter([3.0, 2.0, 1.0, 1.5, 1.4, 1.2, 0.1])
     seen = []

@@ -213,7 +213,7 @@ def test_it_says_what_it_has_not():
     [
         ({"layers": 0}, data(), ParameterError, "layers must be at least 1"),
         ({"hidden": (0,)}, data(), ParameterError, r"hidden\[0\] must be at least 1"),
-        ({"order": "same"}, data(), ParameterError, "order must be one of"),
+        ({"reordering": "same"}, data(), ParameterError, "reordering must be one of"),
         ({"normalisation": "layer"}, data(), ParameterError, "normalisation must be one of"),
         ({"residual": True, "hidden": (3, 4)}, data(), ParameterError, "equal sizes"),
         ({"training": Training(batch_size=1)}, data(), ParameterError, "at least 2 vectors"),

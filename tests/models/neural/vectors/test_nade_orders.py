@@ -149,9 +149,7 @@ def test_the_loss_is_the_mean_over_all_orders():
     want = -np.mean([model.in_order(o).log_prob(EVERY).mean() for o in orders]) / 4
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        losses = [
-            float(model.network_.loss(x, None, generator)) for _ in range(3000)
-        ]
+        losses = [float(model.network_.loss(x, None, generator)) for _ in range(3000)]
     error = np.std(losses) / len(losses) ** 0.5
     assert np.mean(losses) == pytest.approx(want, abs=4 * error)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers import edit
+from models.neural.vectors.people import people
 
+import arproc
 from arproc import MADE, MAF, NADE, OrderEnsemble, Training
-from arproc.errors import DataError, ParameterError
+from arproc.errors import DataError, FileFormatError, ParameterError
 
 QUICK = Training(steps=3, batch_size=8)
 X = np.random.default_rng(0).normal(size=(30, 4))
@@ -130,3 +133,44 @@ def test_a_refusal_of_missing_values_names_the_models_that_take_them(name):
     gaps = np.where(X > 1, np.nan, X)
     with pytest.raises(DataError, match=r"NaN.*\(NADE\(order_agnostic=True\) takes NaN.*MADE\("):
         MODELS[name]().fit(gaps)
+
+
+@pytest.mark.parametrize("name", [*MODELS, "table", "levels"])
+def test_a_file_s_network_is_measured_before_it_is_built(name, tmp_path):
+    """A bad file may speak of any size; nothing of it is ever allocated."""
+    if name == "table":
+        model = MADE((8,), training=QUICK).fit(people())
+    elif name == "levels":
+        model = NADE((8,), order_agnostic=True, training=QUICK).fit(
+            np.arange(24).reshape(8, 3) % 4
+        )
+    else:
+        model = MODELS[name]().fit(X)
+    model.save(tmp_path / "model")
+    edit(tmp_path / "model", '"items": [8]', '"items": [1000000000000]')
+    with pytest.raises(FileFormatError, match="Network do not fit the model"):
+        arproc.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_another_device_gets_a_law_of_its_own(name):
+    model = MODELS[name]().fit(X)
+    law, want = model.law_, model.log_prob(X)
+    network = law.network.requires_grad_()
+    assert model.to("cpu") is model
+    assert model.law_ is not law
+    assert model.network_ is not network
+    np.testing.assert_array_equal(model.log_prob(X), want)
+    assert all(p.requires_grad for p in model.network_.parameters())
+    assert model.to("meta").device == torch.device("meta")
+    assert law.device == torch.device("cpu")  # which states, and whoever else holds it, go on with
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_log_prob_is_differentiable_in_weights_that_ask_for_it(name):
+    model = MODELS[name]().fit(X)
+    assert not any(p.requires_grad for p in model.network_.parameters())
+    assert not model.log_prob(torch.tensor(X)).requires_grad
+    model.network_.requires_grad_()
+    model.log_prob(torch.tensor(X)).sum().backward()
+    assert all(p.grad is not None for p in model.network_.parameters())
