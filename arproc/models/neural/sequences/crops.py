@@ -33,12 +33,23 @@ class Crops:
     Args:
         sequences: of a categorical space.
         block: how many terms a crop has (fewer where the whole sequence has fewer).
+
+    Attributes:
+        start: the start symbol, the number after the last symbol of the space.
+
+    Example:
+        >>> from arproc.spaces import Categorical
+        >>> sequences = Sequences.of([[0, 1, 0, 1, 0, 1]], Categorical(2), complete=False)
+        >>> crops = Crops(sequences, block=3)
+        >>> inputs, targets, rows = crops(4, torch.Generator().manual_seed(0))
+        >>> inputs.shape, bool((inputs[:, 1:] == targets[:, :-1]).all()), rows.tolist()
+        (torch.Size([4, 3]), True, [0, 0, 0, 0])
     """
 
     def __init__(self, sequences: Sequences, block: int) -> None:
         space = sequences.space
         self.block, self.stream = block, not space.terminates and space.length is None
-        self.start = space.size or 0  # the number after the last symbol
+        self.start: int = space.size or 0
         self.end = 0 if space.end is None else space.end
         self.values = sequences.values.cpu()
         self.begins, self.lengths = sequences.offsets[:-1], sequences.lengths
@@ -47,6 +58,10 @@ class Crops:
 
     def __call__(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Draw n crops.
+
+        Args:
+            n: how many.
+            generator: of the draws, whose next numbers say which.
 
         Returns:
             Inputs and targets, int64 [n, at most block], a target being `IGNORED` beyond the end
@@ -78,7 +93,13 @@ class Crops:
 
 
 def shifted(x: Tensor, start: int) -> tuple[Tensor, Tensor]:
-    """Inputs and targets of whole sequences x [n, T]: the start symbol and all but the last."""
+    """Inputs and targets of whole sequences x [n, T]: the start symbol and all but the last.
+
+    Example:
+        >>> inputs, targets = shifted(torch.tensor([[0, 1, 1]]), start=2)
+        >>> inputs.tolist(), targets.tolist()
+        ([[2, 0, 1]], [[0, 1, 1]])
+    """
     targets = x.long()
     first = torch.full_like(targets[:, :1], start)
     return torch.cat([first, targets[:, :-1]], dim=1), targets
