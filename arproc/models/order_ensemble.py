@@ -24,7 +24,7 @@ from arproc.process.model import Model, require_fitted
 from arproc.sampling.ancestral import draw
 from arproc.spaces import Space
 
-__all__ = ["EnsembleLaw", "OrderEnsemble"]
+__all__ = ["OrderEnsembleLaw", "OrderEnsemble"]
 
 _DRAWN = 8
 
@@ -153,7 +153,7 @@ class OrderEnsemble(Model):
     def _first(self) -> Model:
         return self._listed()[0] if isinstance(self.model, (list, tuple)) else self._single()
 
-    def _law(self, weights: Tensor | None = None) -> EnsembleLaw:
+    def _law(self, weights: Tensor | None = None) -> OrderEnsembleLaw:
         """The law of the members as they are now, with learnt weights where there are some."""
         if isinstance(self.model, (list, tuple)):
             laws, orders = tuple(part.law_ for part in self._listed()), None
@@ -164,12 +164,12 @@ class OrderEnsemble(Model):
             weights = given_weights(self.weights, count)
         if weights is None:
             weights = torch.full((count,), 1 / count, dtype=torch.float64)
-        return EnsembleLaw(laws, weights, orders)
+        return OrderEnsembleLaw(laws, weights, orders)
 
     @property
-    def law_(self) -> EnsembleLaw:
+    def law_(self) -> OrderEnsembleLaw:
         law = super().law_ if super().__sklearn_is_fitted__() else self._law()
-        assert isinstance(law, EnsembleLaw)
+        assert isinstance(law, OrderEnsembleLaw)
         return law
 
     @property
@@ -201,7 +201,7 @@ class OrderEnsemble(Model):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
-    ) -> tuple[EnsembleLaw, Fit]:
+    ) -> tuple[OrderEnsembleLaw, Fit]:
         if validation is not None:
             raise ParameterError(
                 "an OrderEnsemble fits its weights on the data given, which should be held out "
@@ -214,7 +214,7 @@ class OrderEnsemble(Model):
 
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
-class EnsembleLaw(WholeLaw):
+class OrderEnsembleLaw(WholeLaw):
     """The mixture of laws of the same vectors, each in an order of its own.
 
     Attributes:
