@@ -181,6 +181,11 @@ else:
     offer(_LAZY, __getattr__)
     # the law of several models, which files may hold without them
     offer(["ImageLaw"], lambda _: importlib.import_module("arproc.models.neural.images"))
+    # and the transforms, which a law of transformed values may have any of
+    offer(
+        ["BoxCox", "Composed", "Difference", "Log", "Standardize"],
+        lambda name: getattr(importlib.import_module("arproc.transforms"), name),
+    )
 
 
 def __dir__() -> list[str]:

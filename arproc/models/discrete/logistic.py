@@ -44,14 +44,14 @@ class LogisticARLaw(ChainLaw):
     """A logistic autoregression; the formula is in `LogisticAR`.
 
     Attributes:
-        const: the constants, symbol 0's being 0, float64 [k].
+        intercept: the constants, symbol 0's being 0, float64 [k].
         coef: the weights w[c, i, s], [k, p, k].
         frequencies: what stands for a symbol before the first one, [k].
         space: `Binary`, or `Categorical` of k symbols.
         n_given: how many first symbols are given.
     """
 
-    const: np.ndarray
+    intercept: np.ndarray
     coef: np.ndarray
     frequencies: np.ndarray
     space: Space
@@ -69,13 +69,13 @@ class LogisticARLaw(ChainLaw):
         """
         weights, shares = torch.tensor(self.coef), torch.tensor(self.frequencies)
         table = torch.cat([weights, (weights @ shares)[..., None]], dim=-1)
-        return torch.tensor(self.const), table.permute(1, 2, 0).contiguous()
+        return torch.tensor(self.intercept), table.permute(1, 2, 0).contiguous()
 
     def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
-        const, table = self.scores
+        intercept, table = self.scores
         lags = torch.arange(len(table))
-        codes = torch.where(position[..., None] > lags, ctx.flip(-1).long(), len(const))
-        scores = const + table[lags, codes].sum(-2)
+        codes = torch.where(position[..., None] > lags, ctx.flip(-1).long(), len(intercept))
+        scores = intercept + table[lags, codes].sum(-2)
         if isinstance(self.space, Binary):
             return FineBernoulli(logits=scores[..., 1] - scores[..., 0], validate_args=False)
         return Categorical(scores)
@@ -86,7 +86,7 @@ class LogisticAR(Estimated, Process):
 
     .. math::
         \log \frac{P(x_t = c \mid x_{<t})}{P(x_t = 0 \mid x_{<t})} =
-        \text{const}_c + \sum_{i=1}^p w_{c, i, x_{t-i}}, \quad w_{c, i, 0} = 0,
+        \text{intercept}_c + \sum_{i=1}^p w_{c, i, x_{t-i}}, \quad w_{c, i, 0} = 0,
 
     so a context counts lag by lag, where an n-gram has a parameter for each. Symbols 0 and 1 are
     of the `Binary` space, more of them (or text) of `Categorical`.
@@ -103,7 +103,7 @@ class LogisticAR(Estimated, Process):
             symbols do on average (`frequencies_`); "given": the first p symbols are given.
 
     Attributes:
-        const_: the constants, symbol 0's being 0, float64 [k].
+        intercept_: the constants, symbol 0's being 0, float64 [k].
         coef_: the weights w[c, i, s], 0 for c = 0 and for s = 0, [k, p, k].
         frequencies_: the symbols' frequencies in the data of `fit`, [k].
         n_effective_: the number of parameters that an information criterion charges for: with a
@@ -120,7 +120,7 @@ class LogisticAR(Estimated, Process):
     """
 
     law_: LogisticARLaw
-    const_: np.ndarray
+    intercept_: np.ndarray
     coef_: np.ndarray
     frequencies_: np.ndarray
     n_effective_: float
@@ -139,12 +139,12 @@ class LogisticAR(Estimated, Process):
 
     @classmethod
     def from_parameters(
-        cls, const: Any, coef: Any, frequencies: Any = None, initial: str = "mean"
+        cls, intercept: Any, coef: Any, frequencies: Any = None, initial: str = "mean"
     ) -> Self:
         """The process with known parameters, which needs no fit.
 
         Args:
-            const: the constants, [k], or one number for binary symbols.
+            intercept: the constants, [k], or one number for binary symbols.
             coef: the weights, [k, p, k], or [p] for binary symbols.
             frequencies: what stands for a symbol before the first one, [k]; None for 1 / k each.
             initial: see the class.
@@ -154,7 +154,7 @@ class LogisticAR(Estimated, Process):
             >>> model.sample(1, length=6, seed=0).shape
             (1, 6)
         """
-        level, weights = np.array(const, dtype=float), np.array(coef, dtype=float)
+        level, weights = np.array(intercept, dtype=float), np.array(coef, dtype=float)
         if level.ndim == 0 and weights.ndim == 1:
             own = weights
             weights = np.zeros((2, len(own), 2))
@@ -164,7 +164,7 @@ class LogisticAR(Estimated, Process):
         right = k >= 2 and weights.ndim == 3 and weights.shape[::2] == (k, k)
         if not right or not (np.isfinite(level).all() and np.isfinite(weights).all()):
             raise ParameterError(
-                "const must be [k] and coef [k, p, k], finite (or a number and [p], for binary "
+                "intercept must be [k] and coef [k, p, k], finite (or a number and [p], for binary "
                 f"symbols); got shapes {level.shape} and {weights.shape}."
             )
         shares = np.full(k, 1 / k) if frequencies is None else np.array(frequencies, dtype=float)
@@ -201,10 +201,10 @@ class LogisticAR(Estimated, Process):
         values = sequences.values.detach().cpu().numpy().astype(np.int64)
         table = Contexts.of(values, sequences.offsets.numpy(), k, p, skip)
         found = fit(table, float(self.ridge))
-        const, coef = np.zeros(k), np.zeros((k, p, k))
-        const[1:] = found.weights[:, 0]
+        intercept, coef = np.zeros(k), np.zeros((k, p, k))
+        intercept[1:] = found.weights[:, 0]
         coef[1:, :, 1:] = found.weights[:, 1:].reshape(k - 1, p, k - 1)
-        law = LogisticARLaw(const, coef, table.frequencies, sequences.space, skip)
+        law = LogisticARLaw(intercept, coef, table.frequencies, sequences.space, skip)
         return law, Fit(
             names=_names(k, p),
             estimates=found.weights.reshape(-1),
@@ -231,7 +231,7 @@ class LogisticAR(Estimated, Process):
     def _described(self) -> tuple[str, list[tuple[str, str]]]:
         law, ridge = self.law_, self.fit_.notes.get("ridge", 0.0)
         facts = [
-            ("Symbols", f"{len(law.const)}"),
+            ("Symbols", f"{len(law.intercept)}"),
             ("Start", "given" if law.n_given else "mean"),
         ]
         if ridge:
@@ -242,9 +242,9 @@ class LogisticAR(Estimated, Process):
 def _names(k: int, p: int) -> list[str]:
     """Names of the constants and weights against symbol 0, outcome by outcome."""
     if k == 2:
-        return ["const", *(f"ar.L{i + 1}" for i in range(p))]
+        return ["intercept", *(f"ar.L{i + 1}" for i in range(p))]
     found = []
     for c in range(1, k):
-        found.append(f"const[{c}]")
+        found.append(f"intercept[{c}]")
         found += [f"ar.L{i + 1}={s}[{c}]" for i in range(p) for s in range(1, k)]
     return found

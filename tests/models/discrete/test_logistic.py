@@ -94,9 +94,9 @@ def test_order_zero_has_the_frequencies():
 def test_elements_before_the_first_weigh_as_the_average():
     model = LogisticAR(2).fit(bits())
     share = model.frequencies_[1]
-    first = model.const_[1] + share * model.coef_[1, :, 1].sum()
+    first = model.intercept_[1] + share * model.coef_[1, :, 1].sum()
     assert float(model.conditional().logits) == pytest.approx(first)
-    second = model.const_[1] + model.coef_[1, 0, 1] + share * model.coef_[1, 1, 1]
+    second = model.intercept_[1] + model.coef_[1, 0, 1] + share * model.coef_[1, 1, 1]
     assert float(model.conditional([1]).logits) == pytest.approx(second)
     x = bits()
     assert model.log_likelihood_ == pytest.approx(model.log_prob(x), rel=1e-12)
@@ -107,10 +107,10 @@ def test_without_a_ridge_no_neighbour_is_better():
     model = LogisticAR(2).fit(x)
     rng = np.random.default_rng(0)
     for _ in range(10):
-        const, coef = model.const_.copy(), model.coef_.copy()
-        const[1:] += 0.02 * rng.normal(size=2)
+        intercept, coef = model.intercept_.copy(), model.coef_.copy()
+        intercept[1:] += 0.02 * rng.normal(size=2)
         coef[1:, :, 1:] += 0.02 * rng.normal(size=(2, 2, 2))
-        near = LogisticAR.from_parameters(const, coef, model.frequencies_)
+        near = LogisticAR.from_parameters(intercept, coef, model.frequencies_)
         assert near.log_prob(x) < model.log_likelihood_
 
 
