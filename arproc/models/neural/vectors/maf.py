@@ -30,18 +30,15 @@ __all__ = ["MAF", "MAFLaw"]
 _ROWS = 4096
 
 
-_NO_CONDITIONAL = (
-    "its layers take the sites in different orders, so the conditionals of no one order are "
-    "tractable"
-)
-
-
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
 class MAFLaw(NeuralLaw, WholeLaw):
     """The density of real vectors that a flow gives; see `MAF`."""
 
-    no_conditional = _NO_CONDITIONAL
+    no_conditional = (
+        "its layers take the sites in different orders, so the conditionals of no one order are "
+        "tractable"
+    )
 
     network: FlowNetwork
     layout: Layout = field(kw_only=True)
@@ -95,7 +92,7 @@ class MAF(NeuralModel):
         True
     """
 
-    no_conditional = _NO_CONDITIONAL
+    no_conditional = MAFLaw.no_conditional
 
     law_: MAFLaw
     network_: FlowNetwork
@@ -126,9 +123,6 @@ class MAF(NeuralModel):
         self.training = training
 
     # ---- space and layout ---------------------------------------------------------------------
-
-    def _opened(self, data: Any) -> Any:
-        return intake.opened(data)
 
     def _infer_space(self, data: Any) -> Space:
         self._check_parameters()
