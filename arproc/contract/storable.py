@@ -47,11 +47,11 @@ class StorableModule(nn.Module):
         arguments: what the constructor was given, by name.
 
     Example:
+        >>> import torch
         >>> class Scale(StorableModule):
         ...     def __init__(self, size: int) -> None:
         ...         super().__init__()
         ...         self.weight = nn.Parameter(torch.ones(size))
-        >>> import torch
         >>> Scale(3).arguments
         {'size': 3}
     """

@@ -27,7 +27,7 @@ import copy
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ from arproc.contract.context import ContextForm
 from arproc.contract.law import ChainLaw, Law
 from arproc.contract.sequences import Sequences
 from arproc.contract.storable import StorableModule, storable
+from arproc.data import intake
 from arproc.data.form import Layout
 from arproc.errors import ParameterError, check_integer
 from arproc.models.neural.examples import ExampleNetwork, Examples, examples_objective
@@ -167,6 +168,9 @@ class NeuralModel(Model):
             )
 
     # ---- learning -----------------------------------------------------------------------------
+
+    def _opened(self, data: Any) -> Any:
+        return intake.opened(data)
 
     def _trained_on_examples(
         self,

@@ -51,10 +51,6 @@ class Head(StorableModule):
     def learn(self, x: Tensor) -> None:
         """Learn the data's place and size from the training data x [N, sites]; NaN is missing."""
 
-    def in_order(self, order: Sequence[int]) -> Head:
-        """A head of the same kind for these sites in another order; what is learnt apart."""
-        return type(self)(**self.arguments)
-
     def bias(self) -> Tensor | None:
         """Where the outputs of a site begin to learn from, [outputs]; None is zero."""
         return None
@@ -133,11 +129,7 @@ class CategoricalHead(Head):
         super().__init__()
         self.channels = self.outputs = max(levels)
         forbidden = torch.arange(self.outputs) >= torch.tensor(list(levels))[:, None]
-        self.register_buffer("forbidden", forbidden, persistent=False)
-
-    def in_order(self, order: Sequence[int]) -> CategoricalHead:
-        levels = self.arguments["levels"]
-        return CategoricalHead([levels[j] for j in order])
+        self.register_buffer("forbidden", forbidden)
 
     def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
         return F.one_hot(x.long(), self.channels).flatten(1).to(torch.get_default_dtype())
@@ -179,7 +171,7 @@ class MixtureHead(Head):
         self.channels, self.kind, self.components = 1, kind, components
         self.outputs = components * (4 if kind == "student_t" else 3)
         floor = torch.as_tensor(min_scale, dtype=torch.float64).expand(sites).clone()
-        self.register_buffer("floor", floor, persistent=False)
+        self.register_buffer("floor", floor)
         # in float64, as the data are: a density near a rounding step of float32 is not one
         self.register_buffer("shift", torch.zeros(sites, dtype=torch.float64))
         self.register_buffer("size", torch.ones(sites, dtype=torch.float64))
@@ -190,10 +182,6 @@ class MixtureHead(Head):
         size = (x - mean).square().nanmean(dim=0).sqrt()
         self.shift.copy_(mean)
         self.size.copy_(torch.where(size > 0, size, 1.0))
-
-    def in_order(self, order: Sequence[int]) -> MixtureHead:
-        floors = self.floor[list(order)].tolist()
-        return MixtureHead(len(floors), self.kind, self.components, floors)
 
     def bias(self) -> Tensor:
         # components begin spread over the data, as its normal quantiles

@@ -14,7 +14,6 @@ from arproc.contract.law import WholeLaw
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.contract.storable import storable
-from arproc.data import intake
 from arproc.data.arrays import to_tensor
 from arproc.data.form import Form, Layout, restore
 from arproc.data.vectors import order_of, vectors_of
@@ -32,18 +31,15 @@ __all__ = ["MAF", "MAFLaw"]
 _ROWS = 4096
 
 
-_NO_CONDITIONAL = (
-    "its layers take the sites in different orders, so the conditionals of no one order are "
-    "tractable"
-)
-
-
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
 class MAFLaw(NeuralLaw, WholeLaw):
     """The density of real vectors that a flow gives; see `MAF`."""
 
-    no_conditional = _NO_CONDITIONAL
+    no_conditional = (
+        "its layers take the sites in different orders, so the conditionals of no one order are "
+        "tractable"
+    )
 
     network: FlowNetwork
     layout: Layout = field(kw_only=True)
@@ -97,7 +93,7 @@ class MAF(NeuralModel):
         True
     """
 
-    no_conditional = _NO_CONDITIONAL
+    no_conditional = MAFLaw.no_conditional
 
     law_: MAFLaw
     network_: FlowNetwork
@@ -128,9 +124,6 @@ class MAF(NeuralModel):
         self.training = training
 
     # ---- space and layout ---------------------------------------------------------------------
-
-    def _opened(self, data: Any) -> Any:
-        return intake.opened(data)
 
     def _infer_space(self, data: Any) -> Space:
         self._check_parameters()

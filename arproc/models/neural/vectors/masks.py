@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Self
 
 import numpy as np
 import torch
@@ -122,6 +122,8 @@ class MaskedNetwork(VectorNetwork):
     ) -> None:
         super().__init__()
         self.sites, self.residual, self.masks = sites, residual, masks
+        self.knows_orders = masks is not None
+        self.takes_any_order = masks is not None and not masks.orders
         self.channels, self.outputs = head.channels, head.outputs
         self.values = head
         self.inputs, outputs = head.widths(sites)
@@ -161,18 +163,12 @@ class MaskedNetwork(VectorNetwork):
 
     # ---- other orders -------------------------------------------------------------------------
 
-    @property
-    def knows_orders(self) -> bool:  # type: ignore[override]
-        return self.masks is not None
-
-    @property
-    def takes_any_order(self) -> bool:  # type: ignore[override]
-        return self.masks is not None and not self.masks.orders
-
-    def _arguments_in(self, order: Sequence[int]) -> dict[str, Any]:
-        assert self.masks is not None
-        own = tuple(self.masks.own[site] for site in order)
-        return super()._arguments_in(order) | {"masks": replace(self.masks, own=own)}
+    def in_order(self, order: Sequence[int]) -> Self:
+        other = super().in_order(order)
+        if self.masks is not None:
+            own = tuple(self.masks.own[site] for site in order)
+            other.masks = other.arguments["masks"] = replace(self.masks, own=own)
+        return other
 
     def reordered(
         self, order: Sequence[int], hidden: Sequence[Tensor] | None = None

@@ -63,6 +63,7 @@ class NADENetwork(VectorNetwork):
     ) -> None:
         super().__init__()
         self.sites, self.values, self.activation = sites, head, activation
+        self.knows_orders = self.takes_any_order = masks
         first, last, channels, outputs = hidden[0], hidden[-1], head.channels, head.outputs
         # a sum over about half of the sites has size one
         width = (2.0 / max(sites, 1)) ** 0.5
@@ -85,14 +86,6 @@ class NADENetwork(VectorNetwork):
         return [layer.weight for layer in self.layers]  # type: ignore[misc]
 
     # ---- other orders -------------------------------------------------------------------------
-
-    @property
-    def knows_orders(self) -> bool:  # type: ignore[override]
-        return self.mask is not None
-
-    @property
-    def takes_any_order(self) -> bool:  # type: ignore[override]
-        return self.mask is not None
 
     def reordered(self, order: Sequence[int]) -> dict[str, Tensor]:
         # the scales stay in their places, since they belong to the number of known sites

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -28,8 +29,6 @@ _BLOCK_NUMBERS = 2**22
 
 class VectorNetwork(ExampleNetwork):
     """A network that gives the parameters of every site of a vector given the sites before it.
-
-    Its constructor takes the head as `head`.
 
     Attributes:
         values: how a site's value enters the network, and what the outputs say of it.
@@ -58,15 +57,9 @@ class VectorNetwork(ExampleNetwork):
 
     def in_order(self, order: Sequence[int]) -> Self:
         """A network of its own with these sites in another order, see `reordered`."""
-        with torch.random.fork_rng([]):  # it begins with weights by chance
-            other = type(self)(**self.arguments | self._arguments_in(order))
-        tensors = self.reordered(order)
+        other, tensors = copy.deepcopy(self), self.reordered(order)
         other.load_state_dict({name: tensors[name] for name in other.state_dict()})
-        return other.to(next(self.parameters()).device)
-
-    def _arguments_in(self, order: Sequence[int]) -> dict[str, Any]:
-        """The arguments that the network in another order has differently."""
-        return {"head": self.values.in_order(order)}
+        return other
 
     @staticmethod
     def reordered_values(tensors: dict[str, Tensor], index: list[int]) -> dict[str, Tensor]:

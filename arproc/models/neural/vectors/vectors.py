@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from arproc.contract.sequences import Sequences
-from arproc.data import intake
 from arproc.data.form import Layout
 from arproc.data.vectors import level_count, order_of, vectors_of
 from arproc.errors import ParameterError, check_choice, check_integer
@@ -57,9 +56,6 @@ class VectorProcess(NeuralProcess):
     ordering: str | Sequence[int]
 
     # ---- space and layout ---------------------------------------------------------------------
-
-    def _opened(self, data: Any) -> Any:
-        return intake.opened(data)
 
     def _infer_space(self, data: Any) -> Space:
         self._check_parameters()

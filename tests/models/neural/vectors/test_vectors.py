@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -174,3 +177,35 @@ def test_log_prob_is_differentiable_in_weights_that_ask_for_it(name):
     model.network_.requires_grad_()
     model.log_prob(torch.tensor(X)).sum().backward()
     assert all(p.grad is not None for p in model.network_.parameters())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_is_fitted_does_not_follow_the_parameters(name):
+    model = MODELS[name](ordering="random").fit(X.reshape(30, 2, 2))
+    want, drawn = model.log_prob(X.reshape(30, 2, 2)), model.sample(3, seed=0)
+    model.set_params(**dict.fromkeys(model.get_params(deep=False), object()))
+    np.testing.assert_array_equal(model.log_prob(X.reshape(30, 2, 2)), want)
+    np.testing.assert_array_equal(model.sample(3, seed=0), drawn)
+    with pytest.raises(ParameterError):
+        model.fit(X)
+    np.testing.assert_array_equal(model.log_prob(X.reshape(30, 2, 2)), want)
+    assert model.shape_ == (2, 2)
+
+
+def test_orders_and_gaps_do_not_follow_the_parameters():
+    model = NADE(8, order_agnostic=True, training=QUICK).fit(X)
+    gaps = np.where(X > 1, np.nan, X)
+    seen, random = model.conditional_log_prob(gaps), model.in_order("random").log_prob(X)
+    model.set_params(order_agnostic=False, training=QUICK.set_params(seed=7), head="bernoulli")
+    np.testing.assert_array_equal(model.conditional_log_prob(gaps), seen)
+    np.testing.assert_array_equal(model.in_order("random").log_prob(X), random)
+    assert np.isfinite(model.impute(gaps, seed=0)).all()
+
+
+def test_a_law_is_loaded_where_its_model_s_module_was_not_imported(tmp_path):
+    model = NADE(8, order_agnostic=True, training=QUICK).fit(X)
+    model.condition(X[0, :2]).save(tmp_path / "model")
+    code = f"import arproc; print(arproc.load({str(tmp_path / 'model')!r}).log_prob([0.5, 1.0]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    want = model.condition(X[0, :2]).log_prob([0.5, 1.0])
+    assert float(done.stdout) == pytest.approx(want)
