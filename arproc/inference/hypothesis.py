@@ -232,9 +232,9 @@ def _scores(model: Any, data: Any, context: Any) -> tuple[np.ndarray, np.ndarray
             moved = model._moved(theta + sign * 1e-4 * error * unit)
             sequences = moved.sequences(data, missing=moved.takes_missing)
             longest = int(sequences.n_terms.max())
-            prepared = moved._context(context, len(sequences), longest)
+            prepared = moved.read_context(context, len(sequences), longest)
             with torch.no_grad():
-                ends.append(moved._checked_terms(sequences, prepared).cpu().numpy())
+                ends.append(moved.law_.checked_terms(sequences, prepared).cpu().numpy())
             counts = (sequences.n_terms - moved.n_given).numpy()
         columns.append((ends[0] - ends[1]) / (2e-4 * error))
     assert counts is not None
