@@ -27,6 +27,7 @@ _LAZY: dict[str, str] = {
     "ARGARCH": "arproc.models.volatility.argarch",
     "ARIMA": "arproc.models.statespace.arima",
     "BayesianAR": "arproc.models.autoregression.bayesian",
+    "BetaAR": "arproc.models.bounded",
     "Cache": "arproc.models.ngram.adaptive.cache",
     "ContextTree": "arproc.models.ngram.adaptive.context_tree",
     "CountAR": "arproc.models.discrete.count",
@@ -79,6 +80,7 @@ __all__ = [
     "ArprocError",
     "AutoPanel",
     "BayesianAR",
+    "BetaAR",
     "Cache",
     "ChainLaw",
     "ContextTree",
@@ -142,6 +144,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
     from arproc.models.autoregression.bayesian import BayesianAR
     from arproc.models.autoregression.selection import select_order
     from arproc.models.autoregression.vector.var import VAR
+    from arproc.models.bounded import BetaAR
     from arproc.models.discrete.count import CountAR
     from arproc.models.discrete.logistic import LogisticAR
     from arproc.models.kernel_density.density import KernelDensity

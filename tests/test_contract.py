@@ -501,6 +501,7 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "SETAR of three regimes about lines": (
         lambda: arproc.SETAR((1, 2, 0), 3, delay=3, trend="ct").fit(jumps()), {}
     ),
+    "BetaAR": (lambda: arproc.BetaAR(2).fit(1 / (1 + np.exp(-series() / 3))), {}),
     "CountAR": (lambda: arproc.CountAR().fit(counts()), {}),
     "CountAR, log-linear": (lambda: arproc.CountAR((2, 1), link="log").fit(counts()), {}),
     "CountAR, negative binomial": (

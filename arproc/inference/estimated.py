@@ -1,16 +1,19 @@
 """Estimated: what statisticians ask of every model whose parameters were estimated.
 
-A model that sets the five attributes below in `_fit` and derives from `Estimated` beside `Process`
-has standard errors, information criteria and a `summary()`, laid out alike in every family.
+A model whose `_fit` gives these in its `Fit` (as `arproc.inference.maximum` does of itself), and
+that derives from `Estimated` beside `Process`, has standard errors, information criteria and a
+`summary()`, laid out alike in every family.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from arproc.contract.law import Law
 from arproc.errors import ParameterError, UnsupportedError, check_choice
 from arproc.inference.criteria import information_criterion
 from arproc.inference.hypothesis import HypothesisTest, robust_covariance, wald
@@ -34,6 +37,7 @@ class Estimated(Model):
         covariance_: the covariance of the estimates [k, k]; nan where it is not known.
         log_likelihood_: `log_prob` of the data of `fit`, nats.
         n_observations_: of how many elements that is.
+        converged_: whether the search for the estimates stopped by itself, where there was one.
     """
 
     names_: list[str]
@@ -41,6 +45,7 @@ class Estimated(Model):
     covariance_: np.ndarray
     log_likelihood_: float
     n_observations_: int
+    converged_: bool
 
     @property
     def parameters_are_given(self) -> bool:
@@ -93,6 +98,7 @@ class Estimated(Model):
         """A table of the fit: estimates, standard errors, z, p-values and 95% intervals."""
         title, facts = self._described()
         if self.fit_.covariance is None:
+            facts = facts or _parameters(self.law_)
             given = ", ".join(f"{name} {value}" for name, value in facts)
             return f"{title} with given parameters: {given}"
         criteria = {c: self.information_criterion(c) for c in ("aic", "bic", "hqic")}
@@ -175,7 +181,11 @@ class Estimated(Model):
         return True
 
     def _moved(self, estimates: np.ndarray) -> Self:
-        """The same law with other parameters, in the order of `names_`; scores come from it."""
+        """The same model with other parameters, in the order of `names_`; scores come from it."""
+        return type(self).of(self._law_at(estimates), self.fit_, **self.get_params(deep=False))
+
+    def _law_at(self, estimates: Any) -> Law:
+        """The law with parameters [k] in the order of `names_`; see `maximum_likelihood`."""
         raise UnsupportedError(
             f"{type(self).__name__} has no scores by its parameters, so its covariance is of "
             "kind 'hessian' only."
@@ -184,6 +194,14 @@ class Estimated(Model):
     def _described(self) -> tuple[str, list[tuple[str, str]]]:
         """What `summary` says of the model: its name, as in "AR(2)", and facts (name, value)."""
         return type(self).__name__, []
+
+
+def _parameters(law: Law) -> list[tuple[str, str]]:
+    """The numbers that a law holds, as facts of a summary."""
+    fields: Any = dataclasses.fields(law) if dataclasses.is_dataclass(law) else ()
+    held: list[tuple[str, Any]] = [(field.name, getattr(law, field.name)) for field in fields]
+    numbers = (int, float, np.ndarray)
+    return [(k, f"{np.asarray(v).tolist()}") for k, v in held if isinstance(v, numbers)]
 
 
 def likelihood_ratio_test(restricted: Estimated, full: Estimated) -> HypothesisTest:

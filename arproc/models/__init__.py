@@ -7,6 +7,7 @@
 | `volatility/` | `ARGARCH` |
 | `regimes/` | `MarkovSwitchingAR`, `SETAR` |
 | `discrete/` | `CountAR`, `LogisticAR` |
+| `bounded.py` | `BetaAR` |
 | `panel/` | `Panel`, `AutoPanel`: many series as one computation |
 | `ngram/` | `NGram`; in `suffix/` `InfiniGram`; in `adaptive/` `ContextTree`, `PPM`, `Cache` |
 | `neural/vectors/` | `MADE`, `NADE`, `MAF` |

@@ -164,8 +164,8 @@ class LogisticAR(Estimated, Process):
         right = k >= 2 and weights.ndim == 3 and weights.shape[::2] == (k, k)
         if not right or not (np.isfinite(level).all() and np.isfinite(weights).all()):
             raise ParameterError(
-                "intercept must be [k] and coef [k, p, k], finite (or a number and [p], for binary "
-                f"symbols); got shapes {level.shape} and {weights.shape}."
+                "intercept must be [k] and coef [k, p, k], finite (or a number and [p], for "
+                f"binary symbols); got shapes {level.shape} and {weights.shape}."
             )
         shares = np.full(k, 1 / k) if frequencies is None else np.array(frequencies, dtype=float)
         if shares.shape != (k,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-9:
