@@ -34,3 +34,14 @@ def edit(path, old: str, new: str) -> None:
     text = json.dumps(header)
     assert old in text
     files.write_file(path, json.loads(text.replace(old, new)), tensors)
+
+
+def exact_log_prob(values, coef, mean=0.0, sigma2=1.0, slope=0.0):
+    """The log-likelihood of stationary autoregressions [..., T], of one length, nats [...]."""
+    from arproc.models.autoregression.likelihood import log_prob
+    from arproc.models.autoregression.mean import Level, Terms
+    from arproc.models.autoregression.recursion import recursion_from_mean
+
+    noise, level, rise = (torch.as_tensor(v, dtype=coef.dtype) for v in (sigma2, mean, slope))
+    line = Level(Terms("ct"), torch.stack([level, rise]))
+    return log_prob(values, recursion_from_mean(coef, noise, line))

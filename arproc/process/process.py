@@ -51,11 +51,14 @@ class Process(OneClass):
         return super().__repr__()
 
     def _infer_space(self, data: Any) -> Space:
+        self._require_own_fit()
+        return super()._infer_space(data)
+
+    def _require_own_fit(self) -> None:
         if type(self) is Process:
             raise UnsupportedError(
                 "this process was made of a law and is not fitted; fit the process it is made of."
             )
-        return super()._infer_space(data)
 
     # ---- states ----------------------------------------------------------------------------
 
@@ -81,6 +84,7 @@ class Process(OneClass):
 
     def refitted(self, sequences: Sequences, context: torch.Tensor | None) -> ChainLaw:
         """The law that a clone learns from other sequences."""
+        self._require_own_fit()
         return self.fitted_to(sequences, None, context).law_
 
     # ---- likelihood ------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def test_simulated_series_have_the_gaps_of_the_history():
     class Watched(AR):
         def _fit(self, sequences, *, validation, context):
             seen.append(sequences.values.isnan())
-            super()._fit(sequences, validation=validation, context=context)
+            return super()._fit(sequences, validation=validation, context=context)
 
     calibrated(Watched(1).fit(x), x, n_bootstrap=3)
     assert all(torch.equal(mask, seen[0]) for mask in seen)
@@ -172,7 +172,7 @@ def test_a_refit_that_fails_is_drawn_anew_and_many_are_an_error():
         def _fit(self, sequences, *, validation, context):
             if float(sequences.values[0]) > self.limit:
                 raise ParameterError("too large for me")
-            super()._fit(sequences, validation=validation, context=context)
+            return super()._fit(sequences, validation=validation, context=context)
 
     Fussy.limit = np.inf
     model = Fussy(0).fit(x)
@@ -188,7 +188,7 @@ def test_what_can_not_be_refitted_is_named():
     model = AR(1).fit(x)
     with pytest.raises(ParameterError, match="needs parameters that were estimated"):
         calibrated(AR.from_parameters([0.5]), x)
-    with pytest.raises(UnsupportedError, match="conditioned process is not fitted"):
+    with pytest.raises(UnsupportedError, match="made of a law and is not fitted"):
         calibrated(model.condition(x[:5]), x)
     with pytest.raises(ParameterError, match="parameter_uncertainty must be one of"):
         model.forecast(x, 1, parameter_uncertainty="delta")

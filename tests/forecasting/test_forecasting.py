@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,16 +18,36 @@ from arproc.contract.state import State
 from arproc.errors import DataError, ParameterError, UnsupportedError
 from arproc.forecasting import future_index
 from arproc.forecasting.marginals import Simulated, at_levels
+from arproc.models.autoregression.law import ARLaw
 
 SERIES = arproc.AR.from_parameters([0.8], mean=5.0, sigma2=2.0).sample(1, length=200, seed=0)[0]
 MODEL = arproc.AR(1).fit(SERIES)
 
 
-class Blind(arproc.AR):
-    """An AR that knows no closed form."""
-
-    def _predictive(self, state: object, horizon: int) -> Distribution | None:
+class BlindLaw(ARLaw):
+    def predictive(self, state: State, horizon: int) -> Distribution | None:
         return None
+
+
+class ParticleLaw(BlindLaw):
+    def joint(self, state: State, horizon: int) -> Distribution | None:
+        return None
+
+
+class Blind(arproc.AR):
+    """An AR that knows no closed form of the marginals."""
+
+    kind = BlindLaw
+
+    def _fit(self, sequences, *, validation, context):
+        law, fit = super()._fit(sequences, validation=validation, context=context)
+        return self.kind(*(getattr(law, part.name) for part in fields(law))), fit
+
+
+class Particle(Blind):
+    """One that knows no joint law either."""
+
+    kind = ParticleLaw
 
 
 INDEXES = {

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from forecasting.test_forecasting import MODEL, SERIES, VECTORS, Blind, JointLinear
+from forecasting.test_forecasting import MODEL, SERIES, VECTORS, JointLinear, Particle
 from scipy import stats
 from toys import Counter, Linear
 
@@ -81,10 +81,6 @@ def test_paths_of_a_scenario_have_its_law() -> None:
 
 
 def test_weighted_paths_come_to_the_exact_law() -> None:
-    class Particle(Blind):
-        def _joint(self, state, horizon):
-            return None
-
     exact = MODEL.forecast(SERIES, 6, known=KNOWN)
     model = Particle(1).fit(SERIES)
     drawn = model.forecast(SERIES, 6, known=KNOWN, n_paths=40_000, seed=2)
@@ -99,10 +95,6 @@ def test_weighted_paths_come_to_the_exact_law() -> None:
 
 
 def test_a_scenario_of_a_series_does_not_depend_on_its_company() -> None:
-    class Particle(Blind):
-        def _joint(self, state, horizon):
-            return None
-
     model = Particle(1).fit(SERIES)
     histories, known = [SERIES[:50], SERIES[:90]], [NAN, 6.0, NAN]
     both = model.forecast(histories, 3, seed=4, known=[known, [NAN] * 3])
@@ -139,10 +131,6 @@ def test_the_scenario_of_logarithms_is_that_of_the_values() -> None:
 
 def test_what_the_paths_can_not_reach_is_an_error() -> None:
     model = Transformed(arproc.AR(1), Log()).fit(np.exp(SERIES / 5))
-
-    class Particle(Blind):
-        def _joint(self, state, horizon):
-            return None
 
     with pytest.raises(DataError, match="Raise n_paths"):
         Particle(1).fit(SERIES).forecast(SERIES, 3, known=[NAN, 60.0, NAN], seed=0)

@@ -17,12 +17,10 @@ import math
 import torch
 from torch.distributions import Normal
 
-from arproc.models.autoregression.mean import Level, Terms
-from arproc.models.autoregression.recursion import Recursion, recursion_from_mean
+from arproc.models.autoregression.recursion import Recursion
 
 __all__ = [
     "conditional",
-    "exact_log_prob",
     "innovations",
     "log_prob",
     "normal_terms",
@@ -41,40 +39,6 @@ def innovations(y: torch.Tensor, coef: torch.Tensor) -> torch.Tensor:
     for i in range(1, p):
         result.addcmul_(y[..., p - 1 - i : length - 1 - i], coef[i], value=-1)
     return result
-
-
-def exact_log_prob(
-    values: torch.Tensor,
-    coef: torch.Tensor,
-    mean: torch.Tensor | float = 0.0,
-    sigma2: torch.Tensor | float = 1.0,
-    slope: torch.Tensor | float = 0.0,
-) -> torch.Tensor:
-    """Exact log-likelihood of stationary autoregressions, differentiable in every argument.
-
-    Args:
-        values: independent series of one length, [..., T], float64.
-        coef: coefficients, lag 1 first, [p].
-        mean: mean of the first element.
-        sigma2: innovation variance.
-        slope: slope of the mean per step.
-
-    Returns:
-        Nats, [...].
-
-    Raises:
-        ParameterError: the coefficients have no stationary law.
-
-    Example:
-        >>> x = torch.tensor([0.0, 1.0], dtype=torch.float64)
-        >>> float(exact_log_prob(x, torch.tensor([0.5], dtype=torch.float64)))
-        -2.481718
-    """
-    noise, level, rise = (
-        torch.as_tensor(v, dtype=coef.dtype, device=coef.device) for v in (sigma2, mean, slope)
-    )
-    line = Level(Terms("ct"), torch.stack([level, rise]))
-    return log_prob(values, recursion_from_mean(coef, noise, line))
 
 
 def log_prob(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers import exact_log_prob
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,6 @@ from arproc.errors import DataError
 from arproc.models.autoregression.estimation import estimate
 from arproc.models.autoregression.exact import concentrated
 from arproc.models.autoregression.levinson import coef_to_pacf, is_stationary, pacf_to_coef
-from arproc.models.autoregression.likelihood import exact_log_prob
 from arproc.models.autoregression.mean import Terms, mean_form, recursion_form
 from arproc.models.autoregression.moments import moments, scale
 

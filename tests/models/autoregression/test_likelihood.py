@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers import exact_log_prob
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -10,7 +11,6 @@ from torch.distributions import MultivariateNormal
 
 from arproc.models.autoregression.levinson import autocovariances, pacf_to_coef
 from arproc.models.autoregression.likelihood import (
-    exact_log_prob,
     innovations,
     log_prob,
     normal_terms,

@@ -209,9 +209,8 @@ def test_regression_with_given_values_is_conditional_maximum_likelihood(growth):
 
 
 def test_left_out_lags_beat_many_restarts(growth):
+    from helpers import exact_log_prob
     from scipy.optimize import minimize
-
-    from arproc.models.autoregression.likelihood import exact_log_prob
 
     y = torch.from_numpy(growth[0][:60])
     model = AR([2, 5], "n").fit(y.numpy())
