@@ -13,9 +13,9 @@ from models.ngram.reference import BEGIN, SlowCounts, SlowKneserNey, alphabet, c
 
 import arproc
 from arproc.errors import ParameterError, UnsupportedError
+from arproc.models.ngram.backoff.pruning import cut_offs, kept_by_entropy, renormalised, without
 from arproc.models.ngram.smoothing import smoothings as estimation
 from arproc.models.ngram.smoothing.discounts import DiscountWarning
-from arproc.models.ngram.backoff.pruning import cut_offs, kept_by_entropy, renormalised, without
 
 corpora = st.lists(st.lists(st.integers(0, 2), max_size=14), min_size=1, max_size=6).filter(any)
 LINES = ["the cat sat", "the cat ate the rat", "a rat sat", "the rat ate", "a cat"] * 2

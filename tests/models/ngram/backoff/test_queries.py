@@ -14,8 +14,8 @@ from models.ngram.reference import alphabet, count
 from arproc.distributions import Categorical, from_uniform
 from arproc.errors import FileFormatError
 from arproc.models.ngram.backoff import trie as tries
-from arproc.models.ngram.smoothing.smoothings import DiscountWarning, additive, discounted
 from arproc.models.ngram.backoff.trie import Trie
+from arproc.models.ngram.smoothing.smoothings import DiscountWarning, additive, discounted
 
 corpora = st.lists(st.lists(st.integers(0, 4), max_size=15), min_size=1, max_size=5).filter(any)
 

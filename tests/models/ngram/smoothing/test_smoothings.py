@@ -23,8 +23,8 @@ from scipy.optimize import minimize
 
 import arproc
 from arproc.errors import ParameterError, UnsupportedError
-from arproc.models.ngram.smoothing import smoothings as estimation
 from arproc.models.ngram.counting.counts import lay_out
+from arproc.models.ngram.smoothing import smoothings as estimation
 from arproc.models.ngram.smoothing.discounts import DiscountWarning, absolute, good_turing
 from arproc.models.ngram.smoothing.jelinek_mercer import (
     deleted_events,
