@@ -48,6 +48,17 @@ class MissingDependencyError(ArprocError, ImportError):
     """An optional package is not installed; the message names the pip command that brings it."""
 
 
+def warn(message: str, category: type[Warning]) -> None:
+    """A warning that shows the line which called into this package, however deep we are in it."""
+    import sys
+    import warnings
+
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] == "arproc":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
 def check_integer(name: str, value: object, *, minimum: int | None = None) -> int:
     """Return `value` as an int, or raise `ParameterError` naming it."""
     import operator

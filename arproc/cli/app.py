@@ -55,8 +55,8 @@ def _main(
 @app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     epilog="Any argument of the model's constructor is an option: `--order`, `--method`, "
-    "`--hidden 64,64`; neural models take those of `Training` too: `--steps`, `--lr`, "
-    "`--batch-size`.",
+    "`--hidden 64,64`; models of symbols take those of `Tokens` too: `--min-count`, `--end`; and "
+    "neural models those of `Training`: `--steps`, `--lr`, `--batch-size`.",
 )
 def fit(
     ctx: typer.Context,

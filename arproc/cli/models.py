@@ -47,24 +47,30 @@ def build(name: str, options: list[str]) -> Any:
     """The model `name`, its arguments taken from options like `--order 9`.
 
     A value is read as JSON (9, 0.5, true, null, [64, 64]), as a list where it has commas (64,64),
-    and as text otherwise. What the model's constructor does not take goes to its `Training`.
+    and as text otherwise. What the model's constructor does not take goes to its `Tokens` or its
+    `Training`.
     """
     import arproc
 
     model = find(name)
     own = _parameters(model)
-    trained = _parameters(arproc.Training) if "training" in own else []
+    parts = {"tokens": arproc.Tokens, "training": arproc.Training}
+    settings = {key: part for part in parts if part in own for key in _parameters(parts[part])}
+    settings.pop("kind", None)  # which is `--tokens` itself
     arguments: dict[str, Any] = {}
-    training: dict[str, Any] = {}
+    inner: dict[str, dict[str, Any]] = {}
     for key, value in _pairs(options):
         if key in own and key != "training":
             arguments[key] = value
-        elif key in trained:
-            training[key] = value
+        elif key in settings:
+            inner.setdefault(settings[key], {})[key] = value
         else:
-            _refuse(model, key, [k for k in own if k != "training"] + trained)
-    if training:
-        arguments["training"] = arproc.Training(**training)
+            known = [k for k in own if k != "training"]
+            _refuse(model, key, known + [k for k in settings if k not in own])
+    if "tokens" in inner:
+        default = inspect.signature(model).parameters["tokens"].default
+        inner["tokens"]["kind"] = arguments.get("tokens", default)
+    arguments |= {part: parts[part](**values) for part, values in inner.items()}
     required = _required(model, arguments)
     if required:
         raise ParameterError(

@@ -16,7 +16,7 @@ from numba import carray  # type: ignore[attr-defined]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["Int", "carray", "jit", "pointer", "prefetch"]
+__all__ = ["Int", "carray", "entry", "jit", "pointer", "prefetch"]
 
 #: A symbol's or a node's number inside compiled code.
 Int = int | np.int64
@@ -34,6 +34,18 @@ def jit(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder for the cache: a read-only install
         return numba.njit(**options)(function)
+
+
+def entry(function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
+    """The code of a compiled function for arguments of these types, for calls that are many.
+
+    It is called once with them. Without numba's look at the types a call takes 0.2 microseconds
+    less; they must be these.
+    """
+    compiled: Any = function
+    compiled(*arguments)
+    code: Callable[..., Any] = compiled.overloads[tuple(map(numba.typeof, arguments))].entry_point
+    return code
 
 
 def _prefetch(typing: Any, array: Any, index: Any) -> Any:  # noqa: ARG001  (numba's form)

@@ -181,6 +181,19 @@ def test_lines_are_sequences_of_their_own(run: Run, text: Path):
     assert len(result.out.splitlines()) == 5
 
 
+def test_settings_of_tokens_are_options(run: Run, text: Path):
+    options = ("--order", 2, "--min-count", 21, "--end", "false", "--lines")
+    assert run("fit", "ngram", text, *options, "-o", "n.arproc").code == 0
+    model = arproc.load("n.arproc")
+    assert model.tokens == arproc.Tokens("word", min_count=21, end=False)
+    assert model.vocabulary.symbols == ("<unk>", "the", "sat", "on")
+    assert run("fit", "ppm", text, "--order", 2, "--unknown", "true", "-o", "p.arproc").code == 0
+    assert arproc.load("p.arproc").tokens == arproc.Tokens("char", unknown=True)
+    refused = run("fit", "ngram", text, "--order", 2, "--min-cuont", 2, "-o", "n.arproc")
+    assert refused.code == 2
+    assert "did you mean '--min-count'?" in refused.err
+
+
 def test_policies_and_json(run: Run, text: Path):
     run("fit", "ngram", text, "--order", 4, "--tokens", "char", "-o", "n.arproc")
     common = ("sample", "n.arproc", "--length", 40, "--seed", 3, "--json")

@@ -17,7 +17,7 @@ from arproc.models.ngram.backoff.pruning import renormalised
 from arproc.models.ngram.backoff.trie import Trie
 from arproc.models.ngram.counting.counts import Alphabet
 from arproc.models.ngram.law import NGramLaw, alphabet_of
-from arproc.models.ngram.model import NGram
+from arproc.models.ngram.model import NGram, notes_of
 from arproc.process import Fit
 from arproc.spaces import Categorical
 
@@ -87,19 +87,9 @@ def interpolate(
     else:
         found = _checked(weights, len(models))
     trie = renormalised(_mixed(models, numbers, found, space))
-    notes = {
-        "discounts": None,
-        "discount_source": (),
-        "interpolation_weights": None,
-        "mixture_weights": found,
-    }
-    first = models[0]
-    return NGram.of(
-        NGramLaw(space, trie),
-        Fit(form=first.fit_.form, notes=notes),
-        order=trie.order,
-        tokens=first.tokens,
-    )
+    first, notes = models[0], notes_of() | {"mixture_weights": found}
+    fit = Fit(first.fit_.form, notes=notes)
+    return NGram.of(NGramLaw(space, trie), fit, order=trie.order, tokens=first.tokens)
 
 
 def _checked(weights: Sequence[float], count: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -28,7 +28,7 @@ from arproc.models.ngram.symbols import SymbolModel, symbol_space
 from arproc.process import Fit
 from arproc.process.fit import Learnt
 
-__all__ = ["NGram"]
+__all__ = ["NGram", "notes_of"]
 
 
 class NGram(SymbolModel):
@@ -174,7 +174,7 @@ class NGram(SymbolModel):
             self.discount_fallback, self.interpolate_unigrams, self.memory, self.scratch,
         )  # fmt: skip
         space, trie, found = estimate(task, data)
-        return Learnt(NGramLaw(space, trie), self._fit_of(found, None, "text"))
+        return Learnt(NGramLaw(space, trie), self._fit_of(notes_of(found), "text"))
 
     def _fit(
         self,
@@ -206,23 +206,12 @@ class NGram(SymbolModel):
         else:
             trie, weights = smoothings.mixed(counts, self.smoothing, cuts, held_out)
         law = NGramLaw(symbol_space(sequences.space), trie)
-        return law, self._fit_of(found, weights)
+        return law, self._fit_of(notes_of(found, weights))
 
-    def _fit_of(
-        self,
-        found: smoothings.Discounts | None,
-        weights: np.ndarray | None,
-        form: str = "numpy",
-    ) -> Fit:
-        """What is told of the fit: discounts, interpolation weights, and how it was smoothed."""
-        notes = {
-            "discounts": None if found is None else found.values,
-            "discount_source": () if found is None else found.source,
-            "interpolation_weights": weights,
-            "smoothing": self.smoothing,
-            "cut_offs": cut_offs(self.prune, self.order),
-        }
-        return Fit(form=form, notes=notes)
+    def _fit_of(self, notes: Mapping[str, Any], form: str = "numpy") -> Fit:
+        """What is told of the fit: what was found, and how it was smoothed."""
+        cuts = cut_offs(self.prune, self.order)
+        return Fit(form=form, notes={**notes, "smoothing": self.smoothing, "cut_offs": cuts})
 
     # ---- smaller models ----------------------------------------------------------------------
 
@@ -367,8 +356,7 @@ class NGram(SymbolModel):
             special=special,
         )
         law = NGramLaw.over(vocabulary, trie)
-        notes = {"discounts": None, "discount_source": (), "interpolation_weights": None}
-        return cls.of(law, Fit(form="text", notes=notes), order=trie.order, tokens=known)
+        return cls.of(law, Fit("text", notes=notes_of()), order=trie.order, tokens=known)
 
     def to_arpa(self, path: str | Path) -> None:
         """Write the model as an ARPA file, compressed if the name ends in .gz, .bz2 or .xz.
@@ -378,6 +366,17 @@ class NGram(SymbolModel):
         """
         law = self.law_
         write_arpa(law.trie, law.space.vocabulary, path)
+
+
+def notes_of(
+    found: smoothings.Discounts | None = None, weights: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Discounts and interpolation weights, where there are any, as a fit notes them."""
+    return {
+        "discounts": None if found is None else found.values,
+        "discount_source": () if found is None else found.source,
+        "interpolation_weights": weights,
+    }
 
 
 def _laid_out(sequences: Sequences, alphabet: Alphabet) -> np.ndarray:

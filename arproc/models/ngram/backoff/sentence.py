@@ -1,22 +1,25 @@
 """One text of words scored in one compiled call: what is asked a million times, one at a time.
 
 Handing an array to compiled code takes a tenth of a microsecond, and a model has a dozen. So the
-kernel gets one array, of their addresses and lengths.
+kernel gets one number: the address of a table of their addresses and lengths.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-from arproc.compiled.jit import carray, jit, pointer
+from arproc.compiled.jit import carray, entry, jit, pointer
 from arproc.data.word_kernels import PRIME, SEED, find, is_space, spread
 from arproc.models.ngram.backoff.query_kernels import follow_one
 
 __all__ = ["text_scorer"]
+
+#: Of eleven arrays the addresses and lengths, and three numbers.
+_ENTRIES = 25
 
 
 def text_scorer(
@@ -36,25 +39,26 @@ def text_scorer(
         below 0).
     """
     model = (*arrays[1:6], arrays[8])
-    held = [np.ascontiguousarray(array) for array in (*model, *words)]  # alive while it is called
+    # alive as long as the function is, which knows no more than their addresses
+    held = [np.ascontiguousarray(array) for array in (*model, *words)]
     numbers = [n for array in held for n in (array.ctypes.data, len(array))]
     table = np.array([*numbers, missing, start, end], np.int64)
+    address = table.ctypes.data
     kernel = _kernel(model[0].dtype.name, model[3].dtype.name)
-
-    def score(text: bytes, _held: Any = held) -> float:
-        return kernel(table, text)
-
-    return score
+    scorer = partial(entry(kernel, address, b""), address)
+    scorer.held = table, held  # type: ignore[attr-defined]
+    return scorer
 
 
 @cache
-def _kernel(symbols: str, reals: str) -> Callable[[np.ndarray, bytes], float]:
+def _kernel(symbols: str, reals: str) -> Callable[[int, bytes], float]:
     """The compiled loop for symbols and log-probabilities of these types."""
     integer: Any = getattr(np, symbols)
     real: Any = getattr(np, reals)
 
     @jit
-    def score(table: np.ndarray, text: bytes) -> float:
+    def score(address: int, text: bytes) -> float:
+        table = carray(pointer(address), (_ENTRIES,), np.int64)
         symbol = carray(pointer(table[0]), (table[1],), integer)
         link = carray(pointer(table[2]), (table[3],), np.int32)
         first_child = carray(pointer(table[4]), (table[5],), np.int32)

@@ -6,13 +6,13 @@ all that can be predicted, `<unk>` and the end included (maximum likelihood exce
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from arproc.compiled.threads import shares, threaded
+from arproc.errors import warn
 from arproc.models.ngram.backoff.pruning import kept_by_count, renormalised, without
 from arproc.models.ngram.backoff.trie import Trie
 from arproc.models.ngram.counting.counts import Counts
@@ -310,15 +310,14 @@ def choose_discount(
     return formulas.maximise(log_likelihood, rule.shape), "leave-one-out"
 
 
-def warn_of(discounts: Discounts, stacklevel: int = 7) -> None:
+def warn_of(discounts: Discounts) -> None:
     """One warning for all orders; order 1 alone, as in most models of characters, is none."""
     orders = [k for k, source in enumerate(discounts.source, 1) if source == "leave-one-out"]
     if not orders or orders == [1]:
         return
-    warnings.warn(
+    warn(
         f"The closed-form discounts do not exist for order {', '.join(map(str, orders))}: too few "
         "n-grams have counts of 1, 2 and 3. They were chosen by leave-one-out likelihood "
         "(discount_source_, discounts_).",
         DiscountWarning,
-        stacklevel=stacklevel,
     )

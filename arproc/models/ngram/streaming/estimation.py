@@ -125,7 +125,7 @@ def probabilities(
         source.append(origin)
     job.work.remove(f"p-{job.order}")
     discounts = Discounts(np.array(values), tuple(source))
-    warn_of(discounts, stacklevel=5)
+    warn_of(discounts)
     return discounts
 
 
