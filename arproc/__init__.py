@@ -136,7 +136,18 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` and `_MODULES`
-    from arproc import datasets, evaluation, ngram, plot, tables, testing, training, transforms
+    from arproc import (
+        datasets,
+        evaluation,
+        kit,
+        ngram,
+        plot,
+        tables,
+        testing,
+        training,
+        transforms,
+    )
+    from arproc.data.tokens import Tokens
     from arproc.evaluation import compare, diagnose, evaluate, surprisal_table
     from arproc.forecasting.reconciliation import reconcile
     from arproc.inference import likelihood_ratio_test

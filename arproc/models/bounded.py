@@ -24,9 +24,9 @@ __all__ = ["BetaAR", "BetaARLaw"]
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
 class BetaARLaw(ChainLaw):
-    """The law of `BetaAR`: const, coef [p] (lag 1 first) and precision; numbers or tensors."""
+    """The law of `BetaAR`: intercept, coef [p] (lag 1 first) and precision; numbers or tensors."""
 
-    const: Any
+    intercept: Any
     coef: Any
     precision: Any
     space = UnitInterval()
@@ -34,7 +34,7 @@ class BetaARLaw(ChainLaw):
     window_length = n_given = property(lambda self: len(self.coef))
 
     def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Beta:
-        eta = self.const + torch.logit(ctx).flip(-1) @ torch.as_tensor(self.coef)
+        eta = self.intercept + torch.logit(ctx).flip(-1) @ torch.as_tensor(self.coef)
         eta = eta.clamp(-700, 700)  # beyond, a mean is 0 or 1 in float64
         up, down = (self.precision * torch.sigmoid(sign * eta) for sign in (1, -1))
         return Beta(up, down, validate_args=False)
@@ -53,7 +53,7 @@ class BetaAR(Estimated, Process):
         order: p.
 
     Attributes:
-        const_: alpha.
+        intercept_: alpha.
         coef_: the coefficients varphi, lag 1 first, float64 [p].
         precision_: phi; the variance of y_t is mu_t (1 - mu_t) / (1 + phi).
 
@@ -63,7 +63,7 @@ class BetaAR(Estimated, Process):
         array([0.6])
     """
 
-    const_: float
+    intercept_: float
     coef_: np.ndarray
     precision_: float
 
@@ -71,14 +71,14 @@ class BetaAR(Estimated, Process):
         self.order = order
 
     @classmethod
-    def from_parameters(cls, const: float, coef: Any, precision: float) -> Self:
+    def from_parameters(cls, intercept: float, coef: Any, precision: float) -> Self:
         """The process with known parameters (see the class), which needs no fit."""
-        lags = np.atleast_1d(np.asarray(coef, dtype=float))
-        if lags.ndim != 1 or not np.isfinite([const, precision, *lags]).all() or precision <= 0:
-            raise ParameterError(
-                f"expected finite const and coef [p], precision > 0; got {const, coef, precision}."
-            )
-        return cls.of(BetaARLaw(float(const), lags, float(precision)), order=len(lags))
+        lags, given = np.atleast_1d(np.asarray(coef, dtype=float)), (intercept, coef, precision)
+        finite = lags.ndim == 1 and np.isfinite([intercept, precision, *lags]).all()
+        if not finite or precision <= 0:
+            expected = "finite intercept and coef [p], precision > 0"
+            raise ParameterError(f"expected {expected}; got {given}.")
+        return cls.of(BetaARLaw(float(intercept), lags, float(precision)), order=len(lags))
 
     def _infer_space(self, data: Any) -> Space:
         return UnitInterval()
@@ -90,13 +90,10 @@ class BetaAR(Estimated, Process):
         p, y = check_integer("order", self.order, minimum=0), sequences.values.detach()
         if not float(y.var(correction=0)) > 0:
             raise DataError("data is constant (or a single value): precision has no estimate.")
-        names = ["const", *(f"ar.L{i + 1}" for i in range(p)), "precision"]
+        names = ["intercept", *(f"ar.L{i + 1}" for i in range(p)), "precision"]
         mean = float(y.mean())
-        start = [
-            np.log(mean / (1 - mean)),
-            *[0.0] * p,
-            mean * (1 - mean) / float(y.var(correction=0)) - 1,
-        ]
+        first = np.log(mean / (1 - mean))
+        start = [first, *[0.0] * p, mean * (1 - mean) / float(y.var(correction=0)) - 1]
         return maximum_likelihood(self._law_at, sequences, names, start, positive=["precision"])
 
     def _described(self) -> tuple[str, list[tuple[str, str]]]:

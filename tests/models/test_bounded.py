@@ -70,9 +70,9 @@ def test_the_parameters_of_long_series_are_found_again():
 
 def test_what_users_see(tmp_path):
     model = BetaAR(2).fit(SHARE)
-    assert model.names_ == ["const", "ar.L1", "ar.L2", "precision"]
+    assert model.names_ == ["intercept", "ar.L1", "ar.L2", "precision"]
     assert "BetaAR(2)" in model.summary()
-    text = "BetaAR(2) with given parameters: const 0.3, coef [0.5, -0.2], precision 25.0"
+    text = "BetaAR(2) with given parameters: intercept 0.3, coef [0.5, -0.2], precision 25.0"
     assert TRUE.summary() == text
     assert model.wald_test("ar.L1 = 0").p_value < 1e-6
     assert model.information_criterion("aic") == pytest.approx(8 - 2 * model.log_likelihood_)
@@ -108,7 +108,7 @@ def test_data_that_it_can_not_be_fitted_to(data, order, message):
 def test_parameters_that_can_not_be():
     for arguments in ((np.nan, [0.5], 1.0), (0.1, [np.inf], 1.0), (0.1, [[0.5]], 1.0),
                       (0.1, [0.5], 0.0)):  # fmt: skip
-        with pytest.raises(ParameterError, match=r"expected finite const and coef \[p\]"):
+        with pytest.raises(ParameterError, match=r"expected finite intercept and coef \[p\]"):
             BetaAR.from_parameters(*arguments)
     with pytest.raises(ParameterError, match="order must be"):
         BetaAR(-1).fit(SHARE)
