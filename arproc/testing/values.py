@@ -13,7 +13,7 @@ import torch
 from arproc.errors import ArprocError
 from arproc.process import Process
 from arproc.testing.compare import agree
-from arproc.testing.material import Batch
+from arproc.testing.material import Batch, numbers_of
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Subject
 
@@ -113,8 +113,13 @@ def _require_same(subject: Subject, model: Process, expected: str) -> None:
         fail(expected, f"it raised {type(error).__name__}: {error}", cause)
     for got, want in pairs:
         agree(got, want, 1e-12, expected, cause)
-    if not all(np.array_equal(a, b) for a, b in zip(*drawn, strict=True)):
+    if not all(_equal(a, b) for a, b in zip(*drawn, strict=True)):
         fail(expected, "the same seed gives other draws", cause)
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two draws are the same; missing entries are."""
+    return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
 def _numbers(subject: Subject) -> torch.Tensor:
@@ -131,4 +136,6 @@ def _drawn(subject: Subject) -> list[np.ndarray]:
     x = subject.process.sample(
         3, length - subject.given, subject.user_prefix(prefix), seed=3, context=prefix.context
     )
-    return [np.asarray(row) for row in ([x] if hasattr(x, "iloc") else x)]
+    if hasattr(x, "iloc"):
+        x = numbers_of(subject.process, x)
+    return [np.asarray(row) for row in x]
