@@ -7,6 +7,7 @@
 | `WindowState`, `InnerState` | states of finite order; states that wrap another |
 | `DerivedLaw`, `WholeLaw` | laws made of another law; laws drawn from as a whole |
 | `Estimated` | standard errors, criteria and a summary for a model with estimates |
+| `maximum_likelihood` | all of `_fit` for a law that torch differentiates |
 | `Vocabulary`, `Tokens`, `categorical_space` | symbols, and the space of text or other symbols |
 | `NeuralProcess`, `NetworkLaw` | a model that trains a network, and the law that holds it |
 | `ExampleNetwork`, `Crops`, `shifted` | networks of examples of one size; stretches of sequences |
@@ -24,6 +25,7 @@ from arproc.data.tokenizers import categorical_space
 from arproc.data.tokens import Tokens
 from arproc.data.vocabulary import Vocabulary
 from arproc.inference.estimated import Estimated
+from arproc.inference.maximum import maximum_likelihood
 from arproc.models.neural.base import NetworkLaw, NeuralProcess
 from arproc.models.neural.examples import ExampleNetwork
 from arproc.models.neural.sequences.crops import Crops, shifted
@@ -43,6 +45,7 @@ __all__ = [
     "WholeLaw",
     "WindowState",
     "categorical_space",
+    "maximum_likelihood",
     "shifted",
     "storable",
 ]

@@ -10,7 +10,6 @@ from typing import Any
 from torch import Tensor
 
 from arproc.contract.sequences import Sequences
-from arproc.data import intake
 from arproc.data.arrays import to_tensor
 from arproc.data.form import Layout
 from arproc.data.images import image_axes, image_layout
@@ -87,9 +86,6 @@ class ImageProcess(ImageParameters, NeuralProcess):
 
     #: While a fit reads its data: the shape of an image, and the axis of its channels.
     _image: tuple[tuple[int, ...], int | None]
-
-    def _opened(self, data: Any) -> Any:
-        return intake.opened(data)
 
     def _infer_space(self, data: Any) -> Space:
         self._check_parameters()
