@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -37,9 +37,8 @@ class Process(OneClass):
 
     @property
     def law_(self) -> ChainLaw:
-        law = super().law_
-        assert isinstance(law, ChainLaw)
-        return law
+        held = vars(self).get("_held")  # first, since some are asked a million times
+        return cast(ChainLaw, super().law_ if held is None else held.law)
 
     def clone(self) -> Self:
         """A copy with the same parameters that has learnt nothing; of a bare law, the law."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ from torch import Tensor
 from arproc.contract.law import ChainLaw
 from arproc.contract.randomness import RowUniforms, Uniforms
 from arproc.data.form import Layout
-from arproc.errors import UnsupportedError
+from arproc.errors import UnsupportedError, warn
 from arproc.sampling.ancestral import draw
 from arproc.sampling.particles import given_known, score
 
@@ -158,12 +157,12 @@ class Job:
         self.found.put(rows, "importance", drawn, size, log_prob)
         if float(size.min()) < _FEW:
             few = rows[int(size.argmin())]
-            warnings.warn(
+            warn(
                 f"the weight of example {int(few)} came to rest on {float(size.min()):.1f} of its "
                 f"{self.n_particles} particles, so its completions are rough and alike; more "
                 "n_particles, or a model of every order (NADE(order_agnostic=True)), completes "
                 "it better.",
-                stacklevel=5,
+                UserWarning,
             )
 
     def _refuse(self, row: int) -> None:

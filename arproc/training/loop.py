@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from arproc.contract.randomness import seed_of
-from arproc.errors import TrainingError
+from arproc.errors import TrainingError, warn
 from arproc.training.checkpoint import read_checkpoint, write_checkpoint
 from arproc.training.optimizers import build_optimizers
 from arproc.training.progress import Interrupts, ProgressBar
@@ -202,10 +201,10 @@ class _Run:
         if self.best is not None:
             step = self.history["validation_step"][-1 - self.stale]
             kept = f"the weights of step {step:.0f}, the best on the validation data,"
-        warnings.warn(
+        warn(
             f"training was interrupted at step {self.step} of {self.training.steps}; {kept} are "
             "kept.",
-            stacklevel=4,
+            UserWarning,
         )
 
     def finish(self) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.data.tokenizers import categorical_space
 from arproc.distributions import Categorical
@@ -26,14 +25,6 @@ class SymbolModel(Process):
     """A model of symbols, cut out of the data as its parameter `tokens` says."""
 
     tokens: Any
-
-    @property
-    def law_(self) -> ChainLaw:
-        # the shortest way to it: some of these models are asked a million times, a sentence a time
-        try:
-            return self._held.law  # type: ignore[return-value]
-        except AttributeError:
-            raise self._not_fitted() from None
 
     @property
     def vocabulary(self) -> Any:

@@ -18,6 +18,7 @@ from arproc.data import intake
 from arproc.data.form import Layout
 from arproc.data.images import image_axes, image_layout
 from arproc.data.tokenizers import categorical_space
+from arproc.data.tokens import Tokens
 from arproc.errors import DataError, ParameterError, check_integer
 from arproc.models.neural.base import NeuralProcess
 from arproc.models.neural.examples import Examples
@@ -134,7 +135,8 @@ class Transformer(NeuralProcess):
     _image: tuple[tuple[int, ...], int | None] | None = None
 
     def _opened(self, data: Any) -> Any:
-        levels = self.tokens is None or isinstance(self.tokens, int)
+        kind = Tokens.of(self.tokens).kind
+        levels = kind is None or isinstance(kind, int)
         folder = isinstance(data, (str, os.PathLike)) and os.path.isdir(data)
         return intake.opened(data) if levels and folder else data
 
