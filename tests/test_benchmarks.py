@@ -34,7 +34,7 @@ def test_the_harness_knows_every_benchmark():
 def test_what_it_can_not_run_is_said(arguments):
     done = harness(*arguments)
     assert done.returncode == 2
-    assert "there is no benchmark 'nothing'" in done.stderr or "option" in done.stderr
+    assert "there is no benchmark" in done.stderr or "option" in done.stderr
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in ("quality", "mnist")])

@@ -86,7 +86,7 @@ class ConditionedLaw(ChainLaw):
                 f"the prefix has {int(known.lengths[0])} elements; this law needs its "
                 f"first {law.n_given} given values."
             )
-        return cls(law, known.row(0), context)
+        return cls(law, known.row(0).clone(), context)  # of its own, whatever becomes of the array
 
     @cached_property
     def space(self) -> Space:  # type: ignore[override]

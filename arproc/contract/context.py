@@ -46,7 +46,10 @@ class ContextForm:
             DataError: it has another shape, another size, or values that are not finite or below
                 `least`.
         """
-        x = _arranged(_numbers(context).to(device), self.kind, n)
+        given = _numbers(context).to(device)
+        if given is context:  # states keep it, whatever becomes of the user's tensor
+            given = given.clone()
+        x = _arranged(given, self.kind, n)
         if self.kind == "steps" and x.shape[1] < length:
             raise DataError(
                 f"context has {x.shape[1]} steps; expected at least {length}, one for each "

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch.distributions import Distribution
+from torch.distributions import Distribution, MultivariateNormal
 
 from arproc.contract.context import ContextForm
 from arproc.contract.randomness import Uniforms
@@ -24,7 +24,7 @@ from arproc.distributions import index, quantile, step_marginals
 from arproc.errors import UnsupportedError
 from arproc.spaces import Space
 
-__all__ = ["ChainLaw", "DerivedLaw", "Draws", "Law", "WholeLaw"]
+__all__ = ["ChainLaw", "DerivedLaw", "Draws", "Law", "WholeLaw", "hold_apart"]
 
 #: How many numbers a block of conditionals may hold while a likelihood is computed.
 _BLOCK_NUMBERS = 2**22
@@ -341,6 +341,20 @@ class DerivedLaw(ChainLaw):
     @property
     def n_given(self) -> int:  # type: ignore[override]
         return self.base.n_given
+
+
+def hold_apart(law: Law) -> None:
+    """Put copies in the place of a law's tensors and normal laws, which the user may hold too.
+
+    Tensors that record gradients stay: a likelihood is differentiable in the user's own.
+    """
+    for name, value in list(vars(law).items()):
+        if isinstance(value, torch.Tensor) and not value.requires_grad:
+            object.__setattr__(law, name, value.clone())
+        elif isinstance(value, MultivariateNormal):
+            loc, scale = value.loc.clone(), value.scale_tril.clone()
+            own = MultivariateNormal(loc, scale_tril=scale, validate_args=False)
+            object.__setattr__(law, name, own)
 
 
 def _scores(columns: Distribution, x: torch.Tensor, missing: bool) -> torch.Tensor:

@@ -52,7 +52,7 @@ def categorical_space(data: Any, tokens: Any, *, end: bool | None = None) -> Cat
         numbers = read(data, Count(), None, "data", ends)[0]
         check_values(numbers, Count(), "data")
         if not len(numbers):
-            raise DataError("The data have no elements; expected some.")
+            raise DataError("data is empty: it has no elements; expected some.")
         size = int(numbers.max()) + 1
     return Categorical(size + int(ends), vocabulary, size if ends else None)
 

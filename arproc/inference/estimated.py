@@ -233,7 +233,7 @@ def likelihood_ratio_test(restricted: Estimated, full: Estimated) -> HypothesisT
             "parameters of full mean nothing, so the statistic is not chi-squared (Davies 1987); "
             "compare information criteria or scores of other data."
         )
-    starts = [model.n_given for model in (restricted, full)]
+    starts = [model.law_.n_given for model in (restricted, full)]
     counts = [model.n_observations_ for model in (restricted, full)]
     if starts[0] != starts[1] or counts[0] != counts[1]:
         raise ParameterError(

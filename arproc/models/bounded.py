@@ -73,7 +73,7 @@ class BetaAR(Estimated, Process):
     @classmethod
     def from_parameters(cls, intercept: float, coef: Any, precision: float) -> Self:
         """The process with known parameters (see the class), which needs no fit."""
-        lags, given = np.atleast_1d(np.asarray(coef, dtype=float)), (intercept, coef, precision)
+        lags, given = np.atleast_1d(np.array(coef, dtype=float)), (intercept, coef, precision)
         finite = lags.ndim == 1 and np.isfinite([intercept, precision, *lags]).all()
         if not finite or precision <= 0:
             expected = "finite intercept and coef [p], precision > 0"

@@ -20,6 +20,7 @@ from arproc.distributions import mix
 from arproc.errors import NotComparableError, NotFittedError, ParameterError
 from arproc.inference.weights import fit_weights, given_weights
 from arproc.process import Fit, Process
+from arproc.process.fit import Learnt
 from arproc.spaces import Space
 
 __all__ = ["Mixture", "MixtureLaw"]
@@ -105,8 +106,7 @@ class Mixture(Process):
     @property
     def law_(self) -> MixtureLaw:
         if not super().__sklearn_is_fitted__() and self.weights is not None:
-            weights = given_weights(self.weights, len(self.processes))
-            return MixtureLaw(self._parts(), weights)  # of the processes as they are now
+            self._hold_given()
         law = super().law_
         assert isinstance(law, MixtureLaw)
         return law
@@ -114,8 +114,17 @@ class Mixture(Process):
     @property
     def fit_(self) -> Fit:
         if not super().__sklearn_is_fitted__() and self.weights is not None:
-            return Fit(form=self.processes[0].fit_.form)
+            self._hold_given()
         return super().fit_
+
+    def _hold_given(self) -> None:
+        """Hold the law of the processes as they are when it is first asked for."""
+        parts = self._parts()
+        assert self.weights is not None
+        weights = given_weights(self.weights, len(parts))
+        first: Any = next(iter(self.processes))
+        fit = Fit(form=first.fit_.form, notes={"weights": weights})
+        self._held = Learnt(MixtureLaw(parts, weights), fit)
 
     def _not_fitted(self) -> NotFittedError:
         return NotFittedError(
@@ -127,8 +136,9 @@ class Mixture(Process):
 
     def _parts(self) -> tuple[ChainLaw, ...]:
         """The laws of the processes, checked: over one space, with one kind of start."""
-        processes = list(self.processes)
-        if not processes or not all(isinstance(one, Process) for one in processes):
+        listed = isinstance(self.processes, (list, tuple))
+        processes: list[Any] = list(self.processes) if listed else [self.processes]
+        if not listed or not processes or not all(isinstance(one, Process) for one in processes):
             kinds = ", ".join(type(one).__name__ for one in processes) or "nothing"
             raise ParameterError(f"processes must be a list of processes; got {kinds}.")
         laws = tuple(process.law_ for process in processes)

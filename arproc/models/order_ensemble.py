@@ -20,6 +20,7 @@ from arproc.data.form import Layout
 from arproc.errors import NotComparableError, ParameterError, check_integer
 from arproc.inference.weights import fit_weights, given_weights
 from arproc.process import Fit, Process
+from arproc.process.fit import Learnt
 from arproc.process.model import Model, require_fitted
 from arproc.sampling.ancestral import draw
 from arproc.spaces import Space
@@ -88,6 +89,8 @@ class OrderEnsemble(Model):
     @property
     def orders(self) -> list[tuple[int, ...]]:
         """The members' orders of the sites."""
+        if super().__sklearn_is_fitted__():
+            return self.law_.member_orders
         if isinstance(self.model, (list, tuple)):
             layouts = [_layout(part) for part in self._listed()]
             return [layout.order or tuple(range(layout.length)) for layout in layouts]
@@ -113,6 +116,8 @@ class OrderEnsemble(Model):
     @property
     def members(self) -> list[Model]:
         """The laws, one an order."""
+        if super().__sklearn_is_fitted__():
+            return [_holding(law) for law in self.law_.members]
         if isinstance(self.model, (list, tuple)):
             return self._listed()
         model = self._single()
@@ -168,15 +173,20 @@ class OrderEnsemble(Model):
 
     @property
     def law_(self) -> OrderEnsembleLaw:
-        law = super().law_ if super().__sklearn_is_fitted__() else self._law()
+        if not super().__sklearn_is_fitted__():  # held as it is when it is first asked for
+            given = self._law()
+            fit = Fit(form=self._first.fit_.form, notes={"weights": given.weights})
+            self._held = Learnt(given, fit)
+        law = super().law_
         assert isinstance(law, OrderEnsembleLaw)
         return law
 
     @property
     def fit_(self) -> Fit:
+        _ = self.law_
+        fit = super().fit_
         # draws go back in the form of the members' data, and not of those weights are learnt of
-        fit = super().fit_ if super().__sklearn_is_fitted__() else Fit()
-        return replace(fit, form=self._first.fit_.form)
+        return replace(fit, form=fit.notes.get("members' form", fit.form))
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -209,7 +219,8 @@ class OrderEnsemble(Model):
             )
         law = self._law()
         weights = fit_weights(law.member_scores(sequences, context), law.weights, tolerance=1e-9)
-        return self._law(weights[0]), Fit(notes={"n_iterations": weights[1]})
+        notes = {"n_iterations": weights[1], "members' form": self._first.fit_.form}
+        return self._law(weights[0]), Fit(notes=notes)
 
 
 @storable
@@ -228,6 +239,12 @@ class OrderEnsembleLaw(WholeLaw):
     laws: tuple[Law, ...]
     weights: Tensor
     orders: tuple[tuple[int, ...], ...] | None = None
+
+    @property
+    def member_orders(self) -> list[tuple[int, ...]]:
+        """The members' orders of the sites."""
+        layouts = map(_layout, self.members)
+        return [layout.order or tuple(range(layout.length)) for layout in layouts]
 
     @cached_property
     def members(self) -> tuple[Law, ...]:
@@ -283,6 +300,10 @@ class OrderEnsembleLaw(WholeLaw):
             x = _drawn(member, len(rows), RowUniforms(uniforms, rows), given)
             found[rows] = mine.to_sites(_layout(member).from_sites(x))
         return found
+
+
+def _holding(law: Law) -> Model:
+    return Process.of(law) if isinstance(law, ChainLaw) else Model.of(law)
 
 
 def _knows_orders(law: ChainLaw) -> bool:

@@ -135,6 +135,8 @@ class Model(Parameters):
             >>> again.log_prob([1.0, 2.0]) == walk.log_prob([1.0, 2.0])
             True
         """
+        if not isinstance(law, Law):
+            raise ParameterError(f"law must be a Law, as model.law_ is; got {law!r}.")
         model = cls(**parameters)
         model._held = Learnt(law, Fit() if fit is None else fit)
         return model
@@ -173,6 +175,8 @@ class Model(Parameters):
             found = getattr(type(self), name, None)
             if isinstance(found, property):  # one that raised AttributeError: let it say so
                 return found.fget(self)
+            if is_learnt(name) and "_held" not in vars(self) and self.__sklearn_is_fitted__():
+                _ = self.law_  # of a model that is a law as it was constructed
             learnt = vars(self).get("_held")
             if is_learnt(name) and learnt is not None:
                 return _seen(learnt, name, type(self))
@@ -255,13 +259,19 @@ class Model(Parameters):
             arproc.errors.DataError: data is text; expected numbers: the model's elements are real.
         """
         learner = self._learner()
-        self._held = learner._read_and_learn(data, y, context, validation, sample_weight)
+        held = learner._read_and_learn(data, y, context, validation, sample_weight)
+        for name in [name for name in vars(self) if is_learnt(name)]:  # set by hand before
+            del vars(self)[name]
+        self._held = held
         return self
 
     def _learner(self) -> Self:
         """A copy that has learnt nothing, on which a fit may note what it likes."""
         learner = copy(self)
-        vars(learner).pop("_held", None)
+        for name in [name for name in vars(learner) if name == "_held" or is_learnt(name)]:
+            del vars(learner)[name]
+        for name, value in learner.get_params(deep=False).items():
+            vars(learner)[name] = _apart(value)
         return learner
 
     def _read_and_learn(
@@ -606,6 +616,10 @@ def _seen(learnt: Learnt, name: str, cls: type) -> Any:
         raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r}")
     else:
         value = _found(learnt, name.removesuffix("_"), cls)
+    if isinstance(value, torch.Tensor) and not value.requires_grad:
+        return value.clone()
+    if type(value) in (list, dict):
+        return copy(value)
     if isinstance(value, np.ndarray):
         value = value.view()
         value.flags.writeable = False
@@ -666,6 +680,13 @@ def _require_one_each(context: Any, n: int) -> None:
             f"context has {shape[0]} entries for {n} sequences; fit expects one for each: [{n}], "
             f"or [{n}, c] for vectors."
         )
+
+
+def _apart(value: Any) -> Any:
+    """A parameter that the user may change, or a fit refit, as one that the user does not hold."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_apart, value)) if type(value) in (list, tuple) else value
+    return copy(value) if isinstance(value, (Parameters, dict, set, np.ndarray)) else value
 
 
 def _detached(data: Any) -> Any:

@@ -45,6 +45,7 @@ def save(model: Parameters, path: str | Path) -> None:
         raise NotFittedError(
             f"this {type(model).__name__} is not fitted yet; fit it before saving."
         )
+    _require_storable(getattr(model, "law_", None))
     tensors = _Tensors()
     tree = _encode(model, "model", tensors)
     write_file(path, {"kind": "model", "model": tree}, tensors)
@@ -86,6 +87,20 @@ def load(path: str | Path) -> Any:
     if not _is_fitted(model):
         raise FileFormatError(f"{str(path)!r} holds a {type(model).__name__} without a law.")
     return model
+
+
+def _require_storable(law: Any) -> None:
+    """Raise `ParameterError` for a model in one class that keeps what files do not hold."""
+    model = getattr(law, "model", None)
+    if not isinstance(model, Parameters):
+        return
+    known = {*model.get_params(deep=False), *dir(type(model))}
+    lost = [n for n in vars(model) if not (n in known or n.startswith("_") or is_learnt(n))]
+    if lost:
+        raise ParameterError(
+            f"{type(model).__name__}.{lost[0]} was set by _fit, and a file holds only what ends "
+            f"in an underscore: call it {lost[0]}_."
+        )
 
 
 class _Tensors(dict[str, Any]):

@@ -153,6 +153,15 @@ class OneClass(_Written):
         assert isinstance(law, ChainLaw)
         return law
 
+    def _written(self, space: Space) -> Law:
+        hooks = ("window", "_start", "_conditionals")
+        if all(getattr(type(self), hook) is getattr(OneClass, hook) for hook in hooks):
+            raise UnsupportedError(
+                f"_fit of {type(self).__name__} gave no law (return it), and it writes none of "
+                "window, _start and _conditionals, which would make it one."
+            )
+        return super()._written(space)
+
     def _law_of_itself(self) -> WrittenLaw:
         return WrittenLaw(
             self, self.space_, self._context_form(), self._own("n_given", 0), self.takes_missing

@@ -8,7 +8,7 @@ from torch import distributions as td
 from arproc import Process
 from arproc.data.vocabulary import Vocabulary
 from arproc.distributions import Categorical
-from arproc.process import Model
+from arproc.process.written import WholeModel
 from arproc.spaces import Categorical as CategoricalSpace
 from arproc.spaces import Count, Real, RealVector
 
@@ -112,7 +112,7 @@ class CorrelatedPairs(Ready):
         )
 
 
-class MeanShift(Model):
+class MeanShift(WholeModel):
     """No conditionals: a mixture of two whole-sequence laws, independent normals around +-1."""
 
     no_conditional = "it is a mixture of whole sequences"

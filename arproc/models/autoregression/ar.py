@@ -396,7 +396,7 @@ class AR(Analysis):
         return self.of(moved, self.fit_, **self.get_params(deep=False))
 
     def _described(self) -> tuple[str, list[tuple[str, str]]]:
-        law, lags = self.law_, self.fit_.notes.get("lags", ())
+        law, lags = self.law_, self.fit_.notes.get("lags", range(1, self.law_.order + 1))
         name = f"AR({law.order})"
         if len(lags) < law.order:
             name = f"AR({[int(lag) for lag in lags]})"  # a list of lags shows as one

@@ -11,7 +11,7 @@ import torch
 from torch.distributions import Distribution, MultivariateNormal
 
 from arproc.contract.context import ContextForm
-from arproc.contract.law import ChainLaw
+from arproc.contract.law import ChainLaw, hold_apart
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
@@ -65,6 +65,9 @@ class ARLaw(ChainLaw):
 
     space = Real()
     takes_missing = True
+
+    def __post_init__(self) -> None:
+        hold_apart(self)
 
     @classmethod
     def of_terms(

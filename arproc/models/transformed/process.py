@@ -59,6 +59,11 @@ class Transformed(Process):
         self.transform = transform
 
     def _infer_space(self, data: Any) -> Space:
+        if not isinstance(self.process, Process) or not isinstance(self.transform, Transform):
+            raise ParameterError(
+                "Transformed takes a process and a transform, such as Transformed(AR(2), Log()); "
+                f"got {self.process!r} and {self.transform!r}."
+            )
         space = self.process._infer_space(data)
         if type(space) is not Real:
             raise ParameterError(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.distributions import Distribution, MultivariateNormal
 
-from arproc.contract.law import ChainLaw
+from arproc.contract.law import ChainLaw, hold_apart
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State, WindowState
 from arproc.contract.storable import storable
@@ -45,6 +45,9 @@ class VARLaw(ChainLaw):
     intercept: np.ndarray | torch.Tensor
     drift: np.ndarray | torch.Tensor
     initial: str | MultivariateNormal = "stationary"
+
+    def __post_init__(self) -> None:
+        hold_apart(self)
 
     @property
     def order(self) -> int:

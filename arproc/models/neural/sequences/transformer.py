@@ -176,6 +176,8 @@ class Transformer(NeuralProcess):
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
     ) -> tuple[TransformerLaw, Fit]:
+        if not len(sequences.values):
+            raise DataError("data is empty: none of its sequences has an element.")
         space, form = sequences.space, self._learnt_form(context)
         layout, settings = self._layout_of(space), self._settings
         block = self.block or space.length or _BLOCK  # how many terms a training crop has
