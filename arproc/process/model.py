@@ -175,7 +175,8 @@ class Model(Parameters):
             found = getattr(type(self), name, None)
             if isinstance(found, property):  # one that raised AttributeError: let it say so
                 return found.fget(self)
-            if is_learnt(name) and "_held" not in vars(self) and self.__sklearn_is_fitted__():
+            bare = "_held" not in vars(self) and "space_" not in vars(self)
+            if is_learnt(name) and bare and self.__sklearn_is_fitted__():
                 _ = self.law_  # of a model that is a law as it was constructed
             learnt = vars(self).get("_held")
             if is_learnt(name) and learnt is not None:
