@@ -94,7 +94,8 @@ def _require_storable(law: Any) -> None:
     model = getattr(law, "model", None)
     if not isinstance(model, Parameters):
         return
-    known = {*model.get_params(deep=False), *dir(type(model))}
+    new = type(model)(**model.get_params(deep=False))  # what a constructor sets comes again
+    known = {*vars(new), *dir(type(model))}
     lost = [n for n in vars(model) if not (n in known or n.startswith("_") or is_learnt(n))]
     if lost:
         raise ParameterError(

@@ -58,7 +58,7 @@ class _Written(Model):
         validation: Sequences | None = None,
         context: torch.Tensor | None = None,
     ) -> Learnt:
-        self.space_ = sequences.space  # `_fit` may ask for it
+        vars(self)["space_"] = sequences.space  # `_fit` may ask for it
         return super()._learnt_from(sequences, validation, context)
 
     def _written(self, space: Space) -> Law:
