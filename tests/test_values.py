@@ -172,3 +172,62 @@ def test_what_is_made_of_a_model_keeps_the_law_it_was_made_of():
         warnings.simplefilter("ignore")
         model.fit(100 * x)
     assert (after.log_prob(x[50:60]), mixed.log_prob(x)) == want
+
+
+def test_laws_hold_their_own_copies_of_what_the_user_holds():
+    x = series()
+    prefix, push = x[:20].copy(), torch.randn(60, 1, dtype=torch.float64)
+    model = AR(2).fit(x)
+    after = model.condition(prefix)
+    driven = AR(1, regressors="mean").fit(x[:60], context=push)
+    state = driven.start(x[:20], context=push)
+    start = torch.distributions.MultivariateNormal(torch.zeros(2).double(), torch.eye(2).double())
+    begun = AR(2, initial=start, method="ols").fit(x)
+    coef = torch.tensor([0.5, 0.1], dtype=torch.float64)
+    given = AR.from_parameters(coef)
+    bounded = np.array([0.3])
+    shares = arproc.BetaAR.from_parameters(0.1, bounded, 5.0)
+    first, second, weights = AR(1).fit(x), AR(2).fit(x), [0.5, 0.5]
+    mixed = arproc.Mixture([first, second], weights=weights)
+
+    def now() -> list[float]:
+        return [
+            after.log_prob(x[20:40]),
+            float(state.append([1.0]).conditional.mean),
+            begun.log_prob(x),
+            given.log_prob(x),
+            shares.log_prob(np.linspace(0.2, 0.8, 20)),
+            mixed.log_prob(x),
+        ]
+
+    before = now()
+    prefix[:], bounded[:], weights[0] = 9.0, 0.9, 0.1
+    push.zero_(), start.loc.fill_(5.0), coef.mul_(0.1)
+    first.fit(9 * x)
+    assert now() == before
+
+
+def test_what_a_file_would_lose_is_refused_by_save(tmp_path):
+    class Careless(arproc.Process):
+        window_length = 0
+
+        def _infer_space(self, data):
+            return arproc.spaces.Real()
+
+        def _fit(self, sequences, *, validation, context):
+            self.level = float(sequences.values.mean())
+
+        def window(self, ctx, position):
+            mean = torch.full(position.shape, self.level, dtype=torch.float64)
+            return torch.distributions.Normal(mean, 1.0, validate_args=False)
+
+    with pytest.raises(arproc.errors.ParameterError, match=r"level was set by _fit.*level_"):
+        Careless().fit([1.0, 2.0]).save(tmp_path / "model.arproc")
+    with pytest.raises(arproc.errors.NotFittedError):
+        arproc.Mixture([AR(1), AR(2)], weights=[0.5, 0.5]).save(tmp_path / "model.arproc")
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_says_what_it_takes():
+    with pytest.raises(arproc.errors.ParameterError, match="law must be a Law"):
+        arproc.Process.of(AR(1))

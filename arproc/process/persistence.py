@@ -45,7 +45,9 @@ def save(model: Parameters, path: str | Path) -> None:
         raise NotFittedError(
             f"this {type(model).__name__} is not fitted yet; fit it before saving."
         )
-    _require_storable(getattr(model, "law_", None))
+    held: Any = model
+    if hasattr(type(model), "law_"):  # a wrapper of unfitted parts says so here
+        _require_storable(held.law_)
     tensors = _Tensors()
     tree = _encode(model, "model", tensors)
     write_file(path, {"kind": "model", "model": tree}, tensors)

@@ -10,7 +10,7 @@ import torch
 from torch.distributions import Distribution
 
 from arproc.contract.conditioned import ConditionedLaw
-from arproc.contract.law import ChainLaw
+from arproc.contract.law import ChainLaw, Law
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.distributions import index
@@ -39,6 +39,15 @@ class Process(OneClass):
     def law_(self) -> ChainLaw:
         held = vars(self).get("_held")  # first, since some are asked a million times
         return cast(ChainLaw, super().law_ if held is None else held.law)
+
+    @classmethod
+    def of(cls, law: Law, fit: Fit | None = None, **parameters: Any) -> Self:
+        if isinstance(law, Law) and not isinstance(law, ChainLaw):
+            raise ParameterError(
+                f"law must be a ChainLaw, which has conditionals; {law!r} has none: "
+                f"{law.no_conditional}. Model.of(law) holds it."
+            )
+        return super().of(law, fit, **parameters)
 
     def clone(self) -> Self:
         """A copy with the same parameters that has learnt nothing; of a bare law, the law."""
