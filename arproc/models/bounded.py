@@ -88,12 +88,11 @@ class BetaAR(Estimated, Process):
 
     def _fit(self, sequences: Sequences, **_: Any) -> tuple[BetaARLaw, Fit]:
         p, y = check_integer("order", self.order, minimum=0), sequences.values.detach()
-        if not float(y.var(correction=0)) > 0:
+        mean, spread = float(y.mean()), float(y.var(correction=0))
+        if not spread > 0:
             raise DataError("data is constant (or a single value): precision has no estimate.")
         names = ["intercept", *(f"ar.L{i + 1}" for i in range(p)), "precision"]
-        mean = float(y.mean())
-        first = np.log(mean / (1 - mean))
-        start = [first, *[0.0] * p, mean * (1 - mean) / float(y.var(correction=0)) - 1]
+        start = [np.log(mean / (1 - mean)), *[0.0] * p, mean * (1 - mean) / spread - 1]
         return maximum_likelihood(self._law_at, sequences, names, start, positive=["precision"])
 
     def _described(self) -> tuple[str, list[tuple[str, str]]]:

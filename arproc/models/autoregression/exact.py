@@ -31,7 +31,7 @@ from arproc.errors import DataError
 from arproc.models.autoregression.levinson import coef_to_pacf, durbin, predictors, step_down
 from arproc.models.autoregression.moments import Moments, Scaled, moments
 
-__all__ = ["Fit", "concentrated", "exact_ml", "maximal_log_likelihood", "maximise"]
+__all__ = ["ExactFit", "concentrated", "exact_ml", "maximal_log_likelihood", "maximise"]
 
 STEP = 1e-40  # of the complex step: nothing is subtracted, so it may be as small as it likes
 LIMIT = 16.0  # |z|: a partial autocorrelation of 1 - 5e-14
@@ -63,7 +63,7 @@ class Concentrated:
 
 
 @dataclass(frozen=True)
-class Fit:
+class ExactFit:
     """A maximum of the exact likelihood, in the units of the data given.
 
     Attributes:
@@ -148,7 +148,7 @@ def _eliminate(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return rows[..., -1]
 
 
-def exact_ml(data: Scaled, lags: np.ndarray, sums: Moments | None = None) -> Fit:
+def exact_ml(data: Scaled, lags: np.ndarray, sums: Moments | None = None) -> ExactFit:
     """The exact maximum likelihood fit to scaled data (see `moments.scale`).
 
     Where the innovations are so small beside the data that double precision would cost digits, the
@@ -173,7 +173,7 @@ def exact_ml(data: Scaled, lags: np.ndarray, sums: Moments | None = None) -> Fit
     return _summarise(z, at, sums, lags)
 
 
-def _exact_subset(data: Scaled, lags: np.ndarray, sums: Moments) -> Fit:
+def _exact_subset(data: Scaled, lags: np.ndarray, sums: Moments) -> ExactFit:
     phi, at = maximise(
         partial(_of_coef, lags=lags, data=sums), _start_subset(sums, lags), _noise(sums)
     )
@@ -325,7 +325,7 @@ def _rounding(at: Concentrated, data: Moments) -> float:
     return float(eps * gain**2 * data.total / at.sum_squares[0].real)
 
 
-def _summarise(z: np.ndarray, at: Concentrated, data: Moments, lags: np.ndarray) -> Fit:
+def _summarise(z: np.ndarray, at: Concentrated, data: Moments, lags: np.ndarray) -> ExactFit:
     n, p = data.total, len(lags)
     coef, beta = at.coef[0].real.astype(float), at.beta[0].real.astype(float)
     sigma2 = float(at.sum_squares[0].real) / n
@@ -352,4 +352,4 @@ def _summarise(z: np.ndarray, at: Concentrated, data: Moments, lags: np.ndarray)
         moved = np.concatenate([free, at.beta, variance], axis=-1).imag / STEP
         moved = moved.astype(float)
         covariance += moved.T @ at.inverse_hessian @ moved * (2 / n)
-    return Fit(coef, beta, sigma2, log_likelihood, covariance)
+    return ExactFit(coef, beta, sigma2, log_likelihood, covariance)
