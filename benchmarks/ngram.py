@@ -74,7 +74,7 @@ def made(tokens: int) -> Iterator[str]:
     writer = arproc.NGram(4, tokens=arproc.Tokens(unknown=False)).fit(seen)
     words, seed = 0, 0
     while words < tokens:
-        drawn = [line for line in writer.sample(50_000, seed=seed) if line]
+        drawn = [line for line in writer.sample(200 if REDUCED else 50_000, seed=seed) if line]
         seed += 1
         for line in drawn:
             yield line
@@ -288,9 +288,10 @@ def arpa_files(lines: list[str], order: int, rounds: int, folder: Path) -> None:
 def sampling(lines: list[str], order: int, rounds: int) -> None:
     """Draws of whole lines."""
     model = arproc.NGram(order).fit(lines)
-    drawn = model.sample(10_000, seed=0)
+    count = 100 if REDUCED else 10_000
+    drawn = model.sample(count, seed=0)
     tokens = sum(len(line.split()) for line in drawn)
-    rate("sample 10,000 lines", tokens, lambda: model.sample(10_000, seed=0), rounds)
+    rate(f"sample {count:,} lines", tokens, lambda: model.sample(count, seed=0), rounds)
 
 
 def characters() -> None:

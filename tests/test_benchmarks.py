@@ -17,6 +17,9 @@ NAMES = sorted(
     and path.stem not in ("__init__", "__main__", "__pycache__", "peers", "timing")
 )
 
+#: Those that take longer even so.
+LONG = ["mnist", "ngram_growth", "quality", "text_models"]
+
 
 def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k != "BENCH_REDUCED"}
@@ -37,7 +40,7 @@ def test_what_it_can_not_run_is_said(arguments):
     assert "there is no benchmark" in done.stderr or "option" in done.stderr
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("quality", "mnist")])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in LONG])
 def test_each_runs_at_its_smallest_size(name):
     done = harness("--smallest", name)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -45,7 +48,7 @@ def test_each_runs_at_its_smallest_size(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["quality", "mnist"])
+@pytest.mark.parametrize("name", LONG)
 def test_long_ones_too(name):
     done = harness("--smallest", name)
     assert done.returncode == 0, done.stderr[-2000:]
