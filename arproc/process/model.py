@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
 
@@ -30,6 +29,8 @@ from arproc.errors import (
     check_integer,
 )
 from arproc.process.fit import Fit, Learnt
+from arproc.process.reading import pair, require_one_each, weights_of
+from arproc.process.views import declared, seen
 from arproc.sampling.ancestral import check_drawn
 from arproc.spaces import Space
 
@@ -180,8 +181,8 @@ class Model(Parameters):
                 _ = self.law_  # of a model that is a law as it was constructed
             learnt = vars(self).get("_held")
             if is_learnt(name) and learnt is not None:
-                return _seen(learnt, name, type(self))
-            if name in _declared(type(self)):
+                return seen(learnt, name, type(self))
+            if name in declared(type(self)):
                 raise self._not_fitted()
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -288,7 +289,7 @@ class Model(Parameters):
         held_out = None if validation is None else self._held_out(validation, space, prepared)
         sequences = sequences.weighted(self._sample_weight(sample_weight, len(sequences)))
         if self.context_kind == "static":
-            _require_one_each(context, len(sequences))
+            require_one_each(context, len(sequences))
         return self._learnt_from(sequences, held_out, prepared)
 
     def _learnt_from(
@@ -556,7 +557,7 @@ class Model(Parameters):
         """The validation data, with their context where the training data have one."""
         data, given = validation, None
         if context is not None:
-            data, given = _pair(validation, type(self).__name__)
+            data, given = pair(validation, type(self).__name__)
         sequences = self._read_training(data, space, "validation")
         if context is None:
             return sequences
@@ -574,68 +575,14 @@ class Model(Parameters):
 
     def _sample_weight(self, weights: Any, n: int) -> torch.Tensor | None:
         """The weights of n sequences, checked, float64 [n]."""
-        if weights is None:
-            return None
-        if not self.takes_weights:
+        if weights is not None and not self.takes_weights:
             raise ParameterError(f"{type(self).__name__} takes no sample_weight; leave it out.")
-        try:
-            found = torch.from_numpy(np.array(weights, dtype=np.float64))
-        except (TypeError, ValueError) as error:
-            raise DataError(f"sample_weight can not be read as numbers: {error}.") from None
-        sound = bool(torch.isfinite(found).all()) and bool((found >= 0).all())
-        if tuple(found.shape) != (n,) or not sound or not float(found.sum()) > 0:
-            raise DataError(
-                f"sample_weight must be {n} finite numbers, one a sequence, none negative and not "
-                f"all zero; got an array of shape {list(found.shape)}"
-                + (
-                    f" from {float(found.min()):g} to {float(found.max()):g}."
-                    if len(found)
-                    else "."
-                )
-            )
-        return found
+        return None if weights is None else weights_of(weights, n)
 
 
 def require_fitted(model: Model) -> None:
     """Raise `NotFittedError` unless the model has a law."""
     _ = model.law_
-
-
-@cache
-def _declared(cls: type) -> frozenset[str]:
-    """The names of what a class says may be read of its law and fit."""
-    every = (name for base in cls.__mro__ for name in vars(base).get("__annotations__", {}))
-    return frozenset(filter(is_learnt, every))
-
-
-def _seen(learnt: Learnt, name: str, cls: type) -> Any:
-    """What a law or a fit holds under a name; arrays are given as read-only views."""
-    own = getattr(learnt.law, "model", None)
-    if isinstance(own, Model) and name in vars(own):
-        value = vars(own)[name]
-    elif name not in _declared(cls):
-        raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r}")
-    else:
-        value = _found(learnt, name.removesuffix("_"), cls)
-    if isinstance(value, torch.Tensor) and not value.requires_grad:
-        return value.clone()
-    if type(value) in (list, dict):
-        return copy(value)
-    if isinstance(value, np.ndarray):
-        value = value.view()
-        value.flags.writeable = False
-    return value
-
-
-def _found(learnt: Learnt, stem: str, cls: type) -> Any:
-    for source in learnt:
-        if hasattr(source, stem):
-            value = getattr(source, stem)
-            if value is not None:
-                return value
-    if stem in learnt.fit.notes:
-        return learnt.fit.notes[stem]
-    raise AttributeError(f"this {cls.__name__} has no {stem}_: it was not estimated.")
 
 
 def _sequences(
@@ -653,34 +600,6 @@ def _sequences(
         data, space, layout=layout, name=name, complete=complete, device=device, partial=partial,
         missing=missing,
     )  # fmt: skip
-
-
-def _pair(validation: Any, model: str) -> tuple[Any, Any]:
-    """The validation data and their context, or `ParameterError`."""
-    if isinstance(validation, tuple) and len(validation) == 2 and validation[1] is not None:
-        data, context = validation
-        return data, context
-    came = type(validation).__name__
-    if isinstance(validation, tuple):
-        came = f"a tuple of {len(validation)}"
-        came = "(data, None)" if len(validation) == 2 else came
-    raise ParameterError(
-        f"validation must be a pair (data, context), since this {model} takes a context; got "
-        f"{came}."
-    )
-
-
-def _require_one_each(context: Any, n: int) -> None:
-    """Raise `DataError` for a row of another length than n, which would be one vector for all.
-
-    Nothing can be learnt of a vector that all sequences share; labels of other data look like one.
-    """
-    shape = tuple(np.shape(context))
-    if n > 1 and len(shape) == 1 and shape[0] != n:
-        raise DataError(
-            f"context has {shape[0]} entries for {n} sequences; fit expects one for each: [{n}], "
-            f"or [{n}, c] for vectors."
-        )
 
 
 def _apart(value: Any) -> Any:

@@ -49,8 +49,10 @@ class _Written(Model):
     def __sklearn_is_fitted__(self) -> bool:
         return "space_" in vars(self) or super().__sklearn_is_fitted__()
 
-    def _law_of_itself(self) -> Law:
-        raise NotImplementedError
+    def _law_of_itself(self) -> WrittenLaw | WrittenWholeLaw:
+        kind = WrittenLaw if isinstance(self, OneClass) else WrittenWholeLaw
+        given = self._own("n_given", 0)
+        return kind(self, self.space_, self._context_form(), given, self.takes_missing)
 
     def _learnt_from(
         self,
@@ -87,11 +89,6 @@ class WholeModel(_Written):
 
     def _draw(self, n: int, uniforms: Uniforms, context: torch.Tensor | None) -> torch.Tensor:
         raise UnsupportedError(f"{type(self).__name__} does not write _draw.")
-
-    def _law_of_itself(self) -> WrittenWholeLaw:
-        return WrittenWholeLaw(
-            self, self.space_, self._context_form(), self._own("n_given", 0), self.takes_missing
-        )
 
 
 class OneClass(_Written):
@@ -161,11 +158,6 @@ class OneClass(_Written):
                 "window, _start and _conditionals, which would make it one."
             )
         return super()._written(space)
-
-    def _law_of_itself(self) -> WrittenLaw:
-        return WrittenLaw(
-            self, self.space_, self._context_form(), self._own("n_given", 0), self.takes_missing
-        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)

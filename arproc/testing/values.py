@@ -73,6 +73,7 @@ def copies(subject: Subject) -> str:
     """A copy by `copy.deepcopy`, and by pickle, is an equal model."""
     made = {"copy.deepcopy": copy.deepcopy(subject.process)}
     if "<locals>" not in type(subject.process).__qualname__:
+        # in memory, of an object that is at hand: files never hold pickles
         made["pickle"] = pickle.loads(pickle.dumps(subject.process))
     for how, model in made.items():
         _require_same(subject, model, f"a copy by {how} to be equal")
