@@ -23,6 +23,7 @@ from arproc.testing.normalisation import longest_listed, outcomes, scored_outcom
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.statistics import berkowitz, g_test, kolmogorov_smirnov, pit, two_samples
 from arproc.testing.subject import Subject
+from arproc.testing.transforms import INTEGRATED, believed, by_density
 
 __all__ = ["Drawn", "drawn", "policies", "policy", "samples"]
 
@@ -128,8 +129,9 @@ def samples(subject: Subject) -> str:
 
     A G-test of sampled sequences against their enumerated probabilities (small discrete spaces),
     and of every element the probability integral transform given those before it: that they are
-    uniform (Kolmogorov-Smirnov), of the right scale and independent (Berkowitz). Each of these
-    tests refuses a right process at one seed in a million.
+    uniform (Kolmogorov-Smirnov), of the right scale and independent (Berkowitz). A distribution
+    function of the conditional's own is believed where the log-probabilities say the same; else
+    these are integrated. Each of the tests refuses a right process at one seed in a million.
     """
     return samples_follow(subject)
 
@@ -179,7 +181,13 @@ def _transformed(subject: Subject) -> float:
     rows, places = inside[:, subject.given :].nonzero(as_tuple=True)
     conditional, values = index(columns, (rows, places)), x[rows, places + subject.given]
     expected = "every draw to be a draw from its conditional"
-    u = pit(conditional, values, subject.rng("randomised"))
+    if not believed(subject, conditional, values, places):
+        # the conditional's own distribution function is of another law: as many as are integrated
+        rows, places, values = rows[:INTEGRATED], places[:INTEGRATED], values[:INTEGRATED]
+        conditional = index(conditional, slice(0, INTEGRATED))
+        u = by_density(subject, conditional, values, places)
+    else:
+        u = pit(conditional, values, subject.rng("randomised"))
     if u is None:
         return _scores_alike(conditional, values, expected)
     parts = (u, u[places == 0], u[places == places.max()])

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
 
 import numpy as np
 import torch
-from torch.distributions import Distribution
 
 from arproc.contract.sequences import Sequences
-from arproc.data.tables import Table
-from arproc.distributions import MaybeMissing, index, quantile
-from arproc.errors import UnsupportedError
-from arproc.spaces import Space
 from arproc.testing.compare import agree
-from arproc.testing.material import Batch, line_of
+from arproc.testing.integrals import scored
+from arproc.testing.material import Batch
+from arproc.testing.places import conditionals, scalars
 from arproc.testing.report import NotApplicable
 from arproc.testing.subject import Subject
+from arproc.testing.vectors import weighted
 
 __all__ = ["longest_listed", "normalisation", "outcomes", "scored_outcomes", "total_mass"]
 
 _OUTCOMES = 1200  # sequences that an enumeration may have
-_SYMBOLS = 2**16  # symbols over which one step is summed
-_COLUMNS = 40  # columns of a table that are looked at
 _CAUSE = (
     "a head that is not normalised, a forgotten end element, or a conditional that sees the "
     "element it predicts"
@@ -37,8 +30,8 @@ def normalisation(subject: Subject) -> str:
 
     Small discrete processes: the sum of exp(log_prob) over all sequences up to a length, the
     ended ones included, for several lengths. Every process: the conditionals at each step of a
-    batch that holds unlikely contexts too, by sum, by quadrature for scalar densities, and by
-    two-dimensional quadrature or importance sampling for vectors.
+    batch that holds unlikely contexts too, by sum, by quadrature to the ends of floats for
+    scalar densities, and by two-dimensional quadrature or importance sampling for vectors.
     """
     return total_mass(subject)
 
@@ -105,7 +98,7 @@ def _enumerate(subject: Subject, length: int) -> float:
             agree(
                 torch.as_tensor(total),
                 torch.tensor(1.0, dtype=torch.float64),
-                max(1e-7, 0.1 * subject.tolerance),
+                1e-10 if subject.dtype == torch.float64 else 5e-6,
                 f"the probabilities of all sequences of up to {length} element(s) to add up to 1",
                 _CAUSE,
             ),
@@ -117,162 +110,50 @@ def _enumerate(subject: Subject, length: int) -> float:
 
 
 def _by_step(subject: Subject) -> str:
-    varies = subject.space.varies
-    batch = subject.batch(6, subject.short(_COLUMNS if varies else 8), "steps")
-    columns = subject.columns(batch)
-    chosen = subject.rng("columns").permutation(int(np.prod(columns.batch_shape)))[:16]
-    width = columns.batch_shape[1]
-    if varies:  # each column of a table, after an example and after random entries
-        chosen = np.arange(2 * width)
-    rows, places = torch.as_tensor(chosen // width), torch.as_tensor(chosen % width)
-    d = index(columns, (rows, places))
-    if isinstance(subject.space, Table):
-        mass, how, tolerance = _mass_of_entries(subject, d, places + subject.given)
-    else:
-        mass, how, tolerance = _mass(subject.space, d, subject)
+    found: dict[str, float] = {}
+    for group in scalars(subject):
+        law = scored(group.d, group.space)
+        _adds_up(subject, law.mass + law.missing, law.how, group.where, found)
+    if not found:
+        mass, how, tolerance = _of_vectors(subject)
+        _adds_up(subject, mass, how, "", found, tolerance)
+    return f"{max(found.values()):.1e} ({' and '.join(found)})"
+
+
+def _adds_up(
+    subject: Subject,
+    mass: torch.Tensor,
+    how: str,
+    where: str,
+    found: dict[str, float],
+    tolerance: float | None = None,
+) -> None:
+    if tolerance is None:
+        fine = subject.dtype == torch.float64
+        tolerance = {"sum": 2e-11, "quadrature": 2e-8}[how] if fine else 5e-6
     off = agree(
         mass,
         torch.ones_like(mass),
         tolerance,
-        f"every conditional to have the mass 1 ({how})",
+        f"every conditional{where} to have the mass 1 ({how})",
         _CAUSE,
         ("conditional",),
     )
-    return f"{off:.1e} ({how})"
+    found[how] = max(off, found.get(how, 0.0))
 
 
-def _mass_of_entries(
-    subject: Subject, d: Distribution, sites: torch.Tensor
-) -> tuple[torch.Tensor, str, float]:
-    """The same for conditionals of a table's columns: of their values, and of missing."""
-    mass = torch.zeros(d.batch_shape, dtype=torch.float64)
-    found: dict[str, float] = {}
-    for site in sites.unique().tolist():
-        chosen = sites == site
-        own = index(d, chosen)
-        there, how, tolerance = _mass(subject.columns_of_table[site].space, own, subject)
-        mass[chosen] = there.double()
-        if subject.space.holds_missing:
-            gone = own.log_prob(torch.full(own.batch_shape, torch.nan, dtype=torch.float64))
-            mass[chosen] += gone.double().exp()
-        found[how] = max(tolerance, found.get(how, 0.0))
-    return mass, " and ".join(found), max(found.values())
-
-
-def _mass(space: Space, d: Distribution, subject: Subject) -> tuple[torch.Tensor, str, float]:
-    """The mass of each conditional of a batch [B], how it was found, and how exact that is."""
-    close = max(1e-7, 0.1 * subject.tolerance)
+def _of_vectors(subject: Subject) -> tuple[torch.Tensor, str, float]:
+    """The masses of conditionals [B] of vectors, how they were found, and how exact that is."""
+    space = subject.space
     if space.kind == "binary vector":
         if space.event_shape[0] > 12:
             raise NotApplicable("a binary vector of more than 12 components is not enumerated")
-        values = list(itertools.product((0.0, 1.0), repeat=space.event_shape[0]))
-        return _sum(d, torch.tensor(values).to(space.dtype)), "sum", close
-    if space.size is not None:
-        if space.size > _SYMBOLS:
-            raise NotApplicable(f"more than {_SYMBOLS} symbols are not summed")
-        return _sum(d, torch.arange(space.size).to(space.dtype)), "sum", close
-    if space.kind == "count":
-        return _sum(d, torch.arange(_most(d) + 1).to(space.dtype)), "sum", close
-    if space.kind == "integer":
-        low = int(quantile(_values(d), torch.tensor(1e-12).double()).min()) - 10
-        return _sum(d, torch.arange(low, _most(d) + 1).to(space.dtype)), "sum", close
+        d, _ = conditionals(subject)
+        values = torch.tensor(list(itertools.product((0.0, 1.0), repeat=space.event_shape[0])))
+        spread = values.to(space.dtype).unsqueeze(1).expand(-1, *d.batch_shape, -1)
+        return d.log_prob(spread).double().exp().sum(0), "sum", 5e-6
     if not space.event_shape:
-        return _quadrature(d, space), "quadrature", max(1e-5, subject.tolerance)
-    return _vector_mass(d, space.dtype, subject.rng("vectors"))
-
-
-def _values(d: Distribution) -> Any:
-    """The law of an entry that is not missing."""
-    return d.base if isinstance(d, MaybeMissing) else d
-
-
-def _sum(d: Distribution, values: torch.Tensor) -> torch.Tensor:
-    shape = (len(values), *d.batch_shape, *values.shape[1:])
-    spread = values.reshape(len(values), *[1] * len(d.batch_shape), *values.shape[1:])
-    scale = d.log_prob(spread.expand(shape).to(values.device)).double()
-    return torch.logsumexp(scale, dim=0).exp()
-
-
-def _most(d: Distribution) -> int:
-    """A count that none of the conditionals exceeds but with probability 1e-12."""
-    d = _values(d)
-    try:
-        high = quantile(d, torch.full(d.batch_shape, 1 - 1e-12, dtype=torch.float64))
-        return int(high.max()) + 10
-    except UnsupportedError:
-        return int((d.mean + 40 * d.stddev).max()) + 40
-
-
-def _quadrature(d: Distribution, space: Space) -> torch.Tensor:
-    """The integral of each density [B] over the space, whose numbers are mapped onto the line.
-
-    Gauss-Legendre panels between quantiles, which follow peaks wherever they lie, and beyond them
-    tails that reach 10^12 times the outermost panel's width, substituted x = a + w sinh(t).
-    """
-    line = line_of(space)
-    tail = torch.logspace(-9, -2, 15, dtype=torch.float64)
-    middle = torch.linspace(0.02, 0.98, 49, dtype=torch.float64)
-    levels = torch.cat([tail, middle, 1 - tail.flip(0)])
-    try:
-        knots = torch.stack([quantile(_values(d), q.expand(d.batch_shape)) for q in levels])
-    except (UnsupportedError, NotImplementedError):
-        draws = _values(d).sample((4000,)).double().sort(dim=0).values
-        knots = draws[(levels * 3999).round().long()]
-    knots = line.inv(knots.double()).sort(dim=0).values
-
-    def density(z: torch.Tensor) -> torch.Tensor:
-        x = line(z)
-        value = d.log_prob(x.to(space.dtype)).double() + line.log_abs_det_jacobian(z, x)
-        inside = (line.inv(x) - z).abs() <= 1e-6 * (1 + z.abs())  # else x is at the end of floats
-        with suppress(NotImplementedError):
-            if d.support is not None:
-                inside &= d.support.check(x.to(space.dtype))
-        return torch.where(inside, value.exp(), 0.0)
-
-    total = _panels(density, knots)
-    t = torch.linspace(0, 28, 2801, dtype=torch.float64)
-    for edge, inner in ((knots[-1], knots[-2]), (knots[0], knots[1])):
-        width = edge - inner  # negative on the left
-        z = edge + width * torch.sinh(t)[:, None]
-        total = total + torch.trapezoid(
-            density(z) * width.abs() * torch.cosh(t)[:, None], t, dim=0
-        )
-    return total
-
-
-def _panels(density: Callable[[torch.Tensor], torch.Tensor], knots: torch.Tensor) -> torch.Tensor:
-    nodes, weights = (torch.as_tensor(a) for a in np.polynomial.legendre.leggauss(10))
-    low, half = knots[:-1], knots.diff(dim=0) / 2
-    z = (low + half)[None] + nodes[:, None, None] * half  # [nodes, panels, B]
-    return (density(z) * weights[:, None, None] * half).sum((0, 1))
-
-
-def _vector_mass(
-    d: Distribution, dtype: torch.dtype, rng: np.random.Generator
-) -> tuple[torch.Tensor, str, float]:
-    """The integral of densities of vectors, on coordinates whitened by mean and variance."""
-    dimension = d.event_shape[0]
-    centre, scale = d.mean.double(), d.variance.double().sqrt()
-    covariance = getattr(d, "covariance_matrix", None)
-    root = torch.diag_embed(scale) if covariance is None else torch.linalg.cholesky(covariance)
-    root = root.double()
-    volume = root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    if dimension <= 2:
-        line = torch.linspace(-9, 9, 181, dtype=torch.float64)
-        z = torch.cartesian_prod(*[line] * dimension).reshape(-1, dimension)
-        cell = dimension * float(torch.log(line[1] - line[0]))
-        log_weight = torch.full((len(z),), cell, dtype=torch.float64)
-        how, tolerance = f"quadrature in {dimension} dimensions", 1e-5
-    else:
-        # importance sampling from Student's t of 4 degrees of freedom, heavier than most tails
-        proposal = torch.distributions.StudentT(torch.tensor(4.0, dtype=torch.float64))
-        draws = rng.standard_t(4, size=(20_000, dimension))
-        z = torch.as_tensor(draws)
-        log_weight = -proposal.log_prob(z).sum(-1) - np.log(len(z))
-        how, tolerance = "importance sampling", 0.0
-    x = centre + torch.einsum("bij,pj->pbi", root, z)
-    value = d.log_prob(x.to(dtype)).double() + volume + log_weight[:, None]
-    mass = torch.logsumexp(value, dim=0).exp()
-    # six standard errors of the estimate: a false alarm in 10^8
-    spread = len(z) ** 0.5 * value.exp().std(dim=0)
-    return mass, how, tolerance or 1e-3 + 6 * float(spread.max())
+        raise NotApplicable("there are more symbols than are summed")
+    d, _ = conditionals(subject)
+    law = weighted(d, space, subject.rng("vectors"))
+    return law.mass, law.how, law.close

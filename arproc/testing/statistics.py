@@ -21,14 +21,16 @@ LEVEL = 1e-6
 
 
 def g_test(counts: np.ndarray, probabilities: np.ndarray, expected: str, cause: str) -> float:
-    """The p-value of observed counts against probabilities; fails below `LEVEL`.
+    """The p-value of observed counts against probabilities that add up to one; fails below `LEVEL`.
 
     G = 2 sum O log(O / E), chi-squared (Sokal and Rohlf 1981, ch. 17); cells of fewer than five
     expected counts are pooled.
     """
     from scipy.stats import chi2
 
-    probabilities = probabilities / probabilities.sum()
+    if not abs(probabilities.sum() - 1) < 1e-4:
+        came = f"the probabilities of all outcomes add up to {probabilities.sum():.6g}"
+        fail(expected, came, "a likelihood that is not normalised, or not over these outcomes")
     impossible = (probabilities <= 0) & (counts > 0)
     if impossible.any():
         came = f"{int(counts[impossible].sum())} draws have probability zero"

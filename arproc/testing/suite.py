@@ -12,6 +12,7 @@ from arproc.process import Process
 from arproc.testing import (
     boundary,
     causality,
+    distribution_functions,
     forecasts,
     generation,
     likelihood,
@@ -35,6 +36,10 @@ Check = Callable[[Subject], str]
 #: figure it found or raises `CheckFailed` or `NotApplicable`.
 CHECKS: dict[str, Check] = {
     "normalisation": normalisation,
+    "distribution_function": distribution_functions.distribution_function,
+    "quantiles": distribution_functions.quantiles,
+    "draws_of_conditionals": distribution_functions.draws_of_conditionals,
+    "moments": distribution_functions.moments,
     "defined": likelihood.defined,
     "terms_sum": likelihood.terms_sum,
     "fast_terms": likelihood.fast_terms,
