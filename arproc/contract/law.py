@@ -21,10 +21,10 @@ from arproc.contract.sequences import Sequences
 from arproc.contract.state import ReplayState, State, WindowState, begin
 from arproc.data.form import Layout
 from arproc.distributions import index, quantile, step_marginals
-from arproc.errors import UnsupportedError
+from arproc.errors import DataError, UnsupportedError
 from arproc.spaces import Space
 
-__all__ = ["ChainLaw", "DerivedLaw", "Draws", "Law", "WholeLaw", "hold_apart"]
+__all__ = ["ChainLaw", "DerivedLaw", "Draws", "Law", "WholeLaw", "hold_apart", "numbers_of"]
 
 #: How many numbers a block of conditionals may hold while a likelihood is computed.
 _BLOCK_NUMBERS = 2**22
@@ -355,6 +355,23 @@ def hold_apart(law: Law) -> None:
             loc, scale = value.loc.clone(), value.scale_tril.clone()
             own = MultivariateNormal(loc, scale_tril=scale, validate_args=False)
             object.__setattr__(law, name, own)
+
+
+def numbers_of(scores: torch.Tensor, law: Law, name: str = "data") -> torch.Tensor:
+    """Log-probabilities that are about to be given to the user, none of which may be NaN.
+
+    Raises:
+        DataError: one is NaN: a law is asked where it has none.
+    """
+    wrong = torch.isnan(scores.detach())
+    if bool(wrong.any()):
+        raise DataError(
+            f"{name} has {int(wrong.sum())} of {wrong.numel()} log-probabilities that are NaN, not "
+            f"numbers, under {law!r} (the first is number {int(wrong.nonzero()[0, 0])}): its "
+            "elements, or the model's parameters, are too large for its arithmetic or lie where "
+            "it has no law. Rescale the data, or give it a space that is as large as the law."
+        )
+    return scores
 
 
 def _scores(columns: Distribution, x: torch.Tensor, missing: bool) -> torch.Tensor:

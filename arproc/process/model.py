@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from arproc.contract.context import ContextForm
-from arproc.contract.law import Draws, Law, WholeLaw
+from arproc.contract.law import Draws, Law, WholeLaw, numbers_of
 from arproc.contract.parameters import Parameters, is_learnt
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
@@ -339,7 +339,8 @@ class Model(Parameters):
         Raises:
             NotFittedError: there is no law yet.
             DataError: the data are not elements of the model's space, or shorter than what is
-                given; or the context is not what the law takes.
+                given, or so far out that the law's arithmetic gives no number; or the context is
+                not what the law takes.
             ParameterError: a context is lacking, or there should be none.
 
         Example:
@@ -353,7 +354,8 @@ class Model(Parameters):
         law, sequences = self.law_, self._scored(data)
         prepared = self.read_context(context, len(sequences), _longest(sequences))
         with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
-            return sequences.form.per_row(law.log_prob(sequences, prepared))
+            scores = numbers_of(law.log_prob(sequences, prepared), law)
+            return sequences.form.per_row(scores)
 
     def score(self, data: Any, y: None = None, *, context: Any = None) -> float:
         """Mean log-probability per element in nats, higher is better (scikit-learn's rule).
@@ -363,7 +365,7 @@ class Model(Parameters):
         law, sequences = self.law_, self._scored(data)
         prepared = self.read_context(context, len(sequences), _longest(sequences))
         with torch.no_grad():
-            total = law.log_prob(sequences, prepared).sum()
+            total = numbers_of(law.log_prob(sequences, prepared), law).sum()
         terms = int((sequences.n_terms - law.n_given - sequences.n_missing).sum())
         if terms == 0:
             raise DataError(f"data has no element to score beyond the first {law.n_given} given.")

@@ -10,7 +10,7 @@ import torch
 from torch.distributions import Distribution
 
 from arproc.contract.conditioned import ConditionedLaw
-from arproc.contract.law import ChainLaw, Law
+from arproc.contract.law import ChainLaw, Law, numbers_of
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.distributions import index
@@ -112,7 +112,7 @@ class Process(OneClass):
         law, sequences = self.law_, self._scored(data)
         prepared = self.read_context(context, len(sequences), int(sequences.n_terms.max()))
         with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
-            terms = law.checked_terms(sequences, prepared)
+            terms = numbers_of(law.checked_terms(sequences, prepared), law)
         counts = sequences.n_terms - law.n_given
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         return sequences.form.per_element(terms, offsets, skip=law.n_given)

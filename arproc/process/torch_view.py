@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.distributions import Distribution, constraints
 
-from arproc.contract.law import ChainLaw, Law, WholeLaw
+from arproc.contract.law import ChainLaw, Law, WholeLaw, numbers_of
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.errors import DataError, ParameterError, check_integer
@@ -82,7 +82,7 @@ class SequenceDistribution(Distribution):
         x = value.reshape(-1, *event)
         law = self.law
         sequences = Sequences.of(x, law.space, layout=law.layout, name="value", device=law.device)
-        flat = law.log_prob(sequences, None).to(value.device)
+        flat = numbers_of(law.log_prob(sequences, None), law, "value").to(value.device)
         return flat.reshape(value.shape[: value.ndim - len(event)]).expand(batch)
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> torch.Tensor:

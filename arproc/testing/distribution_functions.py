@@ -178,7 +178,7 @@ def _levels(group: Scalars) -> torch.Tensor:
 
 
 def _as_given(x: torch.Tensor, group: Scalars) -> torch.Tensor:
-    return x.to(group.space.dtype)
+    return x if isinstance(group.d, MaybeMissing) else x.to(group.space.dtype)
 
 
 def _values(group: Scalars) -> torch.Tensor:
@@ -289,8 +289,8 @@ def _reach(group: Scalars, cause: str) -> None:
     inside = torch.tensor([1e-8, 1e-5, 1 - 1e-5, 1 - 1e-8], dtype=torch.float64)
     u = lower + width * inside.reshape(-1, *[1] * lower.ndim)
     x = each(from_uniform, group.d, u.flatten(0, 1).clamp(2.0**-53, 1 - 2.0**-53))
-    _, below, atom = _scored_at(group, _elements(group, x, "draws"))
-    short = torch.maximum((below - atom).amin(0), 1 - below.amax(0))
+    law, below, atom = _scored_at(group, _elements(group, x, "draws"))
+    short = torch.maximum((below - atom).amin(0) - law.missing, 1 - below.amax(0))
     if bool((short > 1e-6).any()):
         fail(
             f"draws{group.where} to reach into both tails of their law",

@@ -85,11 +85,11 @@ def scored(d: Any, space: Space, points: torch.Tensor | None = None) -> Scored:
     return summed(d, space, points)
 
 
-def _missing(d: Any, space: Space) -> torch.Tensor:
+def _missing(d: Any) -> torch.Tensor:
     if not isinstance(d, MaybeMissing):
         return torch.zeros(d.batch_shape, dtype=torch.float64)
     gone = torch.full(d.batch_shape, torch.nan, dtype=torch.float64)
-    return d.log_prob(gone.to(space.dtype)).double().exp().cpu()
+    return d.log_prob(gone.to(_device(d))).double().exp().cpu()
 
 
 # ---- densities ----------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ def integrated(d: Any, space: Space, points: torch.Tensor) -> Scored:
     behind = torch.cat([behind, right[:, None]], dim=1)
     total = before[:, -1] + right
     at = torch.searchsorted(keys, rank.double())  # how many panels lie before each point
-    missing = _missing(d, space)
+    missing = _missing(d)
     share = total[0]
     mean = total[1] / share
     second = total[2] / share - mean**2
@@ -257,7 +257,7 @@ def summed(d: Any, space: Space, points: torch.Tensor) -> Scored:
     values = torch.arange(low, high + 1, dtype=torch.float64)
     score = _log_masses(d, values, space)
     column = values.reshape(-1, *[1] * len(d.batch_shape))
-    missing, masses = _missing(d, space), score.exp()
+    missing, masses = _missing(d), score.exp()
     inner = masses.sum(0)
     beyond = _beyond(d, space, low, high)
     below = torch.cat([masses.new_zeros(1, *d.batch_shape), masses.cumsum(0)])

@@ -9,7 +9,6 @@ import torch
 
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
-from arproc.errors import DataError
 from arproc.process import Process
 from arproc.process.written import WrittenLaw
 from arproc.testing.compare import agree
@@ -17,34 +16,7 @@ from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Subject
 
-__all__ = ["batch_invariance", "defined", "fast_terms", "gradient", "terms_sum"]
-
-
-def defined(subject: Subject) -> str:
-    """Every sequence of the space has a log-probability: a number or -inf, and never NaN.
-
-    Or it is refused in words. Elements come from all of the space, its far ends too.
-    """
-    refused = 0
-    x = subject.anywhere("anywhere")
-    context = subject.context(range(len(x)), x.shape[1])
-    for row in range(len(x)):
-        batch = Batch(x, context).rows([row])
-        sequence = subject.ragged(batch, [batch.length])
-        try:
-            value = float(np.asarray(subject.process.log_prob(sequence, context=batch.context))[0])
-        except DataError:
-            refused += 1
-            continue
-        if not value < np.inf:
-            fail(
-                "every sequence of the space to have a log-probability, a number or -inf",
-                f"that of {batch.x[0].tolist()} is {value:g}, and the space is "
-                f"{subject.space.describe()}",
-                "a space that is larger than where the law is defined (as spaces.Real for values "
-                "in (0, 1): see spaces.UnitInterval and spaces.Positive)",
-            )
-    return f"{len(x) - refused} sequences have one" + (f", {refused} refused" * bool(refused))
+__all__ = ["batch_invariance", "fast_terms", "gradient", "terms_sum"]
 
 
 def terms_sum(subject: Subject) -> str:

@@ -103,9 +103,9 @@ class Subject:
         elif space.size is not None:
             x = rng.choice(self.symbols, full)
         elif space.kind == "count":
-            x = rng.poisson(self._centre[0] + 1, full).astype(np.float64)
+            x = rng.poisson(self.centre[0] + 1, full).astype(np.float64)
         else:
-            centre, scale = self._centre
+            centre, scale = self.centre
             x = self._supported(
                 self._placed(centre + 1.5 * scale * rng.standard_normal(full)), rng
             )
@@ -116,7 +116,7 @@ class Subject:
         shape = (24, self.whole(3))
         if self.space.measure != "density" or isinstance(self.space, Table):
             return self.random_elements(shape, purpose)
-        rng, (centre, scale) = self.rng(purpose), self._centre
+        rng, (centre, scale) = self.rng(purpose), self.centre
         full = (*shape, *self.space.event_shape)
         reach = rng.choice([-1.0, 1.0], full) * rng.choice([0.1, 1.3, 5.0, 30.0], full)
         unit = rng.choice([0.0, 1.0], (shape[0], 1, *[1] * len(self.space.event_shape)))
@@ -177,7 +177,7 @@ class Subject:
     def sizes(self) -> torch.Tensor:
         """How far real elements lie apart on the line, [length, *event]; of a table's others 0."""
         if not isinstance(self.space, Table):
-            return torch.full((self.whole(10), *self.space.event_shape), self._centre[1])
+            return torch.full((self.whole(10), *self.space.event_shape), self.centre[1])
         return torch.tensor(sizes_of(self.columns_of_table, self._observed))
 
     @cached_property
@@ -187,7 +187,7 @@ class Subject:
         return None if known is None else known.padded()[0]
 
     @cached_property
-    def _centre(self) -> tuple[float, float]:
+    def centre(self) -> tuple[float, float]:
         """Mean and standard deviation of the examples' values, on the line."""
         values = None
         if self._data is not None:

@@ -22,6 +22,7 @@ from arproc.testing import (
 )
 from arproc.testing.advancing import fast_advance
 from arproc.testing.bad_input import clear_errors
+from arproc.testing.far_values import defined
 from arproc.testing.missing import missing_values
 from arproc.testing.normalisation import normalisation
 from arproc.testing.report import CheckFailed, NotApplicable, Report, Result
@@ -40,7 +41,7 @@ CHECKS: dict[str, Check] = {
     "quantiles": distribution_functions.quantiles,
     "draws_of_conditionals": distribution_functions.draws_of_conditionals,
     "moments": distribution_functions.moments,
-    "defined": likelihood.defined,
+    "defined": defined,
     "terms_sum": likelihood.terms_sum,
     "fast_terms": likelihood.fast_terms,
     "batch_invariance": likelihood.batch_invariance,

@@ -205,6 +205,12 @@ class InverseBoxCox(td.Transform):
         return float(missed.sum(-1).max()) < _NEGLIGIBLE
 
     def mean(self, law: Any) -> torch.Tensor:
-        """The mean of y for x of a normal law, cut at what can occur or not."""
+        """The mean of y for x of a normal law, cut at what can occur or not.
+
+        Raises:
+            NotImplementedError: x has another law.
+        """
         normal = law.base if isinstance(law, Truncated) else law
+        if not isinstance(normal, td.Normal):
+            raise NotImplementedError
         return self.scale * box_cox_mean(normal.loc, normal.scale, self.lmbda)

@@ -75,7 +75,13 @@ class _ShiftedExp(td.Transform):
         return x
 
     def mean(self, normal: Any) -> torch.Tensor:
-        """The mean of y for a normal x."""
+        """The mean of y for a normal x.
+
+        Raises:
+            NotImplementedError: x has another law, with heavier tails perhaps: it may be infinite.
+        """
+        if not isinstance(normal, td.Normal):
+            raise NotImplementedError
         return torch.exp(normal.loc + normal.scale**2 / 2) - self.shift
 
 
