@@ -22,6 +22,7 @@ from arproc.testing import (
 )
 from arproc.testing.advancing import fast_advance
 from arproc.testing.bad_input import clear_errors
+from arproc.testing.endings import ends
 from arproc.testing.far_values import defined
 from arproc.testing.missing import missing_values
 from arproc.testing.normalisation import normalisation
@@ -37,6 +38,7 @@ Check = Callable[[Subject], str]
 #: figure it found or raises `CheckFailed` or `NotApplicable`.
 CHECKS: dict[str, Check] = {
     "normalisation": normalisation,
+    "ends": ends,
     "distribution_function": distribution_functions.distribution_function,
     "quantiles": distribution_functions.quantiles,
     "draws_of_conditionals": distribution_functions.draws_of_conditionals,
