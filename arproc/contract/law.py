@@ -366,8 +366,8 @@ def numbers_of(scores: torch.Tensor, law: Law, name: str = "data") -> torch.Tens
     wrong = torch.isnan(scores.detach())
     if bool(wrong.any()):
         raise DataError(
-            f"{name} has {int(wrong.sum())} of {wrong.numel()} log-probabilities that are NaN, not "
-            f"numbers, under {law!r} (the first is number {int(wrong.nonzero()[0, 0])}): its "
+            f"{name} has {int(wrong.sum())} of {wrong.numel()} log-probabilities that are NaN, "
+            f"not numbers, under {law!r} (the first is number {int(wrong.nonzero()[0, 0])}): its "
             "elements, or the model's parameters, are too large for its arithmetic or lie where "
             "it has no law. Rescale the data, or give it a space that is as large as the law."
         )

@@ -56,9 +56,15 @@ def agree(
         place = ", ".join(f"{name} {number}" for name, number in named)
         fail(
             expected,
-            f"at {place or 'the one value'} {float(got[at]):.9g} came instead of "
-            f"{float(want[at]):.9g} ({int((gaps > tolerance).sum())} of {gaps.numel()} values "
-            f"differ by more than {tolerance:g})",
+            f"at {place or 'the one value'} {_digits(got[at], want[at])} came instead of "
+            f"{_digits(want[at], got[at])} ({int((gaps > tolerance).sum())} of {gaps.numel()} "
+            f"values differ by more than {tolerance:g})",
             cause,
         )
     return worst
+
+
+def _digits(one: torch.Tensor, other: torch.Tensor) -> str:
+    """A number with as many digits as tell it from another."""
+    short = f"{float(one):.9g}"
+    return f"{float(one):.17g}" if short == f"{float(other):.9g}" else short

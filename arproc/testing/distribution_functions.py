@@ -1,4 +1,4 @@
-"""One law a conditional: its distribution function, quantiles, draws and moments are its density's.
+"""Each conditional is one law: its distribution function, quantiles, draws and moments agree.
 
 What is compared with is `scored`: sums and integrals of the log-probabilities alone.
 """
@@ -45,7 +45,7 @@ def distribution_function(subject: Subject) -> str:
         except _UNKNOWN:
             continue
         seen += x.numel()
-        law = scored(group.d, group.space, x)
+        law = _law(subject, group, x)
         expected = f"the distribution function{group.where} to be the {_of(law)}"
         cause = "a cdf with parameters, an end or a precision of its own"
         # what the ends of floats hold is not integrated
@@ -116,7 +116,7 @@ def moments(subject: Subject) -> str:
     for group in scalars(subject):
         if group.space.kind == "categorical":
             continue  # numbers that stand for symbols
-        law, close = scored(group.d, group.space), 1e-5 if _fine(subject) else 2e-3
+        law, close = _law(subject, group, None), 1e-5 if _fine(subject) else 2e-3
         spread = law.variance.sqrt().clamp(min=1e-9)
         for name, want, unit in (
             ("mean", law.mean, spread),
@@ -125,7 +125,7 @@ def moments(subject: Subject) -> str:
             ("entropy", law.entropy, torch.ones_like(spread)),
         ):
             got = _figure(group.d, name)
-            if got is None or isinstance(group.d, MaybeMissing) and name == "entropy":
+            if got is None or (isinstance(group.d, MaybeMissing) and name == "entropy"):
                 continue
             known = got.isfinite() & want.isfinite() & unit.isfinite()
             unit = unit + (1e-7 if _fine(subject) else 1e-5) * want.abs()
@@ -134,7 +134,7 @@ def moments(subject: Subject) -> str:
                 (want / unit)[known],
                 close,
                 f"the {name}{group.where} to be the {_of(law)} (in units of its spread)",
-                f"a {name} of another law than the density",
+                "moments of another law than the density",
             )
             seen |= {name} if bool(known.any()) else set()
         seen |= _mode(group, law)
@@ -215,10 +215,21 @@ def _elements(group: Scalars, x: torch.Tensor, what: str) -> torch.Tensor:
     return x
 
 
-def _scored_at(group: Scalars, x: torch.Tensor) -> tuple[Scored, torch.Tensor, torch.Tensor]:
+def _law(subject: Subject, group: Scalars, x: torch.Tensor | None) -> Scored:
+    """What the log-probabilities say, of a law whose masses add up."""
+    law = scored(group.d, group.space, x)
+    if not law.adds_up(subject.dtype):
+        raise NotApplicable("its conditionals' masses are not 1: see normalisation and defined")
+    return law
+
+
+def _scored_at(
+    subject: Subject, group: Scalars, x: torch.Tensor
+) -> tuple[Scored, torch.Tensor, torch.Tensor]:
     """The law at elements x that may be missing, with P(X <= x) and P(X = x)."""
     gone = torch.isnan(x)
-    law = scored(group.d, group.space, x.nan_to_num(0.5 if group.space.measure == "density" else 0))
+    filled = x.nan_to_num(0.5 if group.space.measure == "density" else 0.0)
+    law = _law(subject, group, filled)
     missing = law.missing.expand(x.shape)
     return law, torch.where(gone, missing, law.below), torch.where(gone, missing, law.atom)
 
@@ -228,11 +239,12 @@ def _same_levels(
 ) -> None:
     """Fail unless x is the generalised inverse of the summed law at the levels q."""
     x = _elements(group, x, what)
-    law, below, atom = _scored_at(group, x)
+    law, below, atom = _scored_at(subject, group, x)
     above = torch.where(torch.isnan(x), law.mass, law.above)
     rest, near = 1 - q, torch.full_like(q, 1e-5 if _fine(subject) else 1e-3)
     slack = torch.where((q < 0.01) | (rest < 0.01), _close_in_tails(subject), near)
-    tiny = 1e-11 + law.lost  # what the ends of floats hold is not integrated
+    # what the ends of floats hold is not integrated
+    tiny = law.lost + (1e-11 if law.how == "sum" else 1e-10)
     lower = (below < q * (1 - slack) - tiny) | (below - atom > q * (1 + slack) + tiny)
     upper = (above > rest * (1 + slack) + tiny) | (above + atom < rest * (1 - slack) - tiny)
     wrong = torch.where(q <= 0.5, lower, upper) | torch.isnan(below)
@@ -262,7 +274,7 @@ def _counted(subject: Subject, group: Scalars, x: torch.Tensor, cause: str) -> i
     pieces = (ordered.diff(dim=0) < 0).sum(0) + 1
     points = ordered.sort(dim=0).values[:: n // 64]
     points = torch.where(points.isfinite(), points, torch.nan)
-    law, below, atom = _scored_at(group, points)
+    law, below, _ = _scored_at(subject, group, points)
     upto = torch.searchsorted(
         ordered.sort(dim=0).values.movedim(0, -1).contiguous(),
         points.nan_to_num(-torch.inf).movedim(0, -1).contiguous(),
@@ -279,17 +291,17 @@ def _counted(subject: Subject, group: Scalars, x: torch.Tensor, cause: str) -> i
             f"{float(points[at]):.6g}, where the law has {float(below[at]):.5f}",
             cause,
         )
-    _reach(group, cause)
+    _reach(subject, group, cause)
     return x.numel()
 
 
-def _reach(group: Scalars, cause: str) -> None:
+def _reach(subject: Subject, group: Scalars, cause: str) -> None:
     """Fail where draws that are made piece by piece do not reach into the tails of the law."""
     lower, width = _pieces(group.d)
     inside = torch.tensor([1e-8, 1e-5, 1 - 1e-5, 1 - 1e-8], dtype=torch.float64)
     u = lower + width * inside.reshape(-1, *[1] * lower.ndim)
     x = each(from_uniform, group.d, u.flatten(0, 1).clamp(2.0**-53, 1 - 2.0**-53))
-    law, below, atom = _scored_at(group, _elements(group, x, "draws"))
+    law, below, atom = _scored_at(subject, group, _elements(group, x, "draws"))
     short = torch.maximum((below - atom).amin(0) - law.missing, 1 - below.amax(0))
     if bool((short > 1e-6).any()):
         fail(
@@ -300,7 +312,7 @@ def _reach(group: Scalars, cause: str) -> None:
 
 
 def _pieces(d: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """The intervals of uniforms, lower ends and widths [K, *batch], each of which draws one part."""
+    """Intervals of uniforms, lower ends and widths [K, *batch], each of which draws one part."""
     if isinstance(d, MaybeMissing):
         lower, width = _pieces(d.base)
         there = 1 - d.missing.double()
@@ -319,8 +331,9 @@ def _pieces(d: Any) -> tuple[torch.Tensor, torch.Tensor]:
     begin = weights.cumsum(0) - weights
     if parts is None:
         return begin, weights
-    each = [(b + w * low, w * wide) for b, w, (low, wide) in zip(begin, weights, parts, strict=True)]
-    return torch.cat([low for low, _ in each]), torch.cat([wide for _, wide in each])
+    placed = zip(begin, weights, parts, strict=True)
+    inner = [(b + w * low, w * wide) for b, w, (low, wide) in placed]
+    return torch.cat([low for low, _ in inner]), torch.cat([wide for _, wide in inner])
 
 
 def _by_torch(subject: Subject, group: Scalars) -> Iterator[float]:
@@ -334,7 +347,7 @@ def _by_torch(subject: Subject, group: Scalars) -> Iterator[float]:
         except _UNKNOWN:
             continue
         x = _elements(group, x, f"the draws of {name}()")
-        _, below, atom = _scored_at(group, x)
+        _, below, atom = _scored_at(subject, group, x)
         v = torch.as_tensor(subject.rng("randomised").random(tuple(below.shape)))
         u = below - v * atom
         expected = f"draws of {name}(){group.where} to follow log_prob"

@@ -172,7 +172,7 @@ def _require_numbers(subject: Subject, batch: Batch, value: torch.Tensor) -> Non
         return
     row = int(wrong.nonzero()[0])
     fail(
-        "every sequence of the space to have a log-probability, a number or -inf, or to be refused",
+        "every sequence of the space to have a log-probability, a number or -inf, or a refusal",
         f"that of {batch.x[row].tolist()} is {float(value[row]):g}, and the space is "
         f"{subject.space.describe()}",
         _CAUSE,

@@ -12,7 +12,7 @@ from arproc.testing.compare import agree
 from arproc.testing.integrals import scored
 from arproc.testing.material import Batch
 from arproc.testing.places import conditionals, scalars
-from arproc.testing.report import NotApplicable
+from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Subject
 from arproc.testing.vectors import weighted
 
@@ -20,8 +20,8 @@ __all__ = ["longest_listed", "normalisation", "outcomes", "scored_outcomes", "to
 
 _OUTCOMES = 1200  # sequences that an enumeration may have
 _CAUSE = (
-    "a head that is not normalised, a forgotten end element, or a conditional that sees the "
-    "element it predicts"
+    "a head that is not normalised, a floor under probabilities or something added to them, a "
+    "forgotten end element, or a conditional that sees the element it predicts"
 )
 
 
@@ -113,28 +113,27 @@ def _by_step(subject: Subject) -> str:
     found: dict[str, float] = {}
     for group in scalars(subject):
         law = scored(group.d, group.space)
-        _adds_up(subject, law.mass + law.missing, law.how, group.where, found)
+        mass, close = law.mass + law.missing, law.close(subject.dtype)
+        _adds_up(mass, law.how, close, group.where, found)
     if not found:
-        mass, how, tolerance = _of_vectors(subject)
-        _adds_up(subject, mass, how, "", found, tolerance)
+        mass, how, close = _of_vectors(subject)
+        _adds_up(mass, how, close, "", found)
     return f"{max(found.values()):.1e} ({' and '.join(found)})"
 
 
 def _adds_up(
-    subject: Subject,
-    mass: torch.Tensor,
-    how: str,
-    where: str,
-    found: dict[str, float],
-    tolerance: float | None = None,
+    mass: torch.Tensor, how: str, close: float, where: str, found: dict[str, float]
 ) -> None:
-    if tolerance is None:
-        fine = subject.dtype == torch.float64
-        tolerance = {"sum": 2e-11, "quadrature": 2e-8}[how] if fine else 5e-6
+    if bool(torch.isnan(mass).any()):
+        fail(
+            f"every conditional{where} to have a log-probability at every element",
+            f"{int(torch.isnan(mass).sum())} of {mass.numel()} conditionals have NaN at some",
+            "infinity minus infinity, or 0 times it, far out; or a law on a part of the space",
+        )
     off = agree(
         mass,
         torch.ones_like(mass),
-        tolerance,
+        close,
         f"every conditional{where} to have the mass 1 ({how})",
         _CAUSE,
         ("conditional",),

@@ -82,5 +82,3 @@ def vectors(subject: Subject) -> Any:
         return None
     d, _ = conditionals(subject)
     return None if isinstance(d, td.Independent) else index(d, slice(0, _VECTORS))
-
-

@@ -21,7 +21,7 @@ LEVEL = 1e-6
 
 
 def g_test(counts: np.ndarray, probabilities: np.ndarray, expected: str, cause: str) -> float:
-    """The p-value of observed counts against probabilities that add up to one; fails below `LEVEL`.
+    """The p-value of counts against probabilities, which add up to one; fails below `LEVEL`.
 
     G = 2 sum O log(O / E), chi-squared (Sokal and Rohlf 1981, ch. 17); cells of fewer than five
     expected counts are pooled.

@@ -58,6 +58,8 @@ def by_density(
         own = x[chosen]
         gone = torch.isnan(own)
         law = scored(group.d, group.space, own.nan_to_num(_inside(group))[None])
+        if not law.adds_up(subject.dtype):
+            return None  # another check says so
         below = torch.where(gone, law.missing, law.below[0])
         atom = torch.where(gone, law.missing, law.atom[0])
         u[chosen] = below - v[chosen] * atom

@@ -7,22 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import distributions as td
 
 from arproc import ChainLaw, Process, storable
-from arproc.contract.state import State
 from arproc.distributions import Categorical, cdf, from_uniform, quantile
 from arproc.distributions.shape import map_parameters
-from arproc.spaces import Count, Ordinal, Positive, Real
+from arproc.spaces import Count, Real
 
 from .broken import Broken
 from .healthy import (
     Attention,
     Chain,
-    Coin,
-    Dots,
     Durations,
     Events,
     Filtered,
@@ -30,25 +26,17 @@ from .healthy import (
     Heavy,
     Levels,
     Noise,
-    Notes,
     Plane,
     Quantised,
-    Recurrent,
-    RecurrentState,
-    Regressed,
     Sentences,
     Shares,
-    Solid,
-    Toy,
-    Urn,
-    UrnState,
     Walk,
 )
 
 ndtr, ndtri = torch.special.ndtr, torch.special.ndtri
 
 
-def with_normal(kind, base=Walk, name=None):
+def with_normal(kind, base=Walk):
     """The toy `base` whose normal conditionals are of another kind, and forecast by simulation."""
 
     def window(self, ctx, position, **context):
@@ -59,7 +47,9 @@ def with_normal(kind, base=Walk, name=None):
         return None
 
     members = {"window": window, "_predictive": _predictive, "__module__": __name__}
-    return type(name or f"{base.__name__}Of{kind.__name__}", (base,), members)
+    made = type(f"{base.__name__}Of{kind.__name__}", (base,), members)
+    globals()[made.__name__] = made  # where pickle looks for it
+    return made
 
 
 # ---- distribution functions ---------------------------------------------------------------------
@@ -607,10 +597,10 @@ class NegativeDurations(Durations):
 
 
 class TinyGamma(td.Gamma):
+    """Values below 1e-20 are NaN."""
+
     def log_prob(self, value):
-        return super().log_prob(value) + 0 * (value - 1e-20).clamp(max=0).log().clamp(max=0).nan_to_num(
-            nan=0.0, neginf=0.0
-        ) + torch.where(value < 1e-20, torch.nan, 0.0)
+        return torch.where(value < 1e-20, torch.nan, super().log_prob(value))
 
 
 LAWS: dict[str, Broken] = {
