@@ -7,6 +7,7 @@ Every model of the package passes it, and every model a user writes should::
     print(check_process(my_fitted_process))
 
 It asks of any process: that its probabilities add up to one, and are numbers all over its space;
+that distribution functions, quantiles, draws and moments are of the same law as log-probabilities;
 that the chain rule's terms sum to `log_prob`; that no later element moves an earlier conditional;
 that the parallel and the incremental side are one distribution at any length, however a state
 came about; that samples follow the likelihood, also under a policy; that results depend on

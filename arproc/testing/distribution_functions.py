@@ -161,7 +161,7 @@ def _fine(subject: Subject) -> bool:
 
 
 def _close(subject: Subject) -> float:
-    return 1e-7 if _fine(subject) else 2e-5
+    return 1e-6 if _fine(subject) else 2e-5
 
 
 def _close_in_tails(subject: Subject) -> float:
