@@ -21,7 +21,14 @@ from arproc.testing.material import Batch, line_of
 from arproc.testing.report import NotApplicable
 from arproc.testing.subject import Subject
 
-__all__ = ["longest_listed", "normalisation", "outcomes", "scored_outcomes", "total_mass"]
+__all__ = [
+    "longest_listed",
+    "mass_at",
+    "normalisation",
+    "outcomes",
+    "scored_outcomes",
+    "total_mass",
+]
 
 _OUTCOMES = 1200  # sequences that an enumeration may have
 _SYMBOLS = 2**16  # symbols over which one step is summed
@@ -139,6 +146,14 @@ def _by_step(subject: Subject) -> str:
         ("conditional",),
     )
     return f"{off:.1e} ({how})"
+
+
+def mass_at(subject: Subject, d: Distribution, where: str) -> None:
+    """Raise `CheckFailed` unless each conditional of a batch [B] has the mass 1."""
+    with suppress(NotApplicable):
+        mass, how, tolerance = _mass(subject.space, d, subject)
+        expected = f"every conditional {where} to have the mass 1 ({how})"
+        agree(mass, torch.ones_like(mass), tolerance, expected, _CAUSE, ("conditional",))
 
 
 def _mass_of_entries(
