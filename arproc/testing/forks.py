@@ -35,20 +35,22 @@ def forks(subject: Subject) -> str:
         raise NotApplicable("sequences are too short for it")
     found = []
     for number in range(6 if subject.thorough else 1):
-        pool = subject.batch(6, subject.short(26), f"forks {number}")
+        pool = subject.batch(5, subject.short(20), f"forks {number}")
         found.append(grow_and_ask_again(subject, pool, f"forks {number}"))
-    if subject.space.length is None:  # behind what a cache may keep
+    budget = subject.budget
+    slow = (budget.stepwise or budget.replays) and not subject.thorough
+    if subject.space.length is None and not slow:  # behind what a cache may keep
         for number in range(3 if subject.thorough else 1):
             drawn = int(subject.rng(f"old forks {number}").integers(150, 260))
-            length = subject.given + subject.budget.longest(drawn, 60)
-            pool = subject.batch(6, max(length, subject.short(26)), f"old forks {number}")
-            found.append(grow_and_ask_again(subject, pool, f"old forks {number}", steps=10))
+            length = subject.given + budget.longest(drawn, 60)
+            pool = subject.batch(4, max(length, subject.short(20)), f"old forks {number}")
+            found.append(grow_and_ask_again(subject, pool, f"old forks {number}", steps=8))
     _of_no_rows(subject)
     return f"{max(off for off, _ in found):.1e} in {sum(n for _, n in found)} states"
 
 
 def grow_and_ask_again(
-    subject: Subject, pool: Batch, purpose: str, steps: int = 20
+    subject: Subject, pool: Batch, purpose: str, steps: int = 16
 ) -> tuple[float, int]:
     """Grow a tree of states from the elements of a pool; the largest difference, and how many.
 
@@ -168,8 +170,11 @@ class _Tree:
     def _select(self, node: _Node, room: int) -> None:
         n = len(node.rows)
         numbers = self.rng.integers(0, n, int(self.rng.integers(1, 7)))
-        if self.rng.random() < 0.3:
+        kind = self.rng.random()
+        if kind < 0.2:
             numbers = self.rng.permutation(n)
+        elif kind < 0.4:  # all of them, as they are
+            numbers = np.arange(n)
         state = node.state.select(torch.as_tensor(numbers))
         rows = [node.rows[i] for i in numbers]
         path = f"{node.path}, select {numbers.tolist()}"

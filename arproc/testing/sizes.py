@@ -39,10 +39,11 @@ def late_states(subject: Subject) -> str:
 
 
 def _late_states(subject: Subject, number: int) -> tuple[float, int]:
-    length = late(subject, f"states {number}", rows=2)
-    batch = subject.batch(2, length, f"late {number}")
+    replays = subject.budget.replays  # each of its states costs as much as a pass
+    length = late(subject, f"states {number}", rows=1 if replays else 2)
+    batch = subject.batch(2, length, f"late {number}").rows([1] if replays else [0, 1])
     rng = subject.rng(f"places {number}")
-    few = 12 if subject.thorough else 3
+    few = 12 if subject.thorough else 0 if replays else 3
     places = np.unique(rng.integers(subject.given, length - _RUN, few)).tolist()
     places.append(length - _RUN)
     columns = subject.columns(batch)
@@ -172,25 +173,49 @@ def long_draws(subject: Subject) -> str:
     x = x.to(subject.process.device)
     columns = subject.columns(Batch(x[:, :-1], prefix.context))
     inside = (torch.arange(x.shape[1]) < lengths[:, None])[:, subject.given :]
-    found, width = [], inside.shape[1]
+    every = inside.nonzero().unbind(1)
+    u = pit(
+        index(columns, every),
+        x[every[0], every[1] + subject.given],
+        subject.rng("randomised long draws"),
+    )
+    if u is None:
+        return f"{rows} rows of up to {most} elements, without a transform"
+    found, width = [1.0], inside.shape[1]
     for first, stop in ((0, width // 8), (width // 8, width // 2), (width // 2, width)):
-        places = inside.nonzero()
-        places = places[(places[:, 1] >= first) & (places[:, 1] < stop)]
-        if len(places) < 20:
+        there = (every[1] >= first) & (every[1] < stop)
+        if int(there.sum()) < 20:
             continue
-        row, place = places.unbind(1)
-        own = index(columns, (row, place))
-        u = pit(own, x[row, place + subject.given], subject.rng(f"long draws {first}"))
-        if u is None:
-            continue
+        own, row = u[there], every[0][there]
         expected = f"draws number {first} to {stop} to be draws from their conditionals"
-        found.append(kolmogorov_smirnov(u, expected, _DRAWS))
-        flat = u.flatten(1) if u.ndim > 1 else u[:, None]
+        found.append(kolmogorov_smirnov(own, expected, _DRAWS))
+        flat = own.flatten(1) if own.ndim > 1 else own[:, None]
         pairs = torch.stack([flat[:-1], flat[1:]], dim=-1)[row[1:] == row[:-1]].reshape(-1, 2)
-        found.append(berkowitz(u.flatten(), pairs, expected, _DRAWS))
-    if not found:
-        return f"{rows} rows of up to {most} elements, which end early or have no transform"
+        found.append(berkowitz(own.flatten(), pairs, expected, _DRAWS))
+    _unrepeated(u, every)
     return f"{rows} rows of up to {most} elements, transforms p = {min(found):.2g}"
+
+
+def _unrepeated(u: torch.Tensor, every: tuple[torch.Tensor, ...]) -> None:
+    """No correlation at any lag: a false alarm (6.5 standard errors) in ten million rows."""
+    first = u.reshape(len(u), -1)[:, 0]
+    z = torch.special.ndtri(first.double().clamp(1e-9, 1 - 1e-9)).cpu().numpy()
+    for row in range(int(every[0].max()) + 1 if len(z) else 0):
+        own = z[(every[0] == row).cpu().numpy()]
+        n = len(own)
+        if n < 100:
+            continue
+        spectrum = np.abs(np.fft.rfft(own, 2 * n)) ** 2
+        products = np.fft.irfft(spectrum)[1 : n - 30]  # sums of n - lag products of mean 0
+        errors = np.abs(products) / np.sqrt(n - np.arange(1, n - 30))
+        lag = int(errors.argmax())
+        if errors[lag] > 6.5 + 30 / np.sqrt(n - lag):
+            fail(
+                "draws to have uniforms of their own at every place",
+                f"those of row {row} are correlated with those {lag + 1} elements on, by "
+                f"{errors[lag]:.1f} standard errors",
+                "a buffer of draws or of random numbers that is gone through again",
+            )
 
 
 _DRAWS = (

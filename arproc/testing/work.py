@@ -54,7 +54,7 @@ class Budget:
         a_step = rows * (self.numbers + self.weights) + _STEP[self.thorough] * self.stepwise
         work = _WORK[self.thorough] // a_step
         if self.replays:  # at least the square of the length
-            work = min(work, int((_WORK[self.thorough] // (4 * rows)) ** 0.5))
+            work = min(work, int((_WORK[self.thorough] // (15 * rows)) ** 0.5))
         return min(most, held, work)
 
     def widest(self, most: int, length: int) -> int:
