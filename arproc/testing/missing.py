@@ -219,7 +219,7 @@ def _component(subject: Subject, row: Batch, t: int, j: int) -> float:
     upto = row.x[:, subject.given : t]
     before = subject.begin(row).extend(upto)[1].conditional
     centre, scale = before.mean[0, j].double(), before.variance[0, j].double().sqrt()
-    z = torch.linspace(-10, 10, 401, dtype=torch.float64)
+    z = torch.linspace(-9, 9, 181, dtype=torch.float64)
     filled = row.x.repeat(len(z), 1, 1)
     filled[:, t, j] = (centre + scale * z).to(filled.dtype)
     table = _scored(subject, Batch(filled, _repeated(row.context, len(z)))).sum(1)

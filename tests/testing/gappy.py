@@ -106,8 +106,6 @@ class IndependentParts(Partial):
     """Of a vector observed in part the rest is scored as if its mean had been seen."""
 
     def of_seen(self, x, seen):
-        if not bool(seen.any()):
-            return super().of_seen(x, seen)
         whole = td.MultivariateNormal(
             torch.zeros(2, dtype=torch.float64), scale_tril=self.root_, validate_args=False
         )
@@ -118,4 +116,4 @@ class PartTakenForAll(Partial):
     """A vector of which a part is missing is taken for missing."""
 
     def of_seen(self, x, seen):
-        return super().of_seen(x, seen & seen.all())
+        return super().of_seen(x, seen) if bool(seen.all()) else torch.zeros(len(x)).double()

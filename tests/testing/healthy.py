@@ -206,17 +206,19 @@ class Partial(Toy):
         return td.MultivariateNormal(loc, scale_tril=self.root_, validate_args=False)
 
     def _log_prob_terms(self, sequences, context):
-        return torch.cat([self.of_seen(x, ~torch.isnan(x)) for x in sequences.values.split(1)])
+        x = sequences.values
+        seen = ~torch.isnan(x)
+        terms = x.new_zeros(len(x))
+        for pattern in ([True, True], [True, False], [False, True]):
+            rows = (seen == torch.tensor(pattern)).all(1)
+            terms = terms.masked_scatter(rows, self.of_seen(x[rows], torch.tensor(pattern)))
+        return terms
 
     def of_seen(self, x, seen):
-        """The term of one vector [1, 2] of which some components were seen."""
-        seen = seen[0]
-        if not bool(seen.any()):
-            return 0.0 * self.root_[:1, 0]
+        """The terms of vectors [n, 2] of which these components were seen."""
         covariance = (self.root_ @ self.root_.T)[seen][:, seen]
-        mean = torch.zeros(int(seen.sum()), dtype=torch.float64)
-        own = td.MultivariateNormal(mean, covariance, validate_args=False)
-        return own.log_prob(x[0][seen])[None]
+        mean = torch.zeros(len(covariance), dtype=torch.float64)
+        return td.MultivariateNormal(mean, covariance, validate_args=False).log_prob(x[:, seen])
 
 
 class Heavy(Walk):
