@@ -603,3 +603,23 @@ def test_the_model_keeps_the_contract(name):
 def test_what_is_skipped_or_loosened_stands_here():
     """Every exception for a class of the package; each line is a promise not kept."""
     assert EXCEPTIONS == {}
+
+
+#: One of each family: what is drawn at random, drawn more often and larger.
+THOROUGH = (
+    "AR(2)", "AR about a regression", "Bayesian AR(2)", "VAR(2)", "ARIMA of data with gaps",
+    "AR-GARCH with Student-t innovations", "NGram of characters", "NGram of words",
+    "PPM of lines, frozen", "Cache of documents, decaying", "InfiniGram of words", "MADE",
+    "MADE of a table with gaps", "NADE of mixed levels", "kernel density", "PixelCNN of colours",
+    "PixelCNN++", "PixelSNAIL", "Transformer whose sequences end", "Transformer of classes",
+    "Mixture of families", "Markov-switching AR(1)", "SETAR", "BetaAR", "CountAR", "LogisticAR",
+    "AR(2) of logarithms with gaps", "NGram under a policy", "AR after a prefix",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::arproc.models.ngram.smoothing.discounts.DiscountWarning")
+@pytest.mark.parametrize("name", THOROUGH)
+def test_the_model_keeps_the_contract_at_more_sizes(name):
+    make, given = MODELS[name]
+    assert not check_process(make(), thorough=True, **given).failed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from arproc.contract.state import State
@@ -10,6 +11,7 @@ from arproc.testing.compare import agree, gap
 from arproc.testing.material import marked
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Subject
+from arproc.testing.work import late, widths
 
 __all__ = ["fast_advance"]
 
@@ -27,16 +29,47 @@ def fast_advance(subject: Subject) -> str:
     start = subject.start(batch, max(upto, subject.given))
     if type(start).advance is State.advance:
         raise NotApplicable("advance is the derived one")
-    count = length - int(start.lengths[0])
-    shape = (16, count, *subject.space.event_shape)
-    u = torch.as_tensor(subject.rng("uniforms").random(shape)).clamp(1e-12, 1 - 1e-12)
-    x, state = start.advance(u.to(batch.x.device))
+    off = _drawn_right(subject, start, [length - int(start.lengths[0])])
+    sizes = [(16, length), *((n, subject.short(6)) for n in widths(subject, 6, "draws"))]
+    if subject.space.length is None:
+        sizes.append((2, late(subject, "draws", rows=2)))
+    for n, length in sizes[1:]:
+        begun = subject.begin(subject.prefix(n, length, f"advance {n}"))
+        parts = _parts_of(length - subject.given, subject.rng(f"parts {n}"))
+        off = max(off, _drawn_right(subject, begun, parts))
+    return f"draws of {', '.join(f'{n} rows of {k}' for n, k in sizes)} equal, state {off:.1e}"
+
+
+def _parts_of(count: int, rng: np.random.Generator) -> list[int]:
+    """A count in unequal parts, one of them long."""
+    cuts = np.unique(rng.integers(1, count, 2)) if count > 64 else np.zeros(0, dtype=int)
+    return np.diff(np.concatenate([[0], cuts, [count]])).astype(int).tolist()
+
+
+def _drawn_right(subject: Subject, start: State, parts: list[int]) -> float:
+    """Advance by each of the parts in turn: the draws are those of the conditionals."""
+    count, space = sum(parts), subject.space
+    shape = (start.n, count, *space.event_shape)
+    u = torch.as_tensor(subject.rng(f"uniforms {shape}").random(shape)).clamp(1e-12, 1 - 1e-12)
+    state, drawn = start, []
+    for part in u.to(start.history.slots.device).split(parts, dim=1):
+        x, state = state.advance(part)
+        drawn.append(x)
+    x = torch.cat(drawn, dim=1)
+    if x.shape != shape:
+        fail(
+            f"advance to draw {count} elements of {start.n} rows",
+            f"the shape of its draws is {tuple(x.shape)}",
+            "a sampler that draws a block whatever it was asked for",
+        )
     columns, same = start.extend(x)
-    drawn = from_uniform(index(columns, (slice(None), slice(0, -1))), u.to(x.device))
-    alive = _before_end(x, subject.space.end)
-    _same_draws(subject, x, drawn.to(x.dtype), alive)
+    wanted = from_uniform(index(columns, (slice(None), slice(0, -1))), u.to(x.device))
+    alive = _before_end(x, space.end)
+    _same_draws(subject, x, wanted.to(x.dtype), alive)
     live = alive.all(dim=1)
-    off = agree(
+    if not bool(live.any()) or (space.length is not None and state.history.stop >= space.length):
+        return 0.0
+    return agree(
         subject.table(state.conditional)[:, live],
         subject.table(same.conditional)[:, live],
         subject.tolerance,
@@ -44,7 +77,6 @@ def fast_advance(subject: Subject) -> str:
         "an advance that does not carry its cache on",
         ("probe value", "row"),
     )
-    return f"{count} draws of 16 rows equal, state {off:.1e}"
 
 
 def _before_end(x: torch.Tensor, end: int | None) -> torch.Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
@@ -15,16 +13,30 @@ from arproc.testing.compare import agree
 from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Subject
+from arproc.testing.work import late, rows_to_look_at, widths
 
 __all__ = ["batch_invariance", "fast_terms", "gradient", "terms_sum"]
 
 
 def terms_sum(subject: Subject) -> str:
-    """The chain rule's terms sum to `log_prob`, for short and for long sequences; and `score`."""
-    process, batch = subject.process, subject.batch(3, subject.length, "terms")
-    lengths = _lengths(subject, batch.length, 3)
-    lengths[0] = batch.length
-    sequences = subject.ragged(batch, lengths, torch.tensor([True, False, True]))
+    """The chain rule's terms sum to `log_prob` (also long ones, and wide batches), and `score`."""
+    long = late(subject, "terms", rows=3)
+    batch = subject.batch(3, long, "terms")
+    middle = subject.given + 1 + (long - subject.given) // 9
+    lengths = [long, subject.given + 1, min(middle, long)]
+    off, most = _summed(subject, batch, lengths, torch.tensor([True, False, True]))
+    for n in widths(subject, 8, "terms"):
+        batch = subject.batch(n, subject.whole(8), "wide terms")
+        lengths = _unequal(subject, batch, "wide terms")
+        off = max(off, _summed(subject, batch, lengths, torch.arange(n) % 3 != 0)[0])
+    return f"{off:.1e} over {most} terms"
+
+
+def _summed(
+    subject: Subject, batch: Batch, lengths: list[int], complete: torch.Tensor
+) -> tuple[float, int]:
+    """The largest difference of `log_prob` from the sum of its terms, and how many there are."""
+    process, sequences = subject.process, subject.ragged(batch, lengths, complete)
     whole = np.asarray(process.log_prob(sequences, context=batch.context))
     terms = process.log_prob_terms(sequences, context=batch.context)
     counts = [len(part) for part in terms]
@@ -53,7 +65,15 @@ def terms_sum(subject: Subject) -> str:
         "score to be the mean of the terms",
         "another count of elements than the terms'",
     )
-    return f"{off:.1e} over {max(counts)} terms"
+    return off, max(counts)
+
+
+def _unequal(subject: Subject, batch: Batch, purpose: str) -> list[int]:
+    """Lengths at random, the shortest and the whole ones among them; empty where that can be."""
+    low = subject.given + (not subject.space.terminates)
+    drawn = subject.rng(f"lengths of {purpose}").integers(low, batch.length + 1, batch.n)
+    drawn[:2] = low, batch.length
+    return [int(k) for k in drawn]
 
 
 def _lengths(subject: Subject, longest: int, n: int) -> list[int]:
@@ -77,23 +97,50 @@ def fast_terms(subject: Subject) -> str:
     batch = subject.batch(6, min(subject.length, 40 + subject.given), "hooks")
     lengths = _lengths(subject, batch.length, 6)
     for i, length in enumerate(lengths):
-        for complete in (True, False) if subject.space.terminates else (True,):
-            row = batch.rows([i])
-            one = subject.ragged(row, [length], complete)
-            context = process.read_context(row.context, 1, int(one.n_terms.max()))
-            off = max(off, _same_terms(process, one, context, subject.tolerance))
-    return f"{off:.1e}"
+        off = max(off, _same_terms(subject, batch.rows([i]), length))
+    if subject.space.terminates:
+        off = max(off, _same_terms(subject, batch.rows([0]), subject.given))
+    return f"{max(off, _same_long_terms(subject)):.1e}"
 
 
-def _same_terms(process: Process, one: Sequences, context: Any, tolerance: float) -> float:
-    return agree(
-        process.law_.log_prob_terms(one, context),
-        process.law_.derived_log_prob_terms(one, context),
-        tolerance,
-        "log_prob_terms to give the terms that teacher forcing gives",
-        "a fast path that has its own idea of the start, the end or the parameters",
-        ("term",),
-    )
+def _same_long_terms(subject: Subject) -> float:
+    """The same far behind every block, at lengths drawn at random and at a multiple of blocks."""
+    if subject.space.length is not None:
+        return 0.0
+    off, rng = 0.0, subject.rng("long hooks")
+    for number in range(5 if subject.thorough else 1):
+        long = late(subject, f"hooks {number}")
+        batch = subject.batch(2, long, f"long hooks {number}")
+        block = 64 * int(rng.integers(2, 9)) + subject.given
+        middle = int(rng.integers(41, 400)) + subject.given
+        for row, length in ((0, long), (1, long), (1, block), (1, middle)):
+            off = max(off, _same_terms(subject, batch.rows([row]), min(length, long)))
+    return off
+
+
+def _same_terms(subject: Subject, row: Batch, length: int) -> float:
+    """The terms of one sequence, whole and cut where that differs, against teacher forcing."""
+    law, off = subject.process.law_, 0.0
+    assert isinstance(law, ChainLaw)
+    for complete in (True, False) if subject.space.terminates and length <= 64 else (True,):
+        one = subject.ragged(row, [length], complete)
+        if not int(one.n_terms[0]) - subject.given:
+            continue
+        context = subject.process.read_context(row.context, 1, int(one.n_terms.max()))
+        expected = "log_prob_terms to give the terms that teacher forcing gives"
+        off = max(
+            off,
+            agree(
+                law.log_prob_terms(one, context),
+                law.derived_log_prob_terms(one, context),
+                subject.tolerance,
+                f"{expected} (here over {length} elements)",
+                "a fast path that has its own idea of the start, the end or the parameters, or "
+                "that ends with a block",
+                ("term",),
+            ),
+        )
+    return off
 
 
 def batch_invariance(subject: Subject) -> str:
@@ -125,7 +172,59 @@ def batch_invariance(subject: Subject) -> str:
                 ("term",),
             ),
         )
-    return f"{off:.1e} over batches of {n} unequal sequences"
+    wide = widths(subject, 8, "batches")
+    off = max([off, *(_among_many(subject, n) for n in wide)])
+    return f"{off:.1e} over batches of {', '.join(map(str, [n, *wide]))} sequences"
+
+
+def _among_many(subject: Subject, n: int) -> float:
+    """Sequences in a wide batch, of unequal and of equal lengths, against a few of them."""
+    off, rng = 0.0, subject.rng(f"among {n}")
+    batch = subject.batch(n, subject.whole(8), f"among {n}")
+    ragged = _unequal(subject, batch, f"among {n}")
+    ragged[-1] = batch.length
+    if subject.space.length is None:
+        batch, ragged[n // 2] = _with_a_long_row(subject, batch)
+    for lengths in (ragged, [min(ragged[1], 8 + subject.given)] * n):
+        complete = torch.arange(n) % 4 != 1
+        every = subject.ragged(batch, lengths, complete)
+        terms = _terms(subject.process, every, batch).split(
+            (every.n_terms - subject.given).tolist()
+        )
+        looked = list(range(n)) if subject.thorough else rows_to_look_at(n, rng)
+        rng.shuffle(looked)
+        for begin in range(0, len(looked), 5):
+            few = looked[begin : begin + 5]
+            rows = batch.rows(few)
+            off = max(
+                off,
+                agree(
+                    torch.cat([terms[i] for i in few]),
+                    _terms(
+                        subject.process,
+                        subject.ragged(rows, [lengths[i] for i in few], complete[few]),
+                        rows,
+                    ),
+                    subject.tolerance,
+                    f"the terms of sequences {few} among {n} in one batch to be those of these "
+                    "alone",
+                    "rows beyond a block left out or mixed up, a buffer of a fixed number "
+                    "of rows, or statistics taken over the batch",
+                    ("term",),
+                ),
+            )
+    return off
+
+
+def _with_a_long_row(subject: Subject, batch: Batch) -> tuple[Batch, int]:
+    """The batch with one row of some hundred elements among the short ones, and its length."""
+    length = batch.length + int(subject.rng("a long row").integers(90, 200))
+    most = subject.budget.longest(length, batch.n)
+    if most <= batch.length:
+        return batch, batch.length
+    rest = subject.random_elements((1, most - batch.length), "a long row")
+    x = torch.cat([batch.x, rest.expand(batch.n, *rest.shape[1:])], dim=1)
+    return Batch(x, subject.context(range(batch.n), most)), most
 
 
 def _terms(process: Process, sequences: Sequences, batch: Batch) -> torch.Tensor:

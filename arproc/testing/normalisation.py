@@ -6,17 +6,25 @@ import itertools
 
 import numpy as np
 import torch
+from torch.distributions import Distribution
 
 from arproc.contract.sequences import Sequences
 from arproc.testing.compare import agree
 from arproc.testing.integrals import scored
 from arproc.testing.material import Batch
-from arproc.testing.places import conditionals, scalars
+from arproc.testing.places import conditionals, taken_apart
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Subject
 from arproc.testing.vectors import weighted
 
-__all__ = ["longest_listed", "normalisation", "outcomes", "scored_outcomes", "total_mass"]
+__all__ = [
+    "longest_listed",
+    "masses",
+    "normalisation",
+    "outcomes",
+    "scored_outcomes",
+    "total_mass",
+]
 
 _OUTCOMES = 1200  # sequences that an enumeration may have
 _CAUSE = (
@@ -110,15 +118,30 @@ def _enumerate(subject: Subject, length: int) -> float:
 
 
 def _by_step(subject: Subject) -> str:
+    found = masses(subject, *conditionals(subject))
+    return f"{max(found.values()):.1e} ({' and '.join(found)})"
+
+
+def masses(
+    subject: Subject, d: Distribution, places: torch.Tensor, when: str = ""
+) -> dict[str, float]:
+    """Raise `CheckFailed` unless each of conditionals [B] has the mass 1: how far off, by how.
+
+    Args:
+        subject: whose conditionals they are.
+        d: the conditionals [B].
+        places: at which elements, int64 [B].
+        when: of which they are, in words for messages.
+    """
     found: dict[str, float] = {}
-    for group in scalars(subject):
+    for group in taken_apart(subject, d, places):
         law = scored(group.d, group.space)
         mass, close = law.mass + law.missing, law.close(subject.dtype)
-        _adds_up(mass, law.how, close, group.where, found)
+        _adds_up(mass, law.how, close, group.where + when, found)
     if not found:
-        mass, how, close = _of_vectors(subject)
-        _adds_up(mass, how, close, "", found)
-    return f"{max(found.values()):.1e} ({' and '.join(found)})"
+        mass, how, close = _of_vectors(subject, d)
+        _adds_up(mass, how, close, when, found)
+    return found
 
 
 def _adds_up(
@@ -141,18 +164,16 @@ def _adds_up(
     found[how] = max(off, found.get(how, 0.0))
 
 
-def _of_vectors(subject: Subject) -> tuple[torch.Tensor, str, float]:
+def _of_vectors(subject: Subject, d: Distribution) -> tuple[torch.Tensor, str, float]:
     """The masses of conditionals [B] of vectors, how they were found, and how exact that is."""
     space = subject.space
     if space.kind == "binary vector":
         if space.event_shape[0] > 12:
             raise NotApplicable("a binary vector of more than 12 components is not enumerated")
-        d, _ = conditionals(subject)
         values = torch.tensor(list(itertools.product((0.0, 1.0), repeat=space.event_shape[0])))
         spread = values.to(space.dtype).unsqueeze(1).expand(-1, *d.batch_shape, -1)
         return d.log_prob(spread).double().exp().sum(0), "sum", 5e-6
     if not space.event_shape:
         raise NotApplicable("there are more symbols than are summed")
-    d, _ = conditionals(subject)
     law = weighted(d, space, subject.rng("vectors"))
     return law.mass, law.how, law.close

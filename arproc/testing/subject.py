@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import zlib
 from functools import cached_property
 from typing import Any
@@ -22,10 +23,21 @@ from arproc.testing.compare import tolerance_of
 from arproc.testing.material import Batch, examples_of_context, line_of, precisions
 from arproc.testing.report import NotApplicable
 from arproc.testing.tables import entries, sizes_of
+from arproc.testing.work import Budget
 
 __all__ = ["Batch", "Subject"]
 
 _PROBES = 48  # values at which two conditionals over many symbols are compared
+
+
+def _copied(process: Process) -> Process | None:
+    """A deep copy, where it is a fitted process; whether copies are equal, `copies` asks."""
+    try:
+        copied = copy.deepcopy(process)
+        copied.law_  # noqa: B018 - a copy that has lost it raises here
+    except Exception:
+        return None
+    return copied
 
 
 class Subject:
@@ -38,6 +50,7 @@ class Subject:
             given to the rows of the checks in turn.
         seed: everything random in the checks follows from it.
         length: how long the long sequences are.
+        thorough: whether more and larger sizes are tried, however long it takes.
     """
 
     def __init__(
@@ -47,9 +60,11 @@ class Subject:
         context: Any = None,
         seed: int = 0,
         length: int = 256,
+        thorough: bool = False,
     ) -> None:
         self.process = process
         self.seed = seed
+        self.thorough = thorough
         self.space: Space = process.space
         self.given = process.n_given
         fixed = self.space.length
@@ -57,11 +72,22 @@ class Subject:
         self.length = length if fixed is None else fixed
         self._context = examples_of_context(process, context)
         self._data = None if data is None else process.sequences(data)
+        #: A copy that no check asks for anything but the first one; None where it has none.
+        self.untouched = _copied(process)
 
     def under(self, policy: Policy) -> Subject:
         """The process under a policy, tried with the same data and contexts."""
         process = self.process.with_policy(policy)
-        return Subject(process, self._data, self._context, self.seed, self.length)
+        return self.with_process(process)
+
+    def with_process(self, process: Process) -> Subject:
+        """Another process, tried with the same data and contexts."""
+        return Subject(process, self._data, self._context, self.seed, self.length, self.thorough)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """What one pass over the process may cost."""
+        return Budget(self)
 
     # ---- elements -------------------------------------------------------------------------------
 

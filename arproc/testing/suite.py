@@ -24,9 +24,12 @@ from arproc.testing.advancing import fast_advance
 from arproc.testing.bad_input import clear_errors
 from arproc.testing.endings import ends
 from arproc.testing.far_values import defined
+from arproc.testing.forks import forks
 from arproc.testing.missing import missing_values
 from arproc.testing.normalisation import normalisation
+from arproc.testing.repeats import repeated_calls
 from arproc.testing.report import CheckFailed, NotApplicable, Report, Result
+from arproc.testing.sizes import any_width, late_states, long_draws
 from arproc.testing.subject import Subject
 
 __all__ = ["CHECKS", "EXCEPTIONS", "check_process"]
@@ -52,13 +55,18 @@ CHECKS: dict[str, Check] = {
     "causality_by_gradient": causality.causality_by_gradient,
     "parallel_equals_incremental": states.parallel_equals_incremental,
     "any_length": states.any_length,
+    "late_states": late_states,
+    "any_width": any_width,
     "start_from_prefix": states.start_from_prefix,
     "ragged_extend": states.ragged_extend,
     "select": states.select,
     "truncate": states.truncate,
     "immutability": states.immutability,
+    "forks": forks,
+    "repeated_calls": repeated_calls,
     "fast_advance": fast_advance,
     "samples": generation.samples,
+    "long_draws": long_draws,
     "policy": generation.policy,
     "draw_probability": seeding.draw_probability,
     "seeds": seeding.seeds,
@@ -90,6 +98,7 @@ def check_process(
     skip: Iterable[str] = (),
     only: Iterable[str] | None = None,
     length: int = 256,
+    thorough: bool = False,
     on_fail: Literal["raise", "report"] = "raise",
 ) -> Report:
     """Check that a fitted process keeps the contract: that it is one proper distribution.
@@ -106,7 +115,13 @@ def check_process(
         seed: everything random in the checks follows from it.
         skip: names of checks to leave out.
         only: names of the only checks to make.
-        length: how long the long sequences are; well beyond any window of training.
+        length: how long the sequences are that states are appended to one by one; well beyond any
+            window of training.
+        thorough: try more sizes and larger ones, however long it takes. By default lengths are
+            drawn from beyond 2,100 and batches from some hundred rows where a pass over them is
+            cheap (a count of the numbers touched says so, so it is the same on every machine);
+            thorough goes to 5,000 elements and 2,000 rows, looks at every row, and repeats what
+            is drawn at random (sizes, trees of states, gaps) several times.
         on_fail: "raise" at the first failure, or "report" all.
 
     Returns:
@@ -130,7 +145,7 @@ def check_process(
         raise ParameterError(f"process must be an arproc Process; got {process!r}.")
     chosen = _names("only", CHECKS if only is None else only)
     left_out = _names("skip", skip)
-    subject = Subject(process, data, context, seed, length)
+    subject = Subject(process, data, context, seed, length, thorough)
     excepted = EXCEPTIONS.get(type(process).__name__, {})
     results = []
     for name, check in CHECKS.items():

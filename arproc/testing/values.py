@@ -104,7 +104,7 @@ def _require_same(subject: Subject, model: Process, expected: str) -> None:
     """Raise `CheckFailed` unless a model gives the subject's likelihoods, states and draws."""
     cause = "a call that reads the parameters of the constructor, or a law that is not kept whole"
     try:
-        other = Subject(model, subject._data, subject._context, subject.seed, subject.length)
+        other = subject.with_process(model)
         pairs: list[tuple[Any, Any]] = [
             (_numbers(other), _numbers(subject)),
             (other.reference(_batch(subject)), subject.reference(_batch(subject))),

@@ -13,3 +13,4 @@ class Broken:
     make: Any
     check: str
     alone: bool = False
+    context: Any = None

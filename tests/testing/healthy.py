@@ -157,6 +157,70 @@ class Noise(Toy):
         return td.Normal(loc, torch.ones_like(loc), validate_args=False)
 
 
+class Gapped(Toy):
+    """An AR(1) that takes missing values: the state is the mean and variance of the last one."""
+
+    SPACE = Real()
+    EXAMPLE = np.linspace(-1, 1, 8)
+    takes_missing = True
+    phi = 0.8
+
+    def _start(self, n, context):
+        mean = torch.zeros(n, dtype=torch.float64)
+        return GappedState(mean, torch.full_like(mean, 1 / (1 - self.phi**2)))
+
+
+class GappedState(State):
+    """What is forecast of the next element: mean and variance [N]."""
+
+    def __init__(self, mean, variance):
+        self.mean, self.variance = mean, variance
+
+    def _conditional(self):
+        return td.Normal(self.mean, self.variance.sqrt(), validate_args=False)
+
+    def known(self, x):
+        """The mean and variance of an element after it was seen, or missed."""
+        gone = torch.isnan(x)
+        return torch.where(gone, self.mean, x), torch.where(gone, self.variance, 0.0)
+
+    def _append(self, x):
+        mean, variance = self.known(x)
+        phi = self.process.phi
+        return type(self)(phi * mean, phi**2 * variance + 1)
+
+
+class Partial(Toy):
+    """Vectors independent of each other, which may be observed in part."""
+
+    SPACE = RealVector(dimension=2)
+    EXAMPLE = np.zeros((4, 2))
+    takes_missing = True
+    window_length = 0
+
+    def _learn(self, g):
+        self.root_ = torch.tensor([[1.0, 0.0], [0.9, 0.6]], dtype=torch.float64)
+
+    def window(self, ctx, position):
+        loc = torch.zeros(*position.shape, 2, dtype=torch.float64)
+        return td.MultivariateNormal(loc, scale_tril=self.root_, validate_args=False)
+
+    def _log_prob_terms(self, sequences, context):
+        x = sequences.values
+        seen = ~torch.isnan(x)
+        terms = x.new_zeros(len(x))
+        for pattern in ([True, True], [True, False], [False, True]):
+            rows = (seen == torch.tensor(pattern)).all(1)
+            terms = terms.masked_scatter(rows, self.of_seen(x[rows], torch.tensor(pattern)))
+        return terms
+
+    def of_seen(self, x, seen):
+        """The terms of vectors [n, 2] of which these components were seen."""
+        covariance = (self.root_ @ self.root_.T)[seen][:, seen]
+        mean = torch.zeros(len(covariance), dtype=torch.float64)
+        return td.MultivariateNormal(mean, covariance, validate_args=False).log_prob(x[:, seen])
+
+
 class Heavy(Walk):
     """Real elements with a conditional of two heavy-tailed parts, forecast by simulation."""
 
@@ -652,7 +716,7 @@ HEALTHY: dict[str, tuple[Any, dict[str, Any]]] = {
         for cls in (
             Chain, Sentences, Letters, Coin, Walk, LinearWalk, Noise, Heavy, Explosive, Events,
             Levels, Plane, Solid, Notes, Attention, Dots, Urn, Recurrent, Filtered, Rolling,
-            Quantised, Shares, Durations,
+            Quantised, Shares, Durations, Gapped, Partial,
         )
     },
     "Regressed": (Regressed.made, {"context": STATIC}),

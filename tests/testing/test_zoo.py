@@ -35,7 +35,7 @@ def test_each_check_applies_to_a_healthy_process(check):
 @pytest.mark.parametrize("name", ZOO)
 def test_broken_processes_fail_for_the_right_reason(name):
     broken = ZOO[name]
-    report = check_process(broken.make(), on_fail="report")
+    report = check_process(broken.make(), on_fail="report", context=broken.context)
     if broken.alone:
         assert report.failed == [broken.check]
     else:
@@ -52,7 +52,7 @@ def test_broken_processes_are_refused(name):
     broken = ZOO[name]
     process = broken.make()
     with pytest.raises(CheckFailed, match=f"^{broken.check}: ") as failure:
-        check_process(process, only=[broken.check])
+        check_process(process, only=[broken.check], context=broken.context)
     assert failure.value.check == broken.check
     assert type(process).__name__ in str(failure.value)
 

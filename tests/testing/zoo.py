@@ -21,8 +21,10 @@ from arproc.sampling.policies import PolicyLaw
 from arproc.spaces import Categorical as Symbols
 from arproc.spaces import Real
 
+from . import gappy, outsized
 from .broken import Broken
 from .healthy import (
+    STATIC,
     Attention,
     Chain,
     Coin,
@@ -689,4 +691,44 @@ ZOO: dict[str, Broken] = {
     "copies without the law": Broken(EmptyCopies.made, "copies", alone=True),
     "unknown symbols taken": Broken(Trusting.made, "clear_errors", alone=True),
     **LAWS,
+    "fast terms wrong after 100": Broken(outsized.CutTerms.made, "fast_terms", alone=True),
+    "fast sum cut at 1000": Broken(outsized.CutSum.made, "terms_sum", alone=True),
+    "fast sum in float32 for many": Broken(outsized.WideSum.made, "terms_sum", alone=True),
+    "every ninth row": Broken(outsized.EightRows.made, "batch_invariance"),
+    "whole blocks of rows": Broken(outsized.BlockOfRows.made, "batch_invariance", alone=True),
+    "many rows of one length": Broken(outsized.EqualRows.made, "batch_invariance"),
+    "append wrong after 2000": Broken(outsized.LateStep.made, "late_states", alone=True),
+    "mass wrong after 2050": Broken(outsized.LateMass.made, "late_states", alone=True),
+    "a buffer of 64 rows": Broken(outsized.RowsBeyond.made, "any_width"),
+    "append wrong in many rows": Broken(outsized.WideAppend.made, "any_width", alone=True),
+    "sampler wrong after 40 draws": Broken(outsized.LateDraws.made, "fast_advance", alone=True),
+    "sampler of 64 rows": Broken(outsized.WideDraws.made, "fast_advance"),
+    "sample cut at 64": Broken(outsized.ShortSample.made, "long_draws", alone=True),
+    "sample going round": Broken(outsized.RepeatedSample.made, "long_draws", alone=True),
+    "cut state on a shared cache": Broken(outsized.SharedCache.made, "forks", alone=True),
+    "ragged extend in place": Broken(outsized.RaggedInPlace.made, "forks", alone=True),
+    "select that gives a view": Broken(outsized.AliasedSelect.made, "forks", alone=True),
+    "advance in place": Broken(outsized.AdvanceInPlace.made, "forks"),
+    "input written into": Broken(outsized.WrittenInput.made, "forks"),
+    "one start for all": Broken(outsized.SharedStart.made, "forks"),
+    "dropout left on": Broken(outsized.Dropout.made, "repeated_calls"),
+    "terms kept by shape": Broken(outsized.KeptByShape.made, "repeated_calls"),
+    "terms kept by address": Broken(outsized.KeptByAddress.made, "repeated_calls"),
+    "gradients left on": Broken(outsized.LosesGradients.made, "repeated_calls", alone=True),
+    "a running mean": Broken(outsized.RunningMean.made, "repeated_calls"),
+    "time stands still in gaps": Broken(gappy.StandingStill.made, "missing_values", alone=True),
+    "two missing in a row": Broken(gappy.OneGap.made, "missing_values", alone=True),
+    "gap at the start": Broken(gappy.FirstGap.made, "missing_values", alone=True),
+    "one row's gap for all": Broken(gappy.SharedGap.made, "missing_values", alone=True),
+    "gaps longer than eight": Broken(gappy.LongGap.made, "missing_values", alone=True),
+    "vector in part as if whole": Broken(
+        gappy.IndependentParts.made, "missing_values", alone=True
+    ),
+    "vector in part as if missing": Broken(
+        gappy.PartTakenForAll.made, "missing_values", alone=True
+    ),
+    "context of the first call": Broken(
+        outsized.FirstContext.made, "repeated_calls", context=STATIC
+    ),
+    "context kept by shape": Broken(outsized.KeptContext.made, "repeated_calls", context=STATIC),
 }

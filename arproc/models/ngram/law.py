@@ -156,7 +156,7 @@ class NGramState(State):
 
     def _rows(self, nodes: np.ndarray, position: torch.Tensor) -> Distribution:
         rows = self.trie.rows(nodes.reshape(-1), position.reshape(-1).cpu().numpy())
-        scores = torch.from_numpy(rows).view(*nodes.shape, -1)
+        scores = torch.from_numpy(rows).view(*nodes.shape, rows.shape[-1])
         return Categorical(scores.to(position.device))
 
 

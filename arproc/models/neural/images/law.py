@@ -106,7 +106,9 @@ class PixelState(State):
         # a column behind the last element says nothing, and nobody may ask for it
         column = column.clamp(max=features.shape[1] * channels - 1)
         values = F.pad(sites, (0, features.shape[1] * channels - sites.shape[1]))
-        every = network.head.distribution(features, values.unflatten(1, (-1, channels)))
+        every = network.head.distribution(
+            features, values.unflatten(1, (features.shape[1], channels))
+        )
         columns = index(every, (slice(None), column // channels, column % channels))
         known = (self.known + x.shape[1]) % channels
         return columns, PixelState(network, cache, known, self._with_start(cache))

@@ -121,7 +121,7 @@ class ChannelHead(PixelHead):
             hidden = hidden + self.earlier(known)
         hidden = F.relu(hidden).reshape(-1, self.channels, self.width).transpose(0, 1)
         raw = torch.bmm(hidden, self.weight).transpose(0, 1) + self.bias
-        return self.values.finish(raw.reshape(*shape, self.channels, -1))
+        return self.values.finish(raw.reshape(*shape, self.channels, raw.shape[-1]))
 
     def distribution(self, features: Tensor, x: Tensor) -> Distribution:
         return self.values.distribution(self.parameters_of(features, x))
@@ -135,7 +135,8 @@ class ChannelHead(PixelHead):
         hidden = F.linear(F.relu(features), self.first.weight[own], self.first.bias[own])
         if c:
             assert self.earlier is not None
-            known = self.values.encode(x.reshape(-1, c)).reshape(*x.shape[:-1], -1)
+            known = self.values.encode(x.reshape(-1, c))
+            known = known.reshape(*x.shape[:-1], known.shape[1])
             hidden = hidden + F.linear(known, self.earlier.weight[own, : known.shape[-1]])
         raw = torch.matmul(F.relu(hidden), self.weight[c]) + self.bias[c]
         return self.values.distribution(self.values.finish(raw))

@@ -195,7 +195,8 @@ class PixelNetwork(ExampleNetwork):
 
     def _read_rows(self, cache: PixelCache, inputs: Tensor) -> tuple[Tensor, PixelCache]:
         """Whole rows [N, R W, inputs], from the beginning of one."""
-        block = inputs.unflatten(1, (-1, self.columns))
+        rows = inputs.shape[1] // self.columns
+        block = inputs.unflatten(1, (rows, self.columns))
         upper = torch.cat([cache.upper, block[:, :-1]], dim=1)
         carry = Carry(cache.row, 0, cache.above)
         links = self.stacks.above(upper, carry, cache.offsets)

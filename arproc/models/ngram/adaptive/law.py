@@ -73,7 +73,7 @@ class ContextLaw(ChainLaw):
             np.arange(1, n * k + 1) * p, np.zeros(n * k, np.int64),
             position.reshape(-1).cpu().numpy(), False, table=table,
         )  # fmt: skip
-        return categorical(table.reshape(n, k, -1), ctx.device)
+        return categorical(table.reshape(n, k, self.contexts.symbols), ctx.device)
 
     def start(self, n: int, context: torch.Tensor | None) -> State:
         return ContextState(None, 0) if self.adaptive else WindowState()
