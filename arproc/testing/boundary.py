@@ -1,65 +1,18 @@
-"""What goes in and out: files, the user's forms, and views."""
+"""What goes in and out: the user's forms, and views."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from arproc.testing.compare import agree
-from arproc.testing.generation import drawn
-from arproc.testing.material import Batch, marked, numbers_of
+from arproc.testing.material import Batch, numbers_of
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Subject
 
-__all__ = ["conditionals", "distribution_view", "in_kind", "save_and_load"]
-
-
-# ---- files --------------------------------------------------------------------------------------
-
-
-def save_and_load(subject: Subject) -> str:
-    """A model that was saved and loaded gives the same numbers and the same samples."""
-    from arproc.process.persistence import load
-
-    process = subject.process
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.safetensors"
-        process.save(path)
-        size = path.stat().st_size
-        loaded = load(path)
-    cause = "something learnt in an attribute without a trailing underscore, which is not saved"
-    if type(loaded) is not type(process) or loaded.space != process.space:
-        fail(
-            f"a {type(process).__name__} over {process.space.describe()}",
-            f"a {type(loaded).__name__} over {loaded.space.describe()} was loaded",
-            cause,
-        )
-    other = Subject(loaded, subject._data, subject._context, subject.seed, subject.length)
-    batch = subject.batch(3, subject.whole(20), "file")
-    sequences = subject.ragged(batch, [batch.length] * 3)
-    off = agree(
-        torch.as_tensor(np.asarray(loaded.log_prob(sequences, context=batch.context))),
-        torch.as_tensor(np.asarray(process.log_prob(sequences, context=batch.context))),
-        1e-12,
-        "the loaded model to give the saved model's log_prob",
-        cause,
-        ("sequence",),
-    )
-    begun = Batch(batch.x[:, : subject.short(3)], batch.context)
-    want = subject.reference(begun)
-    off = max(off, agree(other.reference(begun), want, 1e-12, "the same conditionals", cause))
-    prefix = subject.prefix(4, subject.short(6), "file")
-    length = subject.short(6) - subject.given
-    pairs = zip(
-        drawn(other, prefix, length, 9).new, drawn(subject, prefix, length, 9).new, strict=True
-    )
-    if not all(torch.equal(marked(a), marked(b)) for a, b in pairs):
-        fail("the loaded model to draw the saved model's samples", "they differ", cause)
-    return f"{off:.1e}, {size} bytes"
+__all__ = ["conditionals", "distribution_view", "in_kind"]
 
 
 # ---- forms --------------------------------------------------------------------------------------

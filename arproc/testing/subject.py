@@ -38,6 +38,7 @@ class Subject:
             given to the rows of the checks in turn.
         seed: everything random in the checks follows from it.
         length: how long the long sequences are.
+        thorough: whether what takes seconds is checked too.
     """
 
     def __init__(
@@ -47,9 +48,11 @@ class Subject:
         context: Any = None,
         seed: int = 0,
         length: int = 256,
+        thorough: bool = False,
     ) -> None:
         self.process = process
         self.seed = seed
+        self.thorough = thorough
         self.space: Space = process.space
         self.given = process.n_given
         fixed = self.space.length
@@ -61,7 +64,12 @@ class Subject:
     def under(self, policy: Policy) -> Subject:
         """The process under a policy, tried with the same data and contexts."""
         process = self.process.with_policy(policy)
-        return Subject(process, self._data, self._context, self.seed, self.length)
+        return self.of(process)
+
+    def of(self, process: Process) -> Subject:
+        """Another process, tried with the same data and contexts."""
+        length = self.length
+        return Subject(process, self._data, self._context, self.seed, length, self.thorough)
 
     # ---- elements -------------------------------------------------------------------------------
 

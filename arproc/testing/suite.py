@@ -14,6 +14,7 @@ from arproc.testing import (
     causality,
     forecasts,
     generation,
+    horizons,
     likelihood,
     seeding,
     states,
@@ -21,9 +22,12 @@ from arproc.testing import (
 )
 from arproc.testing.advancing import fast_advance
 from arproc.testing.bad_input import clear_errors
+from arproc.testing.files import save_and_load
 from arproc.testing.missing import missing_values
 from arproc.testing.normalisation import normalisation
+from arproc.testing.paths import paths
 from arproc.testing.report import CheckFailed, NotApplicable, Report, Result
+from arproc.testing.scenarios import scenarios
 from arproc.testing.subject import Subject
 
 __all__ = ["CHECKS", "EXCEPTIONS", "check_process"]
@@ -56,11 +60,15 @@ CHECKS: dict[str, Check] = {
     "seeds": seeding.seeds,
     "conditioning": seeding.conditioning,
     "forecast": forecasts.forecast,
+    "horizons": horizons.horizons,
+    "histories": horizons.histories,
+    "paths": paths,
+    "scenarios": scenarios,
     "joint": forecasts.joint,
     "conditionals": boundary.conditionals,
     "distribution_view": boundary.distribution_view,
     "in_kind": boundary.in_kind,
-    "save_and_load": boundary.save_and_load,
+    "save_and_load": save_and_load,
     "missing_values": missing_values,
     "outlives_refit": values.outlives_refit,
     "refused_refit": values.refused_refit,
@@ -82,6 +90,7 @@ def check_process(
     skip: Iterable[str] = (),
     only: Iterable[str] | None = None,
     length: int = 256,
+    thorough: bool = False,
     on_fail: Literal["raise", "report"] = "raise",
 ) -> Report:
     """Check that a fitted process keeps the contract: that it is one proper distribution.
@@ -99,6 +108,7 @@ def check_process(
         skip: names of checks to leave out.
         only: names of the only checks to make.
         length: how long the long sequences are; well beyond any window of training.
+        thorough: also make what takes seconds, as reading a file in a fresh interpreter.
         on_fail: "raise" at the first failure, or "report" all.
 
     Returns:
@@ -122,7 +132,7 @@ def check_process(
         raise ParameterError(f"process must be an arproc Process; got {process!r}.")
     chosen = _names("only", CHECKS if only is None else only)
     left_out = _names("skip", skip)
-    subject = Subject(process, data, context, seed, length)
+    subject = Subject(process, data, context, seed, length, thorough)
     excepted = EXCEPTIONS.get(type(process).__name__, {})
     results = []
     for name, check in CHECKS.items():
