@@ -7,12 +7,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from arproc.contract.sequences import Sequences
 from arproc.testing.compare import agree
-from arproc.testing.material import Batch, numbers_of
+from arproc.testing.generation import drawn
+from arproc.testing.material import Batch, marked, numbers_of
 from arproc.testing.report import NotApplicable, fail
+from arproc.testing.statistics import two_samples
 from arproc.testing.subject import Subject
 
 __all__ = ["conditionals", "distribution_view", "in_kind"]
+
+_DRAWS = 400
 
 
 # ---- forms --------------------------------------------------------------------------------------
@@ -159,12 +164,35 @@ def distribution_view(subject: Subject) -> str:
         ("row",),
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(subject.seed)
         shape = tuple(view.sample((2, 3)).shape)
+        draws = [view.sample((_DRAWS,)) for _ in range(2)]
     if shape != (2, 3, *x.shape[1:]):
         fail(
             f"distribution().sample((2, 3)) of shape {(2, 3, *x.shape[1:])}",
             f"it is {shape}",
             "a batch that is not reshaped",
         )
-    return f"{off:.1e}"
+    if space.measure == "density" and torch.equal(draws[0], draws[1]):
+        fail("distribution().sample to draw anew", "two calls gave the same", "a fixed seed")
+    _view_follows(subject, draws[0], batch.length)
+    return f"{off:.1e}; {_DRAWS} draws"
+
+
+def _view_follows(subject: Subject, draws: torch.Tensor, length: int) -> None:
+    """Draws of the view against those of `sample`, element by element and in their likelihood."""
+    process = subject.process
+    data = draws.cpu().numpy().astype(subject.space.user_dtype)
+    prefix = Batch(draws.new_zeros((_DRAWS, 0)), None)
+    new = drawn(subject, prefix, length, 31).new
+    whole = Sequences(torch.cat(new), torch.arange(_DRAWS + 1) * length, subject.space)
+    cause = "a view that draws from another law, or gives elements in another order than the user's"
+    expected = "distribution().sample to draw what sample draws"
+    scores = [torch.as_tensor(np.asarray(process.log_prob(x))) for x in (data, whole)]
+    two_samples(scores[0], scores[1], f"{expected} (their log_prob)", cause)
+    layout = process.layout
+    mine = draws if layout is None else layout.to_sites(draws)
+    theirs = torch.stack(new).to(mine)
+    for j in range(length):
+        a, b = (marked(x[:, j]).reshape(_DRAWS, -1).sum(1) for x in (mine, theirs))
+        two_samples(a.nan_to_num(), b.nan_to_num(), f"{expected} (element {j})", cause)

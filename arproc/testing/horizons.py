@@ -126,7 +126,7 @@ def _averaged(
     if horizon > 1:
         inner = closed(subject, after, horizon - 1)
         if inner is None:
-            fail("a closed form from every state", "there is none one step later", "a special case")
+            raise NotApplicable("one step later there is no closed form (see forecast and paths)")
         mean = inner.mean.double()
         each = values[1:].T[:, None].to(inner.mean)
         share = inner.cdf(each).double()
@@ -159,7 +159,7 @@ def histories(subject: Subject) -> str:
     for i in range(len(known)):
         # simulated paths depend on the place of their series, so the first ones stay in place
         kept = list(range(i + 1))
-        short = max(min(2, horizon), horizon - 4 * (i % 2))  # one step may be closed
+        short = _as_closed(subject, batch, horizon, max(1, horizon - 4 * (i % 2)))
         got = _forecast(subject, [known[k] for k in kept], short, (0.9, 0.01), _rows(batch, kept))
         want = every[kept][:, :short][..., [0, 3, 1]]
         off = max(off, _same(subject, got, want, f"{i + 1} of {len(known)} histories"))
@@ -169,6 +169,13 @@ def histories(subject: Subject) -> str:
     if subject.space.length is None:
         _labelled(subject, batch, lengths[0], horizon, every[:1])
     return f"{off:.1e}, histories of {lengths}"
+
+
+def _as_closed(subject: Subject, batch: Batch, horizon: int, short: int) -> int:
+    """`short` where forecasts of that many steps are simulated just if those of `horizon` are."""
+    state = subject.start(batch, batch.length)
+    kinds = {closed(subject, state, steps) is None for steps in (short, horizon)}
+    return short if len(kinds) == 1 else horizon
 
 
 def _rows(batch: Batch, rows: list[int]) -> np.ndarray | None:

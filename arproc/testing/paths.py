@@ -31,15 +31,17 @@ def paths(subject: Subject) -> str:
     known = max(subject.given, subject.short(9) - 5)
     horizon = room(subject, known)
     batch = numbers(subject, 1, known, horizon, "paths")
-    history, context = subject.as_user(batch.x[0]), batch.context
+    context = batch.context
     process, components = subject.process, int(np.prod(subject.space.event_shape, dtype=np.int64))
-    table = process.sample_paths(history, horizon, _PATHS, 21, context=context)
+    table = process.sample_paths(subject.as_user(batch.x[0]), horizon, _PATHS, 21, context=context)
     x = table_of(subject, table, horizon, _PATHS)[0]
     many = batch.rows([0] * _PATHS)
-    drawn = process.sample(_PATHS, horizon, history, seed=22, context=many.context)
+    drawn = process.sample(
+        _PATHS, horizon, subject.as_user(batch.x[0]), seed=22, context=many.context
+    )
     y = np.asarray(drawn, dtype=float).reshape(_PATHS, horizon, components).transpose(1, 2, 0)
     worst = _same_law(x.reshape(-1, _PATHS), y.reshape(-1, _PATHS), components)
-    _as_forecast(subject, history, horizon, context, x)
+    _as_forecast(subject, subject.as_user(batch.x[0]), horizon, context, x)
     return f"{worst:.1f} standard errors at most, {horizon} steps"
 
 
@@ -90,15 +92,15 @@ def _as_forecast(
     """The forecast's mean and quantiles against the paths [horizon, components, n]."""
     state = subject.start(numbers(subject, 1, len(history), horizon, "paths"), len(history))
     if closed(subject, state, horizon) is None:
-        _simulated(subject, history, min(horizon, 5), context)
+        few = min(horizon, 5)
+        if closed(subject, state, few) is None:
+            _simulated(subject, history, few, context)
     else:
         _quantiles(subject, history, horizon, context, x)
 
 
 def _simulated(subject: Subject, history: Any, horizon: int, context: Any) -> None:
     """Where nothing is closed, a forecast is that of the paths of its seed."""
-    if horizon < 2:
-        return  # one step ahead is the conditional
     n, process = 101, subject.process
     table = process.forecast(history, horizon, (0.5,), 21, context=context, n_paths=n)
     lines = table_of(subject, table, horizon, 2)[0]

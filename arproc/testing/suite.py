@@ -10,9 +10,11 @@ import torch
 from arproc.errors import ArprocError, ParameterError
 from arproc.process import Process
 from arproc.testing import (
+    alone,
     boundary,
     causality,
     forecasts,
+    forms,
     generation,
     horizons,
     likelihood,
@@ -25,10 +27,14 @@ from arproc.testing.bad_input import clear_errors
 from arproc.testing.files import save_and_load
 from arproc.testing.missing import missing_values
 from arproc.testing.normalisation import normalisation
+from arproc.testing.orders import any_order
 from arproc.testing.paths import paths
 from arproc.testing.report import CheckFailed, NotApplicable, Report, Result
 from arproc.testing.scenarios import scenarios
+from arproc.testing.slopes import parameter_gradient
+from arproc.testing.stopping import stops
 from arproc.testing.subject import Subject
+from arproc.testing.under_policies import every_policy
 
 __all__ = ["CHECKS", "EXCEPTIONS", "check_process"]
 
@@ -44,6 +50,7 @@ CHECKS: dict[str, Check] = {
     "fast_terms": likelihood.fast_terms,
     "batch_invariance": likelihood.batch_invariance,
     "gradient": likelihood.gradient,
+    "parameter_gradient": parameter_gradient,
     "causality_by_perturbation": causality.causality_by_perturbation,
     "causality_by_gradient": causality.causality_by_gradient,
     "parallel_equals_incremental": states.parallel_equals_incremental,
@@ -56,6 +63,9 @@ CHECKS: dict[str, Check] = {
     "fast_advance": fast_advance,
     "samples": generation.samples,
     "policy": generation.policy,
+    "every_policy": every_policy,
+    "stops": stops,
+    "any_order": any_order,
     "draw_probability": seeding.draw_probability,
     "seeds": seeding.seeds,
     "conditioning": seeding.conditioning,
@@ -68,6 +78,11 @@ CHECKS: dict[str, Check] = {
     "conditionals": boundary.conditionals,
     "distribution_view": boundary.distribution_view,
     "in_kind": boundary.in_kind,
+    "input_forms": forms.input_forms,
+    "no_rows": forms.no_rows,
+    "globals_alone": alone.globals_alone,
+    "inputs_alone": alone.inputs_alone,
+    "results_alone": alone.results_alone,
     "save_and_load": save_and_load,
     "missing_values": missing_values,
     "outlives_refit": values.outlives_refit,

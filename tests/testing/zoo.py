@@ -42,6 +42,7 @@ from .healthy import (
     UrnState,
     Walk,
 )
+from .zoo_use import USE
 
 # ---- likelihood ---------------------------------------------------------------------------------
 
@@ -685,3 +686,5 @@ ZOO: dict[str, Broken] = {
     "copies without the law": Broken(EmptyCopies.made, "copies", alone=True),
     "unknown symbols taken": Broken(Trusting.made, "clear_errors", alone=True),
 }
+
+ZOO |= {name: Broken(*entry) for name, entry in USE.items()}
