@@ -69,7 +69,9 @@ class _Given:
             calls["forecast"] = lambda: process.forecast(
                 history, self.horizon, n_paths=20, **seeded
             )
-            calls["sample_paths"] = lambda: process.sample_paths(history, self.horizon, 5, **seeded)
+            calls["sample_paths"] = lambda: process.sample_paths(
+                history, self.horizon, 5, **seeded
+            )
         return calls
 
     def _prefix(self) -> Any:
@@ -122,11 +124,11 @@ def _marked(x: torch.Tensor) -> torch.Tensor:
 
 
 def globals_alone(subject: Subject) -> str:
-    """Every call leaves the world as it was: the random generators of torch, NumPy and Python,
-    torch's default dtype, gradients and threads, the filters of warnings, NumPy's error state.
+    """Every call leaves the world as it was.
 
-    And none depends on it: with other global seeds the results are the same; without a seed draws
-    are new each time.
+    The random generators of torch, NumPy and Python, torch's default dtype, gradients and threads,
+    the filters of warnings, NumPy's error state. And no call depends on it: with other global
+    seeds the results are the same; without a seed draws are new each time.
     """
     with _kept_world(), torch.enable_grad():
         first = {}
@@ -400,7 +402,7 @@ def results_alone(subject: Subject) -> str:
 def _spoil(value: Any) -> bool:
     """Write into a result; whether there was anything to write into."""
     if isinstance(value, list):
-        return any([_spoil(part) for part in value])
+        return sum(map(_spoil, value)) > 0  # every part is
     if isinstance(value, torch.Tensor):
         value.fill_(1)
         return bool(value.numel())

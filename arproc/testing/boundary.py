@@ -186,7 +186,9 @@ def _view_follows(subject: Subject, draws: torch.Tensor, length: int) -> None:
     prefix = Batch(draws.new_zeros((_DRAWS, 0)), None)
     new = drawn(subject, prefix, length, 31).new
     whole = Sequences(torch.cat(new), torch.arange(_DRAWS + 1) * length, subject.space)
-    cause = "a view that draws from another law, or gives elements in another order than the user's"
+    cause = (
+        "a view that draws from another law, or gives elements in another order than the user's"
+    )
     expected = "distribution().sample to draw what sample draws"
     scores = [torch.as_tensor(np.asarray(process.log_prob(x))) for x in (data, whole)]
     two_samples(scores[0], scores[1], f"{expected} (their log_prob)", cause)

@@ -208,7 +208,7 @@ def _view(subject: Subject) -> Any:
 
 def _attributes(process: Process) -> dict[str, Any]:
     """What a model shows of what it learnt, its parameters and its circumstances."""
-    found: dict[str, Any] = {"repr": repr(process)}
+    found: dict[str, Any] = {}
     for name, value in process.get_params(deep=False).items():
         found[f"the parameter {name}"] = value
     for name in sorted({*dir(type(process)), *vars(process)}):
@@ -244,7 +244,9 @@ def _difference(got: Any, want: Any) -> str:
         if not gaps.numel() or float(gaps.max()) <= 1e-12:
             return ""
         at = int(gaps.argmax())
-        return f"{float(got.reshape(-1)[at]):.9g} came instead of {float(want.reshape(-1)[at]):.9g}"
+        return (
+            f"{float(got.reshape(-1)[at]):.9g} came instead of {float(want.reshape(-1)[at]):.9g}"
+        )
     if isinstance(want, (list, tuple)):
         if not isinstance(got, (list, tuple)) or len(got) != len(want):
             return f"{_short(got)} came instead of {_short(want)}"

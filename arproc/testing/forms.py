@@ -21,8 +21,9 @@ _CAUSE = "a call that reads the user's data itself, and knows some forms only"
 
 
 def input_forms(subject: Subject) -> str:
-    """Lists, tuples, arrays of any dtype and stride, tensors, pandas, text and numbers: all the
-    forms of one batch give one likelihood; and those of a prefix one conditional, one draw.
+    """All forms of one batch give one likelihood, those of a prefix one conditional and one draw.
+
+    Lists, tuples, arrays of any dtype and stride, tensors, pandas, text and numbers.
     """
     if isinstance(subject.space, Table):
         raise NotApplicable("rows of a table come as a DataFrame or an array (see in_kind)")
@@ -34,19 +35,24 @@ def input_forms(subject: Subject) -> str:
         "log_prob_terms": lambda x, c: subject.process.log_prob_terms(x, context=c),
         "score": lambda x, c: subject.process.score(x, context=c),
     }
-    several = dict(_several(subject, batch))
-    for name, call in calls.items():
-        found += _alike(subject, name, call, several, batch.context)
     one = batch.rows([1])
-    single = dict(_single(subject, one, one.length))
-    for name, call in calls.items():
-        found += _alike(subject, name, call, single, one.context)
     known = max(subject.given, subject.short(4) - 1)
     begun = Batch(one.x[:, :known], one.context)
-    for name, call in _on_prefixes(subject).items():
-        prefixes = dict(_single(subject, begun, known, True))
-        found += _alike(subject, name, call, prefixes, one.context)
+    several, single = dict(_several(subject, batch)), dict(_single(subject, one, one.length))
+    begins = dict(_single(subject, begun, known, True))
+    for k, (name, call) in enumerate(calls.items()):
+        found += _alike(subject, name, call, _share(several, k // 2), batch.context)
+        found += _alike(subject, name, call, _share(single, k // 2), one.context)
+    for k, (name, call) in enumerate(_on_prefixes(subject).items()):
+        found += _alike(subject, name, call, _share(begins, k), one.context)
     return f"{found} calls"
+
+
+def _share(forms: dict[str, Any], number: int) -> dict[str, Any]:
+    """All forms for the first calls; for others, which read alike, the first form and some."""
+    names = list(forms)
+    kept = names if number == 0 else [names[0], *names[1 + number % 2 :: 2]]
+    return {name: forms[name] for name in kept}
 
 
 def _alike(
@@ -102,7 +108,7 @@ def _dtypes(array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     kinds = [np.float64, np.float32]
     if _whole(array):
         kinds += [np.int64, np.int32]
-        if 0 <= array.min() and array.max() < 256:
+        if array.min() >= 0 and array.max() < 256:
             kinds.append(np.uint8)
         if set(np.unique(array)) <= {0, 1}:
             kinds.append(np.bool_)
@@ -145,7 +151,8 @@ def _texts(subject: Subject, batch: Batch) -> Iterator[tuple[str, Any]]:
     import pandas as pd
 
     space = subject.space
-    assert isinstance(space, Categorical) and space.vocabulary is not None
+    assert isinstance(space, Categorical)
+    assert space.vocabulary is not None
     numbers = [row.cpu().numpy() for row in batch.x]
     texts = [space.vocabulary.decode(row) for row in numbers]
     try:
@@ -181,8 +188,9 @@ def _single(
     if subject.process.layout is None:
         form = pd.DataFrame if array.ndim > 1 else pd.Series
         yield f"a {form.__name__}", form(array)
-        yield f"a {form.__name__} by dates", form(
-            array, pd.date_range("2001-01-01", periods=len(array))
+        yield (
+            f"a {form.__name__} by dates",
+            form(array, pd.date_range("2001-01-01", periods=len(array))),
         )
     if subject.is_text:
         for form_name, texts in _texts(subject, one):
@@ -206,9 +214,11 @@ def _on_prefixes(subject: Subject) -> dict[str, Callable[[Any, Any], Any]]:
     def told(x: Any, c: Any) -> Any:
         return subject.table(process.start(x, context=c).conditional)
 
-    calls = {"start": told, "sample(prefix=)": sampled, "condition": conditioned}
-    return calls | {
+    return {
         "conditional": lambda x, c: _flat(subject, process.conditional(x, context=c)),
+        "sample(prefix=)": sampled,
+        "condition": conditioned,
+        "start": told,
     }
 
 
@@ -224,8 +234,9 @@ def _twice(context: Any) -> Any:
 
 
 def no_rows(subject: Subject) -> str:
-    """No rows give no numbers, or are refused in words by every call; no draws and draws of no
-    elements are empty, and have the probability one.
+    """No rows give no numbers, or are refused in words by every call alike.
+
+    No draws, and draws of no elements, are empty and have the probability one.
     """
     process, space = subject.process, subject.space
     empty = np.zeros((0, subject.whole(4), *space.event_shape), dtype=space.user_dtype)
@@ -256,7 +267,11 @@ def _said(what: str, call: Callable[[], Any]) -> str:
     except ArprocError:
         return "refused"
     if not hasattr(found, "__len__") or len(found):
-        fail(f"{what} to be refused or to be empty", f"{found!r} came", "a first row taken for granted")
+        fail(
+            f"{what} to be refused or to be empty",
+            f"{found!r} came",
+            "a first row taken for granted",
+        )
     return "empty"
 
 

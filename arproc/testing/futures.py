@@ -1,4 +1,4 @@
-"""What the checks of forecasts share: histories, tables as arrays, and which processes have any."""
+"""What the checks of forecasts share: histories, tables as arrays, and who has any."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 
 from arproc.contract.randomness import Uniforms
 from arproc.contract.state import State
-from arproc.forecasting.marginals import Closed
 from arproc.distributions import component_marginals
+from arproc.forecasting.marginals import Closed
 from arproc.spaces import Binary, BinaryVector, Count, Ordinal, Real
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Batch, Subject

@@ -25,10 +25,10 @@ _WHOLE = 3000  # the most values of a whole number that are added up
 
 
 def horizons(subject: Subject) -> str:
-    """Closed forecasts keep the chain rule: the law k + 1 steps ahead is that k steps ahead of
-    each next element, averaged over it.
+    """Closed forecasts keep the chain rule.
 
-    Every step to the 40th, quantiles far into both tails, after short and long histories; by
+    The law k + 1 steps ahead is that k steps ahead of each next element, averaged over it. Every
+    step to the 40th, quantiles far into both tails, after short and long histories; by
     quadrature, so to more digits than any sample shows.
     """
     off, longest = 0.0, 0
@@ -60,7 +60,9 @@ def _chained(subject: Subject, known: int, horizon: int) -> float:
     size = (levels * (1 - levels)).clamp(min=1e-3)
     if subject.space.measure == "mass":
         slack = (1e-6 if fine else 1e-3) * size
-        reached = torch.where((below <= levels + slack) & (reached >= levels - slack), levels, reached)
+        reached = torch.where(
+            (below <= levels + slack) & (reached >= levels - slack), levels, reached
+        )
     off = agree(
         (reached - levels) / size,
         torch.zeros_like(levels),
@@ -186,9 +188,7 @@ def _forecast(
     subject: Subject, known: Any, horizon: int, levels: tuple[float, ...], context: Any
 ) -> np.ndarray:
     n = len(known) if isinstance(known, list) else 1
-    table = subject.process.forecast(
-        known, horizon, levels, seed=4, context=context, n_paths=60
-    )
+    table = subject.process.forecast(known, horizon, levels, seed=4, context=context, n_paths=60)
     return table_of(subject, table, horizon, 1 + len(levels), n)
 
 
@@ -225,9 +225,7 @@ def _seeded(subject: Subject, known: Any, horizon: int, context: Any) -> None:
         fail("another seed to give other paths", "all are the same", cause)
 
 
-def _labelled(
-    subject: Subject, batch: Batch, length: int, horizon: int, want: np.ndarray
-) -> None:
+def _labelled(subject: Subject, batch: Batch, length: int, horizon: int, want: np.ndarray) -> None:
     """The history as pandas: the steps' labels go on, and the numbers are the same."""
     import pandas as pd
 

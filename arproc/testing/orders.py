@@ -1,4 +1,4 @@
-"""Laws that know other orders of their sites: each is a proper law, and completes what is known."""
+"""Laws that know other orders of their sites: each is proper, and completes what is known."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ def any_order(subject: Subject) -> str:
         other = Subject(member, None, subject._context, subject.seed)
         found.append(total_mass(other))
         parallel_equals_incremental(other)
-    completed = _completed(subject, rng) if law.takes_any_order and not subject.space.varies else ""
+    completed = (
+        _completed(subject, rng) if law.takes_any_order and not subject.space.varies else ""
+    )
     return "; ".join([*found, completed] if completed else found)
 
 
@@ -88,9 +90,7 @@ def _completed(subject: Subject, rng: np.random.Generator) -> str:
     flat = np.zeros(length, dtype=bool)
     flat[rng.permutation(length)[: max(1, length // 2)]] = True
     known = flat.reshape(layout.shape)
-    info: Any = complete(
-        process, data, known, _DRAWS, 5, context=batch.context, return_info=True
-    )
+    info: Any = complete(process, data, known, _DRAWS, 5, context=batch.context, return_info=True)
     kept = np.asarray(data)[:, None][..., known]
     if not np.array_equal(info.x[..., known], np.broadcast_to(kept, info.x[..., known].shape)):
         fail("completions to keep what is known", "it differs", "draws of the known sites too")
@@ -104,7 +104,7 @@ def _completed(subject: Subject, rng: np.random.Generator) -> str:
         torch.as_tensor(np.asarray(info.log_prob_known)),
         torch.as_tensor(np.array([np.asarray(part)[:count].sum() for part in terms])),
         subject.tolerance,
-        "log_prob_known of a completion to be the law's in the order that has the known sites first",
+        "log_prob_known of a completion to be the law's, the known sites first",
         "a fast way for given sites that reads other ones",
         ("example",),
     )
@@ -117,5 +117,7 @@ def _completed(subject: Subject, rng: np.random.Generator) -> str:
     for what, a, b in (("each site", got, want), ("all sites", got @ weights, want @ weights)):
         for j in range(a.shape[1] if a.ndim > 1 else 1):
             one, two = (torch.as_tensor(x[:, j] if x.ndim > 1 else x) for x in (a, b))
-            two_samples(one, two, f"completions to follow the law given what is known ({what})", cause)
+            two_samples(
+                one, two, f"completions to follow the law given what is known ({what})", cause
+            )
     return f"completions to {off:.1e}"

@@ -39,6 +39,7 @@ def draw_probability(subject: Subject) -> str:
 
 
 def same_probability(subject: Subject, given: Drawn, chosen: Policy | None) -> float:
+    """Compare both probabilities that draws know with those of the sequences; the difference."""
     whole, context = given.whole(subject), given.prefix.context
     process = subject.process
     under = process if chosen is None else process.with_policy(chosen)

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 
 from arproc.contract.law import Law
@@ -23,8 +24,8 @@ __all__ = ["parameter_gradient"]
 def parameter_gradient(subject: Subject) -> str:
     """The gradient of `log_prob` in the parameters is what finite differences say.
 
-    Of all tensors of numbers that the law holds, and of its networks, in one random direction
-    and, if they are few, each of them alone; laws without any are not asked.
+    Of all tensors of numbers that the law holds, and of its networks, together and each alone; a
+    law of compiled code alone, which records none, is not asked.
     """
     process = copy.copy(subject.process)
     law = _apart(process.law_)
@@ -32,58 +33,83 @@ def parameter_gradient(subject: Subject) -> str:
     tensors = dict(_tensors(law, "law"))
     if not tensors:
         raise NotApplicable("it holds no tensors of real numbers")
-    data = torch.as_tensor(subject.user_data(subject.batch(3, subject.whole(8), "slopes")))
     batch = subject.batch(3, subject.whole(8), "slopes")
-    data = data.to(process.device)
+    data = torch.as_tensor(subject.user_data(batch)).to(process.device)
 
     def value() -> torch.Tensor:
         found: torch.Tensor = process.log_prob(data, context=batch.context).double().sum()
         return found
 
-    fine = subject.dtype == torch.float64
-    rng = subject.rng("slopes")
-    directions = {
-        name: torch.as_tensor(rng.standard_normal(tuple(t.shape))).to(t) for name, t in tensors.items()
-    }
-    slopes = _by_autograd(tensors, directions, value)
-    step, off = (1e-6 if fine else 3e-3), 0.0
-    groups = [[name] for name in tensors] if len(tensors) <= 8 else []
-    for names in [list(tensors), *groups]:
-        ends = [_moved(tensors, directions, names, sign * step, value) for sign in (1, -1)]
-        want = (ends[0] - ends[1]) / (2 * step)
-        known = [slopes[name] for name in names]
-        if all(slope is None for slope in known):
-            if not holds_network(law) or abs(float(want)) < 1e-3:
-                continue  # a law of compiled code gives numbers alone
-            fail(
-                f"log_prob of a tensor to have a gradient in {_short(names)}",
-                "it has none",
-                "a compiled or NumPy path taken for tensors too, or a detach()",
-            )
-        got = sum((slope for slope in known if slope is not None), torch.zeros((), dtype=torch.float64))
-        off = max(
-            off,
-            agree(
-                got / (1 + want.abs()),
-                want / (1 + want.abs()),
-                1e-4 if fine else 5e-2,
-                f"the gradient of log_prob in {_short(names)} to be what finite differences give",
-                "a detach() inside, or a path through NumPy for a part of the formula",
-            ),
-        )
-    if all(slope is None for slope in slopes.values()):
+    slopes = _by_autograd(tensors, value)
+    known = [name for name, slope in slopes.items() if slope is not None]
+    if not known and not holds_network(law):
         raise NotApplicable("its log_prob records no gradient in what it holds")
-    return f"{off:.1e} from finite differences, {len(tensors)} tensors"
+    rng, fine = subject.rng("slopes"), subject.dtype == torch.float64
+    for name in tensors:
+        if slopes[name] is None:
+            _require_flat(name, tensors[name], value, rng, fine)
+    if not known:
+        raise NotApplicable("log_prob depends on none of the tensors that it holds")
+    alone = [[name] for name in known] if fine and len(known) <= 8 else []
+    off = max(_along(names, tensors, slopes, value, rng, fine) for names in [known, *alone])
+    return f"{off:.1e} from finite differences, {len(known)} tensors"
+
+
+def _along(
+    names: list[str],
+    tensors: dict[str, torch.Tensor],
+    slopes: dict[str, torch.Tensor | None],
+    value: Any,
+    rng: np.random.Generator,
+    fine: bool,
+) -> float:
+    """Compare the slope along one direction of some tensors with a difference of values."""
+    directions, slope = {}, 0.0
+    for name in names:
+        gradient = slopes[name]
+        assert gradient is not None
+        random = torch.as_tensor(rng.standard_normal(tuple(gradient.shape))).to(gradient)
+        # in float32 uphill, where the values differ by more than their rounding
+        directions[name] = random if fine else gradient * (0.5 + random.abs())
+        slope += float((gradient.double() * directions[name].double()).sum())
+    step = 1e-6 if fine else 0.1 / max(abs(slope), 0.1)
+    ends = [_moved(tensors, directions, sign * step, value) for sign in (1, -1)]
+    want = float(ends[0] - ends[1]) / (2 * step)
+    size = 1 + abs(want)
+    return agree(
+        torch.tensor(slope / size, dtype=torch.float64),
+        torch.tensor(want / size, dtype=torch.float64),
+        1e-4 if fine else 5e-2,
+        f"the gradient of log_prob in {_short(names)} to be what finite differences give",
+        "a detach() inside, or a path through NumPy for a part of the formula",
+    )
+
+
+def _require_flat(
+    name: str, tensor: torch.Tensor, value: Any, rng: np.random.Generator, fine: bool
+) -> None:
+    """A tensor without a gradient must be one that log_prob does not move with.
+
+    What moves it by a jump has no gradient to give: numbers that are asked whether they are equal.
+    """
+    before, step = value(), 1e-3 if fine else 0.1
+    moved = torch.as_tensor(rng.standard_normal(tuple(tensor.shape))).to(tensor)
+    after = [_moved({name: tensor}, {name: moved}, size, value) for size in (step, step / 2)]
+    far, near = (float(x - before) for x in after)
+    if abs(far) > 1e-5 * (1 + float(before.abs())) and 1.4 * abs(near) < abs(far) < 6 * abs(near):
+        fail(
+            f"log_prob of a tensor to have a gradient in {name}",
+            f"it has none, and moving {name} moves it from {float(before):.6g} by {far:.3g}",
+            "a compiled or NumPy path taken for tensors too, or a detach()",
+        )
 
 
 def _short(names: list[str]) -> str:
     return names[0] if len(names) == 1 else "all that the law holds"
 
 
-def _by_autograd(
-    tensors: dict[str, torch.Tensor], directions: dict[str, torch.Tensor], value: Any
-) -> dict[str, torch.Tensor | None]:
-    """The slope along each direction; None where there is no gradient."""
+def _by_autograd(tensors: dict[str, torch.Tensor], value: Any) -> dict[str, torch.Tensor | None]:
+    """The gradient in each tensor; None where there is none."""
     with torch.enable_grad():
         for tensor in tensors.values():
             tensor.requires_grad_()
@@ -95,27 +121,25 @@ def _by_autograd(
         finally:
             for tensor in tensors.values():
                 tensor.requires_grad_(False)
-    return {
-        name: None if g is None else (g * directions[name]).sum().double()
-        for (name, g) in zip(tensors, found, strict=True)
-    }
+    return dict(zip(tensors, found, strict=True))
 
 
 def _moved(
     tensors: dict[str, torch.Tensor],
     directions: dict[str, torch.Tensor],
-    names: list[str],
     step: float,
     value: Any,
 ) -> torch.Tensor:
-    kept = {name: tensors[name].clone() for name in names}
-    for name in names:
-        tensors[name].copy_(kept[name] + step * directions[name])
+    """The value where tensors are moved along their directions; they are put back."""
+    kept = {name: tensors[name].clone() for name in directions}
+    for name, direction in directions.items():
+        tensors[name].copy_(kept[name] + step * direction)
     try:
-        return value().detach()
+        found: torch.Tensor = value().detach()
+        return found
     finally:
-        for name in names:
-            tensors[name].copy_(kept[name])
+        for name, was in kept.items():
+            tensors[name].copy_(was)
 
 
 def _apart(value: Any) -> Any:

@@ -68,7 +68,8 @@ def _met(whole: Drawn, seen: list[int]) -> Callable[[torch.Tensor], torch.Tensor
 
 def _by_strings(subject: Subject, whole: Drawn, length: int) -> list[str]:
     space = subject.space
-    assert isinstance(space, Categorical) and space.vocabulary is not None
+    assert isinstance(space, Categorical)
+    assert space.vocabulary is not None
     decode = space.vocabulary.decode
     texts = [decode(row.cpu().numpy()) for row in whole.new]
     text = max(texts, key=len)

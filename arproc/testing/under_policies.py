@@ -12,7 +12,7 @@ from arproc.errors import UnsupportedError
 from arproc.sampling import Policy, Temperature, TopK, TopP
 from arproc.testing.compare import agree
 from arproc.testing.generation import drawn
-from arproc.testing.material import Batch, marked
+from arproc.testing.material import marked
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.seeding import same_probability
 from arproc.testing.subject import Subject
@@ -54,8 +54,13 @@ def every_policy(subject: Subject) -> str:
     size = _symbols(subject)
     tried: list[Policy] = [Temperature(0.5), Temperature(2.0)]
     if size:
-        tried = [Temperature(0.5), TopK(max(1, size - 1)), TopK(1), TopP(0.6), Temperature(1.5) | TopK(2),
-                 TopP(0.9) | Temperature(0.7), Fading(), Fading(0.3) | TopP(0.95)]  # fmt: skip
+        tried = [
+            TopK(max(1, size - 1)),
+            TopP(0.6),
+            Temperature(1.5) | TopK(2),
+            TopP(0.9) | Temperature(0.7),
+            Fading(0.3) | TopP(0.95),
+        ]
     off, found = 0.0, 0
     for policy in tried:
         try:
@@ -118,11 +123,13 @@ def _table(every: torch.Tensor, column: Any) -> torch.Tensor:
 def _tempered(
     subject: Subject, policy: Any, columns: list[Any], last: Any, expected: str, cause: str
 ) -> float:
-    """log q(x) - log p(x) / T is the same number at every x."""
+    """The difference log q(x) - log p(x) / T is the same number at every x."""
     before, after = (subject.table(column).double() for column in columns)
     both = torch.stack([after, before / policy.temperature])
     known = both.isfinite().all(0)
-    centred = [torch.where(known, x - x.where(known, 0.0).sum(0) / known.sum(0), 0.0) for x in both]
+    centred = [
+        torch.where(known, x - x.where(known, 0.0).sum(0) / known.sum(0), 0.0) for x in both
+    ]
     off = agree(
         centred[0], centred[1], max(subject.tolerance, 1e-7) * 10, expected, cause,
         ("probe value", "row", "column"),
@@ -188,6 +195,8 @@ def _draws(subject: Subject, policy: Policy) -> None:
 def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, list) or hasattr(a, "iloc"):
         return str(a) == str(b)
-    return bool(np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True)) if np.asarray(
-        a
-    ).dtype.kind == "f" else bool(np.array_equal(np.asarray(a), np.asarray(b)))
+    return (
+        bool(np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True))
+        if np.asarray(a).dtype.kind == "f"
+        else bool(np.array_equal(np.asarray(a), np.asarray(b)))
+    )

@@ -131,7 +131,7 @@ class SeedsNumPy(Chain):
     """The likelihood seeds NumPy's global generator."""
 
     def _log_prob(self, sequences, context):
-        np.random.seed(0)
+        np.random.seed(0)  # noqa: NPY002
         return super()._log_prob(sequences, context)
 
 
@@ -169,11 +169,9 @@ class UnsavedSpread(Walk):
         super()._learn(g)
         self.spread = 1.0
 
-    def forecast(self, history, horizon, quantiles=(0.05, 0.5, 0.95), *args, **kwargs):
-        table = super().forecast(history, horizon, quantiles, *args, **kwargs)
-        for column in table.columns:
-            table[column] = table["mean"] + self.spread * (table[column] - table["mean"])
-        return table
+    def _predictive(self, state, horizon):
+        right = super()._predictive(state, horizon)
+        return td.Normal(right.loc, right.scale * self.spread, validate_args=False)
 
 
 class EqualDraws(SequenceDistribution):

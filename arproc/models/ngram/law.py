@@ -62,7 +62,7 @@ class NGramLaw(ChainLaw):
         flat = position.reshape(-1).cpu().numpy()
         states = self.trie.states(ctx.reshape(n * k, p).cpu().numpy(), flat)
         rows = torch.from_numpy(self.trie.rows(states, flat))
-        return Categorical(rows.view(n, k, -1).to(ctx.device))
+        return Categorical(rows.unflatten(0, (n, k)).to(ctx.device))
 
     def start(self, n: int, context: torch.Tensor | None) -> State:
         return NGramState(self.trie, np.full(n, self.trie.start))
@@ -156,7 +156,7 @@ class NGramState(State):
 
     def _rows(self, nodes: np.ndarray, position: torch.Tensor) -> Distribution:
         rows = self.trie.rows(nodes.reshape(-1), position.reshape(-1).cpu().numpy())
-        scores = torch.from_numpy(rows).view(*nodes.shape, -1)
+        scores = torch.from_numpy(rows).view(*nodes.shape, rows.shape[-1])
         return Categorical(scores.to(position.device))
 
 

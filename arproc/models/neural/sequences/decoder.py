@@ -169,9 +169,9 @@ class Decoder(StorableModule):
             qkv = torch.mm(unit(x), w.qkv).view(n, t, 3, self.heads, self.dim)
             q, k = rotate(unit(qkv[:, :, :2]), angles).transpose(1, 3).unbind(2)
             y = attend(number, q, k, qkv[:, :, 2].transpose(1, 2))  # [N, heads, T, dim]
-            x = self._add(x, y.transpose(1, 2).reshape(n * t, -1), w.out)
+            x = self._add(x, y.transpose(1, 2).reshape(n * t, self.heads * self.dim), w.out)
             x = self._add(x, squared_relu(torch.mm(unit(x), w.up)), w.down)
-        return torch.mm(unit(x), weights.head).view(n, t, -1)
+        return torch.mm(unit(x), weights.head).unflatten(0, (n, t))
 
     def _add(self, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         """`x + y weight`, with dropout of what is added where the network is in training."""
