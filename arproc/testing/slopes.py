@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ def parameter_gradient(subject: Subject) -> str:
     data = torch.as_tensor(subject.user_data(batch)).to(process.device)
 
     def value() -> torch.Tensor:
+        _forget(law)
         found: torch.Tensor = process.log_prob(data, context=batch.context).double().sum()
         return found
 
@@ -153,13 +155,22 @@ def _apart(value: Any) -> Any:
     if not isinstance(value, (Law, Model)):
         return value
     other = copy.copy(value)
-    computed = {name for name in vars(other) if hasattr(getattr(type(other), name, None), "func")}
-    for name, part in list(vars(other).items()):
-        if name in computed:
-            del vars(other)[name]
-        else:
-            vars(other)[name] = _apart(part)
+    for name, part in vars(other).items():
+        vars(other)[name] = _apart(part)
     return other
+
+
+def _forget(value: Any) -> None:
+    """Drop what laws computed once of their tensors, which are about to be moved."""
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            _forget(part)
+    elif isinstance(value, (Law, Model)):
+        for name in list(vars(value)):
+            if isinstance(getattr(type(value), name, None), cached_property):
+                del vars(value)[name]
+            else:
+                _forget(vars(value)[name])
 
 
 def _tensors(value: Any, path: str) -> Iterator[tuple[str, torch.Tensor]]:

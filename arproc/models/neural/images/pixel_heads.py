@@ -135,7 +135,7 @@ class ChannelHead(PixelHead):
         hidden = F.linear(F.relu(features), self.first.weight[own], self.first.bias[own])
         if c:
             assert self.earlier is not None
-            known = self.values.encode(x.reshape(-1, c)).reshape(*x.shape[:-1], -1)
+            known = self.values.encode(x.reshape(-1, c)).unflatten(0, x.shape[:-1])
             hidden = hidden + F.linear(known, self.earlier.weight[own, : known.shape[-1]])
         raw = torch.matmul(F.relu(hidden), self.weight[c]) + self.bias[c]
         return self.values.distribution(self.values.finish(raw))

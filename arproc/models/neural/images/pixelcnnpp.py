@@ -155,7 +155,11 @@ class _Stream(nn.Module):
         rows, columns = x.shape[1:3]
         covered = carry.spread(f"{self.name}.grow", grown, (rows, columns), width)
         n, r, k, four = covered.shape
-        fine = covered.view(n, r, k, 2, 2, four // 4).transpose(2, 3).reshape(n, 2 * r, 2 * k, -1)
+        fine = (
+            covered.view(n, r, k, 2, 2, four // 4)
+            .transpose(2, 3)
+            .reshape(n, 2 * r, 2 * k, four // 4)
+        )
         top, left = carry.row % 2, carry.column % 2
         return fine[:, top : top + rows, left : left + columns]
 

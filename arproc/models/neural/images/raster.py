@@ -221,11 +221,11 @@ class PlaneConv(nn.Module):
             add: what is added to the outputs, of their shape.
         """
         if x.shape[1:3] == self.kernel and not self.padding:  # a single position
-            flat = x.reshape(len(x), -1)
+            flat = x.flatten(1)
             if add is None or self.bias is not None:
                 found = F.linear(flat, self.weight, self.bias)[:, None, None]
                 return found if add is None else found + add
-            return torch.addmm(add.reshape(len(x), -1), flat, self.weight.T)[:, None, None]
+            return torch.addmm(add.flatten(1), flat, self.weight.T)[:, None, None]
         kernel = self.weight.view(-1, *self.kernel, x.shape[3]).permute(0, 3, 1, 2)
         pictures, padding = x.permute(0, 3, 1, 2), (0, self.padding)
         found = F.conv2d(pictures, kernel, self.bias, stride=self.stride, padding=padding)
