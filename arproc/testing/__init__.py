@@ -10,8 +10,10 @@ It asks of any process: that its probabilities add up to one, and are numbers al
 that the chain rule's terms sum to `log_prob`; that no later element moves an earlier conditional;
 that the parallel and the incremental side are one distribution at any length, however a state
 came about; that samples follow the likelihood, also under a policy; that results depend on
-neither batch nor padding, and samples on nothing but the seed; that a file gives the same
-numbers; and that bad input is refused in words.
+neither batch nor padding, and samples on nothing but the seed; that forecasts, paths and
+scenarios are of the same law; that every policy and every form of input is what it says; that a
+file gives the same numbers; that nothing but its own is touched; and that bad input is refused in
+words.
 """
 
 from arproc.testing.report import CheckFailed, Report, Result

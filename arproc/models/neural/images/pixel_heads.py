@@ -121,7 +121,7 @@ class ChannelHead(PixelHead):
             hidden = hidden + self.earlier(known)
         hidden = F.relu(hidden).reshape(-1, self.channels, self.width).transpose(0, 1)
         raw = torch.bmm(hidden, self.weight).transpose(0, 1) + self.bias
-        return self.values.finish(raw.reshape(*shape, self.channels, -1))
+        return self.values.finish(raw.unflatten(0, shape))
 
     def distribution(self, features: Tensor, x: Tensor) -> Distribution:
         return self.values.distribution(self.parameters_of(features, x))
