@@ -12,9 +12,11 @@ that the chain rule's terms sum to `log_prob`; that no later element moves an ea
 that the parallel and the incremental side are one distribution at any length and in any batch,
 however a state came about and whatever grew from it; that a call keeps nothing for the next; that
 samples follow the likelihood, also under a policy; that results depend on neither batch nor
-padding, and samples on nothing but the seed; that a file gives the same numbers; and that bad
-input is refused in words. Sizes are drawn at random, from beyond every block and window;
-`check_process(process, thorough=True)` draws more and larger ones.
+padding, and samples on nothing but the seed; that forecasts, paths and scenarios are of the same
+law; that every policy and every form of input is what it says; that a file gives the same numbers;
+that nothing but its own is touched; and that bad input is refused in words. Sizes are drawn at
+random, from beyond every block and window; `check_process(process, thorough=True)` draws more and
+larger ones.
 """
 
 from arproc.testing.report import CheckFailed, Report, Result

@@ -1,65 +1,23 @@
-"""What goes in and out: files, the user's forms, and views."""
+"""What goes in and out: the user's forms, and views."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from arproc.contract.sequences import Sequences
 from arproc.testing.compare import agree
 from arproc.testing.generation import drawn
 from arproc.testing.material import Batch, marked, numbers_of
 from arproc.testing.report import NotApplicable, fail
+from arproc.testing.statistics import two_samples
 from arproc.testing.subject import Subject
 
-__all__ = ["conditionals", "distribution_view", "in_kind", "save_and_load"]
+__all__ = ["conditionals", "distribution_view", "in_kind"]
 
-
-# ---- files --------------------------------------------------------------------------------------
-
-
-def save_and_load(subject: Subject) -> str:
-    """A model that was saved and loaded gives the same numbers and the same samples."""
-    from arproc.process.persistence import load
-
-    process = subject.process
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.safetensors"
-        process.save(path)
-        size = path.stat().st_size
-        loaded = load(path)
-    cause = "something learnt in an attribute without a trailing underscore, which is not saved"
-    if type(loaded) is not type(process) or loaded.space != process.space:
-        fail(
-            f"a {type(process).__name__} over {process.space.describe()}",
-            f"a {type(loaded).__name__} over {loaded.space.describe()} was loaded",
-            cause,
-        )
-    other = Subject(loaded, subject._data, subject._context, subject.seed, subject.length)
-    batch = subject.batch(3, subject.whole(20), "file")
-    sequences = subject.ragged(batch, [batch.length] * 3)
-    off = agree(
-        torch.as_tensor(np.asarray(loaded.log_prob(sequences, context=batch.context))),
-        torch.as_tensor(np.asarray(process.log_prob(sequences, context=batch.context))),
-        1e-12,
-        "the loaded model to give the saved model's log_prob",
-        cause,
-        ("sequence",),
-    )
-    begun = Batch(batch.x[:, : subject.short(3)], batch.context)
-    want = subject.reference(begun)
-    off = max(off, agree(other.reference(begun), want, 1e-12, "the same conditionals", cause))
-    prefix = subject.prefix(4, subject.short(6), "file")
-    length = subject.short(6) - subject.given
-    pairs = zip(
-        drawn(other, prefix, length, 9).new, drawn(subject, prefix, length, 9).new, strict=True
-    )
-    if not all(torch.equal(marked(a), marked(b)) for a, b in pairs):
-        fail("the loaded model to draw the saved model's samples", "they differ", cause)
-    return f"{off:.1e}, {size} bytes"
+_DRAWS = 400
 
 
 # ---- forms --------------------------------------------------------------------------------------
@@ -206,12 +164,37 @@ def distribution_view(subject: Subject) -> str:
         ("row",),
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(subject.seed)
         shape = tuple(view.sample((2, 3)).shape)
+        draws = [view.sample((_DRAWS,)) for _ in range(2)]
     if shape != (2, 3, *x.shape[1:]):
         fail(
             f"distribution().sample((2, 3)) of shape {(2, 3, *x.shape[1:])}",
             f"it is {shape}",
             "a batch that is not reshaped",
         )
-    return f"{off:.1e}"
+    if space.measure == "density" and torch.equal(draws[0], draws[1]):
+        fail("distribution().sample to draw anew", "two calls gave the same", "a fixed seed")
+    _view_follows(subject, draws[0], batch.length)
+    return f"{off:.1e}; {_DRAWS} draws"
+
+
+def _view_follows(subject: Subject, draws: torch.Tensor, length: int) -> None:
+    """Draws of the view against those of `sample`, element by element and in their likelihood."""
+    process = subject.process
+    data = draws.cpu().numpy().astype(subject.space.user_dtype)
+    prefix = Batch(draws.new_zeros((_DRAWS, 0)), None)
+    new = drawn(subject, prefix, length, 31).new
+    whole = Sequences(torch.cat(new), torch.arange(_DRAWS + 1) * length, subject.space)
+    cause = (
+        "a view that draws from another law, or gives elements in another order than the user's"
+    )
+    expected = "distribution().sample to draw what sample draws"
+    scores = [torch.as_tensor(np.asarray(process.log_prob(x))) for x in (data, whole)]
+    two_samples(scores[0], scores[1], f"{expected} (their log_prob)", cause)
+    layout = process.layout
+    mine = draws if layout is None else layout.to_sites(draws)
+    theirs = torch.stack(new).to(mine)
+    for j in range(length):
+        a, b = (marked(x[:, j]).reshape(_DRAWS, -1).sum(1) for x in (mine, theirs))
+        two_samples(a.nan_to_num(), b.nan_to_num(), f"{expected} (element {j})", cause)

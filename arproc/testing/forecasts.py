@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from arproc.distributions import component_marginals, step_marginals
-from arproc.spaces import Binary, BinaryVector, Count, Ordinal, Real
 from arproc.testing.compare import agree
+from arproc.testing.futures import continued, room
 from arproc.testing.report import NotApplicable, fail
-from arproc.testing.subject import Batch, Subject
+from arproc.testing.subject import Subject
 
 __all__ = ["forecast", "joint"]
 
@@ -22,13 +22,9 @@ def forecast(subject: Subject) -> str:
     Each figure is compared at 5.5 standard errors, a false alarm in 25 million.
     """
     space, process = subject.space, subject.process
-    if not isinstance(space, (Real, Count, Ordinal, Binary, BinaryVector)) or space.terminates:
-        raise NotApplicable("forecasts are for endless sequences of numbers")
-    total = subject.short(9)
-    known = max(subject.given, total - 5)
-    horizon, n, levels = total - known, 4000, (0.1, 0.5, 0.9)
-    if not horizon:
-        raise NotApplicable("sequences are too short for it")
+    known = max(subject.given, subject.short(9) - 5)
+    horizon, n, levels = room(subject, known, 8), 2500, (0.02, 0.1, 0.5, 0.9, 0.98)
+    total = known + horizon
     one = subject.batch(1, total, "forecast")
     history = subject.as_user(one.x[0, :known])
     table = process.forecast(history, horizon, levels, seed=11, context=one.context, n_paths=n)
@@ -72,14 +68,16 @@ def joint(subject: Subject) -> str:
 
     And its marginals are the ones that forecasts are made of.
     """
-    process, event, horizon = subject.process, subject.space.event_shape, 6
-    off, n = 0.0, 4
+    process, event = subject.process, subject.space.event_shape
+    off, n = 0.0, 3
+    fixed = subject.space.length
+    horizon = 24 if fixed is None else max(1, min(24, fixed - subject.given - 1))
     if process.law_.joint(subject.begin(subject.prefix(n, subject.short(6), "joint")), 1) is None:
         raise NotApplicable("there is no joint normal law")
-    longest = subject.whole(9 + horizon) - horizon
+    longest = subject.length + 60 if fixed is None else fixed - horizon
     for known in sorted({subject.given, min(subject.given + 1, longest), longest}):
         batch = subject.prefix(n, known + horizon, f"joint {known}")
-        batch = _continued(subject, batch, known + horizon)
+        batch = continued(subject, batch, known + horizon)
         state = subject.start(batch, known)
         law: Any = process.law_.joint(state, horizon)
         x = batch.x[:, known:].to(torch.float64)
@@ -113,16 +111,3 @@ def joint(subject: Subject) -> str:
             ),
         )
     return f"{off:.1e}, {horizon} steps"
-
-
-def _continued(subject: Subject, batch: Batch, total: int) -> Batch:
-    """Rows that go on as the process itself does: elements that it may well meet."""
-    from arproc.contract.randomness import Uniforms
-
-    state = subject.start(batch, batch.length)
-    positions = state.positions.cpu().numpy()
-    u = Uniforms(subject.seed).block(
-        range(batch.n), positions, total - batch.length, subject.space.event_shape
-    )
-    x, _ = state.advance(u.to(state.history.slots.device))
-    return Batch(torch.cat([batch.x, x.to(batch.x)], dim=1), batch.context)

@@ -16,7 +16,15 @@ from arproc.errors import ParameterError
 from arproc.process import Model, Process
 from arproc.spaces import Space
 
-__all__ = ["Batch", "examples_of_context", "line_of", "marked", "numbers_of", "precisions"]
+__all__ = [
+    "Batch",
+    "examples_of_context",
+    "holds_network",
+    "line_of",
+    "marked",
+    "numbers_of",
+    "precisions",
+]
 
 
 @dataclass(frozen=True)
@@ -96,3 +104,12 @@ def examples_of_context(process: Process, context: Any) -> np.ndarray | None:
             f"{'[M, c]' if axes == 2 else '[M, T, c]'}."
         )
     return values
+
+
+def holds_network(value: Any) -> bool:
+    """Whether a law, or a model in one class, holds a network of torch's."""
+    if isinstance(value, torch.nn.Module):
+        return True
+    if isinstance(value, (list, tuple)):
+        return any(map(holds_network, value))
+    return isinstance(value, (Model, Law)) and any(map(holds_network, vars(value).values()))

@@ -16,7 +16,7 @@ from arproc.testing.material import Batch, marked, numbers_of
 from arproc.testing.report import fail
 from arproc.testing.subject import Subject
 
-__all__ = ["conditioning", "draw_probability", "seeds"]
+__all__ = ["conditioning", "draw_probability", "same_probability", "seeds"]
 
 
 # ---- probabilities of draws ---------------------------------------------------------------------
@@ -33,12 +33,13 @@ def draw_probability(subject: Subject) -> str:
             batch = subject.batch(6, total, "probability of a draw")
             prefix = Batch(batch.x[:, :known], batch.context)
             given = drawn(subject, prefix, total - known, 3, chosen)
-            off = max(off, _same_probability(subject, given, chosen))
+            off = max(off, same_probability(subject, given, chosen))
         found.append("model" if chosen is None else repr(chosen))
     return f"{off:.1e} under {' and '.join(found)}"
 
 
-def _same_probability(subject: Subject, given: Drawn, chosen: Policy | None) -> float:
+def same_probability(subject: Subject, given: Drawn, chosen: Policy | None) -> float:
+    """Compare both probabilities that draws know with those of the sequences; the difference."""
     whole, context = given.whole(subject), given.prefix.context
     process = subject.process
     under = process if chosen is None else process.with_policy(chosen)

@@ -50,7 +50,7 @@ class Subject:
             given to the rows of the checks in turn.
         seed: everything random in the checks follows from it.
         length: how long the long sequences are.
-        thorough: whether more and larger sizes are tried, however long it takes.
+        thorough: whether more is tried and larger sizes, however long it takes.
     """
 
     def __init__(

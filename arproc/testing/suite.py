@@ -10,11 +10,14 @@ import torch
 from arproc.errors import ArprocError, ParameterError
 from arproc.process import Process
 from arproc.testing import (
+    alone,
     boundary,
     causality,
     distribution_functions,
     forecasts,
+    forms,
     generation,
+    horizons,
     likelihood,
     seeding,
     states,
@@ -24,13 +27,20 @@ from arproc.testing.advancing import fast_advance
 from arproc.testing.bad_input import clear_errors
 from arproc.testing.endings import ends
 from arproc.testing.far_values import defined
+from arproc.testing.files import save_and_load
 from arproc.testing.forks import forks
 from arproc.testing.missing import missing_values
 from arproc.testing.normalisation import normalisation
+from arproc.testing.orders import any_order
+from arproc.testing.paths import paths
 from arproc.testing.repeats import repeated_calls
 from arproc.testing.report import CheckFailed, NotApplicable, Report, Result
+from arproc.testing.scenarios import scenarios
 from arproc.testing.sizes import any_width, late_states, long_draws
+from arproc.testing.slopes import parameter_gradient
+from arproc.testing.stopping import stops
 from arproc.testing.subject import Subject
+from arproc.testing.under_policies import every_policy
 
 __all__ = ["CHECKS", "EXCEPTIONS", "check_process"]
 
@@ -51,6 +61,7 @@ CHECKS: dict[str, Check] = {
     "fast_terms": likelihood.fast_terms,
     "batch_invariance": likelihood.batch_invariance,
     "gradient": likelihood.gradient,
+    "parameter_gradient": parameter_gradient,
     "causality_by_perturbation": causality.causality_by_perturbation,
     "causality_by_gradient": causality.causality_by_gradient,
     "parallel_equals_incremental": states.parallel_equals_incremental,
@@ -68,15 +79,27 @@ CHECKS: dict[str, Check] = {
     "samples": generation.samples,
     "long_draws": long_draws,
     "policy": generation.policy,
+    "every_policy": every_policy,
+    "stops": stops,
+    "any_order": any_order,
     "draw_probability": seeding.draw_probability,
     "seeds": seeding.seeds,
     "conditioning": seeding.conditioning,
     "forecast": forecasts.forecast,
+    "horizons": horizons.horizons,
+    "histories": horizons.histories,
+    "paths": paths,
+    "scenarios": scenarios,
     "joint": forecasts.joint,
     "conditionals": boundary.conditionals,
     "distribution_view": boundary.distribution_view,
     "in_kind": boundary.in_kind,
-    "save_and_load": boundary.save_and_load,
+    "input_forms": forms.input_forms,
+    "no_rows": forms.no_rows,
+    "globals_alone": alone.globals_alone,
+    "inputs_alone": alone.inputs_alone,
+    "results_alone": alone.results_alone,
+    "save_and_load": save_and_load,
     "missing_values": missing_values,
     "outlives_refit": values.outlives_refit,
     "refused_refit": values.refused_refit,
@@ -121,7 +144,8 @@ def check_process(
             drawn from beyond 2,100 and batches from some hundred rows where a pass over them is
             cheap (a count of the numbers touched says so, so it is the same on every machine);
             thorough goes to 5,000 elements and 2,000 rows, looks at every row, and repeats what
-            is drawn at random (sizes, trees of states, gaps) several times.
+            is drawn at random (sizes, trees of states, gaps) several times; and a file is read in
+            a fresh interpreter.
         on_fail: "raise" at the first failure, or "report" all.
 
     Returns:

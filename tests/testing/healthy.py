@@ -6,13 +6,16 @@ about fitting is in the way.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import distributions as td
 
+from arproc.contract.law import ChainLaw
 from arproc.contract.state import State
+from arproc.contract.storable import storable
 from arproc.data.form import Layout
 from arproc.data.vocabulary import Vocabulary
 from arproc.distributions import Categorical
@@ -426,6 +429,62 @@ class Dots(Toy):
         return td.Bernoulli(logits=logits, validate_args=False)
 
 
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class TwinsLaw(ChainLaw):
+    """A mixture of two rows of independent coins, as a law: its joint is the same in any order.
+
+    Attributes:
+        logits: of each site in the order of generation, [2, sites].
+        weights: logarithms of the weights, [2].
+        order: the sites in the order of generation.
+    """
+
+    logits: Any
+    weights: Any
+    order: tuple[int, ...]
+
+    @property
+    def space(self):
+        return Binary(length=len(self.order))
+
+    @property
+    def layout(self):
+        return Layout((len(self.order),), order=self.order)
+
+    def conditionals(self, x):
+        signs = 2 * x.double()[:, :, None] - 1
+        each = torch.nn.functional.logsigmoid(signs * self.logits.T[: x.shape[1]])
+        before = torch.nn.functional.pad(each.cumsum(1), (0, 0, 1, 0)) + self.weights
+        sites = self.logits.T[: x.shape[1] + 1]
+        chance = (torch.softmax(before[:, : len(sites)], -1) * torch.sigmoid(sites)).sum(-1)
+        whole = x.shape[1] + 1 - len(sites)  # after the last site nothing comes
+        chance = torch.nn.functional.pad(chance, (0, whole), value=0.5)
+        return td.Bernoulli(probs=chance, validate_args=False)
+
+    def relative(self, ordering):
+        """The places in this law's order of the sites in another."""
+        return [self.order.index(site) for site in ordering]
+
+    def in_order(self, ordering):
+        logits = self.logits[:, self.relative(ordering)]
+        return replace(self, logits=logits, order=tuple(ordering))
+
+
+class Twins:
+    """Makes processes of such laws."""
+
+    @staticmethod
+    def law_of(seed=0):
+        g = torch.Generator().manual_seed(seed)
+        weights = torch.tensor([0.3, 0.7], dtype=torch.float64).log()
+        return TwinsLaw(2 * normal(g, 2, 5), weights, (3, 0, 4, 1, 2))
+
+    @classmethod
+    def made(cls):
+        return Process.of(cls.law_of())
+
+
 class Labelled(Dots):
     """The picture, given a label."""
 
@@ -719,6 +778,7 @@ HEALTHY: dict[str, tuple[Any, dict[str, Any]]] = {
             Quantised, Shares, Durations, Gapped, Partial,
         )
     },
+    "Twins": (Twins.made, {}),
     "Regressed": (Regressed.made, {"context": STATIC}),
     "Driven": (Driven.made, {"context": STEPS}),
     "Labelled": (Labelled.made, {"context": LABELS}),

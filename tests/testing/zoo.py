@@ -43,6 +43,7 @@ from .healthy import (
     Walk,
 )
 from .zoo_laws import LAWS
+from .zoo_use import USE
 
 # ---- likelihood ---------------------------------------------------------------------------------
 
@@ -732,3 +733,5 @@ ZOO: dict[str, Broken] = {
     ),
     "context kept by shape": Broken(outsized.KeptContext.made, "repeated_calls", context=STATIC),
 }
+
+ZOO |= {name: Broken(*entry) for name, entry in USE.items()}

@@ -62,7 +62,7 @@ class NGramLaw(ChainLaw):
         flat = position.reshape(-1).cpu().numpy()
         states = self.trie.states(ctx.reshape(n * k, p).cpu().numpy(), flat)
         rows = torch.from_numpy(self.trie.rows(states, flat))
-        return Categorical(rows.view(n, k, -1).to(ctx.device))
+        return Categorical(rows.unflatten(0, (n, k)).to(ctx.device))
 
     def start(self, n: int, context: torch.Tensor | None) -> State:
         return NGramState(self.trie, np.full(n, self.trie.start))
