@@ -33,8 +33,7 @@ def _table(title: str, pairs: list[tuple[str, str]]) -> str:
     width = max([len(title), *map(len, names)], default=0)
     head = f"{title:{width}}  " + "  ".join(f"{o:>7}" for o in shown)
     rows = [
-        f"{name:{width}}  "
-        + "  ".join(f"{counts[name, o]:{max(7, len(o))}}" for o in shown)
+        f"{name:{width}}  " + "  ".join(f"{counts[name, o]:{max(7, len(o))}}" for o in shown)
         for name in names
     ]
     total = [sum(counts[n, o] for n in names) for o in shown]
@@ -57,7 +56,7 @@ def _faults(faults: list[Case]) -> list[str]:
         kinds = list(dict.fromkeys(case.kind for case in group))
         lines.append(
             f"{len(group):5} {outcome} at {where}: {first.what}\n"
-            f"      e.g. --case "{first.kind}:{first.number}" ({first.mutation}); "
+            f"      e.g. --case '{first.kind}:{first.number}' ({first.mutation}); "
             f"{len(kinds)} kinds: {', '.join(kinds[:4])}"
         )
     return lines
