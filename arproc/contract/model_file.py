@@ -12,20 +12,18 @@ from __future__ import annotations
 import json
 import math
 import mmap
-import os
-import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 
+from arproc.contract.places import as_path, replacing
 from arproc.errors import FileFormatError, ParameterError
 
-__all__ = ["FORMAT_VERSION", "Stored", "as_path", "read_file", "replacing", "write_file"]
+__all__ = ["FORMAT_VERSION", "Stored", "read_file", "write_file"]
 
 FORMAT_VERSION = 2
 _BYTES = {
@@ -53,8 +51,9 @@ def write_file(path: str | Path, header: dict[str, Any], tensors: Mapping[str, S
     """Write tensors and a JSON header to `path`, whole or not at all.
 
     Raises:
-        ParameterError: there is no such folder, it can not be written to, the disk is full, or the
-            header does not fit into a file.
+        ParameterError: there is no such folder, it can not be written to, or the header does not
+            fit into a file.
+        StorageError: the disk is full.
     """
     whole = {"format": "arproc", "version": FORMAT_VERSION, **header}
     described, ordered = _layout(tensors)
@@ -143,44 +142,6 @@ def _layout(tensors: Mapping[str, Stored]) -> tuple[dict[str, Any], list[Stored]
 
 def _torch_type(dtype: np.dtype) -> torch.dtype:
     return torch.from_numpy(np.empty(0, dtype)).dtype
-
-
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary file to write, which becomes `path` when all went well; else nothing is left.
-
-    Raises:
-        ParameterError: `path` is no path, is a folder, or can not be written to.
-    """
-    path = as_path(path)
-    if not path.parent.is_dir():
-        raise ParameterError(f"the folder {str(path.parent)!r} does not exist; create it first.")
-    if path.is_dir():
-        raise ParameterError(f"{str(path)!r} is a folder; give the name of a file.")
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise ParameterError(f"{str(path)!r} can not be written: {error.strerror}.") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("r+b") as file:  # on the disk before the old file goes
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def as_path(path: Any) -> Path:
-    """`path` as a `Path`, or an error that says what came instead."""
-    if not isinstance(path, (str, os.PathLike)):
-        raise ParameterError(f"path must be a str or a Path; got {path!r}.")
-    return Path(path)
 
 
 def read_file(

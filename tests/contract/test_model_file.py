@@ -18,6 +18,7 @@ from toys import Net, Walk
 
 import arproc
 from arproc.contract import model_file as files
+from arproc.contract import places
 from arproc.contract import storable
 from arproc.errors import ArprocError, FileFormatError, ParameterError
 
@@ -42,7 +43,7 @@ def test_a_folder_that_forbids_writing(tmp_path, monkeypatch):
     def refuse(**kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(files.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(places.tempfile, "mkstemp", refuse)
     with pytest.raises(ParameterError, match=r"m.arproc' can not be written: Permission denied"):
         Walk().fit([0.0]).save(tmp_path / "m.arproc")
 
