@@ -264,6 +264,8 @@ class _Run:
         for name, average in self._averages().items():
             average.copy_(tensors[f"optimizer.{name}"])
         self.step, self.stale, self.history = run["step"], run["stale"], run["history"]
+        if type(self.step) is not int or not 0 <= self.step == len(self.history["loss"]):
+            raise ValueError(f"step {self.step!r}, with the losses of other steps")
         self.best_loss = math.inf if run["best_loss"] is None else run["best_loss"]
 
     def _averages(self) -> dict[str, Tensor]:

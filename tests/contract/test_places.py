@@ -4,8 +4,8 @@ import errno
 import os
 import resource
 import signal
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -85,32 +85,38 @@ def test_the_error_is_ours_and_the_systems():
 
 # ---- what killed programs leave ----------------------------------------------------------------
 
-KILLED = """
-import os, sys
-from arproc.contract.places import replacing, temporary_folder
-if sys.argv[1] == "folder":
-    folder, handle = temporary_folder()
+
+@contextmanager
+def killed_while(writing: Callable[[], object]) -> Iterator[Callable[[], None]]:
+    """Another program that is in the middle of writing; it is killed when that is called."""
+    ready, begun = os.pipe()
+    child = os.fork()
+    if child == 0:
+        kept = writing()
+        os.write(begun, b"begun" if kept else b"")
+        signal.pause()
+        os._exit(0)
+    assert os.read(ready, 5) == b"begun"
+
+    def kill() -> None:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+    yield kill
+    os.close(ready)
+    os.close(begun)
+
+
+def half_a_file(path: Path) -> object:
+    place = places.replacing(path)
+    place.__enter__().write_text("half of it")
+    return place
+
+
+def half_a_job() -> object:
+    folder, handle = places.temporary_folder()
     (folder / "run-0").write_text("half of it")
-else:
-    place = replacing(sys.argv[1])  # kept, since it ends with its object
-    entered = place.__enter__()
-    entered.write_text("half of it")
-print("begun", flush=True)
-sys.stdin.read()
-os._exit(9)
-"""
-
-
-def begun(argument: Path | str, **environment: str) -> subprocess.Popen:
-    """A program that is in the middle of writing; it is killed when its input ends."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(argument)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=os.environ | environment,
-    )
-    assert child.stdout.readline() == b"begun\n"
-    return child
+    return folder, handle
 
 
 @pytest.mark.skipif(places.fcntl is None, reason="no locks on files here")
@@ -120,13 +126,12 @@ def test_what_a_killed_save_left_is_removed_by_the_next_and_nothing_else_is(tmp_
     elsewhere = tmp_path / ".n.arproc.abcdefgh.arproc-part"
     elsewhere.write_text("of another file, which its own next save removes")
     model = arproc.AR.from_parameters([0.5])
-    with begun(path) as child:
+    with killed_while(lambda: half_a_file(path)) as kill:
         running = set(tmp_path.iterdir()) - {other, elsewhere}
         assert len(running) == 1
         model.save(path)  # while the other program is still at work
         assert running <= set(tmp_path.iterdir())
-        child.stdin.close()
-        child.wait()
+        kill()
         assert running <= set(tmp_path.iterdir())
         model.save(path)
     assert set(tmp_path.iterdir()) == {path, other, elsewhere}
@@ -137,12 +142,11 @@ def test_what_a_killed_save_left_is_removed_by_the_next_and_nothing_else_is(tmp_
 def test_temporary_folders_of_killed_programs_are_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(places.tempfile, "tempdir", str(tmp_path))
     (tmp_path / "arproc-scratch-notes").mkdir()
-    with begun("folder", TMPDIR=str(tmp_path)) as child:
+    with killed_while(half_a_job) as kill:
         (theirs,) = tmp_path.glob("arproc-scratch-????????")
         folder, handle = places.temporary_folder()
         assert theirs.is_dir()
-        child.stdin.close()
-        child.wait()
+        kill()
     second, again = places.temporary_folder()
     assert not theirs.exists()
     assert folder.is_dir()

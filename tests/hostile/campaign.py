@@ -120,7 +120,7 @@ class _Worker:
         elif not self.stopping and self.busy is not None:
             ended = os.waitstatus_to_exitcode(status)
             name = signal.Signals(-ended).name if ended < 0 else f"exit {ended}"
-            self._add("crash", name)
+            self._add("memory" if ended == 3 else "crash", name)
 
 
 def saved(kinds: Iterable[str], folder: Path) -> dict[str, Path]:
