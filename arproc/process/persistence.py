@@ -403,13 +403,14 @@ def _check_shapes(module: StorableModule, state: dict[str, torch.Tensor]) -> Non
 
 
 def _decode_storable(tree: dict[str, Any], tensors: _Tensors, depth: int) -> Any:
-    cls: Any = _class_of(tree)
+    cls = _class_of(tree)
+    made: Any = cls
     fields = {k: _decode(v, tensors, depth) for k, v in tree["fields"].items()}
     if hasattr(cls, "from_dict"):
-        value = cls.from_dict(fields)
+        value = made.from_dict(fields)
     elif dataclasses.is_dataclass(cls):
         _require_names(tree["class"], fields, [f.name for f in dataclasses.fields(cls)])
-        value = cls(**fields)
+        value = made(**fields)
     else:
         raise FileFormatError(f"{tree['class']} is not a class of data.")
     if isinstance(value, Law) != ("number" in tree) or tree.get("number") in tensors.laws:

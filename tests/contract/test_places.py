@@ -1,4 +1,4 @@
-"""Where files are written: a full disk is said with the place, and killed programs leave nothing."""
+"""Where files are written: a full disk is said with the place, and killed programs leave none."""
 
 import errno
 import os

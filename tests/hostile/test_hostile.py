@@ -58,7 +58,8 @@ child.arproc.load = load
 paths = saved(["AR(2)"], Path(sys.argv[1]))
 for number in range(9):
     os.environ["ONE"] = str(number)
-    (case,) = campaign(paths, Path(sys.argv[1]), 60, mutations=("raw bytes",), patience=0.5, cases=1)
+    settings = {"mutations": ("raw bytes",), "patience": 0.5, "cases": 1}
+    (case,) = campaign(paths, Path(sys.argv[1]), 60, **settings)
     print(case.outcome)
 """
 

@@ -41,14 +41,16 @@ def test_a_folder_in_which_another_fit_is_at_work_is_refused(tmp_path):
         pass
 
 
+def write_on_a_full_disk(work: Workspace) -> None:
+    with work.writer("run-0", np.int64) as file:
+        file.append(np.arange(10))
+        raise OSError(28, "No space left on device")
+
+
 def test_a_full_disk_is_said_with_the_path_and_no_half_column_stays(tmp_path):
     with Workspace(tmp_path, job()) as work:
-        with (
-            pytest.raises(StorageError, match=r"run-0' can not be written: No space left"),
-            work.writer("run-0", np.int64) as file,
-        ):
-            file.append(np.arange(10))
-            raise OSError(28, "No space left on device")
+        with pytest.raises(StorageError, match=r"run-0' can not be written: No space left"):
+            write_on_a_full_disk(work)
         assert not work.has("run-0")
     assert [path.name for path in tmp_path.iterdir()] == ["job.json"]
 
