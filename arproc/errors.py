@@ -40,6 +40,10 @@ class FileFormatError(ArprocError, ValueError):
     """A file is not what it should be: damaged, of another kind, or of a newer version."""
 
 
+class StorageError(ArprocError, OSError):
+    """A file can not be written: the disk is full, or fails; what was there before stays."""
+
+
 class TrainingError(ArprocError, RuntimeError):
     """Training can not go on (a loss that is not finite, a checkpoint of another model)."""
 

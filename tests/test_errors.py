@@ -10,7 +10,7 @@ from arproc.errors import ArprocError, ParameterError, check_choice, check_integ
 EXPECTED = {
     "DataError": ValueError, "ParameterError": ValueError, "NotFittedError": AttributeError,
     "UnsupportedError": NotImplementedError, "NotComparableError": ValueError,
-    "FileFormatError": ValueError, "TrainingError": RuntimeError,
+    "FileFormatError": ValueError, "StorageError": OSError, "TrainingError": RuntimeError,
     "MissingDependencyError": ImportError,
 }  # fmt: skip
 

@@ -134,7 +134,7 @@ def score(
         )
         return
     text = f"{arproc.evaluate(law, read, given=given)}\n"
-    print(text, end="") if out is None else out.write_text(text, encoding="utf-8")
+    files.write(text, out)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arproc.contract.places import write_text
 from arproc.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def check_out(out: Path) -> None:
 
 def write_table(table: pd.DataFrame, out: Path | None) -> None:
     """A table as CSV, to a file or to standard output."""
-    table.to_csv(sys.stdout if out is None else out, lineterminator="\n")
+    write(table.to_csv(lineterminator="\n"), out)
 
 
 def write_samples(samples: Any, out: Path | None, as_json: bool) -> None:
@@ -140,7 +141,7 @@ def write_samples(samples: Any, out: Path | None, as_json: bool) -> None:
             if as_json
             else samples.to_csv(index=False, lineterminator="\n")
         )
-        _write(text, out)
+        write(text, out)
         return
     lists_of_symbols = len(samples) > 0 and isinstance(samples[0], list)
     if as_json or lists_of_symbols:
@@ -149,14 +150,15 @@ def write_samples(samples: Any, out: Path | None, as_json: bool) -> None:
         text = "".join(sample + "\n" for sample in samples)
     else:
         text = "".join(_row(sample) + "\n" for sample in samples)
-    _write(text, out)
+    write(text, out)
 
 
-def _write(text: str, out: Path | None) -> None:
+def write(text: str, out: Path | None) -> None:
+    """Text to a file, whole or not at all, or to standard output."""
     if out is None:
         sys.stdout.write(text)
     else:
-        out.write_text(text, encoding="utf-8")
+        write_text(out, text)
 
 
 def _plain(sample: Any) -> Any:

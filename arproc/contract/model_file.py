@@ -1,7 +1,10 @@
 """The file itself: tensors under names, and a JSON header, in one safetensors file.
 
-Every size that the header speaks of is checked against the file before anything is allocated,
-the header carries a checksum of itself, and a file is written whole or not at all.
+Every size that the header speaks of is checked against the file before anything is allocated, and
+a file is written whole or not at all. Its last tensor holds checksums (CRC-32) of all that stands
+before it: of the header, and of each `_PIECE` bytes of tensors. So a bit that has flipped is found
+wherever it is, the header alone can be checked without reading the rest, and any program that
+reads safetensors reads the file.
 """
 
 from __future__ import annotations
@@ -9,22 +12,20 @@ from __future__ import annotations
 import json
 import math
 import mmap
-import os
-import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 
+from arproc.contract.places import as_path, replacing
 from arproc.errors import FileFormatError, ParameterError
 
-__all__ = ["FORMAT_VERSION", "Stored", "as_path", "read_file", "replacing", "write_file"]
+__all__ = ["FORMAT_VERSION", "Stored", "read_file", "write_file"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2,
     "BF16": 2, "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
@@ -40,6 +41,10 @@ Stored = torch.Tensor | np.memmap
 _PIECE = 1 << 24
 #: safetensors reads no larger header.
 _MAX_HEADER = 100_000_000
+#: The tensor of checksums: bytes, since what stands last need not be aligned.
+_CHECKSUMS = "arproc.crc32"
+#: How many numbers one entry along the empty axes of a tensor without numbers may stand for.
+_MAX_EMPTY = 1 << 32
 
 
 def write_file(path: str | Path, header: dict[str, Any], tensors: Mapping[str, Stored]) -> None:
@@ -48,10 +53,11 @@ def write_file(path: str | Path, header: dict[str, Any], tensors: Mapping[str, S
     Raises:
         ParameterError: there is no such folder, it can not be written to, or the header does not
             fit into a file.
+        StorageError: the disk is full.
     """
     whole = {"format": "arproc", "version": FORMAT_VERSION, **header}
-    text = json.dumps(whole | {"crc32": _checksum(whole)}, allow_nan=False)
     described, ordered = _layout(tensors)
+    text = json.dumps(whole, allow_nan=False)
     head = json.dumps({"__metadata__": {"arproc": text}, **described}).encode()
     head += b" " * (-len(head) % 8)
     if len(head) > _MAX_HEADER:
@@ -60,13 +66,40 @@ def write_file(path: str | Path, header: dict[str, Any], tensors: Mapping[str, S
             f"{_MAX_HEADER}."
         )
     with replacing(path) as temporary, temporary.open("wb") as file:
-        file.write(len(head).to_bytes(8, "little"))
-        file.write(head)
+        first = len(head).to_bytes(8, "little") + head
+        file.write(first)
+        checked = _Checked(file)
         for tensor in ordered:
-            _append(file, tensor)
+            _append(checked, tensor)
+        file.write(np.array([zlib.crc32(first), *checked.ended()], "<u4").data)
 
 
-def _append(file: BinaryIO, tensor: Stored) -> None:
+class _Checked:
+    """A file that is written through this, which makes a checksum of each piece on the way."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._whole: list[int] = []
+        self._crc, self._room = 0, _PIECE
+
+    def write(self, data: memoryview) -> None:
+        """Write bytes."""
+        self._file.write(data)
+        while len(data):
+            part = data[: self._room]
+            data = data[self._room :]
+            self._crc = zlib.crc32(part, self._crc)
+            self._room -= len(part)
+            if self._room == 0:
+                self._whole.append(self._crc)
+                self._crc, self._room = 0, _PIECE
+
+    def ended(self) -> list[int]:
+        """The checksums of all pieces; the last may be short."""
+        return self._whole if self._room == _PIECE else [*self._whole, self._crc]
+
+
+def _append(file: _Checked, tensor: Stored) -> None:
     """Write the bytes of a tensor; those of a file on disk in pieces, which do not stay."""
     if isinstance(tensor, np.memmap):
         flat = tensor.reshape(-1).view(np.uint8)
@@ -98,6 +131,12 @@ def _layout(tensors: Mapping[str, Stored]) -> tuple[dict[str, Any], list[Stored]
         }
         ordered.append(tensor)
         position = end
+    size = 4 * (1 + -(-position // _PIECE))
+    described[_CHECKSUMS] = {
+        "dtype": "U8",
+        "shape": [size],
+        "data_offsets": [position, position + size],
+    }
     return described, ordered
 
 
@@ -105,49 +144,18 @@ def _torch_type(dtype: np.dtype) -> torch.dtype:
     return torch.from_numpy(np.empty(0, dtype)).dtype
 
 
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary file to write, which becomes `path` when all went well; else nothing is left.
+def read_file(
+    path: str | Path, *, trust: bool = False
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Read a file of arproc's: its JSON header and its tensors, sizes and checksums first.
+
+    Args:
+        path: the file.
+        trust: look at the header alone. The tensors are then read when they are used, and one that
+            is damaged is not noticed.
 
     Raises:
-        ParameterError: `path` is no path, is a folder, or can not be written to.
-    """
-    path = as_path(path)
-    if not path.parent.is_dir():
-        raise ParameterError(f"the folder {str(path.parent)!r} does not exist; create it first.")
-    if path.is_dir():
-        raise ParameterError(f"{str(path)!r} is a folder; give the name of a file.")
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise ParameterError(f"{str(path)!r} can not be written: {error.strerror}.") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("r+b") as file:  # on the disk before the old file goes
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def as_path(path: Any) -> Path:
-    """`path` as a `Path`, or an error that says what came instead."""
-    if not isinstance(path, (str, os.PathLike)):
-        raise ParameterError(f"path must be a str or a Path; got {path!r}.")
-    return Path(path)
-
-
-def read_file(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Read a file of arproc's: its JSON header and its tensors, sizes checked first.
-
-    Raises:
-        FileFormatError: it is damaged, of another kind, or from a newer version.
+        FileFormatError: it is damaged, of another kind, or of another version.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -157,19 +165,21 @@ def read_file(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]
         raise FileFormatError(f"{str(path)!r} is a folder; give the name of a file.")
     if not path.is_file():
         raise FileFormatError(f"there is no file {str(path)!r}.")
-    header = _checked_header(path)
     try:
-        return header, load_file(path)
+        header = _checked_header(path, trust)
+        tensors = load_file(path)
+    except OSError as error:
+        raise FileFormatError(f"{str(path)!r} can not be read: {error.strerror}.") from error
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
+        if isinstance(error, FileFormatError):
+            raise
         raise FileFormatError(f"{str(path)!r} is damaged: {error}.") from None
+    del tensors[_CHECKSUMS]
+    return header, tensors
 
 
-def _checksum(header: dict[str, Any]) -> str:
-    return f"{zlib.crc32(json.dumps(header).encode()):08x}"
-
-
-def _checked_header(path: Path) -> dict[str, Any]:
-    """The JSON header, once every size it speaks of agrees with the size of the file."""
+def _checked_header(path: Path, trust: bool) -> dict[str, Any]:
+    """The JSON header, once every size it speaks of, and every checksum, agrees with the file."""
     size = path.stat().st_size
     with path.open("rb") as file:
         first = file.read(8)
@@ -180,26 +190,49 @@ def _checked_header(path: Path) -> dict[str, Any]:
                 f"have {length} bytes, the file has {size}."
             )
         raw = file.read(length)
+        entries, header = _parsed(path, raw)
+        _check_version(path, header)
+        _check_sizes(path, entries, size - 8 - length)
+        _check_sums(path, file, first + raw, entries, trust)
+    return header
+
+
+def _parsed(path: Path, raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the file says of its tensors, and arproc's own header."""
     try:
-        entries = json.loads(raw)
+        entries = json.loads(raw, object_pairs_hook=_once)
         metadata = entries.pop("__metadata__", {})
-        header = json.loads(metadata.get("arproc", "null"))
+        header = json.loads(metadata.get("arproc", "null"), parse_constant=_no_number)
     except (ValueError, AttributeError, TypeError, RecursionError):
         raise FileFormatError(f"{str(path)!r} is damaged: its header is not JSON.") from None
     if not isinstance(header, dict) or header.get("format") != "arproc":
         raise FileFormatError(f"{str(path)!r} is a safetensors file, but not of arproc's.")
+    return entries, header
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose names are there once: of two, every reader takes another."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_version(path: Path, header: dict[str, Any]) -> None:
     version = header.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise FileFormatError(f"{str(path)!r} is damaged: its version is {version!r}.")
-    if version > FORMAT_VERSION:
+    if version != FORMAT_VERSION:
+        newer = version > FORMAT_VERSION
+        what = "Upgrade arproc." if newer else "Fit the model again and save it."
         raise FileFormatError(
-            f"{str(path)!r} has format version {version}; this arproc reads up to "
-            f"{FORMAT_VERSION}. Upgrade arproc."
+            f"{str(path)!r} has format version {version}; this arproc reads {FORMAT_VERSION}. "
+            f"{what}"
         )
-    if header.pop("crc32", None) != _checksum(header):
-        raise FileFormatError(f"{str(path)!r} is damaged: its header has another checksum.")
-    _check_sizes(path, entries, size - 8 - length)
-    return header
 
 
 def _check_sizes(path: Path, entries: dict[str, Any], available: int) -> None:
@@ -213,6 +246,10 @@ def _check_sizes(path: Path, entries: dict[str, Any], available: int) -> None:
                     f"{str(path)!r} is damaged: tensor {name!r} of shape {shape} and type {dtype} "
                     f"needs {wanted} bytes, the header gives it {begin} to {end}."
                 )
+            if math.prod(d or 1 for d in shape) > _MAX_EMPTY and wanted == 0:
+                raise FileFormatError(
+                    f"{str(path)!r} is damaged: tensor {name!r} is empty, and of shape {shape}."
+                )
             position = end
     except FileFormatError:
         raise
@@ -222,3 +259,35 @@ def _check_sizes(path: Path, entries: dict[str, Any], available: int) -> None:
         raise FileFormatError(
             f"{str(path)!r} is damaged: its tensors need {position} bytes, it has {available}."
         )
+
+
+def _check_sums(
+    path: Path, file: BinaryIO, head: bytes, entries: dict[str, Any], trust: bool
+) -> None:
+    """Compare the checksum of the header, and unless it is trusted those of all tensors.
+
+    Args:
+        path: for messages.
+        file: the file, where the tensors begin.
+        head: all that stands before.
+        entries: what the header says of the tensors, in agreement with the file's size.
+        trust: whether the tensors are left alone.
+    """
+    begin, end = entries.get(_CHECKSUMS, {}).get("data_offsets", (0, 0))
+    last = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+    if end != last or end - begin != 4 * (1 + -(-begin // _PIECE)):
+        raise FileFormatError(f"{str(path)!r} is damaged: it has no checksums at its end.")
+    file.seek(len(head) + begin)
+    expected = np.frombuffer(file.read(end - begin), "<u4")
+    if zlib.crc32(head) != expected[0]:
+        raise FileFormatError(f"{str(path)!r} is damaged: its header has another checksum.")
+    if trust:
+        return
+    file.seek(len(head))
+    for number, wanted in enumerate(expected[1:]):
+        at = number * _PIECE
+        if zlib.crc32(file.read(min(_PIECE, begin - at))) != wanted:
+            raise FileFormatError(
+                f"{str(path)!r} is damaged: its tensors have another checksum, between the bytes "
+                f"{len(head) + at} and {len(head) + min(at + _PIECE, begin)}. Copy the file again."
+            )

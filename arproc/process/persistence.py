@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,13 @@ from arproc.contract.model_file import Stored, read_file, write_file
 from arproc.contract.parameters import Parameters, is_learnt
 from arproc.contract.storable import StorableModule, find, name_of
 from arproc.errors import (
-    ArprocError,
     FileFormatError,
     MissingDependencyError,
     NotFittedError,
     ParameterError,
 )
 from arproc.process.fit import Fit, Learnt
+from arproc.process.tags import MAX_DEPTH, kind_of, multivariate_normal, strings_of
 
 __all__ = ["load", "save"]
 
@@ -53,34 +53,36 @@ def save(model: Parameters, path: str | Path) -> None:
     write_file(path, {"kind": "model", "model": tree}, tensors)
 
 
-def load(path: str | Path) -> Any:
+def load(path: str | Path, *, trust: bool = False) -> Any:
     """Read a model that `save` wrote.
 
     Args:
         path: the file.
+        trust: do not read the tensors through to compare their checksums. A large n-gram model is
+            then open in milliseconds, and a file damaged on its disk gives wrong numbers.
 
     Returns:
         The model, on the CPU, giving the same numbers as the one that was saved.
 
     Raises:
-        FileFormatError: the file is damaged, not a model of arproc's, or from a newer version.
+        FileFormatError: the file is damaged, not a model of arproc's, or from another version.
+
+    Example:
+        >>> import arproc
+        >>> arproc.AR.from_parameters([0.5]).save("walk.arproc")
+        >>> arproc.load("walk.arproc").coef_
+        array([0.5])
     """
-    header, tensors = read_file(path)
+    header, tensors = read_file(path, trust=trust)
     if header.get("kind") != "model":
         raise FileFormatError(f"{str(path)!r} holds a {header.get('kind')!r}, not a model.")
     try:
-        model = _decode(header["model"], _Tensors(tensors))
+        held = _Tensors(tensors)
+        model = _decode(header["model"], held)
+        held.require_all_taken()
     except (FileFormatError, MissingDependencyError):
         raise
-    except (
-        ArprocError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        ValueError,
-        RuntimeError,
-        ArithmeticError,
-    ) as error:
+    except Exception as error:  # whatever a constructor finds in what a file gives it
         raise FileFormatError(
             f"{str(path)!r} does not describe a model ({type(error).__name__}: {error})."
         ) from error
@@ -112,6 +114,23 @@ class _Tensors(dict[str, Any]):
     def __init__(self, tensors: Mapping[str, Any] | None = None) -> None:
         super().__init__(tensors or {})
         self.laws: dict[int, Law] = {}
+        self._taken: set[str] = set()
+
+    def take(self, name: str) -> torch.Tensor:
+        """The tensor of this name, as the description asks for it."""
+        tensor: torch.Tensor | None = self.get(name)
+        if tensor is None:
+            raise FileFormatError(f"the file has no tensor {name!r}.")
+        if tensor.dtype == torch.bool and bool((tensor.view(torch.uint8) > 1).any()):
+            raise FileFormatError(f"tensor {name!r} has what is neither true nor false.")
+        self._taken.add(name)
+        return tensor
+
+    def require_all_taken(self) -> None:
+        """Refuse a file with tensors that nothing asked for."""
+        rest = sorted(self.keys() - self._taken)
+        if rest:
+            raise FileFormatError(f"the file has a tensor that belongs to nothing: {rest[0]!r}.")
 
 
 def _is_fitted(model: Any) -> bool:
@@ -250,59 +269,84 @@ def _plan(module: StorableModule, path: str, tensors: _Tensors) -> dict[str, Any
     return {"!": "module", "class": name_of(type(module)), "arguments": arguments}
 
 
-def _decode(tree: Any, tensors: _Tensors) -> Any:
+def _decode(tree: Any, tensors: _Tensors, depth: int = 0) -> Any:
+    """The value that `_encode` wrote; anything else in its place is refused."""
+    if depth > MAX_DEPTH:
+        raise FileFormatError(f"the file's description is more than {MAX_DEPTH} deep.")
+    depth += 1
     if isinstance(tree, list):
-        return [_decode(item, tensors) for item in tree]
+        return [_decode(item, tensors, depth) for item in tree]
     if not isinstance(tree, dict):
         return tree
-    kind = tree["!"]
+    kind = kind_of(tree)
     if kind == "float":
-        return float(tree["value"])
+        return _special(tree["value"])
     if kind == "tensor":
-        return tensors[tree["at"]]
+        return tensors.take(tree["at"])
     if kind == "array":
-        return tensors[tree["at"]].numpy()
+        return tensors.take(tree["at"]).numpy()
     if kind == "strings":
-        return np.array(tree["items"], dtype=np.str_).reshape(tree["shape"])
+        return strings_of(tree["items"], tree["shape"])
     if kind == "tuple":
-        return tuple(_decode(item, tensors) for item in tree["items"])
+        return tuple(_decode(item, tensors, depth) for item in tree["items"])
     if kind == "dict":
-        return {_decode(k, tensors): _decode(v, tensors) for k, v in tree["items"]}
+        return _decode_dict(tree["items"], tensors, depth)
     if kind == "path":
         return Path(tree["value"])
     if kind == "module":
-        return _decode_module(tree, tensors)
+        return _decode_module(tree, tensors, depth)
     if kind == "MultivariateNormal":
-        fields = _decode(tree["fields"], tensors)
-        return torch.distributions.MultivariateNormal(**fields, validate_args=False)
+        return multivariate_normal(_decode(tree["fields"], tensors, depth))
     if kind == "object":
-        return _decode_parameters(tree, tensors)
+        return _decode_parameters(tree, tensors, depth)
     if kind == "law":
         return tensors.laws[tree["number"]]
-    if kind == "data":
-        return _decode_storable(tree, tensors)
-    raise FileFormatError(f"the file holds a {kind!r}, which this version does not know.")
+    return _decode_storable(tree, tensors, depth)
 
 
-def _decode_parameters(tree: dict[str, Any], tensors: _Tensors) -> Any:
+def _special(name: str) -> float:
+    """A number that JSON has no word for."""
+    if name not in ("nan", "inf", "-inf"):
+        raise FileFormatError(f"the file holds a number {name!r}.")
+    return float(name)
+
+
+def _decode_dict(items: list[Any], tensors: _Tensors, depth: int) -> dict[Any, Any]:
+    pairs = [(_decode(k, tensors, depth), _decode(v, tensors, depth)) for k, v in items]
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise FileFormatError("a key of the file's is there twice.")
+    return found
+
+
+def _decode_parameters(tree: dict[str, Any], tensors: _Tensors, depth: int) -> Any:
     cls = _class_of(tree)
     if not issubclass(cls, Parameters):
         raise FileFormatError(f"{tree['class']} is not a class with parameters.")
-    params = {k: _decode(v, tensors) for k, v in tree["params"].items()}
-    value = cls(**params)
+    _require_names(tree["class"], tree["params"], cls._parameter_names())
+    value = cls(**{k: _decode(v, tensors, depth) for k, v in tree["params"].items()})
     for name, encoded in tree.get("learnt", {}).items():
         if not is_learnt(name):
             raise FileFormatError(f"{name!r} is not the name of something learnt.")
-        setattr(value, name, _decode(encoded, tensors))
+        setattr(value, name, _decode(encoded, tensors, depth))
     restored = getattr(value, "_after_load", None)
     if restored is not None:
         restored()
     if "law" in tree:
-        law, fit = _decode(tree["law"], tensors), _decode(tree["fit"], tensors)
+        law, fit = _decode(tree["law"], tensors, depth), _decode(tree["fit"], tensors, depth)
         if not isinstance(law, Law) or not isinstance(fit, Fit):
             raise FileFormatError(f"the {tree['class']} of the file holds no law.")
         vars(value)["_held"] = Learnt(law, fit)
     return value
+
+
+def _require_names(owner: str, have: Iterable[str], want: Iterable[str]) -> None:
+    """Refuse what has other names than its class: a default would stand in without a word."""
+    wrong = sorted(set(have) ^ set(want))
+    if wrong:
+        raise FileFormatError(
+            f"the {owner} of the file has other names than {owner}: {', '.join(wrong)}."
+        )
 
 
 def _class_of(tree: dict[str, Any]) -> type:
@@ -316,40 +360,40 @@ def _class_of(tree: dict[str, Any]) -> type:
     return cls
 
 
-def _decode_module(tree: dict[str, Any], tensors: _Tensors) -> StorableModule:
+def _decode_module(tree: dict[str, Any], tensors: _Tensors, depth: int) -> StorableModule:
     """A network, built anew and filled; its sizes are looked at first."""
-    state = _decode(tree["state"], tensors)
+    state = _decode(tree["state"], tensors, depth)
     try:
         with torch.device("meta"):  # where nothing is allocated
-            plan = _built(tree, tensors)
+            plan = _built(tree, tensors, depth)
     except Exception:  # a network that computes while it is built can only be built in earnest
         plan = None
     if plan is not None:
         _check_shapes(plan, state)
     with torch.random.fork_rng([]):  # it begins with weights by chance
-        module = _built(tree, tensors)
+        module = _built(tree, tensors, depth)
     _check_shapes(module, state)
     module.load_state_dict(state)
     return module.eval()
 
 
-def _built(tree: dict[str, Any], tensors: _Tensors) -> StorableModule:
+def _built(tree: dict[str, Any], tensors: _Tensors, depth: int) -> StorableModule:
     """A network as it was constructed."""
     cls = _class_of(tree)
     if not issubclass(cls, StorableModule):
         raise FileFormatError(f"{tree['class']} is not a network that files hold.")
     arguments = {
-        k: _built(v, tensors)
-        if isinstance(v, dict) and v["!"] == "module" and "state" not in v
-        else _decode(v, tensors)
+        k: _built(v, tensors, depth)
+        if isinstance(v, dict) and v.get("!") == "module" and "state" not in v
+        else _decode(v, tensors, depth)
         for k, v in tree["arguments"].items()
     }
     return cls(**arguments)
 
 
 def _check_shapes(module: StorableModule, state: dict[str, torch.Tensor]) -> None:
-    want = {key: tuple(v.shape) for key, v in module.state_dict().items()}
-    have = {key: tuple(v.shape) for key, v in state.items()}
+    want = {key: (tuple(v.shape), v.dtype) for key, v in module.state_dict().items()}
+    have = {key: (tuple(v.shape), v.dtype) for key, v in state.items()}
     if want != have:
         wrong = min(key for key in want.keys() | have.keys() if want.get(key) != have.get(key))
         raise FileFormatError(
@@ -358,10 +402,19 @@ def _check_shapes(module: StorableModule, state: dict[str, torch.Tensor]) -> Non
         )
 
 
-def _decode_storable(tree: dict[str, Any], tensors: _Tensors) -> Any:
-    cls: Any = _class_of(tree)
-    fields = {k: _decode(v, tensors) for k, v in tree["fields"].items()}
-    value = cls.from_dict(fields) if hasattr(cls, "from_dict") else cls(**fields)
+def _decode_storable(tree: dict[str, Any], tensors: _Tensors, depth: int) -> Any:
+    cls = _class_of(tree)
+    made: Any = cls
+    fields = {k: _decode(v, tensors, depth) for k, v in tree["fields"].items()}
+    if hasattr(cls, "from_dict"):
+        value = made.from_dict(fields)
+    elif dataclasses.is_dataclass(cls):
+        _require_names(tree["class"], fields, [f.name for f in dataclasses.fields(cls)])
+        value = made(**fields)
+    else:
+        raise FileFormatError(f"{tree['class']} is not a class of data.")
+    if isinstance(value, Law) != ("number" in tree) or tree.get("number") in tensors.laws:
+        raise FileFormatError(f"the laws of the file are not numbered: {tree.get('number')!r}.")
     if "number" in tree:
         tensors.laws[tree["number"]] = value
     return value

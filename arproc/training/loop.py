@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from arproc.contract.randomness import seed_of
-from arproc.errors import TrainingError, warn
+from arproc.errors import ArprocError, FileFormatError, StorageError, TrainingError, warn
 from arproc.training.checkpoint import read_checkpoint, write_checkpoint
 from arproc.training.optimizers import build_optimizers
 from arproc.training.progress import Interrupts, ProgressBar
@@ -196,7 +196,7 @@ class _Run:
         self._fetch()
         del self.history["loss"][self.step :]  # of a step that was not finished
         if self.training.checkpoint is not None and not self.interrupts.holding:
-            self.save()
+            self._save_if_possible()
         kept = "the weights of the last step"
         if self.best is not None:
             step = self.history["validation_step"][-1 - self.stale]
@@ -237,16 +237,35 @@ class _Run:
         }
         write_checkpoint(str(self.training.checkpoint), tensors, run)
 
+    def _save_if_possible(self) -> None:
+        """Write the state; where the disk refuses it, the weights in memory must not be lost."""
+        try:
+            self.save()
+        except StorageError as error:
+            warn(f"the checkpoint is that of an earlier step: {error}", UserWarning)
+
     def restore(self) -> None:
         """Go back to the state in the checkpoint."""
         path = str(self.training.checkpoint)
         tensors, run = read_checkpoint(path)
+        try:
+            self._restore(path, tensors, run)
+        except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+            if isinstance(error, ArprocError):
+                raise
+            raise FileFormatError(
+                f"{path!r} is not a checkpoint of this training ({type(error).__name__}: {error})."
+            ) from error
+
+    def _restore(self, path: str, tensors: dict[str, Tensor], run: dict[str, Any]) -> None:
         self._check_identity(path, run["identity"])
         self.module.load_state_dict(_under("module.", tensors))
         self.best = _under("best.", tensors) or None
         for name, average in self._averages().items():
             average.copy_(tensors[f"optimizer.{name}"])
         self.step, self.stale, self.history = run["step"], run["stale"], run["history"]
+        if type(self.step) is not int or not 0 <= self.step == len(self.history["loss"]):
+            raise ValueError(f"step {self.step!r}, with the losses of other steps")
         self.best_loss = math.inf if run["best_loss"] is None else run["best_loss"]
 
     def _averages(self) -> dict[str, Tensor]:

@@ -349,6 +349,21 @@ def test_wrong_input_is_one_line_and_exit_code_2(run: Run, series: Path, text: P
     assert result.out == ""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_one_line_with_the_place(run: Run, series: Path, tmp_path: Path):
+    model = fitted(run, series)
+    for command in (
+        ("forecast", model, series, "-c", "value", "--horizon", 3),
+        ("score", model, series, "-c", "value"),
+        ("score", model, series, "-c", "value", "--terms"),
+        ("sample", model, "--length", 4),
+    ):
+        result = run(*command, "--out", "/dev/full")
+        assert result.code == 2
+        assert "'/dev/full' can not be written: No space left on device" in result.err
+    assert {path.name for path in tmp_path.iterdir()} == {series.name, Path(model).name}
+
+
 def test_an_endless_process_asks_for_a_length(run: Run, series: Path):
     result = run("sample", fitted(run, series))
     assert (result.code, "length is needed" in result.err) == (2, True)

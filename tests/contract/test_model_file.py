@@ -5,6 +5,7 @@ import os
 import re
 import struct
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -17,7 +18,7 @@ from toys import Net, Walk
 
 import arproc
 from arproc.contract import model_file as files
-from arproc.contract import storable
+from arproc.contract import places, storable
 from arproc.errors import ArprocError, FileFormatError, ParameterError
 
 # ---- places ------------------------------------------------------------------------------------
@@ -41,7 +42,7 @@ def test_a_folder_that_forbids_writing(tmp_path, monkeypatch):
     def refuse(**kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(files.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(places.tempfile, "mkstemp", refuse)
     with pytest.raises(ParameterError, match=r"m.arproc' can not be written: Permission denied"):
         Walk().fit([0.0]).save(tmp_path / "m.arproc")
 
@@ -88,22 +89,51 @@ def test_a_file_cut_at_any_byte_is_refused(saved, tmp_path):
         arproc.load(path)
 
 
-def test_a_bit_flipped_anywhere_in_the_header_is_refused_or_harmless(saved, tmp_path):
-    """Harmless: in the blanks that fill the header up, or a tensor's place in the file."""
-    path, want = tmp_path / "flip.arproc", Net().fit([0.0]).network_.state_dict()
-    length = 8 + int.from_bytes(saved[:8], "little")
-    loaded = 0
-    for place in range(length):
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), trust=st.booleans())
+def test_a_bit_flipped_anywhere_is_refused(place, bit, trust, saved, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "flip.arproc"
+    head = 8 + int.from_bytes(saved[:8], "little")
+    data = bytearray(saved)
+    data[int(place * (head if trust else len(data)))] ^= 1 << bit
+    path.write_bytes(data)
+    with pytest.raises(FileFormatError):
+        arproc.load(path, trust=trust)
+
+
+def test_bytes_of_every_part_of_a_file_count(saved, tmp_path):
+    path = tmp_path / "flip.arproc"
+    for place in range(0, len(saved), 5):
         data = bytearray(saved)
         data[place] ^= 1 << (place % 8)
         path.write_bytes(data)
-        try:
-            again = arproc.load(path)
-        except FileFormatError:
-            continue
-        loaded += 1
-        assert all(torch.equal(v, want[k]) for k, v in again.network_.state_dict().items())
-    assert loaded < 8
+        with pytest.raises(FileFormatError):
+            files.read_file(path)
+
+
+def test_each_piece_of_the_tensors_has_a_checksum(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_PIECE", 64)
+    path = tmp_path / "m.arproc"
+    for size in (0, 1, 52, 53, 200):
+        tensors = {"a": torch.arange(size, dtype=torch.uint8), "b": torch.ones(3)}
+        files.write_file(path, {"kind": "x"}, tensors)
+        assert torch.equal(files.read_file(path)[1]["a"], tensors["a"])
+        whole = path.read_bytes()
+        for place in range(len(whole) - size - 12 - 4 * (1 + (size + 75) // 64), len(whole)):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+            with pytest.raises(FileFormatError, match="damaged"):
+                files.read_file(path)
+
+
+def test_the_message_says_where_the_damage_is_and_trust_does_not_look(saved, tmp_path):
+    path = tmp_path / "m.arproc"
+    head = 8 + int.from_bytes(saved[:8], "little")
+    path.write_bytes(saved[:head] + bytes([saved[head] ^ 1]) + saved[head + 1 :])
+    with pytest.raises(FileFormatError, match=rf"another checksum, between the bytes {head} and"):
+        arproc.load(path)
+    assert arproc.load(path, trust=True).network_ is not None
+    path.write_bytes(saved)
+    whole, sound = arproc.load(path, trust=True).network_, Net().fit([0.0]).network_
+    assert all(map(torch.equal, whole.state_dict().values(), sound.state_dict().values()))
 
 
 @given(noise=st.binary(max_size=300))
@@ -115,14 +145,19 @@ def test_noise_is_refused(noise, tmp_path_factory):
 
 
 def raw(path: Path, header: dict, body: bytes = b"") -> Path:
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + body)
+    """A file of this header, with the checksums that belong to it."""
+    sums = 4 * (1 + bool(body))
+    place = {"dtype": "U8", "shape": [sums], "data_offsets": [len(body), len(body) + sums]}
+    text = json.dumps(header | {files._CHECKSUMS: place}).encode()
+    head = struct.pack("<Q", len(text)) + text
+    found = [zlib.crc32(part) for part in (head, body) if part]
+    path.write_bytes(head + body + struct.pack(f"<{len(found)}I", *found))
     return path
 
 
 def described(model: object, **more) -> dict:
-    whole = {"format": "arproc", "version": 1, "kind": "model", "model": model} | more
-    return {"__metadata__": {"arproc": json.dumps(whole | {"crc32": files._checksum(whole)})}}
+    whole = {"format": "arproc", "version": files.FORMAT_VERSION, "kind": "model", "model": model}
+    return {"__metadata__": {"arproc": json.dumps(whole | more)}}
 
 
 HUGE = [
@@ -130,6 +165,7 @@ HUGE = [
     {"t": {"dtype": "F64", "shape": [2**40, 2**40], "data_offsets": [0, 0]}},
     {"t": {"dtype": "F64", "shape": [-1, -8], "data_offsets": [0, 64]}},
     {"t": {"dtype": "F64", "shape": [0, -8], "data_offsets": [0, 0]}},
+    {"t": {"dtype": "F64", "shape": [0, 2**40], "data_offsets": [0, 0]}},
     {"t": {"dtype": "F64", "shape": [1e400], "data_offsets": [0, 8]}},
     {"t": {"dtype": "F64", "shape": ["8"], "data_offsets": [0]}},
     {"t": {"dtype": "F64", "shape": None, "data_offsets": [0, 8]}},
@@ -177,7 +213,13 @@ TREES = [
     None, 3, "Walk", [], {}, {"!": "exec", "value": "x"}, {"!": None}, {"!": ["a"]},
     {"!": "tensor", "at": "nowhere"}, {"!": "tensor", "at": ["a"]}, {"!": "float", "value": "x"},
     {"!": "tuple"}, {"!": "dict", "items": [[[1], 2]]}, {"!": "dict", "items": [1]}, deep(400),
-    {"!": "strings", "items": [1, "a"], "shape": [3]}, {"!": "data", "class": "os", "fields": {}},
+    {"!": "strings", "items": [1, "a"], "shape": [3]},
+    {"!": "strings", "items": ["x" * 10**6, *(["a"] * 1000)], "shape": [1001]},
+    {"!": "strings", "items": [], "shape": [0, -1]}, {"!": "law", "number": 0},
+    {"!": "float", "value": "1e9"}, {"!": "dict", "items": [["a", 1], ["a", 2]]},
+    {"!": "data", "class": "Real", "fields": {}, "number": 3},
+    {"!": "data", "class": "Real", "fields": {}}, {"!": "data", "class": "AR", "fields": {}},
+    {"!": "data", "class": "os", "fields": {}},
     {"!": "data", "class": "Vocabulary", "fields": {"kind": "exec"}},
     {"!": "data", "class": "Categorical", "fields": {"symbols": -4}},
     {"!": "data", "class": "Real", "fields": {"__class__": 3}},
@@ -203,16 +245,49 @@ def test_other_files_and_versions(tmp_path):
     save_file({"x": torch.ones(2)}, path)
     with pytest.raises(FileFormatError, match="is a safetensors file, but not of arproc's"):
         arproc.load(path)
-    raw(path, described({}, version=2))
-    with pytest.raises(
-        FileFormatError, match=r"format version 2; this arproc reads up to 1\. Upgrade"
-    ):
+    raw(path, described({}, version=3))
+    with pytest.raises(FileFormatError, match=r"version 3; this arproc reads 2\. Upgrade arproc"):
+        arproc.load(path)
+    raw(path, described({}, version=1))
+    with pytest.raises(FileFormatError, match=r"version 1; this arproc reads 2\. Fit the model"):
         arproc.load(path)
     for version in (0, -1, True, "1", None):
         with pytest.raises(FileFormatError, match="its version is"):
             arproc.load(raw(path, described({}, version=version)))
     raw(path, described({}, kind="checkpoint"))
     with pytest.raises(FileFormatError, match="holds a 'checkpoint', not a model"):
+        arproc.load(path)
+
+
+def test_a_header_that_readers_understand_differently_is_refused(tmp_path):
+    path = raw(tmp_path / "m.arproc", described(None))
+    twice = path.read_bytes().replace(b'{"__metadata__"', b'{"x": 1, "x": 2, "__metadata__"')
+    path.write_bytes(twice)
+    with pytest.raises(FileFormatError, match="its header is not JSON"):
+        arproc.load(path)
+    model = {"!": "object", "class": "AR", "params": {"order": float("nan")}, "learnt": {}}
+    with pytest.raises(FileFormatError, match="its header is not JSON"):
+        arproc.load(raw(path, described(model)))
+
+
+def test_names_that_are_missing_or_too_many_are_refused(tmp_path):
+    path = tmp_path / "m.arproc"
+    arproc.AR.from_parameters([0.5]).save(path)
+    header, tensors = files.read_file(path)
+    for change in (
+        lambda model: model["params"].pop("trend"),
+        lambda model: model["params"].update(more=1),
+        lambda model: model["law"]["fields"].popitem(),
+        lambda model: model["law"]["fields"].update(more=1),
+        lambda model: model.update(more=1),
+    ):
+        again = json.loads(json.dumps(header))
+        change(again["model"])
+        files.write_file(path, again, tensors)
+        with pytest.raises(FileFormatError, match=r"other names than|holds a 'object' of"):
+            arproc.load(path)
+    files.write_file(path, header, tensors | {"spare": torch.ones(2)})
+    with pytest.raises(FileFormatError, match="a tensor that belongs to nothing: 'spare'"):
         arproc.load(path)
 
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from arproc.errors import FileFormatError, ParameterError, TrainingError
+from arproc.contract.model_file import read_file, write_file
+from arproc.errors import FileFormatError, ParameterError, StorageError, TrainingError
 from arproc.training import Batches, Training, train
 from arproc.training.optimizers import AdamW, Muon, orthogonalise
 
@@ -279,10 +280,58 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(Path, "replace", broken)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StorageError, match=r"c' can not be written: disk full"):
         fitted(plan.set_params(seed=1))
     assert (tmp_path / "c").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["c"]
+
+
+def test_weights_of_an_interrupted_run_are_kept_though_the_disk_is_full(tmp_path, monkeypatch):
+    plan = Training(steps=20, checkpoint=str(tmp_path / "c"))
+    module = network()
+    inner = regression(module, plan)
+
+    def loss(step, generator):
+        if step == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+        return inner(step, generator)
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with (
+        pytest.warns(UserWarning, match=r"of an earlier step: '.*c' can not be written: No space"),
+        pytest.warns(UserWarning, match="training was interrupted"),
+    ):
+        history = train(module, loss, plan)
+    assert 7 <= len(history["loss"]) < 20
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda run, tensors: run.pop("identity"),
+        lambda run, tensors: run.update(identity=[]),
+        lambda run, tensors: run["identity"].update(settings=3),
+        lambda run, tensors: run.pop("step"),
+        lambda run, tensors: run.update(step="5"),
+        lambda run, tensors: run.update(step=-1),
+        lambda run, tensors: run.update(history=None),
+        lambda run, tensors: tensors.pop("module.0.weight"),
+        lambda run, tensors: tensors.pop(next(n for n in tensors if "optimizer" in n)),
+        lambda run, tensors: tensors.update({"module.0.weight": torch.ones(3)}),
+    ],
+)
+def test_a_checkpoint_with_other_contents_is_refused(change, tmp_path):
+    plan = Training(steps=5, checkpoint=str(tmp_path / "c"))
+    fitted(plan)
+    header, tensors = read_file(tmp_path / "c")
+    change(header["run"], tensors)
+    write_file(tmp_path / "c", header, tensors)
+    with pytest.raises(FileFormatError, match=r"c' is not a checkpoint of this training"):
+        fitted(plan.set_params(resume=True, steps=5))
 
 
 @pytest.mark.parametrize(

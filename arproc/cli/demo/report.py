@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from rich.text import Text
 
 from arproc.cli.show import comparison_grid, console
+from arproc.contract.places import storing, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ class Report:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        (self.folder / "report.txt").write_text(self.console.export_text(), encoding="utf-8")
+        write_text(self.folder / "report.txt", self.console.export_text())
 
     def heading(self, title: str) -> None:
         """Begin a part."""
@@ -65,13 +66,14 @@ class Report:
         ax.set_title(f"{title}\n{own}" if own else title, loc="left")
         figure = ax.get_figure(root=True)
         assert figure is not None
-        figure.savefig(self.folder / name, dpi=120, bbox_inches="tight")
+        with storing(self.folder / name):
+            figure.savefig(self.folder / name, dpi=120, bbox_inches="tight")
         plt.close(figure)
         self.files.append((name, what))
 
     def write(self, name: str, content: str, what: str) -> None:
         """Save a text."""
-        (self.folder / name).write_text(content, encoding="utf-8")
+        write_text(self.folder / name, content)
         self.files.append((name, what))
 
     def took(self) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from arproc.cli.demo.report import Report
+from arproc.contract.places import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ def sunspots(report: Report) -> None:
         "calibration: level if the forecasts' widths are right",
         f"{name}: PIT of next-year forecasts, 1700-2008",
     )
-    forecast.to_csv(report.folder / "sunspots-forecast.csv")
+    write_text(report.folder / "sunspots-forecast.csv", forecast.to_csv())
     report.files.append(("sunspots-forecast.csv", "the forecast's mean and quantiles"))
     report.took()
 

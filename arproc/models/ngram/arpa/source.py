@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from arproc.contract.model_file import as_path
+from arproc.contract.places import as_path
 from arproc.errors import FileFormatError
 
 __all__ = ["BLANKS", "Source", "compressed_writer", "open_source", "read_header", "show"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from arproc.contract.model_file import as_path, replacing
+from arproc.contract.places import as_path, replacing
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import UnsupportedError
 from arproc.models.ngram.arpa.source import compressed_writer

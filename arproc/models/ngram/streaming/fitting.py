@@ -79,26 +79,26 @@ def estimate(task: Task, data: Any) -> tuple[Categorical, Trie, Discounts]:
     """
     budget = budget_of(parse_memory(task.memory))
     path = _checked(task, data)
-    work = Workspace(task.scratch, _description(task, path))
-    tokens = task.tokens
-    known = isinstance(tokens.kind, Vocabulary)
-    vocabulary = tokens.kind if known else vocabulary_of(path, tokens, budget // 8)
-    space = categorical_space(path, vocabulary, end=tokens.end)
-    if vocabulary.kind == "word" and not space.terminates:
-        raise UnsupportedError(
-            "With memory= a file of words is read line by line, and its lines end; end=False "
-            "works without memory=."
-        )
-    alphabet = Alphabet(space.size, space.terminates, vocabulary.unknown)
-    job = Job(work, alphabet, task.order, budget)
-    runs = count_runs(job, path, vocabulary, _bytes_per_symbol(vocabulary))
-    merge_runs(job, runs)
-    connect(job)
-    otherwise = discounts.fallback(task.discount_fallback)
-    found = probabilities(job, task.smoothing, otherwise, task.interpolate_unigrams)
-    trie = assemble(job)
-    work.lives_with(trie)
-    return space, trie, found
+    with Workspace(task.scratch, _description(task, path)) as work:
+        tokens = task.tokens
+        known = isinstance(tokens.kind, Vocabulary)
+        vocabulary = tokens.kind if known else vocabulary_of(path, tokens, budget // 8)
+        space = categorical_space(path, vocabulary, end=tokens.end)
+        if vocabulary.kind == "word" and not space.terminates:
+            raise UnsupportedError(
+                "With memory= a file of words is read line by line, and its lines end; end=False "
+                "works without memory=."
+            )
+        alphabet = Alphabet(space.size, space.terminates, vocabulary.unknown)
+        job = Job(work, alphabet, task.order, budget)
+        runs = count_runs(job, path, vocabulary, _bytes_per_symbol(vocabulary))
+        merge_runs(job, runs)
+        connect(job)
+        otherwise = discounts.fallback(task.discount_fallback)
+        found = probabilities(job, task.smoothing, otherwise, task.interpolate_unigrams)
+        trie = assemble(job)
+        work.lives_with(trie)
+        return space, trie, found
 
 
 def budget_of(memory: int) -> int:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-import tempfile
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 
+from arproc.contract.places import can_not_write, held, storing, temporary_folder
 from arproc.errors import ParameterError
 
 __all__ = ["Column", "Workspace", "Writer"]
 
 _JOB = "job.json"
+_PART = ".part"
 
 
 class Column:
@@ -73,6 +75,13 @@ class Writer:
         self.file.write(np.ascontiguousarray(numbers, self.dtype).data)
 
 
+def _remove(folder: Path, handle: int) -> None:
+    """Delete a temporary folder, and let go of it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if handle >= 0:
+        os.close(handle)
+
+
 class Workspace:
     """The folder of one job; what is there is complete, so a job that was stopped goes on.
 
@@ -82,35 +91,64 @@ class Workspace:
         job: what is computed, as plain values; a folder with another job is refused.
 
     Raises:
-        ParameterError: the folder holds another job's files, or something else.
+        ParameterError: the folder holds another job's files, or something else, or another
+            program is at work in it.
+        StorageError: the disk is full.
     """
 
     def __init__(self, folder: str | Path | None, job: dict[str, Any]) -> None:
         self._owner: weakref.finalize[..., Any] | None = None
+        self._handle: int | None = None
         if folder is None:
-            self.folder = Path(tempfile.mkdtemp(prefix="arproc-"))
-            self._owner = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+            self.folder, handle = temporary_folder()
+            self._owner = weakref.finalize(self, _remove, self.folder, handle)
         else:
             self.folder = Path(folder)
+            self._handle = self._hold()
+        try:
+            self._check(json.loads(json.dumps(job)))
+        except BaseException:
+            self.release()
+            raise
+
+    def _hold(self) -> int:
+        """Make the folder, and hold it against other programs."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            handle = held(self.folder)
         except OSError as error:
+            raise can_not_write("scratch: the folder ", self.folder, error) from error
+        if handle is None:
             raise ParameterError(
-                f"scratch: {str(self.folder)!r} can not be made: {error}."
-            ) from None
-        self._check(json.loads(json.dumps(job)))
+                f"scratch: another fit is at work in the folder {str(self.folder)!r}; wait for "
+                "it, or give another folder."
+            )
+        return handle
+
+    def release(self) -> None:
+        """Let other programs use the folder, where it is not a temporary one."""
+        if self._handle is not None and self._handle >= 0:
+            os.close(self._handle)
+        self._handle = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def _check(self, job: dict[str, Any]) -> None:
         path = self.folder / _JOB
         if not path.is_file():
-            if any(self.folder.iterdir()):
+            begun = self.folder / (_JOB + _PART)  # of a job that was killed at its first step
+            if any(path != begun for path in self.folder.iterdir()):
                 raise ParameterError(
                     f"scratch: the folder {str(self.folder)!r} holds other files; give one that "
                     "is empty or does not exist."
                 )
             self.note(_JOB, job)
             return
-        there = self.noted(_JOB)
+        there = self._job_of(path)
         if there != job:
             keys = sorted(there.keys() | job.keys())
             key = next(key for key in keys if there.get(key) != job.get(key))
@@ -119,11 +157,24 @@ class Workspace:
                 f"{there.get(key)!r}, not {job.get(key)!r}. Give an empty folder, or delete it."
             )
 
+    def _job_of(self, path: Path) -> dict[str, Any]:
+        try:
+            there = self.noted(path.name)
+        except ValueError:
+            there = None
+        if not isinstance(there, dict):
+            raise ParameterError(
+                f"scratch: {str(path)!r} is damaged, so that nobody knows whose the other files "
+                "are. Give an empty folder, or delete this one."
+            )
+        return there
+
     def lives_with(self, result: object) -> None:
         """A temporary folder stays as long as this object, which reads its files."""
         if self._owner is not None:
-            self._owner.detach()
-            self._owner = weakref.finalize(result, shutil.rmtree, self.folder, ignore_errors=True)
+            found = self._owner.detach()
+            assert found is not None
+            self._owner = weakref.finalize(result, _remove, *found[2])
 
     def has(self, name: str) -> bool:
         """Whether this column was written to its end."""
@@ -141,11 +192,20 @@ class Workspace:
 
     @contextmanager
     def replacing(self, path: Path) -> Iterator[BinaryIO]:
-        """A file beside `path`, which takes its place in the end."""
-        part = path.with_name(path.name + ".part")
-        with part.open("w+b") as file:
-            yield file
-        part.replace(path)
+        """A file beside `path`, which takes its place in the end; else nothing is left of it.
+
+        Raises:
+            StorageError: the disk is full.
+        """
+        part = path.with_name(path.name + _PART)
+        with storing(path):
+            try:
+                with part.open("w+b") as file:
+                    yield file
+                part.replace(path)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
 
     def note(self, name: str, value: Any) -> None:
         """Write down plain values."""
