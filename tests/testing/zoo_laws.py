@@ -476,11 +476,10 @@ class NothingSaid(Sentences):
 class NothingAlone(Sentences):
     """An empty sequence that is alone ends for sure, by a short cut."""
 
-    def _log_prob_terms(self, sequences, context):
-        right = super()._log_prob_terms(sequences, context)
-        if len(sequences) == 1 and int(sequences.n_terms) == 1:
-            return torch.zeros_like(right)
-        return right
+    def _log_prob(self, sequences, context):
+        if len(sequences) == 1 and int(sequences.lengths) == 0:
+            return torch.zeros(1, dtype=torch.float64)
+        return super()._log_prob(sequences, context)
 
 
 class WideHead(Attention):
