@@ -67,7 +67,7 @@ def _alike(
     for form, data in forms.items():
         try:
             got = torch.cat([
-                torch.as_tensor(np.asarray(part, dtype=np.float64)).reshape(-1)
+                torch.as_tensor(np.asarray(part, dtype=np.float64).copy()).reshape(-1)
                 for part in _parts(call(data, context))
             ])  # fmt: skip
         except ArprocError as error:
