@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from arproc.contract.checked import Array, sentences
 from arproc.contract.context import ContextForm
 from arproc.contract.law import ChainLaw, Law, WholeLaw
 from arproc.contract.randomness import RowUniforms, Uniforms
@@ -237,8 +238,33 @@ class OrderEnsembleLaw(WholeLaw):
     no_conditional = OrderEnsemble.no_conditional
 
     laws: tuple[Law, ...]
-    weights: Tensor
+    weights: Annotated[Tensor, Array("n_members", low=0, high=1 + 1e-9)]
     orders: tuple[tuple[int, ...], ...] | None = None
+
+    def problems(self) -> Iterator[str]:
+        yield from sentences(
+            (not self.laws or (self.orders is not None and len(self.laws) != 1), "there are "
+             f"{len(self.laws)} laws"),
+            (abs(float(self.weights.sum()) - 1) > 1e-6, "the weights do not sum to one"),
+        )  # fmt: skip
+        first = self.laws[0]
+        alike = all(
+            law.space == first.space and _layout(law).shape == _layout(first).shape
+            and law.context == first.context for law in self.laws
+        )  # fmt: skip
+        sites = list(range(_layout(first).length))
+        fine = all(sorted(order) == sites for order in self.orders or ())
+        yield from sentences(
+            (not alike, "the laws are of vectors of different spaces, shapes or contexts"),
+            (not fine, "an order is no permutation of the sites"),
+            (self.orders is not None and not (isinstance(first, ChainLaw) and _knows_orders(first)),
+             f"a {type(first).__name__} has one order of its sites"),
+        )  # fmt: skip
+
+    @property
+    def n_members(self) -> int:
+        """How many laws are mixed."""
+        return len(self.laws if self.orders is None else self.orders)
 
     @property
     def member_orders(self) -> list[tuple[int, ...]]:

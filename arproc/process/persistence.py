@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from arproc.contract.checked import Array, annotation_of, check_fields, check_value, is_own
 from arproc.contract.law import Law
 from arproc.contract.model_file import Stored, read_file, write_file
 from arproc.contract.parameters import Parameters, is_learnt
@@ -53,11 +54,17 @@ def save(model: Parameters, path: str | Path) -> None:
     write_file(path, {"kind": "model", "model": tree}, tensors)
 
 
-def load(path: str | Path) -> Any:
+def load(path: str | Path, *, trust: bool = False) -> Any:
     """Read a model that `save` wrote.
+
+    All that the file says is looked at before it is used: types, shapes, ranges, and whether the
+    parts fit each other. No parameter that names a place to write to (`Training.checkpoint`,
+    `NGram.scratch`) comes back.
 
     Args:
         path: the file.
+        trust: whether the file is one's own, so that the numbers in large tables need not be read
+            at once: tables of n-grams are then opened as they are.
 
     Returns:
         The model, on the CPU, giving the same numbers as the one that was saved.
@@ -69,7 +76,8 @@ def load(path: str | Path) -> Any:
     if header.get("kind") != "model":
         raise FileFormatError(f"{str(path)!r} holds a {header.get('kind')!r}, not a model.")
     try:
-        model = _decode(header["model"], _Tensors(tensors))
+        model = _decode(header["model"], _Tensors(tensors, trust))
+        fitted = isinstance(model, Parameters) and _is_fitted(model)
     except (FileFormatError, MissingDependencyError):
         raise
     except (
@@ -80,13 +88,15 @@ def load(path: str | Path) -> Any:
         ValueError,
         RuntimeError,
         ArithmeticError,
+        AssertionError,
+        MemoryError,
     ) as error:
         raise FileFormatError(
             f"{str(path)!r} does not describe a model ({type(error).__name__}: {error})."
         ) from error
     if not isinstance(model, Parameters) or not hasattr(model, "save"):
         raise FileFormatError(f"{str(path)!r} describes a {type(model).__name__}, not a model.")
-    if not _is_fitted(model):
+    if not fitted:
         raise FileFormatError(f"{str(path)!r} holds a {type(model).__name__} without a law.")
     return model
 
@@ -107,11 +117,16 @@ def _require_storable(law: Any) -> None:
 
 
 class _Tensors(dict[str, Any]):
-    """A file's tensors by name, and its laws by number: one that many hold is stored once."""
+    """A file's tensors by name, and its laws by number: one that many hold is stored once.
 
-    def __init__(self, tensors: Mapping[str, Any] | None = None) -> None:
+    Attributes:
+        trust: whether large tables are taken as they are.
+    """
+
+    def __init__(self, tensors: Mapping[str, Any] | None = None, trust: bool = False) -> None:
         super().__init__(tensors or {})
         self.laws: dict[int, Law] = {}
+        self.trust = trust
 
 
 def _is_fitted(model: Any) -> bool:
@@ -201,6 +216,7 @@ def _encode_array(value: np.ndarray, path: str, tensors: _Tensors) -> Any:
 def _encode_parameters(value: Any, path: str, tensors: _Tensors) -> Any:
     """Parameters and what was learnt: a law and its fit, or the attributes ending in "_"."""
     params = value.get_params(deep=False)
+    params = {name: v for name, v in params.items() if name not in value.local}
     tree = {
         "!": "object",
         "class": name_of(type(value)),
@@ -273,8 +289,7 @@ def _decode(tree: Any, tensors: _Tensors) -> Any:
     if kind == "module":
         return _decode_module(tree, tensors)
     if kind == "MultivariateNormal":
-        fields = _decode(tree["fields"], tensors)
-        return torch.distributions.MultivariateNormal(**fields, validate_args=False)
+        return _normal_law(**_decode(tree["fields"], tensors))
     if kind == "object":
         return _decode_parameters(tree, tensors)
     if kind == "law":
@@ -288,21 +303,45 @@ def _decode_parameters(tree: dict[str, Any], tensors: _Tensors) -> Any:
     cls = _class_of(tree)
     if not issubclass(cls, Parameters):
         raise FileFormatError(f"{tree['class']} is not a class with parameters.")
-    params = {k: _decode(v, tensors) for k, v in tree["params"].items()}
+    params = {k: _decode(v, tensors) for k, v in tree["params"].items() if k not in cls.local}
     value = cls(**params)
     for name, encoded in tree.get("learnt", {}).items():
-        if not is_learnt(name):
-            raise FileFormatError(f"{name!r} is not the name of something learnt.")
+        known = annotation_of(cls, name) is not None or not is_own(cls)
+        if not is_learnt(name) or not known or (is_own(cls) and hasattr(cls, "law_")):
+            raise FileFormatError(
+                f"{name!r} is not the name of something a {cls.__name__} learns."
+            )
         setattr(value, name, _decode(encoded, tensors))
-    restored = getattr(value, "_after_load", None)
-    if restored is not None:
-        restored()
+    check_fields(value)
     if "law" in tree:
         law, fit = _decode(tree["law"], tensors), _decode(tree["fit"], tensors)
         if not isinstance(law, Law) or not isinstance(fit, Fit):
             raise FileFormatError(f"the {tree['class']} of the file holds no law.")
+        check_value(f"{cls.__name__}.law_", law, _law_type(cls))
         vars(value)["_held"] = Learnt(law, fit)
     return value
+
+
+def _law_type(cls: type) -> Any:
+    """What the law of a model of this class must be, where the class says so."""
+    return annotation_of(cls, "law_") or Law
+
+
+def _normal_law(loc: torch.Tensor, scale_tril: torch.Tensor) -> torch.distributions.Distribution:
+    """A normal law of a file, checked."""
+    sizes: dict[str, int] = {}
+    for name, value, rule in (
+        ("loc", loc, Array("...", "d", kind="real")),
+        ("scale_tril", scale_tril, Array("...", "d", "d", kind="real")),
+    ):
+        problem = rule.fit(value, None, sizes)
+        if problem is not None:
+            raise FileFormatError(f"{name} of a normal law {problem}.")
+    if scale_tril.ndim != loc.ndim + 1 or scale_tril.shape[:-2] != loc.shape[:-1]:
+        raise FileFormatError("loc and scale_tril of a normal law are of different batches.")
+    if bool((scale_tril.triu(1) != 0).any()) or bool((scale_tril.diagonal(0, -2, -1) <= 0).any()):
+        raise FileFormatError("scale_tril of a normal law is no factor of a covariance.")
+    return torch.distributions.MultivariateNormal(loc, scale_tril=scale_tril, validate_args=False)
 
 
 def _class_of(tree: dict[str, Any]) -> type:
@@ -360,8 +399,10 @@ def _check_shapes(module: StorableModule, state: dict[str, torch.Tensor]) -> Non
 
 def _decode_storable(tree: dict[str, Any], tensors: _Tensors) -> Any:
     cls: Any = _class_of(tree)
-    fields = {k: _decode(v, tensors) for k, v in tree["fields"].items()}
+    local = getattr(cls, "local", ())
+    fields = {k: _decode(v, tensors) for k, v in tree["fields"].items() if k not in local}
     value = cls.from_dict(fields) if hasattr(cls, "from_dict") else cls(**fields)
+    check_fields(value, deep=not tensors.trust)
     if "number" in tree:
         tensors.laws[tree["number"]] = value
     return value

@@ -100,6 +100,8 @@ class NGram(SymbolModel):
         -2.655
     """
 
+    local = ("scratch",)
+
     law_: NGramLaw
     trie_: Trie
     n_ngrams_: list[int]
