@@ -1,8 +1,8 @@
 """What the fields of a value must be, said beside them, and one function that looks.
 
 Compiled code trusts the arrays that it is given, and a file can hold anything: so whatever a file
-holds is looked at by `check_fields` before anything is computed with it, and so is every `Law` when it
-is constructed. What is looked for stands in the annotations of the class:
+holds is looked at by `check_fields` before anything is computed with it, and so is every `Law`
+when it is constructed. What is looked for stands in the annotations of the class:
 
 - of arproc's own classes the types themselves, all the way down: `tuple[int, ...]`, `Vocabulary |
   None`, `Literal["mean"]`, another law;
@@ -119,6 +119,7 @@ class Number:
         return f"{shown}; expected numbers {' and '.join(self._bounds)}"
 
 
+@dataclass(frozen=True, init=False)
 class Array(Number):
     """What an array or tensor must be: its shape, the kind of its numbers, and their range.
 

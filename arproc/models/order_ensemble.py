@@ -257,7 +257,7 @@ class OrderEnsembleLaw(WholeLaw):
         yield from sentences(
             (not alike, "the laws are of vectors of different spaces, shapes or contexts"),
             (not fine, "an order is no permutation of the sites"),
-            (self.orders is not None and not (isinstance(first, ChainLaw) and _knows_orders(first)),
+            (self.orders is not None and not _knows_orders(first),
              f"a {type(first).__name__} has one order of its sites"),
         )  # fmt: skip
 
@@ -332,8 +332,8 @@ def _holding(law: Law) -> Model:
     return Process.of(law) if isinstance(law, ChainLaw) else Model.of(law)
 
 
-def _knows_orders(law: ChainLaw) -> bool:
-    return type(law).in_order is not ChainLaw.in_order
+def _knows_orders(law: Law) -> bool:
+    return isinstance(law, ChainLaw) and type(law).in_order is not ChainLaw.in_order
 
 
 def _kind(model: Model) -> str | None:

@@ -29,6 +29,7 @@ from arproc.errors import (
     ParameterError,
 )
 from arproc.process.fit import Fit, Learnt
+from arproc.process.networks import built
 
 __all__ = ["load", "save"]
 
@@ -287,7 +288,7 @@ def _decode(tree: Any, tensors: _Tensors) -> Any:
     if kind == "path":
         return Path(tree["value"])
     if kind == "module":
-        return _decode_module(tree, tensors)
+        return built(tree, lambda part: _decode(part, tensors), _class_of)
     if kind == "MultivariateNormal":
         return _normal_law(**_decode(tree["fields"], tensors))
     if kind == "object":
@@ -353,48 +354,6 @@ def _class_of(tree: dict[str, Any]) -> type:
             "own, import its class before loading."
         )
     return cls
-
-
-def _decode_module(tree: dict[str, Any], tensors: _Tensors) -> StorableModule:
-    """A network, built anew and filled; its sizes are looked at first."""
-    state = _decode(tree["state"], tensors)
-    try:
-        with torch.device("meta"):  # where nothing is allocated
-            plan = _built(tree, tensors)
-    except Exception:  # a network that computes while it is built can only be built in earnest
-        plan = None
-    if plan is not None:
-        _check_shapes(plan, state)
-    with torch.random.fork_rng([]):  # it begins with weights by chance
-        module = _built(tree, tensors)
-    _check_shapes(module, state)
-    module.load_state_dict(state)
-    return module.eval()
-
-
-def _built(tree: dict[str, Any], tensors: _Tensors) -> StorableModule:
-    """A network as it was constructed."""
-    cls = _class_of(tree)
-    if not issubclass(cls, StorableModule):
-        raise FileFormatError(f"{tree['class']} is not a network that files hold.")
-    arguments = {
-        k: _built(v, tensors)
-        if isinstance(v, dict) and v["!"] == "module" and "state" not in v
-        else _decode(v, tensors)
-        for k, v in tree["arguments"].items()
-    }
-    return cls(**arguments)
-
-
-def _check_shapes(module: StorableModule, state: dict[str, torch.Tensor]) -> None:
-    want = {key: tuple(v.shape) for key, v in module.state_dict().items()}
-    have = {key: tuple(v.shape) for key, v in state.items()}
-    if want != have:
-        wrong = min(key for key in want.keys() | have.keys() if want.get(key) != have.get(key))
-        raise FileFormatError(
-            f"the tensors of {type(module).__name__} do not fit the model: {wrong} is "
-            f"{have.get(wrong)} in the file, {want.get(wrong)} in the model."
-        )
 
 
 def _decode_storable(tree: dict[str, Any], tensors: _Tensors) -> Any:

@@ -59,7 +59,7 @@ class BayesianARLaw(ChainLaw):
     def problems(self) -> Iterator[str]:
         gram, count = self.gram, len(self.training_digests)
         yield from sentences(
-            (count != len(self.training_ends), f"training_digests are {count}, not one a sequence"),
+            (count != len(self.training_ends), f"there are {count} training_digests"),
             (not np.allclose(gram, gram.T) or not (np.linalg.eigvalsh(gram) > 0).all(),
              "gram is not a symmetric matrix of positive eigenvalues"),
         )  # fmt: skip

@@ -54,7 +54,7 @@ class KernelDensityLaw(ChainLaw):
     def problems(self) -> Iterator[str]:
         layout, levels = self.layout, self.frequencies.shape[1]
         yield from sentences(
-            (layout.length != self.space.length, f"shape {self.shape} is not of the space's length"),
+            (layout.length != self.space.length, f"shape {self.shape} is another length"),
             (not len(self.values), "values has no vectors"),
             (abs(float(self.log_weights.logsumexp(0))) > 1e-4, "the weights do not sum to one"),
         )  # fmt: skip

@@ -80,6 +80,8 @@ class NeuralLaw(Law):
 
     def problems(self) -> Iterator[str]:
         network, space = self.network, self.space
+        if self.device.type == "meta":  # where there are no numbers
+            return
         given = context_size(network)
         sizes = {length for length in (space.length, self._sites) if length is not None}
         if self.layout is not None:
@@ -89,7 +91,7 @@ class NeuralLaw(Law):
             (bool(bad), f"the network's {', '.join(bad[:1])} has numbers that are not finite"),
             (given is not None and given != self.n_context,
              f"the network is conditioned on {given} numbers, the law on {self.n_context}"),
-            (self.context is not None and self.context.kind != "static", "the context is by steps"),
+            (self.context is not None and self.context.kind != "static", "context is by steps"),
             (len(sizes) > 1, f"space, layout and network have different lengths, {sorted(sizes)}"),
         )  # fmt: skip
         yield from network_problems(network, space, self.layout)
@@ -138,7 +140,7 @@ def context_size(network: StorableModule) -> int | None:
 def network_problems(
     network: StorableModule, space: Space, layout: Layout | None
 ) -> Iterator[str]:
-    """What the network and its parts say does not fit: each may write `problems(space, layout)`."""
+    """What the network and its parts say does not fit; each may write `problems`."""
     for part in network.modules():
         if hasattr(part, "problems"):
             yield from part.problems(space, layout)

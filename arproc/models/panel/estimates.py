@@ -53,8 +53,8 @@ class Estimates:
         bad = len(self.status) == n and not np.isfinite(self.parameters[there]).all()
         noise = self.parameters[there, -1] if len(self.status) == n else np.ones(0)
         yield from sentences(
-            (len(self.status) != n or kept not in (0, n), f"status is of {len(self.status)} series,"
-             f" parameters of {n}, covariance of {kept}"),
+            (len(self.status) != n or kept not in (0, n), f"status is of {len(self.status)} "
+             f"series, parameters of {n}, covariance of {kept}"),
             (bad, "parameters of a series that has a fit are not finite"),
             (not bad and bool((noise <= 0).any()), "a variance of innovations is not positive"),
         )  # fmt: skip

@@ -67,8 +67,8 @@ class FittedTogether(FittedSeries):
         kept = offsets[1:] - offsets[:-1]
         yield from sentences(
             (found.parameters.shape != (len(self), lags + 3), f"the parameters are of "
-             f"{found.parameters.shape[1] - 3} lags and {len(found.parameters)} series, the process "
-             f"of {lags} and {len(self)}"),
+             f"{found.parameters.shape[1] - 3} lags and {len(found.parameters)} series, the "
+             f"process of {lags} and {len(self)}"),
             (size != lags + settings.n_columns + 1, f"the covariances are of {size} estimates"),
             (found.status != list(self.status), "the estimates have another status"),
             (offsets[0] != 0 or offsets[-1] != len(self.tail_values) or bool((kept < 0).any()),

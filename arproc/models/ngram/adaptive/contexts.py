@@ -148,8 +148,8 @@ class StoredContexts:
         here = np.arange(1, len(keys) + 1)
         parent, earlier = np.divmod(keys, self.symbols + 1)
         yield from sentences(
-            (len(keys) != max(nodes - 1, 0) or len(np.unique(keys)) != len(keys), "the contexts do "
-             "not make a tree"),
+            (len(keys) != max(nodes - 1, 0) or len(np.unique(keys)) != len(keys), "the contexts "
+             "do not make a tree"),
             (bool((parent >= here).any()), "a context comes before the one it continues"),
         )  # fmt: skip
         marked = np.concatenate([[False], earlier == self.symbols])
@@ -158,8 +158,8 @@ class StoredContexts:
         leads = np.concatenate([head[head >= 0], following[following >= 0]])
         yield from sentences(
             (leads.max(initial=-1) >= entries, "head or next leads nowhere"),
-            (len(np.unique(leads)) != entries or len(leads) != entries, "a list of what followed is "
-             "not a list"),
+            (len(np.unique(leads)) != entries or len(leads) != entries, "a list of what followed "
+             "is not a list"),
             (bool(((following >= 0) & (following <= np.arange(entries))).any()), "a list of what "
              "followed goes in a circle"),
             (bool((self.symbol >= self.symbols).any()), "a symbol is not in the alphabet"),
