@@ -13,7 +13,7 @@ import numpy as np
 from arproc.compiled.threads import shares, threaded
 from arproc.contract.checked import Array, check_fields, sentences
 from arproc.contract.storable import storable
-from arproc.errors import FileFormatError
+from arproc.errors import FileFormatError, ParameterError
 from arproc.models.ngram.backoff.index import index_of
 from arproc.models.ngram.counting.counts import Alphabet, Counts
 
@@ -230,7 +230,7 @@ class Trie:
 
         x, final = np.empty(uniforms.shape, np.int64), np.empty(len(states), np.int64)
         known = position + int(self.alphabet.terminates)
-        end, cumulated = self.alphabet.end, self._cumulated
+        end, cumulated = self.alphabet.end, self.cumulated
         threaded(
             lambda a, b: kernels.draw(
                 self.arrays, cumulated, a, b, states, known, uniforms, end, x, final
@@ -240,7 +240,8 @@ class Trie:
         return x, final
 
     @cached_property
-    def _cumulated(self) -> np.ndarray:
+    def cumulated(self) -> np.ndarray:
+        """What `draw_kernels.cumulate` gives."""
         from arproc.models.ngram.backoff import draw_kernels as kernels
 
         return kernels.cumulate(self.arrays)
@@ -316,9 +317,12 @@ class Trie:
         """Look at every number, as loading does where it is not told to trust the file.
 
         Raises:
-            ParameterError: the arrays do not make a trie.
+            FileFormatError: the arrays do not make a trie.
         """
-        check_fields(self, deep=True)
+        try:
+            check_fields(self, deep=True)
+        except ParameterError as error:
+            raise FileFormatError(f"The n-grams are damaged: {error}") from None
 
 
 def _logs(x: np.ndarray, kind: type[np.floating]) -> np.ndarray:
