@@ -42,6 +42,8 @@ __all__ = [
 _SIZE = re.compile(r"([\w.]+)(?: ([+-]) (\d+))?")
 #: dtype kinds, as NumPy names them, of what an array may be said to hold.
 _KINDS = {"real": "f", "whole": "iu", "bool": "b"}
+#: No parameter is larger: the square of a larger one would soon be infinite, and then nan.
+_EXTREME = 1e100
 #: Sizes that were met under their names.
 Sizes = dict[str, int]
 
@@ -96,15 +98,21 @@ class Number:
         return [f"{word} {bound:g}" for word, bound in words.items() if bound is not None]
 
     def _not_finite(self, array: np.ndarray) -> str | None:
-        # one pass: a sum is finite unless an element is not (or it overflows: then look closer)
+        # one pass: a sum of squares is moderate unless some number is not: then look closer
         with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(array.sum(dtype=np.float64)):
+            if abs(np.dot(flat := array.reshape(-1), flat)) < _EXTREME:
                 return None
         if not self.nan and np.isnan(array).any():
             return "is nan" if array.ndim == 0 else "has nan among its numbers"
         if not self.infinite and np.isinf(array).any():
             return "is infinite" if array.ndim == 0 else "has infinite numbers"
-        return None
+        return self._extreme(array)
+
+    def _extreme(self, array: np.ndarray) -> str | None:
+        """Numbers whose squares and products would be no numbers any more."""
+        with np.errstate(invalid="ignore"):
+            beyond = (np.abs(array) > _EXTREME) & ~np.isinf(array)
+        return f"has numbers beyond {_EXTREME:g} in size" if beyond.any() else None
 
     def _out_of_range(self, low: float, high: float) -> str | None:
         outside = (

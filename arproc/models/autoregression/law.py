@@ -81,6 +81,8 @@ class ARLaw(ChainLaw):
             (rest < 0 or (rest > 0 and not self.regressors), f"beta has {len(self.beta)} "
              f"coefficients, the design {self.further} further terms"),
             (not fits, f"initial is no normal law of the first {p} elements"),
+            (self._no_mean and (self.drive is None or self.initial == "stationary"),
+             "there is no mean (nan), and the law needs one"),
         )  # fmt: skip
 
     @classmethod
@@ -103,6 +105,12 @@ class ARLaw(ChainLaw):
         mean, slope = (float(v) for v in [*beta[:line], 0.0, 0.0][:2])
         further, drive = beta[line:], drive[: design.n]
         return cls(coef, sigma2, mean, slope, further, design, drive, regressors, initial)
+
+    @property
+    def _no_mean(self) -> bool:
+        """Whether a unit root leaves no mean."""
+        parts = (plain(part) for part in (self.mean, self.slope, self.beta))
+        return any(bool(np.isnan(part).any()) for part in parts)
 
     # ---- parameters in either form --------------------------------------------------------------
 

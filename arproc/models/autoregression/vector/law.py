@@ -61,9 +61,17 @@ class VARLaw(ChainLaw):
         yield from sentences(
             (len(self.sigma) == 0, "sigma has no components"),
             (not fits, f"initial is no normal law of the first {size} numbers"),
+            (self._no_mean and self.initial == "stationary", "there is no mean (nan), and the law "
+             "needs one"),
             (not positive_definite(self.sigma), "sigma is no covariance: it is not symmetric with "
              "positive eigenvalues"),
         )  # fmt: skip
+
+    @property
+    def _no_mean(self) -> bool:
+        """Whether a unit root leaves no mean."""
+        parts = (torch.as_tensor(part).detach() for part in (self.mean, self.slope))
+        return any(bool(part.isnan().any()) for part in parts)
 
     @property
     def order(self) -> int:

@@ -199,7 +199,7 @@ class MixtureHead(Head):
     def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
         numbers = torch.cat([self.floor, self.shift, self.size])
         yield from sentences(
-            (space.measure == "mass" or len(self.floor) != space.length,
+            ((space.measure == "mass" and not space.varies) or len(self.floor) != space.length,
              f"{_NOT}{space.length} sites of {space.describe()} values"),
             (not bool(torch.isfinite(numbers).all()) or bool((self.size <= 0).any())
              or bool((self.floor < 0).any()), "the sites' places and sizes are no such numbers"),
