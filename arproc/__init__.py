@@ -197,6 +197,8 @@ else:
     offer(_LAZY, __getattr__)
     # the law of several models, which files may hold without them
     offer(["ImageLaw"], lambda _: importlib.import_module("arproc.models.neural.images"))
+    # what a space may have, though it does not import it
+    offer(["Vocabulary"], lambda _: importlib.import_module("arproc.data.vocabulary"))
     # and the transforms, which a law of transformed values may have any of
     offer(
         ["BoxCox", "Composed", "Difference", "Log", "Standardize"],

@@ -14,7 +14,7 @@ import arproc
 STANDS_ON = {"panel": {"autoregression", "transformed"}}
 #: Folders, and single modules, from the ground up; what stands in one line may know each other.
 LAYERS = (
-    {"errors", "compiled", "contract.storable", "contract.randomness"},
+    {"errors", "compiled", "contract.storable", "contract.checked", "contract.randomness"},
     {"spaces", "data", "distributions"},
     {"contract"},
     {"sampling", "forecasting", "training"},

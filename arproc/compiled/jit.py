@@ -12,11 +12,10 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import carray  # type: ignore[attr-defined]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["Int", "carray", "entry", "jit", "pointer", "prefetch"]
+__all__ = ["Int", "jit", "prefetch"]
 
 #: A symbol's or a node's number inside compiled code.
 Int = int | np.int64
@@ -34,18 +33,6 @@ def jit(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder for the cache: a read-only install
         return numba.njit(**options)(function)
-
-
-def entry(function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
-    """The code of a compiled function for arguments of these types, for calls that are many.
-
-    It is called once with them. Without numba's look at the types a call takes 0.2 microseconds
-    less; they must be these.
-    """
-    compiled: Any = function
-    compiled(*arguments)
-    code: Callable[..., Any] = compiled.overloads[tuple(map(numba.typeof, arguments))].entry_point
-    return code
 
 
 def _prefetch(typing: Any, array: Any, index: Any) -> Any:  # noqa: ARG001  (numba's form)
@@ -68,15 +55,3 @@ def _prefetch(typing: Any, array: Any, index: Any) -> Any:  # noqa: ARG001  (num
 
 
 prefetch: Any = intrinsic(_prefetch)
-
-
-def _pointer(typing: Any, address: Any) -> Any:  # noqa: ARG001  (numba's form)
-    """`pointer(address)`: what `carray` makes an array of."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
-        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
-
-    return types.voidptr(types.intp), generate
-
-
-pointer: Any = intrinsic(_pointer)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import torch
 from torch.distributions import Distribution
 
+from arproc.contract.checked import Array, sentences
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.errors import DataError
-from arproc.spaces import Space
+from arproc.spaces import Space, check_values
 
 __all__ = ["ConditionedLaw", "InnerState"]
 
@@ -72,7 +75,34 @@ class ConditionedLaw(ChainLaw):
 
     law: ChainLaw
     prefix: torch.Tensor
-    given: torch.Tensor | None = None
+    given: Annotated[torch.Tensor | None, Array("...", kind="real")] = None
+
+    def problems(self) -> Iterator[str]:
+        law, known = self.law, self.prefix
+        shape, length = law.space.event_shape, law.space.length
+        yield from sentences(
+            (known.ndim != 1 + len(shape) or tuple(known.shape[1:]) != shape, "prefix has shape "
+             f"{list(known.shape)}; expected elements of shape {list(shape)}"),
+            (len(known) < law.n_given or (length is not None and len(known) > length),
+             f"prefix has {len(known)} elements"),
+        )  # fmt: skip
+        layout = law.layout
+        place = None if layout is None or layout.order is None else torch.tensor(layout.order)
+        place = None if place is None else place[: len(known)]
+        check_values(known, law.space, "prefix", law.takes_missing, place)
+        yield from self._context_problems()
+
+    def _context_problems(self) -> Iterator[str]:
+        form, given = self.law.context, self.given
+        shape = () if given is None else tuple(given.shape)
+        axes = 0 if form is None else 2 if form.kind == "static" else 3
+        size = None if form is None else form.classes or form.size
+        wrong = len(shape) != axes or (
+            axes > 0 and (shape[0] != 1 or size not in (None, shape[-1]))
+        )
+        yield from sentences(
+            (wrong, f"given has shape {list(shape)}, and is no context of the law")
+        )
 
     @classmethod
     def after_prefix(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from arproc.contract.checked import Number
 from arproc.contract.storable import storable
 from arproc.errors import DataError
 
-__all__ = ["ContextForm"]
+__all__ = ["ContextForm", "context_problems"]
 
 
 @storable
@@ -29,9 +31,9 @@ class ContextForm:
     """
 
     kind: Literal["static", "steps"]
-    size: int | None = None
-    classes: int | None = None
-    least: float | None = None
+    size: Annotated[int | None, Number(low=0)] = None
+    classes: Annotated[int | None, Number(low=1)] = None
+    least: Annotated[float | None, Number()] = None
 
     def read(self, context: Any, n: int, length: int, device: torch.device) -> torch.Tensor:
         """A user's context as a float tensor: [N, c] where static, [N, T, c] where per step.
@@ -77,6 +79,17 @@ class ContextForm:
         if context is None:
             return self
         return replace(self, size=context.shape[-1])
+
+
+def context_problems(form: ContextForm | None, kind: str, size: int) -> Iterator[tuple[bool, str]]:
+    """Whether a law's context is of another kind or size than what it has coefficients for."""
+    have = 0 if form is None else (form.classes or form.size or 0)
+    yield (
+        have != size or (form is not None and form.kind != kind),
+        f"the context has {have} numbers, and there are coefficients for {size} of one by {kind}"
+        if kind == "steps"
+        else f"the context has {have} numbers, and the law takes {size} of a static one",
+    )
 
 
 def _arranged(x: torch.Tensor, kind: str, n: int) -> torch.Tensor:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch.distributions import Distribution, MultivariateNormal
 
+from arproc.contract.checked import check_fields
 from arproc.contract.context import ContextForm
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
@@ -50,7 +51,9 @@ class Law(ABC):
     """A distribution over sequences with an exact likelihood; the base of all fitted laws.
 
     A subclass is a frozen dataclass (`@storable @dataclass(frozen=True, eq=False, repr=False)`)
-    whose fields are all that it is.
+    whose fields are all that it is. They are looked at when it is constructed: what an array must
+    be is said in its annotation, and what no field says alone in `problems`; see
+    `arproc.contract.checked`.
 
     Attributes:
         space: what one element is.
@@ -69,6 +72,13 @@ class Law(ABC):
     n_given: int = 0
     takes_missing: bool = False
     carries_parameter_uncertainty: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def problems(self) -> Iterator[str]:
+        """What does not fit together in it, in sentences without their full stop."""
+        yield from ()
 
     @property
     def layout(self) -> Layout | None:

@@ -7,7 +7,7 @@ A constructor only stores its arguments, under their own names; so `get_params`,
 from __future__ import annotations
 
 import inspect
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from arproc.contract.storable import storable
 from arproc.errors import ParameterError
@@ -21,7 +21,14 @@ def is_learnt(name: str) -> bool:
 
 
 class Parameters:
-    """Base of everything whose constructor's arguments are its parameters."""
+    """Base of everything whose constructor's arguments are its parameters.
+
+    Attributes:
+        local: the parameters that name places on this machine, to write to. A file does not hold
+            them, and one that does is not listened to: what was loaded has their defaults.
+    """
+
+    local: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)

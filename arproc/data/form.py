@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ import torch
 from arproc.contract.storable import storable
 from arproc.data.tables import frames
 from arproc.data.tables.space import Table
-from arproc.errors import ParameterError
+from arproc.errors import ParameterError, check_integer
 from arproc.spaces import Categorical, Space
 
 if TYPE_CHECKING:
@@ -118,14 +119,17 @@ class Layout:
     order: tuple[int, ...] | None = field(default=None)
 
     def __post_init__(self) -> None:
-        if self.order is not None and sorted(self.order) != list(range(self.length)):
+        for side in self.shape:
+            check_integer("a side of shape", side, minimum=0)
+        order, length = self.order, self.length
+        if order is not None and (len(order) != length or sorted(order) != list(range(length))):
             raise ParameterError(
-                f"order must be a permutation of 0 ... {self.length - 1}; got {self.order!r}."
+                f"order must be a permutation of 0 ... {length - 1}; got {order!r}."
             )
 
     @property
     def length(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     def to_sites(self, x: torch.Tensor) -> torch.Tensor:
         """[N, *shape, *event] to [N, length, *event], in the order of generation."""

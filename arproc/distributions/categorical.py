@@ -90,7 +90,7 @@ class Categorical(td.Categorical):
         shape = torch.Size(sample_shape)
         flat = self.probs.reshape(-1, self._num_events)
         draws = torch.multinomial(flat, max(shape.numel(), 1), replacement=True)
-        return draws.T[: shape.numel()].reshape(*shape, *self._batch_shape)
+        return draws.T[: shape.numel()].reshape((*shape, *self._batch_shape))
 
 
 def as_categorical(distribution: td.Distribution) -> Categorical:

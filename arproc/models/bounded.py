@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
 from torch.distributions import Beta
 
+from arproc.contract.checked import Array, Number
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.storable import storable
@@ -26,9 +27,9 @@ __all__ = ["BetaAR", "BetaARLaw"]
 class BetaARLaw(ChainLaw):
     """The law of `BetaAR`: intercept, coef [p] (lag 1 first) and precision; numbers or tensors."""
 
-    intercept: Any
-    coef: Any
-    precision: Any
+    intercept: Annotated[float | torch.Tensor, Number()]
+    coef: Annotated[np.ndarray | torch.Tensor, Array("p", kind="real")]
+    precision: Annotated[float | torch.Tensor, Number(above=0)]
     space = UnitInterval()
     padding = 0.5
     window_length = n_given = property(lambda self: len(self.coef))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch.distributions import Distribution
 
+from arproc.contract.checked import Array, sentences
 from arproc.contract.context import ContextForm
 from arproc.contract.law import ChainLaw, DerivedLaw
 from arproc.contract.sequences import Sequences
@@ -37,7 +38,21 @@ class MixtureLaw(DerivedLaw):
     """
 
     parts: tuple[ChainLaw, ...]
-    weights: torch.Tensor
+    weights: Annotated[torch.Tensor, Array("n_parts", low=0, high=1 + 1e-9)]
+
+    def problems(self) -> Iterator[str]:
+        yield from sentences(
+            (not self.parts, "there are no parts"),
+            (abs(float(self.weights.sum()) - 1) > 1e-6, "the weights do not sum to one"),
+        )
+        first = self.parts[0]
+        for part in self.parts[1:]:
+            _check_alike(type(first).__name__, first, type(part).__name__, part)
+
+    @property
+    def n_parts(self) -> int:
+        """How many laws are mixed."""
+        return len(self.parts)
 
     @property
     def base(self) -> ChainLaw:

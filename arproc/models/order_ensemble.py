@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from arproc.contract.checked import Array, sentences
 from arproc.contract.context import ContextForm
 from arproc.contract.law import ChainLaw, Law, WholeLaw
 from arproc.contract.randomness import RowUniforms, Uniforms
@@ -237,8 +238,33 @@ class OrderEnsembleLaw(WholeLaw):
     no_conditional = OrderEnsemble.no_conditional
 
     laws: tuple[Law, ...]
-    weights: Tensor
+    weights: Annotated[Tensor, Array("n_members", low=0, high=1 + 1e-9)]
     orders: tuple[tuple[int, ...], ...] | None = None
+
+    def problems(self) -> Iterator[str]:
+        yield from sentences(
+            (not self.laws or (self.orders is not None and len(self.laws) != 1), "there are "
+             f"{len(self.laws)} laws"),
+            (abs(float(self.weights.sum()) - 1) > 1e-6, "the weights do not sum to one"),
+        )  # fmt: skip
+        first = self.laws[0]
+        alike = all(
+            law.space == first.space and _layout(law).shape == _layout(first).shape
+            and law.context == first.context for law in self.laws
+        )  # fmt: skip
+        sites = list(range(_layout(first).length))
+        fine = all(sorted(order) == sites for order in self.orders or ())
+        yield from sentences(
+            (not alike, "the laws are of vectors of different spaces, shapes or contexts"),
+            (not fine, "an order is no permutation of the sites"),
+            (self.orders is not None and not _knows_orders(first),
+             f"a {type(first).__name__} has one order of its sites"),
+        )  # fmt: skip
+
+    @property
+    def n_members(self) -> int:
+        """How many laws are mixed."""
+        return len(self.laws if self.orders is None else self.orders)
 
     @property
     def member_orders(self) -> list[tuple[int, ...]]:
@@ -306,8 +332,8 @@ def _holding(law: Law) -> Model:
     return Process.of(law) if isinstance(law, ChainLaw) else Model.of(law)
 
 
-def _knows_orders(law: ChainLaw) -> bool:
-    return type(law).in_order is not ChainLaw.in_order
+def _knows_orders(law: Law) -> bool:
+    return isinstance(law, ChainLaw) and type(law).in_order is not ChainLaw.in_order
 
 
 def _kind(model: Model) -> str | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
+from arproc.contract.checked import Array
 from arproc.contract.law import Law
 from arproc.contract.storable import storable
 
@@ -37,8 +38,12 @@ class Fit:
 
     form: str = "numpy"
     names: Sequence[str] | None = None
-    estimates: np.ndarray | None = None
-    covariance: np.ndarray | None = None
+    estimates: Annotated[np.ndarray | None, Array("k", kind="real", nan=True, infinite=True)] = (
+        None
+    )
+    covariance: Annotated[
+        np.ndarray | None, Array("k", "k", kind="real", nan=True, infinite=True)
+    ] = None
     log_likelihood: float | None = None
     n_observations: int | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)

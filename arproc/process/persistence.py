@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,8 @@ from arproc.errors import (
     NotFittedError,
     ParameterError,
 )
-from arproc.process.fit import Fit, Learnt
-from arproc.process.tags import MAX_DEPTH, kind_of, multivariate_normal, strings_of
+from arproc.process.decoding import Tensors, decode
+from arproc.process.fit import Learnt
 
 __all__ = ["load", "save"]
 
@@ -48,7 +47,7 @@ def save(model: Parameters, path: str | Path) -> None:
     held: Any = model
     if hasattr(type(model), "law_"):  # a wrapper of unfitted parts says so here
         _require_storable(held.law_)
-    tensors = _Tensors()
+    tensors = Tensors()
     tree = _encode(model, "model", tensors)
     write_file(path, {"kind": "model", "model": tree}, tensors)
 
@@ -56,10 +55,15 @@ def save(model: Parameters, path: str | Path) -> None:
 def load(path: str | Path, *, trust: bool = False) -> Any:
     """Read a model that `save` wrote.
 
+    All that the file says is looked at before it is used: checksums, types, shapes, ranges, and
+    whether the parts fit each other. No parameter that names a place to write to
+    (`Training.checkpoint`, `NGram.scratch`) is held by a file, or comes back from one.
+
     Args:
         path: the file.
-        trust: do not read the tensors through to compare their checksums. A large n-gram model is
-            then open in milliseconds, and a file damaged on its disk gives wrong numbers.
+        trust: the file is one's own and sound, so large tables need not be read through, neither
+            for their checksums nor for what they point at. A large n-gram model is then open in
+            milliseconds, and a file damaged on its disk gives wrong numbers.
 
     Returns:
         The model, on the CPU, giving the same numbers as the one that was saved.
@@ -77,9 +81,10 @@ def load(path: str | Path, *, trust: bool = False) -> Any:
     if header.get("kind") != "model":
         raise FileFormatError(f"{str(path)!r} holds a {header.get('kind')!r}, not a model.")
     try:
-        held = _Tensors(tensors)
-        model = _decode(header["model"], held)
+        held = Tensors(tensors, trust)
+        model = decode(header["model"], held)
         held.require_all_taken()
+        fitted = isinstance(model, Parameters) and _is_fitted(model)
     except (FileFormatError, MissingDependencyError):
         raise
     except Exception as error:  # whatever a constructor finds in what a file gives it
@@ -88,7 +93,7 @@ def load(path: str | Path, *, trust: bool = False) -> Any:
         ) from error
     if not isinstance(model, Parameters) or not hasattr(model, "save"):
         raise FileFormatError(f"{str(path)!r} describes a {type(model).__name__}, not a model.")
-    if not _is_fitted(model):
+    if not fitted:
         raise FileFormatError(f"{str(path)!r} holds a {type(model).__name__} without a law.")
     return model
 
@@ -108,37 +113,12 @@ def _require_storable(law: Any) -> None:
         )
 
 
-class _Tensors(dict[str, Any]):
-    """A file's tensors by name, and its laws by number: one that many hold is stored once."""
-
-    def __init__(self, tensors: Mapping[str, Any] | None = None) -> None:
-        super().__init__(tensors or {})
-        self.laws: dict[int, Law] = {}
-        self._taken: set[str] = set()
-
-    def take(self, name: str) -> torch.Tensor:
-        """The tensor of this name, as the description asks for it."""
-        tensor: torch.Tensor | None = self.get(name)
-        if tensor is None:
-            raise FileFormatError(f"the file has no tensor {name!r}.")
-        if tensor.dtype == torch.bool and bool((tensor.view(torch.uint8) > 1).any()):
-            raise FileFormatError(f"tensor {name!r} has what is neither true nor false.")
-        self._taken.add(name)
-        return tensor
-
-    def require_all_taken(self) -> None:
-        """Refuse a file with tensors that nothing asked for."""
-        rest = sorted(self.keys() - self._taken)
-        if rest:
-            raise FileFormatError(f"the file has a tensor that belongs to nothing: {rest[0]!r}.")
-
-
 def _is_fitted(model: Any) -> bool:
     asked = getattr(model, "__sklearn_is_fitted__", None)
     return asked is None or bool(asked())
 
 
-def _encode(value: Any, path: str, tensors: _Tensors) -> Any:
+def _encode(value: Any, path: str, tensors: Tensors) -> Any:
     """The value as JSON, its arrays put into `tensors` under their path."""
     if value is None or isinstance(value, (bool, str)):
         return value
@@ -183,7 +163,7 @@ def _encode(value: Any, path: str, tensors: _Tensors) -> Any:
     return _encode_storable(value, path, tensors)
 
 
-def _store(value: Stored, path: str, tensors: _Tensors) -> str:
+def _store(value: Stored, path: str, tensors: Tensors) -> str:
     """Put a tensor among those of the file, under its path or one like it; gives the name."""
     if isinstance(value, torch.Tensor):
         _check_plain(value, path)
@@ -202,7 +182,7 @@ def _check_plain(value: torch.Tensor, path: str) -> None:
         raise ParameterError(f"{path} is a {kind} tensor, which a model file can not hold.")
 
 
-def _encode_array(value: np.ndarray, path: str, tensors: _Tensors) -> Any:
+def _encode_array(value: np.ndarray, path: str, tensors: Tensors) -> Any:
     if value.dtype.kind == "U":
         return {"!": "strings", "items": value.ravel().tolist(), "shape": list(value.shape)}
     if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
@@ -217,9 +197,9 @@ def _encode_array(value: np.ndarray, path: str, tensors: _Tensors) -> Any:
     return {"!": "array", "at": _store(torch.from_numpy(plain), path, tensors)}
 
 
-def _encode_parameters(value: Any, path: str, tensors: _Tensors) -> Any:
+def _encode_parameters(value: Any, path: str, tensors: Tensors) -> Any:
     """Parameters and what was learnt: a law and its fit, or the attributes ending in "_"."""
-    params = value.get_params(deep=False)
+    params = {k: v for k, v in value.get_params(deep=False).items() if k not in value.local}
     tree = {
         "!": "object",
         "class": name_of(type(value)),
@@ -236,7 +216,7 @@ def _encode_parameters(value: Any, path: str, tensors: _Tensors) -> Any:
     return tree
 
 
-def _encode_law(law: Law, path: str, tensors: _Tensors) -> Any:
+def _encode_law(law: Law, path: str, tensors: Tensors) -> Any:
     """A law where it is met first; then its number alone."""
     for number, known in tensors.laws.items():
         if known is law:
@@ -246,7 +226,7 @@ def _encode_law(law: Law, path: str, tensors: _Tensors) -> Any:
     return _encode_storable(law, path, tensors) | {"number": number}
 
 
-def _encode_storable(value: Any, path: str, tensors: _Tensors) -> Any:
+def _encode_storable(value: Any, path: str, tensors: Tensors) -> Any:
     if hasattr(value, "to_dict"):
         fields = value.to_dict()
     else:
@@ -258,7 +238,7 @@ def _encode_storable(value: Any, path: str, tensors: _Tensors) -> Any:
     }
 
 
-def _plan(module: StorableModule, path: str, tensors: _Tensors) -> dict[str, Any]:
+def _plan(module: StorableModule, path: str, tensors: Tensors) -> dict[str, Any]:
     """How a network was constructed; of the modules among its arguments likewise."""
     arguments = {
         k: _plan(v, f"{path}.{k}", tensors)
@@ -267,154 +247,3 @@ def _plan(module: StorableModule, path: str, tensors: _Tensors) -> dict[str, Any
         for k, v in module.arguments.items()
     }
     return {"!": "module", "class": name_of(type(module)), "arguments": arguments}
-
-
-def _decode(tree: Any, tensors: _Tensors, depth: int = 0) -> Any:
-    """The value that `_encode` wrote; anything else in its place is refused."""
-    if depth > MAX_DEPTH:
-        raise FileFormatError(f"the file's description is more than {MAX_DEPTH} deep.")
-    depth += 1
-    if isinstance(tree, list):
-        return [_decode(item, tensors, depth) for item in tree]
-    if not isinstance(tree, dict):
-        return tree
-    kind = kind_of(tree)
-    if kind == "float":
-        return _special(tree["value"])
-    if kind == "tensor":
-        return tensors.take(tree["at"])
-    if kind == "array":
-        return tensors.take(tree["at"]).numpy()
-    if kind == "strings":
-        return strings_of(tree["items"], tree["shape"])
-    if kind == "tuple":
-        return tuple(_decode(item, tensors, depth) for item in tree["items"])
-    if kind == "dict":
-        return _decode_dict(tree["items"], tensors, depth)
-    if kind == "path":
-        return Path(tree["value"])
-    if kind == "module":
-        return _decode_module(tree, tensors, depth)
-    if kind == "MultivariateNormal":
-        return multivariate_normal(_decode(tree["fields"], tensors, depth))
-    if kind == "object":
-        return _decode_parameters(tree, tensors, depth)
-    if kind == "law":
-        return tensors.laws[tree["number"]]
-    return _decode_storable(tree, tensors, depth)
-
-
-def _special(name: str) -> float:
-    """A number that JSON has no word for."""
-    if name not in ("nan", "inf", "-inf"):
-        raise FileFormatError(f"the file holds a number {name!r}.")
-    return float(name)
-
-
-def _decode_dict(items: list[Any], tensors: _Tensors, depth: int) -> dict[Any, Any]:
-    pairs = [(_decode(k, tensors, depth), _decode(v, tensors, depth)) for k, v in items]
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise FileFormatError("a key of the file's is there twice.")
-    return found
-
-
-def _decode_parameters(tree: dict[str, Any], tensors: _Tensors, depth: int) -> Any:
-    cls = _class_of(tree)
-    if not issubclass(cls, Parameters):
-        raise FileFormatError(f"{tree['class']} is not a class with parameters.")
-    _require_names(tree["class"], tree["params"], cls._parameter_names())
-    value = cls(**{k: _decode(v, tensors, depth) for k, v in tree["params"].items()})
-    for name, encoded in tree.get("learnt", {}).items():
-        if not is_learnt(name):
-            raise FileFormatError(f"{name!r} is not the name of something learnt.")
-        setattr(value, name, _decode(encoded, tensors, depth))
-    restored = getattr(value, "_after_load", None)
-    if restored is not None:
-        restored()
-    if "law" in tree:
-        law, fit = _decode(tree["law"], tensors, depth), _decode(tree["fit"], tensors, depth)
-        if not isinstance(law, Law) or not isinstance(fit, Fit):
-            raise FileFormatError(f"the {tree['class']} of the file holds no law.")
-        vars(value)["_held"] = Learnt(law, fit)
-    return value
-
-
-def _require_names(owner: str, have: Iterable[str], want: Iterable[str]) -> None:
-    """Refuse what has other names than its class: a default would stand in without a word."""
-    wrong = sorted(set(have) ^ set(want))
-    if wrong:
-        raise FileFormatError(
-            f"the {owner} of the file has other names than {owner}: {', '.join(wrong)}."
-        )
-
-
-def _class_of(tree: dict[str, Any]) -> type:
-    """The class that part of a file names."""
-    cls = find(tree["class"])
-    if cls is None:
-        raise FileFormatError(
-            f"the file holds a {tree['class']}, which is not known here. If it is a class of your "
-            "own, import its class before loading."
-        )
-    return cls
-
-
-def _decode_module(tree: dict[str, Any], tensors: _Tensors, depth: int) -> StorableModule:
-    """A network, built anew and filled; its sizes are looked at first."""
-    state = _decode(tree["state"], tensors, depth)
-    try:
-        with torch.device("meta"):  # where nothing is allocated
-            plan = _built(tree, tensors, depth)
-    except Exception:  # a network that computes while it is built can only be built in earnest
-        plan = None
-    if plan is not None:
-        _check_shapes(plan, state)
-    with torch.random.fork_rng([]):  # it begins with weights by chance
-        module = _built(tree, tensors, depth)
-    _check_shapes(module, state)
-    module.load_state_dict(state)
-    return module.eval()
-
-
-def _built(tree: dict[str, Any], tensors: _Tensors, depth: int) -> StorableModule:
-    """A network as it was constructed."""
-    cls = _class_of(tree)
-    if not issubclass(cls, StorableModule):
-        raise FileFormatError(f"{tree['class']} is not a network that files hold.")
-    arguments = {
-        k: _built(v, tensors, depth)
-        if isinstance(v, dict) and v.get("!") == "module" and "state" not in v
-        else _decode(v, tensors, depth)
-        for k, v in tree["arguments"].items()
-    }
-    return cls(**arguments)
-
-
-def _check_shapes(module: StorableModule, state: dict[str, torch.Tensor]) -> None:
-    want = {key: (tuple(v.shape), v.dtype) for key, v in module.state_dict().items()}
-    have = {key: (tuple(v.shape), v.dtype) for key, v in state.items()}
-    if want != have:
-        wrong = min(key for key in want.keys() | have.keys() if want.get(key) != have.get(key))
-        raise FileFormatError(
-            f"the tensors of {type(module).__name__} do not fit the model: {wrong} is "
-            f"{have.get(wrong)} in the file, {want.get(wrong)} in the model."
-        )
-
-
-def _decode_storable(tree: dict[str, Any], tensors: _Tensors, depth: int) -> Any:
-    cls = _class_of(tree)
-    made: Any = cls
-    fields = {k: _decode(v, tensors, depth) for k, v in tree["fields"].items()}
-    if hasattr(cls, "from_dict"):
-        value = made.from_dict(fields)
-    elif dataclasses.is_dataclass(cls):
-        _require_names(tree["class"], fields, [f.name for f in dataclasses.fields(cls)])
-        value = made(**fields)
-    else:
-        raise FileFormatError(f"{tree['class']} is not a class of data.")
-    if isinstance(value, Law) != ("number" in tree) or tree.get("number") in tensors.laws:
-        raise FileFormatError(f"the laws of the file are not numbered: {tree.get('number')!r}.")
-    if "number" in tree:
-        tensors.laws[tree["number"]] = value
-    return value

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 from arproc.contract.storable import storable
 from arproc.errors import ParameterError, check_choice, check_integer
@@ -68,6 +68,9 @@ class Training:
         >>> quick.set_params(seed=1), quick.seed
         (Training(steps=200, seed=1), 0)
     """
+
+    #: Settings that name places on this machine: no file of a model holds them.
+    local: ClassVar[tuple[str, ...]] = ("checkpoint", "resume")
 
     steps: int = 2000
     batch_size: int = 32
@@ -140,8 +143,9 @@ class Training:
         return dataclasses.replace(self, **params)
 
     def to_dict(self) -> dict[str, Any]:
-        """What a model's file holds: all settings but `augment`, which is no data."""
-        return {name: value for name, value in self.get_params().items() if name != "augment"}
+        """What a model's file holds: all settings but `augment`, which is no data, and `local`."""
+        left_out = ("augment", *self.local)
+        return {name: v for name, v in self.get_params().items() if name not in left_out}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Training:

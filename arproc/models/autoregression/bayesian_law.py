@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch.distributions import Categorical, Distribution, MixtureSameFamily, StudentT
 
+from arproc.contract.checked import Array, Number, sentences
 from arproc.contract.law import ChainLaw
 from arproc.contract.state import State
 from arproc.contract.storable import storable
@@ -42,17 +44,25 @@ class BayesianARLaw(ChainLaw):
     """
 
     prior: Prior
-    gram: np.ndarray
-    n_observations: int
-    location: float
-    scale: float
-    span: float
-    training_lengths: np.ndarray
-    training_ends: np.ndarray
+    gram: Annotated[np.ndarray, Array("prior.size", "prior.size")]
+    n_observations: Annotated[int, Number(low=0)]
+    location: Annotated[float, Number()]
+    scale: Annotated[float, Number(above=0)]
+    span: Annotated[float, Number(above=0)]
+    training_lengths: Annotated[np.ndarray, Array("n", kind="whole", low=0)]
+    training_ends: Annotated[np.ndarray, Array("n")]
     training_digests: tuple[str, ...]
 
     space = Real()
     carries_parameter_uncertainty = True
+
+    def problems(self) -> Iterator[str]:
+        gram, count = self.gram, len(self.training_digests)
+        yield from sentences(
+            (count != len(self.training_ends), f"there are {count} training_digests"),
+            (not np.allclose(gram, gram.T) or not (np.linalg.eigvalsh(gram) > 0).all(),
+             "gram is not a symmetric matrix of positive eigenvalues"),
+        )  # fmt: skip
 
     @cached_property
     def n_given(self) -> int:  # type: ignore[override]

@@ -21,12 +21,15 @@ References:
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 import torch
 
+from arproc.contract.checked import Array, Number, sentences
 from arproc.contract.storable import storable
 from arproc.errors import DataError
 
@@ -47,11 +50,24 @@ class Prior:
         orders: the orders [M].
     """
 
-    precisions: np.ndarray
-    shape: float
-    rate: float
-    n_trend: int
+    precisions: Annotated[np.ndarray, Array("m", above=0)]
+    shape: Annotated[float, Number(above=0)]
+    rate: Annotated[float, Number(above=0)]
+    n_trend: Annotated[int, Number(low=0)]
     orders: tuple[int, ...]
+
+    def problems(self) -> Iterator[str]:
+        """What does not fit together; see `arproc.contract.checked`."""
+        longest = len(self.precisions) - self.n_trend
+        yield from sentences(
+            (not self.orders or min(self.orders) < 0 or max(self.orders) != longest,
+             f"orders are {self.orders}, and precisions are of {longest} lags"),
+        )  # fmt: skip
+
+    @property
+    def size(self) -> int:
+        """How many rows G has, q + P + 1."""
+        return len(self.precisions) + 1
 
     @property
     def gram(self) -> np.ndarray:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
 from torch.distributions import Distribution, MultivariateNormal
 
+from arproc.contract.checked import Array, Number, sentences
 from arproc.contract.context import ContextForm
 from arproc.contract.law import ChainLaw, hold_apart
 from arproc.contract.sequences import Sequences
@@ -30,7 +32,7 @@ from arproc.spaces import Real
 __all__ = ["ARLaw", "plain"]
 
 Numbers = np.ndarray | torch.Tensor
-Number = float | torch.Tensor
+Scalar = float | torch.Tensor
 
 
 @storable
@@ -53,21 +55,35 @@ class ARLaw(ChainLaw):
         initial: the law of the first p elements.
     """
 
-    coef: Numbers
-    sigma2: Number = 1.0
-    mean: Number = 0.0
-    slope: Number = 0.0
-    beta: Numbers = field(default_factory=lambda: np.zeros(0))
+    coef: Annotated[Numbers, Array("p", kind="real")]
+    sigma2: Annotated[Scalar, Number(above=0)] = 1.0
+    mean: Annotated[Scalar, Number(nan=True)] = 0.0
+    slope: Annotated[Scalar, Number(nan=True)] = 0.0
+    beta: Annotated[Numbers, Array("b", kind="real", nan=True)] = field(
+        default_factory=lambda: np.zeros(0)
+    )
     design: Terms = Terms("c")  # noqa: RUF009 (it is immutable)
-    drive: np.ndarray | None = None
-    regressors: str | None = None
-    initial: str | MultivariateNormal = "stationary"
+    drive: Annotated[np.ndarray | None, Array("design.n")] = None
+    regressors: Literal["mean", "recursion"] | None = None
+    initial: Literal["stationary", "given"] | MultivariateNormal = "stationary"
 
     space = Real()
     takes_missing = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         hold_apart(self)
+
+    def problems(self) -> Iterator[str]:
+        p, rest, normal = self.order, len(self.beta) - self.further, self.initial
+        fits = isinstance(normal, str) or (normal.batch_shape, normal.event_shape) == ((), (p,))
+        yield from sentences(
+            (rest < 0 or (rest > 0 and not self.regressors), f"beta has {len(self.beta)} "
+             f"coefficients, the design {self.further} further terms"),
+            (not fits, f"initial is no normal law of the first {p} elements"),
+            (self._no_mean and (self.drive is None or self.initial == "stationary"),
+             "there is no mean (nan), and the law needs one"),
+        )  # fmt: skip
 
     @classmethod
     def of_terms(
@@ -89,6 +105,12 @@ class ARLaw(ChainLaw):
         mean, slope = (float(v) for v in [*beta[:line], 0.0, 0.0][:2])
         further, drive = beta[line:], drive[: design.n]
         return cls(coef, sigma2, mean, slope, further, design, drive, regressors, initial)
+
+    @property
+    def _no_mean(self) -> bool:
+        """Whether a unit root leaves no mean."""
+        parts = (plain(part) for part in (self.mean, self.slope, self.beta))
+        return any(bool(np.isnan(part).any()) for part in parts)
 
     # ---- parameters in either form --------------------------------------------------------------
 
@@ -268,7 +290,7 @@ def plain(value: Any) -> np.ndarray:
     return np.asarray(gone, dtype=float)
 
 
-def _tensor(value: Numbers | Number) -> torch.Tensor:
+def _tensor(value: Numbers | Scalar) -> torch.Tensor:
     """Parameters as a tensor, float64; numbers are copied."""
     if isinstance(value, torch.Tensor):
         return value.to(torch.float64)

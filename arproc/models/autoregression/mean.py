@@ -13,14 +13,15 @@ Regressors have no such shift: in the mean and in the recursion they are two dif
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 
+from arproc.contract.checked import Number, sentences
 from arproc.contract.storable import storable
 from arproc.errors import ParameterError, check_choice, check_integer
 
@@ -45,9 +46,16 @@ class Terms:
         [[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
 
-    trend: str = "c"
-    seasonal: int | None = None
+    trend: Literal["n", "c", "ct", "ctt"] = "c"
+    seasonal: Annotated[int | None, Number(low=2)] = None
     fourier: tuple[tuple[float, int], ...] = ()
+
+    def problems(self) -> Iterator[str]:
+        """What does not fit together; see `arproc.contract.checked`."""
+        yield from sentences(
+            *((not (2 <= period < math.inf and 1 <= k <= period / 2), "a period of fourier has "
+              f"{k} harmonics, and is {period}") for period, k in self.fourier),
+        )  # fmt: skip
 
     @classmethod
     def of(cls, trend: Any, seasonal: Any = None, fourier: Any = None) -> Terms:
@@ -93,8 +101,9 @@ class Terms:
 
     @property
     def n(self) -> int:
-        """How many columns there are, q."""
-        return len(self.names)
+        """How many columns there are, q; told without making any."""
+        seasons = max((self.seasonal or 0) - (1 if self.n_trend else 0), 0)
+        return self.n_trend + seasons + sum(2 * k - (2 * k == t) for t, k in self.fourier)
 
     def columns(self, position: torch.Tensor) -> torch.Tensor:
         """The columns at these positions [...]: float64 [..., q]."""

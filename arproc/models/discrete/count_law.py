@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch.distributions import Distribution, NegativeBinomial, Poisson
 
-from arproc.contract.context import ContextForm
+from arproc.contract.checked import Array, Number, sentences
+from arproc.contract.context import ContextForm, context_problems
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
@@ -40,15 +43,24 @@ class CountARLaw(ChainLaw):
 
     space = Count()
 
-    intercept: float
-    coef: np.ndarray
-    feedback: np.ndarray
-    regression: np.ndarray
-    dispersion: float
-    start_mean: float
+    intercept: Annotated[float, Number()]
+    coef: Annotated[np.ndarray, Array("p")]
+    feedback: Annotated[np.ndarray, Array("q")]
+    regression: Annotated[np.ndarray, Array("c")]
+    dispersion: Annotated[float, Number(low=0)]
+    start_mean: Annotated[float, Number(above=0)]
     log_link: bool
-    n_given: int = 0
+    n_given: Annotated[int, Number(low=0)] = 0
     context: ContextForm | None = None
+
+    def problems(self) -> Iterator[str]:
+        linear = [self.intercept, *self.coef, *self.feedback, *self.regression]
+        yield from sentences(
+            (not self.log_link and min(linear) < 0, "a coefficient of the mean is negative"),
+            (not self.log_link and not max(linear) > 0, "all coefficients of the mean are 0"),
+            (self.n_given > max(len(self.coef), len(self.feedback)), f"n_given is {self.n_given}"),
+            *context_problems(self.context, "steps", len(self.regression)),
+        )
 
     @cached_property
     def weights(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 import torch
 from torch.distributions import Bernoulli, Distribution
 
+from arproc.contract.checked import Array, sentences
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.storable import storable
@@ -51,11 +53,18 @@ class LogisticARLaw(ChainLaw):
         n_given: how many first symbols are given.
     """
 
-    intercept: np.ndarray
-    coef: np.ndarray
-    frequencies: np.ndarray
+    intercept: Annotated[np.ndarray, Array("space.size")]
+    coef: Annotated[np.ndarray, Array("space.size", "p", "space.size")]
+    frequencies: Annotated[np.ndarray, Array("space.size", low=0, high=1)]
     space: Space
     n_given: int = 0
+
+    def problems(self) -> Iterator[str]:
+        yield from sentences(
+            (self.n_given not in (0, self.window_length), f"n_given is {self.n_given}"),
+            (self.space.size is None or self.space.length is not None, "the space is of no "
+             "symbols in sequences of free length"),
+        )  # fmt: skip
 
     @property
     def window_length(self) -> int:

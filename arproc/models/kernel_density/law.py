@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Annotated
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from arproc.contract.checked import Array, sentences
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
@@ -42,12 +44,28 @@ class KernelDensityLaw(ChainLaw):
     takes_any_order = True
 
     space: Space
-    values: Tensor
-    log_weights: Tensor
-    bandwidth: Tensor
-    frequencies: Tensor
+    values: Annotated[Tensor, Array("m", "space.length", kind="float32 float64 int64")]
+    log_weights: Annotated[Tensor, Array("m", infinite=True)]
+    bandwidth: Annotated[Tensor, Array("space.length", low=0)]
+    frequencies: Annotated[Tensor, Array("space.length", "levels", kind="real", low=0, high=1)]
     shape: tuple[int, ...]
     order: tuple[int, ...] | None = None
+
+    def problems(self) -> Iterator[str]:
+        layout, levels = self.layout, self.frequencies.shape[1]
+        yield from sentences(
+            (layout.length != self.space.length, f"shape {self.shape} is another length"),
+            (not len(self.values), "values has no vectors"),
+            (abs(float(self.log_weights.logsumexp(0))) > 1e-4, "the weights do not sum to one"),
+        )  # fmt: skip
+        if self.space.measure == "density":
+            yield from sentences((bool((self.bandwidth <= 0).any()), "a bandwidth is 0"))
+            return
+        yield from sentences(
+            (bool((self.bandwidth > 1).any()), "a bandwidth is above 1, and is a probability"),
+            (levels < (self.space.size or 0), f"frequencies are of {levels} levels"),
+            (self.space.problem(self.values) is not None, "values are not elements of the space"),
+        )
 
     @property
     def layout(self) -> Layout:

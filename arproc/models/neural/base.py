@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, TypeVar
 
@@ -33,6 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arproc.contract.checked import sentences
 from arproc.contract.context import ContextForm
 from arproc.contract.law import ChainLaw, Law
 from arproc.contract.sequences import Sequences
@@ -49,6 +50,7 @@ from arproc.training import History, Loss, Training, seed_of, train
 __all__ = ["NetworkLaw", "NeuralLaw", "NeuralModel", "NeuralProcess"]
 
 _STREAM = 2
+_EXTREME = 1e8
 
 N = TypeVar("N", bound=StorableModule)
 E = TypeVar("E", bound=ExampleNetwork)
@@ -74,7 +76,32 @@ class NeuralLaw(Law):
     layout: Layout | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.network.eval().requires_grad_(False)
+
+    def problems(self) -> Iterator[str]:
+        network, space = self.network, self.space
+        if self.device.type == "meta":  # where there are no numbers
+            return
+        given = context_size(network)
+        sizes = {length for length in (space.length, self._sites) if length is not None}
+        if self.layout is not None:
+            sizes.add(self.layout.length)
+        bad = [k for k, v in network.named_parameters() if not _moderate(v)]
+        yield from sentences(
+            (bool(bad), f"the network's {', '.join(bad[:1])} has numbers that are not finite, or "
+             f"are beyond {_EXTREME:g}"),
+            (given is not None and given != self.n_context,
+             f"the network is conditioned on {given} numbers, the law on {self.n_context}"),
+            (self.context is not None and self.context.kind != "static", "context is by steps"),
+            (len(sizes) > 1, f"space, layout and network have different lengths, {sorted(sizes)}"),
+        )  # fmt: skip
+        yield from network_problems(network, space, self.layout)
+
+    @property
+    def _sites(self) -> int | None:
+        """Of how many elements the network's examples are, if of one size."""
+        return self.network.sites if isinstance(self.network, ExampleNetwork) else None
 
     @property
     def device(self) -> torch.device:
@@ -102,6 +129,28 @@ class NeuralLaw(Law):
 @dataclass(frozen=True, eq=False, repr=False)
 class NetworkLaw(NeuralLaw, ChainLaw):
     """Base of the laws whose conditionals a network gives."""
+
+
+def context_size(network: StorableModule) -> int | None:
+    """How many numbers a network is conditioned on; None where it does not say."""
+    for part in network.modules():
+        if isinstance(part, StorableModule) and "context" in part.arguments:
+            return int(part.arguments["context"])
+    return None
+
+
+def network_problems(
+    network: StorableModule, space: Space, layout: Layout | None
+) -> Iterator[str]:
+    """What the network and its parts say does not fit; each may write `problems`."""
+    for part in network.modules():
+        if hasattr(part, "problems"):
+            yield from part.problems(space, layout)
+
+
+def _moderate(x: Tensor) -> bool:
+    # a weight beyond this makes sums that float32 does not hold
+    return x.numel() == 0 or bool(x.detach().abs().max() < _EXTREME)
 
 
 class NeuralModel(Model):

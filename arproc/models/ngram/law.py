@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 from torch.distributions import Distribution
 
+from arproc.contract.checked import sentences
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.data.vocabulary import Vocabulary
 from arproc.distributions import Categorical
-from arproc.errors import DataError, FileFormatError
+from arproc.errors import DataError
 from arproc.models.ngram.backoff.trie import Trie
 from arproc.models.ngram.counting.counts import Alphabet
-from arproc.models.ngram.symbols import symbol_space
+from arproc.models.ngram.symbols import symbol_problems, symbol_space
 from arproc.spaces import Categorical as CategoricalSpace
 from arproc.spaces import Space
 
@@ -40,6 +40,13 @@ class NGramLaw(ChainLaw):
 
     space: CategoricalSpace
     trie: Trie
+
+    def problems(self) -> Iterator[str]:
+        fits = self.trie.alphabet == alphabet_of(self.space)
+        yield from sentences(
+            *symbol_problems(self.space, self.trie.alphabet.symbols),
+            (not fits, "the n-grams and the space have other ends or another <unk>"),
+        )
 
     @classmethod
     def over(cls, vocabulary: Vocabulary | None, trie: Trie) -> NGramLaw:
@@ -94,14 +101,6 @@ class NGramLaw(ChainLaw):
         possible = np.minimum(position + int(trie.alphabet.terminates), trie.order - 1) + 1
         back = possible - trie.level(found)
         return torch.from_numpy(trie.log_prob[found] + back * math.log(alpha))
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> NGramLaw:
-        """The law of a file, checked: compiled code trusts its numbers."""
-        law = cls(**fields)
-        if law.trie.alphabet != alphabet_of(law.space):
-            raise FileFormatError("The file's n-grams and its space have different symbols.")
-        return law
 
 
 class NGramState(State):

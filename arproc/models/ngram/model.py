@@ -19,6 +19,7 @@ from arproc.models.ngram.arpa.read import read_arpa
 from arproc.models.ngram.arpa.write import write_arpa
 from arproc.models.ngram.backoff.filtering import filtered
 from arproc.models.ngram.backoff.pruning import cut_offs, pruned
+from arproc.models.ngram.backoff.sums import adding_up
 from arproc.models.ngram.backoff.trie import Trie
 from arproc.models.ngram.counting.counts import Alphabet, count_ngrams, lay_out
 from arproc.models.ngram.law import NGramLaw, alphabet_of
@@ -99,6 +100,8 @@ class NGram(SymbolModel):
         >>> round(model.log_prob("a b"), 3)
         -2.655
     """
+
+    local = ("scratch",)
 
     law_: NGramLaw
     trie_: Trie
@@ -320,10 +323,7 @@ class NGram(SymbolModel):
     # ---- files -------------------------------------------------------------------------------
 
     def verify(self) -> Self:
-        """Look at every number of a model from a file that is not trusted; reads all of it.
-
-        Models of up to a million n-grams are looked through when they are loaded; larger ones are
-        opened as they are.
+        """Look at every number of a model, as loading does unless it is told to trust the file.
 
         Raises:
             FileFormatError: a number leads to where it may not.
@@ -332,7 +332,14 @@ class NGram(SymbolModel):
         return self
 
     @classmethod
-    def from_arpa(cls, path: str | Path, tokens: str = "word", special: str = "error") -> NGram:
+    def from_arpa(
+        cls,
+        path: str | Path,
+        tokens: str = "word",
+        special: str = "error",
+        *,
+        renormalise: bool = False,
+    ) -> NGram:
         """The model of an ARPA file (KenLM, SRILM ...), plain or compressed (gzip, bzip2, xz).
 
         N-grams may stand in any order, and back-offs, `<unk>`, and what begins or ends a longer
@@ -342,12 +349,17 @@ class NGram(SymbolModel):
             path: the file.
             tokens: what the file's words are: "word", "char" or "byte".
             special: as for the constructor; "escape" reads what such a model wrote.
+            renormalise: whether back-off weights are set anew where the probabilities after a
+                context do not add up to one (and single words' are divided by their sum); as they
+                are they would be no law, and are refused.
 
         Raises:
-            FileFormatError: the file is malformed; the message names the line.
+            FileFormatError: the file is malformed; the message names the line. Or probabilities
+                do not add up to one; it names the context where they do least.
         """
         check_choice("tokens", tokens, ("word", "char", "byte"))
         trie, vocabulary = read_arpa(path, tokens, special)
+        trie = adding_up(trie, vocabulary, renormalise)
         alphabet = trie.alphabet
         known = Tokens(
             tokens,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,15 @@ from arproc.process import Process
 from arproc.spaces import Categorical as CategoricalSpace
 from arproc.spaces import Space
 
-__all__ = ["NO_TABLE", "NO_UNIFORMS", "SymbolModel", "categorical", "symbol_space", "with_ends"]
+__all__ = [
+    "NO_TABLE",
+    "NO_UNIFORMS",
+    "SymbolModel",
+    "categorical",
+    "symbol_problems",
+    "symbol_space",
+    "with_ends",
+]
 
 #: What kernels that may fill a table, or draw from uniforms, are given where they shall not.
 NO_TABLE, NO_UNIFORMS = np.empty((0, 0, 0)), np.empty((0, 0))
@@ -44,6 +53,17 @@ def symbol_space(space: Space) -> CategoricalSpace:
     if not isinstance(space, CategoricalSpace):
         raise DataError(f"This is a model of symbols; got {space.describe()} elements.")
     return space
+
+
+def symbol_problems(space: Space, symbols: int) -> Iterator[tuple[bool, str]]:
+    """Whether a law's space is none of so many symbols; see `arproc.contract.checked.sentences`.
+
+    Compiled code takes a symbol for an index into tables of that size.
+    """
+    yield space.size != symbols, f"the space is of {space.size} symbols, the tables of {symbols}"
+    yield space.length is not None, f"the space is of sequences of {space.length} symbols"
+    end = space.end
+    yield end is not None and end != symbols - 1, f"the end is symbol {end}, and not the last one"
 
 
 def with_ends(sequences: Sequences) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 import torch
 
+from arproc.contract.checked import Array, sentences
 from arproc.contract.storable import storable
 from arproc.errors import DataError, ParameterError, check_integer
 from arproc.models.panel.calibration import stretches
@@ -76,9 +77,22 @@ class Combination:
     """
 
     names: Sequence[Any]
-    weights: np.ndarray
-    stretch: np.ndarray
+    weights: Annotated[np.ndarray, Array("n", "k", low=0, high=1 + 1e-9)]
+    stretch: Annotated[np.ndarray, Array("n", low=0)]
     fits: Sequence[FittedSeries]
+
+    def problems(self) -> Iterator[str]:
+        """What does not fit together; see `arproc.contract.checked`."""
+        n, k = self.weights.shape
+        alike = len(self.names) == n and len(self.fits) == k and n > 0
+        known = alike and all(list(one.names) == list(self.names) for one in self.fits)
+        yield from sentences(
+            (not known, f"there are {n} series and {k} candidates, and names and fits of others"),
+            (bool((abs(self.weights.sum(1) - 1) > 1e-6).any()), "weights do not sum to one"),
+            (alike and any(self.weights[i, j] > 0 and one.status[i] != "ok"
+                           for j, one in enumerate(self.fits) for i in range(n)),
+             "a candidate without a fit has a weight"),
+        )  # fmt: skip
 
 
 class AutoPanel(PanelModel):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 
+from arproc.contract.checked import Array, sentences
 from arproc.contract.storable import storable
 
 __all__ = ["Estimates", "empty", "in_threads", "time_columns"]
@@ -34,15 +36,28 @@ class Estimates:
         done: whether the series were fitted together with others, [N].
     """
 
-    parameters: np.ndarray
-    mean: np.ndarray
-    log_likelihood: np.ndarray
-    used: np.ndarray
-    covariance: np.ndarray
+    parameters: Annotated[np.ndarray, Array("n", "k", nan=True)]
+    mean: Annotated[np.ndarray, Array("n", 2, nan=True)]
+    log_likelihood: Annotated[np.ndarray, Array("n", nan=True, infinite=True)]
+    used: Annotated[np.ndarray, Array("n", kind="int64")]
+    covariance: Annotated[np.ndarray, Array("c", "s", "s", nan=True, infinite=True)]
     status: list[str]
-    strength: np.ndarray
-    effective: np.ndarray
-    done: np.ndarray
+    strength: Annotated[np.ndarray, Array("n", nan=True, infinite=True)]
+    effective: Annotated[np.ndarray, Array("n", nan=True, infinite=True)]
+    done: Annotated[np.ndarray, Array("n", kind="bool")]
+
+    def problems(self) -> Iterator[str]:
+        """What does not fit together; see `arproc.contract.checked`."""
+        n, kept = len(self.parameters), len(self.covariance)
+        there = [i for i, status in enumerate(self.status) if status == "ok"]
+        bad = len(self.status) == n and not np.isfinite(self.parameters[there]).all()
+        noise = self.parameters[there, -1] if len(self.status) == n else np.ones(0)
+        yield from sentences(
+            (len(self.status) != n or kept not in (0, n), f"status is of {len(self.status)} "
+             f"series, parameters of {n}, covariance of {kept}"),
+            (bad, "parameters of a series that has a fit are not finite"),
+            (not bad and bool((noise <= 0).any()), "a variance of innovations is not positive"),
+        )  # fmt: skip
 
     def drop(self, i: int) -> None:
         """Series i has no fit."""

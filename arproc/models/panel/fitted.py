@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 
+from arproc.contract.checked import Array, sentences
 from arproc.contract.parameters import Parameters, is_learnt
 from arproc.contract.randomness import derived_seed, resolve_seed
 from arproc.contract.storable import storable
@@ -97,8 +98,22 @@ class FittedSeries(ABC):
     process: Process
     names: Sequence[Any]
     named: bool
-    lengths: np.ndarray
+    lengths: Annotated[np.ndarray, Array("n_series", kind="int64", low=0)]
     status: Sequence[str]
+
+    def problems(self) -> Iterator[str]:
+        """What does not fit together; see `arproc.contract.checked`."""
+        yield from sentences(
+            (not self.names, "there are no series"),
+            (len(self.status) != len(self.names), f"status is of {len(self.status)} series, names "
+             f"of {len(self.names)}"),
+            (len(self.places) != len(self.names), "two series have one name"),
+        )  # fmt: skip
+
+    @property
+    def n_series(self) -> int:
+        """How many series there are, N."""
+        return len(self.names)
 
     @abstractmethod
     def _fitted(self, i: int) -> Process:
@@ -182,6 +197,15 @@ class FittedEach(FittedSeries):
     """
 
     processes: Sequence[Process]
+
+    def problems(self) -> Iterator[str]:
+        yield from super().problems()
+        pairs = zip(self.processes, self.status, strict=False)
+        bare = any(s == "ok" and not p.__sklearn_is_fitted__() for p, s in pairs)
+        yield from sentences(
+            (len(self.processes) != len(self.names), f"there are {len(self.processes)} processes"),
+            (bare, "the process of a series that has a fit has none"),
+        )
 
     @classmethod
     def fit(cls, process: Process, data: PanelData) -> FittedEach:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from arproc.errors import FileFormatError
+
 __all__ = ["end_of", "restore_end"]
 
 
@@ -54,6 +56,15 @@ def _regular(index: Any) -> Any:
 
 def restore_end(end: dict[str, Any]) -> Any:
     """An index that ends as the one given to `end_of` did; None where there was none."""
+    try:
+        return _restored(end)
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        raise FileFormatError(
+            f"the index of a series can not end so: {end!r} ({error})."
+        ) from None
+
+
+def _restored(end: dict[str, Any]) -> Any:
     import pandas as pd
 
     if end["kind"] == "none":

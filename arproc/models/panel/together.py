@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch
 
+from arproc.contract.checked import Array, sentences
 from arproc.contract.storable import storable
 from arproc.errors import DataError
 from arproc.models.panel.data import PanelData, jacobians, logarithms
@@ -50,11 +51,32 @@ class FittedTogether(FittedSeries):
 
     estimates: Estimates
     ends: list[dict[str, Any]]
-    tail_values: np.ndarray
-    tail_offsets: np.ndarray
-    tail_positions: np.ndarray
-    prior_mean: np.ndarray | None = None
-    prior_covariance: np.ndarray | None = None
+    tail_values: Annotated[np.ndarray, Array("v", nan=True)]
+    tail_offsets: Annotated[np.ndarray, Array("n_series + 1", kind="int64", low=0)]
+    tail_positions: Annotated[np.ndarray, Array("n_series", kind="int64", low=0)]
+    prior_mean: Annotated[np.ndarray | None, Array("k")] = None
+    prior_covariance: Annotated[np.ndarray | None, Array("k", "k")] = None
+
+    def problems(self) -> Iterator[str]:
+        yield from super().problems()
+        settings, found, offsets = settings_of(self.process), self.estimates, self.tail_offsets
+        if settings is None:
+            yield f"{self.process!r} is no process that is fitted to all series at once"
+            return
+        lags, size = len(settings.lags), found.covariance.shape[1]
+        kept = offsets[1:] - offsets[:-1]
+        yield from sentences(
+            (found.parameters.shape != (len(self), lags + 3), f"the parameters are of "
+             f"{found.parameters.shape[1] - 3} lags and {len(found.parameters)} series, the "
+             f"process of {lags} and {len(self)}"),
+            (size != lags + settings.n_columns + 1, f"the covariances are of {size} estimates"),
+            (found.status != list(self.status), "the estimates have another status"),
+            (offsets[0] != 0 or offsets[-1] != len(self.tail_values) or bool((kept < 0).any()),
+             "tail_offsets do not rise from 0 to the end of tail_values"),
+            (bool((self.tail_positions + kept != self.lengths).any()), "the tails are no ends of "
+             "series of these lengths"),
+            (len(self.ends) not in (0, 1, len(self)), f"there are {len(self.ends)} ends"),
+        )  # fmt: skip
 
     @classmethod
     def fit(

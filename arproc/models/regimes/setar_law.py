@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch.distributions import Distribution, Normal
 
+from arproc.contract.checked import Array, Number, sentences
 from arproc.contract.law import ChainLaw
 from arproc.contract.storable import storable
 from arproc.spaces import Real
@@ -30,14 +33,18 @@ class SETARLaw(ChainLaw):
         sigma2: innovation variances, [k].
     """
 
-    threshold: np.ndarray
-    delay: int
-    coef: np.ndarray
-    intercept: np.ndarray
-    drift: np.ndarray
-    sigma2: np.ndarray
+    threshold: Annotated[np.ndarray, Array("k - 1")]
+    delay: Annotated[int, Number(low=1, high=2**20)]
+    coef: Annotated[np.ndarray, Array("k", "p")]
+    intercept: Annotated[np.ndarray, Array("k")]
+    drift: Annotated[np.ndarray, Array("k")]
+    sigma2: Annotated[np.ndarray, Array("k", above=0)]
 
     space = Real()
+
+    def problems(self) -> Iterator[str]:
+        falls = bool((np.diff(self.threshold) < 0).any())
+        yield from sentences((falls, "the thresholds do not ascend"))
 
     @property
     def n_regimes(self) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch.distributions import Distribution
 
+from arproc.contract.checked import Array, Number, sentences
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
@@ -21,6 +25,8 @@ __all__ = ["MarkovSwitchingARLaw", "SwitchingState"]
 
 _LEAST = 1e-300  # so that no logarithm of a probability is infinite
 _PATHS = 2048  # of regimes, that a forecast sums over; beyond that it is simulated
+#: How many memories there may be: k to the power of the lags, which the filter goes through.
+_MOST_MEMORIES = 2**16
 _COMPILE_FROM = 512  # steps, from which on compiled code saves more than loading it costs
 
 
@@ -39,14 +45,26 @@ class MarkovSwitchingARLaw(ChainLaw):
         unit: what a step of time counts in the trend.
     """
 
-    transition: np.ndarray
-    trend: np.ndarray
-    coef: np.ndarray
-    sigma2: np.ndarray
+    transition: Annotated[np.ndarray, Array("k", "k", low=0, high=1 + 1e-9)]
+    trend: Annotated[np.ndarray, Array("k", "q")]
+    coef: Annotated[np.ndarray, Array("k", "p")]
+    sigma2: Annotated[np.ndarray, Array("k", above=0)]
     centred: bool
-    unit: float = 1.0
+    unit: Annotated[float, Number(above=0)] = 1.0
 
     space = Real()
+
+    def problems(self) -> Iterator[str]:
+        k, p = self.n_regimes, self.n_given
+        many = (p if self.centred else 1) * math.log(max(k, 1))
+        yield from sentences(
+            (k == 0, "there are no regimes"),
+            (self.trend.shape[1] > 2, f"trend has {self.trend.shape[1]} columns, at most 2"),
+            (k > 0 and bool((abs(self.transition.sum(1) - 1) > 1e-6).any()), "the rows of "
+             "transition do not sum to one"),
+            (many > math.log(_MOST_MEMORIES), f"{k} regimes under {p} lags are more than "
+             f"{_MOST_MEMORIES} memories"),
+        )  # fmt: skip
 
     @property
     def n_given(self) -> int:  # type: ignore[override]

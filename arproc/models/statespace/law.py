@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import cast
+from typing import Annotated, cast
 
 import numpy as np
 import torch
 from torch.distributions import Distribution, MultivariateNormal, Normal
 
-from arproc.contract.context import ContextForm
+from arproc.contract.checked import Array, Number, sentences
+from arproc.contract.context import ContextForm, context_problems
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
@@ -23,6 +25,8 @@ from arproc.spaces import Real
 
 __all__ = ["ARIMALaw", "FilterState"]
 
+#: How many steps back a state space may reach; its matrices have so many rows.
+_MOST_LAGS = 2**13
 _AT_ONCE = 2**20  # elements that one call draws, in all rows together
 
 
@@ -45,21 +49,31 @@ class ARIMALaw(ChainLaw):
         beta: the regressors' coefficients, [c].
     """
 
-    ar: np.ndarray
-    ma: np.ndarray
-    seasonal_ar: np.ndarray
-    seasonal_ma: np.ndarray
-    sigma2: float
-    d: int = 0
-    seasonal_d: int = 0
-    period: int = 0
-    mean: float = 0.0
-    slope: float = 0.0
-    beta: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    ar: Annotated[np.ndarray, Array("p")]
+    ma: Annotated[np.ndarray, Array("q")]
+    seasonal_ar: Annotated[np.ndarray, Array("P")]
+    seasonal_ma: Annotated[np.ndarray, Array("Q")]
+    sigma2: Annotated[float, Number(above=0)]
+    d: Annotated[int, Number(low=0)] = 0
+    seasonal_d: Annotated[int, Number(low=0)] = 0
+    period: Annotated[int, Number(low=0)] = 0
+    mean: Annotated[float, Number()] = 0.0
+    slope: Annotated[float, Number()] = 0.0
+    beta: Annotated[np.ndarray, Array("c")] = field(default_factory=lambda: np.zeros(0))
     context: ContextForm | None = None
 
     space = Real()
     takes_missing = True
+
+    def problems(self) -> Iterator[str]:
+        seasonal = len(self.seasonal_ar) + len(self.seasonal_ma) + self.seasonal_d
+        lags = self.d + len(self.ar) + len(self.ma) + self.period * seasonal
+        yield from sentences(
+            (bool(seasonal) and self.period < 2, f"period is {self.period} beside seasonal terms"),
+            (lags > _MOST_LAGS, f"differences and coefficients reach {lags} steps back, more than "
+             f"{_MOST_LAGS}"),
+            *context_problems(self.context, "steps", len(self.beta)),
+        )  # fmt: skip
 
     @property
     def n_given(self) -> int:  # type: ignore[override]

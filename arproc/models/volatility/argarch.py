@@ -163,7 +163,7 @@ class ARGARCH(Estimated, Process):
         _check_variance(intercept, drift, omega, alpha, gamma, beta)
         noise, psi = _given_innovations(innovations, nu, weights, means, scales)
         law = ARGARCHLaw(
-            coef, intercept, drift, omega, alpha, gamma, beta, math.nan, noise, psi
+            coef, intercept, drift, omega, alpha, gamma, beta, 1.0, noise, psi
         )  # fmt: skip
         if backcast is None and not math.isfinite(law.stationary_variance):
             raise ParameterError(

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import distributions as td
 
+from arproc.contract.checked import Number
 from arproc.contract.storable import storable
 
 __all__ = ["KINDS", "Density", "Innovations", "make"]
@@ -57,6 +59,15 @@ class Innovations(ABC):
     ) -> td.Distribution:
         """The law of loc + scale z, loc being its mean and scale its standard deviation."""
 
+    @property
+    def size(self) -> int:
+        """How many parameters there are; told without naming any."""
+        return len(self.names)
+
+    def problems_of(self, psi: np.ndarray) -> Iterator[tuple[bool, str]]:
+        """Whether parameters are none that this law may have; see `sentences`."""
+        yield False, ""
+
     def reported(self, psi: np.ndarray) -> np.ndarray:
         """The parameters that are shown, [len(names)]; psi itself by default."""
         return psi
@@ -88,6 +99,12 @@ class StudentInnovations(Innovations):
     names = ("nu",)
     start = (8.0,)
     bounds = ((2.05, 500.0),)
+
+    def problems_of(self, psi: np.ndarray) -> Iterator[tuple[bool, str]]:
+        yield (
+            float(psi[0]) <= 2,
+            f"nu is {psi[0]:g}; expected more than 2, so that a variance exists",
+        )
 
     def density(self, z: np.ndarray, psi: np.ndarray, blur: float = 0.0) -> Density:
         from scipy.special import digamma
@@ -141,9 +158,13 @@ class MixtureInnovations(Innovations):
         components: K, 2 or more.
     """
 
-    components: int
+    components: Annotated[int, Number(low=2)]
 
     kind = "mixture"
+
+    @property
+    def size(self) -> int:
+        return 3 * (self.components - 1)
 
     @cached_property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]

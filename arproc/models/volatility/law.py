@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
 from torch.distributions import Distribution
 
+from arproc.contract.checked import Array, Number, sentences
 from arproc.contract.law import ChainLaw
 from arproc.contract.state import State
 from arproc.contract.storable import storable
@@ -73,18 +75,27 @@ class ARGARCHLaw(ChainLaw):
         psi: its parameters.
     """
 
-    coef: np.ndarray
-    intercept: float
-    drift: float
-    omega: float
-    alpha: np.ndarray
-    gamma: np.ndarray
-    beta: np.ndarray
-    backcast: float
+    coef: Annotated[np.ndarray, Array("p")]
+    intercept: Annotated[float, Number()]
+    drift: Annotated[float, Number()]
+    omega: Annotated[float, Number(low=0)]
+    alpha: Annotated[np.ndarray, Array("a", low=0)]
+    gamma: Annotated[np.ndarray, Array("g")]
+    beta: Annotated[np.ndarray, Array("b", low=0)]
+    backcast: Annotated[float, Number(above=0)]
     innovations: Innovations
-    psi: np.ndarray
+    psi: Annotated[np.ndarray, Array("innovations.size")]
 
     space = Real()
+
+    def problems(self) -> Iterator[str]:
+        paired = np.zeros(max(len(self.alpha), len(self.gamma)))
+        paired[: len(self.alpha)] += self.alpha
+        paired[: len(self.gamma)] += np.minimum(self.gamma, 0)
+        yield from sentences(
+            (bool((paired < -1e-9).any()), "alpha + gamma is negative, and so would variances be"),
+            *self.innovations.problems_of(self.psi),
+        )
 
     @property
     def n_given(self) -> int:  # type: ignore[override]

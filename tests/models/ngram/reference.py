@@ -7,7 +7,11 @@ from itertools import product
 
 import numpy as np
 
+from arproc.models.ngram.arpa.read import read_arpa
 from arproc.models.ngram.counting.counts import Alphabet, Counts, count_ngrams, lay_out
+from arproc.models.ngram.law import NGramLaw
+from arproc.models.ngram.model import NGram
+from arproc.process import Fit
 
 BEGIN = "<s>"
 
@@ -153,3 +157,9 @@ class SlowBackOff(SlowMixed):
             return {w: p.get(w, 0) / sum(p.values()) for w in symbols}
         weight = (1 - sum(p.values())) / unseen
         return {w: p[w] if w in p else weight * lower[w] for w in symbols}
+
+
+def as_written(path, tokens="word"):
+    """The model of an ARPA file with the file's own numbers, whether they add up or not."""
+    trie, vocabulary = read_arpa(path, tokens)
+    return NGram.of(NGramLaw.over(vocabulary, trie), Fit("text"), order=trie.order)

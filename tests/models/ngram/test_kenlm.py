@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from models.ngram.arpa.arpa_texts import arpa_texts, texts
 from models.ngram.peers import kenlm, lmplz, program
+from models.ngram.reference import as_written
 
 import arproc
 from arproc.models.ngram.smoothing.smoothings import SMOOTHINGS, DiscountWarning
@@ -126,7 +127,7 @@ def test_lmplz_files_in_ours_on_every_sentence(whole, order, tmp_path):
 def test_any_set_of_ngrams(tmp_path, text, lines):
     # KenLM wants what begins an n-gram to be there, and the file that we write has it
     (tmp_path / "model.arpa").write_text(text.replace("0.125", "-0.125").replace("-99", "-42"))
-    model = arproc.NGram.from_arpa(tmp_path / "model.arpa")
+    model = as_written(tmp_path / "model.arpa")
     model.to_arpa(tmp_path / "ours.arpa")
     check(model, load(binary(tmp_path / "ours.arpa", "trie")), lines, matched=False)
 

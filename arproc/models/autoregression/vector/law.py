@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from torch.distributions import Distribution, MultivariateNormal
 
+from arproc.contract.checked import Array, positive_definite, sentences
 from arproc.contract.law import ChainLaw, hold_apart
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State, WindowState
@@ -18,6 +21,8 @@ from arproc.models.autoregression.vector.recursion import VectorRecursion
 from arproc.spaces import RealVector
 
 __all__ = ["VARLaw", "VectorState"]
+
+Numbers = np.ndarray | torch.Tensor
 
 _AT_ONCE = 2**20  # elements that one call draws, in all rows together
 
@@ -38,16 +43,35 @@ class VARLaw(ChainLaw):
             distribution of their p d numbers.
     """
 
-    coef: np.ndarray | torch.Tensor
-    sigma: np.ndarray | torch.Tensor
-    mean: np.ndarray | torch.Tensor
-    slope: np.ndarray | torch.Tensor
-    intercept: np.ndarray | torch.Tensor
-    drift: np.ndarray | torch.Tensor
-    initial: str | MultivariateNormal = "stationary"
+    coef: Annotated[Numbers, Array("p", "d", "d", kind="real")]
+    sigma: Annotated[Numbers, Array("d", "d", kind="real")]
+    mean: Annotated[Numbers, Array("d", kind="real", nan=True)]
+    slope: Annotated[Numbers, Array("d", kind="real", nan=True)]
+    intercept: Annotated[Numbers, Array("d", kind="real")]
+    drift: Annotated[Numbers, Array("d", kind="real")]
+    initial: Literal["stationary", "given"] | MultivariateNormal = "stationary"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         hold_apart(self)
+
+    def problems(self) -> Iterator[str]:
+        size, normal = self.order * len(self.sigma), self.initial
+        fits = isinstance(normal, str) or (normal.batch_shape, normal.event_shape) == ((), (size,))
+        yield from sentences(
+            (len(self.sigma) == 0, "sigma has no components"),
+            (not fits, f"initial is no normal law of the first {size} numbers"),
+            (self._no_mean and self.initial == "stationary", "there is no mean (nan), and the law "
+             "needs one"),
+            (not positive_definite(self.sigma), "sigma is no covariance: it is not symmetric with "
+             "positive eigenvalues"),
+        )  # fmt: skip
+
+    @property
+    def _no_mean(self) -> bool:
+        """Whether a unit root leaves no mean."""
+        parts = (torch.as_tensor(part).detach() for part in (self.mean, self.slope))
+        return any(bool(part.isnan().any()) for part in parts)
 
     @property
     def order(self) -> int:

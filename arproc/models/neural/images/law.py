@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -9,11 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution
 
+from arproc.contract.checked import sentences
 from arproc.contract.state import GroupedState, State
 from arproc.contract.storable import storable
 from arproc.distributions import from_uniform, index
 from arproc.errors import DataError
 from arproc.models.neural.base import NetworkLaw
+from arproc.models.neural.channels import axis_problems
 from arproc.models.neural.images.pixel_network import PixelCache, PixelNetwork
 
 __all__ = ["ImageLaw", "PixelState"]
@@ -39,6 +42,21 @@ class ImageLaw(NetworkLaw):
 
     network: PixelNetwork
     channel_axis: int | None = None
+
+    def problems(self) -> Iterator[str]:
+        yield from super().problems()
+        network, layout = self.network, self.layout
+        shape = () if layout is None else layout.shape
+        axis = self.channel_axis
+        channels = 1 if axis is None or axis >= len(shape) else shape[axis]
+        sides = tuple(side for i, side in enumerate(shape) if i != axis)
+        yield from sentences(
+            (layout is None, "there is no layout of images"),
+            *axis_problems(axis, layout),
+            ((*sides, channels) != (network.rows, network.columns, network.channels),
+             f"the images are {list(shape)}, the network is for {network.rows} by "
+             f"{network.columns} pixels of {network.channels} channels"),
+        )  # fmt: skip
 
     def start(self, n: int, context: Tensor | None) -> State:
         cache = self.network.start(n, context)

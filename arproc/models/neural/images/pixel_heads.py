@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from arproc.contract.checked import sentences
 from arproc.contract.storable import StorableModule
+from arproc.data.form import Layout
 from arproc.distributions import Categorical
 from arproc.distributions.logistic import DiscretisedLogisticMixture
 from arproc.models.neural.vectors.heads import Head
 from arproc.models.neural.vectors.masked_linear import MaskedLinear
+from arproc.spaces import Space
 
 __all__ = ["ChannelHead", "ColourMixtureHead", "LevelHead", "PixelHead"]
 
@@ -33,6 +37,11 @@ class LevelHead(Head):
         super().__init__()
         self.levels = self.outputs = levels
         self.channels = levels if levels <= _ONE_HOT else 1
+
+    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
+        yield from sentences(
+            (space.size != self.levels, f"{self.levels} levels are not the space")
+        )
 
     def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
         if self.channels > 1:
@@ -171,6 +180,12 @@ class ColourMixtureHead(PixelHead):
         start[channels + 1 : 2 * channels + 1] = -math.log(max(components, 2))
         with torch.no_grad():
             self.last.bias.copy_(start.flatten())
+
+    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
+        """What does not fit together; see `NeuralLaw.problems`."""
+        yield from sentences(
+            (space.size != self.levels, f"{self.levels} levels are not the space")
+        )
 
     def encode(self, x: Tensor) -> Tensor:
         return F.pad(self._scaled(x), (0, 1), value=1.0)

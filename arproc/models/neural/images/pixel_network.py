@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from arproc.contract.checked import sentences
 from arproc.contract.storable import StorableModule
+from arproc.data.form import Layout
 from arproc.models.neural.examples import ExampleNetwork
 from arproc.models.neural.images.pixel_heads import PixelHead
 from arproc.models.neural.images.raster import Carry, choose
+from arproc.spaces import Space
 
 __all__ = ["PixelCache", "PixelNetwork", "Stacks"]
 
@@ -120,6 +124,13 @@ class PixelNetwork(ExampleNetwork):
         self.pixels = self.rows * self.columns
         self.sites = self.pixels * self.channels
         self.stacks, self.head = stacks, head
+
+    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
+        """What does not fit together; see `NeuralLaw.problems`."""
+        yield from sentences(
+            (self.head.channels != self.channels, "the head is for pixels of other channels"),
+            (min(self.rows, self.columns, self.channels) < 1, "the images have no pixels"),
+        )
 
     def hidden_weights(self) -> list[nn.Parameter]:
         """The matrices inside the layers, which Muon trains."""

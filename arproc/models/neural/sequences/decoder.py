@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from arproc.contract.checked import sentences
 from arproc.contract.storable import StorableModule
+from arproc.data.form import Layout
 from arproc.models.neural.sequences.blocks import (
     rotary_angles,
     rotate,
@@ -17,6 +19,7 @@ from arproc.models.neural.sequences.blocks import (
     unit,
     window_mask,
 )
+from arproc.spaces import Space
 
 __all__ = ["Attend", "Decoder", "Layer", "Weights"]
 
@@ -99,6 +102,15 @@ class Decoder(StorableModule):
         )
         self.head = nn.Parameter(torch.zeros(symbols, width))
         self.given = nn.Linear(context, width, bias=False) if context else None
+
+    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
+        """What does not fit together; see `NeuralLaw.problems`."""
+        yield from sentences(
+            (space.size != self.symbols, f"the network is of {self.symbols} symbols, the space of "
+             f"{space.size}"),
+            (self.window < 1 or self.dim < 2 or self.dim % 2 != 0, f"window is {self.window}, a "
+             f"head {self.dim} wide"),
+        )  # fmt: skip
 
     def hidden_weights(self) -> list[nn.Parameter]:
         """The matrices inside the layers, which Muon trains."""

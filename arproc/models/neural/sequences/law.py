@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from arproc.contract.checked import sentences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.distributions import Categorical, from_uniform
 from arproc.models.neural.base import NetworkLaw
+from arproc.models.neural.channels import axis_problems
 from arproc.models.neural.sequences.cache import KeyValueCache
 from arproc.models.neural.sequences.decoder import Decoder, Weights
 
@@ -31,6 +34,10 @@ class TransformerLaw(NetworkLaw):
 
     network: Decoder
     channel_axis: int | None = None
+
+    def problems(self) -> Iterator[str]:
+        yield from super().problems()
+        yield from sentences(*axis_problems(self.channel_axis, self.layout))
 
     def start(self, n: int, context: Tensor | None) -> State:
         network = self.network

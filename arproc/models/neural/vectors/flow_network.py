@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
+from arproc.contract.checked import sentences
+from arproc.data.form import Layout
 from arproc.models.neural.examples import ExampleNetwork, Examples
 from arproc.models.neural.vectors.heads import Head
 from arproc.models.neural.vectors.masks import MaskedNetwork
 from arproc.models.neural.vectors.networks import plain
+from arproc.spaces import Space
 
 __all__ = ["AffineHead", "FlowNetwork", "Normalisation", "log_scale"]
 
@@ -68,6 +71,12 @@ class Normalisation(nn.Module):
         self.shift = nn.Parameter(torch.zeros(sites))
         self.register_buffer("mean", torch.zeros(sites))
         self.register_buffer("variance", torch.ones(sites))
+
+    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
+        """What does not fit together; see `NeuralLaw.problems`."""
+        finite = bool(torch.isfinite(torch.cat([self.mean, self.variance])).all())
+        wrong = not finite or bool((self.variance < 0).any())
+        yield from sentences((wrong, "a normalisation has no such mean and variance"))
 
     def measure(self, u: Tensor) -> Tensor:
         """Take the mean and variance of u [N, sites] for those of the data; gives u mapped."""
@@ -135,6 +144,17 @@ class FlowNetwork(ExampleNetwork):
         # in float64, as the data are: a density near a rounding step of float32 is not one
         self.register_buffer("shift", torch.zeros(sites, dtype=torch.float64))
         self.register_buffer("size", torch.ones(sites, dtype=torch.float64))
+
+    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
+        """What does not fit together; see `NeuralLaw.problems`."""
+        sites = torch.arange(self.sites)
+        numbers = torch.cat([self.shift, self.size])
+        yield from sentences(
+            (space.measure != "density", "the space is not of real numbers"),
+            (not bool((self.orders.sort(1).values == sites).all()), "an order is no permutation"),
+            (not bool(torch.isfinite(numbers).all()) or bool((self.size <= 0).any()),
+             "the sites' places and sizes are no such numbers"),
+        )  # fmt: skip
 
     def hidden_weights(self) -> list[nn.Parameter]:
         """The matrices between hidden layers, which Muon trains."""

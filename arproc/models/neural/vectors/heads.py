@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, MixtureSameFamily, Normal, StudentT
 
+from arproc.contract.checked import sentences
 from arproc.contract.storable import StorableModule
+from arproc.data.form import Layout
 from arproc.distributions import Categorical
 from arproc.distributions.logistic import (
     DiscretisedLogisticMixture,
     Logistic,
     logistic_log_density,
 )
+from arproc.spaces import Binary, Ordinal, Space
 
 __all__ = [
     "BernoulliHead",
@@ -37,6 +40,9 @@ __all__ = [
 _FAR = 1e9
 
 
+_NOT = "the network's outputs do not describe "
+
+
 class Head(StorableModule):
     """The distribution of each site from `outputs` numbers a site.
 
@@ -47,6 +53,10 @@ class Head(StorableModule):
 
     channels: int
     outputs: int
+
+    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
+        """What does not fit the law's space and layout; see `NeuralLaw.problems`."""
+        yield from ()
 
     def learn(self, x: Tensor) -> None:
         """Learn the data's place and size from the training data x [N, sites]; NaN is missing."""
@@ -105,6 +115,9 @@ class BernoulliHead(Head):
 
     channels = outputs = 1
 
+    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
+        yield from sentences((not isinstance(space, Binary), f"{_NOT}{space.describe()}"))
+
     def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
         return x.to(torch.get_default_dtype())
 
@@ -130,6 +143,13 @@ class CategoricalHead(Head):
         self.channels = self.outputs = max(levels)
         forbidden = torch.arange(self.outputs) >= torch.tensor(list(levels))[:, None]
         self.register_buffer("forbidden", forbidden)
+
+    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
+        yield from sentences(
+            (space.size != self.outputs or len(self.forbidden) != space.length,
+             f"{_NOT}{space.length} sites of {space.size} levels"),
+            (bool(self.forbidden.all(1).any()), "a site has no levels"),
+        )  # fmt: skip
 
     def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
         return F.one_hot(x.long(), self.channels).flatten(1).to(torch.get_default_dtype())
@@ -175,6 +195,15 @@ class MixtureHead(Head):
         # in float64, as the data are: a density near a rounding step of float32 is not one
         self.register_buffer("shift", torch.zeros(sites, dtype=torch.float64))
         self.register_buffer("size", torch.ones(sites, dtype=torch.float64))
+
+    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
+        numbers = torch.cat([self.floor, self.shift, self.size])
+        yield from sentences(
+            ((space.measure == "mass" and not space.varies) or len(self.floor) != space.length,
+             f"{_NOT}{space.length} sites of {space.describe()} values"),
+            (not bool(torch.isfinite(numbers).all()) or bool((self.size <= 0).any())
+             or bool((self.floor < 0).any()), "the sites' places and sizes are no such numbers"),
+        )  # fmt: skip
 
     def learn(self, x: Tensor) -> None:
         x = x.double()
@@ -252,6 +281,10 @@ class DiscretisedLogisticHead(Head):
         super().__init__()
         self.levels, self.components = levels, components
         self.outputs = 3 * components
+
+    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
+        wrong = not isinstance(space, Ordinal) or space.levels != self.levels
+        yield from sentences((wrong, f"{_NOT}{space.describe()}"))
 
     @property
     def _half(self) -> float:

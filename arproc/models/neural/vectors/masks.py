@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 import torch
@@ -15,11 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from arproc.contract.checked import Number, sentences
 from arproc.contract.storable import storable
+from arproc.data.form import Layout
 from arproc.data.vectors import order_of
 from arproc.models.neural.vectors.heads import Head
 from arproc.models.neural.vectors.masked_linear import MaskedLinear
 from arproc.models.neural.vectors.networks import VectorNetwork
+from arproc.spaces import Space
 from arproc.training import seed_of
 
 __all__ = ["MaskSampling", "MaskedNetwork"]
@@ -41,7 +44,13 @@ class MaskSampling:
 
     own: tuple[int, ...]
     orders: tuple[tuple[int, ...], ...]
-    seed: int
+    seed: Annotated[int, Number(low=0)]
+
+    def problems(self) -> Iterator[str]:
+        """What does not fit together; see `arproc.contract.checked`."""
+        sites = list(range(len(self.own)))
+        wrong = any(sorted(order) != sites for order in (self.own, *self.orders))
+        yield from sentences((wrong, "an order is no permutation of the sites"))
 
     @classmethod
     def of_so_many(cls, own: tuple[int, ...], count: int | None, seed: int) -> MaskSampling:
@@ -144,6 +153,11 @@ class MaskedNetwork(VectorNetwork):
             nn.init.zeros_(self.direct.weight)
         sizes = [*hidden, len(out)] if context else []
         self.given = nn.ModuleList(nn.Linear(context, size, bias=False) for size in sizes)
+
+    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
+        """What does not fit together; see `NeuralLaw.problems`."""
+        own = self.sites if self.masks is None else len(self.masks.own)
+        yield from sentences((own != self.sites, f"the masks are of {own} sites"))
 
     def _degrees(self) -> list[Tensor]:
         """The degrees of the inputs and of each hidden layer's units."""

@@ -6,12 +6,13 @@ import copy
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from arproc.contract.checked import Number
 from arproc.contract.sequences import Sequences
 from arproc.contract.storable import storable
 from arproc.data.form import Layout
@@ -101,7 +102,7 @@ class VectorLaw(NetworkLaw):
 
     network: VectorNetwork
     layout: Layout = field(kw_only=True)
-    seed: int = field(kw_only=True)
+    seed: Annotated[int, Number(low=0)] = field(kw_only=True)
 
     @property
     def takes_any_order(self) -> bool:  # type: ignore[override]

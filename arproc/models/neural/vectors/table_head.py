@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution
 
-from arproc.data.tables.space import Column
+from arproc.contract.checked import sentences
+from arproc.data.form import Layout
+from arproc.data.tables.space import Column, Table
 from arproc.distributions import Categorical, DiscretisedLogisticMixture, MaybeMissing, Varied
 from arproc.models.neural.vectors.heads import Head, MixtureHead
+from arproc.spaces import Space
 
 __all__ = ["TableHead"]
 
@@ -76,6 +79,15 @@ class TableHead(Head):
 
     def _buffer(self, name: str, value: Tensor) -> None:
         self.register_buffer(name, value, persistent=False)
+
+    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
+        order = None if layout is None else layout.order
+        own = tuple(self.arguments["columns"])
+        yield from sentences(
+            (not isinstance(space, Table) or space.ordered(order) != own,
+             "the network's columns are not those of the table"),
+            (not bool(torch.isfinite(self.offset).all()), "a column's offset is not finite"),
+        )  # fmt: skip
 
     # ---- what a network asks ------------------------------------------------------------------
 

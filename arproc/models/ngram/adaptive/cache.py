@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch.distributions import Distribution
 
+from arproc.contract.checked import Array, Number, sentences
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
-from arproc.errors import FileFormatError, ParameterError, check_choice, check_integer
+from arproc.errors import ParameterError, check_choice, check_integer
 from arproc.models.ngram.symbols import (
     NO_TABLE,
     NO_UNIFORMS,
     SymbolModel,
     categorical,
+    symbol_problems,
     symbol_space,
     with_ends,
 )
@@ -133,10 +136,16 @@ class CacheLaw(ChainLaw):
     """
 
     space: CategoricalSpace
-    base: np.ndarray
-    alpha: float
-    decay: float
-    size: int | None
+    base: Annotated[np.ndarray, Array("space.symbols", above=0, high=1)]
+    alpha: Annotated[float, Number(above=0)]
+    decay: Annotated[float, Number(above=0, high=1)]
+    size: Annotated[int | None, Number(low=1)]
+
+    def problems(self) -> Iterator[str]:
+        yield from sentences(
+            *symbol_problems(self.space, len(self.base)),
+            (abs(self.base.sum() - 1) > 1e-6, "base does not sum to one"),
+        )
 
     @cached_property
     def arrays(self) -> tuple:
@@ -154,16 +163,6 @@ class CacheLaw(ChainLaw):
         out = np.empty(len(values))
         kernels.terms(self.arrays, values, begin, steps, out)
         return torch.from_numpy(out).to(sequences.values.device)
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> CacheLaw:
-        """The law of a file, checked: compiled code trusts its numbers."""
-        law = cls(**fields)
-        _check(law.size, law.decay, law.alpha)
-        fine = law.base.dtype == np.float64 and law.base.shape == (law.space.size,)
-        if not fine or not (law.base > 0).all() or not abs(law.base.sum() - 1) < 1e-6:
-            raise FileFormatError("The file's base distribution is damaged.")
-        return law
 
 
 def _check(size: int | None, decay: float, alpha: float) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
+from arproc.contract.checked import Number
 from arproc.contract.storable import storable
 from arproc.errors import ParameterError, check_integer
 from arproc.models.ngram.adaptive.contexts import Contexts
@@ -29,8 +30,8 @@ class ContextTreeLaw(ContextLaw):
         stop: the prior probability that a node is a leaf.
     """
 
-    alpha: float
-    stop: float
+    alpha: Annotated[float, Number(above=0)]
+    stop: Annotated[float, Number(above=0, below=1)]
 
     @property
     def method(self) -> tuple[int, tuple[float, float, bool]]:

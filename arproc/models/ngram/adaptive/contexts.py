@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 
+from arproc.contract.checked import Array, Number, check_fields, sentences
 from arproc.contract.storable import storable
-from arproc.errors import FileFormatError
 
-__all__ = ["Contexts"]
+__all__ = ["Contexts", "StoredContexts"]
 
 _NAMES = ("keys", "nodes", "total", "head", "ratio", "evidence", "symbol", "count", "next", "size")
 
@@ -45,6 +47,7 @@ class Contexts:
         self.ratio, self.evidence = np.zeros(16), np.zeros(16)
         self.symbol, self.count = np.zeros(16, np.int32), np.zeros(16, np.int64)
         self.next, self.size = np.zeros(16, np.int32), np.zeros(2, np.int64)
+        self._deepest = 0  # of a file, which says so
 
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
@@ -91,74 +94,109 @@ class Contexts:
             "next": self.next[:entries],
         }
 
+    @property
+    def deepest(self) -> int:
+        """How many symbols the longest context has."""
+        return self._deepest
+
     @staticmethod
     def from_dict(value: dict[str, Any]) -> Contexts:
         """The contexts that `to_dict` described, checked: compiled code trusts its numbers.
 
         Raises:
-            FileFormatError: the arrays do not make a tree of contexts.
+            ParameterError: the arrays do not make a tree of contexts.
         """
         from arproc.models.ngram.adaptive import context_kernels as kernels
 
-        contexts = Contexts(value["symbols"])
-        fresh = Contexts(1)
-        for name in ("keys", "total", "head", "ratio", "evidence", "symbol", "count", "next"):
-            array = value[name]
-            if array.dtype != getattr(fresh, name).dtype or array.ndim != 1:
-                raise FileFormatError(f"The file's contexts are damaged: {name} is {array.dtype}.")
-            if name != "keys":
-                setattr(contexts, name, array.copy())
-        keys = value["keys"]
+        stored = StoredContexts(**value)
+        check_fields(stored)
+        contexts, keys = Contexts(stored.symbols), stored.keys
+        for name in _NAMES:
+            if name not in ("keys", "nodes", "size"):
+                setattr(contexts, name, getattr(stored, name).copy())
         contexts.size = np.array([len(contexts.total), len(contexts.symbol)])
-        problem = _problem(contexts, keys)
-        if problem is not None:
-            raise FileFormatError(f"The file's contexts are damaged: {problem}.")
+        contexts._deepest = int(stored.depths.max(initial=0))
         capacity = 1 << max(6, (4 * len(keys)).bit_length())
-        contexts.keys, contexts.nodes = (
-            np.full(capacity, -1, np.int64),
-            np.zeros(capacity, np.int32),
-        )
-        kernels.rehash(
-            keys, np.arange(1, len(keys) + 1, dtype=np.int32), contexts.keys, contexts.nodes
-        )
+        contexts.keys = np.full(capacity, -1, np.int64)
+        contexts.nodes = np.zeros(capacity, np.int32)
+        numbers = np.arange(1, len(keys) + 1, dtype=np.int32)
+        kernels.rehash(keys, numbers, contexts.keys, contexts.nodes)
         return contexts
+
+
+@dataclass(frozen=True, eq=False)
+class StoredContexts:
+    """What a file says of `Contexts`, whose attributes these are; of the table the keys alone.
+
+    Attributes:
+        keys: of the nodes but the first, in their order.
+    """
+
+    symbols: Annotated[int, Number(low=1, high=2**31 - 2)]
+    keys: Annotated[np.ndarray, Array("keys", kind="int64", low=0)]
+    total: Annotated[np.ndarray, Array("nodes", kind="int64", low=0)]
+    head: Annotated[np.ndarray, Array("nodes", kind="int32", low=-1)]
+    ratio: Annotated[np.ndarray, Array("nodes")]
+    evidence: Annotated[np.ndarray, Array("nodes")]
+    symbol: Annotated[np.ndarray, Array("entries", kind="int32", low=0)]
+    count: Annotated[np.ndarray, Array("entries", kind="int64", low=1)]
+    next: Annotated[np.ndarray, Array("entries", kind="int32", low=-1)]
+
+    def problems(self) -> Iterator[str]:
+        """What does not fit together; see `arproc.contract.checked`."""
+        keys, nodes, entries = self.keys, len(self.total), len(self.symbol)
+        here = np.arange(1, len(keys) + 1)
+        parent, earlier = np.divmod(keys, self.symbols + 1)
+        yield from sentences(
+            (len(keys) != max(nodes - 1, 0) or len(np.unique(keys)) != len(keys), "the contexts "
+             "do not make a tree"),
+            (bool((parent >= here).any()), "a context comes before the one it continues"),
+        )  # fmt: skip
+        marked = np.concatenate([[False], earlier == self.symbols])
+        yield from sentences((bool(marked[parent].any()), "something is before a beginning"))
+        head, following = self.head, self.next
+        leads = np.concatenate([head[head >= 0], following[following >= 0]])
+        yield from sentences(
+            (leads.max(initial=-1) >= entries, "head or next leads nowhere"),
+            (len(np.unique(leads)) != entries or len(leads) != entries, "a list of what followed "
+             "is not a list"),
+            (bool(((following >= 0) & (following <= np.arange(entries))).any()), "a list of what "
+             "followed goes in a circle"),
+            (bool((self.symbol >= self.symbols).any()), "a symbol is not in the alphabet"),
+        )  # fmt: skip
+        owner = self._owners
+        sums = np.bincount(owner, weights=self.count.astype(np.float64), minlength=nodes)
+        twice = len(np.unique(owner * self.symbols + self.symbol)) != entries
+        yield from sentences(
+            (twice, "a symbol stands twice in a list of what followed"),
+            (bool((sums != self.total).any()), "total is not the sum of a context's counts"),
+        )
+
+    @property
+    def _owners(self) -> np.ndarray:
+        """The node of each entry, int64: the beginning of its list, by doubling steps."""
+        first = np.arange(len(self.next))
+        linked = np.flatnonzero(self.next >= 0)
+        first[self.next[linked]] = linked
+        while not np.array_equal(first[first], first):
+            first = first[first]
+        owner = np.empty(len(self.next), np.int64)
+        nodes = np.flatnonzero(self.head >= 0)
+        owner[self.head[nodes]] = nodes
+        return owner[first]
+
+    @property
+    def depths(self) -> np.ndarray:
+        """How many symbols each context has, int64, by doubling steps."""
+        above = np.concatenate([[0], self.keys // (self.symbols + 1)])
+        depth = np.ones(len(above), np.int64)
+        depth[0] = 0
+        while above.any():
+            depth, above = depth + depth[above], above[above]
+        return depth
 
 
 def _longer(array: np.ndarray, size: int) -> np.ndarray:
     longer = np.zeros(size, array.dtype)
     longer[: len(array)] = array
     return longer
-
-
-def _problem(contexts: Contexts, keys: np.ndarray) -> str | None:
-    """What is wrong with the arrays of a file, or None."""
-    nodes, entries = contexts.size.tolist()
-    if not isinstance(contexts.symbols, int) or contexts.symbols < 1:
-        return "there are no symbols"
-    if len({len(contexts.total), len(contexts.head), len(contexts.ratio)}) != 1 or len(
-        contexts.evidence
-    ) != len(contexts.total):
-        return "the contexts' arrays differ in length"
-    if not len(contexts.symbol) == len(contexts.count) == len(contexts.next):
-        return "the entries' arrays differ in length"
-    if len(keys) != max(nodes - 1, 0) or len(np.unique(keys)) != len(keys):
-        return "the contexts do not make a tree"
-    parent = keys // (contexts.symbols + 1)
-    if (keys < 0).any() or (parent >= np.arange(1, len(keys) + 1)).any():
-        return "a context comes before the one it continues"
-    head, following = contexts.head, contexts.next
-    for name, array in (("head", head), ("next", following)):
-        if ((array < -1) | (array >= entries)).any():
-            return f"{name} leads nowhere"
-    leads = np.concatenate([head[head >= 0], following[following >= 0]])
-    if len(np.unique(leads)) != entries or len(leads) != entries:
-        return "a list of what followed is not a list"
-    if ((following >= 0) & (following <= np.arange(entries))).any():
-        return "a list of what followed goes in a circle"
-    if ((contexts.symbol < 0) | (contexts.symbol >= contexts.symbols)).any():
-        return "a symbol is not in the alphabet"
-    if (contexts.total < 0).any() or (contexts.count < 1).any():
-        return "a count is not positive"
-    if not (np.isfinite(contexts.ratio).all() and np.isfinite(contexts.evidence).all()):
-        return "a number is not finite"
-    return None

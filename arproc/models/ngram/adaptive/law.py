@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Self
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch.distributions import Distribution
 
+from arproc.contract.checked import Number, sentences
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State, WindowState
-from arproc.errors import FileFormatError, UnsupportedError
+from arproc.errors import UnsupportedError
 from arproc.models.ngram.adaptive.contexts import Contexts
-from arproc.models.ngram.symbols import NO_TABLE, NO_UNIFORMS, categorical, with_ends
+from arproc.models.ngram.symbols import (
+    NO_TABLE,
+    NO_UNIFORMS,
+    categorical,
+    symbol_problems,
+    with_ends,
+)
 from arproc.spaces import Categorical as CategoricalSpace
 
 __all__ = ["ContextLaw", "ContextState"]
 
 _NO_TERMS = np.empty(0)
+#: Contexts are no longer than this; each symbol may need as many nodes.
+_DEEPEST = 2**16
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,8 +51,15 @@ class ContextLaw(ChainLaw):
 
     space: CategoricalSpace
     contexts: Contexts
-    depth: int
+    depth: Annotated[int, Number(low=0, high=_DEEPEST)]
     adaptive: bool
+
+    def problems(self) -> Iterator[str]:
+        yield from sentences(
+            *symbol_problems(self.space, self.contexts.symbols),
+            (self.contexts.deepest > self.depth, f"depth is {self.depth}, and there are contexts "
+             f"of {self.contexts.deepest} symbols"),
+        )  # fmt: skip
 
     @property
     @abstractmethod
@@ -129,16 +146,6 @@ class ContextLaw(ChainLaw):
             self.depth, own.symbols, settings, learn, uniforms, terms, table, progress,
         ):  # fmt: skip
             own.enlarge(self.depth)
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """The law of a file, checked: compiled code trusts its numbers."""
-        law = cls(**fields)
-        if not isinstance(law.space, CategoricalSpace) or law.contexts.symbols != law.space.size:
-            raise FileFormatError("The file's contexts and its space have different symbols.")
-        if not isinstance(law.depth, int) or law.depth < 0:
-            raise FileFormatError(f"The file's longest context has {law.depth!r} symbols.")
-        return law
 
 
 class _Rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from arproc.contract.storable import storable
 from arproc.errors import check_choice, check_integer
@@ -25,7 +25,7 @@ class PPMLaw(ContextLaw):
         update_exclusion: whether a symbol is counted only where it was predicted, and above.
     """
 
-    escapes: str
+    escapes: Literal["C", "D"]
     update_exclusion: bool
 
     @property

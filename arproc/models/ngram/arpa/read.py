@@ -31,8 +31,9 @@ def read_arpa(
 ) -> tuple[Trie, Vocabulary]:
     """Read an ARPA file into a trie and its vocabulary.
 
-    The distribution is the file's own: an n-gram whose beginning is missing in the file is put
-    in with what backing off gives. A file without `</s>`, or with log10 p = -99 for it, is a
+    The numbers are the file's own, whether they add up or not: an n-gram whose beginning is
+    missing in the file is put in with what backing off gives. A file without `</s>`, or with
+    log10 p = -99 for it, is a
     stream without ends. A log10 of at most -99 is that of zero.
 
     Args:

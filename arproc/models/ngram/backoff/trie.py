@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from arproc.compiled.threads import shares, threaded
+from arproc.contract.checked import Array, check_fields, sentences
 from arproc.contract.storable import storable
-from arproc.errors import FileFormatError
+from arproc.errors import FileFormatError, ParameterError
+from arproc.models.ngram.backoff.index import index_of
 from arproc.models.ngram.counting.counts import Alphabet, Counts
 
 __all__ = ["Trie"]
@@ -21,6 +24,10 @@ _PART = 2**16
 #: Up to so many n-grams a model is estimated in double precision, beyond in single (as KenLM's
 #: always are): half the memory, and a relative error of 6e-8 in each logarithm.
 _PRECISE = 2**20
+#: So many n-grams of a file are looked at at a time.
+_PAGE = 2**20
+#: No n-gram is longer.
+_MOST_ORDERS = 2**12
 
 
 @storable
@@ -49,14 +56,16 @@ class Trie:
     """
 
     alphabet: Alphabet
-    levels: np.ndarray
-    symbol: np.ndarray
-    link: np.ndarray
-    first_child: np.ndarray
-    log_prob: np.ndarray
-    back_off: np.ndarray
+    levels: Annotated[np.ndarray, Array("orders", kind="int64", low=0)]
+    symbol: Annotated[np.ndarray, Array("n", kind="uint16 int32")]
+    link: Annotated[np.ndarray, Array("n", kind="int32")]
+    first_child: Annotated[np.ndarray, Array("contexts + 1", kind="int32")]
+    log_prob: Annotated[np.ndarray, Array("n", kind="float32 float64", nan=True, infinite=True)]
+    back_off: Annotated[
+        np.ndarray, Array("contexts", kind="float32 float64", nan=True, infinite=True)
+    ]
     interpolated: bool = True
-    stored_index: np.ndarray | None = None
+    stored_index: Annotated[np.ndarray | None, Array("slots", kind="int32")] = None
 
     @classmethod
     def of(cls, counts: Counts, p: np.ndarray, weight: np.ndarray, interpolated: bool) -> Trie:
@@ -221,7 +230,7 @@ class Trie:
 
         x, final = np.empty(uniforms.shape, np.int64), np.empty(len(states), np.int64)
         known = position + int(self.alphabet.terminates)
-        end, cumulated = self.alphabet.end, self._cumulated
+        end, cumulated = self.alphabet.end, self.cumulated
         threaded(
             lambda a, b: kernels.draw(
                 self.arrays, cumulated, a, b, states, known, uniforms, end, x, final
@@ -231,7 +240,8 @@ class Trie:
         return x, final
 
     @cached_property
-    def _cumulated(self) -> np.ndarray:
+    def cumulated(self) -> np.ndarray:
+        """What `draw_kernels.cumulate` gives."""
         from arproc.models.ngram.backoff import draw_kernels as kernels
 
         return kernels.cumulate(self.arrays)
@@ -256,50 +266,63 @@ class Trie:
 
     @staticmethod
     def from_dict(value: dict[str, Any]) -> Trie:
-        """The trie that `to_dict` described, checked: compiled code trusts its numbers.
-
-        Raises:
-            FileFormatError: the arrays do not make a trie.
-        """
-        alphabet = Alphabet(value["symbols"], bool(value["terminates"]), value["unknown"])
+        """The trie that `to_dict` described."""
         names = ("levels", "symbol", "link", "first_child", "log_prob", "back_off")
+        rest = set(value) - {*names, "symbols", "terminates", "unknown", "interpolated", "index"}
+        if rest:
+            raise FileFormatError(f"n-grams have no {min(rest)}.")
+        alphabet = Alphabet(value["symbols"], value["terminates"], value["unknown"])
         arrays = {name: value[name] for name in names}
-        interpolated, index = bool(value["interpolated"]), value["index"]
-        trie = Trie(alphabet, **arrays, interpolated=interpolated, stored_index=index)
-        problem = _wrong_shape(trie)
-        if problem is not None:
-            raise FileFormatError(f"The file's n-grams are damaged: {problem}.")
-        if len(trie.symbol) <= _PRECISE:
-            trie.verify()
-        return trie
+        interpolated, index = value["interpolated"], value["index"]
+        return Trie(alphabet, **arrays, interpolated=interpolated, stored_index=index)
+
+    def problems(self) -> Iterator[str]:
+        """What does not fit together, from the sizes alone; see `arproc.contract.checked`."""
+        check_fields(self.alphabet)
+        levels, symbol, size = self.levels, self.symbol, self.alphabet.size
+        begins = len(levels) >= 3 and tuple(levels[:3]) == (0, 1, 1 + size)
+        yield from sentences(
+            (not begins or bool((np.diff(levels) < 0).any()), "the orders do not begin where they "
+             "should"),
+            (len(levels) > _MOST_ORDERS + 2, f"there are {len(levels) - 2} orders"),
+        )  # fmt: skip
+        yield from sentences(
+            (len(symbol) != levels[-1] or len(self.back_off) != levels[-2], "the orders are of "
+             f"{levels[-1]} n-grams and {levels[-2]} contexts, the arrays of {len(symbol)} and "
+             f"{len(self.back_off)}"),
+            (self.log_prob.dtype != self.back_off.dtype, "log_prob and back_off are of different "
+             "precision"),
+            (size > np.iinfo(symbol.dtype).max, f"{symbol.dtype} does not hold {size} symbols"),
+        )  # fmt: skip
+
+    def inner_problems(self) -> Iterator[str]:
+        """What is wrong with the numbers: where they lead to, in what order they are.
+
+        Page by page, so that n-grams on disk need not fit into memory.
+        """
+        from arproc.models.ngram.backoff.verification import wrong_index, wrong_page
+
+        size = self.alphabet.size
+
+        first = self.first_child
+        if first[0] != 1 or first[-1] != len(self.symbol):
+            yield "continuations are out of order"
+        if (first[self.levels[:-1]] != self.levels[1:]).any():
+            yield "continuations of one order lie in another"
+        for begin in range(0, len(self.symbol), _PAGE):
+            yield from wrong_page(self.arrays, size, begin, min(begin + _PAGE, len(self.symbol)))
+        yield from wrong_index(self.arrays)
 
     def verify(self) -> None:
-        """Look at every number: whether it leads to where it may, and is in its order.
-
-        Files of up to a million n-grams are looked through when they are loaded; larger ones are
-        opened as they are, since this reads all of them.
+        """Look at every number, as loading does where it is not told to trust the file.
 
         Raises:
             FileFormatError: the arrays do not make a trie.
         """
-        problem = _wrong_content(self)
-        if problem is not None:
-            raise FileFormatError(f"The file's n-grams are damaged: {problem}.")
-
-
-def index_of(symbol: np.ndarray, first_child: np.ndarray) -> np.ndarray:
-    """The hash table of the continuations of nodes that have many, int32 [slots]."""
-    from arproc.models.ngram.backoff import query_kernels as kernels
-
-    widths = np.diff(first_child[1:])
-    index = np.full(slots_for(int(widths[widths > kernels.WIDE].sum())), -1, np.int32)
-    kernels.fill_index(symbol, first_child, index)
-    return index
-
-
-def slots_for(entries: int) -> int:
-    """How many slots a hash table of so many entries has."""
-    return entries * 17 // 10 + 1
+        try:
+            check_fields(self, deep=True)
+        except ParameterError as error:
+            raise FileFormatError(f"The n-grams are damaged: {error}") from None
 
 
 def _logs(x: np.ndarray, kind: type[np.floating]) -> np.ndarray:
@@ -331,67 +354,3 @@ def _split(
         complete[row] & last,
         position[row] + cut,
     )
-
-
-def _wrong_shape(trie: Trie) -> str | None:
-    """What is wrong with the kinds and lengths of a trie's arrays, or None."""
-    levels, size = trie.levels, trie.alphabet.size
-    n, contexts = len(trie.symbol), len(trie.back_off)
-    whole, real = ("int32",), ("float32", "float64")
-    kinds = (
-        ("levels", trie.levels, ("int64",)), ("symbol", trie.symbol, ("uint16", "int32")),
-        ("link", trie.link, whole), ("first_child", trie.first_child, whole),
-        ("log_prob", trie.log_prob, real), ("back_off", trie.back_off, real),
-        ("index", trie.index, whole),
-    )  # fmt: skip
-    for name, array, dtypes in kinds:
-        if not isinstance(array, np.ndarray) or str(array.dtype) not in dtypes or array.ndim != 1:
-            return f"{name} is not a flat array of {' or '.join(dtypes)}"
-    if trie.log_prob.dtype != trie.back_off.dtype:
-        return "log_prob and back_off are of different precision"
-    if len(levels) < 3 or tuple(levels[:3]) != (0, 1, 1 + size) or (np.diff(levels) < 0).any():
-        return "the orders do not begin where they should"
-    if not (len(trie.link) == len(trie.log_prob) == n == levels[-1] and contexts == levels[-2]):
-        return "the arrays' lengths do not agree"
-    return None
-
-
-def _wrong_content(trie: Trie) -> str | None:
-    """What is wrong with the numbers in a trie's arrays, or None."""
-    levels, size, contexts = trie.levels, trie.alphabet.size, len(trie.back_off)
-    n = len(trie.symbol)
-    child = trie.first_child
-    if len(child) != contexts + 1 or child[0] != 1 or child[-1] != n or (np.diff(child) < 0).any():
-        return "continuations are out of order"
-    if (child[levels[:-1]] != levels[1:]).any():
-        return "continuations of one order lie in another"
-    below = np.repeat(levels[:-1], np.diff(levels))
-    if n > 1 and ((trie.link[1:] < 0).any() or (trie.link[1:] >= below[1:]).any()):
-        return "a link does not lead to a shorter n-gram"
-    inner = np.ones(n, bool)
-    inner[child[:-1][child[:-1] < n]] = False  # where a context's continuations begin
-    inner[0] = False
-    symbol = trie.symbol
-    if (symbol[1:] < 0).any() or (symbol[1:] >= size).any():
-        return "a symbol is not in the alphabet"
-    if (np.diff(symbol.astype(np.int32))[inner[1:]] <= 0).any() or (
-        symbol[1 : 1 + size] != np.arange(size)
-    ).any():
-        return "continuations are not sorted"
-    if np.isnan(trie.log_prob[1:]).any() or np.isnan(trie.back_off).any():
-        return "a probability is not a number"
-    if not _is_index(trie):
-        return "the index of continuations is not that of the n-grams"
-    return None
-
-
-def _is_index(trie: Trie) -> bool:
-    """Whether the hash table has the continuations of wide nodes, each where it is found."""
-    from arproc.models.ngram.backoff import query_kernels as kernels
-
-    index, widths = trie.index, np.diff(trie.first_child[1:])
-    wide = int(widths[widths > kernels.WIDE].sum())
-    held = index[index >= 0]
-    if len(index) != slots_for(wide) or len(held) != wide or (index < -1).any():
-        return False
-    return wide == 0 or bool(kernels.all_found(trie.symbol, trie.first_child, index))

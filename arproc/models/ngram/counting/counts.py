@@ -10,11 +10,13 @@ the shorter context that one backs off to.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 
 from arproc.compiled.threads import shares, threaded
+from arproc.contract.checked import Number
 from arproc.errors import DataError
 
 __all__ = ["Alphabet", "Counts", "count_ngrams", "lay_out"]
@@ -33,9 +35,9 @@ class Alphabet:
         unknown: the number of `<unk>`, or None in a closed vocabulary.
     """
 
-    symbols: int
+    symbols: Annotated[int, Number(low=1, high=2**31 - 2)]
     terminates: bool = False
-    unknown: int | None = None
+    unknown: Annotated[int | None, Number(low=0)] = None
 
     @property
     def end(self) -> int:

