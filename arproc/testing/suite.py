@@ -21,12 +21,11 @@ from arproc.testing import (
 )
 from arproc.testing.advancing import fast_advance
 from arproc.testing.bad_input import clear_errors
-from arproc.testing.forks import forks
 from arproc.testing.missing import missing_values
 from arproc.testing.normalisation import normalisation
 from arproc.testing.repeats import repeated_calls
 from arproc.testing.report import CheckFailed, NotApplicable, Report, Result
-from arproc.testing.sizes import any_width, late_states, long_draws
+from arproc.testing.sizes import any_width
 from arproc.testing.subject import Subject
 
 __all__ = ["CHECKS", "EXCEPTIONS", "check_process"]
@@ -47,18 +46,15 @@ CHECKS: dict[str, Check] = {
     "causality_by_gradient": causality.causality_by_gradient,
     "parallel_equals_incremental": states.parallel_equals_incremental,
     "any_length": states.any_length,
-    "late_states": late_states,
     "any_width": any_width,
     "start_from_prefix": states.start_from_prefix,
     "ragged_extend": states.ragged_extend,
     "select": states.select,
     "truncate": states.truncate,
     "immutability": states.immutability,
-    "forks": forks,
     "repeated_calls": repeated_calls,
     "fast_advance": fast_advance,
     "samples": generation.samples,
-    "long_draws": long_draws,
     "policy": generation.policy,
     "draw_probability": seeding.draw_probability,
     "seeds": seeding.seeds,
