@@ -11,7 +11,6 @@ from arproc.sampling.ancestral import check_length
 from arproc.testing.compare import agree
 from arproc.testing.drawing import drawn, same_text
 from arproc.testing.material import Batch
-from arproc.testing.normalisation import mass_at
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.statistics import berkowitz, kolmogorov_smirnov, pit
 from arproc.testing.subject import Subject
@@ -29,7 +28,7 @@ _RUN = 3  # elements that are looked at from a late place on
 def late_states(subject: Subject) -> tuple[float, int]:
     """States far behind every block, crop and window say what one parallel pass says there.
 
-    At places drawn at random, by appending and by extending, and the mass there is one.
+    At places drawn at random, by appending and by extending.
 
     Returns:
         The largest difference, and how many elements the longest sequence had.
@@ -59,7 +58,6 @@ def _late_states(subject: Subject, number: int) -> tuple[float, int]:
         cut = slice(place - subject.given, place - subject.given + _RUN + 1)
         want = subject.table(index(columns, (slice(None), cut)))
         off = max(off, _run_from(subject, state, batch, want, place))
-    mass_at(subject, index(columns, (slice(None), -1)), f"after {length} elements")
     return off, length
 
 

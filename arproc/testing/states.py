@@ -13,6 +13,7 @@ from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.sizes import late_states
 from arproc.testing.subject import Subject
+from arproc.testing.work import widths
 
 __all__ = [
     "any_length",
@@ -123,12 +124,18 @@ def start_from_prefix(subject: Subject) -> str:
 def ragged_extend(subject: Subject) -> str:
     """`extend(x, lengths)` and `start` of unequal prefixes give what each row gives alone."""
     length = subject.short(40)
-    n = 5
-    batch = subject.batch(n, length, "ragged")
+    _need(length - subject.given, 3)
+    off = _ragged(subject, 5, length)
+    for n in widths(subject, 12, "ragged"):
+        off = max(off, _ragged(subject, n, min(length, subject.short(12))))
+    return f"{off:.1e}"
+
+
+def _ragged(subject: Subject, n: int, length: int) -> float:
+    batch = subject.batch(n, length, f"ragged {n}")
     wanted = subject.reference(batch)
-    rng, room = subject.rng("lengths"), length - subject.given
-    _need(room, 3)
-    first = np.array([0, room // 3, 1, room // 2, room // 4]).clip(0, room)
+    rng, room = subject.rng(f"lengths {n}"), length - subject.given
+    first = np.resize([0, room // 3, 1, room // 2, room // 4], n).clip(0, room)
     block = max(1, (length - subject.given - int(first.max())) // 2)
     second = rng.integers(0, block + 1, n)
     second[:2] = 0, block
@@ -143,13 +150,12 @@ def ragged_extend(subject: Subject) -> str:
         places = at[:, None] + torch.arange(block + 1)
         off = max(off, _same_columns(subject, columns, wanted, places))
         at = at + lengths
-        what = f"extend number {number + 1} with lengths {lengths.tolist()}"
+        what = f"extend number {number + 1} with lengths {lengths[:5].tolist()}"
         off = max(off, _same_place(subject, state, wanted, at, what))
     state = state.append(_next(batch.x, at + subject.given, 1)[:, 0])
     off = max(off, _same_place(subject, state, wanted, at + 1, "append to rows of unequal length"))
     columns, state = state.extend(batch.x[:, :0])
-    off = max(off, _same_columns(subject, columns, wanted, (at + 1)[:, None]))
-    return f"{off:.1e}"
+    return max(off, _same_columns(subject, columns, wanted, (at + 1)[:, None]))
 
 
 def _need(room: int, least: int) -> None:
@@ -262,9 +268,17 @@ def _of_no_rows(subject: Subject) -> None:
 def truncate(subject: Subject) -> str:
     """`truncate` goes back 64 elements at least, row by row, however they came; and on."""
     length = subject.short(80)
-    n, room = 5, length - subject.given - 1  # one is left to go on with
+    room = length - subject.given - 1  # one is left to go on with
     _need(room, 2)
-    batch = subject.batch(n, length, "truncate")
+    off = _cut(subject, 5, length)
+    for n in widths(subject, 12, "truncate"):
+        off = max(off, _cut(subject, n, min(length, subject.short(12))))
+    return f"{off:.1e} up to {min(64, room)} elements back"
+
+
+def _cut(subject: Subject, n: int, length: int) -> float:
+    room = length - subject.given - 1
+    batch = subject.batch(n, length, f"truncate {n}")
     wanted = subject.reference(batch)
     off = 0.0
     for grown in ("append", "extend"):
@@ -275,17 +289,17 @@ def truncate(subject: Subject) -> str:
         else:
             for t in range(rest.shape[1]):
                 state = state.append(rest[:, t])
-        back = torch.tensor([1, 0, min(64, room), room // 3, room])
+        back = torch.as_tensor(np.resize([1, 0, min(64, room), room // 3, room], n))
         for lengths in (room - back, torch.full((n,), room // 2), torch.zeros(n).long()):
             kept = state.truncate(lengths + subject.given)
-            what = f"truncating {room} elements (by {grown}) to {lengths.tolist()}"
+            what = f"truncating {room} elements (by {grown}) to {lengths[:5].tolist()}"
             off = max(off, _back(subject, kept, wanted, lengths, what))
             on = kept.append(_next(batch.x, lengths + subject.given, 1)[:, 0])
             off = max(off, _back(subject, on, wanted, lengths + 1, f"going on after {what}"))
             twice = on.truncate(lengths // 2 + subject.given)
-            what = f"truncating to {(lengths // 2).tolist()} after {what}"
+            what = f"truncating to {(lengths // 2)[:5].tolist()} after {what}"
             off = max(off, _back(subject, twice, wanted, lengths // 2, what))
-    return f"{off:.1e} up to {min(64, room)} elements back"
+    return off
 
 
 def _back(

@@ -694,7 +694,7 @@ ZOO: dict[str, Broken] = {
     "whole blocks of rows": Broken(outsized.BlockOfRows.made, "batch_invariance", alone=True),
     "many rows of one length": Broken(outsized.EqualRows.made, "batch_invariance"),
     "append wrong after 2000": Broken(outsized.LateStep.made, "any_length", alone=True),
-    "mass wrong after 2050": Broken(outsized.LateMass.made, "any_length", alone=True),
+    "mass wrong after 2050": Broken(outsized.LateMass.made, "normalisation", alone=True),
     "a buffer of 64 rows": Broken(outsized.RowsBeyond.made, "any_width"),
     "append wrong in many rows": Broken(outsized.WideAppend.made, "any_width", alone=True),
     "sampler wrong after 40 draws": Broken(outsized.LateDraws.made, "fast_advance", alone=True),
