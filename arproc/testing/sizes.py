@@ -145,7 +145,7 @@ def long_draws(subject: Subject) -> str:
     most = late(subject, "long draws", rows)
     fast = type(subject.begin(subject.batch(1, subject.given, "long draws"))).advance
     if fast is State.advance and not subject.thorough:  # a step in Python each
-        most = min(most, subject.given + 150 + int(subject.rng("long draws").integers(100)))
+        most = min(most, subject.given + 90 + int(subject.rng("long draws").integers(30)))
     prefix = subject.prefix(rows, most, "long draws")
     given = drawn(subject, prefix, most - subject.given, 21)
     if subject.is_text:
