@@ -9,7 +9,7 @@ import torch
 
 from arproc.contract.sequences import Sequences
 from arproc.testing.compare import agree
-from arproc.testing.generation import drawn
+from arproc.testing.drawing import drawn
 from arproc.testing.material import Batch, marked, numbers_of
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.statistics import two_samples

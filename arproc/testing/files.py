@@ -21,8 +21,9 @@ from arproc.contract.sequences import Sequences
 from arproc.errors import ArprocError
 from arproc.process import Process
 from arproc.testing.compare import gap
+from arproc.testing.drawing import drawn
 from arproc.testing.futures import room
-from arproc.testing.generation import drawn, policies
+from arproc.testing.generation import policies
 from arproc.testing.material import Batch, marked
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Subject

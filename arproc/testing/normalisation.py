@@ -9,6 +9,7 @@ import torch
 from torch.distributions import Distribution
 
 from arproc.contract.sequences import Sequences
+from arproc.distributions import index
 from arproc.testing.compare import agree
 from arproc.testing.integrals import scored
 from arproc.testing.material import Batch
@@ -16,16 +17,17 @@ from arproc.testing.places import conditionals, taken_apart
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Subject
 from arproc.testing.vectors import weighted
+from arproc.testing.work import late
 
 __all__ = [
     "longest_listed",
-    "masses",
     "normalisation",
     "outcomes",
     "scored_outcomes",
     "total_mass",
 ]
 
+_SHORT_SUMS = 2**16  # symbols and places over which sums are short
 _OUTCOMES = 1200  # sequences that an enumeration may have
 _CAUSE = (
     "a head that is not normalised, a floor under probabilities or something added to them, a "
@@ -39,9 +41,10 @@ def normalisation(subject: Subject) -> str:
     Small discrete processes: the sum of exp(log_prob) over all sequences up to a length, the
     ended ones included, for several lengths. Every process: the conditionals at each step of a
     batch that holds unlikely contexts too, by sum, by quadrature to the ends of floats for
-    scalar densities, and by two-dimensional quadrature or importance sampling for vectors.
+    scalar densities, and by two-dimensional quadrature or importance sampling for vectors. Also at
+    places beyond 2,100 elements, where a pass over as many is cheap.
     """
-    return total_mass(subject)
+    return f"{total_mass(subject)}{_late_mass(subject)}"
 
 
 def total_mass(subject: Subject) -> str:
@@ -162,6 +165,23 @@ def _adds_up(
         ("conditional",),
     )
     found[how] = max(off, found.get(how, 0.0))
+
+
+def _late_mass(subject: Subject) -> str:
+    """The same far into a long sequence: at every place where sums are short."""
+    if subject.space.length is not None:
+        return ""
+    length = late(subject, "mass")
+    width = length - subject.given + 1
+    symbols = subject.space.size
+    places = subject.rng("late mass").integers(0, width, 3)
+    if symbols is not None and symbols * width <= _SHORT_SUMS:
+        places = np.arange(width)
+    columns = subject.columns(subject.batch(2, length, "late mass").rows([1]))
+    every = torch.as_tensor([*places, width - 1])
+    d = index(columns, (torch.zeros_like(every), every))
+    found = masses(subject, d, every + subject.given, f" after up to {length} elements")
+    return f"; after {length} elements: {max(found.values()):.1e}"
 
 
 def _of_vectors(subject: Subject, d: Distribution) -> tuple[torch.Tensor, str, float]:

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
-from arproc.data.form import Form, restore
 from arproc.sampling import Policy
 from arproc.testing.compare import agree, gap
-from arproc.testing.generation import Drawn, drawn, policies
+from arproc.testing.drawing import Drawn, drawn, same_text
+from arproc.testing.generation import policies
 from arproc.testing.material import Batch, marked, numbers_of
 from arproc.testing.report import fail
 from arproc.testing.subject import Subject
@@ -82,7 +82,7 @@ def seeds(subject: Subject) -> str:
     if length >= 2:
         _resumed(subject, first, prefix, length)
     if subject.is_text:
-        _same_text(subject, first)
+        same_text(subject, first)
     return f"{n} rows of {length}"
 
 
@@ -140,18 +140,6 @@ def _resumed(subject: Subject, first: Drawn, prefix: Batch, length: int) -> None
     tails = [torch.as_tensor(np.asarray(rest.x[i])).to(subject.space.dtype) for i in going]
     want = [first.new[i][length // 2 :] for i in going]
     _equal(subject, tails, want, "a draw that is resumed after its first half to go on the same")
-
-
-def _same_text(subject: Subject, first: Drawn) -> None:
-    lengths = torch.tensor([len(row) for row in first.new])
-    padded = torch.nn.utils.rnn.pad_sequence(first.new, batch_first=True)
-    text = restore(padded, lengths, subject.space, Form("text"))
-    if list(text) != list(first.draws.x):
-        fail(
-            "sample to give the text of the symbols that the engine draws",
-            f"{first.draws.x[0]!r} came instead of {text[0]!r}",
-            "a sampler of its own, or a vocabulary that decodes otherwise",
-        )
 
 
 # ---- what follows a prefix ----------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import numpy as np
 import torch
 
@@ -11,9 +9,8 @@ from arproc.contract.state import State
 from arproc.distributions import index
 from arproc.sampling.ancestral import check_length
 from arproc.testing.compare import agree
-from arproc.testing.generation import drawn
+from arproc.testing.drawing import drawn, same_text
 from arproc.testing.material import Batch
-from arproc.testing.normalisation import masses
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.statistics import berkowitz, kolmogorov_smirnov, pit
 from arproc.testing.subject import Subject
@@ -28,61 +25,55 @@ _RUN = 3  # elements that are looked at from a late place on
 # ---- late in a long sequence --------------------------------------------------------------------
 
 
-def late_states(subject: Subject) -> str:
+def late_states(subject: Subject) -> tuple[float, int]:
     """States far behind every block, crop and window say what one parallel pass says there.
 
-    At places drawn at random, in sequences of 2,100 elements and more where a pass over them is
-    cheap: by appending, by extending, with the mass of one, and in what a long prefix starts.
+    At places drawn at random, by appending and by extending.
+
+    Returns:
+        The largest difference, and how many elements the longest sequence had.
     """
-    if subject.space.length is not None:
-        raise NotApplicable("sequences are of one size, and `any_length` goes to its end")
     found = [_late_states(subject, number) for number in range(4 if subject.thorough else 1)]
-    return f"{max(off for off, _ in found):.1e} over {max(n for _, n in found)} elements"
+    return max(off for off, _ in found), max(n for _, n in found)
 
 
 def _late_states(subject: Subject, number: int) -> tuple[float, int]:
     replays = subject.budget.replays  # each of its states costs as much as a pass
     length = late(subject, f"states {number}", rows=1 if replays else 2)
+    if length - subject.given < 3 * _RUN:
+        return 0.0, length
     batch = subject.batch(2, length, f"late {number}").rows([1] if replays else [0, 1])
     rng = subject.rng(f"places {number}")
     few = 12 if subject.thorough else 0 if replays else 3
-    places = np.unique(rng.integers(subject.given, length - _RUN, few)).tolist()
-    places.append(length - _RUN)
+    drawn = rng.integers(subject.given + 1, length - _RUN, few)
+    places = [int(k) for k in np.unique([*drawn, length - _RUN])]
     columns = subject.columns(batch)
-    off, state, here = 0.0, subject.begin(batch), subject.given
+    state, here = subject.begin(batch).append(batch.x[:, subject.given]), subject.given + 1
+    states = []
     for place in places:
-        step, state = state.extend(batch.x[:, here:place])
-        here = place
+        state, here = state.extend(batch.x[:, here:place])[1], place
+        states.append(state)
+    off = 0.0
+    for place, state in zip(places, states, strict=True):
         cut = slice(place - subject.given, place - subject.given + _RUN + 1)
-        own = index(columns, (slice(None), cut))
-        want = subject.table(own)
+        want = subject.table(index(columns, (slice(None), cut)))
         off = max(off, _run_from(subject, state, batch, want, place))
-        last = subject.table(index(step, (slice(None), slice(step.batch_shape[1] - 1, None))))
-        off = max(off, _late(subject, last, want[:, :, :1], f"the last column up to {place}"))
-    last_of_all = index(own, (slice(None), -1))
-    with suppress(NotApplicable):
-        masses(subject, last_of_all, torch.full((batch.n,), length), f" after {length} elements")
-    begun = subject.start(batch, length)
-    last = subject.table(begun.conditional)
-    off = max(off, _late(subject, last, want[:, :, -1], f"starting with {length} elements"))
     return off, length
 
 
 def _run_from(
     subject: Subject, state: State, batch: Batch, want: torch.Tensor, place: int
 ) -> float:
-    """Append some elements from a late state on, extend by them at once, and go back and on."""
-    steps, now = [subject.table(state.conditional)], state
+    """Extend by some elements from a late state on, and append them one by one."""
     block = batch.x[:, place : place + _RUN]
-    for x in block.unbind(1):
-        now = now.append(x)
-        steps.append(subject.table(now.conditional))
-    off = _late(subject, torch.stack(steps, dim=2), want, f"appending from element {place} on")
     together = subject.table(state.extend(block)[0])
-    off = max(off, _late(subject, together, want, f"extending from element {place} on"))
-    again = now.truncate(place + 1).append(block[:, 1])
-    what = f"going back to element {place + 1} and on"
-    return max(off, _late(subject, subject.table(again.conditional), want[:, :, 2], what))
+    off = _late(subject, together, want, f"extending from element {place} on")
+    steps = [subject.table(state.conditional)]
+    for x in block.unbind(1):
+        state = state.append(x)
+        steps.append(subject.table(state.conditional))
+    got = torch.stack(steps, dim=2)
+    return max(off, _late(subject, got, want, f"appending from element {place} on"))
 
 
 def _late(subject: Subject, got: torch.Tensor, want: torch.Tensor, what: str) -> float:
@@ -102,7 +93,7 @@ def _late(subject: Subject, got: torch.Tensor, want: torch.Tensor, what: str) ->
 def any_width(subject: Subject) -> str:
     """A state of hundreds of rows says of each row what a state of a few rows says of it.
 
-    However it came about: by extending, appending, unequal lengths, selecting and truncating.
+    By extending and by appending; `ragged_extend`, `select` and `truncate` have wide ones too.
     """
     length = subject.short(7)
     if length - subject.given < 3:
@@ -121,29 +112,14 @@ def _wide_states(subject: Subject, n: int, length: int) -> float:
     rng.shuffle(looked)
     few = [looked[i : i + 5] for i in range(0, len(looked), 5)]
     want = torch.cat([subject.reference(batch.rows(rows)) for rows in few], dim=1)
-    room, given, at = length - subject.given, subject.given, torch.arange(len(looked))
-    every, rows = torch.as_tensor(looked), torch.arange(n)
     begun = subject.begin(batch)
-
-    def same(state: State, places: torch.Tensor, what: str) -> float:
-        table = subject.table(state.conditional)[:, every]
-        return _wide(subject, table, want[:, at, places[every] - given], n, what)
-
-    columns, state = begun.extend(batch.x[:, given:])
-    off = _wide(subject, subject.table(columns)[:, every], want, n, "extend")
-    state = begun.append(batch.x[:, given])
-    off = max(off, same(state, torch.full((n,), given + 1), "append"))
-    lengths = torch.as_tensor(rng.integers(0, room, n))  # some take none, and one is left
-    lengths[:2] = torch.tensor([0, room - 1])
-    ragged = begun.extend(batch.x[:, given:-1], lengths)[1]
-    off = max(off, same(ragged, lengths + given, "extend with unequal lengths"))
-    state = ragged.append(batch.x[rows, lengths + given])
-    off = max(off, same(state, lengths + given + 1, "append to rows of unequal lengths"))
-    back = state.truncate((lengths + given).clamp(max=given + 1))
-    off = max(off, same(back, (lengths + given).clamp(max=given + 1), "truncate"))
-    order = torch.as_tensor(rng.permutation(n))
-    sorted_back = state.select(order).select(order.argsort())
-    return max(off, same(sorted_back, lengths + given + 1, "select in another order and back"))
+    columns = begun.extend(batch.x[:, subject.given :])[0]
+    off = _wide(subject, subject.table(columns)[:, looked], want, n, "extend")
+    state, said = begun, [subject.table(begun.conditional)[:, looked]]
+    for x in batch.x[:, subject.given :].unbind(1):
+        state = state.append(x)
+        said.append(subject.table(state.conditional)[:, looked])
+    return max(off, _wide(subject, torch.stack(said, dim=2), want, n, "append"))
 
 
 def _wide(subject: Subject, got: torch.Tensor, want: torch.Tensor, n: int, what: str) -> float:
@@ -164,14 +140,16 @@ def _wide(subject: Subject, got: torch.Tensor, want: torch.Tensor, n: int, what:
 def long_draws(subject: Subject) -> str:
     """`sample` of many elements gives that many, all of them drawn from their conditionals."""
     if subject.space.length is not None:
-        raise NotApplicable("sequences are of one size, which `samples` draws whole")
+        return "all elements"
     rows = 8 if subject.thorough else 4
     most = late(subject, "long draws", rows)
     fast = type(subject.begin(subject.batch(1, subject.given, "long draws"))).advance
     if fast is State.advance and not subject.thorough:  # a step in Python each
-        most = min(most, subject.given + 150 + int(subject.rng("long draws").integers(100)))
+        most = min(most, subject.given + 90 + int(subject.rng("long draws").integers(30)))
     prefix = subject.prefix(rows, most, "long draws")
     given = drawn(subject, prefix, most - subject.given, 21)
+    if subject.is_text:
+        same_text(subject, given)
     _whole_length(subject, given.new, given.complete, most - subject.given)
     x, lengths = given.whole(subject).padded(ends=True)
     x = x.to(subject.process.device)

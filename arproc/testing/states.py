@@ -8,9 +8,12 @@ from torch.distributions import Distribution
 
 from arproc.contract.state import State
 from arproc.testing.compare import agree
+from arproc.testing.forks import forks
 from arproc.testing.material import Batch
-from arproc.testing.report import NotApplicable
+from arproc.testing.report import NotApplicable, fail
+from arproc.testing.sizes import late_states
 from arproc.testing.subject import Subject
+from arproc.testing.work import widths
 
 __all__ = [
     "any_length",
@@ -55,7 +58,10 @@ def _one_by_one(
 
 
 def any_length(subject: Subject) -> str:
-    """The same far beyond a window: appending, and extending in unequal chunks."""
+    """The same far beyond a window: appending, and extending in unequal chunks.
+
+    And at places drawn at random beyond 2,100 elements, where a pass over them is cheap.
+    """
     length = subject.length if subject.space.length is None else subject.short(subject.length)
     if length - subject.given <= _SHORT:
         raise NotApplicable(f"no sequence has more than {_SHORT} elements")
@@ -86,6 +92,9 @@ def any_length(subject: Subject) -> str:
             ),
         )
         position, chunk = position + chunk, 2 * chunk + 1
+    if subject.space.length is None:
+        further, longest = late_states(subject)
+        off, length = max(off, further), max(length, longest)
     return f"{off:.1e} over {length} elements"
 
 
@@ -115,12 +124,18 @@ def start_from_prefix(subject: Subject) -> str:
 def ragged_extend(subject: Subject) -> str:
     """`extend(x, lengths)` and `start` of unequal prefixes give what each row gives alone."""
     length = subject.short(40)
-    n = 5
-    batch = subject.batch(n, length, "ragged")
+    _need(length - subject.given, 3)
+    off = _ragged(subject, 5, length)
+    for n in widths(subject, 12, "ragged"):
+        off = max(off, _ragged(subject, n, min(length, subject.short(12))))
+    return f"{off:.1e}"
+
+
+def _ragged(subject: Subject, n: int, length: int) -> float:
+    batch = subject.batch(n, length, f"ragged {n}")
     wanted = subject.reference(batch)
-    rng, room = subject.rng("lengths"), length - subject.given
-    _need(room, 3)
-    first = np.array([0, room // 3, 1, room // 2, room // 4]).clip(0, room)
+    rng, room = subject.rng(f"lengths {n}"), length - subject.given
+    first = np.resize([0, room // 3, 1, room // 2, room // 4], n).clip(0, room)
     block = max(1, (length - subject.given - int(first.max())) // 2)
     second = rng.integers(0, block + 1, n)
     second[:2] = 0, block
@@ -135,13 +150,12 @@ def ragged_extend(subject: Subject) -> str:
         places = at[:, None] + torch.arange(block + 1)
         off = max(off, _same_columns(subject, columns, wanted, places))
         at = at + lengths
-        what = f"extend number {number + 1} with lengths {lengths.tolist()}"
+        what = f"extend number {number + 1} with lengths {lengths[:5].tolist()}"
         off = max(off, _same_place(subject, state, wanted, at, what))
     state = state.append(_next(batch.x, at + subject.given, 1)[:, 0])
     off = max(off, _same_place(subject, state, wanted, at + 1, "append to rows of unequal length"))
     columns, state = state.extend(batch.x[:, :0])
-    off = max(off, _same_columns(subject, columns, wanted, (at + 1)[:, None]))
-    return f"{off:.1e}"
+    return max(off, _same_columns(subject, columns, wanted, (at + 1)[:, None]))
 
 
 def _need(room: int, least: int) -> None:
@@ -202,15 +216,69 @@ def select(subject: Subject) -> str:
                 _AXES,
             ),
         )
+    off = max(off, _copies_apart(subject, batch, upto))
+    if length - subject.given >= 2:
+        _of_no_rows(subject)
     return f"{off:.1e}"
+
+
+def _copies_apart(subject: Subject, batch: Batch, upto: int) -> float:
+    """One row selected many times: its copies go on with elements of their own."""
+    n = batch.n
+    x = batch.x[:1].repeat(n, *[1] * (batch.x.ndim - 1))
+    x[:, upto:] = batch.x[:, upto:]
+    context = None if batch.context is None else batch.context[[0] * n]
+    apart = Batch(x, context)
+    state = subject.start(batch, upto).select([0] * n)
+    return agree(
+        _one_by_one(subject, state, apart),
+        subject.reference(apart)[:, :, upto - subject.given :],
+        subject.tolerance,
+        "copies of one row, by select, to go on each with its own elements",
+        "rows that are a view of one (expand), into which all write",
+        _AXES,
+    )
+
+
+def _of_no_rows(subject: Subject) -> None:
+    """A state without rows takes every call, and what it says has no rows."""
+    batch = subject.batch(2, subject.short(4), "no rows")
+    first = subject.begin(batch)
+    x = batch.x[:0, subject.given :]
+    u = torch.zeros(x[:, :1].shape, dtype=torch.float64, device=x.device)
+    empty = first.select([])
+    made = {
+        "select([])": empty,
+        "append": empty.append(x[:, 0]),
+        "extend": empty.extend(x[:, :1])[1],
+        "advance": empty.advance(u)[1],
+        "truncate": empty.append(x[:, 0]).truncate(subject.given),
+        "select": empty.select([]),
+    }
+    for what, state in made.items():
+        shape = tuple(state.conditional.batch_shape)
+        if shape != (0,) or state.n != 0:
+            fail(
+                f"a state without rows after {what} to have none",
+                f"it has {state.n}, and its conditional the batch shape {shape}",
+                "a cache that is not selected with the rows",
+            )
 
 
 def truncate(subject: Subject) -> str:
     """`truncate` goes back 64 elements at least, row by row, however they came; and on."""
     length = subject.short(80)
-    n, room = 5, length - subject.given - 1  # one is left to go on with
+    room = length - subject.given - 1  # one is left to go on with
     _need(room, 2)
-    batch = subject.batch(n, length, "truncate")
+    off = _cut(subject, 5, length)
+    for n in widths(subject, 12, "truncate"):
+        off = max(off, _cut(subject, n, min(length, subject.short(12))))
+    return f"{off:.1e} up to {min(64, room)} elements back"
+
+
+def _cut(subject: Subject, n: int, length: int) -> float:
+    room = length - subject.given - 1
+    batch = subject.batch(n, length, f"truncate {n}")
     wanted = subject.reference(batch)
     off = 0.0
     for grown in ("append", "extend"):
@@ -221,14 +289,17 @@ def truncate(subject: Subject) -> str:
         else:
             for t in range(rest.shape[1]):
                 state = state.append(rest[:, t])
-        back = torch.tensor([1, 0, min(64, room), room // 3, room])
-        for lengths in (room - back, torch.full((n,), room // 2)):
+        back = torch.as_tensor(np.resize([1, 0, min(64, room), room // 3, room], n))
+        for lengths in (room - back, torch.full((n,), room // 2), torch.zeros(n).long()):
             kept = state.truncate(lengths + subject.given)
-            what = f"truncating {room} elements (by {grown}) to {lengths.tolist()}"
+            what = f"truncating {room} elements (by {grown}) to {lengths[:5].tolist()}"
             off = max(off, _back(subject, kept, wanted, lengths, what))
             on = kept.append(_next(batch.x, lengths + subject.given, 1)[:, 0])
             off = max(off, _back(subject, on, wanted, lengths + 1, f"going on after {what}"))
-    return f"{off:.1e} up to {min(64, room)} elements back"
+            twice = on.truncate(lengths // 2 + subject.given)
+            what = f"truncating to {(lengths // 2)[:5].tolist()} after {what}"
+            off = max(off, _back(subject, twice, wanted, lengths // 2, what))
+    return off
 
 
 def _back(
@@ -245,7 +316,12 @@ def _back(
 
 
 def immutability(subject: Subject) -> str:
-    """A state stays valid when others grow from it: forks do not disturb each other."""
+    """A state stays valid when others grow from it: forks do not disturb each other.
+
+    Also in trees of states grown at random by `append`, `extend` (by nothing, and by unequal
+    lengths), `select` with rows repeated, `truncate` and `advance`, whose every state is asked
+    again at the end.
+    """
     length = subject.short(12)
     upto = max(subject.given, length - 4)
     batch = subject.batch(4, length, "fork")
@@ -266,7 +342,8 @@ def immutability(subject: Subject) -> str:
         off = max(off, _undisturbed(subject, columns, want[:, :, upto + 1 - subject.given :]))
     again = subject.table(root.extend(batch.x[:, upto:])[0])
     off = max(off, _undisturbed(subject, again, wanted[:, :, upto - subject.given :]))
-    return f"{off:.1e}"
+    further, grown = forks(subject)
+    return f"{max(off, further):.1e} in {grown} states"
 
 
 def _undisturbed(subject: Subject, got: torch.Tensor, want: torch.Tensor) -> float:

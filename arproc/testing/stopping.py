@@ -13,7 +13,7 @@ from arproc.data.form import Form, restore
 from arproc.data.tables import Table
 from arproc.spaces import Categorical
 from arproc.testing.compare import agree
-from arproc.testing.generation import Drawn, drawn
+from arproc.testing.drawing import Drawn, drawn
 from arproc.testing.material import Batch, numbers_of
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Subject

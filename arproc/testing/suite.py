@@ -28,7 +28,6 @@ from arproc.testing.bad_input import clear_errors
 from arproc.testing.endings import ends
 from arproc.testing.far_values import defined
 from arproc.testing.files import save_and_load
-from arproc.testing.forks import forks
 from arproc.testing.missing import missing_values
 from arproc.testing.normalisation import normalisation
 from arproc.testing.orders import any_order
@@ -36,7 +35,7 @@ from arproc.testing.paths import paths
 from arproc.testing.repeats import repeated_calls
 from arproc.testing.report import CheckFailed, NotApplicable, Report, Result
 from arproc.testing.scenarios import scenarios
-from arproc.testing.sizes import any_width, late_states, long_draws
+from arproc.testing.sizes import any_width
 from arproc.testing.slopes import parameter_gradient
 from arproc.testing.stopping import stops
 from arproc.testing.subject import Subject
@@ -66,18 +65,15 @@ CHECKS: dict[str, Check] = {
     "causality_by_gradient": causality.causality_by_gradient,
     "parallel_equals_incremental": states.parallel_equals_incremental,
     "any_length": states.any_length,
-    "late_states": late_states,
     "any_width": any_width,
     "start_from_prefix": states.start_from_prefix,
     "ragged_extend": states.ragged_extend,
     "select": states.select,
     "truncate": states.truncate,
     "immutability": states.immutability,
-    "forks": forks,
     "repeated_calls": repeated_calls,
     "fast_advance": fast_advance,
     "samples": generation.samples,
-    "long_draws": long_draws,
     "policy": generation.policy,
     "every_policy": every_policy,
     "stops": stops,

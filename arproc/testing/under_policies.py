@@ -11,7 +11,7 @@ from arproc.distributions import Categorical, as_categorical
 from arproc.errors import UnsupportedError
 from arproc.sampling import Policy, Temperature, TopK, TopP
 from arproc.testing.compare import agree
-from arproc.testing.generation import drawn
+from arproc.testing.drawing import drawn
 from arproc.testing.material import marked
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.seeding import same_probability
