@@ -29,7 +29,8 @@ def jit(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         function: what is compiled.
         options: more of numba's own options.
     """
-    options = {"nogil": True, "error_model": "numpy", **options}
+    # nobody takes a kernel's address for C, so no wrapper is compiled for that
+    options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, **options}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder for the cache: a read-only install

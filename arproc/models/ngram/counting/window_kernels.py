@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from arproc.compiled.arrays import put
 from arproc.compiled.jit import jit
 
 _ONE = np.uint64(1)
@@ -109,7 +110,7 @@ def _sort_single(a: np.ndarray, used: int, scratch: np.ndarray) -> None:
     if n <= 1024:
         a.sort()
     elif _radix(a, scratch, n, used):
-        a[:] = scratch[:n]
+        put(scratch[:n], a)
 
 
 @jit
@@ -203,7 +204,7 @@ def _sort_several(
     for j in range(keys.shape[0]):
         for i in range(end - begin):
             scratch[i] = keys[j, begin + place[i]]
-        keys[j, begin:end] = scratch[: end - begin]
+        put(scratch[: end - begin], keys[j, begin:end])
 
 
 @jit
