@@ -16,6 +16,8 @@ from numba import carray  # type: ignore[attr-defined]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from arproc.compiled.notice import NOTICE
+
 __all__ = ["Int", "carray", "entry", "jit", "pointer", "prefetch"]
 
 #: A symbol's or a node's number inside compiled code.
@@ -34,6 +36,7 @@ def jit(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder for the cache: a read-only install
+        NOTICE.kept = False
         return numba.njit(**options)(function)
 
 

@@ -362,7 +362,6 @@ def climb(
     return value, limit, False
 
 
-@jit
 def score(
     values: np.ndarray,
     columns: np.ndarray,
@@ -378,6 +377,8 @@ def score(
     sigma2: np.ndarray,
 ) -> tuple[float, np.ndarray]:
     """The log-likelihood and its gradient, by Fisher's identity.
+
+    It calls the compiled parts one by one: whole, it would compile them all once more.
 
     Args:
         values: see `climb`, as for the others.
@@ -399,7 +400,7 @@ def score(
     """
     k, q, free = len(chain), columns.shape[1], tie.shape[1]
     p = len(tie) // k - q
-    d, a = k * q + p, k * (k - 1)
+    d = k * q + p
     trend, coef, deviations = np.empty((k, q)), np.empty((k, p)), np.empty((len(values), k))
     joint, first = np.empty((len(products), k * len(digits))), np.empty(len(digits))
     system, pi, pull = np.empty((k, k)), np.empty(k), np.empty((k, k))
@@ -413,18 +414,12 @@ def score(
         products, centred, digits, unit, trend, coef, joint, first, transitions, oldest, sizes,
         squares, slopes, curvatures,
     )  # fmt: skip
-    gradient = np.empty(a + free + (1 if shared else k))
-    gradient[:] = 0.0
     _pull(chain, oldest, system, pi, pull)
-    for i in range(k):
-        total = 0.0
-        for j in range(k):
-            pull[i, j] = transitions[i, j] + chain[i, j] * pull[i, j]
-            total += pull[i, j]
-        for j in range(k - 1):
-            gradient[i * (k - 1) + j] = pull[i, j] - chain[i, j] * total
-    _lean(tie, p, slopes, sigma2, gradient[a : a + free])
-    for r in range(k):
-        place = a + free + (0 if shared else r)
-        gradient[place] += 0.5 * (squares[r] / sigma2[r] - sizes[r])
-    return value, gradient
+    pull = transitions + chain * pull
+    logits = pull - chain * pull.sum(axis=1, keepdims=True)
+    lean = np.empty(free)
+    _lean(tie, p, slopes, sigma2, lean)
+    heights = 0.5 * (squares / sigma2 - sizes)
+    if shared:
+        heights = heights.sum(keepdims=True)
+    return value, np.concatenate([logits[:, : k - 1].reshape(-1), lean, heights])
