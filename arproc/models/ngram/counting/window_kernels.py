@@ -122,7 +122,7 @@ def _shell(a: np.ndarray) -> None:
 def _sort_single(a: np.ndarray, used: int, scratch: np.ndarray) -> None:
     """Sort words: few by comparing, many by radix."""
     n = len(a)
-    if n <= 512:
+    if n <= 3 * used:  # measured: the digits of the radix cost as much as comparing so many
         _shell(a)
     elif _radix(a, scratch, n, used):
         put(scratch[:n], a)
