@@ -14,8 +14,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import arproc
 from arproc.errors import ParameterError
+from arproc.models.autoregression.ar import AR
+from arproc.models.autoregression.vector.var import VAR
+from arproc.models.discrete.count import CountAR
+from arproc.models.neural.vectors.made import MADE
+from arproc.models.neural.vectors.maf import MAF
+from arproc.models.neural.vectors.nade import NADE
+from arproc.models.ngram.adaptive.cache import Cache
+from arproc.models.ngram.adaptive.context_tree import ContextTree
+from arproc.models.ngram.adaptive.ppm import PPM
+from arproc.models.ngram.model import NGram
+from arproc.models.ngram.suffix.infinigram import InfiniGram
+from arproc.models.panel import Panel
+from arproc.models.regimes.setar import SETAR
+from arproc.models.regimes.switching import MarkovSwitchingAR
+from arproc.models.statespace.arima import ARIMA
+from arproc.models.volatility.argarch import ARGARCH
+from arproc.training import Training
 
 __all__ = ["CALLS", "Call", "warm_up"]
 
@@ -110,11 +126,11 @@ def _text() -> list[str]:
 
 
 def _training() -> Any:
-    return arproc.Training(steps=2)
+    return Training(steps=2)
 
 
 def _words() -> Any:
-    return arproc.NGram(3, tokens="word").fit(_text())
+    return NGram(3, tokens="word").fit(_text())
 
 
 def _arpa() -> Path:
@@ -134,52 +150,46 @@ def _read(path: Path) -> Any:
 
 #: What `warm_up` calls, by name.
 CALLS: dict[str, Call] = {
-    "AR.fit": Call(_series, lambda x: arproc.AR(2).fit(x)),
-    "AR.fit with gaps": Call(_gaps, lambda x: arproc.AR(2).fit(x)),
-    "AR.sample": Call(lambda: arproc.AR(2).fit(_series()), lambda m: m.sample(2, 50, seed=0)),
-    "VAR.sample": Call(lambda: arproc.VAR(2).fit(_pair()), lambda m: m.sample(2, 50, seed=0)),
-    "ARIMA.fit": Call(_series, lambda x: arproc.ARIMA((1, 1, 1)).fit(x)),
+    "AR.fit": Call(_series, lambda x: AR(2).fit(x)),
+    "AR.fit with gaps": Call(_gaps, lambda x: AR(2).fit(x)),
+    "AR.sample": Call(lambda: AR(2).fit(_series()), lambda m: m.sample(2, 50, seed=0)),
+    "VAR.sample": Call(lambda: VAR(2).fit(_pair()), lambda m: m.sample(2, 50, seed=0)),
+    "ARIMA.fit": Call(_series, lambda x: ARIMA((1, 1, 1)).fit(x)),
     "ARIMA.sample": Call(
-        lambda: arproc.ARIMA((1, 0, 1)).fit(_series()), lambda m: m.sample(2, 50, seed=0)
+        lambda: ARIMA((1, 0, 1)).fit(_series()), lambda m: m.sample(2, 50, seed=0)
     ),
-    "ARGARCH.fit": Call(_series, lambda x: arproc.ARGARCH(1).fit(x)),
+    "ARGARCH.fit": Call(_series, lambda x: ARGARCH(1).fit(x)),
     "ARGARCH.sample": Call(
-        lambda: arproc.ARGARCH(1).fit(_series()),
+        lambda: ARGARCH(1).fit(_series()),
         lambda m: m.sample(2, 50, prefix=[0.0], seed=0),
     ),
-    "CountAR.fit": Call(_counts, lambda x: arproc.CountAR().fit(x)),
-    "SETAR.fit": Call(_series, lambda x: arproc.SETAR(1).fit(x)),
-    "MarkovSwitchingAR.fit": Call(_series, lambda x: arproc.MarkovSwitchingAR(1).fit(x)),
-    "Panel.fit": Call(_panel, lambda x: arproc.Panel(arproc.AR(2)).fit(x)),
-    "Panel.fit by least squares": Call(
-        _panel, lambda x: arproc.Panel(arproc.AR(2, method="ols")).fit(x)
-    ),
-    "Panel.forecast": Call(
-        lambda: arproc.Panel(arproc.AR(2)).fit(_panel()), lambda m: m.forecast(horizon=4)
-    ),
-    "NGram.fit": Call(_text, lambda x: arproc.NGram(3, tokens="word").fit(x)),
-    "NGram.fit of high order": Call(_text, lambda x: arproc.NGram(20, tokens="char").fit(x)),
+    "CountAR.fit": Call(_counts, lambda x: CountAR().fit(x)),
+    "SETAR.fit": Call(_series, lambda x: SETAR(1).fit(x)),
+    "MarkovSwitchingAR.fit": Call(_series, lambda x: MarkovSwitchingAR(1).fit(x)),
+    "Panel.fit": Call(_panel, lambda x: Panel(AR(2)).fit(x)),
+    "Panel.fit by least squares": Call(_panel, lambda x: Panel(AR(2, method="ols")).fit(x)),
+    "Panel.forecast": Call(lambda: Panel(AR(2)).fit(_panel()), lambda m: m.forecast(horizon=4)),
+    "NGram.fit": Call(_text, lambda x: NGram(3, tokens="word").fit(x)),
+    "NGram.fit of high order": Call(_text, lambda x: NGram(20, tokens="char").fit(x)),
     "NGram.sample": Call(_words, lambda m: m.sample(2, seed=0)),
     "NGram.log_prob": Call(_words, lambda m: m.log_prob("the cat sat")),
     "NGram.score": Call(_words, lambda m: m.score(_text())),
     "NGram.from_arpa": Call(_arpa, _read),
-    "InfiniGram.fit": Call(_text, lambda x: arproc.InfiniGram().fit(x)),
-    "InfiniGram.score": Call(
-        lambda: arproc.InfiniGram().fit(_text()), lambda m: m.score(_text()[:5])
-    ),
-    "PPM.fit": Call(_text, lambda x: arproc.PPM(4).fit(x)),
-    "PPM.score": Call(lambda: arproc.PPM(4).fit(_text()), lambda m: m.score(_text()[:5])),
-    "ContextTree.fit": Call(_text, lambda x: arproc.ContextTree(4).fit(x)),
-    "Cache.fit": Call(_text, lambda x: arproc.Cache(tokens="word").fit(x)),
+    "InfiniGram.fit": Call(_text, lambda x: InfiniGram().fit(x)),
+    "InfiniGram.score": Call(lambda: InfiniGram().fit(_text()), lambda m: m.score(_text()[:5])),
+    "PPM.fit": Call(_text, lambda x: PPM(4).fit(x)),
+    "PPM.score": Call(lambda: PPM(4).fit(_text()), lambda m: m.score(_text()[:5])),
+    "ContextTree.fit": Call(_text, lambda x: ContextTree(4).fit(x)),
+    "Cache.fit": Call(_text, lambda x: Cache(tokens="word").fit(x)),
     "MADE.sample": Call(
-        lambda: arproc.MADE(16, training=_training()).fit(_bits()), lambda m: m.sample(3, seed=0)
+        lambda: MADE(16, training=_training()).fit(_bits()), lambda m: m.sample(3, seed=0)
     ),
-    "NADE.fit": Call(_bits, lambda x: arproc.NADE(16, training=_training()).fit(x)),
+    "NADE.fit": Call(_bits, lambda x: NADE(16, training=_training()).fit(x)),
     "NADE.sample": Call(
-        lambda: arproc.NADE(16, training=_training()).fit(_bits()), lambda m: m.sample(3, seed=0)
+        lambda: NADE(16, training=_training()).fit(_bits()), lambda m: m.sample(3, seed=0)
     ),
     "MAF.sample": Call(
-        lambda: arproc.MAF(hidden=16, training=_training()).fit(_pair()),
+        lambda: MAF(hidden=16, training=_training()).fit(_pair()),
         lambda m: m.sample(3, seed=0),
     ),
 }

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,10 +27,12 @@ class Notice(event.Listener):
 
     Args:
         after: how many seconds of compiling go by in silence.
+        clock: says the time, in seconds.
     """
 
-    def __init__(self, after: float = 1.0) -> None:
+    def __init__(self, after: float = 1.0, clock: Callable[[], float] = time.perf_counter) -> None:
         self.after = after
+        self._clock = clock
         self.kept = True  # whether what is compiled is cached on disk
         self._spent, self._depth, self._since = 0.0, 0, 0.0
         self._said = False
@@ -42,7 +44,7 @@ class Notice(event.Listener):
             self._depth += _ours(event)
             if self._depth != 1 or not _ours(event) or self._said or _quiet():
                 return
-            self._since = time.perf_counter()
+            self._since = self._clock()
             self._timer = threading.Timer(max(self.after - self._spent, 0.0), self._say)
             self._timer.daemon = True
             self._timer.start()
@@ -54,7 +56,7 @@ class Notice(event.Listener):
                 return
             self._timer.cancel()
             self._timer = None
-            self._spent += time.perf_counter() - self._since
+            self._spent += self._clock() - self._since
 
     def _say(self) -> None:
         with self._lock:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,10 +24,12 @@ def _loud(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("ARPROC_QUIET", raising=False)
 
 
-def waited(notice: Notice, *events: SimpleNamespace, seconds: float = 0.05) -> None:
+def waited(notice: Notice, *events: SimpleNamespace, long: bool = True) -> None:
+    """Something compiles: for so long that the timer, if one runs, comes to its end; or not."""
     for one in events:
         notice.on_start(one)
-    time.sleep(seconds)
+    if long and notice._timer is not None:
+        notice._timer.join(30.0)
     for one in reversed(events):
         notice.on_end(one)
 
@@ -43,8 +44,9 @@ def test_a_long_wait_is_told_once(capfd):
 
 
 def test_short_waits_add_up(capfd):
-    notice = Notice(after=0.08)
-    waited(notice, OURS)
+    times = iter([0.0, 29.9, 40.0, 50.0])
+    notice = Notice(after=30.0, clock=lambda: next(times))
+    waited(notice, OURS, long=False)
     assert capfd.readouterr().err == ""
     waited(notice, OURS)
     assert "compiling" in capfd.readouterr().err
