@@ -140,7 +140,7 @@ def _arpa() -> Path:
 
 
 def _read(path: Path) -> Any:
-    model = arproc.NGram.from_arpa(path)
+    model = NGram.from_arpa(path)
     path.unlink()
     path.parent.rmdir()
     return model
