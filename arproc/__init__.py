@@ -60,6 +60,7 @@ _LAZY: dict[str, str] = {
     "reconcile": "arproc.forecasting.reconciliation",
     "select_order": "arproc.models.autoregression.selection",
     "surprisal_table": "arproc.evaluation",
+    "warm_up": "arproc.warming",
 }
 _MODULES: tuple[str, ...] = (
     "datasets",
@@ -135,6 +136,7 @@ __all__ = [
     "testing",
     "training",
     "transforms",
+    "warm_up",
 ]
 
 if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` and `_MODULES`
@@ -182,6 +184,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
     from arproc.models.transformed.process import Transformed
     from arproc.models.volatility.argarch import ARGARCH
     from arproc.training import Training
+    from arproc.warming import warm_up
 
 else:
 

@@ -22,7 +22,7 @@ LAYERS = (
     {"inference"},
     {"models"},
     {"datasets", "tables", "transforms", "ngram", "evaluation"},
-    {"plot", "testing", "kit"},
+    {"plot", "testing", "kit", "warming"},
     {"arproc"},
     {"cli"},
     {"__main__"},

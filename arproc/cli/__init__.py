@@ -1,4 +1,4 @@
-"""The command line: `arproc demo | fit | score | sample | forecast | compare`."""
+"""The command line: `arproc demo | fit | score | sample | forecast | compare | warm-up`."""
 
 from __future__ import annotations
 

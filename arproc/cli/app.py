@@ -302,6 +302,30 @@ def convert(
     print(f"saved to {out} ({kind})")
 
 
+@app.command(name="warm-up")
+def warm_up(
+    only: Annotated[
+        list[str] | None, typer.Argument(help="Only these, as ARIMA.fit; see --list. [all]")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Name what there is, and stop.")] = False,
+) -> None:
+    """Compile what otherwise compiles at the first call on a machine: a minute or two, once.
+
+    For example:
+
+    arproc warm-up
+
+    arproc warm-up NGram.fit NGram.sample
+    """
+    from arproc.warming import CALLS, warm_up
+
+    if list_:
+        print("\n".join(CALLS))
+        return
+    seconds = warm_up(only or None, progress=True)
+    print(f"compiled in {sum(seconds.values()):.1f} s")
+
+
 @app.command()
 def demo(
     out: Annotated[

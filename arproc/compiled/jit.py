@@ -15,6 +15,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from arproc.compiled.notice import NOTICE
+
 __all__ = ["Int", "jit", "prefetch"]
 
 #: A symbol's or a node's number inside compiled code.
@@ -28,10 +30,12 @@ def jit(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         function: what is compiled.
         options: more of numba's own options.
     """
-    options = {"nogil": True, "error_model": "numpy", **options}
+    # nobody takes a kernel's address for C, so no wrapper is compiled for that
+    options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, **options}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder for the cache: a read-only install
+        NOTICE.kept = False
         return numba.njit(**options)(function)
 
 

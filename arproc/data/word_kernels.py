@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from arproc.compiled.arrays import put
 from arproc.compiled.jit import Int, jit
 
 SEED = np.uint64(14695981039346656037)
@@ -128,7 +129,7 @@ def collect(
             full = 2 * (word + 2) > len(slots) or word + 2 > len(offsets) or word >= len(count)
             if full or used + p - first > len(blob):
                 return first
-            blob[used : used + p - first] = raw[first:p]
+            put(raw[first:p], blob[used:])
             offsets[word + 1] = used + p - first
             slots[at] = word
             tags[at] = np.uint32(h >> np.uint64(32))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from arproc.compiled.arrays import put
 from arproc.compiled.jit import jit
 
 __all__ = ["advance"]
@@ -117,7 +118,7 @@ def advance(
     x = np.empty((rows, steps))
     z, far, y = np.empty(_CHUNK), np.empty(_CHUNK + 1, np.int64), np.empty(p + _CHUNK)
     for n in range(rows):
-        y[:p] = before[n]
+        put(before[n], y)
         for start in range(0, steps, _CHUNK):
             count = min(_CHUNK, steps - start)
             _quantiles(uniforms[n, start : start + count], z, far)
@@ -137,5 +138,6 @@ def advance(
             _recur(y, z, weights[p], early, count)
             for k in range(count):
                 x[n, start + k] = y[p + k]
-            y[:p] = y[count : count + p].copy()
+            for i in range(p):  # upwards: a part of what is read may be written
+                y[i] = y[count + i]
     return x

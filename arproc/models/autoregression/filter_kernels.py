@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from arproc.compiled.arrays import put, put_table
 from arproc.compiled.jit import jit
 
 __all__ = ["inverse_band", "precision", "run", "whiten"]
@@ -78,9 +79,10 @@ def run(
     p = weights.shape[1]
     loc, variance = np.empty((n, steps + 1)), np.empty((n, steps + 1))
     last, after = means.copy(), covariances.copy()
-    spread = np.empty(p)
+    spread, mean, covariance = np.empty(p), np.empty(p), np.empty((p, p))
     for i in range(n):
-        mean, covariance = means[i].copy(), covariances[i].copy()
+        put(means[i], mean)
+        put_table(covariances[i], covariance)
         known = 0  # how many of the newest are known; p is enough for the recursion
         for k in range(steps + 1):
             w = weights[rows[i, k]]
@@ -94,7 +96,8 @@ def run(
                     size += w[j] * spread[j]
             loc[i, k], variance[i, k] = value, size
             if k == lengths[i]:
-                last[i], after[i] = mean, covariance
+                put(mean, last[i])
+                put_table(covariance, after[i])
             if k == steps or p == 0:
                 continue
             gone = np.isnan(y[i, k])

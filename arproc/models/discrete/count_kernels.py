@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from arproc.compiled.arrays import put
 from arproc.compiled.jit import jit
 
 __all__ = ["digamma", "score"]
@@ -111,6 +112,6 @@ def score(
                     gradient[m] -= size * rise
             for j in range(depth - 1, 0, -1):
                 past[j] = past[j - 1]
-                moved[j] = moved[j - 1]
+                put(moved[j - 1], moved[j])
             past[0] = eta
-            moved[0] = now
+            put(now, moved[0])

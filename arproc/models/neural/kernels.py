@@ -19,7 +19,9 @@ def value_of(scores: np.ndarray, u: float, binary: bool) -> int:
     """The value that u stands for: the smallest whose distribution function exceeds it."""
     if binary:
         return 1 if u >= 1.0 / (1.0 + np.exp(np.float64(scores[0]))) else 0
-    top = np.float64(scores.max())
+    top = np.float64(scores[0])
+    for k in range(1, len(scores)):
+        top = max(top, np.float64(scores[k]))
     total = 0.0
     for k in range(len(scores)):
         total += np.exp(np.float64(scores[k]) - top)

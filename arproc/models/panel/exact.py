@@ -19,6 +19,7 @@ import math
 
 import numpy as np
 
+from arproc.compiled.arrays import put, put_table
 from arproc.compiled.jit import jit
 from arproc.models.panel.exact_objective import derivatives, statistics, value_at
 from arproc.models.panel.kernels import cholesky, invert, scale, step_down
@@ -39,7 +40,7 @@ def _factor(hessian: np.ndarray, factor: np.ndarray, p: int) -> bool:
         largest = max(largest, abs(hessian[j, j]))
     ridge = 0.0
     for _ in range(40):
-        factor[:p, :p] = hessian[:p, :p]
+        put_table(hessian, factor)
         for j in range(p):
             factor[j, j] += ridge
         if cholesky(factor, p):
@@ -131,7 +132,8 @@ def fit(
     m = q + 1
     longest = columns.shape[1]
     table, center = np.empty((m, longest)), np.zeros(q)
-    table[1:] = columns
+    for a in range(q):
+        put(columns[a], table[a + 1])
     e, half, form = np.empty((p + 1, m, p + 1, m)), np.empty((m, p + 1, m)), np.empty((m, m))
     left, c, star = np.empty((q, q)), np.empty(m), np.empty(p + 1)
     phi, other, trial = np.empty(p), np.empty(p), np.empty(p)
@@ -156,7 +158,7 @@ def fit(
         if not enough:
             at_other, squares_other = value_at(e, n, other, levels, star, half, form, left, c)
             if at_other < at:
-                phi[:] = other
+                put(other, phi)
                 at, squares = at_other, squares_other
             else:
                 value_at(e, n, phi, levels, star, half, form, left, c)
@@ -190,7 +192,7 @@ def fit(
                 break
             if promised < 1e-12 and not after < at + 1e-13:
                 break
-            phi[:] = trial
+            put(trial, phi)
             at, squares = after, squares_after
         if not found:
             continue
@@ -245,7 +247,7 @@ def fit(
             weighted += (i + 1) * phi[i]
         parameters[s, 0] = level * phi_left + rise * weighted
         parameters[s, 1] = rise * phi_left
-        parameters[s, 2 : 2 + p] = phi
+        put(phi, parameters[s, 2:])
         parameters[s, 2 + p] = sigma2 * size2
         log_likelihood[s] = -0.5 * n * (at + 1.0 + _LOG_2PI - np.log(n)) - n * np.log(unit)
         used[s] = n

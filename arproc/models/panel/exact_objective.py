@@ -46,7 +46,8 @@ def statistics(table: np.ndarray, n: int, p: int, e: np.ndarray) -> None:
 def _determinant_gradient(phi: np.ndarray, levels: np.ndarray, pull: np.ndarray) -> None:
     """The gradient of sum_k k log(1 - r_k^2) in phi, complex: `pull` [p]; `levels` is room."""
     p = len(phi)
-    levels[p - 1, :p] = phi
+    for i in range(p):
+        levels[p - 1, i] = phi[i]
     for k in range(p, 1, -1):
         r = levels[k - 1, k - 1]
         inverse = 1.0 / (1.0 - r * r)

@@ -149,7 +149,8 @@ def step_down(phi: np.ndarray, levels: np.ndarray) -> float:
     """
     p = len(phi)
     largest = 0.0
-    levels[p - 1, :p] = phi
+    for i in range(p):
+        levels[p - 1, i] = phi[i]
     for k in range(p, 0, -1):
         r = levels[k - 1, k - 1]
         largest = max(largest, abs(r)) if r == r else np.inf

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from arproc.compiled.arrays import put
 from arproc.compiled.jit import jit
 from arproc.models.panel.kernels import (
     cholesky,
@@ -234,8 +235,8 @@ def fit(
             log_likelihood[s] = -0.5 * count * (_LOG_2PI + np.log(sigma2) + 1) - count * np.log(
                 unit
             )
-        parameters[s, :2] = line
-        parameters[s, 2 : 2 + k] = theta[:k]
+        put(line, parameters[s])
+        put(theta[:k], parameters[s, 2:])
         parameters[s, 2 + k] = sigma2 * unit * unit
         used[s] = n if stationary else count
         status[s] = GAPS if gaps else 0
@@ -281,6 +282,6 @@ def rescale(
             total += theta[s, i]
             weighted += lags[i] * theta[s, i]
         mean[s, 0], mean[s, 1] = mean_of(total, weighted, line[0], line[1])
-        parameters[s, :2] = line
-        parameters[s, 2 : 2 + k] = theta[s, :k]
+        put(line, parameters[s])
+        put(theta[s, :k], parameters[s, 2:])
         parameters[s, 2 + k] = sigma2[s] * unit[s] * unit[s]

@@ -1,13 +1,15 @@
 """Compiled steps of estimation: EM and the score. Importing this module imports numba.
 
 Locations are the free trends and coefficients; `tie` [k (q + p), free] turns them into those of
-all regimes, trends first.
+all regimes, trends first. Matrices here have a few rows, so products and solutions are loops:
+numba's linear algebra takes seconds to compile.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from arproc.compiled.arrays import put, put_table
 from arproc.compiled.jit import jit
 from arproc.models.regimes.hamilton import sums, weigh
 
@@ -15,22 +17,88 @@ __all__ = ["climb", "score"]
 
 
 @jit
-def _stationary(chain: np.ndarray) -> np.ndarray:
-    k = len(chain)
-    found = np.linalg.solve(np.eye(k) - chain.T + 1.0, np.ones(k))
-    return np.maximum(found, 1e-300)
+def _solve(a: np.ndarray, b: np.ndarray) -> None:
+    """Solve a x = b by elimination with pivots: b [n] becomes x, and a [n, n] is used up."""
+    n = len(b)
+    for c in range(n):
+        best = c
+        for i in range(c + 1, n):
+            if abs(a[i, c]) > abs(a[best, c]):
+                best = i
+        for j in range(n):
+            a[c, j], a[best, j] = a[best, j], a[c, j]
+        b[c], b[best] = b[best], b[c]
+        for i in range(c + 1, n):
+            factor = a[i, c] / a[c, c]
+            for j in range(c + 1, n):
+                a[i, j] -= factor * a[c, j]
+            b[i] -= factor * b[c]
+    for i in range(n - 1, -1, -1):
+        for j in range(i + 1, n):
+            b[i] -= a[i, j] * b[j]
+        b[i] /= a[i, i]
 
 
 @jit
-def _pull(chain: np.ndarray, oldest: np.ndarray) -> np.ndarray:
-    """The derivative of sum oldest log pi in the chain's probabilities, [k, k].
+def _stationary(chain: np.ndarray, system: np.ndarray, pi: np.ndarray) -> None:
+    """The chain's stationary probabilities into pi [k]; `system` [k, k] is room."""
+    k = len(chain)
+    for i in range(k):
+        for j in range(k):
+            system[i, j] = 1.0 - chain[j, i]
+        system[i, i] += 1.0
+        pi[i] = 1.0
+    _solve(system, pi)
+    for i in range(k):
+        if pi[i] < 1e-300:
+            pi[i] = 1e-300
+
+
+@jit
+def _pull(
+    chain: np.ndarray, oldest: np.ndarray, system: np.ndarray, pi: np.ndarray, pull: np.ndarray
+) -> None:
+    """The derivative of sum oldest log pi in the chain's probabilities, into pull [k, k].
 
     d pi = pi dP Z with Z = (I - P + 1 pi)^-1 (Schweitzer 1968).
     """
     k = len(chain)
-    pi = _stationary(chain)
-    towards = np.linalg.solve(np.eye(k) - chain + pi, oldest / pi)
-    return pi.reshape(k, 1) * towards
+    _stationary(chain, system, pi)
+    towards = np.empty(k)
+    for i in range(k):
+        for j in range(k):
+            system[i, j] = pi[j] - chain[i, j]
+        system[i, i] += 1.0
+        towards[i] = oldest[i] / pi[i]
+    _solve(system, towards)
+    for i in range(k):
+        for j in range(k):
+            pull[i, j] = pi[i] * towards[j]
+
+
+@jit
+def _floored(row: np.ndarray, least: float) -> None:
+    """Raise what is less than `least` to it, and bring the sum to 1, in place."""
+    total = 0.0
+    for j in range(len(row)):
+        if row[j] < least:
+            row[j] = least
+        total += row[j]
+    for j in range(len(row)):
+        row[j] /= total
+
+
+@jit
+def _place(x: int, r: int, tied: int, p: int) -> int:
+    """The row of `tie` with what entry x of (all regimes' trends, own coefficients) depends on.
+
+    Args:
+        x: the entry.
+        r: the regime whose coefficients they are.
+        tied: how many entries the trends have, k q.
+        p: how many coefficients a regime has.
+    """
+    return x if x < tied else x + r * p
 
 
 @jit
@@ -44,29 +112,38 @@ def _expect(
     chain: np.ndarray,
     location: np.ndarray,
     sigma2: np.ndarray,
+    trend: np.ndarray,
+    coef: np.ndarray,
     deviations: np.ndarray,
     joint: np.ndarray,
     first: np.ndarray,
+    system: np.ndarray,
+    pi: np.ndarray,
 ) -> float:
-    """The smoother at some parameters: `joint` and `first` are set; the log-likelihood."""
-    k, q = chain.shape[0], columns.shape[1]
-    n = len(values)
-    every = tie @ location
-    trend = every[: k * q].reshape(k, q)
-    coef = every[k * q :].reshape(k, -1)
-    for t in range(n):
+    """The smoother at some parameters: all from `trend` on are set; the log-likelihood."""
+    k, q, p = len(chain), trend.shape[1], coef.shape[1]
+    for row in range(len(tie)):
+        value = 0.0
+        for f in range(len(location)):
+            value += tie[row, f] * location[f]
+        if row < k * q:
+            trend[row // q, row % q] = value
+        else:
+            coef[(row - k * q) // p, (row - k * q) % p] = value
+    for t in range(len(values)):
         for r in range(k):
             level = 0.0
             for c in range(q):
                 level += columns[t, c] * trend[r, c]
-            deviations[t, r] = values[t] - level
-    lags = deviations if centred else values.reshape(n, 1)
-    pi = _stationary(chain)
+            deviations[t, r] = values[t, 0] - level
+    _stationary(chain, system, pi)
+    steps = digits.shape[1] - 1
     initial = np.empty(len(digits))
     for j in range(len(digits)):
-        initial[j] = pi[digits[j, -1]]
-        for i in range(digits.shape[1] - 1):
+        initial[j] = pi[digits[j, steps]]
+        for i in range(steps):
             initial[j] *= chain[digits[j, i + 1], digits[j, i]]
+    lags = deviations if centred else values
     return weigh(
         deviations, lags, offsets, centred, digits, coef, sigma2, chain, initial, joint, first
     )
@@ -75,53 +152,104 @@ def _expect(
 @jit
 def _gather(
     products: np.ndarray,
-    columns: np.ndarray,
     centred: bool,
     digits: np.ndarray,
-    tie: np.ndarray,
     unit: float,
-    chain: np.ndarray,
-    location: np.ndarray,
+    trend: np.ndarray,
+    coef: np.ndarray,
     joint: np.ndarray,
     first: np.ndarray,
-) -> tuple[np.ndarray, ...]:
-    """Expected transitions, oldest regimes, sizes, squares, slopes and curvatures."""
-    k, q, count = chain.shape[0], columns.shape[1], len(digits)
-    every = tie @ location
-    trend = every[: k * q].copy().reshape(k, q)
-    coef = every[k * q :].copy().reshape(k, -1)
-    moments = joint.T @ products
-    width = q + 1 + coef.shape[1]
-    transitions, oldest, sizes = np.zeros((k, k)), np.zeros(k), np.zeros(k)
+    transitions: np.ndarray,
+    oldest: np.ndarray,
+    sizes: np.ndarray,
+    squares: np.ndarray,
+    slopes: np.ndarray,
+    curvatures: np.ndarray,
+) -> None:
+    """Expected transitions, oldest regimes, sizes, squares, slopes and curvatures, by `joint`."""
+    count, steps = len(digits), digits.shape[1] - 1
+    moments = np.empty((joint.shape[1], products.shape[1]))
+    moments[:] = 0.0
+    transitions[:] = 0.0
+    oldest[:] = 0.0
+    sizes[:] = 0.0
     for t in range(len(joint)):
-        for s in range(k):
-            for j in range(count):
-                w = joint[t, s * count + j]
-                transitions[digits[j, 0], s] += w
-    for s in range(k):
-        sizes[s] = transitions[:, s].sum()
+        for a in range(joint.shape[1]):
+            w = joint[t, a]
+            transitions[digits[a % count, 0], a // count] += w
+            sizes[a // count] += w
+            for b in range(products.shape[1]):
+                moments[a, b] += w * products[t, b]
     for j in range(count):
-        oldest[digits[j, -1]] += first[j]
+        oldest[digits[j, steps]] += first[j]
         # the memories before the first element hold steps of the chain too
-        for i in range(digits.shape[1] - 1):
+        for i in range(steps):
             transitions[digits[j, i + 1], digits[j, i]] += first[j]
-    d = k * q + coef.shape[1]
-    squares, slopes, curvatures = np.zeros(k), np.zeros((k, d)), np.zeros((k, d, d))
-    sums(
-        moments.reshape(-1, width, width), centred, digits, trend, coef, unit, squares, slopes,
-        curvatures,
-    )  # fmt: skip
-    return transitions, oldest, sizes, squares, slopes, curvatures
+    sums(moments, centred, digits, trend, coef, unit, squares, slopes, curvatures)
 
 
 @jit
-def _view(tie: np.ndarray, k: int, q: int, r: int) -> np.ndarray:
-    """The rows of `tie` that regime r's innovation depends on, [k q + p, free]."""
-    p = tie.shape[0] // k - q
-    view = np.empty((k * q + p, tie.shape[1]))
-    view[: k * q] = tie[: k * q]
-    view[k * q :] = tie[k * q + r * p : k * q + (r + 1) * p]
-    return view
+def _lean(
+    tie: np.ndarray, p: int, slopes: np.ndarray, sigma2: np.ndarray, total: np.ndarray
+) -> None:
+    """The derivative of the expected log-likelihood in the free locations, into `total`."""
+    tied = slopes.shape[1] - p
+    total[:] = 0.0
+    for r in range(len(slopes)):
+        for x in range(slopes.shape[1]):
+            row, pulled = _place(x, r, tied, p), slopes[r, x] / sigma2[r]
+            for f in range(len(total)):
+                total[f] += tie[row, f] * pulled
+
+
+@jit
+def _bend(
+    tie: np.ndarray, p: int, curvatures: np.ndarray, sigma2: np.ndarray, matrix: np.ndarray
+) -> None:
+    """Minus its second derivative by Gauss and Newton, into `matrix` [free, free]."""
+    d, free = curvatures.shape[1], len(matrix)
+    half = np.empty(free)
+    matrix[:] = 0.0
+    for r in range(len(curvatures)):
+        for x in range(d):
+            half[:] = 0.0
+            for y in range(d):
+                row, bent = _place(y, r, d - p, p), curvatures[r, x, y] / sigma2[r]
+                for f in range(free):
+                    half[f] += bent * tie[row, f]
+            row = _place(x, r, d - p, p)
+            for g in range(free):
+                for f in range(free):
+                    matrix[g, f] += tie[row, g] * half[f]
+    for f in range(free):
+        matrix[f, f] += 1e-12 * (matrix[f, f] + 1.0)
+
+
+@jit
+def _left(
+    tie: np.ndarray,
+    p: int,
+    r: int,
+    share: float,
+    move: np.ndarray,
+    squares: np.ndarray,
+    slopes: np.ndarray,
+    curvatures: np.ndarray,
+) -> float:
+    """Regime r's expected sum of squares once the free locations have moved by share * move."""
+    d = slopes.shape[1]
+    change = np.empty(d)
+    for x in range(d):
+        row = _place(x, r, d - p, p)
+        change[x] = 0.0
+        for f in range(len(move)):
+            change[x] += tie[row, f] * (share * move[f])
+    left = squares[r]
+    for x in range(d):
+        left -= 2.0 * slopes[r, x] * change[x]
+        for y in range(d):
+            left += change[x] * curvatures[r, x, y] * change[y]
+    return left
 
 
 @jit
@@ -150,7 +278,7 @@ def climb(
     which Hamilton's leaves out: this one climbs to the maximum.
 
     Args:
-        values: the series one after the other, [total].
+        values: the series one after the other, [total, 1].
         columns: the trend's columns, [total, q].
         products: w w' of every scored element; see `hamilton.sums`.
         offsets: where each series begins.
@@ -169,52 +297,55 @@ def climb(
     Returns:
         The log-likelihood, the number of steps, and whether it stopped by itself.
     """
-    k, q, n = chain.shape[0], columns.shape[1], len(values)
-    free = tie.shape[1]
-    deviations = np.empty((n, k))
-    joint = np.empty((len(products), k * len(digits)))
-    first = np.empty(len(digits))
+    k, q, n, free = len(chain), columns.shape[1], len(values), tie.shape[1]
+    p = len(tie) // k - q
+    d = k * q + p
+    trend, coef, deviations = np.empty((k, q)), np.empty((k, p)), np.empty((n, k))
+    joint, first = np.empty((len(products), k * len(digits))), np.empty(len(digits))
+    system, pi, pull = np.empty((k, k)), np.empty(k), np.empty((k, k))
+    transitions, oldest, sizes = np.empty((k, k)), np.empty(k), np.empty(k)
+    squares, slopes, curvatures = np.empty(k), np.empty((k, d)), np.empty((k, d, d))
+    new_chain, new_location, new_sigma2 = np.empty((k, k)), np.empty(free), np.empty(k)
+    matrix, move = np.empty((free, free)), np.empty(free)
     value = _expect(
-        values, columns, offsets, centred, digits, tie, chain, location, sigma2, deviations, joint,
-        first,
+        values, columns, offsets, centred, digits, tie, chain, location, sigma2, trend, coef,
+        deviations, joint, first, system, pi,
     )  # fmt: skip
-    new_chain, new_sigma2 = np.empty_like(chain), np.empty_like(sigma2)
     for step in range(1, limit + 1):
-        transitions, oldest, sizes, squares, slopes, curvatures = _gather(
-            products, columns, centred, digits, tie, unit, chain, location, joint, first
-        )
-        new_chain[:] = chain
+        _gather(
+            products, centred, digits, unit, trend, coef, joint, first, transitions, oldest, sizes,
+            squares, slopes, curvatures,
+        )  # fmt: skip
+        put_table(chain, new_chain)
         for _ in range(3):  # the start's share is of order 1/n, and so is what each leaves
-            pull = _pull(new_chain, oldest)
+            _pull(new_chain, oldest, system, pi, pull)
             for i in range(k):
-                new_chain[i] = transitions[i] + new_chain[i] * (pull[i] - pull[i].min())
-                new_chain[i] = np.maximum(new_chain[i], 1e-12)
-                new_chain[i] /= new_chain[i].sum()
-                new_chain[i] = np.maximum(new_chain[i], 1e-9)
-                new_chain[i] /= new_chain[i].sum()
-        total, matrix = np.zeros(free), np.zeros((free, free))
-        for r in range(k):
-            view = _view(tie, k, q, r)
-            total += view.T @ slopes[r] / sigma2[r]
-            matrix += view.T @ (curvatures[r] @ view) / sigma2[r]
-        for i in range(free):
-            matrix[i, i] += 1e-12 * (matrix[i, i] + 1.0)
-        move = np.linalg.solve(matrix, total) if free else total
+                least = pull[i, 0]
+                for j in range(1, k):
+                    least = min(least, pull[i, j])
+                for j in range(k):
+                    kept = new_chain[i, j] * (pull[i, j] - least)
+                    new_chain[i, j] = transitions[i, j] + kept
+                _floored(new_chain[i], 1e-12)
+                _floored(new_chain[i], 1e-9)
+        _lean(tie, p, slopes, sigma2, move)
+        _bend(tie, p, curvatures, sigma2, matrix)
+        _solve(matrix, move)
         share, moved = 1.0, value
         while True:
-            new_location = location + share * move
-            summed = 0.0
+            for f in range(free):
+                new_location[f] = location[f] + share * move[f]
+            summed, size = 0.0, 0.0
             for r in range(k):
-                change = _view(tie, k, q, r) @ (share * move)
-                left = squares[r] - 2.0 * np.dot(slopes[r], change)
-                left += np.dot(change, curvatures[r] @ change)
+                left = _left(tie, p, r, share, move, squares, slopes, curvatures)
                 summed += left
+                size += sizes[r]
                 new_sigma2[r] = max(left / max(sizes[r], 1e-12), floor)
             if shared:
-                new_sigma2[:] = max(summed / sizes.sum(), floor)
+                new_sigma2[:] = max(summed / size, floor)
             moved = _expect(
                 values, columns, offsets, centred, digits, tie, new_chain, new_location,
-                new_sigma2, deviations, joint, first,
+                new_sigma2, trend, coef, deviations, joint, first, system, pi,
             )  # fmt: skip
             if moved >= value - 1e-10 or share < 0.1:
                 break
@@ -222,14 +353,15 @@ def climb(
         gain = moved - value
         if not gain >= 0.0:
             return value, step, gain > -tolerance
-        chain[:], location[:], sigma2[:] = new_chain, new_location, new_sigma2
+        put_table(new_chain, chain)
+        put(new_location, location)
+        put(new_sigma2, sigma2)
         value = moved
         if gain < tolerance:
             return value, step, True
     return value, limit, False
 
 
-@jit
 def score(
     values: np.ndarray,
     columns: np.ndarray,
@@ -245,6 +377,8 @@ def score(
     sigma2: np.ndarray,
 ) -> tuple[float, np.ndarray]:
     """The log-likelihood and its gradient, by Fisher's identity.
+
+    It calls the compiled parts one by one: whole, it would compile them all once more.
 
     Args:
         values: see `climb`, as for the others.
@@ -264,25 +398,28 @@ def score(
         Nats, and the derivatives in the chain's logits (against the last), the locations and the
         logarithms of the variances.
     """
-    k, q = chain.shape[0], columns.shape[1]
-    deviations = np.empty((len(values), k))
-    joint = np.empty((len(products), k * len(digits)))
-    first = np.empty(len(digits))
+    k, q, free = len(chain), columns.shape[1], tie.shape[1]
+    p = len(tie) // k - q
+    d = k * q + p
+    trend, coef, deviations = np.empty((k, q)), np.empty((k, p)), np.empty((len(values), k))
+    joint, first = np.empty((len(products), k * len(digits))), np.empty(len(digits))
+    system, pi, pull = np.empty((k, k)), np.empty(k), np.empty((k, k))
+    transitions, oldest, sizes = np.empty((k, k)), np.empty(k), np.empty(k)
+    squares, slopes, curvatures = np.empty(k), np.empty((k, d)), np.empty((k, d, d))
     value = _expect(
-        values, columns, offsets, centred, digits, tie, chain, location, sigma2, deviations, joint,
-        first,
+        values, columns, offsets, centred, digits, tie, chain, location, sigma2, trend, coef,
+        deviations, joint, first, system, pi,
     )  # fmt: skip
-    transitions, oldest, sizes, squares, slopes, _ = _gather(
-        products, columns, centred, digits, tie, unit, chain, location, joint, first
-    )
-    free, a = tie.shape[1], k * (k - 1)
-    gradient = np.zeros(a + free + (1 if shared else k))
-    pull = transitions + chain * _pull(chain, oldest)
-    for i in range(k):
-        for j in range(k - 1):
-            gradient[i * (k - 1) + j] = pull[i, j] - chain[i, j] * pull[i].sum()
-    for r in range(k):
-        gradient[a : a + free] += _view(tie, k, q, r).T @ slopes[r] / sigma2[r]
-        place = a + free + (0 if shared else r)
-        gradient[place] += 0.5 * (squares[r] / sigma2[r] - sizes[r])
-    return value, gradient
+    _gather(
+        products, centred, digits, unit, trend, coef, joint, first, transitions, oldest, sizes,
+        squares, slopes, curvatures,
+    )  # fmt: skip
+    _pull(chain, oldest, system, pi, pull)
+    pull = transitions + chain * pull
+    logits = pull - chain * pull.sum(axis=1, keepdims=True)
+    lean = np.empty(free)
+    _lean(tie, p, slopes, sigma2, lean)
+    heights = 0.5 * (squares / sigma2 - sizes)
+    if shared:
+        heights = heights.sum(keepdims=True)
+    return value, np.concatenate([logits[:, : k - 1].reshape(-1), lean, heights])

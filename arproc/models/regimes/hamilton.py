@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from arproc.compiled.arrays import put
 from arproc.compiled.jit import jit
 
 __all__ = ["filter_memory", "filter_series", "smooth", "sums", "weigh"]
@@ -127,7 +128,7 @@ def filter_series(
     keep = joint.shape[0] > 0
     at = 0
     for row in range(n):
-        memory[:] = log_initial
+        put(log_initial, memory)
         for t in range(offsets[row] + p, offsets[row + 1]):
             _innovations(deviations, lags, t, centred, digits, coef, errors)
             for J in range(size):
@@ -135,7 +136,7 @@ def filter_series(
                 scores[J] = memory[J % count] + heights[J] - e * e * halves[J]
             terms[at] = _step(scores, memory, weights)
             if keep:
-                joint[at] = weights
+                put(weights, joint[at])
             at += 1
     return terms
 
@@ -155,15 +156,15 @@ def filter_memory(
     rows, steps, k, count = densities.shape
     scores, weights, memory = np.empty(k * count), np.empty(k * count), np.empty(count)
     for n in range(rows):
-        memory[:] = initial[n]
-        out[n, 0] = memory
+        put(initial[n], memory)
+        put(memory, out[n, 0])
         for t in range(steps):
             for s in range(k):
                 for j in range(count):
                     past = memory[j] + log_transition[j // (count // k), s]
                     scores[s * count + j] = past + densities[n, t, s, j]
             _step(scores, memory, weights)
-            out[n, t + 1] = memory
+            put(memory, out[n, t + 1])
 
 
 @jit
@@ -192,7 +193,7 @@ def smooth(joint: np.ndarray, starts: np.ndarray, count: int, first: np.ndarray)
             after[:] = 0.0
             for j in range(size):
                 after[j % count] += joint[at, j]
-        first[row] = after
+        put(after, first[row])
 
 
 @jit
@@ -232,7 +233,10 @@ def weigh(
     count = digits.shape[0]
     size = k * count
     steps, halves, heights = np.empty(size), np.empty(size), np.empty(size)
-    top = 0.5 * np.log(sigma2.min())
+    least = sigma2[0]
+    for s in range(1, k):
+        least = min(least, sigma2[s])
+    top = 0.5 * np.log(least)
     for s in range(k):
         for j in range(count):
             steps[s * count + j] = transition[digits[j, 0], s]
@@ -244,7 +248,7 @@ def weigh(
     first[:] = 0.0
     for row in range(len(offsets) - 1):
         begin = at
-        memory[:] = initial
+        put(initial, memory)
         for t in range(offsets[row] + p, offsets[row + 1]):
             _innovations(deviations, lags, t, centred, digits, coef, squares)
             for J in range(size):
@@ -287,7 +291,8 @@ def weigh(
             for J in range(size):
                 after[J % count] += joint[back, J]
         if at > begin:
-            first += after
+            for j in range(count):
+                first[j] += after[j]
     return total + np.log(product) - at * (0.5 * _LOG_2PI + top)
 
 
@@ -309,7 +314,7 @@ def sums(
     d = k q + p entries, are linear in w = (trend columns at t, x_t, x_{t-1}, ..., x_{t-p}).
 
     Args:
-        moments: the expected sum of w w' in each joint state, [k M, q + 1 + p, q + 1 + p].
+        moments: the expected sum of w w' in each joint state, [k M, (q + 1 + p)^2].
         centred: see `filter_series`, as for `digits` and `coef`.
         digits: the memories.
         trend: constants and slopes.
@@ -322,7 +327,10 @@ def sums(
     k, p = coef.shape
     q, count = trend.shape[1], digits.shape[0]
     d, width = k * q + p, q + 1 + p
-    a, v = np.empty(width), np.empty((d, width))
+    a, e, v = np.empty(width), np.empty(width), np.empty((d, width))
+    squares[:] = 0.0
+    slopes[:] = 0.0
+    curvatures[:] = 0.0
     for s in range(k):
         for j in range(count):
             a[:] = 0.0
@@ -346,10 +354,10 @@ def sums(
                         v[k * q + i, 0] += trend[r, 1] * earlier
                         v[r * q + 1, 0] += coef[s, i] * earlier
             own = moments[s * count + j]
-            e = np.zeros(width)
+            e[:] = 0.0
             for x in range(width):
                 for y in range(width):
-                    e[x] += own[x, y] * a[y]
+                    e[x] += own[x * width + y] * a[y]
             for x in range(width):
                 squares[s] += a[x] * e[x]
             for x in range(d):
@@ -359,7 +367,7 @@ def sums(
                 for y in range(width):
                     part = 0.0
                     for z in range(width):
-                        part += v[x, z] * own[z, y]
+                        part += v[x, z] * own[z * width + y]
                     for z in range(x + 1):
                         curvatures[s, x, z] += part * v[z, y]
     for s in range(k):

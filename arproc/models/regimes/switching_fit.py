@@ -128,7 +128,7 @@ class Design:
         """What the compiled code reads of the data; see `em.climb`."""
         m = max(self.order, 1) if self.centred else 1
         return (
-            self.values, self.columns, self.products, self.offsets, self.centred,
+            self.values.reshape(-1, 1), self.columns, self.products, self.offsets, self.centred,
             memories(self.k, m), self.tie, self.unit,
         )  # fmt: skip
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from arproc.compiled.arrays import put, put_table
 from arproc.compiled.jit import jit
 
 __all__ = ["draw", "gains", "run"]
@@ -145,21 +146,25 @@ def gains(
     """
     rows, steps = seen.shape
     k = len(delta) + len(phi)
-    gain, variance = np.zeros((rows, steps, k)), np.empty((rows, steps + 1))
-    settled = np.full(rows, steps)
+    gain, variance = np.empty((rows, steps, k)), np.empty((rows, steps + 1))
+    settled = np.empty(rows, np.int64)
     p, q = np.empty((k, k)), np.empty((k, k))
     work, old = np.empty((k, k)), np.empty((k, k))
     load, load_inf = np.empty(k), np.empty(k)
     for n in range(rows):
-        p[:], q[:], free = spread[n], diffuse[n], rank[n]
+        put_table(spread[n], p)
+        put_table(diffuse[n], q)
+        free, settled[n] = rank[n], steps
         steady, quiet = False, 0
         for t in range(steps + 1):
             if t == counts[n]:
-                spread[n], diffuse[n], rank[n] = p, q, free
+                put_table(p, spread[n])
+                put_table(q, diffuse[n])
+                rank[n] = free
             if steady and (t == steps or seen[n, t]):
                 variance[n, t] = variance[n, t - 1]
                 if t < steps:
-                    gain[n, t] = gain[n, t - 1]
+                    put(gain[n, t - 1], gain[n, t])
                 continue
             steady = False
             settled[n] = steps
@@ -175,9 +180,10 @@ def gains(
             if t == steps:
                 break
             g = gain[n, t]
+            g[:] = 0.0
             may_settle = free == 0 and seen[n, t]
             if may_settle:
-                old[:] = p
+                put_table(p, old)
             if seen[n, t] and unknown:
                 _pin(p, q, g, load, load_inf, f, f_inf)
                 free -= 1
@@ -196,8 +202,8 @@ def gains(
                 _transition(work, q, delta, phi)
             if seen[n, t] and len(delta):  # the newest lag is known, without rounding
                 g[0] = 1.0
-                p[0], p[:, 0] = 0.0, 0.0
-                q[0], q[:, 0] = 0.0, 0.0
+                for i in range(k):
+                    p[0, i] = p[i, 0] = q[0, i] = q[i, 0] = 0.0
             # a seasonal process may stand still for less than a season
             quiet = quiet + 1 if may_settle and _same(p, old) else 0
             if quiet == len(phi):
@@ -237,7 +243,7 @@ def run(
     last = gain.shape[1] - 1
     state = np.empty(k)
     for n in range(rows):
-        state[:] = mean[n]
+        put(mean[n], state)
         table = gain[min(n, gain.shape[0] - 1)]
         for t in range(steps + 1):
             total = state[m]
@@ -246,7 +252,7 @@ def run(
                     total += delta[j] * state[j]
             loc[n, t] = total
             if t == counts[n]:
-                after[n] = state
+                put(state, after[n])
             if t == steps:
                 break
             rest = y[n, t] - total

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from arproc.compiled.arrays import put
 from arproc.compiled.jit import jit
 
 __all__ = ["draw", "path", "slopes"]
@@ -64,12 +65,16 @@ def path(
     out = np.empty((rows, steps + 1))
     s, f, v = np.empty(len(alpha)), np.empty(len(gamma)), np.empty(len(beta))
     for n in range(rows):
-        s[:], f[:], v[:] = squares[n], falls[n], variances[n]
+        put(squares[n], s)
+        put(falls[n], f)
+        put(variances[n], v)
         for t in range(steps + 1):
             h = _next(s, f, v, omega, alpha, gamma, beta)
             out[n, t] = h
             if t == counts[n]:
-                squares[n], falls[n], variances[n] = s, f, v
+                put(s, squares[n])
+                put(f, falls[n])
+                put(v, variances[n])
             if t < steps and t >= skip[n]:
                 square = e[n, t] * e[n, t]
                 _push(s, square)

@@ -49,7 +49,9 @@ def draw(
         widest = max(widest, weights[layer].shape[0])
     units = np.zeros((layers + 1, n, widest), np.float32)
     x = np.zeros((n, total), np.int64)
-    x[:, :given] = known
+    for i in range(n):
+        for t in range(given):
+            x[i, t] = known[i, t]
     scores = np.empty(channels, np.float32)
     for t in range(total):
         if t >= given:

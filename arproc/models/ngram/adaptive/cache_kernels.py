@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from arproc.compiled.arrays import put
 from arproc.compiled.jit import Int, jit
 from arproc.models.ngram.backoff.draw_kernels import invert
 
@@ -41,7 +42,8 @@ def absorb(
     decay, window = model[2], model[3]
     unit /= decay
     if unit > _LARGE:
-        weights /= unit
+        for w in range(len(weights)):
+            weights[w] /= unit
         unit = 1.0
     weights[values[at]] += unit
     if window > 0 and known >= window:
@@ -117,11 +119,12 @@ def run(
             if telling or drawing:
                 fill(model, weights[i], unit, before, row)
             if telling:
-                table[i, k, :] = row
+                put(row, table[i, k])
             if drawing:
                 values[at] = invert(row, uniforms[i, k])
             unit = absorb(model, weights[i], unit, values, at, before)
         if telling:
             fill(model, weights[i], unit, known[i] + steps[i], row)
-            table[i, steps[i], :] = row
-        weights[i] /= unit
+            put(row, table[i, steps[i]])
+        for w in range(len(row)):
+            weights[i, w] /= unit

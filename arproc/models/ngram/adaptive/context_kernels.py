@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from arproc.compiled.arrays import put
 from arproc.compiled.jit import Int, jit
 from arproc.models.ngram.backoff.draw_kernels import invert
 
@@ -420,7 +421,7 @@ def run(
                         row,
                     )  # fmt: skip
                 if table.shape[0] > 0:
-                    table[n, k, :] = row
+                    put(row, table[n, k])
             if k == steps[n]:
                 break
             if uniforms.shape[0] > 0:

@@ -32,7 +32,9 @@ def sort_rows(ids: np.ndarray, size: Int) -> np.ndarray:
     One counting sort a column, from the last to the first (radix sort).
     """
     n = len(ids)
-    order, other = np.arange(n, dtype=np.int32), np.empty(n, np.int32)
+    order, other = np.empty(n, np.int32), np.empty(n, np.int32)
+    for i in range(n):
+        order[i] = i
     for column in range(ids.shape[1] - 1, -1, -1):
         fill = np.zeros(size + 1, np.int64)
         for i in range(n):
@@ -93,7 +95,8 @@ def join(above: np.ndarray, below: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
         here = 1 if i == n else (-1 if j == m else _compare(above, i, below, j, width))
         source[u] = i if here <= 0 else -1
         if missing > 0:
-            rows[u] = above[i] if here <= 0 else below[j, :width]
+            for column in range(width):
+                rows[u, column] = above[i, column] if here <= 0 else below[j, column]
         i += here <= 0
         if here >= 0:
             j += 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from arproc.compiled.arrays import put
 from arproc.compiled.jit import Int, jit
 from arproc.models.ngram.backoff.query_kernels import level_of, step
 
@@ -14,7 +15,10 @@ from arproc.models.ngram.backoff.query_kernels import level_of, step
 @jit
 def invert(row: np.ndarray, u: float) -> Int:
     """The smallest symbol whose distribution function exceeds u times the row's sum."""
-    target = u * row.sum()
+    total = 0.0
+    for i in range(len(row)):
+        total += row[i]
+    target = u * total
     w, reached = 0, row[0]
     while reached <= target and w < len(row) - 1:
         w += 1
@@ -88,7 +92,7 @@ def _draw_one(
         last = high[d] - 1
         total += scale[d] * cumulated[last]
     target = u * total
-    begin[:depth] = low[:depth]
+    put(low[:depth], begin)
     w_low, w_high = 0, symbols - 1
     while w_low < w_high:
         w = (w_low + w_high) >> 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from arproc.compiled.arrays import put
 from arproc.compiled.jit import Int, jit
 
 
@@ -101,7 +102,7 @@ def fill_levels(
     following = np.empty(order + 1, np.int64)  # the next number at each level
     code = np.empty(order + 1, np.uint64)
     for w in range(first, last):
-        following[:] = nodes[w]
+        put(nodes[w], following)
         if order > 1:
             first_child[1 + w] = following[2]
         for i in range(starts[w], starts[w] + kept[w]):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from arproc.compiled.arrays import put
 from arproc.compiled.jit import jit
 
 _ONE = np.uint64(1)
@@ -103,13 +104,28 @@ def _radix(a: np.ndarray, b: np.ndarray, n: int, used: int) -> bool:
 
 
 @jit
+def _shell(a: np.ndarray) -> None:
+    """Sort few words in place (Shell 1959): its code compiles faster than numba's own sort."""
+    gap = len(a) // 2
+    while gap > 0:
+        for i in range(gap, len(a)):
+            word = a[i]
+            j = i
+            while j >= gap and a[j - gap] > word:
+                a[j] = a[j - gap]
+                j -= gap
+            a[j] = word
+        gap = 1 if gap == 2 else gap * 5 // 11
+
+
+@jit
 def _sort_single(a: np.ndarray, used: int, scratch: np.ndarray) -> None:
     """Sort words: few by comparing, many by radix."""
     n = len(a)
-    if n <= 1024:
-        a.sort()
+    if n <= 3 * used:  # measured: the digits of the radix cost as much as comparing so many
+        _shell(a)
     elif _radix(a, scratch, n, used):
-        a[:] = scratch[:n]
+        put(scratch[:n], a)
 
 
 @jit
@@ -175,7 +191,9 @@ def sort_places(
         scratch: uint64 [at least 2 (end - begin)].
     """
     n = end - begin
-    place = np.arange(n).astype(np.int32)
+    place = np.empty(n, np.int32)
+    for i in range(n):
+        place[i] = i
     if n <= 24:
         for i in range(1, n):
             j = i
@@ -203,10 +221,37 @@ def _sort_several(
     for j in range(keys.shape[0]):
         for i in range(end - begin):
             scratch[i] = keys[j, begin + place[i]]
-        keys[j, begin:end] = scratch[: end - begin]
+        put(scratch[: end - begin], keys[j, begin:end])
 
 
 @jit
+def _merge(keys: np.ndarray, begin: int, end: int, count: np.ndarray) -> int:
+    """Keep one of equal neighbours and count them: how many are left."""
+    words = keys.shape[0]
+    o = begin - 1
+    for i in range(begin, end):
+        same = i > begin
+        for j in range(words):
+            same = same and keys[j, i] == keys[j, o]
+        if same:
+            count[o] += np.uint32(1)
+        else:
+            o += 1
+            count[o] = 1
+            for j in range(words):
+                keys[j, o] = keys[j, i]
+    return o + 1 - begin
+
+
+@jit
+def _widest(starts: np.ndarray, first: int, last: int) -> int:
+    """How many windows the symbol of first ... last-1 that has most of them has."""
+    widest = 0
+    for w in range(first, last):
+        widest = max(widest, starts[w + 1] - starts[w])
+    return widest
+
+
 def sort_and_count(
     keys: np.ndarray,
     starts: np.ndarray,
@@ -219,6 +264,8 @@ def sort_and_count(
 ) -> None:
     """Sort the windows of the symbols first ... last-1 and merge equal ones, in place.
 
+    Windows of one word and of several have loops of their own: one of them has to be compiled.
+
     Args:
         keys: uint64 [words, n].
         starts: int64 [symbols + 1], where each symbol's windows begin.
@@ -229,27 +276,42 @@ def sort_and_count(
         count: uint32 [n], gets how often each window occurs.
         kept: int64 [symbols], gets how many different windows a symbol has, from starts on.
     """
-    words = keys.shape[0]
-    widest = 0
-    for w in range(first, last):
-        widest = max(widest, starts[w + 1] - starts[w])
-    scratch = np.empty(widest * min(words, 2), np.uint64)
+    if len(widths) == 1:
+        _count_single(keys, starts, first, last, int(widths[0]) * bits, count, kept)
+    else:
+        _count_several(keys, starts, first, last, widths, bits, count, kept)
+
+
+@jit
+def _count_single(
+    keys: np.ndarray,
+    starts: np.ndarray,
+    first: int,
+    last: int,
+    used: int,
+    count: np.ndarray,
+    kept: np.ndarray,
+) -> None:
+    scratch = np.empty(_widest(starts, first, last), np.uint64)
     for w in range(first, last):
         begin, end = starts[w], starts[w + 1]
-        if words == 1:
-            _sort_single(keys[0, begin:end], widths[0] * bits, scratch)
-        else:
-            _sort_several(keys, begin, end, widths, bits, scratch)
-        o = begin - 1
-        for i in range(begin, end):
-            same = i > begin
-            for j in range(words):
-                same = same and keys[j, i] == keys[j, o]
-            if same:
-                count[o] += np.uint32(1)
-            else:
-                o += 1
-                count[o] = 1
-                for j in range(words):
-                    keys[j, o] = keys[j, i]
-        kept[w] = o + 1 - begin
+        _sort_single(keys[0, begin:end], used, scratch)
+        kept[w] = _merge(keys, begin, end, count)
+
+
+@jit
+def _count_several(
+    keys: np.ndarray,
+    starts: np.ndarray,
+    first: int,
+    last: int,
+    widths: np.ndarray,
+    bits: int,
+    count: np.ndarray,
+    kept: np.ndarray,
+) -> None:
+    scratch = np.empty(2 * _widest(starts, first, last), np.uint64)
+    for w in range(first, last):
+        begin, end = starts[w], starts[w + 1]
+        _sort_several(keys, begin, end, widths, bits, scratch)
+        kept[w] = _merge(keys, begin, end, count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from arproc.compiled.arrays import put
 from arproc.compiled.jit import jit
 from arproc.models.ngram.backoff.query_kernels import WIDE, slot_of
 from arproc.models.ngram.counting.level_kernels import depth, shared
@@ -85,7 +86,7 @@ def merge(
         for j in range(words):
             for i in range(n):
                 scratch[i] = keys[j, begin + place[i]]
-            keys[j, begin:end] = scratch[:n]
+            put(scratch[:n], keys[j, begin:end])
         for i in range(n):
             other[i] = times[begin + place[i]]
         o = begin - 1
