@@ -22,7 +22,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from .bench import ROOT, SLACK, Job, copy_tree, run_tests, warm, work
+from .bench import ROOT, SLACK, Job, copy_trees, run_tests, warm, work
 from .operators import Mutant, find
 from .reach import Reach, restore
 
@@ -35,10 +35,10 @@ MIRRORED = (
     "tests/contract", "tests/sampling", "tests/evaluation", "tests/distributions",
     "tests/test_spaces", "tests/test_values", "tests/data/test_intake", "tests/process",
 )  # fmt: skip
-#: What survivors are shown at last: each check of the suite, and a model of each kind.
+#: What survivors are shown at last: the suite of checks, over its healthy and broken processes.
 LAST = ("tests/testing/test_zoo.py",)
 KEPT = ROOT / ".mutants"
-#: A mutant's tests are taken by rank and cost until they cost this many seconds, twice.
+#: A mutant's tests are taken by rank and cost until they cost this many seconds.
 BUDGET = 25.0
 LEAST_KILLED = 0.9
 
@@ -67,30 +67,26 @@ def equivalents() -> dict[str, str]:
         return tomllib.load(file)
 
 
-def choose(mutant: Mutant, reach: Reach) -> list[tuple[list[str], dict[str, int], float]]:
-    """What is run for a mutant: (files, the tests in their order, their seconds), twice."""
+def choose(mutant: Mutant, known: list[tuple[str, float, frozenset[str]]]) -> dict[str, float]:
+    """The tests that are run for a mutant, in their order, and their seconds.
+
+    Those of the file of the same name come first, then those of the same folder.
+    """
     key, path = f"{mutant.path}::{mutant.function}", Path(mutant.path)
-    known = list(reach.tests())
-    outside = not any(key in reached for *_, reached in known) and "." not in mutant.function
-    ranked: list[tuple[int, float, str, str]] = []
-    for file, test, seconds, reached in known:
-        stem = Path(file).stem.removeprefix("test_")
-        rank = 0 if stem == path.stem or file == mutant.path else 2
-        if rank and Path(file).parent.name == path.parent.name:
-            rank = 1
-        rank = 3 if file in LAST else rank
-        if key in reached or (outside and rank != 2):
-            ranked.append((rank, seconds, test, file))
-    stages = []
-    for ranks in ({0, 1, 2}, {3}):
-        chosen, total = [], 0.0
-        for rank, seconds, test, file in sorted(ranked):
-            if rank in ranks and (total + seconds <= BUDGET or not chosen):
-                chosen.append((file, test))
-                total += seconds
-        files = list(dict.fromkeys(file for file, _ in chosen))
-        stages.append((files, {test: i for i, (_, test) in enumerate(chosen)}, total))
-    return stages
+    no_function = not any(key in reached for *_, reached in known)
+    ranked: list[tuple[int, float, str]] = []
+    for test, seconds, reached in known:
+        file = Path(test.partition("::")[0])
+        same = file.stem.removeprefix("test_") == path.stem
+        rank = 0 if same else 1 if file.parent.name == path.parent.name else 2
+        # what stands in a class or a module is run by whoever imports it
+        if key in reached or (no_function and rank < 2):
+            ranked.append((rank, seconds, test))
+    chosen: dict[str, float] = {}
+    for _, seconds, test in sorted(ranked):
+        if not chosen or sum(chosen.values()) + seconds <= BUDGET:
+            chosen[test] = seconds
+    return chosen
 
 
 class Campaign:
@@ -102,22 +98,26 @@ class Campaign:
         known = {r["identity"]: r for r in map(json.loads, lines)}
         self.known = {k: r for k, r in known.items() if not (retry and r["state"] == "survived")}
 
-    def jobs(self, mutants: list[Mutant], reach: Reach) -> Iterator[Job]:
+    def jobs(self, mutants: list[Mutant], stage: str, reach: Reach) -> Iterator[Job]:
+        known = reach.tests()
         for mutant in mutants:
-            if self.known.get(mutant.identity, {}).get("hash") == _hash(mutant.path):
+            before = self.known.get(mutant.identity, {})
+            same = before.get("hash") == _hash(mutant.path)
+            if same and (before["state"] != "survived" or stage in before["stages"]):
                 continue
-            stages = choose(mutant, reach)
+            chosen = choose(mutant, known)
+            stages = [*(before["stages"] if same else []), stage]
             yield Job(
-                SLACK * sum(seconds for *_, seconds in stages) + self.start,
+                SLACK * sum(chosen.values()) + self.start,
                 lambda copy, m=mutant: _write(copy, m),
-                lambda copy, stages=stages: _try(copy, stages),
-                lambda copy, code, m=mutant: self.take(copy, code, m),
+                lambda copy, chosen=list(chosen): _try(copy, chosen),
+                lambda copy, code, m=mutant, s=stages: self.take(copy, code, m, s),
             )
 
-    def take(self, copy: Path, code: int, mutant: Mutant) -> None:
+    def take(self, copy: Path, code: int, mutant: Mutant, stages: list[str]) -> None:
         restore(copy, mutant.path)
-        result = verdict(copy, code)
-        result |= {"identity": mutant.identity, "hash": _hash(mutant.path), "line": mutant.line}
+        result = verdict(copy, code) | {"identity": mutant.identity, "stages": stages}
+        result |= {"hash": _hash(mutant.path), "line": mutant.line}
         self.known[mutant.identity] = result
         with self.kept.open("a") as file:
             file.write(json.dumps(result) + "\n")
@@ -129,18 +129,14 @@ def _write(copy: Path, mutant: Mutant) -> None:
     (copy / ".note").write_text(json.dumps({"last": "import"}))
 
 
-def _try(copy: Path, stages: list[tuple[list[str], dict[str, int], float]]) -> None:
-    ran = 0
-    for files, order, _ in stages:
-        if not files:
-            continue
-        watch = run_tests(files, order, copy / ".note")
-        ran += len(watch.ran)
-        if watch.failed or len(watch.ran) < len(order):
-            by = watch.failed or "a run cut short"
-            (copy / ".note").write_text(json.dumps({"by": by, "ran": ran}))
-            return
-    (copy / ".note").write_text(json.dumps({"by": "", "ran": ran}))
+def _try(copy: Path, chosen: list[str]) -> None:
+    files = list(dict.fromkeys(test.partition("::")[0] for test in chosen))
+    by, ran = "", 0
+    if chosen:
+        watch = run_tests(files, {test: i for i, test in enumerate(chosen)}, copy / ".note")
+        ran = len(watch.ran)
+        by = watch.failed or ("" if ran == len(chosen) else "a run cut short")
+    (copy / ".note").write_text(json.dumps({"by": by, "ran": ran}))
 
 
 def verdict(copy: Path, code: int) -> dict[str, Any]:
@@ -200,8 +196,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes at once")
     parser.add_argument("--retry", action="store_true", help="show survivors to the tests again")
     parser.add_argument("--list", action="store_true", help="print the sample and stop")
-    parser.add_argument("--start", type=float, default=30.0, metavar="SECONDS",
-                        help="what a run may take beside four times what its tests took")  # fmt: skip
+    help_start = "what a run may take beside four times what its tests took"
+    parser.add_argument("--start", type=float, default=30.0, metavar="SECONDS", help=help_start)
     given = parser.parse_args()
     mutants = sample(given.seed, given.count, given.only)
     if given.list:
@@ -211,13 +207,18 @@ def main() -> int:
     KEPT.mkdir(exist_ok=True)
     warm()
     campaign = Campaign(KEPT / "results.jsonl", given.retry, given.start)
-    reach = Reach(KEPT / "reach.json", paths(MIRRORED, "test_*.py") + paths(CODE) + list(LAST))
+    mirrored = {file: [file] for file in paths(MIRRORED, "test_*.py")}
+    stages = {
+        "mirrored": mirrored | {"the examples in docstrings": paths(CODE)},
+        "last": {file: [file] for file in LAST},
+    }
     with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as folder:
-        copies = [copy_tree(Path(folder) / str(i)) for i in range(given.workers)]
-        print("what each test reaches", flush=True)
-        reach.renew(paths(CODE), copies)
-        print(f"{len(mutants)} mutants", flush=True)
-        work(campaign.jobs(mutants, reach), copies)
+        copies = copy_trees(Path(folder), given.workers)
+        for stage, groups in stages.items():
+            reach = Reach(KEPT / f"{stage}.json", groups)
+            reach.renew(paths(CODE), copies)
+            print(f"{len(mutants)} mutants, {stage} tests", flush=True)
+            work(campaign.jobs(mutants, stage, reach), copies)
     return report(mutants, campaign.known)
 
 

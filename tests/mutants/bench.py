@@ -40,15 +40,16 @@ def warm() -> None:
     sys.modules["torch"].set_num_threads(1)
 
 
-def copy_tree(into: Path) -> Path:
-    """A copy whose compiled files are valid by their source's hash, not by its time."""
-    if into.exists():
-        shutil.rmtree(into)
-    shutil.copytree(ROOT, into, ignore=LEFT_OUT, symlinks=True)
+def copy_trees(folder: Path, count: int) -> list[Path]:
+    """Copies whose compiled files are valid by their source's hash, not by its time."""
+    copies = [folder / str(i) for i in range(count)]
+    shutil.copytree(ROOT, copies[0], ignore=LEFT_OUT, symlinks=True)
     # a mutant of the same size, written within the same second, would pass for the file before it
     mode = PycInvalidationMode.CHECKED_HASH
-    compileall.compile_dir(into / "arproc", quiet=2, force=True, invalidation_mode=mode)
-    return into
+    compileall.compile_dir(copies[0] / "arproc", quiet=2, force=True, invalidation_mode=mode)
+    for copy in copies[1:]:
+        shutil.copytree(copies[0], copy, symlinks=True)
+    return copies
 
 
 @dataclass(eq=False)

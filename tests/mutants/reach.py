@@ -60,15 +60,20 @@ def _is_text(node: ast.stmt) -> bool:
 
 
 class Reach:
-    """What each test file's tests reach, kept in a file and renewed where a test file changed."""
+    """What each test reaches, kept in a file and renewed where a file of tests has changed.
 
-    def __init__(self, kept: Path, files: list[str]) -> None:
-        self.kept, self.files = kept, files
+    Args:
+        kept: where it is kept.
+        groups: files of tests, by name; those of one group run in one process.
+    """
+
+    def __init__(self, kept: Path, groups: dict[str, list[str]]) -> None:
+        self.kept, self.groups = kept, groups
         self.known: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
 
     def renew(self, sources: list[str], copies: list[Path]) -> None:
         """Run what is new or changed, unmutated; raise where it fails."""
-        stale = [f for f in self.files if self.known.get(f, {}).get("hash") != _hash(f)]
+        stale = [g for g, files in self.groups.items() if self._hash(g) != _hash(files)]
         if not stale:
             return
         for copy in copies:
@@ -80,30 +85,35 @@ class Reach:
             for path in sources:
                 restore(copy, path)
 
+    def _hash(self, group: str) -> str:
+        return self.known.get(group, {}).get("hash", "")
+
     def _jobs(self, stale: list[str]) -> Iterator[Job]:
-        for file in stale:
+        for group in stale:
+            version = _hash(self.groups[group])
             yield Job(
-                900.0,
+                3600.0,
                 lambda copy: None,
-                lambda copy, file=file: _map(copy, file),
-                lambda copy, code, file=file: self._take(copy, code, file),
+                lambda copy, group=group: _map(copy, self.groups[group]),
+                lambda copy, code, g=group, v=version: self._take(copy, code, g, v),
             )
 
-    def _take(self, copy: Path, code: int, file: str) -> None:
+    def _take(self, copy: Path, code: int, group: str, version: str) -> None:
         note = json.loads((copy / ".map").read_text()) if code == 0 else {"failed": f"exit {code}"}
         if note["failed"]:
-            raise SystemExit(
-                f"{note['failed']} fails without any mutant: {(copy / '.log').read_text()[-3000:]}"
-            )
-        self.known[file] = {"hash": _hash(file), "tests": note["tests"]}
+            log = (copy / ".log").read_text()[-3000:]
+            raise SystemExit(f"{note['failed']} fails without any mutant: {log}")
+        self.known[group] = {"hash": version, "tests": note["tests"]}
         self.kept.write_text(json.dumps(self.known))
-        print(f"  {len(note['tests']):4d} tests of {file}", flush=True)
+        print(f"  {len(note['tests']):4d} tests of {group}", flush=True)
 
-    def tests(self) -> Iterator[tuple[str, str, float, set[str]]]:
-        """(file, test, seconds, the functions entered)."""
-        for file in self.files:
-            for test, (seconds, reached) in self.known[file]["tests"].items():
-                yield file, test, seconds, reached
+    def tests(self) -> list[tuple[str, float, frozenset[str]]]:
+        """(test, seconds, the functions entered)."""
+        return [
+            (test, seconds, frozenset(reached))
+            for group in self.groups
+            for test, (seconds, reached) in self.known[group]["tests"].items()
+        ]
 
 
 def restore(copy: Path, path: str) -> None:
@@ -113,12 +123,12 @@ def restore(copy: Path, path: str) -> None:
     os.utime(copy / path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def _map(copy: Path, file: str) -> None:
-    watch: Watch = run_tests([file], None, copy / ".note")
-    shared = sorted(watch.shared)
+def _map(copy: Path, files: list[str]) -> None:
+    watch: Watch = run_tests(files, None, copy / ".note")
+    shared = watch.shared if len(files) == 1 else set()
     tests = {t: [s, sorted({*reached, *shared})] for t, (s, reached) in watch.reached.items()}
     (copy / ".map").write_text(json.dumps({"failed": watch.failed, "tests": tests}))
 
 
-def _hash(file: str) -> str:
-    return sha256((ROOT / file).read_bytes()).hexdigest()[:16]
+def _hash(files: list[str]) -> str:
+    return sha256(b"".join((ROOT / file).read_bytes() for file in files)).hexdigest()[:16]
