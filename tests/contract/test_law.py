@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from toys import Bits, Chain, Letters, Orders, Walk
+from toys import Bits, Chain, Counter, Letters, Linear, Orders, Walk
 
-from arproc import Model
+from arproc import ChainLaw, Model
 from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError, UnsupportedError
 from arproc.sampling import TopK
 
@@ -90,3 +90,45 @@ def test_data_given_as_sequences_are_checked_against_the_models_space():
     with pytest.raises(DataError, match=r"categorical with 3 symbols .* model's are .* with 2"):
         two.log_prob(three.sequences([0, 1]))
     np.testing.assert_allclose(two.log_prob(two.sequences([0, 1])), two.log_prob([0, 1]))
+
+
+def test_a_law_that_names_no_order_has_none():
+    law = Bits().fit([[0, 1, 0, 1]]).law_
+    unordered = ChainLaw.window_length.fget
+    with pytest.raises(UnsupportedError, match="has no finite order"):
+        unordered(law)
+
+
+@pytest.mark.parametrize(
+    ("process", "known"), [(Walk(), True), (Counter(), True), (Linear(), False), (Bits(), True)]
+)
+def test_one_step_ahead_the_prediction_is_the_conditional(process, known):
+    """For scalars whose kind has quantiles; further on, and for vectors, there is none."""
+    law = process.fit({"Linear": [[1.0, 2.0]], "Bits": [[0, 1, 0, 1]]}.get(
+        type(process).__name__, [1.0])).law_  # fmt: skip
+    state = law.fresh(3, None)
+    found = law.predictive(state, 1)
+    assert law.predictive(state, 2) is None
+    if not known:
+        assert found is None
+        return
+    assert found.batch_shape == (3, 1)
+    x = torch.zeros(3, 1, dtype=torch.float64)
+    torch.testing.assert_close(found.log_prob(x)[:, 0], state.conditional.log_prob(x[:, 0]))
+
+
+def test_a_kind_without_quantiles_is_forecast_by_draws():
+    class Drawn(Walk):
+        def window(self, ctx, position):
+            mean = ctx[:, :, -1]
+            return Uncounted(mean)
+
+    class Uncounted(torch.distributions.Distribution):
+        arg_constraints = {"mean_": torch.distributions.constraints.real}
+
+        def __init__(self, mean_, validate_args=False):
+            self.mean_ = mean_
+            super().__init__(mean_.shape, validate_args=False)
+
+    law = Drawn().fit([1.0]).law_
+    assert law.predictive(law.fresh(2, None), 1) is None
