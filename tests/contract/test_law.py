@@ -6,6 +6,7 @@ import torch
 from toys import Bits, Chain, Counter, Letters, Linear, Orders, Walk
 
 from arproc import ChainLaw, Model
+from arproc.contract.law import _scores
 from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError, UnsupportedError
 from arproc.sampling import TopK
 
@@ -132,3 +133,25 @@ def test_a_kind_without_quantiles_is_forecast_by_draws():
 
     law = Drawn().fit([1.0]).law_
     assert law.predictive(law.fresh(2, None), 1) is None
+
+
+def test_what_was_not_observed_has_log_probability_zero():
+    """In the derived terms: a whole element; of one seen in part there is no such thing."""
+    gone = torch.tensor([[False, True, False], [True, False, False]])
+    x = torch.randn(2, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    scale = torch.ones(2, 3, 2, dtype=torch.float64)
+    scalars = torch.distributions.Normal(0 * scale[..., 0], scale[..., 0], validate_args=False)
+    vectors = torch.distributions.Independent(
+        torch.distributions.Normal(0 * scale, scale, validate_args=False), 1
+    )
+    for law, values in ((scalars, x[..., 0]), (vectors, x)):
+        want = law.log_prob(values).masked_fill(gone, 0.0)
+        holes = values.clone()
+        holes[gone] = torch.nan
+        terms = _scores(law, holes, missing=True)
+        assert terms.dtype == torch.float64
+        assert torch.equal(terms, want)
+        assert bool(_scores(law, holes, missing=False)[gone].isnan().all())
+    x[0, 0, 1] = torch.nan
+    with pytest.raises(UnsupportedError, match="observed in part"):
+        _scores(vectors, x, missing=True)
