@@ -145,7 +145,7 @@ def test_an_unknown_stream_is_refused():
 def test_rows_under_other_numbers_have_those_numbers_uniforms(event_shape):
     numbers = torch.tensor([7, 0, 4])
     own = RowUniforms(Uniforms(3), numbers)
-    for rows, start, count in (([0, 1, 2], 0, 2), ([2, 0], 5, 3), (torch.tensor([1]), 1, 1)):
+    for rows, start, count in (([0, 1, 2], 0, 2), ([2, 0], 5, 3), ([], 0, 1)):
         want = Uniforms(3).block(numbers[rows], start, count, event_shape)
         assert want.shape == (len(rows), count, *event_shape)
         assert torch.equal(own.block(rows, start, count, event_shape), want)

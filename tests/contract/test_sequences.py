@@ -127,6 +127,16 @@ def test_padding_behind_missing_values_is_zero(columns):
     assert lengths.tolist() == [1, 3]
 
 
+@pytest.mark.parametrize("seen", [[1, 1, 1, 1], [1, 0, 1, 1], [0, 0, 0, 0]], ids=str)
+def test_examples_note_which_sites_were_observed_where_some_were_not(seen):
+    batch = Sequences.of(np.ones((2, 2)), Binary(length=2), layout=Layout((2,)))
+    sites = torch.tensor(seen).bool().reshape(2, 2)
+    noted = batch.observed(sites)
+    assert batch.seen is None
+    assert noted.seen is None if all(seen) else torch.equal(noted.seen, sites)
+    assert torch.equal(noted.values, batch.values)
+
+
 def test_terms_of_a_stream_are_its_elements():
     batch = build([[1, 2], []], STREAM)
     assert batch.n_terms.tolist() == batch.lengths.tolist() == [2, 0]

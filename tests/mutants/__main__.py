@@ -33,7 +33,8 @@ CODE = (
 )  # fmt: skip
 MIRRORED = (
     "tests/contract", "tests/sampling", "tests/evaluation", "tests/distributions",
-    "tests/test_spaces", "tests/test_values", "tests/data/test_intake", "tests/process",
+    "tests/test_spaces", "tests/test_values", "tests/data/test_arrays",
+    "tests/data/test_intake", "tests/data/tables/test_frames",
 )  # fmt: skip
 #: What survivors are shown at last: the suite of checks, over its healthy and broken processes.
 LAST = ("tests/testing/test_zoo.py",)
