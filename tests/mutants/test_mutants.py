@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .__main__ import CODE, equivalents, paths, stale
+from .__main__ import equivalents, paths, stale
 from .bench import ROOT
 from .operators import find, functions
 from .reach import instrument
@@ -89,9 +89,10 @@ def test_a_mutant_is_its_file_with_one_change():
 
 
 def test_every_mutant_is_python_and_has_a_name_of_its_own():
-    files = {path: (ROOT / path).read_bytes() for path in paths(("arproc/spaces", CODE[0]))}
+    some = paths(("arproc/spaces", "arproc/sampling/ancestral", "arproc/contract/track"))
+    files = {path: (ROOT / path).read_bytes() for path in some}
     mutants = [(m, source) for path, source in files.items() for m in find(path, source)]
-    assert len({m.identity for m, _ in mutants}) == len(mutants) > 1000
+    assert len({m.identity for m, _ in mutants}) == len(mutants) > 300
     for mutant, source in sorted(mutants, key=lambda pair: pair[0].rank(1))[:40]:
         assert ast.parse(mutant.apply(source))
 
