@@ -1,6 +1,7 @@
 # make demo       set up, then run the demonstration (results in demo-output/)
 # make test       set up, then lint, types, tests and every example in the docs
 # make test-slow  the long tests
+# make mutants    small faults in the code, which the tests must notice (an hour)
 # make bench      the benchmarks, in an environment of their own
 # make statsforecast  a peer of the panel benchmark, in an environment of its own
 # make clean      remove environments, caches and outputs
@@ -8,11 +9,13 @@
 # PYTHON=...       the interpreter to build the environment with (3.11 or newer)
 # TORCH_INDEX=...  the package index to take torch from, e.g. PyTorch's own index of CPU builds
 # WORKERS=2        test processes
+# MUTANTS=...      flags of `make mutants`, as `--seed 1 --count 50 --only arproc/sampling`
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 TORCH_INDEX ?=
 WORKERS ?= 2
+MUTANTS ?=
 
 VENV := .venv
 BENCH_VENV := .venv-bench
@@ -20,7 +23,7 @@ STATSFORECAST_VENV := .venv-statsforecast
 INPUTS := pyproject.toml constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint test-slow bench statsforecast clean
+.PHONY: demo test lint test-slow mutants bench statsforecast clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready-demo
@@ -37,6 +40,9 @@ lint: $(VENV)/.ready-dev
 test-slow: $(VENV)/.ready-dev
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n $(WORKERS) -m slow
 
+mutants: $(VENV)/.ready-dev
+	$(VENV)/bin/python -m tests.mutants --workers $(WORKERS) $(MUTANTS)
+
 bench: $(BENCH_VENV)/.ready-bench
 	$(BENCH_VENV)/bin/python -m benchmarks
 
@@ -44,7 +50,7 @@ statsforecast: $(STATSFORECAST_VENV)/.ready
 	@echo "export ARPROC_STATSFORECAST_PYTHON=$(abspath $(STATSFORECAST_VENV))/bin/python"
 
 clean:
-	rm -rf $(VENV) $(BENCH_VENV) $(STATSFORECAST_VENV) demo-output build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) $(STATSFORECAST_VENV) .mutants demo-output build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp marks a finished environment; it is made again when what it was made from changes.

@@ -3,12 +3,14 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from testing.healthy import HEALTHY
 
 import arproc
 from arproc import spaces
+from arproc.data.tables import table_of
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, ParameterError
 from arproc.spaces import (
@@ -166,3 +168,17 @@ def test_a_check_records_no_gradient():
     x = torch.tensor([1.0, 2.0], requires_grad=True)
     check_values(x, Real(), "x")
     assert x.grad_fn is None
+
+
+def test_values_of_a_table_are_checked_in_their_own_columns():
+    """A part of a row, or a row in another order, is told by the places of its values."""
+    space = table_of(
+        pd.DataFrame({"height": [1.5, 2.5, 0.5] * 9, "smokes": [True, False, True] * 9})
+    )
+    values = torch.tensor([1.0, 1.75, 0.0], dtype=torch.float64)
+    assert check_values(values, space, "x", place=torch.tensor([1, 0, 1])) is False
+    assert check_values(values[:2].flip(0), space, "x") is False  # whole rows
+    with pytest.raises(DataError, match="x does not fit the model's table: column 'smokes'"):
+        check_values(values, space, "x", place=torch.tensor([0, 1, 0]))
+    with pytest.raises(DataError, match="column 'smokes'"):
+        check_values(values[:2], space, "x")

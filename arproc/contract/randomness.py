@@ -155,4 +155,6 @@ class RowUniforms(Uniforms):
         count: int,
         event_shape: tuple[int, ...] = (),
     ) -> torch.Tensor:
-        return super().block(self.rows[torch.as_tensor(rows)], start, count, event_shape)
+        return super().block(
+            self.rows[torch.as_tensor(rows, dtype=torch.int64)], start, count, event_shape
+        )

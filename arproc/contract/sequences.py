@@ -6,6 +6,7 @@ memory-mapped file of a billion bytes, without padding. Padded batches are made 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
@@ -166,7 +167,8 @@ class Sequences:
         """How many elements of each sequence were not observed at all, int64 [N]."""
         if not self.missing:
             return torch.zeros(len(self), dtype=torch.int64)
-        gone = torch.isnan(self.values.detach()).reshape(len(self.values), -1).all(dim=1)
+        numbers = math.prod(self.values.shape[1:])
+        gone = torch.isnan(self.values.detach()).reshape(len(self.values), numbers).all(dim=1)
         before = torch.cat([torch.zeros(1, dtype=torch.int64), gone.cpu().cumsum(0)])
         return before[self.offsets].diff()
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from toys import Bits, Chain, Letters, Orders, Walk
+from toys import Bits, Chain, Counter, Letters, Linear, Orders, Walk
 
-from arproc import Model
+from arproc import ChainLaw, Model
+from arproc.contract.law import _scores
 from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError, UnsupportedError
 from arproc.sampling import TopK
 
@@ -90,3 +91,67 @@ def test_data_given_as_sequences_are_checked_against_the_models_space():
     with pytest.raises(DataError, match=r"categorical with 3 symbols .* model's are .* with 2"):
         two.log_prob(three.sequences([0, 1]))
     np.testing.assert_allclose(two.log_prob(two.sequences([0, 1])), two.log_prob([0, 1]))
+
+
+def test_a_law_that_names_no_order_has_none():
+    law = Bits().fit([[0, 1, 0, 1]]).law_
+    unordered = ChainLaw.window_length.fget
+    with pytest.raises(UnsupportedError, match="has no finite order"):
+        unordered(law)
+
+
+@pytest.mark.parametrize(
+    ("process", "known"), [(Walk(), True), (Counter(), True), (Linear(), False), (Bits(), True)]
+)
+def test_one_step_ahead_the_prediction_is_the_conditional(process, known):
+    """For scalars whose kind has quantiles; further on, and for vectors, there is none."""
+    law = process.fit({"Linear": [[1.0, 2.0]], "Bits": [[0, 1, 0, 1]]}.get(
+        type(process).__name__, [1.0])).law_  # fmt: skip
+    state = law.fresh(3, None)
+    found = law.predictive(state, 1)
+    assert law.predictive(state, 2) is None
+    if not known:
+        assert found is None
+        return
+    assert found.batch_shape == (3, 1)
+    x = torch.zeros(3, 1, dtype=torch.float64)
+    torch.testing.assert_close(found.log_prob(x)[:, 0], state.conditional.log_prob(x[:, 0]))
+
+
+def test_a_kind_without_quantiles_is_forecast_by_draws():
+    class Drawn(Walk):
+        def window(self, ctx, position):
+            mean = ctx[:, :, -1]
+            return Uncounted(mean)
+
+    class Uncounted(torch.distributions.Distribution):
+        arg_constraints = {"mean_": torch.distributions.constraints.real}
+
+        def __init__(self, mean_, validate_args=False):
+            self.mean_ = mean_
+            super().__init__(mean_.shape, validate_args=False)
+
+    law = Drawn().fit([1.0]).law_
+    assert law.predictive(law.fresh(2, None), 1) is None
+
+
+def test_what_was_not_observed_has_log_probability_zero():
+    """In the derived terms: a whole element; of one seen in part there is no such thing."""
+    gone = torch.tensor([[False, True, False], [True, False, False]])
+    x = torch.randn(2, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    scale = torch.ones(2, 3, 2, dtype=torch.float64)
+    scalars = torch.distributions.Normal(0 * scale[..., 0], scale[..., 0], validate_args=False)
+    vectors = torch.distributions.Independent(
+        torch.distributions.Normal(0 * scale, scale, validate_args=False), 1
+    )
+    for law, values in ((scalars, x[..., 0]), (vectors, x)):
+        want = law.log_prob(values).masked_fill(gone, 0.0)
+        holes = values.clone()
+        holes[gone] = torch.nan
+        terms = _scores(law, holes, missing=True)
+        assert terms.dtype == torch.float64
+        assert torch.equal(terms, want)
+        assert bool(_scores(law, holes, missing=False)[gone].isnan().all())
+    x[0, 0, 1] = torch.nan
+    with pytest.raises(UnsupportedError, match="observed in part"):
+        _scores(vectors, x, missing=True)

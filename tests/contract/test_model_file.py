@@ -9,11 +9,12 @@ import zlib
 from pathlib import Path
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 import torch
 from helpers import edit
 from hypothesis import given
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from toys import Net, Walk
 
 import arproc
@@ -308,3 +309,20 @@ def test_what_is_no_path_is_refused(path):
         arproc.load(path)
     with pytest.raises(ParameterError, match="path must be a str or a Path"):
         arproc.AR.from_parameters([0.5]).save(path)
+
+
+@pytest.mark.parametrize("piece", [None, 5, 64])
+@pytest.mark.parametrize("dtype", ["u1", "i4", "f8"])
+def test_arrays_on_disk_are_copied_whole_in_pieces_of_any_size(
+    dtype, piece, tmp_path, monkeypatch
+):
+    if piece is not None:
+        monkeypatch.setattr(files, "_PIECE", piece)
+    there = np.memmap(tmp_path / "there", dtype=dtype, mode="w+", shape=(7, 3))
+    there[:] = np.arange(21).reshape(7, 3)
+    beside = torch.arange(4.0).reshape(2, 2).T  # not contiguous
+    files.write_file(tmp_path / "m", {}, {"there": there, "beside": beside})
+    found = load_file(tmp_path / "m")
+    assert found["there"].numpy().dtype == there.dtype
+    np.testing.assert_array_equal(found["there"], there)
+    assert torch.equal(found["beside"], beside)

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from scipy import stats
 
-from arproc.contract.randomness import STREAMS, Uniforms, resolve_seed
+from arproc.contract.randomness import STREAMS, RowUniforms, Uniforms, resolve_seed
 from arproc.errors import ParameterError
 
 BIG = [0, 1, 2**31, 2**53, 2**62, 2**63 - 1]
@@ -139,3 +139,13 @@ def test_other_seeds_are_refused(seed):
 def test_an_unknown_stream_is_refused():
     with pytest.raises(ParameterError, match="stream must be one of"):
         Uniforms(1, "other")
+
+
+@pytest.mark.parametrize("event_shape", [(), (2,), (2, 3)])
+def test_rows_under_other_numbers_have_those_numbers_uniforms(event_shape):
+    numbers = torch.tensor([7, 0, 4])
+    own = RowUniforms(Uniforms(3), numbers)
+    for rows, start, count in (([0, 1, 2], 0, 2), ([2, 0], 5, 3), ([], 0, 1)):
+        want = Uniforms(3).block(numbers[rows], start, count, event_shape)
+        assert want.shape == (len(rows), count, *event_shape)
+        assert torch.equal(own.block(rows, start, count, event_shape), want)

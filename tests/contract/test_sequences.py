@@ -41,6 +41,36 @@ def test_padding_with_ends_and_by_blocks_of_columns(rows, data):
         assert block.tolist() == [row[begin:stop] for row in full]
 
 
+@given(complete=st.lists(st.booleans(), min_size=1, max_size=5), length=st.integers(0, 3))
+def test_some_of_equal_lengths_have_an_end(complete, length):
+    rows = [[i % 5] * length for i in range(len(complete))]
+    x, lengths = build(rows, ENDING, torch.tensor(complete)).padded(ends=True)
+    wide = length + any(complete)
+    assert x.tolist() == [
+        (row + [5] * done + [0])[:wide] for row, done in zip(rows, complete, strict=True)
+    ]
+    assert lengths.tolist() == [length + done for done in complete]
+
+
+@pytest.mark.parametrize("event", [(), (2,)])
+@given(gaps=st.lists(st.lists(st.sampled_from(["see", "part", "none"]), max_size=5), min_size=1))
+def test_elements_that_were_not_observed_at_all_are_counted(event, gaps):
+    """An element of which a part was seen is none of them."""
+    shape = (sum(map(len, gaps)), *event)
+    kinds = [kind for row in gaps for kind in row]
+    values = torch.ones(shape, dtype=torch.float64)
+    for i, kind in enumerate(kinds):
+        if kind == "none":
+            values[i] = torch.nan
+        elif kind == "part" and event:
+            values[i, 1] = torch.nan
+    offsets = torch.tensor([0, *np.cumsum([len(row) for row in gaps])])
+    space = RealVector(dimension=2) if event else Real()
+    batch = Sequences(values, offsets, space, missing=True)
+    assert batch.n_missing.tolist() == [row.count("none") for row in gaps]
+    assert Sequences(values, offsets, space).n_missing.tolist() == [0] * len(gaps)
+
+
 @given(rows=ragged, elements=st.integers(1, 20), most=st.integers(1, 5))
 def test_batches_hold_every_row_once_and_keep_their_bounds(rows, elements, most):
     batch = build(rows, STREAM)
@@ -83,6 +113,28 @@ def test_events_of_vectors_are_padded_with_zeros():
     assert lengths.tolist() == [2, 1]
     assert x[1, 1].tolist() == [0.0, 0.0, 0.0]
     assert x.dtype == torch.float64
+
+
+@pytest.mark.parametrize("columns", [None, (0, 2), (1, 3)])
+def test_padding_behind_missing_values_is_zero(columns):
+    """Also where the first value of all, which fills the padding before, is missing."""
+    rows = [[torch.nan], [1.0, torch.nan, 2.0]]
+    batch = Sequences.of(rows, Real(), missing=True)
+    assert batch.missing
+    want = np.array([[np.nan, 0.0, 0.0], [1.0, np.nan, 2.0]])
+    x, lengths = batch.padded(columns=columns)
+    np.testing.assert_array_equal(x, want if columns is None else want[:, slice(*columns)])
+    assert lengths.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("seen", [[1, 1, 1, 1], [1, 0, 1, 1], [0, 0, 0, 0]], ids=str)
+def test_examples_note_which_sites_were_observed_where_some_were_not(seen):
+    batch = Sequences.of(np.ones((2, 2)), Binary(length=2), layout=Layout((2,)))
+    sites = torch.tensor(seen).bool().reshape(2, 2)
+    noted = batch.observed(sites)
+    assert batch.seen is None
+    assert noted.seen is None if all(seen) else torch.equal(noted.seen, sites)
+    assert torch.equal(noted.values, batch.values)
 
 
 def test_terms_of_a_stream_are_its_elements():

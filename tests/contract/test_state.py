@@ -9,6 +9,7 @@ from toys import Driven, Walk, fitted
 from arproc import Process, State
 from arproc.contract.state import GroupedState
 from arproc.distributions import index
+from arproc.errors import DataError
 
 TOYS = {n: process for n, (process, _) in fitted().items() if process.space.length is None}
 
@@ -157,3 +158,69 @@ def test_a_model_that_gives_itself_back_does_not_change_the_old_state():
     assert later.lengths.tolist() == [1, 1]
     assert later.conditional.mean.tolist() == [1.5, 2.0]
     assert begin.conditional.mean.tolist() == first.tolist() == [0.0, 0.0]
+
+
+class Heard(Walk):
+    """The walk, whose states note in which numbers they are given elements."""
+
+    def _start(self, n, context):
+        return _Hears([])
+
+
+class _Hears(State):
+    def __init__(self, heard: list) -> None:
+        self.heard = heard
+
+    def _conditional(self):
+        last = self.history.tail(1)[:, 0]
+        return torch.distributions.Normal(0.5 * last, 1.0, validate_args=False)
+
+    def _append(self, x):
+        self.heard.append(x)
+        return _Hears(self.heard)
+
+    def _extend(self, x, lengths):
+        self.heard.append(x)
+        return super()._extend(x, lengths)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int32, torch.bool])
+@pytest.mark.parametrize("form", ["tensor", "array", "list"])
+def test_a_state_is_given_its_space_s_own_numbers(form, dtype, whole):
+    """Whatever the element's form, what a state caches has the space's precision."""
+    process = TOYS["Chain"] if whole else Heard().fit([0.0])
+    x = torch.tensor([[1, 0], [0, 1]], dtype=dtype)
+    if dtype == torch.float32 and not whole:
+        x = x + 0.1  # which float64 does not round alike
+    given = {"tensor": x, "array": x.numpy(), "list": x.tolist()}[form]
+    space, begin = process.space, process.start(2)
+    exact = torch.as_tensor(given).to(space.dtype)
+    state = begin.append(given[0] if form == "list" else given[:, 0])
+    if form == "list":
+        exact = exact.T  # a list's first entry is its first row
+    assert state.history.slots.dtype == space.dtype
+    assert torch.equal(state.history.slots[:, 0], exact[:, 0])
+    _, longer = begin.extend(given)
+    assert longer.history.slots.dtype == space.dtype
+    if not whole:
+        assert {heard.dtype for heard in begin.heard} == {torch.float64}
+        assert begin.heard[0].shape == (2,)
+
+
+def test_a_gradient_recorded_in_float32_flows_into_a_state_of_float64():
+    x = torch.tensor([0.1, 0.2], requires_grad=True)
+    process = Heard().fit([0.0])
+    begin = process.start(2).append(torch.zeros(2, dtype=torch.float64))
+    state = begin.append(x)
+    assert state.history.slots.dtype == torch.float64
+    assert state.conditional.mean.dtype == torch.float64
+    state.conditional.mean.sum().backward()
+    assert x.grad.dtype == torch.float32
+    assert x.grad.tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("x", [[0.5, 1.0], torch.tensor([1.0, 1.25])])
+def test_a_fraction_is_no_symbol(x):
+    with pytest.raises(DataError, match="fractional part"):
+        TOYS["Chain"].start(2).append(x)

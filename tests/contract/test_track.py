@@ -109,6 +109,18 @@ TestHistories = Histories.TestCase
 TestHistories.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
+@pytest.mark.parametrize("length", [0, 3])
+def test_no_rows_have_no_slots_after_they_were_cut(length):
+    none = torch.zeros(0, dtype=torch.int64)
+    track = Track.empty(0, (2,), torch.float64, "cpu").extend(torch.zeros(0, length, 2))
+    assert track.slots.shape == (0, length, 2)
+    cut = track.truncate(none)
+    assert cut.slots.shape == (0, 0, 2)
+    assert cut.lengths.tolist() == []
+    assert cut.tail(2).shape == (0, 2, 2)
+    assert cut.append(torch.zeros(0, 2)).slots.shape == (0, 1, 2)
+
+
 def test_forks_share_their_past_and_not_their_future():
     base = Track.empty(1, (), torch.int64, "cpu").extend(torch.arange(40)[None])
     left, right = base.append(torch.tensor([1])), base.append(torch.tensor([2]))

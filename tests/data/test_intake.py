@@ -179,6 +179,25 @@ def test_a_frame_is_a_panel_for_scalars_and_a_series_of_vectors_for_vectors():
     assert terms.index.equals(table.index)
 
 
+def test_vectors_of_several_frames_keep_the_names_of_their_components():
+    frames = [
+        pd.DataFrame(np.arange(2.0 * n).reshape(n, 2), columns=["x", "y"]) for n in (3, 1, 2)
+    ]
+    batch = Linear().fit(frames).sequences(frames)
+    assert batch.form.components == ("x", "y")
+    back = batch.form.per_element(batch.values, batch.offsets)
+    for came, went in zip(back, frames, strict=True):
+        pd.testing.assert_frame_equal(came, went)
+
+
+def test_text_goes_where_it_is_sent():
+    space = Letters("abc").fit("abc").space
+    for text in ("abba", ["ab", "c"]):
+        batch = Sequences.of(text, space, device=torch.device("meta"))
+        assert batch.values.device.type == "meta"
+        assert Sequences.of(text, space).values.device.type == "cpu"
+
+
 def test_columns_of_one_name_and_of_two_levels():
     twins = pd.DataFrame(np.arange(6.0).reshape(3, 2), columns=["x", "x"])
     assert WALK.log_prob_terms(twins).shape == (3, 2)

@@ -141,6 +141,9 @@ KINDS: dict[str, Kind] = {
     "Laplace": Kind(
         lambda d: td.Laplace(t(*LOC)(d), t(*SCALE)(d)), rows(stats.laplace, LOC, SCALE)
     ),
+    "Logistic": Kind(
+        lambda d: ad.Logistic(t(*LOC)(d), t(*SCALE)(d)), rows(stats.logistic, LOC, SCALE)
+    ),
     "Exponential": Kind(
         lambda d: exponential(d), rows(lambda r: stats.expon(scale=1 / r), RATE)
     ),

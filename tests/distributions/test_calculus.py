@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from torch import distributions as td
 
 from arproc.contract.randomness import Uniforms
-from arproc.distributions import Mixture, cdf, from_uniform, quantile
+from arproc.distributions import Mixture, atom, cdf, from_uniform, quantile
 from arproc.errors import UnsupportedError
 
 F64 = torch.float64
@@ -177,3 +177,10 @@ def test_gradients_through_log_prob_and_cdf(name):
     assert torch.autograd.gradcheck(distribution.log_prob, (x,))
     slope = torch.autograd.grad(cdf(distribution, x).sum(), x)[0]
     np.testing.assert_allclose(slope, distribution.log_prob(x).exp().detach(), rtol=1e-6)
+
+
+def test_the_mass_of_a_single_real_number_is_zero_where_the_number_lies():
+    law = td.Normal(torch.zeros(2, 1, device="meta"), 1.0, validate_args=False)
+    mass = atom(law, torch.zeros(3, device="meta"))
+    assert mass.device.type == "meta"
+    assert mass.shape == (2, 3)

@@ -179,6 +179,20 @@ def test_samples_come_as_often_as_log_prob_says():
         assert float(same.double().mean()) == pytest.approx(share, abs=0.015)
 
 
+@pytest.mark.parametrize("logit", [0.0, -3.0, 2.0])
+def test_the_level_at_which_values_begin_is_that_of_a_value(logit):
+    law = MaybeMissing(
+        td.Normal(torch.zeros(1, dtype=F64), 1.0), torch.full((1,), logit, dtype=F64)
+    )
+    level = law.missing
+    for found in (quantile(law, level), from_uniform(law, level)):
+        assert bool(found.isfinite().all())
+        assert float(found) < -8
+    below = torch.nextafter(level, torch.zeros(1, dtype=F64))
+    assert bool(quantile(law, below).isnan())
+    assert bool(from_uniform(law, below).isnan())
+
+
 def test_gradients_pass_through_real_values_and_parameters():
     loc = torch.zeros(3, dtype=F64, requires_grad=True)
     law = MaybeMissing(

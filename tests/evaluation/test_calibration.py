@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,9 +21,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import distributions as td
 
+from arproc.distributions import MaybeMissing, Varied, cdf
 from arproc.errors import DataError, ParameterError
 from arproc.evaluation import pit, uniformity, walk
-from arproc.evaluation.calibration import _ljung_box
+from arproc.evaluation.calibration import _ljung_box, _transform
 from arproc.spaces import BinaryVector
 
 CHAIN = Chain([[0.2, 0.5, 0.3], [0.6, 0.1, 0.3], [0.1, 0.1, 0.8]], end=True)
@@ -179,3 +182,21 @@ def test_what_is_wrong_is_told():
         uniformity([0.5])
     with pytest.raises(ParameterError, match="takes no context"):
         pit(GaussianAR(), [0.1], context=[1.0])
+
+
+def test_a_value_that_may_be_missing_has_its_place_between_its_masses():
+    """F(x-) + u P(x): for counts, for numbers, and for what is not there."""
+    kinds = [td.Normal(torch.zeros(6), 1.0), td.Poisson(torch.full((6,), 2.0))]
+    which = torch.tensor([0, 1, 1, 0, 1, 1])
+    law = MaybeMissing(Varied(kinds, which), torch.full((6,), -1.0))
+    x = torch.tensor([0.3, 0.0, 3.0, torch.nan, torch.nan, 1.0], dtype=torch.float64)
+    gone = 1 / (1 + math.e)
+    mass = [0.0, *stats.poisson.pmf([0, 3], 2), None, None, stats.poisson.pmf(1, 2)]
+    below = [stats.norm.cdf(0.3), *stats.poisson.cdf([-1, 2], 2), 0, 0, stats.poisson.cdf(0, 2)]
+    for u in (0.0, 0.25, 1.0):
+        inside = [b + u * (m or 0.0) for b, m in zip(below, mass, strict=True)]
+        want = [u * gone if m is None else gone + (1 - gone) * v
+                for m, v in zip(mass, inside, strict=True)]  # fmt: skip
+        found = _transform(law, x, torch.full((6,), u, dtype=torch.float64))
+        assert found.tolist() == pytest.approx(want, abs=1e-6)
+    assert _transform(law, x, None).tolist() == pytest.approx(cdf(law, x).tolist())

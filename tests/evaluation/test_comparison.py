@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -21,9 +22,21 @@ from scipy import stats
 
 from arproc import compare
 from arproc.contract.sequences import Sequences
+from arproc.data.tables import table_of
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, NotComparableError, NotFittedError, ParameterError
+from arproc.evaluation.comparable import _check_elements, same_elements
 from arproc.evaluation.standard_errors import of_series
+from arproc.spaces import (
+    Binary,
+    Categorical,
+    Count,
+    Ordinal,
+    Positive,
+    Real,
+    RealVector,
+    UnitInterval,
+)
 
 WORDS = Vocabulary.build(["a bé cab"], "word")
 
@@ -40,6 +53,7 @@ def test_paired_differences_over_sequences():
     each = {name: model.log_prob(x) for name, model in models.items()}
     base = table.index[0]
     assert table.index.tolist() == sorted(models, key=lambda name: -each[name].sum())
+    assert table.loc[base].filter(regex="difference|low95|high95|se_").tolist() == [0.0] * 4
     for name in table.index[1:]:
         d = (each[base] - each[name]) / 8
         row = table.loc[name]
@@ -294,3 +308,39 @@ def test_sequences_cut_by_a_sampler_keep_their_ends():
     table = compare({"a": chain, "b": Chain([[0.3, 0.3, 0.4]] * 3, end=True)}, data)
     assert table.attrs["n_ends"] == 1
     assert table.loc["a", "log_prob_nats"] == pytest.approx(3 * math.log(0.4) + math.log(0.2))
+
+
+def test_tables_and_other_elements_say_in_what_they_differ():
+    """The order is that of the models, and either may be the table."""
+    frame = pd.DataFrame({"a": [0.5, 1.5, 2.5] * 4, "b": [1, 2, 3] * 4})
+    pair, counted = table_of(frame), table_of(frame, {"a": "real", "b": "real"})
+    one, other = (each.columns[1].describe() for each in (pair, counted))
+    assert one != other
+    message = re.escape(f"column 'b' is {one} in one and {other} in the other")
+    with pytest.raises(NotComparableError, match=message):
+        _check_elements("x", pair, "y", counted)
+    for first, second in ((pair, Count()), (Count(), pair)):
+        with pytest.raises(NotComparableError, match=r"one is a table of 2 columns.*, the other"):
+            _check_elements("x", first, "y", second)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (Binary(), Ordinal(levels=2), True),
+        (Binary(), Categorical(2), True),
+        (Ordinal(levels=5), Categorical(5), True),
+        (Ordinal(levels=5), Categorical(4), False),
+        (Categorical(3), Categorical(3, end_symbol=2), False),
+        (Categorical(4), Categorical(4, WORDS), False),
+        (Count(), Ordinal(levels=5), False),
+        (Binary(length=3), Categorical(2), True),
+        (Real(), UnitInterval(), True),
+        (Real(length=4), Positive(), True),
+        (Real(), RealVector(dimension=1), False),
+        (Real(), Count(), False),
+    ],
+    ids=str,
+)
+def test_which_elements_are_the_same(one, other, same):
+    assert same_elements(one, other) is same_elements(other, one) is same

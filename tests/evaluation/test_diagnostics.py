@@ -93,3 +93,11 @@ def test_what_can_not_be_tested_is_refused():
         arproc.diagnose(NGram(2, smoothing="additive", tokens="char").fit("abcabc"), "abc")
     with pytest.raises(DataError, match="expected one series"):
         arproc.plot.diagnostics(model, np.stack([series(), series(seed=1)]))
+
+
+@pytest.mark.parametrize("lags", [3, 5])
+def test_the_fewest_residuals_are_twice_the_lags_and_two(lags):
+    model, n = AR(1).fit(series()), 2 * lags + 2
+    with pytest.raises(DataError, match=f"tests with {lags} lags need at least {n}, not all"):
+        arproc.diagnose(model, series(n - 1), lags=lags)
+    assert np.isfinite(arproc.diagnose(model, series(n), lags=lags)["statistic"]).all()

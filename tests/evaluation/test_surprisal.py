@@ -11,6 +11,7 @@ import pytest
 import arproc
 from arproc.errors import DataError, UnsupportedError
 from arproc.evaluation import join_times, next_table, surprisal_table, word_perplexity
+from arproc.evaluation.surprisal import _words_of
 
 LINES = ["the cat sat", "the cat ate the rat", "a rat sat", "the rat ate", "a cat"]
 ASKED = ["the dog sat", "", "a cat ate"]
@@ -177,3 +178,28 @@ def test_the_next_word_as_a_table(words):
     assert len(next_table(words, top=2)) == 2
     with pytest.raises(DataError, match="one prefix; got 2"):
         next_table(words, ["a", "the"])
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        (["ab", " cd"], [0, 1]),
+        (["ab", " ", "cd"], [0, 1, 1]),
+        ([" ab", " ", " cd", "e"], [0, 1, 1, 1]),
+        (["ab", " cd", " "], [0, 1, 1]),
+        (["ab", " cd "], [0, 1]),
+        ([" ", "\n"], [0, 0]),
+        ([], []),
+        (["a ", "b"], None),
+        (["ab ", "c"], None),
+        (["abc ", " ", "d"], None),
+        (["a b"], None),
+    ],
+)
+def test_pieces_make_words(pieces, words):
+    """White space begins the next word; a piece of two words is refused, whatever its length."""
+    if words is None:
+        with pytest.raises(UnsupportedError, match="belongs to two words"):
+            _words_of(pieces)
+    else:
+        assert _words_of(pieces).tolist() == words

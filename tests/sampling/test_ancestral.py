@@ -10,7 +10,8 @@ from arproc import sampling
 from arproc.contract.randomness import Uniforms
 from arproc.errors import DataError, ParameterError
 from arproc.sampling import Policy, Temperature, TopK, TopP
-from arproc.sampling.ancestral import draw
+from arproc.sampling.ancestral import _Store, draw
+from arproc.spaces import Real
 
 TOYS = fitted()
 every = pytest.mark.parametrize("name", sorted(TOYS))
@@ -306,3 +307,13 @@ def test_a_law_that_is_nan_in_part_of_its_space_is_named_and_not_drawn_from():
 def test_the_package_offers_its_policies():
     assert {"Policy", "Temperature", "TopK", "TopP"} <= set(sampling.__all__)
     assert issubclass(TopP, Policy)
+
+
+@pytest.mark.parametrize("capacity", [0, 3, 40])
+def test_the_store_of_draws_lies_where_it_is_asked_to(capacity):
+    store = _Store(2, Real(), torch.device("meta"), capacity)
+    for _ in range(20):
+        store.put(torch.arange(2), torch.zeros(2, 1, dtype=torch.float64, device="meta"))
+        assert store.values.device.type == "meta"
+        assert store.values.dtype == torch.float64
+    assert store.values.shape == (2, 20)

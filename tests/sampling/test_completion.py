@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import shake
+from toys import Bits
 
 import arproc
 from arproc.errors import DataError, ParameterError, UnsupportedError
@@ -123,3 +124,14 @@ def test_bad_input_is_refused(data, known, words):
 def test_sequences_of_free_length_have_prefixes_instead():
     with pytest.raises(UnsupportedError, match="prefix"):
         complete(arproc.NGram(2, "additive", 3).fit([0, 1, 2, 1]), [0, 1])
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_draw_k_of_example_i_is_row_i_n_plus_k_of_a_sample_after_what_is_known(n):
+    x = np.array([[1, 0, 1, 0, 0, 0], [0, 1, 1, 1, 1, 1], [1, 1, 0, 1, 0, 1]])
+    model = Bits((6,)).fit(x)
+    completed = complete(model, x, known=np.arange(6) < 3, n=n, seed=3).reshape(3, n, 6)
+    for i in range(3):
+        after = model.sample(3 * n, prefix=x[i, :3], seed=3)
+        np.testing.assert_array_equal(completed[i, :, :3], np.tile(x[i, :3], (n, 1)))
+        np.testing.assert_array_equal(completed[i, :, 3:], after[i * n : (i + 1) * n])

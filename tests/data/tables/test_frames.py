@@ -9,7 +9,7 @@ import torch
 from data.tables.strategies import frames
 from hypothesis import given, settings
 from hypothesis.strategies import randoms
-from pandas.testing import assert_frame_equal
+from pandas.testing import assert_frame_equal, assert_series_equal
 
 from arproc.contract.sequences import Sequences
 from arproc.data.form import Layout
@@ -58,6 +58,18 @@ def test_the_index_and_a_single_row_keep_their_form():
     row = read(frame.iloc[2], space)
     assert row.form.single
     assert row.values.tolist() == [67.0, 1.0, 2 / 3]
+
+
+def test_numbers_of_each_entry_come_back_beside_the_frame_s_labels():
+    """What `log_prob_terms` gives: a frame for a frame, a row of it for a row."""
+    frame = small()
+    space = table_of(frame, {"age": "count"})
+    several, row = read(frame.iloc[2:4], space), read(frame.iloc[2], space)
+    found = several.form.per_element(torch.arange(6.0), several.offsets)
+    want = pd.DataFrame([[0, 1, 2], [3, 4, 5]], [*"cd"], frame.columns, dtype=np.float32)
+    assert_frame_equal(found, want)
+    alone = row.form.per_element(torch.arange(3.0), row.offsets)
+    assert_series_equal(alone, want.iloc[0])
 
 
 def test_dtypes_of_entries_that_do_not_fit_are_widened():
