@@ -39,6 +39,7 @@ def sample(
     seed: int | torch.Generator | None,
     return_log_prob: bool,
     context: Any,
+    offset: Any,
 ) -> Any:
     """See `Process.sample`; `drawn_from` is the law that draws, the process's under a policy."""
     law = process.law_
@@ -53,7 +54,8 @@ def sample(
         )
     limits = check_length(space, length, before)
     longest = 0 if limits is None or not n else int((before + limits).max())
-    prepared = process.read_context(context, n, max(longest, int(before.max()) if n else 0))
+    steps, of = max(longest, int(before.max()) if n else 0), known if known is not None else n
+    prepared = process.read_context(context, of, steps, offset, "prefix")
     with torch.no_grad():
         state = drawn_from.fresh(n, prepared)
         if known is not None and n:
@@ -247,7 +249,7 @@ def _prefix_rows(process: Holder, prefix: Any, n: int) -> Sequences:
         offsets = torch.arange(n + 1) * len(one)
         values = one.repeat(n, *[1] * (one.ndim - 1))
         complete = torch.zeros(n, dtype=torch.bool)
-        form = Form(known.form.kind)
+        form = Form(known.form.kind, indexes=known.form.indexes)
         return Sequences(values, offsets, known.space, complete, form, known.missing)
     raise DataError(f"prefix has {len(known)} sequences; expected one, or n = {n} of them.")
 
