@@ -220,10 +220,10 @@ def regular(data: Any, name: str, missing: bool, freq: Any = None) -> Any:
 
 def _check_order(axis: Any, index: Any, name: str) -> None:
     """Raise `DataError` unless labels increase."""
+    if axis.is_monotonic_increasing and axis.is_unique:
+        return
     values = axis.asi8 if hasattr(axis, "asi8") else np.asarray(axis, dtype=float)
     steps = np.diff(values)
-    if (steps > 0).all():
-        return
     at = int(np.flatnonzero(steps <= 0)[0])
     before, label = index[at], index[at + 1]
     twice = axis[axis.duplicated()]
@@ -291,10 +291,14 @@ def _full_numbers(axis: Any, freq: Any, name: str) -> Any:
 
     if isinstance(axis, pd.RangeIndex) and freq is None:
         return axis
-    values = axis.to_numpy(dtype=float)
-    steps = np.diff(values)
+    whole = axis.dtype.kind in "iu"
+    plain = axis.to_numpy(
+        dtype=np.uint64 if axis.dtype == np.uint64 else np.int64 if whole else float
+    )
+    steps = np.diff(plain).astype(float)
     if not len(steps):
         return axis
+    values = plain.astype(float)
     step = _number(freq) if freq is not None else float(steps.min())
     counts = np.round(steps / step)
     on_grid = np.isclose(steps, counts * step, rtol=1e-5, atol=1e-9 * abs(step)).all()
@@ -307,7 +311,7 @@ def _full_numbers(axis: Any, freq: Any, name: str) -> Any:
     places = np.concatenate([[0.0], np.cumsum(counts)])
     full = values[0] + step * np.arange(places[-1] + 1)
     full[places.astype(np.int64)] = values
-    whole = axis.dtype.kind in "iu" and float(step).is_integer()
+    whole = whole and float(step).is_integer()
     return pd.Index(full.astype(np.int64) if whole else full)
 
 
@@ -348,8 +352,7 @@ def _inferred(axis: Any) -> Any:
     if len(axis) < 3:
         return None
     with suppress(ValueError, TypeError):
-        word = pd.infer_freq(axis)
-        return None if word is None else _offset(word)
+        return pd.DatetimeIndex(axis, freq="infer").freq
     return None
 
 

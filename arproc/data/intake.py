@@ -403,7 +403,7 @@ def _read_examples(
     whole = frame.shape[1] == layout.length
     names = labels.features
     if names and partial and not whole:
-        names = tuple(names[site] for site in order)
+        names = labels.in_order(layout.order)
     frame = by_name(frame, names, name, partial and not whole)
     table = to_tensor(numbers_of(frame, name), name)
     table = table[0] if single else table

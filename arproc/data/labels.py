@@ -30,7 +30,7 @@ class Labels:
         features: the names of the components of vectors, or of the sites of examples.
         regressors: the names of the context's columns.
         calendar: which label is t = 0, and how labels go on.
-        begins: the first value of the data, by which they are known again without labels.
+        begins: the first value of a series, by which it is known again without labels.
         continues: whether sequences must begin at t = 0, as what follows a prefix.
     """
 
@@ -39,6 +39,23 @@ class Labels:
     calendar: Calendar | None = None
     begins: float | None = None
     continues: bool = False
+
+    def over(self, other: Labels) -> Labels:
+        """These labels, and the other ones where there are none."""
+        timed = self.calendar is not None or self.begins is not None
+        return Labels(
+            self.features or other.features,
+            self.regressors or other.regressors,
+            self.calendar if timed else other.calendar,
+            self.begins if timed else other.begins,
+            self.continues,
+        )
+
+    def in_order(self, order: Sequence[int] | None) -> tuple[Name, ...]:
+        """The names of the sites in the order of generation; None is the natural one."""
+        if order is None or not self.features:
+            return self.features
+        return tuple(self.features[site] for site in order)
 
     def freq_of(self, index: Any) -> Any:
         """The calendar's step, for an index of its kind."""
@@ -144,7 +161,7 @@ def by_name(data: Any, names: Sequence[Name], what: str, partial: bool = False) 
 
 
 def aligned(
-    context: Any, names: Sequence[Name], kind: str, form: Form | None, lengths: Any
+    context: Any, names: Sequence[Name], kind: str, form: Form | None, lengths: Any, steps: int
 ) -> Any:
     """A context whose columns and rows are in the order of `fit` and of the sequences.
 
@@ -154,17 +171,19 @@ def aligned(
         kind: "static" or "steps".
         form: of the sequences, whose labels count; None where there are no sequences yet.
         lengths: how many elements each has.
+        steps: how many steps the longest needs, those to come included.
 
     Raises:
         DataError: a label that is needed is not there.
     """
     context = native(context, "context")
     form = form or Form()
+    ahead = max(0, steps - int(max(lengths, default=0)))
     if isinstance(context, (list, tuple)) and any(hasattr(one, "iloc") for one in context):
         indexes = form.indexes * len(context) if len(form.indexes) == 1 else form.indexes
         known = len(indexes) == len(context) and kind == "steps"
         parts = [
-            _one(one, names, indexes[i] if known else None, int(lengths[i]) if known else 0)
+            _one(one, names, indexes[i] if known else None, int(lengths[i]) if known else 0, ahead)
             for i, one in enumerate(context)
         ]
         return _stacked(parts) if kind == "steps" else parts
@@ -173,18 +192,18 @@ def aligned(
     if kind == "static":
         return _static(context, names, form, len(lengths))
     if context.index.nlevels > 1:
-        return _of_series(context, names, form, lengths)
+        return _of_series(context, names, form, lengths, ahead)
     shared = len(form.indexes) == 1 or (
         len(form.indexes) > 1 and all(form.indexes[0].equals(one) for one in form.indexes[1:])
     )
     if len(form.indexes) > 1 and not shared:
         parts = [
-            _one(context, names, index, int(length))
+            _one(context, names, index, int(length), ahead)
             for index, length in zip(form.indexes, lengths, strict=True)
         ]
         return _stacked(parts)
     longest = int(max(lengths)) if len(lengths) else 0
-    return _one(context, names, form.indexes[0] if shared else None, longest)
+    return _one(context, names, form.indexes[0] if shared else None, longest, ahead)
 
 
 def _named(context: Any, names: Sequence[Name]) -> Any:
@@ -195,8 +214,8 @@ def _named(context: Any, names: Sequence[Name]) -> Any:
     return context
 
 
-def _one(context: Any, names: Sequence[Name], index: Any, length: int) -> Any:
-    """A context by steps of sequences with this index."""
+def _one(context: Any, names: Sequence[Name], index: Any, length: int, ahead: int) -> Any:
+    """A context by steps of a sequence with this index, and of so many steps that follow it."""
     if not hasattr(context, "iloc"):
         return context
     context = _named(context, names)
@@ -205,8 +224,8 @@ def _one(context: Any, names: Sequence[Name], index: Any, length: int) -> Any:
     first = _place(context.index, index[0], index)
     rest = context.iloc[first:]
     wanted = index[:length]
-    if len(rest) > length:
-        later = future_index(index, len(rest) - length)
+    if (later_steps := max(len(rest) - length, ahead)) > 0:
+        later = future_index(index, later_steps)
         wanted = wanted.append(later) if later.name != "step" or index.name == "step" else wanted
     here = min(len(rest), len(wanted))
     same = np.asarray(rest.index[:here] == wanted[:here])
@@ -224,6 +243,11 @@ def _one(context: Any, names: Sequence[Name], index: Any, length: int) -> Any:
         )
     if len(rest) < length:
         _place(context.index, wanted[len(rest)], index)
+    if len(rest) < min(length + ahead, len(wanted)):
+        raise DataError(
+            f"context has no row for {wanted[len(rest)]}, a step to come after the data; it ends "
+            f"at {context.index[-1]}."
+        )
     return rest.to_numpy()
 
 
@@ -264,7 +288,7 @@ def _stacked(parts: list[Any]) -> Any:
     return whole
 
 
-def _of_series(context: Any, names: Sequence[Name], form: Form, lengths: Any) -> Any:
+def _of_series(context: Any, names: Sequence[Name], form: Form, lengths: Any, ahead: int) -> Any:
     """A context with an index of series and time, for each of the sequences its own."""
     parts, keys = by_series(context, "context")
     have = dict(zip(keys, parts, strict=True))
@@ -278,7 +302,7 @@ def _of_series(context: Any, names: Sequence[Name], form: Form, lengths: Any) ->
     shared = len(form.indexes) == 1
     indexes = [None] * len(wanted) if not form.indexes else form.indexes
     found = [
-        _one(have[name], names, indexes[0 if shared else i], int(lengths[i]))
+        _one(have[name], names, indexes[0 if shared else i], int(lengths[i]), ahead)
         for i, name in enumerate(wanted)
     ]
     return _stacked(found)

@@ -16,6 +16,7 @@ from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.data.form import Layout
+from arproc.data.labels import Labels
 from arproc.distributions import mix
 from arproc.errors import NotComparableError, NotFittedError, ParameterError
 from arproc.inference.weights import fit_weights, given_weights
@@ -145,7 +146,7 @@ class Mixture(Process):
         assert self.weights is not None
         weights = given_weights(self.weights, len(parts))
         first: Any = next(iter(self.processes))
-        fit = Fit(form=first.fit_.form, notes={"weights": weights})
+        fit = Fit(form=first.fit_.form, labels=self._known_labels(), notes={"weights": weights})
         self._held = Learnt(MixtureLaw(parts, weights), fit)
 
     def _not_fitted(self) -> NotFittedError:
@@ -170,6 +171,10 @@ class Mixture(Process):
 
     def _context_form(self) -> ContextForm | None:
         return self._parts()[0].context
+
+    def _known_labels(self) -> Labels:
+        one: Any = self.processes[0]
+        return one.fit_.labels
 
     @property
     def _counts_time(self) -> bool:

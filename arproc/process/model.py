@@ -161,6 +161,10 @@ class Model(Parameters):
         """Whether the law that `fit` learns is to be `clocked`."""
         return False
 
+    def _known_labels(self) -> Labels:
+        """Labels that count before the data of `fit` are seen: of what a model is made of."""
+        return Labels()
+
     @property
     def law_(self) -> Law:
         """The fitted law; `NotFittedError` before there is one."""
@@ -311,9 +315,11 @@ class Model(Parameters):
         data = self._opened(column_of_text(native(data)))
         space = self._infer_space(data)
         fixed = space.length is not None or bool(space.event_shape)
-        self._labels = Labels(names_of(data) if fixed else ())
+        known = self._known_labels()
+        self._labels = known.over(Labels(names_of(data) if fixed else ()))
         sequences = self._read_training(data, space, "data")
-        self._labels = labels_of(self._labels.features, context, sequences.form, _first(sequences))
+        found = labels_of(self._labels.features, context, sequences.form, _first(sequences))
+        self._labels = known.over(found)
         prepared = self._context(context, sequences, int(sequences.lengths.max()), self._labels)
         held_out = None if validation is None else self._held_out(validation, space, prepared)
         prepared = self._timed(prepared, sequences, "data")
@@ -459,7 +465,8 @@ class Model(Parameters):
         kind = self.fit_.form
         form = Form(kind if kind in ("tensor", "table") else "numpy")
         if kind == "rows" and self.fit_.labels.features:
-            form = Form("rows", names=_in_order(self.fit_.labels.features, law.layout))
+            order = None if law.layout is None else law.layout.order
+            form = Form("rows", names=self.fit_.labels.in_order(order))
         lengths = torch.full((n,), x.shape[1])
         result = restore(x, lengths, law.space, form, law.layout)
         if not return_log_prob:
@@ -622,13 +629,8 @@ class Model(Parameters):
             raise ParameterError(f"{type(self).__name__} needs a context ({form.kind}).")
         n = of if isinstance(of, int) else len(of)
         lengths = np.zeros(n, np.int64) if isinstance(of, int) else of.lengths.numpy()
-        given = aligned(
-            context,
-            labels.regressors,
-            form.kind,
-            None if isinstance(of, int) else of.form,
-            lengths,
-        )
+        of_form = None if isinstance(of, int) else of.form
+        given = aligned(context, labels.regressors, form.kind, of_form, lengths, length)
         return form.read(given, n, length, device)
 
     def _timed(
@@ -693,14 +695,10 @@ def _sequences(
 
 
 def _first(sequences: Sequences) -> float | None:
-    """The first value, if it is a number at all."""
+    """The first value of a series alone; several series all begin at t = 0."""
     first = sequences.values[:1].reshape(-1)
-    return float(first[0]) if len(first) and not sequences.space.terminates else None
-
-
-def _in_order(names: Sequence[Any], layout: Layout | None) -> tuple[Any, ...]:
-    order = None if layout is None else layout.order
-    return tuple(names if order is None else [names[site] for site in order])
+    alone = len(sequences) == 1 and not sequences.space.terminates
+    return float(first[0]) if len(first) and alone else None
 
 
 def _apart(value: Any) -> Any:

@@ -14,7 +14,7 @@ from arproc.contract.sequences import Sequences
 from arproc.data.calendar import is_plain, regular
 from arproc.data.frames import by_series, native
 from arproc.data.labels import Labels
-from arproc.errors import DataError, ParameterError, check_integer, warn
+from arproc.errors import DataError, ParameterError, PlaceWarning, check_integer, warn
 
 __all__ = [
     "anchored",
@@ -106,7 +106,7 @@ def _warn_unlabelled(labels: Labels, sequences: Sequences, name: str) -> None:
         f"the model has a trend or seasons, and nothing says at which step {name} begins: it is "
         "taken to begin at t = 0, as the data of fit did. Say offset= (the number of steps since "
         "then; 0 where it is right), or give both a labelled index.",
-        UserWarning,
+        PlaceWarning,
     )
 
 

@@ -115,7 +115,6 @@ class AR(Analysis):
     drift_: float
     mean_: float
     slope_: float
-    terms_: list[str]
     beta_: np.ndarray
     gamma_: np.ndarray
     sigma2_: float
@@ -374,6 +373,11 @@ class AR(Analysis):
         counts = sequences.lengths - law.n_given
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         return sequences.form.per_element(rest, offsets, skip=law.n_given)
+
+    @property
+    def terms_(self) -> list[str]:
+        """The names of the further terms; of regressors as the context of `fit` named them."""
+        return self.fit_.labels.renamed(self.law_.terms)
 
     @property
     def _n_parameters(self) -> float:

@@ -212,7 +212,7 @@ def _scaled(
     terms: Terms,
     regressors: Array | None,
     in_mean: bool,
-    first: Array,
+    first: Array | None = None,
 ) -> Scaled:
     """`scale` of the observed elements: what is missing stands on their least-squares mean."""
     largest = float(np.abs(values[observed]).max()) or 1.0
