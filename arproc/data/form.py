@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,21 @@ class Form:
 
         fits = len(self.indexes) == 1 and len(self.indexes[0]) == len(array)
         return pd.Series(array, self.indexes[0]) if fits else array
+
+    def drawn(self, draws: np.ndarray, order: Sequence[int] | None) -> pd.DataFrame:
+        """Draws of a DataFrame's rows [n, N, D], `order` being that of the sites in `names`."""
+        import pandas as pd
+
+        n, rows, width = draws.shape
+        names: list[Any] = list(self.names)
+        if order is not None:
+            names = [names[place] for place in np.argsort(order)]
+        labels = self.indexes[0]
+        index = pd.MultiIndex.from_arrays(
+            [np.repeat(np.arange(n), rows), labels[np.tile(np.arange(rows), n)]],
+            names=["draw", labels.name],
+        )
+        return pd.DataFrame(draws.reshape(n * rows, width), index, pd.Index(names))
 
     def per_element(self, values: torch.Tensor, offsets: torch.Tensor, skip: int = 0) -> Any:
         """Numbers a term, flat with offsets: an array (Series, tensor), or a list of them.

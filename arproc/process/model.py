@@ -6,7 +6,6 @@ else changes it. A fit works on a copy of the model, so that one that is refused
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
