@@ -16,7 +16,7 @@ from arproc.models.panel.data import PanelData, jacobians, logarithms
 from arproc.models.panel.estimates import Estimates
 from arproc.models.panel.estimation import estimate
 from arproc.models.panel.fitted import FittedSeries
-from arproc.models.panel.labels import end_of, restore_end
+from arproc.models.panel.labels import end_of
 from arproc.models.panel.pooling import estimate_pooled
 from arproc.models.panel.prediction import Prediction, predict, tails
 from arproc.models.panel.settings import Settings, settings_of
@@ -40,7 +40,6 @@ class FittedTogether(FittedSeries):
 
     Attributes:
         estimates: the parameters of all series, of their logarithms where these are modelled.
-        ends: how each series' index ends, or that of all; see `end_of`.
         tail_values: of each series what a forecast needs of its last values, one after the other.
         tail_offsets: where each begins, int64 [N + 1].
         tail_positions: how many values came before, int64 [N].
@@ -49,7 +48,6 @@ class FittedTogether(FittedSeries):
     """
 
     estimates: Estimates
-    ends: list[dict[str, Any]]
     tail_values: np.ndarray
     tail_offsets: np.ndarray
     tail_positions: np.ndarray
@@ -74,7 +72,7 @@ class FittedTogether(FittedSeries):
             found.status[i] = "a logarithm needs values above -shift; it has others"
         ends = [end_of(index) for index in data.indexes]
         return cls(
-            process, data.names, data.named, data.lengths, found.status, found, ends,
+            process, data.names, data.named, data.lengths, found.status, ends, found,
             *tails(series, settings.order), *prior,
         )  # fmt: skip
 
@@ -204,9 +202,5 @@ class FittedTogether(FittedSeries):
         )
         lengths = self.lengths[rows].tolist()
         shared = len(self.ends) <= 1 and len(set(lengths)) == 1
-        ends = [restore_end(end) for end in self.ends]
-        labels = []
-        for j, i in enumerate(rows[:1] if shared else rows):
-            end = None if not ends else ends[0 if len(ends) == 1 else i]
-            labels.append(future(end, lengths[j], horizon))
+        labels = self.labels(None, rows[:1] if shared else rows, horizon)
         return names, labels, found.mean, found.variance
