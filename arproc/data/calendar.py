@@ -18,7 +18,7 @@ import numpy as np
 from arproc.contract.storable import storable
 from arproc.errors import DataError, ParameterError
 
-__all__ = ["Calendar", "is_time", "regular"]
+__all__ = ["Calendar", "is_plain", "is_time", "regular", "time_axis", "times_of"]
 
 _WINDOWS = 200
 
@@ -141,6 +141,30 @@ def time_axis(index: Any) -> Any:
     if kind == "m":
         return pd.Index(pd.TimedeltaIndex(index).total_seconds())
     return index if kind in "iuf" else None
+
+
+def times_of(column: Any, name: str) -> Any:
+    """A column of times as it is; of text that is dates with the year first as dates.
+
+    Args:
+        column: a Series.
+        name: what error messages call the data.
+
+    Raises:
+        DataError: it is text whose order as dates is not known.
+    """
+    import pandas as pd
+
+    if time_axis(pd.Index(column)) is not None or not all(isinstance(t, str) for t in column):
+        return column
+    for form in ("ISO8601", "%Y/%m/%d"):
+        with suppress(ValueError, TypeError):
+            return pd.to_datetime(column, format=form)
+    raise DataError(
+        f"{name} has times of text in {column.name!r}, such as {column.iloc[0]!r}, that are no "
+        "ISO dates (2024-01-31), so their order is not known. Make dates of them: "
+        "pd.to_datetime(..., format='%d.%m.%Y'), say."
+    )
 
 
 def is_time(index: Any) -> bool:

@@ -215,6 +215,14 @@ class Model(Parameters):
         super().__setattr__(name, value)
 
     @property
+    def feature_names_in_(self) -> np.ndarray:
+        """The names of the columns that `fit` saw, as scikit-learn has them; if there were any."""
+        names = self.fit_.labels.features or getattr(self.space, "names", ())
+        if not names:
+            raise AttributeError("the data of fit had no names of columns.")
+        return np.array(names, dtype=object)
+
+    @property
     def parameters_are_given(self) -> bool:
         """Whether its parameters, which are estimated in other cases, were given."""
         return False

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from arproc.data import intake
-from arproc.data.calendar import regular, time_axis
+from arproc.data.calendar import regular, time_axis, times_of
 from arproc.data.frames import native
 from arproc.errors import DataError, ParameterError
 from arproc.spaces import Real
@@ -162,7 +162,7 @@ def _read_long(frame: Any, name: str, columns: tuple[str, str, str]) -> PanelDat
         )
     if not len(frame):
         raise DataError(f"{name} has no rows; expected some.")
-    frame = frame.assign(**{time: _times(frame[time], name)})
+    frame = frame.assign(**{time: times_of(frame[time], name)})
     if frame[time].isna().any():
         raise DataError(f"{name} has rows without a time in {time!r}; drop them.")
     if frame[key].isna().any():
@@ -184,24 +184,6 @@ def _read_long(frame: Any, name: str, columns: tuple[str, str, str]) -> PanelDat
     table = PanelData(values, offsets, list(names), True, indexes, False)
     table = _with_every_step(table, times, name)
     return _trimmed(table) if np.isnan(np.dot(table.values, table.values)) else table
-
-
-def _times(column: Any, name: str) -> Any:
-    """A column of dates, periods or numbers; of text that is dates as ISO writes them."""
-    import pandas as pd
-
-    if time_axis(pd.Index(column)) is not None:
-        return column
-    if not all(isinstance(item, str) for item in column):
-        return column
-    try:
-        return pd.to_datetime(column, format="ISO8601")
-    except (ValueError, TypeError):
-        raise DataError(
-            f"{name} has times of text in {column.name!r}, such as {column.iloc[0]!r}, that are "
-            "no ISO dates (2024-01-31), so their order is not known. Make dates of them: "
-            "pd.to_datetime(..., format='%d.%m.%Y'), say."
-        ) from None
 
 
 def _with_every_step(table: PanelData, times: Any, name: str) -> PanelData:
