@@ -80,7 +80,8 @@ class Calendar:
             if self.kind != "periods" or axis.freqstr != self.freq:
                 raise self._other(index, name)
             first = pd.Period(self.origin, self.freq)
-            return self._whole((axis[0].ordinal - first.ordinal) / axis.freq.n, index, name)
+            width = _offset(axis.freq).n
+            return self._whole((axis[0].ordinal - first.ordinal) / width, index, name)
         if isinstance(axis, pd.DatetimeIndex):
             zone = None if axis.tz is None else str(axis.tz)
             if self.kind != "dates" or (zone is None) != (self.zone is None):

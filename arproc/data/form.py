@@ -192,11 +192,11 @@ def restore(
         return rows[0] if form.single else (x.to(form.device) if even else rows)
     arrays = [row.detach().cpu().numpy().astype(space.user_dtype, copy=False) for row in rows]
     if form.kind == "rows" and even and x.ndim == 2:
-        names = np.array([*form.names, None], dtype=object)[:-1]
-        if layout is not None and x.shape[1] == layout.length == len(names):
-            names = names[np.argsort(layout.order)] if layout.order is not None else names
-        if x.shape[1] == len(names):
-            return _rows(arrays, form, names.tolist())
+        columns = np.array([*form.names, None], dtype=object)[:-1]
+        if layout is not None and x.shape[1] == layout.length == len(columns):
+            columns = columns if layout.order is None else columns[np.argsort(layout.order)]
+        if x.shape[1] == len(columns):
+            return _rows(arrays, form, columns.tolist())
     if form.single:
         return arrays[0]
     return x.detach().cpu().numpy().astype(space.user_dtype, copy=False) if even else arrays

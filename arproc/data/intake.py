@@ -365,9 +365,9 @@ def _read_pandas(
     if frame and layout is not None:
         return _read_examples(data, space, layout, name, partial, labels)
     if frame and isinstance(data.index, pd.MultiIndex) and _is_time_down(data, space, name):
-        parts, names = by_series(data, name)
+        parts, keys = by_series(data, name)
         values, lengths, form = _read_list(parts, space, layout, name, partial, missing, labels)
-        return values, lengths, replace(form, names=tuple(names))
+        return values, lengths, replace(form, names=tuple(keys))
     if frame:
         data = regular(data, name, missing, labels.freq_of(data.index))
     if isinstance(data, pd.Series):

@@ -123,14 +123,14 @@ class FittedSeries(ABC):
     def every(self, history: Any, horizon: int, levels: Sequence[float], seed: Any) -> Any:
         """`forecast` with rows of nan for the series that have no fit, and why in `attrs`."""
         rows = np.arange(len(self)) if history is None else self._rows_of(history)
-        known = np.array([self.status[i] == "ok" for i in rows], dtype=bool)
+        known = np.array([self.status[i] == "ok" for i in rows.tolist()], dtype=np.bool_)
         values = np.full((len(rows), horizon, 1 + len(levels)), np.nan)
         if known.any():
             some = None if history is None else history.select(np.flatnonzero(known))
             made = self.forecast(some, horizon, levels, seed)
             values[known] = made.to_numpy().reshape(int(known.sum()), horizon, -1)
         labels = self.labels(history, rows, horizon)
-        names = [self.names[i] for i in rows]
+        names = [self.names[i] for i in rows.tolist()]
         table = forecast_table(names, labels, values, ["mean", *levels])
         reasons = {self.names[i]: self.status[i] for i in rows[~known].tolist()}
         if reasons:
