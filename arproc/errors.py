@@ -52,6 +52,10 @@ class MissingDependencyError(ArprocError, ImportError):
     """An optional package is not installed; the message names the pip command that brings it."""
 
 
+class PlaceWarning(UserWarning):
+    """Nothing says at which step a series begins, and the model has a trend or seasons."""
+
+
 def warn(message: str, category: type[Warning]) -> None:
     """A warning that shows the line which called into this package, however deep we are in it."""
     import sys

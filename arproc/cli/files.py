@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arproc.contract.places import write_text
+from arproc.data.calendar import times_of
 from arproc.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -70,21 +71,21 @@ def _read_table(path: Path, separator: str, columns: list[str] | None, index: st
         if name not in table.columns:
             raise DataError(f"{path.name} has no column {name!r}; it has {_listed(table)}.")
     if index:
-        table = table.set_index(_steps(table[index]))
+        table = table.set_index(_steps(table[index], path.name))
     chosen = table[columns] if columns else table.drop(columns=index or []).select_dtypes("number")
     if chosen.shape[1] == 0:
         raise DataError(f"{path.name} has no numeric column; its columns are {_listed(table)}.")
     return chosen.iloc[:, 0] if chosen.shape[1] == 1 else chosen
 
 
-def _steps(column: pd.Series) -> pd.Index:
+def _steps(column: pd.Series, name: str) -> pd.Index:
     """A column of numbers or dates as an index, with its frequency where it has one."""
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(column):
         return pd.Index(column)
     try:
-        dates = pd.DatetimeIndex(pd.to_datetime(column))
+        dates = pd.DatetimeIndex(times_of(column, name))
     except (ValueError, TypeError) as error:
         raise DataError(f"column {column.name!r} can not be read as dates: {error}") from None
     return dates if len(dates) < 3 else pd.DatetimeIndex(dates, freq="infer")

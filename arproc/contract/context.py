@@ -14,7 +14,7 @@ from arproc.contract.checked import Number
 from arproc.contract.storable import storable
 from arproc.errors import DataError
 
-__all__ = ["ContextForm", "context_problems"]
+__all__ = ["ContextForm", "context_problems", "split_clock", "with_clock"]
 
 
 @storable
@@ -90,6 +90,48 @@ def context_problems(form: ContextForm | None, kind: str, size: int) -> Iterator
         if kind == "steps"
         else f"the context has {have} numbers, and the law takes {size} of a static one",
     )
+
+
+def with_clock(context: torch.Tensor | None, first: torch.Tensor) -> torch.Tensor | None:
+    """A context whose last column is t, for laws that count time (`Law.clocked`).
+
+    Without any other column, and where all begin at 0, there is none.
+
+    Args:
+        context: [N, c] or [N, T, c], or None.
+        first: the t at which each sequence begins, int64 [N].
+
+    Example:
+        >>> with_clock(None, torch.tensor([7, 0])).tolist()
+        [[7.0], [0.0]]
+    """
+    t = first.to(torch.float64)
+    if context is None:
+        return t[:, None] if bool(t.any()) else None
+    t = t.to(context.device)
+    if context.ndim == 3:
+        t = t[:, None] + torch.arange(context.shape[1], device=t.device)
+    return torch.cat([context.to(torch.float64), t[..., None]], dim=-1)
+
+
+def split_clock(
+    context: torch.Tensor | None, size: int
+) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """The inverse of `with_clock`: the context of `size` columns, and the first t of each [N].
+
+    None where there is no context, and where t begins at 0.
+
+    Example:
+        >>> context, first = split_clock(with_clock(torch.ones(2, 3, 1), torch.tensor([7, 0])), 1)
+        >>> context.shape, first.tolist()
+        (torch.Size([2, 3, 1]), [7, 0])
+    """
+    if context is None or context.shape[-1] <= size:
+        return context, None
+    last = context[..., -1]
+    steps = last.ndim == 2
+    first = (last[:, 0] if last.shape[1] else last.new_zeros(len(last))) if steps else last
+    return (context[..., :size] if size else None), first.round().to(torch.int64)
 
 
 def _arranged(x: torch.Tensor, kind: str, n: int) -> torch.Tensor:

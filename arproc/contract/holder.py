@@ -37,7 +37,14 @@ class Holder(Protocol):
     def refitted(self, sequences: Sequences, context: torch.Tensor | None) -> ChainLaw:
         """The law that a clone learns from other sequences."""
 
-    def read_context(self, context: Any, n: int, length: int) -> torch.Tensor | None:
+    def read_context(
+        self,
+        context: Any,
+        of: Sequences | int,
+        length: int,
+        offset: Any = None,
+        name: str = "data",
+    ) -> torch.Tensor | None:
         """The context of a call, as the law takes it."""
 
 

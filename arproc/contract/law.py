@@ -62,6 +62,9 @@ class Law(ABC):
         takes_missing: whether NaN among real numbers is an element that was not observed:
             `log_prob` is then the marginal of what was.
         carries_parameter_uncertainty: whether it integrates over what is not known of parameters.
+        clocked: whether it counts time (trends, seasons). Its context then has one more
+            column, the last: t; it may be None where all sequences begin at t = 0 and there is no
+            other. See `arproc.contract.context.split_clock`.
     """
 
     #: Why there are no tractable conditionals; shown when somebody asks for one.
@@ -72,6 +75,7 @@ class Law(ABC):
     n_given: int = 0
     takes_missing: bool = False
     carries_parameter_uncertainty: bool = False
+    clocked: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -351,6 +355,10 @@ class DerivedLaw(ChainLaw):
     @property
     def n_given(self) -> int:  # type: ignore[override]
         return self.base.n_given
+
+    @property
+    def clocked(self) -> bool:  # type: ignore[override]
+        return self.base.clocked
 
 
 def hold_apart(law: Law) -> None:

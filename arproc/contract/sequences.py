@@ -19,6 +19,7 @@ import torch
 from arproc.data.arrays import unmasked
 from arproc.data.form import Form, Layout, restore
 from arproc.data.intake import read
+from arproc.data.labels import Labels
 from arproc.errors import DataError
 from arproc.spaces import Space, check_values
 
@@ -85,6 +86,7 @@ class Sequences:
         device: torch.device | str | None = None,
         partial: bool = False,
         missing: bool = False,
+        labels: Labels | None = None,
     ) -> Sequences:
         """The user's data as elements of `space`.
 
@@ -101,7 +103,9 @@ class Sequences:
             partial: whether these are the first elements of sequences (a prefix), in the order of
                 generation, rather than whole ones; they may be empty.
             missing: whether NaN (and pandas' NA, and a masked value) is let through, for an
-                element that was not observed.
+                element that was not observed; steps that an index of dates leaves out are such.
+            labels: of the data of `fit`: columns are taken by their names, and dates go on by
+                their step.
 
         Raises:
             DataError: what came is not elements of the space; the message says what was expected.
@@ -113,7 +117,8 @@ class Sequences:
             return data
         if missing or space.holds_missing:
             data = unmasked(data)
-        values, lengths, form = read(data, space, layout, name, partial)
+        gaps = missing or space.holds_missing
+        values, lengths, form = read(data, space, layout, name, partial, gaps, labels)
         if form.kind == "tensor":
             form = replace(form, device=values.device)
         if device is not None:
@@ -209,7 +214,11 @@ class Sequences:
         offsets = torch.zeros(len(rows) + 1, dtype=torch.int64)
         offsets[1:] = self.lengths[rows].cumsum(0)
         values = torch.cat(parts) if parts else self.values[:0]
-        kind = self.form.kind if self.form.kind not in ("series", "frame", "table") else "numpy"
+        kind = (
+            self.form.kind
+            if self.form.kind not in ("series", "frame", "rows", "table")
+            else "numpy"
+        )
         form = Form(kind, device=self.form.device)
         return Sequences(values, offsets, self.space, self.complete[rows], form, self.missing)
 

@@ -395,7 +395,7 @@ class WindowState(State):
         """The context that `window` gets: [N, c], or [N, K, c] of the elements' own steps."""
         if self.context is None:
             return {}
-        if self.law.context.kind == "static":
+        if self.context.ndim == 2:
             return {"context": self.context}
         last = self.context.shape[1] - 1
         rows = torch.arange(len(position), device=position.device)[:, None]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -31,12 +32,12 @@ class Form:
     """How the user gave the data, and so how results go back.
 
     Attributes:
-        kind: "numpy", "tensor", "text", "list", "series", "frame" (columns are series) or "table"
-            (rows are sequences, columns their elements).
+        kind: "numpy", "tensor", "text", "list", "series", "frame" (columns are series), "rows" (of
+            a DataFrame, which are examples) or "table" (rows too, of columns of several kinds).
         single: whether it was one sequence rather than several.
         indexes: the pandas index of each sequence (one, shared, for a DataFrame; of the rows, for
-            a table).
-        names: the Series' or columns' names, a table's in the order of generation.
+            a table or of examples).
+        names: the Series' or columns' names, of rows in the order of generation.
         components: the names of the components of vector elements, where they have any.
         device: where a tensor was, and where results go.
     """
@@ -49,12 +50,39 @@ class Form:
     device: torch.device | None = None
 
     def per_row(self, values: torch.Tensor) -> Any:
-        """One number a sequence: a float for one, an array [N], a tensor for a tensor."""
+        """One number a sequence: a float for one, an array [N], a tensor for a tensor.
+
+        Of a DataFrame's rows a Series with their index.
+        """
         if self.kind == "tensor":
             values = values.to(self.device)
             return values[0] if self.single else values
         array = values.detach().cpu().numpy()
-        return float(array[0]) if self.single else array
+        if self.single:
+            return float(array[0])
+        return self.labelled(array) if self.kind in ("rows", "table") else array
+
+    def labelled(self, array: np.ndarray) -> Any:
+        """Numbers of a DataFrame's rows, [N], with their index."""
+        import pandas as pd
+
+        fits = len(self.indexes) == 1 and len(self.indexes[0]) == len(array)
+        return pd.Series(array, self.indexes[0]) if fits else array
+
+    def drawn(self, draws: np.ndarray, order: Sequence[int] | None) -> pd.DataFrame:
+        """Draws of a DataFrame's rows [n, N, D], `order` being that of the sites in `names`."""
+        import pandas as pd
+
+        n, rows, width = draws.shape
+        names: list[Any] = list(self.names)
+        if order is not None:
+            names = [names[place] for place in np.argsort(order)]
+        labels = self.indexes[0]
+        index = pd.MultiIndex.from_arrays(
+            [np.repeat(np.arange(n), rows), labels[np.tile(np.arange(rows), n)]],
+            names=["draw", labels.name],
+        )
+        return pd.DataFrame(draws.reshape(n * rows, width), index, pd.Index(names))
 
     def per_element(self, values: torch.Tensor, offsets: torch.Tensor, skip: int = 0) -> Any:
         """Numbers a term, flat with offsets: an array (Series, tensor), or a list of them.
@@ -70,7 +98,7 @@ class Form:
         if self.kind == "tensor":
             return parts[0] if self.single else parts
         arrays = [part.detach().cpu().numpy() for part in parts]
-        if self.kind in ("frame", "table"):
+        if self.kind in ("frame", "rows", "table"):
             return self._frame(arrays, skip)
         if self.kind == "series":
             series = [self._series(i, a, skip) for i, a in enumerate(arrays)]
@@ -81,8 +109,9 @@ class Form:
         import pandas as pd
 
         names = pd.Index(self.names)  # of tuples where there are several levels
-        if self.kind == "table":
-            terms = pd.DataFrame(np.stack(arrays), self.indexes[0], names)
+        if self.kind in ("rows", "table"):
+            rows = self.indexes[0] if self.indexes else None
+            terms = pd.DataFrame(np.stack(arrays), rows, names)
             return terms.iloc[0] if self.single else terms
         index = self.indexes[0][skip:]
         # the term of an end has no label of the user's
@@ -166,6 +195,24 @@ def restore(
         rows = [row.to(form.device) for row in rows]
         return rows[0] if form.single else (x.to(form.device) if even else rows)
     arrays = [row.detach().cpu().numpy().astype(space.user_dtype, copy=False) for row in rows]
+    if form.kind == "rows" and even and x.ndim == 2:
+        columns = np.array([*form.names, None], dtype=object)[:-1]
+        if layout is not None and x.shape[1] == layout.length == len(columns):
+            columns = columns if layout.order is None else columns[np.argsort(layout.order)]
+        if x.shape[1] == len(columns):
+            return _rows(arrays, form, columns.tolist())
     if form.single:
         return arrays[0]
     return x.detach().cpu().numpy().astype(space.user_dtype, copy=False) if even else arrays
+
+
+def _rows(arrays: list[np.ndarray], form: Form, names: list[Any]) -> Any:
+    """Examples as the rows of a DataFrame, or one as a Series."""
+    import pandas as pd
+
+    columns = pd.Index(names, tupleize_cols=False)
+    if form.single:
+        return pd.Series(arrays[0], columns)
+    index = form.indexes[0] if form.indexes else None
+    index = index if index is not None and len(index) == len(arrays) else None
+    return pd.DataFrame(np.stack(arrays) if arrays else None, index, columns)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,10 @@ import numpy as np
 import torch
 
 from arproc.data.arrays import numbers_of, to_tensor
+from arproc.data.calendar import regular
 from arproc.data.form import Form, Layout
+from arproc.data.frames import by_series, native
+from arproc.data.labels import Labels, by_name
 from arproc.data.tables import frames
 from arproc.data.tables.space import Table
 from arproc.data.word_table import all_text, text_file
@@ -38,12 +42,30 @@ def is_text(data: Any) -> bool:
     return isinstance(data, (list, tuple)) and bool(data) and all_text(data)
 
 
-def read(data: Any, space: Space, layout: Layout | None, name: str, partial: bool = False) -> Read:
+def read(
+    data: Any,
+    space: Space,
+    layout: Layout | None,
+    name: str,
+    partial: bool = False,
+    missing: bool = False,
+    labels: Labels | None = None,
+) -> Read:
     """The user's data as flat values, lengths and form.
+
+    Args:
+        data: what the user gave.
+        space: what one element is.
+        layout: for laws of fixed size, the order of generation.
+        name: what error messages call the data.
+        partial: whether these are first elements of sequences.
+        missing: whether steps that an index leaves out may be NaN.
+        labels: of the data of `fit`, with which columns and dates are aligned.
 
     Raises:
         DataError: the form is not one that this space can be read from.
     """
+    labels, data = labels or Labels(), native(data, name)
     vocabulary = space.vocabulary if isinstance(space, Categorical) else None
     if vocabulary is not None:
         data = column_of_text(data)
@@ -61,11 +83,16 @@ def read(data: Any, space: Space, layout: Layout | None, name: str, partial: boo
         return _read_symbols(data, vocabulary, name)
     module = type(data).__module__.partition(".")[0]
     if module == "pandas":
-        return _read_pandas(data, space, layout, name, partial)
+        return _read_pandas(data, space, layout, name, partial, missing, labels)
     if isinstance(data, (list, tuple)) and _is_nested(data, space):
-        return _read_list(data, space, layout, name, partial)
+        return _read_list(data, space, layout, name, partial, missing, labels)
     kind = "tensor" if isinstance(data, torch.Tensor) else "numpy"
-    x = to_tensor(data, name)
+    return _read_plain_array(to_tensor(data, name), space, layout, kind, name, partial)
+
+
+def _read_plain_array(
+    x: torch.Tensor, space: Space, layout: Layout | None, kind: str, name: str, partial: bool
+) -> Read:
     if layout is not None and partial and not _is_whole(x, space, layout):
         # a prefix holds the first elements in the order of generation, flat
         if x.ndim == 2 + len(space.event_shape) and x.shape[1] > layout.length:
@@ -217,9 +244,18 @@ def _axes(item: Any) -> float:
         return float("inf")
 
 
-def _read_list(data: Any, space: Space, layout: Layout | None, name: str, partial: bool) -> Read:
+def _read_list(
+    data: Any,
+    space: Space,
+    layout: Layout | None,
+    name: str,
+    partial: bool,
+    missing: bool,
+    labels: Labels,
+) -> Read:
     """Sequences of unequal lengths: each item is one, in whatever form."""
-    if layout is not None and all(0 < _axes(item) < np.inf for item in data):
+    named = any(hasattr(item, "iloc") for item in data)
+    if not named and layout is not None and all(0 < _axes(item) < np.inf for item in data):
         shapes = {tuple(np.shape(item)) for item in data}
         if len(shapes) == 1 and not isinstance(data[0], torch.Tensor):
             return read(to_tensor(data, name).numpy(), space, layout, name, partial)
@@ -231,7 +267,7 @@ def _read_list(data: Any, space: Space, layout: Layout | None, name: str, partia
     names: list[Any] = []
     components: tuple[Any, ...] = ()
     for i, item in enumerate(data):
-        values, lengths, form = read(item, space, layout, f"{name}[{i}]", partial)
+        values, lengths, form = read(item, space, layout, f"{name}[{i}]", partial, missing, labels)
         if len(lengths) != 1:
             raise DataError(
                 f"{name}[{i}] holds {len(lengths)} sequences; expected each item of the list to "
@@ -308,32 +344,81 @@ def _read_fixed(x: torch.Tensor, space: Space, layout: Layout, kind: str, name: 
 # ---- pandas -------------------------------------------------------------------------------
 
 
-def _read_pandas(data: Any, space: Space, layout: Layout | None, name: str, partial: bool) -> Read:
+def _read_pandas(
+    data: Any,
+    space: Space,
+    layout: Layout | None,
+    name: str,
+    partial: bool,
+    missing: bool,
+    labels: Labels,
+) -> Read:
     import pandas as pd
 
-    if isinstance(space, Table) and isinstance(data, (pd.Series, pd.DataFrame)):
+    frame = isinstance(data, (pd.Series, pd.DataFrame))
+    if isinstance(space, Table) and frame:
         order = None if layout is None else layout.order
         x, index, names = frames.read(data, space, order, name, partial)
         lengths = torch.full((len(x),), len(names), dtype=torch.int64)
         form = Form("table", isinstance(data, pd.Series), (index,), names)
         return x.reshape(-1), lengths, form
+    if frame and layout is not None:
+        return _read_examples(data, space, layout, name, partial, labels)
+    if frame and isinstance(data.index, pd.MultiIndex) and _is_time_down(data, space, name):
+        parts, keys = by_series(data, name)
+        values, lengths, form = _read_list(parts, space, layout, name, partial, missing, labels)
+        return values, lengths, replace(form, names=tuple(keys))
+    if frame:
+        data = regular(data, name, missing, labels.freq_of(data.index))
     if isinstance(data, pd.Series):
         values, lengths, form = _read_array(
             to_tensor(numbers_of(data, name), name), space, layout, "series", name
         )
         return values, lengths, Form("series", form.single, (data.index,), (data.name,))
     if isinstance(data, pd.DataFrame):
-        return _read_frame(data, space, layout, name)
+        return _read_frame(data, space, name, labels)
     if isinstance(data, pd.Index) or hasattr(data, "to_numpy"):
         return _read_array(to_tensor(data.to_numpy(), name), space, layout, "numpy", name)
     raise DataError(f"{name} is a {type(data).__name__}; expected a Series or a DataFrame.")
 
 
-def _read_frame(data: Any, space: Space, layout: Layout | None, name: str) -> Read:
+def _is_time_down(data: Any, space: Space, name: str) -> bool:
+    """Whether an index of several levels is that of one column, or of vectors."""
+    if data.ndim == 2 and not space.event_shape and data.shape[1] != 1:
+        raise DataError(
+            f"{name} has an index of {data.index.nlevels} levels and {data.shape[1]} columns; "
+            "expected one column of values where the index says series and time, or a column for "
+            "each series and an index of time alone (.unstack(level=0))."
+        )
+    return True
+
+
+def _read_examples(
+    data: Any, space: Space, layout: Layout, name: str, partial: bool, labels: Labels
+) -> Read:
+    """Rows of a DataFrame that are examples of a fixed size; a Series is one example."""
+    single = data.ndim == 1
+    frame = data.to_frame().T if single else data
+    order = layout.order or range(layout.length)
+    whole = frame.shape[1] == layout.length
+    names = labels.features
+    if names and partial and not whole:
+        names = labels.in_order(layout.order)
+    frame = by_name(frame, names, name, partial and not whole)
+    table = to_tensor(numbers_of(frame, name), name)
+    table = table[0] if single else table
+    values, lengths, form = _read_plain_array(table, space, layout, "numpy", name, partial)
+    columns = tuple(frame.columns[site] for site in order) if whole else tuple(frame.columns)
+    if len(layout.shape) != 1 or space.event_shape or form.single != single:
+        return values, lengths, form
+    return values, lengths, Form("rows", single, () if single else (data.index,), columns)
+
+
+def _read_frame(data: Any, space: Space, name: str, labels: Labels) -> Read:
     """Time down, columns across: series for scalar elements, components for vector elements."""
+    if space.event_shape:
+        data = by_name(data, labels.features, name)
     table = to_tensor(numbers_of(data, name), name)
-    if layout is not None:
-        return _read_fixed(table, space, layout, "numpy", name)
     if space.event_shape:
         values, lengths, _ = _read_array(table, space, None, "numpy", name)
         names = tuple(data.columns)

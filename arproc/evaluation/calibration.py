@@ -56,7 +56,7 @@ def pit(
     """
     process = require_process(model, "pit")
     sequences = process.sequences(data)
-    prepared = process.read_context(context, len(sequences), int(sequences.n_terms.max()))
+    prepared = process.read_context(context, sequences, int(sequences.n_terms.max()))
     discrete = sequences.space.measure != "density"
     uniforms = Uniforms(seed, "pit") if discrete else None
 

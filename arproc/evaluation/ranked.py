@@ -49,7 +49,7 @@ def crps(model: Process, data: Any, *, context: Any = None, return_error: bool =
             "log_prob is a proper score for any."
         )
     sequences = process.sequences(data)
-    prepared = process.read_context(context, len(sequences), int(sequences.n_terms.max()))
+    prepared = process.read_context(context, sequences, int(sequences.n_terms.max()))
 
     def function(block: Block) -> torch.Tensor:
         conditionals = to(block.conditionals, dtype=torch.float64)

@@ -149,7 +149,7 @@ def _like_the_fit(
     # an element of several numbers counts once or once for each
     if fitted_to in (present, present * max(1, history.values[:1].numel())):
         return history, context
-    if context is not None:
+    if context is not None and law.context is not None:
         raise ParameterError(
             "parameter_uncertainty='bootstrap' simulates the series that the model was fitted to, "
             f"{fitted_to} elements, and knows the context of the history's {present} alone. Fit "

@@ -63,6 +63,7 @@ def forecast(
     quantiles: Any,
     seed: int | torch.Generator | None,
     context: Any,
+    offset: Any,
     n_paths: int,
     known: Any,
     parameter_uncertainty: str | None,
@@ -73,7 +74,7 @@ def forecast(
     if parameter_uncertainty is not None:
         _check_bootstrap(process, parameter_uncertainty, n_bootstrap)
         seed = resolve_seed(seed)  # the same draws under every refitted model
-    task = _task(process, history, horizon, context, n_paths, seed, known, "forecast")
+    task = _task(process, history, horizon, context, offset, n_paths, seed, known, "forecast")
     with torch.no_grad(), _quiet():
         fitted = _marginals(task)
         marginals: Marginals = fitted
@@ -95,10 +96,11 @@ def sample_paths(
     n_paths: int,
     seed: int | torch.Generator | None,
     context: Any,
+    offset: Any,
     known: Any,
 ) -> pd.DataFrame:
     """See `Process.sample_paths`."""
-    task = _task(process, history, horizon, context, n_paths, seed, known, "sample_paths")
+    task = _task(process, history, horizon, context, offset, n_paths, seed, known, "sample_paths")
     with torch.no_grad(), _quiet():
         paths, effective = _paths(task, _state(task))
     _require_numbers(paths.movedim(1, 0))
@@ -110,6 +112,7 @@ def _task(
     history: Any,
     horizon: int,
     context: Any,
+    offset: Any,
     n_paths: int,
     seed: int | torch.Generator | None,
     known: Any,
@@ -125,7 +128,8 @@ def _task(
             "elements. Use sample(prefix=...)."
         )
     before = process.known(history, "history")
-    prepared = process.read_context(context, len(before), int(before.lengths.max()) + horizon)
+    steps = int(before.lengths.max()) + horizon
+    prepared = process.read_context(context, before, steps, offset, "history")
     future = read_known(known, before, horizon, space)
     return Task(law, before, prepared, horizon, n_paths, seed, future)
 

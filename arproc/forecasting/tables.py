@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from arproc.contract.sequences import Sequences
-from arproc.forecasting.index import future_index
+from arproc.data.future import future_index
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -236,7 +236,7 @@ def _scores(model: Any, data: Any, context: Any) -> tuple[np.ndarray, np.ndarray
             law: ChainLaw = moved.law_
             sequences = moved.sequences(data, missing=law.takes_missing)
             longest = int(sequences.n_terms.max())
-            prepared = moved.read_context(context, len(sequences), longest)
+            prepared = moved.read_context(context, sequences, longest)
             with torch.no_grad():
                 ends.append(law.checked_terms(sequences, prepared).cpu().numpy())
             counts = (sequences.n_terms - law.n_given).numpy()

@@ -11,12 +11,13 @@ import torch
 from torch.distributions import Distribution
 
 from arproc.contract.checked import Array, sentences
-from arproc.contract.context import ContextForm
+from arproc.contract.context import ContextForm, split_clock
 from arproc.contract.law import ChainLaw, DerivedLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.data.form import Layout
+from arproc.data.labels import Labels
 from arproc.distributions import mix
 from arproc.errors import NotComparableError, NotFittedError, ParameterError
 from arproc.inference.weights import fit_weights, given_weights
@@ -67,15 +68,37 @@ class MixtureLaw(DerivedLaw):
         terms = part_terms(self.parts, sequences, context)
         return torch.logsumexp(terms + self.log_weights.to(terms.device)[:, None], dim=0)
 
+    @property
+    def clocked(self) -> bool:  # type: ignore[override]
+        return any(part.clocked for part in self.parts)
+
     def start(self, n: int, context: torch.Tensor | None) -> State:
-        return _MixtureState([part.fresh(n, context) for part in self.parts], self.log_weights)
+        own = _contexts(self.parts, context)
+        states = [part.fresh(n, one) for part, one in zip(self.parts, own, strict=True)]
+        return _MixtureState(states, self.log_weights)
 
 
 def part_terms(
     parts: Sequence[ChainLaw], sequences: Sequences, context: torch.Tensor | None
 ) -> torch.Tensor:
     """Every part's terms, float64 [M, total]."""
-    return torch.stack([part.log_prob_terms(sequences, context).double() for part in parts])
+    own = _contexts(parts, context)
+    return torch.stack(
+        [
+            part.log_prob_terms(sequences, one).double()
+            for part, one in zip(parts, own, strict=True)
+        ]
+    )
+
+
+def _contexts(
+    parts: Sequence[ChainLaw], context: torch.Tensor | None
+) -> list[torch.Tensor | None]:
+    """The context of each part: with t in it for those that count time."""
+    if context is None or not any(part.clocked for part in parts):
+        return [context] * len(parts)
+    plain = split_clock(context, context.shape[-1] - 1)[0]
+    return [context if part.clocked else plain for part in parts]
 
 
 class Mixture(Process):
@@ -138,7 +161,7 @@ class Mixture(Process):
         assert self.weights is not None
         weights = given_weights(self.weights, len(parts))
         first: Any = next(iter(self.processes))
-        fit = Fit(form=first.fit_.form, notes={"weights": weights})
+        fit = Fit(form=first.fit_.form, labels=self._known_labels(), notes={"weights": weights})
         self._held = Learnt(MixtureLaw(parts, weights), fit)
 
     def _not_fitted(self) -> NotFittedError:
@@ -163,6 +186,14 @@ class Mixture(Process):
 
     def _context_form(self) -> ContextForm | None:
         return self._parts()[0].context
+
+    def _known_labels(self) -> Labels:
+        one: Any = self.processes[0]
+        return one.fit_.labels
+
+    @property
+    def _counts_time(self) -> bool:
+        return any(part.clocked for part in self._parts())
 
     @property
     def context_kind(self) -> Any:  # type: ignore[override]

@@ -18,6 +18,7 @@ from arproc.contract.randomness import RowUniforms, Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.contract.storable import storable
 from arproc.data.form import Layout
+from arproc.data.labels import Labels
 from arproc.errors import NotComparableError, ParameterError, check_integer
 from arproc.inference.weights import fit_weights, given_weights
 from arproc.process import Fit, Process
@@ -176,7 +177,9 @@ class OrderEnsemble(Model):
     def law_(self) -> OrderEnsembleLaw:
         if not super().__sklearn_is_fitted__():  # held as it is when it is first asked for
             given = self._law()
-            fit = Fit(form=self._first.fit_.form, notes={"weights": given.weights})
+            first = self._first.fit_
+            notes = {"weights": given.weights}
+            fit = Fit(form=first.form, labels=first.labels, notes=notes)
             self._held = Learnt(given, fit)
         law = super().law_
         assert isinstance(law, OrderEnsembleLaw)
@@ -194,6 +197,9 @@ class OrderEnsemble(Model):
 
     def _context_form(self) -> ContextForm | None:
         return self._first.law_.context
+
+    def _known_labels(self) -> Labels:
+        return self._first.fit_.labels
 
     @property
     def context_kind(self) -> Any:  # type: ignore[override]

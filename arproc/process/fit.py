@@ -11,6 +11,7 @@ import numpy as np
 from arproc.contract.checked import Array
 from arproc.contract.law import Law
 from arproc.contract.storable import storable
+from arproc.data.labels import Labels
 
 __all__ = ["Fit", "Learnt"]
 
@@ -27,6 +28,7 @@ class Fit:
         covariance: the covariance of the estimates [k, k]; nan where it is not known.
         log_likelihood: `log_prob` of the data, nats.
         n_observations: of how many elements that is; given and missing ones do not count.
+        labels: the names of columns and the dates of the data, with which later ones are aligned.
         notes: whatever else is worth keeping, by name: iterations, losses, profiles. All must be
             of the kinds that files hold.
 
@@ -46,6 +48,7 @@ class Fit:
     ] = None
     log_likelihood: float | None = None
     n_observations: int | None = None
+    labels: Labels = Labels()  # noqa: RUF009 (it is immutable)
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
 import numpy as np
 import torch
 
-from arproc.contract.context import ContextForm
+from arproc.contract.context import ContextForm, with_clock
 from arproc.contract.law import Draws, Law, WholeLaw, numbers_of
 from arproc.contract.parameters import Parameters, is_learnt
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.data.form import Form, Layout, restore
+from arproc.data.frames import native
 from arproc.data.intake import column_of_text
+from arproc.data.labels import Labels, aligned, labels_of, names_of
 from arproc.errors import (
     DataError,
     NotFittedError,
@@ -29,7 +31,14 @@ from arproc.errors import (
     check_integer,
 )
 from arproc.process.fit import Fit, Learnt
-from arproc.process.reading import pair, require_one_each, weights_of
+from arproc.process.reading import (
+    anchored,
+    check_continues,
+    pair,
+    require_one_each,
+    stepped,
+    weights_of,
+)
 from arproc.process.views import declared, seen
 from arproc.sampling.ancestral import check_drawn
 from arproc.spaces import Space
@@ -143,6 +152,17 @@ class Model(Parameters):
         return model
 
     _held: Learnt
+    #: The labels of the data that are being learnt from; for a copy that learns.
+    _labels: Labels = Labels()
+
+    @property
+    def _counts_time(self) -> bool:
+        """Whether the law that `fit` learns is to be `clocked`."""
+        return False
+
+    def _known_labels(self) -> Labels:
+        """Labels that count before the data of `fit` are seen: of what a model is made of."""
+        return Labels()
 
     @property
     def law_(self) -> Law:
@@ -195,6 +215,14 @@ class Model(Parameters):
         super().__setattr__(name, value)
 
     @property
+    def feature_names_in_(self) -> np.ndarray:
+        """The names of the columns that `fit` saw, as scikit-learn has them; if there were any."""
+        names = self.fit_.labels.features or getattr(self.space, "names", ())
+        if not names:
+            raise AttributeError("the data of fit had no names of columns.")
+        return np.array(names, dtype=object)
+
+    @property
     def parameters_are_given(self) -> bool:
         """Whether its parameters, which are estimated in other cases, were given."""
         return False
@@ -229,6 +257,7 @@ class Model(Parameters):
         context: Any = None,
         validation: Any = None,
         sample_weight: Any = None,
+        freq: Any = None,
     ) -> Self:
         """Learn the law from `data`; a fit that is refused leaves the model as it was.
 
@@ -244,6 +273,12 @@ class Model(Parameters):
                 that takes a context a pair `(data, context)`.
             sample_weight: how much each sequence counts, [N], none negative, for models that
                 take it: a weight of 2 stands for a sequence that is there twice.
+            freq: the step of labelled series where their labels do not tell, as of dates many of
+                which are absent: "D", "B", "MS" ... in pandas' words. A step that the labels
+                leave out is a missing value.
+
+        The labels of the data count from here on: later data, contexts and histories are taken
+        by the names of columns that `fit` saw, and trends and seasons go on by its dates.
 
         Returns:
             The model itself.
@@ -261,6 +296,8 @@ class Model(Parameters):
             arproc.errors.DataError: data is text; expected numbers: the model's elements are real.
         """
         learner = self._learner()
+        if freq is not None:
+            data = stepped(data, freq, self.takes_missing)
         held = learner._read_and_learn(data, y, context, validation, sample_weight)
         for name in [name for name in vars(self) if is_learnt(name)]:  # set by hand before
             del vars(self)[name]
@@ -282,11 +319,17 @@ class Model(Parameters):
         data, context, validation = map(_detached, (data, context, validation))
         if y is not None:
             raise ParameterError("fit takes no y: a process models the sequences themselves.")
-        data = self._opened(column_of_text(data))
+        data = self._opened(column_of_text(native(data)))
         space = self._infer_space(data)
+        fixed = space.length is not None or bool(space.event_shape)
+        known = self._known_labels()
+        self._labels = known.over(Labels(names_of(data) if fixed else ()))
         sequences = self._read_training(data, space, "data")
-        prepared = self._context(context, len(sequences), int(sequences.lengths.max()))
+        found = labels_of(self._labels.features, context, sequences.form, _first(sequences))
+        self._labels = known.over(found)
+        prepared = self._context(context, sequences, int(sequences.lengths.max()), self._labels)
         held_out = None if validation is None else self._held_out(validation, space, prepared)
+        prepared = self._timed(prepared, sequences, "data")
         sequences = sequences.weighted(self._sample_weight(sample_weight, len(sequences)))
         if self.context_kind == "static":
             require_one_each(context, len(sequences))
@@ -303,7 +346,9 @@ class Model(Parameters):
         if found is None:
             found = self._written(sequences.space)
         law, fit = found if isinstance(found, tuple) else (found, Fit())
-        return Learnt(law, replace(fit, form=sequences.form.kind))
+        labels = self._labels
+        names = None if fit.names is None else labels.renamed(fit.names)
+        return Learnt(law, replace(fit, form=sequences.form.kind, names=names, labels=labels))
 
     def fitted_to(
         self,
@@ -320,7 +365,7 @@ class Model(Parameters):
         """This copy, in which `_fit` set what it learnt, as the law; for models in one class."""
         raise UnsupportedError(f"_fit of {type(self).__name__} gave no law.")
 
-    def log_prob(self, data: Any, *, context: Any = None) -> Any:
+    def log_prob(self, data: Any, *, context: Any = None, offset: Any = None) -> Any:
         """The exact log-probability (mass) or log-density of each sequence, in nats.
 
         That of the whole sequence, with its end where sequences end; of a model whose first
@@ -330,6 +375,8 @@ class Model(Parameters):
         Args:
             data: sequences in any form that `fit` takes.
             context: what they are conditioned on, for models that take it, as in `fit`.
+            offset: for models with a trend or seasons, how many steps after the first of the data
+                of `fit` the sequences begin, one for all or [N]; where their labels do not tell.
 
         Returns:
             A float for one sequence, a float64 array [N] for several; a tensor for a tensor,
@@ -352,18 +399,20 @@ class Model(Parameters):
             -2.481718
         """
         law, sequences = self.law_, self._scored(data)
-        prepared = self.read_context(context, len(sequences), _longest(sequences))
+        prepared = self.read_context(context, sequences, _longest(sequences), offset)
         with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
             scores = numbers_of(law.log_prob(sequences, prepared), law)
             return sequences.form.per_row(scores)
 
-    def score(self, data: Any, y: None = None, *, context: Any = None) -> float:
+    def score(
+        self, data: Any, y: None = None, *, context: Any = None, offset: Any = None
+    ) -> float:
         """Mean log-probability per element in nats, higher is better (scikit-learn's rule).
 
         A term of ending counts as an element; values that are given or missing do not.
         """
         law, sequences = self.law_, self._scored(data)
-        prepared = self.read_context(context, len(sequences), _longest(sequences))
+        prepared = self.read_context(context, sequences, _longest(sequences), offset)
         with torch.no_grad():
             total = numbers_of(law.log_prob(sequences, prepared), law).sum()
         terms = int((sequences.n_terms - law.n_given - sequences.n_missing).sum())
@@ -382,6 +431,7 @@ class Model(Parameters):
         return_log_prob: bool = False,
         *,
         context: Any = None,
+        offset: Any = None,
     ) -> Any:
         """Draw n examples of a law that is drawn from as a whole.
 
@@ -396,6 +446,7 @@ class Model(Parameters):
             seed: an int or a `torch.Generator`.
             return_log_prob: give `Draws(x, log_prob, policy_log_prob, complete)`.
             context: what the draws are conditioned on.
+            offset: of no meaning for examples.
 
         Returns:
             Draws [n, *shape] in the form `fit` got.
@@ -422,6 +473,9 @@ class Model(Parameters):
         check_drawn(x, law, law.space)
         kind = self.fit_.form
         form = Form(kind if kind in ("tensor", "table") else "numpy")
+        if kind == "rows" and self.fit_.labels.features:
+            order = None if law.layout is None else law.layout.order
+            form = Form("rows", names=self.fit_.labels.in_order(order))
         lengths = torch.full((n,), x.shape[1])
         result = restore(x, lengths, law.space, form, law.layout)
         if not return_log_prob:
@@ -508,16 +562,36 @@ class Model(Parameters):
                 where you know what to do about it.
         """
         law = self.law_
+        labels = self.fit_.labels
         found = _sequences(
-            data, law.space, law.layout, law.device, name, complete=complete, missing=missing
-        )
+            data, law.space, law.layout, law.device, name, complete=complete, missing=missing,
+            labels=labels,
+        )  # fmt: skip
         law.check(found)
+        check_continues(labels, found, name)
         return found
 
-    def read_context(self, context: Any, n: int, length: int) -> torch.Tensor | None:
-        """The context of a call, as the fitted law takes it: [N, c] or [N, T, c]."""
-        law = self.law_
-        return self._context_in(law.context, context, n, length, law.device)
+    def read_context(
+        self,
+        context: Any,
+        of: Sequences | int,
+        length: int,
+        offset: Any = None,
+        name: str = "data",
+    ) -> torch.Tensor | None:
+        """The context of a call, as the fitted law takes it: [N, c] or [N, T, c].
+
+        Args:
+            context: what the user gave; aligned by its labels with those of `fit` and of the
+                sequences.
+            of: the sequences, or how many there are.
+            length: how many steps a context by steps must at least have.
+            offset: at which t the sequences begin, for laws that count time.
+            name: what messages call the sequences.
+        """
+        law, labels = self.law_, self.fit_.labels
+        prepared = self._context_in(law.context, context, of, length, law.device, labels)
+        return anchored(prepared, law, labels, of, offset, name)
 
     def _scored(self, data: Any) -> Sequences:
         """Data whose likelihood is asked for."""
@@ -534,15 +608,24 @@ class Model(Parameters):
         """Data as sequences of a space that is about to be learnt."""
         layout = self._layout_of(space)
         return _sequences(
-            data, space, layout, self.device, name, complete=complete, missing=missing
-        )
+            data, space, layout, self.device, name, complete=complete, missing=missing,
+            labels=self._labels,
+        )  # fmt: skip
 
-    def _context(self, context: Any, n: int, length: int) -> torch.Tensor | None:
+    def _context(
+        self, context: Any, of: Sequences | int, length: int, labels: Labels
+    ) -> torch.Tensor | None:
         """The context that `fit` got."""
-        return self._context_in(self._context_form(), context, n, length, self.device)
+        return self._context_in(self._context_form(), context, of, length, self.device, labels)
 
     def _context_in(
-        self, form: ContextForm | None, context: Any, n: int, length: int, device: torch.device
+        self,
+        form: ContextForm | None,
+        context: Any,
+        of: Sequences | int,
+        length: int,
+        device: torch.device,
+        labels: Labels,
     ) -> torch.Tensor | None:
         if form is None:
             if context is not None:
@@ -553,7 +636,21 @@ class Model(Parameters):
             return None
         if context is None:
             raise ParameterError(f"{type(self).__name__} needs a context ({form.kind}).")
-        return form.read(context, n, length, device)
+        n = of if isinstance(of, int) else len(of)
+        lengths = np.zeros(n, np.int64) if isinstance(of, int) else of.lengths.numpy()
+        of_form = None if isinstance(of, int) else of.form
+        given = aligned(context, labels.regressors, form.kind, of_form, lengths, length)
+        return form.read(given, n, length, device)
+
+    def _timed(
+        self, prepared: torch.Tensor | None, sequences: Sequences, name: str
+    ) -> torch.Tensor | None:
+        """The context of sequences that are learnt from, with t in it where that is needed."""
+        if not self._counts_time:
+            return prepared
+        found = self._labels.positions(sequences.form, len(sequences), name)
+        first = torch.zeros(len(sequences)) if found is None else torch.from_numpy(found)
+        return with_clock(prepared, first)
 
     def _held_out(self, validation: Any, space: Space, context: torch.Tensor | None) -> Sequences:
         """The validation data, with their context where the training data have one."""
@@ -562,9 +659,10 @@ class Model(Parameters):
             data, given = pair(validation, type(self).__name__)
         sequences = self._read_training(data, space, "validation")
         if context is None:
-            return sequences
+            return sequences.given(self._timed(None, sequences, "validation"))
         try:
-            found = self._context(given, len(sequences), int(sequences.lengths.max()))
+            longest = int(sequences.lengths.max())
+            found = self._context(given, sequences, longest, self._labels)
         except DataError as error:
             raise DataError(f"validation's {error}") from None
         assert found is not None
@@ -573,7 +671,7 @@ class Model(Parameters):
                 f"validation's context has {found.shape[-1]} numbers for each sequence or step; "
                 f"expected {context.shape[-1]}, as in the context of the training data."
             )
-        return sequences.given(found)
+        return sequences.given(self._timed(found, sequences, "validation"))
 
     def _sample_weight(self, weights: Any, n: int) -> torch.Tensor | None:
         """The weights of n sequences, checked, float64 [n]."""
@@ -596,12 +694,20 @@ def _sequences(
     *,
     complete: bool | None,
     missing: bool,
+    labels: Labels,
 ) -> Sequences:
     partial = name in ("prefix", "history")
     return Sequences.of(
         data, space, layout=layout, name=name, complete=complete, device=device, partial=partial,
-        missing=missing,
+        missing=missing, labels=labels,
     )  # fmt: skip
+
+
+def _first(sequences: Sequences) -> float | None:
+    """The first value of a series alone; several series all begin at t = 0."""
+    first = sequences.values[:1].reshape(-1)
+    alone = len(sequences) == 1 and not sequences.space.terminates
+    return float(first[0]) if len(first) and alone else None
 
 
 def _apart(value: Any) -> Any:

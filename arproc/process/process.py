@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
@@ -70,21 +71,23 @@ class Process(OneClass):
 
     # ---- states ----------------------------------------------------------------------------
 
-    def start(self, prefix: Any = 1, *, context: Any = None) -> State:
+    def start(self, prefix: Any = 1, *, context: Any = None, offset: Any = None) -> State:
         """The state at the start, or after a prefix.
 
         Args:
             prefix: the number of rows of a fresh state, or sequences to begin with (one row for
                 each; their ends are not counted).
             context: what the model is conditioned on, if it takes a context.
+            offset: at which step the sequences begin, as for `log_prob`.
         """
         law = self.law_
         if isinstance(prefix, (int, np.integer)) and not isinstance(prefix, bool):
             n = check_integer("n", prefix, minimum=0)
-            return law.fresh(n, self.read_context(context, n, 0))
+            return law.fresh(n, self.read_context(context, n, 0, offset))
         sequences = self.known(prefix)
         longest = int(sequences.lengths.max())
-        return law.after(sequences, self.read_context(context, len(sequences), longest))
+        prepared = self.read_context(context, sequences, longest, offset, "prefix")
+        return law.after(sequences, prepared)
 
     def known(self, prefix: Any, name: str = "prefix") -> Sequences:
         """What the user says is known of sequences that go on, as `Sequences`."""
@@ -97,12 +100,13 @@ class Process(OneClass):
 
     # ---- likelihood ------------------------------------------------------------------------
 
-    def log_prob_terms(self, data: Any, *, context: Any = None) -> Any:
+    def log_prob_terms(self, data: Any, *, context: Any = None, offset: Any = None) -> Any:
         """The chain rule's terms log p(x_t | x_<t), in nats, which sum to `log_prob`.
 
         Args:
             data: sequences in any form that `fit` takes.
             context: what they are conditioned on, for models that take it.
+            offset: at which step they begin, as for `log_prob`.
 
         Returns:
             For one sequence an array [T] (a Series keeps its index, a tensor stays one); for
@@ -110,7 +114,7 @@ class Process(OneClass):
             is the end's; elements that are given have none.
         """
         law, sequences = self.law_, self._scored(data)
-        prepared = self.read_context(context, len(sequences), int(sequences.n_terms.max()))
+        prepared = self.read_context(context, sequences, int(sequences.n_terms.max()), offset)
         with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
             terms = numbers_of(law.checked_terms(sequences, prepared), law)
         counts = sequences.n_terms - law.n_given
@@ -119,12 +123,15 @@ class Process(OneClass):
 
     # ---- conditionals ----------------------------------------------------------------------
 
-    def conditional(self, prefix: Any = None, *, context: Any = None) -> Distribution:
+    def conditional(
+        self, prefix: Any = None, *, context: Any = None, offset: Any = None
+    ) -> Distribution:
         """The next element's distribution after `prefix` (the first element's without one).
 
         Args:
             prefix: the first elements of one sequence, or of several, in any form `fit` takes.
             context: what they are conditioned on, for models that take it.
+            offset: at which step they begin, as for `log_prob`.
 
         Returns:
             A `torch.distributions.Distribution` of batch shape [] for one prefix and [N] for
@@ -149,25 +156,26 @@ class Process(OneClass):
         """
         if prefix is None:
             with torch.no_grad():
-                return index(self.start(1, context=context).conditional, 0)
+                return index(self.start(1, context=context, offset=offset).conditional, 0)
         known = self.known(prefix)
         with torch.set_grad_enabled(torch.is_grad_enabled() and known.form.kind == "tensor"):
-            conditional = self.start(known, context=context).conditional
+            conditional = self.start(known, context=context, offset=offset).conditional
             return index(conditional, 0) if known.form.single else conditional
 
-    def conditionals(self, data: Any, *, context: Any = None) -> Distribution:
+    def conditionals(self, data: Any, *, context: Any = None, offset: Any = None) -> Distribution:
         """The distributions of every element given those before it, teacher forcing.
 
         Args:
             data: sequences in any form that `fit` takes.
             context: what they are conditioned on, for models that take it.
+            offset: at which step they begin, as for `log_prob`.
 
         Returns:
             A distribution of batch shape [N, T], T the longest length (columns beyond a shorter
             row's length have no meaning); given values have no column.
         """
         law, sequences = self.law_, self._scored(data)
-        prepared = self.read_context(context, len(sequences), int(sequences.lengths.max()))
+        prepared = self.read_context(context, sequences, int(sequences.lengths.max()), offset)
         sequences.require_length(law.n_given)
         x = sequences.padded()[0].to(law.device)
         with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
@@ -179,17 +187,22 @@ class Process(OneClass):
                 return columns
             return index(columns, (slice(None), slice(0, 0)))  # there is no element to come
 
-    def condition(self, prefix: Any, *, context: Any = None) -> Process:
+    def condition(self, prefix: Any, *, context: Any = None, offset: Any = None) -> Process:
         """The process of what follows `prefix`, with its own `log_prob` and `sample`.
 
         Args:
             prefix: one sequence, in any form the process takes.
             context: what the whole sequence is conditioned on, for processes that take it; its
                 later steps are those of what follows.
+            offset: at which step the prefix begins, as for `log_prob`. Labelled data of the
+                conditioned process must begin with the label that follows the prefix.
         """
         law, known = self.law_, self.known(prefix)
-        prepared = self.read_context(context, len(known), int(known.lengths.max()))
-        return Process.of(ConditionedLaw.after_prefix(law, known, prepared), self._drawn_fit())
+        longest = int(known.lengths.max())
+        prepared = self.read_context(context, known, longest, offset, "prefix")
+        labels = self.fit_.labels.after(known.form, longest)
+        fit = replace(self._drawn_fit(), labels=labels)
+        return Process.of(ConditionedLaw.after_prefix(law, known, prepared), fit)
 
     def with_policy(self, policy: Policy) -> Process:
         """This process under a policy: again a process, with an exact likelihood of its own."""
@@ -203,7 +216,7 @@ class Process(OneClass):
 
     def _drawn_fit(self) -> Fit:
         """For what is made of this process: draws go back in the same form."""
-        return Fit(form=self.fit_.form)
+        return Fit(form=self.fit_.form, labels=self.fit_.labels)
 
     # ---- generation ------------------------------------------------------------------------
 
@@ -218,6 +231,7 @@ class Process(OneClass):
         return_log_prob: bool = False,
         *,
         context: Any = None,
+        offset: Any = None,
     ) -> Any:
         """Draw n sequences by ancestral sampling, with no hidden truncation.
 
@@ -235,6 +249,7 @@ class Process(OneClass):
             seed: an int or a `torch.Generator`.
             return_log_prob: give `Draws(x, log_prob, policy_log_prob, complete)`.
             context: what the draws are conditioned on, for every step of them.
+            offset: at which step the draws (or their prefix) begin, as for `log_prob`.
 
         Returns:
             Draws in the form `fit` got: a list of `str` for text, else an array [n, length] or
@@ -262,7 +277,7 @@ class Process(OneClass):
         from arproc.sampling.ancestral import sample
 
         law = self.law_ if policy is None else self.with_policy(policy).law_
-        return sample(self, law, n, length, prefix, stop, seed, return_log_prob, context)
+        return sample(self, law, n, length, prefix, stop, seed, return_log_prob, context, offset)
 
     def forecast(
         self,
@@ -272,6 +287,7 @@ class Process(OneClass):
         seed: int | torch.Generator | None = None,
         *,
         context: Any = None,
+        offset: Any = None,
         n_paths: int = 1000,
         known: Any = None,
         parameter_uncertainty: Literal["bootstrap"] | None = None,
@@ -287,6 +303,7 @@ class Process(OneClass):
             quantiles: which quantiles, each in (0, 1).
             seed: of the simulation.
             context: of the history and of the future.
+            offset: at which step the history begins, as for `log_prob`.
             n_paths: how many paths are simulated where that is needed.
             known: future values that are taken for known, NaN where they are not: the forecast is
                 then of the others given these (a scenario). An array [horizon] ([N, horizon] for
@@ -333,6 +350,7 @@ class Process(OneClass):
             quantiles,
             seed,
             context,
+            offset,
             n_paths,
             known,
             parameter_uncertainty,
@@ -347,6 +365,7 @@ class Process(OneClass):
         seed: int | torch.Generator | None = None,
         *,
         context: Any = None,
+        offset: Any = None,
         known: Any = None,
     ) -> pd.DataFrame:
         """Draw joint sample paths of what follows each series of `history`.
@@ -361,6 +380,7 @@ class Process(OneClass):
             seed: the same seed gives the same paths, whatever other series are drawn with them;
                 simulated forecasts are the quantiles of these paths.
             context: of the history and of the future.
+            offset: at which step the history begins, as for `log_prob`.
             known: future values that are taken for known, as for `forecast`.
 
         Returns:
@@ -376,7 +396,7 @@ class Process(OneClass):
         """
         from arproc.forecasting import sample_paths
 
-        return sample_paths(self, history, horizon, n_paths, seed, context, known)
+        return sample_paths(self, history, horizon, n_paths, seed, context, offset, known)
 
 
 def require_process(model: Any, call: str) -> Process:

@@ -1,15 +1,113 @@
-"""What `fit` is given beside the data: a validation pair, contexts, weights."""
+"""What calls are given beside the data: a validation pair, contexts, weights, places in time."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
 
-from arproc.errors import DataError, ParameterError
+from arproc.contract.context import with_clock
+from arproc.contract.law import Law
+from arproc.contract.sequences import Sequences
+from arproc.data.calendar import is_plain, regular
+from arproc.data.frames import by_series, native
+from arproc.data.labels import Labels
+from arproc.errors import DataError, ParameterError, PlaceWarning, check_integer, warn
 
-__all__ = ["pair", "require_one_each", "weights_of"]
+__all__ = [
+    "anchored",
+    "check_continues",
+    "first_steps",
+    "pair",
+    "require_one_each",
+    "stepped",
+    "weights_of",
+]
+
+Of = Sequences | int
+
+
+def stepped(data: Any, freq: Any, missing: bool) -> Any:
+    """The data of `fit` with a row for each step of `freq`."""
+    data = native(data)
+    if isinstance(data, (list, tuple)):
+        return [stepped(item, freq, missing) for item in data]
+    if not hasattr(data, "iloc") or is_plain(data.index):
+        raise ParameterError(
+            "freq is the step of labelled data, a Series or DataFrame with an index of dates or "
+            f"numbers; got {type(data).__name__} without one. Leave freq out."
+        )
+    if data.index.nlevels > 1:
+        return stepped(by_series(data, "data")[0], freq, missing)
+    return regular(data, "data", missing, freq)
+
+
+def first_steps(offset: Any, n: int) -> torch.Tensor:
+    """The user's `offset`, the t at which sequences begin, int64 [n]."""
+    if isinstance(offset, (int, np.integer)) and not isinstance(offset, bool):
+        return torch.full((n,), int(offset))
+    listed = [check_integer("offset", one) for one in _listed(offset)]
+    if len(listed) != n:
+        raise ParameterError(f"offset has {len(listed)} numbers; expected one, or {n}.")
+    return torch.tensor(listed, dtype=torch.int64)
+
+
+def _listed(offset: Any) -> list[Any]:
+    try:
+        return np.asarray(offset).reshape(-1).tolist()
+    except (TypeError, ValueError):
+        return [offset]
+
+
+def check_continues(labels: Labels, sequences: Sequences, name: str) -> None:
+    """Raise `DataError` for labelled data that do not follow the prefix of a conditioned law."""
+    if not labels.continues or labels.calendar is None:
+        return
+    found = labels.positions(sequences.form, len(sequences), name)
+    if found is None or not found.any():
+        return
+    index = sequences.form.indexes[0]
+    raise DataError(
+        f"{name} begins at {index[0]}; expected {labels.calendar.origin}, the label that follows "
+        "the prefix of this conditioned process."
+    )
+
+
+def anchored(
+    prepared: torch.Tensor | None, law: Law, labels: Labels, of: Of, offset: Any, name: str
+) -> torch.Tensor | None:
+    """The context of a call with t in it, for a law that counts time.
+
+    By the labels of the sequences where they and the data of `fit` have some, else by `offset`.
+    """
+    n = of if isinstance(of, int) else len(of)
+    given = None if offset is None else first_steps(offset, n)
+    if not law.clocked:
+        return prepared
+    if given is None and isinstance(of, Sequences):
+        found = labels.positions(of.form, n, name)
+        if found is None:
+            _warn_unlabelled(labels, of, name)
+        else:
+            given = torch.from_numpy(found)
+    return with_clock(prepared, torch.zeros(n) if given is None else given)
+
+
+def _warn_unlabelled(labels: Labels, sequences: Sequences, name: str) -> None:
+    """Warn where sequences may begin elsewhere than the data of `fit` did."""
+    if labels.begins is None or not len(sequences.values):
+        return
+    first = float(sequences.values[0].detach().reshape(-1)[0])
+    if first == labels.begins or (math.isnan(first) and math.isnan(labels.begins)):
+        return  # the data of fit, or a part of it
+    warn(
+        f"the model has a trend or seasons, and nothing says at which step {name} begins: it is "
+        "taken to begin at t = 0, as the data of fit did. Say offset= (the number of steps since "
+        "then; 0 where it is right), or give both a labelled index.",
+        PlaceWarning,
+    )
 
 
 def pair(validation: Any, model: str) -> tuple[Any, Any]:

@@ -66,11 +66,18 @@ class _Written(Model):
     def _written(self, space: Space) -> Law:
         return self._law_of_itself()
 
-    def read_context(self, context: Any, n: int, length: int) -> torch.Tensor | None:
+    def read_context(
+        self,
+        context: Any,
+        of: Sequences | int,
+        length: int,
+        offset: Any = None,
+        name: str = "data",
+    ) -> torch.Tensor | None:
         own = getattr(self.law_, "model", None)
         if isinstance(own, _Written):
-            return own._context(context, n, length)
-        return super().read_context(context, n, length)
+            return own._context(context, of, length, self.fit_.labels)
+        return super().read_context(context, of, length, offset, name)
 
     def _own(self, name: str, default: Any) -> Any:
         """An attribute of the contract that this class defines, or what a law has by default."""

@@ -39,6 +39,7 @@ def sample(
     seed: int | torch.Generator | None,
     return_log_prob: bool,
     context: Any,
+    offset: Any,
 ) -> Any:
     """See `Process.sample`; `drawn_from` is the law that draws, the process's under a policy."""
     law = process.law_
@@ -53,7 +54,8 @@ def sample(
         )
     limits = check_length(space, length, before)
     longest = 0 if limits is None or not n else int((before + limits).max())
-    prepared = process.read_context(context, n, max(longest, int(before.max()) if n else 0))
+    steps, of = max(longest, int(before.max()) if n else 0), known if known is not None else n
+    prepared = process.read_context(context, of, steps, offset, "prefix")
     with torch.no_grad():
         state = drawn_from.fresh(n, prepared)
         if known is not None and n:
@@ -62,7 +64,7 @@ def sample(
         # without rows the limit is what the width would have been
         most = (length if length is not None else space.length) if n == 0 else limits
         x, lengths, complete = draw(state, Uniforms(seed), most, stopper, space)
-    form = _form(law, process.fit_.form, prefix, known, x.shape[1])
+    form = _form(law, process.fit_, prefix, known, x.shape[1])
     result = restore(x, lengths, space, form, None if known is not None else law.layout)
     if not return_log_prob:
         return result
@@ -247,7 +249,7 @@ def _prefix_rows(process: Holder, prefix: Any, n: int) -> Sequences:
         offsets = torch.arange(n + 1) * len(one)
         values = one.repeat(n, *[1] * (one.ndim - 1))
         complete = torch.zeros(n, dtype=torch.bool)
-        form = Form(known.form.kind)
+        form = Form(known.form.kind, indexes=known.form.indexes)
         return Sequences(values, offsets, known.space, complete, form, known.missing)
     raise DataError(f"prefix has {len(known)} sequences; expected one, or n = {n} of them.")
 
@@ -289,13 +291,17 @@ class _StopStrings:
         return torch.tensor([any(s in tail for s in self.strings) for tail in tails])
 
 
-def _form(law: ChainLaw, kind: str, prefix: Any, known: Sequences | None, count: int) -> Form:
+def _form(law: ChainLaw, fit: Any, prefix: Any, known: Sequences | None, count: int) -> Form:
     """The form of draws of `count` elements: the prefix's, or the kind of the data of `fit`."""
     if known is not None and isinstance(prefix, torch.Tensor):
         return Form("tensor", device=prefix.device)
-    space = law.space
-    if isinstance(space, Table) and (kind if known is None else known.form.kind) == "table":
-        begin = 0 if known is None or not len(known) else int(known.lengths[0])
+    space, kind = law.space, fit.form
+    begin = 0 if known is None or not len(known) else int(known.lengths[0])
+    given = kind if known is None else known.form.kind
+    if given == "rows" and law.layout is not None and len(law.layout.shape) == 1:
+        names = fit.labels.in_order(law.layout.order)[begin : begin + count]
+        return Form("rows", names=names) if len(names) == count else Form()
+    if isinstance(space, Table) and given == "table":
         columns = space.ordered(None if law.layout is None else law.layout.order)
         return Form("table", names=tuple(c.name for c in columns[begin : begin + count]))
     return Form("tensor" if kind == "tensor" else "numpy")

@@ -10,8 +10,10 @@ import torch
 from arproc.contract.holder import Holder, require_chain
 from arproc.contract.randomness import resolve_seed
 from arproc.data.arrays import unmasked
-from arproc.data.form import Layout
+from arproc.data.form import Form, Layout
+from arproc.data.frames import native
 from arproc.data.intake import opened
+from arproc.data.labels import by_name
 from arproc.errors import DataError, ParameterError, UnsupportedError, check_choice, check_integer
 from arproc.sampling.completing import Completion, Job
 from arproc.spaces import check_values
@@ -31,7 +33,7 @@ def complete(
     method: str = ...,
     n_particles: int = ...,
     return_info: Literal[False] = ...,
-) -> np.ndarray: ...
+) -> Any: ...
 
 
 @overload
@@ -60,7 +62,7 @@ def complete(
     method: str = "auto",
     n_particles: int = 1000,
     return_info: bool = False,
-) -> np.ndarray | Completion:
+) -> Any:
     """Draw what is unknown of images (or other examples of a fixed size) given what is known.
 
     It is exact where the known elements come first in the order of generation (for an image the
@@ -87,7 +89,8 @@ def complete(
 
     Returns:
         [N, n, *shape] for several examples and [n, *shape] for one: the known elements as they
-        are, the others drawn. Or a `Completion` of these.
+        are, the others drawn; of a DataFrame one with an index of draw and row. Or a `Completion`
+        of these.
 
     Raises:
         UnsupportedError: with method="exact", an element is known that comes after one that is
@@ -122,6 +125,9 @@ def complete(
             "complete takes arrays, and data is a DataFrame of a table; "
             "condition(known).sample() draws the later columns given the first ones."
         )
+    given = native(data)
+    if hasattr(given, "iloc") and given.ndim == 2:
+        data = by_name(given, model.fit_.labels.features, "data")
     x, single = _examples(data, layout)
     mask = _mask(known, x, layout)
     sites = layout.to_sites(torch.from_numpy(np.where(mask, x, 0.0)))
@@ -134,7 +140,12 @@ def complete(
         found = job.run(method)
     if return_info:
         return found.first() if single else found.given()
-    return found.given().x[0] if single else found.given().x
+    drawn = found.given().x
+    if hasattr(data, "iloc") and not single:
+        columns = tuple(data.columns)
+        form = Form("rows", indexes=(data.index,), names=columns)
+        return form.drawn(np.asarray(drawn).swapaxes(0, 1), None)
+    return drawn[0] if single else drawn
 
 
 # ---- what the user gave -------------------------------------------------------------------------

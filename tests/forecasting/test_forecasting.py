@@ -176,9 +176,23 @@ def test_a_forecast_beyond_what_numbers_hold_is_an_error() -> None:
 def test_what_follows_any_index(index: pd.Index, future: list[str]) -> None:
     got = future_index(index, 2)
     assert [str(x).removesuffix(" 00:00:00") for x in got] == future
-    if len(index):
-        series = pd.Series(SERIES[: len(index)], index=index)
-        assert MODEL.forecast(series, 2).index.equals(got)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.to_timedelta([1, 2, 3], unit="h"),
+        pd.RangeIndex(7, 8),
+        pd.Index([5.5]),
+        pd.Index([1.5, 2.0, 2.5]),
+        pd.Index([True, False]),
+        pd.Index(["a", "b"]),
+    ],
+    ids=lambda x: f"{type(x).__name__} {len(x)}",
+)
+def test_forecasts_go_on_with_the_labels(index: pd.Index) -> None:
+    series = pd.Series(SERIES[: len(index)], index=index)
+    assert MODEL.forecast(series, 2).index.equals(future_index(index, 2))
 
 
 def test_daylight_saving_is_carried_over() -> None:

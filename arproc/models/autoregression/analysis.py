@@ -175,7 +175,7 @@ class Analysis(Estimated, Process):
             [[1.0, 0.0], [1.2, 0.894], [2.0, 0.0]]
         """
         sequences = self.sequences(data, missing=True)
-        prepared = self.read_context(context, len(sequences), int(sequences.lengths.max()))
+        prepared = self.read_context(context, sequences, int(sequences.lengths.max()))
         count = 0 if n_draws is None else check_integer("n_draws", n_draws, minimum=1)
         uniforms = Uniforms(seed) if count else None
         law, tables = self.law_, []

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.distributions import MultivariateNormal
 
+from arproc.contract.context import split_clock
 from arproc.contract.sequences import Sequences
 from arproc.errors import DataError, ParameterError, UnsupportedError, check_choice, check_integer
 from arproc.models.autoregression.analysis import Analysis
@@ -114,7 +115,6 @@ class AR(Analysis):
     drift_: float
     mean_: float
     slope_: float
-    terms_: list[str]
     beta_: np.ndarray
     gamma_: np.ndarray
     sigma2_: float
@@ -222,15 +222,21 @@ class AR(Analysis):
         conditional = self.method == "mle" and self.initial != "stationary"
         method = "conditional-mle" if conditional else self.method
         values = sequences.values.detach().cpu().numpy().astype(float)
-        regressors = None if context is None else flat_regressors(context, sequences.lengths)
+        given_x, start = split_clock(context, self._width(context))
+        regressors = None if given_x is None else flat_regressors(given_x, sequences.lengths)
+        first = None if start is None else start.numpy()
         lengths, lags, terms = sequences.lengths.numpy(), as_lags(self.order), self._terms
         in_mean = self.regressors != "recursion"
         if sequences.missing:
             self._require_exact()
             given = int(lags.max(initial=0)) if method == "conditional-mle" else 0
-            found = estimate_observed(values, lengths, lags, terms, given, regressors, in_mean)
+            found = estimate_observed(
+                values, lengths, lags, terms, given, regressors, in_mean, first
+            )
         else:
-            found = estimate(values, lengths, lags, terms, method, regressors, in_mean, self.ridge)
+            found = estimate(
+                values, lengths, lags, terms, method, regressors, in_mean, self.ridge, first
+            )
         if isinstance(self.initial, str) and self.initial == "stationary":
             _require_stationary(found)
         law = self._law_of(found)
@@ -238,6 +244,12 @@ class AR(Analysis):
             log_likelihood = float(law.log_prob(sequences, context).sum())
         seen = sequences.lengths - law.n_given - sequences.n_missing
         return law, self._fit_of(found, log_likelihood, int(seen.clamp(min=0).sum()))
+
+    def _width(self, context: torch.Tensor | None) -> int:
+        """How many columns of the context of `fit` are regressors; one more may be the clock."""
+        if context is None or self.regressors is None:
+            return 0
+        return context.shape[-1] - self._counts_time
 
     def _law_of(self, found: Estimate) -> ARLaw:
         return ARLaw.of_terms(
@@ -329,9 +341,15 @@ class AR(Analysis):
     def context_kind(self) -> Any:  # type: ignore[override]
         return None if self.regressors is None else "steps"
 
+    @property
+    def _counts_time(self) -> bool:
+        return self._terms.counts_time
+
     # ---- what was fitted ------------------------------------------------------------------------
 
-    def residuals(self, data: Any, *, standardised: bool = False, context: Any = None) -> Any:
+    def residuals(
+        self, data: Any, *, standardised: bool = False, context: Any = None, offset: Any = None
+    ) -> Any:
         """Each element less its mean given those before: the innovations; NaN of a missing one.
 
         Args:
@@ -339,12 +357,14 @@ class AR(Analysis):
             standardised: divide each by its standard deviation (which is larger than sigma for
                 the first elements of a stationary process).
             context: the regressors, as for `log_prob`.
+            offset: at which step the data begin, as for `log_prob`.
 
         Returns:
             An array [T] for one sequence (a Series keeps its index), a list of them for several.
         """
         law, sequences = self.law_, self.sequences(data, missing=True)
-        prepared = self.read_context(context, len(sequences), int(sequences.lengths.max()))
+        longest = int(sequences.lengths.max())
+        prepared = self.read_context(context, sequences, longest, offset)
         if law.n_given:
             sequences.split_prefix(law.n_given)
         rest, variances = law.innovations(sequences, prepared)
@@ -353,6 +373,11 @@ class AR(Analysis):
         counts = sequences.lengths - law.n_given
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         return sequences.form.per_element(rest, offsets, skip=law.n_given)
+
+    @property
+    def terms_(self) -> list[str]:
+        """The names of the further terms; of regressors as the context of `fit` named them."""
+        return self.fit_.labels.renamed(self.law_.terms)
 
     @property
     def _n_parameters(self) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from arproc.contract.context import split_clock
 from arproc.contract.sequences import Sequences
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.models.autoregression.bayesian_law import BayesianARLaw, digest
@@ -130,9 +131,12 @@ class BayesianAR(Process):
         span = float(max(max(len(part) for part in parts) - 1, 1))
         prior = self._prior((noise / scale) ** 2)
         gram, count, order = prior.gram, 0, max(prior.orders)
-        for part in parts:
+        first = split_clock(context, 0)[1]
+        starts = np.zeros(len(bounds) - 1) if first is None else first.numpy()
+        for part, start in zip(parts, starts[np.diff(bounds) > 0], strict=True):
             if len(part) > order:
-                rows = _rows((part - location) / scale, order, prior.n_trend, span)
+                y = (part - location) / scale
+                rows = _rows(y, order, prior.n_trend, span, float(start))
                 gram, count = gram + rows.T @ rows, count + len(rows)
         law = BayesianARLaw(
             prior, gram, count, location, scale, span,
@@ -141,6 +145,10 @@ class BayesianAR(Process):
         )  # fmt: skip
         _ = law.order_probabilities  # refuse what leaves no innovations at once
         return law, Fit(notes={"noise": noise})
+
+    @property
+    def _counts_time(self) -> bool:
+        return self.trend == "ct"
 
     def _check_parameters(self) -> None:
         orders = self._orders
@@ -250,9 +258,9 @@ class BayesianAR(Process):
         return "\n".join([*lines, "", self.parameter_table().to_string(float_format="%.5g")])
 
 
-def _rows(y: np.ndarray, order: int, n_trend: int, span: float) -> np.ndarray:
+def _rows(y: np.ndarray, order: int, n_trend: int, span: float, start: float = 0.0) -> np.ndarray:
     """v_t = (trend, lag 1 ... lag P, y_t) of one sequence from element P on, [T - P, m]."""
-    t = np.arange(order, len(y))
+    t = np.arange(order, len(y)) + start
     trend = np.stack([np.ones(len(t)), t / span], axis=1)[:, :n_trend]
     lags = [y[order - i : len(y) - i, None] for i in range(1, order + 1)]
     return np.hstack([trend, *lags, y[order:, None]])

@@ -14,6 +14,7 @@ import torch
 from torch.distributions import Categorical, Distribution, MixtureSameFamily, StudentT
 
 from arproc.contract.checked import Array, Number, sentences
+from arproc.contract.context import split_clock
 from arproc.contract.law import ChainLaw
 from arproc.contract.state import State
 from arproc.contract.storable import storable
@@ -67,6 +68,10 @@ class BayesianARLaw(ChainLaw):
     @cached_property
     def n_given(self) -> int:  # type: ignore[override]
         return max(self.prior.orders)
+
+    @property
+    def clocked(self) -> bool:  # type: ignore[override]
+        return self.prior.n_trend > 1
 
     @property
     def numbers(self) -> int:
@@ -152,7 +157,7 @@ class _PosteriorState(State):
 
     def _conditional(self) -> Distribution:
         before = self._standardised(self.history.tail(self.law.n_given))
-        z = self._regressors(before[:, None], self.lengths[:, None])
+        z = self._regressors(before[:, None], self._times(self.lengths[:, None]))
         return index(self._laws(self.gram[:, None], self.count[:, None], z), (slice(None), 0))
 
     def _append(self, x: torch.Tensor) -> State:
@@ -189,9 +194,14 @@ class _PosteriorState(State):
     def _standardised(self, x: torch.Tensor) -> torch.Tensor:
         return (x - self.law.location) / self.law.scale
 
-    def _regressors(self, before: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+    def _times(self, position: torch.Tensor) -> torch.Tensor:
+        """The t of positions [N, K]."""
+        first = split_clock(self.context, 0)[1]
+        return position if first is None else position + first[:, None]
+
+    def _regressors(self, before: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         """(trend, lag 1 ... lag P) from the last P elements, oldest first: [N, K, m - 1]."""
-        t = position.double() / self.law.span
+        t = times.double() / self.law.span
         trend = torch.stack([torch.ones_like(t), t], dim=-1)[..., : self.law.prior.n_trend]
         return torch.cat([trend, before.flip(-1)], dim=-1)
 
@@ -204,7 +214,7 @@ class _PosteriorState(State):
         else:
             before = y.new_zeros((len(x), x.shape[1] + 1, 0))
         position = self.lengths[:, None] + torch.arange(x.shape[1] + 1)
-        z = self._regressors(before, position)
+        z = self._regressors(before, self._times(position))
         v = torch.cat([z[:, :-1], y[:, p:, None]], dim=-1)
         counted = (position[:, :-1] >= p).double()  # the given values are predicted by nothing
         added = products(v) * counted[..., None, None]

@@ -62,6 +62,7 @@ def estimate(
     regressors: np.ndarray | None = None,
     in_mean: bool = True,
     ridge: float | str = 0.0,
+    first: np.ndarray | None = None,
 ) -> Estimate:
     """Fit an autoregression to independent sequences, pooled.
 
@@ -75,17 +76,19 @@ def estimate(
         regressors: further columns, [total, c].
         in_mean: whether they are of the mean, or of the recursion ("ols" only).
         ridge: strength of the penalty on lags and regressors, or "marginal" or "oos" ("ols" only).
+        first: the t at which each sequence begins, [N]; 0 by default.
 
     Raises:
         DataError: too few elements, collinear columns, or data without innovations.
     """
     lengths = np.asarray(lengths, dtype=np.int64)
+    first = None if first is None else first[lengths > 0]
     lengths = lengths[lengths > 0]
     count = 0 if regressors is None else regressors.shape[1]
     plain = not isinstance(ridge, str) and ridge == 0
     # under a penalty there may be more coefficients than elements
     check_enough(lengths, lags, terms.n + 1 + (len(lags) + count if plain else 0))
-    data = scale(values, lengths, terms, regressors, in_mean)
+    data = scale(values, lengths, terms, regressors, in_mean, first)
     if method in ("ols", "conditional-mle"):
         if count and in_mean:
             return of_mean(data, terms, lags, conditional_ml(data, lags))

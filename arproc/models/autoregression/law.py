@@ -186,16 +186,19 @@ class ARLaw(ChainLaw):
         coef, mean, slope, sigma2, beta = map(_tensor, parts)
         terms = torch.cat([torch.stack([mean, slope])[: self.line], beta[: self.further]])
         of_context = beta[self.further :]
+        width = len(of_context)
         in_mean = of_context if self.regressors == "mean" else none
         driving = of_context if self.regressors == "recursion" else none
-        level = Level(design, terms, in_mean)
+        level = Level(design, terms, in_mean, width)
         if isinstance(self.initial, str) and self.initial == "stationary":
             return recursion_from_mean(coef, sigma2, level)
-        drive = Level(Terms("n"), none, driving) if self.regressors == "recursion" else None
+        drive = None
+        if self.regressors == "recursion":
+            drive = Level(Terms("n"), none, driving, width)
         if self.regressors != "mean" and not self._of_tensors:
             # the recursion as it is: a mean beyond a root near 1 would cost digits, or not be
-            drive = Level(design, _tensor(self.in_recursion), driving)
-            level = Level(Terms("n"), none)
+            drive = Level(design, _tensor(self.in_recursion), driving, width)
+            level = Level(Terms("n"), none, none, width)
         then = recursion_given(coef, sigma2, level, drive)
         if isinstance(self.initial, MultivariateNormal):
             return recursion_from_normal(self.initial, then)
@@ -207,6 +210,10 @@ class ARLaw(ChainLaw):
     def n_given(self) -> int:  # type: ignore[override]
         given = isinstance(self.initial, str) and self.initial == "given"
         return self.order if given else 0
+
+    @property
+    def clocked(self) -> bool:  # type: ignore[override]
+        return self.design.counts_time
 
     @cached_property
     def context(self) -> ContextForm | None:  # type: ignore[override]

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from arproc.contract.checked import Number, sentences
+from arproc.contract.context import split_clock
 from arproc.contract.storable import storable
 from arproc.errors import ParameterError, check_choice, check_integer
 
@@ -98,6 +99,11 @@ class Terms:
         powers = ["const", "t", "t^2"][: self.n_trend]
         seasons = [f"s({j + 1},{self.seasonal})" for j in self.seasons]
         return powers + seasons + [f"{kind}({k},{period:g})" for kind, k, period in self.waves]
+
+    @property
+    def counts_time(self) -> bool:
+        """Whether any column is other than a constant."""
+        return self.n > min(self.n_trend, 1)
 
     @property
     def n(self) -> int:
@@ -211,12 +217,14 @@ class Level:
     Attributes:
         terms: the columns that follow from the position.
         coefficients: theirs, [q].
-        weights: coefficients of the context's columns, [c]; none where c is 0.
+        weights: coefficients of the context's columns, [c]; none where they are none of its.
+        width: how many columns the context has, the clock left out (see `split_clock`).
     """
 
     terms: Terms
     coefficients: torch.Tensor
     weights: torch.Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))
+    width: int = 0
 
     @property
     def constant(self) -> bool:
@@ -233,7 +241,7 @@ class Level:
 
         Args:
             position: int64 [K], the same for all rows, or [N, K].
-            context: [N, T, c], for those that have weights.
+            context: [N, T, c], for those that have weights; with t where rows do not begin at 0.
 
         Returns:
             A scalar where the level is constant, else [K], or [N, K] where position or context is
@@ -242,7 +250,8 @@ class Level:
         if self.constant:
             none = self.coefficients.new_zeros(())
             return self.coefficients[0] if len(self.coefficients) else none
-        level = self._of_terms(position)
+        context, first = split_clock(context, self.width)
+        level = self._of_terms(position if first is None else position + first[:, None])
         if not len(self.weights):
             return level
         return level + self._of_context(position, self._products(context))
@@ -251,13 +260,18 @@ class Level:
         self, position: torch.Tensor, rows: torch.Tensor, context: torch.Tensor | None
     ) -> torch.Tensor:
         """The level of elements in any order: of row `rows[k]` at `position[k]`, [K] each."""
-        if not len(self.weights):
+        if self.constant:
             return self.at(position)
-        return self._of_terms(position) + self._products(context)[rows, position]
+        context, first = split_clock(context, self.width)
+        level = self._of_terms(position if first is None else position + first[rows])
+        if not len(self.weights):
+            return level
+        return level + self._products(context)[rows, position]
 
     def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Level:
         """The same with its tensors changed: moved to a device, or detached."""
-        return Level(self.terms, change(self.coefficients), change(self.weights))
+        coefficients, weights = change(self.coefficients), change(self.weights)
+        return Level(self.terms, coefficients, weights, self.width)
 
     def _of_terms(self, position: torch.Tensor) -> torch.Tensor:
         if self.terms.n == 0:

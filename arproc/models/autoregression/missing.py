@@ -163,6 +163,7 @@ def estimate_observed(
     given: int = 0,
     regressors: Array | None = None,
     in_mean: bool = True,
+    first: Array | None = None,
 ) -> Estimate:
     """Fit an autoregression by exact maximum likelihood to sequences with missing elements.
 
@@ -174,18 +175,21 @@ def estimate_observed(
         given: how many first elements of each sequence are given: 0 (a stationary start) or p.
         regressors: further columns, [total, c].
         in_mean: whether they are of the mean, or of the recursion.
+        first: the t at which each sequence begins, [N]; 0 by default.
 
     Raises:
         DataError: too few elements, collinear columns, a missing one among the given, or data
             without innovations.
     """
     lengths = np.asarray(lengths, dtype=np.int64)
-    lengths = lengths[lengths > 0]
+    first = np.zeros(len(lengths), np.int64) if first is None else first
+    first, lengths = first[lengths > 0], lengths[lengths > 0]
     observed = ~np.isnan(values)
     count = 0 if regressors is None else regressors.shape[1]
     if given:
         keep = np.repeat(lengths > given, lengths)  # a shorter sequence says nothing
-        values, observed, lengths = values[keep], observed[keep], lengths[lengths > given]
+        values, observed, first = values[keep], observed[keep], first[lengths > given]
+        lengths = lengths[lengths > given]
         regressors = None if regressors is None else regressors[keep]
         if not observed[positions(lengths) < given].all():
             refuse_given(given)
@@ -194,7 +198,7 @@ def estimate_observed(
     check_enough(seen, lags, len(lags) + terms.n + count + 1)
     if seen.sum() - given * len(seen) < len(lags) + terms.n + count + 1:
         check_enough(seen[:0], lags, len(lags) + terms.n + count + 1)
-    data = _scaled(values, observed, lengths, terms, regressors, in_mean)
+    data = _scaled(values, observed, lengths, terms, regressors, in_mean, first)
     # given the first values, terms are estimated in the recursion's form: unit roots have no other
     means = in_mean and not (given and not count)
     fit = _maximum(_Problem(data, observed, lags, given, means))
@@ -208,11 +212,12 @@ def _scaled(
     terms: Terms,
     regressors: Array | None,
     in_mean: bool,
+    first: Array | None = None,
 ) -> Scaled:
     """`scale` of the observed elements: what is missing stands on their least-squares mean."""
     largest = float(np.abs(values[observed]).max()) or 1.0
     filled = np.where(observed, values, 0.0)
-    rough = scale(filled, lengths, terms, regressors, in_mean).columns
+    rough = scale(filled, lengths, terms, regressors, in_mean, first).columns
     columns = rough[observed]
     line, _, rank, _ = np.linalg.lstsq(columns, values[observed] / largest, rcond=1e-10)
     if rank < columns.shape[1]:
@@ -221,7 +226,7 @@ def _scaled(
             "were observed (a season that never was, for one). Leave one out."
         )
     filled = np.where(observed, values, rough @ line * largest)
-    return scale(filled, lengths, terms, regressors, in_mean)
+    return scale(filled, lengths, terms, regressors, in_mean, first)
 
 
 def _maximum(problem: _Problem) -> LeastSquares:

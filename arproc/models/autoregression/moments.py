@@ -91,6 +91,7 @@ def scale(
     terms: Terms,
     regressors: np.ndarray | None = None,
     in_mean: bool = True,
+    first: np.ndarray | None = None,
 ) -> Scaled:
     """Remove the least-squares mean and the size of what remains.
 
@@ -100,6 +101,7 @@ def scale(
         terms: the terms of the mean.
         regressors: further columns, [total, c].
         in_mean: whether the regressors are removed with the mean, or are only brought to size.
+        first: the t at which each sequence begins, [N]; 0 by default.
 
     Raises:
         DataError: nothing remains (a constant series, or an exact line with trend "ct"), or some
@@ -108,7 +110,7 @@ def scale(
     values = np.asarray(values, dtype=float)
     largest = float(np.abs(values).max())
     values = values / (largest or 1.0)
-    columns, unit = _columns(lengths, terms, regressors)
+    columns, unit = _columns(lengths, terms, regressors, first)
     q = columns.shape[1]
     removed = q if in_mean or regressors is None else q - regressors.shape[1]
     center = np.zeros(q)
@@ -142,13 +144,18 @@ def _exactly(terms: Terms, removed: int) -> str:
 
 
 def _columns(
-    lengths: np.ndarray, terms: Terms, regressors: np.ndarray | None
+    lengths: np.ndarray,
+    terms: Terms,
+    regressors: np.ndarray | None,
+    first: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The columns brought to a common size [total, q], and the matrix that did it [q, q]."""
     total = int(lengths.sum())
     if regressors is None and terms.n == terms.n_trend <= 1:
         return np.ones((total, terms.n)), np.eye(terms.n)
-    raw = terms.columns(torch.from_numpy(positions(lengths))).numpy()
+    t = positions(lengths)
+    t = t if first is None else t + np.repeat(first, lengths)
+    raw = terms.columns(torch.from_numpy(t)).numpy()
     names = list(terms.names)
     if regressors is not None:
         raw = np.concatenate([raw, regressors], axis=1)

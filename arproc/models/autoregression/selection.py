@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
+from arproc.data.labels import labels_of
 from arproc.errors import ParameterError, check_choice, check_integer
 from arproc.inference.criteria import CRITERIA, charges
 from arproc.models.autoregression.ar import AR, as_lags, flat_regressors
@@ -147,7 +148,9 @@ def select_order(
     prototype.check_parameters()
     sequences = Sequences.of(data, Real())
     lengths = sequences.lengths.numpy()
-    prepared = prototype._context(context, len(lengths), int(lengths.max()))
+    labels = labels_of((), context, sequences.form, None)
+    prepared = prototype._context(context, sequences, int(lengths.max()), labels)
+    first = labels.positions(sequences.form, len(lengths), "data")
     terms = Terms.of(trend, seasonal, fourier)
     columns = None if prepared is None else flat_regressors(prepared, sequences.lengths)
     lengths = lengths[lengths > 0]
@@ -155,7 +158,8 @@ def select_order(
     check_enough(lengths, every[-1], len(every[-1]) + n_columns + 1)
     values = sequences.values.detach().cpu().numpy()
     in_mean = regressors == "mean"
-    scaled = scale(values, lengths, terms, columns, in_mean)
+    first = None if first is None else first[sequences.lengths.numpy() > 0]
+    scaled = scale(values, lengths, terms, columns, in_mean, first)
     given = method in ("ols", "conditional-mle") or (method == "mle" and initial == "given")
     rule = "conditional-mle" if given else method
     found, count = log_likelihoods(scaled, max_order, always, rule, in_mean)

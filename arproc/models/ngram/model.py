@@ -311,14 +311,14 @@ class NGram(SymbolModel):
         law = self.law_
         return law.trie.level(law.matches(self.sequences(data)))
 
-    def log_prob(self, data: Any, *, context: Any = None) -> Any:
+    def log_prob(self, data: Any, *, context: Any = None, offset: Any = None) -> Any:
         if type(data) is str and data and context is None:
             score = self.law_.text_scorer
             if score is not None:
                 found = score(data.encode("utf-8", "surrogatepass"))
                 if found == found:  # else the text is to be refused: the general way says why
                     return found
-        return super().log_prob(data, context=context)
+        return super().log_prob(data, context=context, offset=offset)
 
     # ---- files -------------------------------------------------------------------------------
 

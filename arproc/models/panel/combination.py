@@ -11,9 +11,9 @@ import torch
 
 from arproc.contract.checked import Array, sentences
 from arproc.contract.storable import storable
-from arproc.errors import DataError, ParameterError, check_integer
+from arproc.errors import DataError, ParameterError, check_choice, check_integer
 from arproc.models.panel.calibration import stretches
-from arproc.models.panel.data import PanelData, read
+from arproc.models.panel.data import LONG, PanelData, read
 from arproc.models.panel.fitted import FittedSeries, PanelModel
 from arproc.models.panel.panel import Panel
 from arproc.models.panel.tables import forecast_table
@@ -74,12 +74,14 @@ class Combination:
         weights: of the candidates in each series, [N, K].
         stretch: by how much intervals are wider than the processes say, [N].
         fits: of the candidates to the series, [K].
+        status: "ok", or why no candidate has a fit, [N].
     """
 
     names: Sequence[Any]
     weights: Annotated[np.ndarray, Array("n", "k", low=0, high=1 + 1e-9)]
     stretch: Annotated[np.ndarray, Array("n", low=0)]
     fits: Sequence[FittedSeries]
+    status: Sequence[str]
 
     def problems(self) -> Iterator[str]:
         """What does not fit together; see `arproc.contract.checked`."""
@@ -109,12 +111,16 @@ class AutoPanel(PanelModel):
         candidates: the processes, such as `seasonal_candidates([24, 168])`.
         validation: how many of the last values choose; the horizon of later forecasts is best.
         power: how much errors matter: 0 is an equal average, large numbers choose the best.
+        errors: what becomes of series for which no candidate has a fit: "raise" names them;
+            "keep" leaves nan in their rows and the reason in `status_`.
+        columns: what a long table calls its columns of names, times and values.
 
     Attributes:
         learnt_: what was learnt, an immutable value that `fit` replaces whole.
         names_: what the series are called, [N].
         weights_: of the candidates in each series, [N, K].
         stretch_: by how much intervals are wider than the processes say, [N].
+        status_: "ok", or why no candidate has a fit, [N].
         panels_: the fitted panels of the candidates [K].
 
     References:
@@ -133,11 +139,22 @@ class AutoPanel(PanelModel):
     names_: list[Any]
     weights_: np.ndarray
     stretch_: np.ndarray
+    status_: list[str]
 
-    def __init__(self, candidates: list[Process], validation: int, power: float = 1.0) -> None:
+    def __init__(
+        self,
+        candidates: list[Process],
+        validation: int,
+        power: float = 1.0,
+        *,
+        errors: str = "raise",
+        columns: Sequence[str] = LONG,
+    ) -> None:
         self.candidates = candidates
         self.validation = validation
         self.power = power
+        self.errors = errors
+        self.columns = columns
 
     def fit(self, data: Any, y: None = None) -> Self:
         """Weight the candidates by the last values, and fit them to the whole series.
@@ -147,10 +164,19 @@ class AutoPanel(PanelModel):
             y: not used.
 
         Raises:
-            DataError: a series for which no candidate has a fit.
+            DataError: a series for which no candidate has a fit, where `errors` is "raise".
         """
         count = self._check_parameters()
-        table = replace(read(data), named=True)  # so that some of the series may be asked for
+        table = read(data, columns=self.columns)
+        table = replace(table, named=True)  # so that some of the series may be asked for
+        long = table.lengths > count
+        if self.errors == "raise" or not long.any():
+            _check_lengths(table, count)
+        self.learnt_ = self._combined(table, count, long)
+        return self
+
+    def _combined(self, table: PanelData, count: int, long: np.ndarray) -> Combination:
+        """What is learnt of a panel, whose series are long enough where `long` says so."""
         first, later = _split(table, count)
         trials = [self._fitted(one, first) for one in self.candidates]
         made = np.stack([_quantiles(trial, first, count, _ONE_SIGMA)[0] for trial in trials])
@@ -159,21 +185,28 @@ class AutoPanel(PanelModel):
         usable = ~np.isnan(made).any(axis=(2, 3)) & ~np.isnan(again).any(axis=(2, 3))
         tame = usable & _tame(made, first) & _tame(again, table)
         usable = np.where(tame.any(axis=0), tame, usable)
-        if not usable.any(axis=0).all():
-            i = int(np.flatnonzero(~usable.any(axis=0))[0])
-            reason = next(s for one in (trials[0], fits[0]) for s in [one.status[i]] if s)
+        usable &= long
+        known = usable.any(axis=0)
+        status = ["ok"] * len(table)
+        for i in np.flatnonzero(~known).tolist():
+            reasons = [one.status[i] for one in (trials[0], fits[0]) if one.status[i] != "ok"]
+            status[i] = reasons[0] if reasons else "its forecasts are no numbers."
+            if not long[i]:
+                status[i] = f"it has {table.lengths[i]} values; {count} are kept for validation."
+        if not known.all() and (self.errors == "raise" or not known.any()):
+            i = int(np.flatnonzero(~known)[0])
             raise DataError(
                 f"no candidate has a fit for series {table.names[i]!r}, the first because: "
-                f"{reason} Leave the series out, or add a candidate of lower order."
+                f"{status[i]} Leave the series out, add a candidate of lower order, or use "
+                "errors='keep'."
             )
-        equal = usable.T / usable.sum(axis=0)[:, None]
-        self.learnt_ = Combination(
-            table.names,
-            _weights(made[..., 1], later, usable, self.power),
-            stretches(_average(made, equal), later),
-            [one.without_covariances() for one in fits],
-        )
-        return self
+        weights, stretch = np.zeros(usable.T.shape), np.full(len(table), np.nan)
+        good = usable[:, known]
+        equal = good.T / good.sum(axis=0)[:, None]
+        weights[known] = _weights(made[:, known][..., 1], later[known], good, self.power)
+        stretch[known] = stretches(_average(made[:, known], equal), later[known])
+        bare = [one.without_covariances() for one in fits]
+        return Combination(table.names, weights, stretch, bare, status)
 
     @staticmethod
     def _fitted(process: Process, data: PanelData) -> FittedSeries:
@@ -190,6 +223,7 @@ class AutoPanel(PanelModel):
         good = isinstance(self.candidates, (list, tuple)) and len(self.candidates)
         if not good or not all(isinstance(one, Process) for one in self.candidates):
             raise ParameterError(f"candidates must be processes; got {self.candidates!r}.")
+        check_choice("errors", self.errors, ("raise", "keep"))
         if not isinstance(self.power, (int, float)) or not 0 <= self.power < np.inf:
             raise ParameterError(f"power must be a number from 0 on; got {self.power!r}.")
         return check_integer("validation", self.validation, minimum=1)
@@ -211,30 +245,48 @@ class AutoPanel(PanelModel):
 
         Returns:
             A DataFrame with a row for each series and step and the columns "mean" and one for
-            each quantile.
+            each quantile; nan for series without a fit, and why in `.attrs["status"]`.
         """
         from arproc.forecasting.forecast import levels_of
 
         learnt = self._learnt
         levels = levels_of(quantiles)
-        asked = (0.5, *levels)
-        parts, labels = [], None
+        asked, known = (0.5, *levels), history
+        if history is not None:
+            known = replace(read(history, columns=self.columns), named=True)
+            known = known.select(_in_order_of(learnt.names, known))
+        parts = []
         for k, one in enumerate(learnt.fits):
-            if not learnt.weights[:, k].any():
-                continue
-            values, labels = _quantiles(one, history, horizon, asked, seed)
-            parts.append((k, values))
+            if learnt.weights[:, k].any():
+                parts.append((k, _quantiles(one, known, horizon, asked, seed)[0]))
+        rows = np.arange(len(learnt.names))
+        labels = learnt.fits[0].labels(known, rows, horizon)
         made = np.stack([np.nan_to_num(values) for _, values in parts])
         mixed = _average(made, learnt.weights[:, [k for k, _ in parts]])
         middle = mixed[..., 1:2]
+        mixed[[one != "ok" for one in learnt.status]] = np.nan
         mixed[..., 2:] = middle + learnt.stretch[:, None, None] * (mixed[..., 2:] - middle)
-        return forecast_table(
-            learnt.names, labels or [], np.delete(mixed, 1, axis=2), ["mean", *levels]
-        )
+        values = np.delete(mixed, 1, axis=2)
+        table = forecast_table(list(learnt.names), labels, values, ["mean", *levels])
+        named = zip(learnt.names, learnt.status, strict=True)
+        if reasons := {name: status for name, status in named if status != "ok"}:
+            table.attrs["status"] = reasons
+        return table
 
 
-def _split(table: PanelData, count: int) -> tuple[PanelData, np.ndarray]:
-    """Each series without its last `count` values, and these, [N, count]."""
+def _in_order_of(names: Sequence[Any], history: PanelData) -> np.ndarray:
+    """The numbers of the series of a history in the order of the names of `fit`."""
+    place = {name: i for i, name in enumerate(history.names)}
+    lacking = [name for name in names if name not in place]
+    if lacking:
+        raise DataError(f"history has no series {lacking[0]!r}; expected all those of fit.")
+    strange = [name for name in history.names if name not in set(names)]
+    if strange:
+        raise DataError(f"history has the series {strange[0]!r}, which was not fitted.")
+    return np.array([place[name] for name in names])
+
+
+def _check_lengths(table: PanelData, count: int) -> None:
     lengths = table.lengths
     if not bool((lengths > count).all()):
         i = int(np.argmin(lengths))
@@ -242,9 +294,18 @@ def _split(table: PanelData, count: int) -> tuple[PanelData, np.ndarray]:
             f"series {table.names[i]!r} has {lengths[i]} values; expected more than {count}, which"
             " are kept for validation."
         )
+
+
+def _split(table: PanelData, count: int) -> tuple[PanelData, np.ndarray]:
+    """Each series without its last `count` values, and these, [N, count].
+
+    Of a series that is too short the first value, and nan.
+    """
     stop = table.offsets[1:]
-    later = table.values[stop[:, None] - count + np.arange(count)]
-    rows = [table.series(i)[:-count] for i in range(len(table))]
+    long = table.lengths > count
+    later = np.full((len(table), count), np.nan)
+    later[long] = table.values[stop[long, None] - count + np.arange(count)]
+    rows = [table.series(i)[: -count if long[i] else 1] for i in range(len(table))]
     return read(dict(zip(table.names, rows, strict=True)), "data"), later
 
 
@@ -280,7 +341,7 @@ def _quantiles(
     if not known.any():
         return found, []
     if history is not None:
-        history = replace(read(history), named=True).select(np.flatnonzero(known))
+        history = history.select(np.flatnonzero(known))
     made = fitted.forecast(history, horizon, levels, seed)
     # the columns are asked for by place, as a level may be asked for twice
     found[known] = made.to_numpy().reshape(int(known.sum()), horizon, -1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,9 @@ import numpy as np
 import torch
 
 from arproc.data import intake
-from arproc.errors import DataError
+from arproc.data.calendar import regular, time_axis, times_of
+from arproc.data.frames import native
+from arproc.errors import DataError, ParameterError
 from arproc.spaces import Real
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ class PanelData:
         return pd.Series(self.row(i), index=index, name=self.names[i])
 
 
-def read(data: Any, name: str = "data") -> PanelData:
+def read(data: Any, name: str = "data", columns: Sequence[str] = LONG) -> PanelData:
     """The user's panel.
 
     Args:
@@ -90,24 +92,41 @@ def read(data: Any, name: str = "data") -> PanelData:
             unique_id, ds (the time) and y. NaN is a missing value; at the ends of a series it is
             cut off.
         name: what error messages call the data.
+        columns: what a long DataFrame calls those columns.
 
     Raises:
         DataError: what came is no panel of numbers.
     """
     if isinstance(data, PanelData):
         return data
+    columns, data = _checked(columns), native(data, name)
     if isinstance(data, Mapping):
         if not data:
             raise DataError(f"{name} is an empty dict; expected some series.")
         table = _read_plain(list(data.values()), name)
         return _named(table, list(data), name)
-    if hasattr(data, "columns") and "unique_id" in data.columns:
-        return _read_long(data, name)
+    if hasattr(data, "columns") and (columns[0] in data.columns or _looks_long(data)):
+        return _read_long(data, name, columns)
     return _read_plain(data, name)
 
 
+def _checked(columns: Any) -> tuple[str, str, str]:
+    listed = list(columns) if isinstance(columns, (list, tuple)) else []
+    if len(listed) != 3 or len(set(listed)) < 3:
+        raise ParameterError(
+            "columns must be three names, of the column of the series' names, of the times and of "
+            f"the values, such as {LONG}; got {columns!r}."
+        )
+    return listed[0], listed[1], listed[2]
+
+
+def _looks_long(frame: Any) -> bool:
+    """Whether a DataFrame has columns of text or dates, which no wide one has."""
+    return any(getattr(kind, "kind", "O") not in "biufc" for kind in frame.dtypes)
+
+
 def _read_plain(data: Any, name: str, trim: bool = True) -> PanelData:
-    values, lengths, form = intake.read(data, Real(), None, name)
+    values, lengths, form = intake.read(data, Real(), None, name, missing=True)
     array = values.detach().cpu().to(torch.float64).numpy()
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths.numpy(), out=offsets[1:])
@@ -128,36 +147,73 @@ def _named(table: PanelData, names: list[Any], name: str) -> PanelData:
     return PanelData(table.values, table.offsets, names, True, table.indexes, table.gaps)
 
 
-def _read_long(frame: Any, name: str) -> PanelData:
+def _read_long(frame: Any, name: str, columns: tuple[str, str, str]) -> PanelData:
     """A table with a row for each value."""
     import pandas as pd
 
-    missing = [column for column in LONG if column not in frame.columns]
+    key, time, value = columns
+    missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise DataError(
-            f"{name} has a column unique_id but none called {' and '.join(missing)}; a long table "
-            "has the columns unique_id, ds and y."
+            f"{name} has no column called {' and '.join(map(repr, missing))}; a long table has a "
+            f"row for each value and the columns {key!r} (the series' name), {time!r} and "
+            f"{value!r}, or those that columns= names; this one has {list(frame.columns)[:6]}. A "
+            "wide one has a column of numbers for each series, and the dates as its index."
         )
     if not len(frame):
         raise DataError(f"{name} has no rows; expected some.")
-    ordered = frame.sort_values(["unique_id", "ds"], kind="stable")
-    codes, names = pd.factorize(ordered["unique_id"], sort=False)
-    if (codes < 0).any():
-        raise DataError(f"{name} has rows without a unique_id; drop them.")
-    repeated = ordered.duplicated(["unique_id", "ds"])
+    frame = frame.assign(**{time: times_of(frame[time], name)})
+    if frame[time].isna().any():
+        raise DataError(f"{name} has rows without a time in {time!r}; drop them.")
+    if frame[key].isna().any():
+        raise DataError(f"{name} has rows without a name in {key!r}; drop them.")
+    ordered = frame.sort_values([key, time], kind="stable").reset_index(drop=True)
+    codes, names = pd.factorize(ordered[key], sort=False)
+    repeated = ordered.duplicated([key, time])
     if repeated.any():
         first = ordered[repeated].iloc[0]
         raise DataError(
-            f"{name} has more than one row for unique_id {first['unique_id']!r} at ds "
-            f"{first['ds']}; keep one of them."
+            f"{name} has more than one row for {key} {first[key]!r} at {time} {first[time]}; keep "
+            "one of them."
         )
     counts = np.bincount(codes, minlength=len(names))
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    times = pd.Index(ordered["ds"], name="ds")
+    times = pd.Index(ordered[time], name=time)
     indexes = tuple(times[a:b] for a, b in pairwise(offsets.tolist()))
-    values = _read_plain(ordered[["y"]], name, trim=False).values
+    values = _read_plain(ordered[[value]], name, trim=False).values
     table = PanelData(values, offsets, list(names), True, indexes, False)
-    return _trimmed(table) if np.isnan(np.dot(values, values)) else table
+    table = _with_every_step(table, times, name)
+    return _trimmed(table) if np.isnan(np.dot(table.values, table.values)) else table
+
+
+def _with_every_step(table: PanelData, times: Any, name: str) -> PanelData:
+    """The same with NaN at the steps that a series leaves out."""
+    import pandas as pd
+
+    axis = time_axis(times)
+    if axis is None:
+        return table
+    # where the times of all series are consecutive steps, those of each need but be consecutive
+    try:
+        grid = regular(pd.Series(0.0, axis.unique().sort_values()), name, missing=True).index
+        place = grid.get_indexer(axis)
+        steps = np.diff(place)
+        steps[table.offsets[1:-1] - 1] = 1
+        wrong = np.unique(np.searchsorted(table.offsets, np.flatnonzero(steps != 1), "right") - 1)
+    except DataError:
+        wrong = np.arange(len(table))
+    if not len(wrong):
+        return table
+    rows = [table.series(i) for i in range(len(table))]
+    for i in wrong.tolist():
+        try:
+            rows[i] = regular(rows[i], "it", missing=True)
+        except DataError as error:
+            raise DataError(f"{name}, series {table.names[i]!r}: {error}") from None
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    values = np.concatenate([row.to_numpy(dtype=float) for row in rows])
+    indexes = tuple(row.index for row in rows)
+    return PanelData(values, offsets, table.names, True, indexes, bool(np.isnan(values).any()))
 
 
 def _trimmed(table: PanelData) -> PanelData:

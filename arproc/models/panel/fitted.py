@@ -17,6 +17,8 @@ from arproc.contract.randomness import derived_seed, resolve_seed
 from arproc.contract.storable import storable
 from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError
 from arproc.models.panel.data import PanelData, read
+from arproc.models.panel.labels import end_of, restore_end
+from arproc.models.panel.tables import forecast_table, future
 from arproc.process import Process
 
 if TYPE_CHECKING:
@@ -93,6 +95,7 @@ class FittedSeries(ABC):
         named: whether the user named them.
         lengths: how many values each has from the first known to the last, int64 [N].
         status: "ok", or why there is no fit, [N].
+        ends: how each series' index ends, or that of all; see `end_of`.
     """
 
     process: Process
@@ -100,6 +103,7 @@ class FittedSeries(ABC):
     named: bool
     lengths: Annotated[np.ndarray, Array("n_series", kind="int64", low=0)]
     status: Sequence[str]
+    ends: Sequence[dict[str, Any]]
 
     def problems(self) -> Iterator[str]:
         """What does not fit together; see `arproc.contract.checked`."""
@@ -130,6 +134,35 @@ class FittedSeries(ABC):
     @abstractmethod
     def forecast(self, history: Any, horizon: int, levels: Sequence[float], seed: Any) -> Any:
         """A table of what follows; see `Panel.forecast`."""
+
+    def every(self, history: Any, horizon: int, levels: Sequence[float], seed: Any) -> Any:
+        """`forecast` with rows of nan for the series that have no fit, and why in `attrs`."""
+        rows = np.arange(len(self)) if history is None else self._rows_of(history)
+        known = np.array([self.status[i] == "ok" for i in rows.tolist()], dtype=np.bool_)
+        values = np.full((len(rows), horizon, 1 + len(levels)), np.nan)
+        if known.any():
+            some = None if history is None else history.select(np.flatnonzero(known))
+            made = self.forecast(some, horizon, levels, seed)
+            values[known] = made.to_numpy().reshape(int(known.sum()), horizon, -1)
+        labels = self.labels(history, rows, horizon)
+        names = [self.names[i] for i in rows.tolist()]
+        table = forecast_table(names, labels, values, ["mean", *levels])
+        reasons = {self.names[i]: self.status[i] for i in rows[~known].tolist()}
+        if reasons:
+            table.attrs["status"] = reasons
+        return table
+
+    def labels(self, history: PanelData | None, rows: np.ndarray, horizon: int) -> list[Any]:
+        """The labels of the future steps of some series, one index each."""
+        if history is not None:
+            lengths = history.lengths.tolist()
+            return [future(history.index(j), lengths[j], horizon) for j in range(len(rows))]
+        found, lengths = [], self.lengths.tolist()
+        for i in rows.tolist():
+            end = None if not self.ends else self.ends[0 if len(self.ends) == 1 else i]
+            index = None if end is None else restore_end(end)
+            found.append(future(index, lengths[i], horizon))
+        return found
 
     def without_covariances(self) -> FittedSeries:
         """The same without the covariances of the estimates, if there are any at all."""
@@ -166,6 +199,13 @@ class FittedSeries(ABC):
     def matched(self, data: Any) -> tuple[PanelData, np.ndarray]:
         """The user's data, and the numbers of the series that they are of."""
         table = read(data)
+        rows = self._rows_of(table)
+        for i in rows.tolist():
+            self._require_fit(i, " Leave it out.")
+        return table, rows
+
+    def _rows_of(self, table: PanelData) -> np.ndarray:
+        """The numbers of the series that a panel is of."""
         if table.named and self.named:
             strange = [name for name in table.names if name not in self.places]
             if strange:
@@ -182,9 +222,7 @@ class FittedSeries(ABC):
         if not bool((table.lengths > 0).all()):
             empty = table.names[int(np.argmin(table.lengths))]
             raise DataError(f"series {empty!r} has no values; leave it out.")
-        for i in rows.tolist():
-            self._require_fit(i, " Leave it out.")
-        return table, rows
+        return rows
 
 
 @storable
@@ -194,9 +232,11 @@ class FittedEach(FittedSeries):
 
     Attributes:
         processes: of the series, [N]; where there is no fit, one that is not fitted.
+        values: the series one after the other, from which forecasts go on, [total].
     """
 
     processes: Sequence[Process]
+    values: np.ndarray
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
@@ -219,7 +259,16 @@ class FittedEach(FittedSeries):
                 outcome = str(error)
             processes.append(model)
             status.append(outcome)
-        return cls(process, data.names, data.named, data.lengths, status, processes)
+        ends = [end_of(index) for index in data.indexes]
+        named = (data.names, data.named, data.lengths, status, ends)
+        return cls(process, *named, processes, data.values)
+
+    @property
+    def own(self) -> PanelData:
+        """The series that were fitted; they begin where their processes' data did."""
+        offsets = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
+        gaps = bool(np.isnan(self.values).any())
+        return PanelData(self.values, offsets, list(self.names), True, (), gaps)
 
     def _fitted(self, i: int) -> Process:
         return self.processes[i]
@@ -243,17 +292,18 @@ class FittedEach(FittedSeries):
     def forecast(
         self, history: Any, horizon: int, levels: Sequence[float], seed: Any
     ) -> pd.DataFrame:
-        import pandas as pd
-
         if history is None:
-            raise ParameterError(
-                f"a panel of {self.process!r} needs the history to forecast from."
-            )
-        data, rows = self.matched(history)
+            rows = np.array([i for i, status in enumerate(self.status) if status == "ok"])
+            if not len(rows):
+                raise DataError("none of the series has a fit.")
+            data = self.own.select(rows)
+            labels = self.labels(None, rows, horizon)
+        else:
+            data, rows = self.matched(history)
+            labels = self.labels(data, rows, horizon)
         base, parts = resolve_seed(seed), []
         for j, i in enumerate(rows.tolist()):
             own = derived_seed(base, i)
             parts.append(self.processes[i].forecast(data.series(j), horizon, tuple(levels), own))
-        step = parts[0].index.name or "step"
-        keys = pd.Index(data.names, tupleize_cols=False)
-        return pd.concat(parts, keys=keys, names=["series", step])
+        values = np.stack([part.to_numpy() for part in parts])
+        return forecast_table(data.names, labels, values, ["mean", *levels])

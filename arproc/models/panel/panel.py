@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 
 from arproc.contract.randomness import derived_seed, resolve_seed
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
-from arproc.models.panel.data import read
+from arproc.models.panel.data import LONG, PanelData, read
 from arproc.models.panel.fitted import FittedEach, FittedSeries, PanelModel
 from arproc.models.panel.settings import settings_of
 from arproc.models.panel.together import FittedTogether
@@ -36,9 +36,10 @@ class Panel(PanelModel):
 
     The data of `fit` and of the other calls are a wide DataFrame (time down, a column for each
     series), an array [N, T], a list of series of any lengths, a dict of them by name, or a long
-    DataFrame with the columns unique_id, ds and y. NaN is a missing value, cut off at the ends of
-    a series. With gaps inside, "ols" drops the rows that lack the target or a lag; "mle" and all
-    likelihoods and forecasts are exactly those of what was observed.
+    DataFrame with the columns unique_id, ds and y (or others, see `columns`). NaN is a missing
+    value, and so is a step that dates leave out; those at the ends of a series are cut off. With
+    gaps inside, "ols" drops the rows that lack the target or a lag; "mle" and all likelihoods and
+    forecasts are exactly those of what was observed.
 
     Args:
         process: what is fitted to each series.
@@ -47,6 +48,7 @@ class Panel(PanelModel):
             `arproc.models.panel.pooling`; for `AR` by "ols").
         errors: what becomes of series without a fit (constant ones, say): "raise" names them;
             "keep" leaves nan in their rows and the reason in `status_`.
+        columns: what a long table calls its columns of names, times and values.
 
     Attributes:
         learnt_: what was learnt, an immutable value that `fit` replaces whole.
@@ -79,10 +81,18 @@ class Panel(PanelModel):
     parameters_: np.ndarray
     covariances_: np.ndarray
 
-    def __init__(self, process: Process, pooling: str = "none", errors: str = "raise") -> None:
+    def __init__(
+        self,
+        process: Process,
+        pooling: str = "none",
+        errors: str = "raise",
+        *,
+        columns: Sequence[str] = LONG,
+    ) -> None:
         self.process = process
         self.pooling = pooling
         self.errors = errors
+        self.columns = columns
 
     # ---- fitting --------------------------------------------------------------------------------
 
@@ -97,7 +107,7 @@ class Panel(PanelModel):
             DataError: some series have no fit and `errors` is "raise"; or `data` is no panel.
         """
         self._check_parameters()
-        table, process = read(data), self.process.clone()
+        table, process = self._read(data), self.process.clone()
         settings = settings_of(process)
         learnt: FittedSeries
         if settings is None:
@@ -164,7 +174,7 @@ class Panel(PanelModel):
         Returns:
             A Series by name where `data` has names, else an array [N].
         """
-        table, rows = self._learnt.matched(data)
+        table, rows = self._learnt.matched(self._read(data))
         values = self._learnt.likelihoods(table, rows)[0]
         if not table.named:
             return values
@@ -174,7 +184,7 @@ class Panel(PanelModel):
 
     def score(self, data: Any, y: None = None) -> float:
         """Mean log-probability per value in nats over all series, higher is better."""
-        values, counts = self._learnt.likelihoods(*self._learnt.matched(data))
+        values, counts = self._learnt.likelihoods(*self._learnt.matched(self._read(data)))
         return float(values.sum() / counts.sum())
 
     # ---- what follows ---------------------------------------------------------------------------
@@ -196,14 +206,20 @@ class Panel(PanelModel):
             seed: of the simulation, for processes whose forecasts are simulated.
 
         Returns:
-            A DataFrame with a row for each series and step (series without a fit have none) and
-            the columns "mean" and one for each quantile.
+            A DataFrame with a row for each series and step and the columns "mean" and one for
+            each quantile; nan for series without a fit, and why in `.attrs["status"]`.
         """
         from arproc.forecasting.forecast import levels_of
 
         horizon = check_integer("horizon", horizon, minimum=1)
         levels = levels_of(quantiles)
-        return self._learnt.forecast(history, horizon, levels, seed)
+        known = None if history is None else self._read(history)
+        if self.errors == "keep":
+            return self._learnt.every(known, horizon, levels, seed)
+        return self._learnt.forecast(known, horizon, levels, seed)
+
+    def _read(self, data: Any) -> PanelData:
+        return read(data, columns=self.columns)
 
     def sample(
         self,
@@ -227,7 +243,7 @@ class Panel(PanelModel):
         learnt, table = self._learnt, None
         rows = np.arange(len(learnt))
         if prefix is not None:
-            table, rows = learnt.matched(prefix)
+            table, rows = learnt.matched(self._read(prefix))
         base, draws = resolve_seed(seed), []
         for j, i in enumerate(rows.tolist()):
             before = None if table is None else table.row(j)

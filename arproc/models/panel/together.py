@@ -17,7 +17,7 @@ from arproc.models.panel.data import PanelData, jacobians, logarithms
 from arproc.models.panel.estimates import Estimates
 from arproc.models.panel.estimation import estimate
 from arproc.models.panel.fitted import FittedSeries
-from arproc.models.panel.labels import end_of, restore_end
+from arproc.models.panel.labels import end_of
 from arproc.models.panel.pooling import estimate_pooled
 from arproc.models.panel.prediction import Prediction, predict, tails
 from arproc.models.panel.settings import Settings, settings_of
@@ -41,7 +41,6 @@ class FittedTogether(FittedSeries):
 
     Attributes:
         estimates: the parameters of all series, of their logarithms where these are modelled.
-        ends: how each series' index ends, or that of all; see `end_of`.
         tail_values: of each series what a forecast needs of its last values, one after the other.
         tail_offsets: where each begins, int64 [N + 1].
         tail_positions: how many values came before, int64 [N].
@@ -50,7 +49,6 @@ class FittedTogether(FittedSeries):
     """
 
     estimates: Estimates
-    ends: list[dict[str, Any]]
     tail_values: Annotated[np.ndarray, Array("v", nan=True)]
     tail_offsets: Annotated[np.ndarray, Array("n_series + 1", kind="int64", low=0)]
     tail_positions: Annotated[np.ndarray, Array("n_series", kind="int64", low=0)]
@@ -96,7 +94,7 @@ class FittedTogether(FittedSeries):
             found.status[i] = "a logarithm needs values above -shift; it has others"
         ends = [end_of(index) for index in data.indexes]
         return cls(
-            process, data.names, data.named, data.lengths, found.status, found, ends,
+            process, data.names, data.named, data.lengths, found.status, ends, found,
             *tails(series, settings.order), *prior,
         )  # fmt: skip
 
@@ -226,9 +224,5 @@ class FittedTogether(FittedSeries):
         )
         lengths = self.lengths[rows].tolist()
         shared = len(self.ends) <= 1 and len(set(lengths)) == 1
-        ends = [restore_end(end) for end in self.ends]
-        labels = []
-        for j, i in enumerate(rows[:1] if shared else rows):
-            end = None if not ends else ends[0 if len(ends) == 1 else i]
-            labels.append(future(end, lengths[j], horizon))
+        labels = self.labels(None, rows[:1] if shared else rows, horizon)
         return names, labels, found.mean, found.variance

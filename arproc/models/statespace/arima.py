@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from arproc.contract.context import ContextForm
+from arproc.contract.context import ContextForm, split_clock
 from arproc.contract.sequences import Sequences
 from arproc.errors import ParameterError, check_choice, check_numbers
 from arproc.inference.estimated import Estimated
@@ -180,6 +180,11 @@ class ARIMA(Estimated, Process):
 
     # ---- fitting --------------------------------------------------------------------------------
 
+    @property
+    def _counts_time(self) -> bool:
+        orders = Orders.checked(self.order, self.seasonal_order)
+        return 1 in self._powers(orders) and not orders.d + orders.seasonal_d
+
     def _infer_space(self, data: Any) -> Space:
         return Real()
 
@@ -192,18 +197,21 @@ class ARIMA(Estimated, Process):
         powers = self._powers(orders)
         values = sequences.values.detach().double().cpu().numpy()
         series = [values[a:b] for a, b in pairwise(sequences.offsets.tolist())]
+        width = 0 if context is None or self.regressors is None else context.shape[-1]
+        pushes, first = split_clock(context, width - self._counts_time if width else 0)
         design = []
         for i, part in enumerate(series):
-            t = np.arange(len(part), dtype=np.float64)[:, None] ** np.array(powers, dtype=int)
+            t = np.arange(len(part), dtype=np.float64) + (0 if first is None else int(first[i]))
+            t = t[:, None] ** np.array(powers, dtype=int)
             more = np.zeros((len(part), 0))
-            if context is not None:
-                more = context[i, : len(part)].detach().double().cpu().numpy()
+            if pushes is not None:
+                more = pushes[i, : len(part)].detach().double().cpu().numpy()
             design.append(np.concatenate([t, more], axis=1))
         names = [("mean", "slope")[power] for power in powers]
         names += [f"x{j + 1}" for j in range(design[0].shape[1] - len(powers))]
         found, s, form = estimate(series, design, orders, names), orders.period, None
-        if context is not None:
-            form = ContextForm("steps", context.shape[-1])
+        if pushes is not None:
+            form = ContextForm("steps", pushes.shape[-1])
         trend = dict(zip(powers, found.beta.tolist(), strict=False))
         ar, ma, seasonal_ar, seasonal_ma = found.coef
         law = ARIMALaw(
@@ -254,13 +262,16 @@ class ARIMA(Estimated, Process):
         )  # fmt: skip
         return self.of(moved, self.fit_, **self.get_params(deep=False))
 
-    def residuals(self, data: Any, *, standardised: bool = False, context: Any = None) -> Any:
+    def residuals(
+        self, data: Any, *, standardised: bool = False, context: Any = None, offset: Any = None
+    ) -> Any:
         """Each element less its mean given those before: the innovations.
 
         Args:
             data: sequences, as for `log_prob`.
             standardised: divide each by its standard deviation.
             context: the regressors, if the model has them.
+            offset: at which step the data begin, as for `log_prob`.
 
         Returns:
             An array [T] for one sequence (a Series keeps its index), a list of them for several;
@@ -268,7 +279,7 @@ class ARIMA(Estimated, Process):
         """
         sequences, given = self.sequences(data, missing=True), self.law_.n_given
         with torch.no_grad():
-            columns = self.conditionals(sequences, context=context)
+            columns = self.conditionals(sequences, context=context, offset=offset)
         x, lengths = sequences.padded()
         rest = x[:, given:].double() - columns.mean
         if standardised:

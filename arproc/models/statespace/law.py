@@ -13,7 +13,7 @@ import torch
 from torch.distributions import Distribution, MultivariateNormal, Normal
 
 from arproc.contract.checked import Array, Number, sentences
-from arproc.contract.context import ContextForm, context_problems
+from arproc.contract.context import ContextForm, context_problems, split_clock
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
@@ -76,6 +76,10 @@ class ARIMALaw(ChainLaw):
         )  # fmt: skip
 
     @property
+    def clocked(self) -> bool:  # type: ignore[override]
+        return self.slope != 0.0 and not self.n_given  # differences know no level
+
+    @property
     def n_given(self) -> int:  # type: ignore[override]
         return self.d + self.seasonal_d * self.period
 
@@ -91,7 +95,9 @@ class ARIMALaw(ChainLaw):
 
     def level(self, position: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
         """Trend and regression at positions [N, K]; nan beyond the context's steps."""
-        level = self.mean + self.slope * position.double()
+        context, first = split_clock(context, len(self.beta))
+        t = position if first is None else position + first[:, None]
+        level = self.mean + self.slope * t.double()
         if context is None:
             return level
         last = context.shape[1] - 1

@@ -103,6 +103,10 @@ class Transformed(Process):
         return transform.takes_missing and inner.takes_missing
 
     @property
+    def _counts_time(self) -> bool:
+        return self.process._counts_time
+
+    @property
     def context_kind(self) -> Any:  # type: ignore[override]
         return self.process.context_kind
 
@@ -128,16 +132,28 @@ def _law(
     """The law of the sequences where a clone of the process is fitted to what they map to."""
     held_out = None
     if validation is not None:
-        given = _later(validation.context, transform)
+        given = _later(validation.context, transform, process._counts_time)
         held_out = _inward(validation, transform)[0].given(given)
     inward = _inward(sequences, transform)[0]
-    inner = process.fitted_to(inward, held_out, _later(context, transform))
+    later = _later(context, transform, process._counts_time)
+    inner = process.fitted_to(inward, held_out, later)
     return TransformedLaw(inner.law_, transform), inner
 
 
-def _later(context: torch.Tensor | None, transform: Transform) -> torch.Tensor | None:
-    """The context of the transformed values, which begin after the given ones."""
-    return context[:, transform.given :] if context is not None and context.ndim == 3 else context
+def _later(
+    context: torch.Tensor | None, transform: Transform, clocked: bool
+) -> torch.Tensor | None:
+    """The context of the transformed values, which begin after the given ones.
+
+    Their t counts from the first of them.
+    """
+    if context is None or context.ndim == 2 or not transform.given:
+        return context
+    later = context[:, transform.given :]
+    if clocked:
+        plain = later[..., :-1]
+        later = torch.cat([plain, context[:, : later.shape[1], -1:]], dim=-1)
+    return later
 
 
 def _inward(sequences: Sequences, transform: Transform) -> tuple[Sequences, torch.Tensor]:
@@ -196,7 +212,7 @@ class TransformedLaw(DerivedLaw):
             # each term has a mass of its own that is cut
             return self.derived_log_prob_terms(sequences, context)
         inner, jacobian = _inward(sequences, self.transform)
-        terms = self.law.log_prob_terms(inner, _later(context, self.transform))
+        terms = self.law.log_prob_terms(inner, _later(context, self.transform, self.law.clocked))
         given = self.law.n_given
         if given:
             place = torch.arange(len(jacobian))
@@ -205,7 +221,7 @@ class TransformedLaw(DerivedLaw):
         return terms + jacobian
 
     def start(self, n: int, context: torch.Tensor | None) -> State:
-        inner = _later(context, self.transform)
+        inner = _later(context, self.transform, self.law.clocked)
         return _TransformedState(self.law.fresh(n, inner), self.transform)
 
     def joint(self, state: State, horizon: int) -> Distribution | None:

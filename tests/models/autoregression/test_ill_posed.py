@@ -331,32 +331,81 @@ def test_forecast_dates(case, known):
                                  else pd.Timestamp(label) for label in want]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "index",
-    [
-        pd.DatetimeIndex(["2024-01-01", "2024-01-01", "2024-01-02", "2024-01-03"]),
-        pd.DatetimeIndex(["2024-01-01"] * 4),
-        pd.DatetimeIndex(["2024-01-01", "2024-01-03", "2024-01-04", "2024-01-09"]),
-        pd.DatetimeIndex(["2024-01-01", "2024-01-02", "2024-01-03", None]),
-        pd.PeriodIndex(["2024-01", "2024-01", "2024-02", "2024-03"], freq="M"),
-        pd.PeriodIndex(["2024-01", "2024-02", "2024-04", "2024-05"], freq="M"),
-        pd.Index([1, 1, 1, 1]),
-        pd.Index([1, 2, 5, 6]),
-        pd.Index([0.0, np.nan, 1.0, 2.0]),
-        pd.Index([2**63 - 4, 2**63 - 3, 2**63 - 2, 2**63 - 1]),
-        pd.to_timedelta([0, 1, 5, 6], unit="D"),
-        pd.Index(list("abcd")),
-        pd.Index([1, 2, 3, pd.NA], dtype="Int64"),
-        pd.DatetimeIndex(["2262-04-08", "2262-04-09", "2262-04-10", "2262-04-11"]).as_unit("ns"),
-    ],
-    ids=str,
-)
-def test_an_index_without_a_rule_gives_steps(index):
+def test_labels_that_are_no_time_give_steps():
+    index = pd.Index(list("abcd"))
     table = AR.from_parameters([0.5]).forecast(pd.Series(np.arange(4.0), index), 3)
     assert table.index.tolist() == [1, 2, 3]
     assert table.index.name == "step"
     terms = AR.from_parameters([0.5]).log_prob_terms(pd.Series(np.arange(4.0), index))
     assert terms.index.equals(index)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.Index([2**63 - 4, 2**63 - 3, 2**63 - 2, 2**63 - 1]),
+        pd.DatetimeIndex(["2262-04-08", "2262-04-09", "2262-04-10", "2262-04-11"]).as_unit("ns"),
+    ],
+    ids=["numbers", "dates"],
+)
+def test_after_the_last_label_there_is_steps_are_counted(index):
+    table = AR.from_parameters([0.5]).forecast(pd.Series(np.arange(4.0), index), 3)
+    assert table.index.tolist() == [1, 2, 3]
+
+
+def january(*days: int | None) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex([None if day is None else f"2024-01-{day:02}" for day in days])
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        (january(1, 1, 2, 3), "2024-01-01 .*twice"),
+        (january(1, 1, 1, 1), "twice"),
+        (january(1, 3, 4, 9), "regular step"),
+        (january(1, 2, 3, None), "label is missing"),
+        (january(4, 3, 2, 1), "out of order"),
+        (pd.date_range("2024-01-04", periods=4, freq="-1D"), "out of order"),
+        (january(1, 3, 2, 4), "out of order"),
+        (pd.PeriodIndex(["2024-01", "2024-01", "2024-02", "2024-03"], freq="M"), "2024-01 twice"),
+        (pd.Index([1, 1, 1, 1]), "twice"),
+        (pd.Index([3, 2, 1, 0]), "out of order"),
+        (pd.Index([0.0, np.nan, 1.0, 2.0]), "label is missing"),
+        (pd.Index([1, 2, 3, pd.NA], dtype="Int64"), "label is missing"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_labels_that_are_not_consecutive_are_refused(index, message):
+    series, model = pd.Series(np.arange(4.0), index), AR.from_parameters([0.5])
+    for call in (
+        model.log_prob,
+        model.log_prob_terms,
+        model.start,
+        lambda x: model.forecast(x, 3),
+    ):
+        with pytest.raises(DataError, match=message):
+            call(series)
+
+
+@pytest.mark.parametrize(
+    ("index", "after"),
+    [
+        (pd.PeriodIndex(["2024-01", "2024-02", "2024-04", "2024-05"], freq="M"), "2024-06"),
+        (pd.Index([1, 2, 5, 6]), "7"),
+        (pd.to_timedelta([0, 1, 5, 6], unit="D"), "7 days 00:00:00"),
+        (january(1, 2, 4, 5), "2024-01-06 00:00:00"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_steps_that_labels_leave_out_are_missing_values(index, after):
+    series, model = pd.Series([1.0, 2.0, 4.0, 5.0], index), AR.from_parameters([0.5])
+    gaps = {"5": 2, "5 days 00:00:00": 3}.get(str(index[2]), 1)
+    whole = [1.0, 2.0, *[np.nan] * gaps, 4.0, 5.0]
+    assert model.log_prob(series) == pytest.approx(model.log_prob(whole), rel=1e-12)
+    table = model.forecast(series, 1)
+    assert str(table.index[0]) == after
+    with pytest.raises(DataError, match=r"no row for .* takes no missing values.*freq= in fit"):
+        SETAR(1).fit(pd.Series(np.arange(4.0), index))
 
 
 def test_unsigned_numbers_count_down():

@@ -12,11 +12,14 @@ import torch
 from torch.distributions import Distribution, MultivariateNormal
 
 from arproc.contract.checked import Array, positive_definite, sentences
+from arproc.contract.context import split_clock
 from arproc.contract.law import ChainLaw, hold_apart
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State, WindowState
 from arproc.contract.storable import storable
+from arproc.errors import UnsupportedError
 from arproc.models.autoregression.vector import likelihood, recursion, simulation
+from arproc.models.autoregression.vector.inputs import plain
 from arproc.models.autoregression.vector.recursion import VectorRecursion
 from arproc.spaces import RealVector
 
@@ -115,36 +118,77 @@ class VARLaw(ChainLaw):
 
     # ---- the contract --------------------------------------------------------------------------
 
-    def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
-        return self.recursion.conditional(ctx, position)
+    @property
+    def clocked(self) -> bool:  # type: ignore[override]
+        return bool((plain(self.drift) != 0).any() or (plain(self.slope) != 0).any())
+
+    def risen(self, context: torch.Tensor | None) -> torch.Tensor | None:
+        """How far the line has risen where rows begin, [N, d]; None where all begin at t = 0.
+
+        A process about a line that begins later is the same process less that.
+        """
+        first = split_clock(context, 0)[1]
+        if first is None:
+            return None
+        slope = torch.as_tensor(self.slope, dtype=torch.float64)
+        if bool(torch.isnan(slope).any()):
+            raise UnsupportedError(
+                "this VAR has a drift and a unit root, so its line can not be begun elsewhere; "
+                "leave offset and dates out, or begin the data where those of fit did."
+            )
+        return first[:, None] * slope
+
+    def window(
+        self, ctx: torch.Tensor, position: torch.Tensor, context: torch.Tensor | None = None
+    ) -> Distribution:
+        risen = self.risen(context)
+        if risen is None:
+            return self.recursion.conditional(ctx, position)
+        found = self.recursion.conditional(ctx - risen[:, None, None], position)
+        loc = found.loc + risen[:, None]
+        return MultivariateNormal(loc, scale_tril=found.scale_tril, validate_args=False)
 
     def start(self, n: int, context: torch.Tensor | None) -> State:
         _ = self.recursion  # refuses parameters that have no law
         return VectorState(n)
 
     def log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        x = sequences.values.to(torch.float64)
+        x = self._level(sequences, context)
         return likelihood.log_prob_terms(x, sequences.lengths, self.recursion, self.n_given)
 
-    def residuals(self, sequences: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
+    def _level(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        """The elements as they were if all sequences began at t = 0, [total, d]."""
+        x, risen = sequences.values.to(torch.float64), self.risen(context)
+        if risen is None:
+            return x
+        return x - torch.repeat_interleave(risen, sequences.lengths, dim=0).to(x.device)
+
+    def residuals(
+        self, sequences: Sequences, context: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Each element less its mean given those before, and the same whitened, [total, d]."""
-        x = sequences.values.to(torch.float64)
+        x = self._level(sequences, context)
         return likelihood.residuals(x, sequences.lengths, self.recursion, self.n_given)
 
     def predictive(self, state: State, horizon: int) -> Distribution | None:
         known = self._known(state)
         mean, covariance = simulation.marginals(*known, horizon)
+        risen = self.risen(state.context)
+        mean = mean if risen is None else mean + risen[:, None]
         return MultivariateNormal(mean, covariance, validate_args=False)
 
     def joint(self, state: State, horizon: int) -> MultivariateNormal:
         mean, factor = simulation.joint(*self._known(state), horizon)
+        risen = self.risen(state.context)
+        mean = mean if risen is None else mean + risen.repeat(1, horizon)
         return MultivariateNormal(mean, scale_tril=factor, validate_args=False)
 
     def _known(self, state: State) -> tuple[torch.Tensor, torch.Tensor, VectorRecursion]:
         """The last p elements, how many there were, and the recursion; without gradients."""
         if self.n_given:
             _ = state.conditional  # refuses a history shorter than what must be given
-        before = state.history.tail(self.order).detach()
+        before, risen = state.history.tail(self.order).detach(), self.risen(state.context)
+        before = before if risen is None else before - risen[:, None]
         return before, state.lengths, self.recursion.detach()
 
 
@@ -161,7 +205,8 @@ class VectorState(WindowState):
         super().__init__(max(16, _AT_ONCE // max(n, 1)))
 
     def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
-        x = simulation.draw(uniforms, *self.law._known(self))
+        x, risen = simulation.draw(uniforms, *self.law._known(self)), self.law.risen(self.context)
+        x = x if risen is None else x + risen[:, None]
         return x, self._carry(VectorState(self.n), self.history.extend(x), self.context)
 
     def _append(self, x: torch.Tensor) -> State:

@@ -10,7 +10,7 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from arproc.contract.sequences import Sequences
-from arproc.errors import ParameterError, check_choice, check_integer
+from arproc.errors import ParameterError, UnsupportedError, check_choice, check_integer
 from arproc.models.autoregression.vector.analysis import VectorAnalysis
 from arproc.models.autoregression.vector.companion import largest_modulus
 from arproc.models.autoregression.vector.estimation import (
@@ -167,6 +167,10 @@ class VAR(VectorAnalysis, Process):
 
     # ---- fitting --------------------------------------------------------------------------------
 
+    @property
+    def _counts_time(self) -> bool:
+        return self.trend == "ct"
+
     def _infer_space(self, data: Any) -> Space:
         return vector_space(data)
 
@@ -176,6 +180,11 @@ class VAR(VectorAnalysis, Process):
         values = sequences.values.detach().cpu().numpy().astype(float)
         self._check_parameters(values.shape[1])
         names = component_names(sequences, values.shape[1])
+        if context is not None and bool((context != context[:1]).any()):
+            raise UnsupportedError(
+                "the sequences of data begin at different steps, and this VAR has a line, which "
+                "it can not fit to them together; use trend='c', or sequences that begin together."
+            )
         data = standardise(values, sequences.lengths.numpy(), self.trend, names)
         stationary = isinstance(self.initial, str) and self.initial == "stationary"
         exact = self.method == "mle" and stationary
@@ -242,13 +251,14 @@ class VAR(VectorAnalysis, Process):
     def _maximises_likelihood(self) -> bool:
         return bool(self.fit_.notes.get("maximises_likelihood"))
 
-    def residuals(self, data: Any, *, standardised: bool = False) -> Any:
+    def residuals(self, data: Any, *, standardised: bool = False, offset: Any = None) -> Any:
         """Each element less its mean given those before: the innovations.
 
         Args:
             data: sequences, as for `log_prob`.
             standardised: whiten each by the inverse Cholesky factor of its covariance (which is
                 larger than sigma for the first elements of a stationary process).
+            offset: at which step the data begin, as for `log_prob`.
 
         Returns:
             An array [T, d] for one sequence (a DataFrame keeps its index and columns), a list of
@@ -256,7 +266,8 @@ class VAR(VectorAnalysis, Process):
         """
         law, sequences = self.law_, self.sequences(data)
         sequences.require_length(law.n_given)
-        plain, white = law.residuals(sequences)
+        prepared = self.read_context(None, sequences, 0, offset)
+        plain, white = law.residuals(sequences, prepared)
         counts = sequences.lengths - law.n_given
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         rest = white if standardised else plain

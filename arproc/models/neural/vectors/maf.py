@@ -212,7 +212,7 @@ class MAF(NeuralModel):
         network, sequences = self.law_.network, self.sequences(data)
         sequences.require_length(network.sites)
         form = sequences.form
-        prepared = self.read_context(context, len(sequences), 0)
+        prepared = self.read_context(context, sequences, 0)
         with torch.set_grad_enabled(torch.is_grad_enabled() and form.kind == "tensor"):
             noise, _ = network(sequences.padded()[0].to(self.device), prepared)
             noise = noise.double()

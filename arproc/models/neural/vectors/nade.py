@@ -161,7 +161,11 @@ class NADE(VectorProcess):
             return super()._read_training(data, space, name)
         layout = self._layout_of(space)
         gaps = read_gaps(
-            lambda x: self._read(x, space, name), data, layout, space.measure == "mass"
+            lambda x: self._read(x, space, name),
+            data,
+            layout,
+            space.measure == "mass",
+            self._labels.features,
         )
         never = ~gaps.seen.any(0)
         if name == "data" and bool(never.any()):
@@ -191,7 +195,8 @@ class NADE(VectorProcess):
     def _gaps(self, data: Any) -> Gaps:
         """Vectors in a call, of which some values may be missing."""
         law = self.law_
-        return read_gaps(self.sequences, data, law.layout, law.space.measure == "mass")
+        names = self.fit_.labels.features
+        return read_gaps(self.sequences, data, law.layout, law.space.measure == "mass", names)
 
     def conditional_log_prob(self, data: Any, given: Any = None, *, context: Any = None) -> Any:
         """The log-probability of some values of each vector given some others, nats.
@@ -222,7 +227,7 @@ class NADE(VectorProcess):
         law.require_orders("conditional_log_prob")
         gaps = self._gaps(data)
         known = read_given(given, gaps, law.layout)
-        form, prepared = gaps.sequences.form, self.read_context(context, len(gaps.seen), 0)
+        form, prepared = gaps.sequences.form, self.read_context(context, gaps.sequences, 0)
         with torch.set_grad_enabled(torch.is_grad_enabled() and form.kind == "tensor"):
             x = gaps.sequences.padded()[0].to(law.device)
             return form.per_row(log_prob(law.network, x, known, gaps.seen & ~known, prepared))
@@ -246,18 +251,21 @@ class NADE(VectorProcess):
             context: what the vectors are conditioned on.
 
         Returns:
-            The vectors n times, [n, N, ...] ([n, ...] for a single vector), those values filled.
+            The vectors n times, [n, N, ...] ([n, ...] for a single vector), those values filled;
+            of a DataFrame one with an index of draw and row.
         """
         law = self.law_
         law.require_orders("impute")
         n = check_integer("n", n, minimum=0)
         gaps = self._gaps(data)
         form, rows, layout = gaps.sequences.form, len(gaps.seen), law.layout
-        prepared = self.read_context(context, rows, 0)
+        prepared = self.read_context(context, gaps.sequences, 0)
         x = gaps.sequences.padded()[0].detach().to(law.device)
         with torch.no_grad():
             whole = draws(law.network, x, gaps.seen, n, resolve_seed(seed), prepared)
         lengths = torch.full((n * rows,), layout.length)
         kind = Form("tensor", device=form.device) if form.kind == "tensor" else Form()
         filled = restore(whole, lengths, law.space, kind, layout)
+        if form.kind == "rows" and not form.single:
+            return form.drawn(filled.reshape(n, rows, -1), layout.order)
         return filled if form.single else filled.reshape(n, rows, *layout.shape)

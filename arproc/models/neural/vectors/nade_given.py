@@ -17,7 +17,9 @@ from arproc.contract.randomness import Uniforms, derived_seed
 from arproc.contract.sequences import Sequences
 from arproc.data.arrays import to_tensor, unmasked
 from arproc.data.form import Layout
+from arproc.data.frames import native
 from arproc.data.intake import opened
+from arproc.data.labels import by_name
 from arproc.distributions import from_uniform
 from arproc.errors import DataError
 from arproc.models.neural.vectors.nade_network import NADENetwork
@@ -60,7 +62,13 @@ def without_gaps(data: Any, whole: bool) -> tuple[Any, Tensor]:
     return filled if isinstance(data, torch.Tensor) else filled.numpy(), missing
 
 
-def read_gaps(read: Callable[[Any], Sequences], data: Any, layout: Layout, whole: bool) -> Gaps:
+def read_gaps(
+    read: Callable[[Any], Sequences],
+    data: Any,
+    layout: Layout,
+    whole: bool,
+    names: tuple[Any, ...] = (),
+) -> Gaps:
     """The user's vectors, of which some values may be missing; see `without_gaps`.
 
     Args:
@@ -68,10 +76,16 @@ def read_gaps(read: Callable[[Any], Sequences], data: Any, layout: Layout, whole
         data: the vectors.
         layout: of the law.
         whole: whether the values are discrete.
+        names: of a DataFrame's columns, as in `fit`.
     """
     if isinstance(data, Sequences):
         return Gaps(read(data), torch.ones(len(data), layout.length, dtype=torch.bool))
+    data = native(data)
+    frame = hasattr(data, "iloc") and data.ndim == 2
+    data = by_name(data, names, "data") if frame else data
     kept, missing = without_gaps(data, whole)
+    if frame:
+        kept = type(data)(kept, data.index, data.columns)
     sequences = read(kept)  # refuses what has not the shape of vectors
     seen = ~layout.to_sites(missing[None] if sequences.form.single else missing)
     return Gaps(sequences, seen.to(sequences.values.device))

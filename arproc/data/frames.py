@@ -1,0 +1,103 @@
+"""Data frames of other libraries as pandas', and a MultiIndex of series and time taken apart."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from arproc.data.calendar import time_axis
+from arproc.errors import DataError
+
+__all__ = ["by_series", "native"]
+
+
+def native(data: Any, name: str = "data") -> Any:
+    """A data frame or a column of another library as pandas'; anything else as it is.
+
+    They are read through the interchange protocol (`__dataframe__`). Their rows have no labels: a
+    column of dates, where there is one alone, becomes the index.
+    """
+    if isinstance(data, (list, tuple)) and any(_is_foreign(item) for item in data):
+        return [native(item, f"{name}[{i}]") for i, item in enumerate(data)]
+    if not _is_foreign(data):
+        return data
+    if not hasattr(data, "__dataframe__"):  # a column alone
+        return _native(data.to_frame(), name).iloc[:, 0]
+    return _dated(_native(data, name))
+
+
+def _is_foreign(data: Any) -> bool:
+    module = type(data).__module__.partition(".")[0]
+    if module in ("builtins", "numpy", "torch", "pandas"):
+        return False
+    if hasattr(data, "iloc"):  # a class derived from pandas'
+        return False
+    frame = getattr(data, "to_frame", None)
+    return hasattr(data, "__dataframe__") or (
+        callable(frame) and hasattr(data, "dtype") and not hasattr(data, "to_pydatetime")
+    )
+
+
+def _native(data: Any, name: str) -> Any:
+    import pandas as pd
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pandas would rather have an Arrow library
+            return pd.api.interchange.from_dataframe(data)
+    except Exception as error:  # whatever the other library raises
+        raise DataError(
+            f"{name} is a {type(data).__module__}.{type(data).__name__}, which can not be read "
+            f"({error}); expected a pandas DataFrame or an array (.to_pandas(), .to_numpy())."
+        ) from error
+
+
+def _dated(frame: Any) -> Any:
+    """The same with its one column of dates as the index, of which no number is read."""
+    dates = [name for name, kind in frame.dtypes.items() if kind.kind == "M"]
+    long = "unique_id" in frame.columns or any(
+        kind.kind not in "biufM" for kind in frame.dtypes
+    )  # the columns of a long table are found by their names
+    return frame.set_index(dates[0]) if len(dates) == 1 and not long else frame
+
+
+def by_series(data: Any, name: str) -> tuple[list[Any], list[Any]]:
+    """The series of a pandas object whose index says series and time, in order; and their names.
+
+    Time is the level of dates where there is one, else the last.
+
+    Example:
+        >>> import pandas as pd
+        >>> index = pd.MultiIndex.from_product([["a", "b"], [1, 2]])
+        >>> [part.tolist() for part in by_series(pd.Series([1, 2, 3, 4], index), "data")[0]]
+        [[1, 2], [3, 4]]
+    """
+    index = data.index
+    if index.nlevels != 2:
+        raise DataError(
+            f"{name} has an index of {index.nlevels} levels; expected two, the series' names and "
+            "the time, or one."
+        )
+    dates = [
+        i for i in range(2) if not hasattr(index.levels[i], "categories") and _dates(index, i)
+    ]
+    time = dates[0] if len(dates) == 1 else 1
+    if time_axis(index.levels[time]) is None:
+        raise DataError(
+            f"{name} has an index of two levels, of which the last is no time "
+            f"({index.levels[1][:1].tolist()} ...); expected the series' names and dates, periods "
+            "or numbers."
+        )
+    keys = index.get_level_values(1 - time)
+    if keys.hasnans:
+        raise DataError(f"{name} has rows whose series has no name; drop them.")
+    names = list(dict.fromkeys(keys))
+    parts = [data[keys == key].droplevel(1 - time) for key in names]
+    return parts, names
+
+
+def _dates(index: Any, level: int) -> bool:
+    import pandas as pd
+
+    axis = time_axis(index.levels[level])
+    return isinstance(axis, (pd.DatetimeIndex, pd.PeriodIndex))

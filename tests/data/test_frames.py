@@ -1,0 +1,74 @@
+"""Indexes of series and time, and data frames of other libraries."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from arproc import AR, VAR, KernelDensity, Panel
+from arproc.errors import DataError
+
+RNG = np.random.default_rng(0)
+DAYS = pd.date_range("2020-01-01", periods=50)
+WIDE = pd.DataFrame({"a": RNG.normal(size=50), "b": RNG.normal(size=50)}, DAYS)
+STACKED = pd.concat({name: WIDE[name] for name in WIDE}, names=["id", "day"])
+
+
+class Foreign:
+    """A data frame of another library: no index, and the interchange protocol alone."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+
+    def __dataframe__(self, *arguments, **more):
+        return self.frame.__dataframe__(*arguments, **more)
+
+
+class ForeignColumn:
+    """A column of such a library."""
+
+    dtype = "Float64"
+
+    def __init__(self, column: pd.Series) -> None:
+        self.column = column
+
+    def to_frame(self) -> Foreign:
+        return Foreign(self.column.to_frame())
+
+
+def test_an_index_of_series_and_time_is_several_series():
+    model = AR(1).fit(STACKED)
+    np.testing.assert_allclose(model.coef_, AR(1).fit(WIDE).coef_)
+    np.testing.assert_allclose(AR(1).fit(STACKED.swaplevel()).coef_, model.coef_)
+    np.testing.assert_allclose(AR(1).fit(STACKED.to_frame()).coef_, model.coef_)
+    table = model.forecast(STACKED, 1)
+    assert [(name, str(day.date())) for name, day in table.index] == [
+        ("a", "2020-02-20"), ("b", "2020-02-20"),
+    ]  # fmt: skip
+    panel = Panel(AR(1)).fit(STACKED)
+    assert panel.names_ == ["a", "b"]
+    vectors = pd.concat({"x": WIDE, "y": WIDE + RNG.normal(size=(50, 2))}, names=["id", "day"])
+    np.testing.assert_allclose(
+        VAR(1).fit(vectors).coef_, VAR(1).fit([vectors.loc["x"], vectors.loc["y"]]).coef_
+    )
+    with pytest.raises(DataError, match="2 levels and 2 columns"):
+        AR(1).fit(pd.concat({"p": STACKED, "q": STACKED}, axis=1))
+    with pytest.raises(DataError, match="the last is no time"):
+        AR(1).fit(pd.Series([1.0, 2.0], pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")])))
+
+
+def test_frames_of_other_libraries_are_read_as_pandas():
+    dated = WIDE.rename_axis("day").reset_index()
+    want = VAR(1).fit(WIDE)
+    model = VAR(1).fit(Foreign(dated))
+    np.testing.assert_allclose(model.coef_, want.coef_)
+    table = model.forecast(Foreign(dated[["day", "b", "a"]]), 1)
+    np.testing.assert_allclose(table, want.forecast(WIDE, 1))
+    assert str(table.index[0].date()) == "2020-02-20"
+    np.testing.assert_allclose(
+        AR(1).fit(ForeignColumn(WIDE["a"])).coef_, AR(1).fit(WIDE["a"]).coef_
+    )
+    long = dated.melt("day", var_name="unique_id", value_name="y").rename(columns={"day": "ds"})
+    forecast = Panel(AR(1)).fit(Foreign(long)).forecast(horizon=1)
+    np.testing.assert_allclose(forecast, Panel(AR(1)).fit(WIDE).forecast(horizon=1))
+    rows = KernelDensity().fit(WIDE.reset_index(drop=True))
+    np.testing.assert_allclose(rows.log_prob(Foreign(WIDE[["b", "a"]])), rows.log_prob(WIDE))
