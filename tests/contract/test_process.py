@@ -254,3 +254,18 @@ def test_a_process_that_writes_nothing_says_what_to_write():
 def test_images_and_vectors():
     assert Levels().fit(np.zeros((3, 2, 2), int)).log_prob(np.ones((2, 2), int)) < 0
     assert Linear().fit(np.zeros((5, 2))).log_prob_terms(np.zeros((5, 2))).shape == (5,)
+
+
+def test_what_was_not_estimated_is_no_attribute():
+    class Two(Walk):
+        slope_: float
+        level_: float
+
+        def _fit(self, sequences, *, validation, context):
+            self.level_ = 2.0
+
+    model = Two().fit([0.0])
+    assert model.level_ == 2.0
+    assert not hasattr(model, "other_")
+    with pytest.raises(AttributeError, match="Two has no slope_: it was not estimated"):
+        _ = model.slope_
