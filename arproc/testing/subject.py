@@ -19,11 +19,11 @@ from arproc.process import Process
 from arproc.sampling import Policy
 from arproc.sampling.ancestral import draw
 from arproc.spaces import Categorical, Space
+from arproc.testing.budget import Budget
 from arproc.testing.compare import tolerance_of
 from arproc.testing.material import Batch, examples_of_context, line_of, precisions
 from arproc.testing.report import NotApplicable
 from arproc.testing.tables import entries, sizes_of
-from arproc.testing.work import Budget
 
 __all__ = ["Batch", "Subject"]
 
@@ -87,7 +87,8 @@ class Subject:
     @cached_property
     def budget(self) -> Budget:
         """What one pass over the process may cost."""
-        return Budget(self)
+        state = self.begin(self.batch(1, self.given, "budget"))
+        return Budget(self.process.law_, state, self.thorough)
 
     # ---- elements -------------------------------------------------------------------------------
 
