@@ -118,6 +118,8 @@ class Campaign:
     def take(self, copy: Path, code: int, mutant: Mutant, stages: list[str]) -> None:
         restore(copy, mutant.path)
         result = verdict(copy, code) | {"identity": mutant.identity, "stages": stages}
+        if len(stages) > 1 and "ran" in result:
+            result["ran"] += self.known[mutant.identity]["ran"]
         result |= {"hash": _hash(mutant.path), "line": mutant.line}
         self.known[mutant.identity] = result
         with self.kept.open("a") as file:
