@@ -146,8 +146,8 @@ class Array(Number):
         'has shape [3]; expected [k] with k = 2'
     """
 
-    shape: tuple[str | int, ...]
-    kind: str
+    shape: tuple[str | int, ...] = ()
+    kind: str = "float64"
 
     def __init__(self, *shape: str | int, kind: str = "float64", **range: Any) -> None:
         super().__init__(**range)
@@ -229,13 +229,17 @@ class _Scope(dict[str, Any]):
         return found
 
 
-@cache
-def annotation_of(cls: type, name: str) -> Any:
+def annotation_of(cls: Any, name: str) -> Any:
     """The annotation of a class's attribute, resolved; None where there is none.
 
     Raises:
         NameError: one of a class of the package's can not be resolved.
     """
+    return _annotation_of(cls, name)
+
+
+@cache
+def _annotation_of(cls: type, name: str) -> Any:
     for base in cls.__mro__:
         hint = vars(base).get("__annotations__", {}).get(name)
         if hint is None:
@@ -338,7 +342,8 @@ def _is(value: Any, hint: Any) -> bool:
 def _is_generic(value: Any, origin: Any, inside: tuple[Any, ...]) -> bool:
     if origin is Callable or not isinstance(origin, type):
         return callable(value)
-    if not isinstance(value, origin) or isinstance(value, str):
+    kind: Any = origin  # a type checker would take the value for an object from here on
+    if not isinstance(value, kind) or isinstance(value, str):
         return False
     if issubclass(origin, Mapping):
         return all(_is(k, inside[0]) and _is(v, inside[1]) for k, v in value.items())

@@ -48,7 +48,7 @@ class _Given:
     def calls(self) -> dict[str, Call]:
         """The calls whose results depend on nothing but what they are given."""
         process, context = self.process, self.context
-        seeded = {"seed": 3, "context": context}
+        seeded: dict[str, Any] = {"seed": 3, "context": context}
         calls: dict[str, Call] = {
             "log_prob": lambda: process.log_prob(self.data, context=context),
             "log_prob of a tensor": lambda: process.log_prob(self.tensor, context=context),

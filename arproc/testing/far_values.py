@@ -63,8 +63,8 @@ def _values_of(space: Space, sizes: tuple[float, ...], centre: float, scale: flo
         x = np.concatenate([x, centre + scale * x])
     if space.kind == "unit interval":
         x = np.concatenate([np.abs(x), 1 - np.abs(x)])
-    x = torch.as_tensor(x).to(space.dtype)
-    known = [v for v in x.unique() if bool(v.isfinite()) and space.problem(v[None]) is None]
+    values = torch.as_tensor(x).to(space.dtype).unique()
+    known = [v for v in values if bool(v.isfinite()) and space.problem(v[None]) is None]
     return torch.stack(known).double().numpy() if known else np.zeros(0)
 
 

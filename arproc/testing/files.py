@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from arproc.contract.parameters import Parameters, is_learnt
 from arproc.contract.sequences import Sequences
 from arproc.errors import ArprocError
 from arproc.process import Process
+from arproc.sampling import Policy
 from arproc.testing.compare import gap
 from arproc.testing.drawing import drawn
 from arproc.testing.futures import room
@@ -119,9 +121,7 @@ def _calls(subject: Subject) -> dict[str, Callable[[], Any]]:
         "distribution().log_prob": lambda: _view(subject),
     }
     for policy in policies(subject):
-        calls[f"samples under {policy!r}"] = lambda p=policy: [
-            marked(row) for row in drawn(subject, _prefix(subject, 6), 5, 9, p).new
-        ] if subject.short(6) - subject.given >= 5 else None  # fmt: skip
+        calls[f"samples under {policy!r}"] = partial(_under, subject, policy)
     return calls
 
 
@@ -178,6 +178,12 @@ def _in_form(subject: Subject) -> Any:
     )
 
 
+def _under(subject: Subject, policy: Policy) -> Any:
+    if subject.short(6) - subject.given < 5:
+        return None
+    return [marked(row) for row in drawn(subject, _prefix(subject, 6), 5, 9, policy).new]
+
+
 def _conditioned(subject: Subject) -> Any:
     length = subject.short(6)
     batch = _batch(subject, length)
@@ -191,7 +197,8 @@ def _forecast(subject: Subject) -> Any:
     horizon = room(subject, known, 12)
     batch = _batch(subject, known + horizon)
     history = [subject.as_user(row) for row in batch.x[:, :known]]
-    process, settings = subject.process, {"seed": 5, "context": batch.context}
+    process = subject.process
+    settings: dict[str, Any] = {"seed": 5, "context": batch.context}
     table = process.forecast(history, horizon, (0.01, 0.5, 0.99), n_paths=30, **settings)
     paths = process.sample_paths(history, horizon, 6, **settings)
     return [table.to_numpy(dtype=float), paths.to_numpy(dtype=float)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ def _whole(array: np.ndarray) -> bool:
 
 def _dtypes(array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """The array in other dtypes and memory layouts, of the same numbers."""
-    kinds = [np.float64, np.float32]
+    kinds: list[Any] = [np.float64, np.float32]
     if _whole(array):
         kinds += [np.int64, np.int32]
         if array.min() >= 0 and array.max() < 256:
@@ -249,7 +250,7 @@ def no_rows(subject: Subject) -> str:
         given.append(("[]", []))
     for name, data in given:
         for call in (process.log_prob, process.log_prob_terms):
-            said.add(_said(f"{call.__name__} of {name}", lambda d=data, c=call: c(d)))
+            said.add(_said(f"{call.__name__} of {name}", partial(call, data)))
     if len(said) > 1:
         fail(
             "no rows to be refused, or to give no numbers, by every call alike",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -126,11 +126,11 @@ class AR(Analysis):
         order: int | Sequence[int],
         trend: str = "c",
         method: str = "mle",
-        initial: str | MultivariateNormal = "stationary",
+        initial: Literal["stationary", "given"] | MultivariateNormal = "stationary",
         *,
         seasonal: int | None = None,
         fourier: Mapping[float, int] | None = None,
-        regressors: str | None = None,
+        regressors: Literal["mean", "recursion"] | None = None,
         ridge: float | str = 0.0,
     ) -> None:
         self.order = order
@@ -149,13 +149,13 @@ class AR(Analysis):
         mean: Any = 0.0,
         sigma2: Any = 1.0,
         slope: Any = 0.0,
-        initial: str | MultivariateNormal = "stationary",
+        initial: Literal["stationary", "given"] | MultivariateNormal = "stationary",
         *,
         beta: Any = (),
         trend: str | None = None,
         seasonal: int | None = None,
         fourier: Mapping[float, int] | None = None,
-        regressors: str | None = None,
+        regressors: Literal["mean", "recursion"] | None = None,
     ) -> Self:
         """The process with known parameters, which needs no fit.
 

@@ -88,7 +88,8 @@ class ARLaw(ChainLaw):
     @classmethod
     def of_terms(
         cls, coef: np.ndarray, sigma2: float, design: Terms, beta: np.ndarray, drive: np.ndarray,
-        regressors: str | None, initial: str | MultivariateNormal,
+        regressors: Literal["mean", "recursion"] | None,
+        initial: Literal["stationary", "given"] | MultivariateNormal,
     ) -> Self:  # fmt: skip
         """The law from the coefficients of all terms and regressors, in both forms.
 

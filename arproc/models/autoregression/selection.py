@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -81,7 +81,7 @@ def select_order(
     criterion: str = "aic",
     trend: str = "c",
     method: str = "mle",
-    initial: str = "stationary",
+    initial: Literal["stationary", "given"] = "stationary",
     *,
     model: type[AR] | type[VAR] = AR,
     lags: Sequence[int] = (),

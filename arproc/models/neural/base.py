@@ -144,8 +144,9 @@ def network_problems(
 ) -> Iterator[str]:
     """What the network and its parts say does not fit; each may write `problems`."""
     for part in network.modules():
-        if hasattr(part, "problems"):
-            yield from part.problems(space, layout)
+        told: Any = getattr(part, "problems", None)
+        if told is not None:
+            yield from told(space, layout)
 
 
 def _moderate(x: Tensor) -> bool:

@@ -374,10 +374,11 @@ def _score(design: Design, theta: np.ndarray) -> tuple[float, np.ndarray]:
     from arproc.models.regimes.em import score
 
     (a, b, _), k = design.sizes, design.k
-    return score(
+    given = (
         *design.arrays, not design.switching[2], design.chain(theta), theta[a : a + b],
         np.broadcast_to(np.exp(theta[a + b :]), (k,)).copy(),
     )  # fmt: skip
+    return score(*given)
 
 
 def _bounds(design: Design, floor: float) -> list[tuple[float | None, float | None]]:

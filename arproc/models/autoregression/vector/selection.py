@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,7 +23,11 @@ __all__ = ["log_likelihoods"]
 
 
 def log_likelihoods(
-    data: Any, max_order: int, trend: str, method: str, initial: str
+    data: Any,
+    max_order: int,
+    trend: str,
+    method: str,
+    initial: Literal["stationary", "given"],
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Of the orders 0, 1, ..., all of the elements with `max_order` predecessors.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -112,7 +112,7 @@ class VAR(VectorAnalysis, Process):
         order: int,
         trend: str = "c",
         method: str = "mle",
-        initial: str | MultivariateNormal = "stationary",
+        initial: Literal["stationary", "given"] | MultivariateNormal = "stationary",
         *,
         shrinkage: str | None = None,
         tightness: float | None = None,
@@ -137,7 +137,7 @@ class VAR(VectorAnalysis, Process):
         mean: Any = 0.0,
         sigma: Any = 1.0,
         slope: Any = 0.0,
-        initial: str | MultivariateNormal = "stationary",
+        initial: Literal["stationary", "given"] | MultivariateNormal = "stationary",
     ) -> Self:
         """The process with known parameters, which needs no fit.
 

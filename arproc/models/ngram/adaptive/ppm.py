@@ -77,7 +77,7 @@ class PPM(ContextModel):
     def __init__(
         self,
         order: int,
-        method: str = "D",
+        method: Literal["C", "D"] = "D",
         tokens: Any = "char",
         *,
         update_exclusion: bool = True,
