@@ -142,6 +142,20 @@ def conditionals(subject: Subject) -> str:
                 ("probe value",),
             ),
         )
+        several = process.conditional(
+            list(subject.as_user(batch.x[:, :known])), context=batch.context
+        )
+        off = max(
+            off,
+            agree(
+                subject.table(several),
+                want[:, :, known - subject.given],
+                subject.tolerance,
+                f"conditional({n} prefixes of {known}) to be that column of conditionals(data)",
+                "prefixes of which one is taken for all, or that are put into another order",
+                ("probe value", "prefix"),
+            ),
+        )
     return f"{off:.1e}"
 
 

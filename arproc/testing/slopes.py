@@ -15,7 +15,7 @@ from arproc.contract.parameters import is_learnt
 from arproc.process import Model, Process
 from arproc.process.fit import Learnt
 from arproc.testing.compare import agree
-from arproc.testing.material import holds_network
+from arproc.testing.material import Batch, holds_network
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Subject
 
@@ -45,6 +45,12 @@ def parameter_gradient(subject: Subject) -> str:
     slopes = _by_autograd(tensors, value)
     known = [name for name, slope in slopes.items() if slope is not None]
     if not known and not holds_network(law):
+        if _conditionals_have_one(subject, process, tensors, batch):
+            fail(
+                "log_prob of a tensor to have a gradient in what the law holds",
+                "it records none, and the conditionals do",
+                "a detach(), or a path through NumPy that the conditionals do not take",
+            )
         raise NotApplicable("its log_prob records no gradient in what it holds")
     rng, fine = subject.rng("slopes"), subject.dtype == torch.float64
     for name in tensors:
@@ -55,6 +61,24 @@ def parameter_gradient(subject: Subject) -> str:
     alone = [[name] for name in known] if fine and len(known) <= 8 else []
     off = max(_along(names, tensors, slopes, value, rng, fine) for names in [known, *alone])
     return f"{off:.1e} from finite differences, {len(known)} tensors"
+
+
+def _conditionals_have_one(
+    subject: Subject, process: Process, tensors: dict[str, torch.Tensor], batch: Batch
+) -> bool:
+    """Whether the conditionals' log-probabilities record a gradient in some tensor."""
+    law = process.law_
+    with torch.enable_grad():
+        for tensor in tensors.values():
+            tensor.requires_grad_()
+        try:
+            _forget(law)
+            other = subject.with_process(process)
+            total = other.columns(batch).log_prob(batch.x[:, :1]).sum()
+            return bool(total.requires_grad)
+        finally:
+            for tensor in tensors.values():
+                tensor.requires_grad_(False)
 
 
 def _along(

@@ -107,6 +107,10 @@ def _cut(
         prefix.n, length, subject.user_prefix(prefix), None, stop, 13, True, context=prefix.context
     )
     _same_rows(subject, got.x, want, prefix, what)
+    plain = subject.process.sample(
+        prefix.n, length, subject.user_prefix(prefix), None, stop, 13, context=prefix.context
+    )
+    _same_rows(subject, plain, want, prefix, f"{what}, without return_log_prob")
     cut = Drawn(prefix, want, torch.tensor(complete), got)
     terms = subject.process.log_prob_terms(cut.whole(subject), context=prefix.context)
     known = prefix.length - subject.given

@@ -55,6 +55,7 @@ def every_policy(subject: Subject) -> str:
     tried: list[Policy] = [Temperature(0.5), Temperature(2.0)]
     if size:
         tried = [
+            Temperature(0.6),
             TopK(max(1, size - 1)),
             TopP(0.6),
             Temperature(1.5) | TopK(2),
