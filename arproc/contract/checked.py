@@ -334,6 +334,8 @@ def _is(value: Any, hint: Any) -> bool:
         return value is None
     if hint is float:
         return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if hint is bool:
+        return isinstance(value, (bool, np.bool_))
     if hint is int:
         return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     return isinstance(value, hint) if isinstance(hint, type) else True

@@ -97,9 +97,10 @@ class ConditionedLaw(ChainLaw):
         shape = () if given is None else tuple(given.shape)
         axes = 0 if form is None else 2 if form.kind == "static" else 3
         size = None if form is None else form.classes or form.size
-        wrong = len(shape) != axes or (
-            axes > 0 and (shape[0] != 1 or size not in (None, shape[-1]))
-        )
+        if self.law.clocked and shape:  # its last column is t; alone, of a law without a context
+            axes, size = axes or 2, (size or 0) + 1 if form is None or size is not None else None
+        sizes = (None, shape[-1]) if shape else ()
+        wrong = len(shape) != axes or (axes > 0 and (shape[0] != 1 or size not in sizes))
         yield from sentences(
             (wrong, f"given has shape {list(shape)}, and is no context of the law")
         )

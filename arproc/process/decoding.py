@@ -148,7 +148,8 @@ def _class_of(tree: dict[str, Any]) -> type:
 def _decode_storable(tree: dict[str, Any], tensors: Tensors, depth: int) -> Any:
     cls = _class_of(tree)
     made: Any = cls
-    fields = {k: decode(v, tensors, depth) for k, v in tree["fields"].items()}
+    local = getattr(cls, "local", ())
+    fields = {k: decode(v, tensors, depth) for k, v in tree["fields"].items() if k not in local}
     if hasattr(cls, "from_dict"):
         value = made.from_dict(fields)
     elif dataclasses.is_dataclass(cls):

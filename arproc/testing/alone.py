@@ -75,14 +75,17 @@ class _Given:
         return calls
 
     def _prefix(self) -> Any:
-        return self.prefix if self.prefix.shape[1] else None
+        # rows of their own: an array of them might pass for one whole example
+        return list(self.prefix) if self.prefix.shape[1] else None
 
     def _table(self, conditional: Any) -> torch.Tensor:
         return self.subject.table(conditional)
 
     def _states(self) -> torch.Tensor:
         state = self.subject.begin(self.batch)
-        state = state.extend(self.elements[:, :2])[1].append(self.elements[:, 0])
+        room = self.subject.short(3) - self.subject.given  # one is left to come
+        state = state.extend(self.elements[:, : room - 1])[1]
+        state = state.append(self.elements[:, room - 1]) if room else state
         back = state.truncate(state.lengths - 1).select([1, 0])
         return torch.cat([self._table(one.conditional) for one in (state, back)], dim=-1)
 
@@ -121,6 +124,11 @@ def _marked(x: torch.Tensor) -> torch.Tensor:
 
 
 # ---- global settings ----------------------------------------------------------------------------
+
+
+def _environment() -> dict[str, str]:
+    """The variables of the environment; but torch's own folder, which it names as it loads."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("TORCHINDUCTOR_")}
 
 
 def globals_alone(subject: Subject) -> str:
@@ -202,7 +210,7 @@ def _world() -> dict[str, Any]:
         "NumPy's error state": np.geterr(),
         "NumPy's print options": repr(np.get_printoptions()),
         "the working directory": os.getcwd(),
-        "the environment": dict(os.environ),
+        "the environment": _environment(),
     }
 
 
@@ -227,7 +235,7 @@ def _kept_world() -> Iterator[None]:
     numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
     dtype, threads, errors = torch.get_default_dtype(), torch.get_num_threads(), np.geterr()
     deterministic, printing = torch.are_deterministic_algorithms_enabled(), np.get_printoptions()
-    grad, folder, environment = torch.is_grad_enabled(), os.getcwd(), dict(os.environ)
+    grad, folder, environment = torch.is_grad_enabled(), os.getcwd(), _environment()
     device = torch.get_default_device()
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         try:
@@ -244,7 +252,7 @@ def _kept_world() -> Iterator[None]:
             np.seterr(**errors)
             np.set_printoptions(**printing)
             os.chdir(folder)
-            if dict(os.environ) != environment:
+            if _environment() != environment:
                 os.environ.clear()
                 os.environ.update(environment)
 

@@ -38,6 +38,11 @@ def defined(subject: Subject) -> str:
     values, and likely ones after them. A density is nowhere infinite; it is zero where a
     conditional's support has ended; and a fast likelihood is the conditionals' there too.
     """
+    with np.errstate(all="ignore"):  # what overflows is infinite, and looked at as such
+        return _defined(subject)
+
+
+def _defined(subject: Subject) -> str:
     x = subject.anywhere("anywhere")
     batches = [(Batch(x, subject.context(range(len(x)), x.shape[1])), _public)]
     batches += [(batch, _strict) for batch in _with(subject, _near(subject))]

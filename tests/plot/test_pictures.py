@@ -112,7 +112,7 @@ def test_odd_quantiles_are_lines():
 def test_dates_without_a_step_are_counted():
     days = pd.to_datetime(["2001-01-01", "2001-01-05", "2001-01-06"])
     history = pd.Series([1.0, 2.0, 3.0], index=days)
-    ax = plot.forecast_fan(history, GaussianAR().forecast(history, 2, seed=1))
+    ax = plot.forecast_fan(history, GaussianAR().forecast(history.to_numpy(), 2, seed=1))
     assert list(ax.lines[0].get_xdata()) == [-2, -1, 0]
     assert list(ax.lines[1].get_xdata()) == [0, 1, 2]
 

@@ -56,7 +56,8 @@ class KernelDensityLaw(ChainLaw):
         yield from sentences(
             (layout.length != self.space.length, f"shape {self.shape} is another length"),
             (not len(self.values), "values has no vectors"),
-            (abs(float(self.log_weights.logsumexp(0))) > 1e-4, "the weights do not sum to one"),
+            (abs(float(self.log_weights.detach().logsumexp(0))) > 1e-4,
+             "the weights do not sum to one"),
         )  # fmt: skip
         if self.space.measure == "density":
             yield from sentences((bool((self.bandwidth <= 0).any()), "a bandwidth is 0"))

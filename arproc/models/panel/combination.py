@@ -79,7 +79,7 @@ class Combination:
 
     names: Sequence[Any]
     weights: Annotated[np.ndarray, Array("n", "k", low=0, high=1 + 1e-9)]
-    stretch: Annotated[np.ndarray, Array("n", low=0)]
+    stretch: Annotated[np.ndarray, Array("n", low=0, nan=True)]
     fits: Sequence[FittedSeries]
     status: Sequence[str]
 
@@ -87,10 +87,11 @@ class Combination:
         """What does not fit together; see `arproc.contract.checked`."""
         n, k = self.weights.shape
         alike = len(self.names) == n and len(self.fits) == k and n > 0
+        sums = self.weights.sum(1)  # NaN where no candidate fits
         known = alike and all(list(one.names) == list(self.names) for one in self.fits)
         yield from sentences(
             (not known, f"there are {n} series and {k} candidates, and names and fits of others"),
-            (bool((abs(self.weights.sum(1) - 1) > 1e-6).any()), "weights do not sum to one"),
+            (bool((abs(sums[~np.isnan(sums)] - 1) > 1e-6).any()), "weights do not sum to one"),
             (alike and any(self.weights[i, j] > 0 and one.status[i] != "ok"
                            for j, one in enumerate(self.fits) for i in range(n)),
              "a candidate without a fit has a weight"),

@@ -236,7 +236,7 @@ class FittedEach(FittedSeries):
     """
 
     processes: Sequence[Process]
-    values: np.ndarray
+    values: Annotated[np.ndarray, Array("v", nan=True)]
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()

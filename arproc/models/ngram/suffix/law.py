@@ -52,7 +52,10 @@ class InfiniGramLaw(ChainLaw):
     def problems(self) -> Iterator[str]:
         yield from sentences(
             *symbol_problems(self.space, self.suffixes.symbols),
-            (bool((self.discounts >= [1, 2, 3]).any()), "a discount D_j is not below j"),
+            (
+                bool((self.discounts >= [1, 2, 3]).any()),
+                "the discounts are damaged: one D_j is not below j",
+            ),
         )
 
     @cached_property

@@ -382,7 +382,7 @@ def test_what_has_no_answer_is_refused(data, error, words):
 def test_parameters_are_checked():
     with pytest.raises(ParameterError, match="root of modulus"):
         VAR.from_parameters([[[1.0, 0.0], [0.0, 0.2]]])
-    with pytest.raises(ParameterError, match="positive definite"):
+    with pytest.raises(ParameterError, match="symmetric with positive eigenvalues"):
         VAR.from_parameters(COEF, sigma=[[1.0, 2.0], [2.0, 1.0]])
     with pytest.raises(ParameterError, match=r"\[p, d, d\]"):
         VAR.from_parameters([0.5])

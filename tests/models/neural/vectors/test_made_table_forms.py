@@ -40,7 +40,7 @@ def test_terms_are_a_dataframe_of_the_rows_and_columns():
     assert list(terms.columns) == ["grade", "visits", "height", "smokes", "city"]
     np.testing.assert_allclose(terms.sum(axis=1), model.log_prob(frame))
     row = frame.iloc[3]
-    assert model.log_prob(row) == pytest.approx(model.log_prob(frame)[3])
+    assert model.log_prob(row) == pytest.approx(model.log_prob(frame).iloc[3])
     np.testing.assert_allclose(model.log_prob_terms(row), terms.iloc[3])
     shuffled = frame[["smokes", "city", "grade", "height", "visits"]]
     np.testing.assert_array_equal(model.log_prob(shuffled), model.log_prob(frame))
