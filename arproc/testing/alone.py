@@ -32,7 +32,8 @@ class _Given:
 
     def __init__(self, subject: Subject) -> None:
         self.subject, self.process = subject, subject.process
-        self.batch = subject.batch(3, subject.whole(8), "left alone")
+        # of more rows than a prefix has elements: together they are no small picture
+        self.batch = subject.batch(5, subject.whole(8), "left alone")
         self.data = subject.user_data(self.batch)
         self.tensor = torch.tensor(self.data, device=self.process.device)
         self.context = None if self.batch.context is None else np.array(self.batch.context)
@@ -58,7 +59,7 @@ class _Given:
             "states": self._states,
         }
         if self.length > 0:
-            calls["sample"] = lambda: process.sample(3, self.length, self._prefix(), **seeded)
+            calls["sample"] = lambda: process.sample(5, self.length, self._prefix(), **seeded)
             calls["condition"] = lambda: self._table(
                 process.condition(self.prefix[0], context=None if context is None else context[0])
                 .start()
@@ -75,8 +76,7 @@ class _Given:
         return calls
 
     def _prefix(self) -> Any:
-        # rows of their own: an array of them might pass for one whole example
-        return list(self.prefix) if self.prefix.shape[1] else None
+        return self.prefix if self.prefix.shape[1] else None
 
     def _table(self, conditional: Any) -> torch.Tensor:
         return self.subject.table(conditional)

@@ -189,10 +189,10 @@ def _single(
     if subject.process.layout is None:
         form = pd.DataFrame if array.ndim > 1 else pd.Series
         yield f"a {form.__name__}", form(array)
-        yield (
-            f"a {form.__name__} by dates",
-            form(array, pd.date_range("2001-01-01", periods=len(array))),
-        )
+        labels = subject.process.fit_.labels
+        if labels.calendar is None and labels.begins is None:  # else dates are another time
+            dates = pd.date_range("2001-01-01", periods=len(array))
+            yield f"a {form.__name__} by dates", form(array, dates)
     if subject.is_text:
         for form_name, texts in _texts(subject, one):
             if form_name == "a list of texts":

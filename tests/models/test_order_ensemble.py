@@ -121,7 +121,7 @@ def test_it_says_what_it_has_not(ensemble):
         (
             lambda: OrderEnsemble(agnostic(), [(0, 1)]),
             ParameterError,
-            "no permutation of the sites",
+            "no permutation of the site",
         ),
         (lambda: OrderEnsemble(NADE(order_agnostic=True)), NotFittedError, "not fitted"),
         (

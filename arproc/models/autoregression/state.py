@@ -59,7 +59,9 @@ class ARState(WindowState):
 
     def _advance_from_belief(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
         """Element by element, until p of them are drawn and everything before is known."""
-        steps = min(uniforms.shape[1], self.law.order)
+        steps = self.law.order
+        if uniforms.shape[1] <= steps:
+            return State.advance(self, uniforms)
         first, state = State.advance(self, uniforms[:, :steps])
         rest, state = state.advance(uniforms[:, steps:])
         return torch.cat([first, rest], dim=1), state

@@ -87,11 +87,11 @@ class Combination:
         """What does not fit together; see `arproc.contract.checked`."""
         n, k = self.weights.shape
         alike = len(self.names) == n and len(self.fits) == k and n > 0
-        sums = self.weights.sum(1)  # NaN where no candidate fits
+        sums = self.weights.sum(1)  # 0 where no candidate fits
         known = alike and all(list(one.names) == list(self.names) for one in self.fits)
         yield from sentences(
             (not known, f"there are {n} series and {k} candidates, and names and fits of others"),
-            (bool((abs(sums[~np.isnan(sums)] - 1) > 1e-6).any()), "weights do not sum to one"),
+            (bool((np.abs(sums[sums != 0] - 1) > 1e-6).any()), "weights do not sum to one"),
             (alike and any(self.weights[i, j] > 0 and one.status[i] != "ok"
                            for j, one in enumerate(self.fits) for i in range(n)),
              "a candidate without a fit has a weight"),
