@@ -20,7 +20,7 @@ from arproc.testing.material import Batch, numbers_of
 from arproc.testing.report import fail
 from arproc.testing.subject import Subject
 
-__all__ = ["Drawn", "drawn", "same_text"]
+__all__ = ["Drawn", "drawn", "engine_rows", "same_text"]
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,17 @@ def _by_engine(
         state = state.extend(prefix.x)[1]
     x, lengths, _ = draw(state, Uniforms(seed), length, None, subject.space)
     return [row[:k] for row, k in zip(x, lengths.tolist(), strict=True)]
+
+
+def engine_rows(
+    subject: Subject, batch: Batch, lengths: list[int], length: int, seed: int
+) -> list[torch.Tensor]:
+    """What the engine draws after the first `lengths[i]` elements of each row."""
+    law, space = subject.process.law_, subject.space
+    known = subject.ragged(batch, lengths, False)
+    context = subject.process.read_context(batch.context, batch.n, max(lengths) + length)
+    x, counts, _ = draw(law.after(known, context), Uniforms(seed), length, None, space)
+    return [row[:k] for row, k in zip(x, counts.tolist(), strict=True)]
 
 
 def _in_order(subject: Subject, x: Any, prefix: Batch) -> list[torch.Tensor]:
