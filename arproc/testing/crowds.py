@@ -161,6 +161,22 @@ def _unlikely(subject: Subject, one: Batch, row: Any, n: int) -> bool:
 # ---- prefixes of unequal length -----------------------------------------------------------------
 
 
+def _one_for_all(subject: Subject, batch: Batch, known: int, length: int, draws: Any) -> None:
+    """One long prefix given once for all rows is that prefix given for each."""
+    prefix = subject.as_user(batch.x[1, :known])
+    context = None if batch.context is None else batch.context[[1] * 4]
+    found = subject.process.sample(
+        4, length, prefix, seed=43, return_log_prob=True, context=context
+    )
+    agree(
+        torch.as_tensor(np.asarray(found.log_prob))[1].double(),
+        torch.as_tensor(np.asarray(draws.log_prob))[1].double(),
+        subject.tolerance,
+        f"a draw after {known} elements given for all rows to be that after a list of prefixes",
+        "a prefix that is cut to its last elements",
+    )
+
+
 def _unequal_prefixes(subject: Subject) -> float:
     """Draws after a list of prefixes of unequal length, one of them beyond any window."""
     fixed = subject.space.length
@@ -173,6 +189,7 @@ def _unequal_prefixes(subject: Subject) -> float:
     draws = subject.process.sample(
         4, length, prefixes, seed=43, return_log_prob=True, context=batch.context
     )
+    _one_for_all(subject, batch, max(lengths), length, draws)
     new = engine_rows(subject, batch, lengths, length, 43)
     if not subject.is_text:
         new = numbers_of(subject.process, draws.x)

@@ -20,7 +20,7 @@ from arproc.testing.material import Batch, numbers_of
 from arproc.testing.report import fail
 from arproc.testing.subject import Subject
 
-__all__ = ["Drawn", "drawn", "engine_rows", "same_text"]
+__all__ = ["Drawn", "drawn", "drawn_of_one", "engine_rows", "same_text"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,17 @@ def drawn(
             "the space",
         )
     return Drawn(prefix, new, torch.as_tensor(np.asarray(draws.complete)), draws)
+
+
+def drawn_of_one(
+    subject: Subject, rows: Batch, length: int, policy: Policy, seed: int = 19
+) -> Drawn:
+    """Draws after one prefix that is given once for all, where all rows are the same."""
+    one = None if rows.length == 0 else subject.as_user(rows.x[0])
+    draws = subject.process.sample(
+        rows.n, length, one, policy, seed=seed, return_log_prob=True, context=rows.context
+    )
+    return Drawn(rows, [], torch.as_tensor(np.asarray(draws.complete)), draws)
 
 
 def _check_drawn(subject: Subject, new: list[torch.Tensor], known: int) -> None:

@@ -1,4 +1,4 @@
-"""Several sequences at once, long prefixes, and one alone: each is told what the law says of it."""
+"""Several sequences at once, long prefixes, one alone: calls say what the law says of each."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def lawful_terms(subject: Subject, whole: Sequences, context: Any) -> list[torch
 def several_sequences(subject: Subject) -> str:
     """Of a list of unequal sequences, and of one alone, calls say what the law says of each.
 
-    `log_prob`, its terms and `score` of arrays and tensors, against teacher forcing; `conditional`,
-    `conditionals`, `start` and `condition` of prefixes of unequal length, one of them longer than
-    any window, against the law's own states; and `condition` twice against once.
+    `log_prob`, its terms and `score` of arrays and tensors, against teacher forcing;
+    `conditional`, `conditionals`, `start` and `condition` of prefixes of unequal length, one of
+    them longer than any window, against the law's own states; and `condition` twice.
     """
     fixed = subject.space.length
     batch = subject.batch(3, fixed or subject.given + far_prefix(subject, _LONG), "several")
@@ -142,9 +142,7 @@ def _state(subject: Subject, row: Batch, length: int) -> Any:
     return process.law_.fresh(1, context).extend(row.x[:, :length])[1]
 
 
-def _columns(
-    subject: Subject, batch: Batch, lengths: list[int], given: list[np.ndarray]
-) -> float:
+def _columns(subject: Subject, batch: Batch, lengths: list[int], given: list[np.ndarray]) -> float:
     """`conditionals` of a list, up to each row's own length."""
     columns = subject.process.conditionals(given, context=batch.context)
     off = 0.0

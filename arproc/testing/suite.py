@@ -26,6 +26,7 @@ from arproc.testing import (
 )
 from arproc.testing.advancing import fast_advance
 from arproc.testing.bad_input import clear_errors
+from arproc.testing.conditions import every_context
 from arproc.testing.crowds import many_draws
 from arproc.testing.endings import ends
 from arproc.testing.far_values import defined
@@ -63,6 +64,7 @@ CHECKS: dict[str, Check] = {
     "fast_terms": likelihood.fast_terms,
     "batch_invariance": likelihood.batch_invariance,
     "several_sequences": several_sequences,
+    "every_context": every_context,
     "gradient": likelihood.gradient,
     "parameter_gradient": parameter_gradient,
     "causality_by_perturbation": causality.causality_by_perturbation,
