@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from arproc.contract.parameters import Parameters
 from arproc.data.tables import Table
 from arproc.errors import ArprocError, NotFittedError
 from arproc.process import Process
+from arproc.testing.futures import room
 from arproc.testing.material import Batch
-from arproc.testing.report import fail
+from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Subject
 from arproc.testing.tables import bad_entries
 
@@ -67,6 +69,8 @@ def _bad_calls(subject: Subject) -> Iterator[BadCall]:
         bad.reshape(-1)[-1] = value
         yield f"{what} in data", "data", log_prob(bad)
         yield f"{what} in a tensor", "data", log_prob(torch.as_tensor(bad))
+        yield f"{what} in a float32 tensor", "data", log_prob(torch.as_tensor(bad).float())
+        yield from _bad_prefixes(subject, batch, value, what)
     yield "data without a sequence", "data", log_prob(good[:0])
     yield "complex data", "data", log_prob(good.astype(np.complex128))
     yield "an object array", "data", log_prob(np.array([object(), None]))
@@ -78,6 +82,8 @@ def _bad_calls(subject: Subject) -> Iterator[BadCall]:
         yield "a sequence without elements", "data", log_prob(good[:, :0])
     yield from _bad_values(subject, good, log_prob)
     yield from _bad_arguments(subject, batch)
+    yield from _bad_forecasts(subject, batch)
+    yield from _bad_contexts(subject, batch)
     yield from _unfitted(subject, good)
 
 
@@ -109,6 +115,63 @@ def _bad_values(
     if subject.given:
         short = subject.ragged(subject.batch(2, subject.given, "short"), [0, subject.given], False)
         yield "fewer elements than are given", "data", log_prob(short)
+
+
+def _bad_prefixes(subject: Subject, batch: Batch, value: float, what: str) -> Iterator[BadCall]:
+    """A value that is none in what calls begin with."""
+    process = subject.process
+    known = max(subject.given, subject.short(2))
+    bad = subject.as_user(batch.x[0, :known]).astype(np.float64)
+    bad.reshape(-1)[-1] = value
+    one = None if batch.context is None else batch.context[:1]
+    single = None if one is None else one[0]
+    where = f"{what} in a prefix"
+    yield f"{where} of sample", "prefix", lambda: process.sample(1, 1, bad, seed=0, context=one)
+    yield f"{where} of conditional", "prefix", lambda: process.conditional(bad, context=one)
+    yield f"{where} of start", "prefix", lambda: process.start(bad, context=one)
+    yield f"{where} of condition", "prefix", lambda: process.condition(bad, context=single)
+    if _forecasts(subject, known):
+        yield f"{what} in a history", "history", lambda: process.forecast(bad, 1, context=one)
+
+
+def _forecasts(subject: Subject, known: int) -> bool:
+    with suppress(NotApplicable):
+        return room(subject, known, 1) == 1
+    return False
+
+
+def _bad_forecasts(subject: Subject, batch: Batch) -> Iterator[BadCall]:
+    process = subject.process
+    known = max(subject.given, subject.short(2))
+    if not _forecasts(subject, known):
+        return
+    history = subject.as_user(batch.x[0, :known])
+    context = None if batch.context is None else batch.context[:1]
+    horizons: tuple[Any, ...] = (0, -1, 1.5)
+    for horizon in horizons:
+        for call in (process.forecast, process.sample_paths):
+            yield (
+                f"a horizon of {horizon} in {call.__name__}",
+                "horizon",
+                lambda c=call, h=horizon: c(history, h, context=context),
+            )
+    for level in (0.0, 1.2):
+        yield (
+            f"a quantile of {level}",
+            "quantile",
+            lambda q=level: process.forecast(history, 1, (q,), context=context),
+        )
+
+
+def _bad_contexts(subject: Subject, batch: Batch) -> Iterator[BadCall]:
+    data, context = subject.user_data(batch), batch.context
+    if context is None:
+        return
+    gone = np.array(context)
+    gone.reshape(-1)[-1] = np.nan
+    wide = np.concatenate([context, context], axis=-1)
+    for what, bad in (("NaN in a context", gone), ("a context of too many numbers", wide)):
+        yield what, "context", lambda c=bad: subject.process.log_prob(data, context=c)
 
 
 def _bad_arguments(subject: Subject, batch: Batch) -> Iterator[BadCall]:

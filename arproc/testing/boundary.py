@@ -69,8 +69,27 @@ def in_kind(subject: Subject) -> str:
             f"requires_grad is {probe.requires_grad}, the shape {tuple(conditional.batch_shape)}",
             "a conditional computed outside of no_grad, or a batch axis that is kept",
         )
+    _labels_kept(subject, array[0], one)
     _sample_forms(subject)
     return f"{len(given)} forms on {process.device}"
+
+
+def _labels_kept(subject: Subject, x: np.ndarray, context: Any) -> None:
+    """The terms of a Series are a Series with its labels."""
+    import pandas as pd
+
+    space = subject.space
+    if subject.process.layout is not None or space.event_shape or space.terminates:
+        return
+    series = pd.Series(x, pd.date_range("2001-01-31", periods=len(x), freq="D", name="day"))
+    terms = subject.process.log_prob_terms(series, context=context)
+    labels = list(getattr(terms, "index", []))
+    if not isinstance(terms, pd.Series) or labels != list(series.index[subject.given :]):
+        fail(
+            "the terms of a Series to be a Series with its labels",
+            f"a {type(terms).__name__} came, labelled {labels[:2]}",
+            "a call that gives back its own numbers, not the user's form",
+        )
 
 
 def _sample_forms(subject: Subject) -> None:
@@ -177,6 +196,17 @@ def distribution_view(subject: Subject) -> str:
         "a layout that is applied twice or not at all",
         ("row",),
     )
+    many = torch.stack([x, x.flip(0)])
+    nested = torch.stack([view.log_prob(many[0]), view.log_prob(many[1])])
+    for what, got, want in (
+        ("[2, 3, ...]", view.log_prob(many), nested),
+        ("one value", view.log_prob(x[0])[None], nested[0, :1]),
+    ):
+        agree(
+            got.double(), want.double(), subject.tolerance,
+            f"distribution().log_prob of {what} to be that of each",
+            "a batch that is reshaped in another order",
+        )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(subject.seed)
         shape = tuple(view.sample((2, 3)).shape)

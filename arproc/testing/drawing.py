@@ -20,7 +20,7 @@ from arproc.testing.material import Batch, numbers_of
 from arproc.testing.report import fail
 from arproc.testing.subject import Subject
 
-__all__ = ["Drawn", "drawn", "same_text"]
+__all__ = ["Drawn", "drawn", "drawn_of_one", "engine_rows", "same_text"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,17 @@ def drawn(
     return Drawn(prefix, new, torch.as_tensor(np.asarray(draws.complete)), draws)
 
 
+def drawn_of_one(
+    subject: Subject, rows: Batch, length: int, policy: Policy, seed: int = 19
+) -> Drawn:
+    """Draws after one prefix that is given once for all, where all rows are the same."""
+    one = None if rows.length == 0 else subject.as_user(rows.x[0])
+    draws = subject.process.sample(
+        rows.n, length, one, policy, seed=seed, return_log_prob=True, context=rows.context
+    )
+    return Drawn(rows, [], torch.as_tensor(np.asarray(draws.complete)), draws)
+
+
 def _check_drawn(subject: Subject, new: list[torch.Tensor], known: int) -> None:
     """Raise `DataError` where what was drawn after `known` elements is not of the space."""
     place = None
@@ -96,6 +107,17 @@ def _by_engine(
         state = state.extend(prefix.x)[1]
     x, lengths, _ = draw(state, Uniforms(seed), length, None, subject.space)
     return [row[:k] for row, k in zip(x, lengths.tolist(), strict=True)]
+
+
+def engine_rows(
+    subject: Subject, batch: Batch, lengths: list[int], length: int, seed: int
+) -> list[torch.Tensor]:
+    """What the engine draws after the first `lengths[i]` elements of each row."""
+    law, space = subject.process.law_, subject.space
+    known = subject.ragged(batch, lengths, False)
+    context = subject.process.read_context(batch.context, batch.n, max(lengths) + length)
+    x, counts, _ = draw(law.after(known, context), Uniforms(seed), length, None, space)
+    return [row[:k] for row, k in zip(x, counts.tolist(), strict=True)]
 
 
 def _in_order(subject: Subject, x: Any, prefix: Batch) -> list[torch.Tensor]:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from arproc.data.tables import Table
-from arproc.distributions import from_uniform, index
-from arproc.errors import DataError
+from arproc.distributions import cdf, from_uniform, index
+from arproc.errors import DataError, UnsupportedError
 from arproc.spaces import Real, Space
 from arproc.testing.compare import agree
 from arproc.testing.material import Batch
@@ -21,7 +21,7 @@ from arproc.testing.subject import Subject
 __all__ = ["defined"]
 
 #: Real values that every law has to know, in units of the examples' spread or as they are ...
-_NEAR = (0.0, -0.0, 0.1, 0.5, 1.0, 1.3, 2.0, 5.0, 30.0, 100.0, 1e-3, 1e-30)
+_NEAR = (0.0, 0.1, 0.5, 1.0, 1.3, 2.0, 3.0, 5.0, 12.0, 30.0, 100.0, 1e-3, 1e-30)
 #: ... and values that may be refused: what is NaN there must say so.
 _FAR = (1e8, 1e15, 1e30, 3e38, 1e150, 1e300, 1e-38, 1e-45, 1e-300, 5e-324)
 _COUNTS = (0, 1, 2, 30, 171, 1000, 10**5, 10**9, 2**31, 2**40, 2**53)
@@ -47,6 +47,7 @@ def _defined(subject: Subject) -> str:
     batches = [(Batch(x, subject.context(range(len(x)), x.shape[1])), _public)]
     batches += [(batch, _strict) for batch in _with(subject, _near(subject))]
     batches += [(batch, _public) for batch in _with(subject, _huge(subject))]
+    batches += [(batch, _strict) for batch in _alike(subject)]
     refused = sum(_looked_at(subject, batch, look) for batch, look in batches)
     count = sum(batch.n for batch, _ in batches) - refused
     return f"{count} sequences have one" + f", {refused} refused" * bool(refused)
@@ -70,6 +71,8 @@ def _values_of(space: Space, sizes: tuple[float, ...], centre: float, scale: flo
         x = np.concatenate([np.abs(x), 1 - np.abs(x)])
     values = torch.as_tensor(x).to(space.dtype).unique()
     known = [v for v in values if bool(v.isfinite()) and space.problem(v[None]) is None]
+    if space.kind == "real" or space.event_shape:
+        known.append(torch.tensor(-0.0, dtype=space.dtype))  # to `unique` it is zero
     return torch.stack(known).double().numpy() if known else np.zeros(0)
 
 
@@ -117,6 +120,31 @@ def _with(subject: Subject, values: np.ndarray) -> Iterator[Batch]:
         if bool(keep.any()):
             context = subject.context(range(int(keep.sum())), length)
             yield Batch(x[keep], context)
+
+
+def _alike(subject: Subject) -> Iterator[Batch]:
+    """Elements that equal each other: all of a sequence, the last two, the last and its mean."""
+    space = subject.space
+    if space.varies or not (space.measure == "density" or space.kind == "count"):
+        return
+    length = subject.whole(6)
+    values = torch.as_tensor(_values_of(_scalar(space) if space.event_shape else space,
+                                        (0.0, 0.5, 1.0, 2.0), 0.0, 1.0))[:12]  # fmt: skip
+    if space.kind == "count":
+        values = torch.tensor([0.0, 1.0, 7.0])
+    context = subject.context(range(len(values)), length)
+    x = values.reshape(-1, 1, *[1] * len(space.event_shape))
+    yield Batch(x.expand(-1, length, *space.event_shape).to(space.dtype).clone(), context)
+    twins = subject.batch(4, length, "alike")
+    twins.x[:, -1] = twins.x[:, -2]
+    yield twins
+    if space.measure == "density" and length > subject.given + 1:
+        middle = subject.batch(4, length, "alike")
+        with suppress(NotImplementedError):
+            mean = subject.start(middle, length - 1).conditional.mean.to(middle.x)
+            if bool(mean.isfinite().all()) and space.problem(mean) is None:
+                middle.x[:, -1] = mean
+                yield middle
 
 
 # ---- what is asked of them ----------------------------------------------------------------------
@@ -210,6 +238,8 @@ def _require_draws(subject: Subject, batch: Batch, columns: Any) -> None:
     """Fail where nothing can be drawn after such values."""
     u = torch.full((*columns.batch_shape, *columns.event_shape), 0.37, dtype=torch.float64)
     x = from_uniform(columns, u.to(batch.x.device))
+    if subject.space.kind == "count":
+        _require_inverse(batch, columns, x, 0.37)
     gone = torch.isnan(x) if not subject.space.holds_missing else torch.zeros_like(x).bool()
     if bool(gone.any()):
         row = int(gone.nonzero()[0][0])
@@ -217,4 +247,22 @@ def _require_draws(subject: Subject, batch: Batch, columns: Any) -> None:
             "draws after every element of the space to be numbers",
             f"after some of {batch.x[row].tolist()} NaN is drawn",
             _CAUSE,
+        )
+
+
+def _require_inverse(batch: Batch, columns: Any, x: torch.Tensor, u: float) -> None:
+    """Fail where the count drawn from u is not the least that reaches it, after large ones too."""
+    try:
+        upto, below = cdf(columns, x).double(), cdf(columns, x - 1).double()
+    except (UnsupportedError, NotImplementedError):
+        return
+    wrong = ((upto < u - 1e-4) | (below > u + 1e-4)) & (x < 1e6)
+    if bool(wrong.any()):
+        row, place = (int(i) for i in wrong.nonzero()[0])
+        fail(
+            f"the count drawn from the uniform {u} to be the least whose distribution function "
+            "reaches it",
+            f"among {batch.x[row].tolist()} {float(x[row, place]):g} is drawn at place {place}, "
+            f"where it is {float(upto[row, place]):.6g}",
+            "draws of counts that are cut at a level",
         )

@@ -23,12 +23,14 @@ from arproc.errors import ArprocError
 from arproc.process import Process
 from arproc.sampling import Policy
 from arproc.testing.compare import gap
+from arproc.testing.conditions import scored_in_contexts
 from arproc.testing.drawing import drawn
 from arproc.testing.futures import room
 from arproc.testing.generation import policies
 from arproc.testing.material import Batch, marked
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Subject
+from arproc.testing.work import late
 
 __all__ = ["save_and_load"]
 
@@ -58,7 +60,7 @@ def save_and_load(subject: Subject) -> str:
         loaded = load(files[0])
         _require_kind(process, loaded)
         _require(reached(subject.with_process(loaded)), want, "the loaded model")
-        process.save(files[1])
+        process.save(str(files[1]))  # a path as text is as good
         loaded.save(files[2])
         _require_bytes(files)
         again = {name: find() for name, find in _calls(subject).items() if name in _FEW}
@@ -118,6 +120,8 @@ def _calls(subject: Subject) -> dict[str, Callable[[], Any]]:
         "samples of the user's form": lambda: _in_form(subject),
         "condition(prefix)": lambda: _conditioned(subject),
         "forecast": lambda: _forecast(subject),
+        "joint law": lambda: _joint(subject),
+        "log_prob in every context": lambda: scored_in_contexts(subject),
         "distribution().log_prob": lambda: _view(subject),
     }
     for policy in policies(subject):
@@ -134,7 +138,10 @@ def _prefix(subject: Subject, length: int) -> Batch:
 
 
 def _long(subject: Subject) -> Any:
-    batch = _batch(subject, subject.length)
+    budget = subject.budget
+    slow = budget.stepwise or budget.replays
+    far = subject.length if slow else max(subject.length, late(subject, "file", rows=3))
+    batch = _batch(subject, far)
     sequences = subject.ragged(batch, [batch.length] * batch.n)
     return np.asarray(subject.process.log_prob(sequences, context=batch.context))
 
@@ -194,7 +201,7 @@ def _conditioned(subject: Subject) -> Any:
 
 def _forecast(subject: Subject) -> Any:
     known = max(subject.given, subject.short(9) - 5)
-    horizon = room(subject, known, 12)
+    horizon = room(subject, known, 40)
     batch = _batch(subject, known + horizon)
     history = [subject.as_user(row) for row in batch.x[:, :known]]
     process = subject.process
@@ -202,6 +209,13 @@ def _forecast(subject: Subject) -> Any:
     table = process.forecast(history, horizon, (0.01, 0.5, 0.99), n_paths=30, **settings)
     paths = process.sample_paths(history, horizon, 6, **settings)
     return [table.to_numpy(dtype=float), paths.to_numpy(dtype=float)]
+
+
+def _joint(subject: Subject) -> Any:
+    batch = _batch(subject, subject.short(4))
+    horizon = 6 if subject.space.length is None else 1
+    found: Any = subject.process.law_.joint(subject.start(batch, batch.length), horizon)
+    return None if found is None else [found.mean, found.covariance_matrix]
 
 
 def _view(subject: Subject) -> Any:

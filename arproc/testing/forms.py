@@ -46,7 +46,30 @@ def input_forms(subject: Subject) -> str:
         found += _alike(subject, name, call, _share(single, k // 2), one.context)
     for k, (name, call) in enumerate(_on_prefixes(subject).items()):
         found += _alike(subject, name, call, _share(begins, k), one.context)
-    return f"{found} calls"
+    return f"{found + _state_forms(subject)} calls"
+
+
+def _state_forms(subject: Subject) -> int:
+    """Elements given to a state as lists, arrays and tensors are the same elements."""
+    batch = subject.batch(2, subject.short(4), "forms of elements")
+    begun, x = subject.begin(batch), batch.x[:, subject.given :]
+    if not x.shape[1]:
+        return 0
+    want = subject.table(begun.extend(x)[1].conditional)
+    array = subject.as_user(x)
+    if x.dtype == torch.float64:
+        array = x.numpy()
+    for form, given in (("an array", array), ("lists", array.tolist())):
+        state = begun
+        for t in range(x.shape[1]):
+            state = state.append(array[:, t] if form == "an array" else [r[t] for r in given])
+        grown = {"append": state, "extend": begun.extend(given)[1]}
+        for name, one in grown.items():
+            agree(
+                subject.table(one.conditional), want, max(1e-11, 0.01 * subject.tolerance),
+                f"{name} of {form} to be that of a tensor", _CAUSE, ("probe value", "row"),
+            )  # fmt: skip
+    return 4
 
 
 def _share(forms: dict[str, Any], number: int) -> dict[str, Any]:
@@ -124,6 +147,7 @@ def _dtypes(array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 def _tensors(array: np.ndarray) -> Iterator[tuple[str, torch.Tensor]]:
     kinds = [torch.float64, torch.float32] + [torch.int64] * _whole(array)
+    kinds += [torch.bool] * (set(np.unique(array)) <= {0, 1})
     for kind in kinds:
         yield f"a tensor of {str(kind).removeprefix('torch.')}", torch.tensor(array).to(kind)
 

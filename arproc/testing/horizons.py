@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from arproc.contract.state import State
-from arproc.distributions import cdf, from_uniform
+from arproc.distributions import cdf, from_uniform, quantile
 from arproc.errors import UnsupportedError
 from arproc.testing.compare import agree
 from arproc.testing.futures import closed, numbers, room, steps, table_of
@@ -18,6 +18,7 @@ from arproc.testing.subject import Batch, Subject
 __all__ = ["histories", "horizons"]
 
 _LEVELS = (0.001, 0.05, 0.5, 0.95, 0.999)
+_FAR_LEVELS = (1e-6, 1e-4, 0.2, 0.8, 1 - 1e-4, 1 - 1e-6)
 _WHOLE = 3000  # the most values of a whole number that are added up
 
 
@@ -34,7 +35,7 @@ def horizons(subject: Subject) -> str:
     off, longest = 0.0, 0
     for known in steps(subject):
         horizon = room(subject, known)
-        off = max(off, _chained(subject, known, horizon))
+        off = max(off, _chained(subject, known, horizon), _next_step(subject, known))
         longest = max(longest, horizon)
     return f"{off:.1e}, {longest} steps"
 
@@ -85,6 +86,33 @@ def _chained(subject: Subject, known: int, horizon: int) -> float:
         ("step (from 0)",),
     )
     return off
+
+
+def _next_step(subject: Subject, known: int) -> float:
+    """A forecast of one step is the conditional: its quantiles far into both tails."""
+    batch = numbers(subject, 1, known, 1, f"one step {known}")
+    history = subject.as_user(batch.x[0])
+    table = subject.process.forecast(history, 1, _FAR_LEVELS, context=batch.context)
+    lines = torch.as_tensor(table_of(subject, table, 1, 1 + len(_FAR_LEVELS))[0, 0, 0])
+    levels = torch.tensor(_FAR_LEVELS, dtype=torch.float64)
+    conditional = subject.start(batch, known).conditional
+    try:
+        want = torch.stack([quantile(conditional, q.reshape(1))[0] for q in levels]).double()
+    except (UnsupportedError, NotImplementedError):
+        return 0.0
+    slack = 1e-5 if subject.dtype == torch.float64 else 1e-2
+    spread = (want[3] - want[2]).abs().clamp(min=1e-9)
+    if subject.space.measure == "mass":
+        slack, spread = 0.5, torch.ones_like(spread)
+    return agree(
+        (lines[1:] - want) / spread,
+        torch.zeros_like(want),
+        slack,
+        f"after {known} elements, the quantiles {list(_FAR_LEVELS)} of a forecast of one step to "
+        "be those of the conditional (what came is the difference over the spread)",
+        "a way of its own for one step, or quantiles that are cut",
+        ("quantile",),
+    )
 
 
 def _next_elements(subject: Subject, state: State) -> tuple[torch.Tensor, torch.Tensor]:
@@ -165,12 +193,37 @@ def histories(subject: Subject) -> str:
         got = _forecast(subject, [known[k] for k in kept], short, (0.9, 0.01), _rows(batch, kept))
         want = every[kept][:, :short][..., [0, 3, 1]]
         off = max(off, _same(subject, got, want, f"{i + 1} of {len(known)} histories"))
+    off = max(off, _others_replaced(subject, batch, known, horizon, every))
     single = _forecast(subject, known[0], horizon, (0.01, 0.5, 0.9), _rows(batch, [0]))
     off = max(off, _same(subject, single, every[:1], "one history that is not in a list"))
     _seeded(subject, known[0], horizon, _rows(batch, [0]))
     if subject.space.length is None:
         _labelled(subject, batch, lengths[0], horizon, every[:1])
     return f"{off:.1e}, histories of {lengths}"
+
+
+def _others_replaced(
+    subject: Subject, batch: Batch, known: list[Any], horizon: int, every: np.ndarray
+) -> float:
+    """Other series, with other contexts, in the place of all but the last: that stays as it is.
+
+    So do its paths; and what follows the last element is what its state says.
+    """
+    process, last = subject.process, len(known) - 1
+    rows = [(i + 1) % last for i in range(last)] + [last] if last > 1 else [last, last]
+    others = [known[i] for i in rows]
+    context = _rows(batch, rows)
+    got = _forecast(subject, others, horizon, (0.01, 0.5, 0.9), context)
+    what = "the last of several histories, the others replaced"
+    off = _same(subject, got[last:], every[last:], what)
+    paths = [
+        table_of(subject, process.sample_paths(x, horizon, 7, 4, context=c), horizon, 7, len(x))
+        for x, c in ((known, batch.context), (others, context))
+    ]
+    off = max(off, _same(subject, paths[1][last:], paths[0][last:], f"{what} (sample_paths)"))
+    alone = process.sample_paths(known[0], horizon, 7, 4, context=_rows(batch, [0]))
+    own = table_of(subject, alone, horizon, 7)
+    return max(off, _same(subject, paths[0][:1], own, "the first of several (sample_paths)"))
 
 
 def _as_closed(subject: Subject, batch: Batch, horizon: int, short: int) -> int:
@@ -220,9 +273,42 @@ def _seeded(subject: Subject, known: Any, horizon: int, context: Any) -> None:
     ]
     if not np.array_equal(paths[0], paths[1], equal_nan=True):
         fail("the same seed to give the same paths", "they differ", cause)
+    _other_seeds(subject, known, horizon, context)
     spread = np.ptp(paths[0], axis=-1).max() if not subject.space.event_shape else 1.0
     if spread > 0 and np.array_equal(paths[0], paths[2]) and subject.space.measure == "density":
         fail("another seed to give other paths", "all are the same", cause)
+
+
+def _other_seeds(subject: Subject, known: Any, horizon: int, context: Any) -> None:
+    """0 is a seed of forecasts and of paths too, and a Generator gives the seed."""
+    process = subject.process
+
+    def generator(seed: int) -> torch.Generator:
+        return torch.Generator().manual_seed(seed)
+
+    def forecast(seed: Any) -> np.ndarray:
+        table = process.forecast(known, horizon, (0.3,), seed=seed, context=context, n_paths=20)
+        return np.asarray(table.to_numpy(dtype=float))
+
+    def paths(seed: Any) -> np.ndarray:
+        table = process.sample_paths(known, horizon, 20, seed, context=context)
+        return np.asarray(table.to_numpy(dtype=float))
+
+    for call in (forecast, paths):
+        for one, two in ((0, 0), (generator(3), generator(3))):
+            if not np.array_equal(call(one), call(two), equal_nan=True):
+                fail(
+                    f"{call.__name__} with the seed 0, or of equal Generators, to be the same",
+                    f"two calls with {one!r} differ",
+                    "a seed 0 taken for none, or random numbers from elsewhere",
+                )
+    continuous = subject.space.measure == "density"
+    if continuous and np.array_equal(paths(generator(3)), paths(generator(4)), equal_nan=True):
+        fail(
+            "Generators of unlike states to give unlike paths",
+            "all are the same",
+            "a Generator that is not asked for its number",
+        )
 
 
 def _labelled(subject: Subject, batch: Batch, length: int, horizon: int, want: np.ndarray) -> None:

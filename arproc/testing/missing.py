@@ -12,6 +12,7 @@ from arproc.distributions import quantile
 from arproc.errors import UnsupportedError
 from arproc.testing.compare import agree
 from arproc.testing.forks import grow_and_ask_again
+from arproc.testing.gaps import public_calls
 from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable
 from arproc.testing.subject import Subject
@@ -39,6 +40,7 @@ def missing_values(subject: Subject) -> str:
         gaps = _with_gaps(subject, batch, number)
         off = max(off, _one_law(subject, gaps), _terms(subject, gaps))
         off = max(off, grow_and_ask_again(subject, gaps, f"gaps {number}", steps=12)[0])
+        off = max(off, public_calls(subject, gaps))
         drawn = _drawn(subject, batch)
         off = max(off, *_marginals(subject, _with_gaps(subject, drawn, number), drawn))
     return f"{off:.1e}"

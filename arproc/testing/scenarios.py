@@ -36,6 +36,8 @@ def scenarios(subject: Subject) -> str:
     future = continued(subject, batch, known + horizon).x[0, known:].double().cpu().numpy()
     ask = _Asked(subject, batch, known, horizon, future)
     ask.nothing()
+    ask.in_any_form(1)
+    ask.of_several(1)
     off = ask.first_steps(2)
     return f"{off:.1e} against a longer history; {ask.later(horizon // 2)}"
 
@@ -77,6 +79,74 @@ class _Asked:
             "NaN taken for a value",
             ("step (from 0)", "component", "column"),
         )
+
+    def in_any_form(self, step: int) -> None:
+        """A known step told by labels in another order; of a vector one component alone."""
+        import pandas as pd
+
+        known = self.only([step])
+        steps = self._index()
+        form = pd.Series if known.ndim == 1 else pd.DataFrame
+        names = {} if known.ndim == 1 else {"columns": self._components()}
+        labelled = form(known, steps, **names).iloc[::-1].iloc[: self.horizon - step]
+        try:
+            self._kept(self.table(known), [step])
+            agree(
+                torch.as_tensor(self.table(labelled)),
+                torch.as_tensor(self.table(known)),
+                1e-9,
+                "what is known, labelled by the steps to come, to be that in its place",
+                "labels that are not looked at",
+                ("step", "component", "column"),
+            )
+            if known.ndim > 1:
+                part = known.copy()
+                part[:, 1:] = np.nan
+                got = self.table(part)[step, 0]
+                self._same(got, float(known[step, 0]), "one component that is known")
+        except DataError:  # too unlikely for weighted paths, and refused in words
+            return
+
+    def _index(self) -> Any:
+        return self._plain().index
+
+    def _components(self) -> Any:
+        return self._plain().columns.get_level_values(0).unique()
+
+    def _plain(self) -> Any:
+        return self.subject.process.forecast(
+            self.history, self.horizon, _LEVELS, seed=3, context=self.batch.context, n_paths=9
+        )
+
+    def _same(self, got: np.ndarray, want: float, what: str) -> None:
+        agree(
+            torch.as_tensor(got),
+            torch.full(got.shape, want, dtype=torch.float64),
+            1e-9,
+            f"{what} to stay as it is, the mean and every quantile",
+            "known values that are left out, or another series' taken for them",
+        )
+
+    def of_several(self, step: int) -> None:
+        """Of two series one step of the second is known; paths keep what is known too."""
+        process, event = self.subject.process, self.future.shape[1:]
+        known = np.stack([self.only([]), self.only([step])])
+        context = None if self.batch.context is None else self.batch.context[[0, 0]]
+        more = {"seed": 3, "context": context}
+        given = [self.history, self.history]
+        try:
+            table = process.forecast(
+                given, self.horizon, _LEVELS, known=known, n_paths=_PATHS, **more
+            )
+            paths = process.sample_paths(given, self.horizon, 9, known=known, **more)
+        except DataError:
+            return
+        value = self.future[step].reshape(-1)
+        lines = table_of(self.subject, table, self.horizon, 1 + len(_LEVELS), 2)[1, step]
+        ways = table_of(self.subject, paths, self.horizon, 9, 2)[1, step]
+        for j in range(int(np.prod(event, dtype=int))):
+            self._same(lines[j], float(value[j]), "what is known of the second of two series")
+            self._same(ways[j], float(value[j]), "what is known of the second, in paths,")
 
     def first_steps(self, count: int) -> float:
         """The first steps known against a history that has them."""

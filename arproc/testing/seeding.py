@@ -79,6 +79,7 @@ def seeds(subject: Subject) -> str:
     one, two = (drawn(subject, prefix, length, g).new for g in generators)  # type: ignore[arg-type]
     _equal(subject, one, two, "Generators in the same state to give the same sample", exact=True)
     _differ(subject, first, drawn(subject, prefix, length, 8))
+    _all_seeds(subject, first, length)
     if length >= 2:
         _resumed(subject, first, prefix, length)
     if subject.is_text:
@@ -110,20 +111,36 @@ def _equal(
         )
 
 
-def _differ(subject: Subject, first: Drawn, other: Drawn) -> None:
+def _differ(subject: Subject, first: Drawn, other: Drawn, what: str = "another seed") -> None:
     if float(np.max(np.asarray(first.draws.log_prob))) > -1e-6 and subject.space.size is not None:
         return  # next to nothing is random
     pairs = zip(first.new, other.new, strict=True)
     same = [torch.equal(marked(a), marked(b)) for a, b in pairs]
     if all(same):
         fail(
-            "another seed to give another sample",
+            f"{what} to give another sample",
             f"all {len(same)} rows are the same",
-            "a seed that is not passed on",
+            "a seed that is not passed on, that is cut to fewer bits or to its size, or a "
+            "Generator of which only the first seed is read",
         )
     alike = {tuple(row.flatten().tolist()) for row in first.new}
     if len(alike) == 1:
         fail("rows to differ", f"all {len(same)} rows are the same", "one row's uniforms for all")
+
+
+def _all_seeds(subject: Subject, first: Drawn, length: int) -> None:
+    """0 is a seed, so are negative and huge ones, and NumPy's; a Generator moves on."""
+    prefix = first.prefix
+    for seed in (7 + 2**32, -7):
+        _differ(subject, first, drawn(subject, prefix, length, seed))
+    ours: Any = np.int64(7)
+    same = "the same seed, as an int of NumPy's, to give the same sample"
+    _equal(subject, drawn(subject, prefix, length, ours).new, first.new, same, exact=True)
+    zero = [drawn(subject, prefix, length, 0).new for _ in range(2)]
+    _equal(subject, zero[0], zero[1], "the seed 0 to give the same sample", exact=True)
+    generator: Any = torch.Generator().manual_seed(5)
+    one, two = (drawn(subject, prefix, length, generator) for _ in range(2))
+    _differ(subject, one, two, "a Generator that moved on")
 
 
 def _resumed(subject: Subject, first: Drawn, prefix: Batch, length: int) -> None:

@@ -14,6 +14,7 @@ from arproc.data.tables import Table
 from arproc.spaces import Categorical
 from arproc.testing.compare import agree
 from arproc.testing.drawing import Drawn, drawn
+from arproc.testing.generation import policies
 from arproc.testing.material import Batch, numbers_of
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.subject import Subject
@@ -42,10 +43,29 @@ def stops(subject: Subject) -> str:
     _cut(subject, whole, length, met, lambda x: bool(met(x[None])[0]), "a function")
     if seen[0] > 1:
         fail("stop to be asked after each element", f"it was first asked after {seen[0]}", _CAUSE)
+    _under_policy(subject, prefix, length)
     found = ["a function"]
     if subject.is_text:
         found += _by_strings(subject, whole, length)
     return " and ".join(found)
+
+
+def _under_policy(subject: Subject, prefix: Batch, length: int) -> None:
+    """A stop that is never met changes nothing, under a policy too."""
+    for policy in policies(subject):
+        whole = drawn(subject, prefix, length, 13, policy)
+        never = subject.process.sample(
+            prefix.n, length, subject.user_prefix(prefix), policy,
+            lambda x: torch.zeros(len(x), dtype=torch.bool), 13, True, context=prefix.context,
+        )  # fmt: skip
+        agree(
+            torch.as_tensor(np.asarray(never.policy_log_prob)),
+            torch.as_tensor(np.asarray(whole.draws.policy_log_prob)),
+            max(subject.tolerance, 1e-6),
+            f"draws under {policy!r} with a stop that is never met to be those without it",
+            "a policy that is forgotten where there is a stop",
+            ("draw",),
+        )
 
 
 def _met(whole: Drawn, seen: list[int]) -> Callable[[torch.Tensor], torch.Tensor]:

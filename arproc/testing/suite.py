@@ -26,6 +26,8 @@ from arproc.testing import (
 )
 from arproc.testing.advancing import fast_advance
 from arproc.testing.bad_input import clear_errors
+from arproc.testing.conditions import every_context
+from arproc.testing.crowds import many_draws
 from arproc.testing.endings import ends
 from arproc.testing.far_values import defined
 from arproc.testing.files import save_and_load
@@ -36,6 +38,7 @@ from arproc.testing.paths import paths
 from arproc.testing.repeats import repeated_calls
 from arproc.testing.report import CheckFailed, NotApplicable, Report, Result
 from arproc.testing.scenarios import scenarios
+from arproc.testing.several import several_sequences
 from arproc.testing.sizes import any_width
 from arproc.testing.slopes import parameter_gradient
 from arproc.testing.stopping import stops
@@ -60,6 +63,8 @@ CHECKS: dict[str, Check] = {
     "terms_sum": likelihood.terms_sum,
     "fast_terms": likelihood.fast_terms,
     "batch_invariance": likelihood.batch_invariance,
+    "several_sequences": several_sequences,
+    "every_context": every_context,
     "gradient": likelihood.gradient,
     "parameter_gradient": parameter_gradient,
     "causality_by_perturbation": causality.causality_by_perturbation,
@@ -81,6 +86,7 @@ CHECKS: dict[str, Check] = {
     "any_order": any_order,
     "draw_probability": seeding.draw_probability,
     "seeds": seeding.seeds,
+    "many_draws": many_draws,
     "conditioning": seeding.conditioning,
     "forecast": forecasts.forecast,
     "horizons": horizons.horizons,

@@ -11,8 +11,8 @@ from arproc.distributions import Categorical, as_categorical
 from arproc.errors import UnsupportedError
 from arproc.sampling import Policy, Temperature, TopK, TopP
 from arproc.testing.compare import agree
-from arproc.testing.drawing import drawn
-from arproc.testing.material import marked
+from arproc.testing.drawing import drawn, drawn_of_one
+from arproc.testing.material import Batch, marked
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.seeding import same_probability
 from arproc.testing.subject import Subject
@@ -70,6 +70,8 @@ def every_policy(subject: Subject) -> str:
         except UnsupportedError:
             continue
         found += 1
+        if found == 2:
+            _nested(subject, *tried[:2])
     if not found:
         raise NotApplicable("no policy changes conditionals of this kind")
     return f"{off:.1e} under {found} policies"
@@ -114,6 +116,38 @@ def _as_it_says(subject: Subject, policy: Policy, size: int) -> float:
             ),
         )
     return off
+
+
+def _nested(subject: Subject, one: Policy, two: Policy) -> None:
+    """A policy upon a policy is the chain of both, however it is asked for; and with `stop`."""
+    process, chain = subject.process, one | two
+    total = subject.short(7)
+    batch = subject.batch(4, total, "nested policies")
+    known = max(subject.given, min(total - 1, subject.given + 2))
+    prefix, length = Batch(batch.x[:, :known], batch.context), total - known
+    expected = f"{two!r} upon {one!r} to be their chain, after a prefix too"
+    cause = "with_policy or sample(policy=) that forgets the policy before, or the prefix"
+    want = subject.with_process(process.with_policy(chain)).reference(prefix)
+    under = process.with_policy(one)
+    got = subject.with_process(under.with_policy(two)).reference(prefix)
+    agree(got, want, max(subject.tolerance, 1e-7), expected, cause)
+    seen = [
+        drawn(subject, prefix, length, 19, chain),
+        drawn(subject.with_process(under), prefix, length, 19, two),
+    ]
+    rows = prefix.rows([0] * 4)
+    seen += [drawn(subject, rows, length, 19, chain), drawn_of_one(subject, rows, length, chain)]
+    for a, b in ((seen[0], seen[1]), (seen[2], seen[3])):
+        if not _equal(a.draws.x, b.draws.x):
+            fail(expected, "draws of the same seed differ", cause)
+        agree(
+            torch.as_tensor(np.asarray(b.draws.policy_log_prob)),
+            torch.as_tensor(np.asarray(a.draws.policy_log_prob)),
+            max(subject.tolerance, 1e-7),
+            expected,
+            cause,
+            ("draw",),
+        )
 
 
 def _table(every: torch.Tensor, column: Any) -> torch.Tensor:

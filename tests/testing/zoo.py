@@ -43,6 +43,7 @@ from .healthy import (
     Walk,
 )
 from .zoo_laws import LAWS
+from .zoo_more import MORE
 from .zoo_use import USE
 
 # ---- likelihood ---------------------------------------------------------------------------------
@@ -735,3 +736,4 @@ ZOO: dict[str, Broken] = {
 }
 
 ZOO |= {name: Broken(*entry) for name, entry in USE.items()}
+ZOO |= MORE
