@@ -9,7 +9,7 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from arproc.contract.sequences import Sequences
-from arproc.errors import DataError, ParameterError
+from arproc.errors import DataError, ParameterError, check_array
 from arproc.spaces import RealVector
 
 __all__ = [
@@ -97,10 +97,7 @@ def check_initial(initial: Any, order: int, dimension: int) -> None:
 def array(value: Any, name: str) -> Any:
     """Finite floating numbers as an array of its own; a tensor stays one."""
     if not isinstance(value, torch.Tensor):
-        try:
-            value = np.array(value, dtype=float)
-        except (TypeError, ValueError):
-            raise ParameterError(f"{name} must be numbers; got {value!r}.") from None
+        value = check_array(name, value)
     if not bool((abs(value) < np.inf).all()):
         raise ParameterError(f"{name} must be finite numbers; got {value!r}.")
     return value
