@@ -180,6 +180,24 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     return value
 
 
+def check_device(name: str, value: Any) -> Any:
+    """Return `value` as a `torch.device` that is here, or raise `ParameterError` naming it."""
+    import torch
+
+    try:
+        device = torch.device(value)
+        torch.empty(0, device=device)
+        if device.type == "meta":
+            raise RuntimeError("which holds no numbers")
+    except Exception as wrong:  # torch raises errors of all kinds where there is no such device
+        why = str(wrong).partition("\n")[0].rstrip(".")
+        raise ParameterError(
+            f"{name} must be a device that torch has here, such as 'cpu' or 'cuda'; got "
+            f"{value!r} ({why})."
+        ) from None
+    return device
+
+
 def check_flag(name: str, value: object) -> bool:
     """Return `value` if it is True or False, or raise `ParameterError` naming it."""
     if type(value).__name__ not in ("bool", "bool_") or getattr(value, "ndim", 0):

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import arproc
-from arproc import Mixture, Sequences, Training, evaluation, sampling, spaces, transforms
+from arproc import Mixture, Sequences, Training, evaluation, plot, sampling, spaces, transforms
 from arproc.errors import ArprocError
 
 QUICK = Training(steps=1, batch_size=4)
@@ -282,7 +282,7 @@ OWN: dict[str, Callable[[Any, Any], Any]] = {
     "VAR, granger_causality(causing)": lambda m, w: m.granger_causality(None, w),
     "VAR, granger_causality(test)": lambda m, w: m.granger_causality(test=w),
     "VAR, instantaneous_causality": lambda m, w: m.instantaneous_causality(w),
-    "VAR, impulse_response": lambda m, w: m.impulse_response(w if w != 2**62 else -1),
+    "VAR, impulse_response": lambda m, w: m.impulse_response(-1 if isinstance(w, int) and w == 2**62 else w),
     "VAR, impulse_response(bands)": lambda m, w: m.impulse_response(1, bands=w),
     "VAR, impulse_response(data)": lambda m, w: m.impulse_response(
         1, bands="bootstrap", draws=2, data=w
@@ -334,3 +334,214 @@ def test_the_calls_of_some_models(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = fitted(call.partition(",")[0])
     assert faults(lambda w: OWN[call](model, w), some(list(OWN).index(call), 3)) == []
+
+
+#: Arguments of functions with one wrong value.
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "compare(models)": lambda w: evaluation.compare(w, SERIES),
+    "compare(a model)": lambda w: evaluation.compare({"a": fitted("AR"), "b": w}, SERIES),
+    "compare(data)": lambda w: evaluation.compare(TWO(), w),
+    "compare(reference)": lambda w: evaluation.compare(TWO(), SERIES, reference=w),
+    "compare(unit)": lambda w: evaluation.compare(TWO(), SERIES, unit=w),
+    "compare(given)": lambda w: evaluation.compare(TWO(), SERIES, given=w),
+    "compare(complete)": lambda w: evaluation.compare(TWO(), SERIES, complete=w),
+    "evaluate(model)": lambda w: evaluation.evaluate(w, SERIES),
+    "evaluate(by)": lambda w: evaluation.evaluate(fitted("AR"), SERIES, by=w),
+    "evaluate(complete)": lambda w: evaluation.evaluate(fitted("NGram"), TEXT, complete=w),
+    "select_order": lambda w: arproc.select_order(w, 1),
+    "select_order(max_order)": lambda w: arproc.select_order(SERIES, w),
+    "select_order(criterion)": lambda w: arproc.select_order(SERIES, 1, w),
+    "select_order(lags)": lambda w: arproc.select_order(SERIES, 1, lags=w),
+    "select_order(model)": lambda w: arproc.select_order(SERIES, 1, model=w),
+    "reconcile": lambda w: arproc.reconcile(w, np.array([[1, 1], [1, 0], [0, 1]])),
+    "reconcile(summing)": lambda w: arproc.reconcile(np.ones(3), w),
+    "likelihood_ratio_test": lambda w: arproc.likelihood_ratio_test(w, fitted("AR")),
+    "load": arproc.load,
+    "warm_up": lambda w: arproc.warm_up([w]),
+    "diagnose(model)": lambda w: evaluation.diagnose(w, SERIES),
+    "diagnose(lags)": lambda w: evaluation.diagnose(fitted("AR"), SERIES, lags=w),
+    "surprisal_table(by)": lambda w: evaluation.surprisal_table(fitted("NGram"), TEXT, by=w),
+    "surprisal_table(regions)": lambda w: evaluation.surprisal_table(
+        fitted("NGram"), TEXT[:1], regions=w
+    ),
+    "next_table(top)": lambda w: evaluation.next_table(fitted("NGram"), "t", w),
+    "crps_of(distribution)": lambda w: evaluation.crps_of(w, 0.0),
+    "crps_of(x)": lambda w: evaluation.crps_of(torch.distributions.Normal(0.0, 1.0), w),
+    "crps_paths": lambda w: evaluation.crps_paths(w, [1.0]),
+    "crps_quantiles": lambda w: evaluation.crps_quantiles(w, [1.0]),
+    "join_times(table)": lambda w: evaluation.join_times(w, pd.DataFrame()),
+    "join_times(times)": lambda w: evaluation.join_times(
+        pd.DataFrame({"sentence": [1], "position": [1]}), w
+    ),
+    "mase": lambda w: evaluation.mase(w, [1.0], SERIES),
+    "mase(history)": lambda w: evaluation.mase([1.0], [1.0], w),
+    "mase(season)": lambda w: evaluation.mase([1.0], [1.0], SERIES, w),
+    "msis(level)": lambda w: evaluation.msis([0.0], [1.0], [1.0], SERIES, level=w),
+    "owa": lambda w: evaluation.owa(w, [1.0], [1.0], [1.0]),
+    "smape": lambda w: evaluation.smape([1.0], w),
+    "uniformity": evaluation.uniformity,
+    "uniformity(lags)": lambda w: evaluation.uniformity([0.1, 0.4, 0.8], w),
+    "pit(model)": lambda w: evaluation.pit(w, SERIES),
+    "complete(model)": lambda w: sampling.complete(w, BITS),
+    "plot.forecast_fan": lambda w: plot.forecast_fan(SERIES, w),
+    "plot.impulse_response": plot.impulse_response,
+    "plot.pit_histogram": plot.pit_histogram,
+    "plot.sample_grid": plot.sample_grid,
+    "plot.sample_grid(shape)": lambda w: plot.sample_grid(BITS, w),
+    "plot.spectral_density": plot.spectral_density,
+    "plot.surprisal": lambda w: plot.surprisal(fitted("NGram"), w),
+    "plot.diagnostics(ax)": lambda w: plot.pit_histogram([0.1, 0.5], ax=w),
+    "interpolate": lambda w: arproc.ngram.interpolate(w, [0.5, 0.5]),
+    "interpolate(weights)": lambda w: arproc.ngram.interpolate([fitted("NGram")] * 2, w),
+    "table_of": arproc.tables.table_of,
+    "Panel": lambda w: arproc.Panel(arproc.AR(1)).fit(w),
+    "Panel(process)": lambda w: arproc.Panel(w).fit(PANEL),
+    "AutoPanel(candidates)": lambda w: arproc.AutoPanel(w, 2).fit(PANEL),
+    "images": lambda w: arproc.datasets.images(w),
+}  # fmt: skip
+
+
+def TWO() -> dict[str, Any]:
+    return {"a": fitted("AR"), "b": fitted("ARIMA")}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_functions(function, tmp_path, monkeypatch):
+    import matplotlib.pyplot as plt
+
+    monkeypatch.chdir(tmp_path)
+    found = faults(FUNCTIONS[function], some(list(FUNCTIONS).index(function), 3))
+    plt.close("all")
+    assert found == []
+
+
+#: The settings of constructors that are tried, of models that are fitted in no time.
+SETTINGS = {
+    "AR": "order trend method initial seasonal fourier regressors ridge",
+    "ARIMA": "order seasonal_order trend regressors",
+    "ARGARCH": "order innovations volatility trend volatility_order components covariance_kind",
+    "BayesianAR": "orders trend tightness decay shape location scale noise",
+    "VAR": "order trend method initial shrinkage tightness decay cross own_lag",
+    "BetaAR": "order",
+    "CountAR": "order link family initial start_mean regressors",
+    "LogisticAR": "order symbols ridge initial",
+    "MarkovSwitchingAR": "order regimes trend switching_ar form method n_starts min_variance "
+    "tolerance seed",
+    "SETAR": "order regimes delay threshold trend trim",
+    "Transformed": "process transform",
+    "NGram": "order smoothing tokens alpha prune largest_discounted discount_fallback memory",
+    "InfiniGram": "tokens",
+    "PPM": "order method tokens update_exclusion adaptive",
+    "ContextTree": "depth tokens alpha stop adaptive",
+    "Cache": "size decay alpha base tokens",
+    "MADE": "hidden head levels components min_scale residual order_agnostic ordering conditioned "
+    "classes columns training",
+    "NADE": "hidden head levels activation order_agnostic ordering classes training",
+    "MAF": "hidden layers reordering normalisation ordering training",
+    "KernelDensity": "bandwidth levels min_scale iterations tolerance ordering",
+    "PixelCNN": "layers width head levels channel_axis classes kernel first_kernel training",
+    "Transformer": "layers heads width block attention_window tokens end dropout training",
+    "Mixture": "processes weights tolerance",
+    "OrderEnsemble": "model orderings weights seed",
+}
+#: Too large for anybody's patience, though a right value: nothing to refuse.
+ENDLESS = ("a huge number", "a number of 62 bits")
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_of_constructors(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make, data = MODELS[name]
+    found = []
+    for number, setting in enumerate(SETTINGS[name].split()):
+
+        def call(wrong: Any, setting: str = setting) -> Any:
+            model = make()
+            parameters = model.get_params(deep=False) | {setting: wrong}
+            return type(model)(**parameters).fit(data)
+
+        labels = [one for one in some(number, 6) if one not in ENDLESS]
+        found += [f"{setting}, {fault}" for fault in faults(call, labels)]
+    assert found == []
+
+
+# ---- one by one: what the tables have no place for ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Training(device="cuda:99"), None),
+        (lambda: arproc.MADE(training=Training(device="cuda:99")).fit(BITS), "device must be"),
+        (lambda: arproc.MADE(training=Training(device="gpu")).fit(BITS), "device must be"),
+        (lambda: fitted("MADE").to(np.zeros(2)), "device must be"),
+        (lambda: fitted("MADE").to("meta"), "device must be"),
+        (lambda: fitted("VAR").granger_causality(3), "caused must be a list"),
+        (lambda: fitted("VAR").instantaneous_causality(np.zeros((2, 2))), "there is no component"),
+        (lambda: fitted("SETAR").threshold_interval([0.9]), "level must be a number"),
+        (lambda: fitted("AR").parameter_table("robust"), "covariance can not be read as numbers"),
+        (lambda: fitted("BayesianAR").parameter_table(SERIES), "order must be an integer"),
+        (lambda: arproc.AR.of(fitted("VAR").law_, order=1), "law is a VARLaw; expected ARLaw"),
+        (lambda: arproc.AR.of(fitted("AR").law_), "missing a required argument: 'order'"),
+        (lambda: arproc.NGram(2, tokens=["the", "cat"]).fit(TEXT), "tokens"),
+        (lambda: arproc.MADE(classes=2).fit(BITS, context=["a", "b"] * 6), "context can not be"),
+        (lambda: fitted("AR").sample(10**10, 2), "n must be at most"),
+        (lambda: fitted("AR").log_prob(SERIES, offset=10**30), "offset must be at most"),
+    ],
+)
+def test_messages(call, message):
+    if message is None:
+        call()
+        return
+    with pytest.raises(ArprocError, match=message):
+        call()
+
+
+def test_a_forecast_of_a_panel_by_an_array():
+    panel = arproc.AutoPanel([arproc.AR(1), arproc.AR(2)], 4).fit(PANEL)
+    with pytest.raises(ArprocError, match="horizon must be an integer"):
+        panel.forecast(np.zeros((2, 10)))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_whether_there_is_an_attribute_can_be_asked(name):
+    for model in (fitted(name), MODELS[name][0](), fitted(name).law_):
+        for attribute in dir(type(model)):
+            hasattr(model, attribute)  # raises what is no AttributeError
+
+
+def test_a_policy_that_leaves_nothing():
+    class Nothing(sampling.Policy):
+        def apply(self, conditional, state=None):
+            return arproc.distributions.Categorical(torch.full_like(conditional.logits, -np.inf))
+
+    with pytest.raises(ArprocError):
+        fitted("NGram").sample(1, 3, policy=Nothing(), seed=0)
+
+
+def test_scikit_learn_knows_what_is_not_fitted():
+    import pickle
+
+    exceptions = pytest.importorskip("sklearn.exceptions")
+    for model in (arproc.AR(1), arproc.MAF(), arproc.NGram(2)):
+        with pytest.raises(exceptions.NotFittedError, match="is not fitted yet") as caught:
+            model.log_prob([1.0])
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert isinstance(again, arproc.errors.NotFittedError)
+        assert again.args == caught.value.args
+        assert type(caught.value).__name__ == "NotFittedError"
+
+
+def test_what_is_not_fitted_needs_no_scikit_learn():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, arproc\n"
+        "try:\n    arproc.AR(1).log_prob([1.0])\n"
+        "except arproc.errors.NotFittedError as error:\n    print(type(error).__mro__)\n"
+        "print('sklearn' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.endswith("False\n")
+    assert "sklearn" not in out.stdout.splitlines()[0]

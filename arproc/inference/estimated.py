@@ -69,7 +69,7 @@ class Estimated(Model):
         """What an information criterion charges for; the effective number where one shrinks."""
         return len(self.names_)
 
-    def parameter_table(self, *, covariance: Any = None) -> pd.DataFrame:
+    def parameter_table(self, covariance: Any = None) -> pd.DataFrame:
         """Estimates, standard errors, z, p-values and 95% intervals, a row for each parameter.
 
         Args:

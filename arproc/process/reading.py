@@ -142,19 +142,18 @@ def require_one_each(context: Any, n: int) -> None:
         )
 
 
+def _range(found: torch.Tensor) -> str:
+    return f" from {float(found.min()):g} to {float(found.max()):g}" if found.numel() else ""
+
+
 def weights_of(weights: Any, n: int) -> torch.Tensor:
     """The user's weights of n sequences, checked, float64 [n]."""
     found = torch.from_numpy(check_array("sample_weight", weights, DataError))
-    n_given = found.numel()
     sound = bool(torch.isfinite(found).all()) and bool((found >= 0).all())
     if tuple(found.shape) != (n,) or not sound or not float(found.sum()) > 0:
         raise DataError(
             f"sample_weight must be {n} finite numbers, one a sequence, none negative and not "
             f"all zero; got an array of shape {list(found.shape)}"
-            + (
-                f" from {float(found.min()):g} to {float(found.max()):g}."
-                if found.numel()
-                else "."
-            )
+            f"{_range(found)}."
         )
     return found

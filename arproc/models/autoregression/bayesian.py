@@ -227,7 +227,7 @@ class BayesianAR(Process):
         law, orders = self.law_, self.law_.prior.orders
         if order is None:
             order = orders[int(law.order_probabilities.argmax())]
-        if order not in orders:
+        if check_integer("order", order) not in orders:
             raise ParameterError(f"order must be one of {list(orders)}; got {order!r}.")
         q, freedom = law.prior.n_trend, 2 * law.prior.shape + law.n_observations
         k = q + order

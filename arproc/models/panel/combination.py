@@ -15,6 +15,7 @@ from arproc.errors import (
     DataError,
     ParameterError,
     check_choice,
+    check_count,
     check_integer,
     check_list,
     check_number,
@@ -258,7 +259,7 @@ class AutoPanel(PanelModel):
         """
         from arproc.forecasting.forecast import levels_of
 
-        learnt = self._learnt
+        learnt, horizon = self._learnt, check_count("horizon", horizon, minimum=1)
         levels = levels_of(quantiles)
         asked, known = (0.5, *levels), history
         if history is not None:

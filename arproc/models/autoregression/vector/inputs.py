@@ -27,9 +27,9 @@ def vector_space(data: Any) -> RealVector:
     """The space of data that are still to be read."""
     if isinstance(data, Sequences):
         data = data.values
-    elif isinstance(data, (list, tuple)) and len(data) and np.ndim(data[0]) == 2:
+    elif isinstance(data, (list, tuple)) and len(data) and len(_shape(data[0])) == 2:
         data = data[0]
-    shape = data.shape if hasattr(data, "shape") else np.shape(data)
+    shape = _shape(data)
     if len(shape) not in (2, 3) or not shape[-1]:
         raise DataError(
             f"data have the shape {tuple(shape)}; expected vectors over time: an array [T, d], "
@@ -37,6 +37,14 @@ def vector_space(data: Any) -> RealVector:
             "A single series is for AR; as a VAR it needs the shape [T, 1]."
         )
     return RealVector(dimension=int(shape[-1]))
+
+
+def _shape(data: Any) -> tuple[int, ...]:
+    """The shape of an array or of nested lists; that of nothing for ragged ones and for no data."""
+    try:
+        return tuple(data.shape if hasattr(data, "shape") else np.shape(data))
+    except Exception:  # of a ragged list, a group of rows, a tensor of tensors
+        return ()
 
 
 def component_names(sequences: Sequences, dimension: int) -> list[str]:
