@@ -163,7 +163,7 @@ def check_number(
         and (below is None or number < below)
     )
     if not inside:
-        bounds = {"at least": low, "at most": high, "above": above, "below": below}
+        bounds = {"at least": low, "above": above, "at most": high, "below": below}
         told = " and ".join(f"{word} {at:g}" for word, at in bounds.items() if at is not None)
         raise ParameterError(
             f"{name} must be a {'' if told else 'finite '}number{' ' * bool(told)}{told}; "

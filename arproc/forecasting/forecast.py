@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -161,7 +162,10 @@ def _replicates(process: Holder, task: Task, n_bootstrap: int) -> Iterator[Plain
 
 def levels_of(quantiles: Any) -> list[float]:
     """The levels of quantiles that a user asked for, checked."""
-    array = np.atleast_1d(check_array("quantiles", quantiles))
+    try:
+        array = np.atleast_1d(check_array("quantiles", quantiles))
+    except ParameterError:
+        array = np.array([math.nan])
     levels = array.tolist()
     if array.ndim != 1 or not all(0 < q < 1 for q in levels):
         raise ParameterError(f"quantiles must lie in (0, 1); got {quantiles!r}.")

@@ -120,8 +120,8 @@ def _numbers(known: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
     array = check_array(name, known, DataError)
     if array.shape != shape:
         raise DataError(
-            f"{name} has shape {array.shape}; expected {list(shape)}, NaN where a value is not "
-            "known."
+            f"{name} has shape {array.shape}; expected real numbers {list(shape)}, NaN where a "
+            "value is not known."
         )
     return array
 

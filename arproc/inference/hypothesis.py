@@ -205,6 +205,11 @@ def robust_covariance(
         )
     meat = scores.T @ scores
     if kind == "opg":
+        if np.linalg.matrix_rank(meat) < len(meat):
+            raise DataError(
+                f"the scores of data's {len(scores)} term(s) do not span the parameters; expected "
+                "the data that the model was fitted to."
+            )
         return np.linalg.inv(meat)
     if kind == "hac":
         n = len(scores)

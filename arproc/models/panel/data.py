@@ -172,8 +172,8 @@ def _read_long(frame: Any, name: str, columns: tuple[str, str, str]) -> PanelDat
         codes, names = pd.factorize(ordered[key], sort=False)
     except TypeError as wrong:
         raise DataError(
-            f"{name} has names in {key!r} that can not be told apart or sorted ({wrong}); expected "
-            "text or numbers, of one kind."
+            f"{name} has names in {key!r} that can not be told apart or sorted ({wrong}); "
+            "expected text or numbers, of one kind."
         ) from None
     repeated = ordered.duplicated([key, time])
     if repeated.any():

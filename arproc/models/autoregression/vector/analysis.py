@@ -223,7 +223,8 @@ class VectorAnalysis(Estimated):
         return [(a, b) for a in left for b in right if a != b]
 
     def _check_names(self, names: list[str]) -> None:
-        unknown = [name for name in names if name not in self.components_]
+        known = self.components_
+        unknown = [one for one in names if not isinstance(one, str) or one not in known]
         if unknown or not names:
             raise ParameterError(
                 f"there is no component {unknown[0] if unknown else names!r}; the components are "

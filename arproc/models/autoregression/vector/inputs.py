@@ -40,7 +40,7 @@ def vector_space(data: Any) -> RealVector:
 
 
 def _shape(data: Any) -> tuple[int, ...]:
-    """The shape of an array or of nested lists; that of nothing for ragged ones and for no data."""
+    """The shape of an array or of nested lists; () for ragged ones and for no data."""
     try:
         return tuple(data.shape if hasattr(data, "shape") else np.shape(data))
     except Exception:  # of a ragged list, a group of rows, a tensor of tensors
