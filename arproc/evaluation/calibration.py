@@ -19,7 +19,7 @@ from torch.distributions import Distribution
 
 from arproc.contract.randomness import Uniforms
 from arproc.distributions import MaybeMissing, Varied, atom, cdf, to
-from arproc.errors import DataError, check_array, check_count
+from arproc.errors import DataError, ParameterError, check_array, check_count
 from arproc.evaluation.walk import Block, per_term
 from arproc.process.process import Process, require_process
 
@@ -157,6 +157,8 @@ def uniformity(values: Any, lags: int | None = None) -> Uniformity:
     test = stats.kstest(joined, "uniform")
     longest = max(len(row) for row in rows)
     lags = min(10, max(1, longest // 5)) if lags is None else check_count("lags", lags, minimum=1)
+    if lags > max(longest, 1):
+        raise ParameterError(f"lags must be at most {longest}, the longest sequence's length.")
     statistic = _ljung_box([special.ndtri(np.clip(row, 1e-15, 1 - 1e-15)) for row in rows], lags)
     return Uniformity(
         float(test.statistic),
