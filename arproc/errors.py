@@ -6,7 +6,8 @@ Each also derives from the built-in error that Python users expect (`ValueError`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,34 @@ class ParameterError(ArprocError, ValueError):
 
 
 class NotFittedError(ArprocError, ValueError, AttributeError):
-    """The model has not been fitted yet (or loaded); call `fit` first."""
+    """The model has not been fitted yet (or loaded); call `fit` first.
+
+    Where scikit-learn was imported, `except sklearn.exceptions.NotFittedError` catches it too.
+    """
+
+    def __new__(cls, *args: Any) -> Self:
+        return super().__new__(_known_to_sklearn(cls), *args)
+
+    def __reduce__(self) -> tuple[Any, ...]:  # the class that is made below has no address
+        return NotFittedError, self.args
+
+
+def _known_to_sklearn(cls: Any) -> Any:
+    """A class of errors of which scikit-learn's is a base too; who catches that has imported it.
+
+    Python compares the classes themselves in `except`, so it must be a base in earnest.
+    """
+    module = sys.modules.get("sklearn.exceptions")
+    theirs = getattr(module, "NotFittedError", None)
+    if cls is not NotFittedError or theirs is None:
+        return cls
+    if theirs not in _JOINED:
+        names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
+        _JOINED[theirs] = type(cls.__name__, (cls, theirs), names)
+    return _JOINED[theirs]
+
+
+_JOINED: dict[type, type] = {}
 
 
 class UnsupportedError(ArprocError, NotImplementedError):
@@ -58,7 +86,6 @@ class PlaceWarning(UserWarning):
 
 def warn(message: str, category: type[Warning]) -> None:
     """A warning that shows the line which called into this package, however deep we are in it."""
-    import sys
     import warnings
 
     frame, level = sys._getframe(), 1
@@ -67,7 +94,9 @@ def warn(message: str, category: type[Warning]) -> None:
     warnings.warn(message, category, stacklevel=level)
 
 
-def check_integer(name: str, value: object, *, minimum: int | None = None) -> int:
+def check_integer(
+    name: str, value: object, *, minimum: int | None = None, maximum: int = 2**63 - 1
+) -> int:
     """Return `value` as an int, or raise `ParameterError` naming it."""
     import operator
 
@@ -79,6 +108,67 @@ def check_integer(name: str, value: object, *, minimum: int | None = None) -> in
         raise ParameterError(f"{name} must be an integer; got {value!r} ({type(value).__name__}).")
     if minimum is not None and number < minimum:
         raise ParameterError(f"{name} must be at least {minimum}; got {number}.")
+    if number > maximum:
+        raise ParameterError(f"{name} must be at most {maximum}; got {number}.")
+    return number
+
+
+def check_count(name: str, value: object, *, minimum: int = 0) -> int:
+    """Return a number of rows, steps or paths as an int, or raise `ParameterError` naming it.
+
+    There are at most 2^31 - 1, since more would not fit into any memory.
+    """
+    return check_integer(name, value, minimum=minimum, maximum=2**31 - 1)
+
+
+def check_number(
+    name: str,
+    value: object,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> float:
+    """Return `value` as a float, or raise `ParameterError` naming it: a finite number in a range.
+
+    Args:
+        name: what the message calls it.
+        value: what came.
+        low: the least it may be.
+        high: the greatest.
+        above: what it must be above.
+        below: what it must be below.
+
+    Example:
+        >>> check_number("level", 0.95, above=0, below=1)
+        0.95
+        >>> check_number("level", "0.95", above=0, below=1)
+        Traceback (most recent call last):
+        arproc.errors.ParameterError: level must be a number above 0 and below 1; got '0.95'.
+    """
+    import math
+    import numbers
+
+    try:
+        plain = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        number = float(value) if plain else math.nan  # type: ignore[arg-type]
+    except OverflowError:
+        number = math.inf
+    inside = (
+        math.isfinite(number)
+        and (low is None or number >= low)
+        and (high is None or number <= high)
+        and (above is None or number > above)
+        and (below is None or number < below)
+    )
+    if not inside:
+        bounds = {"at least": low, "above": above, "at most": high, "below": below}
+        told = " and ".join(f"{word} {at:g}" for word, at in bounds.items() if at is not None)
+        raise ParameterError(
+            f"{name} must be a {'' if told else 'finite '}number{' ' * bool(told)}{told}; "
+            f"got {value!r}."
+        )
     return number
 
 
@@ -88,6 +178,91 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
         listed = ", ".join(repr(choice) for choice in choices)
         raise ParameterError(f"{name} must be one of {listed}; got {value!r}.")
     return value
+
+
+def check_device(name: str, value: Any) -> Any:
+    """Return `value` as a `torch.device` that is here, or raise `ParameterError` naming it."""
+    import torch
+
+    try:
+        device = torch.device(value)
+        torch.empty(0, device=device)
+        if device.type == "meta":
+            raise RuntimeError("which holds no numbers")
+    except Exception as wrong:  # torch raises errors of all kinds where there is no such device
+        why = str(wrong).partition("\n")[0].rstrip(".")
+        raise ParameterError(
+            f"{name} must be a device that torch has here, such as 'cpu' or 'cuda'; got "
+            f"{value!r} ({why})."
+        ) from None
+    return device
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Return `value` if it is True or False, or raise `ParameterError` naming it."""
+    if type(value).__name__ not in ("bool", "bool_") or getattr(value, "ndim", 0):
+        raise ParameterError(f"{name} must be True or False; got {value!r}.")
+    return bool(value)
+
+
+def check_table(name: str, value: Any, columns: tuple[str, ...] = ()) -> None:
+    """Raise `DataError` unless `value` is a pandas DataFrame that has these columns."""
+    if not hasattr(value, "iloc") or not hasattr(value, "columns"):
+        raise DataError(f"{name} must be a pandas DataFrame; got a {type(value).__name__}.")
+    lacking = [column for column in columns if column not in value.columns]
+    if lacking:
+        raise DataError(f"{name} has no column {lacking[0]!r}; it has {list(value.columns)}.")
+
+
+def check_list(name: str, value: Any) -> list[Any]:
+    """Return the items of `value` as a list, or raise `ParameterError` naming it; text is none."""
+    if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__iter__"):
+        raise ParameterError(f"{name} must be a list; got {value!r} ({type(value).__name__}).")
+    try:
+        return list(value)
+    except Exception as wrong:  # an array or a tensor of no axes, say
+        raise ParameterError(f"{name} must be a list; got {value!r} ({wrong}).") from None
+
+
+def check_array(name: str, values: Any, error: type[ArprocError] | None = None) -> np.ndarray:
+    """Return `values`, numbers of any shape, as a float64 array, or raise an error naming them.
+
+    Args:
+        name: what the message calls them.
+        values: a number, nested lists of numbers, an array, a tensor, a Series; None is NaN.
+        error: what is raised; `ParameterError` where none is told.
+    """
+    import numpy as np
+
+    try:
+        if hasattr(values, "detach"):  # a tensor, which may have gradients, or be half a float
+            values = values.detach().cpu().double()
+        array = np.array(values)
+        if array.dtype.kind == "O":
+            listed = [_number_or_nan(value) for value in array.ravel().tolist()]
+            return np.array(listed, dtype=np.float64).reshape(array.shape)
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"its dtype is {array.dtype}")
+        return array.astype(np.float64)
+    except Exception as wrong:  # of any kind, for tensors of other layouts and devices
+        plain = isinstance(values, (str, bytes, int, float, complex))
+        shown = repr(values) if plain else f"a {type(values).__name__}"
+        why = str(wrong).partition("\n")[0].rstrip(".")
+        raise (error or ParameterError)(
+            f"{name} can not be read as numbers: got {shown} ({why}); expected a number or an "
+            "array of numbers."
+        ) from None
+
+
+def _number_or_nan(value: Any) -> float:
+    """A number among objects; `float` would read text as well."""
+    import numbers
+
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return float("nan")
+    if not isinstance(value, numbers.Number):
+        raise TypeError(f"a {type(value).__name__} is among them")
+    return float(value)  # type: ignore[arg-type]
 
 
 def check_numbers(name: str, values: Any, *, regimes: int | None = None) -> np.ndarray:
@@ -100,10 +275,7 @@ def check_numbers(name: str, values: Any, *, regimes: int | None = None) -> np.n
     """
     import numpy as np
 
-    try:
-        array = np.atleast_1d(np.array(values, dtype=np.float64))
-    except (TypeError, ValueError):
-        array = np.full((1, 1), np.nan)
+    array = np.atleast_1d(check_array(name, values))
     if array.ndim != 1 or not np.isfinite(array).all():
         raise ParameterError(f"{name} must be a list of finite numbers; got {values!r}.")
     if regimes is not None and len(array) not in (1, regimes):

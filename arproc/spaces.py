@@ -19,7 +19,7 @@ import torch
 from torch.distributions import constraints
 
 from arproc.contract.storable import storable
-from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.errors import DataError, ParameterError, check_choice, check_count, check_integer
 
 if TYPE_CHECKING:
     from arproc.data.vocabulary import Vocabulary
@@ -57,7 +57,7 @@ class Space:
 
     def __post_init__(self) -> None:
         if self.length is not None:
-            check_integer("length", self.length, minimum=0)
+            check_count("length", self.length, minimum=0)
 
     measure: ClassVar[Measure] = "mass"
     kind: ClassVar[str] = "abstract"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from arproc.errors import ParameterError
+from arproc.errors import ParameterError, check_list
 from arproc.models.autoregression.ar import AR
 from arproc.models.autoregression.vector.var import VAR
 from arproc.models.discrete.count import CountAR
@@ -67,9 +67,15 @@ def warm_up(
 
     from arproc.compiled.notice import NOTICE
 
-    chosen = list(CALLS) if names is None else [names] if isinstance(names, str) else list(names)
+    chosen = (
+        list(CALLS)
+        if names is None
+        else [names]
+        if isinstance(names, str)
+        else check_list("names", names)
+    )
     for name in chosen:
-        if name not in CALLS:
+        if not isinstance(name, str) or name not in CALLS:
             raise ParameterError(f"names has {name!r}; it takes some of {', '.join(CALLS)}.")
     seconds = {}
     with (

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 
 from arproc.contract.checked import Number
 from arproc.contract.storable import storable
-from arproc.errors import DataError
+from arproc.data.arrays import plain_tensor
+from arproc.errors import DataError, check_array
 
 __all__ = ["ContextForm", "context_problems", "split_clock", "with_clock"]
 
@@ -156,15 +157,10 @@ def _arranged(x: torch.Tensor, kind: str, n: int) -> torch.Tensor:
 def _numbers(context: Any) -> torch.Tensor:
     """The numbers of a context, floating."""
     if isinstance(context, torch.Tensor):
-        x = context
+        x = plain_tensor(context, "context")
     else:
         values = context.to_numpy() if hasattr(context, "to_numpy") else context
-        try:
-            array = np.asarray(values)
-            array = array if array.dtype.kind == "c" else array.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"context can not be read as numbers: {error}.") from None
-        x = torch.as_tensor(array)
+        x = torch.from_numpy(check_array("context", values, DataError))
     if x.is_complex():
         raise DataError(f"context is complex ({x.dtype}); expected real numbers.")
     return x if x.is_floating_point() else x.double()

@@ -122,6 +122,10 @@ class WholeLaw(Law):
         """
 
 
+class NoWindowError(UnsupportedError, AttributeError):
+    """There is no `window_length`, and `hasattr` says so."""
+
+
 class ChainLaw(Law):
     """A law that factors into tractable conditionals, p(x) = prod_t p(x_t | x_<t, c).
 
@@ -164,7 +168,7 @@ class ChainLaw(Law):
     @property
     def window_length(self) -> int:
         """How many past elements `window` looks at."""
-        raise UnsupportedError(f"{type(self).__name__} has no finite order.")
+        raise NoWindowError(f"{type(self).__name__} has no finite order.")
 
     def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
         """The conditionals of elements given the elements before them.

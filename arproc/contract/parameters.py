@@ -9,10 +9,15 @@ from __future__ import annotations
 import inspect
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from arproc.contract.storable import storable
-from arproc.errors import ParameterError
+from arproc.errors import ParameterError, check_flag
 
 __all__ = ["Parameters", "is_learnt"]
+
+#: The annotations of settings that are one thing each, and no array.
+_SETTINGS = {"bool", "float", "int", "str", "None", "MultivariateNormal", "Path"}
 
 
 def is_learnt(name: str) -> bool:
@@ -74,6 +79,23 @@ class Parameters:
             else:
                 setattr(self, name, value)
         return self
+
+    def check_kinds(self) -> None:
+        """Raise `ParameterError` for a flag that is none, and for data in a setting's place.
+
+        Every other value is looked at by whoever uses it; an array can not even be compared.
+        """
+        for name, parameter in inspect.signature(type(self).__init__).parameters.items():
+            kinds = {kind.strip() for kind in str(parameter.annotation).split("|")}
+            if name == "self" or not kinds <= _SETTINGS:
+                continue
+            value = getattr(self, name)
+            if kinds <= {"bool", "None"} and not (value is None and "None" in kinds):
+                check_flag(name, value)
+            if hasattr(value, "__array__") and not isinstance(value, np.generic):
+                raise ParameterError(
+                    f"{name} must be a {' or '.join(sorted(kinds))}; got a {type(value).__name__}."
+                )
 
     def clone(self) -> Self:
         """A copy with the same parameters (nested ones cloned too) that has learnt nothing."""

@@ -20,7 +20,7 @@ from arproc.data.arrays import unmasked
 from arproc.data.form import Form, Layout, restore
 from arproc.data.intake import read
 from arproc.data.labels import Labels
-from arproc.errors import DataError
+from arproc.errors import DataError, check_flag
 from arproc.spaces import Space, check_values
 
 __all__ = ["Sequences"]
@@ -110,6 +110,8 @@ class Sequences:
         Raises:
             DataError: what came is not elements of the space; the message says what was expected.
         """
+        if complete is not None and not isinstance(complete, torch.Tensor):
+            complete = check_flag("complete", complete)
         if isinstance(data, Sequences):
             _check_same_space(data.space, space, name)
             if data.missing and not missing:

@@ -17,6 +17,7 @@ from torch.distributions import Distribution
 
 from arproc.contract.context import ContextForm
 from arproc.contract.track import Track
+from arproc.data.arrays import plain_tensor
 from arproc.distributions import concatenate, from_uniform, index
 from arproc.errors import DataError
 from arproc.spaces import Space
@@ -245,13 +246,14 @@ class State(ABC):
         slots = self.history.slots
         if not isinstance(x, torch.Tensor):
             x = _numbers(x, "x", slots.device)
+        if x.device != slots.device or x.layout is not torch.strided:
+            x = plain_tensor(x, "x").to(slots.device)
         if x.dtype != slots.dtype:
+            x = plain_tensor(x, "x")
             whole = slots.is_floating_point() or not x.is_floating_point()
             if not whole and not bool((x == x.floor()).all()):
                 raise DataError("x has values with a fractional part; expected whole numbers.")
             x = x.to(slots.dtype)
-        if x.device != slots.device:
-            x = x.to(slots.device)
         if x.shape[:1] != slots.shape[:1] or x.shape[axes:] != slots.shape[2:] or x.ndim < axes:
             event = "".join(f", {d}" for d in slots.shape[2:])
             expected = (
@@ -272,8 +274,12 @@ class State(ABC):
 
 def _numbers(values: Any, name: str, device: torch.device) -> torch.Tensor:
     try:
+        if isinstance(values, torch.Tensor):
+            return plain_tensor(values, name).to(device)
         return torch.as_tensor(values, device=device)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(f"{name} can not be read as numbers: {error}.") from None
 
 

@@ -9,7 +9,7 @@ import torch
 
 from arproc.errors import DataError
 
-__all__ = ["numbers_of", "to_tensor", "unmasked"]
+__all__ = ["numbers_of", "plain_tensor", "to_tensor", "unmasked"]
 
 
 def unmasked(data: Any) -> Any:
@@ -26,7 +26,7 @@ def unmasked(data: Any) -> Any:
 def to_tensor(data: Any, name: str) -> torch.Tensor:
     """Numbers of any kind as a tensor, refusing what is not a plain number."""
     if isinstance(data, torch.Tensor):
-        return _plain_tensor(data, name)
+        return plain_tensor(data, name)
     if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
         raise DataError(
             f"{name} has {int(np.ma.getmaskarray(data).sum())} masked value(s); fill or drop them "
@@ -34,7 +34,7 @@ def to_tensor(data: Any, name: str) -> torch.Tensor:
         )
     try:
         array = np.asarray(data)
-    except ValueError as error:
+    except Exception as error:  # lists of tensors, and what else says it is an array
         raise DataError(f"{name} can not be read as numbers: {error}.") from None
     if array.dtype.kind == "O":
         kinds = sorted({type(v).__name__ for v in array.ravel()[:1000].tolist()})
@@ -58,9 +58,16 @@ def to_tensor(data: Any, name: str) -> torch.Tensor:
     return torch.from_numpy(array)
 
 
-def _plain_tensor(x: torch.Tensor, name: str) -> torch.Tensor:
-    if x.layout != torch.strided or x.is_quantized:
-        raise DataError(f"{name} is a {x.layout} tensor; expected a dense one (x.to_dense()).")
+def plain_tensor(x: torch.Tensor, name: str) -> torch.Tensor:
+    """A tensor of plain numbers, refusing other layouts and what holds no numbers."""
+    if x.is_quantized or x.is_nested or x.layout != torch.strided:
+        kind = "quantised" if x.is_quantized else "nested" if x.is_nested else str(x.layout)
+        raise DataError(
+            f"{name} is a {kind} tensor; expected a dense one (x.to_dense(), x.dequantize(), "
+            "x.to_padded_tensor(nan))."
+        )
+    if x.is_meta:
+        raise DataError(f"{name} is a tensor on the device meta, which has no numbers.")
     if x.dtype in (torch.uint16, torch.uint32, torch.uint64):  # torch computes little with these
         x = x.to(torch.int64)
         if x.numel() and int(x.min()) < 0:

@@ -105,7 +105,9 @@ def _is_single(data: Any, vocabulary: Vocabulary | None) -> bool:
         return kind == "symbols" and isinstance(data[0], str)
     if hasattr(data, "ndim"):
         return data.ndim < 2
-    return not any(np.ndim(item) if not hasattr(item, "ndim") else item.ndim for item in data)
+    if not isinstance(data, (list, tuple)):
+        return True  # whoever reads it says what is wrong
+    return not any(isinstance(item, (list, tuple)) or getattr(item, "ndim", 0) for item in data)
 
 
 def _file(path: Path, tokens: str) -> bytes | str | np.ndarray:

@@ -19,7 +19,7 @@ from torch.distributions import Distribution
 
 from arproc.contract.randomness import Uniforms
 from arproc.distributions import MaybeMissing, Varied, atom, cdf, to
-from arproc.errors import DataError
+from arproc.errors import DataError, ParameterError, check_array, check_count
 from arproc.evaluation.walk import Block, per_term
 from arproc.process.process import Process, require_process
 
@@ -156,7 +156,9 @@ def uniformity(values: Any, lags: int | None = None) -> Uniformity:
 
     test = stats.kstest(joined, "uniform")
     longest = max(len(row) for row in rows)
-    lags = min(10, max(1, longest // 5)) if lags is None else lags
+    lags = min(10, max(1, longest // 5)) if lags is None else check_count("lags", lags, minimum=1)
+    if lags > max(longest, 1):
+        raise ParameterError(f"lags must be at most {longest}, the longest sequence's length.")
     statistic = _ljung_box([special.ndtri(np.clip(row, 1e-15, 1 - 1e-15)) for row in rows], lags)
     return Uniformity(
         float(test.statistic),
@@ -182,14 +184,22 @@ def _ljung_box(rows: list[np.ndarray], lags: int) -> float:
     return statistic
 
 
+def _is_row(item: Any) -> bool:
+    return isinstance(item, (list, tuple)) or getattr(item, "ndim", 0) > 0
+
+
 def flatten(values: Any) -> list[np.ndarray]:
     """PIT values of any form as a list of float64 arrays [T], one a series (and component)."""
     if hasattr(values, "columns"):
-        return [values[name].to_numpy(dtype=float) for name in values.columns]
-    several = isinstance(values, (list, tuple)) and any(np.ndim(row) for row in values)
-    rows = [np.asarray(row, dtype=float) for row in (values if several else [values])]
-    split = [column for row in rows for column in (row.T if row.ndim > 1 else [row])]
+        return [check_array("values", values[name], DataError) for name in values.columns]
+    several = isinstance(values, (list, tuple)) and any(map(_is_row, values))
+    rows = [check_array("values", row, DataError) for row in (values if several else [values])]
+    split = [
+        column for row in map(np.atleast_1d, rows) for column in (row.T if row.ndim > 1 else [row])
+    ]
     for row in split:
+        if row.ndim != 1:
+            raise DataError(f"values has an array of shape {row.shape}; expected [T] or [T, d].")
         if not ((row >= 0) & (row <= 1)).all():
             raise DataError("values must be PIT values in [0, 1], as pit(model, data) gives them.")
     return split

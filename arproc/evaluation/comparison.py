@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,7 +110,7 @@ def _checked_models(models: Any, reference: str | None) -> dict[str, Model]:
         if not isinstance(law, Model):
             raise ParameterError(f"model {name!r} must be an arproc model; got {law!r}.")
         require_fitted(law)
-    if reference is not None and reference not in models:
+    if reference is not None and (not isinstance(reference, Hashable) or reference not in models):
         listed = ", ".join(repr(name) for name in models)
         raise ParameterError(f"reference must be one of {listed}; got {reference!r}.")
     return {str(name): law for name, law in models.items()}

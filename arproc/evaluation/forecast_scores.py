@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.errors import DataError
+from arproc.errors import DataError, check_array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,10 +52,10 @@ def crps_quantiles(
 def _quantile_table(forecast: Any, levels: Any) -> tuple[list[float], np.ndarray]:
     if hasattr(forecast, "columns") and levels is None:
         names = [name for name in forecast.columns if isinstance(name, float)]
-        table = forecast[names].to_numpy(dtype=float)
+        table = check_array("forecast", forecast[names], DataError)
     else:
-        names = [float(level) for level in (levels if levels is not None else [])]
-        table = np.asarray(forecast, dtype=float)
+        names = np.atleast_1d(check_array("levels", () if levels is None else levels)).tolist()
+        table = check_array("forecast", forecast, DataError)
     if not names or table.ndim != 2 or table.shape[1] != len(names):
         raise DataError(
             f"forecast has shape {table.shape} and {len(names)} quantile level(s); expected a "
@@ -83,7 +83,7 @@ def crps_paths(paths: Any, actual: Any) -> np.ndarray:
         >>> crps_paths([[0.0], [2.0]], [1.0]).tolist()
         [0.0]
     """
-    x = np.asarray(paths, dtype=float)
+    x = check_array("paths", paths, DataError)
     if x.ndim != 2 or len(x) < 2:
         raise DataError(f"paths has shape {x.shape}; expected [M, T] with at least 2 paths.")
     y = _actual(actual, x.shape[1], None)
@@ -94,7 +94,7 @@ def crps_paths(paths: Any, actual: Any) -> np.ndarray:
 
 
 def _actual(actual: Any, length: int, index: Any) -> np.ndarray:
-    y = np.asarray(actual, dtype=float).reshape(-1)
+    y = check_array("actual", actual, DataError).reshape(-1)
     if len(y) != length:
         raise DataError(f"actual has {len(y)} value(s); the forecast has {length} step(s).")
     theirs: Any = getattr(actual, "index", None)

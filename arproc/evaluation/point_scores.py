@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from arproc.errors import DataError, ParameterError, check_integer
+from arproc.errors import DataError, check_array, check_integer, check_number
 
 __all__ = ["mase", "msis", "owa", "seasonal_scale", "smape"]
 
@@ -48,7 +48,7 @@ def seasonal_scale(history: Any, season: int) -> float:
         season: how many steps a season has; 1 for none.
     """
     season = check_integer("season", season, minimum=1)
-    x = np.asarray(history, dtype=float)
+    x = check_array("history", history, DataError)
     if x.ndim != 1 or len(x) <= season:
         raise DataError(f"history has shape {x.shape}; expected [T] with T above season {season}.")
     scale = float(np.abs(x[season:] - x[:-season]).mean())
@@ -96,8 +96,7 @@ def msis(
         >>> msis([0.0], [2.0], [3.0], history=[1.0, 2.0], level=0.5)
         6.0
     """
-    if not 0 < level < 1:
-        raise ParameterError(f"level must lie in (0, 1); got {level!r}.")
+    check_number("level", level, above=0, below=1)
     low, y = _pair(lower, actual)
     high, _ = _pair(upper, actual)
     missed = np.maximum(low - y, 0.0) + np.maximum(y - high, 0.0)
@@ -118,12 +117,28 @@ def owa(smapes: Any, mases: Any, naive_smapes: Any, naive_mases: Any) -> float:
         >>> owa([5.0, 5.0], [1.0, 2.0], [10.0, 10.0], [2.0, 4.0])
         0.5
     """
-    first = np.mean(smapes) / np.mean(naive_smapes)
-    return float((first + np.mean(mases) / np.mean(naive_mases)) / 2)
+    given = {
+        "smapes": smapes,
+        "mases": mases,
+        "naive_smapes": naive_smapes,
+        "naive_mases": naive_mases,
+    }
+    means = {name: _mean(name, values) for name, values in given.items()}
+    first = means["smapes"] / means["naive_smapes"]
+    return (first + means["mases"] / means["naive_mases"]) / 2
+
+
+def _mean(name: str, values: Any) -> float:
+    array = check_array(name, values, DataError)
+    mean = float(array.mean()) if array.size else np.nan
+    if not np.isfinite(mean) or (name.startswith("naive") and not mean > 0):
+        kind = "positive" if name.startswith("naive") else "finite"
+        raise DataError(f"{name} must be {kind} numbers, one for each series; got {values!r}.")
+    return mean
 
 
 def _pair(forecast: Any, actual: Any) -> tuple[np.ndarray, np.ndarray]:
-    f, y = np.asarray(forecast, dtype=float), np.asarray(actual, dtype=float)
+    f, y = check_array("forecast", forecast, DataError), check_array("actual", actual, DataError)
     if f.shape != y.shape or f.ndim == 0 or not f.shape[-1]:
         raise DataError(
             f"the forecast has shape {f.shape} and what came {y.shape}; expected the same, "

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import distributions as td
 
+from arproc.data.arrays import to_tensor
 from arproc.distributions import to
-from arproc.errors import UnsupportedError
+from arproc.errors import DataError, ParameterError, UnsupportedError, check_flag
 from arproc.evaluation.closed_forms import scored
 from arproc.evaluation.walk import Block, per_term
 from arproc.process.process import Process, require_process
@@ -48,6 +49,7 @@ def crps(model: Process, data: Any, *, context: Any = None, return_error: bool =
             f"the CRPS is for ordered scalars; this process has {space.describe()} elements. Its "
             "log_prob is a proper score for any."
         )
+    check_flag("return_error", return_error)
     sequences = process.sequences(data)
     prepared = process.read_context(context, sequences, int(sequences.n_terms.max()))
 
@@ -71,7 +73,18 @@ def crps_of(distribution: td.Distribution, x: Any) -> torch.Tensor:
         >>> round(float(crps_of(td.Normal(0.0, 1.0), 0.0)), 6)
         0.233695
     """
-    x = torch.as_tensor(x).double()
+    if not isinstance(distribution, td.Distribution) or distribution.event_shape:
+        raise ParameterError(
+            f"distribution must be a torch Distribution of scalars; got {distribution!r}."
+        )
+    x = to_tensor(x, "x").double()
     with torch.no_grad():
         wide = to(distribution, dtype=torch.float64)
-        return scored(wide, x.expand(torch.broadcast_shapes(x.shape, wide.batch_shape)))[0]
+        try:
+            shape = torch.broadcast_shapes(x.shape, wide.batch_shape)
+        except RuntimeError:
+            raise DataError(
+                f"x has shape {list(x.shape)}; expected one that goes with the distribution's "
+                f"batch shape {list(wide.batch_shape)}."
+            ) from None
+        return scored(wide, x.expand(shape))[0]

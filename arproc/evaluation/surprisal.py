@@ -12,7 +12,15 @@ import torch
 
 from arproc.contract.sequences import Sequences
 from arproc.data.vocabulary import Vocabulary
-from arproc.errors import DataError, UnsupportedError, check_choice
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    UnsupportedError,
+    check_choice,
+    check_integer,
+    check_list,
+    check_table,
+)
 from arproc.evaluation.text_units import texts_of
 from arproc.evaluation.walk import Block, per_term
 from arproc.process.process import Process, require_process
@@ -146,7 +154,11 @@ def join_times(
     """
     import pandas as pd
 
+    check_table("table", table, ("sentence", "position"))
+    check_table("times", times)
     for name in (sentence, position, *([] if word is None else [word])):
+        if not isinstance(name, str):
+            raise ParameterError(f"a column of times must be named by a string; got {name!r}.")
         if name not in times.columns:
             raise DataError(f"times has no column {name!r}; it has {list(times.columns)}.")
     keys = ["sentence", "position"]
@@ -243,6 +255,8 @@ def next_table(model: Process, prefix: Any = None, top: int | None = None) -> pd
         conditional, torch.distributions.Categorical
     ):
         raise UnsupportedError(f"next_table is for symbols; got {space.describe()} elements.")
+    if top is not None:
+        check_integer("top", top, minimum=1)
     p = conditional.probs.double().cpu().numpy()
     order = np.argsort(-p, kind="stable")[: len(p) if top is None else top]
     names = _names(space)
@@ -398,11 +412,11 @@ def _labels(
     regions: Sequence[Sequence[Any]], words: list[list[Any]], ended: np.ndarray
 ) -> list[Any]:
     """One label a row, None for ends."""
-    if isinstance(regions, str) or len(regions) != len(words):
+    if isinstance(regions, str) or len(check_list("regions", regions)) != len(words):
         raise DataError(f"regions must have a list for each of {len(words)} sentences.")
     labels: list[Any] = []
     for row, (own, given) in enumerate(zip(words, regions, strict=True)):
-        if len(given) != len(own):
+        if len(check_list(f"regions[{row}]", given)) != len(own):
             raise DataError(
                 f"regions[{row}] has {len(given)} labels; sentence {row} has {len(own)} words: "
                 f"{' '.join(map(str, own))!r}."

@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 
 from arproc.contract.sequences import Sequences
 from arproc.distributions import index
+from arproc.errors import DataError
 from arproc.process import Process
 
 __all__ = ["Block", "per_term"]
@@ -55,6 +56,8 @@ def per_term(
     if process.n_given:
         sequences.split_prefix(process.n_given)  # refuses what is too short
     counts = sequences.n_terms - process.n_given
+    if not int(counts.sum()):
+        raise DataError(f"data has no element beyond the first {process.n_given} given.")
     offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     indices, values = [], []
     with torch.no_grad():

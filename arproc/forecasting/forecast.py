@@ -19,7 +19,15 @@ from arproc.contract.randomness import Uniforms, resolve_seed
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.distributions import component_marginals, transformed
-from arproc.errors import DataError, ParameterError, UnsupportedError, check_choice, check_integer
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    UnsupportedError,
+    check_array,
+    check_choice,
+    check_count,
+    check_integer,
+)
 from arproc.forecasting import tables
 from arproc.forecasting.bootstrap import Calibrated, refitted
 from arproc.forecasting.known import read_known
@@ -118,8 +126,8 @@ def _task(
     known: Any,
     call: str,
 ) -> Task:
-    horizon = check_integer("horizon", horizon, minimum=1)
-    n_paths = check_integer("n_paths", n_paths, minimum=2 if call == "forecast" else 1)
+    horizon = check_count("horizon", horizon, minimum=1)
+    n_paths = check_count("n_paths", n_paths, minimum=2 if call == "forecast" else 1)
     law = process.law_
     space = law.space
     if not isinstance(space, (Real, Count, Ordinal, Binary, BinaryVector)) or space.terminates:
@@ -155,10 +163,11 @@ def _replicates(process: Holder, task: Task, n_bootstrap: int) -> Iterator[Plain
 def levels_of(quantiles: Any) -> list[float]:
     """The levels of quantiles that a user asked for, checked."""
     try:
-        levels = [float(q) for q in np.atleast_1d(np.asarray(quantiles, dtype=float))]
-    except (TypeError, ValueError):
-        levels = [math.nan]
-    if not all(0 < q < 1 for q in levels):
+        array = np.atleast_1d(check_array("quantiles", quantiles))
+    except ParameterError:
+        array = np.array([math.nan])
+    levels = array.tolist()
+    if array.ndim != 1 or not all(0 < q < 1 for q in levels):
         raise ParameterError(f"quantiles must lie in (0, 1); got {quantiles!r}.")
     return levels
 

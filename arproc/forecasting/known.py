@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
-from arproc.errors import DataError
+from arproc.errors import DataError, check_array
 from arproc.forecasting.tables import component_names, future_indexes, series_names
 from arproc.spaces import Space
 
@@ -45,7 +45,7 @@ def read_known(known: Any, history: Sequences, horizon: int, space: Space) -> to
 
 
 def _is_table(known: Any) -> bool:
-    return type(known).__module__.partition(".")[0] == "pandas"
+    return hasattr(known, "iloc") and hasattr(known, "reindex")
 
 
 def _one(
@@ -117,17 +117,11 @@ def _require_labels(have: Any, want: Any, what: str, kind: str) -> None:
 
 
 def _numbers(known: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
-    if isinstance(known, torch.Tensor):
-        known = known.detach().cpu().numpy()
-    try:
-        array = np.asarray(known)
-        array = array.astype(np.float64) if array.dtype.kind != "c" else array
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name} can not be read as numbers: {error}.") from None
-    if array.dtype.kind == "c" or array.shape != shape:
+    array = check_array(name, known, DataError)
+    if array.shape != shape:
         raise DataError(
-            f"{name} has shape {array.shape} ({array.dtype}); expected real numbers "
-            f"{list(shape)}, NaN where a value is not known."
+            f"{name} has shape {array.shape}; expected real numbers {list(shape)}, NaN where a "
+            "value is not known."
         )
     return array
 

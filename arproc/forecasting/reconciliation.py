@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.errors import DataError, ParameterError, check_choice
+from arproc.errors import DataError, ParameterError, check_array, check_choice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,7 +190,7 @@ def _in_order(summing: Any, names: list[Any] | None, m: int) -> np.ndarray:
             )
         summing = summing.loc[names]
     try:
-        s = np.asarray(summing, dtype=float)
+        s = check_array("summing", summing)
     except (TypeError, ValueError):
         s = np.zeros(0)
     if s.ndim != 2 or s.shape[0] != m or not 1 <= s.shape[1] <= m or not np.isfinite(s).all():
@@ -273,7 +273,7 @@ def _errors(residuals: Any, names: list[Any] | None, m: int) -> np.ndarray:
             raise DataError(f"residuals has no column for {absent}.")
         residuals = residuals[names]
     try:
-        errors = np.asarray(residuals, dtype=float)
+        errors = check_array("residuals", residuals, DataError)
     except (TypeError, ValueError):
         errors = np.zeros(0)
     if errors.ndim != 2 or errors.shape[1] != m or np.isinf(errors).any():
@@ -288,7 +288,7 @@ def _errors(residuals: Any, names: list[Any] | None, m: int) -> np.ndarray:
 
 def _finite(values: Any, name: str) -> np.ndarray:
     try:
-        array = np.asarray(values, dtype=float)
+        array = check_array("forecasts", values, DataError)
     except (TypeError, ValueError):
         array = np.array(np.nan)
     if not np.isfinite(array).all() or array.size == 0:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from arproc.contract.law import Law
-from arproc.errors import ParameterError, UnsupportedError, check_choice
+from arproc.errors import ParameterError, UnsupportedError, check_array, check_choice
 from arproc.inference.criteria import information_criterion
 from arproc.inference.hypothesis import HypothesisTest, robust_covariance, wald
 from arproc.process import Model
@@ -69,7 +69,7 @@ class Estimated(Model):
         """What an information criterion charges for; the effective number where one shrinks."""
         return len(self.names_)
 
-    def parameter_table(self, *, covariance: Any = None) -> pd.DataFrame:
+    def parameter_table(self, covariance: Any = None) -> pd.DataFrame:
         """Estimates, standard errors, z, p-values and 95% intervals, a row for each parameter.
 
         Args:
@@ -167,7 +167,7 @@ class Estimated(Model):
         """A covariance that the user gave, or `covariance_`, [k, k]."""
         if covariance is None:
             return self.covariance_
-        spread = np.asarray(covariance, dtype=float)
+        spread = check_array("covariance", covariance)
         if spread.shape != (len(self.names_),) * 2:
             raise ParameterError(
                 f"covariance has shape {spread.shape}; expected a row and a column for each of "

@@ -205,6 +205,11 @@ def robust_covariance(
         )
     meat = scores.T @ scores
     if kind == "opg":
+        if np.linalg.matrix_rank(meat) < len(meat):
+            raise DataError(
+                f"the scores of data's {len(scores)} term(s) do not span the parameters; expected "
+                "the data that the model was fitted to."
+            )
         return np.linalg.inv(meat)
     if kind == "hac":
         n = len(scores)
@@ -213,7 +218,7 @@ def robust_covariance(
         lags = check_integer("lags", lags, minimum=0)
         first = np.cumsum(counts) - counts
         place = np.arange(n) - np.repeat(first, counts)
-        for lag in range(1, lags + 1):
+        for lag in range(1, min(lags, n - 1) + 1):
             later = np.flatnonzero(place >= lag)  # products do not reach across sequences
             product = scores[later].T @ scores[later - lag]
             meat = meat + (1 - lag / (lags + 1)) * (product + product.T)

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import torch
 
-from arproc.errors import DataError, ParameterError
+from arproc.errors import DataError, ParameterError, check_array
 
 __all__ = ["fit_weights", "given_weights"]
 
 
 def given_weights(weights: Sequence[float], count: int) -> torch.Tensor:
     """The user's weights of so many parts, checked, float64 [count]."""
-    given = torch.as_tensor(weights, dtype=torch.float64)
-    if len(given) != count or not bool((given >= 0).all()):
+    given = torch.from_numpy(check_array("weights", weights))
+    if tuple(given.shape) != (count,) or not bool((given >= 0).all()):
         raise ParameterError(f"weights must be {count} numbers, none negative; got {weights!r}.")
     if abs(float(given.sum()) - 1) > 1e-6:
         raise ParameterError(f"weights must sum to 1; they sum to {float(given.sum()):g}.")

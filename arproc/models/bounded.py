@@ -13,7 +13,7 @@ from arproc.contract.checked import Array, Number
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.storable import storable
-from arproc.errors import DataError, ParameterError, check_integer
+from arproc.errors import DataError, check_integer, check_number, check_numbers
 from arproc.inference.estimated import Estimated
 from arproc.inference.maximum import maximum_likelihood
 from arproc.process import Fit, Process
@@ -74,12 +74,9 @@ class BetaAR(Estimated, Process):
     @classmethod
     def from_parameters(cls, intercept: float, coef: Any, precision: float) -> Self:
         """The process with known parameters (see the class), which needs no fit."""
-        lags, given = np.atleast_1d(np.array(coef, dtype=float)), (intercept, coef, precision)
-        finite = lags.ndim == 1 and np.isfinite([intercept, precision, *lags]).all()
-        if not finite or precision <= 0:
-            expected = "finite intercept and coef [p], precision > 0"
-            raise ParameterError(f"expected {expected}; got {given}.")
-        return cls.of(BetaARLaw(float(intercept), lags, float(precision)), order=len(lags))
+        lags, level = check_numbers("coef", coef), check_number("intercept", intercept)
+        law = BetaARLaw(level, lags, check_number("precision", precision, above=0))
+        return cls.of(law, order=len(lags))
 
     def _infer_space(self, data: Any) -> Space:
         return UnitInterval()
@@ -89,6 +86,7 @@ class BetaAR(Estimated, Process):
 
     def _fit(self, sequences: Sequences, **_: Any) -> tuple[BetaARLaw, Fit]:
         p, y = check_integer("order", self.order, minimum=0), sequences.values.detach()
+        sequences.require_length(p + 1)
         mean, spread = float(y.mean()), float(y.var(correction=0))
         if not spread > 0:
             raise DataError("data is constant (or a single value): precision has no estimate.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.errors import DataError
+from arproc.errors import DataError, check_array
 from arproc.plot.canvas import BLUE, INK, VERMILLION, axes_for, plain, x_values
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def forecast_fan(
         ['history', 'median forecast', '90% interval']
     """
     _check(forecast)
-    y = np.asarray(history, dtype=float)
+    y = check_array("history", history, DataError)
     if y.ndim != 1 or not len(y):
         raise DataError(f"history has shape {y.shape}; expected one series [T].")
     ax = axes_for(ax, (8.0, 4.0))
@@ -124,7 +124,7 @@ def _opened(y: np.ndarray, column: Any) -> np.ndarray:
 def _draw_actual(ax: Axes, actual: Any, future: np.ndarray) -> None:
     if actual is None:
         return
-    came = np.asarray(actual, dtype=float)
+    came = check_array("actual", actual, DataError)
     if came.ndim != 1 or len(came) > len(future):
         raise DataError(
             f"actual has shape {came.shape}; expected at most the {len(future)} steps of the "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.errors import DataError, check_integer
+from arproc.errors import DataError, check_count
 from arproc.plot.canvas import axes_for
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def sample_grid(
     images = _images(samples, shape)
     n, h, w = images.shape[:3]
     across = math.ceil(math.sqrt(n * h / w)) if columns is None else columns
-    across = min(check_integer("columns", across, minimum=1), n)
+    across = min(check_count("columns", across, minimum=1), n)
     down = math.ceil(n / across)
     size = min(7.0, 0.75 * across)
     ax = axes_for(ax, (size, size * down * h / (across * w) + 0.3))

@@ -6,6 +6,7 @@ else changes it. A fit works on a copy of the model, so that one that is refused
 
 from __future__ import annotations
 
+import inspect
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
 import numpy as np
 import torch
 
+from arproc.contract.checked import annotation_of, check_value
 from arproc.contract.context import ContextForm, with_clock
 from arproc.contract.law import Draws, Law, WholeLaw, numbers_of
 from arproc.contract.parameters import Parameters, is_learnt
@@ -23,13 +25,7 @@ from arproc.data.form import Form, Layout, restore
 from arproc.data.frames import native
 from arproc.data.intake import column_of_text
 from arproc.data.labels import Labels, aligned, labels_of, names_of
-from arproc.errors import (
-    DataError,
-    NotFittedError,
-    ParameterError,
-    UnsupportedError,
-    check_integer,
-)
+from arproc.errors import DataError, NotFittedError, ParameterError, UnsupportedError, check_count
 from arproc.process.fit import Fit, Learnt
 from arproc.process.reading import (
     anchored,
@@ -147,9 +143,23 @@ class Model(Parameters):
         """
         if not isinstance(law, Law):
             raise ParameterError(f"law must be a Law, as model.law_ is; got {law!r}.")
-        model = cls(**parameters)
+        check_value("law", law, annotation_of(cls, "law_") or Law)
+        if fit is not None and not isinstance(fit, Fit):
+            raise ParameterError(f"fit must be a Fit, as model.fit_ is; got {fit!r}.")
+        model = cls._constructed(parameters)
         model._held = Learnt(law, Fit() if fit is None else fit)
         return model
+
+    @classmethod
+    def _constructed(cls, parameters: dict[str, Any]) -> Self:
+        """A model with these parameters, or an error that names those that `of` lacks."""
+        try:
+            inspect.signature(cls).bind(**parameters)
+        except TypeError as wrong:
+            raise ParameterError(
+                f"{cls.__name__}.of takes what its constructor takes beside the law: {wrong}."
+            ) from None
+        return cls(**parameters)
 
     _held: Learnt
     #: The labels of the data that are being learnt from; for a copy that learns.
@@ -295,6 +305,7 @@ class Model(Parameters):
             Traceback (most recent call last):
             arproc.errors.DataError: data is text; expected numbers: the model's elements are real.
         """
+        self.check_kinds()
         learner = self._learner()
         if freq is not None:
             data = stepped(data, freq, self.takes_missing)
@@ -458,9 +469,9 @@ class Model(Parameters):
         """
         law = self.law_
         assert isinstance(law, WholeLaw)
-        n = check_integer("n", n, minimum=0)
+        n = check_count("n", n, minimum=0)
         size = law.space.length
-        if length is not None and check_integer("length", length) != size:
+        if length is not None and check_count("length", length) != size:
             raise ParameterError(f"length is {length}; this law has {size} elements.")
         for name, value in (("prefix", prefix), ("policy", policy), ("stop", stop)):
             if value is not None:
@@ -541,6 +552,14 @@ class Model(Parameters):
     def forecast(self, *data: Any, **more: Any) -> Any:
         """What follows a history; a law without conditionals says why it has none."""
         self._refuse("forecast")
+
+    def sample_paths(self, *data: Any, **more: Any) -> Any:
+        """Paths of what follows a history; a law without conditionals says why it has none."""
+        self._refuse("sample_paths")
+
+    def in_order(self, ordering: Any) -> Any:
+        """The law in another order; a law without conditionals says why it has none."""
+        self._refuse("in_order")
 
     # ---- reading the user's data -----------------------------------------------------------
 

@@ -15,7 +15,7 @@ from arproc.contract.law import ChainLaw, Law, numbers_of
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.distributions import index
-from arproc.errors import ParameterError, UnsupportedError, check_integer
+from arproc.errors import ParameterError, UnsupportedError, check_count
 from arproc.process.fit import Fit
 from arproc.process.written import OneClass
 from arproc.spaces import Space
@@ -82,7 +82,7 @@ class Process(OneClass):
         """
         law = self.law_
         if isinstance(prefix, (int, np.integer)) and not isinstance(prefix, bool):
-            n = check_integer("n", prefix, minimum=0)
+            n = check_count("n", prefix, minimum=0)
             return law.fresh(n, self.read_context(context, n, 0, offset))
         sequences = self.known(prefix)
         longest = int(sequences.lengths.max())

@@ -14,7 +14,7 @@ from arproc.contract.sequences import Sequences
 from arproc.data.calendar import is_plain, regular
 from arproc.data.frames import by_series, native
 from arproc.data.labels import Labels
-from arproc.errors import DataError, ParameterError, PlaceWarning, check_integer, warn
+from arproc.errors import DataError, ParameterError, PlaceWarning, check_array, check_integer, warn
 
 __all__ = [
     "anchored",
@@ -46,9 +46,11 @@ def stepped(data: Any, freq: Any, missing: bool) -> Any:
 
 def first_steps(offset: Any, n: int) -> torch.Tensor:
     """The user's `offset`, the t at which sequences begin, int64 [n]."""
-    if isinstance(offset, (int, np.integer)) and not isinstance(offset, bool):
-        return torch.full((n,), int(offset))
-    listed = [check_integer("offset", one) for one in _listed(offset)]
+    listed = [
+        check_integer("offset", one, minimum=-(2**53), maximum=2**53) for one in _listed(offset)
+    ]
+    if np.ndim(offset) == 0 and len(listed) == 1:
+        return torch.full((n,), listed[0])
     if len(listed) != n:
         raise ParameterError(f"offset has {len(listed)} numbers; expected one, or {n}.")
     return torch.tensor(listed, dtype=torch.int64)
@@ -56,8 +58,10 @@ def first_steps(offset: Any, n: int) -> torch.Tensor:
 
 def _listed(offset: Any) -> list[Any]:
     try:
+        if isinstance(offset, torch.Tensor):
+            offset = offset.detach().cpu()
         return np.asarray(offset).reshape(-1).tolist()
-    except (TypeError, ValueError):
+    except Exception:  # of tensors of other layouts and devices, too
         return [offset]
 
 
@@ -138,17 +142,18 @@ def require_one_each(context: Any, n: int) -> None:
         )
 
 
+def _range(found: torch.Tensor) -> str:
+    return f" from {float(found.min()):g} to {float(found.max()):g}" if found.numel() else ""
+
+
 def weights_of(weights: Any, n: int) -> torch.Tensor:
     """The user's weights of n sequences, checked, float64 [n]."""
-    try:
-        found = torch.from_numpy(np.array(weights, dtype=np.float64))
-    except (TypeError, ValueError) as error:
-        raise DataError(f"sample_weight can not be read as numbers: {error}.") from None
+    found = torch.from_numpy(check_array("sample_weight", weights, DataError))
     sound = bool(torch.isfinite(found).all()) and bool((found >= 0).all())
     if tuple(found.shape) != (n,) or not sound or not float(found.sum()) > 0:
         raise DataError(
             f"sample_weight must be {n} finite numbers, one a sequence, none negative and not "
             f"all zero; got an array of shape {list(found.shape)}"
-            + (f" from {float(found.min()):g} to {float(found.max()):g}." if len(found) else ".")
+            f"{_range(found)}."
         )
     return found

@@ -8,7 +8,8 @@ from torch.distributions import Distribution, constraints
 from arproc.contract.law import ChainLaw, Law, WholeLaw, numbers_of
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
-from arproc.errors import DataError, ParameterError, check_integer
+from arproc.data.arrays import to_tensor
+from arproc.errors import DataError, ParameterError, check_count
 from arproc.sampling.ancestral import draw
 
 __all__ = ["SequenceDistribution"]
@@ -30,8 +31,7 @@ class SequenceDistribution(Distribution):
 
     def __init__(self, law: Law, length: int | None = None) -> None:
         fixed = law.space.length
-        if length is None:
-            length = fixed
+        length = fixed if length is None else check_count("length", length)
         if length is None:
             raise ParameterError("length is needed: sequences of this law have no fixed length.")
         if fixed is not None and length != fixed:
@@ -51,7 +51,7 @@ class SequenceDistribution(Distribution):
                 "condition(prefix).distribution(length)."
             )
         self.law = law
-        self.length = length = check_integer("length", length, minimum=0)
+        self.length = length
         shape = (length,) if law.layout is None else law.layout.shape
         event = torch.Size((*shape, *law.space.event_shape))
         super().__init__(torch.Size(), event, validate_args=False)
@@ -70,7 +70,7 @@ class SequenceDistribution(Distribution):
     def log_prob(self, value: torch.Tensor) -> torch.Tensor:
         """Log-probability of value [*sample, *batch, length, *element], nats."""
         event = self.event_shape
-        value = torch.as_tensor(value)
+        value = to_tensor(value, "value")
         if value.shape[max(value.ndim - len(event), 0) :] != event:
             raise DataError(
                 f"value has shape {list(value.shape)}; expected [..., "

@@ -16,7 +16,7 @@ import torch
 from torch.distributions import Distribution
 
 from arproc.contract.context import ContextForm
-from arproc.contract.law import ChainLaw, Law, WholeLaw
+from arproc.contract.law import ChainLaw, Law, NoWindowError, WholeLaw
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import ReplayState, State, WindowState
@@ -114,7 +114,7 @@ class OneClass(_Written):
     @property
     def window_length(self) -> int:
         """How many past elements `window` looks at."""
-        raise UnsupportedError(f"{type(self).__name__} has no finite order.")
+        raise NoWindowError(f"{type(self).__name__} has no finite order.")
 
     def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
         """The conditionals of elements given the last `window_length` before them."""

@@ -15,7 +15,7 @@ from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.data.form import Form, restore
 from arproc.data.tables.space import Table
-from arproc.errors import DataError, ParameterError, check_integer
+from arproc.errors import DataError, ParameterError, check_count
 from arproc.spaces import Categorical, Space
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def sample(
 ) -> Any:
     """See `Process.sample`; `drawn_from` is the law that draws, the process's under a policy."""
     law = process.law_
-    n = check_integer("n", n, minimum=0)
+    n = check_count("n", n, minimum=0)
     space = law.space
     known = None if prefix is None else _prefix_rows(process, prefix, n)
     before = torch.zeros(n, dtype=torch.int64) if known is None else known.lengths
@@ -199,9 +199,15 @@ def _apply_stop(stop: Stop, store: _Store, rows: torch.Tensor, done: torch.Tenso
     """Mark as done those of the unfinished rows that meet the stop condition."""
     if not len(rows):
         return
-    window = getattr(stop, "window", None)
+    window = stop.window if isinstance(stop, _StopStrings) else None
     seen = store.values if window is None else store.values[:, -window:]
-    met = torch.as_tensor(stop(seen[rows.to(seen.device)]))
+    found = stop(seen[rows.to(seen.device)])
+    try:
+        met = torch.as_tensor(found)
+    except Exception:  # whatever a function may give
+        raise ParameterError(
+            f"stop must return one truth value a row, bool [{len(rows)}]; got {found!r}."
+        ) from None
     if met.shape != rows.shape or met.dtype != torch.bool:
         raise ParameterError(
             f"stop must return one truth value a row, bool [{len(rows)}]; got {met.dtype} of "
@@ -351,7 +357,7 @@ def check_length(space: Space, length: int | None, known: torch.Tensor) -> torch
     """
     fixed = space.length
     if length is not None:
-        length = check_integer("length", length, minimum=0)
+        length = check_count("length", length, minimum=0)
     if fixed is not None:
         left = fixed - known
         most = int(left.max()) if len(left) else fixed

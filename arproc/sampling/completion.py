@@ -14,7 +14,14 @@ from arproc.data.form import Form, Layout
 from arproc.data.frames import native
 from arproc.data.intake import opened
 from arproc.data.labels import by_name
-from arproc.errors import DataError, ParameterError, UnsupportedError, check_choice, check_integer
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    UnsupportedError,
+    check_array,
+    check_choice,
+    check_count,
+)
 from arproc.sampling.completing import Completion, Job
 from arproc.spaces import check_values
 
@@ -112,9 +119,9 @@ def complete(
         ((1, 4, 3), 'importance', True)
     """
     law = require_chain(model, "complete")
-    layout, n = law.layout, check_integer("n", n, minimum=1)
+    layout, n = law.layout, check_count("n", n, minimum=1)
     check_choice("method", method, ("auto", "exact", "importance"))
-    n_particles = check_integer("n_particles", n_particles, minimum=1)
+    n_particles = check_count("n_particles", n_particles, minimum=1)
     if layout is None:
         raise UnsupportedError(
             f"complete is for examples of a fixed size; the sequences of this "
@@ -154,11 +161,7 @@ def complete(
 def _examples(data: Any, layout: Layout) -> tuple[np.ndarray, bool]:
     """The examples as float64 [N, *shape], NaN where masked; whether one alone was given."""
     data = opened(data)
-    data = data.detach().cpu() if isinstance(data, torch.Tensor) else data
-    try:
-        x = np.asarray(unmasked(data)).astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"data can not be read as numbers: {error}.") from None
+    x = check_array("data", unmasked(data), DataError)
     if x.shape == layout.shape:
         return x[None], True
     if x.shape[1:] != layout.shape or not len(x):
@@ -174,7 +177,10 @@ def _mask(known: Any, x: np.ndarray, layout: Layout) -> np.ndarray:
     """Which elements are known, bool of the shape of x."""
     if known is None:
         return ~np.isnan(x)
-    mask = np.asarray(known.detach().cpu() if isinstance(known, torch.Tensor) else known)
+    try:
+        mask = np.asarray(known.detach().cpu() if isinstance(known, torch.Tensor) else known)
+    except Exception:  # no array at all: a ragged list, a tensor without numbers
+        mask = np.zeros(0)
     if mask.dtype != np.bool_ or mask.shape not in (layout.shape, x.shape):
         raise ParameterError(
             f"known has dtype {mask.dtype} and shape {mask.shape}; expected truth values of shape "

@@ -7,7 +7,6 @@ A law under a policy is again a law (`Process.with_policy`), so the probability 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from arproc.contract.parameters import Parameters
 from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.distributions import Categorical, as_categorical, concatenate, index
-from arproc.errors import ParameterError, UnsupportedError, check_integer
+from arproc.errors import ParameterError, UnsupportedError, check_integer, check_list, check_number
 
 __all__ = ["Chain", "Policy", "PolicyLaw", "Temperature", "TopK", "TopP"]
 
@@ -74,10 +73,6 @@ def _parts(policy: Policy) -> tuple[Policy, ...]:
     return policy.policies if isinstance(policy, Chain) else (policy,)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
 class Chain(Policy):
     """Policies one after another; what `|` makes.
 
@@ -87,6 +82,8 @@ class Chain(Policy):
     """
 
     def __init__(self, policies: tuple[Policy, ...]) -> None:
+        for policy in check_list("policies", policies):
+            _parts(policy)
         self.policies = policies
 
     @property
@@ -123,8 +120,7 @@ class Temperature(Policy):
     """
 
     def __init__(self, temperature: float) -> None:
-        if not _is_number(temperature) or not 0 < temperature < float("inf"):
-            raise ParameterError(f"temperature must be a number above 0; got {temperature!r}.")
+        check_number("temperature", temperature, above=0)
         self.temperature = temperature
 
     def apply(self, conditional: Distribution, state: Any = None) -> Distribution:
@@ -173,8 +169,7 @@ class TopP(Policy):
     """
 
     def __init__(self, p: float) -> None:
-        if not _is_number(p) or not 0 < p <= 1:
-            raise ParameterError(f"p must be in (0, 1]; got {p!r}.")
+        check_number("p", p, above=0, high=1)
         self.p = p
 
     def apply(self, conditional: Distribution, state: Any = None) -> Distribution:

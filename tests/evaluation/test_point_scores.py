@@ -52,5 +52,5 @@ def test_bad_input():
         seasonal_scale(np.arange(24.0), 24)
     with pytest.raises(DataError, match="repeats itself"):
         seasonal_scale(np.ones(10), 1)
-    with pytest.raises(ParameterError, match="level must lie"):
+    with pytest.raises(ParameterError, match="level must be a number above 0 and below 1"):
         msis([0.0], [1.0], [0.5], [1.0, 2.0], level=95)

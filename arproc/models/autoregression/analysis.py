@@ -9,7 +9,7 @@ import torch
 from scipy.special import ndtri
 
 from arproc.contract.randomness import Uniforms
-from arproc.errors import DataError, ParameterError, check_integer
+from arproc.errors import DataError, check_array, check_count, check_number
 from arproc.inference.estimated import Estimated
 from arproc.models.autoregression import imputation
 from arproc.models.autoregression.law import ARLaw, plain
@@ -55,7 +55,7 @@ class Analysis(Estimated, Process):
 
         That is the response to one unit of innovation; see `impulse_response`.
         """
-        count = check_integer("horizon", horizon, minimum=0) + 1
+        count = check_count("horizon", horizon, minimum=0) + 1
         return psi_weights(plain(self.law_.coef), count)
 
     def impulse_response(
@@ -176,7 +176,7 @@ class Analysis(Estimated, Process):
         """
         sequences = self.sequences(data, missing=True)
         prepared = self.read_context(context, sequences, int(sequences.lengths.max()))
-        count = 0 if n_draws is None else check_integer("n_draws", n_draws, minimum=1)
+        count = 0 if n_draws is None else check_count("n_draws", n_draws, minimum=1)
         uniforms = Uniforms(seed) if count else None
         law, tables = self.law_, []
         recursion = law.recursion.detach().to(torch.device("cpu"))
@@ -204,7 +204,7 @@ class Analysis(Estimated, Process):
         return self.covariance_[begin : begin + last, begin : begin + last]
 
     def _autocovariances(self, max_lag: int) -> np.ndarray:
-        count = check_integer("max_lag", max_lag, minimum=0)
+        count = check_count("max_lag", max_lag, minimum=0)
         law = self.law_
         return autocovariances(plain(law.coef), float(plain(law.sigma2)), count)
 
@@ -246,16 +246,12 @@ def _deviations(change: np.ndarray, covariance: np.ndarray) -> np.ndarray:
 
 
 def _normal_quantile(level: float) -> float:
-    if not 0 < level < 1:
-        raise ParameterError(f"level must lie in (0, 1); got {level!r}.")
+    check_number("level", level, above=0, below=1)
     return float(ndtri(0.5 + level / 2))
 
 
 def _numbers(frequencies: Any) -> np.ndarray:
-    try:
-        at = np.atleast_1d(np.asarray(frequencies, dtype=float))
-    except (TypeError, ValueError):
-        at = np.array([np.nan])
+    at = np.atleast_1d(check_array("frequencies", frequencies, DataError))
     if at.ndim != 1 or not np.isfinite(at).all():
         raise DataError(
             f"frequencies must be finite numbers [k], in cycles a step; got {frequencies!r}."

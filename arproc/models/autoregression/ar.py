@@ -12,7 +12,16 @@ from torch.distributions import MultivariateNormal
 
 from arproc.contract.context import split_clock
 from arproc.contract.sequences import Sequences
-from arproc.errors import DataError, ParameterError, UnsupportedError, check_choice, check_integer
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    UnsupportedError,
+    check_array,
+    check_choice,
+    check_count,
+    check_integer,
+    check_list,
+)
 from arproc.models.autoregression.analysis import Analysis
 from arproc.models.autoregression.estimation import Estimate, estimate
 from arproc.models.autoregression.law import ARLaw, plain
@@ -180,7 +189,7 @@ class AR(Analysis):
             >>> weekly.terms_
             ['sin(1,7)', 'cos(1,7)']
         """
-        coef, beta = _row(coef), _row(beta)
+        coef, beta = _row("coef", coef), _row("beta", beta)
         for name, part in (("coef", coef), ("beta", beta)):
             if part.ndim != 1 or not bool((abs(part) < math.inf).all()):
                 raise ParameterError(f"{name} must be finite numbers in one row; got {part!r}.")
@@ -297,7 +306,7 @@ class AR(Analysis):
                     f"initial must be a distribution of the first {order} values; got a "
                     f"MultivariateNormal of shape {shape}."
                 )
-        elif self.initial not in ("stationary", "given"):
+        elif not isinstance(self.initial, str) or self.initial not in ("stationary", "given"):
             raise ParameterError(
                 "initial must be 'stationary', 'given' or a torch MultivariateNormal over the "
                 f"first values; got {self.initial!r}."
@@ -457,10 +466,11 @@ def as_lags(order: Any) -> np.ndarray:
         ([1, 2, 3], [1, 12])
     """
     if not isinstance(order, (list, tuple, np.ndarray)):
-        return np.arange(1, check_integer("order", order, minimum=0) + 1)
-    lags = [check_integer("a lag in order", lag, minimum=1) for lag in order]
+        return np.arange(1, check_count("order", order, minimum=0) + 1)
+    listed = check_list("order", order)
+    lags = [check_integer("a lag in order", lag, minimum=1) for lag in listed]
     if len(set(lags)) < len(lags):
-        raise ParameterError(f"order must list each lag once; got {list(order)!r}.")
+        raise ParameterError(f"order must list each lag once; got {listed!r}.")
     return np.array(sorted(lags), dtype=np.int64)
 
 
@@ -470,9 +480,9 @@ def flat_regressors(context: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
     return context.detach().cpu()[inside].double().numpy()
 
 
-def _row(values: Any) -> Any:
+def _row(name: str, values: Any) -> Any:
     """Numbers as a float array [k]; a tensor stays one."""
-    return values if isinstance(values, torch.Tensor) else np.array(values, dtype=float, ndmin=1)
+    return values if isinstance(values, torch.Tensor) else np.atleast_1d(check_array(name, values))
 
 
 def _scalar(value: Any) -> Any:

@@ -12,7 +12,15 @@ import torch
 
 from arproc.contract.context import split_clock
 from arproc.contract.sequences import Sequences
-from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    check_choice,
+    check_count,
+    check_integer,
+    check_list,
+    check_number,
+)
 from arproc.models.autoregression.bayesian_law import BayesianARLaw, digest
 from arproc.models.autoregression.conjugate import Prior
 from arproc.process import Fit, Process
@@ -158,16 +166,15 @@ class BayesianAR(Process):
         given = {"tightness": self.tightness, "shape": self.shape, "decay": self.decay}
         unit = {"location": self.location, "scale": self.scale, "noise": self.noise}
         for name, value in (given | {k: v for k, v in unit.items() if v is not None}).items():
-            number = isinstance(value, (int, float, np.number)) and math.isfinite(value)
-            if not number or (value <= 0 and name not in ("decay", "location")):
-                kind = "finite" if name in ("decay", "location") else "positive, finite"
-                raise ParameterError(f"{name} must be a {kind} number; got {value!r}.")
+            check_number(name, value, above=None if name in ("decay", "location") else 0)
 
     @property
     def _orders(self) -> tuple[int, ...]:
         if isinstance(self.orders, (int, np.integer)):
-            return (check_integer("orders", self.orders, minimum=0),)
-        return tuple(check_integer("orders", p, minimum=0) for p in self.orders)
+            return (check_count("orders", self.orders),)
+        return tuple(
+            check_integer("orders", p, minimum=0) for p in check_list("orders", self.orders)
+        )
 
     def _units(self, values: np.ndarray, parts: list[np.ndarray]) -> tuple[float, float, float]:
         """The location, the scale and the guess of the noise, in the data's unit."""
@@ -220,7 +227,7 @@ class BayesianAR(Process):
         law, orders = self.law_, self.law_.prior.orders
         if order is None:
             order = orders[int(law.order_probabilities.argmax())]
-        if order not in orders:
+        if check_integer("order", order) not in orders:
             raise ParameterError(f"order must be one of {list(orders)}; got {order!r}.")
         q, freedom = law.prior.n_trend, 2 * law.prior.shape + law.n_observations
         k = q + order

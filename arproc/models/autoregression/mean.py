@@ -24,7 +24,7 @@ import torch
 from arproc.contract.checked import Number, sentences
 from arproc.contract.context import split_clock
 from arproc.contract.storable import storable
-from arproc.errors import ParameterError, check_choice, check_integer
+from arproc.errors import ParameterError, check_choice, check_integer, check_number
 
 __all__ = ["TRENDS", "Level", "Terms", "mean_form", "recursion_form"]
 
@@ -167,12 +167,7 @@ class Terms:
 
 
 def _harmonics(period: Any, harmonics: Any) -> tuple[float, int]:
-    try:
-        length = float(period)
-    except (TypeError, ValueError):
-        length = math.nan
-    if not 2 <= length < math.inf:
-        raise ParameterError(f"a period of fourier must be a number from 2 on; got {period!r}.")
+    length = check_number("a period of fourier", period, low=2)
     count = check_integer(f"fourier[{period!r}]", harmonics, minimum=1)
     if 2 * count > length:
         raise ParameterError(

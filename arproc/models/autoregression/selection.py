@@ -13,7 +13,7 @@ import torch
 
 from arproc.contract.sequences import Sequences
 from arproc.data.labels import labels_of
-from arproc.errors import ParameterError, check_choice, check_integer
+from arproc.errors import ParameterError, check_choice, check_count, check_list
 from arproc.inference.criteria import CRITERIA, charges
 from arproc.models.autoregression.ar import AR, as_lags, flat_regressors
 from arproc.models.autoregression.estimation import check_enough
@@ -121,7 +121,7 @@ def select_order(
         >>> found.order, found.model.coef_.round(1).tolist()
         (2, [0.5, -0.6])
     """
-    max_order = check_integer("max_order", max_order, minimum=0)
+    max_order = check_count("max_order", max_order, minimum=0)
     check_choice("criterion", criterion, (*CRITERIA, "oos"))
     if not isinstance(initial, str):
         raise ParameterError(
@@ -141,7 +141,7 @@ def select_order(
         )
     if model is not AR:
         raise ParameterError(f"model must be arproc.AR or arproc.VAR; got {model!r}.")
-    always = as_lags(list(lags))
+    always = as_lags(check_list("lags", lags))
     every = candidates(max_order, always)
     largest: Any = every[-1].tolist() if len(always) else max_order
     prototype = AR(largest, trend, method, initial, **options)  # type: ignore[arg-type]

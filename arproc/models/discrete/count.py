@@ -11,7 +11,14 @@ import torch
 
 from arproc.contract.context import ContextForm
 from arproc.contract.sequences import Sequences
-from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    check_array,
+    check_choice,
+    check_integer,
+    check_number,
+)
 from arproc.inference.estimated import Estimated
 from arproc.models.discrete.count_fit import CountData, fit, flat_context
 from arproc.models.discrete.count_law import CountARLaw
@@ -133,11 +140,8 @@ class CountAR(Estimated, Process):
         )
         lags = np.concatenate([alpha, beta])
         total = float(lags.sum())
-        if not math.isfinite(intercept) or not 0 <= dispersion < math.inf:
-            raise ParameterError(
-                "intercept must be finite and dispersion 0 or more; got "
-                f"{intercept!r}, {dispersion!r}."
-            )
+        intercept = check_number("intercept", intercept)
+        dispersion = check_number("dispersion", dispersion, low=0)
         parameters: dict[str, Any] = {
             "order": (len(alpha), len(beta)),
             "link": link,
@@ -232,7 +236,7 @@ class CountAR(Estimated, Process):
 
     def _check_parameters(self) -> tuple[int, int]:
         """The order (p, q), everything checked."""
-        order = (self.order, 0) if isinstance(self.order, int) else self.order
+        order = (self.order, 0) if isinstance(self.order, (int, np.integer)) else self.order
         if not isinstance(order, (tuple, list)) or len(order) != 2:
             raise ParameterError(f"order must be (p, q) or p; got {self.order!r}.")
         p, q = (check_integer("order", part, minimum=0) for part in order)
@@ -244,10 +248,8 @@ class CountAR(Estimated, Process):
                 "regressors must be None (there is no context) or 'recursion' (context enters the "
                 f"recursion of the predictor); got {self.regressors!r}."
             )
-        if self.start_mean is not None and not 0 < self.start_mean < math.inf:
-            raise ParameterError(
-                f"start_mean must be positive and finite; got {self.start_mean!r}."
-            )
+        if self.start_mean is not None:
+            check_number("start_mean", self.start_mean, above=0)
         return p, q
 
     # ---- what was fitted ------------------------------------------------------------------------
@@ -271,7 +273,7 @@ class CountAR(Estimated, Process):
 
 def _row(name: str, value: Any) -> np.ndarray:
     """The user's coefficients, float64 [k], a copy."""
-    array = np.atleast_1d(np.array(value, dtype=float))
+    array = np.atleast_1d(check_array(name, value))
     if array.ndim != 1 or not np.isfinite(array).all():
         raise ParameterError(f"{name} must be finite numbers in one row; got {value!r}.")
     return array

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,7 @@ from arproc.contract.sequences import Sequences
 from arproc.contract.storable import storable
 from arproc.data.tokenizers import categorical_space
 from arproc.distributions import Categorical
-from arproc.errors import ParameterError, check_choice, check_integer
+from arproc.errors import ParameterError, check_array, check_choice, check_integer, check_number
 from arproc.inference.estimated import Estimated
 from arproc.models.discrete.logistic_fit import Contexts, fit
 from arproc.process import Fit, Process
@@ -163,7 +162,7 @@ class LogisticAR(Estimated, Process):
             >>> model.sample(1, length=6, seed=0).shape
             (1, 6)
         """
-        level, weights = np.array(intercept, dtype=float), np.array(coef, dtype=float)
+        level, weights = check_array("intercept", intercept), check_array("coef", coef)
         if level.ndim == 0 and weights.ndim == 1:
             own = weights
             weights = np.zeros((2, len(own), 2))
@@ -176,7 +175,8 @@ class LogisticAR(Estimated, Process):
                 "intercept must be [k] and coef [k, p, k], finite (or a number and [p], for "
                 f"binary symbols); got shapes {level.shape} and {weights.shape}."
             )
-        shares = np.full(k, 1 / k) if frequencies is None else np.array(frequencies, dtype=float)
+        given = np.full(k, 1 / k) if frequencies is None else frequencies
+        shares = check_array("frequencies", given)
         if shares.shape != (k,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-9:
             raise ParameterError(
                 f"frequencies must be {k} probabilities that sum to one; got {frequencies!r}."
@@ -228,8 +228,7 @@ class LogisticAR(Estimated, Process):
         check_choice("initial", self.initial, ("mean", "given"))
         if isinstance(self.symbols, int):
             check_integer("symbols", self.symbols, minimum=2)
-        if isinstance(self.ridge, str) or not 0 <= self.ridge < math.inf:
-            raise ParameterError(f"ridge must be 0 or a positive number; got {self.ridge!r}.")
+        check_number("ridge", self.ridge, low=0)
 
     # ---- what was fitted ------------------------------------------------------------------------
 

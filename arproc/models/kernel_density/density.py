@@ -12,7 +12,7 @@ from torch import Tensor
 from arproc.contract.sequences import Sequences
 from arproc.data.form import Layout
 from arproc.data.vectors import level_count, order_of, vectors_of
-from arproc.errors import DataError, ParameterError, check_integer
+from arproc.errors import DataError, ParameterError, check_array, check_integer, check_number
 from arproc.models.kernel_density.kernels import BLOCK, GaussianKernel, Kernel, RedrawKernel
 from arproc.models.kernel_density.law import KernelDensityLaw
 from arproc.process import Process
@@ -101,8 +101,7 @@ class KernelDensity(Process):
 
     def _infer_space(self, data: Any) -> Space:
         check_integer("iterations", self.iterations, minimum=1)
-        if not isinstance(self.tolerance, (int, float)) or not self.tolerance >= 0:
-            raise ParameterError(f"tolerance must be 0 or more; got {self.tolerance!r}.")
+        check_number("tolerance", self.tolerance, low=0)
         if isinstance(data, Sequences):
             self._shape = (data.space.length or 0,)
             return data.space
@@ -128,10 +127,7 @@ class KernelDensity(Process):
     def _per_site(self, name: str, given: float | Sequence[float], layout: Layout) -> Tensor:
         """What the user gave for all positions or each, in the order of the sites."""
         sites = layout.length
-        try:
-            found = torch.as_tensor(given, dtype=torch.float64).flatten()
-        except (TypeError, ValueError):  # no numbers at all
-            found = torch.zeros(0)
+        found = torch.from_numpy(check_array(name, given)).flatten()
         sound = len(found) in (1, sites) and bool((torch.isfinite(found) & (found >= 0)).all())
         if not sound:
             raise ParameterError(

@@ -40,7 +40,7 @@ from arproc.contract.sequences import Sequences
 from arproc.contract.storable import StorableModule, storable
 from arproc.data import intake
 from arproc.data.form import Layout
-from arproc.errors import ParameterError, check_integer
+from arproc.errors import ParameterError, check_device, check_integer
 from arproc.models.neural.examples import ExampleNetwork, Examples, examples_objective
 from arproc.process import Fit, Model, Process
 from arproc.process.fit import Learnt
@@ -179,7 +179,7 @@ class NeuralModel(Model):
 
     def to(self, device: torch.device | str) -> Self:
         """Hold the law on another device; data that are no tensors follow it."""
-        self._held = Learnt(self.law_.to(device), self.fit_)
+        self._held = Learnt(self.law_.to(check_device("device", device)), self.fit_)
         return self
 
     # ---- parameters ---------------------------------------------------------------------------
@@ -192,6 +192,7 @@ class NeuralModel(Model):
             raise ParameterError(
                 f"training must be an arproc.Training or None; got {self.training!r}."
             )
+        check_device("device", self.training.device)
         return self.training
 
     @property

@@ -10,7 +10,7 @@ import torch
 
 from arproc.contract.sequences import Sequences
 from arproc.data.vocabulary import Vocabulary
-from arproc.errors import NotComparableError, ParameterError, UnsupportedError
+from arproc.errors import NotComparableError, ParameterError, UnsupportedError, check_array
 from arproc.inference.weights import fit_weights
 from arproc.models.ngram.backoff.assembling import assemble, parents
 from arproc.models.ngram.backoff.pruning import renormalised
@@ -93,7 +93,7 @@ def interpolate(
 
 
 def _checked(weights: Sequence[float], count: int) -> np.ndarray:
-    found = np.asarray(weights, np.float64)
+    found = check_array("weights", weights)
     if found.shape != (count,) or not (found >= 0).all() or abs(found.sum() - 1) > 1e-6:
         raise ParameterError(
             f"weights must be {count} numbers, none negative, that sum to 1; got {weights!r}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,13 @@ import torch
 from arproc.contract.sequences import Sequences
 from arproc.data.tokens import Tokens
 from arproc.data.vocabulary import Vocabulary
-from arproc.errors import ParameterError, UnsupportedError, check_choice, check_integer
+from arproc.errors import (
+    ParameterError,
+    UnsupportedError,
+    check_choice,
+    check_integer,
+    check_number,
+)
 from arproc.models.ngram.arpa.read import read_arpa
 from arproc.models.ngram.arpa.write import write_arpa
 from arproc.models.ngram.backoff.filtering import filtered
@@ -158,9 +163,7 @@ class NGram(SymbolModel):
                 f"interpolate_unigrams=False is for {', '.join(smoothings.DISCOUNTED)}; got "
                 f"smoothing={self.smoothing!r}. Leave it True."
             )
-        alpha = self.alpha
-        if not isinstance(alpha, (int, float)) or not 0 < alpha < math.inf:
-            raise ParameterError(f"alpha must be a positive number; got {alpha!r}.")
+        check_number("alpha", self.alpha, above=0)
 
     def _read_and_learn(
         self, data: Any, y: None, context: Any, validation: Any, sample_weight: Any
@@ -294,8 +297,7 @@ class NGram(SymbolModel):
                 f"it has smoothing={smoothing!r}, cut-offs {list(cuts)}. Fit one with "
                 'smoothing="maximum_likelihood" and without pruning.'
             )
-        if not isinstance(alpha, (int, float)) or not 0 < alpha <= 1:
-            raise ParameterError(f"alpha must be a number above 0, at most 1; got {alpha!r}.")
+        check_number("alpha", alpha, above=0, high=1)
         sequences = self.sequences(data)
         terms = law.stupid_backoff_terms(sequences, float(alpha))
         rows = torch.repeat_interleave(torch.arange(len(sequences)), sequences.n_terms)

@@ -11,7 +11,15 @@ import torch
 
 from arproc.contract.checked import Array, sentences
 from arproc.contract.storable import storable
-from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    check_choice,
+    check_count,
+    check_integer,
+    check_list,
+    check_number,
+)
 from arproc.models.panel.calibration import stretches
 from arproc.models.panel.data import LONG, PanelData, read
 from arproc.models.panel.fitted import FittedSeries, PanelModel
@@ -48,7 +56,9 @@ def seasonal_candidates(
     from arproc.models.transformed.elementwise import Log
     from arproc.models.transformed.process import Transformed
 
-    seasons = sorted({check_integer("periods", period, minimum=2) for period in periods})
+    seasons = sorted(
+        {check_integer("periods", one, minimum=2) for one in check_list("periods", periods)}
+    )
     if not seasons:
         raise ParameterError("periods is empty; expected the length of at least one season.")
     short, long = seasons[0], seasons[-1]
@@ -221,12 +231,12 @@ class AutoPanel(PanelModel):
         return [Panel.of(one, process=one.process, errors="keep") for one in self._learnt.fits]
 
     def _check_parameters(self) -> int:
+        self.check_kinds()
         good = isinstance(self.candidates, (list, tuple)) and len(self.candidates)
         if not good or not all(isinstance(one, Process) for one in self.candidates):
             raise ParameterError(f"candidates must be processes; got {self.candidates!r}.")
         check_choice("errors", self.errors, ("raise", "keep"))
-        if not isinstance(self.power, (int, float)) or not 0 <= self.power < np.inf:
-            raise ParameterError(f"power must be a number from 0 on; got {self.power!r}.")
+        check_number("power", self.power, low=0)
         return check_integer("validation", self.validation, minimum=1)
 
     def forecast(
@@ -250,7 +260,7 @@ class AutoPanel(PanelModel):
         """
         from arproc.forecasting.forecast import levels_of
 
-        learnt = self._learnt
+        learnt, horizon = self._learnt, check_count("horizon", horizon, minimum=1)
         levels = levels_of(quantiles)
         asked, known = (0.5, *levels), history
         if history is not None:

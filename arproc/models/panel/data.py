@@ -167,8 +167,14 @@ def _read_long(frame: Any, name: str, columns: tuple[str, str, str]) -> PanelDat
         raise DataError(f"{name} has rows without a time in {time!r}; drop them.")
     if frame[key].isna().any():
         raise DataError(f"{name} has rows without a name in {key!r}; drop them.")
-    ordered = frame.sort_values([key, time], kind="stable").reset_index(drop=True)
-    codes, names = pd.factorize(ordered[key], sort=False)
+    try:
+        ordered = frame.sort_values([key, time], kind="stable").reset_index(drop=True)
+        codes, names = pd.factorize(ordered[key], sort=False)
+    except TypeError as wrong:
+        raise DataError(
+            f"{name} has names in {key!r} that can not be told apart or sorted ({wrong}); "
+            "expected text or numbers, of one kind."
+        ) from None
     repeated = ordered.duplicated([key, time])
     if repeated.any():
         first = ordered[repeated].iloc[0]

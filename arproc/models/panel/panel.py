@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from arproc.contract.randomness import derived_seed, resolve_seed
-from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.errors import DataError, ParameterError, check_choice, check_count
 from arproc.models.panel.data import LONG, PanelData, read
 from arproc.models.panel.fitted import FittedEach, FittedSeries, PanelModel
 from arproc.models.panel.settings import settings_of
@@ -126,6 +126,7 @@ class Panel(PanelModel):
         return self
 
     def _check_parameters(self) -> None:
+        self.check_kinds()
         if not isinstance(self.process, Process):
             raise ParameterError(f"process must be a Process; got {self.process!r}.")
         check_choice("pooling", self.pooling, ("none", "partial"))
@@ -211,7 +212,7 @@ class Panel(PanelModel):
         """
         from arproc.forecasting.forecast import levels_of
 
-        horizon = check_integer("horizon", horizon, minimum=1)
+        horizon = check_count("horizon", horizon, minimum=1)
         levels = levels_of(quantiles)
         known = None if history is None else self._read(history)
         if self.errors == "keep":

@@ -11,7 +11,14 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
-from arproc.errors import ParameterError, check_choice, check_integer, check_numbers
+from arproc.errors import (
+    ParameterError,
+    check_array,
+    check_choice,
+    check_integer,
+    check_number,
+    check_numbers,
+)
 from arproc.inference.estimated import Estimated
 from arproc.models.regimes.setar_fit import ThresholdSearch, bootstrap
 from arproc.models.regimes.setar_law import SETARLaw
@@ -134,7 +141,7 @@ class SETAR(Estimated, Process):
             >>> float(model.conditional([2.0]).mean)
             -1.0
         """
-        weights = np.array(coef, dtype=float)
+        weights = check_array("coef", coef)
         if weights.ndim != 2 or not len(weights) or not np.isfinite(weights).all():
             raise ParameterError(f"coef must be [k, p] finite numbers; got {coef!r}.")
         k, p = weights.shape
@@ -182,8 +189,7 @@ class SETAR(Estimated, Process):
         if self.delay is not None:
             check_integer("delay", self.delay, minimum=1)
         check_choice("trend", self.trend, tuple(_TRENDS))
-        if isinstance(self.trim, str) or not 0 <= self.trim * k < 1:
-            raise ParameterError(f"trim must lie in [0, 1 / regimes); got {self.trim!r}.")
+        check_number("trim", self.trim, low=0, below=1 / k)
         given = None if self.threshold is None else _thresholds(self.threshold, k)
         return ThresholdSearch(orders, self.delay, given, _TRENDS[self.trend], self.trim)
 
@@ -236,8 +242,7 @@ class SETAR(Estimated, Process):
             [k - 1, 2].
         """
         thresholds, profiles = self.law_.threshold, self.fit_.notes.get("profiles", [])
-        if isinstance(level, str) or not 0 < level < 1:
-            raise ParameterError(f"level must lie in (0, 1); got {level!r}.")
+        check_number("level", level, above=0, below=1)
         if len(profiles) != len(thresholds):
             raise ParameterError("there is no interval for thresholds that were not searched.")
         found = []
@@ -262,7 +267,7 @@ class SETAR(Estimated, Process):
 
 def _thresholds(threshold: Any, regimes: int) -> np.ndarray:
     """The thresholds that a user gave, checked, [regimes - 1]."""
-    found = np.atleast_1d(np.array(threshold, dtype=float))
+    found = np.atleast_1d(check_array("threshold", threshold))
     right = found.shape == (regimes - 1,) and bool(np.isfinite(found).all())
     if not right or (np.diff(found) <= 0).any():
         raise ParameterError(

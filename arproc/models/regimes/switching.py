@@ -9,7 +9,16 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
-from arproc.errors import DataError, ParameterError, check_choice, check_integer, check_numbers
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    check_array,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_numbers,
+)
 from arproc.inference.estimated import Estimated
 from arproc.models.regimes.chain import stationary
 from arproc.models.regimes.switching_law import MarkovSwitchingARLaw
@@ -163,7 +172,7 @@ class MarkovSwitchingAR(Estimated, Process):
             >>> model.sample(2, length=3, prefix=[0.0], seed=1).shape
             (2, 3)
         """
-        chain = np.array(transition, dtype=float)
+        chain = check_array("transition", transition)
         k = len(chain) if chain.ndim else 0
         if chain.shape != (k, k) or k < 1 or not np.allclose(chain.sum(axis=1), 1):
             raise ParameterError(
@@ -171,7 +180,7 @@ class MarkovSwitchingAR(Estimated, Process):
             )
         if not (chain >= 0).all():
             raise ParameterError(f"transition must hold probabilities; got {transition!r}.")
-        weights = np.array(coef, dtype=float)
+        weights = check_array("coef", coef)
         weights = np.tile(weights, (k, 1)) if weights.ndim == 1 else weights
         if weights.ndim != 2 or len(weights) != k or not np.isfinite(weights).all():
             raise ParameterError(f"coef must be [{k}, p] or [p] finite numbers; got {coef!r}.")
@@ -239,13 +248,16 @@ class MarkovSwitchingAR(Estimated, Process):
         check_choice("trend", self.trend, tuple(_TRENDS))
         check_choice("form", self.form, ("mean", "intercept"))
         check_choice("method", self.method, tuple(_METHODS))
-        if not 0 <= self.min_variance < 1 or (self.switching_variance and not self.min_variance):
+        for name in ("switching_ar", "switching_trend", "switching_variance"):
+            check_flag(name, getattr(self, name))
+        if not check_number("min_variance", self.min_variance, low=0, below=1) and (
+            self.switching_variance
+        ):
             raise ParameterError(
                 "min_variance must lie in (0, 1), or be 0 where the variance does not switch; got "
                 f"{self.min_variance!r}."
             )
-        if not self.tolerance > 0:
-            raise ParameterError(f"tolerance must be positive; got {self.tolerance!r}.")
+        check_number("tolerance", self.tolerance, above=0)
         switches = (
             (self.switching_trend and self.trend != "n")
             or (self.switching_ar and self.order > 0)

@@ -145,7 +145,9 @@ class MarkovSwitchingARLaw(ChainLaw):
         if smoothed:
             starts, count = offsets - self.n_given * np.arange(len(offsets)), len(self.digits)
             hamilton.smooth(joint, starts, count, np.empty((len(sequences), count)))
-        return joint.reshape(len(joint), self.n_regimes, -1).sum(axis=2)
+        return joint.reshape(len(joint), self.n_regimes, joint.shape[1] // self.n_regimes).sum(
+            axis=2
+        )
 
     # ---- what comes next -----------------------------------------------------------------------
 

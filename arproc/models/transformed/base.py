@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from arproc.contract.parameters import Parameters
 from arproc.distributions import Truncated, transformed
-from arproc.errors import ParameterError, UnsupportedError
+from arproc.errors import ParameterError, UnsupportedError, check_list
 
 __all__ = ["Composed", "Transform"]
 
@@ -118,7 +118,7 @@ class Composed(Transform):
 
     def split(self) -> tuple[Transform, Transform | None]:
         """The first transform, and what follows it."""
-        parts: list[Any] = list(self.transforms)
+        parts: list[Any] = check_list("transforms", self.transforms)
         if not parts or not all(isinstance(part, Transform) for part in parts):
             raise ParameterError(f"transforms must be a list of transforms; got {parts!r}.")
         first, rest = parts[0], parts[1:]

@@ -23,7 +23,7 @@ from torch import distributions as td
 from torch.distributions import Distribution
 
 from arproc.distributions import Truncated, transformed
-from arproc.errors import DataError, ParameterError
+from arproc.errors import DataError, ParameterError, check_number, check_numbers
 from arproc.models.transformed.base import Transform
 from arproc.models.transformed.box_cox_mean import box_cox_mean
 
@@ -112,17 +112,14 @@ class BoxCox(Transform):
         return transform
 
     def _range(self) -> tuple[float, float]:
-        try:
-            low, high = (float(bound) for bound in self.bounds)
-            given = 0.0 if self.lmbda is None else float(self.lmbda)
-        except (TypeError, ValueError):
-            low = high = given = math.nan
-        if not (-math.inf < low < high < math.inf and math.isfinite(given)):
+        if self.lmbda is not None:
+            check_number("lmbda", self.lmbda)
+        bounds = check_numbers("bounds", self.bounds)
+        if len(bounds) != 2 or not bounds[0] < bounds[1]:
             raise ParameterError(
-                "lmbda must be a finite number or None, and bounds two numbers, the lower first; "
-                f"got lmbda={self.lmbda!r}, bounds={self.bounds!r}."
+                f"bounds must be two numbers, the lower first; got {self.bounds!r}."
             )
-        return low, high
+        return float(bounds[0]), float(bounds[1])
 
     def check(self, y: torch.Tensor) -> None:
         self._range()

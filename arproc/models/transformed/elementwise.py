@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import distributions as td
 
-from arproc.errors import DataError, ParameterError
+from arproc.errors import DataError, check_number
 from arproc.models.transformed.base import Transform
 
 __all__ = ["Log", "Standardize"]
@@ -36,8 +35,7 @@ class Log(Transform):
         self.shift = shift
 
     def check(self, y: torch.Tensor) -> None:
-        if not isinstance(self.shift, (int, float)) or not math.isfinite(self.shift):
-            raise ParameterError(f"shift must be a finite number; got {self.shift!r}.")
+        check_number("shift", self.shift)
         if bool((y.detach() <= -self.shift).any()):
             raise DataError(
                 f"a logarithm needs values above {-self.shift or 0:g}; the least is "

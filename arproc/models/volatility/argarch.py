@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
-from arproc.errors import ParameterError, check_choice, check_integer, check_numbers
+from arproc.errors import ParameterError, check_choice, check_integer, check_number, check_numbers
 from arproc.inference.estimated import Estimated
 from arproc.models.volatility import innovations as laws
 from arproc.models.volatility.estimation import estimate
@@ -159,8 +159,9 @@ class ARGARCH(Estimated, Process):
         """
         given = {"coef": coef, "alpha": alpha, "gamma": gamma, "beta": beta}
         coef, alpha, gamma, beta = (check_numbers(*part).copy() for part in given.items())
-        intercept, drift, omega = float(intercept), float(drift), float(omega)
-        _check_variance(intercept, drift, omega, alpha, gamma, beta)
+        intercept, drift = check_number("intercept", intercept), check_number("drift", drift)
+        omega = check_number("omega", omega, above=0)
+        _check_variance(alpha, gamma, beta)
         noise, psi = _given_innovations(innovations, nu, weights, means, scales)
         law = ARGARCHLaw(
             coef, intercept, drift, omega, alpha, gamma, beta, 1.0, noise, psi
@@ -170,9 +171,8 @@ class ARGARCH(Estimated, Process):
                 "backcast must be given: these parameters have no stationary variance to start "
                 f"from (alpha + gamma / 2 + beta = {law.persistence:.4g})."
             )
-        start = float(law.stationary_variance if backcast is None else backcast)
-        if not 0 < start < math.inf:
-            raise ParameterError(f"backcast must be positive and finite; got {backcast!r}.")
+        start = law.stationary_variance if backcast is None else backcast
+        start = check_number("backcast", start, above=0)
         trend = "ct" if drift else "c" if intercept else "n"
         return cls.of(
             replace(law, backcast=start),
@@ -323,16 +323,8 @@ def _volatility(law: ARGARCHLaw) -> str:
     return "garch" if len(law.beta) else "arch" if len(law.alpha) else "constant"
 
 
-def _check_variance(
-    intercept: float, drift: float, omega: float,
-    alpha: np.ndarray, gamma: np.ndarray, beta: np.ndarray,
-) -> None:  # fmt: skip
-    """Raise `ParameterError` unless the mean is finite and no variance can be negative."""
-    for name, value in (("intercept", intercept), ("drift", drift)):
-        if not math.isfinite(value):
-            raise ParameterError(f"{name} must be finite; got {value!r}.")
-    if not 0 < omega < math.inf:
-        raise ParameterError(f"omega must be positive and finite; got {omega!r}.")
+def _check_variance(alpha: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> None:
+    """Raise `ParameterError` unless no variance can be negative."""
     news = np.zeros(max(len(alpha), len(gamma)))
     news[: len(alpha)] += alpha
     news[: len(gamma)] += gamma
@@ -349,9 +341,7 @@ def _given_innovations(
     """The innovations of this name, and their parameters psi, from what the user gave."""
     check_choice("innovations", kind, laws.KINDS)
     if kind == "student_t":
-        if nu is None or not 2 < nu < math.inf:
-            raise ParameterError(f"nu must be above 2 and finite; got {nu!r}.")
-        return laws.make(kind, 2), np.array([float(nu)])
+        return laws.make(kind, 2), np.array([check_number("nu", nu, above=2)])
     if kind != "mixture":
         return laws.make(kind, 2), np.zeros(0)
     if weights is None or means is None or scales is None:

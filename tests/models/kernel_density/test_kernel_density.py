@@ -115,7 +115,7 @@ def test_a_refused_refit_and_other_parameters_change_nothing():
         ({"bandwidth": [0.1, 0.2]}, "or 3 of them"),
         ({"bandwidth": "scott"}, "bandwidth must be a number"),
         ({"min_scale": float("nan")}, "min_scale must be"),
-        ({"min_scale": "half step"}, "min_scale must be"),
+        ({"min_scale": "half step"}, "min_scale can not be read as numbers"),
         ({"tolerance": "small"}, "tolerance must be"),
         ({"iterations": 0}, "iterations"),
         ({"tolerance": -1.0}, "tolerance"),

@@ -174,7 +174,7 @@ def test_additive_by_hand():
         ({"order": 0}, LINES, ParameterError, "order must be at least 1"),
         ({"order": 2.0}, LINES, ParameterError, "order must be an integer"),
         ({"smoothing": "kats"}, LINES, ParameterError, "smoothing must be one of"),
-        ({"alpha": 0}, LINES, ParameterError, "alpha must be a positive number"),
+        ({"alpha": 0}, LINES, ParameterError, "alpha must be a number above 0"),
         ({"prune": [1]}, LINES, ParameterError, "prune begins with 1"),
         ({"prune": [0, 3, 1], "order": 3}, LINES, ParameterError, "must not decrease"),
         ({"prune": -1}, LINES, ParameterError, "prune must be a whole number"),

@@ -302,11 +302,11 @@ def test_wrong_parameters(parameters, message):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"omega": 0.0}, "omega must be positive"),
+        ({"omega": 0.0}, "omega must be a number above 0"),
         ({"alpha": [0.1], "gamma": [-0.2]}, "must not be negative"),
         ({"alpha": [0.2], "beta": [0.8]}, "backcast must be given"),
-        ({"backcast": -1.0}, "backcast must be positive"),
-        ({"innovations": "student_t", "nu": 2.0}, "nu must be above 2"),
+        ({"backcast": -1.0}, "backcast must be a number above 0"),
+        ({"innovations": "student_t", "nu": 2.0}, "nu must be a number above 2"),
         ({"innovations": "mixture"}, "weights, means and scales are needed"),
         (
             {"innovations": "mixture", "weights": [1.0], "means": [0.0], "scales": [1.0]},

@@ -9,7 +9,14 @@ import numpy as np
 import torch
 from scipy.special import chdtrc, fdtrc, ndtri
 
-from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    check_choice,
+    check_count,
+    check_list,
+    check_number,
+)
 from arproc.inference.estimated import Estimated
 from arproc.models.autoregression.vector import impulse, resampling
 from arproc.models.autoregression.vector.companion import companion
@@ -80,11 +87,10 @@ class VectorAnalysis(Estimated):
         import pandas as pd
 
         law = self.law_
-        horizon = check_integer("horizon", horizon, minimum=0)
+        horizon = check_count("horizon", horizon, minimum=0)
         if bands is not None:
             check_choice("bands", bands, _BANDS)
-        if not 0 < level < 1:
-            raise ParameterError(f"level must lie in (0, 1); got {level!r}.")
+        check_number("level", level, above=0, below=1)
         coef, sigma = plain(law.coef), plain(law.sigma)
         kind = (horizon, orthogonal, cumulative)
         effect = impulse.effects(coef, sigma, *kind)
@@ -97,7 +103,7 @@ class VectorAnalysis(Estimated):
             wide = float(ndtri(0.5 + level / 2)) * error
             columns |= {"std_error": error, "lower": effect - wide, "upper": effect + wide}
         elif bands is not None:
-            many = self._drawn(bands, check_integer("draws", draws, minimum=2), data, seed)
+            many = self._drawn(bands, check_count("draws", draws, minimum=2), data, seed)
             paths = np.stack([impulse.effects(a, s, *kind) for a, s in zip(*many, strict=True)])
             tail = (1 - level) / 2
             lower, upper = np.quantile(paths, [tail, 1 - tail], axis=0)
@@ -121,7 +127,7 @@ class VectorAnalysis(Estimated):
         import pandas as pd
 
         law = self.law_
-        horizon = check_integer("horizon", horizon, minimum=1)
+        horizon = check_count("horizon", horizon, minimum=1)
         shares = impulse.decomposition(plain(law.coef), plain(law.sigma), horizon)
         labels = [self.components_, range(1, horizon + 1)]
         index = pd.MultiIndex.from_product(labels, names=["component", "step"])
@@ -172,7 +178,9 @@ class VectorAnalysis(Estimated):
         """
         self._require_estimates()
         check_choice("test", test, ("f", "wald"))
-        groups = [[name] for name in self.components_] if causing is None else [_list(causing)]
+        groups = (
+            [[c] for c in self.components_] if causing is None else [_list(causing, "causing")]
+        )
         pairs = []
         for group in groups:
             self._check_names(group)
@@ -207,14 +215,16 @@ class VectorAnalysis(Estimated):
 
     def _pairs(self, caused: Any, causing: Any) -> list[tuple[list[str], list[str]]]:
         """The groups of components to test: (caused, causing)."""
-        left = [[c] for c in self.components_] if caused is None else [_list(caused)]
-        right = [[c] for c in self.components_] if causing is None else [_list(causing)]
+        every = [[c] for c in self.components_]
+        left = every if caused is None else [_list(caused, "caused")]
+        right = every if causing is None else [_list(causing, "causing")]
         for group in (*left, *right):
             self._check_names(group)
         return [(a, b) for a in left for b in right if a != b]
 
     def _check_names(self, names: list[str]) -> None:
-        unknown = [name for name in names if name not in self.components_]
+        known = self.components_
+        unknown = [one for one in names if not isinstance(one, str) or one not in known]
         if unknown or not names:
             raise ParameterError(
                 f"there is no component {unknown[0] if unknown else names!r}; the components are "
@@ -264,8 +274,8 @@ class VectorAnalysis(Estimated):
         return resampling.bootstrap(parts, coef, *line, self.fit_.notes["trend"], draws, seed)
 
 
-def _list(names: str | list[str]) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)
+def _list(names: str | list[str], argument: str) -> list[str]:
+    return [names] if isinstance(names, str) else check_list(argument, names)
 
 
 def _granger_names(order: int, caused: Sequence[str], causing: Sequence[str]) -> list[str]:

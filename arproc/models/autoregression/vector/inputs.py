@@ -9,7 +9,7 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from arproc.contract.sequences import Sequences
-from arproc.errors import DataError, ParameterError
+from arproc.errors import DataError, ParameterError, check_array
 from arproc.spaces import RealVector
 
 __all__ = [
@@ -27,9 +27,9 @@ def vector_space(data: Any) -> RealVector:
     """The space of data that are still to be read."""
     if isinstance(data, Sequences):
         data = data.values
-    elif isinstance(data, (list, tuple)) and len(data) and np.ndim(data[0]) == 2:
+    elif isinstance(data, (list, tuple)) and len(data) and len(_shape(data[0])) == 2:
         data = data[0]
-    shape = data.shape if hasattr(data, "shape") else np.shape(data)
+    shape = _shape(data)
     if len(shape) not in (2, 3) or not shape[-1]:
         raise DataError(
             f"data have the shape {tuple(shape)}; expected vectors over time: an array [T, d], "
@@ -37,6 +37,14 @@ def vector_space(data: Any) -> RealVector:
             "A single series is for AR; as a VAR it needs the shape [T, 1]."
         )
     return RealVector(dimension=int(shape[-1]))
+
+
+def _shape(data: Any) -> tuple[int, ...]:
+    """The shape of an array or of nested lists; () for ragged ones and for no data."""
+    try:
+        return tuple(data.shape if hasattr(data, "shape") else np.shape(data))
+    except Exception:  # of a ragged list, a group of rows, a tensor of tensors
+        return ()
 
 
 def component_names(sequences: Sequences, dimension: int) -> list[str]:
@@ -97,10 +105,7 @@ def check_initial(initial: Any, order: int, dimension: int) -> None:
 def array(value: Any, name: str) -> Any:
     """Finite floating numbers as an array of its own; a tensor stays one."""
     if not isinstance(value, torch.Tensor):
-        try:
-            value = np.array(value, dtype=float)
-        except (TypeError, ValueError):
-            raise ParameterError(f"{name} must be numbers; got {value!r}.") from None
+        value = check_array(name, value)
     if not bool((abs(value) < np.inf).all()):
         raise ParameterError(f"{name} must be finite numbers; got {value!r}.")
     return value

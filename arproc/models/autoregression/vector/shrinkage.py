@@ -28,7 +28,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import multigammaln
 
-from arproc.errors import DataError, ParameterError, check_choice
+from arproc.errors import DataError, check_choice, check_number
 from arproc.models.autoregression.vector.regression import (
     N_COLUMNS,
     VectorData,
@@ -126,9 +126,7 @@ def check_shrinkage(kind: str | None, tightness: float | None, decay: float, cro
         check_choice("shrinkage", kind, ("minnesota", "ridge"))
     numbers = {"tightness": 1.0 if tightness is None else tightness, "cross": cross}
     for name, value in (numbers | {"decay": decay}).items():
-        number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-        if not number or not 0 <= value < np.inf or (value == 0 and name != "decay"):
-            raise ParameterError(f"{name} must be a positive number; got {value!r}.")
+        check_number(name, value, low=0, above=None if name == "decay" else 0)
 
 
 def _residual_variances(root: np.ndarray, used: int, d: int, q: int, order: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from arproc.contract.sequences import Sequences
 from arproc.data.arrays import to_tensor
 from arproc.data.form import Layout
 from arproc.data.images import image_axes, image_layout
-from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.errors import DataError, ParameterError, check_choice, check_integer, check_number
 from arproc.models.neural.base import NeuralProcess
 from arproc.models.neural.images.law import ImageLaw
 from arproc.models.neural.images.pixel_heads import (
@@ -78,8 +78,7 @@ class ImageProcess(ImageParameters, NeuralProcess):
             check_integer(name, getattr(self, name), minimum=1)
         if self.levels is not None:
             check_integer("levels", self.levels, minimum=2)
-        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
-            raise ParameterError(f"dropout must be at least 0 and below 1; got {self.dropout!r}.")
+        check_number("dropout", self.dropout, low=0, below=1)
         self._check_context_parameters()
 
     # ---- space, layout ----------------------------------------------------------------

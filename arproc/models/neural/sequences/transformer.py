@@ -19,7 +19,7 @@ from arproc.data.form import Layout
 from arproc.data.images import image_axes, image_layout
 from arproc.data.tokenizers import categorical_space
 from arproc.data.tokens import Tokens
-from arproc.errors import DataError, ParameterError, check_integer
+from arproc.errors import DataError, ParameterError, check_integer, check_number
 from arproc.models.neural.base import NeuralProcess
 from arproc.models.neural.examples import Examples
 from arproc.models.neural.sequences.crops import IGNORED, Crops, shifted
@@ -168,8 +168,7 @@ class Transformer(NeuralProcess):
             raise ParameterError(
                 f"width must be a multiple of twice the heads, {2 * self.heads}; got {self.width}."
             )
-        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
-            raise ParameterError(f"dropout must be at least 0 and below 1; got {self.dropout!r}.")
+        check_number("dropout", self.dropout, low=0, below=1)
 
     # ---- learning -----------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.data.form import Form, restore
-from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.errors import DataError, ParameterError, check_choice, check_count
 from arproc.models.neural.vectors.nade_given import (
     Gaps,
     draws,
@@ -256,7 +256,7 @@ class NADE(VectorProcess):
         """
         law = self.law_
         law.require_orders("impute")
-        n = check_integer("n", n, minimum=0)
+        n = check_count("n", n, minimum=0)
         gaps = self._gaps(data)
         form, rows, layout = gaps.sequences.form, len(gaps.seen), law.layout
         prepared = self.read_context(context, gaps.sequences, 0)

@@ -96,7 +96,10 @@ def read_given(given: Any, gaps: Gaps, layout: Layout) -> Tensor:
     seen = gaps.seen
     if given is None:
         return torch.zeros_like(seen)
-    mask = torch.as_tensor(np.asarray(given) if not isinstance(given, Tensor) else given)
+    try:
+        mask = torch.as_tensor(np.asarray(given) if not isinstance(given, Tensor) else given)
+    except Exception:  # no mask at all: text, a ragged list
+        mask = torch.zeros(0)
     shape = layout.shape
     if mask.dtype != torch.bool or tuple(mask.shape) not in (shape, (len(seen), *shape)):
         expected = ", ".join(map(str, shape))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
-from arproc.errors import ParameterError, check_choice, check_integer
+from arproc.errors import check_choice, check_integer, check_number
 from arproc.models.ngram.symbols import (
     NO_TABLE,
     NO_UNIFORMS,
@@ -169,10 +168,8 @@ def _check(size: int | None, decay: float, alpha: float) -> None:
     """Raise `ParameterError` for numbers that no cache has."""
     if size is not None:
         check_integer("size", size, minimum=1)
-    if not isinstance(decay, (int, float)) or not 0 < decay <= 1:
-        raise ParameterError(f"decay must be above 0 and at most 1; got {decay!r}.")
-    if not isinstance(alpha, (int, float)) or not 0 < alpha < math.inf:
-        raise ParameterError(f"alpha must be a positive number; got {alpha!r}.")
+    check_number("decay", decay, above=0, high=1)
+    check_number("alpha", alpha, above=0)
 
 
 class CacheState(State):

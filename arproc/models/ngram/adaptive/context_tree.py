@@ -11,7 +11,7 @@ import numpy as np
 
 from arproc.contract.checked import Number
 from arproc.contract.storable import storable
-from arproc.errors import ParameterError, check_integer
+from arproc.errors import check_flag, check_integer, check_number
 from arproc.models.ngram.adaptive.contexts import Contexts
 from arproc.models.ngram.adaptive.law import ContextLaw
 from arproc.models.ngram.adaptive.model import ContextModel
@@ -136,10 +136,9 @@ class ContextTree(ContextModel):
 
     def _check_parameters(self) -> None:
         check_integer("depth", self.depth, minimum=0)
-        if not isinstance(self.alpha, (int, float)) or not 0 < self.alpha < math.inf:
-            raise ParameterError(f"alpha must be a positive number; got {self.alpha!r}.")
-        if not isinstance(self.stop, (int, float)) or not 0 < self.stop < 1:
-            raise ParameterError(f"stop must be a probability between 0 and 1; got {self.stop!r}.")
+        check_number("alpha", self.alpha, above=0)
+        check_number("stop", self.stop, above=0, below=1)
+        check_flag("adaptive", self.adaptive)
 
     def _law(self, space: Categorical) -> ContextTreeLaw:
         return ContextTreeLaw(

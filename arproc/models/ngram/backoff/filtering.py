@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from arproc.data.vocabulary import UNKNOWN, Vocabulary
-from arproc.errors import ParameterError, UnsupportedError
+from arproc.errors import ParameterError, UnsupportedError, check_list
 from arproc.models.ngram.backoff.assembling import assemble, parents
 from arproc.models.ngram.backoff.trie import Trie
 from arproc.models.ngram.counting.counts import Alphabet
@@ -46,7 +46,8 @@ def _known(vocabulary: Vocabulary, words: Vocabulary | Iterable[str]) -> np.ndar
     listed = words.symbols if isinstance(words, Vocabulary) else words
     if isinstance(listed, (str, bytes)) and vocabulary.kind != "char":
         raise ParameterError(f"words must be a list of words or a Vocabulary; got {words!r}.")
-    wanted = set(listed)
+    listed = listed if isinstance(listed, (str, bytes)) else check_list("words", listed)
+    wanted = {word for word in listed if isinstance(word, str)}
     keep = np.array([symbol in wanted for symbol in vocabulary.symbols])
     if vocabulary.unknown is not None:
         keep[vocabulary.unknown] = False

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from arproc.errors import ParameterError, UnsupportedError
+from arproc.errors import ParameterError, UnsupportedError, check_list, check_number
 from arproc.models.ngram.backoff.trie import Trie
 from arproc.models.ngram.counting.counts import Counts
 
@@ -25,7 +24,8 @@ def cut_offs(prune: int | Sequence[int], order: int) -> list[int]:
     Raises:
         ParameterError: single symbols would be cut, or the numbers decrease.
     """
-    listed = [0, prune] if isinstance(prune, (int, np.integer)) else list(prune)
+    single = isinstance(prune, (int, np.integer))
+    listed = [0, prune] if single else list(check_list("prune", prune))
     fine = bool(listed) and all(
         isinstance(c, (int, np.integer)) and not isinstance(c, bool) and c >= 0 for c in listed
     )
@@ -56,8 +56,7 @@ def kept_by_count(counts: Counts, cuts: Sequence[int]) -> np.ndarray:
 
 def pruned(trie: Trie, threshold: float) -> Trie:
     """See `NGram.pruned`."""
-    if not isinstance(threshold, (int, float)) or not 0 <= threshold < math.inf:
-        raise ParameterError(f"threshold must be a number of at least 0; got {threshold!r}.")
+    check_number("threshold", threshold, low=0)
     if not trie.interpolated and trie.order > 1:
         raise UnsupportedError(
             "Additive smoothing does not back off, so what an n-gram leaves out is not given "

@@ -378,7 +378,7 @@ def test_a_loss_that_diverges_is_an_error():
         ({"layers": 0}, "layers must be at least 1"),
         ({"attention_window": 0}, "attention_window must be at least 1"),
         ({"block": 2.5}, "block must be an integer"),
-        ({"dropout": 1.0}, "dropout must be at least 0 and below 1"),
+        ({"dropout": 1.0}, "dropout must be a number at least 0 and below 1"),
         ({"training": 5}, "training must be an arproc.Training"),
     ],
 )

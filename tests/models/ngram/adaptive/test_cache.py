@@ -136,9 +136,9 @@ def test_save_and_load(tmp_path):
     ("wrong", "message"),
     [
         ({"size": 0}, "size must be at least 1"),
-        ({"decay": 0}, "decay must be above 0"),
-        ({"decay": 1.5}, "decay must be above 0"),
-        ({"alpha": 0}, "alpha must be a positive number"),
+        ({"decay": 0}, "decay must be a number above 0 and at most 1"),
+        ({"decay": 1.5}, "decay must be a number above 0 and at most 1"),
+        ({"alpha": 0}, "alpha must be a number above 0"),
         ({"base": "bigram"}, "base must be one of"),
     ],
 )

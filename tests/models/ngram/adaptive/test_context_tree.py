@@ -288,8 +288,8 @@ def test_save_and_load(tmp_path, adaptive):
     ("params", "message"),
     [
         ({"depth": -1}, "depth must be at least 0"),
-        ({"alpha": 0}, "alpha must be a positive number"),
-        ({"stop": 1.0}, "stop must be a probability"),
+        ({"alpha": 0}, "alpha must be a number above 0"),
+        ({"stop": 1.0}, "stop must be a number above 0 and below 1"),
     ],
 )
 def test_refusals(params, message):
