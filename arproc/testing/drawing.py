@@ -23,6 +23,9 @@ from arproc.testing.subject import Subject
 __all__ = ["Drawn", "drawn", "drawn_of_one", "engine_rows", "same_text"]
 
 
+_FEW = 40  # elements by which it is seen whether draws explode
+
+
 @dataclass(frozen=True)
 class Drawn:
     """What `sample` drew: the prefix, the new elements of each row in numbers, and the draws."""
@@ -128,6 +131,26 @@ def _in_order(subject: Subject, x: Any, prefix: Batch) -> list[torch.Tensor]:
         return rows
     full = (*layout.shape, *subject.space.event_shape)
     return [layout.to_sites(row[None])[0] if row.shape == full else row for row in rows]
+
+
+def explodes(subject: Subject) -> bool:
+    """Whether draws grow so fast that after some hundreds floats hold none of their differences.
+
+    As with a root inside the unit circle, or with parameters that are known no better.
+    """
+    if subject.space.measure != "density":
+        return False
+    prefix = subject.prefix(8, subject.given + _FEW, "growth")
+    try:
+        x = subject.process.sample(
+            8, _FEW, subject.user_prefix(prefix), seed=20, context=prefix.context
+        )
+    except DataError:  # too large for the law's own arithmetic
+        return True
+    new = numbers_of(subject.process, x)
+    sizes = torch.stack([row.double().abs().reshape(len(row), -1).amax(1) for row in new])
+    early, late = sizes[:, : _FEW // 4].amax(1), sizes[:, -_FEW // 4 :].amax(1)
+    return bool((late > 30 * early.median()).any())
 
 
 def same_text(subject: Subject, first: Drawn) -> None:

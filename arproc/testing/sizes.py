@@ -7,11 +7,10 @@ import torch
 
 from arproc.contract.state import State
 from arproc.distributions import index
-from arproc.errors import DataError
 from arproc.sampling.ancestral import check_length
 from arproc.testing.compare import agree
-from arproc.testing.drawing import drawn, same_text
-from arproc.testing.material import Batch, numbers_of
+from arproc.testing.drawing import drawn, explodes, same_text
+from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable, fail
 from arproc.testing.statistics import berkowitz, kolmogorov_smirnov, pit
 from arproc.testing.subject import Subject
@@ -20,7 +19,6 @@ from arproc.testing.work import late, rows_to_look_at, widths
 __all__ = ["any_width", "late_states", "long_draws"]
 
 _AXES = ("probe value", "row", "column")
-_FEW = 40  # elements by which it is seen whether draws explode
 _RUN = 3  # elements that are looked at from a late place on
 
 
@@ -146,7 +144,7 @@ def long_draws(subject: Subject) -> str:
     rows = 8 if subject.thorough else 4
     most = late(subject, "long draws", rows)
     fast = type(subject.begin(subject.batch(1, subject.given, "long draws"))).advance
-    if _explodes(subject):
+    if explodes(subject):
         return "no more, for draws explode"
     if fast is State.advance and not subject.thorough:  # a step in Python each
         most = min(most, subject.given + 90 + int(subject.rng("long draws").integers(30)))
@@ -180,26 +178,6 @@ def long_draws(subject: Subject) -> str:
         found.append(berkowitz(own.flatten(), pairs, expected, _DRAWS))
     _unrepeated(u, every)
     return f"{rows} rows of up to {most} elements, transforms p = {min(found):.2g}"
-
-
-def _explodes(subject: Subject) -> bool:
-    """Whether draws grow so fast that after some hundreds floats hold none of their differences.
-
-    As with a root inside the unit circle, or with parameters that are known no better.
-    """
-    if subject.space.measure != "density":
-        return False
-    prefix = subject.prefix(8, subject.given + _FEW, "growth")
-    try:
-        x = subject.process.sample(
-            8, _FEW, subject.user_prefix(prefix), seed=20, context=prefix.context
-        )
-    except DataError:  # too large for the law's own arithmetic
-        return True
-    new = numbers_of(subject.process, x)
-    sizes = torch.stack([row.double().abs().reshape(len(row), -1).amax(1) for row in new])
-    early, late = sizes[:, : _FEW // 4].amax(1), sizes[:, -_FEW // 4 :].amax(1)
-    return bool((late > 30 * early.median()).any())
 
 
 def _unrepeated(u: torch.Tensor, every: tuple[torch.Tensor, ...]) -> None:
