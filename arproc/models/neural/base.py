@@ -42,6 +42,7 @@ from arproc.data import intake
 from arproc.data.form import Layout
 from arproc.errors import ParameterError, check_integer
 from arproc.models.neural.examples import ExampleNetwork, Examples, examples_objective
+from arproc.models.neural.given import learn_contexts
 from arproc.process import Fit, Model, Process
 from arproc.process.fit import Learnt
 from arproc.spaces import Space
@@ -146,6 +147,12 @@ def network_problems(
     for part in network.modules():
         if hasattr(part, "problems"):
             yield from part.problems(space, layout)
+
+
+def _counted(context: Tensor, sequences: Sequences) -> Tensor:
+    """The contexts of the sequences that have a weight."""
+    weights = sequences.weights
+    return context if weights is None else context[weights.to(context.device) > 0]
 
 
 def _moderate(x: Tensor) -> bool:
@@ -266,6 +273,8 @@ class NeuralModel(Model):
         with torch.random.fork_rng([]):
             torch.manual_seed(seed_of(settings.seed, _STREAM))
             network = build().to(settings.device)
+        if sequences.context is not None:
+            learn_contexts(network, _counted(sequences.context, sequences).to(settings.device))
         loss, validation = objective(network)
         fingerprint = "" if settings.checkpoint is None else self._fingerprint(sequences)
         history = train(network, loss, settings, validation=validation, fingerprint=fingerprint)

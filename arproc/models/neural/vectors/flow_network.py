@@ -13,6 +13,7 @@ from torch.distributions import Distribution, Normal
 
 from arproc.contract.checked import sentences
 from arproc.data.form import Layout
+from arproc.data.robust import standard_of
 from arproc.models.neural.examples import ExampleNetwork, Examples
 from arproc.models.neural.vectors.heads import Head
 from arproc.models.neural.vectors.masks import MaskedNetwork
@@ -177,9 +178,9 @@ class FlowNetwork(ExampleNetwork):
     def learn(self, x: Tensor) -> None:
         """Take the place and the size of each site from the training data x [N, sites]."""
         x = x.double()
-        size = x.std(dim=0, correction=0)
-        self.shift.copy_(x.mean(dim=0))
-        self.size.copy_(torch.where(size > 0, size, 1.0))
+        place, size, _ = standard_of(x)
+        self.shift.copy_(place)
+        self.size.copy_(size)
 
     @torch.no_grad()
     def measure(self, x: Tensor, context: Tensor | None = None, kind: str = "batch") -> None:
