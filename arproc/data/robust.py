@@ -10,8 +10,10 @@ from torch import Tensor
 
 from arproc.errors import warn
 
-__all__ = ["Standard", "quantiles", "standard_of", "warn_of_wild"]
+__all__ = ["FAR", "Standard", "quantiles", "standard_of", "warn_of_wild"]
 
+#: How many sizes away a number is seen by a network: what lies farther says no more than this.
+FAR = 100.0
 #: How many ranges between two quantiles a value lies outside of them to be called wild.
 _WILD = 50.0
 #: The lower quantiles of these ranges: the first that is no point, and leaves few values outside.
@@ -67,14 +69,13 @@ def quantiles(x: Tensor, shares: Sequence[float]) -> Tensor:
     return ordered.gather(0, (share * (count - 1).clamp(min=0)).round().long())
 
 
-def warn_of_wild(x: Tensor, names: Sequence[Any], what: str, call: str = "fit") -> None:
+def warn_of_wild(x: Tensor, names: Sequence[Any], what: str) -> None:
     """Warn where columns x [N, c] have wild values; see `standard_of`.
 
     Args:
         x: the columns.
         names: of the columns.
         what: what they are of, such as "data".
-        call: where it happens.
     """
     if not x.numel():
         return
@@ -85,9 +86,9 @@ def warn_of_wild(x: Tensor, names: Sequence[Any], what: str, call: str = "fit") 
     told = [_told(x[:, j], wild[:, j], names[j], float(size[j])) for j in columns[:5]]
     more = f"; and {len(columns) - 5} more columns" if len(columns) > 5 else ""
     warn(
-        f"{call}: {what} has values far out of its columns: {'; '.join(told)}{more}. They do not "
-        "count for the columns' place and size, but the model is fitted to them too; if they are "
-        "slips, mend them or leave the rows out.",
+        f"{what} has values far away from the others: {'; '.join(told)}{more}. They do not count "
+        "for the place and size of their columns, but the model is fitted to them too; if they "
+        "are slips, mend them or leave the rows out.",
         UserWarning,
     )
 
@@ -97,7 +98,7 @@ def _told(x: Tensor, wild: Tensor, name: Any, size: float) -> str:
     shown = ", ".join(map(str, rows[:5])) + (" ..." if len(rows) > 5 else "")
     value = float(x[rows[0]])
     named = f"row {shown}" if len(rows) == 1 else f"{len(rows)} rows ({shown})"
-    return f"column {name!r}, {named}, such as {value:g} where a standard deviation is {size:.3g}"
+    return f"column {name!r}, {named}: {value:g}, where a standard deviation is {size:.3g}"
 
 
 def _fences(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -37,6 +37,7 @@ from arproc.process.reading import (
     pair,
     require_one_each,
     stepped,
+    warn_of_far,
     weights_of,
 )
 from arproc.process.views import declared, seen
@@ -333,6 +334,7 @@ class Model(Parameters):
         sequences = sequences.weighted(self._sample_weight(sample_weight, len(sequences)))
         if self.context_kind == "static":
             require_one_each(context, len(sequences))
+        warn_of_far(sequences, self._layout_of(space), prepared, self._labels)
         return self._learnt_from(sequences, held_out, prepared)
 
     def _learnt_from(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,11 @@ from arproc.contract.context import with_clock
 from arproc.contract.law import Law
 from arproc.contract.sequences import Sequences
 from arproc.data.calendar import is_plain, regular
+from arproc.data.form import Layout
 from arproc.data.frames import by_series, native
 from arproc.data.labels import Labels
+from arproc.data.robust import warn_of_wild
+from arproc.data.tables import Table
 from arproc.errors import DataError, ParameterError, PlaceWarning, check_integer, warn
 
 __all__ = [
@@ -23,6 +27,7 @@ __all__ = [
     "pair",
     "require_one_each",
     "stepped",
+    "warn_of_far",
     "weights_of",
 ]
 
@@ -52,6 +57,31 @@ def first_steps(offset: Any, n: int) -> torch.Tensor:
     if len(listed) != n:
         raise ParameterError(f"offset has {len(listed)} numbers; expected one, or {n}.")
     return torch.tensor(listed, dtype=torch.int64)
+
+
+def warn_of_far(
+    sequences: Sequences, layout: Layout | None, context: torch.Tensor | None, labels: Labels
+) -> None:
+    """Warn of values of `fit`'s vectors, and of their contexts, that lie far from all others."""
+    space = sequences.space
+    if layout is not None and space.measure != "mass" and not space.event_shape:
+        x = sequences.padded()[0].detach().double()
+        if sequences.seen is not None:
+            x = x.masked_fill(~sequences.seen.to(x.device), math.nan)
+        x = layout.from_sites(x).flatten(1)
+        if isinstance(space, Table):
+            kinds = [column.space.kind for column in space.columns]
+            x = x.masked_fill(torch.tensor([kind == "categorical" for kind in kinds]), math.nan)
+        warn_of_wild(x, _names(labels.features, layout.shape), "data")
+    if context is not None and context.ndim == 2:
+        warn_of_wild(context.double(), _names(labels.regressors, context.shape[1:]), "context")
+
+
+def _names(known: Sequence[Any], shape: Sequence[int]) -> Sequence[Any]:
+    """What the columns are called: by their labels, or by their places in an array."""
+    if known or len(shape) == 1:
+        return known or range(shape[0])
+    return list(np.ndindex(*shape))
 
 
 def _listed(offset: Any) -> list[Any]:

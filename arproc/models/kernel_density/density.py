@@ -178,7 +178,13 @@ class KernelDensity(Process):
 
         Habbema et al. (1974); the component that a vector comes from is what is not observed.
         """
-        spread = torch.linspace(0, len(weights) - 1, min(_QUERIES, len(weights))).long().unique()
+        usable = (
+            kernel.plain.nonzero()[:, 0]
+            if bool(kernel.plain.any())
+            else torch.arange(len(weights))
+        )
+        count = min(_QUERIES, len(usable))
+        spread = usable[torch.linspace(0, len(usable) - 1, count, dtype=torch.float64).long()]
         bandwidth, last = kernel.first(weights), -torch.inf
         if len(weights) == 1:
             return bandwidth

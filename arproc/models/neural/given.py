@@ -9,13 +9,10 @@ from torch import Tensor, nn
 
 from arproc.contract.checked import sentences
 from arproc.data.form import Layout
-from arproc.data.robust import standard_of
+from arproc.data.robust import FAR, standard_of
 from arproc.spaces import Space
 
 __all__ = ["Given", "learn_contexts"]
-
-#: How many sizes away a context is seen by a network: what lies farther says no more.
-_FAR = 100.0
 
 
 class Given(nn.Linear):
@@ -60,7 +57,7 @@ class Given(nn.Linear):
         self.size.copy_(size.masked_fill(dummy, 1.0))
 
     def forward(self, context: Tensor) -> Tensor:
-        z = ((context - self.place) / self.size).clamp(-_FAR, _FAR)
+        z = ((context - self.place) / self.size).clamp(-FAR, FAR)
         return super().forward(z.to(self.weight.dtype))
 
 

@@ -19,7 +19,7 @@ from torch.distributions import Bernoulli, Distribution, MixtureSameFamily, Norm
 from arproc.contract.checked import sentences
 from arproc.contract.storable import StorableModule
 from arproc.data.form import Layout
-from arproc.data.robust import quantiles, standard_of
+from arproc.data.robust import FAR, quantiles, standard_of
 from arproc.distributions import Categorical
 from arproc.distributions.logistic import (
     DiscretisedLogisticMixture,
@@ -35,10 +35,6 @@ __all__ = [
     "Head",
     "MixtureHead",
 ]
-
-
-#: How many sizes of the data away a value is seen by a network: what lies farther would overflow.
-_FAR = 1e9
 
 
 _NOT = "the network's outputs do not describe "
@@ -235,12 +231,11 @@ class MixtureHead(Head):
 
     def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
         sites = first if isinstance(first, Tensor) else slice(first, first + x.shape[1])
-        place = self.standardised(x, sites)
-        return place.clamp(-_FAR, _FAR).to(torch.get_default_dtype())
+        return self.standardised(x, sites).to(torch.get_default_dtype())
 
     def standardised(self, x: Tensor, sites: Tensor | slice) -> Tensor:
-        """Values x [N, T] of some sites less their mean and over their size, float64."""
-        return (x - self.shift[sites]) / self.size[sites]
+        """Values x [N, T] of some sites less their place and over their size, float64."""
+        return ((x - self.shift[sites]) / self.size[sites]).clamp(-FAR, FAR)
 
     def finish(self, raw: Tensor, site: int | Tensor | None = None) -> Tensor:
         which = slice(None) if site is None else site

@@ -114,7 +114,7 @@ class MaskedNetwork(VectorNetwork):
 
     Example:
         >>> from arproc.models.neural.given import Given
-from arproc.models.neural.vectors.heads import BernoulliHead
+    from arproc.models.neural.vectors.heads import BernoulliHead
         >>> network = MaskedNetwork(3, BernoulliHead(), (4,))
         >>> network(torch.tensor([[0.0, 1.0, 1.0]])).shape
         torch.Size([1, 3, 1])

@@ -13,8 +13,8 @@ from torch.distributions import Distribution
 
 from arproc.contract.checked import sentences
 from arproc.data.form import Layout
-from arproc.data.tables.space import Column, Table
 from arproc.data.robust import quantiles
+from arproc.data.tables.space import Column, Table
 from arproc.distributions import Categorical, DiscretisedLogisticMixture, MaybeMissing, Varied
 from arproc.models.neural.vectors.heads import Head, MixtureHead
 from arproc.spaces import Space
@@ -129,7 +129,7 @@ class TableHead(Head):
         n = self.components
         if n > 1:
             shares = [(k + 0.5) / n for k in range(n)]
-            found = (quantiles(x[:, None], shares)[:, 0] - self.reals.shift[site])
+            found = quantiles(x[:, None], shares)[:, 0] - self.reals.shift[site]
             self.offset[begin + n : begin + 2 * n] = found / self.reals.size[site]
 
     def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
