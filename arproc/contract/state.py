@@ -17,6 +17,7 @@ from torch.distributions import Distribution
 
 from arproc.contract.context import ContextForm
 from arproc.contract.track import Track
+from arproc.data.arrays import as_given
 from arproc.distributions import concatenate, from_uniform, index
 from arproc.errors import DataError
 from arproc.spaces import Space
@@ -272,7 +273,7 @@ class State(ABC):
 
 def _numbers(values: Any, name: str, device: torch.device) -> torch.Tensor:
     try:
-        return torch.as_tensor(values, device=device)
+        return as_given(values, device)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"{name} can not be read as numbers: {error}.") from None
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import distributions as td
 
+from arproc.data.arrays import as_given
 from arproc.distributions import to
 from arproc.errors import UnsupportedError
 from arproc.evaluation.closed_forms import scored
@@ -67,11 +68,14 @@ def crps(model: Process, data: Any, *, context: Any = None, return_error: bool =
 def crps_of(distribution: td.Distribution, x: Any) -> torch.Tensor:
     """The CRPS of the observations x [*batch] under a scalar distribution, float64.
 
+    It is the integral of (F(z) - 1{z >= x})^2 over all z, and so defined for any real x, that of
+    a law of whole numbers as well.
+
     Example:
         >>> round(float(crps_of(td.Normal(0.0, 1.0), 0.0)), 6)
         0.233695
     """
-    x = torch.as_tensor(x).double()
+    x = as_given(x).double()
     with torch.no_grad():
         wide = to(distribution, dtype=torch.float64)
         return scored(wide, x.expand(torch.broadcast_shapes(x.shape, wide.batch_shape)))[0]

@@ -8,6 +8,7 @@ from torch.distributions import Distribution, constraints
 from arproc.contract.law import ChainLaw, Law, WholeLaw, numbers_of
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
+from arproc.data.arrays import as_given
 from arproc.errors import DataError, ParameterError, check_integer
 from arproc.sampling.ancestral import draw
 
@@ -70,7 +71,7 @@ class SequenceDistribution(Distribution):
     def log_prob(self, value: torch.Tensor) -> torch.Tensor:
         """Log-probability of value [*sample, *batch, length, *element], nats."""
         event = self.event_shape
-        value = torch.as_tensor(value)
+        value = as_given(value)
         if value.shape[max(value.ndim - len(event), 0) :] != event:
             raise DataError(
                 f"value has shape {list(value.shape)}; expected [..., "

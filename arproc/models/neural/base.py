@@ -255,6 +255,7 @@ class NeuralModel(Model):
         objective: Callable[[N], tuple[Loss, Callable[[], float] | None]],
         *,
         augments: bool = False,
+        epoch: int | None = None,
     ) -> tuple[N, Fit]:
         """A new network, trained, and the fit with its history.
 
@@ -263,6 +264,7 @@ class NeuralModel(Model):
             sequences: the training data, whose fingerprint a checkpoint carries.
             objective: gives, for the network, the loss of a step and the validation loss.
             augments: whether `Training(augment=)` is taken.
+            epoch: how many steps see all of the data; None where a step sees whole sequences.
         """
         settings = self._settings
         if settings.augment is not None and not augments:
@@ -277,7 +279,10 @@ class NeuralModel(Model):
             learn_contexts(network, _counted(sequences.context, sequences).to(settings.device))
         loss, validation = objective(network)
         fingerprint = "" if settings.checkpoint is None else self._fingerprint(sequences)
-        history = train(network, loss, settings, validation=validation, fingerprint=fingerprint)
+        epoch = -(-len(sequences) // settings.batch_size) if epoch is None else epoch
+        history = train(
+            network, loss, settings, validation=validation, epoch=epoch, fingerprint=fingerprint
+        )
         return network, Fit(notes={"history": history})
 
     def _fingerprint(self, sequences: Sequences) -> str:
