@@ -10,7 +10,7 @@ from torch import Tensor
 
 from arproc.errors import warn
 
-__all__ = ["FAR", "Standard", "quantiles", "standard_of", "warn_of_wild"]
+__all__ = ["FAR", "Standard", "quantiles", "standard_of", "warn_of_few", "warn_of_wild"]
 
 #: How many sizes away a number is seen by a network: what lies farther says no more than this.
 FAR = 100.0
@@ -20,6 +20,8 @@ _WILD = 50.0
 _LOWER = (0.25, 0.1, 0.05, 0.01)
 #: Which share of the values may be wild: what is more frequent is how the data are.
 _FEW = 0.01
+#: How many different values are few, and in how many rows a column must have no more.
+_DISTINCT, _ENOUGH = 10, 50
 #: On how many rows quantiles are measured at most.
 _ROWS = 2**14
 
@@ -91,6 +93,42 @@ def warn_of_wild(x: Tensor, names: Sequence[Any], what: str) -> None:
         "are slips, mend them or leave the rows out.",
         UserWarning,
     )
+
+
+def warn_of_few(x: Tensor, names: Sequence[Any], *, tabular: bool = False) -> None:
+    """Warn where real columns x [N, c] have few different values, of which a density is peaks.
+
+    Args:
+        x: the columns; NaN is missing.
+        names: of the columns.
+        tabular: whether they are a table's, whose columns have kinds.
+    """
+    x = x[:_ROWS].sort(dim=0).values  # NaN comes last
+    there = ~x.isnan()
+    different = there[:1].sum(0) + ((x[1:] != x[:-1]) & there[1:]).sum(0)
+    few = (different <= _DISTINCT) & (there.sum(0) >= _ENOUGH)
+    columns = few.nonzero()[:, 0].tolist()
+    if not columns:
+        return
+    told = [f"column {names[j]!r} has {_listed(x[there[:, j], j].unique())}" for j in columns[:5]]
+    more = f"; and {len(columns) - 5} more columns" if len(columns) > 5 else ""
+    kind = (
+        "columns={name: 'integer'}" if tabular else "head='discretised_logistic' or 'categorical'"
+    )
+    warn(
+        f"data are taken for real numbers, and {'; '.join(told)}{more}: a density of them has a "
+        "peak at each value, as high as the training makes it, and its likelihoods mean little. "
+        "Leave constants out; make whole numbers 0, 1, 2 ... of values on a lattice, "
+        f"(x - lowest) / step, with {kind}; or set min_scale to half a step.",
+        UserWarning,
+    )
+
+
+def _listed(values: Tensor) -> str:
+    shown = ", ".join(f"{value:g}" for value in values[:6].tolist())
+    if len(values) == 1:
+        return f"the constant {shown}"
+    return f"only {len(values)} different values ({shown}{' ...' if len(values) > 6 else ''})"
 
 
 def _told(x: Tensor, wild: Tensor, name: Any, size: float) -> str:

@@ -16,7 +16,7 @@ from arproc.data.calendar import is_plain, regular
 from arproc.data.form import Layout
 from arproc.data.frames import by_series, native
 from arproc.data.labels import Labels
-from arproc.data.robust import warn_of_wild
+from arproc.data.robust import warn_of_few, warn_of_wild
 from arproc.data.tables import Table
 from arproc.errors import DataError, ParameterError, PlaceWarning, check_integer, warn
 
@@ -27,7 +27,7 @@ __all__ = [
     "pair",
     "require_one_each",
     "stepped",
-    "warn_of_far",
+    "warn_of_columns",
     "weights_of",
 ]
 
@@ -59,20 +59,34 @@ def first_steps(offset: Any, n: int) -> torch.Tensor:
     return torch.tensor(listed, dtype=torch.int64)
 
 
-def warn_of_far(
-    sequences: Sequences, layout: Layout | None, context: torch.Tensor | None, labels: Labels
+def warn_of_columns(
+    sequences: Sequences,
+    layout: Layout | None,
+    context: torch.Tensor | None,
+    labels: Labels,
+    *,
+    peaks: bool,
 ) -> None:
-    """Warn of values of `fit`'s vectors, and of their contexts, that lie far from all others."""
+    """Warn of values of `fit`'s vectors and contexts that a density does not fit well.
+
+    These are values far from all others, and (where a density of them has `peaks`) real columns
+    that have few different values.
+    """
     space = sequences.space
     if layout is not None and space.measure != "mass" and not space.event_shape:
         x = sequences.padded()[0].detach().double()
         if sequences.seen is not None:
             x = x.masked_fill(~sequences.seen.to(x.device), math.nan)
         x = layout.from_sites(x).flatten(1)
-        if isinstance(space, Table):
-            kinds = [column.space.kind for column in space.columns]
+        names, tabular = _names(labels.features, layout.shape), isinstance(space, Table)
+        kinds = [column.space.kind for column in space.columns] if tabular else ["real"]
+        if tabular:
+            names = space.names
             x = x.masked_fill(torch.tensor([kind == "categorical" for kind in kinds]), math.nan)
-        warn_of_wild(x, _names(labels.features, layout.shape), "data")
+        warn_of_wild(x, names, "data")
+        if peaks:
+            x = x.masked_fill(torch.tensor([kind != "real" for kind in kinds]), math.nan)
+            warn_of_few(x, names, tabular=tabular)
     if context is not None and context.ndim == 2:
         warn_of_wild(context.double(), _names(labels.regressors, context.shape[1:]), "context")
 

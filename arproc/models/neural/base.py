@@ -225,6 +225,10 @@ class NeuralModel(Model):
 
     # ---- learning -----------------------------------------------------------------------------
 
+    def _spreads(self) -> bool:
+        floor = vars(self).get("min_scale", 0.0)
+        return self._settings.augment is not None or bool(np.any(np.asarray(floor) > 0))
+
     def _opened(self, data: Any) -> Any:
         return intake.opened(data)
 
