@@ -4,6 +4,7 @@ A family writes
 
 - its networks and heads as `StorableModule`s, whose constructors' arguments go into files; one of
   examples of one size (vectors, images) as an `ExampleNetwork`, which says what it is trained by;
+  a context enters by `Given`, which learns its place and size before the first step;
 - its law, `@storable @dataclass(frozen=True, eq=False, repr=False) class XLaw(NetworkLaw)`, with
   `network` annotated more closely, more fields if it has any, `start`, and fast ways;
 - its model, `class X(NeuralProcess)`, which annotates `law_: XLaw` and `network_`, stores
