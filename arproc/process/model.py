@@ -338,8 +338,9 @@ class Model(Parameters):
         sequences = sequences.weighted(self._sample_weight(sample_weight, len(sequences)))
         if self.context_kind == "static":
             require_one_each(context, len(sequences))
+        static = prepared if self.context_kind == "static" else None
         warn_of_columns(
-            sequences, self._layout_of(space), prepared, self._labels, peaks=not self._spreads()
+            sequences, self._layout_of(space), static, self._labels, peaks=not self._spreads()
         )
         return self._learnt_from(sequences, held_out, prepared)
 

@@ -87,14 +87,16 @@ def warn_of_columns(
         if peaks:
             x = x.masked_fill(torch.tensor([kind != "real" for kind in kinds]), math.nan)
             warn_of_few(x, names, tabular=tabular)
-    if context is not None and context.ndim == 2:
+    if context is not None:
         warn_of_wild(context.double(), _names(labels.regressors, context.shape[1:]), "context")
 
 
 def _names(known: Sequence[Any], shape: Sequence[int]) -> Sequence[Any]:
     """What the columns are called: by their labels, or by their places in an array."""
-    if known or len(shape) == 1:
-        return known or range(shape[0])
+    if len(known) == math.prod(shape):
+        return known
+    if len(shape) == 1:
+        return range(shape[0])
     return list(np.ndindex(*shape))
 
 
