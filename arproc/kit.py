@@ -11,6 +11,7 @@
 | `Vocabulary`, `Tokens`, `categorical_space` | symbols, and the space of text or other symbols |
 | `NeuralProcess`, `NetworkLaw` | a model that trains a network, and the law that holds it |
 | `ExampleNetwork`, `Crops`, `shifted` | networks of examples of one size; stretches of sequences |
+| `Given` | the linear map by which a context enters a network, in units of its own |
 
 Spaces are in `arproc.spaces`, conditionals that torch lacks in `arproc.distributions`, the check
 in `arproc.testing`. How they go together is told in CONTRIBUTING.
@@ -28,6 +29,7 @@ from arproc.inference.estimated import Estimated
 from arproc.inference.maximum import maximum_likelihood
 from arproc.models.neural.base import NetworkLaw, NeuralProcess
 from arproc.models.neural.examples import ExampleNetwork
+from arproc.models.neural.given import Given
 from arproc.models.neural.sequences.crops import Crops, shifted
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "DerivedLaw",
     "Estimated",
     "ExampleNetwork",
+    "Given",
     "InnerState",
     "NetworkLaw",
     "NeuralProcess",

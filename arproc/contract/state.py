@@ -17,7 +17,7 @@ from torch.distributions import Distribution
 
 from arproc.contract.context import ContextForm
 from arproc.contract.track import Track
-from arproc.data.arrays import plain_tensor
+from arproc.data.arrays import as_given, plain_tensor
 from arproc.distributions import concatenate, from_uniform, index
 from arproc.errors import DataError
 from arproc.spaces import Space
@@ -276,7 +276,7 @@ def _numbers(values: Any, name: str, device: torch.device) -> torch.Tensor:
     try:
         if isinstance(values, torch.Tensor):
             return plain_tensor(values, name).to(device)
-        return torch.as_tensor(values, device=device)
+        return as_given(values, device)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         if isinstance(error, DataError):
             raise

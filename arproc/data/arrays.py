@@ -9,7 +9,7 @@ import torch
 
 from arproc.errors import DataError
 
-__all__ = ["numbers_of", "plain_tensor", "to_tensor", "unmasked"]
+__all__ = ["as_given", "numbers_of", "plain_tensor", "to_tensor", "unmasked"]
 
 
 def unmasked(data: Any) -> Any:
@@ -21,6 +21,21 @@ def unmasked(data: Any) -> Any:
         masked = any(isinstance(item, np.ma.MaskedArray) for item in data)
         return [unmasked(item) for item in data] if masked else data
     return data
+
+
+def as_given(values: Any, device: torch.device | None = None) -> torch.Tensor:
+    """Numbers as a tensor that holds them as they came.
+
+    Torch alone would round Python's floats, which are float64, to its default of float32.
+
+    Example:
+        >>> as_given(16777217.0).item(), as_given([1, 2]).dtype
+        (16777217.0, torch.int64)
+    """
+    found = torch.as_tensor(values, device=device)
+    if isinstance(values, (torch.Tensor, np.ndarray)) or not found.is_floating_point():
+        return found
+    return torch.as_tensor(values, dtype=torch.float64, device=device)
 
 
 def to_tensor(data: Any, name: str) -> torch.Tensor:

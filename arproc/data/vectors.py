@@ -21,11 +21,17 @@ _MOST_LEVELS = 2**16
 
 
 def vectors_of(data: Any) -> tuple[Tensor, tuple[int, ...]]:
-    """The user's array [N, *shape], or one example [D], as a tensor; and the example's shape."""
+    """The user's array [N, *shape] as a tensor, and the shape of an example; for `fit`."""
     if hasattr(data, "iloc"):
         data = numbers_of(data, "data", " MADE takes tables of mixed columns.")
     x = to_tensor(data, "data")
-    shape = tuple(x.shape[1:] if x.ndim > 1 else x.shape)
+    if x.ndim < 2:
+        raise DataError(
+            f"data is one vector of {x.numel()} numbers, and a density is learnt from several, "
+            "[N, D]; a sample of single numbers is data[:, None] (of a Series: data.to_frame()), "
+            "one vector data[None], and for a series there are arproc.AR and others."
+        )
+    shape = tuple(x.shape[1:])
     if math.prod(shape) == 0:
         raise DataError(f"data has shape {tuple(x.shape)}; expected vectors [N, D] of some size.")
     return x, shape

@@ -37,6 +37,8 @@ class Logistic(td.Distribution):
         scale: torch.Tensor | float,
         validate_args: bool | None = False,
     ) -> None:
+        if not isinstance(loc, torch.Tensor) and not isinstance(scale, torch.Tensor):
+            loc, scale = (torch.tensor(value, dtype=torch.float64) for value in (loc, scale))
         self.loc, self.scale = td.utils.broadcast_all(loc, scale)
         super().__init__(self.loc.shape, validate_args=validate_args)
 

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import distributions as td
 
+from arproc.data.arrays import as_given
 from arproc.distributions import Mixture, as_categorical, cdf
-from arproc.evaluation.quadrature import integrate
+from arproc.evaluation.quadrature import between_levels, integrate
 
 __all__ = ["scored"]
 
@@ -138,7 +139,7 @@ def _as_normal(distribution: td.TransformedDistribution) -> tuple[Any, Any] | No
         if not isinstance(transform, td.AffineTransform):
             return None
         loc = transform.loc + transform.scale * loc
-        scale = torch.as_tensor(transform.scale).abs() * scale
+        scale = as_given(transform.scale).abs() * scale
     return loc, scale
 
 
@@ -165,7 +166,8 @@ def _(distribution: td.Poisson, x: torch.Tensor) -> Scored:
 @scored.register(td.Categorical)
 @scored.register(td.Bernoulli)
 def _(distribution: Any, x: torch.Tensor) -> Scored:
-    """The sum over the ordered levels, sum_k (F(k) - 1{x <= k})^2."""
+    """The integral over the ordered levels, and as far as x where it lies beyond them."""
     below = as_categorical(distribution).probs.cumsum(-1)[..., :-1]
-    levels = torch.arange(below.shape[-1], device=x.device)
-    return _exact(((below - (x[..., None] <= levels).double()) ** 2).sum(-1))
+    last = below.shape[-1]
+    steps = between_levels(below, x[..., None] - torch.arange(last, device=x.device))
+    return _exact(steps.sum(-1) + (-x).clamp(min=0) + (x - last).clamp(min=0))

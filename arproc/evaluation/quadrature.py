@@ -17,7 +17,7 @@ from torch import distributions as td
 from arproc.distributions import Mixture, cdf, quantile
 from arproc.errors import UnsupportedError
 
-__all__ = ["integrate"]
+__all__ = ["between_levels", "integrate"]
 
 _TAIL = 1e-10
 # one a decade: what falls like a power of z over one decade is integrated well, over two it is not
@@ -78,6 +78,17 @@ def _breaks(distribution: Any, y: torch.Tensor) -> torch.Tensor:
     return torch.stack([quantile(distribution, level.expand(y.shape)) for level in levels])
 
 
+def between_levels(below: torch.Tensor, beyond: torch.Tensor) -> torch.Tensor:
+    """The integral of (F - 1{z >= x})^2 over z from one whole number to the next.
+
+    Args:
+        below: F, which is constant there.
+        beyond: how far above the lower number x lies, any real number.
+    """
+    share = beyond.clamp(0, 1)
+    return below**2 * share + (1 - below) ** 2 * (1 - share)
+
+
 def _sum(distribution: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The sum over the integers from the quantile of 1e-10 to that of 1 - 1e-10."""
     tails = torch.full_like(x, _TAIL)
@@ -88,6 +99,6 @@ def _sum(distribution: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
     for begin in range(0, steps, _SUM_CHUNK):
         j = torch.arange(begin, min(begin + _SUM_CHUNK, steps), device=x.device, dtype=x.dtype)
         k = low + j[(slice(None), *[None] * x.ndim)]
-        part = (cdf(distribution, k) - (k >= x).double()) ** 2
+        part = between_levels(cdf(distribution, k), x - k)
         value = value + part.where(k < high, part.new_zeros(())).sum(0)
     return value, _TAIL * (2 * value + high - low)

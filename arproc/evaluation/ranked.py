@@ -69,6 +69,9 @@ def crps(model: Process, data: Any, *, context: Any = None, return_error: bool =
 def crps_of(distribution: td.Distribution, x: Any) -> torch.Tensor:
     """The CRPS of the observations x [*batch] under a scalar distribution, float64.
 
+    It is the integral of (F(z) - 1{z >= x})^2 over all z, and so defined for any real x, that of
+    a law of whole numbers as well.
+
     Example:
         >>> round(float(crps_of(td.Normal(0.0, 1.0), 0.0)), 6)
         0.233695

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from arproc.contract.law import Law
-from arproc.errors import ParameterError, UnsupportedError, check_array, check_choice
+from arproc.errors import ParameterError, UnsupportedError, check_array, check_choice, warn
 from arproc.inference.criteria import information_criterion
 from arproc.inference.hypothesis import HypothesisTest, robust_covariance, wald
-from arproc.process import Model
+from arproc.process import Fit, Model
+from arproc.process.fit import Learnt
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,11 @@ class Estimated(Model):
     log_likelihood_: float
     n_observations_: int
     converged_: bool
+
+    def _read_and_learn(self, *given: Any) -> Learnt:
+        held = super()._read_and_learn(*given)
+        _warn_of_unknown(held.fit)
+        return held
 
     @property
     def parameters_are_given(self) -> bool:
@@ -194,6 +200,29 @@ class Estimated(Model):
     def _described(self) -> tuple[str, list[tuple[str, str]]]:
         """What `summary` says of the model: its name, as in "AR(2)", and facts (name, value)."""
         return type(self).__name__, []
+
+
+def _warn_of_unknown(fit: Fit) -> None:
+    """Say which parameters have no standard errors, and why."""
+    if fit.covariance is None or fit.names is None:
+        return
+    gone = np.isnan(np.diag(fit.covariance))
+    if not gone.any():
+        return
+    names = [name for name, lost in zip(fit.names, gone, strict=True) if lost]
+    if gone.all():
+        why = (
+            "the likelihood has no curvature at its maximum, which lies on a bound of what is "
+            "allowed (a unit root, say), or along which parameters can not be told apart: a "
+            "lower order may do"
+        )
+    else:
+        why = "these estimates lie on a bound of what is allowed, or move only with those that do"
+    warn(
+        f"the standard errors of {', '.join(names)} are not known (nan): {why}. Estimates, "
+        "likelihood and forecasts are not touched.",
+        UserWarning,
+    )
 
 
 def _parameters(law: Law) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from arproc.errors import DataError, ParameterError, check_integer
+from arproc.inference.delta import carried
 
 if TYPE_CHECKING:
     from arproc.contract.law import ChainLaw
@@ -48,7 +49,7 @@ def wald(
 
     matrix, target = restriction_matrix(restrictions, names)
     left = matrix @ estimates - target
-    spread = matrix @ covariance @ matrix.T
+    spread = carried(matrix, covariance)
     size = np.sqrt(np.diag(spread))
     if not (np.isfinite(spread).all() and (size > 0).all()):
         raise ParameterError(

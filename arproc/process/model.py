@@ -33,6 +33,7 @@ from arproc.process.reading import (
     pair,
     require_one_each,
     stepped,
+    warn_of_columns,
     weights_of,
 )
 from arproc.process.views import declared, seen
@@ -111,6 +112,10 @@ class Model(Parameters):
     def _layout_of(self, space: Space) -> Layout | None:
         """The layout of the data of `space` that `fit` reads; the law has its own."""
         return None if space.length is None else Layout((space.length,))
+
+    def _spreads(self) -> bool:
+        """Whether `fit` spreads equal real values out, so that few different ones are no peaks."""
+        return False
 
     def _context_form(self) -> ContextForm | None:
         """What `fit` takes as context; the law has its own."""
@@ -344,6 +349,10 @@ class Model(Parameters):
         sequences = sequences.weighted(self._sample_weight(sample_weight, len(sequences)))
         if self.context_kind == "static":
             require_one_each(context, len(sequences))
+        static = prepared if self.context_kind == "static" else None
+        warn_of_columns(
+            sequences, self._layout_of(space), static, self._labels, peaks=not self._spreads()
+        )
         return self._learnt_from(sequences, held_out, prepared)
 
     def _learnt_from(

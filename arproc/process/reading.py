@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,11 @@ from arproc.contract.context import with_clock
 from arproc.contract.law import Law
 from arproc.contract.sequences import Sequences
 from arproc.data.calendar import is_plain, regular
+from arproc.data.form import Layout
 from arproc.data.frames import by_series, native
 from arproc.data.labels import Labels
+from arproc.data.robust import warn_of_few, warn_of_wild
+from arproc.data.tables import Table
 from arproc.errors import DataError, ParameterError, PlaceWarning, check_array, check_integer, warn
 
 __all__ = [
@@ -23,6 +27,7 @@ __all__ = [
     "pair",
     "require_one_each",
     "stepped",
+    "warn_of_columns",
     "weights_of",
 ]
 
@@ -54,6 +59,47 @@ def first_steps(offset: Any, n: int) -> torch.Tensor:
     if len(listed) != n:
         raise ParameterError(f"offset has {len(listed)} numbers; expected one, or {n}.")
     return torch.tensor(listed, dtype=torch.int64)
+
+
+def warn_of_columns(
+    sequences: Sequences,
+    layout: Layout | None,
+    context: torch.Tensor | None,
+    labels: Labels,
+    *,
+    peaks: bool,
+) -> None:
+    """Warn of values of `fit`'s vectors and contexts that a density does not fit well.
+
+    These are values far from all others, and (where a density of them has `peaks`) real columns
+    that have few different values.
+    """
+    space = sequences.space
+    if layout is not None and space.measure != "mass" and not space.event_shape:
+        x = sequences.padded()[0].detach().double()
+        if sequences.seen is not None:
+            x = x.masked_fill(~sequences.seen.to(x.device), math.nan)
+        x = layout.from_sites(x).flatten(1)
+        names, tabular = _names(labels.features, layout.shape), isinstance(space, Table)
+        kinds = [column.space.kind for column in space.columns] if tabular else ["real"]
+        if tabular:
+            names = space.names
+            x = x.masked_fill(torch.tensor([kind == "categorical" for kind in kinds]), math.nan)
+        warn_of_wild(x, names, "data")
+        if peaks:
+            x = x.masked_fill(torch.tensor([kind != "real" for kind in kinds]), math.nan)
+            warn_of_few(x, names, tabular=tabular)
+    if context is not None:
+        warn_of_wild(context.double(), _names(labels.regressors, context.shape[1:]), "context")
+
+
+def _names(known: Sequence[Any], shape: Sequence[int]) -> Sequence[Any]:
+    """What the columns are called: by their labels, or by their places in an array."""
+    if len(known) == math.prod(shape):
+        return known
+    if len(shape) == 1:
+        return range(shape[0])
+    return list(np.ndindex(*shape))
 
 
 def _listed(offset: Any) -> list[Any]:

@@ -213,8 +213,7 @@ def _single(
     if subject.process.layout is None:
         form = pd.DataFrame if array.ndim > 1 else pd.Series
         yield f"a {form.__name__}", form(array)
-        labels = subject.process.fit_.labels
-        if labels.calendar is None and labels.begins is None:  # else dates are another time
+        if subject.takes_dates:
             dates = pd.date_range("2001-01-01", periods=len(array))
             yield f"a {form.__name__} by dates", form(array, dates)
     if subject.is_text:

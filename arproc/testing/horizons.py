@@ -317,9 +317,8 @@ def _labelled(subject: Subject, batch: Batch, length: int, horizon: int, want: n
     """The history as pandas: the steps' labels go on, and the numbers are the same."""
     import pandas as pd
 
-    labels = subject.process.fit_.labels
-    if labels.calendar is not None or labels.begins is not None:
-        return  # t is counted from the labels of fit: these would be another place in time
+    if not subject.takes_dates:
+        return
     x = subject.as_user(batch.x[0, :length])
     index = pd.date_range("2001-01-31", periods=length + horizon, freq="D", name="day")
     frame = pd.DataFrame(x, index[:length]) if x.ndim > 1 else pd.Series(x, index[:length])

@@ -370,6 +370,12 @@ class Subject:
         return x.detach().cpu().numpy().astype(self.space.user_dtype)
 
     @property
+    def takes_dates(self) -> bool:
+        """Whether any dates may stand by data; not where t is counted from the labels of fit."""
+        labels = self.process.fit_.labels
+        return labels.calendar is None and labels.begins is None
+
+    @property
     def is_text(self) -> bool:
         """Whether `sample` gives text back."""
         return isinstance(self.space, Categorical) and self.space.vocabulary is not None

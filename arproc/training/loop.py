@@ -28,6 +28,8 @@ History = dict[str, list[float]]
 _STREAM = 0
 # Settings that do not change the weights a run arrives at, so they may differ on resuming.
 _FREE = ("checkpoint", "checkpoint_every", "resume", "progress", "patience")
+# How many looks at validation data say that the first was the best of all by no chance.
+_ENOUGH = 4
 # How many steps' losses are fetched from an accelerator at once, which lets it run ahead.
 _FETCH = 16
 
@@ -38,6 +40,7 @@ def train(
     training: Training,
     *,
     validation: Callable[[], float] | None = None,
+    epoch: int | None = None,
     fingerprint: str = "",
 ) -> History:
     """Train a module, in place.
@@ -50,6 +53,8 @@ def train(
         training: the settings.
         validation: gives the loss on held-out data; called without gradients, in evaluation mode.
             With it, the weights with the lowest one are kept at the end.
+        epoch: how many steps see all of the data, which says how often held-out data are scored
+            at first; None where that is not known.
         fingerprint: identifies data and model, so that a checkpoint of others is refused.
 
     Returns:
@@ -59,7 +64,8 @@ def train(
     Raises:
         TrainingError: A loss is not finite, or the checkpoint belongs to another run.
 
-    A KeyboardInterrupt ends the training, keeps the best weights so far and warns.
+    A KeyboardInterrupt ends the training, keeps the best weights so far and warns; so does a
+    training whose first weights that were scored are its best.
 
     Example:
         >>> line = nn.Linear(1, 1)
@@ -69,7 +75,7 @@ def train(
         >>> round(line.weight.item(), 2), len(history["loss"])
         (3.0, 300)
     """
-    run = _Run(module, loss, training, validation, fingerprint)
+    run = _Run(module, loss, training, validation, epoch, fingerprint)
     if training.resume and Path(training.checkpoint or "").exists():
         run.restore()
     devices = [p.device for p in module.parameters() if p.is_cuda][:1]
@@ -92,10 +98,12 @@ class _Run:
         loss: Loss,
         training: Training,
         validation: Callable[[], float] | None,
+        epoch: int | None,
         fingerprint: str,
     ) -> None:
         self.module, self.loss, self.training, self.validation = module, loss, training, validation
         self.device = next(module.parameters()).device
+        self.looks = set() if validation is None else set(training.looks(epoch or training.steps))
         self.optimizers = build_optimizers(module, training)
         self.step, self.stale, self.best_loss = 0, 0, math.inf
         self.best: dict[str, Tensor] | None = None
@@ -115,14 +123,13 @@ class _Run:
     def go(self) -> None:
         """Train until the last step or until patience runs out."""
         training = self.training
-        every = training.validation_interval
         self.module.train()
         self.bar.begin(self.step)
         while True:
             last = self.step == training.steps
-            if self.validation is not None and self.step and (last or self.step % every == 0):
+            if self.step in self.looks:
                 self._validate()
-            if last or (training.patience is not None and self.stale >= training.patience):
+            if last or self._out_of_patience():
                 break
             self._update()
             if training.checkpoint is not None and self.step % training.checkpoint_every == 0:
@@ -130,6 +137,18 @@ class _Run:
         self._fetch()
         if training.checkpoint is not None:
             self.save()
+
+    def _out_of_patience(self) -> bool:
+        if self.training.patience is None or self.best is None:
+            return False
+        return self.step - self._best_step >= (
+            self.training.patience * self.training.validation_interval
+        )
+
+    @property
+    def _best_step(self) -> int:
+        """After which step the weights were the best on the validation data."""
+        return int(self.history["validation_step"][-1 - self.stale])
 
     def _update(self) -> None:
         seed = seed_of(self.training.seed, _STREAM, self.step)
@@ -199,8 +218,7 @@ class _Run:
             self._save_if_possible()
         kept = "the weights of the last step"
         if self.best is not None:
-            step = self.history["validation_step"][-1 - self.stale]
-            kept = f"the weights of step {step:.0f}, the best on the validation data,"
+            kept = f"the weights of step {self._best_step}, the best on the validation data,"
         warn(
             f"training was interrupted at step {self.step} of {self.training.steps}; {kept} are "
             "kept.",
@@ -219,6 +237,21 @@ class _Run:
                     "the weights are no longer finite after the last step; lower lr."
                 )
         self.module.eval()
+        self._warn_of_worse()
+
+    def _warn_of_worse(self) -> None:
+        """Say so where training made the model worse from the first look on."""
+        scored = self.history.get("validation", [])
+        if len(scored) < _ENOUGH or self.stale < len(scored) - 1:
+            return
+        warn(
+            f"the validation loss was lowest when it was first looked at, after {self._best_step} "
+            f"of {self.step} steps ({scored[0]:.4g}, at the end {scored[-1]:.4g}): the model "
+            "learns the training data by heart, or the learning rate is too high. These weights "
+            "are kept; a lower lr, a smaller network, more weight_decay, or a smaller "
+            "validate_every may do better.",
+            UserWarning,
+        )
 
     # ---- checkpoints --------------------------------------------------------------------------
 

@@ -40,10 +40,12 @@ class Training:
         betas: AdamW's decay rates of the mean and of the mean square of the gradients.
         weight_decay: decoupled weight decay of matrices; vectors and embeddings have none.
         clip: the gradient's norm is scaled down to this; None leaves it.
-        validate_every: after how many steps the validation data are scored, if there are any;
-            None takes a twentieth of the steps.
-        patience: after how many validations in a row without a new best training stops; None
-            never stops early. With validation data the best weights are kept in either case.
+        validate_every: after how many steps the validation data are scored, if there are any.
+            None scores them after each of the first epochs, then ever more rarely, until it is
+            after each twentieth of the steps.
+        patience: training stops where there has been no new best in `patience * validate_every`
+            steps (`patience` twentieths of them by default); None never stops early. With
+            validation data the best of all weights scored are kept in either case.
         checkpoint: a file to write the state of the run to, atomically; None writes none.
         checkpoint_every: after how many steps the checkpoint is written; it is also written when
             the run ends or is interrupted.
@@ -164,8 +166,28 @@ class Training:
 
     @property
     def validation_interval(self) -> int:
-        """After how many steps the validation data are scored."""
+        """After how many steps the validation data are scored, the first epochs apart."""
         return self.validate_every or max(1, self.steps // 20)
+
+    def looks(self, epoch: int) -> list[int]:
+        """After which numbers of steps the validation data are scored.
+
+        Small data are learnt by heart within few epochs, however many the recipe has: the gaps
+        begin at one epoch, and grow by an eighth of the steps done.
+
+        Args:
+            epoch: how many steps see all of the data.
+
+        Example:
+            >>> Training(steps=100).looks(epoch=2)[:14], Training(steps=100).looks(epoch=50)[:4]
+            ([2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 27, 30], [5, 10, 15, 20])
+        """
+        every, found, step = self.validation_interval, [], 0
+        while step < self.steps:
+            early = every if self.validate_every else max(epoch, step // 8, 1)
+            step = min(step + min(every, early), self.steps)
+            found.append(step)
+        return found
 
     @property
     def validation_batches(self) -> int:

@@ -212,6 +212,40 @@ def test_levels_are_summed(logits, x):
     assert float(crps_of(distribution, x)) == pytest.approx(gaps.sum(), abs=1e-12)
 
 
+WHOLE = {
+    "Categorical": Categorical(torch.tensor([0.3, -1.0, 0.5, 0.0], dtype=torch.float64)),
+    "Bernoulli": td.Bernoulli(torch.tensor(0.3, dtype=torch.float64)),
+    "Poisson": td.Poisson(torch.tensor(2.5, dtype=torch.float64)),
+    "NegativeBinomial": td.NegativeBinomial(
+        torch.tensor(2.5, dtype=torch.float64), torch.tensor(0.6, dtype=torch.float64)
+    ),
+    "Geometric": td.Geometric(torch.tensor(0.4, dtype=torch.float64)),
+    "Binomial": td.Binomial(5, torch.tensor(0.4, dtype=torch.float64)),
+    "mixture": Mixture(
+        [td.Poisson(torch.tensor(m, dtype=torch.float64)) for m in (2.0, 9.0)],
+        torch.tensor([0.4, 0.6], dtype=torch.float64).log(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("x", [-3.0, -0.25, 0.0, 0.5, 1.0, 1.75, 2.5, 6.25, 20.0])
+def test_what_a_law_of_whole_numbers_can_not_give(name, x):
+    """The integral of (F(z) - 1{z >= x})^2, piece by piece: F and the indicator are constant."""
+    law = WHOLE[name]
+    last = {"Categorical": 3, "Bernoulli": 1, "Binomial": 5}.get(name, 200)
+    mass = law.log_prob(torch.arange(last + 1.0, dtype=torch.float64)).exp().numpy()
+    edges = np.unique(np.r_[-10.0, np.arange(last + 1.0), x, last + 100.0])
+    below = np.array([mass[: int(np.floor(z)) + 1].sum() if z >= 0 else 0.0 for z in edges[:-1]])
+    expected = ((below - (edges[:-1] >= x)) ** 2 * np.diff(edges)).sum()
+    assert float(crps_of(law, x)) == pytest.approx(expected, abs=1e-7)
+
+
+def test_a_stretched_law_of_whole_numbers():
+    law = td.TransformedDistribution(WHOLE["Poisson"], [td.AffineTransform(1.0, 0.5)])
+    assert float(crps_of(law, 1.7)) == pytest.approx(0.5 * float(crps_of(WHOLE["Poisson"], 1.4)))
+
+
 def test_binary_is_the_brier_score():
     p = torch.tensor([0.1, 0.8])
     assert numbers(crps_of(td.Bernoulli(p), [0.0, 1.0])) == pytest.approx([0.01, 0.04], rel=1e-6)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -448,3 +449,44 @@ def test_progress_is_quiet_unless_asked(capsys):
     assert capsys.readouterr().err == ""
     fitted(Training(steps=3, progress=True))
     assert "3/3" in capsys.readouterr().err
+
+
+def test_small_data_are_looked_at_once_an_epoch_at_first():
+    plan = Training(steps=2000)
+    looks = plan.looks(epoch=4)
+    assert looks[:10] == [4, 8, 12, 16, 20, 24, 28, 32, 36, 40]
+    gaps = np.diff(looks)
+    assert gaps.max() == 100  # a twentieth
+    assert looks[-1] == 2000
+    assert len(looks) < 80
+    assert Training(steps=2000, validate_every=300).looks(epoch=4) == [
+        *range(300, 2000, 300),
+        2000,
+    ]
+
+
+def test_the_best_of_all_looks_is_kept_and_a_first_best_is_told():
+    calls = []
+
+    def validation():
+        calls.append(weights(module))
+        return float(len(calls))  # worse and worse
+
+    training = Training(steps=60)
+    module = network()
+    with pytest.warns(UserWarning, match="lowest when .* first looked at, after 2 of 60"):
+        history = train(
+            module, regression(module, training), training, validation=validation, epoch=2
+        )
+    assert history["validation_step"] == training.looks(epoch=2)
+    assert all(torch.equal(a, b) for a, b in zip(weights(module), calls[0], strict=True))
+
+
+def test_patience_is_counted_in_steps():
+    losses = iter([3.0, 2.0, *[2.5] * 100])
+    training = Training(steps=200, patience=2)  # twice a twentieth
+    module = network()
+    history = train(
+        module, regression(module, training), training, validation=lambda: next(losses), epoch=2
+    )
+    assert len(history["loss"]) == 4 + 20

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from arproc.errors import DataError
+from arproc.inference.delta import carried
 from arproc.models.autoregression.autocovariance import burg, yule_walker
 from arproc.models.autoregression.conditional import conditional_ml
 from arproc.models.autoregression.exact import exact_ml
@@ -180,7 +181,7 @@ def _reported(
     names += [*[f"ar.L{i}" for i in lags], "sigma2"]
     sigma2 = fit.sigma2 * data.size**2
     values = np.concatenate([level, fit.coef, [sigma2]])
-    covariance = jacobian @ fit.covariance @ jacobian.T
+    covariance = carried(jacobian, fit.covariance)
     effective = float(k) if fit.effective is None else fit.effective
     return Estimate(
         coef, beta, gamma, sigma2, fit.used, names, values, covariance, fit.strength, effective

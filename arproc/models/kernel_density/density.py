@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from arproc.contract.sequences import Sequences
 from arproc.data.form import Layout
 from arproc.data.vectors import level_count, order_of, vectors_of
-from arproc.errors import DataError, ParameterError, check_array, check_integer, check_number
+from arproc.errors import ParameterError, check_array, check_integer, check_number
 from arproc.models.kernel_density.kernels import BLOCK, GaussianKernel, Kernel, RedrawKernel
 from arproc.models.kernel_density.law import KernelDensityLaw
 from arproc.process import Process
@@ -106,11 +107,6 @@ class KernelDensity(Process):
             self._shape = (data.space.length or 0,)
             return data.space
         x, self._shape = vectors_of(data)
-        if x.ndim < 2:
-            raise DataError(
-                f"data is one vector of {len(x)} numbers, and a kernel density is learnt from "
-                "several, [N, D]; a sample of single numbers is data[:, None]."
-            )
         length = math.prod(self._shape)
         if self.levels is not None:
             levels = check_integer("levels", self.levels, minimum=2)
@@ -135,6 +131,9 @@ class KernelDensity(Process):
                 f"got {given!r}."
             )
         return layout.to_sites(found.expand(sites).reshape(1, *layout.shape))[0]
+
+    def _spreads(self) -> bool:
+        return self.bandwidth is not None or bool(np.any(np.asarray(self.min_scale) > 0))
 
     # ---- learning -------------------------------------------------------------------------------
 
@@ -174,7 +173,13 @@ class KernelDensity(Process):
 
         Habbema et al. (1974); the component that a vector comes from is what is not observed.
         """
-        spread = torch.linspace(0, len(weights) - 1, min(_QUERIES, len(weights))).long().unique()
+        usable = (
+            kernel.plain.nonzero()[:, 0]
+            if bool(kernel.plain.any())
+            else torch.arange(len(weights))
+        )
+        count = min(_QUERIES, len(usable))
+        spread = usable[torch.linspace(0, len(usable) - 1, count, dtype=torch.float64).long()]
         bandwidth, last = kernel.first(weights), -torch.inf
         if len(weights) == 1:
             return bandwidth

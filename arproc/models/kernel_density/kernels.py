@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, MixtureSameFamily, Normal
 
+from arproc.data.robust import standard_of
 from arproc.distributions import Categorical
 
 __all__ = ["BLOCK", "GaussianKernel", "Kernel", "RedrawKernel"]
@@ -26,9 +27,14 @@ _LEAST = 1e-4  # of a site's size, or of the probability of a redraw
 
 
 class Kernel(ABC):
-    """Kernels around the training vectors `values` [M, sites]."""
+    """Kernels around the training vectors `values` [M, sites].
+
+    Attributes:
+        plain: which of them bandwidths are learnt from, bool [M]: none that is far from all.
+    """
 
     values: Tensor
+    plain: Tensor
 
     @abstractmethod
     def log_kernels(self, x: Tensor, bandwidth: Tensor) -> Tensor:
@@ -73,9 +79,8 @@ class GaussianKernel(Kernel):
 
     def __init__(self, values: Tensor, floor: Tensor) -> None:
         self.values = values.double()
-        self.centre = self.values.mean(0)
-        size = self.values.std(0, correction=0)
-        self.size = torch.where(size > 0, size, 1.0)
+        self.centre, self.size, wild = standard_of(self.values)
+        self.plain = ~wild.any(1)
         self.floor = torch.maximum(floor, _LEAST * self.size)
 
     def log_kernels(self, x: Tensor, bandwidth: Tensor) -> Tensor:
@@ -126,6 +131,7 @@ class RedrawKernel(Kernel):
     def __init__(self, values: Tensor, frequencies: Tensor) -> None:
         self.values = values.long()
         self.frequencies = frequencies
+        self.plain = torch.ones(len(values), dtype=torch.bool)
         self.levels = frequencies.shape[1]
 
     @cached_property

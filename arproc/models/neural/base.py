@@ -4,6 +4,7 @@ A family writes
 
 - its networks and heads as `StorableModule`s, whose constructors' arguments go into files; one of
   examples of one size (vectors, images) as an `ExampleNetwork`, which says what it is trained by;
+  a context enters by `Given`, which learns its place and size before the first step;
 - its law, `@storable @dataclass(frozen=True, eq=False, repr=False) class XLaw(NetworkLaw)`, with
   `network` annotated more closely, more fields if it has any, `start`, and fast ways;
 - its model, `class X(NeuralProcess)`, which annotates `law_: XLaw` and `network_`, stores
@@ -42,6 +43,7 @@ from arproc.data import intake
 from arproc.data.form import Layout
 from arproc.errors import ParameterError, check_device, check_integer
 from arproc.models.neural.examples import ExampleNetwork, Examples, examples_objective
+from arproc.models.neural.given import learn_contexts
 from arproc.process import Fit, Model, Process
 from arproc.process.fit import Learnt
 from arproc.spaces import Space
@@ -149,6 +151,12 @@ def network_problems(
             yield from told(space, layout)
 
 
+def _counted(context: Tensor, sequences: Sequences) -> Tensor:
+    """The contexts of the sequences that have a weight."""
+    weights = sequences.weights
+    return context if weights is None else context[weights.to(context.device) > 0]
+
+
 def _moderate(x: Tensor) -> bool:
     # a weight beyond this makes sums that float32 does not hold
     return x.numel() == 0 or bool(x.detach().abs().max() < _EXTREME)
@@ -220,6 +228,10 @@ class NeuralModel(Model):
 
     # ---- learning -----------------------------------------------------------------------------
 
+    def _spreads(self) -> bool:
+        floor = vars(self).get("min_scale", 0.0)
+        return self._settings.augment is not None or bool(np.any(np.asarray(floor) > 0))
+
     def _opened(self, data: Any) -> Any:
         return intake.opened(data)
 
@@ -250,6 +262,7 @@ class NeuralModel(Model):
         objective: Callable[[N], tuple[Loss, Callable[[], float] | None]],
         *,
         augments: bool = False,
+        epoch: int | None = None,
     ) -> tuple[N, Fit]:
         """A new network, trained, and the fit with its history.
 
@@ -258,6 +271,7 @@ class NeuralModel(Model):
             sequences: the training data, whose fingerprint a checkpoint carries.
             objective: gives, for the network, the loss of a step and the validation loss.
             augments: whether `Training(augment=)` is taken.
+            epoch: how many steps see all of the data; None where a step sees whole sequences.
         """
         settings = self._settings
         if settings.augment is not None and not augments:
@@ -268,9 +282,14 @@ class NeuralModel(Model):
         with torch.random.fork_rng([]):
             torch.manual_seed(seed_of(settings.seed, _STREAM))
             network = build().to(settings.device)
+        if sequences.context is not None:
+            learn_contexts(network, _counted(sequences.context, sequences).to(settings.device))
         loss, validation = objective(network)
         fingerprint = "" if settings.checkpoint is None else self._fingerprint(sequences)
-        history = train(network, loss, settings, validation=validation, fingerprint=fingerprint)
+        epoch = -(-len(sequences) // settings.batch_size) if epoch is None else epoch
+        history = train(
+            network, loss, settings, validation=validation, epoch=epoch, fingerprint=fingerprint
+        )
         return network, Fit(notes={"history": history})
 
     def _fingerprint(self, sequences: Sequences) -> str:

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from arproc.errors import DataError, ParameterError, check_integer
+from arproc.inference.delta import carried
 from arproc.models.statespace.filtering import Filter
 from arproc.models.statespace.representation import (
     Representation,
@@ -177,11 +178,17 @@ class _Problem:
         return _Profile(value, beta, squares, precision, used)
 
     def value(self, z: np.ndarray) -> float:
-        return self.at(z).value
+        """What is minimised; infinite where z has no law that can be computed."""
+        try:
+            value = self.at(z).value
+        except np.linalg.LinAlgError:  # so near a unit root that the start has no covariance
+            return math.inf
+        return math.inf if math.isnan(value) else value
 
     def gradient(self, z: np.ndarray) -> np.ndarray:
-        return np.array([(self.value(z + h) - self.value(z - h)) / (2 * _STEP)
-                         for h in _STEP * np.eye(len(z))])  # fmt: skip
+        found = np.array([(self.value(z + h) - self.value(z - h)) / (2 * _STEP)
+                          for h in _STEP * np.eye(len(z))])  # fmt: skip
+        return np.nan_to_num(found, nan=0.0)
 
     def hessian(self, z: np.ndarray) -> np.ndarray:
         """By central differences of the value, the fourth-order error taken off the diagonal."""
@@ -243,7 +250,7 @@ def estimate(
         orders.coefficients(z),
         shift + back @ at.beta * scale,
         at.sum_squares / at.used * scale**2,
-        move @ covariance @ move.T,
+        carried(move, covariance),
         at.used,
     )
 
@@ -402,9 +409,15 @@ def _covariance(problem: _Problem, z: np.ndarray) -> np.ndarray:
     if not q:
         return covariance
     hessian = problem.hessian(z)
-    if np.abs(z).max() > 0.5 * _FAR or np.linalg.eigvalsh(hessian)[0] <= 1e-9:
-        return np.full_like(covariance, math.nan)
-    moved = _slopes(lambda at: _reported(problem, at), z)
+    unknown = np.full_like(covariance, math.nan)
+    if np.abs(z).max() > 0.5 * _FAR or not np.isfinite(hessian).all():
+        return unknown
+    if np.linalg.eigvalsh(hessian)[0] <= 1e-9:
+        return unknown
+    try:
+        moved = _slopes(lambda at: _reported(problem, at), z)
+    except np.linalg.LinAlgError:
+        return unknown
     return covariance + moved.T @ np.linalg.inv(hessian) @ moved * (2 / n)
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from arproc.errors import DataError
+from arproc.inference.delta import carried
 from arproc.models.volatility.innovations import (
     Innovations,
     LaplaceInnovations,
@@ -104,7 +105,7 @@ def estimate(
         back @ found.b * scale, found.omega * scale**2, found.alpha, found.gamma, found.beta,
         found.psi,
     )  # fmt: skip
-    return VolatilityFit(natural, start * scale**2, moved @ covariance @ moved.T, len(y))
+    return VolatilityFit(natural, start * scale**2, carried(moved, covariance), len(y))
 
 
 def _design(x: np.ndarray, order: int, powers: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import arproc
-from arproc import ARIMA
+from arproc import AR, ARIMA
 from arproc.errors import DataError, ParameterError
 from arproc.models.statespace.filtering import Filter
 from arproc.models.statespace.representation import represent
@@ -408,3 +408,14 @@ def test_wrong_laws_and_contexts():
         model.log_prob([1.0, 2.0], context=np.ones((2, 1)))
     with pytest.raises(DataError, match="context has no step 2"):
         _ = model.start([[1.0, 2.0]], context=np.ones((1, 2, 2))).conditional
+
+
+@pytest.mark.parametrize("order", [(2, 0, 1), (3, 0, 1)])
+def test_a_search_that_touches_unit_roots_goes_on(order):
+    """A sine with noise draws the AR roots to the unit circle, where no start has a covariance."""
+    x = np.sin(np.arange(300) / 5) + 0.1 * np.random.default_rng(0).normal(size=300)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of standard errors that are not known
+        model = ARIMA(order).fit(x)
+    assert np.isfinite(model.log_likelihood_)
+    assert model.log_likelihood_ > AR(order[0]).fit(x).log_likelihood_ - 1e-3

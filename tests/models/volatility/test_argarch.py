@@ -336,3 +336,20 @@ def test_data_that_say_nothing(x, message):
 def test_constant_data_are_named_as_such():
     with pytest.raises(DataError, match="data are constant"):
         ARGARCH(1).fit(np.ones(60))
+
+
+def test_a_parameter_on_its_bound_leaves_the_others_their_errors():
+    """White noise has no news in its variance: alpha stands at 0, and with it alone no error."""
+    x = np.random.default_rng(1).normal(size=300)
+    with pytest.warns(UserWarning, match=r"standard errors of .* are not known \(nan\): these"):
+        model = ARGARCH(1, volatility="arch").fit(x)
+    errors = np.sqrt(np.diag(model.covariance_))
+    bound = np.array([name.startswith("alpha") for name in model.names_])
+    assert float(model.alpha_[0]) == pytest.approx(0, abs=1e-6)
+    assert np.isnan(errors[bound]).all()
+    assert np.isfinite(errors[~bound]).all()
+    # those of white noise with a known form of the variance: an AR(1)'s coefficient, and others
+    assert errors[model.names_.index("ar.L1")] == pytest.approx(300**-0.5, rel=0.2)
+    assert model.wald_test("ar.L1 = 0").p_value > 0.001
+    with pytest.raises(ParameterError, match="not known"):
+        model.wald_test(f"{model.names_[int(bound.argmax())]} = 0")

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from arproc.errors import DataError
+from arproc.inference.delta import carried
 from arproc.models.autoregression.vector.companion import largest_modulus
 from arproc.models.autoregression.vector.exact_likelihood import ExactLikelihood
 from arproc.models.autoregression.vector.regression import N_COLUMNS, VectorData, VectorRegression
@@ -185,5 +186,5 @@ def _own_units(
         unwhiten @ coef @ likelihood.whitening,
         beta @ unwhiten.T,
         (sigma + sigma.T) / 2,
-        jacobian @ covariance @ jacobian.T,
+        carried(jacobian, covariance),
     )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from arproc.errors import ParameterError, check_integer
+from arproc.models.neural.given import Given
 from arproc.models.neural.images.images import ImageProcess
 from arproc.models.neural.images.pixel_network import Stacks
 from arproc.models.neural.images.raster import Carry, PlaneConv, gated
@@ -178,7 +179,7 @@ class GatedStacks(Stacks):
             _GatedLayer(str(i), size, width, k, i == 0) for i, (size, k) in enumerate(sizes)
         )
         count = 4 * width * len(self.layers)
-        self.given = nn.Linear(context, count, bias=False) if context else None
+        self.given = Given(context, count) if context else None
 
     @property
     def _layers(self) -> list[_GatedLayer]:
@@ -197,7 +198,7 @@ class GatedStacks(Stacks):
         """What a context [N, c] adds to both stacks of each layer, [N, 1, 1, 2 width] each."""
         if context is None or self.given is None:
             return [None] * len(self.layers)
-        added = self.given(context.to(self.given.weight.dtype))[:, None, None]
+        added = self.given(context)[:, None, None]
         parts = added.split(2 * self.width, dim=-1)
         return list(zip(parts[::2], parts[1::2], strict=True))
 

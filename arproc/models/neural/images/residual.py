@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from arproc.models.neural.given import Given
 from arproc.models.neural.images.raster import Carry, PlaneConv, concat_elu
 
 __all__ = ["GatedResidual", "Look", "rows_above", "square", "place"]
@@ -50,7 +51,7 @@ class GatedResidual(nn.Module):
         self.first = PlaneConv(2 * features, features, rows, columns, padding=padding)
         self.second = PlaneConv(2 * features, 2 * features, rows, columns, padding=padding)
         self.extra = PlaneConv(2 * extra, features, bias=False) if extra else None
-        self.given = nn.Linear(context, 2 * features, bias=False) if context else None
+        self.given = Given(context, 2 * features) if context else None
         with torch.no_grad():
             self.second.weight.mul_(0.1)
 
@@ -58,7 +59,7 @@ class GatedResidual(nn.Module):
         """What a context [N, c] adds before the gate, [N, 1, 1, 2 features]."""
         if context is None or self.given is None:
             return None
-        return self.given(context.to(self.given.weight.dtype))[:, None, None]
+        return self.given(context)[:, None, None]
 
     def forward(
         self, x: Tensor, look: Look, extra: Tensor | None = None, offset: Tensor | None = None

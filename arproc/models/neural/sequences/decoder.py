@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from arproc.contract.checked import sentences
 from arproc.contract.storable import StorableModule
 from arproc.data.form import Layout
+from arproc.models.neural.given import Given
 from arproc.models.neural.sequences.blocks import (
     rotary_angles,
     rotate,
@@ -101,7 +102,7 @@ class Decoder(StorableModule):
             for _ in range(layers)
         )
         self.head = nn.Parameter(torch.zeros(symbols, width))
-        self.given = nn.Linear(context, width, bias=False) if context else None
+        self.given = Given(context, width) if context else None
 
     def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
         """What does not fit together; see `NeuralLaw.problems`."""
@@ -129,7 +130,7 @@ class Decoder(StorableModule):
         """What a context [N, c] adds to the embedding of each input, [N, width]."""
         if context is None or self.given is None:
             return None
-        found: Tensor = self.given(context.to(self.given.weight.dtype))
+        found: Tensor = self.given(context)
         return found
 
     def forward(self, inputs: Tensor, context: Tensor | None = None) -> Tensor:

@@ -216,8 +216,9 @@ class Transformer(NeuralProcess):
             return loss, _score(network, validation, block, settings)
 
         network, fit = self._trained(
-            build, sequences.given(context), objective, augments=self._image is not None
-        )
+            build, sequences.given(context), objective, augments=self._image is not None,
+            epoch=-(-_crops_of(sequences, block) // settings.batch_size),
+        )  # fmt: skip
         axis = None if self._image is None else self._image[1]
         return TransformerLaw(network, space, form, layout, axis), fit
 
@@ -228,8 +229,9 @@ def _score(
     """The mean loss on a fixed set of crops of the validation data."""
     generator = torch.Generator().manual_seed(seed_of(settings.seed, _STREAM))
     crops = Crops(held_out, block)
-    whole = int(held_out.n_terms.double().div(block).ceil().sum())
-    batches = min(-(-whole // settings.batch_size), settings.validation_batches)
+    batches = min(
+        -(-_crops_of(held_out, block) // settings.batch_size), settings.validation_batches
+    )
     drawn = [crops(settings.batch_size, generator) for _ in range(batches)]
 
     def score() -> float:
@@ -242,6 +244,11 @@ def _score(
         return total / terms
 
     return score
+
+
+def _crops_of(sequences: Sequences, block: int) -> int:
+    """How many crops hold all terms of some sequences."""
+    return int(sequences.n_terms.double().div(block).ceil().sum())
 
 
 def _of(context: Tensor | None, rows: Tensor) -> Tensor | None:

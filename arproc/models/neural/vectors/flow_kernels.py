@@ -20,6 +20,7 @@ def invert(
     settled: np.ndarray,
     residual: bool,
     bound: float,
+    far: float,
 ) -> np.ndarray:
     """The values whose standardised residuals are `noise`, site by site.
 
@@ -34,12 +35,13 @@ def invert(
         settled: int64 [layers, sites + 1], how many of a layer's inputs the first k sites settle.
         residual: whether each hidden layer but the first adds to the one before.
         bound: of the logarithms of the scales, see `flow_network.log_scale`.
+        far: where the values that the network sees end, on either side.
 
     Returns:
         float32 [N, sites].
     """
     n, sites = noise.shape
-    one, limit = np.float32(1), np.float32(bound)
+    one, limit, most = np.float32(1), np.float32(bound), np.float32(far)
     layers, widest = len(weights) - 1, sites
     for layer in range(layers):
         widest = max(widest, weights[layer].shape[0])
@@ -57,7 +59,7 @@ def invert(
                 scale = np.exp(width[r] / (one + abs(width[r]) / limit))
                 value = loc[r] + scale * noise[begin + r, t]
                 x[begin + r, t] = value
-                units[0, t, r] = value
+                units[0, t, r] = min(max(value, -most), most)
             for layer in range(layers):
                 seen = settled[layer, t + 1]
                 for unit in range(settled[layer + 1, t], settled[layer + 1, t + 1]):

@@ -13,6 +13,7 @@ from torch.distributions import Distribution, Normal
 
 from arproc.contract.checked import sentences
 from arproc.data.form import Layout
+from arproc.data.robust import FAR, standard_of
 from arproc.models.neural.examples import ExampleNetwork, Examples
 from arproc.models.neural.vectors.heads import Head
 from arproc.models.neural.vectors.masks import MaskedNetwork
@@ -33,7 +34,7 @@ class AffineHead(Head):
     channels, outputs = 1, 2
 
     def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
-        return x
+        return x.clamp(-FAR, FAR)  # as the inversion does
 
     def distribution(self, parameters: Tensor) -> Distribution:
         loc, width = parameters.unbind(-1)
@@ -80,15 +81,16 @@ class Normalisation(nn.Module):
 
     def measure(self, u: Tensor) -> Tensor:
         """Take the mean and variance of u [N, sites] for those of the data; gives u mapped."""
-        self.mean.copy_(u.mean(0))
-        self.variance.copy_(u.var(0, correction=0))
+        mean, variance = _moments(u)
+        self.mean.copy_(mean)
+        self.variance.copy_(variance)
         return (u - self.mean) * self._log_scale(self.variance).exp() + self.shift
 
     def forward(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """U [N, sites] mapped, and the log of the map's derivative [sites]."""
         mean, variance = self.mean, self.variance
         if self.training and self.kind == "batch":
-            mean, variance = u.mean(0), u.var(0, correction=0)
+            mean, variance = _moments(u)
         log_scale = self._log_scale(variance)
         return (u - mean) * log_scale.exp() + self.shift, log_scale
 
@@ -98,6 +100,16 @@ class Normalisation(nn.Module):
     def invert(self, v: Tensor) -> Tensor:
         """The u [N, sites] that is mapped to v."""
         return (v - self.shift) * (-self._log_scale(self.variance)).exp() + self.mean
+
+
+def _moments(u: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean and variance of each column of u [N, sites], wild values left out."""
+    wild = standard_of(u.detach()).wild
+    if not bool(wild.any()):
+        return u.mean(0), u.var(0, correction=0)
+    kept, count = u.masked_fill(wild, 0.0), (~wild).sum(0)
+    mean = kept.sum(0) / count
+    return mean, (kept - mean).masked_fill(wild, 0.0).square().sum(0) / count
 
 
 class FlowNetwork(ExampleNetwork):
@@ -177,9 +189,9 @@ class FlowNetwork(ExampleNetwork):
     def learn(self, x: Tensor) -> None:
         """Take the place and the size of each site from the training data x [N, sites]."""
         x = x.double()
-        size = x.std(dim=0, correction=0)
-        self.shift.copy_(x.mean(dim=0))
-        self.size.copy_(torch.where(size > 0, size, 1.0))
+        place, size, _ = standard_of(x)
+        self.shift.copy_(place)
+        self.size.copy_(size)
 
     @torch.no_grad()
     def measure(self, x: Tensor, context: Tensor | None = None, kind: str = "batch") -> None:
@@ -253,6 +265,7 @@ class FlowNetwork(ExampleNetwork):
                 np.array(layer.settled),
                 layer.residual,
                 _BOUND,
+                FAR,
             )
             x = torch.from_numpy(found).to(noise.device)
             u = torch.empty_like(x)

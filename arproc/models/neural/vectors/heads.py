@@ -1,7 +1,7 @@
 """Heads: how a network's outputs for a site become the distribution of its value.
 
 A head also says how a value enters the network. Densities are standardised inside: the head holds
-the mean and the size of each site's training data, so that a network sees values of size one, and
+the place and the size of each site's training data, so that a network sees values of size one, and
 its distributions are on the data's own scale.
 """
 
@@ -19,6 +19,7 @@ from torch.distributions import Bernoulli, Distribution, MixtureSameFamily, Norm
 from arproc.contract.checked import sentences
 from arproc.contract.storable import StorableModule
 from arproc.data.form import Layout
+from arproc.data.robust import FAR, quantiles, standard_of
 from arproc.distributions import Categorical
 from arproc.distributions.logistic import (
     DiscretisedLogisticMixture,
@@ -34,10 +35,6 @@ __all__ = [
     "Head",
     "MixtureHead",
 ]
-
-
-#: How many sizes of the data away a value is seen by a network: what lies farther would overflow.
-_FAR = 1e9
 
 
 _NOT = "the network's outputs do not describe "
@@ -183,6 +180,7 @@ class MixtureHead(Head):
     shift: Tensor
     size: Tensor
     floor: Tensor
+    begin: Tensor
 
     def __init__(
         self, sites: int, kind: str, components: int, min_scale: float | Sequence[float] = 0.0
@@ -195,9 +193,17 @@ class MixtureHead(Head):
         # in float64, as the data are: a density near a rounding step of float32 is not one
         self.register_buffer("shift", torch.zeros(sites, dtype=torch.float64))
         self.register_buffer("size", torch.ones(sites, dtype=torch.float64))
+        # where the components' places are counted from, in sizes: their own quantiles of the data
+        begin = torch.special.ndtri(torch.tensor(self.shares, dtype=torch.float64))
+        self.register_buffer("begin", begin.repeat(sites, 1))
+
+    @property
+    def shares(self) -> list[float]:
+        """At which quantiles of a site's data the components begin."""
+        return [(k + 0.5) / self.components for k in range(self.components)]
 
     def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
-        numbers = torch.cat([self.floor, self.shift, self.size])
+        numbers = torch.cat([self.floor, self.shift, self.size, self.begin.flatten()])
         yield from sentences(
             ((space.measure == "mass" and not space.varies) or len(self.floor) != space.length,
              f"{_NOT}{space.length} sites of {space.describe()} values"),
@@ -206,37 +212,38 @@ class MixtureHead(Head):
         )  # fmt: skip
 
     def learn(self, x: Tensor) -> None:
-        x = x.double()
-        mean = x.nanmean(dim=0)
-        size = (x - mean).square().nanmean(dim=0).sqrt()
-        self.shift.copy_(mean)
-        self.size.copy_(torch.where(size > 0, size, 1.0))
+        self.learn_sites(x, slice(None))
+
+    def learn_sites(self, x: Tensor, sites: slice) -> None:
+        """Learn place, size and quantiles of some sites, of training data x [N, sites]."""
+        place, size, _ = standard_of(x)
+        self.shift[sites], self.size[sites] = place, size
+        if self.components > 1:
+            found = (quantiles(x.double(), self.shares) - place) / size
+            self.begin[sites] = found.nan_to_num(0.0).T
 
     def bias(self) -> Tensor:
-        # components begin spread over the data, as its normal quantiles
-        place = (torch.arange(self.components) + 0.5) / self.components
-        spread = torch.special.ndtri(place) if self.components > 1 else torch.zeros(1)
         zero = torch.zeros(self.components)
-        parts = [zero, spread, zero + _inverse_softplus(1.0 if self.components < 3 else 0.5)]
+        parts = [zero, zero, zero + _inverse_softplus(1.0 if self.components < 3 else 0.5)]
         if self.kind == "student_t":
             parts.append(zero + _inverse_softplus(8.0))
         return torch.cat(parts)
 
     def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
         sites = first if isinstance(first, Tensor) else slice(first, first + x.shape[1])
-        place = self.standardised(x, sites)
-        return place.clamp(-_FAR, _FAR).to(torch.get_default_dtype())
+        return self.standardised(x, sites).to(torch.get_default_dtype())
 
     def standardised(self, x: Tensor, sites: Tensor | slice) -> Tensor:
-        """Values x [N, T] of some sites less their mean and over their size, float64."""
-        return (x - self.shift[sites]) / self.size[sites]
+        """Values x [N, T] of some sites less their place and over their size, float64."""
+        return ((x - self.shift[sites]) / self.size[sites]).clamp(-FAR, FAR)
 
     def finish(self, raw: Tensor, site: int | Tensor | None = None) -> Tensor:
         which = slice(None) if site is None else site
         shift, size = self.shift[which][..., None], self.size[which][..., None]
         logits, loc, width, *rest = raw.double().unflatten(-1, (-1, self.components)).unbind(-2)
         scale = size * (F.softplus(width) + 1e-4) + self.floor[which][..., None]
-        parts = [torch.log_softmax(logits, dim=-1), shift + size * loc, scale]
+        places = shift + size * (self.begin[which] + loc)
+        parts = [torch.log_softmax(logits, dim=-1), places, scale]
         parts += [2.0 + F.softplus(heavy) for heavy in rest]  # a variance exists
         return torch.cat(parts, dim=-1)
 

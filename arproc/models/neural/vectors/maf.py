@@ -136,7 +136,7 @@ class MAF(NeuralModel):
             self._shape = (data.space.length,)
             return data.space
         x, self._shape = vectors_of(data)
-        if self.normalisation == "batch" and (x.ndim < 2 or len(x) == 1):
+        if self.normalisation == "batch" and len(x) == 1:
             raise DataError(
                 "data has 1 vector, which has no variance; normalisation='batch' needs 2 or more."
             )

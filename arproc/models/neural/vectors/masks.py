@@ -19,6 +19,7 @@ from arproc.contract.checked import Number, sentences
 from arproc.contract.storable import storable
 from arproc.data.form import Layout
 from arproc.data.vectors import order_of
+from arproc.models.neural.given import Given
 from arproc.models.neural.vectors.heads import Head
 from arproc.models.neural.vectors.masked_linear import MaskedLinear
 from arproc.models.neural.vectors.networks import VectorNetwork
@@ -112,7 +113,8 @@ class MaskedNetwork(VectorNetwork):
         masks: where it is trained for many orders of the sites, which.
 
     Example:
-        >>> from arproc.models.neural.vectors.heads import BernoulliHead
+        >>> from arproc.models.neural.given import Given
+    from arproc.models.neural.vectors.heads import BernoulliHead
         >>> network = MaskedNetwork(3, BernoulliHead(), (4,))
         >>> network(torch.tensor([[0.0, 1.0, 1.0]])).shape
         torch.Size([1, 3, 1])
@@ -152,7 +154,7 @@ class MaskedNetwork(VectorNetwork):
         if self.direct is not None:
             nn.init.zeros_(self.direct.weight)
         sizes = [*hidden, len(out)] if context else []
-        self.given = nn.ModuleList(nn.Linear(context, size, bias=False) for size in sizes)
+        self.given = nn.ModuleList(Given(context, size) for size in sizes)
 
     def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
         """What does not fit together; see `NeuralLaw.problems`."""
@@ -258,7 +260,6 @@ class MaskedNetwork(VectorNetwork):
         """What a context [N, c] adds to each hidden layer and to the outputs, [N, size] each."""
         if context is None:
             return []
-        context = context.to(self.head.weight.dtype)
         return [layer(context) for layer in self.given]
 
     def activations(self, x: Tensor, offsets: Sequence[Tensor] = ()) -> list[Tensor]:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from arproc.models.neural.given import Given
 from arproc.models.neural.vectors.heads import Head
 from arproc.models.neural.vectors.nade_recurrence import Recurrence
 from arproc.models.neural.vectors.networks import VectorNetwork
@@ -79,7 +80,7 @@ class NADENetwork(VectorNetwork):
         start = torch.zeros(outputs) if start is None else start
         self.out_bias = nn.Parameter(start.repeat(sites, 1))
         sizes = [first, sites * outputs] if context else []
-        self.given = nn.ModuleList(nn.Linear(context, size, bias=False) for size in sizes)
+        self.given = nn.ModuleList(Given(context, size) for size in sizes)
 
     def hidden_weights(self) -> list[nn.Parameter]:
         """The matrices between hidden layers, which Muon trains."""
@@ -150,7 +151,7 @@ class NADENetwork(VectorNetwork):
     def begin(self, n: int, context: Tensor | None = None) -> Tensor:
         """The first layer's inputs [N, H] where no site is known."""
         base = self.bias.expand(n, -1)
-        return base if context is None else base + self.given[0](context.to(base.dtype))
+        return base if context is None else base + self.given[0](context)
 
     def reveal(self, a: Tensor, x: Tensor, site: int | Tensor) -> Tensor:
         """The inputs [N, H] once the value x [N] of a site (of each row its own) is known too."""
@@ -188,7 +189,7 @@ class NADENetwork(VectorNetwork):
         """What a context adds to the outputs, [N, sites, outputs]."""
         if context is None:
             return None
-        return self.given[1](context.to(self.bias.dtype)).unflatten(-1, self.out_bias.shape)
+        return self.given[1](context).unflatten(-1, self.out_bias.shape)
 
     def at(
         self,

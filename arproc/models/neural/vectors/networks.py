@@ -65,9 +65,9 @@ class VectorNetwork(ExampleNetwork):
     @staticmethod
     def reordered_values(tensors: dict[str, Tensor], index: list[int]) -> dict[str, Tensor]:
         """The same with what the head holds of each site in another order."""
-        for name in ("values.shift", "values.size", "values.floor", "values.forbidden"):
-            if name in tensors:
-                tensors[name] = tensors[name][index]
+        for name in ("shift", "size", "floor", "begin", "forbidden"):
+            if f"values.{name}" in tensors:
+                tensors[f"values.{name}"] = tensors[f"values.{name}"][index]
         return tensors
 
     # ---- what it is trained by ----------------------------------------------------------------

@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 
 from arproc.contract.checked import sentences
 from arproc.data.form import Layout
+from arproc.data.robust import quantiles
 from arproc.data.tables.space import Column, Table
 from arproc.distributions import Categorical, DiscretisedLogisticMixture, MaybeMissing, Varied
 from arproc.models.neural.vectors.heads import Head, MixtureHead
@@ -36,8 +37,9 @@ class TableHead(Head):
 
     Entries enter the network standardised, or as one input a category, and where they may be
     missing with one more input that says so; a missing value's others are zero. Numbers are
-    standardised by the training data's mean and size, and logits are counted from the training
-    data's frequencies, so that learning begins near the law of independent columns.
+    standardised by the training data's place and size, and logits are counted from the training
+    data's frequencies, places from its quantiles, so that learning begins near the law of
+    independent columns.
 
     The parameters of a site are the number of its kind, the log-odds of missing and those of its
     kind, padded to one width.
@@ -95,10 +97,8 @@ class TableHead(Head):
         return self.inputs, self.sizes
 
     def biases(self, sites: int) -> Tensor:
-        place = (torch.arange(self.components) + 0.5) / self.components
-        spread = torch.special.ndtri(place) if self.components > 1 else torch.zeros(1)
         width = math.log(1.0 if self.components < 3 else 0.5) + torch.zeros(self.components)
-        whole = torch.cat([torch.zeros(self.components), spread, width])
+        whole = torch.cat([torch.zeros(2 * self.components), width])
         own = {_REAL: self.reals.bias(), _COUNT: whole, _INTEGER: whole}
         parts = []
         for code, maybe, size in zip(self.kind_of, self.gone, self.sizes, strict=True):
@@ -120,9 +120,17 @@ class TableHead(Head):
                 counts = torch.bincount(there.long(), minlength=end - begin).double() + 0.5
                 self.offset[begin:end] = (counts / counts.sum()).log()
             elif len(there):
-                size = there.std(correction=0)
-                self.reals.shift[site] = there.mean()
-                self.reals.size[site] = size if float(size) > 0 else 1.0
+                self.reals.learn_sites(there[:, None], slice(site, site + 1))
+                if code != _REAL:
+                    self._learn_whole(there, site, begin)
+
+    def _learn_whole(self, x: Tensor, site: int, begin: int) -> None:
+        """Let the logistics of a column of whole numbers begin at the data's own quantiles."""
+        n = self.components
+        if n > 1:
+            shares = [(k + 0.5) / n for k in range(n)]
+            found = quantiles(x[:, None], shares)[:, 0] - self.reals.shift[site]
+            self.offset[begin + n : begin + 2 * n] = found / self.reals.size[site]
 
     def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
         sites = first

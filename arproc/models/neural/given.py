@@ -1,0 +1,68 @@
+"""Where a context enters a network: one linear map for every model, of standardised numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from arproc.contract.checked import sentences
+from arproc.data.form import Layout
+from arproc.data.robust import FAR, standard_of
+from arproc.spaces import Space
+
+__all__ = ["Given", "learn_contexts"]
+
+
+class Given(nn.Linear):
+    """What a context [N, c] adds to some units, [N, units]: a linear map, without a constant.
+
+    The map is of the context less its place and over its size in the training data
+    (`arproc.data.robust.standard_of`), so that an income of 40,000 beside an age says as much as
+    both standardised. A number that is only ever 0 or 1 there (a label's row of the identity, a
+    dummy) enters as it is.
+
+    Args:
+        context: how many numbers a context has.
+        units: how many units it reaches.
+
+    Example:
+        >>> layer = Given(1, 3)
+        >>> layer.learn(torch.tensor([[30_000.0], [50_000.0]]))
+        >>> torch.equal(layer(torch.tensor([[50_000.0]])), layer.weight.T)
+        True
+    """
+
+    place: Tensor
+    size: Tensor
+
+    def __init__(self, context: int, units: int) -> None:
+        super().__init__(context, units, bias=False)
+        # in float64: a date in seconds has more digits than float32
+        self.register_buffer("place", torch.zeros(context, dtype=torch.float64))
+        self.register_buffer("size", torch.ones(context, dtype=torch.float64))
+
+    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
+        """What does not fit together; see `NeuralLaw.problems`."""
+        finite = bool(torch.isfinite(torch.cat([self.place, self.size])).all())
+        wrong = not finite or bool((self.size <= 0).any())
+        yield from sentences((wrong, "the context's places and sizes are no such numbers"))
+
+    def learn(self, context: Tensor) -> None:
+        """Learn the place and the size of the training data's context [N, c]."""
+        place, size, _ = standard_of(context)
+        dummy = ((context == 0) | (context == 1)).all(0)
+        self.place.copy_(place.masked_fill(dummy, 0.0))
+        self.size.copy_(size.masked_fill(dummy, 1.0))
+
+    def forward(self, context: Tensor) -> Tensor:
+        z = ((context - self.place) / self.size).clamp(-FAR, FAR)
+        return super().forward(z.to(self.weight.dtype))
+
+
+def learn_contexts(network: nn.Module, context: Tensor) -> None:
+    """Let every part of a network that a context enters learn its place and size."""
+    for part in network.modules():
+        if isinstance(part, Given):
+            part.learn(context)
