@@ -332,6 +332,8 @@ def _is(value: Any, hint: Any) -> bool:
         return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     if hint is int:
         return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if hint is bool:
+        return isinstance(value, (bool, np.bool_))
     return isinstance(value, hint) if isinstance(hint, type) else True
 
 

@@ -51,6 +51,33 @@ def cumulate(model: tuple) -> np.ndarray:
 
 
 @jit
+def masses(model: tuple) -> np.ndarray:
+    """The sum of p(w | h) over all symbols w, for each context h: float64 [contexts].
+
+    As `cumulate`, without its table: mass(h) = weight(h) mass(h') + A_h. Short contexts come first.
+    """
+    symbol, link, first_child, log_prob, back_off = model[1:6]
+    interpolated, symbols = model[6], model[7]
+    out = np.empty(len(back_off))
+    for h in range(len(back_off)):
+        others: int = symbols
+        total = 0.0
+        weight = np.exp(np.float64(back_off[h]))
+        for i in range(first_child[h], first_child[h + 1]):
+            if symbol[i] < symbols:
+                others -= 1
+                total += np.exp(np.float64(log_prob[i]))
+                if interpolated and h > 0 and weight > 0.0:
+                    total -= weight * np.exp(step(model, np.int64(link[h]), symbol[i])[0])
+        if not interpolated:
+            total += others * weight
+        elif h > 0 and weight > 0.0:
+            total += weight * out[link[h]]
+        out[h] = total
+    return out
+
+
+@jit
 def _draw_one(
     model: tuple,
     cumulated: np.ndarray,
