@@ -53,7 +53,8 @@ class NGramLaw(ChainLaw):
         """Whether the probabilities after each context add up: else draws are of another law."""
         worst = furthest(self.trie)
         if worst is not None:
-            yield f"the n-grams are no distribution: {told(self.trie, self.space.vocabulary, worst)}"
+            off = told(self.trie, self.space.vocabulary, worst)
+            yield f"the n-grams are no distribution: {off}"
 
     @classmethod
     def over(cls, vocabulary: Vocabulary | None, trie: Trie) -> NGramLaw:

@@ -54,7 +54,7 @@ def cumulate(model: tuple) -> np.ndarray:
 def masses(model: tuple) -> np.ndarray:
     """The sum of p(w | h) over all symbols w, for each context h: float64 [contexts].
 
-    As `cumulate`, without its table: mass(h) = weight(h) mass(h') + A_h. Short contexts come first.
+    As `cumulate`, without its table: mass(h) = weight(h) mass(h') + A_h, short contexts first.
     """
     symbol, link, first_child, log_prob, back_off = model[1:6]
     interpolated, symbols = model[6], model[7]

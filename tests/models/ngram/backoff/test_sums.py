@@ -14,7 +14,7 @@ from models.ngram.reference import as_written
 import arproc
 from arproc.errors import FileFormatError
 from arproc.models.ngram.arpa.read import read_arpa
-from arproc.models.ngram.backoff.sums import furthest, masses
+from arproc.models.ngram.backoff.sums import adding_up, furthest, masses
 from arproc.models.ngram.smoothing.smoothings import DiscountWarning
 
 LINES = ["the cat sat", "the cat ate the rat", "", "a rat sat", "the rat ate", "a cat"]
@@ -120,11 +120,9 @@ def test_an_arpa_file_that_does_not_add_up_is_refused_with_its_worst_context(tmp
     path = arpa_of(tmp_path, without_weights)
     sums = masses(as_written(path).trie_)
     assert np.abs(sums - 1).max() > 0.1
-    with pytest.raises(
-        FileFormatError, match=r"after '.+' add up to .*renormalise=True"
-    ) as raised:
+    worst = f"{sums[np.abs(sums - 1).argmax()]:.4g}"
+    with pytest.raises(FileFormatError, match=f"after '.+' add up to {worst} .*renormalise=True"):
         arproc.NGram.from_arpa(path)
-    assert f"{sums[np.abs(sums - 1).argmax()]:.4g}" in str(raised.value)
 
 
 def test_renormalised_it_is_a_law_whose_explicit_probabilities_stay(tmp_path):
@@ -147,7 +145,7 @@ def test_single_words_are_divided_by_their_sum(tmp_path):
         return "\t".join([f"{float(fields[0]) - 1}", *fields[1:]]) if single else line
 
     path = arpa_of(tmp_path, less)
-    with pytest.raises(FileFormatError, match="of single words add up to 0.1 "):
+    with pytest.raises(FileFormatError, match=r"of single words add up to 0\.1 "):
         arproc.NGram.from_arpa(path)
     model = arproc.NGram.from_arpa(path, renormalise=True)
     sound = arproc.NGram.from_arpa(tmp_path / "sound.arpa")
@@ -176,11 +174,11 @@ def test_no_probability_at_all_can_not_be_renormalised(tmp_path):
 @given(arpa_texts())
 def test_what_is_renormalised_adds_up_or_is_refused(tmp_path, text):
     (tmp_path / "any.arpa").write_text(text)
+    trie, vocabulary = read_arpa(tmp_path / "any.arpa")
     try:
-        model = arproc.NGram.from_arpa(tmp_path / "any.arpa", renormalise=True)
-    except FileFormatError as error:
-        assert "another model is needed" in str(error)
+        trie = adding_up(trie, vocabulary, renormalise=True)
+    except FileFormatError:
+        assert np.isneginf(trie.log_prob).any()  # what is certain leaves nothing for the others
         return
-    np.testing.assert_allclose(by_rows(model.trie_), 1.0, atol=2e-3)
-    drawn = [text.replace("<unk>", "zoo") for text in model.sample(20, length=4, seed=0)]
-    assert (model.log_prob(drawn) <= 1e-2).all()
+    np.testing.assert_allclose(by_rows(trie), 1.0, atol=2e-3)
+    assert trie.rows(np.arange(1), np.array([9])).max() <= 1e-3
