@@ -347,6 +347,8 @@ def _is_generic(value: Any, origin: Any, inside: tuple[Any, ...]) -> bool:
     if origin is tuple and inside[-1] is not Ellipsis:
         return len(value) == len(inside) and all(map(_is, value, inside))
     if issubclass(origin, Sequence) and inside[0] is not Any:
+        if inside[0] in (str, int) and set(map(type, value)) <= {inside[0]}:
+            return True  # a vocabulary's thousands of words
         return all(_is(one, inside[0]) for one in value)
     return True
 

@@ -236,7 +236,7 @@ class FittedEach(FittedSeries):
     """
 
     processes: Sequence[Process]
-    values: np.ndarray
+    values: Annotated[np.ndarray, Array("v", nan=True)]
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
@@ -244,6 +244,11 @@ class FittedEach(FittedSeries):
         bare = any(s == "ok" and not p.__sklearn_is_fitted__() for p, s in pairs)
         yield from sentences(
             (len(self.processes) != len(self.names), f"there are {len(self.processes)} processes"),
+            (
+                sum(self.lengths.tolist()) != len(self.values),
+                f"the series have "
+                f"{sum(self.lengths.tolist())} values by their lengths, there are {len(self.values)}",
+            ),
             (bare, "the process of a series that has a fit has none"),
         )
 

@@ -54,7 +54,8 @@ def cumulate(model: tuple) -> np.ndarray:
 def masses(model: tuple) -> np.ndarray:
     """The sum of p(w | h) over all symbols w, for each context h: float64 [contexts].
 
-    As `cumulate`, without its table: mass(h) = weight(h) mass(h') + A_h, short contexts first.
+    mass(h) = weight(h) mass(h') + A_h as in `cumulate`, short contexts first. What p(w | h') comes
+    from is the link of hw, and the weights on the way there: nothing is searched for.
     """
     symbol, link, first_child, log_prob, back_off = model[1:6]
     interpolated, symbols = model[6], model[7]
@@ -63,15 +64,22 @@ def masses(model: tuple) -> np.ndarray:
         others: int = symbols
         total = 0.0
         weight = np.exp(np.float64(back_off[h]))
+        shorter = weight > 0.0 and interpolated and h > 0
         for i in range(first_child[h], first_child[h + 1]):
-            if symbol[i] < symbols:
-                others -= 1
-                total += np.exp(np.float64(log_prob[i]))
-                if interpolated and h > 0 and weight > 0.0:
-                    total -= weight * np.exp(step(model, np.int64(link[h]), symbol[i])[0])
+            if symbol[i] >= symbols:
+                continue
+            others -= 1
+            total += np.exp(np.float64(log_prob[i]))
+            if shorter:
+                found, s = np.int64(link[i]), np.int64(link[h])
+                q = np.float64(log_prob[found])
+                while s > 0 and not first_child[s] <= found < first_child[s + 1]:
+                    q += back_off[s]
+                    s = np.int64(link[s])
+                total -= weight * np.exp(q)
         if not interpolated:
             total += others * weight
-        elif h > 0 and weight > 0.0:
+        elif shorter:
             total += weight * out[link[h]]
         out[h] = total
     return out
