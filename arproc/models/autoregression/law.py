@@ -87,8 +87,8 @@ class ARLaw(ChainLaw):
              "there is no mean (nan), and the law needs one"),
         )  # fmt: skip
         yield from sentences(
-            (self._no_mean and not self._unit_root, "there is no mean (nan), and no unit root that "
-             "leaves none"),
+            (self._no_mean and not self._unit_root,
+             "there is no mean (nan), and no unit root that leaves none"),
         )  # fmt: skip
 
     @classmethod

@@ -68,8 +68,8 @@ class VARLaw(ChainLaw):
             (not fits, f"initial is no normal law of the first {size} numbers"),
             (self._no_mean and self.initial == "stationary", "there is no mean (nan), and the law "
              "needs one"),
-            (self._no_mean and not self._unit_root, "there is no mean (nan), and no unit root that "
-             "leaves none"),
+            (self._no_mean and not self._unit_root,
+             "there is no mean (nan), and no unit root that leaves none"),
             (not positive_definite(self.sigma), "sigma is no covariance: it is not symmetric with "
              "positive eigenvalues"),
         )  # fmt: skip
