@@ -112,6 +112,23 @@ def test_a_series_that_has_a_fit_and_no_likelihood(tmp_path):
     assert "log-likelihood" in told
 
 
+def put_everywhere(tree, name, value):
+    """Set every parameter of this name in a description."""
+    for key, part in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        if key == name:
+            tree[key] = value
+        elif isinstance(part, (dict, list)):
+            put_everywhere(part, name, value)
+
+
+@pytest.mark.parametrize("order", [[10**9], [2**64], [500], 10**9, 2**64])
+def test_a_panel_whose_lags_reach_beyond_what_it_holds(tmp_path, order):
+    x = np.stack([series(600), series(600)[::-1]])
+    model = arproc.Panel(arproc.AR(1, method="ols", initial="given")).fit(x)
+    told = changed(model, tmp_path, lambda tree, _: put_everywhere(tree, "order", order))
+    assert "steps back" in told
+
+
 @pytest.mark.parametrize("place", ["seasonal", "fourier"])
 @pytest.mark.parametrize("size", [10**9, 2**64])
 def test_absurd_seasons(tmp_path, place, size):

@@ -25,6 +25,9 @@ from arproc.spaces import Real, Space
 
 __all__ = ["AR", "as_lags", "fitted", "flat_regressors"]
 
+#: No lag is longer: what is allocated for one would not fit into memory soon.
+_MOST_LAGS = 2**20
+
 _METHODS = {
     "mle": "exact maximum likelihood",
     "conditional-mle": "maximum likelihood given the first values",
@@ -456,9 +459,17 @@ def as_lags(order: Any) -> np.ndarray:
         >>> as_lags(3).tolist(), as_lags([12, 1]).tolist()
         ([1, 2, 3], [1, 12])
     """
-    if not isinstance(order, (list, tuple, np.ndarray)):
-        return np.arange(1, check_integer("order", order, minimum=0) + 1)
-    lags = [check_integer("a lag in order", lag, minimum=1) for lag in order]
+    listed = isinstance(order, (list, tuple, np.ndarray))
+    if listed:
+        lags = [check_integer("a lag in order", lag, minimum=1) for lag in order]
+    else:
+        lags = [check_integer("order", order, minimum=0)]
+    if max(lags, default=0) > _MOST_LAGS:
+        raise ParameterError(
+            f"order reaches {max(lags)} steps back; expected at most {_MOST_LAGS}."
+        )
+    if not listed:
+        return np.arange(1, lags[0] + 1)
     if len(set(lags)) < len(lags):
         raise ParameterError(f"order must list each lag once; got {list(order)!r}.")
     return np.array(sorted(lags), dtype=np.int64)
