@@ -281,6 +281,12 @@ def convert(
         str | None,
         typer.Option(help="<unk>, <s> and </s> in a text of words: error, or escape. [error]"),
     ] = None,
+    renormalise: Annotated[
+        bool,
+        typer.Option(
+            "--renormalise", help="Make an ARPA file's probabilities add up; else it is refused."
+        ),
+    ] = False,
 ) -> None:
     """Write a model in another format: n-gram models as ARPA files (KenLM, SRILM), and back.
 
@@ -294,7 +300,7 @@ def convert(
     from arproc.cli.convert import read_model, write_model
 
     files.check_out(out)
-    law = read_model(source, tokens, special)
+    law = read_model(source, tokens, special, renormalise)
     kind = write_model(law, out)
     sizes = getattr(law, "n_ngrams_", None)
     held = "" if sizes is None else f", {', '.join(f'{n:,}' for n in sizes)} n-grams by order"

@@ -11,24 +11,29 @@ from arproc.errors import ParameterError, UnsupportedError
 __all__ = ["read_model", "write_model"]
 
 
-def read_model(path: Path, tokens: str | None, special: str | None) -> Any:
+def read_model(
+    path: Path, tokens: str | None, special: str | None, renormalise: bool = False
+) -> Any:
     """The model in a file: arproc's own by its first bytes, else ARPA.
 
     Args:
         path: the file.
         tokens: what the words of an ARPA file are; None is "word".
         special: what special symbols in texts are; None is "error".
+        renormalise: whether an ARPA file whose probabilities do not add up is made to.
     """
     import arproc
 
     if not path.is_file():
         return models.load(path)  # which says so
     if not _is_own(path):
-        return arproc.NGram.from_arpa(path, tokens or "word", special or "error")
-    if tokens is not None or special is not None:
+        return arproc.NGram.from_arpa(
+            path, tokens or "word", special or "error", renormalise=renormalise
+        )
+    if tokens is not None or special is not None or renormalise:
         raise ParameterError(
-            f"--tokens and --special say how to read an ARPA file; {path} is a model of arproc's "
-            "and holds its own."
+            f"--tokens, --special and --renormalise say how to read an ARPA file; {path} is a "
+            "model of arproc's and holds its own."
         )
     return arproc.load(path)
 

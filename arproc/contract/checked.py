@@ -338,6 +338,8 @@ def _is(value: Any, hint: Any) -> bool:
         return isinstance(value, (bool, np.bool_))
     if hint is int:
         return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if hint is bool:
+        return isinstance(value, (bool, np.bool_))
     return isinstance(value, hint) if isinstance(hint, type) else True
 
 
@@ -352,6 +354,8 @@ def _is_generic(value: Any, origin: Any, inside: tuple[Any, ...]) -> bool:
     if origin is tuple and inside[-1] is not Ellipsis:
         return len(value) == len(inside) and all(map(_is, value, inside))
     if issubclass(origin, Sequence) and inside[0] is not Any:
+        if inside[0] in (str, int) and set(map(type, value)) <= {inside[0]}:
+            return True  # a vocabulary's thousands of words
         return all(_is(one, inside[0]) for one in value)
     return True
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from arproc.contract.checked import Array
+from arproc.contract.checked import Array, Number
 from arproc.contract.law import Law
 from arproc.contract.storable import storable
 from arproc.data.labels import Labels
@@ -46,7 +46,7 @@ class Fit:
     covariance: Annotated[
         np.ndarray | None, Array("k", "k", kind="real", nan=True, infinite=True)
     ] = None
-    log_likelihood: float | None = None
+    log_likelihood: Annotated[float | None, Number(infinite=True)] = None
     n_observations: int | None = None
     labels: Labels = Labels()  # noqa: RUF009 (it is immutable)
     notes: Mapping[str, Any] = field(default_factory=dict)

@@ -81,6 +81,8 @@ def _labels_kept(subject: Subject, x: np.ndarray, context: Any) -> None:
     space = subject.space
     if subject.process.layout is not None or space.event_shape or space.terminates:
         return
+    if not subject.takes_dates:
+        return
     series = pd.Series(x, pd.date_range("2001-01-31", periods=len(x), freq="D", name="day"))
     terms = subject.process.log_prob_terms(series, context=context)
     labels = list(getattr(terms, "index", []))

@@ -261,6 +261,20 @@ def test_an_arpa_file_of_characters(run: Run, text: Path):
     assert again.log_prob("the dog") == pytest.approx(first.log_prob("the dog"), rel=1e-7)
 
 
+def test_an_arpa_file_that_does_not_add_up(run: Run, text: Path):
+    run("fit", "ngram", text, "--order", 2, "--lines", "--out", "words.arproc")
+    run("convert", "words.arproc", "words.arpa")
+    lines = Path("words.arpa").read_text().splitlines()
+    bare = "\n".join("\t".join(line.split("\t")[:2]) for line in lines)
+    Path("bare.arpa").write_text(bare + "\n")  # without back-off weights
+    refused = run("convert", "bare.arpa", "again.arproc")
+    assert refused.code == 2
+    assert "add up to" in refused.err
+    assert run("convert", "bare.arpa", "again.arproc", "--renormalise").code == 0
+    first, again = arproc.load("words.arproc"), arproc.load("again.arproc")
+    np.testing.assert_allclose(again.log_prob(["the cat"]), first.log_prob(["the cat"]), rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("source", "out", "options", "message"),
     [
@@ -271,6 +285,7 @@ def test_an_arpa_file_of_characters(run: Run, text: Path):
         ("ar2.arproc", "ar.arproc.gz", (), "leave out .gz"),
         ("ar2.arproc", "none/ar.arproc", (), "in a folder that does not exist"),
         ("ar2.arproc", "a.arproc", ("--tokens", "char"), "say how to read an ARPA file"),
+        ("ar2.arproc", "a.arproc", ("--renormalise",), "say how to read an ARPA file"),
     ],
 )
 def test_what_can_not_be_converted(

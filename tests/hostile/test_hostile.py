@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-#: A network, compiled n-grams with a vocabulary, and a mixture of both kinds.
-FEW = ("NGram that was streamed", "NADE of mixed levels", "Mixture of families")
+#: Networks, compiled tables, a mixture of both, a series with a design, a panel, a tree.
+FEW = (
+    "NGram that was streamed", "NADE of mixed levels", "Mixture of families", "AR with seasons",
+    "Panel together", "PPM",
+)  # fmt: skip
 
 
 def campaign(*arguments: str) -> subprocess.CompletedProcess[str]:

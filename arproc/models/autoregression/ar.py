@@ -34,6 +34,9 @@ from arproc.spaces import Real, Space
 
 __all__ = ["AR", "as_lags", "fitted", "flat_regressors"]
 
+#: No lag is longer: what is allocated for one would not fit into memory soon.
+_MOST_LAGS = 2**20
+
 _METHODS = {
     "mle": "exact maximum likelihood",
     "conditional-mle": "maximum likelihood given the first values",
@@ -465,10 +468,15 @@ def as_lags(order: Any) -> np.ndarray:
         >>> as_lags(3).tolist(), as_lags([12, 1]).tolist()
         ([1, 2, 3], [1, 12])
     """
-    if not isinstance(order, (list, tuple, np.ndarray)):
-        return np.arange(1, check_count("order", order, minimum=0) + 1)
-    listed = check_list("order", order)
-    lags = [check_integer("a lag in order", lag, minimum=1) for lag in listed]
+    plain = not isinstance(order, (list, tuple, np.ndarray))
+    listed = [check_count("order", order, minimum=0)] if plain else check_list("order", order)
+    lags = listed if plain else [check_integer("a lag in order", k, minimum=1) for k in listed]
+    if max(lags, default=0) > _MOST_LAGS:
+        raise ParameterError(
+            f"order reaches {max(lags)} steps back; expected at most {_MOST_LAGS}."
+        )
+    if plain:
+        return np.arange(1, lags[0] + 1)
     if len(set(lags)) < len(lags):
         raise ParameterError(f"order must list each lag once; got {listed!r}.")
     return np.array(sorted(lags), dtype=np.int64)

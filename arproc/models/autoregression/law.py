@@ -32,6 +32,8 @@ from arproc.spaces import Real
 __all__ = ["ARLaw", "plain"]
 
 Numbers = np.ndarray | torch.Tensor
+#: A root so near one leaves no mean: an estimate's is further off, or exactly there.
+_NEAR = 1e-6
 Scalar = float | torch.Tensor
 
 
@@ -84,6 +86,10 @@ class ARLaw(ChainLaw):
             (self._no_mean and (self.drive is None or self.initial == "stationary"),
              "there is no mean (nan), and the law needs one"),
         )  # fmt: skip
+        yield from sentences(
+            (self._no_mean and not self._unit_root,
+             "there is no mean (nan), and no unit root that leaves none"),
+        )  # fmt: skip
 
     @classmethod
     def of_terms(
@@ -112,6 +118,14 @@ class ARLaw(ChainLaw):
         """Whether a unit root leaves no mean."""
         parts = (plain(part) for part in (self.mean, self.slope, self.beta))
         return any(bool(np.isnan(part).any()) for part in parts)
+
+    @property
+    def _unit_root(self) -> bool:
+        """Whether there is one, to rounding, at the frequency of one of the terms."""
+        coef = plain(self.coef)
+        lags = np.arange(1, len(coef) + 1)
+        left = [abs(1 - coef @ np.exp(-1j * angle * lags)) for angle in self.design.angles]
+        return min(left, default=1.0) < _NEAR
 
     # ---- parameters in either form --------------------------------------------------------------
 

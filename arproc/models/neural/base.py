@@ -90,6 +90,7 @@ class NeuralLaw(Law):
         if self.layout is not None:
             sizes.add(self.layout.length)
         bad = [k for k, v in network.named_parameters() if not _moderate(v)]
+        bad += [k for k, v in network.named_buffers() if bool(v.isnan().any())]
         yield from sentences(
             (bool(bad), f"the network's {', '.join(bad[:1])} has numbers that are not finite, or "
              f"are beyond {_EXTREME:g}"),

@@ -19,6 +19,7 @@ from arproc.contract.storable import storable
 from arproc.data.vocabulary import Vocabulary
 from arproc.distributions import Categorical
 from arproc.errors import DataError
+from arproc.models.ngram.backoff.sums import furthest, told
 from arproc.models.ngram.backoff.trie import Trie
 from arproc.models.ngram.counting.counts import Alphabet
 from arproc.models.ngram.symbols import symbol_problems, symbol_space
@@ -47,6 +48,13 @@ class NGramLaw(ChainLaw):
             *symbol_problems(self.space, self.trie.alphabet.symbols),
             (not fits, "the n-grams and the space have other ends or another <unk>"),
         )
+
+    def inner_problems(self) -> Iterator[str]:
+        """Whether the probabilities after each context add up: else draws are of another law."""
+        worst = furthest(self.trie)
+        if worst is not None:
+            off = told(self.trie, self.space.vocabulary, worst)
+            yield f"the n-grams are no distribution: {off}"
 
     @classmethod
     def over(cls, vocabulary: Vocabulary | None, trie: Trie) -> NGramLaw:

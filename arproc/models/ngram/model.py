@@ -10,10 +10,12 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from arproc.contract.checked import check_fields
 from arproc.contract.sequences import Sequences
 from arproc.data.tokens import Tokens
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import (
+    FileFormatError,
     ParameterError,
     UnsupportedError,
     check_choice,
@@ -328,9 +330,13 @@ class NGram(SymbolModel):
         """Look at every number of a model, as loading does unless it is told to trust the file.
 
         Raises:
-            FileFormatError: a number leads to where it may not.
+            FileFormatError: a number leads to where it may not, or probabilities do not add up.
         """
         self.law_.trie.verify()
+        try:
+            check_fields(self.law_, deep=True)
+        except ParameterError as error:
+            raise FileFormatError(f"The n-grams are damaged: {error}") from None
         return self
 
     @classmethod

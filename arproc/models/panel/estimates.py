@@ -51,11 +51,13 @@ class Estimates:
         n, kept = len(self.parameters), len(self.covariance)
         there = [i for i, status in enumerate(self.status) if status == "ok"]
         bad = len(self.status) == n and not np.isfinite(self.parameters[there]).all()
+        likely = self.log_likelihood[there] if len(self.status) == n else np.ones(0)
         noise = self.parameters[there, -1] if len(self.status) == n else np.ones(0)
         yield from sentences(
             (len(self.status) != n or kept not in (0, n), f"status is of {len(self.status)} "
              f"series, parameters of {n}, covariance of {kept}"),
             (bad, "parameters of a series that has a fit are not finite"),
+            (bool(np.isnan(likely).any()), "the log-likelihood of a series that has a fit is nan"),
             (not bad and bool((noise <= 0).any()), "a variance of innovations is not positive"),
         )  # fmt: skip
 

@@ -241,11 +241,14 @@ class FittedEach(FittedSeries):
     def problems(self) -> Iterator[str]:
         yield from super().problems()
         pairs = zip(self.processes, self.status, strict=False)
+        total = sum(self.lengths.tolist())  # of Python, which does not overflow
         bare = any(s == "ok" and not p.__sklearn_is_fitted__() for p, s in pairs)
         yield from sentences(
             (len(self.processes) != len(self.names), f"there are {len(self.processes)} processes"),
+            (total != len(self.values), f"the series are of {total} values by their lengths; "
+             f"there are {len(self.values)}"),
             (bare, "the process of a series that has a fit has none"),
-        )
+        )  # fmt: skip
 
     @classmethod
     def fit(cls, process: Process, data: PanelData) -> FittedEach:

@@ -67,7 +67,7 @@ class ARIMALaw(ChainLaw):
 
     def problems(self) -> Iterator[str]:
         seasonal = len(self.seasonal_ar) + len(self.seasonal_ma) + self.seasonal_d
-        lags = self.d + len(self.ar) + len(self.ma) + self.period * seasonal
+        lags = self.d + len(self.ar) + len(self.ma) + self.period * max(seasonal, 1)
         yield from sentences(
             (bool(seasonal) and self.period < 2, f"period is {self.period} beside seasonal terms"),
             (lags > _MOST_LAGS, f"differences and coefficients reach {lags} steps back, more than "

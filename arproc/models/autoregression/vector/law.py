@@ -26,6 +26,8 @@ from arproc.spaces import RealVector
 __all__ = ["VARLaw", "VectorState"]
 
 Numbers = np.ndarray | torch.Tensor
+#: A root so near one leaves no mean: an estimate's is further off, or exactly there.
+_NEAR = 1e-4
 
 _AT_ONCE = 2**20  # elements that one call draws, in all rows together
 
@@ -66,6 +68,8 @@ class VARLaw(ChainLaw):
             (not fits, f"initial is no normal law of the first {size} numbers"),
             (self._no_mean and self.initial == "stationary", "there is no mean (nan), and the law "
              "needs one"),
+            (self._no_mean and not self._unit_root,
+             "there is no mean (nan), and no unit root that leaves none"),
             (not positive_definite(self.sigma), "sigma is no covariance: it is not symmetric with "
              "positive eigenvalues"),
         )  # fmt: skip
@@ -75,6 +79,12 @@ class VARLaw(ChainLaw):
         """Whether a unit root leaves no mean."""
         parts = (torch.as_tensor(part).detach() for part in (self.mean, self.slope))
         return any(bool(part.isnan().any()) for part in parts)
+
+    @property
+    def _unit_root(self) -> bool:
+        """Whether there is one, to rounding, whatever the components' units."""
+        left = np.eye(len(self.sigma)) - plain(self.coef).sum(axis=0)
+        return bool(np.abs(np.linalg.eigvals(left)).min() < _NEAR)
 
     @property
     def order(self) -> int:

@@ -51,6 +51,41 @@ def cumulate(model: tuple) -> np.ndarray:
 
 
 @jit
+def masses(model: tuple) -> np.ndarray:
+    """The sum of p(w | h) over all symbols w, for each context h: float64 [contexts].
+
+    mass(h) = weight(h) mass(h') + A_h as in `cumulate`, short contexts first. What p(w | h') comes
+    from is the link of hw, and the weights on the way there: nothing is searched for.
+    """
+    symbol, link, first_child, log_prob, back_off = model[1:6]
+    interpolated, symbols = model[6], model[7]
+    out = np.empty(len(back_off))
+    for h in range(len(back_off)):
+        others: int = symbols
+        total = 0.0
+        weight = np.exp(np.float64(back_off[h]))
+        shorter = weight > 0.0 and interpolated and h > 0
+        for i in range(first_child[h], first_child[h + 1]):
+            if symbol[i] >= symbols:
+                continue
+            others -= 1
+            total += np.exp(np.float64(log_prob[i]))
+            if shorter:
+                found, s = np.int64(link[i]), np.int64(link[h])
+                q = np.float64(log_prob[found])
+                while s > 0 and not first_child[s] <= found < first_child[s + 1]:
+                    q += back_off[s]
+                    s = np.int64(link[s])
+                total -= weight * np.exp(q)
+        if not interpolated:
+            total += others * weight
+        elif shorter:
+            total += weight * out[link[h]]
+        out[h] = total
+    return out
+
+
+@jit
 def _draw_one(
     model: tuple,
     cumulated: np.ndarray,

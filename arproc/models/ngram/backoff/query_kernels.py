@@ -116,6 +116,26 @@ def step(model: tuple, s: Int, w: Int) -> tuple[float, Int]:
 
 
 @jit
+def links_hold(model: tuple, begin: Int, end: Int) -> bool:
+    """Whether the link of each n-gram that continues contexts `begin` to before `end` is right.
+
+    It is the longest proper suffix that is an n-gram: where the context's own link, followed by
+    the symbol, leads. Mostly that n-gram is there, and nothing need be searched for.
+    """
+    symbol, link, first_child = model[1], model[2], model[3]
+    for h in range(begin, end):
+        s = np.int64(link[h])
+        low, high = np.int64(first_child[s]), np.int64(first_child[s + 1])
+        for i in range(first_child[h], first_child[h + 1]):
+            found = np.int64(link[i])
+            if low <= found < high and symbol[found] == symbol[i]:
+                continue
+            if found != step(model, s, np.int64(symbol[i]))[1]:
+                return False
+    return True
+
+
+@jit
 def level_of(levels: np.ndarray, s: Int) -> Int:
     """The order of node s."""
     k = 0

@@ -12,28 +12,24 @@ from arproc.models.ngram.backoff.assembling import parents
 from arproc.models.ngram.backoff.pruning import renormalised
 from arproc.models.ngram.backoff.trie import Trie
 
-__all__ = ["adding_up", "furthest", "masses"]
+__all__ = ["adding_up", "furthest", "masses", "told"]
 
 #: How far from one a sum may be: files write logarithms with few digits.
 TOLERANCE = 1e-3
 
 
 def masses(trie: Trie) -> np.ndarray:
-    """The sum of p(w | h) over all w, by backing off, for each context h: float64 [contexts].
+    """The sum of p(w | h) over all w, for each context h: float64 [contexts].
 
     What comes after the end is 1: nobody asks.
     """
-    own = trie.cumulated
-    first, link = trie.first_child, trie.link
-    out = np.zeros(len(trie.back_off))
-    for k in range(len(trie.levels) - 2):
-        h = np.arange(trie.levels[k], trie.levels[k + 1])
-        told = np.where(first[h] < first[h + 1], own[first[h + 1] - 1], 0.0)
-        shorter = out[link[h]] if k else 0.0
-        out[h] = told + np.exp(trie.back_off[h], dtype=np.float64) * shorter
+    from arproc.models.ngram.backoff import draw_kernels as kernels
+
+    out = kernels.masses(trie.arrays)
     ended = trie.symbol[: len(out)] == trie.alphabet.end
     ended[0] = False
-    return np.where(ended, 1.0, out)
+    out[ended] = 1.0
+    return out
 
 
 def furthest(trie: Trie) -> tuple[int, float] | None:
@@ -68,17 +64,23 @@ def adding_up(trie: Trie, vocabulary: Vocabulary, renormalise: bool) -> Trie:
         worst = furthest(trie)
     if worst is None:
         return trie
-    alphabet, (node, total) = trie.alphabet, worst
-    names = {alphabet.begin: "<s>", alphabet.end: "</s>"}
-    words = " ".join(names.get(w) or vocabulary.symbols[w] for w in spelt(trie, node))
     advice = "that can not be helped by renormalise=True: another model is needed"
     if not renormalise:
         advice = "renormalise=True sets back-off weights anew, so that all do"
     raise FileFormatError(
-        f"the n-grams are no distribution: the probabilities {f'after {words!r}' if words else ''}"
-        f"{'' if words else 'of single words'} add up to {total:.4g} (was a list of words "
+        f"the n-grams are no distribution: {told(trie, vocabulary, worst)} (was a list of words "
         f"filtered, or a number changed?), and log_prob would differ from sample; {advice}."
     )
+
+
+def told(trie: Trie, vocabulary: Vocabulary | None, worst: tuple[int, float]) -> str:
+    """What `furthest` found, in words."""
+    alphabet, (node, total) = trie.alphabet, worst
+    names = {alphabet.begin: "<s>", alphabet.end: "</s>"} if alphabet.terminates else {}
+    symbols = range(alphabet.symbols) if vocabulary is None else vocabulary.symbols
+    words = " ".join(names.get(w) or str(symbols[w]) for w in spelt(trie, node))
+    after = f"after {words!r}" if node else "of single words"
+    return f"the probabilities {after} add up to {total:.4g}"
 
 
 def _renormalised(trie: Trie) -> Trie:

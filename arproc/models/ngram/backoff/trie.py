@@ -300,10 +300,9 @@ class Trie:
 
         Page by page, so that n-grams on disk need not fit into memory.
         """
-        from arproc.models.ngram.backoff.verification import wrong_index, wrong_page
+        from arproc.models.ngram.backoff.verification import wrong_index, wrong_links, wrong_page
 
         size = self.alphabet.size
-
         first = self.first_child
         if first[0] != 1 or first[-1] != len(self.symbol):
             yield "continuations are out of order"
@@ -312,6 +311,7 @@ class Trie:
         for begin in range(0, len(self.symbol), _PAGE):
             yield from wrong_page(self.arrays, size, begin, min(begin + _PAGE, len(self.symbol)))
         yield from wrong_index(self.arrays)
+        yield from wrong_links(self.arrays)  # last: it follows what was found to be in order
 
     def verify(self) -> None:
         """Look at every number, as loading does where it is not told to trust the file.

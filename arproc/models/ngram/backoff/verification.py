@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from arproc.compiled.threads import shares, threaded
 from arproc.contract.checked import sentences
 from arproc.models.ngram.backoff.index import slots_for
 
-__all__ = ["wrong_index", "wrong_page"]
+__all__ = ["wrong_index", "wrong_links", "wrong_page"]
 
 #: A logarithm of a probability may be above 0 by rounding.
 _ROUNDING = 1e-6
@@ -54,6 +55,19 @@ def _wrong_contexts(model: tuple, begin: int, end: int) -> Iterator[str]:
     yield from sentences(
         (bool((np.diff(symbol)[inner[1:]] <= 0).any()), "continuations are not sorted")
     )
+
+
+def wrong_links(model: tuple) -> Iterator[str]:
+    """Whether each n-gram links to its longest suffix; what is looked for is in the index."""
+    from arproc.models.ngram.backoff import query_kernels as kernels
+
+    levels, link, first_child = model[0], model[2], model[3]
+    single = slice(1, int(levels[2]))
+    parts = shares(first_child[2:].astype(np.int64)) if len(first_child) > 2 else []
+    fine = not link[single].any() and all(
+        threaded(lambda a, b: kernels.links_hold(model, a + 1, b + 1), parts)
+    )
+    yield from sentences((not fine, "a link does not lead to the longest suffix"))
 
 
 def wrong_index(model: tuple) -> Iterator[str]:
