@@ -73,4 +73,4 @@ def _prefetch(typing: Any, array: Any, index: Any) -> Any:  # noqa: ARG001  (num
 
 
 prefetch: Any = intrinsic(_prefetch)
-FORMS[prefetch] = lambda array, index: None
+FORMS[prefetch] = lambda _array, _index: None

@@ -111,7 +111,7 @@ class Contexts:
         from arproc.compiled.interpreted import suited
         from arproc.models.ngram.adaptive import context_kernels
 
-        kernels = suited(context_kernels, 8 * len(keys))
+        kernels = suited(context_kernels, 8 * len(value["keys"]))
         stored = StoredContexts(**value)
         check_fields(stored)
         contexts, keys = Contexts(stored.symbols), stored.keys
