@@ -17,19 +17,33 @@ from numba.extending import intrinsic
 
 from arproc.compiled.notice import NOTICE
 
-__all__ = ["Int", "jit", "prefetch"]
+__all__ = ["FORMS", "Int", "jit", "prefetch"]
+
+#: What the interpreter runs instead of a kernel's own source: the same in NumPy, or nothing.
+FORMS: dict[Any, Callable[..., Any]] = {}
 
 #: A symbol's or a node's number inside compiled code.
 Int = int | np.int64
 
 
-def jit(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+def jit(
+    function: Callable[..., Any], plain: Callable[..., Any] | None = None, **options: Any
+) -> Callable[..., Any]:
     """Compile on first call, without the interpreter's lock; cached if a folder can be written.
 
     Args:
         function: what is compiled.
+        plain: what stands for it where small inputs are interpreted (`compiled.interpreted`);
+            None for the function's own source.
         options: more of numba's own options.
     """
+    kernel = _compiled(function, options)
+    if plain is not None:
+        FORMS[kernel] = plain
+    return kernel
+
+
+def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
     # nobody takes a kernel's address for C, so no wrapper is compiled for that
     options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, **options}
     try:
@@ -59,3 +73,4 @@ def _prefetch(typing: Any, array: Any, index: Any) -> Any:  # noqa: ARG001  (num
 
 
 prefetch: Any = intrinsic(_prefetch)
+FORMS[prefetch] = lambda _array, _index: None

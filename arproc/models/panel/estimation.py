@@ -28,21 +28,28 @@ def estimate(table: PanelData, settings: Settings) -> Estimates:
     found = empty(n, k, len(columns))
     status = np.zeros(n, np.int8)
     out = (found.parameters, found.mean, found.log_likelihood, found.used, found.covariance)
+    from arproc.compiled.interpreted import suited
     from arproc.models.panel.least_squares import GAPS, HARD
+
+    work = 50 * n * (k + len(columns) + 1) ** 2 + len(table.values)
 
     if method == "ols":
         from arproc.models.panel import least_squares
 
+        kernels = suited(least_squares, work)
+
         def job(begin: int, end: int) -> None:
-            least_squares.fit(
+            kernels.fit(
                 table.values, table.offsets, begin, end, lags, columns, span, stationary, *out,
                 status,
             )  # fmt: skip
     else:
         from arproc.models.panel import exact
 
+        kernels = suited(exact, work)
+
         def job(begin: int, end: int) -> None:
-            exact.fit(
+            kernels.fit(
                 table.values, table.offsets, begin, end, k, columns, span, *out, status
             )  # fmt: skip
 

@@ -34,7 +34,11 @@ def _dot(a: np.ndarray, i: int, b: np.ndarray, j: int, count: int) -> float:
     return total
 
 
-dot = jit(_dot, fastmath=SUMS)
+def _plain_dot(a: np.ndarray, i: int, b: np.ndarray, j: int, count: int) -> float:
+    return float(a[i : i + count] @ b[j : j + count])
+
+
+dot = jit(_dot, _plain_dot, fastmath=SUMS)
 
 
 def _total(x: np.ndarray) -> float:
@@ -44,7 +48,7 @@ def _total(x: np.ndarray) -> float:
     return total
 
 
-total = jit(_total, fastmath=SUMS)
+total = jit(_total, lambda x: float(x.sum()), fastmath=SUMS)
 
 
 def _shift(x: np.ndarray, level: float, y: np.ndarray) -> float:
@@ -57,7 +61,12 @@ def _shift(x: np.ndarray, level: float, y: np.ndarray) -> float:
     return squares
 
 
-shift = jit(_shift, fastmath=SUMS)
+def _plain_shift(x: np.ndarray, level: float, y: np.ndarray) -> float:
+    y[: len(x)] = x - level
+    return float(y[: len(x)] @ y[: len(x)])
+
+
+shift = jit(_shift, _plain_shift, fastmath=SUMS)
 
 
 @jit

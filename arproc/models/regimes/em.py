@@ -7,6 +7,8 @@ numba's linear algebra takes seconds to compile.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from arproc.compiled.arrays import put, put_table
@@ -149,6 +151,28 @@ def _expect(
     )
 
 
+def _plain_weighted(
+    joint: np.ndarray, products: np.ndarray, moments: np.ndarray, totals: np.ndarray
+) -> None:
+    moments[:] = joint.T @ products
+    totals[:] = joint.sum(axis=0)
+
+
+@partial(jit, plain=_plain_weighted)
+def _weighted(
+    joint: np.ndarray, products: np.ndarray, moments: np.ndarray, totals: np.ndarray
+) -> None:
+    """The expected sum of products in each joint state, and the expected number of elements."""
+    moments[:] = 0.0
+    totals[:] = 0.0
+    for t in range(len(joint)):
+        for a in range(joint.shape[1]):
+            w = joint[t, a]
+            totals[a] += w
+            for b in range(products.shape[1]):
+                moments[a, b] += w * products[t, b]
+
+
 @jit
 def _gather(
     products: np.ndarray,
@@ -168,18 +192,14 @@ def _gather(
 ) -> None:
     """Expected transitions, oldest regimes, sizes, squares, slopes and curvatures, by `joint`."""
     count, steps = len(digits), digits.shape[1] - 1
-    moments = np.empty((joint.shape[1], products.shape[1]))
-    moments[:] = 0.0
+    moments, totals = np.empty((joint.shape[1], products.shape[1])), np.empty(joint.shape[1])
+    _weighted(joint, products, moments, totals)
     transitions[:] = 0.0
     oldest[:] = 0.0
     sizes[:] = 0.0
-    for t in range(len(joint)):
-        for a in range(joint.shape[1]):
-            w = joint[t, a]
-            transitions[digits[a % count, 0], a // count] += w
-            sizes[a // count] += w
-            for b in range(products.shape[1]):
-                moments[a, b] += w * products[t, b]
+    for a in range(joint.shape[1]):
+        transitions[digits[a % count, 0], a // count] += totals[a]
+        sizes[a // count] += totals[a]
     for j in range(count):
         oldest[digits[j, steps]] += first[j]
         # the memories before the first element hold steps of the chain too

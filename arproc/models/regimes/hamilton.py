@@ -7,10 +7,13 @@ runs on logarithms, which no outlier can make vanish.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from arproc.compiled.arrays import put
 from arproc.compiled.jit import jit
+from arproc.models.regimes.plain import weigh as plain_weigh
 
 __all__ = ["filter_memory", "filter_series", "smooth", "sums", "weigh"]
 
@@ -196,7 +199,7 @@ def smooth(joint: np.ndarray, starts: np.ndarray, count: int, first: np.ndarray)
         put(after, first[row])
 
 
-@jit
+@partial(jit, plain=plain_weigh)
 def weigh(
     deviations: np.ndarray,
     lags: np.ndarray,

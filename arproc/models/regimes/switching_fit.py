@@ -355,11 +355,10 @@ def _em(
     design: Design, theta: np.ndarray, floor: float, limit: int, tolerance: float
 ) -> tuple[np.ndarray, float, int, bool]:
     """EM from some parameters: where it ends, log-likelihood, steps, and if it stopped itself."""
-    from arproc.models.regimes.em import climb
-
+    kernels = _kernels(design)
     own, (a, b, _) = design.unpack(theta), design.sizes
     location = theta[a : a + b].copy()
-    value, steps, converged = climb(
+    value, steps, converged = kernels.climb(
         *design.arrays, not design.switching[2], floor, limit, tolerance, own.transition, location,
         own.sigma2,
     )  # fmt: skip
@@ -369,16 +368,24 @@ def _em(
     return moved, value, steps, converged
 
 
+def _kernels(design: Design) -> Any:
+    """The steps of estimation: some hundred, each of which goes through all elements."""
+    from arproc.compiled.interpreted import suited
+    from arproc.models.regimes import em
+
+    states = design.k ** (len(design.arrays[5][0]) + 1)
+    return suited(em, 50 * design.n_terms * states)
+
+
 def _score(design: Design, theta: np.ndarray) -> tuple[float, np.ndarray]:
     """The log-likelihood and its gradient in the free parameters."""
-    from arproc.models.regimes.em import score
-
+    kernels = _kernels(design)
     (a, b, _), k = design.sizes, design.k
     given = (
         *design.arrays, not design.switching[2], design.chain(theta), theta[a : a + b],
         np.broadcast_to(np.exp(theta[a + b :]), (k,)).copy(),
     )  # fmt: skip
-    return score(*given)
+    return kernels.score(*given)
 
 
 def _bounds(design: Design, floor: float) -> list[tuple[float | None, float | None]]:

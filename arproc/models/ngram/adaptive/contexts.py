@@ -61,8 +61,10 @@ class Contexts:
 
     def enlarge(self, depth: int) -> None:
         """Make room for at least one more symbol of contexts up to `depth`."""
-        from arproc.models.ngram.adaptive import context_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.adaptive import context_kernels
 
+        kernels = suited(context_kernels, 4 * len(self.keys))
         nodes, entries = int(self.size[0]) + depth + 1, int(self.size[1])
         entries += (depth + 1) * (self.symbols + 1)
         if nodes > len(self.total):
@@ -106,8 +108,10 @@ class Contexts:
         Raises:
             ParameterError: the arrays do not make a tree of contexts.
         """
-        from arproc.models.ngram.adaptive import context_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.adaptive import context_kernels
 
+        kernels = suited(context_kernels, 8 * len(value["keys"]))
         stored = StoredContexts(**value)
         check_fields(stored)
         contexts, keys = Contexts(stored.symbols), stored.keys

@@ -137,8 +137,11 @@ class ContextLaw(ChainLaw):
         uniforms: np.ndarray = NO_UNIFORMS,
     ) -> None:
         """The compiled loop, given more room as long as it asks for it; see `run` there."""
-        from arproc.models.ngram.adaptive import context_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.adaptive import context_kernels
 
+        work = int(steps.sum()) * 16 * (self.depth + 1) + table.size
+        kernels = suited(context_kernels, work + uniforms.size * own.symbols)
         method, settings = self.method
         progress = np.zeros(3, np.int64)
         while not kernels.run(

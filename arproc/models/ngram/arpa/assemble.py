@@ -30,8 +30,10 @@ def in_order(
     path: Path, section: Section, size: int, words: Words, renumber: np.ndarray
 ) -> Section:
     """The section with its n-grams in ascending order."""
-    from arproc.models.ngram.arpa import sort_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.arpa import sort_kernels
 
+    kernels = suited(sort_kernels, 32 * section.ids.size)
     if kernels.first_fault(section.ids) < 0:
         return section
     order = kernels.sort_rows(section.ids, size)
@@ -59,7 +61,10 @@ def _repeated(path: Path, gram: list[bytes]) -> FileFormatError:
 
 def assemble(sections: list[Section], alphabet: Alphabet) -> Trie:
     """The trie of sorted sections, with the beginnings that the file leaves out filled in."""
-    from arproc.models.ngram.arpa import sort_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.arpa import sort_kernels
+
+    kernels = suited(sort_kernels, 16 * sum(part.ids.size for part in sections))
     from arproc.models.ngram.backoff import query_kernels
 
     first = sections[0]
@@ -98,7 +103,7 @@ def assemble(sections: list[Section], alphabet: Alphabet) -> Trie:
         _natural(np.concatenate([np.zeros(1), *reversed(log_prob)])),
         _natural(np.concatenate([np.zeros(1), *reversed(back_off)])),
     )
-    query_kernels.connect(trie.arrays)
+    suited(query_kernels, 8 * len(trie.symbol)).connect(trie.arrays)
     return trie
 
 

@@ -69,8 +69,10 @@ def _check_title(source: Source, expected: str, line: bytes) -> None:
 
 
 def _read_unigrams(source: Source, words: Words, size: int, last: bool) -> Section:
-    from arproc.models.ngram.arpa import scan_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.arpa import scan_kernels
 
+    kernels = suited(scan_kernels, 5 * (source.end - source.begin))
     room = min(size, _ROOM)
     log_prob, back_off = np.empty(room), np.empty(room)
     progress = np.zeros(4, np.int64)
@@ -94,8 +96,10 @@ def _read_unigrams(source: Source, words: Words, size: int, last: bool) -> Secti
 def _read_ngrams(
     source: Source, words: Words, renumber: np.ndarray, size: int, k: int, last: bool
 ) -> Section:
-    from arproc.models.ngram.arpa import scan_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.arpa import scan_kernels
 
+    kernels = suited(scan_kernels, 5 * (source.end - source.begin))
     room = min(size, _ROOM)
     ids, log_prob = np.empty((room, k), np.int32), np.empty(room)
     back_off = np.empty(0 if last else room)

@@ -34,8 +34,10 @@ class Words:
 
     def make_room(self, words: int, used: int, more: int) -> None:
         """Room for so many words, and for `more` bytes behind those used."""
-        from arproc.models.ngram.arpa import scan_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.arpa import scan_kernels
 
+        kernels = suited(scan_kernels, 8 * len(self.slots))
         if used + more > len(self.letters):
             self.letters = enlarged(self.letters, 2 * (used + more))
         if words + 1 > len(self.starts):

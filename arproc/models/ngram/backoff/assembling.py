@@ -39,8 +39,10 @@ def assemble(
         back_off: log-weights [n] (those of the longest n-grams are not used).
         like: a trie whose numbers are held in the types that are wanted.
     """
-    from arproc.models.ngram.backoff import query_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.backoff import query_kernels
 
+    kernels = suited(query_kernels, 8 * len(symbol))
     contexts = int(levels[-2])
     first = np.searchsorted(parent[1:], np.arange(contexts + 1)) + 1
     trie = Trie(

@@ -9,8 +9,10 @@ __all__ = ["index_of", "slots_for"]
 
 def index_of(symbol: np.ndarray, first_child: np.ndarray) -> np.ndarray:
     """The hash table of the continuations of nodes that have many, int32 [slots]."""
-    from arproc.models.ngram.backoff import query_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.backoff import query_kernels
 
+    kernels = suited(query_kernels, 4 * len(symbol))
     widths = np.diff(first_child[1:])
     index = np.full(slots_for(int(widths[widths > kernels.WIDE].sum())), -1, np.int32)
     kernels.fill_index(symbol, first_child, index)

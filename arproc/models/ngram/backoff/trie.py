@@ -226,8 +226,10 @@ class Trie:
         Returns:
             The symbols int64 [N, K] and the states after them int64 [N].
         """
-        from arproc.models.ngram.backoff import draw_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.backoff import draw_kernels
 
+        kernels = suited(draw_kernels, 64 * uniforms.size * self.order)
         x, final = np.empty(uniforms.shape, np.int64), np.empty(len(states), np.int64)
         known = position + int(self.alphabet.terminates)
         end, cumulated = self.alphabet.end, self.cumulated
@@ -242,8 +244,10 @@ class Trie:
     @cached_property
     def cumulated(self) -> np.ndarray:
         """What `draw_kernels.cumulate` gives."""
-        from arproc.models.ngram.backoff import draw_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.backoff import draw_kernels
 
+        kernels = suited(draw_kernels, 8 * len(self.symbol))
         return kernels.cumulate(self.arrays)
 
     # ---- files -------------------------------------------------------------------------------
@@ -327,8 +331,10 @@ class Trie:
 
 def _logs(x: np.ndarray, kind: type[np.floating]) -> np.ndarray:
     """Logarithms in the given precision; of 0 minus infinity."""
-    from arproc.models.ngram.backoff import query_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.backoff import query_kernels
 
+    kernels = suited(query_kernels, len(x))
     out = np.empty(len(x), kind)
     threaded(lambda a, b: kernels.logarithms(x[a:b], out[a:b]), shares(np.arange(1, len(x) + 1)))
     return out

@@ -160,8 +160,10 @@ class Windows:
 
 def windows_of(text: np.ndarray, own: int, order: int, symbols: int) -> Windows:
     """The windows of order-1 symbols behind each of the first `own` symbols of a text."""
-    from arproc.models.ngram.counting import window_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.counting import window_kernels
 
+    kernels = suited(window_kernels, 20 * own * order)
     bits = symbols.bit_length()
     widths = word_widths(order - 1, bits)
     edges = np.linspace(0, own, torch.get_num_threads() + 1).astype(np.int64)
@@ -194,8 +196,10 @@ def word_widths(symbols: int, bits: int) -> np.ndarray:
 
 def _levels(windows: Windows, alphabet: Alphabet, order: int) -> Counts:
     """The trie of sorted windows; links and adjusted counts are still empty."""
-    from arproc.models.ngram.counting import level_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.counting import level_kernels
 
+    kernels = suited(level_kernels, 20 * windows.keys.size)
     w, size = windows, alphabet.size
     nodes = np.zeros((size, order + 1), np.int64)
     parts = shares(np.cumsum(w.kept))
@@ -248,8 +252,10 @@ def symbol_type(size: int) -> type[np.uint16 | np.int32]:
 
 def _connect(counts: Counts) -> None:
     """Fill the links, level by level: each needs those of its context."""
-    from arproc.models.ngram.counting import level_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.counting import level_kernels
 
+    kernels = suited(level_kernels, len(counts.symbol))
     levels, child, link = counts.levels, counts.first_child, counts.link
     if counts.order > 1:
         pairs = slice(int(levels[2]), int(levels[3]))
@@ -265,8 +271,10 @@ def _connect(counts: Counts) -> None:
 
 def _adjust(counts: Counts, text: np.ndarray) -> None:
     """Fill `adjusted` and `newest`."""
-    from arproc.models.ngram.counting import level_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.counting import level_kernels
 
+    kernels = suited(level_kernels, 10 * len(text))
     alphabet, levels, adjusted = counts.alphabet, counts.levels, counts.adjusted
     kernels.count_extensions(counts.link, adjusted, levels[2])
     adjusted[levels[counts.order] :] = counts.count[levels[counts.order] :]
@@ -294,8 +302,10 @@ def _find_newest(counts: Counts, text: np.ndarray) -> None:
     tallied, takes the plain count of the very last n-gram of each order. For equal discounts we
     do as it does; no more than one n-gram an order is concerned.
     """
-    from arproc.models.ngram.counting import level_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.counting import level_kernels
 
+    kernels = suited(level_kernels, 10 * len(text))
     seen = kernels.first_seen(text, counts.alphabet.size)
     _, symbols = newest(text, seen, counts.order, counts.alphabet)
     for k in range(1, len(symbols) + 1):

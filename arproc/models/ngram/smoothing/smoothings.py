@@ -99,8 +99,10 @@ def discounted(
         interpolate_unigrams: whether what is taken from single symbols is shared by all; else
             `<unk>`, which there must be, has all of it.
     """
-    from arproc.models.ngram.smoothing import smoothing_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.smoothing import smoothing_kernels
 
+    kernels = suited(smoothing_kernels, 4 * counts.order * len(counts.symbol))
     rule, cuts = DISCOUNTED[smoothing], cuts or [0] * counts.order
     count = counts.adjusted if rule.adjusted else counts.count
     levels, first_child, skip = counts.levels, counts.first_child, _skip(counts)
@@ -149,8 +151,10 @@ def backed_off(
     "backoff_kneser_ney" (Kneser and Ney 1995) takes one discount from the adjusted counts. What
     is cut off goes to the shorter context.
     """
-    from arproc.models.ngram.smoothing import smoothing_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.smoothing import smoothing_kernels
 
+    kernels = suited(smoothing_kernels, 4 * counts.order * len(counts.symbol))
     katz = smoothing == "katz"
 
     def formula(n: np.ndarray) -> np.ndarray | None:
@@ -199,8 +203,10 @@ def mixed(
     Returns:
         The model, and of "jelinek_mercer" the weights lambda [N, B], else None.
     """
-    from arproc.models.ngram.smoothing import smoothing_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.smoothing import smoothing_kernels
 
+    kernels = suited(smoothing_kernels, 4 * len(counts.symbol))
     skip, levels = _skip(counts), counts.levels
     total, distinct = kernels.totals(
         len(counts.first_child) - 1, counts.first_child, counts.count, skip
@@ -233,8 +239,10 @@ def additive(counts: Counts, alpha: float) -> Trie:
 
     The context h is always the last N-1 symbols (all there are, near the beginning).
     """
-    from arproc.models.ngram.smoothing import smoothing_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.smoothing import smoothing_kernels
 
+    kernels = suited(smoothing_kernels, 4 * len(counts.symbol))
     p = np.zeros(counts.levels[-1])
     weight = np.ones(len(counts.first_child) - 1)
     kernels.additive(
@@ -270,8 +278,10 @@ def _find(
     fallback: np.ndarray | None = None,
 ) -> tuple[np.ndarray, str]:
     """The discounts of order k, and where they come from; p holds the lower orders."""
-    from arproc.models.ngram.smoothing import smoothing_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.smoothing import smoothing_kernels
 
+    kernels = suited(smoothing_kernels, 4 * len(counts.symbol))
     skip, (first, last) = _skip(counts), _contexts(counts, k)
     n = kernels.tally(counts.levels[k], counts.levels[k + 1], count, skip, max(most, 4))
     newest = counts.newest[k]
