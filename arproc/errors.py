@@ -198,7 +198,7 @@ def check_device(name: str, value: Any) -> Any:
     return device
 
 
-def check_flag(name: str, value: object) -> bool:
+def check_flag(name: str, value: Any) -> bool:
     """Return `value` if it is True or False, or raise `ParameterError` naming it."""
     if type(value).__name__ not in ("bool", "bool_") or getattr(value, "ndim", 0):
         raise ParameterError(f"{name} must be True or False; got {value!r}.")

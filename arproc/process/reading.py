@@ -80,10 +80,10 @@ def warn_of_columns(
         if sequences.seen is not None:
             x = x.masked_fill(~sequences.seen.to(x.device), math.nan)
         x = layout.from_sites(x).flatten(1)
-        names, tabular = _names(labels.features, layout.shape), isinstance(space, Table)
-        kinds = [column.space.kind for column in space.columns] if tabular else ["real"]
-        if tabular:
-            names = space.names
+        names, kinds, tabular = _names(labels.features, layout.shape), ["real"], False
+        if isinstance(space, Table):
+            names, tabular = space.names, True
+            kinds = [column.space.kind for column in space.columns]
             x = x.masked_fill(torch.tensor([kind == "categorical" for kind in kinds]), math.nan)
         warn_of_wild(x, names, "data")
         if peaks:

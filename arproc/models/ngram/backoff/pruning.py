@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def cut_offs(prune: int | Sequence[int], order: int) -> list[int]:
         ParameterError: single symbols would be cut, or the numbers decrease.
     """
     single = isinstance(prune, (int, np.integer))
-    listed = [0, prune] if single else list(check_list("prune", prune))
+    listed: list[Any] = [0, prune] if single else check_list("prune", prune)
     fine = bool(listed) and all(
         isinstance(c, (int, np.integer)) and not isinstance(c, bool) and c >= 0 for c in listed
     )
