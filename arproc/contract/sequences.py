@@ -110,7 +110,8 @@ class Sequences:
         Raises:
             DataError: what came is not elements of the space; the message says what was expected.
         """
-        if complete is not None and not isinstance(complete, torch.Tensor):
+        flags = isinstance(complete, torch.Tensor) and complete.dtype == torch.bool
+        if complete is not None and not (flags and complete.ndim == 1):
             complete = check_flag("complete", complete)
         if isinstance(data, Sequences):
             _check_same_space(data.space, space, name)
@@ -146,6 +147,8 @@ class Sequences:
         offsets = torch.from_numpy(np.concatenate([_ZERO, ends]))
         if isinstance(complete, bool):
             complete = torch.full((len(lengths),), complete)
+        if complete is not None and len(complete) != len(lengths):
+            raise DataError(f"complete has {len(complete)} flags for {len(lengths)} sequences.")
         if layout is not None:
             full = lengths == layout.length
             complete = full if complete is None else complete & full

@@ -16,6 +16,7 @@ from arproc.errors import (
     ParameterError,
     check_choice,
     check_integer,
+    check_list,
 )
 
 if TYPE_CHECKING:
@@ -111,7 +112,10 @@ def _shape(size: Any) -> tuple[int, int] | None:
 
 def _files(source: Any) -> list[Path]:
     if not isinstance(source, (str, os.PathLike)):
-        files = [Path(file) for file in source]
+        files = check_list("source", source)
+        if not all(isinstance(file, (str, os.PathLike)) for file in files):
+            raise ParameterError(f"source must be a folder or a list of files; got {source!r}.")
+        files = [Path(file) for file in files]
         if not files:
             raise DataError("source names no files; expected at least one picture.")
         return files

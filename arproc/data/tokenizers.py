@@ -146,7 +146,7 @@ class TokenizerVocabulary(Vocabulary):
         for method in ("encode", "decode"):
             if not callable(getattr(self.tokenizer, method, None)):
                 raise ParameterError(
-                    f"A tokenizer has the methods encode and decode; "
+                    f"tokens is no tokenizer, which has the methods encode and decode; "
                     f"{type(self.tokenizer).__name__} has no {method}."
                 )
         self._size  # noqa: B018  (an unknown size is an error now, not later)

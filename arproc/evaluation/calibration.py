@@ -191,9 +191,11 @@ def _is_row(item: Any) -> bool:
 def flatten(values: Any) -> list[np.ndarray]:
     """PIT values of any form as a list of float64 arrays [T], one a series (and component)."""
     if hasattr(values, "columns"):
-        return [check_array("values", values[name], DataError) for name in values.columns]
+        values = [values.iloc[:, i] for i in range(values.shape[1])]
     several = isinstance(values, (list, tuple)) and any(map(_is_row, values))
     rows = [check_array("values", row, DataError) for row in (values if several else [values])]
+    if not rows:
+        raise DataError("values is empty; expected PIT values, as pit(model, data) gives them.")
     split = [
         column for row in map(np.atleast_1d, rows) for column in (row.T if row.ndim > 1 else [row])
     ]

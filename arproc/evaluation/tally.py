@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
-from arproc.errors import DataError, NotComparableError, ParameterError, check_integer
+from arproc.errors import DataError, NotComparableError, ParameterError, check_flag, check_integer
 from arproc.evaluation.text_units import TextSize, text_size
 from arproc.process import Model, Process
 
@@ -109,6 +109,8 @@ def count(
     """Read `data` as `law` does, and check that there is something to score."""
     if not isinstance(law, Model):
         raise ParameterError(f"{name} must be a fitted arproc model; got {type(law).__name__}.")
+    if complete is not None:
+        complete = check_flag("complete", complete)
     sequences = law.sequences(data, complete=complete)
     if complete is not None and isinstance(data, Sequences):
         flags = torch.full((len(sequences),), complete)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.errors import DataError, check_count
+from arproc.errors import DataError, check_count, check_integer, check_list
 from arproc.plot.canvas import axes_for
 
 if TYPE_CHECKING:
@@ -64,13 +64,19 @@ def sample_grid(
 
 def _images(samples: Any, shape: tuple[int, ...] | None) -> np.ndarray:
     """The samples as [N, h, w] or [N, h, w, 3], finite numbers."""
-    x = np.asarray(samples.detach().cpu() if hasattr(samples, "detach") else samples)
+    try:
+        x = np.asarray(samples.detach().cpu() if hasattr(samples, "detach") else samples)
+    except Exception:  # a ragged list, a tensor without numbers
+        raise DataError(
+            f"samples must be an array of images; got a {type(samples).__name__}."
+        ) from None
     if x.dtype.kind not in "biuf" or not x.size:
         raise DataError(f"samples has dtype {x.dtype} and shape {x.shape}; expected numbers.")
     if shape is None:
         if x.ndim < 3:
             raise DataError(f"samples has shape {x.shape}; pass shape=(h, w) of one image.")
         shape = x.shape[1:]
+    shape = tuple(check_integer("shape", size, minimum=1) for size in check_list("shape", shape))
     first = len(shape) == 3 and shape[0] in (1, 3) and shape[2] not in (1, 3)
     colour = first or (len(shape) == 3 and shape[2] in (1, 3))
     if not (len(shape) == 2 or colour) or x.size % math.prod(shape):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.errors import check_count
+from arproc.errors import DataError, check_count
 from arproc.evaluation.calibration import flatten, uniformity
 from arproc.plot.canvas import BLUE, GREY, INK, axes_for, plain
 
@@ -38,6 +38,8 @@ def pit_histogram(pit: Any, bins: int | None = None, ax: Axes | None = None) -> 
     """
     values = np.concatenate(flatten(pit))
     n = len(values)
+    if not n:
+        raise DataError("pit has no values; expected PIT values, as pit(model, data) gives them.")
     count = min(20, max(5, n // 15)) if bins is None else check_count("bins", bins, minimum=1)
     ax = axes_for(ax, (5.5, 3.6))
     from scipy.stats import binom

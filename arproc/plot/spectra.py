@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.errors import ParameterError
+from arproc.errors import ParameterError, check_table
 from arproc.plot.canvas import BLUE, GREY, axes_for, plain
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def spectral_density(model: Any, ax: Axes | None = None, *, level: float = 0.95)
             f"model must be an AR, or the table its spectral_density gives; got "
             f"{type(model).__name__}."
         )
+    if found is not None:
+        check_table("model", found, ("density",))
     table = model.spectral_density(level=level) if found is None else found
     ax = axes_for(ax, (7.0, 3.8))
     x, y = table.index.to_numpy(dtype=float), table["density"].to_numpy()

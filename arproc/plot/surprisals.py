@@ -80,6 +80,7 @@ def surprisal(
         unit = "bits" if sequences.space.measure == "mass" else "nats"
     scale = math.log(2) if check_choice("unit", unit, ("bits", "nats")) == "bits" else 1.0
     terms = process.log_prob_terms(data, context=context)
+    terms = terms[0] if isinstance(terms, list) else terms
     values = -np.asarray(terms.detach().cpu() if hasattr(terms, "detach") else terms) / scale
     space = sequences.space
     vocabulary = space.vocabulary if isinstance(space, Categorical) else None

@@ -127,7 +127,13 @@ def _of_series(series: pd.Series, name: Any, kind: str) -> Column:
     if kind != "categorical":
         numbers(there, name, kind)  # or an error
         return Column(name, _NUMERIC[kind](), missing, dtype=_dtype_back(series, kind, missing))
-    ordered, found = False, list(there.unique())
+    try:
+        ordered, found = False, list(there.unique())
+    except TypeError:
+        raise DataError(
+            "data has a column of lists or other things that can not be told apart; expected "
+            "numbers, text, truth values or categories."
+        ) from None
     if dtype == "category":
         categories = series.cat.categories
         found, ordered = list(categories), bool(series.cat.ordered)

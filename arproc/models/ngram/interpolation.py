@@ -10,7 +10,13 @@ import torch
 
 from arproc.contract.sequences import Sequences
 from arproc.data.vocabulary import Vocabulary
-from arproc.errors import NotComparableError, ParameterError, UnsupportedError, check_array
+from arproc.errors import (
+    NotComparableError,
+    ParameterError,
+    UnsupportedError,
+    check_array,
+    check_list,
+)
 from arproc.inference.weights import fit_weights
 from arproc.models.ngram.backoff.assembling import assemble, parents
 from arproc.models.ngram.backoff.pruning import renormalised
@@ -72,7 +78,7 @@ def interpolate(
         >>> both.vocabulary.symbols
         ('<unk>', 'a', 'b', 'c')
     """
-    models = list(models)
+    models = check_list("models", models)
     space = _union(models)
     numbers = [_numbers(model, space) for model in models]
     if (weights is None) == (validation is None):

@@ -13,10 +13,9 @@ import torch
 from torch.distributions import Distribution
 
 from arproc.contract.checked import Number, sentences
-from arproc.contract.law import ChainLaw
+from arproc.contract.law import ChainLaw, NoWindowError
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State, WindowState
-from arproc.errors import UnsupportedError
 from arproc.models.ngram.adaptive.contexts import Contexts
 from arproc.models.ngram.symbols import (
     NO_TABLE,
@@ -75,7 +74,7 @@ class ContextLaw(ChainLaw):
     def window_length(self) -> int:
         if self.adaptive:
             name = type(self).__name__.removesuffix("Law")
-            raise UnsupportedError(
+            raise NoWindowError(
                 f"An adaptive {name} learns from all that came before, so it has no finite order; "
                 "adaptive=False freezes it after fitting."
             )
