@@ -32,6 +32,8 @@ def as_given(values: Any, device: torch.device | None = None) -> torch.Tensor:
         >>> as_given(16777217.0).item(), as_given([1, 2]).dtype
         (16777217.0, torch.int64)
     """
+    if isinstance(values, (list, tuple)) and any(isinstance(v, np.ndarray) for v in values):
+        values = np.asarray(values)
     found = torch.as_tensor(values, device=device)
     if isinstance(values, (torch.Tensor, np.ndarray)) or not found.is_floating_point():
         return found
