@@ -71,8 +71,8 @@ class FittedTogether(FittedSeries):
             (found.status != list(self.status), "the estimates have another status"),
             (offsets[0] != 0 or offsets[-1] != len(self.tail_values) or bool((kept < 0).any()),
              "tail_offsets do not rise from 0 to the end of tail_values"),
-            (bool((kept < np.minimum(self.lengths, settings.order)).any()), "tails are shorter than "
-             f"the lags, which reach {settings.order} steps back"),
+            (bool((kept < np.minimum(self.lengths, settings.order)).any()), "tails are shorter "
+             f"than the lags, which reach {settings.order} steps back"),
             (bool((self.tail_positions + kept != self.lengths).any()), "the tails are no ends of "
              "series of these lengths"),
             (len(self.ends) not in (0, 1, len(self)), f"there are {len(self.ends)} ends"),
