@@ -84,7 +84,7 @@ def test_a_buffer_of_a_network_that_is_nan(tmp_path):
     real = [n for n in sorted(names) if model.law_.network.get_buffer(n).is_floating_point()]
     assert real
     for name in real:
-        ending = re.escape(name) + "$"
+        ending = rf"law\.network\.{re.escape(name)}$"
         told = changed(model, tmp_path, lambda _, t, at=ending: put(t, at, np.nan))
         assert "network" in told or "numbers" in told
 
