@@ -200,7 +200,8 @@ def check_device(name: str, value: Any) -> Any:
 
 def check_flag(name: str, value: Any) -> bool:
     """Return `value` if it is True or False, or raise `ParameterError` naming it."""
-    if type(value).__name__ not in ("bool", "bool_") or getattr(value, "ndim", 0):
+    axes: int = getattr(value, "ndim", 0)
+    if type(value).__name__ not in ("bool", "bool_") or axes:
         raise ParameterError(f"{name} must be True or False; got {value!r}.")
     return bool(value)
 

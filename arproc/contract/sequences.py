@@ -110,8 +110,9 @@ class Sequences:
         Raises:
             DataError: what came is not elements of the space; the message says what was expected.
         """
+        rows = isinstance(complete, torch.Tensor) and complete.ndim == 1
         flags = isinstance(complete, torch.Tensor) and complete.dtype == torch.bool
-        if complete is not None and not (flags and complete.ndim == 1):
+        if complete is not None and not (flags and rows):
             complete = check_flag("complete", complete)
         if isinstance(data, Sequences):
             _check_same_space(data.space, space, name)
