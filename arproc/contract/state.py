@@ -272,6 +272,10 @@ class State(ABC):
 
 def _numbers(values: Any, name: str, device: torch.device) -> torch.Tensor:
     try:
+        if isinstance(values, (list, tuple)):  # torch would round Python's floats to its default
+            known = torch.as_tensor(values)
+            exact = torch.float64 if known.is_floating_point() else None
+            return torch.as_tensor(values, dtype=exact, device=device)
         return torch.as_tensor(values, device=device)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"{name} can not be read as numbers: {error}.") from None

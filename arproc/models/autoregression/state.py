@@ -61,6 +61,8 @@ class ARState(WindowState):
         """Element by element, until p of them are drawn and everything before is known."""
         steps = min(uniforms.shape[1], self.law.order)
         first, state = State.advance(self, uniforms[:, :steps])
+        if steps == uniforms.shape[1]:
+            return first, state
         rest, state = state.advance(uniforms[:, steps:])
         return torch.cat([first, rest], dim=1), state
 
