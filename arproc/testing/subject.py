@@ -51,6 +51,7 @@ class Subject:
         seed: everything random in the checks follows from it.
         length: how long the long sequences are.
         thorough: whether more is tried and larger sizes, however long it takes.
+        kept: whether a copy is kept untouched.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Subject:
         seed: int = 0,
         length: int = 256,
         thorough: bool = False,
+        kept: bool = True,
     ) -> None:
         self.process = process
         self.seed = seed
@@ -73,7 +75,7 @@ class Subject:
         self._context = examples_of_context(process, context)
         self._data = None if data is None else process.sequences(data)
         #: A copy that no check asks for anything but the first one; None where it has none.
-        self.untouched = _copied(process)
+        self.untouched = _copied(process) if kept else None
 
     def under(self, policy: Policy) -> Subject:
         """The process under a policy, tried with the same data and contexts."""
@@ -82,7 +84,12 @@ class Subject:
 
     def with_process(self, process: Process) -> Subject:
         """Another process, tried with the same data and contexts."""
-        return Subject(process, self._data, self._context, self.seed, self.length, self.thorough)
+        other = Subject(
+            process, self._data, self._context, self.seed, self.length, self.thorough, kept=False
+        )
+        if process.space == self.space and process.n_given == self.given:
+            vars(other)["examples"] = self.examples  # the same is asked of it, and drawn once
+        return other
 
     @cached_property
     def budget(self) -> Budget:

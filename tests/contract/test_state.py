@@ -224,3 +224,11 @@ def test_a_gradient_recorded_in_float32_flows_into_a_state_of_float64():
 def test_a_fraction_is_no_symbol(x):
     with pytest.raises(DataError, match="fractional part"):
         TOYS["Chain"].start(2).append(x)
+
+
+def test_elements_in_lists_keep_all_their_digits():
+    state = TOYS["Walk"].start(1)
+    third = 1 / 3
+    exact = state.append(torch.tensor([third], dtype=torch.float64)).history.padded()[0]
+    assert state.append([third]).history.padded()[0].equal(exact)
+    assert state.extend([[third]])[1].history.padded()[0].equal(exact)

@@ -63,6 +63,8 @@ class ARState(WindowState):
         if uniforms.shape[1] <= steps:
             return State.advance(self, uniforms)
         first, state = State.advance(self, uniforms[:, :steps])
+        if steps == uniforms.shape[1]:
+            return first, state
         rest, state = state.advance(uniforms[:, steps:])
         return torch.cat([first, rest], dim=1), state
 

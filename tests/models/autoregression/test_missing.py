@@ -317,6 +317,16 @@ def test_gradients_go_through_the_filter():
     torch.testing.assert_close(log_prob(*numbers).detach(), plain, rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("length", [0, 1, 2, 5])
+def test_draws_go_on_after_a_gap_however_few_they_are(length):
+    model = AR.from_parameters(COEF, 1.0, 2.0)
+    prefix = np.array([1.0, 2.0, 0.5, np.nan])
+    draws = model.sample(3, length, prefix, seed=1, return_log_prob=True)
+    assert draws.x.shape == (3, length)
+    longer = model.sample(3, 8, prefix, seed=1)
+    np.testing.assert_allclose(draws.x, longer[:, :length], rtol=1e-9)
+
+
 def test_residuals_of_missing_elements_are_missing():
     x = gappy(60)
     series = pd.Series(x, pd.date_range("2021", periods=60, freq="D"))
