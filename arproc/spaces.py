@@ -458,6 +458,7 @@ def check_values(
     name: str,
     missing: bool = False,
     place: torch.Tensor | None = None,
+    refusal: str = "",
 ) -> bool:
     """Raise `DataError` where `values` [..., *event_shape] are not elements of `space`.
 
@@ -467,6 +468,7 @@ def check_values(
         name: what the message calls the values.
         missing: whether NaN is let through in a space of real numbers.
         place: where in the user's data each value stands, int64 [n], for a space that varies.
+        refusal: why the model takes no missing values, and what to do; a sentence.
 
     Returns:
         Whether there is a NaN among the values.
@@ -492,7 +494,8 @@ def check_values(
             raise DataError(
                 f"{name} has {bad} value(s) that are not finite ({what}; the first at element "
                 f"{where[0] if len(where) == 1 else tuple(where)}); expected finite numbers. "
-                "Remove or fill them first." + ("" if what == "infinity" else _takers(space))
+                "Remove or fill them first."
+                + ("" if what == "infinity" else f" ({refusal})" if refusal else _takers(space))
             )
     problem = space.problem(values.detach())
     if problem is not None:

@@ -105,6 +105,13 @@ def regressed(meaning: str, **parameters: Any) -> AR:
 REGRESSORS = {"context": np.random.default_rng(5).normal(size=(4, 40, 2))}
 
 
+def gappy_vectors():
+    """Two series, components of which are missing here and there."""
+    x = np.stack([series(), series(seed=7)], axis=1)
+    x[0, 1] = x[5] = x[6, 0] = x[12:18, 1] = x[-1] = np.nan
+    return x
+
+
 def var(order: int, **parameters: Any) -> VAR:
     return VAR(order, **parameters).fit(np.stack([series(), series(seed=7)], axis=1))
 
@@ -272,6 +279,7 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "VAR(0)": (lambda: var(0), {}),
     "VAR(2)": (lambda: var(2), {}),
     "VAR(2) with a line": (lambda: var(2, trend="ct"), {}),
+    "VAR(2) of data with gaps": (lambda: arproc.VAR(2).fit(gappy_vectors()), {}),
     "VAR(1) by least squares, given": (
         lambda: var(1, trend="n", method="ols", initial="given"), {}
     ),

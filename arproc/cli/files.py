@@ -97,11 +97,13 @@ def _listed(table: pd.DataFrame) -> str:
 
 
 def rows_table(law: Any, data: Any) -> pd.DataFrame:
-    """The log-probability and the length of each sequence."""
+    """The log-probability of each sequence, and how many elements were observed."""
     import pandas as pd
 
-    lengths = law.sequences(data, missing=law.takes_missing).lengths.numpy()
-    table = {"log_prob": np.atleast_1d(law.log_prob(data)), "elements": lengths}
+    sequences = law.sequences(data, missing=law.law_.takes_missing)
+    ends = sequences.n_terms - sequences.lengths
+    elements = (sequences.n_scored(0) - ends).numpy()
+    table = {"log_prob": np.atleast_1d(law.log_prob(data)), "elements": elements}
     return pd.DataFrame(table).rename_axis("sequence")
 
 

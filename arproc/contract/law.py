@@ -21,7 +21,7 @@ from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import ReplayState, State, WindowState, begin
 from arproc.data.form import Layout
-from arproc.distributions import index, quantile, step_marginals
+from arproc.distributions import index, observed_log_prob, quantile, step_marginals
 from arproc.errors import DataError, UnsupportedError
 from arproc.spaces import Space
 
@@ -401,6 +401,8 @@ def _scores(columns: Distribution, x: torch.Tensor, missing: bool) -> torch.Tens
     if not missing:
         return columns.log_prob(x).double()
     gone = torch.isnan(x)
+    if isinstance(columns, MultivariateNormal) and bool(gone.any()):
+        return observed_log_prob(columns, x).double()
     filled = torch.where(gone, columns.mean.detach(), x)
     gone = gone.reshape(*columns.batch_shape, -1)
     whole = gone.all(-1)

@@ -87,6 +87,7 @@ class Sequences:
         partial: bool = False,
         missing: bool = False,
         labels: Labels | None = None,
+        refusal: str = "",
     ) -> Sequences:
         """The user's data as elements of `space`.
 
@@ -106,6 +107,7 @@ class Sequences:
                 element that was not observed; steps that an index of dates leaves out are such.
             labels: of the data of `fit`: columns are taken by their names, and dates go on by
                 their step.
+            refusal: why the model takes no missing values, and what to do; a sentence.
 
         Raises:
             DataError: what came is not elements of the space; the message says what was expected.
@@ -117,7 +119,7 @@ class Sequences:
         if isinstance(data, Sequences):
             _check_same_space(data.space, space, name)
             if data.missing and not missing:
-                check_values(data.values, space, name)
+                check_values(data.values, space, name, refusal=refusal)
             return data
         if missing or space.holds_missing:
             data = unmasked(data)
@@ -140,7 +142,7 @@ class Sequences:
             )
         if form.kind != "text":  # text comes from the vocabulary, so it is right, and may be huge
             place = _places(lengths, layout) if space.varies else None
-            missing = check_values(values, space, name, missing, place)
+            missing = check_values(values, space, name, missing, place, refusal)
             values = values.to(space.dtype)
         else:
             missing = False
@@ -174,14 +176,35 @@ class Sequences:
         return self.lengths + self.complete.to(torch.int64)
 
     @property
-    def n_missing(self) -> torch.Tensor:
-        """How many elements of each sequence were not observed at all, int64 [N]."""
+    def gone(self) -> torch.Tensor:
+        """Which elements were not observed at all, bool [total]."""
         if not self.missing:
-            return torch.zeros(len(self), dtype=torch.int64)
+            return torch.zeros(len(self.values), dtype=torch.bool)
         numbers = math.prod(self.values.shape[1:])
-        gone = torch.isnan(self.values.detach()).reshape(len(self.values), numbers).all(dim=1)
-        before = torch.cat([torch.zeros(1, dtype=torch.int64), gone.cpu().cumsum(0)])
-        return before[self.offsets].diff()
+        nan = torch.isnan(self.values.detach()).reshape(len(self.values), numbers)
+        return nan.all(dim=1).cpu()
+
+    def n_scored(self, given: int) -> torch.Tensor:
+        """How many terms of each sequence are of something that was observed, int64 [N].
+
+        Those of the first `given` elements do not count, and those of ends do.
+        """
+        counts = (self.n_terms - given).clamp(min=0)
+        if not self.missing:
+            return counts
+        kept = self.scored(given)
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        before = torch.cat([counts.new_zeros(1), kept.cumsum(0)])
+        return before[offsets].diff()
+
+    def scored(self, given: int) -> torch.Tensor:
+        """Which terms after the first `given` elements are of something observed, bool, flat."""
+        counts = self.n_terms
+        place = torch.repeat_interleave(self.term_offsets[:-1] - self.offsets[:-1], self.lengths)
+        seen = torch.ones(int(counts.sum()), dtype=torch.bool)
+        seen[torch.arange(len(self.values)) + place] = ~self.gone
+        starts = torch.repeat_interleave(self.term_offsets[:-1], counts)
+        return seen[torch.arange(len(seen)) - starts >= given]
 
     @property
     def term_offsets(self) -> torch.Tensor:

@@ -13,6 +13,7 @@ from arproc.distributions.draws import from_uniform
 from arproc.distributions.joint import component_marginals, step_marginals
 from arproc.distributions.logistic import DiscretisedLogisticMixture, Logistic
 from arproc.distributions.mixture import Mixture, mix
+from arproc.distributions.partial import observed_log_prob, observed_scores
 from arproc.distributions.shape import concatenate, index, to
 from arproc.distributions.transformed import mean, transformed
 from arproc.distributions.truncated import Truncated
@@ -35,6 +36,8 @@ __all__ = [
     "index",
     "mean",
     "mix",
+    "observed_log_prob",
+    "observed_scores",
     "quantile",
     "step_marginals",
     "to",

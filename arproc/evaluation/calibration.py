@@ -18,9 +18,9 @@ from torch import distributions as td
 from torch.distributions import Distribution
 
 from arproc.contract.randomness import Uniforms
-from arproc.distributions import MaybeMissing, Varied, atom, cdf, to
+from arproc.distributions import MaybeMissing, Varied, atom, cdf, observed_scores, to
 from arproc.errors import DataError, ParameterError, check_array, check_count
-from arproc.evaluation.walk import Block, per_term
+from arproc.evaluation.walk import Block, per_term, stand_in
 from arproc.process.process import Process, require_process
 
 __all__ = ["Uniformity", "pit", "uniformity"]
@@ -39,14 +39,15 @@ def pit(
         model: a fitted process.
         data: sequences in any form the model takes.
         context: what the sequences are conditioned on, for models that take it.
-        seed: of the randomisation for discrete (and missing) elements; an element's value
-            depends on the seed, its sequence's number and its position alone. Real elements need
-            none.
+        seed: of the randomisation for discrete elements (and missing entries of tables); an
+            element's value depends on the seed, its sequence's number and its position alone.
+            Real elements need none.
 
     Returns:
         As `log_prob_terms`: an array [T] for one sequence (a Series keeps its index), a list of
         them for several; the end of a sequence has a value too, given elements have none. Vector
-        elements have one for each component given the components before it, [T, d].
+        elements have one for each component given the components before it, [T, d]. What is
+        missing (NaN, where the model takes it) has NaN.
 
     Example:
         >>> import arproc
@@ -55,7 +56,7 @@ def pit(
         array([0.5   , 0.8413])
     """
     process = require_process(model, "pit")
-    sequences = process.sequences(data)
+    sequences = process.sequences(data, missing=process.law_.takes_missing)
     prepared = process.read_context(context, sequences, int(sequences.n_terms.max()))
     discrete = sequences.space.measure != "density"
     uniforms = Uniforms(seed, "pit") if discrete else None
@@ -82,10 +83,11 @@ def _transform(
     distribution: Distribution, x: torch.Tensor, u: torch.Tensor | None
 ) -> torch.Tensor:
     """The PIT of x [*batch, *event] under each conditional; u randomises discrete ones."""
+    x, gone = stand_in(x)
     value = cdf(distribution, x)
     if u is not None:
         value = value - (1 - u) * distribution.log_prob(x).exp()
-    return value.clamp(0.0, 1.0)
+    return value.clamp(0.0, 1.0).masked_fill(gone, torch.nan)
 
 
 @_transform.register(Varied)
@@ -108,6 +110,8 @@ def _(
 ) -> torch.Tensor:
     # the rows of the Cholesky factor give each component's law given those before it
     del u  # a density needs no randomisation
+    if bool(torch.isnan(x).any()):
+        return torch.special.ndtr(observed_scores(distribution, x))
     tril = distribution.scale_tril
     deviation = (x - distribution.loc)[..., None]
     return torch.special.ndtr(torch.linalg.solve_triangular(tril, deviation, upper=False)[..., 0])
@@ -140,7 +144,7 @@ def uniformity(values: Any, lags: int | None = None) -> Uniformity:
     """Test PIT values for uniformity and, along each sequence, for independence.
 
     Args:
-        values: what `pit` returned.
+        values: what `pit` returned; NaN (of missing elements) is left out, and leaves no gap.
         lags: how many lags the test of independence is over; 10, or fewer in short sequences.
 
     Example:
@@ -189,7 +193,10 @@ def _is_row(item: Any) -> bool:
 
 
 def flatten(values: Any) -> list[np.ndarray]:
-    """PIT values of any form as a list of float64 arrays [T], one a series (and component)."""
+    """PIT values of any form as a list of float64 arrays [T], one a series (and component).
+
+    Those of missing elements, NaN, are left out.
+    """
     if hasattr(values, "columns"):
         values = [values.iloc[:, i] for i in range(values.shape[1])]
     several = isinstance(values, (list, tuple)) and any(map(_is_row, values))
@@ -199,6 +206,7 @@ def flatten(values: Any) -> list[np.ndarray]:
     split = [
         column for row in map(np.atleast_1d, rows) for column in (row.T if row.ndim > 1 else [row])
     ]
+    split = [row[~np.isnan(row)] if row.ndim == 1 else row for row in split]
     for row in split:
         if row.ndim != 1:
             raise DataError(f"values has an array of shape {row.shape}; expected [T] or [T, d].")

@@ -95,11 +95,12 @@ def _table_difference(space: Space, other: Space) -> str:
 
 def _check_prefix(first: str, law: Model, name: str, other: Model) -> None:
     mine, theirs = _prefix(law.law_), _prefix(other.law_)
-    if _key(mine) == _key(theirs):
+    if _same(mine, theirs):
         return
+    different = "" if mine is None or theirs is None else " other elements"
     raise NotComparableError(
-        f"{first!r} {_after(mine)} and {name!r} {_after(theirs)}: likelihoods after different "
-        "starts. Condition both on the same prefix, model.condition(prefix)."
+        f"{first!r} {_after(mine)} and {name!r} {_after(theirs)}{different}: likelihoods after "
+        "different starts. Condition both on the same prefix, model.condition(prefix)."
     )
 
 
@@ -115,16 +116,20 @@ def _prefix(law: Law) -> Any:
     return _prefix(inner) if isinstance(inner, Law) else None
 
 
-def _key(prefix: Any) -> Any:
-    if isinstance(prefix, tuple):
-        return tuple(_key(part) for part in prefix)
-    if prefix is None or isinstance(prefix, str):
-        return prefix
-    return np.asarray(prefix, dtype=np.float64).ravel().tolist() if _numeric(prefix) else prefix
+def _same(mine: Any, theirs: Any) -> bool:
+    """Whether two prefixes are alike; what is missing in both is."""
+    if isinstance(mine, tuple) and isinstance(theirs, tuple):
+        return len(mine) == len(theirs) and all(map(_same, mine, theirs))
+    if mine is None or theirs is None or isinstance(mine, str) or isinstance(theirs, str):
+        return type(mine) is type(theirs) and mine == theirs
+    if isinstance(mine, tuple) or isinstance(theirs, tuple):
+        return False
+    one, other = (np.asarray(prefix, dtype=object).ravel() for prefix in (mine, theirs))
+    return len(one) == len(other) and all(map(_same_element, one, other))
 
 
-def _numeric(prefix: Any) -> bool:
-    return np.asarray(prefix).dtype.kind in "biuf"
+def _same_element(a: Any, b: Any) -> bool:
+    return a is b or bool(a == b) or bool(a != a and b != b)  # NaN is not equal to itself
 
 
 def _after(prefix: Any) -> str:

@@ -46,7 +46,8 @@ def compare(
     Each difference is taken sequence by sequence (with fewer than ten sequences, along them,
     with an error that allows for dependence: `standard_errors.of_series`), so what makes a
     sequence hard for all models cancels. Text under different tokens is compared in bits per
-    byte, for then the same strings have been given probabilities.
+    byte, for then the same strings have been given probabilities. Elements that are missing
+    (NaN, where all models take them) are neither scored nor counted.
 
     Args:
         models: fitted models by name, at least two.
@@ -257,6 +258,7 @@ def _table(
         "n_elements": int(base.counts.sum()),
         "n_ends": base.ends,
         "n_given": base.given,
+        "n_missing": base.missing,
         "errors": "along the sequences" if base.along(by) else "over sequences",
     }
     return table

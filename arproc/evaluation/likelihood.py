@@ -33,7 +33,7 @@ class Evaluation:
         log_prob_nats: the total log-probability (of mass or of density).
         measure: "mass", "density" or, of tables with both, "mixed".
         n_sequences: how many sequences.
-        n_elements: how many terms were counted, the ends among them, given values not.
+        n_elements: how many terms were counted, the ends among them, given and missing values not.
         n_ends: how many of them are the ends of sequences.
         n_bytes: bytes of UTF-8 text that they are over.
         nats_per_element: -log_prob_nats / n_elements; `_se` is its standard error.
@@ -96,6 +96,7 @@ def evaluate(
 ) -> Evaluation:
     """The exact likelihood of `data` under `model`, in comparable units.
 
+    Elements that are missing (NaN, where the model takes them) are neither scored nor counted.
     Standard errors are over sequences (a ratio estimator) where there are ten or more; with
     fewer they are taken along the sequences and allow for dependence between elements (see
     `standard_errors.of_series`).
@@ -179,6 +180,8 @@ def _notes(tally: Tally) -> tuple[str, ...]:
         notes.append(f"{tally.ends} end term(s) are counted among the elements")
     if tally.given:
         notes.append(f"the first {tally.given} element(s) of each sequence are given, not scored")
+    if tally.missing:
+        notes.append(f"{tally.missing} element(s) are missing: neither scored nor counted")
     if tally.text is not None and tally.sizes is None:
         problem = tally.text.problem or "the first elements are given"
         notes.append(f"no bits per byte: {problem}")

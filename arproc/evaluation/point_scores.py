@@ -1,7 +1,8 @@
 """Scores of point forecasts and intervals, as the M4 competition defines them.
 
 Each scores one series, or several of one horizon at once: forecasts [..., H] against what came
-[..., H]. Means over series are the competition's figures.
+[..., H]. Means over series are the competition's figures. Steps whose value is missing (NaN in
+what came or in the history) are left out of the means.
 
 References:
     Makridakis, Spiliotis, Assimakopoulos (2020), The M4 Competition: 100,000 time series and 61
@@ -37,25 +38,38 @@ def smape(forecast: Any, actual: Any) -> Any:
     """
     f, y = _pair(forecast, actual)
     size = np.abs(f) + np.abs(y)
-    return _plain((200 * np.abs(f - y) / np.where(size > 0, size, 1.0)).mean(axis=-1))
+    return _plain(np.nanmean(200 * np.abs(f - y) / np.where(size == 0, 1.0, size), axis=-1))
 
 
 def seasonal_scale(history: Any, season: int) -> float:
     """The mean absolute seasonal difference of a series, by which MASE and MSIS divide.
 
     Args:
-        history: the series that the forecast was made from, [T], longer than the season.
+        history: the series that the forecast was made from, [T], longer than the season; of
+            missing values (NaN) the differences are left out.
         season: how many steps a season has; 1 for none.
+
+    Example:
+        >>> seasonal_scale([1.0, np.nan, 3.0, 6.0, 4.0], season=2)
+        2.0
     """
     season = check_integer("season", season, minimum=1)
     x = check_array("history", history, DataError)
     if x.ndim != 1 or len(x) <= season:
         raise DataError(f"history has shape {x.shape}; expected [T] with T above season {season}.")
-    scale = float(np.abs(x[season:] - x[:-season]).mean())
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(x[season:] - x[:-season])
+    apart = apart[~np.isnan(apart)]
+    if not len(apart):
+        raise DataError(
+            f"history has no two values that are {season} step(s) apart and both observed; "
+            "expected some, to scale by. Use another season, or a history with fewer gaps."
+        )
+    scale = float(apart.mean())
     if not 0 < scale < np.inf:
         raise DataError(
             f"history has a mean absolute difference over season {season} of {scale}; expected a "
-            "positive number (it repeats itself exactly, or has missing values)."
+            "positive, finite number (it repeats itself exactly, or has infinite values)."
         )
     return scale
 
@@ -74,7 +88,7 @@ def mase(forecast: Any, actual: Any, history: Any, season: int = 1) -> Any:
         0.5
     """
     f, y = _pair(forecast, actual)
-    return _plain(np.abs(f - y).mean(axis=-1) / seasonal_scale(history, season))
+    return _plain(np.nanmean(np.abs(f - y), axis=-1) / seasonal_scale(history, season))
 
 
 def msis(
@@ -101,7 +115,7 @@ def msis(
     high, _ = _pair(upper, actual)
     missed = np.maximum(low - y, 0.0) + np.maximum(y - high, 0.0)
     score = high - low + 2 / (1 - level) * missed
-    return _plain(score.mean(axis=-1) / seasonal_scale(history, season))
+    return _plain(np.nanmean(score, axis=-1) / seasonal_scale(history, season))
 
 
 def owa(smapes: Any, mases: Any, naive_smapes: Any, naive_mases: Any) -> float:
@@ -144,8 +158,12 @@ def _pair(forecast: Any, actual: Any) -> tuple[np.ndarray, np.ndarray]:
             f"the forecast has shape {f.shape} and what came {y.shape}; expected the same, "
             "[..., H] with at least one step."
         )
-    if not (np.isfinite(f).all() and np.isfinite(y).all()):
-        raise DataError("the forecast or what came has values that are not finite.")
+    if not np.isfinite(f).all():
+        raise DataError("the forecast has values that are not finite.")
+    if np.isinf(y).any():
+        raise DataError("what came has infinite values; expected finite ones, or NaN for missing.")
+    if np.isnan(y).all(axis=-1).any():
+        raise DataError("what came is missing (NaN) at every step of a series; leave it out.")
     return f, y
 
 

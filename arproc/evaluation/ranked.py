@@ -15,7 +15,7 @@ from arproc.data.arrays import to_tensor
 from arproc.distributions import to
 from arproc.errors import DataError, ParameterError, UnsupportedError, check_flag
 from arproc.evaluation.closed_forms import scored
-from arproc.evaluation.walk import Block, per_term
+from arproc.evaluation.walk import Block, per_term, stand_in
 from arproc.process.process import Process, require_process
 from arproc.spaces import Binary, Count, Ordinal, Real
 
@@ -34,7 +34,8 @@ def crps(model: Process, data: Any, *, context: Any = None, return_error: bool =
 
     Returns:
         As `log_prob_terms`: an array [T] for one sequence (a Series keeps its index), a list of
-        them for several; given elements have none. With `return_error` a pair of these.
+        them for several; given elements have none, and missing ones (where the model takes them)
+        NaN. With `return_error` a pair of these.
 
     Example:
         >>> import arproc
@@ -50,12 +51,14 @@ def crps(model: Process, data: Any, *, context: Any = None, return_error: bool =
             "log_prob is a proper score for any."
         )
     check_flag("return_error", return_error)
-    sequences = process.sequences(data)
+    sequences = process.sequences(data, missing=process.law_.takes_missing)
     prepared = process.read_context(context, sequences, int(sequences.n_terms.max()))
 
     def function(block: Block) -> torch.Tensor:
         conditionals = to(block.conditionals, dtype=torch.float64)
-        return torch.stack(scored(conditionals, block.x.double()), dim=-1)
+        x, gone = stand_in(block.x.double())
+        values = torch.stack(scored(conditionals, x), dim=-1)
+        return values.masked_fill(gone[..., None], torch.nan)
 
     values = per_term(process, sequences, prepared, function)
     counts = sequences.n_terms - process.n_given

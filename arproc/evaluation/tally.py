@@ -40,8 +40,8 @@ class Tally:
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """How many terms each sequence has, int64 [N]."""
-        return (self.sequences.n_terms - self.given).numpy()
+        """How many terms of each sequence are of something observed, int64 [N]."""
+        return self.sequences.n_scored(self.given).numpy()
 
     @cached_property
     def sizes(self) -> np.ndarray | None:
@@ -66,18 +66,26 @@ class Tally:
 
     @cached_property
     def terms(self) -> np.ndarray | None:
-        """The chain rule's terms, nats, flat; None where the law has no conditionals."""
+        """The chain rule's terms of what was observed, nats, flat.
+
+        None where the law has no conditionals.
+        """
         if not isinstance(self.law, Process):
             return None
         with torch.no_grad():
             terms = self.law.law_.checked_terms(self.sequences, self.context)
         flat = terms.double().cpu().numpy()
         extra = self.given - self.law.n_given
-        if not extra:
-            return flat
-        counts = self.counts + extra
-        position = np.arange(len(flat)) - np.repeat(counts.cumsum() - counts, counts)
-        return flat[position >= extra]
+        if extra:
+            counts = (self.sequences.n_terms - self.law.n_given).numpy()
+            position = np.arange(len(flat)) - np.repeat(counts.cumsum() - counts, counts)
+            flat = flat[position >= extra]
+        return flat[self.sequences.scored(self.given).numpy()] if self.missing else flat
+
+    @cached_property
+    def missing(self) -> int:
+        """How many elements that would be scored were not observed."""
+        return int((self.sequences.n_terms - self.given).sum()) - int(self.counts.sum())
 
     @cached_property
     def log_prob(self) -> np.ndarray:
@@ -111,12 +119,13 @@ def count(
         raise ParameterError(f"{name} must be a fitted arproc model; got {type(law).__name__}.")
     if complete is not None:
         complete = check_flag("complete", complete)
-    sequences = law.sequences(data, complete=complete)
+    sequences = law.sequences(data, complete=complete, missing=law.law_.takes_missing)
     if complete is not None and isinstance(data, Sequences):
         flags = torch.full((len(sequences),), complete)
         sequences = Sequences(
-            sequences.values, sequences.offsets, sequences.space, flags, sequences.form
-        )
+            sequences.values, sequences.offsets, sequences.space, flags, sequences.form,
+            sequences.missing,
+        )  # fmt: skip
     own = law.n_given
     first = own if given is None else check_integer("given", given, minimum=0)
     if first < own:
@@ -144,4 +153,7 @@ def _check_enough(tally: Tally) -> None:
             f"{tally.given} are given."
         )
     if tally.counts.sum() == 0:
-        raise DataError(f"data has no element to score beyond the first {tally.given} given.")
+        rest = " (all others are missing)" if tally.missing else ""
+        raise DataError(
+            f"data has no element to score beyond the first {tally.given} given{rest}."
+        )

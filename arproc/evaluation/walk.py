@@ -14,7 +14,7 @@ from arproc.distributions import index
 from arproc.errors import DataError
 from arproc.process import Process
 
-__all__ = ["Block", "per_term"]
+__all__ = ["Block", "per_term", "stand_in"]
 
 #: How many numbers a block of conditionals may hold.
 _BLOCK_NUMBERS = 2**21
@@ -74,6 +74,20 @@ def per_term(
                 column += value.shape[1]
     order = torch.cat(indices).argsort()
     return torch.cat(values)[order]
+
+
+def stand_in(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Elements with a number of the law's in the place of each missing one, and where these are.
+
+    Example:
+        >>> stand_in(torch.tensor([2.0, torch.nan]))
+        (tensor([2., 2.]), tensor([False,  True]))
+    """
+    gone = torch.isnan(x)
+    if not bool(gone.any()):
+        return x, gone
+    observed = x[~gone]
+    return x.masked_fill(gone, float(observed[0]) if len(observed) else 1.0), gone
 
 
 def _blocks(

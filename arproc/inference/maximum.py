@@ -47,7 +47,7 @@ def maximum_likelihood(
 
     given = law_at(np.asarray(start, dtype=float)).n_given
     sequences.require_length(given + 1)
-    count = int((sequences.n_terms - given - sequences.n_missing).sum())
+    count = int(sequences.n_scored(given).sum())
     if count <= len(names):
         raise DataError(
             f"data has {count} element(s) to score; expected more than the {len(names)} "

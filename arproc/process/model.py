@@ -76,6 +76,8 @@ class Model(Parameters):
     context_kind: Literal["static", "steps"] | None = None
     #: Whether `fit` takes NaN among real numbers for an element that was not observed.
     takes_missing: bool = False
+    #: Why it takes no missing values, and what to do instead; shown to who has some.
+    no_missing: ClassVar[str] = ""
     #: Whether `fit` takes weights of the sequences.
     takes_weights: ClassVar[bool] = False
     #: Why there are no tractable conditionals; shown when somebody asks for one.
@@ -435,9 +437,12 @@ class Model(Parameters):
         prepared = self.read_context(context, sequences, _longest(sequences), offset)
         with torch.no_grad():
             total = numbers_of(law.log_prob(sequences, prepared), law).sum()
-        terms = int((sequences.n_terms - law.n_given - sequences.n_missing).sum())
+        terms = int(sequences.n_scored(law.n_given).sum())
         if terms == 0:
-            raise DataError(f"data has no element to score beyond the first {law.n_given} given.")
+            rest = " (all others are missing)" if sequences.missing else ""
+            raise DataError(
+                f"data has no element to score beyond the first {law.n_given} given{rest}."
+            )
         return float(total) / terms
 
     def sample(
@@ -593,7 +598,7 @@ class Model(Parameters):
         labels = self.fit_.labels
         found = _sequences(
             data, law.space, law.layout, law.device, name, complete=complete, missing=missing,
-            labels=labels,
+            labels=labels, refusal=self.no_missing,
         )  # fmt: skip
         law.check(found)
         check_continues(labels, found, name)
@@ -637,7 +642,7 @@ class Model(Parameters):
         layout = self._layout_of(space)
         return _sequences(
             data, space, layout, self.device, name, complete=complete, missing=missing,
-            labels=self._labels,
+            labels=self._labels, refusal=self.no_missing,
         )  # fmt: skip
 
     def _context(
@@ -723,11 +728,12 @@ def _sequences(
     complete: bool | None,
     missing: bool,
     labels: Labels,
+    refusal: str,
 ) -> Sequences:
     partial = name in ("prefix", "history")
     return Sequences.of(
         data, space, layout=layout, name=name, complete=complete, device=device, partial=partial,
-        missing=missing, labels=labels,
+        missing=missing, labels=labels, refusal=refusal,
     )  # fmt: skip
 
 

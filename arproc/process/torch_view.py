@@ -81,7 +81,10 @@ class SequenceDistribution(Distribution):
             return torch.zeros(batch, dtype=torch.float64, device=value.device)
         x = value.reshape(-1, *event)
         law = self.law
-        sequences = Sequences.of(x, law.space, layout=law.layout, name="value", device=law.device)
+        sequences = Sequences.of(
+            x, law.space, layout=law.layout, name="value", device=law.device,
+            missing=law.takes_missing,
+        )  # fmt: skip
         flat = numbers_of(law.log_prob(sequences, None), law, "value").to(value.device)
         return flat.reshape(value.shape[: value.ndim - len(event)]).expand(batch)
 

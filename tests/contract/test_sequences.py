@@ -67,8 +67,14 @@ def test_elements_that_were_not_observed_at_all_are_counted(event, gaps):
     offsets = torch.tensor([0, *np.cumsum([len(row) for row in gaps])])
     space = RealVector(dimension=2) if event else Real()
     batch = Sequences(values, offsets, space, missing=True)
-    assert batch.n_missing.tolist() == [row.count("none") for row in gaps]
-    assert Sequences(values, offsets, space).n_missing.tolist() == [0] * len(gaps)
+    least = min(len(row) for row in gaps)
+    for first in {0, least}:
+        want = [len(row[first:]) - row[first:].count("none") for row in gaps]
+        assert batch.n_scored(first).tolist() == want
+        flat = [kind != "none" for row in gaps for kind in row[first:]]
+        assert batch.scored(first).tolist() == flat
+    whole = Sequences(values, offsets, space)
+    assert whole.n_scored(0).tolist() == [len(row) for row in gaps]
 
 
 @given(rows=ragged, elements=st.integers(1, 20), most=st.integers(1, 5))

@@ -254,8 +254,8 @@ class AR(Analysis):
         law = self._law_of(found)
         with torch.no_grad():
             log_likelihood = float(law.log_prob(sequences, context).sum())
-        seen = sequences.lengths - law.n_given - sequences.n_missing
-        return law, self._fit_of(found, log_likelihood, int(seen.clamp(min=0).sum()))
+        seen = int(sequences.n_scored(law.n_given).sum())
+        return law, self._fit_of(found, log_likelihood, seen)
 
     def _width(self, context: torch.Tensor | None) -> int:
         """How many columns of the context of `fit` are regressors; one more may be the clock."""

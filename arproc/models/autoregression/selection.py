@@ -16,6 +16,11 @@ from arproc.data.labels import labels_of
 from arproc.errors import ParameterError, check_choice, check_count, check_list
 from arproc.inference.criteria import CRITERIA, charges
 from arproc.models.autoregression.ar import AR, as_lags, flat_regressors
+from arproc.models.autoregression.candidates import (
+    Placed,
+    later_scores,
+    observed_log_likelihoods,
+)
 from arproc.models.autoregression.estimation import check_enough
 from arproc.models.autoregression.mean import Terms
 from arproc.models.autoregression.moments import scale
@@ -95,9 +100,10 @@ def select_order(
     The likelihoods compared are all of the same elements: with "mle" the exact one of every
     element; with "ols" (or `initial="given"`) that of the elements with all predecessors that any
     candidate has; with the others the usual approximation -n/2 (log 2 pi sigma2 + 1) of every
-    element. For `VAR` they are always those of least squares over the elements with `max_order`
-    predecessors. The model of the chosen order is fitted to all of the data, by `method`, once it
-    is asked for.
+    element. Of data with missing values (NaN) it is the exact likelihood of what was observed,
+    by method "mle". For `VAR` they are always those of least squares over the elements with
+    `max_order` predecessors. The model of the chosen order is fitted to all of the data, by
+    `method`, once it is asked for.
 
     Args:
         data: sequences in any form that `fit` takes; several are pooled.
@@ -131,7 +137,7 @@ def select_order(
     options = {"seasonal": seasonal, "fourier": fourier, "regressors": regressors}
     if isinstance(model, type) and issubclass(model, VAR):
         _require_plain(criterion, {"lags": lags or None, "context": context, **options})
-        found, parameters, count = of_vectors(data, max_order, trend, method, initial)
+        found, count, parameters = of_vectors(data, max_order, trend, method, initial)
         scores = charges(criterion, parameters, count) - 2 * found
         order = _least(scores, criterion, count)
         chosen_var = VAR(order, trend, method, initial)
@@ -146,7 +152,7 @@ def select_order(
     largest: Any = every[-1].tolist() if len(always) else max_order
     prototype = AR(largest, trend, method, initial, **options)  # type: ignore[arg-type]
     prototype.check_parameters()
-    sequences = Sequences.of(data, Real())
+    sequences = Sequences.of(data, Real(), missing=True)
     lengths = sequences.lengths.numpy()
     labels = labels_of((), context, sequences.form, None)
     prepared = prototype._context(context, sequences, int(lengths.max()), labels)
@@ -156,19 +162,26 @@ def select_order(
     lengths = lengths[lengths > 0]
     n_columns = terms.n + (0 if columns is None else columns.shape[1])
     check_enough(lengths, every[-1], len(every[-1]) + n_columns + 1)
-    values = sequences.values.detach().cpu().numpy()
-    in_mean = regressors == "mean"
-    first = None if first is None else first[sequences.lengths.numpy() > 0]
-    scaled = scale(values, lengths, terms, columns, in_mean, first)
     given = method in ("ols", "conditional-mle") or (method == "mle" and initial == "given")
-    rule = "conditional-mle" if given else method
-    found, count = log_likelihoods(scaled, max_order, always, rule, in_mean)
-    found = found - count * math.log(scaled.size)
+    start = "given" if given else initial
+    models = [AR(each, trend, method, start, **options) for each in every]  # type: ignore[arg-type]
+    begins = torch.zeros(len(sequences)) if first is None else torch.from_numpy(first)
+    placed = Placed(sequences, prepared, begins.long())
+    deepest = int(every[-1].max(initial=0))
+    if sequences.missing:
+        orders = [int(each.max(initial=0)) for each in every]
+        found, count = observed_log_likelihoods(models, orders, placed, given)
+    else:
+        values, in_mean = sequences.values.detach().cpu().numpy(), regressors == "mean"
+        first = None if first is None else first[sequences.lengths.numpy() > 0]
+        scaled = scale(values, lengths, terms, columns, in_mean, first)
+        rule = "conditional-mle" if given else method
+        found, count = log_likelihoods(scaled, max_order, always, rule, in_mean)
+        found = found - count * math.log(scaled.size)
     parameters = np.array([len(each) for each in every]) + n_columns + 1
     if criterion == "oos":
-        start = "given" if given else initial
-        models = [AR(each, trend, method, start, **options) for each in every]  # type: ignore[arg-type]
-        scores = _later_scores(models, sequences, prepared, len(every[-1]) and int(every[-1][-1]))
+        kept = torch.from_numpy(first_parts(sequences.lengths.numpy(), deepest))
+        scores = later_scores(models, placed, kept)
     else:
         scores = charges(criterion, parameters, count) - 2 * found
     order = _least(scores, criterion, count)
@@ -193,24 +206,3 @@ def _least(scores: np.ndarray, criterion: str, count: int) -> int:
     if np.isnan(scores).all():
         raise ParameterError(f"{criterion} is not defined for {count} elements; use 'aic'.")
     return int(np.where(np.isnan(scores), math.inf, scores).argmin())
-
-
-def _later_scores(
-    models: list[AR], sequences: Sequences, context: torch.Tensor | None, order: int
-) -> np.ndarray:
-    """Negative mean log-scores of the last parts by models of the first parts."""
-    rows = [
-        row.numpy() for row in sequences.values.detach().cpu().split(sequences.lengths.tolist())
-    ]
-    kept = first_parts(sequences.lengths.numpy(), order)
-    first = [row[:k] for row, k in zip(rows, kept, strict=True)]
-    scores = []
-    for model in models:
-        model.fit(first, context=context)
-        terms = model.log_prob_terms(rows, context=context)
-        later = [
-            term[len(term) - (len(row) - k) :]
-            for term, row, k in zip(terms, rows, kept, strict=True)
-        ]
-        scores.append(-float(np.concatenate(later).mean()))
-    return np.array(scores)

@@ -87,6 +87,12 @@ class CountAR(Estimated, Process):
     dispersion_: float
     converged_: bool
 
+    no_missing = (
+        "CountAR takes none: the next rate depends on the missing count, so that what follows is "
+        "a mixture over all counts that it may have been. "
+        "Pass the pieces between the gaps as a list of series."
+    )
+
     def __init__(
         self,
         order: int | tuple[int, int] = (1, 1),

@@ -100,6 +100,12 @@ class SETAR(Estimated, Process):
     counts_: np.ndarray
     profiles_: list[np.ndarray]
 
+    no_missing = (
+        "SETAR takes none: a missing value may lie on either side of the threshold, so that "
+        "what follows has no likelihood in closed form. "
+        "Pass the pieces between the gaps as a list, or use AR, which is exact with them."
+    )
+
     def __init__(
         self,
         order: int | Sequence[int],

@@ -114,6 +114,12 @@ class MarkovSwitchingAR(Estimated, Process):
     sigma2_: np.ndarray
     converged_: bool
 
+    no_missing = (
+        "MarkovSwitchingAR takes none: what follows a missing value depends on the path of "
+        "regimes since before it, whose number multiplies with each step of the gap. "
+        "Pass the pieces between the gaps as a list, or use AR, which is exact with them."
+    )
+
     def __init__(
         self,
         order: int,

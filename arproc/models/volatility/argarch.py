@@ -97,6 +97,12 @@ class ARGARCH(Estimated, Process):
     means_: np.ndarray
     scales_: np.ndarray
 
+    no_missing = (
+        "ARGARCH takes none: the next variance depends on the square of the missing innovation, "
+        "so that what follows has no likelihood in closed form. "
+        "Pass the pieces between the gaps as a list, or use AR, which is exact with them."
+    )
+
     def __init__(
         self,
         order: int = 1,

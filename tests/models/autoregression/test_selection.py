@@ -202,3 +202,60 @@ def test_the_model_is_fitted_when_it_is_asked_for(sunspots):
     assert "model" not in vars(found)
     assert found.model is found.model
     assert found.model.order == found.order
+
+
+# ---- missing values ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"lags": [5]}, {"regressors": "mean", "seasonal": 4}])
+@pytest.mark.parametrize("initial", ["stationary", "given"])
+def test_candidates_with_gaps_are_those_of_their_own_fits(macro, initial, options):
+    y, x = macro[0][:80].copy(), macro[1][:80]
+    y[[20, 31, 32, 33, 50]] = np.nan
+    context = x if "regressors" in options else None
+    found = select_order(y, 2, "bic", initial=initial, context=context, **options)
+    own, always = {k: v for k, v in options.items() if k != "lags"}, options.get("lags", [])
+    longest = max([2, *always])
+    for order in (0, 1, 2):
+        lags = sorted({*range(1, order + 1), *always})
+        skip = longest - max(lags, default=0) if initial == "given" else 0
+        rest = None if context is None else context[skip:]
+        model = AR(lags, initial=initial, **own).fit(y[skip:], context=rest)
+        assert found.log_likelihoods[order] == pytest.approx(model.log_likelihood_, rel=1e-9)
+        assert found.n_parameters[order] == len(model.names_)
+        assert found.n_observations == model.n_observations_
+    assert found.order == found.values.argmin()
+
+
+def test_a_gap_of_one_element_changes_the_criterion_by_little_and_others_are_refused(sunspots):
+    whole = select_order(sunspots[:100], 3)
+    y = sunspots[:100].copy()
+    y[0] = np.nan  # the exact likelihood is then that of the rest
+    np.testing.assert_allclose(select_order(y, 3).values, select_order(y[1:], 3).values, rtol=1e-7)
+    assert whole.n_observations == 100
+    with pytest.raises(DataError, match=r"method='yule-walker' does not take"):
+        select_order(y, 3, method="yule-walker")
+    with pytest.raises(DataError, match="given"):
+        select_order(y, 3, initial="given")
+
+
+def test_out_of_sample_scores_count_what_was_observed():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=120).cumsum() * 0.1 + rng.normal(size=120)
+    y[[30, 100, 101, 119]] = np.nan
+    found = select_order(y, 2, "oos")
+    for order in (0, 2):
+        model = AR(order).fit(y[:96])
+        later = model.log_prob_terms(y)[96:]
+        assert found.values[order] == pytest.approx(-later.sum() / 21, rel=1e-9)
+
+
+def test_out_of_sample_scores_of_series_that_begin_at_different_seasons():
+    import pandas as pd
+
+    rng, season = np.random.default_rng(0), np.array([0.0, 5.0, -5.0, 2.0])
+    index = pd.period_range("2000Q1", periods=60, freq="Q")
+    rows = [pd.Series(np.tile(season, 15) + rng.normal(size=60), index) for _ in "ab"]
+    rows[1] = rows[1][1:]
+    found = select_order(rows, 1, "oos", seasonal=4)
+    assert found.values.min() < 1.7  # by a wrong phase 3 or more

@@ -15,6 +15,7 @@ from scipy.linalg import block_diag
 
 from arproc.errors import DataError
 from arproc.models.autoregression.vector.exact import exact_ml
+from arproc.models.autoregression.vector.observed import interpolated
 from arproc.models.autoregression.vector.regression import (
     N_COLUMNS,
     VectorData,
@@ -138,7 +139,9 @@ def by_exact_ml(data: VectorData, order: int, names: list[str]) -> VectorEstimat
             f"data are too short: the longest sequence has {int(data.lengths.max())} elements; "
             f"expected more than the order {order}."
         )
-    fit = exact_ml(data, order, regress(*regression_root(data, order), d))
+    _check_seen(data, order, names)
+    first = regress(*regression_root(interpolated(data), order), d)
+    fit = exact_ml(data, order, first)
     size = data.size
     coef = fit.coef * (size[:, None] / size)
     sigma = fit.sigma * np.outer(size, size)
@@ -155,6 +158,18 @@ def by_exact_ml(data: VectorData, order: int, names: list[str]) -> VectorEstimat
     values = _values(trend, coef, sigma)
     covariance = fit.covariance * np.outer(scale, scale)
     return VectorEstimate(coef, intercept, drift, mean, slope, sigma, labels, values, covariance)
+
+
+def _check_seen(data: VectorData, order: int, names: list[str]) -> None:
+    """Raise `DataError` where a component was observed too rarely for its equation."""
+    seen = (~np.isnan(data.values)).sum(axis=0)
+    need = N_COLUMNS[data.trend] + order * data.dimension + 1
+    if seen.min() < need:
+        raise DataError(
+            f"component {names[int(seen.argmin())]} of data was observed {int(seen.min())} "
+            f"time(s); expected at least {need}, one for each number in its "
+            "equation. Use a lower order, more data, or leave the component out."
+        )
 
 
 def parameter_names(trend: list[str], order: int, names: list[str]) -> list[str]:

@@ -17,6 +17,7 @@ from arproc.errors import DataError
 from arproc.inference.delta import carried
 from arproc.models.autoregression.vector.companion import largest_modulus
 from arproc.models.autoregression.vector.exact_likelihood import ExactLikelihood
+from arproc.models.autoregression.vector.observed import ObservedLikelihood
 from arproc.models.autoregression.vector.regression import N_COLUMNS, VectorData, VectorRegression
 
 __all__ = ["ExactFit", "exact_ml"]
@@ -48,7 +49,8 @@ def exact_ml(data: VectorData, order: int, first: VectorRegression) -> ExactFit:
     d, q = data.dimension, N_COLUMNS[data.trend]
     unwhiten = np.linalg.cholesky(first.sigma)
     whitening = solve_triangular(unwhiten, np.eye(d), lower=True)
-    likelihood = ExactLikelihood(data, order, whitening)
+    gaps = bool(np.isnan(data.values).any())
+    likelihood = (ObservedLikelihood if gaps else ExactLikelihood)(data, order, whitening)
     coef = first.theta[q:].reshape(order, d, d).transpose(0, 2, 1)
     coef = whitening @ coef @ unwhiten
     largest = largest_modulus(coef)

@@ -17,8 +17,11 @@ from arproc.contract.law import ChainLaw, hold_apart
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State, WindowState
 from arproc.contract.storable import storable
+from arproc.distributions import index, observed_scores
 from arproc.errors import UnsupportedError
-from arproc.models.autoregression.vector import likelihood, recursion, simulation
+from arproc.models.autoregression.filtering import refuse_given
+from arproc.models.autoregression.vector import filtering, likelihood, recursion, simulation
+from arproc.models.autoregression.vector.filtering import Belief
 from arproc.models.autoregression.vector.inputs import plain
 from arproc.models.autoregression.vector.recursion import VectorRecursion
 from arproc.spaces import RealVector
@@ -55,6 +58,8 @@ class VARLaw(ChainLaw):
     intercept: Annotated[Numbers, Array("d", kind="real")]
     drift: Annotated[Numbers, Array("d", kind="real")]
     initial: Literal["stationary", "given"] | MultivariateNormal = "stationary"
+
+    takes_missing = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -163,6 +168,8 @@ class VARLaw(ChainLaw):
         return VectorState(n)
 
     def log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        if sequences.missing:
+            return self.derived_log_prob_terms(sequences, context)
         x = self._level(sequences, context)
         return likelihood.log_prob_terms(x, sequences.lengths, self.recursion, self.n_given)
 
@@ -177,18 +184,38 @@ class VARLaw(ChainLaw):
         self, sequences: Sequences, context: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Each element less its mean given those before, and the same whitened, [total, d]."""
+        if sequences.missing:
+            return self._filtered_residuals(sequences, context)
         x = self._level(sequences, context)
         return likelihood.residuals(x, sequences.lengths, self.recursion, self.n_given)
 
+    def _filtered_residuals(
+        self, sequences: Sequences, context: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        plain_parts, white_parts = [], []
+        for i in range(len(sequences)):
+            x = sequences.row(i)[None].to(torch.float64)
+            state = self.fresh(1, None if context is None else context[i : i + 1])
+            columns = index(state.extend(x)[0], (slice(None), slice(self.n_given, -1)))
+            scored = x[:, self.n_given :]
+            plain_parts.append((scored - columns.mean)[0])
+            white_parts.append(observed_scores(columns, scored)[0])
+        return torch.cat(plain_parts), torch.cat(white_parts)
+
     def predictive(self, state: State, horizon: int) -> Distribution | None:
-        known = self._known(state)
-        mean, covariance = simulation.marginals(*known, horizon)
+        mean, covariance = simulation.marginals(*self._known(state), horizon)
+        if isinstance(state, VectorState) and state.belief is not None:
+            doubt = self._doubt(state, horizon).unflatten(1, (horizon, -1))
+            covariance = covariance + doubt @ doubt.mT
         risen = self.risen(state.context)
         mean = mean if risen is None else mean + risen[:, None]
         return MultivariateNormal(mean, covariance, validate_args=False)
 
     def joint(self, state: State, horizon: int) -> MultivariateNormal:
         mean, factor = simulation.joint(*self._known(state), horizon)
+        if isinstance(state, VectorState) and state.belief is not None:
+            doubt = self._doubt(state, horizon)
+            factor = torch.linalg.cholesky(factor @ factor.mT + doubt @ doubt.mT)
         risen = self.risen(state.context)
         mean = mean if risen is None else mean + risen.repeat(1, horizon)
         return MultivariateNormal(mean, scale_tril=factor, validate_args=False)
@@ -199,7 +226,19 @@ class VARLaw(ChainLaw):
             _ = state.conditional  # refuses a history shorter than what must be given
         before, risen = state.history.tail(self.order).detach(), self.risen(state.context)
         before = before if risen is None else before - risen[:, None]
-        return before, state.lengths, self.recursion.detach()
+        recursion = self.recursion.detach()
+        if isinstance(state, VectorState) and state.belief is not None:
+            means = state.belief.mean.detach().unflatten(1, (self.order, -1))
+            before = means + recursion.center
+        return before, state.lengths, recursion
+
+    def _doubt(self, state: VectorState, horizon: int) -> torch.Tensor:
+        """How the unknown part of the last elements moves the next ones, [N, horizon d, p d]."""
+        assert state.belief is not None
+        covariance, recursion = state.belief.covariance.detach(), self.recursion.detach()
+        values, vectors = torch.linalg.eigh(covariance)
+        factor = vectors * values.clamp(min=0).sqrt()[:, None]
+        return simulation.carried(state.lengths, recursion, horizon) @ factor
 
 
 class VectorState(WindowState):
@@ -207,26 +246,68 @@ class VectorState(WindowState):
 
     Args:
         n: how many rows there are, on which depends how many elements are drawn at once.
+        belief: what is known of the last elements, where a component of one is missing.
+        gaps: whether anything so far is missing.
     """
 
     law: VARLaw
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n: int, belief: Belief | None = None, gaps: bool = False) -> None:
         super().__init__(max(16, _AT_ONCE // max(n, 1)))
+        self.belief = belief
+        self.gaps = gaps
 
     def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
+        if self.belief is not None:  # one by one, until p are drawn and all before is known
+            steps = min(uniforms.shape[1], self.law.order)
+            first, state = State.advance(self, uniforms[:, :steps])
+            rest, state = state.advance(uniforms[:, steps:])
+            return torch.cat([first, rest], dim=1), state
         x, risen = simulation.draw(uniforms, *self.law._known(self)), self.law.risen(self.context)
         x = x if risen is None else x + risen[:, None]
-        return x, self._carry(VectorState(self.n), self.history.extend(x), self.context)
+        after = VectorState(self.n, gaps=self.gaps)
+        return x, self._carry(after, self.history.extend(x), self.context)
+
+    def _conditional(self) -> Distribution:
+        if self.belief is None:
+            return super()._conditional()
+        return index(self._filtered(self.history.slots[:, :0], None)[0], (slice(None), 0))
 
     def _append(self, x: torch.Tensor) -> State:
-        return VectorState(self.n)
+        if self.belief is None and not bool(torch.isnan(x.detach()).any()):
+            return VectorState(self.n, gaps=self.gaps)
+        return self._extend(x[:, None], None)[1]
 
     def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
-        return super()._extend(x, lengths)[0], VectorState(self.n)
+        gone = bool(torch.isnan(x.detach()).any())
+        if self.belief is None and not gone:
+            return super()._extend(x, lengths)[0], VectorState(self.n, gaps=self.gaps)
+        columns, belief = self._filtered(x, lengths)
+        known = None if belief.certain else belief
+        return columns, VectorState(self.n, known, self.gaps or gone)
 
     def _select(self, rows: torch.Tensor) -> State:
-        return VectorState(len(rows))
+        belief = None if self.belief is None else self.belief.select(rows)
+        return VectorState(len(rows), belief, self.gaps)
 
     def _truncate(self, lengths: torch.Tensor) -> State:
+        if self.gaps:
+            return State._truncate(self, lengths)
         return VectorState(self.n)
+
+    def _filtered(
+        self, x: torch.Tensor, lengths: torch.Tensor | None
+    ) -> tuple[MultivariateNormal, Belief]:
+        """The conditionals along x, where components are missing, and what is known after it."""
+        law, risen = self.law, self.law.risen(self.context)
+        place = self.lengths[:, None] + torch.arange(x.shape[1], device=x.device)
+        if bool(((place < law.n_given)[..., None] & torch.isnan(x)).any()):
+            refuse_given(law.n_given)
+        before, x = self.history.tail(law.order).to(torch.float64), x.to(torch.float64)
+        if risen is not None:
+            before, x = before - risen[:, None], x - risen[:, None]
+        laws, belief = filtering.run(x, before, self.lengths, self.belief, law.recursion, lengths)
+        if risen is not None:
+            loc = laws.loc + risen[:, None]
+            laws = MultivariateNormal(loc, scale_tril=laws.scale_tril, validate_args=False)
+        return laws, belief

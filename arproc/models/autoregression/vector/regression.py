@@ -62,7 +62,7 @@ class VectorData:
 def standardise(
     values: np.ndarray, lengths: np.ndarray, trend: str, names: list[str]
 ) -> VectorData:
-    """Remove each component's mean (unless `trend` is "n") and size.
+    """Remove each component's mean (unless `trend` is "n") and size, of what was observed.
 
     Raises:
         DataError: a component that is constant, or too large or small for its variance to be a
@@ -70,11 +70,16 @@ def standardise(
     """
     lengths = np.asarray(lengths, dtype=np.int64)
     lengths = lengths[lengths > 0]
-    largest = np.abs(values).max(axis=0)
+    seen = (~np.isnan(values)).sum(axis=0)
+    if not seen.all():
+        raise DataError(
+            f"component {names[int(seen.argmin())]} of data was never observed; leave it out."
+        )
+    largest = np.nanmax(np.abs(values), axis=0)
     unit = values / np.where(largest > 0, largest, 1.0)
-    center = np.zeros(values.shape[1]) if trend == "n" else unit.mean(axis=0)
+    center = np.zeros(values.shape[1]) if trend == "n" else np.nansum(unit, axis=0) / seen
     unit = unit - center
-    size = np.sqrt(np.einsum("ta,ta->a", unit, unit) / len(unit))
+    size = np.sqrt(np.nansum(unit**2, axis=0) / seen)
     if (size <= 4e-16).any():
         name = names[int((size <= 4e-16).argmax())]
         raise DataError(

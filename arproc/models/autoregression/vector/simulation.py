@@ -10,7 +10,7 @@ import torch
 
 from arproc.models.autoregression.vector.recursion import VectorRecursion
 
-__all__ = ["draw", "joint", "marginals", "psi_weights"]
+__all__ = ["carried", "draw", "joint", "marginals", "psi_weights"]
 
 #: From this many steps on, compiled code saves more than the loading of it costs.
 COMPILE_FROM = 20_000
@@ -169,6 +169,19 @@ def _joint_factor(position: int, recursion: VectorRecursion, horizon: int) -> to
         .reshape(size, size)
         .mT
     )
+
+
+def carried(positions: torch.Tensor, recursion: VectorRecursion, horizon: int) -> torch.Tensor:
+    """How the last p elements, side by side, move the next ones: [N, horizon d, p d]."""
+    p, d = recursion.order, recursion.dimension
+    impulses = torch.eye(p * d, dtype=torch.float64).reshape(p * d, p, d)
+    kinds, which = positions.clamp(max=p).unique(return_inverse=True)
+    parts = []
+    for kind in kinds.tolist():
+        nothing = torch.zeros(p * d, horizon, d, dtype=torch.float64)
+        moved = _run(nothing, impulses, torch.full((p * d,), kind), recursion)
+        parts.append(moved.reshape(p * d, horizon * d).mT)
+    return torch.stack(parts)[which]
 
 
 def psi_weights(coef: np.ndarray, count: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from arproc.contract.sequences import Sequences
-from arproc.errors import ParameterError, UnsupportedError, check_choice, check_integer
+from arproc.errors import DataError, ParameterError, UnsupportedError, check_choice, check_integer
 from arproc.models.autoregression.vector.analysis import VectorAnalysis
 from arproc.models.autoregression.vector.companion import largest_modulus
 from arproc.models.autoregression.vector.estimation import (
@@ -49,7 +49,8 @@ class VAR(VectorAnalysis, Process):
     with t counted from 0 at a sequence's first element; as a recursion of x itself
     :math:`x_t = \text{intercept} + \text{drift} \, t + \sum_i A_i x_{t-i} + \epsilon_t`. One
     element is a vector of d components: a DataFrame is time down and components across. Several
-    sequences are independent draws from one law, and `fit` pools them.
+    sequences are independent draws from one law, and `fit` pools them. Components may be missing
+    (NaN): the likelihood is then the exact one of what was observed.
 
     Args:
         order: how many past elements the next one depends on, 0 or more.
@@ -102,6 +103,8 @@ class VAR(VectorAnalysis, Process):
     References:
         Luetkepohl (2005), New Introduction to Multiple Time Series Analysis, chapters 2 and 3.
     """
+
+    takes_missing = True
 
     tightness_: float
     log_marginal_likelihood_: float
@@ -189,6 +192,8 @@ class VAR(VectorAnalysis, Process):
         stationary = isinstance(self.initial, str) and self.initial == "stationary"
         exact = self.method == "mle" and stationary
         method = _METHODS["mle" if exact else "ols"]
+        if sequences.missing:
+            self._require_exact(exact)
         maximises = exact or not stationary  # given the first values, least squares does
         notes: dict[str, Any] = {}
         if self.shrinkage is not None:
@@ -211,6 +216,7 @@ class VAR(VectorAnalysis, Process):
         with torch.no_grad():
             log_likelihood = float(law.log_prob(sequences, None).sum())
         notes |= {
+            "missing": int(np.isnan(values).sum()),
             "components": names,
             "trend": self.trend,
             "method": method,
@@ -221,9 +227,18 @@ class VAR(VectorAnalysis, Process):
             estimates=found.values,
             covariance=found.covariance,
             log_likelihood=log_likelihood,
-            n_observations=int((sequences.lengths - law.n_given).clamp(min=0).sum()),
+            n_observations=int(sequences.n_scored(law.n_given).sum()),
             notes=notes,
         )
+
+    def _require_exact(self, exact: bool) -> None:
+        if not exact or self.shrinkage is not None:
+            raise DataError(
+                "data has missing values (NaN), which a VAR is fitted with by exact maximum "
+                f"likelihood; got method={self.method!r}, initial={self.initial!r}, shrinkage="
+                f"{self.shrinkage!r}. Use method='mle' with initial='stationary' and no "
+                "shrinkage, or fill or cut the gaps first."
+            )
 
     def _shrunk(self, data: VectorData, dimension: int, stationary: bool) -> Shrunk:
         own_lag = self.own_lag
@@ -252,7 +267,7 @@ class VAR(VectorAnalysis, Process):
         return bool(self.fit_.notes.get("maximises_likelihood"))
 
     def residuals(self, data: Any, *, standardised: bool = False, offset: Any = None) -> Any:
-        """Each element less its mean given those before: the innovations.
+        """Each element less its mean given those before: the innovations; NaN of what is missing.
 
         Args:
             data: sequences, as for `log_prob`.
@@ -264,7 +279,7 @@ class VAR(VectorAnalysis, Process):
             An array [T, d] for one sequence (a DataFrame keeps its index and columns), a list of
             them for several.
         """
-        law, sequences = self.law_, self.sequences(data)
+        law, sequences = self.law_, self.sequences(data, missing=True)
         sequences.require_length(law.n_given)
         prepared = self.read_context(None, sequences, 0, offset)
         plain, white = law.residuals(sequences, prepared)
@@ -279,6 +294,8 @@ class VAR(VectorAnalysis, Process):
         if self.fit_.covariance is not None:
             initial = law.initial if isinstance(law.initial, str) else "a normal distribution"
             facts += [("Trend", notes["trend"]), ("Method", notes["method"]), ("Start", initial)]
+            if notes.get("missing"):
+                facts.append(("Missing", f"{notes['missing']} numbers, by an exact filter"))
         return f"VAR({law.order})", facts
 
 
