@@ -237,7 +237,7 @@ def check_array(name: str, values: Any, error: type[ArprocError] | None = None) 
 
     try:
         if hasattr(values, "detach"):  # a tensor, which may have gradients, or be half a float
-            values = values.detach().cpu().double()
+            values = values.detach().cpu().double().numpy()
         array = np.array(values)
         if array.dtype.kind == "O":
             listed = [_number_or_nan(value) for value in array.ravel().tolist()]

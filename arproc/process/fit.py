@@ -12,6 +12,7 @@ from arproc.contract.checked import Array, Number
 from arproc.contract.law import Law
 from arproc.contract.storable import storable
 from arproc.data.labels import Labels
+from arproc.errors import UnsupportedError
 
 __all__ = ["Fit", "Learnt"]
 
@@ -50,6 +51,19 @@ class Fit:
     n_observations: int | None = None
     labels: Labels = Labels()  # noqa: RUF009 (it is immutable)
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "notes", _Notes(self.notes))
+
+
+class _Notes(dict[str, Any]):
+    """Notes by name; one that is not there is asked for where another model's fit was put."""
+
+    def __missing__(self, name: str) -> Any:
+        raise UnsupportedError(
+            f"this fit tells nothing of {name!r}: it is another model's, or was put together by "
+            "hand; fit the model."
+        )
 
 
 class Learnt(NamedTuple):

@@ -72,11 +72,12 @@ def _scored(subject: Subject, given: Drawn, known: list[int], what: str) -> floa
 
 
 def _rows(subject: Subject, x: Any) -> list[Any]:
-    return list(x) if subject.is_text else numbers_of(subject.process, x)
+    return list(x) if subject.is_text else list(numbers_of(subject.process, x))
 
 
 def _equal(a: Any, b: Any) -> bool:
-    return a == b if isinstance(a, str) else bool(torch.equal(marked(a), marked(b)))
+    words = isinstance(a, (str, list))  # a text, or a list of tokens
+    return bool(a == b) if words else bool(torch.equal(marked(a), marked(b)))
 
 
 def _asked(subject: Subject, prefix: Batch, length: int, **more: Any) -> Any:

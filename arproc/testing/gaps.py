@@ -101,7 +101,7 @@ def _forecast_after(subject: Subject, prefix: Any, context: Any, state: Any) -> 
     if not bool(mean.isfinite().all() & variance.isfinite().all()):
         return
     components = mean.numel()
-    got = torch.as_tensor(table.to_numpy(dtype=float)).reshape(components, -1)[:, 0]
+    got = torch.as_tensor(np.array(table, dtype=float)).reshape(components, -1)[:, 0]
     error = (variance.reshape(-1).double() / n).sqrt() * 6
     if closed(subject, state, 1) is not None:
         error = error * 1e-4

@@ -62,7 +62,7 @@ def test_contexts_per_step():
     [
         (None, r"Driven needs a context \(static\)"),
         ("south", "context can not be read as numbers"),
-        ([1 + 2j], "context is complex"),
+        ([1 + 2j], r"context can not be read as numbers: got a list \(its dtype is complex"),
         ([np.nan], "context has values that are not finite"),
         ([[np.inf]], "context has values that are not finite"),
         (np.ones((2, 1)), r"context has shape \(2, 1\); expected \[N, c\] with N = 1"),

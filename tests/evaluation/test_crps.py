@@ -313,7 +313,7 @@ def test_what_has_no_crps_is_told():
         crps(CorrelatedPairs(), [[0.0, 1.0]])
     with pytest.raises(ParameterError, match="crps needs a Process"):
         crps(MeanShift(), np.zeros(3))
-    with pytest.raises(UnsupportedError, match="over vectors"):
+    with pytest.raises(ParameterError, match="Distribution of scalars"):
         crps_of(td.MultivariateNormal(torch.zeros(2), torch.eye(2)), torch.zeros(2))
 
 

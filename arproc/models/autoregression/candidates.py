@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,7 +77,7 @@ def observed_log_likelihoods(
     most, found, count = max(orders), [], 0
     for model, order in zip(models, orders, strict=True):
         stops = data.sequences.lengths
-        fitted = data.part(most - order if given else 0, stops).fitted(model)
+        fitted: Any = data.part(most - order if given else 0, stops).fitted(model)
         found.append(fitted.log_likelihood_)
         count = fitted.n_observations_
     return np.array(found), count

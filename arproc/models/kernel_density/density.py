@@ -133,7 +133,9 @@ class KernelDensity(Process):
         return layout.to_sites(found.expand(sites).reshape(1, *layout.shape))[0]
 
     def _spreads(self) -> bool:
-        return self.bandwidth is not None or bool(np.any(np.asarray(self.min_scale) > 0))
+        return self.bandwidth is not None or bool(
+            np.any(check_array("min_scale", self.min_scale) > 0)
+        )
 
     # ---- learning -------------------------------------------------------------------------------
 

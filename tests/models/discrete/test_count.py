@@ -149,6 +149,7 @@ def test_fit_finds_the_truth_and_no_neighbour_is_better(family):
         assert near.log_prob(x) < model.log_likelihood_
 
 
+@pytest.mark.filterwarnings("ignore:the standard errors of")
 def test_estimates_keep_the_constraints():
     rng = np.random.default_rng(0)
     for x in (rng.poisson(4, 150), np.cumsum(rng.poisson(1, 150))):

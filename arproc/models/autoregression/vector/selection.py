@@ -66,7 +66,9 @@ def log_likelihoods(
 
 
 def _observed(
-    sequences: Sequences, max_order: int, settings: tuple[str, str, str]
+    sequences: Sequences,
+    max_order: int,
+    settings: tuple[str, str, Literal["stationary", "given"]],
 ) -> tuple[np.ndarray, int]:
     """The exact likelihoods of all that was observed."""
     orders = range(max_order + 1)

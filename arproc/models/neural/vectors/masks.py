@@ -113,8 +113,7 @@ class MaskedNetwork(VectorNetwork):
         masks: where it is trained for many orders of the sites, which.
 
     Example:
-        >>> from arproc.models.neural.given import Given
-    from arproc.models.neural.vectors.heads import BernoulliHead
+        >>> from arproc.models.neural.vectors.heads import BernoulliHead
         >>> network = MaskedNetwork(3, BernoulliHead(), (4,))
         >>> network(torch.tensor([[0.0, 1.0, 1.0]])).shape
         torch.Size([1, 3, 1])

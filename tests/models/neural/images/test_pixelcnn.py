@@ -282,6 +282,7 @@ def test_half_precision_products_leave_the_likelihood_whole():
     assert len(rounded.unique()) > 100
 
 
+@pytest.mark.filterwarnings("ignore:the validation loss was lowest when it was first looked at")
 def test_a_validation_set_keeps_the_best_weights():
     training = Training(steps=20, batch_size=8, validate_every=5)
     model = PixelCNN(0, 4, training=training).fit(

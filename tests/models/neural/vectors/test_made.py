@@ -208,6 +208,7 @@ def test_images_keep_their_shape_and_levels_are_inferred(tmp_path):
     assert MADE((4,), training=QUICK).fit(x > 1).space == arproc.spaces.Binary(length=6)
 
 
+@pytest.mark.filterwarnings("ignore:the validation loss was lowest when it was first looked at")
 def test_early_stopping_on_validation_data():
     rng = np.random.default_rng(0)
     train, valid = rng.integers(0, 2, (30, 12)), rng.integers(0, 2, (200, 12))

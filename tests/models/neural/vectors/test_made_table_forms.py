@@ -127,6 +127,7 @@ def test_any_table_is_fitted_scored_drawn_and_kept(frame):
 # ---- together with the rest ---------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:data are taken for real numbers")
 def test_tables_are_evaluated_and_only_like_is_compared():
     frame = people()
     model, other = model_of(frame), model_of(frame, ordering="random")
