@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,6 +66,7 @@ def warm_up(
     """
     from tqdm import tqdm
 
+    from arproc.compiled.interpreted import nothing_interpreted
     from arproc.compiled.notice import NOTICE
 
     chosen = (
@@ -80,8 +82,11 @@ def warm_up(
     seconds = {}
     with (
         NOTICE.muted(),
+        nothing_interpreted(),
+        warnings.catch_warnings(),
         tqdm(chosen, unit="call", disable=None if progress is None else not progress) as bar,
     ):
+        warnings.simplefilter("ignore")  # the data say nothing
         for name in bar:
             bar.set_description(name)
             begin = time.perf_counter()

@@ -1,14 +1,16 @@
 """Small inputs by the same code without compiling it.
 
-Compiling takes seconds, once a machine. Where a loop has few steps to do, the interpreter is done
-before the compiler would be: it runs the very source of the kernel, so there is nothing else to
-keep equal. What decides is the size of the input alone, never what has been compiled already.
+Compiling takes seconds, once a machine. Where a loop has few steps to do, and was not compiled
+here yet, the interpreter is done before the compiler would be: it runs the very source of the
+kernel, in the same order of operations, so there is nothing else to keep equal. Who calls again
+and again gets it compiled.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -18,20 +20,57 @@ from numba.core.extending import _Intrinsic
 
 from arproc.compiled.jit import FORMS
 
-__all__ = ["FEW", "interpreted", "suited"]
+__all__ = ["ALL", "FEW", "interpreted", "nothing_interpreted", "suited"]
 
-#: So many steps of an innermost loop, each about half a microsecond, the interpreter does.
-FEW = 50_000
+#: So many steps of an innermost loop, each about half a microsecond, the interpreter does at once,
+#: and so many of a module's in all before it is compiled after all.
+FEW, ALL = 50_000, 500_000
+_done: dict[str, float] = {}
+_known: dict[str, bool] = {}
 
 
 def suited(kernels: ModuleType, steps: float) -> Any:
-    """A module of kernels, or the same ones interpreted where there is little to do.
+    """A module of kernels; the same ones interpreted while they wait to be compiled.
+
+    That is where none of them was compiled on this machine, and there is little to do.
 
     Args:
         kernels: a module of compiled functions.
-        steps: about how many steps of an innermost loop the call takes, from sizes alone.
+        steps: about how many steps of an innermost loop the call takes.
     """
-    return _Interpreted(kernels) if steps <= FEW else kernels
+    done = _done.get(kernels.__name__, 0.0) + steps
+    if steps > FEW or done > ALL or _compiled(kernels):
+        return kernels
+    _done[kernels.__name__] = done
+    return _Interpreted(kernels)
+
+
+@contextmanager
+def nothing_interpreted() -> Iterator[None]:
+    """While it lasts, everything is compiled, however little there is to do."""
+    global ALL
+    before, ALL = ALL, -1
+    try:
+        yield
+    finally:
+        ALL = before
+
+
+def _compiled(kernels: ModuleType) -> bool:
+    """Whether some of a module's functions are compiled, in this process or in its cache."""
+    found = _known.get(kernels.__name__, False)
+    if not found:
+        own = [v for v in vars(kernels).values() if isinstance(v, Dispatcher)]
+        own = [v for v in own if v.py_func.__module__ == kernels.__name__]
+        found = any(v.signatures or _cached(v) for v in own)
+        _known[kernels.__name__] = found
+    return found
+
+
+def _cached(kernel: Dispatcher) -> bool:
+    """Whether there is a compiled form of a function's present source on disk."""
+    index = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+    return index is not None and bool(index._load_index())
 
 
 class _Interpreted:

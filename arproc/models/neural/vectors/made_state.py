@@ -105,12 +105,10 @@ class MADEState(State):
         finite = isinstance(network.values, (BernoulliHead, CategoricalHead))
         if known is None or known + uniforms.shape[1] > network.sites or not finite:
             return super().advance(uniforms)
-        from arproc.compiled.interpreted import suited
-        from arproc.models.neural.vectors import made_kernels
+        from arproc.models.neural.vectors.made_kernels import draw
 
         weights = self._plain_weights()
-        work = 4 * len(uniforms) * sum(8 * len(weight) for weight in weights[0])
-        drawn = suited(made_kernels, work).draw(
+        drawn = draw(
             self.history.slots.long().cpu().contiguous().numpy(),
             uniforms.cpu().contiguous().numpy(),
             *weights,
