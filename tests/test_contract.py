@@ -599,13 +599,50 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
 }  # fmt: skip
 
 
+#: Variants whose parts others show, each in its class: they are tried among the slow tests.
+LATER = {
+    "AR(2) with data", "AR(2) without a mean, given", "AR with seasons and no constant, given",
+    "AR of lags 1 and 4", "AR about a parabola", "AR about a regression, given",
+    "VAR(2) with a line", "VAR(2), shrunk", "VAR after a prefix", "ARMA(1, 1)",
+    "integrated ARIMA with regressors", "AR with Laplace innovations", "AR-GARCH",
+    "AR-GARCH with Student-t innovations", "NGram of bytes", "NGram, Kneser-Ney",
+    "NGram, absolute discounting", "NGram, Jelinek-Mercer by deletion", "NGram, cut off",
+    "ContextTree that has seen nothing", "PPM, method C", "Cache, decaying in a window",
+    "InfiniGram of characters", "MADE of pictures", "MADE, residual, with direct connections",
+    "MADE of classes", "MADE, mixture of logistics", "MADE of a table, tried with rows of it",
+    "MADE of a table of one kind, with gaps", "MADE of a table of categories",
+    "MADE of a table, of classes", "MADE of three orders, in another", "kernel density of levels",
+    "NADE of classes", "NADE of all orders, of labels", "RNADE, normal",
+    "RNADE, mixture of logistics", "RNADE, Student's t", "NADE of all orders, in another",
+    "PixelCNN of grey levels", "PixelCNN of ordered grey levels", "PixelCNN of ordered colours",
+    "PixelCNN of classes", "PixelCNN after a prefix", "PixelCNN under a policy",
+    "PixelCNN++", "PixelCNN++ of classes", "PixelCNN++ of colours",
+    "PixelSNAIL of colours", "PixelSNAIL of classes", "Transformer of characters",
+    "Transformer of images", "Transformer of texts of a vector", "Transformer after a prefix",
+    "Bayesian AR, orders averaged", "Markov-switching intercepts", "Markov-switching variance",
+    "SETAR of three regimes about lines", "CountAR, log-linear", "CountAR, given",
+    "LogisticAR, given", "AR of seasonal differences", "AR of standardised values",
+    "AR of roots, cut", "AR of reciprocals, cut", "AR of differences of Box-Cox values",
+    "AR under a fitted Box-Cox transform", "Mixture of transformed", "NGram after a prefix",
+    "MADE after a prefix", "AR of logarithms of counts and one",
+}  # fmt: skip
+
+
 @pytest.mark.filterwarnings("ignore::arproc.models.ngram.smoothing.discounts.DiscountWarning")
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(k, marks=[pytest.mark.slow] * (k in LATER)) for k in MODELS]
+)
 def test_the_model_keeps_the_contract(name):
     make, given = MODELS[name]
     report = check_process(make(), **given)
     assert not report.failed
     assert {result.outcome for result in report.results} <= {"passed", "not applicable"}
+
+
+def test_of_every_kind_of_model_one_is_tried_with_every_test():
+    assert set(MODELS) > LATER
+    kinds = {name: name.partition(" ")[0].partition("(")[0].rstrip(",") for name in MODELS}
+    assert {kinds[name] for name in LATER} <= {kinds[name] for name in MODELS if name not in LATER}
 
 
 def test_what_is_skipped_or_loosened_stands_here():
