@@ -61,6 +61,7 @@ def warm_up(
         ParameterError: a name is none of these.
 
     Examples:
+        >>> import arproc
         >>> list(arproc.warm_up(["ARGARCH.sample"]))
         ['ARGARCH.sample']
     """

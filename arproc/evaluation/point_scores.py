@@ -51,7 +51,7 @@ def seasonal_scale(history: Any, season: int) -> float:
 
     Example:
         >>> seasonal_scale([1.0, np.nan, 3.0, 6.0, 4.0], season=2)
-        2.0
+        1.5
     """
     season = check_integer("season", season, minimum=1)
     x = check_array("history", history, DataError)
