@@ -57,8 +57,7 @@ def test_values_beyond_float32_have_a_density(kind, head):
 
 def test_a_flow_refuses_what_float32_can_not_tell():
     model = MODELS["MAF"]().fit(X)
-    with pytest.raises(DataError, match=r"vector \(number 1\) so far from the training data"):
-        model.log_prob(np.stack([X[0], np.full(4, 1e40)]))
+    assert model.log_prob(np.stack([X[0], np.full(4, 1e40)]))[1] == -np.inf
     for noise in (np.full(4, np.nan), np.full((2, 4), np.inf)):
         with pytest.raises(DataError, match="noise has values that are not finite"):
             model.from_noise(noise)
