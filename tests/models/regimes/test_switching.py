@@ -242,6 +242,7 @@ def test_several_sequences_are_pooled():
     np.testing.assert_allclose(tables[0], model.smoothed(x), atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:the standard errors of")
 def test_regimes_keep_the_index():
     index = pd.date_range("2020-01-01", periods=100, freq="D", tz="Europe/Paris")
     x = pd.Series(series(100), index=index)
