@@ -19,7 +19,7 @@ from arproc.contract.storable import storable
 from arproc.data.form import Layout
 from arproc.data.labels import Labels
 from arproc.distributions import mix
-from arproc.errors import NotComparableError, NotFittedError, ParameterError
+from arproc.errors import NotComparableError, NotFittedError, ParameterError, check_number
 from arproc.inference.weights import fit_weights, given_weights
 from arproc.process import Fit, Process
 from arproc.process.fit import Learnt
@@ -216,6 +216,7 @@ class Mixture(Process):
                 "a Mixture fits its weights on the data given, which should be held out from its "
                 "parts; it takes no validation."
             )
+        check_number("tolerance", self.tolerance, low=0)
         parts = self._parts()
         terms = part_terms(parts, sequences, context)
         weights = torch.full((len(terms),), 1 / len(terms), dtype=torch.float64)

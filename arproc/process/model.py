@@ -437,7 +437,8 @@ class Model(Parameters):
         prepared = self.read_context(context, sequences, _longest(sequences), offset)
         with torch.no_grad():
             total = numbers_of(law.log_prob(sequences, prepared), law).sum()
-        terms = int(sequences.n_scored(law.n_given).sum())
+        # where a given value is missing, a later one stands in for it
+        terms = int((sequences.n_scored(0) - law.n_given).clamp(min=0).sum())
         if terms == 0:
             rest = " (all others are missing)" if sequences.missing else ""
             raise DataError(

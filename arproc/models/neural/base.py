@@ -41,7 +41,7 @@ from arproc.contract.sequences import Sequences
 from arproc.contract.storable import StorableModule, storable
 from arproc.data import intake
 from arproc.data.form import Layout
-from arproc.errors import ParameterError, check_device, check_integer
+from arproc.errors import ParameterError, check_array, check_device, check_integer
 from arproc.models.neural.examples import ExampleNetwork, Examples, examples_objective
 from arproc.models.neural.given import learn_contexts
 from arproc.process import Fit, Model, Process
@@ -230,8 +230,8 @@ class NeuralModel(Model):
     # ---- learning -----------------------------------------------------------------------------
 
     def _spreads(self) -> bool:
-        floor = vars(self).get("min_scale", 0.0)
-        return self._settings.augment is not None or bool(np.any(np.asarray(floor) > 0))
+        floor = check_array("min_scale", vars(self).get("min_scale", 0.0))
+        return self._settings.augment is not None or bool(np.any(floor > 0))
 
     def _opened(self, data: Any) -> Any:
         return intake.opened(data)

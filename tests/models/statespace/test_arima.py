@@ -78,6 +78,7 @@ CASES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:the standard errors of")
 @pytest.mark.parametrize("name", CASES)
 def test_statsmodels_sees_the_same_law_and_no_better_one(name):
     order, seasonal, data = CASES[name]
@@ -310,6 +311,7 @@ def test_the_law_is_the_normal_law_of_its_autocovariances():
     assert model.log_prob(x.numpy()) == pytest.approx(float(law.log_prob(x)), rel=1e-10)
 
 
+@pytest.mark.filterwarnings("ignore:the standard errors of")
 def test_a_moving_average_with_a_unit_root_is_fitted():
     y = np.random.default_rng(1).normal(size=200)  # differenced once too often
     model = ARIMA((0, 1, 1)).fit(y)

@@ -204,7 +204,7 @@ def test_what_box_cox_can_not_take_is_named() -> None:
         Transformed(arproc.AR(0), BoxCox()).fit([1.0, -1.0, 2.0])
     with pytest.raises(ParameterError, match="lmbda must be a finite number"):
         Transformed(arproc.AR(0), BoxCox("a")).fit([1.0, 3.0, 2.0])
-    with pytest.raises(ParameterError, match="bounds two numbers, the lower first"):
+    with pytest.raises(ParameterError, match="bounds must be two numbers, the lower first"):
         Transformed(arproc.AR(0), BoxCox(bounds=(1, -1))).fit([1.0, 3.0, 2.0])
 
 

@@ -144,7 +144,7 @@ class Decoder(StorableModule):
             Unnormalised log-probabilities, [N, T, symbols].
         """
         position = torch.arange(inputs.shape[1], device=inputs.device)
-        causal = len(position) <= self.window
+        causal = bool(len(position) <= self.window)
         mask = None if causal else window_mask(position, position, self.window)
 
         def attend(_: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

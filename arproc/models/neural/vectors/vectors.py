@@ -14,7 +14,7 @@ from torch import Tensor
 from arproc.contract.sequences import Sequences
 from arproc.data.form import Layout
 from arproc.data.vectors import level_count, order_of, vectors_of
-from arproc.errors import ParameterError, check_choice, check_integer
+from arproc.errors import ParameterError, check_array, check_choice, check_integer
 from arproc.models.neural.base import NeuralProcess
 from arproc.models.neural.vectors.heads import (
     BernoulliHead,
@@ -94,8 +94,8 @@ class VectorProcess(NeuralProcess):
         self._check_context_parameters()
         check_choice("head", self.head, _HEADS)
         check_integer("components", self.components, minimum=1)
-        floors = np.asarray(self.min_scale)
-        numbers = floors.dtype.kind in "iuf" and floors.ndim < 2
+        floors = check_array("min_scale", self.min_scale)
+        numbers = floors.ndim < 2
         if not numbers or not bool((np.isfinite(floors) & (floors >= 0)).all()):
             raise ParameterError(
                 f"min_scale must be 0 or more, one number or one for each position; got "
