@@ -42,6 +42,7 @@ def run_console(page: Path, line: int, text: str) -> None:
         assert left.value.code == 0, f"{page.name}, block at line {line}: {command}"
 
 
+@pytest.mark.filterwarnings("ignore:the standard errors of")
 @pytest.mark.filterwarnings("ignore:Kneser-Ney:UserWarning")  # usual for characters
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if blocks(p)], ids=lambda p: str(p.relative_to(ROOT))

@@ -57,6 +57,7 @@ def example(name: str, seed: int = 0) -> np.ndarray:
     return counts(seed=seed) if name == "CountAR" else series(seed=seed)
 
 
+@pytest.mark.filterwarnings("ignore:the standard errors of")
 @pytest.mark.parametrize("name", REAL)
 def test_a_state_speaks_its_own_law_after_a_refit(name):
     x, other = example(name), 3 * example(name, seed=5)
@@ -118,6 +119,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:the standard errors of")
 @pytest.mark.parametrize("name", CHANGES)
 def test_parameters_set_after_the_fit_wait_for_the_next(name, tmp_path):
     make, change = CHANGES[name]

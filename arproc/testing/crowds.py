@@ -135,7 +135,8 @@ def _distinct(subject: Subject, plain: list[Any], prefix: Batch) -> None:
     """No two draws are equal, where they are too many nats for a coincidence."""
     seen: dict[Any, int] = {}
     for i, row in enumerate(plain):
-        key = row if isinstance(row, str) else row.cpu().numpy().tobytes()
+        words = isinstance(row, (str, list))  # a text, or a list of tokens
+        key = str(row) if words else row.cpu().numpy().tobytes()
         first = seen.setdefault(key, i)
         if first < i and len(row) and _unlikely(subject, prefix.rows([i]), row, len(plain)):
             fail(
@@ -149,7 +150,7 @@ def _unlikely(subject: Subject, one: Batch, row: Any, n: int) -> bool:
     """Whether two draws would hardly both be as unlikely a row as this."""
     if subject.space.measure == "density":
         return subject.space.kind != "table"
-    if isinstance(row, str):
+    if isinstance(row, (str, list)):
         return False  # its symbols are the engine's to say: `seeds` compares these
     x = torch.cat([one.x[0], row.to(one.x)])
     whole = Sequences(x, torch.tensor([0, len(x)]), subject.space, torch.tensor([False]))
