@@ -624,7 +624,16 @@ LATER = {
     "LogisticAR, given", "AR of seasonal differences", "AR of standardised values",
     "AR of roots, cut", "AR of reciprocals, cut", "AR of differences of Box-Cox values",
     "AR under a fitted Box-Cox transform", "Mixture of transformed", "NGram after a prefix",
-    "MADE after a prefix", "AR of logarithms of counts and one",
+    "MADE after a prefix", "AR of logarithms of counts and one", "AR with seasons",
+    "AR of lags 2 and 5, exact", "AR of many lags, shrunk", "AR(3) with a line, by Yule-Walker",
+    "VAR(1) from a law of its own", "VAR(0)", "AR-ARCH", "NGram, additive",
+    "NGram, back-off Kneser-Ney", "NGram, Katz", "NGram, Jelinek-Mercer", "NGram, pruned",
+    "ContextTree, frozen", "InfiniGram of numbers, by validation",
+    "MADE, two layers, categorical", "MADE without hidden units", "MADE of labels",
+    "MADE, normal", "MADE, Student's t", "MADE of an array of mixed columns", "NADE of labels",
+    "PixelCNN given vectors", "PixelCNN of colours", "Transformer of colours",
+    "Markov-switching AR(2) about lines", "CountAR, negative binomial", "AR of differences",
+    "ARIMA of logarithms", "AR at a temperature",
 }  # fmt: skip
 
 

@@ -32,14 +32,8 @@ def test_each_check_applies_to_a_healthy_process(check):
     pytest.fail(f"{check} passed nowhere")
 
 
-#: For each check the first that it alone refuses; the others are tried among the slow tests.
-FIRST = {broken.check: name for name, broken in reversed(ZOO.items()) if broken.alone}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(k, marks=[pytest.mark.slow] * (k not in FIRST.values())) for k in ZOO],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ZOO)
 def test_broken_processes_fail_for_the_right_reason(name):
     broken = ZOO[name]
     report = check_process(broken.make(), on_fail="report", context=broken.context)

@@ -59,7 +59,7 @@ class ARState(WindowState):
 
     def _advance_from_belief(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
         """Element by element, until p of them are drawn and everything before is known."""
-        steps = self.law.order
+        steps = max(self.law.order, 1)
         if uniforms.shape[1] <= steps:
             return State.advance(self, uniforms)
         first, state = State.advance(self, uniforms[:, :steps])

@@ -259,7 +259,9 @@ class VectorState(WindowState):
 
     def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
         if self.belief is not None:  # one by one, until p are drawn and all before is known
-            steps = min(uniforms.shape[1], self.law.order)
+            steps = max(self.law.order, 1)
+            if uniforms.shape[1] <= steps:
+                return State.advance(self, uniforms)
             first, state = State.advance(self, uniforms[:, :steps])
             rest, state = state.advance(uniforms[:, steps:])
             return torch.cat([first, rest], dim=1), state
