@@ -124,7 +124,7 @@ class RecentPrefix(Urn):
         return super().condition(prefix[-16:], context=context)
 
 
-class ConditionedOnce(Chain):
+class ConditionedOnce(Urn):
     """What follows a prefix, conditioned again, forgets the first one."""
 
     def condition(self, prefix, *, context=None, offset=None):
@@ -336,7 +336,7 @@ class TornGradient(Noise):
         x = sequences.values
         place = torch.cat([torch.arange(k) for k in sequences.lengths.tolist()])
         terms = td.Normal(0.1 * place.double(), 1.0, validate_args=False).log_prob(x)
-        return torch.where(torch.isnan(x), 0.0 * x, terms).nan_to_num()
+        return torch.where(torch.isnan(x), 0.0, terms)
 
 
 # ---- values -------------------------------------------------------------------------------------
