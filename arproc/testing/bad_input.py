@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,13 +154,13 @@ def _bad_forecasts(subject: Subject, batch: Batch) -> Iterator[BadCall]:
             yield (
                 f"a horizon of {horizon} in {call.__name__}",
                 "horizon",
-                lambda c=call, h=horizon: c(history, h, context=context),
+                partial(call, history, horizon, context=context),
             )
     for level in (0.0, 1.2):
         yield (
             f"a quantile of {level}",
             "quantile",
-            lambda q=level: process.forecast(history, 1, (q,), context=context),
+            partial(process.forecast, history, 1, (level,), context=context),
         )
 
 
@@ -175,7 +176,7 @@ def _bad_contexts(subject: Subject, batch: Batch) -> Iterator[BadCall]:
     if form is not None and (form.size or form.classes):  # else nobody knows how many there are
         tried.append(("a context of too many numbers", wide))
     for what, bad in tried:
-        yield what, "context", lambda c=bad: subject.process.log_prob(data, context=c)
+        yield what, "context", partial(subject.process.log_prob, data, context=bad)
 
 
 def _bad_arguments(subject: Subject, batch: Batch) -> Iterator[BadCall]:

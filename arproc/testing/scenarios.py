@@ -133,7 +133,7 @@ class _Asked:
         process, event = self.subject.process, self.future.shape[1:]
         known = np.stack([self.only([]), self.only([step])])
         context = None if self.batch.context is None else self.batch.context[[0, 0]]
-        more = {"seed": 3, "context": context}
+        more: dict[str, Any] = {"seed": 3, "context": context}
         given = [self.history, self.history]
         try:
             table = process.forecast(
