@@ -134,11 +134,16 @@ def _long_ones(subject: Subject, n: int) -> None:
 def _distinct(subject: Subject, plain: list[Any], prefix: Batch) -> None:
     """No two draws are equal, where they are too many nats for a coincidence."""
     seen: dict[Any, int] = {}
+    again: dict[int, int] = {}
     for i, row in enumerate(plain):
         words = isinstance(row, (str, list))  # a text, or a list of tokens
         key = str(row) if words else row.cpu().numpy().tobytes()
         first = seen.setdefault(key, i)
-        if first < i and len(row) and _unlikely(subject, prefix.rows([i]), row, len(plain)):
+        if first < i and len(row):
+            again.setdefault(first, i)
+    unlikely = _unlikely(subject, prefix, plain, list(again.values()))
+    for (first, i), wrong in zip(again.items(), unlikely, strict=True):
+        if wrong:
             fail(
                 f"all of {len(plain)} draws to be drawn anew",
                 f"row {i} is row {first} again",
@@ -146,18 +151,20 @@ def _distinct(subject: Subject, plain: list[Any], prefix: Batch) -> None:
             )
 
 
-def _unlikely(subject: Subject, one: Batch, row: Any, n: int) -> bool:
-    """Whether two draws would hardly both be as unlikely a row as this."""
-    if subject.space.measure == "density":
-        return subject.space.kind != "table"
-    if isinstance(row, (str, list)):
-        return False  # its symbols are the engine's to say: `seeds` compares these
-    x = torch.cat([one.x[0], row.to(one.x)])
-    whole = Sequences(x, torch.tensor([0, len(x)]), subject.space, torch.tensor([False]))
-    if subject.space.length is not None:
-        whole.complete = torch.tensor([len(x) == subject.space.length])
-    context = None if one.context is None else one.context[:1]
-    return bool(_sums(subject, whole, [one.length], context)[0] < np.log(2 * _CHANCE / n**2))
+def _unlikely(subject: Subject, prefix: Batch, plain: list[Any], rows: list[int]) -> list[bool]:
+    """Whether two draws would hardly both be as unlikely as each of these rows is."""
+    space = subject.space
+    if not rows or space.measure == "density":
+        return [space.kind != "table"] * len(rows)
+    if subject.is_text:
+        return [False] * len(rows)  # its symbols are the engine's to say: `seeds` compares these
+    own = prefix.rows(rows)
+    whole = [torch.cat([x, plain[i].to(x)]) for x, i in zip(own.x, rows, strict=True)]
+    offsets = torch.tensor([0, *map(len, whole)]).cumsum(0)
+    complete = torch.tensor([len(x) == space.length for x in whole])
+    sequences = Sequences(torch.cat(whole), offsets, space, complete)
+    sums = _sums(subject, sequences, [own.length] * len(rows), own.context)
+    return [bool(k) for k in sums < np.log(2 * _CHANCE / len(plain) ** 2)]
 
 
 # ---- prefixes of unequal length -----------------------------------------------------------------

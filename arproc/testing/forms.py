@@ -20,6 +20,8 @@ __all__ = ["input_forms", "no_rows"]
 
 _CAUSE = "a call that reads the user's data itself, and knows some forms only"
 
+_AXES = ("probe value", "row", "column")
+
 
 def input_forms(subject: Subject) -> str:
     """All forms of one batch give one likelihood, those of a prefix one conditional and one draw.
@@ -55,19 +57,19 @@ def _state_forms(subject: Subject) -> int:
     begun, x = subject.begin(batch), batch.x[:, subject.given :]
     if not x.shape[1]:
         return 0
-    want = subject.table(begun.extend(x)[1].conditional)
-    array = subject.as_user(x)
-    if x.dtype == torch.float64:
-        array = x.numpy()
+    want = subject.table(begun.extend(x)[0])
+    array = x.numpy() if x.dtype == torch.float64 else subject.as_user(x)
+    close = max(1e-11, 0.01 * subject.tolerance)
     for form, given in (("an array", array), ("lists", array.tolist())):
+        columns = subject.table(begun.extend(given)[0])
+        agree(columns, want, close, f"extend of {form} to be that of a tensor", _CAUSE, _AXES)
         state = begun
         for t in range(x.shape[1]):
-            state = state.append(array[:, t] if form == "an array" else [r[t] for r in given])
-        grown = {"append": state, "extend": begun.extend(given)[1]}
-        for name, one in grown.items():
+            element = array[:, t] if form == "an array" else array[:, t].tolist()
+            state = state.append(element)
             agree(
-                subject.table(one.conditional), want, max(1e-11, 0.01 * subject.tolerance),
-                f"{name} of {form} to be that of a tensor", _CAUSE, ("probe value", "row"),
+                subject.table(state.conditional), want[:, :, t + 1], close,
+                f"append of {form} to be that of a tensor", _CAUSE, _AXES,
             )  # fmt: skip
     return 4
 

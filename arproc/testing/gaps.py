@@ -129,6 +129,14 @@ def _slope(subject: Subject, gaps: Batch) -> float:
         if not value.requires_grad:
             return 0.0  # `gradient` asks for one
         slope = torch.autograd.grad(value, moving)[0]
+    agree(
+        slope[~seen],
+        torch.zeros_like(slope[~seen]),
+        1e-300,
+        "the gradient in missing elements to be zero",
+        "NaN times zero in the gradient of torch.where: fill what is missing before the formula",
+        ("missing element",),
+    )
     ends = [subject.process.log_prob(x + k * step, context=gaps.context).sum() for k in (1, -1)]
     return agree(
         (torch.where(seen, slope, 0.0) * step).sum().double() / 1e-5,

@@ -259,6 +259,8 @@ def _other_slopes(subject: Subject) -> float:
     want = slope(by_states)
     if not bool(want.any()):
         return 0.0
+    if subject.dtype == torch.float64:
+        off = _by_differences(subject, by_states, batch.x, want)
     one = None if batch.context is None else batch.context[-1:]
     calls = {
         "log_prob of ten sequences": lambda x: process.log_prob(x, context=batch.context).sum(),
@@ -285,6 +287,24 @@ def _other_slopes(subject: Subject) -> float:
             ),
         )
     return off
+
+
+def _by_differences(
+    subject: Subject,
+    value: Callable[[torch.Tensor], torch.Tensor],
+    x: torch.Tensor,
+    slope: torch.Tensor,
+) -> float:
+    """The gradient along a random direction against finite differences."""
+    drawn = subject.rng("other direction").standard_normal(tuple(x.shape))
+    step = 1e-5 * torch.as_tensor(drawn).to(x) * subject.slope(x) * subject.centre[1]
+    return agree(
+        (slope * step).sum().double() / 1e-5,
+        (value(x + step) - value(x - step)).double() / 2e-5,
+        1e-4,
+        "the gradient of the conditionals of longer sequences to be what finite differences give",
+        "a detach() of what lies far back",
+    )
 
 
 def gradient(subject: Subject) -> str:

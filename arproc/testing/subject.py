@@ -379,8 +379,7 @@ class Subject:
     @property
     def takes_dates(self) -> bool:
         """Whether any dates may stand by data; not where t is counted from the labels of fit."""
-        labels = self.process.fit_.labels
-        return labels.calendar is None and labels.begins is None
+        return self.process.fit_.labels.calendar is None
 
     @property
     def is_text(self) -> bool:
