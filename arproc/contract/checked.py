@@ -245,6 +245,7 @@ def _annotation_of(cls: type, name: str) -> Any:
         if hint is None:
             continue
         try:
+            # the text of a class that is loaded already, never any that a file holds
             module = vars(sys.modules.get(base.__module__, types))
             return eval(hint, {}, _Scope(module)) if isinstance(hint, str) else hint
         except Exception:  # of a user's class: what is local to a function, say
@@ -338,8 +339,6 @@ def _is(value: Any, hint: Any) -> bool:
         return isinstance(value, (bool, np.bool_))
     if hint is int:
         return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if hint is bool:
-        return isinstance(value, (bool, np.bool_))
     return isinstance(value, hint) if isinstance(hint, type) else True
 
 

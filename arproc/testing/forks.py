@@ -39,12 +39,12 @@ def forks(subject: Subject) -> tuple[float, int]:
             drawn = int(subject.rng(f"old forks {number}").integers(150, 260))
             length = subject.given + budget.longest(drawn, 60)
             pool = subject.batch(4, max(length, subject.short(20)), f"old forks {number}")
-            found.append(grow_and_ask_again(subject, pool, f"old forks {number}", steps=8))
+            found.append(grow_and_ask_again(subject, pool, f"old forks {number}", steps=4))
     return max(off for off, _ in found), sum(n for _, n in found)
 
 
 def grow_and_ask_again(
-    subject: Subject, pool: Batch, purpose: str, steps: int = 16
+    subject: Subject, pool: Batch, purpose: str, steps: int = 8
 ) -> tuple[float, int]:
     """Grow a tree of states from the elements of a pool; the largest difference, and how many.
 
@@ -52,9 +52,10 @@ def grow_and_ask_again(
         subject: the process.
         pool: rows of elements, of which the branches take theirs.
         purpose: names the generator.
-        steps: how many states are made from the first ones.
+        steps: how many more states are made after one in each way, and one from each of these.
     """
     tree = _Tree(subject, pool, subject.rng(purpose))
+    tree.grow_in_turn()
     for _ in range(steps):
         tree.grow()
     return tree.ask_again(), len(tree.nodes)
@@ -121,13 +122,26 @@ class _Tree:
             said.append(table(now.conditional))
         return torch.stack(said, dim=2), table(state.extend(x)[0]).clone()
 
+    def grow_in_turn(self) -> None:
+        """A branch from the first start in which every way comes, and is gone on from."""
+        node = self.nodes[0]
+        for way in (
+            self._ragged, self._append, self._select_all, self._append, self._truncate,
+            self._append, self._advance, self._select_all, self._extend, self._truncate,
+            self._ragged,
+        ):  # fmt: skip
+            room = int(self.most - node.lengths.max())
+            if room or way in (self._select_all, self._truncate):
+                way(node, room)
+                node = self.nodes[-1]
+
     def grow(self) -> None:
         """One more state, from one of those that there are; the last ones are likelier."""
         last = len(self.nodes)
         chosen = int(self.rng.integers(0, last) if self.rng.random() < 0.5 else last - 1)
         node = self.nodes[chosen]
         room = int(self.most - node.lengths.max())
-        ways: list[Callable[[_Node, int], None]] = [self._select, self._truncate, self._truncate]
+        ways: list[Callable[[_Node, int], None]] = [self._select, self._select_all, self._truncate]
         if room:
             ways += [self._append, self._append, self._extend, self._extend, self._ragged]
             ways += [self._advance]
@@ -179,11 +193,14 @@ class _Tree:
     def _select(self, node: _Node, room: int) -> None:
         n = len(node.rows)
         numbers = self.rng.integers(0, n, int(self.rng.integers(1, 7)))
-        kind = self.rng.random()
-        if kind < 0.2:
+        if self.rng.random() < 0.3:
             numbers = self.rng.permutation(n)
-        elif kind < 0.4:  # all of them, as they are
-            numbers = np.arange(n)
+        self._selected(node, numbers)
+
+    def _select_all(self, node: _Node, room: int) -> None:
+        self._selected(node, np.arange(len(node.rows)))
+
+    def _selected(self, node: _Node, numbers: np.ndarray) -> None:
         state = node.state.select(torch.as_tensor(numbers))
         rows = [node.rows[i] for i in numbers]
         path = f"{node.path}, select {numbers.tolist()}"

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from arproc.distributions import index
-from arproc.errors import UnsupportedError
+from arproc.errors import DataError, UnsupportedError
 from arproc.testing.compare import agree
 from arproc.testing.futures import closed, room
 from arproc.testing.material import Batch
@@ -98,6 +98,12 @@ def _forecast_after(subject: Subject, prefix: Any, context: Any, state: Any) -> 
         table = subject.process.forecast(prefix, 1, (0.5,), 3, context=context, n_paths=n)
     except (NotApplicable, UnsupportedError, NotImplementedError):
         return
+    except DataError as error:
+        fail(
+            "a history that ends with a gap to have a forecast",
+            f"it was refused: {str(error).rstrip('.')}",
+            _CAUSE,
+        )
     if not bool(mean.isfinite().all() & variance.isfinite().all()):
         return
     components = mean.numel()
