@@ -28,20 +28,21 @@ __all__ = ["Belief", "refuse_given", "residuals", "run"]
 
 
 class Belief(NamedTuple):
-    """What is known of the last p deviations from the mean, newest first: a normal law.
+    """What is known of the last p deviations from the mean: a normal law of p d numbers.
+
+    Newest first where they are numbers (d = 1), oldest first where they are vectors.
 
     Attributes:
-        mean: float64 [N, p].
-        covariance: float64 [N, p, p]; 0 where all of them were observed.
+        mean: float64 [N, p d].
+        covariance: float64 [N, p d, p d]; 0 where all of them were observed.
     """
 
     mean: torch.Tensor
     covariance: torch.Tensor
 
     @classmethod
-    def known(cls, y: torch.Tensor) -> Belief:
-        """The belief after deviations that were all observed, [N, p] with the oldest first."""
-        mean = y.flip(1)
+    def known(cls, mean: torch.Tensor) -> Belief:
+        """The belief after deviations that were all observed, [N, p d]."""
         return cls(mean, mean.new_zeros((*mean.shape, mean.shape[1])))
 
     @property

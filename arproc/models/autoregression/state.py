@@ -139,7 +139,7 @@ class ARState(WindowState):
         recursion, given = self.law.recursion.to(x.device), self.law.n_given
         belief = self.belief
         if belief is None:
-            belief = Belief.known(self._deviations(x[:, :0], recursion)[0])
+            belief = Belief.known(self._deviations(x[:, :0], recursion)[0].flip(1))
         place = self.lengths[:, None] + torch.arange(x.shape[1] + 1, device=x.device)
         early = place < given
         if bool((early[:, :-1] & torch.isnan(x)).any()):

@@ -16,41 +16,13 @@ References:
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch.distributions import MultivariateNormal
 
+from arproc.models.autoregression.filtering import Belief
 from arproc.models.autoregression.vector.recursion import VectorRecursion
 
-__all__ = ["Belief", "run"]
-
-
-class Belief(NamedTuple):
-    """What is known of the last p deviations from the center, oldest first: a normal law.
-
-    Attributes:
-        mean: float64 [N, p d].
-        covariance: float64 [N, p d, p d]; 0 where all of them were observed.
-    """
-
-    mean: torch.Tensor
-    covariance: torch.Tensor
-
-    @classmethod
-    def known(cls, y: torch.Tensor) -> Belief:
-        """The belief after deviations that were all observed, [N, p, d]."""
-        mean = y.flatten(1)
-        return cls(mean, mean.new_zeros((*mean.shape, mean.shape[1])))
-
-    @property
-    def certain(self) -> bool:
-        """Whether every one of the last elements is known."""
-        return not bool((self.covariance.detach() != 0).any())
-
-    def select(self, rows: torch.Tensor) -> Belief:
-        """The belief of these rows."""
-        return Belief(self.mean[rows], self.covariance[rows])
+__all__ = ["run"]
 
 
 def run(
@@ -87,14 +59,14 @@ def run(
     plain = recursion.conditional(known + recursion.center, place)
     locs, factors = list(plain.loc.unbind(1)), list(plain.scale_tril.unbind(1))
     last = torch.full_like(positions, steps) if lengths is None else lengths
-    after = Belief.known(known[torch.arange(len(y), device=x.device), last])
+    after = Belief.known(known[torch.arange(len(y), device=x.device), last].flatten(1))
     held = belief
     for j in range(steps + 1):
         if bool(sure[:, j].all()):
             held = None
             continue
         if j:
-            then = Belief.known(known[:, j - 1]) if held is None else held
+            then = Belief.known(known[:, j - 1].flatten(1)) if held is None else held
             held = _advance(then, y[:, j - 1 + p], place[:, j - 1], recursion)
         assert held is not None
         loc, covariance = _next(held, place[:, j], recursion)

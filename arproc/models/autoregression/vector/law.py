@@ -19,9 +19,8 @@ from arproc.contract.state import State, WindowState
 from arproc.contract.storable import storable
 from arproc.distributions import index, observed_scores
 from arproc.errors import UnsupportedError
-from arproc.models.autoregression.filtering import refuse_given
+from arproc.models.autoregression.filtering import Belief, refuse_given
 from arproc.models.autoregression.vector import filtering, likelihood, recursion, simulation
-from arproc.models.autoregression.vector.filtering import Belief
 from arproc.models.autoregression.vector.inputs import plain
 from arproc.models.autoregression.vector.recursion import VectorRecursion
 from arproc.spaces import RealVector

@@ -92,11 +92,10 @@ def test_numpy_s_whole_numbers_are_whole_numbers(kind):
 
 @pytest.mark.parametrize("name", ["MADE", "NADE"])
 def test_parameters_and_data_that_make_no_model_are_refused(name):
-    with pytest.raises(
-        ParameterError,
-        match="min_scale must be 0 or more, one number or one for each position; got 'a'",
-    ):
+    with pytest.raises(ParameterError, match="min_scale can not be read as numbers: got 'a'"):
         MODELS[name](min_scale="a").fit(X)
+    with pytest.raises(ParameterError, match="min_scale must be 0 or more, one number or one for"):
+        MODELS[name](min_scale=-1.0).fit(X)
     with pytest.raises(DataError, match=r"levels, 0, 1, 2 \.\.\. For real values"):
         MODELS[name]().fit(X.round() * 1e9)
 
