@@ -108,10 +108,10 @@ def _forecast_after(subject: Subject, prefix: Any, context: Any, state: Any) -> 
         return
     components = mean.numel()
     got = torch.as_tensor(np.array(table, dtype=float)).reshape(components, -1)[:, 0]
-    error = (variance.reshape(-1).double() / n).sqrt() * 6
+    allowed = (variance.reshape(-1).double() / n).sqrt() * 6
     if closed(subject, state, 1) is not None:
-        error = error * 1e-4
-    far = (got - mean.reshape(-1).double()).abs() > error
+        allowed = allowed * 1e-4
+    far = (got - mean.reshape(-1).double()).abs() > allowed
     if bool(far.any()):
         fail(
             "a forecast after a history that ends with a gap to begin with its conditional",
