@@ -52,7 +52,8 @@ class _Written(Model):
     def _law_of_itself(self) -> WrittenLaw | WrittenWholeLaw:
         kind = WrittenLaw if isinstance(self, OneClass) else WrittenWholeLaw
         given = self._own("n_given", 0)
-        return kind(self, self.space_, self._context_form(), given, self.takes_missing)
+        form = vars(self).get("context_form_", self._context_form())
+        return kind(self, self.space_, form, given, self.takes_missing)
 
     def _learnt_from(
         self,
@@ -61,6 +62,9 @@ class _Written(Model):
         context: torch.Tensor | None = None,
     ) -> Learnt:
         vars(self)["space_"] = sequences.space  # `_fit` may ask for it
+        form = self._context_form()
+        if form is not None:
+            vars(self)["context_form_"] = form.learnt(context)
         return super()._learnt_from(sequences, validation, context)
 
     def _written(self, space: Space) -> Law:

@@ -171,10 +171,7 @@ def _bad_contexts(subject: Subject, batch: Batch) -> Iterator[BadCall]:
     gone = np.array(context)
     gone.reshape(-1)[-1] = np.nan
     wide = np.concatenate([context, context], axis=-1)
-    tried = [("NaN in a context", gone)]
-    form = subject.process.law_.context
-    if form is not None and (form.size or form.classes):  # else nobody knows how many there are
-        tried.append(("a context of too many numbers", wide))
+    tried = [("NaN in a context", gone), ("a context of too many numbers", wide)]
     for what, bad in tried:
         yield what, "context", partial(subject.process.log_prob, data, context=bad)
 

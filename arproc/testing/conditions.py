@@ -102,6 +102,7 @@ def _forms(subject: Subject) -> float:
         "lists": coarse.tolist(),
         "a float32 array": coarse.astype(np.float32),
         "a tensor": torch.as_tensor(coarse),
+        "a float32 tensor": torch.as_tensor(coarse).float(),
     }
     if coarse.ndim == 2:
         forms["a DataFrame"] = pd.DataFrame(coarse)

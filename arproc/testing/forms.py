@@ -13,7 +13,8 @@ from arproc.data.tables import Table
 from arproc.errors import ArprocError
 from arproc.spaces import Categorical
 from arproc.testing.compare import agree
-from arproc.testing.report import NotApplicable, fail
+from arproc.testing.frames import frames
+from arproc.testing.report import fail
 from arproc.testing.subject import Batch, Subject
 
 __all__ = ["input_forms", "no_rows"]
@@ -26,10 +27,11 @@ _AXES = ("probe value", "row", "column")
 def input_forms(subject: Subject) -> str:
     """All forms of one batch give one likelihood, those of a prefix one conditional and one draw.
 
-    Lists, tuples, arrays of any dtype and stride, tensors, pandas, text and numbers.
+    Lists, tuples, arrays of any dtype and stride, tensors, pandas, text and numbers; rows of a
+    table as DataFrames of every kind.
     """
     if isinstance(subject.space, Table):
-        raise NotApplicable("rows of a table come as a DataFrame or an array (see in_kind)")
+        return frames(subject)
     batch = subject.batch(3, subject.whole(7), "input forms")
     batch = Batch(_coarse(batch.x), batch.context)
     found = 0

@@ -201,7 +201,52 @@ def histories(subject: Subject) -> str:
     _seeded(subject, known[0], horizon, _rows(batch, [0]))
     if subject.space.length is None:
         _labelled(subject, batch, lengths[0], horizon, every[:1])
+        off = max(off, _remembered(subject))
     return f"{off:.1e}, histories of {lengths}"
+
+
+def _remembered(subject: Subject) -> float:
+    """The first elements of a long history count in paths as they do in its conditional.
+
+    Paths of one seed are drawn by the same uniforms after any history of one length: so they lie
+    at the same places of the conditionals after a history and after one that began elsewhere.
+    """
+    if subject.space.event_shape:
+        return 0.0
+    known = steps(subject)[-1]
+    batch = numbers(subject, 2, known, 1, "remembered")
+    x = batch.x.clone()
+    x[1] = x[0]
+    few = slice(subject.given, subject.given + 12)
+    x[1, few] = subject.random_elements((known,), "remembered").to(x)[few]
+    batch = Batch(x, _rows(batch, [0, 0]))
+    conditional = subject.start(batch, known).conditional
+    own = _rows(batch, [0])
+    drawn = [
+        table_of(
+            subject,
+            subject.process.sample_paths(subject.as_user(row), 1, 40, 8, context=own),
+            1,
+            40,
+        )[0, 0, 0]
+        for row in x
+    ]
+    value = torch.as_tensor(np.stack(drawn)).to(x).T  # [paths, 2]
+    try:
+        upto = cdf(conditional, value).double()
+        under = cdf(conditional, value - 1).double() if subject.space.measure == "mass" else upto
+    except (UnsupportedError, NotImplementedError):
+        return 0.0
+    apart = (under[:, 0] - upto[:, 1]).clamp(min=0) + (under[:, 1] - upto[:, 0]).clamp(min=0)
+    return agree(
+        apart,
+        torch.zeros_like(apart),
+        1e-6 if subject.dtype == torch.float64 else 1e-2,
+        "paths after two long histories that begin unlike to be drawn from their conditionals "
+        "(what came is how far their probabilities lie apart)",
+        "a history that is cut to its last elements",
+        ("path",),
+    )
 
 
 def _others_replaced(

@@ -11,7 +11,7 @@ import torch
 from torch import distributions as td
 
 from arproc.data.tables import Table
-from arproc.distributions import index
+from arproc.distributions import MaybeMissing, Varied, index
 from arproc.spaces import Binary, Real, RealVector, Space
 from arproc.testing.subject import Subject
 
@@ -67,13 +67,21 @@ def taken_apart(subject: Subject, d: Any, places: torch.Tensor) -> Iterator[Scal
         for site in places.unique().tolist():
             column = subject.columns_of_table[site]
             where = f" of column {column.name!r}"
-            yield Scalars(index(d, places == site), column.space, where, site)
+            yield Scalars(_of_one_kind(index(d, places == site)), column.space, where, site)
     elif not space.event_shape:
         if space.size is None or space.size <= _SYMBOLS:
             yield Scalars(d, space, "")
     elif isinstance(d, td.Independent) and d.reinterpreted_batch_ndims == 1:
         of = Real(space.precision) if isinstance(space, RealVector) else Binary()
         yield Scalars(d.base_dist, of, " of the components of a vector")
+
+
+def _of_one_kind(d: Any) -> Any:
+    """Conditionals that differ in kind, all of one here, of which some may be missing."""
+    kinds = d.which.unique().tolist() if isinstance(d, Varied) else []
+    if len(kinds) == 1 and isinstance(d.parts[kinds[0]], MaybeMissing):
+        return d.parts[kinds[0]]
+    return d
 
 
 def vectors(subject: Subject) -> Any:

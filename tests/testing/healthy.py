@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import distributions as td
 
@@ -17,8 +18,9 @@ from arproc.contract.law import ChainLaw
 from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.data.form import Layout
+from arproc.data.tables import Column, Table
 from arproc.data.vocabulary import Vocabulary
-from arproc.distributions import Categorical
+from arproc.distributions import Categorical, MaybeMissing, Varied
 from arproc.process import Process
 from arproc.sampling import Policy
 from arproc.spaces import (
@@ -764,6 +766,66 @@ class NoRepeat(Policy):
         return state[rows]
 
 
+class Rows(Toy):
+    """Rows of a table: a number, a label and a count, the first two of which may be missing."""
+
+    SPACE = Table(
+        (
+            Column("height", Real(), missing=True),
+            Column("town", Symbols(3), missing=True, labels=("a", "b", "c"), dtype="object"),
+            Column("visits", Count(), dtype="int64"),
+        )
+    )
+    EXAMPLE = pd.DataFrame(
+        {
+            "height": [1.0, np.nan, 0.3, -1.0],
+            "town": ["a", "b", None, "c"],
+            "visits": [0, 2, 5, 1],
+        }
+    )
+    window_length = 2
+
+    def _learn(self, g):
+        self.weights_, self.scores_, self.gone_ = normal(g, 3, 2), normal(g, 2, 3), normal(g, 2)
+
+    def window(self, ctx, position):
+        site = position.clamp(max=2)
+        seen = torch.tanh(torch.nan_to_num(ctx.double(), nan=-0.7))
+        h = (seen * self.weights_[site]).sum(-1)
+        height = td.Normal(h, torch.ones_like(h), validate_args=False)
+        town = Categorical(h[..., None] * self.scores_[0] + self.scores_[1])
+        parts = [
+            MaybeMissing(height, self.gone_[0] + 0.5 * h),
+            MaybeMissing(town, self.gone_[1] - h),
+            td.Poisson(torch.exp(1 + 0.3 * h), validate_args=False),
+        ]
+        return Varied(parts, site.expand(h.shape))
+
+
+class Averaged(Toy):
+    """Reals about the mean of all before them, of which the state holds the sum."""
+
+    SPACE = Real()
+    EXAMPLE = np.linspace(-1, 1, 8)
+
+    def _start(self, n, context):
+        return AveragedState(torch.zeros(n, dtype=torch.float64))
+
+
+class AveragedState(State):
+    """The sum [N] of the elements; the base counts them."""
+
+    def __init__(self, total):
+        self.total = total
+
+    def _conditional(self):
+        mean = self.total / (1 + self.lengths)
+        return td.Normal(mean, torch.ones_like(mean), validate_args=False)
+
+    def _append(self, x):
+        return AveragedState(self.total + x)
+
+
 STATIC = np.random.default_rng(0).normal(size=(4, 2))
 STEPS = np.random.default_rng(1).normal(size=(3, 9, 2))
 LABELS = np.array([[0.0], [1.0], [-2.0]])
@@ -775,7 +837,7 @@ HEALTHY: dict[str, tuple[Any, dict[str, Any]]] = {
         for cls in (
             Chain, Sentences, Letters, Coin, Walk, LinearWalk, Noise, Heavy, Explosive, Events,
             Levels, Plane, Solid, Notes, Attention, Dots, Urn, Recurrent, Filtered, Rolling,
-            Quantised, Shares, Durations, Gapped, Partial,
+            Quantised, Shares, Durations, Gapped, Partial, Rows, Averaged,
         )
     },
     "Twins": (Twins.made, {}),

@@ -44,6 +44,7 @@ from .healthy import (
 )
 from .zoo_laws import LAWS
 from .zoo_more import MORE
+from .zoo_tables import TABLES
 from .zoo_use import USE
 
 # ---- likelihood ---------------------------------------------------------------------------------
@@ -736,4 +737,4 @@ ZOO: dict[str, Broken] = {
 }
 
 ZOO |= {name: Broken(*entry) for name, entry in USE.items()}
-ZOO |= MORE
+ZOO |= MORE | TABLES

@@ -21,6 +21,7 @@ from arproc.process.torch_view import SequenceDistribution
 from .broken import Broken
 from .healthy import (
     STATIC,
+    Averaged,
     Chain,
     Coin,
     Events,
@@ -264,6 +265,15 @@ class PaddedPaths(Walk):
         if _several(history):
             longest = max(map(len, history))
             history = [np.pad(row, (0, longest - len(row))) for row in history]
+        return super().sample_paths(history, *args, **kwargs)
+
+
+class ForgottenBeginning(Averaged):
+    """Paths are drawn from the last three hundred elements of a history."""
+
+    def sample_paths(self, history, *args, **kwargs):
+        if isinstance(history, np.ndarray) and history.ndim == 1:
+            history = history[-300:]
         return super().sample_paths(history, *args, **kwargs)
 
 
@@ -533,6 +543,7 @@ MORE: dict[str, Broken] = {
     "one step apart": Broken(WideFirstStep.made, "horizons", True),
     "tails cut": Broken(NearTails.made, "horizons", True),
     "paths padded": Broken(PaddedPaths.made, "histories", True),
+    "a history cut at 300": Broken(ForgottenBeginning.made, "histories", True),
     "known by place": Broken(KnownByPlace.made, "scenarios", True),
     "known of the first": Broken(KnownOfFirst.made, "scenarios", True),
     "paths of nothing known": Broken(PathsOfNothing.made, "scenarios", True),
