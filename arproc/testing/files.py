@@ -25,7 +25,7 @@ from arproc.sampling import Policy
 from arproc.testing.compare import gap
 from arproc.testing.conditions import scored_in_contexts
 from arproc.testing.drawing import drawn
-from arproc.testing.futures import room
+from arproc.testing.futures import continued, numbers, room
 from arproc.testing.generation import policies
 from arproc.testing.material import Batch, marked
 from arproc.testing.report import NotApplicable, fail
@@ -212,10 +212,17 @@ def _forecast(subject: Subject) -> Any:
 
 
 def _joint(subject: Subject) -> Any:
-    batch = _batch(subject, subject.short(4))
-    horizon = 6 if subject.space.length is None else 1
-    found: Any = subject.process.law_.joint(subject.start(batch, batch.length), horizon)
-    return None if found is None else [found.mean, found.covariance_matrix]
+    """The joint law's likelihood of what follows, and the moments that it has."""
+    known, horizon = subject.short(4), 6 if subject.space.length is None else 1
+    batch = numbers(subject, 2, known, known + horizon, "joint law")
+    batch = continued(subject, batch, known + horizon)
+    found: Any = subject.process.law_.joint(subject.start(batch, known), horizon)
+    if found is None:
+        return None
+    moments = []
+    with suppress(NotImplementedError):  # of logarithms it has none
+        moments = [found.mean, found.covariance_matrix]
+    return [found.log_prob(batch.x[:, known:].double().reshape(2, -1)), *moments]
 
 
 def _view(subject: Subject) -> Any:

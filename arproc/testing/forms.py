@@ -62,15 +62,18 @@ def _state_forms(subject: Subject) -> int:
     want = subject.table(begun.extend(x)[0])
     array = x.numpy() if x.dtype == torch.float64 else subject.as_user(x)
     close = max(1e-11, 0.01 * subject.tolerance)
+    steps = [begun]
+    for t in range(x.shape[1]):
+        steps.append(steps[-1].append(x[:, t]))
     for form, given in (("an array", array), ("lists", array.tolist())):
         columns = subject.table(begun.extend(given)[0])
         agree(columns, want, close, f"extend of {form} to be that of a tensor", _CAUSE, _AXES)
         state = begun
-        for t in range(x.shape[1]):
+        for t, then in enumerate(steps[1:]):
             element = array[:, t] if form == "an array" else array[:, t].tolist()
             state = state.append(element)
             agree(
-                subject.table(state.conditional), want[:, :, t + 1], close,
+                subject.table(state.conditional), subject.table(then.conditional), close,
                 f"append of {form} to be that of a tensor", _CAUSE, _AXES,
             )  # fmt: skip
     return 4

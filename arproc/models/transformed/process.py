@@ -167,12 +167,16 @@ def _inward(sequences: Sequences, transform: Transform) -> tuple[Sequences, torc
     y = sequences.values[kept]
     back = kept[:, None] + torch.arange(-given, 0)
     outward = transform.outward(sequences.values[back])
-    x = outward.inv(y)
-    offsets = sequences.offsets - given * torch.arange(len(sequences) + 1)
     gaps = sequences.missing
-    inner = Sequences(x, offsets, sequences.space, sequences.complete, missing=gaps)
+    if gaps:  # a gap is filled with what was seen, so that its gradient is zero and not NaN
+        gone = y.isnan()
+        y = torch.where(gone, y[~gone][:1].detach(), y) if not bool(gone.all()) else y
+    x = outward.inv(y)
     jacobian = -outward.log_abs_det_jacobian(x, y).expand(y.shape)
-    return inner, jacobian.masked_fill(y.isnan(), 0.0) if gaps else jacobian
+    if gaps:
+        x, jacobian = x.masked_fill(gone, torch.nan), jacobian.masked_fill(gone, 0.0)
+    offsets = sequences.offsets - given * torch.arange(len(sequences) + 1)
+    return Sequences(x, offsets, sequences.space, sequences.complete, missing=gaps), jacobian
 
 
 @storable
