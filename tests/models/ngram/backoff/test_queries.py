@@ -139,3 +139,19 @@ def test_damaged_arrays_are_refused(name, damage):
     described[name] = damage(described[name])
     with pytest.raises(FileFormatError, match="n-grams are damaged"):
         Trie.from_dict(described).verify()
+
+
+def test_every_link_that_leads_elsewhere_is_found():
+    """Each of all n-grams, linked to each shorter one but its longest suffix."""
+    described = fit([[0, 1, 2, 0, 1], [1, 2, 2], [0, 1, 1, 2]], 3, True, "kneser_ney").to_dict()
+    right, levels = described["link"], described["levels"]
+    tried = 0
+    for place in range(1, len(right)):
+        level = int(np.searchsorted(levels, place, side="right")) - 1
+        for other in set(range(int(levels[level]))) - {int(right[place])}:
+            wrong = right.copy()
+            wrong[place] = other
+            with pytest.raises(FileFormatError, match="n-grams are damaged"):
+                Trie.from_dict({**described, "link": wrong}).verify()
+            tried += 1
+    assert tried > 250
