@@ -52,8 +52,11 @@ class _Written(Model):
     def _law_of_itself(self) -> WrittenLaw | WrittenWholeLaw:
         kind = WrittenLaw if isinstance(self, OneClass) else WrittenWholeLaw
         given = self._own("n_given", 0)
-        form = vars(self).get("context_form_", self._context_form())
-        return kind(self, self.space_, form, given, self.takes_missing)
+        return kind(self, self.space_, self._context_form(), given, self.takes_missing)
+
+    def _context_form(self) -> ContextForm | None:
+        learnt: ContextForm | None = vars(self).get("context_form_")
+        return super()._context_form() if learnt is None else learnt
 
     def _learnt_from(
         self,

@@ -152,7 +152,7 @@ class _Scores:
         element = x.to(self.space.dtype)
         score = self.d.log_prob(element.to(_device(self.d))).double().cpu()
         # beyond the ends of floats, and outside of the support, there is nothing
-        inside = (self.line.inv(element.double()) - z).abs() <= 1e-6 * (1 + z.abs())
+        inside = (self.line.inv(element.double()) - z).abs() <= 1e-2 * (1 + z.abs())
         with suppress(NotImplementedError):
             if self.d.support is not None:
                 inside &= self.d.support.check(element).cpu()
