@@ -18,7 +18,15 @@ import numpy as np
 from arproc.contract.storable import storable
 from arproc.errors import DataError, ParameterError
 
-__all__ = ["Calendar", "is_plain", "is_time", "regular", "time_axis", "times_of"]
+__all__ = [
+    "Calendar",
+    "is_plain",
+    "is_time",
+    "plain_times",
+    "regular",
+    "time_axis",
+    "times_of",
+]
 
 _WINDOWS = 200
 
@@ -137,11 +145,26 @@ def time_axis(index: Any) -> Any:
     if isinstance(index, pd.TimedeltaIndex):
         return pd.Index(index.total_seconds())
     kind = getattr(index.dtype, "kind", "O")
-    if kind == "M":  # dates that Arrow holds
+    if isinstance(index.dtype, pd.ArrowDtype) and _is_arrow_date(index.dtype):
         return pd.DatetimeIndex(index)
     if kind == "m":
         return pd.Index(pd.TimedeltaIndex(index).total_seconds())
     return index if kind in "iuf" else None
+
+
+def plain_times(index: Any) -> Any:
+    """An index of dates that Arrow holds as a DatetimeIndex; any other as it is."""
+    import pandas as pd
+
+    if isinstance(index, pd.MultiIndex) or not isinstance(
+        getattr(index, "dtype", None), pd.ArrowDtype
+    ):
+        return index
+    return pd.DatetimeIndex(index, name=index.name) if _is_arrow_date(index.dtype) else index
+
+
+def _is_arrow_date(dtype: Any) -> bool:
+    return dtype.kind == "M" or dtype.name.startswith("date")
 
 
 def times_of(column: Any, name: str) -> Any:
@@ -156,6 +179,8 @@ def times_of(column: Any, name: str) -> Any:
     """
     import pandas as pd
 
+    if isinstance(column.dtype, pd.ArrowDtype) and _is_arrow_date(column.dtype):
+        return pd.Series(pd.DatetimeIndex(column), column.index, name=column.name)
     if time_axis(pd.Index(column)) is not None or not all(isinstance(t, str) for t in column):
         return column
     for form in ("ISO8601", "%Y/%m/%d"):

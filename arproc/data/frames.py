@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from arproc.data.calendar import time_axis
+from arproc.data.calendar import plain_times, time_axis
 from arproc.errors import DataError
 
 __all__ = ["by_series", "native"]
@@ -14,42 +14,69 @@ __all__ = ["by_series", "native"]
 def native(data: Any, name: str = "data") -> Any:
     """A data frame or a column of another library as pandas'; anything else as it is.
 
-    They are read through the interchange protocol (`__dataframe__`). Their rows have no labels: a
-    column of dates, where there is one alone, becomes the index.
+    They are read by their own `to_pandas`, by the interchange protocol (`__dataframe__`), or
+    column by column. Their rows have no labels: a column of dates, where there is one alone,
+    becomes the index. The dates of an index that Arrow holds become pandas' own.
     """
     if isinstance(data, (list, tuple)) and any(_is_foreign(item) for item in data):
         return [native(item, f"{name}[{i}]") for i, item in enumerate(data)]
+    if hasattr(data, "iloc"):
+        return _with_plain_index(data)
     if not _is_foreign(data):
         return data
-    if not hasattr(data, "__dataframe__"):  # a column alone
+    if callable(getattr(data, "collect", None)):
+        raise DataError(
+            f"{name} is a {type(data).__module__}.{type(data).__name__}, which has read nothing "
+            "yet; expected its data: .collect() it first."
+        )
+    if not hasattr(data, "columns") and not hasattr(data, "__dataframe__"):  # a column alone
         return _native(data.to_frame(), name).iloc[:, 0]
     return _dated(_native(data, name))
 
 
+def _with_plain_index(data: Any) -> Any:
+    index = getattr(data, "index", None)
+    plain = plain_times(index)
+    return data if plain is index else data.set_axis(plain, axis=0)
+
+
 def _is_foreign(data: Any) -> bool:
     module = type(data).__module__.partition(".")[0]
-    if module in ("builtins", "numpy", "torch", "pandas"):
+    if module in ("builtins", "numpy", "torch", "pandas", "arproc"):
         return False
     if hasattr(data, "iloc"):  # a class derived from pandas'
         return False
     frame = getattr(data, "to_frame", None)
-    return hasattr(data, "__dataframe__") or (
-        callable(frame) and hasattr(data, "dtype") and not hasattr(data, "to_pydatetime")
+    return (
+        hasattr(data, "__dataframe__")
+        or hasattr(data, "collect_schema")
+        or (hasattr(data, "__arrow_c_stream__") and hasattr(data, "columns"))
+        or (callable(frame) and hasattr(data, "dtype") and not hasattr(data, "to_pydatetime"))
     )
 
 
 def _native(data: Any, name: str) -> Any:
     import pandas as pd
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pandas would rather have an Arrow library
-            return pd.api.interchange.from_dataframe(data)
-    except Exception as error:  # whatever the other library raises
-        raise DataError(
-            f"{name} is a {type(data).__module__}.{type(data).__name__}, which can not be read "
-            f"({error}); expected a pandas DataFrame or an array (.to_pandas(), .to_numpy())."
-        ) from error
+    problem: Exception | None = None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas would rather have an Arrow library
+        for way in (
+            lambda: data.to_pandas(),
+            lambda: pd.api.interchange.from_dataframe(data),
+            lambda: pd.DataFrame({c: data[c].to_numpy() for c in data.columns}),
+        ):
+            try:
+                frame = way()
+            except Exception as error:  # whatever the other library raises
+                problem = error
+                continue
+            if isinstance(frame, pd.DataFrame):
+                return frame
+    raise DataError(
+        f"{name} is a {type(data).__module__}.{type(data).__name__}, which can not be read "
+        f"({problem}); expected a pandas DataFrame or an array (.to_pandas(), .to_numpy())."
+    ) from problem
 
 
 def _dated(frame: Any) -> Any:

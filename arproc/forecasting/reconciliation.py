@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arproc.data.frames import native
 from arproc.errors import DataError, ParameterError, check_array, check_choice
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def reconcile(forecasts: Any, summing: Any, method: str = "ols", *, residuals: A
         [9.0, 5.0, 4.0]
     """
     check_choice("method", method, _METHODS)
+    forecasts, summing = native(forecasts, "forecasts"), native(summing, "summing")
+    residuals = native(residuals, "residuals")
     values, names, restore = _read(forecasts)
     s = _in_order(summing, names, values.shape[-1])
     errors = None if residuals is None else _errors(residuals, names, len(s))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arproc import AR, VAR, KernelDensity, Panel
+from arproc import AR, MADE, VAR, KernelDensity, Panel, Training
 from arproc.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -72,3 +72,49 @@ def test_frames_of_other_libraries_are_read_as_pandas():
     np.testing.assert_allclose(forecast, Panel(AR(1)).fit(WIDE).forecast(horizon=1))
     rows = KernelDensity().fit(WIDE.reset_index(drop=True))
     np.testing.assert_allclose(rows.log_prob(Foreign(WIDE[["b", "a"]])), rows.log_prob(WIDE))
+
+
+def test_polars_and_arrow_are_read_as_pandas():
+    """The libraries themselves, which change what they offer from one version to the next."""
+    pl, pa = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    dated = WIDE.rename_axis("ds").reset_index()
+    long = dated.melt("ds", var_name="unique_id", value_name="y")
+    want = Panel(AR(1)).fit(WIDE).forecast(horizon=2)
+    kinds = {
+        "polars": pl.from_pandas,
+        "Arrow": pa.Table.from_pandas,
+        "pandas of Arrow": lambda frame: frame.convert_dtypes(dtype_backend="pyarrow"),
+    }
+    for make in kinds.values():
+        wide = make(dated) if make is not kinds["pandas of Arrow"] else make(WIDE)
+        for frame in (make(long), wide):
+            found = Panel(AR(1)).fit(frame).forecast(horizon=2)
+            np.testing.assert_allclose(found, want)
+            assert list(found.index) == list(want.index)
+        table = VAR(1).fit(wide).forecast(wide, 2)
+        assert list(table.index) == list(VAR(1).fit(WIDE).forecast(WIDE, 2).index)
+        assert list(table.columns.unique(0)) == ["a", "b"]
+    gap = WIDE["a"].where(np.arange(50) != 7)
+    fits = [
+        AR(1).fit(data).coef_
+        for data in (
+            gap, pl.Series("a", gap.to_numpy()).fill_nan(None), pa.array(gap, from_pandas=True),
+            gap.convert_dtypes(dtype_backend="pyarrow"),
+        )
+    ]  # fmt: skip
+    np.testing.assert_allclose(fits[1:], [fits[0]] * 3)
+    with pytest.raises(DataError, match=r"\.collect\(\) it first"):
+        AR(1).fit(pl.from_pandas(WIDE).lazy())
+
+
+def test_a_table_of_polars_is_one():
+    pl = pytest.importorskip("polars")
+    frame = pd.DataFrame({
+        "height": [1.7, None, 1.8, 1.6] * 5, "town": ["a", "b", "a", None] * 5,
+        "visits": [1, 2, 50, 7] * 5,
+    })  # fmt: skip
+    model = MADE((4,), training=Training(steps=5)).fit(frame)
+    again = MADE((4,), training=Training(steps=5)).fit(pl.from_pandas(frame))
+    np.testing.assert_allclose(again.log_prob(pl.from_pandas(frame)), model.log_prob(frame))
+    shuffled = pl.from_pandas(frame)[["visits", "town", "height"]]
+    np.testing.assert_allclose(model.log_prob(shuffled), model.log_prob(frame))
