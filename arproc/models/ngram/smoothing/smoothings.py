@@ -102,7 +102,7 @@ def discounted(
     from arproc.compiled.interpreted import suited
     from arproc.models.ngram.smoothing import smoothing_kernels
 
-    kernels = suited(smoothing_kernels, 4 * counts.order * len(counts.symbol))
+    kernels = suited(smoothing_kernels, counts.order * len(counts.symbol))
     rule, cuts = DISCOUNTED[smoothing], cuts or [0] * counts.order
     count = counts.adjusted if rule.adjusted else counts.count
     levels, first_child, skip = counts.levels, counts.first_child, _skip(counts)
@@ -154,7 +154,7 @@ def backed_off(
     from arproc.compiled.interpreted import suited
     from arproc.models.ngram.smoothing import smoothing_kernels
 
-    kernels = suited(smoothing_kernels, 4 * counts.order * len(counts.symbol))
+    kernels = suited(smoothing_kernels, counts.order * len(counts.symbol))
     katz = smoothing == "katz"
 
     def formula(n: np.ndarray) -> np.ndarray | None:
