@@ -259,9 +259,8 @@ class FlowNetwork(ExampleNetwork):
             if context is not None:
                 offsets = layer.offsets(context)
                 biases = [bias + add for bias, add in zip(biases, offsets, strict=True)]
-            kernels = suited(
-                flow_kernels, 100 * -(-len(u) // 64) * sum(p.out_features for p in parts)
-            )
+            outputs = sum(part.out_features for part in parts)
+            kernels = suited(flow_kernels, 100 * -(-len(u) // 64) * outputs)
             found = kernels.invert(
                 plain(u),
                 tuple(plain(part.weight) for part in parts),

@@ -111,8 +111,8 @@ def _plain_sites(
     weight: np.ndarray, row: int, x: np.ndarray, sites: int, channels: int, binary: bool
 ) -> np.float32:
     if binary:
-        return weight[row, :sites] @ x[:sites].astype(np.float32)
-    return weight[row, np.arange(sites) * channels + x[:sites]].sum(dtype=np.float32)
+        return np.float32(weight[row, :sites] @ x[:sites].astype(np.float32))
+    return np.float32(weight[row, np.arange(sites) * channels + x[:sites]].sum())
 
 
 @partial(loose_jit, plain=_plain_sites)
