@@ -124,6 +124,13 @@ def _plain(kernel: Any) -> Callable[..., Any]:
     names = dict(source.__globals__)
     plain = FunctionType(source.__code__, names, source.__name__, source.__defaults__)
     for name in source.__code__.co_names:
-        if isinstance(names.get(name), (Dispatcher, _Intrinsic)):
-            names[name] = _plain(names[name])
+        value = names.get(name)
+        if isinstance(value, (Dispatcher, _Intrinsic)) or _calls_kernels(value, source):
+            names[name] = _plain(value)
     return plain
+
+
+def _calls_kernels(value: Any, source: Any) -> bool:
+    """Whether it is a function beside `source`, which calls kernels in turn."""
+    own = isinstance(value, FunctionType) and value.__module__ == source.__module__
+    return own and value is not source
