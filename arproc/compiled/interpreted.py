@@ -24,7 +24,7 @@ __all__ = ["ALL", "FEW", "interpreted", "nothing_interpreted", "suited"]
 
 #: So many steps, each about a microsecond, the interpreter does at once, and so many of a module's
 #: in all before it is compiled after all: less than the seconds that compiling takes.
-FEW, ALL = 500_000, 1_500_000
+FEW, ALL = 500_000, 3_000_000
 _done: dict[str, float] = {}
 _known: dict[str, bool] = {}
 
