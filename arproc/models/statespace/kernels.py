@@ -212,8 +212,7 @@ def gains(
     return gain, variance, settled
 
 
-@jit
-def complete(
+def _complete(
     steps: int, p: np.ndarray, phi: np.ndarray, noise: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """`gains` of an ARMA process none of whose elements is missing.
@@ -235,7 +234,8 @@ def complete(
     for t in range(steps):
         if quiet == k:  # a seasonal process may stand still for less than a season
             variance[t] = p[0, 0]
-            put(gain[t - 1], gain[t])
+            for i in range(k):
+                gain[t, i] = gain[t - 1, i]
             continue
         f, top, moved = p[0, 0], 0.0, 0.0
         variance[t] = f
@@ -255,6 +255,37 @@ def complete(
             settled = t
     variance[steps] = p[0, 0]
     return gain, variance, settled
+
+
+def _plain_complete(
+    steps: int, p: np.ndarray, phi: np.ndarray, noise: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, int]:
+    if len(phi) < 5:  # where the loops are faster
+        return _complete(steps, p, phi, noise)
+    k, quiet, settled = len(phi), 0, steps
+    gain, variance = np.zeros((steps, k)), np.empty(steps + 1)
+    added = noise[:, None] * noise
+    for t in range(steps):
+        if quiet == k:
+            gain[t:], variance[t:] = gain[t - 1], p[0, 0]
+            break
+        f, load, after = p[0, 0], p[1:, 0], added.copy()
+        variance[t] = f
+        share = load / f
+        gain[t, : k - 1] = share
+        after[: k - 1, : k - 1] += p[1:, 1:] - load[:, None] * share
+        moved, top = abs(after[0, 0] - f), after.trace()
+        if moved <= _SETTLED * top:  # else the whole has not settled either
+            moved, top = np.abs(after - p).max(), after.diagonal().max()
+        quiet = quiet + 1 if moved <= _SETTLED * top else 0
+        p[:] = after
+        if quiet == k:
+            settled = t
+    variance[steps] = p[0, 0]
+    return gain + phi, variance, settled
+
+
+complete = jit(_complete, plain=_plain_complete)
 
 
 @jit
