@@ -1,7 +1,7 @@
 """Every compiled loop called once, so that nobody waits for it later.
 
-Loops compile when they are first called, and stay in a cache on disk. `warm_up` makes small calls
-of every model that has some: run it once a machine, when an image is built, or not at all.
+Loops compile when they first have much to do, and stay in a cache on disk. `warm_up` makes small
+calls of every model that has some: run it once a machine, when an image is built, or not at all.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """How long first calls take on a new machine: `python -m benchmarks first_call [NAME ...]`.
 
-Each call runs in a process of its own with an empty cache of compiled loops: cold; again in the
-same process, warm; and in a next process, which finds the loops in the cache. Seconds of the
+Each call runs in a process of its own with an empty cache of compiled loops: cold, when small
+inputs are interpreted; compiling, when everything is compiled, as `arproc warm-up` has it; warm,
+once more after that; and in a next process, which finds the loops in the cache. Seconds of the
 clock, and of the processor in brackets, which other programs on the machine disturb less. What
 imports take is printed apart and is not in the figures.
 """
@@ -40,14 +41,16 @@ prepare, run = CALLS[sys.argv[1]]
 given = prepare()
 timed(load)
 timed(run, given)
-if sys.argv[1] == "NGram.from_arpa":
-    given = prepare()
-timed(run, given)
+from arproc.compiled.interpreted import nothing_interpreted
+with nothing_interpreted():
+    for _ in range(2):
+        given = prepare()
+        timed(run, given)
 """
 
 
 def measure(name: str, cache: str) -> list[tuple[float, float]]:
-    """Wall and processor seconds of importing numba, the first call and the second."""
+    """Wall and processor seconds of importing numba; of the call first, compiling and warm."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": cache, "ARPROC_QUIET": "1"}
     done = subprocess.run(
         [sys.executable, "-c", CODE, name],
@@ -56,7 +59,7 @@ def measure(name: str, cache: str) -> list[tuple[float, float]]:
         text=True,
         check=True,
     )
-    lines = [line.split() for line in done.stdout.strip().splitlines()[-3:]]
+    lines = [line.split() for line in done.stdout.strip().splitlines()[-4:]]
     return [(float(wall), float(cpu)) for wall, cpu in lines]
 
 
@@ -67,15 +70,19 @@ def main(arguments: list[str] | None = None) -> None:
     unknown = [name for name in names if name not in CALLS]
     if unknown:
         raise SystemExit(f"there is no call {unknown[0]!r}; there are {', '.join(CALLS)}")
-    print(f"{'seconds (of the processor)':28}{'cold':>16}{'next process':>16}{'warm':>18}")
+    print(
+        f"{'seconds (of the processor)':28}{'cold':>16}{'compiling':>16}"
+        f"{'next process':>16}{'warm':>16}"
+    )
     cold: dict[str, tuple[float, float]] = {}
     for name in names:
         with tempfile.TemporaryDirectory() as cache:
-            _, cold[name], warm = measure(name, cache)
-            imports, kept, _ = measure(name, cache)
+            _, cold[name], compiling, warm = measure(name, cache)
+            imports, kept, _, _ = measure(name, cache)
         late = "" if cold[name][0] <= LIMIT else f"  over {LIMIT:.0f} s"
-        print(f"{name:28}{_pair(cold[name])}{_pair(kept)}{_pair(warm)}{late}", flush=True)
-    print(f"{'import numba':28}{'':16}{_pair(imports)}")
+        figures = "".join(map(_pair, (cold[name], compiling, kept, warm)))
+        print(f"{name:28}{figures}{late}", flush=True)
+    print(f"{'import numba':28}{'':32}{_pair(imports)}")
     eight = [cold[name] for name in EIGHT if name in cold]
     if len(eight) == len(EIGHT):
         wall, cpu = (sum(column) for column in zip(*eight, strict=True))

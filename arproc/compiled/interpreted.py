@@ -22,9 +22,9 @@ from arproc.compiled.jit import FORMS
 
 __all__ = ["ALL", "FEW", "interpreted", "nothing_interpreted", "suited"]
 
-#: So many steps of an innermost loop, each about half a microsecond, the interpreter does at once,
-#: and so many of a module's in all before it is compiled after all.
-FEW, ALL = 50_000, 500_000
+#: So many steps, each about a microsecond, the interpreter does at once, and so many of a module's
+#: in all before it is compiled after all: less than the seconds that compiling takes.
+FEW, ALL = 500_000, 3_000_000
 _done: dict[str, float] = {}
 _known: dict[str, bool] = {}
 
@@ -36,13 +36,15 @@ def suited(kernels: ModuleType, steps: float) -> Any:
 
     Args:
         kernels: a module of compiled functions.
-        steps: about how many steps of an innermost loop the call takes.
+        steps: about how many microseconds the interpreter takes.
     """
+    if _compiled(kernels):
+        return kernels
     done = _done.get(kernels.__name__, 0.0) + steps
-    if steps > FEW or done > ALL or _compiled(kernels):
+    if steps > FEW or done > ALL:
         return kernels
     _done[kernels.__name__] = done
-    return _Interpreted(kernels)
+    return _interpreter(kernels)
 
 
 @contextmanager
@@ -58,13 +60,22 @@ def nothing_interpreted() -> Iterator[None]:
 
 def _compiled(kernels: ModuleType) -> bool:
     """Whether some of a module's functions are compiled, in this process or in its cache."""
-    found = _known.get(kernels.__name__, False)
-    if not found:
-        own = [v for v in vars(kernels).values() if isinstance(v, Dispatcher)]
-        own = [v for v in own if v.py_func.__module__ == kernels.__name__]
-        found = any(v.signatures or _cached(v) for v in own)
-        _known[kernels.__name__] = found
+    name = kernels.__name__
+    found = _known.get(name)
+    if found:
+        return True
+    own = _dispatchers(kernels)
+    # the folder is read once: what another process compiles meanwhile, this one does without
+    found = any(v.signatures for v in own) or (found is None and any(map(_cached, own)))
+    _known[name] = found
     return found
+
+
+@functools.cache
+def _dispatchers(kernels: ModuleType) -> list[Dispatcher]:
+    """The compiled functions that a module defines."""
+    every = [v for v in vars(kernels).values() if isinstance(v, Dispatcher)]
+    return [v for v in every if v.py_func.__module__ == kernels.__name__]
 
 
 def _cached(kernel: Dispatcher) -> bool:
@@ -79,7 +90,14 @@ class _Interpreted:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._module, name)
-        return interpreted(value) if callable(value) else value
+        value = interpreted(value) if callable(value) else value
+        setattr(self, name, value)
+        return value
+
+
+@functools.cache
+def _interpreter(module: ModuleType) -> _Interpreted:
+    return _Interpreted(module)
 
 
 @functools.cache
@@ -106,6 +124,13 @@ def _plain(kernel: Any) -> Callable[..., Any]:
     names = dict(source.__globals__)
     plain = FunctionType(source.__code__, names, source.__name__, source.__defaults__)
     for name in source.__code__.co_names:
-        if isinstance(names.get(name), (Dispatcher, _Intrinsic)):
-            names[name] = _plain(names[name])
+        value = names.get(name)
+        if isinstance(value, (Dispatcher, _Intrinsic)) or _calls_kernels(value, source):
+            names[name] = _plain(value)
     return plain
+
+
+def _calls_kernels(value: Any, source: Any) -> bool:
+    """Whether it is a function beside `source`, which calls kernels in turn."""
+    own = isinstance(value, FunctionType) and value.__module__ == source.__module__
+    return own and value is not source

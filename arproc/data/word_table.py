@@ -85,9 +85,11 @@ class WordTable:
 
     def collect(self, raw: np.ndarray, begin: int, end: int) -> None:
         """Count the words of raw[begin:end] too."""
-        from arproc.data import word_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.data import word_kernels
 
         raw = _read_only(raw)
+        kernels = suited(word_kernels, 2 * (end - begin))
         while True:
             begin = kernels.collect(
                 raw, begin, end, self.slots, self.tags, self.offsets, self.blob, self.count,
@@ -110,9 +112,11 @@ class WordTable:
         Returns:
             int64 [words] and int64 [lines].
         """
-        from arproc.data import word_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.data import word_kernels
 
         raw, parts = _read_only(raw), _line_parts(raw)
+        kernels = suited(word_kernels, 3 * len(raw))
         sizes = np.array(threaded(lambda a, b: kernels.measure(raw, a, b), parts))
         words = np.concatenate([[0], np.cumsum(sizes[:, 0])])
         lines = np.concatenate([[0], np.cumsum(sizes[:, 1])])
@@ -141,8 +145,10 @@ class WordTable:
         self._insert()
 
     def _insert(self) -> None:
-        from arproc.data import word_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.data import word_kernels
 
+        kernels = suited(word_kernels, 2 * len(self.blob))
         kernels.insert(self.slots, self.tags, self.offsets, self.blob, int(self.size[0]))
 
 

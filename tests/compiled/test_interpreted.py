@@ -48,3 +48,13 @@ def test_nothing_is_interpreted_where_all_is_to_be_compiled(kernels):
     with nothing_interpreted():
         assert suited(kernels, 1) is kernels
     assert suited(kernels, 1) is not kernels
+
+
+def test_what_python_calls_beside_the_kernels_is_interpreted_too(kernels):
+    source = "def twice(x, out):\n    add(x, out)\n    add(out, out)\n"
+    source += "def outer(x, out):\n    twice(x, out)"
+    exec(source, vars(kernels))  # functions whose globals are the module's
+    x, out = np.arange(3.0), np.empty(3)
+    suited(kernels, 3).outer(x, out)
+    assert not kernels.add.signatures
+    np.testing.assert_array_equal(out, x + 2)

@@ -93,11 +93,14 @@ def run(
     if wanted or x.is_cuda:
         loc, variance, belief = _by_steps(y, rows, constants, belief, recursion, lengths)
         return loc + level, variance, belief
+    from arproc.compiled.interpreted import suited
     from arproc.models.autoregression import filter_kernels
 
+    p = recursion.order
+    kernels = suited(filter_kernels, 4 * y.numel() * (p + 1) ** 2)
     loc, variance, mean, covariance = (
         torch.from_numpy(part)
-        for part in filter_kernels.run(
+        for part in kernels.run(
             y.detach().contiguous().numpy(),
             rows.contiguous().numpy(),
             constants.detach().contiguous().numpy(),

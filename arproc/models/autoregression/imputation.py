@@ -21,7 +21,7 @@ import torch
 from arproc.models.autoregression.filtering import refuse_given
 from arproc.models.autoregression.recursion import Recursion
 
-__all__ = ["Missing", "missing_given_observed", "solved"]
+__all__ = ["Missing", "inverse_band", "missing_given_observed", "solved"]
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,6 @@ class Missing:
     @property
     def deviation(self) -> np.ndarray:
         """Their standard deviations, [m]."""
-        from arproc.models.autoregression.filter_kernels import inverse_band
-
         return np.sqrt(inverse_band(self.factor)[0])
 
     def draws(self, normals: np.ndarray) -> np.ndarray:
@@ -101,6 +99,7 @@ def solved(
     """Mean and factor from innovations where the missing are 0 [T] and the effects [p + 1, T]."""
     from scipy.linalg import cho_solve_banded, cholesky_banded
 
+    from arproc.compiled.interpreted import suited
     from arproc.models.autoregression import filter_kernels
 
     m, p, length = len(places), len(effects) - 1, len(rest)
@@ -110,7 +109,16 @@ def solved(
     for k in range(min(p, length - 1) + 1):
         pull[: length - k] -= effects[k, : length - k] * rest[k:]
     band = min(p, m - 1)
-    precision = filter_kernels.precision(effects, places, band)
+    kernels = suited(filter_kernels, 2 * m * (p + 1) ** 2)
+    precision = kernels.precision(effects, places, band)
     factor = cholesky_banded(precision, lower=True)
     mean = cho_solve_banded((factor, True), pull[places])
     return Missing(places, mean + level[places], factor)
+
+
+def inverse_band(factor: np.ndarray) -> np.ndarray:
+    """The inverse within the band of its factor; see `filter_kernels.inverse_band`."""
+    from arproc.compiled.interpreted import suited
+    from arproc.models.autoregression import filter_kernels
+
+    return suited(filter_kernels, factor.shape[0] * factor.size).inverse_band(factor)

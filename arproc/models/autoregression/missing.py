@@ -100,6 +100,7 @@ class _Problem:
 
     def at(self, z: Array) -> _Point:
         """The concentrated likelihood at z [k]; infinite where there is no stationary law."""
+        from arproc.compiled.interpreted import suited
         from arproc.models.autoregression import filter_kernels
 
         coef, weights, variances = self.start(z)
@@ -110,7 +111,8 @@ class _Problem:
         inputs = np.zeros_like(columns)
         if not self.in_mean:
             columns[:, 1:], inputs[:, 1:] = 0.0, -data.columns
-        rest, logs = filter_kernels.whiten(
+        kernels = suited(filter_kernels, 3 * columns.size * (weights.shape[-1] + 1))
+        rest, logs = kernels.whiten(
             columns, inputs, self.observed, data.lengths, weights, variances, self.given
         )
         left = rest[:, 1:]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from arproc.models.autoregression.imputation import solved
+from arproc.models.autoregression.imputation import inverse_band, solved
 
 __all__ = ["expected_score"]
 
@@ -88,8 +88,6 @@ def _smoothed(
     given: int,
 ) -> tuple[Array, Array]:
     """Means of all deviations [T], and covariances with the one d later: [p + 1, T]."""
-    from arproc.models.autoregression.filter_kernels import inverse_band
-
     length, p = len(y), weights.shape[1]
     rows = np.minimum(place, p)
     scales = np.sqrt(variances)[rows]

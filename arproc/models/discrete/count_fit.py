@@ -52,10 +52,12 @@ class CountData:
         return 1 + self.p + self.q + self.context.shape[1]
 
     def _run(self, theta: np.ndarray, dispersion: float, gradient: np.ndarray) -> np.ndarray:
-        from arproc.models.discrete.count_kernels import score
+        from arproc.compiled.interpreted import suited
+        from arproc.models.discrete import count_kernels
 
         terms = np.empty(self.n_terms)
-        score(
+        kernels = suited(count_kernels, 3 * len(self.counts) * self.size)
+        kernels.score(
             self.counts, self.context, self.offsets, self.p, self.q, theta, self.log_link,
             dispersion, self.start, self.skip, gradient, terms,
         )  # fmt: skip

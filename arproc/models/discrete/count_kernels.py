@@ -21,7 +21,7 @@ def digamma(x: float) -> float:
         x += 1.0
     f = 1.0 / (x * x)
     tail = f * (1 / 12 - f * (1 / 120 - f * (1 / 252 - f * (1 / 240 - f * (1 / 132)))))
-    return value + math.log(x) - 0.5 / x - tail
+    return value + np.log(x) - 0.5 / x - tail
 
 
 @jit
@@ -57,8 +57,8 @@ def score(
     """
     m, c = len(theta), context.shape[1]
     slopes = len(gradient) > 0
-    before_count = math.log1p(start) if log_link else start
-    before = math.log(start) if log_link else start
+    before_count = np.log1p(start) if log_link else start
+    before = np.log(start) if log_link else start
     size = 1.0 / dispersion if dispersion > 0 else 0.0
     constant = math.lgamma(size) if size > 0 else 0.0
     depth = max(q, 1)
@@ -77,7 +77,7 @@ def score(
                 lag = before_count
                 if t - 1 - i >= first:
                     lag = counts[t - 1 - i]
-                    lag = math.log1p(lag) if log_link else lag
+                    lag = np.log1p(lag) if log_link else lag
                 now[1 + i] = lag
                 eta += theta[1 + i] * lag
             for j in range(q):
@@ -86,15 +86,15 @@ def score(
             for z in range(c):
                 now[1 + p + q + z] = context[t, z]
                 eta += theta[1 + p + q + z] * context[t, z]
-            rate = math.exp(eta) if log_link else eta
+            rate = np.exp(eta) if log_link else eta
             x = counts[t]
             value = -math.lgamma(x + 1.0)
             if size > 0:
-                value += math.lgamma(x + size) - constant - size * math.log1p(rate * dispersion)
-                value += x * (math.log(rate) - math.log(size + rate)) if x > 0 else 0.0
+                value += math.lgamma(x + size) - constant - size * np.log1p(rate * dispersion)
+                value += x * (np.log(rate) - np.log(size + rate)) if x > 0 else 0.0
                 pull = x / rate - (x + size) / (size + rate)
             else:
-                value += (x * math.log(rate) if x > 0 else 0.0) - rate
+                value += (x * np.log(rate) if x > 0 else 0.0) - rate
                 pull = x / rate - 1.0
             terms[at] = value
             at += 1
@@ -107,7 +107,7 @@ def score(
                 for a in range(m):
                     gradient[a] += pull * now[a]
                 if size > 0:
-                    rise = digamma(x + size) - digamma(size) - math.log1p(rate * dispersion)
+                    rise = digamma(x + size) - digamma(size) - np.log1p(rate * dispersion)
                     rise += 1.0 - (x + size) / (size + rate)
                     gradient[m] -= size * rise
             for j in range(depth - 1, 0, -1):

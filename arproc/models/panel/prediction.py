@@ -50,6 +50,7 @@ def predict(
         horizon: how many values are forecast, 0 or more.
         positions: how many values came before the first, int64 [N]; see `tails`.
     """
+    from arproc.compiled.interpreted import suited
     from arproc.models.panel import filtering
 
     n = len(table)
@@ -65,8 +66,11 @@ def predict(
     values, offsets = np.ascontiguousarray(table.values), table.offsets
     parameters, mean = np.ascontiguousarray(parameters), np.ascontiguousarray(mean)
 
+    steps = (len(values) + n * horizon) * (2 + int(lags.max(initial=0))) ** 2
+    kernels = suited(filtering, steps)
+
     def job(begin: int, end: int) -> None:
-        filtering.run(
+        kernels.run(
             values, offsets, at, begin, end, lags, stationary, parameters, mean,
             found.log_likelihood, found.counts, found.mean, found.variance, status,
         )  # fmt: skip

@@ -2,16 +2,17 @@
 
 Locations are the free trends and coefficients; `tie` [k (q + p), free] turns them into those of
 all regimes, trends first. Matrices here have a few rows, so products and solutions are loops:
-numba's linear algebra takes seconds to compile.
+numba's linear algebra takes seconds to compile. `climb` and `score` call the compiled parts one by
+one: whole, they would compile them all once more.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from arproc.compiled.arrays import put, put_table
 from arproc.compiled.jit import jit
 from arproc.models.regimes.hamilton import sums, weigh
 
@@ -103,52 +104,66 @@ def _place(x: int, r: int, tied: int, p: int) -> int:
     return x if x < tied else x + r * p
 
 
-@jit
+class _Data(NamedTuple):
+    """The first arguments of `climb`."""
+
+    values: np.ndarray
+    columns: np.ndarray
+    products: np.ndarray
+    offsets: np.ndarray
+    centred: bool
+    digits: np.ndarray
+    tie: np.ndarray
+    unit: float
+
+
+class _Room(NamedTuple):
+    """What is computed at some parameters, in place."""
+
+    trend: np.ndarray
+    coef: np.ndarray
+    joint: np.ndarray
+    first: np.ndarray
+    system: np.ndarray
+    pi: np.ndarray
+    pull: np.ndarray
+    transitions: np.ndarray
+    oldest: np.ndarray
+    sizes: np.ndarray
+    squares: np.ndarray
+    slopes: np.ndarray
+    curvatures: np.ndarray
+
+
+def _room(data: _Data, k: int) -> _Room:
+    q, terms, count = data.columns.shape[1], len(data.products), len(data.digits)
+    p = len(data.tie) // k - q
+    d = k * q + p
+    shapes = (
+        (k, q), (k, p), (terms, k * count), (count,), (k, k), (k,), (k, k), (k, k), (k,), (k,),
+        (k,), (k, d), (k, d, d),
+    )  # fmt: skip
+    return _Room(*map(np.empty, shapes))
+
+
 def _expect(
-    values: np.ndarray,
-    columns: np.ndarray,
-    offsets: np.ndarray,
-    centred: bool,
-    digits: np.ndarray,
-    tie: np.ndarray,
-    chain: np.ndarray,
-    location: np.ndarray,
-    sigma2: np.ndarray,
-    trend: np.ndarray,
-    coef: np.ndarray,
-    deviations: np.ndarray,
-    joint: np.ndarray,
-    first: np.ndarray,
-    system: np.ndarray,
-    pi: np.ndarray,
+    data: _Data, room: _Room, chain: np.ndarray, location: np.ndarray, sigma2: np.ndarray
 ) -> float:
-    """The smoother at some parameters: all from `trend` on are set; the log-likelihood."""
-    k, q, p = len(chain), trend.shape[1], coef.shape[1]
-    for row in range(len(tie)):
-        value = 0.0
-        for f in range(len(location)):
-            value += tie[row, f] * location[f]
-        if row < k * q:
-            trend[row // q, row % q] = value
-        else:
-            coef[(row - k * q) // p, (row - k * q) % p] = value
-    for t in range(len(values)):
-        for r in range(k):
-            level = 0.0
-            for c in range(q):
-                level += columns[t, c] * trend[r, c]
-            deviations[t, r] = values[t, 0] - level
-    _stationary(chain, system, pi)
+    """The smoother at some parameters: `trend` to `pi` of the room are set; the log-likelihood."""
+    trend, coef, digits = room.trend, room.coef, data.digits
+    every = data.tie @ location
+    trend[:] = every[: trend.size].reshape(trend.shape)
+    coef[:] = every[trend.size :].reshape(coef.shape)
+    deviations = data.values - data.columns @ trend.T
+    _stationary(chain, room.system, room.pi)
     steps = digits.shape[1] - 1
-    initial = np.empty(len(digits))
-    for j in range(len(digits)):
-        initial[j] = pi[digits[j, steps]]
-        for i in range(steps):
-            initial[j] *= chain[digits[j, i + 1], digits[j, i]]
-    lags = deviations if centred else values
+    initial = room.pi[digits[:, steps]]
+    for i in range(steps):
+        initial *= chain[digits[:, i + 1], digits[:, i]]
     return weigh(
-        deviations, lags, offsets, centred, digits, coef, sigma2, chain, initial, joint, first
-    )
+        deviations, deviations if data.centred else data.values, data.offsets, data.centred,
+        digits, coef, sigma2, chain, initial, room.joint, room.first,
+    )  # fmt: skip
 
 
 def _plain_weighted(
@@ -174,30 +189,20 @@ def _weighted(
 
 
 @jit
-def _gather(
-    products: np.ndarray,
-    centred: bool,
-    digits: np.ndarray,
-    unit: float,
-    trend: np.ndarray,
-    coef: np.ndarray,
-    joint: np.ndarray,
+def _tally(
+    totals: np.ndarray,
     first: np.ndarray,
+    digits: np.ndarray,
     transitions: np.ndarray,
     oldest: np.ndarray,
     sizes: np.ndarray,
-    squares: np.ndarray,
-    slopes: np.ndarray,
-    curvatures: np.ndarray,
 ) -> None:
-    """Expected transitions, oldest regimes, sizes, squares, slopes and curvatures, by `joint`."""
+    """Expected transitions, oldest regimes and sizes from the numbers in the joint states."""
     count, steps = len(digits), digits.shape[1] - 1
-    moments, totals = np.empty((joint.shape[1], products.shape[1])), np.empty(joint.shape[1])
-    _weighted(joint, products, moments, totals)
     transitions[:] = 0.0
     oldest[:] = 0.0
     sizes[:] = 0.0
-    for a in range(joint.shape[1]):
+    for a in range(len(totals)):
         transitions[digits[a % count, 0], a // count] += totals[a]
         sizes[a // count] += totals[a]
     for j in range(count):
@@ -205,7 +210,41 @@ def _gather(
         # the memories before the first element hold steps of the chain too
         for i in range(steps):
             transitions[digits[j, i + 1], digits[j, i]] += first[j]
-    sums(moments, centred, digits, trend, coef, unit, squares, slopes, curvatures)
+
+
+def _gather(data: _Data, room: _Room) -> None:
+    """What a step needs of the elements: `transitions` and the rest of the room, by `joint`."""
+    states = room.joint.shape[1]
+    moments, totals = np.empty((states, data.products.shape[1])), np.empty(states)
+    _weighted(room.joint, data.products, moments, totals)
+    _tally(totals, room.first, data.digits, room.transitions, room.oldest, room.sizes)
+    sums(
+        moments, data.centred, data.digits, room.trend, room.coef, data.unit, room.squares,
+        room.slopes, room.curvatures,
+    )  # fmt: skip
+
+
+@jit
+def _revise(
+    transitions: np.ndarray,
+    oldest: np.ndarray,
+    system: np.ndarray,
+    pi: np.ndarray,
+    pull: np.ndarray,
+    chain: np.ndarray,
+) -> None:
+    """The chain after a step, in place; see `climb`."""
+    k = len(chain)
+    for _ in range(3):  # the start's share is of order 1/n, and so is what each leaves
+        _pull(chain, oldest, system, pi, pull)
+        for i in range(k):
+            least = pull[i, 0]
+            for j in range(1, k):
+                least = min(least, pull[i, j])
+            for j in range(k):
+                chain[i, j] = transitions[i, j] + chain[i, j] * (pull[i, j] - least)
+            _floored(chain[i], 1e-12)
+            _floored(chain[i], 1e-9)
 
 
 @jit
@@ -249,30 +288,28 @@ def _bend(
 def _left(
     tie: np.ndarray,
     p: int,
-    r: int,
-    share: float,
     move: np.ndarray,
     squares: np.ndarray,
     slopes: np.ndarray,
     curvatures: np.ndarray,
-) -> float:
-    """Regime r's expected sum of squares once the free locations have moved by share * move."""
-    d = slopes.shape[1]
-    change = np.empty(d)
-    for x in range(d):
-        row = _place(x, r, d - p, p)
-        change[x] = 0.0
-        for f in range(len(move)):
-            change[x] += tie[row, f] * (share * move[f])
-    left = squares[r]
-    for x in range(d):
-        left -= 2.0 * slopes[r, x] * change[x]
-        for y in range(d):
-            left += change[x] * curvatures[r, x, y] * change[y]
+) -> np.ndarray:
+    """The regimes' expected sums of squares once the free locations have moved so far, [k]."""
+    k, d = slopes.shape
+    change, left = np.empty(d), np.empty(k)
+    for r in range(k):
+        for x in range(d):
+            row = _place(x, r, d - p, p)
+            change[x] = 0.0
+            for f in range(len(move)):
+                change[x] += tie[row, f] * move[f]
+        left[r] = squares[r]
+        for x in range(d):
+            left[r] -= 2.0 * slopes[r, x] * change[x]
+            for y in range(d):
+                left[r] += change[x] * curvatures[r, x, y] * change[y]
     return left
 
 
-@jit
 def climb(
     values: np.ndarray,
     columns: np.ndarray,
@@ -317,66 +354,33 @@ def climb(
     Returns:
         The log-likelihood, the number of steps, and whether it stopped by itself.
     """
-    k, q, n, free = len(chain), columns.shape[1], len(values), tie.shape[1]
-    p = len(tie) // k - q
-    d = k * q + p
-    trend, coef, deviations = np.empty((k, q)), np.empty((k, p)), np.empty((n, k))
-    joint, first = np.empty((len(products), k * len(digits))), np.empty(len(digits))
-    system, pi, pull = np.empty((k, k)), np.empty(k), np.empty((k, k))
-    transitions, oldest, sizes = np.empty((k, k)), np.empty(k), np.empty(k)
-    squares, slopes, curvatures = np.empty(k), np.empty((k, d)), np.empty((k, d, d))
-    new_chain, new_location, new_sigma2 = np.empty((k, k)), np.empty(free), np.empty(k)
+    data = _Data(values, columns, products, offsets, centred, digits, tie, unit)
+    k, free = len(chain), tie.shape[1]
+    room = _room(data, k)
+    p = room.coef.shape[1]
     matrix, move = np.empty((free, free)), np.empty(free)
-    value = _expect(
-        values, columns, offsets, centred, digits, tie, chain, location, sigma2, trend, coef,
-        deviations, joint, first, system, pi,
-    )  # fmt: skip
+    value = _expect(data, room, chain, location, sigma2)
     for step in range(1, limit + 1):
-        _gather(
-            products, centred, digits, unit, trend, coef, joint, first, transitions, oldest, sizes,
-            squares, slopes, curvatures,
-        )  # fmt: skip
-        put_table(chain, new_chain)
-        for _ in range(3):  # the start's share is of order 1/n, and so is what each leaves
-            _pull(new_chain, oldest, system, pi, pull)
-            for i in range(k):
-                least = pull[i, 0]
-                for j in range(1, k):
-                    least = min(least, pull[i, j])
-                for j in range(k):
-                    kept = new_chain[i, j] * (pull[i, j] - least)
-                    new_chain[i, j] = transitions[i, j] + kept
-                _floored(new_chain[i], 1e-12)
-                _floored(new_chain[i], 1e-9)
-        _lean(tie, p, slopes, sigma2, move)
-        _bend(tie, p, curvatures, sigma2, matrix)
+        _gather(data, room)
+        new_chain = chain.copy()
+        _revise(room.transitions, room.oldest, room.system, room.pi, room.pull, new_chain)
+        _lean(tie, p, room.slopes, sigma2, move)
+        _bend(tie, p, room.curvatures, sigma2, matrix)
         _solve(matrix, move)
-        share, moved = 1.0, value
+        share, moved, size = 1.0, value, np.maximum(room.sizes, 1e-12)
         while True:
-            for f in range(free):
-                new_location[f] = location[f] + share * move[f]
-            summed, size = 0.0, 0.0
-            for r in range(k):
-                left = _left(tie, p, r, share, move, squares, slopes, curvatures)
-                summed += left
-                size += sizes[r]
-                new_sigma2[r] = max(left / max(sizes[r], 1e-12), floor)
-            if shared:
-                new_sigma2[:] = max(summed / size, floor)
-            moved = _expect(
-                values, columns, offsets, centred, digits, tie, new_chain, new_location,
-                new_sigma2, trend, coef, deviations, joint, first, system, pi,
-            )  # fmt: skip
+            new_location = location + share * move
+            left = _left(tie, p, share * move, room.squares, room.slopes, room.curvatures)
+            variances = np.full(k, left.sum() / room.sizes.sum()) if shared else left / size
+            new_sigma2 = np.maximum(variances, floor)
+            moved = _expect(data, room, new_chain, new_location, new_sigma2)
             if moved >= value - 1e-10 or share < 0.1:
                 break
             share *= 0.5
         gain = moved - value
         if not gain >= 0.0:
             return value, step, gain > -tolerance
-        put_table(new_chain, chain)
-        put(new_location, location)
-        put(new_sigma2, sigma2)
-        value = moved
+        chain[:], location[:], sigma2[:], value = new_chain, new_location, new_sigma2, moved
         if gain < tolerance:
             return value, step, True
     return value, limit, False
@@ -398,8 +402,6 @@ def score(
 ) -> tuple[float, np.ndarray]:
     """The log-likelihood and its gradient, by Fisher's identity.
 
-    It calls the compiled parts one by one: whole, it would compile them all once more.
-
     Args:
         values: see `climb`, as for the others.
         columns: the trend's columns.
@@ -418,28 +420,17 @@ def score(
         Nats, and the derivatives in the chain's logits (against the last), the locations and the
         logarithms of the variances.
     """
-    k, q, free = len(chain), columns.shape[1], tie.shape[1]
-    p = len(tie) // k - q
-    d = k * q + p
-    trend, coef, deviations = np.empty((k, q)), np.empty((k, p)), np.empty((len(values), k))
-    joint, first = np.empty((len(products), k * len(digits))), np.empty(len(digits))
-    system, pi, pull = np.empty((k, k)), np.empty(k), np.empty((k, k))
-    transitions, oldest, sizes = np.empty((k, k)), np.empty(k), np.empty(k)
-    squares, slopes, curvatures = np.empty(k), np.empty((k, d)), np.empty((k, d, d))
-    value = _expect(
-        values, columns, offsets, centred, digits, tie, chain, location, sigma2, trend, coef,
-        deviations, joint, first, system, pi,
-    )  # fmt: skip
-    _gather(
-        products, centred, digits, unit, trend, coef, joint, first, transitions, oldest, sizes,
-        squares, slopes, curvatures,
-    )  # fmt: skip
-    _pull(chain, oldest, system, pi, pull)
-    pull = transitions + chain * pull
+    data = _Data(values, columns, products, offsets, centred, digits, tie, unit)
+    k = len(chain)
+    room = _room(data, k)
+    value = _expect(data, room, chain, location, sigma2)
+    _gather(data, room)
+    _pull(chain, room.oldest, room.system, room.pi, room.pull)
+    pull = room.transitions + chain * room.pull
     logits = pull - chain * pull.sum(axis=1, keepdims=True)
-    lean = np.empty(free)
-    _lean(tie, p, slopes, sigma2, lean)
-    heights = 0.5 * (squares / sigma2 - sizes)
+    lean = np.empty(tie.shape[1])
+    _lean(tie, room.coef.shape[1], room.slopes, sigma2, lean)
+    heights = 0.5 * (room.squares / sigma2 - room.sizes)
     if shared:
         heights = heights.sum(keepdims=True)
     return value, np.concatenate([logits[:, : k - 1].reshape(-1), lean, heights])

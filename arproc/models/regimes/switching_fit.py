@@ -374,7 +374,7 @@ def _kernels(design: Design) -> Any:
     from arproc.models.regimes import em
 
     states = design.k ** (len(design.arrays[5][0]) + 1)
-    return suited(em, 50 * design.n_terms * states)
+    return suited(em, 15 * design.n_terms * states)
 
 
 def _score(design: Design, theta: np.ndarray) -> tuple[float, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -47,9 +47,8 @@ class Filter:
         self.form = form
         self.loading = torch.from_numpy(form.loading)
         self.transition = torch.from_numpy(form.transition)
-        r = len(form.phi)
         self._start = stationary_covariance(form.phi, form.noise)
-        self._arma = Spread(self._start[None].copy(), np.zeros((1, r, r)), np.zeros(1, np.int64))
+        self._covariance = self._start.copy()  # after what the table holds
         self._settled = False
         m, k = form.n_lags, form.size
         self._gain = np.zeros((m, k))
@@ -63,21 +62,17 @@ class Filter:
         return self._gain, self._variance
 
     def _grow(self, count: int) -> None:
-        from arproc.models.statespace import kernels
-
-        form, none = self.form, np.zeros(0)
-        seen, counts = np.ones((1, count), dtype=bool), np.array([count])
-        gain, variance, settled = kernels.gains(
-            seen, counts, *self._arma, none, form.phi, form.noise
-        )
-        keep = min(int(settled[0]) + 1, count)
-        self._settled = int(settled[0]) < count
+        form = self.form
+        kernels = _kernels(count, form)
+        gain, variance, settled = kernels.complete(count, self._covariance, form.phi, form.noise)
+        keep = min(settled + 1, count)
+        self._settled = settled < count
         whole = np.zeros((keep, form.size))
         if form.n_lags:
             whole[:, 0] = 1.0
-        whole[:, form.n_lags :] = gain[0, :keep]
+        whole[:, form.n_lags :] = gain[:keep]
         self._gain = np.concatenate([self._gain, whole])
-        self._variance = np.concatenate([self._variance, variance[0, :keep]])
+        self._variance = np.concatenate([self._variance, variance[:keep]])
 
     def fresh(self, n: int) -> Spread:
         """The covariances before the first element."""
@@ -101,11 +96,9 @@ class Filter:
         Returns:
             Gains [N, K, k], variances [N, K + 1], and the covariances after what counts.
         """
-        from arproc.models.statespace import kernels
-
         after = Spread(*(part.copy() for part in spread))
         form = self.form
-        gain, variance, _ = kernels.gains(
+        gain, variance, _ = _kernels(seen.size, form).gains(
             np.ascontiguousarray(seen), counts, *after, form.delta, form.phi, form.noise
         )
         return gain, variance, after
@@ -119,10 +112,8 @@ class Filter:
         start: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Means of elements [N, K + 1] and of the states after them [N, k]; see `kernels.run`."""
-        from arproc.models.statespace import kernels
-
         gain = gain if gain.ndim == 3 else gain[None]
-        return kernels.run(
+        return _kernels(y.size, self.form).run(
             np.ascontiguousarray(y),
             counts,
             np.ascontiguousarray(mean),
@@ -185,17 +176,21 @@ class Filter:
 
     def spread_at(self, positions: np.ndarray) -> Spread:
         """The covariances of states after so many elements, none of them missing."""
-        from arproc.models.statespace import kernels
-
         form, out = self.form, self.fresh(len(positions))
         out.infinite[:], out.rank[:] = 0.0, 0
-        r = len(form.phi)
         for position in np.unique(positions):
             last = len(self.table(int(position))[0])
-            count = np.array([max(min(int(position), last) - form.n_lags, 0)])
-            arma = (self._start[None].copy(), np.zeros((1, r, r)), np.zeros(1, np.int64))
-            seen = np.ones((1, int(count[0])), dtype=bool)
-            kernels.gains(seen, count, *arma, np.zeros(0), form.phi, form.noise)
+            count = max(min(int(position), last) - form.n_lags, 0)
+            covariance = self._start.copy()
+            _kernels(count, form).complete(count, covariance, form.phi, form.noise)
             rows = positions == position
-            out.finite[rows, form.n_lags :, form.n_lags :] = arma[0]
+            out.finite[rows, form.n_lags :, form.n_lags :] = covariance
         return out
+
+
+def _kernels(elements: int, form: Representation) -> Any:
+    """The loops for so many elements: most takes the covariance, until it settles."""
+    from arproc.compiled.interpreted import suited
+    from arproc.models.statespace import kernels
+
+    return suited(kernels, 5 * elements * form.size)

@@ -12,7 +12,7 @@ import numpy as np
 from arproc.compiled.arrays import put, put_table
 from arproc.compiled.jit import jit
 
-__all__ = ["draw", "gains", "run"]
+__all__ = ["complete", "draw", "gains", "run"]
 
 _SETTLED = 1e-14  # by how little, against its largest number, a settled covariance still moves
 _NOTHING = 1e-9  # an infinite part smaller than this, against the largest, is rounding
@@ -210,6 +210,82 @@ def gains(
                 steady = True
                 settled[n] = t
     return gain, variance, settled
+
+
+def _complete(
+    steps: int, p: np.ndarray, phi: np.ndarray, noise: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """`gains` of an ARMA process none of whose elements is missing.
+
+    Then the head of the state is known after each element, and the covariance of the rest moves
+    on by one place: nothing is multiplied by the transition.
+
+    Args:
+        steps: how many elements, K.
+        p: the state's covariance before the first, [r, r]; overwritten by that after the last.
+        phi: [r].
+        noise: [r].
+
+    Returns:
+        Gains [K, r], variances [K + 1], and from which column on both have settled.
+    """
+    k, quiet, settled = len(phi), 0, steps
+    gain, variance, load = np.empty((steps, k)), np.empty(steps + 1), np.empty(k)
+    for t in range(steps):
+        if quiet == k:  # a seasonal process may stand still for less than a season
+            variance[t] = p[0, 0]
+            for i in range(k):
+                gain[t, i] = gain[t - 1, i]
+            continue
+        f, top, moved = p[0, 0], 0.0, 0.0
+        variance[t] = f
+        for i in range(k):
+            load[i] = p[i, 0]
+        for i in range(k):
+            gain[t, i] = phi[i] + load[i + 1] / f if i + 1 < k else phi[i]
+            for j in range(i + 1):
+                value = noise[i] * noise[j]
+                if i + 1 < k:
+                    value += p[i + 1, j + 1] - load[i + 1] * load[j + 1] / f
+                moved = max(moved, abs(value - p[i, j]))
+                p[i, j] = p[j, i] = value
+            top = max(top, p[i, i])
+        quiet = quiet + 1 if moved <= _SETTLED * top else 0
+        if quiet == k:
+            settled = t
+    variance[steps] = p[0, 0]
+    return gain, variance, settled
+
+
+def _plain_complete(
+    steps: int, p: np.ndarray, phi: np.ndarray, noise: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, int]:
+    if len(phi) < 5:  # where the loops are faster
+        return _complete(steps, p, phi, noise)
+    k, quiet, settled = len(phi), 0, steps
+    gain, variance = np.zeros((steps, k)), np.empty(steps + 1)
+    added = noise[:, None] * noise
+    for t in range(steps):
+        if quiet == k:
+            gain[t:], variance[t:] = gain[t - 1], p[0, 0]
+            break
+        f, load, after = p[0, 0], p[1:, 0], added.copy()
+        variance[t] = f
+        share = load / f
+        gain[t, : k - 1] = share
+        after[: k - 1, : k - 1] += p[1:, 1:] - load[:, None] * share
+        moved, top = abs(after[0, 0] - f), after.trace()
+        if moved <= _SETTLED * top:  # else the whole has not settled either
+            moved, top = np.abs(after - p).max(), after.diagonal().max()
+        quiet = quiet + 1 if moved <= _SETTLED * top else 0
+        p[:] = after
+        if quiet == k:
+            settled = t
+    variance[steps] = p[0, 0]
+    return gain + phi, variance, settled
+
+
+complete = jit(_complete, plain=_plain_complete)
 
 
 @jit

@@ -298,6 +298,7 @@ class FilterState(State):
     def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
         if self.spread is not None or self.n == 0:
             return super().advance(uniforms)
+        from arproc.compiled.interpreted import suited
         from arproc.models.statespace import kernels
 
         _ = self.conditional  # refuses a state shorter than what must be given
@@ -306,7 +307,8 @@ class FilterState(State):
         form, z = law.filter.form, torch.special.ndtri(uniforms).numpy()
         mean = np.ascontiguousarray(self.mean.detach().numpy())
         scale = np.sqrt(variance * law.sigma2)
-        y, after = kernels.draw(z, mean, gain, scale, self.lengths.numpy(), form.delta, form.phi)
+        loops = suited(kernels, 5 * z.size * form.size)
+        y, after = loops.draw(z, mean, gain, scale, self.lengths.numpy(), form.delta, form.phi)
         level = law.level(self.lengths[:, None] + torch.arange(steps), self.context)
         x = torch.from_numpy(y) + level
         return x, self._carry(

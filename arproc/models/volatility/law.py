@@ -228,11 +228,12 @@ class VolatilityState(State):
     def _compiled(
         self, e: torch.Tensor, skip: torch.Tensor, counts: torch.Tensor
     ) -> tuple[torch.Tensor, VarianceLags]:
+        from arproc.compiled.interpreted import suited
         from arproc.models.volatility import kernels
 
         arrays = self.lags.arrays()
         numbers = np.ascontiguousarray(e.detach().numpy())
-        variance = kernels.path(
+        variance = suited(kernels, 5 * numbers.size).path(
             numbers, skip.numpy(), counts.numpy(), *arrays, *self.law.variance_weights
         )
         return torch.from_numpy(variance), _lags(arrays)
@@ -255,6 +256,7 @@ class VolatilityState(State):
         return VolatilityState(VarianceLags(*(part[rows] for part in self.lags)))
 
     def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
+        from arproc.compiled.interpreted import suited
         from arproc.models.volatility import kernels
 
         if self.n == 0:
@@ -266,7 +268,7 @@ class VolatilityState(State):
         level = law.level(self.lengths[:, None] + torch.arange(steps))
         before = self.history.tail(law.n_given).detach().flip(1).numpy().copy()
         arrays = self.lags.arrays()
-        drawn = kernels.draw(
+        drawn = suited(kernels, 10 * z.numel()).draw(
             np.ascontiguousarray(z.numpy()), np.ascontiguousarray(level.numpy()), before,
             law.coef, *arrays, *law.variance_weights,
         )  # fmt: skip

@@ -63,11 +63,13 @@ class VolatilityLikelihood:
             Terms [n]; their slopes in the variance and in the innovation, [n] each; the variances'
             derivatives [n, ...]; the terms' derivatives in psi.
         """
+        from arproc.compiled.interpreted import suited
         from arproc.models.volatility import kernels
 
         part = self.split(theta)
         e = self.y - self.design @ part.b
-        h, dh = kernels.slopes(
+        loops = suited(kernels, 2 * len(e) * self.size)
+        h, dh = loops.slopes(
             e, self.design, self.offsets, self.start, part.omega, part.alpha, part.gamma, part.beta
         )
         scale = np.sqrt(h)

@@ -24,6 +24,7 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import cho_solve_banded, cholesky_banded
 
+from arproc.models.autoregression.imputation import inverse_band
 from arproc.models.autoregression.vector.companion import (
     companion,
     largest_modulus,
@@ -114,8 +115,6 @@ class ObservedLikelihood(ExactLikelihood):
 
     def _expect(self, coef: np.ndarray, beta: np.ndarray, factor: np.ndarray) -> float:
         """Set the expected root and heads at these parameters; half the log determinant of Q."""
-        from arproc.models.autoregression.filter_kernels import inverse_band
-
         places, columns = self.places, self._trend
         level = columns @ beta @ self._unwhitening.T if self.q else 0.0
         y = self.data.values - level

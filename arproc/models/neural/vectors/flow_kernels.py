@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from arproc.models.neural.kernels import loose_jit
@@ -73,7 +75,19 @@ def invert(
     return x
 
 
-@loose_jit
+def _plain_product(
+    weight: np.ndarray,
+    bias: np.ndarray,
+    row: int,
+    units: np.ndarray,
+    seen: int,
+    begin: int,
+    out: np.ndarray,
+) -> None:
+    out[:] = bias[(begin + np.arange(_ROWS)) % len(bias), row] + weight[row, :seen] @ units[:seen]
+
+
+@partial(loose_jit, plain=_plain_product)
 def _product(
     weight: np.ndarray,
     bias: np.ndarray,

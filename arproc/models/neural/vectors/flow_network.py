@@ -245,7 +245,8 @@ class FlowNetwork(ExampleNetwork):
     @torch.no_grad()
     def invert(self, noise: Tensor, context: Tensor | None = None) -> Tensor:
         """The vectors [N, sites], float64, whose noise [N, sites] this is; by compiled passes."""
-        from arproc.models.neural.vectors.flow_kernels import invert
+        from arproc.compiled.interpreted import suited
+        from arproc.models.neural.vectors import flow_kernels
 
         u = noise.to(torch.get_default_dtype())
         for i in reversed(range(len(self.layers))):
@@ -258,7 +259,9 @@ class FlowNetwork(ExampleNetwork):
             if context is not None:
                 offsets = layer.offsets(context)
                 biases = [bias + add for bias, add in zip(biases, offsets, strict=True)]
-            found = invert(
+            outputs = sum(part.out_features for part in parts)
+            kernels = suited(flow_kernels, 100 * -(-len(u) // 64) * outputs)
+            found = kernels.invert(
                 plain(u),
                 tuple(plain(part.weight) for part in parts),
                 tuple(plain(bias) for bias in biases),

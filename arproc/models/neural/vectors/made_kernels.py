@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from arproc.models.neural.kernels import loose_jit, value_of
@@ -91,7 +93,11 @@ def draw(
     return x[:, given:]
 
 
-@loose_jit
+def _plain_units(weight: np.ndarray, row: int, before: np.ndarray, inputs: int) -> np.float32:
+    return weight[row, :inputs] @ before[:inputs]
+
+
+@partial(loose_jit, plain=_plain_units)
 def _from_units(weight: np.ndarray, row: int, before: np.ndarray, inputs: int) -> np.float32:
     """Output `row` of a layer from the first `inputs` units of the layer before."""
     w, u = weight[row, :inputs], before[:inputs]
@@ -101,7 +107,15 @@ def _from_units(weight: np.ndarray, row: int, before: np.ndarray, inputs: int) -
     return total
 
 
-@loose_jit
+def _plain_sites(
+    weight: np.ndarray, row: int, x: np.ndarray, sites: int, channels: int, binary: bool
+) -> np.float32:
+    if binary:
+        return np.float32(weight[row, :sites] @ x[:sites].astype(np.float32))
+    return np.float32(weight[row, np.arange(sites) * channels + x[:sites]].sum())
+
+
+@partial(loose_jit, plain=_plain_sites)
 def _from_sites(
     weight: np.ndarray, row: int, x: np.ndarray, sites: int, channels: int, binary: bool
 ) -> np.float32:

@@ -105,10 +105,13 @@ class MADEState(State):
         finite = isinstance(network.values, (BernoulliHead, CategoricalHead))
         if known is None or known + uniforms.shape[1] > network.sites or not finite:
             return super().advance(uniforms)
-        from arproc.models.neural.vectors.made_kernels import draw
+        from arproc.compiled.interpreted import suited
+        from arproc.models.neural.vectors import made_kernels
 
         weights = self._plain_weights()
-        drawn = draw(
+        units = sum(layer.out_features for layer in (*network.layers, network.head))
+        kernels = suited(made_kernels, 10 * self.n * units)
+        drawn = kernels.draw(
             self.history.slots.long().cpu().contiguous().numpy(),
             uniforms.cpu().contiguous().numpy(),
             *weights,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from arproc.models.neural.kernels import loose_jit, value_of
@@ -183,7 +185,14 @@ def _back(
         of_inputs[h] += of_raw * out[h] if inputs[h] > zero else zero
 
 
-@loose_jit
+def _plain_activate(
+    inputs: np.ndarray, scale: np.float32, sigmoid: bool, units: np.ndarray
+) -> None:
+    moved = scale * inputs
+    units[:] = 1 / (1 + np.exp(-moved)) if sigmoid else np.maximum(moved, 0)
+
+
+@partial(loose_jit, plain=_plain_activate)
 def _activate(inputs: np.ndarray, scale: np.float32, sigmoid: bool, units: np.ndarray) -> None:
     one, zero = np.float32(1), np.float32(0)
     if sigmoid:
@@ -194,7 +203,11 @@ def _activate(inputs: np.ndarray, scale: np.float32, sigmoid: bool, units: np.nd
             units[h] = max(scale * inputs[h], zero)
 
 
-@loose_jit
+def _plain_product(a: np.ndarray, b: np.ndarray) -> np.float32:
+    return a @ b
+
+
+@partial(loose_jit, plain=_plain_product)
 def _product(a: np.ndarray, b: np.ndarray) -> np.float32:
     total = np.float32(0)
     for h in range(len(a)):
@@ -202,7 +215,11 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.float32:
     return total
 
 
-@loose_jit
+def _plain_add(to: np.ndarray, times: np.float32, what: np.ndarray) -> None:
+    to += times * what
+
+
+@partial(loose_jit, plain=_plain_add)
 def _add(to: np.ndarray, times: np.float32, what: np.ndarray) -> None:
     for h in range(len(to)):
         to[h] += times * what[h]

@@ -84,12 +84,15 @@ class NADEState(State):
         room = known is not None and known + uniforms.shape[1] <= network.sites
         if known is None or not room or not finite or len(network.layers):
             return super().advance(uniforms)
-        from arproc.models.neural.vectors.nade_kernels import draw
+        from arproc.compiled.interpreted import suited
+        from arproc.models.neural.vectors import nade_kernels
 
         values = network.values
         bias, offsets = network.out_bias[None], network.offsets(self.context)
         forbidden = torch.zeros((network.sites, 1), dtype=torch.bool)
-        drawn = draw(
+        outputs = network.out.shape[1]
+        kernels = suited(nade_kernels, 10 * uniforms.numel() * (2 + outputs))
+        drawn = kernels.draw(
             plain(self._summed().clone()),
             plain(uniforms),
             known,

@@ -156,10 +156,12 @@ class CacheLaw(ChainLaw):
         return CacheState(np.zeros((n, len(self.base))))
 
     def log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        from arproc.models.ngram.adaptive import cache_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.adaptive import cache_kernels
 
         values, begin, steps = with_ends(sequences)
         out = np.empty(len(values))
+        kernels = suited(cache_kernels, 10 * len(values) * (1 + (self.size or 0)))
         kernels.terms(self.arrays, values, begin, steps, out)
         return torch.from_numpy(out).to(sequences.values.device)
 
@@ -190,7 +192,8 @@ class CacheState(State):
     def weights(self) -> np.ndarray:
         """The decayed counts, float64 [N, V]."""
         if self._found is None:
-            from arproc.models.ngram.adaptive import cache_kernels as kernels
+            from arproc.compiled.interpreted import suited
+            from arproc.models.ngram.adaptive import cache_kernels
 
             law = self.law
             x, lengths = self.history.padded()
@@ -198,6 +201,7 @@ class CacheState(State):
             steps = known if law.size is None else np.minimum(known, law.size)
             begin = np.arange(self.n) * values.shape[1] + known - steps
             self._found = np.zeros((self.n, len(law.base)))
+            kernels = suited(cache_kernels, int(steps.sum()) * len(law.base))
             kernels.run(
                 law.arrays, self._found, values.reshape(-1), begin, steps,
                 np.zeros(self.n, np.int64), NO_UNIFORMS, NO_TABLE,
@@ -236,11 +240,13 @@ class CacheState(State):
         table: np.ndarray = NO_TABLE,
     ) -> tuple[np.ndarray, CacheState]:
         """The symbols x [N, K], drawn where there are uniforms, and the state after them."""
-        from arproc.models.ngram.adaptive import cache_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.adaptive import cache_kernels
 
         reach = min(self.law.size or 0, self.history.stop)
         values = np.concatenate([self.history.tail(reach).cpu().numpy(), x], axis=1)
         weights = self.weights.copy()
+        kernels = suited(cache_kernels, (x.size + self.n) * weights.shape[1])
         kernels.run(
             self.law.arrays, weights, values.reshape(-1),
             np.arange(self.n) * values.shape[1] + reach, np.full(self.n, x.shape[1]),

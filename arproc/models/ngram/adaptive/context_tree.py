@@ -40,9 +40,11 @@ class ContextTreeLaw(ContextLaw):
     @cached_property
     def map_tree(self) -> MapTree:
         """The maximum a posteriori tree; see `ContextTree.map_tree`."""
-        from arproc.models.ngram.adaptive import context_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.adaptive import context_kernels
 
         held = self.contexts
+        kernels = suited(context_kernels, 10 * held.n_contexts)
         parent, symbol, values, stops = kernels.most_probable(
             held.arrays, self.depth, held.symbols, self.stop
         )

@@ -33,7 +33,7 @@ def in_order(
     from arproc.compiled.interpreted import suited
     from arproc.models.ngram.arpa import sort_kernels
 
-    kernels = suited(sort_kernels, 32 * section.ids.size)
+    kernels = suited(sort_kernels, 2 * section.ids.size)
     if kernels.first_fault(section.ids) < 0:
         return section
     order = kernels.sort_rows(section.ids, size)
@@ -64,7 +64,7 @@ def assemble(sections: list[Section], alphabet: Alphabet) -> Trie:
     from arproc.compiled.interpreted import suited
     from arproc.models.ngram.arpa import sort_kernels
 
-    kernels = suited(sort_kernels, 16 * sum(part.ids.size for part in sections))
+    kernels = suited(sort_kernels, 2 * sum(part.ids.size for part in sections))
     from arproc.models.ngram.backoff import query_kernels
 
     first = sections[0]

@@ -72,7 +72,7 @@ def _read_unigrams(source: Source, words: Words, size: int, last: bool) -> Secti
     from arproc.compiled.interpreted import suited
     from arproc.models.ngram.arpa import scan_kernels
 
-    kernels = suited(scan_kernels, 5 * (source.end - source.begin))
+    kernels = suited(scan_kernels, source.end - source.begin)
     room = min(size, _ROOM)
     log_prob, back_off = np.empty(room), np.empty(room)
     progress = np.zeros(4, np.int64)
@@ -99,7 +99,7 @@ def _read_ngrams(
     from arproc.compiled.interpreted import suited
     from arproc.models.ngram.arpa import scan_kernels
 
-    kernels = suited(scan_kernels, 5 * (source.end - source.begin))
+    kernels = suited(scan_kernels, source.end - source.begin)
     room = min(size, _ROOM)
     ids, log_prob = np.empty((room, k), np.int32), np.empty(room)
     back_off = np.empty(0 if last else room)

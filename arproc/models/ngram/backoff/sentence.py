@@ -7,11 +7,13 @@ is not worth code that would follow any address.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
+from arproc.compiled.interpreted import suited
 from arproc.compiled.jit import Int, jit
 from arproc.data.word_kernels import PRIME, SEED, find, is_space, spread
 from arproc.models.ngram.backoff.query_kernels import follow_one
@@ -36,11 +38,23 @@ def text_scorer(
         below 0).
     """
     held = [np.ascontiguousarray(array) for array in (*arrays[1:6], arrays[8], *words)]
-    return partial(_score, *held, missing, start, end)
+    given = (*held, missing, start, end)
+    here = sys.modules[__name__]
+    loops = suited(here, 0)
+    if loops is here:
+        return partial(score, *given)
+
+    def scored(text: bytes) -> float:
+        nonlocal loops
+        if loops is not here:  # once it is compiled nobody asks any more
+            loops = suited(here, 5 * len(text))
+        return loops.score(*given, text)
+
+    return scored
 
 
 @jit
-def _score(
+def score(
     symbol: np.ndarray,
     link: np.ndarray,
     first_child: np.ndarray,

@@ -23,8 +23,10 @@ def masses(trie: Trie) -> np.ndarray:
 
     What comes after the end is 1: nobody asks.
     """
-    from arproc.models.ngram.backoff import draw_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.backoff import draw_kernels
 
+    kernels = suited(draw_kernels, 8 * len(trie.symbol))
     out = kernels.masses(trie.arrays)
     ended = trie.symbol[: len(out)] == trie.alphabet.end
     ended[0] = False

@@ -26,6 +26,8 @@ _PART = 2**16
 _PRECISE = 2**20
 #: So many n-grams of a file are looked at at a time.
 _PAGE = 2**20
+#: About how many microseconds the interpreter takes to follow a symbol.
+_STEP = 10
 #: No n-gram is longer.
 _MOST_ORDERS = 2**12
 
@@ -153,8 +155,10 @@ class Trie:
         position: np.ndarray,
     ) -> None:
         """The terms of parts of sequences that begin at `position` in theirs."""
-        from arproc.models.ngram.backoff import query_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.backoff import query_kernels
 
+        kernels = suited(query_kernels, _STEP * int((end - begin + 1).sum()))
         states = np.full(len(begin), self.start)
         for row in np.flatnonzero(position):
             window = min(self.order - 1, int(position[row]))
@@ -174,8 +178,10 @@ class Trie:
 
     def matches(self, values: np.ndarray, offsets: np.ndarray, complete: np.ndarray) -> np.ndarray:
         """The longest n-gram that ends with each term, flat int64; arguments as in `terms`."""
-        from arproc.models.ngram.backoff import query_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.backoff import query_kernels
 
+        kernels = suited(query_kernels, _STEP * int(offsets[-1] - offsets[0] + len(complete)))
         ends = complete if self.alphabet.terminates else np.zeros(len(complete), bool)
         out = np.empty(int(offsets[-1] - offsets[0]) + int(ends.sum()), np.int64)
         kernels.matches(self.arrays, values, offsets, ends, self.start, self.alphabet.end, out)
@@ -187,8 +193,10 @@ class Trie:
 
     def states(self, ctx: np.ndarray, position: np.ndarray) -> np.ndarray:
         """The states, int64 [M], after windows ctx int64 [M, p] at positions [M]."""
-        from arproc.models.ngram.backoff import query_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.backoff import query_kernels
 
+        kernels = suited(query_kernels, _STEP * ctx.size)
         return kernels.states_after(self.arrays, ctx, position, self.start)
 
     def rows(self, states: np.ndarray, position: np.ndarray) -> np.ndarray:
@@ -198,8 +206,10 @@ class Trie:
             states: int64 [M].
             position: int64 [M], how many symbols came before.
         """
-        from arproc.models.ngram.backoff import query_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.backoff import query_kernels
 
+        kernels = suited(query_kernels, 2 * len(states) * self.alphabet.symbols)
         if not self.interpolated:
             states = states.copy()
             kernels.unseen(self.arrays, states, position + int(self.alphabet.terminates))
@@ -209,8 +219,10 @@ class Trie:
 
     def follow(self, states: np.ndarray, x: np.ndarray) -> np.ndarray:
         """The states after each column of symbols x int64 [N, K], int64 [N, K]."""
-        from arproc.models.ngram.backoff import query_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.backoff import query_kernels
 
+        kernels = suited(query_kernels, _STEP * x.size)
         return kernels.follow(self.arrays, states, x)
 
     def draw(

@@ -59,9 +59,11 @@ def _wrong_contexts(model: tuple, begin: int, end: int) -> Iterator[str]:
 
 def wrong_links(model: tuple) -> Iterator[str]:
     """Whether each n-gram links to its longest suffix; what is looked for is in the index."""
-    from arproc.models.ngram.backoff import query_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.backoff import query_kernels
 
     levels, link, first_child = model[0], model[2], model[3]
+    kernels = suited(query_kernels, 10 * len(link))
     single = slice(1, int(levels[2]))
     parts = shares(first_child[2:].astype(np.int64)) if len(first_child) > 2 else []
     fine = not link[single].any() and all(
@@ -72,9 +74,11 @@ def wrong_links(model: tuple) -> Iterator[str]:
 
 def wrong_index(model: tuple) -> Iterator[str]:
     """Whether the hash table has the continuations of wide nodes, each where it is found."""
-    from arproc.models.ngram.backoff import query_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.backoff import query_kernels
 
     symbol, first_child, index = model[1], model[3], model[8]
+    kernels = suited(query_kernels, 5 * len(symbol))
     widths = np.diff(first_child[1:])
     wide = int(widths[widths > kernels.WIDE].sum(dtype=np.int64))
     held = int(np.count_nonzero(index >= 0))

@@ -163,7 +163,7 @@ def windows_of(text: np.ndarray, own: int, order: int, symbols: int) -> Windows:
     from arproc.compiled.interpreted import suited
     from arproc.models.ngram.counting import window_kernels
 
-    kernels = suited(window_kernels, 20 * own * order)
+    kernels = suited(window_kernels, 6 * own * order)
     bits = symbols.bit_length()
     widths = word_widths(order - 1, bits)
     edges = np.linspace(0, own, torch.get_num_threads() + 1).astype(np.int64)

@@ -102,7 +102,7 @@ def discounted(
     from arproc.compiled.interpreted import suited
     from arproc.models.ngram.smoothing import smoothing_kernels
 
-    kernels = suited(smoothing_kernels, 4 * counts.order * len(counts.symbol))
+    kernels = suited(smoothing_kernels, counts.order * len(counts.symbol))
     rule, cuts = DISCOUNTED[smoothing], cuts or [0] * counts.order
     count = counts.adjusted if rule.adjusted else counts.count
     levels, first_child, skip = counts.levels, counts.first_child, _skip(counts)
@@ -154,7 +154,7 @@ def backed_off(
     from arproc.compiled.interpreted import suited
     from arproc.models.ngram.smoothing import smoothing_kernels
 
-    kernels = suited(smoothing_kernels, 4 * counts.order * len(counts.symbol))
+    kernels = suited(smoothing_kernels, counts.order * len(counts.symbol))
     katz = smoothing == "katz"
 
     def formula(n: np.ndarray) -> np.ndarray | None:
@@ -281,7 +281,8 @@ def _find(
     from arproc.compiled.interpreted import suited
     from arproc.models.ngram.smoothing import smoothing_kernels
 
-    kernels = suited(smoothing_kernels, 4 * len(counts.symbol))
+    # some looks at each n-gram of this order, for the best discounts
+    kernels = suited(smoothing_kernels, 25 * int(counts.levels[k + 1] - counts.levels[k]))
     skip, (first, last) = _skip(counts), _contexts(counts, k)
     n = kernels.tally(counts.levels[k], counts.levels[k + 1], count, skip, max(most, 4))
     newest = counts.newest[k]

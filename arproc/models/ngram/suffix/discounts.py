@@ -71,10 +71,12 @@ def fit_discounts(
     """
     from scipy.optimize import minimize
 
-    from arproc.models.ngram.suffix import fit_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.suffix import fit_kernels
     from arproc.models.ngram.suffix.chain_kernels import ROWS
 
     first, warm, last, fresh = spread(begin, steps)
+    kernels = suited(fit_kernels, 200 * len(values))
     begins, rows = kernels.evidence(
         model, values, first, last, warm, fresh & marked, left_out, _ROOM
     )

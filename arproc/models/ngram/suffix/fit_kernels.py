@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from arproc.compiled.jit import Int, jit
+from arproc.models.ngram.suffix import plain
 from arproc.models.ngram.suffix.chain_kernels import (
     FLOOR,
     begin,
@@ -125,7 +128,7 @@ def _gather(
         rows[k, 5] = row_of(chain[k, 2], rows[k, 2] + rows[k, 3] + rows[k, 4])
 
 
-@jit
+@partial(jit, plain=plain.likelihood)
 def likelihood(
     begins: np.ndarray, rows: np.ndarray, symbols: Int, discounts: np.ndarray, slope: np.ndarray
 ) -> float:

@@ -98,13 +98,13 @@ class InfiniGram(SymbolModel):
         validation: Sequences | None,
         context: torch.Tensor | None,
     ) -> tuple[InfiniGramLaw, Fit]:
-        from arproc.models.ngram.suffix import chain_kernels as kernels
+        from arproc.models.ngram.suffix.chain_kernels import ROWS
         from arproc.models.ngram.suffix.discounts import START, fit_discounts
 
         space = symbol_space(sequences.space)
         own = with_ends(sequences)
         suffixes = Suffixes.of(own[0], own[2], space.size)
-        law = InfiniGramLaw(space, suffixes, np.tile(START, (kernels.ROWS, 1)))
+        law = InfiniGramLaw(space, suffixes, np.tile(START, (ROWS, 1)))
         held_out = own if validation is None else with_ends(validation)
         found, score = fit_discounts(law.arrays, *held_out, space.terminates, validation is None)
         source = "leave-one-out" if validation is None else "validation"

@@ -31,6 +31,7 @@ __all__ = ["InfiniGramLaw", "InfiniState"]
 
 #: Longer sequences are scored in parts of this many symbols, which threads share.
 _PART = 2**15
+_STEP = 200  # about so many microseconds the interpreter takes to follow a symbol
 _COLUMNS = 64  # so many symbols are followed before the chains are brought to size
 
 
@@ -61,9 +62,11 @@ class InfiniGramLaw(ChainLaw):
     @cached_property
     def arrays(self) -> tuple:
         """What the kernels take; see `chain_kernels`."""
-        from arproc.models.ngram.suffix import chain_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.suffix import chain_kernels
 
         symbols = self.suffixes.symbols
+        kernels = suited(chain_kernels, 20 * symbols)
         single = np.full(symbols, 1.0 / symbols)
         model = (*self.suffixes.arrays, symbols, self.discounts, single)
         kernels.singles(model, single)
@@ -78,9 +81,11 @@ class InfiniGramLaw(ChainLaw):
 
         Only as much of the end of `past` is read as decides the longest match.
         """
-        from arproc.models.ngram.suffix import walk_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.suffix import walk_kernels
 
         marked, window = self.space.terminates, 64
+        kernels = suited(walk_kernels, _STEP * min(len(past), window))
         while True:
             whole = window >= len(past)
             near = np.ascontiguousarray(past[max(len(past) - window, 0) :], dtype=np.int64)
@@ -107,9 +112,11 @@ class InfiniGramLaw(ChainLaw):
 
     def _score(self, values: np.ndarray, parts: Sequence[np.ndarray], out: np.ndarray) -> None:
         """The terms of some parts; see `_parts`."""
-        from arproc.models.ngram.suffix import walk_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.suffix import walk_kernels
 
         first, last, begin = parts
+        kernels = suited(walk_kernels, _STEP * int((last - first).sum()))
         fresh = self.chain_after(values[:0])
         late = np.flatnonzero(first > begin)
         found = [fresh, *[self.chain_after(values[begin[i] : first[i]]) for i in late.tolist()]]
@@ -124,10 +131,12 @@ class InfiniGramLaw(ChainLaw):
         Returns:
             int64 [total, 4].
         """
-        from arproc.models.ngram.suffix import walk_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.suffix import walk_kernels
 
         values, begin, steps = with_ends(sequences)
         out = np.zeros((len(values), 4), np.int64)
+        kernels = suited(walk_kernels, _STEP * len(values))
         kernels.matches(self.arrays, values, begin, begin + steps, self.space.terminates, out)
         return out
 
@@ -192,10 +201,12 @@ class InfiniState(State):
         table: np.ndarray = NO_TABLE,
     ) -> InfiniState:
         """The state after the symbols x [N, K]; for the rest see `walk` there."""
-        from arproc.models.ngram.suffix import walk_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.suffix import walk_kernels
 
         (chains, sizes), width = self._chains, x.shape[1]
         sizes = sizes.copy()
+        kernels = suited(walk_kernels, _STEP * x.size + 10 * table.size)
         for low in range(0, max(width, 1), _COLUMNS):
             high = min(low + _COLUMNS, width)
             room = int(sizes.max(initial=1))

@@ -39,10 +39,12 @@ def suffix_array(text: np.ndarray) -> np.ndarray:
 
 def _sorted(text: np.ndarray) -> np.ndarray:
     """The suffix array of a text whose last symbol is 0, and the only 0."""
-    from arproc.models.ngram.suffix import suffix_kernels as kernels
+    from arproc.compiled.interpreted import suited
+    from arproc.models.ngram.suffix import suffix_kernels
 
     if len(text) == 1:
         return np.zeros(1, np.int32)
+    kernels = suited(suffix_kernels, 20 * len(text))
     bounds = np.concatenate([[0], np.cumsum(np.bincount(text))])
     small = kernels.types(text)
     lms = kernels.leftmost(small)
@@ -97,8 +99,10 @@ class Suffixes:
         interval (see `suffix_kernels.followers`); and where the suffixes of each first symbol
         begin, int64 [symbols + 2].
         """
-        from arproc.models.ngram.suffix import suffix_kernels as kernels
+        from arproc.compiled.interpreted import suited
+        from arproc.models.ngram.suffix import suffix_kernels
 
+        kernels = suited(suffix_kernels, 20 * len(self.text))
         order = suffix_array(self.text)
         common = kernels.common_prefixes(self.text, order)
         before, after = kernels.followers(self.text, order, common, self.symbols)
