@@ -196,7 +196,8 @@ class VectorAnalysis(Estimated):
         import pandas as pd
 
         d = len(self.components_)
-        per_equation = N_COLUMNS[self.fit_.notes["trend"]] + self.law_.order * d
+        columns = N_COLUMNS[self.fit_.notes["trend"]] + len(self.law_.terms)
+        per_equation = columns + self.law_.order * d
         left = self.n_observations_ - per_equation
         correction = self.n_observations_ / left if test == "f" and left > 0 else 1.0
         freedom = d * left if test == "f" else None
