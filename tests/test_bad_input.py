@@ -287,6 +287,9 @@ OWN: dict[str, Callable[[Any, Any], Any]] = {
     "VAR, impulse_response(data)": lambda m, w: m.impulse_response(
         1, bands="bootstrap", draws=2, data=w
     ),
+    "VAR, impulse_response(context)": lambda m, w: m.impulse_response(
+        1, bands="bootstrap", data=PAIR, context=w, draws=2
+    ),
     "VAR, impulse_response(level)": lambda m, w: m.impulse_response(1, level=w),
     "VAR, variance_decomposition": lambda m, w: m.variance_decomposition(w),
     "MarkovSwitchingAR, smoothed": lambda m, w: m.smoothed(w),
@@ -421,7 +424,7 @@ SETTINGS = {
     "ARIMA": "order seasonal_order trend regressors",
     "ARGARCH": "order innovations volatility trend volatility_order components covariance_kind",
     "BayesianAR": "orders trend tightness decay shape location scale noise",
-    "VAR": "order trend method initial shrinkage tightness decay cross own_lag",
+    "VAR": "order trend method initial shrinkage tightness decay cross own_lag regressors",
     "BetaAR": "order",
     "CountAR": "order link family initial start_mean regressors",
     "LogisticAR": "order symbols ridge initial",

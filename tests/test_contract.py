@@ -105,6 +105,17 @@ def regressed(meaning: str, **parameters: Any) -> AR:
 REGRESSORS = {"context": np.random.default_rng(5).normal(size=(4, 40, 2))}
 
 
+def vector_regressed(meaning: str, **parameters: Any) -> VAR:
+    x = (
+        gappy_vectors()
+        if parameters.pop("gaps", False)
+        else np.stack([series(), series(seed=7)], 1)
+    )
+    x[:2] = np.nan_to_num(x[:2])
+    moved = x + PUSH @ [[1.0, 0.5], [-2.0, 0.0]]
+    return VAR(2, regressors=meaning, **parameters).fit(moved, context=PUSH)
+
+
 def gappy_vectors():
     """Two series, components of which are missing here and there."""
     x = np.stack([series(), series(seed=7)], axis=1)
@@ -280,6 +291,15 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "VAR(2)": (lambda: var(2), {}),
     "VAR(2) with a line": (lambda: var(2, trend="ct"), {}),
     "VAR(2) of data with gaps": (lambda: arproc.VAR(2).fit(gappy_vectors()), {}),
+    "VAR about a regression, of data with gaps": (
+        lambda: vector_regressed("mean", trend="ct", gaps=True), REGRESSORS
+    ),
+    "VAR about a regression, given": (
+        lambda: vector_regressed("mean", initial="given"), REGRESSORS
+    ),
+    "VAR driven by regressors": (
+        lambda: vector_regressed("recursion", trend="ct", initial="given"), REGRESSORS
+    ),
     "VAR(1) by least squares, given": (
         lambda: var(1, trend="n", method="ols", initial="given"), {}
     ),
@@ -619,6 +639,7 @@ LATER = {
     "PixelCNN++", "PixelCNN++ of classes", "PixelCNN++ of colours",
     "PixelSNAIL of colours", "PixelSNAIL of classes", "Transformer of characters",
     "Transformer of images", "Transformer of texts of a vector", "Transformer after a prefix",
+    "VAR about a regression, given",
     "Bayesian AR, orders averaged", "Markov-switching intercepts", "Markov-switching variance",
     "SETAR of three regimes about lines", "CountAR, log-linear", "CountAR, given",
     "LogisticAR, given", "AR of seasonal differences", "AR of standardised values",

@@ -235,9 +235,9 @@ class VARLaw(ChainLaw):
     def log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
         if sequences.missing:
             return self.derived_log_prob_terms(sequences, context)
-        return likelihood.log_prob_terms(*self._flat(sequences, context))
+        return likelihood.log_prob_terms(*self.flat(sequences, context))
 
-    def _flat(
+    def flat(
         self, sequences: Sequences, context: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor, VectorRecursion, int, torch.Tensor | None]:
         """The elements less their level, and what else their likelihood needs."""
@@ -255,7 +255,7 @@ class VARLaw(ChainLaw):
         """Each element less its mean given those before, and the same whitened, [total, d]."""
         if sequences.missing:
             return self._filtered_residuals(sequences, context)
-        return likelihood.residuals(*self._flat(sequences, context))
+        return likelihood.residuals(*self.flat(sequences, context))
 
     def _filtered_residuals(
         self, sequences: Sequences, context: torch.Tensor | None
