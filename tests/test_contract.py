@@ -106,12 +106,8 @@ REGRESSORS = {"context": np.random.default_rng(5).normal(size=(4, 40, 2))}
 
 
 def vector_regressed(meaning: str, **parameters: Any) -> VAR:
-    x = (
-        gappy_vectors()
-        if parameters.pop("gaps", False)
-        else np.stack([series(), series(seed=7)], 1)
-    )
-    x[:2] = np.nan_to_num(x[:2])
+    gaps = parameters.pop("gaps", False)
+    x = gappy_vectors() if gaps else np.stack([series(), series(seed=7)], axis=1)
     moved = x + PUSH @ [[1.0, 0.5], [-2.0, 0.0]]
     return VAR(2, regressors=meaning, **parameters).fit(moved, context=PUSH)
 
@@ -524,6 +520,10 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     ),
     "Markov-switching variance": (
         lambda: arproc.MarkovSwitchingAR(0, trend="n", switching_variance=True).fit(jumps()), {}
+    ),
+    "Markov-switching normals, of data with gaps": (
+        lambda: arproc.MarkovSwitchingAR(0).fit(np.where(np.arange(len(jumps())) % 7, jumps(), np.nan)),
+        {},
     ),
     "SETAR": (lambda: arproc.SETAR(2).fit(jumps()), {}),
     "SETAR of three regimes about lines": (

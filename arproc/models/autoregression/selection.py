@@ -102,8 +102,8 @@ def select_order(
     candidate has; with the others the usual approximation -n/2 (log 2 pi sigma2 + 1) of every
     element. Of data with missing values (NaN) it is the exact likelihood of what was observed,
     by method "mle". For `VAR` whose data are whole, and without regressors in the mean, they are
-    always those of least squares over the elements with `max_order` predecessors. The model of the chosen order is fitted to all of the data, by
-    `method`, once it is asked for.
+    always those of least squares over the elements with `max_order` predecessors. The model of the
+    chosen order is fitted to all of the data, by `method`, once it is asked for.
 
     Args:
         data: sequences in any form that `fit` takes; several are pooled.

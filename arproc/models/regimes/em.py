@@ -175,6 +175,7 @@ def _weighted(
 
 @jit
 def _gather(
+    values: np.ndarray,
     products: np.ndarray,
     centred: bool,
     digits: np.ndarray,
@@ -190,7 +191,10 @@ def _gather(
     slopes: np.ndarray,
     curvatures: np.ndarray,
 ) -> None:
-    """Expected transitions, oldest regimes, sizes, squares, slopes and curvatures, by `joint`."""
+    """Expected transitions, oldest regimes, sizes, squares, slopes and curvatures, by `joint`.
+
+    What was not observed (NaN) counts for the transitions alone; its products are 0.
+    """
     count, steps = len(digits), digits.shape[1] - 1
     moments, totals = np.empty((joint.shape[1], products.shape[1])), np.empty(joint.shape[1])
     _weighted(joint, products, moments, totals)
@@ -200,6 +204,11 @@ def _gather(
     for a in range(joint.shape[1]):
         transitions[digits[a % count, 0], a // count] += totals[a]
         sizes[a // count] += totals[a]
+    if np.isnan(values).any():  # there are no lags then, and joint has a row for every value
+        for t in range(len(values)):
+            if np.isnan(values[t, 0]):
+                for a in range(joint.shape[1]):
+                    sizes[a // count] -= joint[t, a]
     for j in range(count):
         oldest[digits[j, steps]] += first[j]
         # the memories before the first element hold steps of the chain too
@@ -298,9 +307,10 @@ def climb(
     which Hamilton's leaves out: this one climbs to the maximum.
 
     Args:
-        values: the series one after the other, [total, 1].
+        values: the series one after the other, [total, 1]; NaN where one was not observed, which
+            only a model without lags may have.
         columns: the trend's columns, [total, q].
-        products: w w' of every scored element; see `hamilton.sums`.
+        products: w w' of every scored element, 0 of a missing one; see `hamilton.sums`.
         offsets: where each series begins.
         centred: see `hamilton.filter_series`.
         digits: the memories.
@@ -333,8 +343,8 @@ def climb(
     )  # fmt: skip
     for step in range(1, limit + 1):
         _gather(
-            products, centred, digits, unit, trend, coef, joint, first, transitions, oldest, sizes,
-            squares, slopes, curvatures,
+            values, products, centred, digits, unit, trend, coef, joint, first, transitions,
+            oldest, sizes, squares, slopes, curvatures,
         )  # fmt: skip
         put_table(chain, new_chain)
         for _ in range(3):  # the start's share is of order 1/n, and so is what each leaves
@@ -431,8 +441,8 @@ def score(
         deviations, joint, first, system, pi,
     )  # fmt: skip
     _gather(
-        products, centred, digits, unit, trend, coef, joint, first, transitions, oldest, sizes,
-        squares, slopes, curvatures,
+        values, products, centred, digits, unit, trend, coef, joint, first, transitions, oldest,
+        sizes, squares, slopes, curvatures,
     )  # fmt: skip
     _pull(chain, oldest, system, pi, pull)
     pull = transitions + chain * pull

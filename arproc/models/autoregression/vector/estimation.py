@@ -3,8 +3,8 @@ r"""Estimates of a vector autoregression on the data's own scale.
 The trend is the mean of the process, :math:`x_t = \text{mean} + \text{slope} \, t + B u_t + y_t`
 with regressors u in the mean; or as a recursion :math:`x_t = \text{intercept} + \text{drift} \, t
 + \sum_i A_i x_{t-i} + \epsilon_t`, to which :math:`B u_t` is added where they are in the
-recursion. t is counted from 0 at the first element of each sequence. Least squares estimates the recursion, the
-likelihood the mean (or, of data with gaps given the first values, the recursion).
+recursion. t is counted from 0 at the first element of each sequence. Least squares estimates the
+recursion, the likelihood the mean (or, of data with gaps given the first values, the recursion).
 """
 
 from __future__ import annotations

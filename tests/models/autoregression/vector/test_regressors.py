@@ -114,20 +114,18 @@ def test_the_gradient_is_the_difference_quotient(given, in_mean, gaps):
 def test_likelihoods_are_differentiable_in_the_coefficients():
     beta = torch.tensor(BETA, requires_grad=True)
     for regressors, initial in (("mean", "stationary"), ("recursion", "given")):
-        model = VAR.from_parameters(
-            COEF, 0.0, SIGMA, 0.0, initial, beta=beta, regressors=regressors
-        )
+        kind = {"initial": initial, "regressors": regressors}
+        model = VAR.from_parameters(COEF, 0.0, SIGMA, beta=beta, **kind)
         value = model.log_prob(torch.tensor(MOVED), context=PUSH)
         (gradient,) = torch.autograd.grad(value, beta)
         step = np.zeros((2, 2))
         step[0, 1] = 1e-5
-        sides = [
-            VAR.from_parameters(
-                COEF, 0.0, SIGMA, 0.0, initial, beta=BETA + way * step, regressors=regressors
-            ).log_prob(MOVED, context=PUSH)
+        up, down = (
+            VAR.from_parameters(COEF, 0.0, SIGMA, beta=BETA + way * step, **kind)
             for way in (1, -1)
-        ]
-        assert float(gradient[0, 1]) == pytest.approx((sides[0] - sides[1]) / 2e-5, rel=1e-5)
+        )
+        rise = up.log_prob(MOVED, context=PUSH) - down.log_prob(MOVED, context=PUSH)
+        assert float(gradient[0, 1]) == pytest.approx(rise / 2e-5, rel=1e-5)
 
 
 def test_regressors_are_aligned_by_their_labels():
