@@ -522,8 +522,7 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: arproc.MarkovSwitchingAR(0, trend="n", switching_variance=True).fit(jumps()), {}
     ),
     "Markov-switching normals, of data with gaps": (
-        lambda: arproc.MarkovSwitchingAR(0).fit(np.where(np.arange(len(jumps())) % 7, jumps(), np.nan)),
-        {},
+        lambda: arproc.MarkovSwitchingAR(0).fit(gaps(jumps())), {}
     ),
     "SETAR": (lambda: arproc.SETAR(2).fit(jumps()), {}),
     "SETAR of three regimes about lines": (

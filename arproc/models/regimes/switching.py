@@ -328,7 +328,7 @@ class MarkovSwitchingAR(Estimated, Process):
     # ---- regimes --------------------------------------------------------------------------------
 
     def filtered(self, data: Any) -> pd.DataFrame | list[pd.DataFrame]:
-        """p(regime of x_t | x_1 ... x_t) for every element but the given ones; of missing ones too.
+        """p(regime of x_t | x_1 ... x_t) of every element but the given ones, missing ones too.
 
         Returns:
             A DataFrame with a column for each regime and the data's own index (a list of them for
