@@ -638,7 +638,7 @@ LATER = {
     "PixelCNN++", "PixelCNN++ of classes", "PixelCNN++ of colours",
     "PixelSNAIL of colours", "PixelSNAIL of classes", "Transformer of characters",
     "Transformer of images", "Transformer of texts of a vector", "Transformer after a prefix",
-    "VAR about a regression, given",
+    "VAR about a regression, given", "VAR driven by regressors",
     "Bayesian AR, orders averaged", "Markov-switching intercepts", "Markov-switching variance",
     "SETAR of three regimes about lines", "CountAR, log-linear", "CountAR, given",
     "LogisticAR, given", "AR of seasonal differences", "AR of standardised values",

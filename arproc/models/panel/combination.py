@@ -172,11 +172,14 @@ class AutoPanel(PanelModel):
 
         Args:
             data: a panel, see `Panel`.
-            y: not used.
+            y: not taken (scikit-learn passes it second).
 
         Raises:
             DataError: a series for which no candidate has a fit, where `errors` is "raise".
+            ParameterError: a parameter has a wrong value, or there is a y.
         """
+        if y is not None:
+            raise ParameterError("fit takes no y: a panel models the series themselves.")
         count = self._check_parameters()
         table = read(data, columns=self.columns)
         table = replace(table, named=True)  # so that some of the series may be asked for

@@ -102,11 +102,14 @@ class Panel(PanelModel):
 
         Args:
             data: the panel, see the class.
-            y: not used.
+            y: not taken (scikit-learn passes it second).
 
         Raises:
             DataError: some series have no fit and `errors` is "raise"; or `data` is no panel.
+            ParameterError: a parameter has a wrong value, or there is a y.
         """
+        if y is not None:
+            raise ParameterError("fit takes no y: a panel models the series themselves.")
         self._check_parameters()
         table, process = self._read(data), self.process.clone()
         settings = settings_of(process)
