@@ -18,7 +18,7 @@ from arproc.contract.storable import storable
 from arproc.data.calendar import Calendar, is_plain, time_axis
 from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError
 from arproc.models.panel.data import PanelData, read
-from arproc.models.panel.labels import end_of, restore_end
+from arproc.models.panel.labels import calendar_of, end_of, restore_end
 from arproc.models.panel.tables import forecast_table, future
 from arproc.process import Process
 
@@ -170,18 +170,21 @@ class FittedSeries(ABC):
 
         As the user said, else by the labels of both; None where neither tells.
         """
-        if data.first is not None or not data.indexes or not self.ends:
+        if data.first is not None or not data.indexes:
             return data.first
         found = []
         for j, i in enumerate(rows.tolist()):
-            end = restore_end(self.ends[0 if len(self.ends) == 1 else i])
-            calendar = None if end is None else Calendar.of(end)
-            index = data.index(j)
+            calendar, index = self.calendar(i), data.index(j)
             if calendar is None or is_plain(index) or time_axis(index) is None:
                 return None
-            name = f"data, series {data.names[j]!r},"
-            found.append(calendar.position(index, name) + self.lengths[i] - len(end))
+            found.append(calendar.position(index, f"data, series {data.names[j]!r},"))
         return np.array(found, dtype=np.int64)
+
+    def calendar(self, i: int) -> Calendar | None:
+        """The labels of series i in `fit`; None where they tell no step."""
+        if not self.ends:
+            return None
+        return calendar_of(self.ends[0 if len(self.ends) == 1 else i], int(self.lengths[i]))
 
     def placed(self, data: PanelData, rows: np.ndarray) -> list[tuple[Any, int | None]]:
         """Each of the series, and the step at which it begins; labelled where none is known."""

@@ -12,6 +12,7 @@ import torch
 
 from arproc.contract.checked import Array, sentences
 from arproc.contract.storable import storable
+from arproc.data.labels import Labels
 from arproc.errors import DataError, PlaceWarning, warn
 from arproc.models.panel.data import PanelData, jacobians, logarithms
 from arproc.models.panel.estimates import Estimates
@@ -142,7 +143,12 @@ class FittedTogether(FittedSeries):
         return settings
 
     def _fitted(self, i: int) -> Process:
-        return self.settings.process_of(self.estimates, i)
+        one = self.settings.process_of(self.estimates, i)
+        calendar = self.calendar(i) if self.process._counts_time else None
+        if calendar is None:
+            return one
+        fit = replace(one.fit_, labels=Labels(calendar=calendar))
+        return type(one).of(one.law_, fit, **one.get_params(deep=False))
 
     def rows(self) -> dict[str, Any]:
         found, settings = self.estimates, self.settings

@@ -41,6 +41,8 @@ def test_later_data_go_on_by_their_labels(process, index):
         table = alone.forecast(later[name], 3)
         np.testing.assert_allclose(found.loc[name].to_numpy(), table.to_numpy(), rtol=1e-6)
         assert sums[name] == pytest.approx(alone.log_prob(later[name]), rel=1e-6)
+        own = panel[name]
+        np.testing.assert_allclose(own.forecast(later[name], 3).to_numpy(), table.to_numpy())
         assert np.abs(draws[j].mean(axis=0) - table["mean"].to_numpy()).max() < 5
 
 
