@@ -27,6 +27,12 @@ def array(values: object, **more: object) -> bytes:
     return file.getvalue()
 
 
+def several() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, a=VALUES, b=VALUES)
+    return file.getvalue()
+
+
 WHOLE = table(day=DATES, value=VALUES)
 #: name of a file -> what is in it
 FILES: dict[str, bytes] = {
@@ -56,6 +62,7 @@ FILES: dict[str, bytes] = {
     "complex.npy": array(np.ones(5, complex)),
     "none.npy": array(np.zeros(0)),
     "zip.npy": b"PK\x03\x04 and no more",
+    "several.npy": several(),
     "empty.txt": b"",
     "binary.txt": bytes(range(256)),
     "odd.arproc": b"no model at all",

@@ -43,7 +43,7 @@ def test_the_total_is_that_of_log_prob():
     assert CALLS["evaluate"](BARE, offset=LATER) == pytest.approx(
         MODEL.log_prob(BARE, offset=LATER)
     )
-    assert uniformity(CALLS["pit"](BARE, offset=LATER)).p_value > 1e-3
+    assert uniformity(CALLS["pit"](BARE, offset=LATER)).ks_p_value > 1e-3
 
 
 def test_gaps_are_filled_from_where_they_stand():
