@@ -54,8 +54,8 @@ def test_likelihoods_and_regimes_are_sums_over_all_paths():
 
 @pytest.mark.parametrize("variance", [False, True])
 def test_the_fit_is_a_maximum_of_the_likelihood_of_what_was_observed(variance):
-    x = [drawn(150), drawn(60, 1)]
-    model = MarkovSwitchingAR(0, switching_variance=variance).fit(x)
+    x = [drawn(90), drawn(40, 1)]
+    model = MarkovSwitchingAR(0, switching_variance=variance, n_starts=2).fit(x)
     seen = sum(int((~np.isnan(part)).sum()) for part in x)
     assert model.n_observations_ == seen
     assert model.log_likelihood_ == pytest.approx(model.log_prob(x).sum(), rel=1e-9)
@@ -73,7 +73,7 @@ def test_the_fit_is_a_maximum_of_the_likelihood_of_what_was_observed(variance):
 
 
 def test_compiled_and_interpreted_fits_agree():
-    x = drawn(80)
+    x = drawn(50)
     plain = MarkovSwitchingAR(0, n_starts=2, method="em", tolerance=1e-3).fit(x)
     with nothing_interpreted():
         compiled = MarkovSwitchingAR(0, n_starts=2, method="em", tolerance=1e-3).fit(x)
