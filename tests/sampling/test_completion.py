@@ -141,8 +141,8 @@ def test_draw_k_of_example_i_is_row_i_n_plus_k_of_a_sample_after_what_is_known(n
 def test_contexts_are_found_by_the_labels_of_the_rows():
     rows = list("abcdefgh")
     x = pd.DataFrame(images(2, 8, 4), rows)
-    push = pd.DataFrame({"u": np.random.default_rng(1).normal(size=8)}, rows)
-    model = shake(arproc.MADE((5,), conditioned=True, training=QUICK).fit(x, context=push))
+    push = pd.Series(np.arange(8) % 3, rows)
+    model = shake(arproc.NADE(5, classes=3, training=QUICK).fit(x, context=push))
     some, known = x.iloc[[5, 2, 3]], np.arange(4) < 2
     kind = {"known": known, "seed": 0, "return_info": True}
     found = complete(model, some, context=push.iloc[::-1], **kind)
