@@ -73,6 +73,18 @@ MODELS: dict[str, tuple[Callable[[], Any], Any]] = {
 
 
 @cache
+def panel(name: str) -> Any:
+    """A fitted panel: of autoregressions at once, of series one by one, or a combination."""
+    line = arproc.AR(1, trend="ct")
+    made = {
+        "Panel": lambda: arproc.Panel(line),
+        "Panel of each": lambda: arproc.Panel(arproc.AR(1, seasonal=3)),
+        "AutoPanel": lambda: arproc.AutoPanel([line, arproc.AR(0)], 2),
+    }
+    return made[name]().fit(PANEL)
+
+
+@cache
 def fitted(name: str) -> Any:
     make, data = MODELS[name]
     with warnings.catch_warnings():
@@ -287,6 +299,9 @@ OWN: dict[str, Callable[[Any, Any], Any]] = {
     "VAR, impulse_response(data)": lambda m, w: m.impulse_response(
         1, bands="bootstrap", draws=2, data=w
     ),
+    "VAR, impulse_response(context)": lambda m, w: m.impulse_response(
+        1, bands="bootstrap", data=PAIR, context=w, draws=2
+    ),
     "VAR, impulse_response(level)": lambda m, w: m.impulse_response(1, level=w),
     "VAR, variance_decomposition": lambda m, w: m.variance_decomposition(w),
     "MarkovSwitchingAR, smoothed": lambda m, w: m.smoothed(w),
@@ -401,6 +416,46 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 
 
+#: Calls of a fitted panel with one wrong value.
+PANELS: dict[str, Callable[[Any, Any], Any]] = {
+    "fit": lambda m, w: m.clone().fit(w),
+    "fit(y)": lambda m, w: m.clone().fit(PANEL, w),
+    "forecast(history)": lambda m, w: m.forecast(horizon=2, history=w),
+    "forecast(horizon)": lambda m, w: m.forecast(horizon=w),
+    "forecast(quantiles)": lambda m, w: m.forecast(horizon=1, quantiles=w),
+    "forecast(seed)": lambda m, w: m.forecast(horizon=1, seed=w),
+    "forecast(offset)": lambda m, w: m.forecast(horizon=1, history=PANEL, offset=w),
+    "errors": lambda m, w: m.clone().set_params(errors=w).fit(PANEL),
+    "columns": lambda m, w: m.clone().set_params(columns=w).fit(PANEL),
+    "save": lambda m, w: m.save(w),
+    "log_prob": lambda m, w: m.log_prob(w),
+    "log_prob(offset)": lambda m, w: m.log_prob(PANEL, offset=w),
+    "score": lambda m, w: m.score(w),
+    "sample": lambda m, w: m.sample(w, 2),
+    "sample(length)": lambda m, w: m.sample(1, w),
+    "sample(prefix)": lambda m, w: m.sample(1, 2, prefix=w),
+    "sample(seed)": lambda m, w: m.sample(1, 2, seed=w),
+    "sample(offset)": lambda m, w: m.sample(1, 2, offset=w),
+    "a series": lambda m, w: m[w],
+    "pooling": lambda m, w: m.clone().set_params(pooling=w).fit(PANEL),
+}
+
+
+@pytest.mark.parametrize("name", ["Panel", "Panel of each", "AutoPanel"])
+def test_every_call_of_panels(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, found = panel(name), []
+    for number, (call, do) in enumerate(PANELS.items()):
+        method = call.partition("(")[0]
+        if name == "AutoPanel" and number > list(PANELS).index("save"):
+            continue  # it has forecasts alone
+        labels = list(some(number, 3))
+        if method in ("sample", "forecast"):  # too many of anything is a right value
+            labels = [label for label in labels if label not in ENDLESS]
+        found += [f"{call}, {fault}" for fault in faults(lambda w, do=do: do(model, w), labels)]
+    assert found == []
+
+
 def two() -> dict[str, Any]:
     return {"a": fitted("AR"), "b": fitted("ARIMA")}
 
@@ -421,7 +476,7 @@ SETTINGS = {
     "ARIMA": "order seasonal_order trend regressors",
     "ARGARCH": "order innovations volatility trend volatility_order components covariance_kind",
     "BayesianAR": "orders trend tightness decay shape location scale noise",
-    "VAR": "order trend method initial shrinkage tightness decay cross own_lag",
+    "VAR": "order trend method initial shrinkage tightness decay cross own_lag regressors",
     "BetaAR": "order",
     "CountAR": "order link family initial start_mean regressors",
     "LogisticAR": "order symbols ridge initial",

@@ -105,6 +105,13 @@ def regressed(meaning: str, **parameters: Any) -> AR:
 REGRESSORS = {"context": np.random.default_rng(5).normal(size=(4, 40, 2))}
 
 
+def vector_regressed(meaning: str, **parameters: Any) -> VAR:
+    gaps = parameters.pop("gaps", False)
+    x = gappy_vectors() if gaps else np.stack([series(), series(seed=7)], axis=1)
+    moved = x + PUSH @ [[1.0, 0.5], [-2.0, 0.0]]
+    return VAR(2, regressors=meaning, **parameters).fit(moved, context=PUSH)
+
+
 def gappy_vectors():
     """Two series, components of which are missing here and there."""
     x = np.stack([series(), series(seed=7)], axis=1)
@@ -280,6 +287,15 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "VAR(2)": (lambda: var(2), {}),
     "VAR(2) with a line": (lambda: var(2, trend="ct"), {}),
     "VAR(2) of data with gaps": (lambda: arproc.VAR(2).fit(gappy_vectors()), {}),
+    "VAR about a regression, of data with gaps": (
+        lambda: vector_regressed("mean", trend="ct", gaps=True), REGRESSORS
+    ),
+    "VAR about a regression, given": (
+        lambda: vector_regressed("mean", initial="given"), REGRESSORS
+    ),
+    "VAR driven by regressors": (
+        lambda: vector_regressed("recursion", trend="ct", initial="given"), REGRESSORS
+    ),
     "VAR(1) by least squares, given": (
         lambda: var(1, trend="n", method="ols", initial="given"), {}
     ),
@@ -505,6 +521,9 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "Markov-switching variance": (
         lambda: arproc.MarkovSwitchingAR(0, trend="n", switching_variance=True).fit(jumps()), {}
     ),
+    "Markov-switching normals, of data with gaps": (
+        lambda: arproc.MarkovSwitchingAR(0).fit(gaps(jumps())), {}
+    ),
     "SETAR": (lambda: arproc.SETAR(2).fit(jumps()), {}),
     "SETAR of three regimes about lines": (
         lambda: arproc.SETAR((1, 2, 0), 3, delay=3, trend="ct").fit(jumps()), {}
@@ -619,6 +638,8 @@ LATER = {
     "PixelCNN++", "PixelCNN++ of classes", "PixelCNN++ of colours",
     "PixelSNAIL of colours", "PixelSNAIL of classes", "Transformer of characters",
     "Transformer of images", "Transformer of texts of a vector", "Transformer after a prefix",
+    "VAR about a regression, given", "VAR driven by regressors", "VAR(2) of data with gaps",
+    "Markov-switching normals, of data with gaps",
     "Bayesian AR, orders averaged", "Markov-switching intercepts", "Markov-switching variance",
     "SETAR of three regimes about lines", "CountAR, log-linear", "CountAR, given",
     "LogisticAR, given", "AR of seasonal differences", "AR of standardised values",

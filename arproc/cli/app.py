@@ -38,6 +38,12 @@ Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write here. [stan
 Given = Annotated[
     int | None, typer.Option(help="Score only what follows the first so many elements.")
 ]
+Offset = Annotated[
+    int | None,
+    typer.Option(
+        help="At which step the data begin, of a model with a trend or seasons. [by the index]"
+    ),
+]
 Seed = Annotated[int | None, typer.Option(help="For the same result again.")]
 
 
@@ -113,6 +119,7 @@ def score(
         bool, typer.Option("--terms", help="CSV: one row for each element instead.")
     ] = False,
     given: Given = None,
+    offset: Offset = None,
     out: Out = None,
 ) -> None:
     """How probable a file is under a saved model.
@@ -130,10 +137,10 @@ def score(
     read = files.read(data, column, index, lines)
     if each or terms:
         files.write_table(
-            files.terms_table(law, read) if terms else files.rows_table(law, read), out
+            (files.terms_table if terms else files.rows_table)(law, read, offset), out
         )
         return
-    text = f"{arproc.evaluate(law, read, given=given)}\n"
+    text = f"{arproc.evaluate(law, read, given=given, offset=offset)}\n"
     files.write(text, out)
 
 
@@ -151,6 +158,7 @@ def sample(
     top_k: Annotated[int | None, typer.Option(help="Only the k most probable symbols.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Only the most probable share p.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON value a line.")] = False,
+    offset: Offset = None,
     seed: Seed = None,
     out: Out = None,
 ) -> None:
@@ -171,6 +179,7 @@ def sample(
         prefix=_prefix(law, prefix),
         policy=_policy(temperature, top_k, top_p),
         seed=seed,
+        offset=offset,
     )
     files.write_samples(draws, out, json)
 
@@ -209,6 +218,7 @@ def forecast(
     quantile: Annotated[
         list[float] | None, typer.Option("--quantile", "-q", help="Repeat for several.")
     ] = None,
+    offset: Offset = None,
     seed: Seed = None,
     out: Out = None,
 ) -> None:
@@ -225,7 +235,8 @@ def forecast(
     law = models.load(model)
     history = files.read(data, column, index, lines=False)
     quantiles = tuple(quantile) if quantile else (0.05, 0.5, 0.95)
-    files.write_table(law.forecast(history, horizon, quantiles=quantiles, seed=seed), out)
+    table = law.forecast(history, horizon, quantiles=quantiles, seed=seed, offset=offset)
+    files.write_table(table, out)
 
 
 @app.command()
@@ -236,6 +247,7 @@ def compare(
     index: Index = None,
     lines: Lines = False,
     given: Given = None,
+    offset: Offset = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write the table here as CSV too.")
     ] = None,
@@ -256,7 +268,8 @@ def compare(
     stems = [path.stem for path in model]
     names = [str(path) for path in model] if len(set(stems)) < len(stems) else stems
     laws = {name: models.load(path) for name, path in zip(names, model, strict=True)}
-    table = arproc.compare(laws, files.read(data, column, index, lines), given=given)
+    read = files.read(data, column, index, lines)
+    table = arproc.compare(laws, read, given=given, offset=offset)
     console().print(comparison_grid(table, str(data)))
     if out is not None:
         files.write_table(table, out)

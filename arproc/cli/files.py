@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -54,9 +56,12 @@ def read(path: Path, columns: list[str] | None, index: str | None, lines: bool) 
 
 def _read_array(path: Path) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False)
-    except ValueError as error:
+        found = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, BadZipFile) as error:
         raise DataError(f"{path.name} can not be read as an array: {error}") from None
+    if not isinstance(found, np.ndarray):
+        raise DataError(f"{path.name} holds several arrays; expected one, as np.save writes it.")
+    return found
 
 
 def _read_table(path: Path, separator: str, columns: list[str] | None, index: str | None) -> Any:
@@ -64,7 +69,8 @@ def _read_table(path: Path, separator: str, columns: list[str] | None, index: st
 
     try:
         table = pd.read_csv(path, sep=separator)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError,
+            zlib.error) as error:  # fmt: skip
         raise DataError(f"{path.name} can not be read as a table: {error}") from None
     wanted = [*(columns or []), *([index] if index else [])]
     for name in wanted:
@@ -96,22 +102,22 @@ def _listed(table: pd.DataFrame) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
-def rows_table(law: Any, data: Any) -> pd.DataFrame:
+def rows_table(law: Any, data: Any, offset: int | None = None) -> pd.DataFrame:
     """The log-probability of each sequence, and how many elements were observed."""
     import pandas as pd
 
     sequences = law.sequences(data, missing=law.law_.takes_missing)
     ends = sequences.n_terms - sequences.lengths
     elements = (sequences.n_scored(0) - ends).numpy()
-    table = {"log_prob": np.atleast_1d(law.log_prob(data)), "elements": elements}
+    table = {"log_prob": np.atleast_1d(law.log_prob(data, offset=offset)), "elements": elements}
     return pd.DataFrame(table).rename_axis("sequence")
 
 
-def terms_table(law: Any, data: Any) -> pd.DataFrame:
+def terms_table(law: Any, data: Any, offset: int | None = None) -> pd.DataFrame:
     """The chain rule's terms, a row for each, numbered within each sequence."""
     import pandas as pd
 
-    terms = law.log_prob_terms(data)
+    terms = law.log_prob_terms(data, offset=offset)
     if isinstance(terms, pd.DataFrame):
         return terms
     if not isinstance(terms, list):

@@ -96,11 +96,18 @@ class Labels:
         return replace(self, calendar=later, begins=None, continues=True)
 
     def renamed(self, names: Sequence[str]) -> list[str]:
-        """The names of parameters, those of regressors in the place of x1, x2 ..."""
+        """The names of parameters, those of regressors in the place of x1, x2 ...
+
+        Example:
+            >>> Labels(regressors=("price",)).renamed(["x1", "x1.demand", "L1.x1.demand"])
+            ['price', 'price.demand', 'L1.x1.demand']
+        """
 
         def named(name: str) -> str:
-            number = int(name[1:]) if re.fullmatch(r"x[1-9]\d*", name) else 0
-            return str(self.regressors[number - 1]) if 0 < number <= len(self.regressors) else name
+            found = re.fullmatch(r"x([1-9]\d*)(\..*)?", name, re.DOTALL)
+            if found is None or int(found[1]) > len(self.regressors):
+                return name
+            return f"{self.regressors[int(found[1]) - 1]}{found[2] or ''}"
 
         return [named(name) for name in names]
 

@@ -31,6 +31,7 @@ def pit(
     data: Any,
     *,
     context: Any = None,
+    offset: Any = None,
     seed: int | torch.Generator | None = None,
 ) -> Any:
     """The probability integral transform of every element, given those before it.
@@ -39,6 +40,8 @@ def pit(
         model: a fitted process.
         data: sequences in any form the model takes.
         context: what the sequences are conditioned on, for models that take it.
+        offset: at which step the sequences begin, for models with a trend or seasons, as for
+            `log_prob`.
         seed: of the randomisation for discrete elements (and missing entries of tables); an
             element's value depends on the seed, its sequence's number and its position alone.
             Real elements need none.
@@ -57,7 +60,7 @@ def pit(
     """
     process = require_process(model, "pit")
     sequences = process.sequences(data, missing=process.law_.takes_missing)
-    prepared = process.read_context(context, sequences, int(sequences.n_terms.max()))
+    prepared = process.read_context(context, sequences, int(sequences.n_terms.max()), offset)
     discrete = sequences.space.measure != "density"
     uniforms = Uniforms(seed, "pit") if discrete else None
 

@@ -35,6 +35,7 @@ def compare(
     data: Any,
     *,
     context: Any = None,
+    offset: Any = None,
     given: int | None = None,
     complete: bool | None = None,
     reference: str | None = None,
@@ -53,6 +54,8 @@ def compare(
         models: fitted models by name, at least two.
         data: what to compare on: nothing that any of them was fitted or chosen on.
         context: for the models that take one.
+        offset: at which step the sequences begin, for models with a trend or seasons, as for
+            `log_prob`.
         given: score each on what follows the first `given` elements; needed where models take
             different numbers of first values as given.
         complete: False for pieces cut out of longer sequences: no end terms are counted.
@@ -84,7 +87,8 @@ def compare(
     check_choice("by", by, BY)
     laws = _checked_models(models, reference)
     check_laws(laws, given)
-    tallies = _counts(laws, data, context, given, complete)
+    options = {"offset": offset, "given": given, "complete": complete}
+    tallies = _counts(laws, data, context, options)
     check_tallies(tallies)
     unit = _unit(tallies, unit)
     costs = {name: -tally.log_prob for name, tally in tallies.items()}
@@ -118,12 +122,12 @@ def _checked_models(models: Any, reference: str | None) -> dict[str, Model]:
 
 
 def _counts(
-    laws: dict[str, Model], data: Any, context: Any, given: int | None, complete: bool | None
+    laws: dict[str, Model], data: Any, context: Any, shared: dict[str, Any]
 ) -> dict[str, Tally]:
     """Every model's tally; those that take no context get none."""
     tallies, refused = {}, None
     for name, law in laws.items():
-        options: dict[str, Any] = {"given": given, "complete": complete, "name": repr(name)}
+        options: dict[str, Any] = {**shared, "name": repr(name)}
         try:
             tallies[name] = count(law, data, context=context, **options)
         except ParameterError as error:

@@ -35,6 +35,7 @@ def diagnose(
     lags: int | None = None,
     dof: int | None = None,
     context: Any = None,
+    offset: Any = None,
 ) -> pd.DataFrame:
     """Ljung-Box, Jarque-Bera and ARCH-LM tests of the standardised residuals, by statsmodels.
 
@@ -49,6 +50,7 @@ def diagnose(
         dof: how many estimated parameters lower the degrees of freedom; by default the number of
             autoregressive and moving-average coefficients of the model.
         context: as for `log_prob`.
+        offset: as for `log_prob`.
 
     Returns:
         A row for each test (under its series, for several) with statistic, df and p_value.
@@ -65,7 +67,7 @@ def diagnose(
     """
     import pandas as pd
 
-    residuals, keys = standardised_residuals(model, data, context)
+    residuals, keys = standardised_residuals(model, data, context, offset)
     if dof is None:
         names = getattr(model, "names_", [])
         dof = len({found.group() for name in names if (found := _LAGGED.search(name))})
@@ -75,7 +77,7 @@ def diagnose(
 
 
 def standardised_residuals(
-    model: Process, data: Any, context: Any = None
+    model: Process, data: Any, context: Any = None, offset: Any = None
 ) -> tuple[list[np.ndarray], list[Any] | None]:
     """Residuals over their standard deviations, what is missing left out, of each series.
 
@@ -90,7 +92,8 @@ def standardised_residuals(
             "arproc.evaluation.pit and uniformity serve any."
         )
     sequences = process.sequences(data, missing=process.law_.takes_missing)
-    given = {} if context is None else {"context": context}
+    named = {"context": context, "offset": offset}
+    given = {name: value for name, value in named.items() if value is not None}
     own: Any = getattr(process, "residuals", None)
     if own is not None:
         found = own(sequences, standardised=True, **given)

@@ -90,6 +90,7 @@ def evaluate(
     data: Any,
     *,
     context: Any = None,
+    offset: Any = None,
     given: int | None = None,
     complete: bool | None = None,
     by: str = "auto",
@@ -106,6 +107,8 @@ def evaluate(
         data: sequences in any form the model takes; text as the strings themselves, so that its
             bytes can be counted.
         context: what the sequences are conditioned on, for models that take it.
+        offset: at which step the sequences begin, for models with a trend or seasons, as for
+            `log_prob`.
         given: score only what follows the first `given` elements of each sequence; by default
             what the model itself takes as given.
         complete: False for pieces cut out of longer sequences: no end terms are counted.
@@ -122,7 +125,7 @@ def evaluate(
         (3, 0.0)
     """
     check_choice("by", by, BY)
-    tally = count(model, data, context=context, given=given, complete=complete)
+    tally = count(model, data, context=context, offset=offset, given=given, complete=complete)
     along = tally.along(by)
     cost = -(tally.terms if along and tally.terms is not None else tally.log_prob)
     total = float(cost.sum())

@@ -22,13 +22,22 @@ from arproc.spaces import Binary, Count, Ordinal, Real
 __all__ = ["crps", "crps_of"]
 
 
-def crps(model: Process, data: Any, *, context: Any = None, return_error: bool = False) -> Any:
+def crps(
+    model: Process,
+    data: Any,
+    *,
+    context: Any = None,
+    offset: Any = None,
+    return_error: bool = False,
+) -> Any:
     """The CRPS of every element under its conditional, one step ahead.
 
     Args:
         model: a fitted process of real, count, ordinal or binary scalars.
         data: sequences in any form the model takes.
         context: what the sequences are conditioned on, for models that take it.
+        offset: at which step the sequences begin, for models with a trend or seasons, as for
+            `log_prob`.
         return_error: give the absolute numerical error of each value as well: 0 where there is
             a closed form, an estimate where it is integrated (see `quadrature`).
 
@@ -52,7 +61,7 @@ def crps(model: Process, data: Any, *, context: Any = None, return_error: bool =
         )
     check_flag("return_error", return_error)
     sequences = process.sequences(data, missing=process.law_.takes_missing)
-    prepared = process.read_context(context, sequences, int(sequences.n_terms.max()))
+    prepared = process.read_context(context, sequences, int(sequences.n_terms.max()), offset)
 
     def function(block: Block) -> torch.Tensor:
         conditionals = to(block.conditionals, dtype=torch.float64)

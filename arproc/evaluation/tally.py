@@ -110,6 +110,7 @@ def count(
     data: Any,
     *,
     context: Any = None,
+    offset: Any = None,
     given: int | None = None,
     complete: bool | None = None,
     name: str = "the model",
@@ -138,7 +139,7 @@ def count(
             f"given={first} needs the terms of the chain rule, and {name} "
             f"({type(law).__name__}) is not a Process: {law.no_conditional}."
         )
-    prepared = law.read_context(context, sequences, int(sequences.n_terms.max()))
+    prepared = law.read_context(context, sequences, int(sequences.n_terms.max()), offset)
     tally = Tally(law, sequences, prepared, first, text_size(data, sequences))
     _check_enough(tally)
     return tally

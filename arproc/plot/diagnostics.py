@@ -24,7 +24,13 @@ _UPPER = (0.0, 0.58), (0.55, 0.58)
 
 
 def diagnostics(
-    model: Process, data: Any, ax: Axes | None = None, *, context: Any = None, lags: int = 20
+    model: Process,
+    data: Any,
+    ax: Axes | None = None,
+    *,
+    context: Any = None,
+    offset: Any = None,
+    lags: int = 20,
 ) -> Axes:
     """Standardised residuals over time, their histogram, normal quantiles and autocorrelations.
 
@@ -35,6 +41,7 @@ def diagnostics(
         data: one sequence, in any form the model takes.
         ax: where to draw; a new figure by default. The four panels are drawn inside of it.
         context: as for `log_prob`.
+        offset: as for `log_prob`.
         lags: of the autocorrelations.
 
     Returns:
@@ -46,7 +53,7 @@ def diagnostics(
         >>> len(diagnostics(arproc.AR(2).fit(x), x).child_axes)
         4
     """
-    residuals, keys = standardised_residuals(model, data, context)
+    residuals, keys = standardised_residuals(model, data, context, offset)
     if keys is not None:
         raise DataError(f"data has {len(residuals)} sequences; expected one series to draw.")
     z = residuals[0]

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from arproc.contract.holder import Holder, require_chain
+from arproc.contract.law import ChainLaw
 from arproc.contract.randomness import resolve_seed
+from arproc.contract.sequences import Sequences
 from arproc.data.arrays import unmasked
 from arproc.data.form import Form, Layout
 from arproc.data.frames import native
@@ -141,7 +143,7 @@ def complete(
     seen = layout.to_sites(torch.tensor(mask))
     order = torch.tensor(layout.order or range(layout.length))
     check_values(sites[seen], law.space, "data", place=order.expand_as(seen)[seen])
-    prepared = model.read_context(context, len(x), layout.length)
+    prepared = model.read_context(context, _labelled(data, x, law), layout.length)
     job = Job(law, layout, sites, seen, prepared, n, n_particles, resolve_seed(seed))
     with torch.no_grad():
         found = job.run(method)
@@ -156,6 +158,15 @@ def complete(
 
 
 # ---- what the user gave -------------------------------------------------------------------------
+
+
+def _labelled(data: Any, x: np.ndarray, law: ChainLaw) -> Sequences:
+    """The examples with the labels of their rows, by which their contexts are found."""
+    length = x[0].size
+    values = torch.zeros(len(x) * length, dtype=law.space.dtype)
+    indexes = (data.index,) if hasattr(data, "iloc") else ()
+    form = Form("rows", indexes=indexes)
+    return Sequences(values, torch.arange(len(x) + 1) * length, law.space, form=form)
 
 
 def _examples(data: Any, layout: Layout) -> tuple[np.ndarray, bool]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.distributions import Normal
 
 from arproc.contract.sequences import Sequences
 from arproc.distributions import quantile
@@ -167,13 +168,15 @@ def _marginal(subject: Subject, row: Batch, t: int) -> float:
     The trapezoid rule on the normal scale of the element's own distribution function, which
     converges at once where what follows is smooth in it.
     """
-    z = torch.linspace(-_REACH, _REACH, _NODES, dtype=torch.float64)
     upto = row.x[:, subject.given : t]
     before = subject.begin(row).extend(upto)[1].conditional
+    # a mixture's quantiles bend where one part ends and the next begins
+    count = _NODES if isinstance(before, Normal) else 4 * _NODES
+    z = torch.linspace(-_REACH, _REACH, count, dtype=torch.float64)
     values = quantile(before, torch.special.ndtr(z)).to(row.x.dtype)
-    filled = row.x.repeat(_NODES, 1)
+    filled = row.x.repeat(count, 1)
     filled[:, t] = values
-    table = _scored(subject, Batch(filled, _repeated(row.context, _NODES)))
+    table = _scored(subject, Batch(filled, _repeated(row.context, count)))
     rest = table.sum(1) - table[:, t - subject.given]  # its own density is the weight
     weight = -0.5 * z**2 - 0.5 * np.log(2 * np.pi) + torch.log(z[1] - z[0])
     gone = torch.isnan(row.x[0]).nonzero()[:, 0].tolist()

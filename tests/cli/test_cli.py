@@ -417,3 +417,32 @@ def test_a_missing_extra_is_named(run: Run, monkeypatch: pytest.MonkeyPatch):
         2,
         'error: the command line needs typer: pip install "arproc[cli]"\n',
     )
+
+
+def test_an_offset_says_where_data_without_an_index_begin(run: Run, tmp_path: Path):
+    values = 0.5 * np.arange(80) + np.sin(np.arange(80.0) ** 2)
+    whole, later = tmp_path / "whole.csv", tmp_path / "later.csv"
+    pd.DataFrame({"value": values}).to_csv(whole, index=False)
+    pd.DataFrame({"value": values[50:]}).to_csv(later, index=False)
+    assert run("fit", "ar", whole, "--order", 1, "--trend", "ct", "-o", "ct.arproc").code == 0
+    model = arproc.load("ct.arproc")
+    place = {"offset": 50}
+    terms = run("score", "ct.arproc", later, "--terms", "--offset", 50)
+    found = pd.read_csv(io.StringIO(terms.out))["log_prob"]
+    np.testing.assert_allclose(found, model.log_prob_terms(values[50:], **place))
+    each = run("score", "ct.arproc", later, "--each", "--offset", 50)
+    total = pd.read_csv(io.StringIO(each.out))["log_prob"].iloc[0]
+    assert total == pytest.approx(model.log_prob(values[50:], **place))
+    shown = run("score", "ct.arproc", later, "--offset", 50)
+    assert f"{total:.4f}" in shown.out
+    ahead = run("forecast", "ct.arproc", later, "--horizon", 2, "--offset", 50)
+    means = pd.read_csv(io.StringIO(ahead.out))["mean"]
+    np.testing.assert_allclose(means, model.forecast(values[50:], 2, **place)["mean"])
+    drawn = run("sample", "ct.arproc", "--length", 2, "--prefix", "39.5", "--offset", 79)
+    assert 35 < float(drawn.out.split(",")[0]) < 45
+    assert run("fit", "ar", whole, "--order", 0, "-o", "flat.arproc").code == 0
+    table = run("compare", later, "ct.arproc", "flat.arproc", "--offset", 50, "-o", "table.csv")
+    assert table.code == 0
+    assert pd.read_csv("table.csv", index_col=0).loc["ct", "log_prob_nats"] == pytest.approx(total)
+    wrong = run("score", "ct.arproc", later, "--offset", "soon")
+    assert wrong.code == 2

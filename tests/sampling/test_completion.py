@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import shake
@@ -135,3 +136,18 @@ def test_draw_k_of_example_i_is_row_i_n_plus_k_of_a_sample_after_what_is_known(n
         after = model.sample(3 * n, prefix=x[i, :3], seed=3)
         np.testing.assert_array_equal(completed[i, :, :3], np.tile(x[i, :3], (n, 1)))
         np.testing.assert_array_equal(completed[i, :, 3:], after[i * n : (i + 1) * n])
+
+
+def test_contexts_are_found_by_the_labels_of_the_rows():
+    rows = list("abcdefgh")
+    x = pd.DataFrame(images(2, 8, 4), rows)
+    push = pd.Series(np.arange(8) % 3, rows)
+    model = shake(arproc.NADE(5, classes=3, training=QUICK).fit(x, context=push))
+    some, known = x.iloc[[5, 2, 3]], np.arange(4) < 2
+    kind = {"known": known, "seed": 0, "return_info": True}
+    found = complete(model, some, context=push.iloc[::-1], **kind)
+    plain = complete(model, some.to_numpy(), context=push.to_numpy()[[5, 2, 3]], **kind)
+    assert (found.log_prob_known == plain.log_prob_known).all()
+    assert (found.x == plain.x).all()
+    with pytest.raises(DataError, match="context has no row for 'c'"):
+        complete(model, some, context=push.iloc[3:], **kind)

@@ -153,6 +153,7 @@ class Analysis(Estimated, Process):
         data: Any,
         *,
         context: Any = None,
+        offset: Any = None,
         n_draws: int | None = None,
         seed: int | torch.Generator | None = None,
     ) -> pd.DataFrame:
@@ -161,6 +162,7 @@ class Analysis(Estimated, Process):
         Args:
             data: sequences with missing elements, as for `log_prob`.
             context: the regressors, as for `log_prob`.
+            offset: at which step the data begin, as for `log_prob`.
             n_draws: give as many joint draws instead of means.
             seed: of the draws.
 
@@ -175,7 +177,8 @@ class Analysis(Estimated, Process):
             [[1.0, 0.0], [1.2, 0.894], [2.0, 0.0]]
         """
         sequences = self.sequences(data, missing=True)
-        prepared = self.read_context(context, sequences, int(sequences.lengths.max()))
+        longest = int(sequences.lengths.max())
+        prepared = self.read_context(context, sequences, longest, offset)
         count = 0 if n_draws is None else check_count("n_draws", n_draws, minimum=1)
         uniforms = Uniforms(seed) if count else None
         law, tables = self.law_, []

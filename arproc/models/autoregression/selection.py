@@ -101,9 +101,9 @@ def select_order(
     element; with "ols" (or `initial="given"`) that of the elements with all predecessors that any
     candidate has; with the others the usual approximation -n/2 (log 2 pi sigma2 + 1) of every
     element. Of data with missing values (NaN) it is the exact likelihood of what was observed,
-    by method "mle". For `VAR` they are always those of least squares over the elements with
-    `max_order` predecessors. The model of the chosen order is fitted to all of the data, by
-    `method`, once it is asked for.
+    by method "mle". For `VAR` whose data are whole, and without regressors in the mean, they are
+    always those of least squares over the elements with `max_order` predecessors. The model of the
+    chosen order is fitted to all of the data, by `method`, once it is asked for.
 
     Args:
         data: sequences in any form that `fit` takes; several are pooled.
@@ -114,7 +114,7 @@ def select_order(
         trend: as for `AR`.
         method: as for `AR`.
         initial: as for `AR`: "stationary" or "given".
-        model: `AR`, or `VAR`, for which the following are not taken.
+        model: `AR`, or `VAR`, which takes no lags, seasonal and fourier.
         lags: lags that every candidate has besides 1 to its order, such as [12].
         seasonal: as for `AR`.
         fourier: as for `AR`.
@@ -136,14 +136,17 @@ def select_order(
         )
     options = {"seasonal": seasonal, "fourier": fourier, "regressors": regressors}
     if isinstance(model, type) and issubclass(model, VAR):
-        _require_plain(criterion, {"lags": lags or None, "context": context, **options})
-        found, count, parameters = of_vectors(data, max_order, trend, method, initial)
+        _require_plain(criterion, {"lags": lags or None, "seasonal": seasonal, "fourier": fourier})
+        meaning: Any = regressors
+        found, count, parameters = of_vectors(
+            data, max_order, trend, method, initial, meaning, context
+        )
         scores = charges(criterion, parameters, count) - 2 * found
         order = _least(scores, criterion, count)
-        chosen_var = VAR(order, trend, method, initial)
+        chosen_var = VAR(order, trend, method, initial, regressors=meaning)
         own = list(range(1, order + 1))
         return OrderSelection(
-            order, own, criterion, scores, found, parameters, count, chosen_var, data, None
+            order, own, criterion, scores, found, parameters, count, chosen_var, data, context
         )
     if model is not AR:
         raise ParameterError(f"model must be arproc.AR or arproc.VAR; got {model!r}.")

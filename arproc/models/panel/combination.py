@@ -172,11 +172,14 @@ class AutoPanel(PanelModel):
 
         Args:
             data: a panel, see `Panel`.
-            y: not used.
+            y: not taken (scikit-learn passes it second).
 
         Raises:
             DataError: a series for which no candidate has a fit, where `errors` is "raise".
+            ParameterError: a parameter has a wrong value, or there is a y.
         """
+        if y is not None:
+            raise ParameterError("fit takes no y: a panel models the series themselves.")
         count = self._check_parameters()
         table = read(data, columns=self.columns)
         table = replace(table, named=True)  # so that some of the series may be asked for
@@ -245,6 +248,8 @@ class AutoPanel(PanelModel):
         quantiles: tuple[float, ...] = (0.05, 0.5, 0.95),
         history: Any = None,
         seed: int | torch.Generator | None = None,
+        *,
+        offset: Any = None,
     ) -> pd.DataFrame:
         """Forecast the next `horizon` values of every series.
 
@@ -253,6 +258,7 @@ class AutoPanel(PanelModel):
             quantiles: which quantiles, each in (0, 1).
             history: what is known, a panel with all series; by default the data of `fit`.
             seed: of the simulation, for processes whose forecasts are simulated.
+            offset: at which step each series of the history begins, as for `Panel`.
 
         Returns:
             A DataFrame with a row for each series and step and the columns "mean" and one for
@@ -264,7 +270,7 @@ class AutoPanel(PanelModel):
         levels = levels_of(quantiles)
         asked, known = (0.5, *levels), history
         if history is not None:
-            known = replace(read(history, columns=self.columns), named=True)
+            known = replace(read(history, columns=self.columns).begun(offset), named=True)
             known = known.select(_in_order_of(learnt.names, known))
         parts = []
         for k, one in enumerate(learnt.fits):

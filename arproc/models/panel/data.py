@@ -14,6 +14,7 @@ from arproc.data import intake
 from arproc.data.calendar import regular, time_axis, times_of
 from arproc.data.frames import native
 from arproc.errors import DataError, ParameterError
+from arproc.process.reading import first_steps
 from arproc.spaces import Real
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class PanelData:
         named: whether the user named them.
         indexes: the pandas index of each series, or one shared by all, or none.
         gaps: whether any value is missing.
+        first: at which step of its series in `fit` each begins, int64 [N]; None where the user did
+            not say.
     """
 
     values: np.ndarray
@@ -44,6 +47,7 @@ class PanelData:
     named: bool
     indexes: tuple[Any, ...]
     gaps: bool
+    first: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -69,9 +73,16 @@ class PanelData:
         shared = len(self.indexes) == 1
         indexes = self.indexes if shared else tuple(self.index(i) for i in rows.tolist())
         names = [self.names[i] for i in rows.tolist()]
+        first = None if self.first is None else self.first[rows]
         return PanelData(
-            values, offsets, names, self.named, indexes if self.indexes else (), self.gaps
+            values, offsets, names, self.named, indexes if self.indexes else (), self.gaps, first
         )
+
+    def begun(self, offset: Any) -> PanelData:
+        """The same, the series of which begin at the user's `offset`; None says nothing."""
+        if offset is None:
+            return self
+        return replace(self, first=first_steps(offset, len(self)).numpy())
 
     def series(self, i: int) -> Any:
         """Series i alone: a Series where it has an index, else an array."""

@@ -15,9 +15,10 @@ from arproc.contract.checked import Array, sentences
 from arproc.contract.parameters import Parameters, is_learnt
 from arproc.contract.randomness import derived_seed, resolve_seed
 from arproc.contract.storable import storable
+from arproc.data.calendar import Calendar, is_plain, time_axis
 from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError
 from arproc.models.panel.data import PanelData, read
-from arproc.models.panel.labels import end_of, restore_end
+from arproc.models.panel.labels import calendar_of, end_of, restore_end
 from arproc.models.panel.tables import forecast_table, future
 from arproc.process import Process
 
@@ -164,6 +165,34 @@ class FittedSeries(ABC):
             found.append(future(index, lengths[i], horizon))
         return found
 
+    def begins(self, data: PanelData, rows: np.ndarray) -> np.ndarray | None:
+        """At which step of its series in `fit` each of the data begins, int64 [n].
+
+        As the user said, else by the labels of both; None where neither tells.
+        """
+        if data.first is not None or not data.indexes:
+            return data.first
+        found = []
+        for j, i in enumerate(rows.tolist()):
+            calendar, index = self.calendar(i), data.index(j)
+            if calendar is None or is_plain(index) or time_axis(index) is None:
+                return None
+            found.append(calendar.position(index, f"data, series {data.names[j]!r},"))
+        return np.array(found, dtype=np.int64)
+
+    def calendar(self, i: int) -> Calendar | None:
+        """The labels of series i in `fit`; None where they tell no step."""
+        if not self.ends:
+            return None
+        return calendar_of(self.ends[0 if len(self.ends) == 1 else i], int(self.lengths[i]))
+
+    def placed(self, data: PanelData, rows: np.ndarray) -> list[tuple[Any, int | None]]:
+        """Each of the series, and the step at which it begins; labelled where none is known."""
+        first = self.begins(data, rows)
+        if first is None:
+            return [(data.series(j), None) for j in range(len(data))]
+        return [(data.row(j), int(first[j])) for j in range(len(data))]
+
     def without_covariances(self) -> FittedSeries:
         """The same without the covariances of the estimates, if there are any at all."""
         return self
@@ -286,9 +315,10 @@ class FittedEach(FittedSeries):
 
     def likelihoods(self, data: PanelData, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values, counts = np.empty(len(rows)), np.empty(len(rows), np.int64)
+        placed = self.placed(data, rows)
         for j, i in enumerate(rows.tolist()):
-            model = self.processes[i]
-            values[j] = model.log_prob(data.row(j))
+            model, (x, offset) = self.processes[i], placed[j]
+            values[j] = model.log_prob(x, offset=offset)
             counts[j] = (~np.isnan(data.row(j))).sum() - model.n_given
         return values, counts
 
@@ -304,9 +334,10 @@ class FittedEach(FittedSeries):
         else:
             data, rows = self.matched(history)
             labels = self.labels(data, rows, horizon)
-        base, parts = resolve_seed(seed), []
+        base, parts, placed = resolve_seed(seed), [], self.placed(data, rows)
         for j, i in enumerate(rows.tolist()):
-            own = derived_seed(base, i)
-            parts.append(self.processes[i].forecast(data.series(j), horizon, tuple(levels), own))
+            own, (x, offset) = derived_seed(base, i), placed[j]
+            model = self.processes[i]
+            parts.append(model.forecast(x, horizon, tuple(levels), own, offset=offset))
         values = np.stack([part.to_numpy() for part in parts])
         return forecast_table(data.names, labels, values, ["mean", *levels])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from arproc.data.calendar import Calendar
 from arproc.errors import FileFormatError
 
-__all__ = ["end_of", "restore_end"]
+__all__ = ["calendar_of", "end_of", "restore_end"]
 
 
 def end_of(index: Any) -> dict[str, Any]:
@@ -79,3 +81,29 @@ def _restored(end: dict[str, Any]) -> Any:
     if end["freq"] is None:
         return pd.DatetimeIndex([last], name=end["name"])
     return pd.date_range(end=last, periods=1, freq=end["freq"], name=end["name"])
+
+
+def calendar_of(end: dict[str, Any], length: int) -> Calendar | None:
+    """The calendar of a series that ends so; None where its labels tell no step.
+
+    Args:
+        end: of its index, see `end_of`.
+        length: how many values it has.
+
+    Example:
+        >>> import pandas as pd
+        >>> calendar_of(end_of(pd.date_range("2020-01-01", periods=5, freq="D")), 5).origin
+        '2020-01-01T00:00:00'
+    """
+    import pandas as pd
+
+    index = restore_end(end)
+    calendar = None if index is None or not length else Calendar.of(index)
+    if calendar is None:
+        return None
+    back = length - len(index)
+    if calendar.kind == "numbers":
+        return replace(calendar, origin=calendar.origin - back * calendar.freq)
+    if calendar.kind == "periods":
+        return Calendar.of(index - back)
+    return Calendar.of(pd.date_range(end=index[-1], periods=length, freq=index.freq))

@@ -15,6 +15,7 @@ from arproc.models.panel.fitted import FittedEach, FittedSeries, PanelModel
 from arproc.models.panel.settings import settings_of
 from arproc.models.panel.together import FittedTogether
 from arproc.process import Process
+from arproc.process.reading import first_steps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,11 +102,14 @@ class Panel(PanelModel):
 
         Args:
             data: the panel, see the class.
-            y: not used.
+            y: not taken (scikit-learn passes it second).
 
         Raises:
             DataError: some series have no fit and `errors` is "raise"; or `data` is no panel.
+            ParameterError: a parameter has a wrong value, or there is a y.
         """
+        if y is not None:
+            raise ParameterError("fit takes no y: a panel models the series themselves.")
         self._check_parameters()
         table, process = self._read(data), self.process.clone()
         settings = settings_of(process)
@@ -166,16 +170,19 @@ class Panel(PanelModel):
 
     # ---- likelihoods ----------------------------------------------------------------------------
 
-    def log_prob(self, data: Any) -> Any:
+    def log_prob(self, data: Any, *, offset: Any = None) -> Any:
         """The log-probability of each series of `data` under that series' own parameters, nats.
 
         Args:
             data: a panel; by name where it has names, else as many series as were fitted.
+            offset: for processes with a trend or seasons, how many steps after the first known
+                value of the data of `fit` each series begins, one for all or [N]; where their
+                labels do not tell.
 
         Returns:
             A Series by name where `data` has names, else an array [N].
         """
-        table, rows = self._learnt.matched(self._read(data))
+        table, rows = self._learnt.matched(self._read(data, offset))
         values = self._learnt.likelihoods(table, rows)[0]
         if not table.named:
             return values
@@ -183,9 +190,10 @@ class Panel(PanelModel):
 
         return pd.Series(values, index=pd.Index(table.names, name="series", tupleize_cols=False))
 
-    def score(self, data: Any, y: None = None) -> float:
+    def score(self, data: Any, y: None = None, *, offset: Any = None) -> float:
         """Mean log-probability per value in nats over all series, higher is better."""
-        values, counts = self._learnt.likelihoods(*self._learnt.matched(self._read(data)))
+        table, rows = self._learnt.matched(self._read(data, offset))
+        values, counts = self._learnt.likelihoods(table, rows)
         return float(values.sum() / counts.sum())
 
     # ---- what follows ---------------------------------------------------------------------------
@@ -196,6 +204,8 @@ class Panel(PanelModel):
         horizon: int = 1,
         quantiles: tuple[float, ...] = (0.05, 0.5, 0.95),
         seed: int | torch.Generator | None = None,
+        *,
+        offset: Any = None,
     ) -> pd.DataFrame:
         """Forecast the next `horizon` values of every series.
 
@@ -205,6 +215,7 @@ class Panel(PanelModel):
             horizon: how many steps.
             quantiles: which quantiles, each in (0, 1).
             seed: of the simulation, for processes whose forecasts are simulated.
+            offset: at which step each series of the history begins, as for `log_prob`.
 
         Returns:
             A DataFrame with a row for each series and step and the columns "mean" and one for
@@ -214,13 +225,13 @@ class Panel(PanelModel):
 
         horizon = check_count("horizon", horizon, minimum=1)
         levels = levels_of(quantiles)
-        known = None if history is None else self._read(history)
+        known = None if history is None else self._read(history, offset)
         if self.errors == "keep":
             return self._learnt.every(known, horizon, levels, seed)
         return self._learnt.forecast(known, horizon, levels, seed)
 
-    def _read(self, data: Any) -> PanelData:
-        return read(data, columns=self.columns)
+    def _read(self, data: Any, offset: Any = None) -> PanelData:
+        return read(data, columns=self.columns).begun(offset)
 
     def sample(
         self,
@@ -228,6 +239,8 @@ class Panel(PanelModel):
         length: int | None = None,
         prefix: Any = None,
         seed: int | torch.Generator | None = None,
+        *,
+        offset: Any = None,
     ) -> np.ndarray:
         """Draw n sequences from the law of every series.
 
@@ -237,19 +250,26 @@ class Panel(PanelModel):
             prefix: what comes before them, a panel; they begin at the start without one.
             seed: an int or a `torch.Generator`; a series' draws depend on it and on the series'
                 number, and on nothing else.
+            offset: at which step each series of draws, or of the prefix, begins, as for
+                `log_prob`.
 
         Returns:
             Draws [N, n, length], a row for each series of `prefix`, or of the panel.
         """
-        learnt, table = self._learnt, None
+        learnt = self._learnt
         rows = np.arange(len(learnt))
+        placed: list[tuple[Any, int | None]]
         if prefix is not None:
-            table, rows = learnt.matched(self._read(prefix))
+            table, rows = learnt.matched(self._read(prefix, offset))
+            placed = learnt.placed(table, rows)
+        elif offset is not None:
+            placed = [(None, step) for step in first_steps(offset, len(learnt)).tolist()]
+        else:
+            placed = [(None, None)] * len(learnt)
         base, draws = resolve_seed(seed), []
-        for j, i in enumerate(rows.tolist()):
-            before = None if table is None else table.row(j)
+        for (before, step), i in zip(placed, rows.tolist(), strict=True):
             own = derived_seed(base, i)
-            draws.append(learnt.fitted(i).sample(n, length, before, seed=own))
+            draws.append(learnt.fitted(i).sample(n, length, before, seed=own, offset=step))
         return np.stack(draws)
 
     def forget_covariances(self) -> None:

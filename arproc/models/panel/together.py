@@ -12,7 +12,8 @@ import torch
 
 from arproc.contract.checked import Array, sentences
 from arproc.contract.storable import storable
-from arproc.errors import DataError
+from arproc.data.labels import Labels
+from arproc.errors import DataError, PlaceWarning, warn
 from arproc.models.panel.data import PanelData, jacobians, logarithms
 from arproc.models.panel.estimates import Estimates
 from arproc.models.panel.estimation import estimate
@@ -142,7 +143,12 @@ class FittedTogether(FittedSeries):
         return settings
 
     def _fitted(self, i: int) -> Process:
-        return self.settings.process_of(self.estimates, i)
+        one = self.settings.process_of(self.estimates, i)
+        calendar = self.calendar(i) if self.process._counts_time else None
+        if calendar is None:
+            return one
+        fit = replace(one.fit_, labels=Labels(calendar=calendar))
+        return type(one).of(one.law_, fit, **one.get_params(deep=False))
 
     def rows(self) -> dict[str, Any]:
         found, settings = self.estimates, self.settings
@@ -173,6 +179,8 @@ class FittedTogether(FittedSeries):
         every = len(rows) == len(self) and bool((rows == np.arange(len(rows))).all())
         parameters = self.parameters if every else self.parameters[rows]
         means = self.means if every else self.means[rows]
+        if self.process._counts_time:
+            parameters, means = self._from(data, rows, parameters, means)
         found = predict(data, settings.lags, settings.stationary, parameters, means, horizon)
         if not found.begun.all():
             j = int(np.flatnonzero(~found.begun)[0])
@@ -181,6 +189,34 @@ class FittedTogether(FittedSeries):
                 f"{settings.order} values to be given; use initial='stationary'."
             )
         return found
+
+    def _from(
+        self, data: PanelData, rows: np.ndarray, parameters: np.ndarray, means: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The parameters as they are where t = 0 is the first of the data; see `begins`."""
+        first = self.begins(data, rows)
+        if first is None:
+            if not self._are_own(data, rows):
+                warn(
+                    "the panel's process has a trend, and nothing says at which step each series "
+                    "begins: they are taken to begin at t = 0, as those of fit did. Say offset= "
+                    "(the number of steps since then; 0 where it is right), or give both a "
+                    "labelled index.",
+                    PlaceWarning,
+                )
+            return parameters, means
+        parameters, means = parameters.copy(), means.copy()
+        parameters[:, 0] += parameters[:, 1] * first
+        means[:, 0] += means[:, 1] * first
+        return parameters, means
+
+    def _are_own(self, data: PanelData, rows: np.ndarray) -> bool:
+        """Whether the data end and are as long as those of `fit`."""
+        if not bool((data.lengths == self.lengths[rows]).all()):
+            return False
+        tail = PanelData(self.tail_values, self.tail_offsets, list(self.names), True, (), True)
+        values = tails(data, self.settings.order)[0]
+        return np.array_equal(values, tail.select(rows).values, equal_nan=True)
 
     def forecast(
         self, history: Any, horizon: int, levels: Sequence[float], seed: Any

@@ -213,11 +213,17 @@ def _tally(
 
 
 def _gather(data: _Data, room: _Room) -> None:
-    """What a step needs of the elements: `transitions` and the rest of the room, by `joint`."""
+    """What a step needs of the elements: `transitions` and the rest of the room, by `joint`.
+
+    What was not observed (NaN) counts for the transitions alone; its products are 0.
+    """
     states = room.joint.shape[1]
     moments, totals = np.empty((states, data.products.shape[1])), np.empty(states)
     _weighted(room.joint, data.products, moments, totals)
     _tally(totals, room.first, data.digits, room.transitions, room.oldest, room.sizes)
+    gone = np.isnan(data.values[:, 0])
+    if gone.any():  # there are no lags then, and joint has a row for every value
+        room.sizes[:] -= room.joint[gone].sum(axis=0).reshape(len(room.sizes), -1).sum(axis=1)
     sums(
         moments, data.centred, data.digits, room.trend, room.coef, data.unit, room.squares,
         room.slopes, room.curvatures,
@@ -335,9 +341,10 @@ def climb(
     which Hamilton's leaves out: this one climbs to the maximum.
 
     Args:
-        values: the series one after the other, [total, 1].
+        values: the series one after the other, [total, 1]; NaN where one was not observed, which
+            only a model without lags may have.
         columns: the trend's columns, [total, q].
-        products: w w' of every scored element; see `hamilton.sums`.
+        products: w w' of every scored element, 0 of a missing one; see `hamilton.sums`.
         offsets: where each series begins.
         centred: see `hamilton.filter_series`.
         digits: the memories.

@@ -2,7 +2,8 @@
 
 A *memory* is the regimes (s_t, ..., s_{t-m+1}) written as one number in base k, the newest regime
 first; a *joint* state is a new regime before a memory, so there are k^(m + 1) of them. Everything
-runs on logarithms, which no outlier can make vanish.
+runs on logarithms, which no outlier can make vanish. A value that is NaN was not observed (where
+there are no lags): it says nothing, and the chain goes on.
 """
 
 from __future__ import annotations
@@ -134,10 +135,17 @@ def filter_series(
         put(log_initial, memory)
         for t in range(offsets[row] + p, offsets[row + 1]):
             _innovations(deviations, lags, t, centred, digits, coef, errors)
+            gone = np.isnan(deviations[t, 0])
             for J in range(size):
                 e = errors[J]
-                scores[J] = memory[J % count] + heights[J] - e * e * halves[J]
-            terms[at] = _step(scores, memory, weights)
+                if gone:
+                    scores[J] = (
+                        memory[J % count] + log_transition[digits[J % count, 0], J // count]
+                    )
+                else:
+                    scores[J] = memory[J % count] + heights[J] - e * e * halves[J]
+            evidence = _step(scores, memory, weights)
+            terms[at] = 0.0 if gone else evidence
             if keep:
                 put(weights, joint[at])
             at += 1
@@ -247,15 +255,18 @@ def weigh(
             heights[s * count + j] = top - 0.5 * np.log(sigma2[s])
     squares, weights = np.empty(size), np.empty(size)
     memory, after = np.empty(count), np.empty(count)
-    total, product, at = 0.0, 1.0, 0
+    total, product, at, unseen = 0.0, 1.0, 0, 0
     first[:] = 0.0
     for row in range(len(offsets) - 1):
         begin = at
         put(initial, memory)
         for t in range(offsets[row] + p, offsets[row + 1]):
             _innovations(deviations, lags, t, centred, digits, coef, squares)
+            gone = np.isnan(deviations[t, 0])
+            if gone:
+                unseen += 1
             for J in range(size):
-                squares[J] = heights[J] - squares[J] * squares[J] * halves[J]
+                squares[J] = 0.0 if gone else heights[J] - squares[J] * squares[J] * halves[J]
             shift, evidence = 0.0, 0.0
             for J in range(size):
                 weights[J] = memory[J % count] * steps[J] * np.exp(squares[J])
@@ -296,7 +307,7 @@ def weigh(
         if at > begin:
             for j in range(count):
                 first[j] += after[j]
-    return total + np.log(product) - at * (0.5 * _LOG_2PI + top)
+    return total + np.log(product) - (at - unseen) * (0.5 * _LOG_2PI + top)
 
 
 @jit

@@ -39,6 +39,8 @@ def weigh(
         past = lags[scored - 1 - i]
         errors -= coef[regimes, i] * (past[:, digits[memories, i]] if centred else past)
     logs = top - 0.5 * np.log(sigma2[regimes]) - errors * errors * (0.5 / sigma2[regimes])
+    gone = np.isnan(deviations[scored, 0])
+    logs[gone] = 0.0
     filtered, total = joint[: len(scored)], 0.0
     densities, at = (np.exp(logs) * steps).tolist(), 0
     logs += np.log(steps)
@@ -53,7 +55,7 @@ def weigh(
         if stop > at:
             first += _smooth(filtered[at:stop], k)
         at = stop
-    return total - at * (0.5 * _LOG_2PI + top)
+    return total - (at - int(gone.sum())) * (0.5 * _LOG_2PI + top)
 
 
 def _filter(

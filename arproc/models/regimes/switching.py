@@ -61,7 +61,10 @@ class MarkovSwitchingAR(Estimated, Process):
     2,048 (two regimes of order 1: ten steps), and simulated beyond.
 
     The first `order` values of a sequence are given (`n_given`): regimes that switch have no
-    stationary law in closed form. The chain starts from its own stationary distribution.
+    stationary law in closed form. The chain starts from its own stationary distribution. With
+    order 0 (a hidden Markov model of normal laws) NaN is a value that was not observed: the filter
+    leaves out what it would have said, and likelihoods, fits and forecasts are exactly those of
+    what was.
 
     Args:
         order: how many past elements the next one depends on, 0 or more.
@@ -115,9 +118,10 @@ class MarkovSwitchingAR(Estimated, Process):
     converged_: bool
 
     no_missing = (
-        "MarkovSwitchingAR takes none: what follows a missing value depends on the path of "
-        "regimes since before it, whose number multiplies with each step of the gap. "
-        "Pass the pieces between the gaps as a list, or use AR, which is exact with them."
+        "MarkovSwitchingAR takes none where it has lags (order above 0): what follows a missing "
+        "value depends on the path of regimes since before it, whose number multiplies with each "
+        "step of the gap. Pass the pieces between the gaps as a list, use order=0, which is exact "
+        "with them, or AR."
     )
 
     def __init__(
@@ -216,6 +220,11 @@ class MarkovSwitchingAR(Estimated, Process):
 
     # ---- fitting --------------------------------------------------------------------------------
 
+    @property
+    def takes_missing(self) -> bool:  # type: ignore[override]
+        """Whether `fit` takes NaN for what was not observed: without lags, exactly."""
+        return isinstance(self.order, int) and self.order == 0
+
     def _infer_space(self, data: Any) -> Space:
         return Real()
 
@@ -243,7 +252,8 @@ class MarkovSwitchingAR(Estimated, Process):
                 "or let fewer parameters switch."
             )
         law, how = fit(design, self.method, self.n_starts, self.seed, self.tolerance)
-        notes = {**how.notes, "trend": self.trend, "method": self.method}
+        missing = int(torch.isnan(sequences.values).sum())
+        notes = {**how.notes, "trend": self.trend, "method": self.method, "missing": missing}
         return law, replace(how, notes=notes)
 
     def _check_parameters(self) -> None:
@@ -318,7 +328,7 @@ class MarkovSwitchingAR(Estimated, Process):
     # ---- regimes --------------------------------------------------------------------------------
 
     def filtered(self, data: Any) -> pd.DataFrame | list[pd.DataFrame]:
-        """p(regime of x_t | x_1 ... x_t) for every element but the given ones.
+        """p(regime of x_t | x_1 ... x_t) of every element but the given ones, missing ones too.
 
         Returns:
             A DataFrame with a column for each regime and the data's own index (a list of them for
@@ -333,7 +343,8 @@ class MarkovSwitchingAR(Estimated, Process):
     def _probabilities(self, data: Any, smoothed: bool) -> Any:
         import pandas as pd
 
-        sequences, law = self.sequences(data), self.law_
+        law = self.law_
+        sequences = self.sequences(data, missing=law.takes_missing)
         p = law.n_given
         sequences.require_length(p)
         found = law.probabilities(sequences, smoothed)
@@ -367,4 +378,6 @@ class MarkovSwitchingAR(Estimated, Process):
             return name, [("transition", f"{law.transition.tolist()}")]
         form = "mean" if law.centred else "intercept"
         facts = [("Trend", notes["trend"]), ("Form", form), ("Method", notes["method"])]
+        if notes.get("missing"):
+            facts.append(("Missing", f"{notes['missing']}, left out of the filter exactly"))
         return name, [*facts, ("Regimes", f"{law.n_regimes}")]

@@ -66,11 +66,14 @@ class Design:
     ) -> Design:
         """The design of series x in the data's own unit, about a trend of q columns."""
         trend, coef, _ = switching
+        seen = x[~np.isnan(x)]
+        if not len(seen):
+            raise DataError("data has no observed element (all are missing); expected some.")
         # the law moves along with the data only where every regime's constant is free
         moves = q > 0 and (centred or trend or not coef)
-        shift = float(x.mean()) if moves else 0.0
-        scale = float(np.sqrt(np.mean((x - shift) ** 2)))
-        if not 1e-150 < scale < 1e150 or scale <= 1e-13 * float(np.abs(x).max()):
+        shift = float(seen.mean()) if moves else 0.0
+        scale = float(np.sqrt(np.mean((seen - shift) ** 2)))
+        if not 1e-150 < scale < 1e150 or scale <= 1e-13 * float(np.abs(seen).max()):
             raise DataError(
                 "data does not vary (or varies by less than float64 can tell, or by more than it "
                 f"can hold: standard deviation {scale:.3g}), so no regimes can be told apart."
@@ -95,7 +98,9 @@ class Design:
 
     @property
     def n_terms(self) -> int:
-        return len(self.values) - self.order * (len(self.offsets) - 1)
+        """How many elements are scored; missing ones are not."""
+        missing = int(np.isnan(self.values).sum())
+        return len(self.values) - self.order * (len(self.offsets) - 1) - missing
 
     @cached_property
     def tie(self) -> np.ndarray:
@@ -118,8 +123,9 @@ class Design:
 
     @cached_property
     def products(self) -> np.ndarray:
-        """The products w w' of the rows w, [terms, (q + 1 + p)^2]."""
-        return (self.rows[:, :, None] * self.rows[:, None, :]).reshape(len(self.rows), -1)
+        """The products w w' of the rows w, [terms, (q + 1 + p)^2]; 0 of what is missing."""
+        rows = np.where(np.isnan(self.rows).any(axis=1, keepdims=True), 0.0, self.rows)
+        return (rows[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
 
     # ---- parameters as one vector: logits, free trend, free coefficients, log variances ---------
 
@@ -298,7 +304,8 @@ def _blocks(design: Design) -> Design:
         return design
     chosen = places[np.linspace(0, len(places) - 1, enough // _BLOCK).round().astype(int)]
     rows = (chosen[:, None] + np.arange(whole)).reshape(-1)
-    return design.part(rows, whole * np.arange(len(chosen) + 1))
+    sample = design.part(rows, whole * np.arange(len(chosen) + 1))
+    return sample if 2 * sample.n_terms > enough else design  # gaps may have taken most of it
 
 
 # ---- starts -------------------------------------------------------------------------------------
@@ -306,8 +313,9 @@ def _blocks(design: Design) -> Design:
 
 def _one_regime(design: Design) -> tuple[np.ndarray, np.ndarray, float]:
     """Least squares without regimes: trend [q], coefficients [p] and variance."""
-    q = design.q
-    regressors, target = np.delete(design.rows, q, axis=1), design.rows[:, q]
+    q, rows = design.q, design.rows
+    rows = rows[~np.isnan(rows).any(axis=1)]
+    regressors, target = np.delete(rows, q, axis=1), rows[:, q]
     found = np.linalg.lstsq(regressors, target, rcond=None)[0]
     variance = float(np.mean((target - regressors @ found) ** 2))
     if variance <= 1e-24:
@@ -328,7 +336,7 @@ def _starts(design: Design, count: int, seed: int) -> list[np.ndarray]:
     for i in range(count):
         # the first spreads the regimes evenly over the data
         shares = (np.arange(k) + 0.5) / k if i == 0 else np.sort(rng.uniform(0.02, 0.98, k))
-        level = np.quantile(design.values, shares)
+        level = np.nanquantile(design.values, shares)
         levels = np.zeros((k, q))
         if q > 0:
             levels[:, 0] = level * (1.0 if design.centred else rest)

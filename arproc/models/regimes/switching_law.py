@@ -71,6 +71,11 @@ class MarkovSwitchingARLaw(ChainLaw):
         return int(self.coef.shape[1])
 
     @property
+    def takes_missing(self) -> bool:  # type: ignore[override]
+        """Without lags the filter leaves out what a missing element would have said."""
+        return self.n_given == 0
+
+    @property
     def n_regimes(self) -> int:
         """How many regimes there are."""
         return len(self.sigma2)
@@ -234,7 +239,9 @@ class SwitchingState(State):
         self, before: torch.Tensor, position: torch.Tensor, x: torch.Tensor
     ) -> torch.Tensor:
         """The memories before and after each of the elements x [N, K]: [N, K + 1, M]."""
-        density = self.law.tensors.densities(before, position, x)
+        gone = torch.isnan(x)  # it says nothing of the regimes
+        density = self.law.tensors.densities(before, position, x.masked_fill(gone, 0.0))
+        density = density.masked_fill(gone[..., None, None], 0.0)
         early = position < self.law.n_given
         if density.requires_grad or x.shape[1] < _COMPILE_FROM or bool(early.any()):
             return self._by_steps(density, early)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy.special import chdtrc, fdtrc, ndtri
 
+from arproc.contract.context import split_clock
 from arproc.errors import (
     DataError,
     ParameterError,
@@ -18,6 +19,7 @@ from arproc.errors import (
     check_number,
 )
 from arproc.inference.estimated import Estimated
+from arproc.models.autoregression.ar import flat_regressors
 from arproc.models.autoregression.vector import impulse, resampling
 from arproc.models.autoregression.vector.companion import companion
 from arproc.models.autoregression.vector.estimation import spread_names
@@ -61,6 +63,7 @@ class VectorAnalysis(Estimated):
         level: float = 0.95,
         draws: int = 1000,
         data: Any = None,
+        context: Any = None,
         seed: int | torch.Generator | None = None,
     ) -> pd.DataFrame:
         """How each component responds to an innovation in each, after 0, 1, ... `horizon` steps.
@@ -78,6 +81,7 @@ class VectorAnalysis(Estimated):
             level: what share of the probability lies between the bands.
             draws: how many draws or refits.
             data: what the model was fitted to, for the bootstrap.
+            context: its regressors.
             seed: of the draws.
 
         Returns:
@@ -103,7 +107,7 @@ class VectorAnalysis(Estimated):
             wide = float(ndtri(0.5 + level / 2)) * error
             columns |= {"std_error": error, "lower": effect - wide, "upper": effect + wide}
         elif bands is not None:
-            many = self._drawn(bands, check_count("draws", draws, minimum=2), data, seed)
+            many = self._drawn(bands, check_count("draws", draws, minimum=2), data, context, seed)
             paths = np.stack([impulse.effects(a, s, *kind) for a, s in zip(*many, strict=True)])
             tail = (1 - level) / 2
             lower, upper = np.quantile(paths, [tail, 1 - tail], axis=0)
@@ -196,7 +200,8 @@ class VectorAnalysis(Estimated):
         import pandas as pd
 
         d = len(self.components_)
-        per_equation = N_COLUMNS[self.fit_.notes["trend"]] + self.law_.order * d
+        columns = N_COLUMNS[self.fit_.notes["trend"]] + len(self.law_.terms)
+        per_equation = columns + self.law_.order * d
         left = self.n_observations_ - per_equation
         correction = self.n_observations_ / left if test == "f" and left > 0 else 1.0
         freedom = d * left if test == "f" else None
@@ -257,7 +262,7 @@ class VectorAnalysis(Estimated):
         return self.covariance_[np.ix_(rows, rows)]
 
     def _drawn(
-        self, kind: str, draws: int, data: Any, seed: int | torch.Generator | None
+        self, kind: str, draws: int, data: Any, context: Any, seed: int | torch.Generator | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Draws of (coef, sigma)."""
         law = self.law_
@@ -269,9 +274,24 @@ class VectorAnalysis(Estimated):
         if data is None:
             raise ParameterError("bands='bootstrap' needs data=, what the model was fitted to.")
         sequences = self.sequences(data)
-        parts = [sequences.row(i).numpy() for i in range(len(sequences))]
-        line = (plain(law.intercept), plain(law.drift))
-        return resampling.bootstrap(parts, coef, *line, self.fit_.notes["trend"], draws, seed)
+        prepared = self.read_context(context, sequences, int(sequences.lengths.max()))
+        with torch.no_grad():
+            x, lengths, *_, driven = law.flat(sequences, prepared)
+        stops = lengths.cumsum(0)[:-1].tolist()
+        parts = np.split(x.numpy(), stops)
+        lines = [
+            plain(law.intercept) + np.arange(len(part))[:, None] * plain(law.drift)
+            for part in parts
+        ]
+        columns = [part[:, :0] for part in parts]
+        if driven is not None:
+            added = np.split(driven.numpy(), stops)
+            lines = [line + more for line, more in zip(lines, added, strict=True)]
+            given, _ = split_clock(prepared, len(law.terms))
+            assert given is not None
+            columns = np.split(flat_regressors(given, lengths), stops)
+        trend = self.fit_.notes["trend"]
+        return resampling.bootstrap(parts, coef, lines, columns, trend, draws, seed)
 
 
 def _list(names: str | list[str], argument: str) -> list[str]:

@@ -1,23 +1,24 @@
 r"""Estimates of a vector autoregression on the data's own scale.
 
-The trend is the mean of the process, :math:`x_t = \text{mean} + \text{slope} \, t + y_t`, or as a
-recursion :math:`x_t = \text{intercept} + \text{drift} \, t + \sum_i A_i x_{t-i} + \epsilon_t`, t
-counted from 0 at the first element of each sequence. Least squares estimates the recursion, the
-exact likelihood the mean.
+The trend is the mean of the process, :math:`x_t = \text{mean} + \text{slope} \, t + B u_t + y_t`
+with regressors u in the mean; or as a recursion :math:`x_t = \text{intercept} + \text{drift} \, t
++ \sum_i A_i x_{t-i} + \epsilon_t`, to which :math:`B u_t` is added where they are in the
+recursion. t is counted from 0 at the first element of each sequence. Least squares estimates the
+recursion, the likelihood the mean (or, of data with gaps given the first values, the recursion).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import block_diag
 
 from arproc.errors import DataError
+from arproc.inference.delta import carried
 from arproc.models.autoregression.vector.exact import exact_ml
 from arproc.models.autoregression.vector.observed import interpolated
 from arproc.models.autoregression.vector.regression import (
-    N_COLUMNS,
     VectorData,
     VectorRegression,
     regress,
@@ -26,7 +27,7 @@ from arproc.models.autoregression.vector.regression import (
 
 __all__ = [
     "VectorEstimate",
-    "by_exact_ml",
+    "by_likelihood",
     "by_regression",
     "mean_form",
     "recursion_form",
@@ -44,6 +45,7 @@ class VectorEstimate:
         drift: coefficient of t in the recursion [d].
         mean: at t = 0 [d]; nan where a unit root leaves none.
         slope: of the mean [d].
+        beta: the regressors' coefficients, in the mean or in the recursion, [d, c].
         sigma: innovation covariance [d, d].
         names: of the estimated parameters, in the order of `covariance`.
         values: the estimated parameters [k].
@@ -55,6 +57,7 @@ class VectorEstimate:
     drift: np.ndarray
     mean: np.ndarray
     slope: np.ndarray
+    beta: np.ndarray
     sigma: np.ndarray
     names: list[str]
     values: np.ndarray
@@ -96,74 +99,145 @@ def by_regression(
     data: VectorData, order: int, names: list[str], found: VectorRegression | None = None
 ) -> VectorEstimate:
     """Least squares given the first `order` values (or another regression on the same columns)."""
-    d, q = data.dimension, N_COLUMNS[data.trend]
+    d, q = data.dimension, data.q
     if found is None:
         found = regress(*regression_root(data, order), d)
-    size, center = data.size, data.center
-    scaled = found.theta[q:].reshape(order, d, d).transpose(0, 2, 1)
-    coef = scaled * (size[:, None] / size)
-    line = np.zeros((2, d))
-    line[:q] = found.theta[:q] * size
-    line[1] /= data.span
-    left = np.eye(d) - coef.sum(axis=0)
-    intercept = line[0] + (left @ center if q else 0.0)
-    # in units of the components' sizes, where a root of 1 is told from a small component
-    mean, slope = (part * size for part in mean_form(scaled, intercept / size, line[1] / size))
-    sigma = found.sigma * np.outer(size, size)
-    # in every equation the same map of (constant, drift, lags), up to the component's own size
-    change = np.diag(np.concatenate([[1.0, 1 / data.span][:q], np.tile(1 / size, order)]))
-    if q:
-        change[0, q:] = -np.tile(center / size, order)
+    coef = found.theta[q:].reshape(order, d, d).transpose(0, 2, 1)
+    change, sigma = _of_recursion(data, order), found.sigma * np.outer(data.size, data.size)
     inverse = change @ found.inverse @ change.T
     if inverse.ndim == 2:
         coefficients = np.kron(sigma, inverse)
     else:
         coefficients = block_diag(*(np.diag(sigma)[:, None, None] * inverse))
     covariance = _with_sigma(coefficients, sigma, found.used)
-    trend = np.stack([intercept, line[1]])[:q]
-    # rounding apart, the equations' own sizes are in sigma already
-    estimate = (coef, intercept, line[1], mean, slope, sigma)
-    labels = parameter_names(["intercept", "drift"][:q], order, names)
-    return VectorEstimate(*estimate, labels, _values(trend, coef, sigma), covariance)
+    return _recursion_estimate(data, names, coef, found.theta[:q], sigma, covariance)
 
 
-def by_exact_ml(data: VectorData, order: int, names: list[str]) -> VectorEstimate:
-    """Exact maximum likelihood with a stationary start.
+def _of_recursion(data: VectorData, order: int) -> np.ndarray:
+    """In every equation the same map of (columns, lags), up to the component's own size."""
+    q, line = data.q, data.n_trend
+    powers = np.array([1.0, 1 / data.span])[:line]
+    change = np.diag(np.concatenate([powers, 1 / data.spread, np.tile(1 / data.size, order)]))
+    if line:
+        change[0, line:q] = -data.middle / data.spread
+        change[0, q:] = -np.tile(data.center / data.size, order)
+    return change
+
+
+def _recursion_estimate(
+    data: VectorData,
+    names: list[str],
+    scaled: np.ndarray,
+    theta: np.ndarray,
+    sigma: np.ndarray,
+    covariance: np.ndarray,
+) -> VectorEstimate:
+    """The estimate of a recursion, the covariance being in the data's own units already.
+
+    Args:
+        data: what it is of.
+        names: the components'.
+        scaled: the coefficients of standardised data, [p, d, d].
+        theta: those of the columns, [q, d].
+        sigma: innovation covariance in the data's own units.
+        covariance: of all parameters.
+    """
+    size, center, line = data.size, data.center, data.n_trend
+    coef = scaled * (size[:, None] / size)
+    trend = np.zeros((2, len(size)))
+    trend[:line] = theta[:line] * size
+    trend[1] /= data.span
+    beta = (theta[line:] * size / data.spread[:, None]).T
+    left = np.eye(len(size)) - coef.sum(axis=0)
+    intercept = trend[0] - beta @ data.middle + (left @ center if line else 0.0)
+    # in units of the components' sizes, where a root of 1 is told from a small component
+    mean, slope = (part * size for part in mean_form(scaled, intercept / size, trend[1] / size))
+    columns = np.hstack([np.stack([intercept, trend[1]])[:line].T, beta])
+    labels = parameter_names(["intercept", "drift"][:line], len(coef), names, beta.shape[1])
+    values = _values(columns, coef, sigma)
+    estimate = (coef, intercept, trend[1], mean, slope, beta, sigma)
+    return VectorEstimate(*estimate, labels, values, covariance)
+
+
+def by_likelihood(
+    data: VectorData, order: int, names: list[str], given: bool = False, in_mean: bool = True
+) -> VectorEstimate:
+    """Maximum likelihood: exact with a stationary start, or given the first values.
+
+    Args:
+        data: the sequences.
+        order: p.
+        names: the components'.
+        given: whether the first p elements of each sequence are given.
+        in_mean: whether regressors are the mean's, or the recursion's.
 
     Raises:
         DataError: too few elements, or a likelihood without a maximum.
     """
-    d, q = data.dimension, N_COLUMNS[data.trend]
+    d = data.dimension
     if int(data.lengths.max()) <= order:
         raise DataError(
             f"data are too short: the longest sequence has {int(data.lengths.max())} elements; "
             f"expected more than the order {order}."
         )
     _check_seen(data, order, names)
-    first = regress(*regression_root(interpolated(data), order), d)
-    fit = exact_ml(data, order, first)
-    size = data.size
-    coef = fit.coef * (size[:, None] / size)
-    sigma = fit.sigma * np.outer(size, size)
-    line = np.zeros((2, d))
-    line[:q] = fit.beta * size
-    mean, slope = line[0] + data.center, line[1] / data.span
-    intercept, drift = recursion_form(coef, mean, slope)
+    whole = interpolated(data)
+    beta = np.zeros((0, d))
+    if in_mean:
+        whole, beta = _without_regressors(whole)
+    first = regress(*regression_root(whole, order), d)
+    fit = exact_ml(data, order, first, beta, given, in_mean)
+    sigma = fit.sigma * np.outer(data.size, data.size)
+    change = _of_mean(data, order) if in_mean else _of_recursion(data, order)
     lower = np.tril_indices(d)
-    lags = np.tile(1 / size, order)
-    stretch = [size[a] * np.concatenate([[1.0, 1 / data.span][:q], lags]) for a in range(d)]
-    scale = np.concatenate([*stretch, size[lower[0]] * size[lower[1]]])
-    trend = np.stack([mean, slope])[:q]
-    labels = parameter_names(["mean", "slope"][:q], order, names)
-    values = _values(trend, coef, sigma)
-    covariance = fit.covariance * np.outer(scale, scale)
-    return VectorEstimate(coef, intercept, drift, mean, slope, sigma, labels, values, covariance)
+    scale = np.diag(data.size[lower[0]] * data.size[lower[1]])
+    covariance = carried(block_diag(np.kron(np.diag(data.size), change), scale), fit.covariance)
+    if not in_mean:
+        return _recursion_estimate(data, names, fit.coef, fit.beta, sigma, covariance)
+    return _mean_estimate(data, names, fit.coef, fit.beta, sigma, covariance)
+
+
+def _without_regressors(data: VectorData) -> tuple[VectorData, np.ndarray]:
+    """The data less what a regression on all columns gives to the regressors [c, d]."""
+    line = data.n_trend
+    beta = np.linalg.lstsq(data.columns, data.values, rcond=None)[0][line:]
+    u = data.columns[:, line:]
+    return replace(data, values=data.values - u @ beta, columns=data.columns[:, :line]), beta
+
+
+def _of_mean(data: VectorData, order: int) -> np.ndarray:
+    """As `_of_recursion`: the mean's constant is that at regressors of 0."""
+    change = _of_recursion(data, order)
+    change[: data.n_trend, data.q :] = 0.0
+    return change
+
+
+def _mean_estimate(
+    data: VectorData,
+    names: list[str],
+    scaled: np.ndarray,
+    theta: np.ndarray,
+    sigma: np.ndarray,
+    covariance: np.ndarray,
+) -> VectorEstimate:
+    """The estimate of a process about its mean; arguments as for `_recursion_estimate`."""
+    size, line = data.size, data.n_trend
+    coef = scaled * (size[:, None] / size)
+    trend = np.zeros((2, len(size)))
+    trend[:line] = theta[:line] * size
+    beta = (theta[line:] * size / data.spread[:, None]).T
+    mean, slope = trend[0] + data.center - beta @ data.middle, trend[1] / data.span
+    columns = np.hstack([np.stack([mean, slope])[:line].T, beta])
+    labels = parameter_names(["mean", "slope"][:line], len(coef), names, beta.shape[1])
+    values = _values(columns, coef, sigma)
+    constants = recursion_form(coef, mean, slope)
+    return VectorEstimate(coef, *constants, mean, slope, beta, sigma, labels, values, covariance)
 
 
 def _check_seen(data: VectorData, order: int, names: list[str]) -> None:
     """Raise `DataError` where a component was observed too rarely for its equation."""
     seen = (~np.isnan(data.values)).sum(axis=0)
-    need = N_COLUMNS[data.trend] + order * data.dimension + 1
+    need = data.q + order * data.dimension + 1
     if seen.min() < need:
         raise DataError(
             f"component {names[int(seen.argmin())]} of data was observed {int(seen.min())} "
@@ -172,11 +246,14 @@ def _check_seen(data: VectorData, order: int, names: list[str]) -> None:
         )
 
 
-def parameter_names(trend: list[str], order: int, names: list[str]) -> list[str]:
-    """Equation by equation: trend, "L1.from.to" ...; then "sigma2.a" and "cov.b.a"."""
+def parameter_names(
+    trend: list[str], order: int, names: list[str], regressors: int = 0
+) -> list[str]:
+    """By equations: trend, "x1.to" ..., "L1.from.to" ...; then "sigma2.a" and "cov.b.a"."""
     labels = []
     for a in names:
         labels += [f"{part}.{a}" for part in trend]
+        labels += [f"x{j}.{a}" for j in range(1, regressors + 1)]
         labels += [f"L{i}.{b}.{a}" for i in range(1, order + 1) for b in names]
     return labels + spread_names(names)
 
@@ -189,10 +266,11 @@ def spread_names(names: list[str]) -> list[str]:
     return labels
 
 
-def _values(trend: np.ndarray, coef: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+def _values(columns: np.ndarray, coef: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """All parameters in the order of their names; those of the columns are [d, q]."""
     p, d = coef.shape[:2]
     lags = coef.transpose(1, 0, 2).reshape(d, p * d)
-    return np.concatenate([np.hstack([trend.T, lags]).ravel(), sigma[np.tril_indices(d)]])
+    return np.concatenate([np.hstack([columns, lags]).ravel(), sigma[np.tril_indices(d)]])
 
 
 def _with_sigma(coefficients: np.ndarray, sigma: np.ndarray, used: int) -> np.ndarray:

@@ -1,9 +1,9 @@
-"""Exact Gaussian maximum likelihood of a vector autoregression with a stationary start.
+"""Gaussian maximum likelihood of a vector autoregression: exact, or given the first values.
 
 The data are whitened by the innovations of least squares, where the information is nearly block
-diagonal and known; BFGS starts from it, and Newton's method with the observed information ends it.
-A step that leaves the stationary region is refused; the likelihood falls to minus infinity at its
-edge.
+diagonal and known; BFGS starts from it, and Newton's method with the observed information ends
+it. With a stationary start a step that leaves the stationary region is refused; the likelihood
+falls to minus infinity at its edge.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from arproc.inference.delta import carried
 from arproc.models.autoregression.vector.companion import largest_modulus
 from arproc.models.autoregression.vector.exact_likelihood import ExactLikelihood
 from arproc.models.autoregression.vector.observed import ObservedLikelihood
-from arproc.models.autoregression.vector.regression import N_COLUMNS, VectorData, VectorRegression
+from arproc.models.autoregression.vector.regression import VectorData, VectorRegression
 
 __all__ = ["ExactFit", "exact_ml"]
 
 
 @dataclass(frozen=True)
 class ExactFit:
-    """A maximum of the exact likelihood, in the units of the data given.
+    """A maximum of the likelihood, in the units of the data given.
 
     Attributes:
         coef: [p, d, d].
-        beta: coefficients of the mean's columns (1, t / span), [q, d].
+        beta: coefficients of the columns, in the mean or in the recursion, [q, d].
         sigma: [d, d].
         covariance: of (for each equation: beta, coefficients; then the lower triangle of sigma).
     """
@@ -40,25 +40,46 @@ class ExactFit:
     covariance: np.ndarray
 
 
-def exact_ml(data: VectorData, order: int, first: VectorRegression) -> ExactFit:
-    """The exact maximum likelihood fit, started from least squares.
+def exact_ml(
+    data: VectorData,
+    order: int,
+    first: VectorRegression,
+    beta: np.ndarray,
+    given: bool = False,
+    in_mean: bool = True,
+) -> ExactFit:
+    """The maximum likelihood fit, started from least squares.
+
+    Args:
+        data: the sequences.
+        order: p.
+        first: least squares about the regressors' part of the mean; of all columns where they are
+            the recursion's.
+        beta: the regressors' coefficients in the mean, where the search starts, [c, d].
+        given: whether the likelihood is that given the first p elements.
+        in_mean: whether the columns are the mean's, or the recursion's.
 
     Raises:
         DataError: the likelihood has no maximum that could be found.
     """
-    d, q = data.dimension, N_COLUMNS[data.trend]
+    d, start = data.dimension, data.n_trend if in_mean else data.q
     unwhiten = np.linalg.cholesky(first.sigma)
     whitening = solve_triangular(unwhiten, np.eye(d), lower=True)
     gaps = bool(np.isnan(data.values).any())
-    likelihood = (ObservedLikelihood if gaps else ExactLikelihood)(data, order, whitening)
-    coef = first.theta[q:].reshape(order, d, d).transpose(0, 2, 1)
+    kind = ObservedLikelihood if gaps else ExactLikelihood
+    likelihood = kind(data, order, whitening, given, in_mean)
+    coef = first.theta[start:].reshape(order, d, d).transpose(0, 2, 1)
     coef = whitening @ coef @ unwhiten
     largest = largest_modulus(coef)
-    if largest > 0.999:  # roots scaled to lie inside
+    if largest > 0.999 and not given:  # roots scaled to lie inside
         coef = coef * (0.99 / largest) ** np.arange(1, order + 1)[:, None, None]
-    beta = _mean_of(first.theta[:q] @ whitening.T, coef, data.span)
-    guess = _guess(likelihood, first, coef, unwhiten)
-    theta = _maximise(likelihood, likelihood.pack(coef, beta, np.zeros((d, d))), guess)
+    constants = first.theta[:start] @ whitening.T
+    if in_mean:
+        line = _mean_of(constants, coef, data.span)
+        constants = np.concatenate([line, beta @ whitening.T])
+    lags = first.inverse[start:, start:]
+    guess = _guess(likelihood, lags, first.used, coef, unwhiten)
+    theta = _maximise(likelihood, likelihood.pack(coef, constants, np.zeros((d, d))), guess)
     theta, covariance = _finish(likelihood, theta, guess)
     return _own_units(likelihood, theta, covariance, unwhiten)
 
@@ -69,33 +90,67 @@ def _mean_of(constants: np.ndarray, coef: np.ndarray, span: float) -> np.ndarray
         return constants
     left = np.eye(coef.shape[1]) - coef.sum(axis=0)
     if len(constants) == 1:
-        return np.linalg.solve(left, constants[0])[None]
-    slope = np.linalg.solve(left, constants[1])
+        return np.linalg.lstsq(left, constants[0], rcond=None)[0][None]
+    slope = np.linalg.lstsq(left, constants[1], rcond=None)[0]
     lagged = np.einsum("i,iab,b->a", np.arange(1, len(coef) + 1) / span, coef, slope)
-    return np.stack([np.linalg.solve(left, constants[0] - lagged), slope])
+    return np.stack([np.linalg.lstsq(left, constants[0] - lagged, rcond=None)[0], slope])
 
 
 def _guess(
-    likelihood: ExactLikelihood, first: VectorRegression, coef: np.ndarray, unwhiten: np.ndarray
+    likelihood: ExactLikelihood,
+    lags: np.ndarray,
+    used: int,
+    coef: np.ndarray,
+    unwhiten: np.ndarray,
 ) -> np.ndarray:
-    """The covariance of the flat vector that least squares suggests [k, k]."""
+    """The covariance of the flat vector that least squares suggests [k, k].
+
+    Args:
+        likelihood: of the flat vector.
+        lags: the lags' part of the inverse gram.
+        used: how many elements were predicted.
+        coef: the coefficients, whitened.
+        unwhiten: the inverse of the whitening.
+    """
     d, p, q = likelihood.d, likelihood.order, likelihood.q
     unturn = np.kron(np.eye(p), unwhiten.T)  # lags of W x: their inverse gram turns the other way
-    lags = unturn @ first.inverse[q:, q:] @ unturn.T
+    lags = unturn @ lags @ unturn.T
     row = q + p * d
     guess = np.zeros((d * row + len(likelihood.lower[0]),) * 2)
-    inverse_left = np.linalg.inv(np.eye(d) - coef.sum(axis=0))
-    level = inverse_left @ inverse_left.T
-    gram = likelihood.root[:q, :q].T @ likelihood.root[:q, :q]
-    columns = np.linalg.inv(gram) if q else gram
+    columns = _columns_guess(likelihood, coef)
     for a in range(d):
         at = a * row
         guess[at + q : at + row, at + q : at + row] = lags
         for b in range(d):
-            guess[at : at + q, b * row : b * row + q] = level[a, b] * columns
-    spread = np.where(likelihood.lower[0] == likelihood.lower[1], 0.5, 1.0) / first.used
+            guess[at : at + q, b * row : b * row + q] = columns[a, :, b]
+    spread = np.where(likelihood.lower[0] == likelihood.lower[1], 0.5, 1.0) / used
     guess[d * row :, d * row :] = np.diag(spread)
     return guess
+
+
+def _columns_guess(likelihood: ExactLikelihood, coef: np.ndarray) -> np.ndarray:
+    """The covariance of the columns' coefficients where all else is known, [d, q, d, q].
+
+    Raises:
+        DataError: the columns do not determine them.
+    """
+    d, q, (_, z, _) = likelihood.d, likelihood.q, likelihood.shifts.shape
+    top, leads = likelihood.root[:, :z], likelihood.leads(coef)
+    gram = np.einsum(
+        "iea,jeb,izk,zw,jwl->akbl",
+        leads, leads, likelihood.shifts, top.T @ top, likelihood.shifts, optimize=True,
+    ).reshape(d * q, d * q)  # fmt: skip
+    size = np.sqrt(np.diag(gram).clip(min=1e-300))
+    values, vectors = np.linalg.eigh(gram / np.outer(size, size))
+    if q and values[0] <= 1e-13:
+        raise DataError(
+            f"the {likelihood.used} elements of data beyond the first {likelihood.order} of each "
+            "sequence do not determine the coefficients of trend and regressors (context): some "
+            "of these are collinear, or the data have a unit root. Leave regressors out, use "
+            "another trend, or differences."
+        )
+    vectors = vectors / size[:, None]
+    return ((vectors / values) @ vectors.T).reshape(d, q, d, q)
 
 
 def _maximise(likelihood: ExactLikelihood, theta: np.ndarray, inverse: np.ndarray) -> np.ndarray:
@@ -156,6 +211,12 @@ def _finish(
         theta, value, gradient = theta + step * direction, after, new
         spread = np.sqrt(np.diag(covariance))
     largest = largest_modulus(likelihood.unpack(theta)[0])
+    if likelihood.given:
+        raise DataError(
+            "no maximum of the likelihood of data given the first values was found (the largest "
+            f"root is {largest:.6g}). Use a lower order, another trend, fewer regressors, or "
+            "differences."
+        )
     raise DataError(
         "no maximum of the exact likelihood of data was found inside the stationary region (the "
         f"largest root is {largest:.6g}). Use a lower order, differences, or initial='given'."

@@ -1,16 +1,20 @@
-r"""The exact Gaussian likelihood of a stationary vector autoregression, and its gradient.
+r"""The exact Gaussian likelihood of a vector autoregression, and its gradient.
 
-With D the row (-C, -A_1, ..., -A_p, I) over (trend, lags, element) and M their gram, the
+The mean has columns, :math:`m(t) = \beta^\top D_t`, and :math:`D_{t-i} = S_i^\top Z_t` for columns
+:math:`Z_t` that hold the lags of regressors as well. So innovations are linear in
+:math:`Z_t`, the lags and the element: with D the row (-C, -A_1, ..., -A_p, I), where
+:math:`C = \beta^\top S_0^\top - \sum_i A_i \beta^\top S_i^\top`, and M their gram, the
 log-likelihood is
 
 .. math::
     -\tfrac12 \Big[ n \log|\Sigma| + \mathrm{tr}\, \Sigma^{-1} D M D^\top
     + \sum_k \big( N_k \log|G_k| + \mathrm{tr}\, G_k^{-1} M_k \big) \Big],
 
-:math:`G_k` the stationary covariance of k consecutive elements: the data enter once. The gradient
+:math:`G_k` the stationary covariance of k consecutive elements and M_k the gram of the first k
+less their mean: the data enter once. Given the first elements there is no sum over k. The gradient
 goes back through the Lyapunov equation :math:`G = F G F^\top + Q` by the adjoint one, :math:`X =
-F^\top X F + W` with :math:`W = \partial / \partial G`: then :math:`\partial / \partial Q = X` and
-:math:`\partial / \partial F = 2 X F G`.
+F^\top X F + W` with :math:`W = \partial / \partial G`: then :math:`\partial / \partial Q = X`
+and :math:`\partial / \partial F = 2 X F G`.
 
 References:
     Luetkepohl (2005), section 3.4. Gupta, Mehra (1974), Computational aspects of maximum
@@ -28,12 +32,7 @@ from arproc.models.autoregression.vector.companion import (
     lyapunov,
     powers,
 )
-from arproc.models.autoregression.vector.regression import (
-    N_COLUMNS,
-    VectorData,
-    heads,
-    regression_root,
-)
+from arproc.models.autoregression.vector.regression import VectorData, heads, regression_root
 
 __all__ = ["ExactLikelihood"]
 
@@ -51,22 +50,38 @@ class ExactLikelihood:
         data: the sequences.
         order: p.
         whitening: W [d, d]; the likelihood is of the components W x.
+        given: whether the first p elements are given, and any roots allowed.
+        in_mean: whether the columns are the mean's, or the recursion's (C is then beta).
     """
 
-    def __init__(self, data: VectorData, order: int, whitening: np.ndarray) -> None:
-        self.order, self.d, self.q = order, data.dimension, N_COLUMNS[data.trend]
-        self.span, self.whitening = data.span, whitening
-        root, self.used = regression_root(data, order)
-        turn = np.eye(len(root))
-        for i in range(order + 1):
-            place = slice(self.q + i * self.d, self.q + (i + 1) * self.d)
-            turn[place, place] = whitening.T
-        self.root = root @ turn
-        self.heads = {}
-        for k, (count, total, gram) in heads(data, order).items():
-            wide = np.kron(np.eye(k), whitening)
-            self.heads[k] = (count, wide @ total, wide @ gram @ wide.T)
+    def __init__(
+        self,
+        data: VectorData,
+        order: int,
+        whitening: np.ndarray,
+        given: bool = False,
+        in_mean: bool = True,
+    ) -> None:
+        self.order, self.d, self.q = order, data.dimension, data.q
+        self.whitening, self.given, self.in_mean = whitening, given, in_mean
+        self.shifts = _shifts(data, order) if in_mean else _none(data.q, order)
+        root, self.used = regression_root(data, order, in_mean)
+        self.root = root @ self._turn(self.shifts.shape[1])
+        first = {} if given else heads(data, order)
+        self.heads = {k: (n, self._turned(k, gram)) for k, (n, gram) in first.items()}
         self.lower = np.tril_indices(self.d)
+
+    def _turn(self, z: int) -> np.ndarray:
+        """What whitens the design's lags and targets, after z columns."""
+        turn = np.eye(z + (self.order + 1) * self.d)
+        turn[z:, z:] = np.kron(np.eye(self.order + 1), self.whitening.T)
+        return turn
+
+    def _turned(self, k: int, gram: np.ndarray) -> np.ndarray:
+        """The gram of the first k elements, whitened."""
+        wide = np.eye(len(gram))
+        wide[k * self.q :, k * self.q :] = np.kron(np.eye(k), self.whitening)
+        return wide @ gram @ wide.T
 
     # ---- the flat vector ------------------------------------------------------------------------
 
@@ -93,7 +108,7 @@ class ExactLikelihood:
         """Log-likelihood (without the constant in pi) and gradient; -inf where not stationary."""
         coef, beta, k = self.unpack(theta)
         nothing = (-np.inf, np.zeros_like(theta))
-        if np.abs(np.diag(k)).max() > 50 or not largest_modulus(coef) < EDGE:
+        if not self._allows(coef, k):
             return nothing
         factor = self.factor(k)
         value, by_coef, by_beta, by_sigma = self._main(coef, beta, factor)
@@ -106,37 +121,38 @@ class ExactLikelihood:
         gradient = self.pack(by_coef + start[1], by_beta + start[2], by_k)
         return value + start[0], gradient
 
+    def _allows(self, coef: np.ndarray, k: np.ndarray) -> bool:
+        """Whether there is a likelihood at these parameters."""
+        within = self.given or largest_modulus(coef) < EDGE
+        return bool(within and np.abs(np.diag(k)).max() <= 50)
+
+    def leads(self, coef: np.ndarray) -> np.ndarray:
+        """(I, -A_1, ..., -A_p), [p + 1, d, d]."""
+        return np.concatenate([np.eye(self.d)[None], -coef])
+
+    def constants(self, coef: np.ndarray, beta: np.ndarray) -> np.ndarray:
+        """C, the coefficients of the columns Z in the recursion, [d, z]."""
+        return np.einsum("iab,kb,izk->az", self.leads(coef), beta, self.shifts, optimize=True)
+
     def _main(
         self, coef: np.ndarray, beta: np.ndarray, factor: np.ndarray
     ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
         """The elements with p predecessors: the value and its gradient by (coef, beta, sigma)."""
-        d, p, q = self.d, self.order, self.q
-        steps = np.arange(1, p + 1)
-        left = np.eye(d) - coef.sum(axis=0)
-        lagged = np.einsum("i,iab->ab", steps / self.span, coef)
-        trend = np.zeros((d, q))
-        if q:
-            trend[:, 0] = left @ beta[0]
-        if q == 2:
-            trend[:, 0] += lagged @ beta[1]
-            trend[:, 1] = left @ beta[1]
+        d, p, z = self.d, self.order, self.shifts.shape[1]
         lags = coef.transpose(1, 0, 2).reshape(d, p * d)
-        rest = self.root @ np.hstack([-trend, -lags, np.eye(d)]).T  # [m, d]
+        row = np.hstack([-self.constants(coef, beta), -lags, np.eye(d)])
+        rest = self.root @ row.T  # [m, d]
         inverse = cho_solve((factor, True), np.eye(d))
         white = rest @ inverse
         value = -self.used * np.log(np.diag(factor)).sum() - 0.5 * float((white * rest).sum())
         by_sigma = -0.5 * (self.used * inverse - white.T @ white)
         by_row = white.T @ self.root  # minus the gradient by D
-        by_trend = by_row[:, :q]
-        by_coef = by_row[:, q : q + p * d].reshape(d, p, d).transpose(1, 0, 2).copy()
-        by_beta = np.zeros((q, d))
-        if q:
-            by_coef -= np.outer(by_trend[:, 0], beta[0])
-            by_beta[0] = left.T @ by_trend[:, 0]
-        if q == 2:
-            by_coef += steps[:, None, None] / self.span * np.outer(by_trend[:, 0], beta[1])
-            by_coef -= np.outer(by_trend[:, 1], beta[1])
-            by_beta[1] = lagged.T @ by_trend[:, 0] + left.T @ by_trend[:, 1]
+        by_columns = by_row[:, :z]
+        by_coef = by_row[:, z : z + p * d].reshape(d, p, d).transpose(1, 0, 2)
+        moved = np.einsum("izk,kb->izb", self.shifts, beta)
+        by_coef = by_coef - np.einsum("az,izb->iab", by_columns, moved[1:])
+        pulled = np.einsum("izk,az->ika", self.shifts, by_columns)
+        by_beta = np.einsum("ika,iab->kb", pulled, self.leads(coef))
         return value, by_coef, by_beta, by_sigma
 
     def _start(
@@ -145,26 +161,25 @@ class ExactLikelihood:
         """The first elements: the value and its gradient by (coef, beta, sigma)."""
         d, p, q = self.d, self.order, self.q
         value, by_beta = 0.0, np.zeros((q, d))
-        if p == 0:
+        if p == 0 or self.given:
             return value, np.zeros_like(coef), by_beta, np.zeros((d, d))
         matrix, noise = companion(coef), np.zeros((p * d, p * d))
         noise[:d, :d] = factor @ factor.T
         doubled = powers(matrix)
         covariance = lyapunov(doubled, noise)
         pull = np.zeros_like(covariance)
-        for k, (count, total, gram) in self.heads.items():
+        for k, (count, gram) in self.heads.items():
             size = k * d
             root = np.linalg.cholesky(covariance[:size, :size])
-            times = np.arange(k)[::-1] / self.span
-            columns = np.stack([np.ones(k), times])[:q]
-            mean = (columns.T @ beta).ravel() if q else np.zeros(size)
-            cross = np.outer(total, mean)
-            centred = gram - cross - cross.T + count * np.outer(mean, mean)
+            # the elements less their mean are this times (columns, elements)
+            less = np.hstack([-np.kron(np.eye(k), beta.T), np.eye(size)])
             inverse = cho_solve((root, True), np.eye(size))
+            weighed = inverse @ less @ gram
             value -= count * float(np.log(np.diag(root)).sum())
-            value -= 0.5 * float((inverse * centred).sum())
-            pull[:size, :size] -= 0.5 * (count * inverse - inverse @ centred @ inverse)
-            by_beta += columns @ (inverse @ (total - count * mean)).reshape(k, d)
+            value -= 0.5 * float((weighed * less).sum())
+            pull[:size, :size] -= 0.5 * (count * inverse - weighed @ less.T @ inverse)
+            by_less = weighed[:, : k * q].reshape(k, d, k, q)
+            by_beta += np.einsum("idiq->qd", by_less)
         adjoint = lyapunov([power.T for power in doubled], pull)
         by_matrix = 2 * (adjoint @ matrix @ covariance)[:d]
         by_coef = by_matrix.reshape(d, p, d).transpose(1, 0, 2)
@@ -185,3 +200,24 @@ class ExactLikelihood:
             columns.append((before - after) / (2 * step))
         table = np.array(columns)
         return (table + table.T) / 2
+
+
+def _shifts(data: VectorData, order: int) -> np.ndarray:
+    """The maps S_0 ... S_p from the columns Z_t to those of the mean i steps ago, [p + 1, z, q].
+
+    Z_t holds the trend's columns, the regressors, and their lags 1 ... p.
+    """
+    line, count = data.n_trend, data.q - data.n_trend
+    shifts = np.zeros((order + 1, line + (order + 1) * count, data.q))
+    for i in range(order + 1):
+        shifts[i, :line, :line] = np.array([[1.0, -i / data.span], [0.0, 1.0]])[:line, :line]
+        begin = line + i * count
+        shifts[i, begin : begin + count, line:] = np.eye(count)
+    return shifts
+
+
+def _none(q: int, order: int) -> np.ndarray:
+    """Maps of columns that are the recursion's: there is nothing of them but now."""
+    shifts = np.zeros((order + 1, q, q))
+    shifts[0] = np.eye(q)
+    return shifts

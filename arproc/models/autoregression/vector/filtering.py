@@ -22,7 +22,7 @@ from torch.distributions import MultivariateNormal
 from arproc.models.autoregression.filtering import Belief
 from arproc.models.autoregression.vector.recursion import VectorRecursion
 
-__all__ = ["run"]
+__all__ = ["run", "windows"]
 
 
 def run(
@@ -32,6 +32,7 @@ def run(
     belief: Belief | None,
     recursion: VectorRecursion,
     lengths: torch.Tensor | None = None,
+    driven: torch.Tensor | None = None,
 ) -> tuple[MultivariateNormal, Belief]:
     """The law of every next element along x.
 
@@ -42,6 +43,7 @@ def run(
         belief: of `before`; None where all of it is known.
         recursion: of the process.
         lengths: after how many of the K elements the new belief is, int64 [N]; all by default.
+        driven: what regressors add to each element from element p on, [N, K + 1, d].
 
     Returns:
         Laws of batch [N, K + 1], column j given the first j of x; and the new belief.
@@ -49,14 +51,13 @@ def run(
     p, steps = recursion.order, x.shape[1]
     y = torch.cat([before, x], dim=1) - recursion.center
     place = positions[:, None] + torch.arange(steps + 1, device=x.device)
-    windows = (
-        y.unfold(1, p, 1).movedim(-1, 2)
-        if p
-        else y[:, :0].new_zeros((len(y), steps + 1, 0, y.shape[2]))
-    )
-    sure = ~torch.isnan(windows).flatten(2).any(-1)  # [N, K + 1]
-    known = torch.nan_to_num(windows)
-    plain = recursion.conditional(known + recursion.center, place)
+    past = windows(y, p)
+    sure = ~torch.isnan(past).flatten(2).any(-1)  # [N, K + 1]
+    known = torch.nan_to_num(past)
+    plain = recursion.conditional(known + recursion.center, place, driven)
+    added = y.new_zeros((*place.shape, y.shape[2]))
+    if driven is not None:
+        added = torch.where(place[..., None] < p, added, driven)
     locs, factors = list(plain.loc.unbind(1)), list(plain.scale_tril.unbind(1))
     last = torch.full_like(positions, steps) if lengths is None else lengths
     after = Belief.known(known[torch.arange(len(y), device=x.device), last].flatten(1))
@@ -67,10 +68,11 @@ def run(
             continue
         if j:
             then = Belief.known(known[:, j - 1].flatten(1)) if held is None else held
-            held = _advance(then, y[:, j - 1 + p], place[:, j - 1], recursion)
+            held = _advance(then, y[:, j - 1 + p], place[:, j - 1], added[:, j - 1], recursion)
         assert held is not None
-        loc, covariance = _next(held, place[:, j], recursion)
-        locs[j] = loc + recursion.center
+        loc, covariance = _next(held, place[:, j], added[:, j], recursion)
+        given = (place[:, j] < p) & (not recursion.starts)  # these have no conditional
+        locs[j] = (loc + recursion.center).masked_fill(given[:, None], torch.nan)
         factors[j] = torch.linalg.cholesky(covariance)
         here = (last == j)[:, None]
         after = Belief(
@@ -83,6 +85,13 @@ def run(
     return laws, after
 
 
+def windows(y: torch.Tensor, p: int) -> torch.Tensor:
+    """The last p elements before each of y [N, p + K, d] and the next, [N, K + 1, p, d]."""
+    if p:
+        return y.unfold(1, p, 1).movedim(-1, 2)
+    return y.new_zeros((len(y), y.shape[1] + 1, 0, y.shape[2]))
+
+
 def _at(
     place: torch.Tensor, recursion: VectorRecursion
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -91,7 +100,7 @@ def _at(
     weights = recursion.backwards.expand(len(place), d, p * d)
     constants = recursion.intercept + place[:, None] * recursion.drift
     factors = recursion.factor.expand(len(place), d, d)
-    early = place[place < p].unique().tolist() if p else []
+    early = place[place < p].unique().tolist() if p and recursion.starts else []
     for t in early:
         here = (place == t)[:, None]
         row = weights.new_zeros((d, p * d))
@@ -103,21 +112,25 @@ def _at(
 
 
 def _next(
-    belief: Belief, place: torch.Tensor, recursion: VectorRecursion
+    belief: Belief, place: torch.Tensor, added: torch.Tensor, recursion: VectorRecursion
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean [N, d] and covariance [N, d, d] of the next deviation."""
     weights, constants, factors = _at(place, recursion)
-    loc = (weights @ belief.mean[..., None])[..., 0] + constants
+    loc = (weights @ belief.mean[..., None])[..., 0] + constants + added
     return loc, weights @ belief.covariance @ weights.mT + factors @ factors.mT
 
 
 def _advance(
-    belief: Belief, y: torch.Tensor, place: torch.Tensor, recursion: VectorRecursion
+    belief: Belief,
+    y: torch.Tensor,
+    place: torch.Tensor,
+    added: torch.Tensor,
+    recursion: VectorRecursion,
 ) -> Belief:
     """The belief after the deviation y [N, d], NaN where a component is missing."""
     d = recursion.dimension
     weights, _, _ = _at(place, recursion)
-    loc, covariance = _next(belief, place, recursion)
+    loc, covariance = _next(belief, place, added, recursion)
     carried = belief.covariance @ weights.mT  # with the next one, [N, p d, d]
     joint = torch.cat(
         [

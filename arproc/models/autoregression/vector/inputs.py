@@ -9,15 +9,17 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from arproc.contract.sequences import Sequences
-from arproc.errors import DataError, ParameterError, check_array
+from arproc.errors import DataError, ParameterError, check_array, check_choice
 from arproc.spaces import RealVector
 
 __all__ = [
     "check_initial",
+    "check_regressors",
     "component_names",
     "default_names",
     "law_parameters",
     "plain",
+    "regressor_weights",
     "vector",
     "vector_space",
 ]
@@ -100,6 +102,43 @@ def check_initial(initial: Any, order: int, dimension: int) -> None:
             "initial must be 'stationary', 'given' or a torch MultivariateNormal over the first "
             f"elements; got {initial!r}."
         )
+
+
+def check_regressors(regressors: Any, initial: Any) -> None:
+    """Raise `ParameterError` unless regressors of this meaning go with this start."""
+    if regressors is None:
+        return
+    check_choice("regressors", regressors, ("mean", "recursion"))
+    if regressors == "mean" and isinstance(initial, MultivariateNormal):
+        raise ParameterError(
+            "initial can not be a distribution of the first elements where regressors='mean' "
+            "move their mean; use 'stationary' or 'given'."
+        )
+    if regressors == "recursion" and isinstance(initial, str) and initial == "stationary":
+        raise ParameterError(
+            "initial must be 'given' where regressors='recursion': the regressors before a "
+            "sequence are not known, so its first elements have no law. (With "
+            "regressors='mean', regression with autoregressive errors, they have one.)"
+        )
+
+
+def regressor_weights(beta: Any, regressors: Any, dimension: int) -> Any:
+    """The regressors' coefficients [d, c]; None where there are none."""
+    if (beta is None) != (regressors is None):
+        raise ParameterError(
+            "beta and regressors go together: beta [d, c] holds the coefficients, regressors "
+            f"('mean' or 'recursion') what they are part of; got beta={beta!r} and regressors="
+            f"{regressors!r}."
+        )
+    if beta is None:
+        return None
+    found = array(beta, "beta")
+    if found.ndim != 2 or found.shape[0] != dimension:
+        raise ParameterError(
+            f"beta must have the shape [{dimension}, c], a row for each component; got "
+            f"{tuple(found.shape)}."
+        )
+    return found
 
 
 def array(value: Any, name: str) -> Any:

@@ -12,26 +12,24 @@ import torch
 from torch.distributions import Distribution, MultivariateNormal
 
 from arproc.contract.checked import Array, positive_definite, sentences
-from arproc.contract.context import split_clock
+from arproc.contract.context import ContextForm, split_clock
 from arproc.contract.law import ChainLaw, hold_apart
 from arproc.contract.sequences import Sequences
-from arproc.contract.state import State, WindowState
+from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.distributions import index, observed_scores
 from arproc.errors import UnsupportedError
-from arproc.models.autoregression.filtering import Belief, refuse_given
-from arproc.models.autoregression.vector import filtering, likelihood, recursion, simulation
+from arproc.models.autoregression.vector import likelihood, recursion, simulation
 from arproc.models.autoregression.vector.inputs import plain
 from arproc.models.autoregression.vector.recursion import VectorRecursion
+from arproc.models.autoregression.vector.state import Known, VectorState, raised
 from arproc.spaces import RealVector
 
-__all__ = ["VARLaw", "VectorState"]
+__all__ = ["VARLaw"]
 
 Numbers = np.ndarray | torch.Tensor
 #: A root so near one leaves no mean: an estimate's is further off, or exactly there.
 _NEAR = 1e-4
-
-_AT_ONCE = 2**20  # elements that one call draws, in all rows together
 
 
 @storable
@@ -48,6 +46,8 @@ class VARLaw(ChainLaw):
         drift: the recursion's coefficients of t, [d].
         initial: the law of the first p elements: "stationary", "given" (none), or a normal
             distribution of their p d numbers.
+        beta: the regressors' coefficients, [d, c]; None where there are no regressors.
+        regressors: what they are part of, "mean" or "recursion", if there are any.
     """
 
     coef: Annotated[Numbers, Array("p", "d", "d", kind="real")]
@@ -57,6 +57,8 @@ class VARLaw(ChainLaw):
     intercept: Annotated[Numbers, Array("d", kind="real")]
     drift: Annotated[Numbers, Array("d", kind="real")]
     initial: Literal["stationary", "given"] | MultivariateNormal = "stationary"
+    beta: Annotated[Numbers | None, Array("d", "c", kind="real")] = None
+    regressors: Literal["mean", "recursion"] | None = None
 
     takes_missing = True
 
@@ -70,6 +72,12 @@ class VARLaw(ChainLaw):
         yield from sentences(
             (len(self.sigma) == 0, "sigma has no components"),
             (not fits, f"initial is no normal law of the first {size} numbers"),
+            ((self.beta is None) != (self.regressors is None), "beta are coefficients of "
+             "regressors, and there are none, or they have no coefficients"),
+            (self.regressors == "recursion" and self.initial == "stationary", "a recursion with "
+             "regressors has no stationary start"),
+            (self.regressors == "mean" and not isinstance(normal, str), "initial is a normal law "
+             "of first elements whose mean regressors move"),
             (self._no_mean and self.initial == "stationary", "there is no mean (nan), and the law "
              "needs one"),
             (self._no_mean and not self._unit_root,
@@ -99,6 +107,15 @@ class VARLaw(ChainLaw):
     def space(self) -> RealVector:  # type: ignore[override]
         return RealVector(dimension=len(self.sigma))
 
+    @cached_property
+    def context(self) -> ContextForm | None:  # type: ignore[override]
+        return None if self.beta is None else ContextForm("steps", self.beta.shape[1])
+
+    @property
+    def terms(self) -> list[str]:
+        """The names of what `beta` is of."""
+        return [f"x{j + 1}" for j in range(0 if self.beta is None else self.beta.shape[1])]
+
     @property
     def window_length(self) -> int:
         return self.order
@@ -118,7 +135,7 @@ class VARLaw(ChainLaw):
 
     @cached_property
     def _is_fixed(self) -> bool:
-        parts = (self.coef, self.sigma, self.mean, self.slope)
+        parts = (self.coef, self.sigma, self.mean, self.slope)  # beta is none of the recursion's
         return not any(isinstance(part, torch.Tensor) and part.requires_grad for part in parts)
 
     @cached_property
@@ -136,31 +153,80 @@ class VARLaw(ChainLaw):
     def clocked(self) -> bool:  # type: ignore[override]
         return bool((plain(self.drift) != 0).any() or (plain(self.slope) != 0).any())
 
-    def risen(self, context: torch.Tensor | None) -> torch.Tensor | None:
-        """How far the line has risen where rows begin, [N, d]; None where all begin at t = 0.
+    def level(
+        self,
+        context: torch.Tensor | None,
+        position: torch.Tensor,
+        rows: torch.Tensor | None = None,
+    ) -> torch.Tensor | None:
+        """What the process is less, to be one about the line from t = 0 without regressors.
 
-        A process about a line that begins later is the same process less that.
+        Args:
+            context: [N, T, c], or [N, 1] of t alone.
+            position: of the elements, int64 [N, K]; or [n], of the rows `rows` [n].
+            rows: whose elements these are.
+
+        Returns:
+            [N, K, d], or [n, d]; nan where the context has ended; None where it is 0.
         """
-        first = split_clock(context, 0)[1]
+        given, first = split_clock(context, len(self.terms))
+        level = None
+        if self.regressors == "mean":
+            level = self._driven_by(given, position, rows)
         if first is None:
-            return None
+            return level
         slope = torch.as_tensor(self.slope, dtype=torch.float64)
         if bool(torch.isnan(slope).any()):
             raise UnsupportedError(
                 "this VAR has a drift and a unit root, so its line can not be begun elsewhere; "
                 "leave offset and dates out, or begin the data where those of fit did."
             )
-        return first[:, None] * slope
+        first = first[:, None] if rows is None else first[rows]
+        risen = first[..., None] * slope
+        if level is not None:
+            return level + risen
+        return risen.expand(*position.shape, -1)
+
+    def driven(
+        self,
+        context: torch.Tensor | None,
+        position: torch.Tensor,
+        rows: torch.Tensor | None = None,
+    ) -> torch.Tensor | None:
+        """What regressors add to the recursion; arguments and result as for `level`."""
+        if self.regressors != "recursion":
+            return None
+        return self._driven_by(split_clock(context, len(self.terms))[0], position, rows)
+
+    def _driven_by(
+        self, context: torch.Tensor | None, position: torch.Tensor, rows: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The regressors' part at these positions; before the sequence that of its first step."""
+        assert context is not None
+        assert self.beta is not None
+        last = context.shape[1] - 1
+        if rows is None:
+            rows = torch.arange(len(position), device=position.device)[:, None]
+        if last < 0:
+            return torch.full((*position.shape, len(self.sigma)), torch.nan, dtype=torch.float64)
+        values = context[rows, position.clamp(min=0, max=last)].to(torch.float64)
+        found = values @ torch.as_tensor(self.beta, dtype=torch.float64, device="cpu").mT
+        # beyond the context nothing is known: nan there, and the caller sees it at once
+        return found.masked_fill((position > last)[..., None], torch.nan)
 
     def window(
         self, ctx: torch.Tensor, position: torch.Tensor, context: torch.Tensor | None = None
     ) -> Distribution:
-        risen = self.risen(context)
-        if risen is None:
+        if self.regressors is not None:
+            raise UnsupportedError(
+                "the window of a VAR with regressors is not enough to tell what comes next; use "
+                "start(prefix, context=...)."
+            )
+        level = self.level(context, position)
+        if level is None:
             return self.recursion.conditional(ctx, position)
-        found = self.recursion.conditional(ctx - risen[:, None, None], position)
-        loc = found.loc + risen[:, None]
-        return MultivariateNormal(loc, scale_tril=found.scale_tril, validate_args=False)
+        found = self.recursion.conditional(ctx - level[:, :, None], position)
+        return raised(found, level)
 
     def start(self, n: int, context: torch.Tensor | None) -> State:
         _ = self.recursion  # refuses parameters that have no law
@@ -169,15 +235,19 @@ class VARLaw(ChainLaw):
     def log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
         if sequences.missing:
             return self.derived_log_prob_terms(sequences, context)
-        x = self._level(sequences, context)
-        return likelihood.log_prob_terms(x, sequences.lengths, self.recursion, self.n_given)
+        return likelihood.log_prob_terms(*self.flat(sequences, context))
 
-    def _level(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        """The elements as they were if all sequences began at t = 0, [total, d]."""
-        x, risen = sequences.values.to(torch.float64), self.risen(context)
-        if risen is None:
-            return x
-        return x - torch.repeat_interleave(risen, sequences.lengths, dim=0).to(x.device)
+    def flat(
+        self, sequences: Sequences, context: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor, VectorRecursion, int, torch.Tensor | None]:
+        """The elements less their level, and what else their likelihood needs."""
+        x, lengths, driven = sequences.values.to(torch.float64), sequences.lengths, None
+        if context is not None:
+            rows = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+            place = torch.arange(len(x)) - sequences.offsets[:-1][rows]
+            level, driven = (f(context, place, rows) for f in (self.level, self.driven))
+            x = x if level is None else x - level
+        return x, lengths, self.recursion, self.n_given, driven
 
     def residuals(
         self, sequences: Sequences, context: torch.Tensor | None = None
@@ -185,8 +255,7 @@ class VARLaw(ChainLaw):
         """Each element less its mean given those before, and the same whitened, [total, d]."""
         if sequences.missing:
             return self._filtered_residuals(sequences, context)
-        x = self._level(sequences, context)
-        return likelihood.residuals(x, sequences.lengths, self.recursion, self.n_given)
+        return likelihood.residuals(*self.flat(sequences, context))
 
     def _filtered_residuals(
         self, sequences: Sequences, context: torch.Tensor | None
@@ -202,34 +271,43 @@ class VARLaw(ChainLaw):
         return torch.cat(plain_parts), torch.cat(white_parts)
 
     def predictive(self, state: State, horizon: int) -> Distribution | None:
-        mean, covariance = simulation.marginals(*self._known(state), horizon)
+        known, level = self.known(state, horizon)
+        mean, covariance = simulation.marginals(*known)
         if isinstance(state, VectorState) and state.belief is not None:
             doubt = self._doubt(state, horizon).unflatten(1, (horizon, -1))
             covariance = covariance + doubt @ doubt.mT
-        risen = self.risen(state.context)
-        mean = mean if risen is None else mean + risen[:, None]
+        mean = mean if level is None else mean + level
         return MultivariateNormal(mean, covariance, validate_args=False)
 
     def joint(self, state: State, horizon: int) -> MultivariateNormal:
-        mean, factor = simulation.joint(*self._known(state), horizon)
+        known, level = self.known(state, horizon)
+        mean, factor = simulation.joint(*known)
         if isinstance(state, VectorState) and state.belief is not None:
             doubt = self._doubt(state, horizon)
             factor = torch.linalg.cholesky(factor @ factor.mT + doubt @ doubt.mT)
-        risen = self.risen(state.context)
-        mean = mean if risen is None else mean + risen.repeat(1, horizon)
+        mean = mean if level is None else mean + level.flatten(1)
         return MultivariateNormal(mean, scale_tril=factor, validate_args=False)
 
-    def _known(self, state: State) -> tuple[torch.Tensor, torch.Tensor, VectorRecursion]:
-        """The last p elements, how many there were, and the recursion; without gradients."""
+    def known(self, state: State, horizon: int) -> tuple[Known, torch.Tensor | None]:
+        """What the next elements follow from, without gradients, and their level [N, horizon, d].
+
+        The last p elements less their level, how many there were, the recursion, the horizon, and
+        what regressors add.
+        """
         if self.n_given:
             _ = state.conditional  # refuses a history shorter than what must be given
-        before, risen = state.history.tail(self.order).detach(), self.risen(state.context)
-        before = before if risen is None else before - risen[:, None]
         recursion = self.recursion.detach()
+        ahead = state.lengths[:, None] + torch.arange(horizon)
+        level, driven = (f(state.context, ahead) for f in (self.level, self.driven))
         if isinstance(state, VectorState) and state.belief is not None:
             means = state.belief.mean.detach().unflatten(1, (self.order, -1))
             before = means + recursion.center
-        return before, state.lengths, recursion
+        else:
+            before = state.history.tail(self.order).detach()
+            past = self.level(state.context, state.lengths[:, None] + torch.arange(-self.order, 0))
+            before = before if past is None else before - past
+        level, driven = (None if v is None else v.detach() for v in (level, driven))
+        return (before.detach(), state.lengths, recursion, horizon, driven), level
 
     def _doubt(self, state: VectorState, horizon: int) -> torch.Tensor:
         """How the unknown part of the last elements moves the next ones, [N, horizon d, p d]."""
@@ -238,77 +316,3 @@ class VARLaw(ChainLaw):
         values, vectors = torch.linalg.eigh(covariance)
         factor = vectors * values.clamp(min=0).sqrt()[:, None]
         return simulation.carried(state.lengths, recursion, horizon) @ factor
-
-
-class VectorState(WindowState):
-    """The last elements, and a fast way to draw many more.
-
-    Args:
-        n: how many rows there are, on which depends how many elements are drawn at once.
-        belief: what is known of the last elements, where a component of one is missing.
-        gaps: whether anything so far is missing.
-    """
-
-    law: VARLaw
-
-    def __init__(self, n: int, belief: Belief | None = None, gaps: bool = False) -> None:
-        super().__init__(max(16, _AT_ONCE // max(n, 1)))
-        self.belief = belief
-        self.gaps = gaps
-
-    def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
-        if self.belief is not None:  # one by one, until p are drawn and all before is known
-            steps = max(self.law.order, 1)
-            if uniforms.shape[1] <= steps:
-                return State.advance(self, uniforms)
-            first, state = State.advance(self, uniforms[:, :steps])
-            rest, state = state.advance(uniforms[:, steps:])
-            return torch.cat([first, rest], dim=1), state
-        x, risen = simulation.draw(uniforms, *self.law._known(self)), self.law.risen(self.context)
-        x = x if risen is None else x + risen[:, None]
-        after = VectorState(self.n, gaps=self.gaps)
-        return x, self._carry(after, self.history.extend(x), self.context)
-
-    def _conditional(self) -> Distribution:
-        if self.belief is None:
-            return super()._conditional()
-        return index(self._filtered(self.history.slots[:, :0], None)[0], (slice(None), 0))
-
-    def _append(self, x: torch.Tensor) -> State:
-        if self.belief is None and not bool(torch.isnan(x.detach()).any()):
-            return VectorState(self.n, gaps=self.gaps)
-        return self._extend(x[:, None], None)[1]
-
-    def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
-        gone = bool(torch.isnan(x.detach()).any())
-        if self.belief is None and not gone:
-            return super()._extend(x, lengths)[0], VectorState(self.n, gaps=self.gaps)
-        columns, belief = self._filtered(x, lengths)
-        known = None if belief.certain else belief
-        return columns, VectorState(self.n, known, self.gaps or gone)
-
-    def _select(self, rows: torch.Tensor) -> State:
-        belief = None if self.belief is None else self.belief.select(rows)
-        return VectorState(len(rows), belief, self.gaps)
-
-    def _truncate(self, lengths: torch.Tensor) -> State:
-        if self.gaps:
-            return State._truncate(self, lengths)
-        return VectorState(self.n)
-
-    def _filtered(
-        self, x: torch.Tensor, lengths: torch.Tensor | None
-    ) -> tuple[MultivariateNormal, Belief]:
-        """The conditionals along x, where components are missing, and what is known after it."""
-        law, risen = self.law, self.law.risen(self.context)
-        place = self.lengths[:, None] + torch.arange(x.shape[1], device=x.device)
-        if bool(((place < law.n_given)[..., None] & torch.isnan(x)).any()):
-            refuse_given(law.n_given)
-        before, x = self.history.tail(law.order).to(torch.float64), x.to(torch.float64)
-        if risen is not None:
-            before, x = before - risen[:, None], x - risen[:, None]
-        laws, belief = filtering.run(x, before, self.lengths, self.belief, law.recursion, lengths)
-        if risen is not None:
-            loc = laws.loc + risen[:, None]
-            laws = MultivariateNormal(loc, scale_tril=laws.scale_tril, validate_args=False)
-        return laws, belief

@@ -18,7 +18,11 @@ _LOG_2PI = math.log(2 * math.pi)
 
 
 def log_prob_terms(
-    values: torch.Tensor, lengths: torch.Tensor, recursion: VectorRecursion, skip: int = 0
+    values: torch.Tensor,
+    lengths: torch.Tensor,
+    recursion: VectorRecursion,
+    skip: int = 0,
+    driven: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The chain rule's terms of independent sequences, one after the other, nats.
 
@@ -27,23 +31,28 @@ def log_prob_terms(
         lengths: elements in each, int64 [N].
         recursion: theirs.
         skip: 0, or p where the first elements are given and have no term.
+        driven: what regressors add to each element from element p of its sequence on, [total, d].
 
     Returns:
         [total - N skip].
     """
-    white, log_volume, _ = _whitened(values, lengths, recursion, skip)
+    white, log_volume, _ = _whitened(values, lengths, recursion, skip, driven)
     return -0.5 * (white * white).sum(-1) - log_volume - 0.5 * recursion.dimension * _LOG_2PI
 
 
 def residuals(
-    values: torch.Tensor, lengths: torch.Tensor, recursion: VectorRecursion, skip: int = 0
+    values: torch.Tensor,
+    lengths: torch.Tensor,
+    recursion: VectorRecursion,
+    skip: int = 0,
+    driven: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Each element less its mean given those before, and the same whitened (covariance I).
 
     Returns:
         Twice [total - N skip, d]; arguments as for `log_prob_terms`.
     """
-    white, _, first = _whitened(values, lengths, recursion, skip)
+    white, _, first = _whitened(values, lengths, recursion, skip, driven)
     plain = white @ recursion.factor.mT
     for t in range(recursion.order if not skip else 0):
         rows = first[:, t][first[:, t] >= 0]
@@ -52,7 +61,11 @@ def residuals(
 
 
 def _whitened(
-    values: torch.Tensor, lengths: torch.Tensor, recursion: VectorRecursion, skip: int
+    values: torch.Tensor,
+    lengths: torch.Tensor,
+    recursion: VectorRecursion,
+    skip: int,
+    driven: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Standardised innovations [n, d], the log volume of each [n], where the first ones stand.
 
@@ -64,6 +77,8 @@ def _whitened(
     starts = stops - lengths
     y = values - recursion.center
     rest = _innovations(y, recursion) - recursion.intercept
+    if driven is not None:
+        rest = rest - driven[p:]
     position = torch.arange(min(p, n), n, device=y.device)
     if bool((recursion.drift != 0).any()) or recursion.drift.requires_grad:
         owner = torch.repeat_interleave(starts, lengths)

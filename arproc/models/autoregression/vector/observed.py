@@ -1,4 +1,4 @@
-r"""The exact likelihood of a stationary vector autoregression of which components are missing.
+r"""The exact likelihood of a vector autoregression of which components are missing.
 
 Standardised innovations are a linear map of the deviations from the mean, so what is missing has,
 given the rest, a normal law of banded precision :math:`Q = M^\top M`, M being the columns of the
@@ -25,13 +25,8 @@ from scipy import sparse
 from scipy.linalg import cho_solve_banded, cholesky_banded
 
 from arproc.models.autoregression.imputation import inverse_band
-from arproc.models.autoregression.vector.companion import (
-    companion,
-    largest_modulus,
-    lyapunov,
-    powers,
-)
-from arproc.models.autoregression.vector.exact_likelihood import EDGE, ExactLikelihood
+from arproc.models.autoregression.vector.companion import companion, lyapunov, powers
+from arproc.models.autoregression.vector.exact_likelihood import ExactLikelihood
 from arproc.models.autoregression.vector.regression import VectorData, heads, regression_root
 
 __all__ = ["ObservedLikelihood", "interpolated"]
@@ -91,18 +86,27 @@ class ObservedLikelihood(ExactLikelihood):
         data: the sequences, NaN where a component is missing.
         order: p.
         whitening: W [d, d].
+        given: whether the first p elements, none of which is missing then, are given.
+        in_mean: whether the columns are the mean's, or the recursion's.
     """
 
-    def __init__(self, data: VectorData, order: int, whitening: np.ndarray) -> None:
+    def __init__(
+        self,
+        data: VectorData,
+        order: int,
+        whitening: np.ndarray,
+        given: bool = False,
+        in_mean: bool = True,
+    ) -> None:
         self.data, self.places = data, _Places.of(data, order)
-        super().__init__(interpolated(data), order, whitening)
+        super().__init__(interpolated(data), order, whitening, given, in_mean)
         starts = np.cumsum(data.lengths) - data.lengths
         self._time = np.arange(len(data.values)) - np.repeat(starts, data.lengths)
 
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         coef, beta, k = self.unpack(theta)
         nothing = (-np.inf, np.zeros_like(theta))
-        if np.abs(np.diag(k)).max() > 50 or not largest_modulus(coef) < EDGE:
+        if not self._allows(coef, k):
             return nothing
         try:
             log_volume = self._expect(coef, beta, self.factor(k))
@@ -115,11 +119,14 @@ class ObservedLikelihood(ExactLikelihood):
 
     def _expect(self, coef: np.ndarray, beta: np.ndarray, factor: np.ndarray) -> float:
         """Set the expected root and heads at these parameters; half the log determinant of Q."""
-        places, columns = self.places, self._trend
-        level = columns @ beta @ self._unwhitening.T if self.q else 0.0
-        y = self.data.values - level
+        places = self.places
+        level = self.data.columns @ beta @ self._unwhitening.T
+        y = self.data.values - (level if self.in_mean else 0.0)
         whiten = self._map(coef, factor)
         rest = whiten @ np.nan_to_num(y).ravel()
+        if not self.in_mean:  # what the recursion adds is none of the innovations
+            added = self.data.columns @ beta @ np.linalg.inv(factor).T
+            rest -= np.where(self._time[:, None] < self.order, 0.0, added).ravel()
         own = whiten[:, places.flat]
         precision = (own.T @ own).todia()
         m, band = len(places.flat), places.band
@@ -131,19 +138,13 @@ class ObservedLikelihood(ExactLikelihood):
         mean = cho_solve_banded((root, True), -(own.T @ rest))
         filled = y.ravel().copy()
         filled[places.flat] = mean
-        values = filled.reshape(y.shape) + level
+        values = filled.reshape(y.shape) + (level if self.in_mean else 0.0)
         self._set(replace(self.data, values=values), inverse_band(root))
         return float(np.log(root[0]).sum())
 
     @cached_property
     def _unwhitening(self) -> np.ndarray:
         return np.linalg.inv(self.whitening)
-
-    @cached_property
-    def _trend(self) -> np.ndarray:
-        """The mean's columns at every element, [total, q]."""
-        time = self._time / self.span
-        return np.stack([np.ones(len(time)), time], axis=1)[:, : self.q]
 
     def _map(self, coef: np.ndarray, factor: np.ndarray) -> sparse.csc_array:
         """From deviations to standardised innovations, [total d, total d]."""
@@ -152,7 +153,7 @@ class ObservedLikelihood(ExactLikelihood):
         blocks = [white @ self.whitening, *(-white @ lag @ self.whitening for lag in coef)]
         later = np.flatnonzero(time >= p)
         parts = [_blocks(later, later - i, block) for i, block in enumerate(blocks)]
-        if p:
+        if p and not self.given:
             parts += self._first(self._start_root(coef, factor))
         values, rows, columns = (np.concatenate(part) for part in zip(*parts, strict=True))
         size = len(time) * d
@@ -184,24 +185,19 @@ class ObservedLikelihood(ExactLikelihood):
             filled: with the means of what is missing in its place.
             covariance: of what is missing, by diagonals [band + 1, m].
         """
-        d, p, q = self.d, self.order, self.q
-        root, _ = regression_root(filled, p)
+        p = self.order
+        root, _ = regression_root(filled, p, self.in_mean)
         gram = root.T @ root
-        self.heads = heads(filled, p)
+        self.heads = {} if self.given else heads(filled, p)
         for offset in range(self.places.band + 1):
             self._add(gram, offset, covariance[offset])
-        turn = np.eye(len(gram))
-        for i in range(p + 1):
-            place = slice(q + i * d, q + (i + 1) * d)
-            turn[place, place] = self.whitening.T
-        self.root = np.linalg.cholesky(turn.T @ gram @ turn).T
-        for k, (count, total, own) in self.heads.items():
-            wide = np.kron(np.eye(k), self.whitening)
-            self.heads[k] = (count, wide @ total, wide @ own @ wide.T)
+        turn = self._turn(self.shifts.shape[1])
+        self.root = _root(turn.T @ gram @ turn)
+        self.heads = {k: (n, self._turned(k, own)) for k, (n, own) in self.heads.items()}
 
     def _add(self, gram: np.ndarray, offset: int, covariance: np.ndarray) -> None:
         """The covariances of places that many apart, added to the gram and those of the heads."""
-        places, p, d, q = self.places, self.order, self.d, self.q
+        places, p, d, z = self.places, self.order, self.d, self.shifts.shape[1]
         i = np.arange(len(places.flat) - offset)
         j = i + offset
         apart = places.time[j] - places.time[i]
@@ -211,23 +207,29 @@ class ObservedLikelihood(ExactLikelihood):
         one, other = places.component[i], places.component[j]
         for a in range(p + 1):  # the later one, a steps before a target
             inside = (a + apart <= p) & (places.left[j] >= a) & (places.time[j] + a >= p)
-            late = _column(np.full(len(j), a), p, d, q) + other
-            early = _column(a + apart, p, d, q) + one
+            late = _column(np.full(len(j), a), p, d, z) + other
+            early = _column(a + apart, p, d, z) + one
             np.add.at(gram, (early[inside], late[inside]), value[inside])
             if offset:
                 np.add.at(gram, (late[inside], early[inside]), value[inside])
-        for k, (_, _, own) in self.heads.items():
+        for k, (_, own) in self.heads.items():
             here = (np.minimum(places.length[i], p) == k) & (places.time[j] < k)
-            early = (k - 1 - places.time[i][here]) * d + one[here]
-            late = (k - 1 - places.time[j][here]) * d + other[here]
+            early = k * self.q + (k - 1 - places.time[i][here]) * d + one[here]
+            late = k * self.q + (k - 1 - places.time[j][here]) * d + other[here]
             np.add.at(own, (early, late), value[here])
             if offset:
                 np.add.at(own, (late, early), value[here])
 
 
-def _column(lag: np.ndarray, p: int, d: int, q: int) -> np.ndarray:
+def _root(gram: np.ndarray) -> np.ndarray:
+    """R with R' R = gram, which lags of regressors may leave without full rank."""
+    values, vectors = np.linalg.eigh(gram)
+    return np.sqrt(values.clip(min=0))[:, None] * vectors.T
+
+
+def _column(lag: np.ndarray, p: int, d: int, z: int) -> np.ndarray:
     """Where the design's block of a lag begins; the targets, lag 0, stand last."""
-    return q + np.where(lag == 0, p, lag - 1) * d
+    return z + np.where(lag == 0, p, lag - 1) * d
 
 
 def _blocks(

@@ -56,6 +56,11 @@ class VectorRecursion:
         return self.factor.shape[0]
 
     @cached_property
+    def starts(self) -> bool:
+        """Whether the first elements have a law, rather than being given."""
+        return not bool(torch.isnan(self.start_factor.detach()).any())
+
+    @cached_property
     def backwards(self) -> torch.Tensor:
         """The coefficients side by side, the oldest lag first, [d, p d]."""
         d = self.dimension
@@ -91,14 +96,19 @@ class VectorRecursion:
         """What is added to the weighted first elements, [p, d]."""
         return self.start_loc - self.start_weights @ self.start_loc.reshape(-1)
 
-    def conditional(self, ctx: torch.Tensor, position: torch.Tensor) -> MultivariateNormal:
+    def conditional(
+        self, ctx: torch.Tensor, position: torch.Tensor, driven: torch.Tensor | None = None
+    ) -> MultivariateNormal:
         """The next elements' laws from the last p elements [N, K, p, d]; batch [N, K].
 
         `position` [N, K] says how many elements came before; what is missing counts for nothing.
+        `driven` [N, K, d] is what regressors add to each from element p on.
         """
         p, d = self.order, self.dimension
         y = (ctx - self.center).flatten(2)
         loc = y @ self.backwards.mT + self.intercept + position[..., None] * self.drift
+        if driven is not None:
+            loc = loc + driven
         factor = self.factor.expand(*position.shape, -1, -1)
         if not bool((position >= p).all()):
             for t in range(p):

@@ -44,6 +44,9 @@ class VectorData:
         center: [d].
         size: [d].
         span: the unit of time.
+        columns: the trend's, then the regressors as `(u - middle) / spread`, [total, q].
+        middle: [c]; 0 where there is no constant to take it up.
+        spread: [c].
     """
 
     values: np.ndarray
@@ -52,23 +55,50 @@ class VectorData:
     center: np.ndarray
     size: np.ndarray
     span: float
+    columns: np.ndarray
+    middle: np.ndarray
+    spread: np.ndarray
 
     @property
     def dimension(self) -> int:
         """The number of components d."""
         return self.values.shape[1]
 
+    @property
+    def n_trend(self) -> int:
+        """How many of the columns are the trend's."""
+        return N_COLUMNS[self.trend]
+
+    @property
+    def q(self) -> int:
+        """How many columns there are."""
+        return self.columns.shape[1]
+
 
 def standardise(
-    values: np.ndarray, lengths: np.ndarray, trend: str, names: list[str]
+    values: np.ndarray,
+    lengths: np.ndarray,
+    trend: str,
+    names: list[str],
+    regressors: np.ndarray | None = None,
+    first: np.ndarray | None = None,
 ) -> VectorData:
     """Remove each component's mean (unless `trend` is "n") and size, of what was observed.
+
+    Args:
+        values: the sequences one after the other, [total, d].
+        lengths: elements in each, [N].
+        trend: "n", "c" or "ct".
+        names: the components'.
+        regressors: of every element, [total, c].
+        first: the t at which each sequence begins, [N]; 0 by default.
 
     Raises:
         DataError: a component that is constant, or too large or small for its variance to be a
             number.
     """
     lengths = np.asarray(lengths, dtype=np.int64)
+    first = (np.zeros(len(lengths)) if first is None else first)[lengths > 0]
     lengths = lengths[lengths > 0]
     seen = (~np.isnan(values)).sum(axis=0)
     if not seen.all():
@@ -94,20 +124,53 @@ def standardise(
             f"component {name} of data varies by {scale.max():.3g} or {scale.min():.3g}; expected "
             "between 1e-75 and 1e75. Express it in another unit."
         )
-    span = float(max(int(lengths.max()) - 1, 1))
-    return VectorData(unit / size, lengths, trend, center * largest, scale, span)
+    time = _within(lengths) + np.repeat(first, lengths)
+    span = float(max(np.abs(time).max(), 1))
+    moved, middle, spread = _regressors(regressors, trend, len(values))
+    powers = np.stack([np.ones(len(time)), time / span], axis=1)[:, : N_COLUMNS[trend]]
+    columns = np.hstack([powers, moved])
+    line = (trend, center * largest, scale, span)
+    return VectorData(unit / size, lengths, *line, columns, middle, spread)
 
 
-def regression_root(data: VectorData, order: int) -> tuple[np.ndarray, int]:
-    """R of the design (trend, lag 1 ... lag p) beside the targets, and how many targets there are.
+def _within(lengths: np.ndarray) -> np.ndarray:
+    """The place of every element in its sequence, [total]."""
+    return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+
+
+def _regressors(
+    given: np.ndarray | None, trend: str, total: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Regressors brought to place and size, and these."""
+    u = np.zeros((total, 0)) if given is None else given
+    middle = np.zeros(u.shape[1]) if trend == "n" else u.mean(axis=0)
+    moved = u - middle
+    spread = np.sqrt((moved**2).mean(axis=0))
+    wrong = ~(spread > 4e-16 * np.abs(u).max(axis=0, initial=0)) | ~(np.abs(spread) < 1e75)
+    if wrong.any():
+        raise DataError(
+            f"column {int(wrong.argmax()) + 1} of context is constant, or too large for its "
+            "variance to be a number; expected regressors that vary. Leave it out (the constant "
+            "is that of trend), or express it in another unit."
+        )
+    return moved / spread, middle, spread
+
+
+def regression_root(data: VectorData, order: int, lagged: bool = False) -> tuple[np.ndarray, int]:
+    """R of the design (columns, lag 1 ... lag p) beside the targets, and how many targets.
+
+    Args:
+        data: the sequences.
+        order: p.
+        lagged: whether the columns are the data's, and then the regressors' p lags as well.
 
     Returns:
-        Upper triangular [m, m], m = q + p d + d, over the elements with `order` predecessors.
+        Upper triangular [m, m], m = q + p d + d (and p c), over the elements with `order`
+        predecessors.
     """
-    d = data.dimension
-    width = N_COLUMNS[data.trend] + (order + 1) * d
+    width = data.q + lagged * order * (data.q - data.n_trend) + (order + 1) * data.dimension
     root, used = np.zeros((0, width)), 0
-    for block in _design(data, order):
+    for block in _design(data, order, lagged):
         used += len(block)
         root = np.asarray(np.linalg.qr(np.concatenate([root, block]), mode="r"))
     if len(root) < width:
@@ -115,20 +178,17 @@ def regression_root(data: VectorData, order: int) -> tuple[np.ndarray, int]:
     return root, used
 
 
-def _design(data: VectorData, order: int) -> Iterator[np.ndarray]:
-    """Blocks of rows (trend at t, x_{t-1}, ..., x_{t-p}, x_t), gathered from all sequences."""
-    d, q = data.dimension, N_COLUMNS[data.trend]
+def _design(data: VectorData, order: int, lagged: bool) -> Iterator[np.ndarray]:
+    """Blocks of rows (columns at t, x_{t-1}, ..., x_{t-p}, x_t), gathered from all sequences."""
     parts, rows = [], 0
+    u, lags = data.columns[:, data.n_trend :], range(1, order + 1)
     stop = np.cumsum(data.lengths)
     for begin, length in zip(stop - data.lengths, data.lengths, strict=True):
         for first in range(order, int(length), _BLOCK):
-            t = np.arange(first, min(first + _BLOCK, int(length)))
-            block = np.empty((len(t), q + (order + 1) * d))
-            block[:, :q] = np.stack([np.ones(len(t)), t / data.span], axis=1)[:, :q]
-            for i in range(1, order + 1):
-                block[:, q + (i - 1) * d : q + i * d] = data.values[begin + t - i]
-            block[:, -d:] = data.values[begin + t]
-            parts.append(block)
+            t = begin + np.arange(first, min(first + _BLOCK, int(length)))
+            earlier = [u[t - i] for i in lags] if lagged else []
+            past = [data.values[t - i] for i in lags]
+            parts.append(np.hstack([data.columns[t], *earlier, *past, data.values[t]]))
             rows += len(t)
             if rows >= _BLOCK:
                 yield np.concatenate(parts)
@@ -137,21 +197,22 @@ def _design(data: VectorData, order: int) -> Iterator[np.ndarray]:
         yield np.concatenate(parts)
 
 
-def heads(data: VectorData, order: int) -> dict[int, tuple[int, np.ndarray, np.ndarray]]:
+def heads(data: VectorData, order: int) -> dict[int, tuple[int, np.ndarray]]:
     """The first elements of the sequences, which a stationary start gives a law of their own.
 
     Returns:
-        `{k: (count, sum, gram)}` for the sequences whose first k = min(length, order) elements
-        are not predicted from `order` predecessors; elements side by side, the newest first: sum
-        [k d], gram [k d, k d].
+        `{k: (count, gram)}` for the sequences whose first k = min(length, order) elements are not
+        predicted from `order` predecessors: the gram of their columns and then the elements, each
+        side by side, the newest first, [k q + k d, k q + k d].
     """
-    found: dict[int, tuple[int, np.ndarray, np.ndarray]] = {}
+    found: dict[int, tuple[int, np.ndarray]] = {}
     starts = np.cumsum(data.lengths) - data.lengths
     level = np.minimum(data.lengths, order)
     for k in np.unique(level[level > 0]).tolist():
         index = starts[level == k][:, None] + np.arange(k)[::-1]
-        flat = data.values[index].reshape(len(index), -1)
-        found[k] = (len(flat), flat.sum(axis=0), flat.T @ flat)
+        parts = [table[index].reshape(len(index), -1) for table in (data.columns, data.values)]
+        flat = np.hstack(parts)
+        found[k] = (len(flat), flat.T @ flat)
     return found
 
 
@@ -189,8 +250,9 @@ def regress(root: np.ndarray, used: int, dimension: int) -> VectorRegression:
     if k and (np.abs(np.diag(top)) <= 1e-13 * norms[:k]).any():
         raise DataError(
             f"data do not determine the coefficients: the predecessors of the {used} elements to "
-            "predict are collinear with each other or with the trend. Use a lower order, leave "
-            "components out, or shrink (shrinkage='minnesota')."
+            "predict are collinear with each other, the trend or the regressors, or these are. "
+            "Use a lower order, leave components or regressors out, or shrink "
+            "(shrinkage='minnesota')."
         )
     sigma = rest.T @ rest / used
     check_innovations(sigma, (norms[k:] ** 2) / used)

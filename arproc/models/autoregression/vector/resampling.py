@@ -59,8 +59,8 @@ def normal_draws(
 def bootstrap(
     sequences: list[np.ndarray],
     coef: np.ndarray,
-    intercept: np.ndarray,
-    drift: np.ndarray,
+    lines: list[np.ndarray],
+    regressors: list[np.ndarray],
     trend: str,
     draws: int,
     seed: int | torch.Generator | None,
@@ -73,8 +73,8 @@ def bootstrap(
     Args:
         sequences: the data, each [T, d] with T > p.
         coef: the recursion's coefficients [p, d, d].
-        intercept: its constants [d].
-        drift: its coefficients of t [d].
+        lines: what it adds to the lags at each element, [T, d] for each sequence.
+        regressors: the columns that it is fitted with beside the trend, [T, c] each.
         trend: "n", "c" or "ct".
         draws: how many.
         seed: an int or a `torch.Generator`.
@@ -83,13 +83,18 @@ def bootstrap(
         Coefficients [draws, p, d, d] and covariances [draws, d, d].
     """
     p, d = coef.shape[:2]
-    sequences = [x for x in sequences if len(x) > p]
-    if not sequences:
+    kept = [i for i, x in enumerate(sequences) if len(x) > p]
+    if not kept:
         raise DataError(f"data are too short: expected a sequence longer than the order {p}.")
+    sequences, lines, regressors = (
+        [part[i] for i in kept] for part in (sequences, lines, regressors)
+    )
     size = np.concatenate(sequences).std(axis=0)
     coef = coef * (size / size[:, None])
     scaled = [x / size for x in sequences]
-    lines = [(intercept + np.arange(len(x))[:, None] * drift) / size for x in scaled]
+    lines = [line / size for line in lines]
+    spread = np.concatenate(regressors).std(axis=0)
+    columns = [u / spread for u in regressors]
     lags = coef.transpose(1, 0, 2).reshape(d, p * d)
     rest = [x[p:] - line[p:] - _lagged(x[None], p)[0] @ lags.T
             for x, line in zip(scaled, lines, strict=True)]  # fmt: skip
@@ -98,7 +103,14 @@ def bootstrap(
     uniforms = Uniforms(seed, "bootstrap")
     step = max(1, _BLOCK // (len(pool) * (d * (p + 1) + 2)))
     parts = [
-        _refit(scaled, lines, lags, pool, trend, uniforms, np.arange(i, min(i + step, draws)))
+        _refit(
+            (scaled, lines, columns),
+            lags,
+            pool,
+            trend,
+            uniforms,
+            np.arange(i, min(i + step, draws)),
+        )
         for i in range(0, draws, step)
     ]
     moved = np.concatenate([part[0] for part in parts]) * (size[:, None] / size)
@@ -113,8 +125,7 @@ def _lagged(x: np.ndarray, p: int) -> np.ndarray:
 
 
 def _refit(
-    sequences: list[np.ndarray],
-    lines: list[np.ndarray],
+    series: tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]],
     lags: np.ndarray,
     pool: np.ndarray,
     trend: str,
@@ -123,13 +134,13 @@ def _refit(
 ) -> tuple[np.ndarray, np.ndarray]:
     d = len(lags)
     p = lags.shape[1] // d
-    q = N_COLUMNS[trend]
+    q = N_COLUMNS[trend] + series[2][0].shape[1]
     u = uniforms.block(rows, 0, len(pool)).numpy()
     chosen = pool[np.minimum((u * len(pool)).astype(np.int64), len(pool) - 1)]
     width = q + p * d + d
     gram, at = np.zeros((len(rows), width, width)), 0
     backwards = lags.reshape(d, p, d)[:, ::-1].reshape(d, p * d).T
-    for x, line in zip(sequences, lines, strict=True):
+    for x, line, columns in zip(*series, strict=True):
         steps = len(x) - p
         y = np.empty((len(rows), len(x), d))
         y[:, :p] = x[:p]
@@ -137,7 +148,8 @@ def _refit(
         at += steps
         for t in range(p, len(x)):
             y[:, t] += y[:, t - p : t].reshape(len(rows), p * d) @ backwards
-        time = np.stack([np.ones(steps), np.arange(p, len(x)) / len(x)], axis=1)[:, :q]
+        time = np.stack([np.ones(steps), np.arange(p, len(x)) / len(x)], axis=1)
+        time = np.hstack([time[:, : N_COLUMNS[trend]], columns[p:]])
         table = np.concatenate(
             [np.broadcast_to(time, (len(rows), *time.shape)), _lagged(y, p), y[:, p:]], axis=2
         )

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
+from arproc.data.labels import labels_of
 from arproc.errors import check_choice
+from arproc.models.autoregression.ar import flat_regressors
 from arproc.models.autoregression.candidates import Placed, observed_log_likelihoods
 from arproc.models.autoregression.vector.inputs import default_names, vector_space
 from arproc.models.autoregression.vector.regression import (
@@ -30,10 +32,13 @@ def log_likelihoods(
     trend: str,
     method: str,
     initial: Literal["stationary", "given"],
+    regressors: Literal["mean", "recursion"] | None = None,
+    context: Any = None,
 ) -> tuple[np.ndarray, int, np.ndarray]:
     """Of the orders 0, 1, ..., all of the elements with `max_order` predecessors.
 
-    Of data with missing values they are the exact ones of all that was observed.
+    Of data with missing values, and with regressors in the mean, they are those of `method`, which
+    may be of all that was observed.
 
     Args:
         data: sequences in any form that `VAR.fit` takes; several are pooled.
@@ -41,6 +46,8 @@ def log_likelihoods(
         trend: as for `VAR`.
         method: as for `VAR`.
         initial: "stationary" or "given".
+        regressors: as for `VAR`.
+        context: the regressors, as for `fit`.
 
     Returns:
         The log-likelihoods, nats; of how many elements they are; and how many parameters each
@@ -48,14 +55,21 @@ def log_likelihoods(
     """
     check_choice("initial", initial, ("stationary", "given"))
     space = vector_space(data)
-    d, q = space.dimension, N_COLUMNS.get(trend, 0)
-    VAR(max_order, trend, method, initial)._check_parameters(d)
-    sequences = Sequences.of(data, space, missing=True)
+    d, orders = space.dimension, range(max_order + 1)
+    given = method == "ols" or initial == "given"
+    start: Literal["stationary", "given"] = "given" if given else initial
+    models = [VAR(k, trend, method, start, regressors=regressors) for k in orders]
+    VAR(max_order, trend, method, initial, regressors=regressors)._check_parameters(d)
+    placed = _placed(Sequences.of(data, space, missing=True), models[-1], context)
+    sequences, prepared = placed.sequences, placed.context
+    columns = None if prepared is None else flat_regressors(prepared, sequences.lengths)
+    q = N_COLUMNS[trend] + (0 if columns is None else columns.shape[1])
     parameters = d * (q + np.arange(max_order + 1) * d) + d * (d + 1) // 2
-    if sequences.missing:
-        return *_observed(sequences, max_order, (trend, method, initial)), parameters
+    if sequences.missing or regressors == "mean":
+        return *observed_log_likelihoods(models, list(orders), placed, given), parameters
     values = sequences.values.detach().cpu().numpy().astype(float)
-    scaled = standardise(values, sequences.lengths.numpy(), trend, default_names(d))
+    lengths, names = sequences.lengths.numpy(), default_names(d)
+    scaled = standardise(values, lengths, trend, names, columns, placed.first.numpy())
     root, used = regression_root(scaled, max_order)
     check_enough(used, q + max_order * d, d)
     covariances = nested_covariances(root, used, d, q, max_order)
@@ -65,13 +79,10 @@ def log_likelihoods(
     return found, used, parameters
 
 
-def _observed(
-    sequences: Sequences,
-    max_order: int,
-    settings: tuple[str, str, Literal["stationary", "given"]],
-) -> tuple[np.ndarray, int]:
-    """The exact likelihoods of all that was observed."""
-    orders = range(max_order + 1)
-    models = [VAR(order, *settings) for order in orders]
-    placed = Placed(sequences, None, torch.zeros(len(sequences), dtype=torch.int64))
-    return observed_log_likelihoods(models, list(orders), placed, given=False)
+def _placed(sequences: Sequences, model: VAR, context: Any) -> Placed:
+    """The sequences with their regressors and the steps at which they begin."""
+    labels = labels_of((), context, sequences.form, None)
+    prepared = model._context(context, sequences, int(sequences.lengths.max()), labels)
+    first = labels.positions(sequences.form, len(sequences), "data")
+    begins = torch.zeros(len(sequences)) if first is None else torch.from_numpy(first)
+    return Placed(sequences, prepared, begins.long())

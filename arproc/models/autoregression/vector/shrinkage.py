@@ -1,6 +1,6 @@
 r"""Shrinkage of a vector autoregression with many components, by conjugate priors.
 
-Given the first p elements and with flat priors on the trend,
+Given the first p elements and with flat priors on the trend and the regressors,
 
 .. math:: \Sigma \sim IW(\Psi, d + 2), \qquad \mathrm{vec}\, B \mid \Sigma \sim
     N(\mathrm{vec}\, B_0, \; \Sigma \otimes \Omega),
@@ -30,7 +30,6 @@ from scipy.special import multigammaln
 
 from arproc.errors import DataError, check_choice, check_number
 from arproc.models.autoregression.vector.regression import (
-    N_COLUMNS,
     VectorData,
     VectorRegression,
     check_innovations,
@@ -102,7 +101,7 @@ def shrink(
         DataError: no elements to predict, or components without innovations.
     """
     root, used = regression_root(data, order)
-    d, q = data.dimension, N_COLUMNS[data.trend]
+    d, q = data.dimension, data.q
     if used <= q + 1:
         raise DataError(
             f"data are too short: {used} element(s) have {order} predecessors; expected at least "

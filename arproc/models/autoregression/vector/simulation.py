@@ -21,6 +21,7 @@ def draw(
     before: torch.Tensor,
     positions: torch.Tensor,
     recursion: VectorRecursion,
+    driven: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The next elements: each one's mean plus its Cholesky factor times normal quantiles.
 
@@ -29,12 +30,13 @@ def draw(
         before: the last p elements, oldest first; what is missing counts for nothing. [N, p, d]
         positions: how many elements came before, int64 [N].
         recursion: of the process.
+        driven: what regressors add to each from element p on, [N, K, d].
 
     Returns:
         Elements, float64 [N, K, d].
     """
     added = _spread(torch.special.ndtri(uniforms), positions, recursion)
-    added += _constants(positions, uniforms.shape[1], recursion)
+    added += _constants(positions, uniforms.shape[1], recursion, driven)
     return _run(added, before - recursion.center, positions, recursion) + recursion.center
 
 
@@ -49,10 +51,14 @@ def _spread(
     return added
 
 
-def _constants(positions: torch.Tensor, steps: int, recursion: VectorRecursion) -> torch.Tensor:
+def _constants(
+    positions: torch.Tensor, steps: int, recursion: VectorRecursion, driven: torch.Tensor | None
+) -> torch.Tensor:
     """What the recursion adds at each of the next elements, [N, steps, d]."""
     position = positions[:, None] + torch.arange(steps)
     constants = recursion.intercept + position[..., None] * recursion.drift
+    if driven is not None:
+        constants = constants + driven
     for t in range(_first(positions), recursion.order):
         constants[_at(positions, steps, t)] = recursion.start_constants[t]
     return constants
@@ -126,14 +132,22 @@ def _recur(y: np.ndarray, backwards: np.ndarray, first: int) -> None:
 
 
 def _mean(
-    before: torch.Tensor, positions: torch.Tensor, recursion: VectorRecursion, horizon: int
+    before: torch.Tensor,
+    positions: torch.Tensor,
+    recursion: VectorRecursion,
+    horizon: int,
+    driven: torch.Tensor | None,
 ) -> torch.Tensor:
-    constants = _constants(positions, horizon, recursion)
+    constants = _constants(positions, horizon, recursion, driven)
     return _run(constants, before - recursion.center, positions, recursion) + recursion.center
 
 
 def marginals(
-    before: torch.Tensor, positions: torch.Tensor, recursion: VectorRecursion, horizon: int
+    before: torch.Tensor,
+    positions: torch.Tensor,
+    recursion: VectorRecursion,
+    horizon: int,
+    driven: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean [N, horizon, d] and covariance [N, horizon, d, d] of each of the next elements."""
     d = recursion.dimension
@@ -146,16 +160,20 @@ def marginals(
         else:
             rows = _joint_factor(kind, recursion, horizon).reshape(horizon, d, horizon * d)
             parts.append(rows @ rows.mT)
-    return _mean(before, positions, recursion, horizon), torch.stack(parts)[which]
+    return _mean(before, positions, recursion, horizon, driven), torch.stack(parts)[which]
 
 
 def joint(
-    before: torch.Tensor, positions: torch.Tensor, recursion: VectorRecursion, horizon: int
+    before: torch.Tensor,
+    positions: torch.Tensor,
+    recursion: VectorRecursion,
+    horizon: int,
+    driven: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean [N, horizon d] and Cholesky factor [N, horizon d, horizon d] of the next elements."""
     kinds, which = positions.clamp(max=recursion.order).unique(return_inverse=True)
     factors = torch.stack([_joint_factor(int(kind), recursion, horizon) for kind in kinds])
-    return _mean(before, positions, recursion, horizon).flatten(1), factors[which]
+    return _mean(before, positions, recursion, horizon, driven).flatten(1), factors[which]
 
 
 def _joint_factor(position: int, recursion: VectorRecursion, horizon: int) -> torch.Tensor:

@@ -143,7 +143,7 @@ def test_orders_are_compared_by_all_that_was_observed(gappy):
 
 
 def test_what_can_not_be_fitted_is_refused_in_words(gappy):
-    for options in ({"method": "ols"}, {"initial": "given"}, {"shrinkage": "ridge"}):
+    for options in ({"method": "ols"}, {"shrinkage": "ridge"}):
         with pytest.raises(DataError, match=r"missing values.*method='mle'"):
             VAR(1, **options).fit(gappy)
     rare, never = gappy.copy(), gappy.copy()
