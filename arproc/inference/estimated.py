@@ -117,15 +117,17 @@ class Estimated(Model):
         blank = ("", "")
         rows = max(len(left), len(right))
         left, right = left + [blank] * (rows - len(left)), right + [blank] * (rows - len(right))
-        lines = [title.center(_WIDTH).rstrip(), "=" * _WIDTH]
+        room = max(12, 1 + max(map(len, self.names_), default=0))  # for names of regressors, too
+        width = _WIDTH - 12 + room
+        lines = [title.center(width).rstrip(), "=" * width]
         lines += [_head(*a, *b) for a, b in zip(left, right, strict=True)]
-        columns = _row("", "coef", "std err", "z", "P>|z|", "[0.025", "0.975]")
-        lines += ["=" * _WIDTH, columns, "-" * _WIDTH]
+        columns = _row(room, "", "coef", "std err", "z", "P>|z|", "[0.025", "0.975]")
+        lines += ["=" * width, columns, "-" * width]
         for name, values in zip(self.names_, self.parameter_table().to_numpy(), strict=True):
             estimate, error, z, p, lower, upper = (float(value) for value in values)
             cells = (_number(estimate), _number(error), f"{z:.3f}", f"{p:.3f}")
-            lines.append(_row(name, *cells, _number(lower), _number(upper)))
-        return "\n".join([*lines, "=" * _WIDTH])
+            lines.append(_row(room, name, *cells, _number(lower), _number(upper)))
+        return "\n".join([*lines, "=" * width])
 
     def covariance(
         self,
@@ -304,5 +306,5 @@ def _number(value: float) -> str:
     return f"{value:.4f}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.3e}"
 
 
-def _row(name: str, *cells: str) -> str:
-    return f"{name:<12}" + "".join(f"{cell:>11}" for cell in cells)
+def _row(room: int, name: str, *cells: str) -> str:
+    return f"{name:<{room}}" + "".join(f"{cell:>11}" for cell in cells)
