@@ -23,7 +23,11 @@ app = typer.Typer(
 )
 
 DataFile = Annotated[
-    Path, typer.Argument(help="Data: .csv, .tsv (also .gz), .npy, or UTF-8 text (anything else).")
+    Path,
+    typer.Argument(
+        help="Data: .csv, .tsv, .npy, or UTF-8 text (anything else; - is standard input). Tables "
+        "and text may be compressed: .gz, .bz2, .xz, .zst."
+    ),
 ]
 ModelFile = Annotated[Path, typer.Argument(help="A model that `arproc fit` saved.")]
 Column = Annotated[

@@ -11,6 +11,8 @@ import numpy as np
 
 from arproc.contract.places import write_text
 from arproc.data.calendar import times_of
+from arproc.data.text_files import decompressed, read_lines
+from arproc.data.texts import listed
 from arproc.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -19,13 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["check_out", "read", "rows_table", "terms_table", "write_samples", "write_table"]
 
 TABLES = {".csv": ",", ".tsv": "\t"}
+#: What the names of compressed tables end in.
+PACKED = (".gz", ".bz2", ".xz", ".zst")
+
+
+#: The name of standard input on the command line.
+STDIN = "-"
 
 
 def read(path: Path, columns: list[str] | None, index: str | None, lines: bool) -> Any:
     """The data in a file, in a form that models take.
 
-    `.csv` and `.tsv` (also `.gz`): a Series for one column, a DataFrame for several. `.npy`: an
-    array. Anything else is UTF-8 text: the path itself, or a list of its lines.
+    `.csv` and `.tsv` (also compressed): a Series for one column, a DataFrame for several. `.npy`:
+    an array. Anything else, and "-" for standard input, is UTF-8 text, which may be compressed:
+    the path itself (what was read, of standard input), or a list of its lines.
 
     Args:
         path: the file.
@@ -33,9 +42,10 @@ def read(path: Path, columns: list[str] | None, index: str | None, lines: bool) 
         index: of a table, the column with dates or numbers of steps.
         lines: of text, whether each line is a sequence of its own.
     """
-    if not path.is_file():
+    piped = str(path) == STDIN
+    if not piped and not path.is_file():
         raise DataError(f"there is no file {str(path)!r}.")
-    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    suffix = path.with_suffix("").suffix if path.suffix in PACKED else path.suffix
     if suffix in TABLES:
         if lines:
             raise DataError(f"--lines is for text; {path.name} is a table.")
@@ -44,12 +54,8 @@ def read(path: Path, columns: list[str] | None, index: str | None, lines: bool) 
         raise DataError(f"--column and --index are for .csv and .tsv files; got {path.name}.")
     if suffix == ".npy":
         return _read_array(path)
-    if not lines:
-        return path
-    try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path.name} is not UTF-8 text (byte {error.start}).") from None
+    source = listed(sys.stdin.buffer) if piped else path
+    return list(read_lines(source)) if lines else source
 
 
 def _read_array(path: Path) -> np.ndarray:
@@ -63,7 +69,8 @@ def _read_table(path: Path, separator: str, columns: list[str] | None, index: st
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, sep=separator)
+        with decompressed(path) as file:
+            table = pd.read_csv(file, sep=separator)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DataError(f"{path.name} can not be read as a table: {error}") from None
     wanted = [*(columns or []), *([index] if index else [])]

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from arproc.contract.storable import storable
 from arproc.data.intake import read
+from arproc.data.text_files import text_bytes, text_of
+from arproc.data.texts import is_file, listed, require_no_file
 from arproc.data.tokens import Tokens
 from arproc.data.vocabulary import Vocabulary, shorten
-from arproc.data.word_table import text_file
 from arproc.errors import DataError, FileFormatError, MissingDependencyError, ParameterError
 from arproc.spaces import Categorical, Count, Space, check_values
 
@@ -35,6 +35,8 @@ def categorical_space(data: Any, tokens: Any, *, end: bool | None = None) -> Cat
         ParameterError: tokens is none of these.
         DataError: the data do not go with the tokens.
     """
+    data = listed(data)
+    require_no_file(data)
     known = getattr(data, "space", None)
     if isinstance(known, Space):  # `Sequences`, which are read already
         if not isinstance(known, Categorical):
@@ -62,7 +64,7 @@ def _vocabulary(data: Any, tokens: Tokens) -> Vocabulary | None:
     if kind is None or (isinstance(kind, int) and not isinstance(kind, bool)):
         if not textual:
             return None
-        if isinstance(data, (str, Path)) or kind is not None:
+        if isinstance(data, str) or is_file(data) or kind is not None:
             raise DataError(
                 f"The data are text, but tokens is {kind!r}, which goes with numbers or lists "
                 'of symbols; use tokens="word", "char" or "byte".'
@@ -78,12 +80,12 @@ def _vocabulary(data: Any, tokens: Tokens) -> Vocabulary | None:
         return kind
     if not isinstance(kind, str):
         return TokenizerVocabulary.of(kind)
-    texts = _file(data, kind) if isinstance(data, Path) else data
+    texts = _file(data, kind) if is_file(data) else data
     return Vocabulary.build(texts, kind, special=tokens.special, **tokens.limits)
 
 
 def _is_textual(data: Any) -> bool:
-    if isinstance(data, (str, Path)):
+    if isinstance(data, str) or is_file(data):
         return True
     if not isinstance(data, (list, tuple)) or not data:
         return False
@@ -99,7 +101,7 @@ def _is_single(data: Any, vocabulary: Vocabulary | None) -> bool:
     kind = None if vocabulary is None else vocabulary.kind
     if isinstance(data, str):
         return True
-    if isinstance(data, Path):
+    if is_file(data):
         return kind != "word"
     if kind is not None:
         return kind == "symbols" and isinstance(data[0], str)
@@ -110,13 +112,10 @@ def _is_single(data: Any, vocabulary: Vocabulary | None) -> bool:
     return not any(isinstance(item, (list, tuple)) or getattr(item, "ndim", 0) for item in data)
 
 
-def _file(path: Path, tokens: str) -> bytes | str | np.ndarray:
-    if not path.is_file():
-        raise DataError(f"There is no file {str(path)!r}.")
+def _file(source: Any, tokens: str) -> str | np.ndarray:
     if tokens == "byte":
-        return b""
-    raw = text_file(path)
-    return raw if tokens == "word" else path.read_text(encoding="utf-8")
+        return ""
+    return text_bytes(source) if tokens == "word" else text_of(source)
 
 
 def _name(tokens: Any) -> str:

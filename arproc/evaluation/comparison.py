@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arproc.data.texts import listed
 from arproc.errors import ParameterError, check_choice
 from arproc.evaluation.comparable import check_laws, check_tallies, same_elements
 from arproc.evaluation.likelihood import BY
@@ -84,7 +85,7 @@ def compare(
     check_choice("by", by, BY)
     laws = _checked_models(models, reference)
     check_laws(laws, given)
-    tallies = _counts(laws, data, context, given, complete)
+    tallies = _counts(laws, listed(data), context, given, complete)
     check_tallies(tallies)
     unit = _unit(tallies, unit)
     costs = {name: -tally.log_prob for name, tally in tallies.items()}

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
+from arproc.data.texts import listed
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import (
     DataError,
@@ -92,6 +93,7 @@ def surprisal_table(
     process = require_process(model, "surprisal_table")
     check_choice("by", by, ("word", "token"))
     check_choice("unit", unit, tuple(UNITS))
+    data = listed(data)
     sequences = process.sequences(data)
     vocabulary = _symbols(sequences).vocabulary
     joined = by == "word" and vocabulary is not None and vocabulary.kind in PIECES

@@ -23,8 +23,8 @@ from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.data.form import Form, Layout, restore
 from arproc.data.frames import native
-from arproc.data.intake import column_of_text
 from arproc.data.labels import Labels, aligned, labels_of, names_of
+from arproc.data.texts import listed
 from arproc.errors import DataError, NotFittedError, ParameterError, UnsupportedError, check_count
 from arproc.process.fit import Fit, Learnt
 from arproc.process.reading import (
@@ -337,7 +337,7 @@ class Model(Parameters):
         data, context, validation = map(_detached, (data, context, validation))
         if y is not None:
             raise ParameterError("fit takes no y: a process models the sequences themselves.")
-        data = self._opened(column_of_text(native(data)))
+        data = self._opened(listed(native(data)))
         space = self._infer_space(data)
         fixed = space.length is not None or bool(space.event_shape)
         known = self._known_labels()

@@ -12,6 +12,7 @@ import torch
 
 from arproc.contract.checked import check_fields
 from arproc.contract.sequences import Sequences
+from arproc.data.texts import require_no_file
 from arproc.data.tokens import Tokens
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import (
@@ -319,6 +320,10 @@ class NGram(SymbolModel):
         if type(data) is str and data and context is None:
             score = self.law_.text_scorer
             if score is not None:
+                if (
+                    " " not in data or "." in data or "/" in data
+                ):  # looking costs more than scoring
+                    require_no_file(data)
                 found = score(data.encode("utf-8", "surrogatepass"))
                 if found == found:  # else the text is to be refused: the general way says why
                     return found

@@ -21,7 +21,7 @@ from arproc.models.ngram.smoothing import discounts
 from arproc.models.ngram.smoothing.smoothings import DISCOUNTED, Discounts
 from arproc.models.ngram.streaming.counting import Job, count_runs, merge_runs
 from arproc.models.ngram.streaming.estimation import assemble, connect, probabilities
-from arproc.models.ngram.streaming.text import check_not_empty, vocabulary_of
+from arproc.models.ngram.streaming.text import COPY, check_not_empty, plain, vocabulary_of
 from arproc.models.ngram.streaming.workspace import Workspace
 from arproc.spaces import Categorical
 
@@ -82,6 +82,7 @@ def estimate(task: Task, data: Any) -> tuple[Categorical, Trie, Discounts]:
     with Workspace(task.scratch, _description(task, path)) as work:
         tokens = task.tokens
         known = isinstance(tokens.kind, Vocabulary)
+        path = plain(path, tokens.kind.kind if known else tokens.kind, work)
         vocabulary = tokens.kind if known else vocabulary_of(path, tokens, budget // 8)
         space = categorical_space(path, vocabulary, end=tokens.end)
         if vocabulary.kind == "word" and not space.terminates:
@@ -93,6 +94,7 @@ def estimate(task: Task, data: Any) -> tuple[Categorical, Trie, Discounts]:
         job = Job(work, alphabet, task.order, budget)
         runs = count_runs(job, path, vocabulary, _bytes_per_symbol(vocabulary))
         merge_runs(job, runs)
+        work.remove(COPY)
         connect(job)
         otherwise = discounts.fallback(task.discount_fallback)
         found = probabilities(job, task.smoothing, otherwise, task.interpolate_unigrams)

@@ -9,15 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from arproc.data.text_files import BOM, beginning, check_utf8, compression, decompressed
 from arproc.data.tokens import Tokens
 from arproc.data.vocabulary import Vocabulary
-from arproc.data.word_table import WordTable, check_utf8
+from arproc.data.word_table import WordTable
 from arproc.errors import DataError
 from arproc.models.ngram.counting.counts import Alphabet, lay_out
+from arproc.models.ngram.streaming.workspace import Workspace
 
-__all__ = ["pieces", "piece_edges", "read_piece", "vocabulary_of"]
+__all__ = ["piece_edges", "pieces", "plain", "read_piece", "vocabulary_of"]
 
 _NEWLINE = ord("\n")
+_CHUNK = 1 << 20
+#: The name of the decompressed text in the folder of a job.
+COPY = "text"
 
 
 def vocabulary_of(path: Path, tokens: Tokens, piece: int) -> Vocabulary:
@@ -117,8 +122,28 @@ def _decoded(raw: np.ndarray, vocabulary: Vocabulary) -> str | bytes:
 
 
 def _lines(text: str) -> str:
-    """The text with its line ends as `open` reads them."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    """The text with its line ends as `arproc.data.text_files` reads them."""
+    return text.replace("\r\n", "\n")
+
+
+def plain(path: Path, tokens: str, work: Workspace) -> Path:
+    """The file, which can be read from any place on; of a compressed one a copy on disk.
+
+    So of one with a byte order mark, unless its bytes are what is modelled.
+    """
+    first = beginning(path)
+    marked = first.startswith(BOM) and tokens != "byte"
+    if compression(first) is None and not marked:
+        return path
+    if not work.has(COPY):
+        with work.writer(COPY, np.uint8) as out, decompressed(path) as file:
+            piece = file.read(_CHUNK)
+            if tokens != "byte":
+                piece = piece.removeprefix(BOM)
+            while piece:
+                out.append(np.frombuffer(piece, np.uint8))
+                piece = file.read(_CHUNK)
+    return work.folder / COPY
 
 
 def check_not_empty(path: Path) -> None:
