@@ -153,9 +153,9 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
         training,
         transforms,
     )
+    from arproc.data.text_files import read_lines
     from arproc.data.tokens import Tokens
     from arproc.evaluation import compare, diagnose, evaluate, surprisal_table
-    from arproc.data.text_files import read_lines
     from arproc.forecasting.reconciliation import reconcile
     from arproc.inference import likelihood_ratio_test
     from arproc.models.autoregression.ar import AR

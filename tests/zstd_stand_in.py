@@ -1,4 +1,4 @@
-"""The part of the package zstandard that arproc calls, over the C library, for where it is missing.
+"""The part of the package zstandard that arproc calls, over the C library, where it is missing.
 
 Documented at https://python-zstandard.readthedocs.io: a decompressobj decompresses one frame;
 `eof` says that it has ended and `unused_data` holds what came behind it.

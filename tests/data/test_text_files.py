@@ -1,4 +1,4 @@
-"""Text on disk: one rule for lines, whatever the file is compressed by, and wherever it is read."""
+"""Text on disk: one rule for lines, whatever the file is compressed by and wherever it is read."""
 
 from __future__ import annotations
 

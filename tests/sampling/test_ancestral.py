@@ -8,8 +8,8 @@ from toys import Bits, Chain, Counter, Letters, Levels, Linear, Walk, fitted
 
 from arproc import sampling
 from arproc.contract.randomness import Uniforms
-from arproc.errors import DataError, ParameterError
 from arproc.distributions import Categorical
+from arproc.errors import DataError, ParameterError
 from arproc.sampling import Policy, Temperature, TopK, TopP, ancestral
 from arproc.sampling.ancestral import _Store, draw
 from arproc.spaces import Real

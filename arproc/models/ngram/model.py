@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,9 +26,9 @@ from arproc.errors import (
 )
 from arproc.models.ngram.arpa.read import read_arpa
 from arproc.models.ngram.arpa.write import write_arpa
-from arproc.models.ngram.backoff.filtering import filtered
+from arproc.models.ngram.backoff.filtering import filtered, with_unknown
 from arproc.models.ngram.backoff.pruning import cut_offs, pruned
-from arproc.models.ngram.backoff.sums import adding_up
+from arproc.models.ngram.backoff.sums import adding_up, made_to_add_up
 from arproc.models.ngram.backoff.trie import Trie
 from arproc.models.ngram.counting.counts import Alphabet, count_ngrams, lay_out
 from arproc.models.ngram.law import NGramLaw, alphabet_of
@@ -38,6 +39,9 @@ from arproc.process import Fit
 from arproc.process.fit import Learnt
 
 __all__ = ["NGram", "notes_of"]
+
+#: A probability that changes no sum of probabilities in double precision.
+_ROUNDING = 1e-17
 
 
 class NGram(SymbolModel):
@@ -257,12 +261,18 @@ class NGram(SymbolModel):
         is scored of kept words does not change, and every context adds up to one. After `<unk>`
         comes what the model says after its own `<unk>`.
 
+        The vocabulary has the order of the list, with `<unk>` before the words (behind characters)
+        unless the list has it elsewhere: models that know all words of one list have one
+        vocabulary when they are filtered by it, so that they compare and mix.
+
         Args:
             words: the words to keep, as they stand in `vocabulary.symbols`; a list or another
-                vocabulary. Those that the model does not know are passed over.
+                vocabulary (of a set the model's own order is taken). Those that the model does
+                not know are passed over.
 
         Returns:
-            A new model with an open vocabulary; this one stays as it is.
+            A new model with an open vocabulary (a closed one, of which all words are kept, stays
+            closed); this one stays as it is.
 
         Raises:
             ParameterError: the model knows none of the words.
@@ -352,11 +362,13 @@ class NGram(SymbolModel):
         special: str = "error",
         *,
         renormalise: bool = False,
+        floor: float | None = None,
     ) -> NGram:
-        """The model of an ARPA file (KenLM, SRILM ...), plain or compressed (gzip, bzip2, xz).
+        """The model of an ARPA file (KenLM, SRILM ...), plain or compressed.
 
-        N-grams may stand in any order, and back-offs, `<unk>`, and what begins or ends a longer
-        n-gram may be missing; log10 p of at most -99 is that of zero.
+        Compressed are files of gzip, bzip2, xz or zstd. N-grams may stand in any order, and
+        back-offs, `<unk>`, and what begins or ends a longer n-gram may be missing; log10 p of at
+        most -99 is that of zero.
 
         Args:
             path: the file.
@@ -365,6 +377,11 @@ class NGram(SymbolModel):
             renormalise: whether back-off weights are set anew where the probabilities after a
                 context do not add up to one (and single words' are divided by their sum); as they
                 are they would be no law, and are refused.
+            floor: log10 p of an unknown word after any context, for a file without `<unk>`, whose
+                vocabulary is closed otherwise, so that unknown words are refused; below 0. KenLM
+                takes -100. What is more than rounding is taken from all other words in proportion,
+                so that all adds up to one, and the back-off weights follow. The texts' unknown
+                words are counted by `word_perplexity`, which also leaves them out.
 
         Raises:
             FileFormatError: the file is malformed; the message names the line. Or probabilities
@@ -373,6 +390,8 @@ class NGram(SymbolModel):
         check_choice("tokens", tokens, ("word", "char", "byte"))
         trie, vocabulary = read_arpa(path, tokens, special)
         trie = adding_up(trie, vocabulary, renormalise)
+        if floor is not None:
+            trie, vocabulary = _floored(trie, vocabulary, floor)
         alphabet = trie.alphabet
         known = Tokens(
             tokens,
@@ -402,6 +421,16 @@ def notes_of(
         "discount_source": () if found is None else found.source,
         "interpolation_weights": weights,
     }
+
+
+def _floored(trie: Trie, vocabulary: Vocabulary, floor: float) -> tuple[Trie, Vocabulary]:
+    """The model of a file without `<unk>`, in which it has log10 p = `floor`."""
+    log_prob = check_number("floor", floor, below=0) * math.log(10)
+    if vocabulary.unknown is not None or vocabulary.kind == "byte":
+        what = "no byte is unknown" if vocabulary.kind == "byte" else "the file has <unk> already"
+        raise ParameterError(f"floor is for files without <unk>: {what}. Leave it out.")
+    trie, vocabulary = with_unknown(trie, vocabulary, log_prob)
+    return (trie if math.exp(log_prob) < _ROUNDING else made_to_add_up(trie)), vocabulary
 
 
 def _laid_out(sequences: Sequences, alphabet: Alphabet) -> np.ndarray:
