@@ -363,19 +363,12 @@ def test_a_law_that_does_not_end_by_itself_is_found_out(endless, monkeypatch):
 
 
 def test_rows_that_ended_in_time_do_not_count(monkeypatch):
-    monkeypatch.setattr(ancestral, "MOST", 16)
     process = Letters("ab").fit("ab")
-    longest = max(map(len, process.sample(12, 400, seed=5)))
-    if longest < 16:
-        assert len(process.sample(12, seed=5)) == 12
-    with pytest.raises(ParameterError, match="length is needed: 1 of 200 draws"):
-        process.sample(200, seed=_one_long(process))
-
-
-def _one_long(process):
-    """A seed with which one of 200 draws alone is of more than 32 elements."""
-    for seed in range(200):
-        long = [len(text) for text in process.sample(200, 400, seed=seed) if len(text) >= 16]
-        if len(long) == 1 and long[0] > 32:
-            return seed
-    raise AssertionError("no such seed")
+    free = process.sample(12, 400, seed=5)
+    longest = max(map(len, free))
+    monkeypatch.setattr(ancestral, "MOST", longest + 1)
+    assert process.sample(12, seed=5) == free
+    monkeypatch.setattr(ancestral, "MOST", longest - 1)
+    monkeypatch.setattr(ancestral, "_block_size", lambda *_: 1)
+    with pytest.raises(ParameterError, match=r"length is needed: 1 of 12 draws"):
+        process.sample(12, seed=5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,6 +35,7 @@ from arproc.models.ngram.counting.counts import Alphabet, count_ngrams, lay_out
 from arproc.models.ngram.law import NGramLaw, alphabet_of
 from arproc.models.ngram.smoothing import smoothings
 from arproc.models.ngram.smoothing.discounts import fallback
+from arproc.models.ngram.smoothing.repeats import share_of
 from arproc.models.ngram.symbols import SymbolModel, symbol_space
 from arproc.process import Fit
 from arproc.process.fit import Learnt
@@ -53,7 +55,9 @@ class NGram(SymbolModel):
     - "modified_kneser_ney": interpolated, three discounts an order, exactly as KenLM's `lmplz`
       estimates it, n-gram by n-gram; where `lmplz` stops because its closed-form discounts do not
       exist (little data, or few symbols), they are chosen by leave-one-out likelihood, with a
-      `DiscountWarning` if that concerns more than the single symbols, or are `discount_fallback`;
+      `DiscountWarning` if that concerns more than the single symbols, or are `discount_fallback`
+      (and KenLM's, with that warning, where a quarter of the text or more repeats earlier lines:
+      there the copies would tell what is left out);
     - "kneser_ney": interpolated, one discount an order;
     - "backoff_kneser_ney": one discount an order, and only what was not seen looks further back;
     - "absolute_discounting": interpolated, one discount an order, from plain counts;
@@ -202,7 +206,9 @@ class NGram(SymbolModel):
                 "interpolate_unigrams=False gives mass to <unk>, which a closed vocabulary does "
                 "not have; use tokens=Tokens(unknown=True), or leave interpolate_unigrams True."
             )
-        counts = count_ngrams(_laid_out(sequences, alphabet), self.order, alphabet)
+        text = _laid_out(sequences, alphabet)
+        counts = count_ngrams(text, self.order, alphabet)
+        repeated = cache(lambda: share_of(text, stream=not alphabet.terminates))
         held_out = None if validation is None else _laid_out(validation, alphabet)
         cuts, otherwise = cut_offs(self.prune, self.order), fallback(self.discount_fallback)
         found, weights = None, None
@@ -210,14 +216,16 @@ class NGram(SymbolModel):
             trie = smoothings.additive(counts, self.alpha)
         elif self.smoothing in smoothings.DISCOUNTED:
             trie, found = smoothings.discounted(
-                counts, self.smoothing, cuts, None, otherwise, self.interpolate_unigrams
+                counts, self.smoothing, cuts, None, otherwise, self.interpolate_unigrams, repeated
             )
         elif self.smoothing in smoothings.BACKED_OFF:
             trie, found = smoothings.backed_off(
-                counts, self.smoothing, cuts, self.largest_discounted, otherwise
+                counts, self.smoothing, cuts, self.largest_discounted, otherwise, repeated
             )
         else:
             trie, weights = smoothings.mixed(counts, self.smoothing, cuts, held_out)
+            if self.smoothing == "jelinek_mercer" and held_out is None:
+                smoothings.warn_of_deletion(repeated())
         law = NGramLaw(symbol_space(sequences.space), trie)
         return law, self._fit_of(notes_of(found, weights))
 

@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,13 @@ from arproc.models.ngram.smoothing import discounts
 from arproc.models.ngram.smoothing.smoothings import DISCOUNTED, Discounts
 from arproc.models.ngram.streaming.counting import Job, count_runs, merge_runs
 from arproc.models.ngram.streaming.estimation import assemble, connect, probabilities
-from arproc.models.ngram.streaming.text import COPY, check_not_empty, plain, vocabulary_of
+from arproc.models.ngram.streaming.text import (
+    COPY,
+    check_not_empty,
+    plain,
+    share_on_disk,
+    vocabulary_of,
+)
 from arproc.models.ngram.streaming.workspace import Workspace
 from arproc.spaces import Categorical
 
@@ -94,10 +101,11 @@ def estimate(task: Task, data: Any) -> tuple[Categorical, Trie, Discounts]:
         job = Job(work, alphabet, task.order, budget)
         runs = count_runs(job, path, vocabulary, _bytes_per_symbol(vocabulary))
         merge_runs(job, runs)
-        work.remove(COPY)
         connect(job)
         otherwise = discounts.fallback(task.discount_fallback)
-        found = probabilities(job, task.smoothing, otherwise, task.interpolate_unigrams)
+        repeated = cache(lambda: share_on_disk(path, vocabulary, alphabet, budget))
+        found = probabilities(job, task.smoothing, otherwise, task.interpolate_unigrams, repeated)
+        work.remove(COPY)
         trie = assemble(job)
         work.lives_with(trie)
         return space, trie, found

@@ -15,9 +15,10 @@ from arproc.data.vocabulary import Vocabulary
 from arproc.data.word_table import WordTable
 from arproc.errors import DataError
 from arproc.models.ngram.counting.counts import Alphabet, lay_out
+from arproc.models.ngram.smoothing.repeats import Repeats
 from arproc.models.ngram.streaming.workspace import Workspace
 
-__all__ = ["piece_edges", "pieces", "plain", "read_piece", "vocabulary_of"]
+__all__ = ["piece_edges", "pieces", "plain", "read_piece", "share_on_disk", "vocabulary_of"]
 
 _NEWLINE = ord("\n")
 _CHUNK = 1 << 20
@@ -112,6 +113,16 @@ def read_piece(
     rest = vocabulary.encode(_decoded(raw[end - begin :], vocabulary))[:ahead]
     text = np.concatenate([own, rest, [-1] if stop == size and len(rest) < ahead + 1 else []])
     return text.astype(np.int32), len(own)
+
+
+def share_on_disk(path: Path, vocabulary: Vocabulary, alphabet: Alphabet, budget: int) -> float:
+    """How much of a file's text is copies of what it has before; see `smoothing.repeats`."""
+    repeats = Repeats(stream=not alphabet.terminates)
+    edges = piece_edges(path, vocabulary.kind, max(budget // 64, 1 << 10))
+    for begin, end in pairwise(edges):
+        text, own = read_piece(path, begin, end, vocabulary, alphabet, 0)
+        repeats.add(text[:own])
+    return repeats.share
 
 
 def _decoded(raw: np.ndarray, vocabulary: Vocabulary) -> str | bytes:
