@@ -103,22 +103,25 @@ def _listed(table: pd.DataFrame) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
-def rows_table(law: Any, data: Any) -> pd.DataFrame:
+def rows_table(law: Any, data: Any, complete: bool | None = None) -> pd.DataFrame:
     """The log-probability of each sequence, and how many elements were observed."""
     import pandas as pd
 
-    sequences = law.sequences(data, missing=law.law_.takes_missing)
+    sequences = law.sequences(data, complete=complete, missing=law.law_.takes_missing)
     ends = sequences.n_terms - sequences.lengths
     elements = (sequences.n_scored(0) - ends).numpy()
-    table = {"log_prob": np.atleast_1d(law.log_prob(data)), "elements": elements}
+    table = {
+        "log_prob": np.atleast_1d(law.log_prob(data, complete=complete)),
+        "elements": elements,
+    }
     return pd.DataFrame(table).rename_axis("sequence")
 
 
-def terms_table(law: Any, data: Any) -> pd.DataFrame:
+def terms_table(law: Any, data: Any, complete: bool | None = None) -> pd.DataFrame:
     """The chain rule's terms, a row for each, numbered within each sequence."""
     import pandas as pd
 
-    terms = law.log_prob_terms(data)
+    terms = law.log_prob_terms(data, complete=complete)
     if isinstance(terms, pd.DataFrame):
         return terms
     if not isinstance(terms, list):

@@ -123,11 +123,7 @@ def count(
     data = listed(data)
     sequences = law.sequences(data, complete=complete, missing=law.law_.takes_missing)
     if complete is not None and isinstance(data, Sequences):
-        flags = torch.full((len(sequences),), complete)
-        sequences = Sequences(
-            sequences.values, sequences.offsets, sequences.space, flags, sequences.form,
-            sequences.missing,
-        )  # fmt: skip
+        sequences = sequences.ended(complete)
     own = law.n_given
     first = own if given is None else check_integer("given", given, minimum=0)
     if first < own:

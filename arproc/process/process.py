@@ -100,20 +100,23 @@ class Process(OneClass):
 
     # ---- likelihood ------------------------------------------------------------------------
 
-    def log_prob_terms(self, data: Any, *, context: Any = None, offset: Any = None) -> Any:
+    def log_prob_terms(
+        self, data: Any, *, context: Any = None, offset: Any = None, complete: bool | None = None
+    ) -> Any:
         """The chain rule's terms log p(x_t | x_<t), in nats, which sum to `log_prob`.
 
         Args:
             data: sequences in any form that `fit` takes.
             context: what they are conditioned on, for models that take it.
             offset: at which step they begin, as for `log_prob`.
+            complete: False for pieces that have no end of their own, as for `log_prob`.
 
         Returns:
             For one sequence an array [T] (a Series keeps its index, a tensor stays one); for
             several a list of them. In the order of generation; where sequences end, the last term
             is the end's; elements that are given have none.
         """
-        law, sequences = self.law_, self._scored(data)
+        law, sequences = self.law_, self._scored(data, complete)
         prepared = self.read_context(context, sequences, int(sequences.n_terms.max()), offset)
         with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
             terms = numbers_of(law.checked_terms(sequences, prepared), law)
@@ -213,6 +216,22 @@ class Process(OneClass):
     def in_order(self, ordering: str | Sequence[int]) -> Process:
         """The law of the same model in another order of its sites, for models that know it."""
         return Process.of(self.law_.in_order(ordering), self._drawn_fit())
+
+    def midway(self) -> Process:
+        """This process for pieces that may begin anywhere in a sequence, for models that know it.
+
+        Of an n-gram model these begin with the empty context and not after `<s>` (as KenLM scores
+        with `bos=False`). That a piece does not end is said by `complete=False`, everywhere.
+
+        Example:
+            >>> import arproc
+            >>> model = arproc.NGram(2, "witten_bell").fit(["a rose", "a rose is a rose"])
+            >>> round(model.log_prob("rose", complete=False), 3)  # at the beginning of a sentence
+            -2.197
+            >>> round(model.midway().log_prob("rose", complete=False), 3)  # anywhere
+            -1.386
+        """
+        return Process.of(self.law_.midway(), self._drawn_fit())
 
     def _drawn_fit(self) -> Fit:
         """For what is made of this process: draws go back in the same form."""

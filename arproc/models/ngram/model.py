@@ -334,8 +334,13 @@ class NGram(SymbolModel):
         law = self.law_
         return law.trie.level(law.matches(self.sequences(data)))
 
-    def log_prob(self, data: Any, *, context: Any = None, offset: Any = None) -> Any:
-        if type(data) is str and data and context is None:
+    def midway(self) -> NGram:
+        return self._with_law(self.law_.midway())
+
+    def log_prob(
+        self, data: Any, *, context: Any = None, offset: Any = None, complete: bool | None = None
+    ) -> Any:
+        if type(data) is str and data and context is None and complete is None:
             score = self.law_.text_scorer
             if score is not None:
                 if (
@@ -345,7 +350,7 @@ class NGram(SymbolModel):
                 found = score(data.encode("utf-8", "surrogatepass"))
                 if found == found:  # else the text is to be refused: the general way says why
                     return found
-        return super().log_prob(data, context=context, offset=offset)
+        return super().log_prob(data, context=context, offset=offset, complete=complete)
 
     # ---- files -------------------------------------------------------------------------------
 
