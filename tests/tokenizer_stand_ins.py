@@ -16,7 +16,7 @@ def _split(raw, table):
     out, at = [], 0
     longest = max(map(len, table))
     while at < len(raw):
-        size = next(n for n in range(longest, 0, -1) if raw[at : at + n] in table)
+        size = next((n for n in range(longest, 0, -1) if raw[at : at + n] in table), 1)
         out.append(raw[at : at + size])
         at += size
     return out
@@ -119,10 +119,10 @@ class _Proto:
 
 
 class SentencePieceProcessor:
-    """sentencepiece's: U+2581 for blanks, one put in front, runs of blanks made one."""
+    """sentencepiece's up to 0.2.1: U+2581 for blanks, one put in front, runs of blanks made one."""
 
     def __init__(self, model_file=None, model_proto=None, add_bos=False):
-        self._proto = model_proto or json.dumps([*"▁naïvecft🙂,sh", "▁a", "▁caf", "ïve"]).encode()
+        self._proto = model_proto or json.dumps([*"▁naïvecfté🙂,sh", "▁a", "▁caf", "ïve"]).encode()
         self.pieces = ["<unk>", "<s>", "</s>", *json.loads(self._proto)]
         self._add_bos = add_bos
 
@@ -148,7 +148,8 @@ class SentencePieceProcessor:
         found, begin = [], 0
         for piece in _split("".join(letters), self.pieces):
             spans = at[begin : begin + len(piece)]
-            found.append(_Piece(self.pieces.index(piece), spans[0][0], spans[-1][1]))
+            number = self.pieces.index(piece) if piece in self.pieces else 0
+            found.append(_Piece(number, spans[0][0], spans[-1][1]))
             begin += len(piece)
         if out_type == "immutable_proto":
             return _Proto(found)

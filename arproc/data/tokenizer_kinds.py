@@ -172,6 +172,9 @@ class _SentencePiece:
         return self.tokenizer.decode(numbers)
 
     def spans(self, text: str, numbers: list[int]) -> Spans | None:
+        if hasattr(self.tokenizer, "encode_as_offset_mapping"):  # from version 0.2.2 on
+            found = self.tokenizer.encode(text, return_type="offset_mapping", **self._encoding)
+            return [(int(begin), int(end)) for begin, end in found["offsets"]]
         found = self.tokenizer.encode(text, out_type="immutable_proto")
         return [(int(piece.begin), int(piece.end)) for piece in found.pieces]
 
@@ -238,11 +241,13 @@ def _sentencepiece(module: Any, value: dict[str, Any]) -> Any:
 def _tiktoken(module: Any, value: dict[str, Any]) -> Any:
     raw, ends = value["bytes"].tobytes(), [0, *value["ends"].tolist()]
     tokens = [raw[a:b] for a, b in pairwise(ends)]
+    if not isinstance(value["name"], str) or not isinstance(value["pattern"], str):
+        raise FileFormatError("its name and pattern are strings.")
     return module.Encoding(
         value["name"],
         pat_str=value["pattern"],
         mergeable_ranks=dict(zip(tokens, value["ranks"].tolist(), strict=True)),
-        special_tokens=value["special"],
+        special_tokens=dict(value["special"]),
     )
 
 

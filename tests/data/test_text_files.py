@@ -26,8 +26,18 @@ PACK = {
     "gzip": gzip.compress,
     "bzip2": bz2.compress,
     "xz": lzma.compress,
-    "zstd": zstd_stand_in.compress,
+    "zstd": lambda raw: _zstandard().compress(raw),
 }
+
+
+def _zstandard():
+    try:
+        import zstandard
+    except ImportError:
+        return zstd_stand_in
+    return zstandard
+
+
 packed = pytest.mark.parametrize("kind", PACK)
 
 
