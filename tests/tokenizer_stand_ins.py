@@ -119,7 +119,7 @@ class _Proto:
 
 
 class SentencePieceProcessor:
-    """sentencepiece's up to 0.2.1: U+2581 for blanks, one put in front, runs of blanks made one."""
+    """sentencepiece's up to 0.2.1: U+2581 for blanks, one in front, runs of blanks made one."""
 
     def __init__(self, model_file=None, model_proto=None, add_bos=False):
         self._proto = model_proto or json.dumps([*"▁naïvecfté🙂,sh", "▁a", "▁caf", "ïve"]).encode()
@@ -139,7 +139,7 @@ class SentencePieceProcessor:
         emit_unk_piece=None, enable_sampling=None,
     ):  # fmt: skip
         at, letters = [], []
-        for i, letter in enumerate(" " + input.strip(" ")):
+        for i, letter in enumerate(" " + input.strip(" ") if input.strip(" ") else ""):
             if letter == " " and letters[-1:] == ["▁"]:
                 at[-1] = (at[-1][0], i)
                 continue

@@ -80,7 +80,7 @@ def share_of(text: np.ndarray, stream: bool) -> float:
     edges = [0]
     while edges[-1] < len(text):
         stop = edges[-1] + step
-        ends = np.flatnonzero(text[stop : stop + step] < 0) if stop < len(text) else []
+        ends: np.ndarray = np.flatnonzero(text[stop : stop + step] < 0)
         edges.append(min(stop + int(ends[0]) + 1 if len(ends) else stop, len(text)))
         repeats.add(text[edges[-2] : edges[-1]])
     return repeats.share
