@@ -48,7 +48,7 @@ def listed(data: Any, name: str = "data") -> Any:
         return data
     if dtype.kind not in "OUT":
         return data
-    items = list(data)
+    items = data.tolist() if hasattr(data, "tolist") else list(data)
     strings = [isinstance(item, str) for item in items]
     if not any(strings):
         return data

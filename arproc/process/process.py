@@ -227,9 +227,9 @@ class Process(OneClass):
             >>> import arproc
             >>> model = arproc.NGram(2, "witten_bell").fit(["a rose", "a rose is a rose"])
             >>> round(model.log_prob("rose", complete=False), 3)  # at the beginning of a sentence
-            -2.197
+            -2.329
             >>> round(model.midway().log_prob("rose", complete=False), 3)  # anywhere
-            -1.386
+            -1.23
         """
         return Process.of(self.law_.midway(), self._drawn_fit())
 

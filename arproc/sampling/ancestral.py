@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from arproc.contract.holder import Holder
-from arproc.contract.law import ChainLaw, DerivedLaw, Draws, Law
+from arproc.contract.law import ChainLaw, Draws, Law
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
@@ -146,11 +146,11 @@ def draw(
 
 
 def _under_policy(law: Law) -> bool:
-    while isinstance(law, DerivedLaw):
-        if isinstance(law, PolicyLaw):
-            return True
-        law = law.base
-    return False
+    """Whether a law, or one that it is made of, is one under a policy."""
+    if isinstance(law, PolicyLaw):
+        return True
+    held = [x for v in vars(law).values() for x in (v if isinstance(v, tuple) else (v,))]
+    return any(_under_policy(inner) for inner in held if isinstance(inner, Law))
 
 
 def _refuse_endless(rows: torch.Tensor, n: int, law: Law, most: int) -> None:

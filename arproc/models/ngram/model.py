@@ -442,8 +442,9 @@ def _floored(trie: Trie, vocabulary: Vocabulary, floor: float) -> tuple[Trie, Vo
     if vocabulary.unknown is not None or vocabulary.kind == "byte":
         what = "no byte is unknown" if vocabulary.kind == "byte" else "the file has <unk> already"
         raise ParameterError(f"floor is for files without <unk>: {what}. Leave it out.")
-    trie, vocabulary = with_unknown(trie, vocabulary, log_prob)
-    return (trie if math.exp(log_prob) < _ROUNDING else made_to_add_up(trie)), vocabulary
+    p = math.exp(log_prob)
+    trie, vocabulary = with_unknown(trie, vocabulary, log_prob - math.log1p(-p))
+    return (trie if p < _ROUNDING else made_to_add_up(trie)), vocabulary
 
 
 def _laid_out(sequences: Sequences, alphabet: Alphabet) -> np.ndarray:
