@@ -209,7 +209,7 @@ class _Tiktoken:
         return list(zip(first.tolist(), last.tolist(), strict=True))
 
     def saved(self) -> dict[str, Any] | None:
-        parts = [
+        parts: list[Any] = [
             getattr(self.tokenizer, name, None)
             for name in ("name", "_pat_str", "_mergeable_ranks", "_special_tokens")
         ]

@@ -485,7 +485,7 @@ class Vocabulary:
         own = np.frombuffer(" ".join(SPECIAL).encode(), np.uint8)
         known.collect(own, 0, len(own))
         numbers[known.look_up(own, numbers, _MISSING)[0]] = _RESERVED
-        if self.special == "unknown":
+        if self.special == "unknown" and self.unknown is not None:
             mark = np.frombuffer(UNKNOWN.encode(), np.uint8)
             places = np.arange(len(numbers), dtype=np.int32)
             numbers[known.look_up(mark, places, _MISSING)[0]] = self.unknown
