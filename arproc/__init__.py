@@ -57,6 +57,7 @@ _LAZY: dict[str, str] = {
     "diagnose": "arproc.evaluation",
     "evaluate": "arproc.evaluation",
     "likelihood_ratio_test": "arproc.inference",
+    "read_lines": "arproc.data.text_files",
     "reconcile": "arproc.forecasting.reconciliation",
     "select_order": "arproc.models.autoregression.selection",
     "surprisal_table": "arproc.evaluation",
@@ -126,6 +127,7 @@ __all__ = [
     "load",
     "ngram",
     "plot",
+    "read_lines",
     "reconcile",
     "sampling",
     "select_order",
@@ -151,6 +153,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
         training,
         transforms,
     )
+    from arproc.data.text_files import read_lines
     from arproc.data.tokens import Tokens
     from arproc.evaluation import compare, diagnose, evaluate, surprisal_table
     from arproc.forecasting.reconciliation import reconcile

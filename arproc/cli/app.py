@@ -23,7 +23,11 @@ app = typer.Typer(
 )
 
 DataFile = Annotated[
-    Path, typer.Argument(help="Data: .csv, .tsv (also .gz), .npy, or UTF-8 text (anything else).")
+    Path,
+    typer.Argument(
+        help="Data: .csv, .tsv, .npy, or UTF-8 text (anything else; - is standard input). Tables "
+        "and text may be compressed: .gz, .bz2, .xz, .zst."
+    ),
 ]
 ModelFile = Annotated[Path, typer.Argument(help="A model that `arproc fit` saved.")]
 Column = Annotated[
@@ -120,6 +124,12 @@ def score(
     ] = False,
     given: Given = None,
     offset: Offset = None,
+    fragments: Annotated[
+        bool,
+        typer.Option(
+            "--fragments", help="Sequences are cut out of longer ones: without <s> and </s>."
+        ),
+    ] = False,
     out: Out = None,
 ) -> None:
     """How probable a file is under a saved model.
@@ -135,12 +145,13 @@ def score(
 
     law = models.load(model)
     read = files.read(data, column, index, lines)
+    complete = False if fragments else None
+    law = law.midway() if fragments else law
     if each or terms:
-        files.write_table(
-            (files.terms_table if terms else files.rows_table)(law, read, offset), out
-        )
+        table = files.terms_table if terms else files.rows_table
+        files.write_table(table(law, read, offset, complete), out)
         return
-    text = f"{arproc.evaluate(law, read, given=given, offset=offset)}\n"
+    text = f"{arproc.evaluate(law, read, given=given, offset=offset, complete=complete)}\n"
     files.write(text, out)
 
 
@@ -292,7 +303,9 @@ def convert(
     ] = None,
     special: Annotated[
         str | None,
-        typer.Option(help="<unk>, <s> and </s> in a text of words: error, or escape. [error]"),
+        typer.Option(
+            help="<unk>, <s> and </s> in a text of words: error, escape, or unknown. [error]"
+        ),
     ] = None,
     renormalise: Annotated[
         bool,
@@ -300,6 +313,10 @@ def convert(
             "--renormalise", help="Make an ARPA file's probabilities add up; else it is refused."
         ),
     ] = False,
+    floor: Annotated[
+        float | None,
+        typer.Option(help="log10 p of unknown words for an ARPA file without <unk>, e.g. -100."),
+    ] = None,
 ) -> None:
     """Write a model in another format: n-gram models as ARPA files (KenLM, SRILM), and back.
 
@@ -313,7 +330,7 @@ def convert(
     from arproc.cli.convert import read_model, write_model
 
     files.check_out(out)
-    law = read_model(source, tokens, special, renormalise)
+    law = read_model(source, tokens, special, renormalise, floor)
     kind = write_model(law, out)
     sizes = getattr(law, "n_ngrams_", None)
     held = "" if sizes is None else f", {', '.join(f'{n:,}' for n in sizes)} n-grams by order"

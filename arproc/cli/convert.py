@@ -12,7 +12,11 @@ __all__ = ["read_model", "write_model"]
 
 
 def read_model(
-    path: Path, tokens: str | None, special: str | None, renormalise: bool = False
+    path: Path,
+    tokens: str | None,
+    special: str | None,
+    renormalise: bool = False,
+    floor: float | None = None,
 ) -> Any:
     """The model in a file: arproc's own by its first bytes, else ARPA.
 
@@ -21,6 +25,7 @@ def read_model(
         tokens: what the words of an ARPA file are; None is "word".
         special: what special symbols in texts are; None is "error".
         renormalise: whether an ARPA file whose probabilities do not add up is made to.
+        floor: log10 p of unknown words, for an ARPA file without `<unk>`.
     """
     import arproc
 
@@ -28,12 +33,12 @@ def read_model(
         return models.load(path)  # which says so
     if not _is_own(path):
         return arproc.NGram.from_arpa(
-            path, tokens or "word", special or "error", renormalise=renormalise
+            path, tokens or "word", special or "error", renormalise=renormalise, floor=floor
         )
-    if tokens is not None or special is not None or renormalise:
+    if any(option is not None for option in (tokens, special, floor)) or renormalise:
         raise ParameterError(
-            f"--tokens, --special and --renormalise say how to read an ARPA file; {path} is a "
-            "model of arproc's and holds its own."
+            "--tokens, --special, --floor and --renormalise say how to read an ARPA file; "
+            f"{path} is a model of arproc's and holds its own."
         )
     return arproc.load(path)
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from arproc.contract.places import write_text
 from arproc.data.calendar import times_of
+from arproc.data.text_files import decompressed, read_lines
+from arproc.data.texts import listed
 from arproc.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -21,13 +23,20 @@ if TYPE_CHECKING:
 __all__ = ["check_out", "read", "rows_table", "terms_table", "write_samples", "write_table"]
 
 TABLES = {".csv": ",", ".tsv": "\t"}
+#: What the names of compressed tables end in.
+PACKED = (".gz", ".bz2", ".xz", ".zst")
+
+
+#: The name of standard input on the command line.
+STDIN = "-"
 
 
 def read(path: Path, columns: list[str] | None, index: str | None, lines: bool) -> Any:
     """The data in a file, in a form that models take.
 
-    `.csv` and `.tsv` (also `.gz`): a Series for one column, a DataFrame for several. `.npy`: an
-    array. Anything else is UTF-8 text: the path itself, or a list of its lines.
+    `.csv` and `.tsv` (also compressed): a Series for one column, a DataFrame for several. `.npy`:
+    an array. Anything else, and "-" for standard input, is UTF-8 text, which may be compressed:
+    the path itself (what was read, of standard input), or a list of its lines.
 
     Args:
         path: the file.
@@ -35,9 +44,10 @@ def read(path: Path, columns: list[str] | None, index: str | None, lines: bool) 
         index: of a table, the column with dates or numbers of steps.
         lines: of text, whether each line is a sequence of its own.
     """
-    if not path.is_file():
+    piped = str(path) == STDIN
+    if not piped and not path.is_file():
         raise DataError(f"there is no file {str(path)!r}.")
-    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    suffix = path.with_suffix("").suffix if path.suffix in PACKED else path.suffix
     if suffix in TABLES:
         if lines:
             raise DataError(f"--lines is for text; {path.name} is a table.")
@@ -46,12 +56,8 @@ def read(path: Path, columns: list[str] | None, index: str | None, lines: bool) 
         raise DataError(f"--column and --index are for .csv and .tsv files; got {path.name}.")
     if suffix == ".npy":
         return _read_array(path)
-    if not lines:
-        return path
-    try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path.name} is not UTF-8 text (byte {error.start}).") from None
+    source = listed(sys.stdin.buffer) if piped else path
+    return list(read_lines(source)) if lines else source
 
 
 def _read_array(path: Path) -> np.ndarray:
@@ -68,7 +74,8 @@ def _read_table(path: Path, separator: str, columns: list[str] | None, index: st
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, sep=separator)
+        with decompressed(path) as file:
+            table = pd.read_csv(file, sep=separator)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError,
             zlib.error) as error:  # fmt: skip
         raise DataError(f"{path.name} can not be read as a table: {error}") from None
@@ -102,22 +109,27 @@ def _listed(table: pd.DataFrame) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
-def rows_table(law: Any, data: Any, offset: int | None = None) -> pd.DataFrame:
+def rows_table(
+    law: Any, data: Any, offset: int | None = None, complete: bool | None = None
+) -> pd.DataFrame:
     """The log-probability of each sequence, and how many elements were observed."""
     import pandas as pd
 
-    sequences = law.sequences(data, missing=law.law_.takes_missing)
+    sequences = law.sequences(data, complete=complete, missing=law.law_.takes_missing)
     ends = sequences.n_terms - sequences.lengths
     elements = (sequences.n_scored(0) - ends).numpy()
-    table = {"log_prob": np.atleast_1d(law.log_prob(data, offset=offset)), "elements": elements}
+    scores = law.log_prob(data, offset=offset, complete=complete)
+    table = {"log_prob": np.atleast_1d(scores), "elements": elements}
     return pd.DataFrame(table).rename_axis("sequence")
 
 
-def terms_table(law: Any, data: Any, offset: int | None = None) -> pd.DataFrame:
+def terms_table(
+    law: Any, data: Any, offset: int | None = None, complete: bool | None = None
+) -> pd.DataFrame:
     """The chain rule's terms, a row for each, numbered within each sequence."""
     import pandas as pd
 
-    terms = law.log_prob_terms(data, offset=offset)
+    terms = law.log_prob_terms(data, offset=offset, complete=complete)
     if isinstance(terms, pd.DataFrame):
         return terms
     if not isinstance(terms, list):

@@ -13,7 +13,7 @@ from arproc.errors import ParameterError
 __all__ = ["COMPRESSED", "build", "find", "is_arpa", "load"]
 
 #: What the names of compressed ARPA files end in.
-COMPRESSED = (".gz", ".bz2", ".xz")
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
 #: Base classes, and laws that are made of other laws.
 NOT_FITTED_FROM_OPTIONS = ("Model", "Process", "Mixture", "Transformed")

@@ -244,6 +244,13 @@ class ChainLaw(Law):
         """The law of the same model in another order of its sites, where that is known."""
         raise UnsupportedError(f"{type(self).__name__} has one order of sites.")
 
+    def midway(self) -> ChainLaw:
+        """The law of pieces that may begin anywhere in a sequence, where that is known."""
+        raise UnsupportedError(
+            f"{type(self).__name__} knows sequences from their beginning on alone: it has no law "
+            "of pieces that begin anywhere. n-gram models (and mixtures of them) do."
+        )
+
     def given_seen(
         self,
         x: torch.Tensor,

@@ -221,6 +221,12 @@ class Sequences:
         same.weights = weights
         return same
 
+    def ended(self, complete: bool) -> Sequences:
+        """The same sequences, which all came to their end or all did not."""
+        same = copy(self)
+        same.complete = torch.full((len(self),), check_flag("complete", complete))
+        return same
+
     def given(self, context: torch.Tensor | None) -> Sequences:
         """The same sequences with a context: [N, c] where static, [N, T, c] where per step."""
         same = copy(self)

@@ -23,21 +23,30 @@ from arproc.data.frames import by_series, native
 from arproc.data.labels import Labels, by_name
 from arproc.data.tables import frames
 from arproc.data.tables.space import Table
-from arproc.data.word_table import all_text, text_file
+from arproc.data.text_files import (
+    Held,
+    beginning,
+    compression,
+    decompressed,
+    text_bytes,
+    text_of,
+)
+from arproc.data.texts import is_file, listed, require_no_file
+from arproc.data.word_table import all_text
 from arproc.errors import DataError
 from arproc.spaces import Categorical, Space
 
 if TYPE_CHECKING:
     from arproc.data.vocabulary import Vocabulary
 
-__all__ = ["column_of_text", "is_text", "opened", "read"]
+__all__ = ["is_text", "opened", "read"]
 
 Read = tuple[torch.Tensor, torch.Tensor, Form]
 
 
 def is_text(data: Any) -> bool:
-    """Whether the data is text: a `str`, a path, or a list of strings."""
-    if isinstance(data, (str, Path)):
+    """Whether the data is text: a `str`, a path or an open file, or a list of strings."""
+    if isinstance(data, str) or is_file(data):
         return True
     return isinstance(data, (list, tuple)) and bool(data) and all_text(data)
 
@@ -65,15 +74,16 @@ def read(
     Raises:
         DataError: the form is not one that this space can be read from.
     """
-    labels, data = labels or Labels(), native(data, name)
+    labels, data = labels or Labels(), listed(native(data, name), name)
     vocabulary = space.vocabulary if isinstance(space, Categorical) else None
     if vocabulary is not None:
-        data = column_of_text(data)
+        if not partial:
+            require_no_file(data, name)
         if isinstance(data, (list, tuple)) and not data and not partial:
             raise DataError(f"{name} is empty; expected at least one text.")
     if vocabulary is None and layout is not None:
         data = opened(data, name)
-    if isinstance(data, os.PathLike) or is_text(data):
+    if is_text(data):
         if vocabulary is None:
             raise DataError(
                 f"{name} is text; expected numbers: the model's elements are {space.describe()}."
@@ -123,22 +133,12 @@ def opened(data: Any, name: str = "data") -> Any:
     return image_array(data)
 
 
-def column_of_text(data: Any) -> Any:
-    """A Series or an array of strings as a list of them; anything else as it is."""
-    dtype = getattr(data, "dtype", None)
-    if dtype is None or isinstance(data, torch.Tensor) or getattr(data, "ndim", 0) != 1:
-        return data
-    if dtype.kind not in "OUT" or not all(isinstance(item, str) for item in data):
-        return data
-    return list(data)
-
-
 # ---- text ---------------------------------------------------------------------------------
 
 
 def _read_text(data: Any, vocabulary: Vocabulary, name: str) -> Read:
-    if isinstance(data, os.PathLike):
-        return _read_file(Path(data), vocabulary, name)
+    if is_file(data):
+        return _read_file(data, vocabulary, name)
     if isinstance(data, str):
         return (*_flat([_encode(data, vocabulary, name)]), Form("text", single=True))
     if vocabulary.kind == "symbols":
@@ -146,27 +146,52 @@ def _read_text(data: Any, vocabulary: Vocabulary, name: str) -> Read:
     return (*_encode_all(data, vocabulary, name), Form("text"))
 
 
-def _read_file(path: Path, vocabulary: Vocabulary, name: str) -> Read:
+def _read_file(source: Any, vocabulary: Vocabulary, name: str) -> Read:
     """A file of bytes or characters is one sequence; of words, a sequence a line."""
-    if not path.is_file():
-        raise DataError(f"{name}: there is no file {str(path)!r}.")
-    if path.stat().st_size == 0:
-        raise DataError(f"{name}: the file {str(path)!r} is empty.")
-    if vocabulary.kind == "byte":
-        values = _mapped(path)
-        if len(vocabulary) == 256:
-            return values, torch.tensor([len(values)]), Form("text", single=True)
-    if vocabulary.kind == "byte":
-        return (*_flat([_encode(path.read_bytes(), vocabulary, name)]), Form("text", single=True))
     try:
-        raw = text_file(path)
+        if vocabulary.kind == "byte":
+            return _read_bytes(source, vocabulary, name)
         if vocabulary.kind == "word":
-            numbers, lengths = vocabulary.encode_lines(raw)
-            return torch.from_numpy(numbers), torch.from_numpy(lengths), Form("text")
+            raw = text_bytes(source)
+            if len(raw):
+                numbers, lengths = vocabulary.encode_lines(raw)
+                return torch.from_numpy(numbers), torch.from_numpy(lengths), Form("text")
+            text = ""
+        else:
+            text = text_of(source)
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
-    text = path.read_text(encoding="utf-8")
+    if not text:
+        raise DataError(f"{name}: {_told(source)} is empty.")
     return (*_flat([_encode(text, vocabulary, name)]), Form("text", single=True))
+
+
+def _read_bytes(source: Any, vocabulary: Vocabulary, name: str) -> Read:
+    """The bytes of a file as they are (decompressed), mapped where they are numbers already."""
+    path = Path(source) if isinstance(source, os.PathLike) else None
+    form = Form("text", single=True)
+    plain = path is not None and path.is_file() and compression(beginning(path)) is None
+    if path is not None and plain and path.stat().st_size and len(vocabulary) == 256:
+        values = _mapped(path)
+        return values, torch.tensor([len(values)]), form
+    raw = _bytes_of(source)
+    if not raw:
+        raise DataError(f"{_told(source)} is empty.")
+    return (*_flat([_encode(raw, vocabulary, name)]), form)
+
+
+def _bytes_of(source: Any) -> bytes:
+    if not isinstance(source, os.PathLike):
+        return Held.of(source).getvalue()
+    path = Path(source)
+    if not path.is_file():
+        raise DataError(f"there is no file {str(path)!r}.")
+    with decompressed(path) as file:
+        return file.read()
+
+
+def _told(source: Any) -> str:
+    return f"the file {str(source)!r}" if isinstance(source, os.PathLike) else "the stream"
 
 
 def _mapped(path: Path) -> torch.Tensor:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from arproc.contract.storable import storable
 from arproc.data.intake import read
+from arproc.data.text_files import text_bytes, text_of
+from arproc.data.texts import is_file, listed, require_no_file
+from arproc.data.tokenizer_kinds import Adapter, adapted, restored, words_of
 from arproc.data.tokens import Tokens
 from arproc.data.vocabulary import Vocabulary, shorten
-from arproc.data.word_table import text_file
-from arproc.errors import DataError, FileFormatError, MissingDependencyError, ParameterError
+from arproc.errors import DataError
 from arproc.spaces import Categorical, Count, Space, check_values
 
 __all__ = ["TokenizerVocabulary", "categorical_space"]
@@ -35,6 +36,8 @@ def categorical_space(data: Any, tokens: Any, *, end: bool | None = None) -> Cat
         ParameterError: tokens is none of these.
         DataError: the data do not go with the tokens.
     """
+    data = listed(data)
+    require_no_file(data)
     known = getattr(data, "space", None)
     if isinstance(known, Space):  # `Sequences`, which are read already
         if not isinstance(known, Categorical):
@@ -62,7 +65,7 @@ def _vocabulary(data: Any, tokens: Tokens) -> Vocabulary | None:
     if kind is None or (isinstance(kind, int) and not isinstance(kind, bool)):
         if not textual:
             return None
-        if isinstance(data, (str, Path)) or kind is not None:
+        if isinstance(data, str) or is_file(data) or kind is not None:
             raise DataError(
                 f"The data are text, but tokens is {kind!r}, which goes with numbers or lists "
                 'of symbols; use tokens="word", "char" or "byte".'
@@ -78,12 +81,12 @@ def _vocabulary(data: Any, tokens: Tokens) -> Vocabulary | None:
         return kind
     if not isinstance(kind, str):
         return TokenizerVocabulary.of(kind)
-    texts = _file(data, kind) if isinstance(data, Path) else data
+    texts = _file(data, kind) if is_file(data) else data
     return Vocabulary.build(texts, kind, special=tokens.special, **tokens.limits)
 
 
 def _is_textual(data: Any) -> bool:
-    if isinstance(data, (str, Path)):
+    if isinstance(data, str) or is_file(data):
         return True
     if not isinstance(data, (list, tuple)) or not data:
         return False
@@ -99,7 +102,7 @@ def _is_single(data: Any, vocabulary: Vocabulary | None) -> bool:
     kind = None if vocabulary is None else vocabulary.kind
     if isinstance(data, str):
         return True
-    if isinstance(data, Path):
+    if is_file(data):
         return kind != "word"
     if kind is not None:
         return kind == "symbols" and isinstance(data[0], str)
@@ -110,13 +113,10 @@ def _is_single(data: Any, vocabulary: Vocabulary | None) -> bool:
     return not any(isinstance(item, (list, tuple)) or getattr(item, "ndim", 0) for item in data)
 
 
-def _file(path: Path, tokens: str) -> bytes | str | np.ndarray:
-    if not path.is_file():
-        raise DataError(f"There is no file {str(path)!r}.")
+def _file(source: Any, tokens: str) -> str | np.ndarray:
     if tokens == "byte":
-        return b""
-    raw = text_file(path)
-    return raw if tokens == "word" else path.read_text(encoding="utf-8")
+        return ""
+    return text_bytes(source) if tokens == "word" else text_of(source)
 
 
 def _name(tokens: Any) -> str:
@@ -129,9 +129,9 @@ class TokenizerVocabulary(Vocabulary):
     """A tokenizer of the user's, with `encode(str)` and `decode(ids)`, as a vocabulary.
 
     Args:
-        tokenizer: the object. Its `encode` gives the ids or an object with `.ids` (as those of
-            the tokenizers package do); its size is `get_vocab_size()`, `vocab_size`, `n_vocab`
-            or `len()`, whichever it has.
+        tokenizer: the object, of tokenizers, transformers, sentencepiece or tiktoken as it is.
+            Of any other the `encode` gives the ids or an object with `.ids`; its size is
+            `get_vocab_size()`, `vocab_size`, `n_vocab` or `len()`, whichever it has.
 
     Raises:
         ParameterError: the object lacks one of these.
@@ -143,13 +143,7 @@ class TokenizerVocabulary(Vocabulary):
     tokenizer: Any = None
 
     def __post_init__(self) -> None:
-        for method in ("encode", "decode"):
-            if not callable(getattr(self.tokenizer, method, None)):
-                raise ParameterError(
-                    f"tokens is no tokenizer, which has the methods encode and decode; "
-                    f"{type(self.tokenizer).__name__} has no {method}."
-                )
-        self._size  # noqa: B018  (an unknown size is an error now, not later)
+        self._adapter  # noqa: B018  (what is no tokenizer is an error now, not later)
 
     @classmethod
     def of(cls, tokenizer: Any) -> TokenizerVocabulary:
@@ -157,22 +151,11 @@ class TokenizerVocabulary(Vocabulary):
         return cls(tokenizer=tokenizer)
 
     @cached_property
-    def _size(self) -> int:
-        get_size = getattr(self.tokenizer, "get_vocab_size", None)
-        size = get_size() if callable(get_size) else None
-        for name in ("vocab_size", "n_vocab"):
-            size = getattr(self.tokenizer, name, None) if size is None else size
-        if size is None and hasattr(self.tokenizer, "__len__"):
-            size = len(self.tokenizer)
-        if size is None:
-            raise ParameterError(
-                f"The size of the tokenizer {type(self.tokenizer).__name__} can not be told: it "
-                "has none of get_vocab_size(), vocab_size, n_vocab, len()."
-            )
-        return int(size)
+    def _adapter(self) -> Adapter:
+        return adapted(self.tokenizer)
 
     def __len__(self) -> int:
-        return self._size
+        return self._adapter.size
 
     def __contains__(self, symbol: object) -> bool:
         return False
@@ -183,22 +166,20 @@ class TokenizerVocabulary(Vocabulary):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TokenizerVocabulary):
             return NotImplemented
-        mine, theirs = self.tokenizer, other.tokenizer
-        return mine is theirs or (self._text is not None and self._text == other._text)
+        mine, theirs = self._saved, other._saved
+        return self.tokenizer is other.tokenizer or (mine is not None and _alike(mine, theirs))
 
     def __hash__(self) -> int:
         return hash((self.kind, len(self)))
 
     @cached_property
-    def _text(self) -> str | None:
-        to_str = getattr(self.tokenizer, "to_str", None)
-        return to_str() if callable(to_str) else None
+    def _saved(self) -> dict[str, Any] | None:
+        return self._adapter.saved()
 
     def encode(self, text: str | bytes | Sequence[str]) -> np.ndarray:
         if not isinstance(text, str):
             raise DataError(f"Expected a string for the tokenizer; got {shorten(text)}.")
-        encoded = self.tokenizer.encode(text)
-        numbers = np.asarray(getattr(encoded, "ids", encoded), dtype=np.int64).reshape(-1)
+        numbers = np.asarray(self._adapter.encode(text), dtype=np.int64).reshape(-1)
         if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self):
             raise DataError(
                 f"The tokenizer gave the number {numbers.max()}, but its size is {len(self)}."
@@ -206,26 +187,37 @@ class TokenizerVocabulary(Vocabulary):
         return numbers
 
     def decode(self, numbers: Any) -> Any:
-        return self.tokenizer.decode(np.asarray(numbers, dtype=np.int64).reshape(-1).tolist())
+        return self._adapter.decode(np.asarray(numbers, dtype=np.int64).reshape(-1).tolist())
+
+    def words_in(self, text: str, numbers: np.ndarray) -> tuple[list[str], np.ndarray]:
+        """The words of a text, and to which of them each of its tokens belongs, int64 [T].
+
+        By the tokens' offsets in the text, as the tokenizer itself tells them.
+
+        Raises:
+            DataError: that can not be told, or a token belongs to two words, or a word to none.
+        """
+        spans = self._adapter.spans(text, np.asarray(numbers).tolist())
+        if spans is None or len(spans) != len(numbers):
+            raise DataError("The tokenizer's pieces do not add up to the text")
+        return words_of(text, spans)
 
     def to_dict(self) -> dict[str, Any]:
-        if self._text is None:
+        if self._saved is None:
             raise DataError(
-                f"The tokenizer {type(self.tokenizer).__name__} can not be saved, for it has no "
-                "to_str(); use one of the tokenizers package, or encode the text yourself and fit "
-                "the numbers (tokens=None)."
+                f"The tokenizer {type(self.tokenizer).__name__} can not be saved: it is none of "
+                "tokenizers (with to_str), transformers' fast ones, sentencepiece or tiktoken. "
+                "Use one of these, or encode the text yourself and fit the numbers (tokens=None)."
             )
-        return {"kind": self.kind, "tokenizer": self._text}
+        return {"kind": self.kind, **self._saved}
 
     @staticmethod
     def from_dict(value: Any) -> TokenizerVocabulary:
-        if not isinstance(value.get("tokenizer"), str):
-            raise FileFormatError("A tokenizer's vocabulary holds its text; there is none.")
-        try:
-            from tokenizers import Tokenizer  # type: ignore[import-not-found, unused-ignore]
-        except ImportError:
-            raise MissingDependencyError(
-                "The file holds a tokenizer of the tokenizers package; bring it with "
-                "pip install 'arproc[text]'."
-            ) from None
-        return TokenizerVocabulary(tokenizer=Tokenizer.from_str(value["tokenizer"]))
+        return TokenizerVocabulary(tokenizer=restored(value))
+
+
+def _alike(a: dict[str, Any], b: dict[str, Any] | None) -> bool:
+    """Whether two descriptions of tokenizers are the same."""
+    if b is None or a.keys() != b.keys():
+        return False
+    return all(np.array_equal(a[key], b[key]) for key in a)

@@ -33,8 +33,9 @@ class Tokens:
             unknown symbol is an error; None opens that of words.
         end: whether sequences end, by a symbol of their own. None takes one text for a stream, and
             several (a list, the lines of a file of words) for sequences that end.
-        special: what `<unk>`, `<s>` and `</s>` in a text of words are: an "error", or words like
-            others ("escape"; their symbols have a backslash in front).
+        special: what `<unk>`, `<s>` and `</s>` in a text of words are: an "error"; or words like
+            others ("escape"; their symbols have a backslash in front); or, "unknown", `<unk>` is
+            an unknown word, as in the Penn Treebank and in samples, and the others are an error.
 
     Example:
         >>> rare = Tokens(min_count=2)

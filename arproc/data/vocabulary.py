@@ -30,7 +30,7 @@ UNKNOWN = "<unk>"
 SPECIAL = (UNKNOWN, "<s>", "</s>")
 KINDS = ("word", "char", "byte", "symbols")
 #: What becomes of special symbols that stand in the text as words.
-CHOICES = ("error", "escape")
+CHOICES = ("error", "escape", "unknown")
 
 _MISSING, _RESERVED = -1, -2
 _LIKE_SPECIAL = re.compile(r"\\*(?:" + "|".join(SPECIAL) + ")")
@@ -47,8 +47,9 @@ class Vocabulary:
             (no text: lists of symbols).
         unknown: the number of the symbol that stands for all symbols not held, or None for a
             closed vocabulary.
-        special: what `<unk>`, `<s>` and `</s>` in the text are: an "error", or ordinary words,
-            whose symbols are written with a backslash in front ("escape").
+        special: what `<unk>`, `<s>` and `</s>` in the text are: an "error"; or ordinary words,
+            whose symbols are written with a backslash in front ("escape"); or `<unk>` is an
+            unknown word, and the others are an error ("unknown", for open vocabularies).
 
     Raises:
         ParameterError: symbols repeat, a character is longer than one, or the like.
@@ -83,6 +84,11 @@ class Vocabulary:
             raise ParameterError(
                 f"unknown must be the number of a symbol, 0 to {len(self.symbols) - 1}; "
                 f"got {self.unknown}."
+            )
+        if self.kind == "word" and self.special == "unknown" and self.unknown is None:
+            raise ParameterError(
+                'special="unknown" reads <unk> as an unknown word, which a closed vocabulary does '
+                'not have; use an open one (unknown=True), or special="error" or "escape".'
             )
         if self.kind == "byte" and self.symbols != _BYTES:
             raise ParameterError(
@@ -150,7 +156,7 @@ class Vocabulary:
             unknown: open (True) or closed (False); None opens words, and whatever has a
                 min_count above 1 or a max_size.
             special: what a special symbol in the text is: an "error", or a word like others
-                ("escape").
+                ("escape"), or, of `<unk>`, an unknown word ("unknown").
 
         Raises:
             ParameterError: a cut-off with a closed vocabulary.
@@ -317,7 +323,7 @@ class Vocabulary:
         return numbers
 
     def _refuse(self, symbol: str, position: int) -> None:
-        if self.kind == "word" and self.special == "error" and symbol in SPECIAL:
+        if self.kind == "word" and symbol in _refused(self.special):
             raise DataError(_special_message(symbol, position))
         raise DataError(
             f"The {_NOUNS[self.kind]} {symbol!r} at position {position} is not in the vocabulary "
@@ -441,8 +447,10 @@ class Vocabulary:
         if self.kind == "symbols":
             return {symbol: number for number, symbol in enumerate(self.symbols)}
         index = {_to_key(text): number for number, text in enumerate(self._texts)}
+        if self.kind == "word" and self.special != "escape":
+            index.update((_to_key(symbol), _RESERVED) for symbol in _refused(self.special))
         if self.kind == "word" and self.special == "error":
-            index.update((_to_key(symbol), _RESERVED) for symbol in SPECIAL)
+            pass  # it is refused, rather than found
         elif self.unknown is not None and index[_to_key(UNKNOWN)] == self.unknown:
             del index[_to_key(UNKNOWN)]  # it is found by not being found
         return index
@@ -477,6 +485,10 @@ class Vocabulary:
         own = np.frombuffer(" ".join(SPECIAL).encode(), np.uint8)
         known.collect(own, 0, len(own))
         numbers[known.look_up(own, numbers, _MISSING)[0]] = _RESERVED
+        if self.special == "unknown" and self.unknown is not None:
+            mark = np.frombuffer(UNKNOWN.encode(), np.uint8)
+            places = np.arange(len(numbers), dtype=np.int32)
+            numbers[known.look_up(mark, places, _MISSING)[0]] = self.unknown
         return known, numbers
 
     @cached_property
@@ -599,9 +611,11 @@ def _named(counts: Mapping[Any, int], special: str) -> dict[str, int]:
         named = {word.decode("utf-8", "surrogatepass"): count for word, count in counts.items()}
     except UnicodeDecodeError as error:
         raise DataError(f"The word {error.object!r} is not UTF-8; re-encode the text.") from None
-    for symbol in SPECIAL:
-        if symbol in named and special == "error":
+    for symbol in _refused(special):
+        if symbol in named:
             raise DataError(_special_message(symbol, None))
+    if special == "unknown":
+        named.pop(UNKNOWN, None)
     return named
 
 
@@ -617,13 +631,19 @@ def _count_chars(texts: Iterable[Any]) -> dict[str, int]:
     return {chr(point): int(totals[point]) for point in np.flatnonzero(totals)}
 
 
+def _refused(special: str) -> tuple[str, ...]:
+    """The special symbols that may not stand in a text as words."""
+    return {"error": SPECIAL, "unknown": SPECIAL[1:]}.get(special, ())
+
+
 def _special_message(symbol: str, position: int | None) -> str:
     where = "" if position is None else f" at position {position}"
     return (
         f"The special symbol {symbol!r} stands in the text as a word{where}. It is reserved "
         f"({', '.join(SPECIAL)}): begin and end are added to each sequence by themselves, and "
         "unknown words are found by looking them up. Remove it, replace it by another word, or "
-        'take it for a word like others with special="escape".'
+        'take it for a word like others with special="escape"'
+        + (' (or for an unknown word with special="unknown").' if symbol == UNKNOWN else ".")
     )
 
 

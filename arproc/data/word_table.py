@@ -6,26 +6,21 @@ the compiler.
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from arproc.compiled.threads import threaded
-from arproc.errors import DataError
 
 __all__ = [
     "LARGE",
     "WordTable",
     "all_text",
-    "check_utf8",
     "count_words",
     "joined",
-    "text_file",
     "word_at",
 ]
 
@@ -194,48 +189,6 @@ def joined(texts: Iterable[str]) -> np.ndarray:
     if whole.count("\n") != len(listed) - 1:
         whole = "\n".join(text.replace("\n", " ") for text in listed)
     return np.frombuffer(whole.encode("utf-8", "surrogatepass"), np.uint8)
-
-
-def text_file(path: Path) -> np.ndarray:
-    """The bytes of a UTF-8 text file, read when they are used: uint8, without a last newline.
-
-    Raises:
-        DataError: the file is not UTF-8; the message says where.
-    """
-    if path.stat().st_size == 0:
-        return np.zeros(0, np.uint8)
-    check_utf8(path)
-    raw = np.memmap(path, np.uint8, "r")
-    return raw[:-1] if raw[-1] == ord("\n") else raw
-
-
-def check_utf8(path: Path) -> None:
-    """Refuse a file that is not UTF-8.
-
-    Raises:
-        DataError: with the place of the first byte that is not.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    at = 0
-    with path.open("rb") as file:
-        while piece := file.read(1 << 22):
-            held = len(decoder.getstate()[0])
-            if held or not piece.isascii():
-                try:
-                    decoder.decode(piece)
-                except UnicodeDecodeError as error:
-                    raise _not_utf8(path, at - held + error.start) from None
-            at += len(piece)
-    held = len(decoder.getstate()[0])
-    if held:
-        raise _not_utf8(path, at - held)
-
-
-def _not_utf8(path: Path, byte: int) -> DataError:
-    return DataError(
-        f"the file {str(path)!r} is not UTF-8 text (byte {byte}); re-encode it or use "
-        'tokens="byte".'
-    )
 
 
 def word_at(raw: np.ndarray, line: int, position: int) -> bytes:

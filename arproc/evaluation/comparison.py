@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arproc.data.texts import listed
 from arproc.errors import ParameterError, check_choice
 from arproc.evaluation.comparable import check_laws, check_tallies, same_elements
 from arproc.evaluation.likelihood import BY
@@ -88,7 +89,7 @@ def compare(
     laws = _checked_models(models, reference)
     check_laws(laws, given)
     options = {"offset": offset, "given": given, "complete": complete}
-    tallies = _counts(laws, data, context, options)
+    tallies = _counts(laws, listed(data), context, options)
     check_tallies(tallies)
     unit = _unit(tallies, unit)
     costs = {name: -tally.log_prob for name, tally in tallies.items()}

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
+from arproc.data.texts import listed
+from arproc.data.tokenizers import TokenizerVocabulary
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import (
     DataError,
@@ -92,6 +94,7 @@ def surprisal_table(
     process = require_process(model, "surprisal_table")
     check_choice("by", by, ("word", "token"))
     check_choice("unit", unit, tuple(UNITS))
+    data = listed(data)
     sequences = process.sequences(data)
     vocabulary = _symbols(sequences).vocabulary
     joined = by == "word" and vocabulary is not None and vocabulary.kind in PIECES
@@ -100,9 +103,8 @@ def surprisal_table(
     words: list[list[Any]] = []
     groups: list[np.ndarray] = []  # which word of its sentence each element belongs to
     for row in range(len(sequences)):
-        pieces = _pieces(texts, sequences, row, joined)
-        group = _words_of(pieces) if joined else np.arange(len(pieces))
-        words.append(_put_together(pieces, group, vocabulary) if joined else pieces)
+        own, group = _words_and_groups(texts, sequences, row, joined)
+        words.append(own)
         groups.append(group)
     ended = (sequences.n_terms > sequences.lengths).numpy()
     sizes = np.array([len(own) for own in words])
@@ -352,7 +354,27 @@ def _unknown(sequences: Sequences) -> np.ndarray:
     return out
 
 
-def _pieces(texts: list[str] | None, sequences: Sequences, row: int, joined: bool) -> list[Any]:
+def _words_and_groups(
+    texts: list[str] | None, sequences: Sequences, row: int, joined: bool
+) -> tuple[list[Any], np.ndarray]:
+    """The words of one sentence (or its elements), and to which of them each element belongs."""
+    vocabulary = _symbols(sequences).vocabulary
+    if joined and texts is not None and isinstance(vocabulary, TokenizerVocabulary):
+        try:
+            return vocabulary.words_in(texts[row], sequences.row(row).long().cpu().numpy())
+        except DataError as error:
+            raise UnsupportedError(
+                f"{error}, so they can not be put together to words (of sentence {row}); use "
+                'by="token".'
+            ) from None
+    pieces = _pieces(texts, sequences, row)
+    if not joined:
+        return pieces, np.arange(len(pieces))
+    group = _words_of(pieces)
+    return _put_together(pieces, group, vocabulary), group
+
+
+def _pieces(texts: list[str] | None, sequences: Sequences, row: int) -> list[Any]:
     """The elements of one sentence as they stand in the text."""
     vocabulary = _symbols(sequences).vocabulary
     numbers = sequences.row(row).long().cpu().numpy()
@@ -364,13 +386,7 @@ def _pieces(texts: list[str] | None, sequences: Sequences, row: int, joined: boo
     if vocabulary.kind == "char" and texts is not None:
         return list(texts[row])
     if vocabulary.kind == "tokenizer":
-        pieces = [vocabulary.decode([number]) for number in numbers.tolist()]
-        if joined and texts is not None and "".join(pieces) != texts[row]:
-            raise UnsupportedError(
-                "The tokenizer's pieces do not add up to the text, so they can not be put "
-                'together to words; use by="token".'
-            )
-        return pieces
+        return [vocabulary.decode([number]) for number in numbers.tolist()]
     return [vocabulary.symbols[number] for number in numbers.tolist()]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
+from arproc.data.texts import listed
 from arproc.errors import DataError, NotComparableError, ParameterError, check_flag, check_integer
 from arproc.evaluation.text_units import TextSize, text_size
 from arproc.process import Model, Process
@@ -120,13 +121,10 @@ def count(
         raise ParameterError(f"{name} must be a fitted arproc model; got {type(law).__name__}.")
     if complete is not None:
         complete = check_flag("complete", complete)
+    data = listed(data)
     sequences = law.sequences(data, complete=complete, missing=law.law_.takes_missing)
     if complete is not None and isinstance(data, Sequences):
-        flags = torch.full((len(sequences),), complete)
-        sequences = Sequences(
-            sequences.values, sequences.offsets, sequences.space, flags, sequences.form,
-            sequences.missing,
-        )  # fmt: skip
+        sequences = sequences.ended(complete)
     own = law.n_given
     first = own if given is None else check_integer("given", given, minimum=0)
     if first < own:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from arproc.contract.sequences import Sequences
+from arproc.data.text_files import read_lines, text_of
+from arproc.data.texts import is_file, listed
 from arproc.data.vocabulary import Vocabulary
 from arproc.spaces import Categorical, Space
 
@@ -108,12 +108,12 @@ def _cutting_problem(vocabulary: Vocabulary, sequences: Sequences, texts: list[s
 def texts_of(data: Any, sequences: Sequences) -> list[str] | None:
     """The strings that were read, one a sequence; None where the data were no strings."""
     texts: list[str] | None = None
+    data = listed(data)
     if isinstance(data, str):
         texts = [data]
-    elif isinstance(data, os.PathLike):
-        # as they were read: a file of words is a sequence a line
-        text = Path(data).read_text(encoding="utf-8")
-        texts = text.splitlines() if len(sequences) > 1 else [text.rstrip("\r\n")]
+    elif is_file(data):  # as it was read: a file of words is a sequence a line
+        kind = None if (found := vocabulary_of(sequences.space)) is None else found.kind
+        texts = list(read_lines(data)) if kind == "word" else [text_of(data)]
     elif isinstance(data, (list, tuple)) and all(isinstance(text, str) for text in data):
         texts = list(data)
     return texts if texts is not None and len(texts) == len(sequences) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -67,6 +67,9 @@ class MixtureLaw(DerivedLaw):
     def log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
         terms = part_terms(self.parts, sequences, context)
         return torch.logsumexp(terms + self.log_weights.to(terms.device)[:, None], dim=0)
+
+    def midway(self) -> MixtureLaw:
+        return replace(self, parts=tuple(part.midway() for part in self.parts))
 
     @property
     def clocked(self) -> bool:  # type: ignore[override]

@@ -23,8 +23,8 @@ from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.data.form import Form, Layout, restore
 from arproc.data.frames import native
-from arproc.data.intake import column_of_text
 from arproc.data.labels import Labels, aligned, labels_of, names_of
+from arproc.data.texts import listed
 from arproc.errors import DataError, NotFittedError, ParameterError, UnsupportedError, check_count
 from arproc.process.fit import Fit, Learnt
 from arproc.process.reading import (
@@ -337,7 +337,7 @@ class Model(Parameters):
         data, context, validation = map(_detached, (data, context, validation))
         if y is not None:
             raise ParameterError("fit takes no y: a process models the sequences themselves.")
-        data = self._opened(column_of_text(native(data)))
+        data = self._opened(listed(native(data)))
         space = self._infer_space(data)
         fixed = space.length is not None or bool(space.event_shape)
         known = self._known_labels()
@@ -387,7 +387,9 @@ class Model(Parameters):
         """This copy, in which `_fit` set what it learnt, as the law; for models in one class."""
         raise UnsupportedError(f"_fit of {type(self).__name__} gave no law.")
 
-    def log_prob(self, data: Any, *, context: Any = None, offset: Any = None) -> Any:
+    def log_prob(
+        self, data: Any, *, context: Any = None, offset: Any = None, complete: bool | None = None
+    ) -> Any:
         """The exact log-probability (mass) or log-density of each sequence, in nats.
 
         That of the whole sequence, with its end where sequences end; of a model whose first
@@ -399,6 +401,7 @@ class Model(Parameters):
             context: what they are conditioned on, for models that take it, as in `fit`.
             offset: for models with a trend or seasons, how many steps after the first of the data
                 of `fit` the sequences begin, one for all or [N]; where their labels do not tell.
+            complete: False for pieces cut out of longer sequences: their ends have no terms.
 
         Returns:
             A float for one sequence, a float64 array [N] for several; a tensor for a tensor,
@@ -420,20 +423,26 @@ class Model(Parameters):
             >>> model.log_prob([0.0, 1.0])
             -2.481718
         """
-        law, sequences = self.law_, self._scored(data)
+        law, sequences = self.law_, self._scored(data, complete)
         prepared = self.read_context(context, sequences, _longest(sequences), offset)
         with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
             scores = numbers_of(law.log_prob(sequences, prepared), law)
             return sequences.form.per_row(scores)
 
     def score(
-        self, data: Any, y: None = None, *, context: Any = None, offset: Any = None
+        self,
+        data: Any,
+        y: None = None,
+        *,
+        context: Any = None,
+        offset: Any = None,
+        complete: bool | None = None,
     ) -> float:
         """Mean log-probability per element in nats, higher is better (scikit-learn's rule).
 
         A term of ending counts as an element; values that are given or missing do not.
         """
-        law, sequences = self.law_, self._scored(data)
+        law, sequences = self.law_, self._scored(data, complete)
         prepared = self.read_context(context, sequences, _longest(sequences), offset)
         with torch.no_grad():
             total = numbers_of(law.log_prob(sequences, prepared), law).sum()
@@ -627,9 +636,11 @@ class Model(Parameters):
         prepared = self._context_in(law.context, context, of, length, law.device, labels)
         return anchored(prepared, law, labels, of, offset, name)
 
-    def _scored(self, data: Any) -> Sequences:
+    def _scored(self, data: Any, complete: bool | None = None) -> Sequences:
         """Data whose likelihood is asked for."""
-        return self.sequences(data, missing=self.law_.takes_missing)
+        found = self.sequences(data, complete=complete, missing=self.law_.takes_missing)
+        read = isinstance(data, Sequences) and complete is not None
+        return found.ended(bool(complete)) if read else found
 
     def _read(
         self,

@@ -19,6 +19,8 @@ from arproc.contract.law import Law
 from arproc.contract.model_file import Stored, read_file, write_file
 from arproc.contract.parameters import Parameters, is_learnt
 from arproc.contract.storable import StorableModule, find, name_of
+from arproc.data.tokenizer_kinds import is_tokenizer
+from arproc.data.tokenizers import TokenizerVocabulary
 from arproc.errors import (
     FileFormatError,
     MissingDependencyError,
@@ -150,6 +152,8 @@ def _encode(value: Any, path: str, tensors: Tensors) -> Any:
     if isinstance(value, torch.distributions.MultivariateNormal):
         inside = {"loc": value.loc, "scale_tril": value.scale_tril}
         return {"!": "MultivariateNormal", "fields": _encode(inside, path, tensors)}
+    if find(name_of(type(value))) is not type(value) and is_tokenizer(value):
+        value = TokenizerVocabulary.of(value)
     if find(name_of(type(value))) is not type(value):
         raise ParameterError(
             f"{path} is a {type(value).__name__}, which a model file can not hold; files hold "

@@ -100,20 +100,23 @@ class Process(OneClass):
 
     # ---- likelihood ------------------------------------------------------------------------
 
-    def log_prob_terms(self, data: Any, *, context: Any = None, offset: Any = None) -> Any:
+    def log_prob_terms(
+        self, data: Any, *, context: Any = None, offset: Any = None, complete: bool | None = None
+    ) -> Any:
         """The chain rule's terms log p(x_t | x_<t), in nats, which sum to `log_prob`.
 
         Args:
             data: sequences in any form that `fit` takes.
             context: what they are conditioned on, for models that take it.
             offset: at which step they begin, as for `log_prob`.
+            complete: False for pieces that have no end of their own, as for `log_prob`.
 
         Returns:
             For one sequence an array [T] (a Series keeps its index, a tensor stays one); for
             several a list of them. In the order of generation; where sequences end, the last term
             is the end's; elements that are given have none.
         """
-        law, sequences = self.law_, self._scored(data)
+        law, sequences = self.law_, self._scored(data, complete)
         prepared = self.read_context(context, sequences, int(sequences.n_terms.max()), offset)
         with torch.set_grad_enabled(torch.is_grad_enabled() and sequences.form.kind == "tensor"):
             terms = numbers_of(law.checked_terms(sequences, prepared), law)
@@ -214,6 +217,22 @@ class Process(OneClass):
         """The law of the same model in another order of its sites, for models that know it."""
         return Process.of(self.law_.in_order(ordering), self._drawn_fit())
 
+    def midway(self) -> Process:
+        """This process for pieces that may begin anywhere in a sequence, for models that know it.
+
+        Of an n-gram model these begin with the empty context and not after `<s>` (as KenLM scores
+        with `bos=False`). That a piece does not end is said by `complete=False`, everywhere.
+
+        Example:
+            >>> import arproc
+            >>> model = arproc.NGram(2, "witten_bell").fit(["a rose", "a rose is a rose"])
+            >>> round(model.log_prob("rose", complete=False), 3)  # at the beginning of a sentence
+            -2.329
+            >>> round(model.midway().log_prob("rose", complete=False), 3)  # anywhere
+            -1.23
+        """
+        return Process.of(self.law_.midway(), self._drawn_fit())
+
     def _drawn_fit(self) -> Fit:
         """For what is made of this process: draws go back in the same form."""
         return Fit(form=self.fit_.form, labels=self.fit_.labels)
@@ -239,8 +258,10 @@ class Process(OneClass):
 
         Args:
             n: how many sequences.
-            length: how many new elements at most; needed where the process is an endless stream.
-                A process of fixed size takes what is left of it.
+            length: how many new elements at most; needed where the process is an endless stream,
+                or where a policy takes its end away: a draw without it that has not ended after
+                100,000 elements (10,000 under a policy) is refused. A process of fixed size takes
+                what is left of it.
             prefix: what the draws continue, one for all or one for each (n of them); not repeated
                 in the draws.
             policy: a policy to draw under (temperature, top-k ...).
@@ -258,7 +279,8 @@ class Process(OneClass):
 
         Raises:
             NotFittedError: there is no law yet.
-            ParameterError: an argument has a wrong value, or a stream has no length.
+            ParameterError: an argument has a wrong value, or a stream has no length, or a draw
+                without one does not end.
             DataError: the prefix is not of the model's space, or too short; or the law itself
                 gives a number that is none (NaN).
 

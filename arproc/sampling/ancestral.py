@@ -16,17 +16,21 @@ from arproc.contract.state import State
 from arproc.data.form import Form, restore
 from arproc.data.tables.space import Table
 from arproc.errors import DataError, ParameterError, check_count
+from arproc.sampling.policies import PolicyLaw
 from arproc.spaces import Categorical, Space
 
 if TYPE_CHECKING:
     from arproc.data.vocabulary import Vocabulary
 
-__all__ = ["check_drawn", "check_length", "draw", "sample"]
+__all__ = ["MOST", "MOST_UNDER_POLICY", "check_drawn", "check_length", "draw", "sample"]
 
 Stop = Callable[[torch.Tensor], torch.Tensor]
 
 #: How many elements of endless rows are drawn at once, so that their uniforms come in blocks.
 _BLOCK = 64
+#: A row that is given no limit and has not ended after so many elements is taken for endless; and
+#: under a policy, which may have taken the end away (and draws element by element, slowly).
+MOST, MOST_UNDER_POLICY = 100_000, 10_000
 
 
 def sample(
@@ -97,6 +101,8 @@ def draw(
 
     Raises:
         DataError: the law drew NaN, which is no element of the space.
+        ParameterError: without a limit, a row has not ended after `MOST` elements, under a policy
+            `MOST_UNDER_POLICY`.
     """
     n, device = state.n, state.history.slots.device
     if n == 0:
@@ -107,6 +113,7 @@ def draw(
     before, first = state.lengths.cpu(), state.positions.cpu()
     limits = torch.as_tensor(limit).expand(n) if limit is not None else None
     store = _Store(n, space, device, 0 if limits is None else int(limits.max()))
+    most = MOST_UNDER_POLICY if _under_policy(state.law) else MOST
     lengths = torch.zeros(n, dtype=torch.int64)
     complete, done = torch.zeros(n, dtype=torch.bool), torch.zeros(n, dtype=torch.bool)
     alive, state = _keep_open(torch.arange(n), done, limits, 0, state)
@@ -127,6 +134,8 @@ def draw(
         if stop is not None:
             _apply_stop(stop, store, alive[~done[alive]], done)
         alive, state = _keep_open(alive, done, limits, store.count, state)
+        if limits is None and store.count >= most and len(alive):
+            _refuse_endless(alive[~done[alive]], n, state.law, most)
     x = store.values[:, : int(lengths.max())]
     check_drawn(x, state.law, space, before)
     inside = (torch.arange(x.shape[1]) < lengths[:, None]).to(device)
@@ -134,6 +143,28 @@ def draw(
     if space.length is not None:
         complete |= before + lengths == space.length
     return x, lengths, complete
+
+
+def _under_policy(law: Law) -> bool:
+    """Whether a law, or one that it is made of, is one under a policy."""
+    if isinstance(law, PolicyLaw):
+        return True
+    held = [x for v in vars(law).values() for x in (v if isinstance(v, tuple) else (v,))]
+    return any(_under_policy(inner) for inner in held if isinstance(inner, Law))
+
+
+def _refuse_endless(rows: torch.Tensor, n: int, law: Law, most: int) -> None:
+    """Raise for rows that do not come to an end, as where a policy takes all ends away."""
+    if not len(rows):
+        return
+    under = ""
+    if _under_policy(law):
+        under = " under the policy, which may leave the end no probability,"
+    raise ParameterError(
+        f"length is needed: {len(rows)} of {n} draws (the first is draw {int(rows[0])}) have not "
+        f"ended{under} after {most:,} elements, and perhaps never will. Pass length=, the number "
+        "of elements at most, or draw under another policy."
+    )
 
 
 def check_drawn(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -446,3 +449,51 @@ def test_an_offset_says_where_data_without_an_index_begin(run: Run, tmp_path: Pa
     assert pd.read_csv("table.csv", index_col=0).loc["ct", "log_prob_nats"] == pytest.approx(total)
     wrong = run("score", "ct.arproc", later, "--offset", "soon")
     assert wrong.code == 2
+
+
+#: Everything that some reader takes for an end of a line; a mark; an empty line; an unended one.
+ODD = "\ufeffa rose\x0cis\r\n\n a\x0b \x1cb\x85c\u2028d\re \na\nlast"
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("tokens", ["word", "char"])
+def test_lines_are_those_of_python_in_files_and_from_standard_input(
+    run: Run, monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes], tokens: str
+):
+    raw = pack(ODD.encode())
+    Path("odd.txt").write_bytes(raw)
+    lines = list(arproc.read_lines("odd.txt"))
+    want = arproc.NGram(2, "witten_bell", tokens).fit(lines)
+    options = ("--order", 2, "--smoothing", "witten_bell", "--tokens", tokens, "--lines")
+    assert run("fit", "ngram", "odd.txt", *options, "-o", "f.arproc").code == 0
+    each = run("score", "f.arproc", "odd.txt", "--lines", "--each").out
+    np.testing.assert_allclose(pd.read_csv(io.StringIO(each)).log_prob, want.log_prob(lines))
+    for arguments in (
+        ["fit", "ngram", "-", *options, "-o", "s.arproc"],
+        ["score", "f.arproc", "-"],
+    ):
+        piped = io.TextIOWrapper(io.BytesIO(raw), encoding="ascii", errors="strict")
+        monkeypatch.setattr("sys.stdin", piped)
+        result = run(*arguments, *(["--lines", "--each"] if arguments[0] == "score" else []))
+        assert result.code == 0, result.err
+    assert result.out == each
+    assert Path("f.arproc").read_bytes() == Path("s.arproc").read_bytes()
+
+
+def test_tables_may_be_compressed(run: Run, series: Path):
+    raw = series.read_bytes()
+    options = ("--column", "value", "--order", 2, "-o")
+    run("fit", "ar", series, *options, "plain.arproc")
+    for suffix, pack in ((".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)):
+        Path(f"series.csv{suffix}").write_bytes(pack(raw))
+        assert run("fit", "ar", f"series.csv{suffix}", *options, "packed.arproc").code == 0
+        assert Path("packed.arproc").read_bytes() == Path("plain.arproc").read_bytes()
+
+
+def test_a_policy_without_an_end_asks_for_a_length(run: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("arproc.sampling.ancestral.MOST_UNDER_POLICY", 300)
+    arproc.NGram(2, "witten_bell").fit(["a b a b a b a b a b", "a b a b"]).save("n.arproc")
+    result = run("sample", "n.arproc", "--top-k", 1)
+    assert result.code == 2
+    assert "length is needed" in result.err
+    assert run("sample", "n.arproc", "--top-k", 1, "--length", 4).out == "a b a b\n"

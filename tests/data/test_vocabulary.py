@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arproc.data import vocabulary as text
+from arproc.data import word_table
 from arproc.data.vocabulary import UNKNOWN, Vocabulary
 from arproc.errors import DataError, FileFormatError, ParameterError
 
@@ -228,3 +229,36 @@ def test_special_symbols_are_words_like_others_when_escaped():
         closed.encode("</s>")
     with pytest.raises(ParameterError, match="special must be"):
         Vocabulary.build(["a"], "word", special="ignore")
+
+
+@pytest.mark.parametrize("large", [8, 1 << 20])
+def test_unk_in_a_text_may_be_an_unknown_word(monkeypatch, large):
+    monkeypatch.setattr(word_table, "LARGE", large)
+    text = "<unk> a <unk> b a"
+    with pytest.raises(DataError, match=r"'<unk>' stands.*special=\"unknown\""):
+        Vocabulary.build(text)
+    words = Vocabulary.build(text, special="unknown")
+    assert words.symbols == (UNKNOWN, "a", "b")
+    assert words.encode(text).tolist() == [0, 1, 0, 2, 1]
+    assert words.encode(["a", "<unk>", "c"]).tolist() == [1, 0, 0]
+    assert [x.tolist() for x in words.encode_all([text, "c <unk>"])] == [
+        [0, 1, 0, 2, 1, 0, 0],
+        [5, 2],
+    ]
+    assert words.decode(words.encode(text)) == text
+    again = Vocabulary.from_dict(words.to_dict())
+    assert again == words
+    assert again.encode(text).tolist() == [0, 1, 0, 2, 1]
+    other = Vocabulary(("a", UNKNOWN, "b"), "word", 1, "unknown")
+    assert other.encode(text).tolist() == [1, 0, 1, 2, 0]
+    lines = np.frombuffer(b"b <unk>\nc", np.uint8)
+    assert [x.tolist() for x in other.encode_lines(lines)] == [[2, 1, 1], [2, 1]]
+    for symbol in ("<s>", "</s>"):
+        with pytest.raises(DataError, match=f"The special symbol '{symbol}' stands in the text"):
+            words.encode(f"a {symbol}")
+        with pytest.raises(DataError, match="stands in the text as a word"):
+            Vocabulary.build(f"a {symbol}", special="unknown")
+    with pytest.raises(ParameterError, match=r"special=\"unknown\".*closed"):
+        Vocabulary.build(text, special="unknown", unknown=False)
+    with pytest.raises(DataError, match="holds no word"):
+        Vocabulary.build("<unk> <unk>", special="unknown")

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arproc.data import word_table as words
+from arproc.data.text_files import text_bytes
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError
 
@@ -72,7 +73,7 @@ def test_the_two_ways_of_reading_agree(in_parts, monkeypatch, tmp_path):
     @given(TEXTS.filter(lambda text: text.split()), st.integers(1, 3))
     def check(text, min_count):
         path.write_bytes(text.encode())
-        raw = words.text_file(path)
+        raw = text_bytes(path)
         large = Vocabulary.build(raw, "word", min_count=min_count)
         coded = large.encode_lines(raw)
         monkeypatch.setattr(words, "LARGE", 1 << 20)
@@ -95,17 +96,3 @@ def test_errors_name_line_and_position(monkeypatch, large):
         closed.encode_lines(raw)
     with pytest.raises(DataError, match=r"In text 1: The special symbol '<s>'.*position 2"):
         closed.encode_lines(np.frombuffer(b"a b a b a b\na b <s>", np.uint8))
-
-
-@pytest.mark.parametrize("at", [0, 5, (1 << 22) - 1, 1 << 22])
-def test_a_file_that_is_not_utf8_is_refused_with_its_place(tmp_path, at):
-    path = tmp_path / "text.txt"
-    path.write_bytes(b"a" * at + b"\xff" + b"b" * 10)
-    with pytest.raises(DataError, match=rf"not UTF-8 text \(byte {at}\)"):
-        words.text_file(path)
-
-
-def test_letters_across_pieces_of_a_file_are_read(tmp_path):
-    path = tmp_path / "text.txt"
-    path.write_bytes(b"a" * ((1 << 22) - 1) + "é b\n".encode())
-    assert len(words.text_file(path)) == (1 << 22) + 3

@@ -8,8 +8,9 @@ from toys import Bits, Chain, Counter, Letters, Levels, Linear, Walk, fitted
 
 from arproc import sampling
 from arproc.contract.randomness import Uniforms
+from arproc.distributions import Categorical
 from arproc.errors import DataError, ParameterError
-from arproc.sampling import Policy, Temperature, TopK, TopP
+from arproc.sampling import Policy, Temperature, TopK, TopP, ancestral
 from arproc.sampling.ancestral import _Store, draw
 from arproc.spaces import Real
 
@@ -317,3 +318,57 @@ def test_the_store_of_draws_lies_where_it_is_asked_to(capacity):
         assert store.values.device.type == "meta"
         assert store.values.dtype == torch.float64
     assert store.values.shape == (2, 20)
+
+
+# ---- draws that do not end ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def endless():
+    """Under `TopK(1)` its draws go round in a circle for ever."""
+    process = Letters("ab").fit("ab")
+    assert len(process.sample(1, 300, policy=TopK(1), seed=0)[0]) == 300
+    return process
+
+
+def test_a_policy_that_takes_the_end_away_is_found_out(endless, monkeypatch):
+    assert ancestral.MOST_UNDER_POLICY == 10_000
+    assert ancestral.MOST == 100_000
+    monkeypatch.setattr(ancestral, "MOST_UNDER_POLICY", 200)
+    for process, options in (
+        (endless, {"policy": TopK(1)}),
+        (endless, {"policy": Temperature(1e-3) | TopP(0.5), "n": 3}),
+        (endless, {"policy": TopK(1), "prefix": "ab", "return_log_prob": True}),
+        (endless, {"policy": TopK(1), "stop": "never"}),
+        (endless.with_policy(TopK(1)), {}),
+        (endless.with_policy(TopK(1)).condition("ab"), {}),
+        (endless.condition("ab"), {"policy": TopK(1)}),
+    ):
+        with pytest.raises(ParameterError, match=r"length is needed.*under the policy.* 200 elem"):
+            process.sample(**options)
+    assert len(endless.sample(1, 250, policy=TopK(1))[0]) == 250
+
+
+def test_a_law_that_does_not_end_by_itself_is_found_out(endless, monkeypatch):
+    monkeypatch.setattr(ancestral, "MOST", 128)
+
+    class Endless(Letters):
+        def window(self, ctx, position):
+            scores = super().window(ctx, position).logits.clone()
+            scores[..., -1] = -torch.inf
+            return Categorical(scores)
+
+    with pytest.raises(ParameterError, match=r"length is needed: 2 of 2 draws.* 128 elements"):
+        Endless("ab").fit("ab").sample(2)
+
+
+def test_rows_that_ended_in_time_do_not_count(monkeypatch):
+    process = Letters("ab").fit("ab")
+    free = process.sample(12, 400, seed=5)
+    longest = max(map(len, free))
+    monkeypatch.setattr(ancestral, "MOST", longest + 1)
+    assert process.sample(12, seed=5) == free
+    monkeypatch.setattr(ancestral, "MOST", longest - 1)
+    monkeypatch.setattr(ancestral, "_block_size", lambda *_: 1)
+    with pytest.raises(ParameterError, match=r"length is needed: 1 of 12 draws"):
+        process.sample(12, seed=5)

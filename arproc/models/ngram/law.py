@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -37,10 +37,13 @@ class NGramLaw(ChainLaw):
     Attributes:
         space: the symbols.
         trie: the n-grams with their log-probabilities and back-off weights.
+        begins: whether what is scored begins as sequences do, after `<s>`; else with the empty
+            context, as something cut out of one.
     """
 
     space: CategoricalSpace
     trie: Trie
+    begins: bool = True
 
     def problems(self) -> Iterator[str]:
         fits = self.trie.alphabet == alphabet_of(self.space)
@@ -63,6 +66,14 @@ class NGramLaw(ChainLaw):
         end = alphabet.end if alphabet.terminates else None
         return cls(CategoricalSpace(alphabet.symbols, vocabulary, end), trie)
 
+    @cached_property
+    def asked(self) -> Trie:
+        """The n-grams as sequences of this law begin in them."""
+        return self.trie if self.begins else self.trie.midway()
+
+    def midway(self) -> NGramLaw:
+        return replace(self, begins=False)
+
     @property
     def n_ngrams(self) -> list[int]:
         """How many n-grams of each order there are."""
@@ -75,21 +86,21 @@ class NGramLaw(ChainLaw):
     def window(self, ctx: torch.Tensor, position: torch.Tensor) -> Distribution:
         n, k, p = ctx.shape
         flat = position.reshape(-1).cpu().numpy()
-        states = self.trie.states(ctx.reshape(n * k, p).cpu().numpy(), flat)
-        rows = torch.from_numpy(self.trie.rows(states, flat))
+        states = self.asked.states(ctx.reshape(n * k, p).cpu().numpy(), flat)
+        rows = torch.from_numpy(self.asked.rows(states, flat))
         return Categorical(rows.unflatten(0, (n, k)).to(ctx.device))
 
     def start(self, n: int, context: torch.Tensor | None) -> State:
-        return NGramState(self.trie, np.full(n, self.trie.start))
+        return NGramState(self.asked, np.full(n, self.asked.start))
 
     def log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
-        terms = self.trie.terms(*_flat(sequences), threads=torch.get_num_threads())
+        terms = self.asked.terms(*_flat(sequences), threads=torch.get_num_threads())
         return torch.from_numpy(terms).to(sequences.values.device)
 
     @cached_property
     def text_scorer(self) -> Callable[[bytes], float] | None:
         """What scores one text of words in a single compiled call; None where none can."""
-        trie, vocabulary = self.trie, self.space.vocabulary
+        trie, vocabulary = self.asked, self.space.vocabulary
         if not trie.interpolated or vocabulary is None or vocabulary.kind != "word":
             return None
         from arproc.models.ngram.backoff.sentence import text_scorer
@@ -99,14 +110,14 @@ class NGramLaw(ChainLaw):
 
     def matches(self, sequences: Sequences) -> np.ndarray:
         """The longest n-gram that ends with each term, a node, int64, flat."""
-        return self.trie.matches(*_flat(sequences))
+        return self.asked.matches(*_flat(sequences))
 
     def stupid_backoff_terms(self, sequences: Sequences, alpha: float) -> torch.Tensor:
         """The terms of `NGram.stupid_backoff_score`, where the trie holds relative frequencies."""
-        trie, found = self.trie, self.matches(sequences)
+        trie, found = self.asked, self.matches(sequences)
         first = sequences.n_terms.cumsum(0) - sequences.n_terms
         position = np.arange(len(found)) - np.repeat(first.numpy(), sequences.n_terms.numpy())
-        possible = np.minimum(position + int(trie.alphabet.terminates), trie.order - 1) + 1
+        possible = np.minimum(position + trie.before, trie.order - 1) + 1
         back = possible - trie.level(found)
         return torch.from_numpy(trie.log_prob[found] + back * math.log(alpha))
 

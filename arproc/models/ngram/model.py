@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +14,7 @@ import torch
 
 from arproc.contract.checked import check_fields
 from arproc.contract.sequences import Sequences
+from arproc.data.texts import require_no_file
 from arproc.data.tokens import Tokens
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import (
@@ -24,19 +27,23 @@ from arproc.errors import (
 )
 from arproc.models.ngram.arpa.read import read_arpa
 from arproc.models.ngram.arpa.write import write_arpa
-from arproc.models.ngram.backoff.filtering import filtered
+from arproc.models.ngram.backoff.filtering import filtered, with_unknown
 from arproc.models.ngram.backoff.pruning import cut_offs, pruned
-from arproc.models.ngram.backoff.sums import adding_up
+from arproc.models.ngram.backoff.sums import adding_up, made_to_add_up
 from arproc.models.ngram.backoff.trie import Trie
 from arproc.models.ngram.counting.counts import Alphabet, count_ngrams, lay_out
 from arproc.models.ngram.law import NGramLaw, alphabet_of
 from arproc.models.ngram.smoothing import smoothings
 from arproc.models.ngram.smoothing.discounts import fallback
+from arproc.models.ngram.smoothing.repeats import share_of
 from arproc.models.ngram.symbols import SymbolModel, symbol_space
 from arproc.process import Fit
 from arproc.process.fit import Learnt
 
 __all__ = ["NGram", "notes_of"]
+
+#: A probability that changes no sum of probabilities in double precision.
+_ROUNDING = 1e-17
 
 
 class NGram(SymbolModel):
@@ -48,7 +55,9 @@ class NGram(SymbolModel):
     - "modified_kneser_ney": interpolated, three discounts an order, exactly as KenLM's `lmplz`
       estimates it, n-gram by n-gram; where `lmplz` stops because its closed-form discounts do not
       exist (little data, or few symbols), they are chosen by leave-one-out likelihood, with a
-      `DiscountWarning` if that concerns more than the single symbols, or are `discount_fallback`;
+      `DiscountWarning` if that concerns more than the single symbols, or are `discount_fallback`
+      (and KenLM's, with that warning, where a quarter of the text or more repeats earlier lines:
+      there the copies would tell what is left out);
     - "kneser_ney": interpolated, one discount an order;
     - "backoff_kneser_ney": one discount an order, and only what was not seen looks further back;
     - "absolute_discounting": interpolated, one discount an order, from plain counts;
@@ -197,7 +206,9 @@ class NGram(SymbolModel):
                 "interpolate_unigrams=False gives mass to <unk>, which a closed vocabulary does "
                 "not have; use tokens=Tokens(unknown=True), or leave interpolate_unigrams True."
             )
-        counts = count_ngrams(_laid_out(sequences, alphabet), self.order, alphabet)
+        text = _laid_out(sequences, alphabet)
+        counts = count_ngrams(text, self.order, alphabet)
+        repeated = cache(lambda: share_of(text, stream=not alphabet.terminates))
         held_out = None if validation is None else _laid_out(validation, alphabet)
         cuts, otherwise = cut_offs(self.prune, self.order), fallback(self.discount_fallback)
         found, weights = None, None
@@ -205,14 +216,16 @@ class NGram(SymbolModel):
             trie = smoothings.additive(counts, self.alpha)
         elif self.smoothing in smoothings.DISCOUNTED:
             trie, found = smoothings.discounted(
-                counts, self.smoothing, cuts, None, otherwise, self.interpolate_unigrams
+                counts, self.smoothing, cuts, None, otherwise, self.interpolate_unigrams, repeated
             )
         elif self.smoothing in smoothings.BACKED_OFF:
             trie, found = smoothings.backed_off(
-                counts, self.smoothing, cuts, self.largest_discounted, otherwise
+                counts, self.smoothing, cuts, self.largest_discounted, otherwise, repeated
             )
         else:
             trie, weights = smoothings.mixed(counts, self.smoothing, cuts, held_out)
+            if self.smoothing == "jelinek_mercer" and held_out is None:
+                smoothings.warn_of_deletion(repeated())
         law = NGramLaw(symbol_space(sequences.space), trie)
         return law, self._fit_of(notes_of(found, weights))
 
@@ -256,12 +269,18 @@ class NGram(SymbolModel):
         is scored of kept words does not change, and every context adds up to one. After `<unk>`
         comes what the model says after its own `<unk>`.
 
+        The vocabulary has the order of the list, with `<unk>` before the words (behind characters)
+        unless the list has it elsewhere: models that know all words of one list have one
+        vocabulary when they are filtered by it, so that they compare and mix.
+
         Args:
             words: the words to keep, as they stand in `vocabulary.symbols`; a list or another
-                vocabulary. Those that the model does not know are passed over.
+                vocabulary (of a set the model's own order is taken). Those that the model does
+                not know are passed over.
 
         Returns:
-            A new model with an open vocabulary; this one stays as it is.
+            A new model with an open vocabulary (a closed one, of which all words are kept, stays
+            closed); this one stays as it is.
 
         Raises:
             ParameterError: the model knows none of the words.
@@ -315,14 +334,23 @@ class NGram(SymbolModel):
         law = self.law_
         return law.trie.level(law.matches(self.sequences(data)))
 
-    def log_prob(self, data: Any, *, context: Any = None, offset: Any = None) -> Any:
-        if type(data) is str and data and context is None:
+    def midway(self) -> NGram:
+        return self._with_law(self.law_.midway())
+
+    def log_prob(
+        self, data: Any, *, context: Any = None, offset: Any = None, complete: bool | None = None
+    ) -> Any:
+        if type(data) is str and data and context is None and complete is None:
             score = self.law_.text_scorer
             if score is not None:
+                if (
+                    " " not in data or "." in data or "/" in data
+                ):  # looking costs more than scoring
+                    require_no_file(data)
                 found = score(data.encode("utf-8", "surrogatepass"))
                 if found == found:  # else the text is to be refused: the general way says why
                     return found
-        return super().log_prob(data, context=context, offset=offset)
+        return super().log_prob(data, context=context, offset=offset, complete=complete)
 
     # ---- files -------------------------------------------------------------------------------
 
@@ -347,11 +375,13 @@ class NGram(SymbolModel):
         special: str = "error",
         *,
         renormalise: bool = False,
+        floor: float | None = None,
     ) -> NGram:
-        """The model of an ARPA file (KenLM, SRILM ...), plain or compressed (gzip, bzip2, xz).
+        """The model of an ARPA file (KenLM, SRILM ...), plain or compressed.
 
-        N-grams may stand in any order, and back-offs, `<unk>`, and what begins or ends a longer
-        n-gram may be missing; log10 p of at most -99 is that of zero.
+        Compressed are files of gzip, bzip2, xz or zstd. N-grams may stand in any order, and
+        back-offs, `<unk>`, and what begins or ends a longer n-gram may be missing; log10 p of at
+        most -99 is that of zero.
 
         Args:
             path: the file.
@@ -360,6 +390,11 @@ class NGram(SymbolModel):
             renormalise: whether back-off weights are set anew where the probabilities after a
                 context do not add up to one (and single words' are divided by their sum); as they
                 are they would be no law, and are refused.
+            floor: log10 p of an unknown word after any context, for a file without `<unk>`, whose
+                vocabulary is closed otherwise, so that unknown words are refused; below 0. KenLM
+                takes -100. What is more than rounding is taken from all other words in proportion,
+                so that all adds up to one, and the back-off weights follow. The texts' unknown
+                words are counted by `word_perplexity`, which also leaves them out.
 
         Raises:
             FileFormatError: the file is malformed; the message names the line. Or probabilities
@@ -368,6 +403,8 @@ class NGram(SymbolModel):
         check_choice("tokens", tokens, ("word", "char", "byte"))
         trie, vocabulary = read_arpa(path, tokens, special)
         trie = adding_up(trie, vocabulary, renormalise)
+        if floor is not None:
+            trie, vocabulary = _floored(trie, vocabulary, floor)
         alphabet = trie.alphabet
         known = Tokens(
             tokens,
@@ -397,6 +434,17 @@ def notes_of(
         "discount_source": () if found is None else found.source,
         "interpolation_weights": weights,
     }
+
+
+def _floored(trie: Trie, vocabulary: Vocabulary, floor: float) -> tuple[Trie, Vocabulary]:
+    """The model of a file without `<unk>`, in which it has log10 p = `floor`."""
+    log_prob = check_number("floor", floor, below=0) * math.log(10)
+    if vocabulary.unknown is not None or vocabulary.kind == "byte":
+        what = "no byte is unknown" if vocabulary.kind == "byte" else "the file has <unk> already"
+        raise ParameterError(f"floor is for files without <unk>: {what}. Leave it out.")
+    p = math.exp(log_prob)
+    trie, vocabulary = with_unknown(trie, vocabulary, log_prob - math.log1p(-p))
+    return (trie if p < _ROUNDING else made_to_add_up(trie)), vocabulary
 
 
 def _laid_out(sequences: Sequences, alphabet: Alphabet) -> np.ndarray:

@@ -14,7 +14,7 @@ import arproc
 from arproc import Tokens
 from arproc.contract.state import WindowState
 from arproc.data.vocabulary import Vocabulary
-from arproc.errors import DataError, NotFittedError, ParameterError
+from arproc.errors import DataError, NotFittedError, ParameterError, UnsupportedError
 from arproc.models.ngram.law import NGramState
 from arproc.models.ngram.smoothing.smoothings import DiscountWarning
 from arproc.testing import check_process
@@ -269,3 +269,41 @@ def test_tiny_shakespeare_by_characters(shared_data):
     assert model.discount_source_ == ("leave-one-out", *["closed form"] * 5)
     bits = -model.score(text[cut:]) / math.log(2)
     assert bits == pytest.approx(2.1967, abs=5e-4)
+
+
+# ---- pieces of sequences -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("smoothing", ["witten_bell", "additive"])
+@pytest.mark.parametrize("order", [1, 3])
+def test_pieces_without_beginning_and_end(smoothing, order, tmp_path):
+    model = arproc.NGram(order, smoothing).fit(["the cat sat", "the cat ate the rat", "a rat sat"])
+    mid = model.midway()
+    text, words = "cat ate the", ["cat", "ate", "the"]
+    terms = model.log_prob_terms(text)
+    assert model.log_prob(text, complete=False) == pytest.approx(terms[:-1].sum())
+    assert model.score(text, complete=False) == pytest.approx(terms[:-1].mean())
+    np.testing.assert_allclose(model.log_prob_terms(text, complete=False), terms[:-1])
+    assert model.log_prob(model.sequences(text), complete=False) == pytest.approx(terms[:-1].sum())
+    # the empty context first, then what the words before say; by the n-grams themselves
+    first = np.exp(model.trie_.log_prob[1:])
+    numbers = model.vocabulary.encode(text)
+    if smoothing == "witten_bell":
+        assert mid.log_prob("cat", complete=False) == pytest.approx(np.log(first[numbers[0]]))
+    state = mid.start(1)
+    total = 0.0
+    for number in numbers:
+        assert state.conditional.probs.sum() == pytest.approx(1)
+        total += float(state.conditional.log_prob(torch.tensor([number])))
+        state = state.append(torch.tensor([number]))
+    assert mid.log_prob(text, complete=False) == pytest.approx(total)
+    assert mid.log_prob_terms(text, complete=False).sum() == pytest.approx(total)
+    assert mid.log_prob(words and text) == pytest.approx(mid.log_prob_terms(text).sum())
+    assert (mid.log_prob(text) == pytest.approx(model.log_prob(text))) == (order == 1)
+    assert mid.matched_orders(text).tolist()[0] == 1
+    mid.save(tmp_path / "m")
+    assert arproc.load(tmp_path / "m").log_prob(text) == mid.log_prob(text)
+    both = arproc.Mixture([model, model]).fit(["a rat"])
+    assert both.midway().log_prob(text) == pytest.approx(mid.log_prob(text))
+    with pytest.raises(UnsupportedError, match="from their beginning on alone"):
+        arproc.PPM(2).fit(["a b"]).midway()

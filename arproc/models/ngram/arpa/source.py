@@ -6,7 +6,6 @@ import bz2
 import gzip
 import lzma
 import re
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from arproc.contract.places import as_path
+from arproc.data.text_files import decompressed, zstd
 from arproc.errors import FileFormatError
 
 __all__ = ["BLANKS", "Source", "compressed_writer", "open_source", "read_header", "show"]
@@ -30,8 +30,6 @@ _FOREIGN = {
 
 _CHUNK = 2**20
 _LONGEST_LINE = 2**26
-_READERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-_DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, OSError)
 
 
 class Source:
@@ -92,7 +90,7 @@ class Source:
 
 @contextmanager
 def open_source(path: str | Path) -> Iterator[Source]:
-    """Read a file; gzip, bzip2 and xz are known by their first bytes.
+    """Read a file; gzip, bzip2, xz and zstd are known by their first bytes.
 
     Raises:
         FileFormatError: there is no such file, or it is damaged.
@@ -100,23 +98,14 @@ def open_source(path: str | Path) -> Iterator[Source]:
     path = as_path(path)
     if not path.is_file():
         raise FileFormatError(f"There is no file {str(path)!r}.")
-    with path.open("rb") as probe:
-        first = probe.read(6)
-    opener = next((opener for magic, opener in _READERS.items() if first.startswith(magic)), None)
-    if opener is None:
-        with path.open("rb", buffering=0) as plain:
-            yield Source(path, plain)
-        return
-    try:
-        with opener(path, "rb") as file:
-            yield Source(path, file)
-    except _DAMAGE as error:
-        kind = opener.__module__.lstrip("_")
-        raise FileFormatError(f"{str(path)!r} is a damaged {kind} file: {error}.") from None
+    with decompressed(path, FileFormatError) as file:
+        yield Source(path, file)
 
 
 def compressed_writer(path: Path, suffix: str) -> Any:
-    """A file to write to, compressed as the suffix says: .gz, .bz2, .xz, or plain."""
+    """A file to write to, compressed as the suffix says: .gz, .bz2, .xz, .zst, or plain."""
+    if suffix == ".zst":
+        return zstd().open(path, "wb")
     if suffix == ".gz":
         return gzip.open(path, "wb", 6)
     if suffix == ".bz2":

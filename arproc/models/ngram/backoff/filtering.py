@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
+from itertools import pairwise
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from arproc.models.ngram.backoff.assembling import assemble, parents
 from arproc.models.ngram.backoff.trie import Trie
 from arproc.models.ngram.counting.counts import Alphabet
 
-__all__ = ["filtered", "fold"]
+__all__ = ["filtered", "fold", "renumbered", "with_unknown"]
 
 _KINDS = ("word", "char", "symbols")
 
@@ -31,49 +32,110 @@ def filtered(
             "Additive smoothing does not back off, so what a filtered n-gram leaves is not given "
             "by shorter ones; fit with another smoothing to filter."
         )
-    keep = _known(vocabulary, words)
-    if keep.all():
-        return vocabulary, trie
-    fewer, numbers = _without(vocabulary, keep)
+    wanted = _wanted(vocabulary, words)
+    fewer = _without(vocabulary, wanted)
+    place = {symbol: number for number, symbol in enumerate(fewer.symbols)}
+    lost = -1 if fewer.unknown is None else fewer.unknown
+    numbers = [place.get(symbol, lost) for symbol in vocabulary.symbols]
+    if vocabulary.unknown is not None:
+        numbers[vocabulary.unknown] = lost
     alphabet = trie.alphabet
     new = Alphabet(len(fewer) + int(alphabet.terminates), alphabet.terminates, fewer.unknown)
     ends = [len(fewer), len(fewer) + 1] if alphabet.terminates else []
-    return fewer, fold(trie, np.append(numbers, ends).astype(np.int64), new)
+    found = np.array([*numbers, *ends], np.int64)
+    if len(fewer) == len(vocabulary):  # all of them, in another order perhaps
+        same = bool((np.diff(found) == 1).all())
+        return fewer, trie if same else renumbered(trie, found, new)
+    return fewer, fold(trie, found, new)
 
 
-def _known(vocabulary: Vocabulary, words: Vocabulary | Iterable[str]) -> np.ndarray:
-    """Which symbols of the vocabulary are among the words, bool [V]; `<unk>` always is."""
+def _wanted(vocabulary: Vocabulary, words: Vocabulary | Iterable[str]) -> list[str]:
+    """The symbols that are wanted, each once, in their order; `<unk>` where they say where."""
     listed = words.symbols if isinstance(words, Vocabulary) else words
     if isinstance(listed, (str, bytes)) and vocabulary.kind != "char":
         raise ParameterError(f"words must be a list of words or a Vocabulary; got {words!r}.")
     listed = listed if isinstance(listed, (str, bytes)) else check_list("words", listed)
-    wanted = {word for word in listed if isinstance(word, str)}
-    keep = np.array([symbol in wanted for symbol in vocabulary.symbols])
-    if vocabulary.unknown is not None:
-        keep[vocabulary.unknown] = False
-    if not keep.any():
+    wanted = dict.fromkeys(word for word in listed if isinstance(word, str))
+    unknown = None if vocabulary.unknown is None else vocabulary.symbols[vocabulary.unknown]
+    if not any(symbol in wanted for symbol in vocabulary.symbols if symbol != unknown):
         raise ParameterError(
             f"None of the {len(wanted)} words is in the model's vocabulary of {len(vocabulary)}; "
             "expected some that are."
         )
-    if vocabulary.unknown is not None:
-        keep[vocabulary.unknown] = True
-    return keep
+    if isinstance(words, Set):  # which has no order: the model's own
+        return [symbol for symbol in vocabulary.symbols if symbol in wanted or symbol == unknown]
+    return list(wanted)
 
 
-def _without(vocabulary: Vocabulary, keep: np.ndarray) -> tuple[Vocabulary, np.ndarray]:
-    """The open vocabulary of the symbols that are kept, and each old symbol's number there."""
-    kept = [symbol for symbol, stays in zip(vocabulary.symbols, keep, strict=True) if stays]
-    numbers = np.cumsum(keep) - 1
-    if vocabulary.unknown is not None:
-        unknown = int(numbers[vocabulary.unknown])
-    elif vocabulary.kind == "char":
-        kept, unknown = [*kept, UNKNOWN], len(kept)
+def _without(vocabulary: Vocabulary, wanted: list[str]) -> Vocabulary:
+    """The vocabulary of the wanted symbols in their order, open unless there are no others.
+
+    `<unk>` is where the list has it; else, as everywhere, before words and behind characters.
+    """
+    known = set(vocabulary.symbols)
+    kept = [symbol for symbol in wanted if symbol in known]
+    if vocabulary.unknown is None and len(kept) == len(known):
+        return Vocabulary(tuple(kept), vocabulary.kind, None, vocabulary.special)
+    mark = UNKNOWN if vocabulary.unknown is None else vocabulary.symbols[vocabulary.unknown]
+    if mark in wanted:
+        before = set(wanted[: wanted.index(mark)])
+        kept = [symbol for symbol in kept if symbol != mark]
+        at = sum(symbol in before for symbol in kept)
     else:
-        kept, unknown = [UNKNOWN, *kept], 0
-        numbers = numbers + 1
-    fewer = Vocabulary(tuple(kept), vocabulary.kind, unknown, vocabulary.special)
-    return fewer, np.where(keep, numbers, unknown)
+        at = len(kept) if vocabulary.kind == "char" else 0
+    kept.insert(at, mark)
+    return Vocabulary(tuple(kept), vocabulary.kind, at, vocabulary.special)
+
+
+def renumbered(trie: Trie, numbers: np.ndarray, alphabet: Alphabet) -> Trie:
+    """The same model with other numbers for its symbols.
+
+    Args:
+        trie: a back-off model.
+        numbers: the new number of each symbol, begin and end included, int64 [size].
+        alphabet: the new symbols' numbers.
+    """
+    above = parents(trie)
+    place = np.zeros(len(trie.symbol), np.int64)
+    order = [np.zeros(1, np.int64)]
+    for low, high in pairwise(trie.levels[1:].tolist()):
+        new = low + np.lexsort((numbers[trie.symbol[low:high]], place[above[low:high]]))
+        place[new] = np.arange(low, high)
+        order.append(new)
+    old = np.concatenate(order)
+    back_off = np.zeros(len(old), trie.back_off.dtype)
+    back_off[: len(trie.back_off)] = trie.back_off
+    symbol = numbers[trie.symbol[old]]
+    symbol[0] = 0
+    return assemble(
+        alphabet, trie.levels, place[above[old]], symbol, trie.log_prob[old], back_off[old], trie
+    )
+
+
+def with_unknown(trie: Trie, vocabulary: Vocabulary, log_prob: float) -> tuple[Trie, Vocabulary]:
+    """A model of a closed vocabulary, with `<unk>` put in as one more single symbol.
+
+    Args:
+        trie: a back-off model; what its probabilities add up to afterwards is for the caller.
+        vocabulary: its symbols, closed.
+        log_prob: of `<unk>`, nats.
+    """
+    own, number = trie.alphabet, len(vocabulary)
+    opened = Vocabulary(
+        (*vocabulary.symbols, UNKNOWN), vocabulary.kind, number, vocabulary.special
+    )
+    at = 1 + number  # single symbols stand in the order of their numbers
+    levels = np.concatenate([trie.levels[:2], trie.levels[2:] + 1])
+    above, symbol = parents(trie), trie.symbol.astype(np.int64)
+    back_off = np.zeros(len(symbol))
+    back_off[: len(trie.back_off)] = trie.back_off
+    symbol[1:] += symbol[1:] >= number
+    columns = (
+        (above + (above >= at), 0), (symbol, number), (trie.log_prob, log_prob), (back_off, 0.0),
+    )  # fmt: skip
+    parent, symbol, log_probs, back_off = [np.insert(old, at, new) for old, new in columns]
+    alphabet = Alphabet(own.symbols + 1, own.terminates, number)
+    return assemble(alphabet, levels, parent, symbol, log_probs, back_off, trie), opened
 
 
 def fold(trie: Trie, numbers: np.ndarray, alphabet: Alphabet) -> Trie:

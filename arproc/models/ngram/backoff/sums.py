@@ -12,7 +12,7 @@ from arproc.models.ngram.backoff.assembling import parents
 from arproc.models.ngram.backoff.pruning import renormalised
 from arproc.models.ngram.backoff.trie import Trie
 
-__all__ = ["adding_up", "furthest", "masses", "told"]
+__all__ = ["adding_up", "furthest", "made_to_add_up", "masses", "told"]
 
 #: How far from one a sum may be: files write logarithms with few digits.
 TOLERANCE = 1e-3
@@ -62,7 +62,7 @@ def adding_up(trie: Trie, vocabulary: Vocabulary, renormalise: bool) -> Trie:
     """
     worst = furthest(trie)
     if worst is not None and renormalise:
-        trie = _renormalised(trie)
+        trie = made_to_add_up(trie)
         worst = furthest(trie)
     if worst is None:
         return trie
@@ -85,7 +85,8 @@ def told(trie: Trie, vocabulary: Vocabulary | None, worst: tuple[int, float]) ->
     return f"the probabilities {after} add up to {total:.4g}"
 
 
-def _renormalised(trie: Trie) -> Trie:
+def made_to_add_up(trie: Trie) -> Trie:
+    """Single symbols' probabilities divided by their sum, and the back-off weights set anew."""
     singles = slice(1, 1 + trie.alphabet.symbols)
     total = np.exp(trie.log_prob[singles], dtype=np.float64).sum()
     log_prob, back_off = trie.log_prob.copy(), trie.back_off.copy()

@@ -93,6 +93,17 @@ class Trie:
             return 0
         return 1 + self.alphabet.begin
 
+    @property
+    def before(self) -> int:
+        """How many symbols are known before the first: `<s>`, where there is one."""
+        return int(self.alphabet.terminates)
+
+    def midway(self) -> Trie:
+        """The same n-grams, asked about what begins anywhere: nothing is known before it."""
+        other = object.__new__(_Midway)
+        vars(other).update(vars(self))
+        return other
+
     @cached_property
     def arrays(self) -> tuple:
         """What the kernels take."""
@@ -170,7 +181,7 @@ class Trie:
                 self.alphabet.end, out,
             )  # fmt: skip
             return
-        known = position + int(self.alphabet.terminates)
+        known = position + self.before
         kernels.plain_terms(
             self.arrays, values, begin, end, first_term, complete, states, known,
             self.alphabet.end, out,
@@ -212,7 +223,7 @@ class Trie:
         kernels = suited(query_kernels, 2 * len(states) * self.alphabet.symbols)
         if not self.interpolated:
             states = states.copy()
-            kernels.unseen(self.arrays, states, position + int(self.alphabet.terminates))
+            kernels.unseen(self.arrays, states, position + self.before)
         out = np.empty((len(states), self.alphabet.symbols), self.log_prob.dtype)
         kernels.rows(self.arrays, states, out)
         return out
@@ -243,7 +254,7 @@ class Trie:
 
         kernels = suited(draw_kernels, 64 * uniforms.size * self.order)
         x, final = np.empty(uniforms.shape, np.int64), np.empty(len(states), np.int64)
-        known = position + int(self.alphabet.terminates)
+        known = position + self.before
         end, cumulated = self.alphabet.end, self.cumulated
         threaded(
             lambda a, b: kernels.draw(
@@ -350,6 +361,13 @@ def _logs(x: np.ndarray, kind: type[np.floating]) -> np.ndarray:
     out = np.empty(len(x), kind)
     threaded(lambda a, b: kernels.logarithms(x[a:b], out[a:b]), shares(np.arange(1, len(x) + 1)))
     return out
+
+
+class _Midway(Trie):
+    """A trie whose sequences begin with the empty context, whether `<s>` is known or not."""
+
+    start = 0
+    before = 0
 
 
 def _split(

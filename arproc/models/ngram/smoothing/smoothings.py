@@ -23,6 +23,7 @@ from arproc.models.ngram.smoothing.jelinek_mercer import (
     held_out_events,
     weights_by_em,
 )
+from arproc.models.ngram.smoothing.repeats import MUCH
 
 __all__ = [
     "BACKED_OFF",
@@ -61,6 +62,15 @@ class _Rule:
     shape: np.ndarray
 
 
+#: How much of a text is copies, found out when it is asked.
+Share = Callable[[], float]
+
+
+def never() -> float:
+    """Of what can not be told: that nothing is a copy."""
+    return 0.0
+
+
 DISCOUNTED = {
     "modified_kneser_ney": _Rule(True, formulas.closed_form, formulas.FALLBACK),
     "kneser_ney": _Rule(True, formulas.absolute, formulas.ONE),
@@ -78,6 +88,7 @@ def discounted(
     given: np.ndarray | None = None,
     fallback: np.ndarray | None = None,
     interpolate_unigrams: bool = True,
+    repeated: Share = never,
 ) -> tuple[Trie, Discounts]:
     """Interpolation with discounts: Kneser-Ney with three or one, and absolute discounting.
 
@@ -98,6 +109,7 @@ def discounted(
         fallback: discounts, float64 [4] with entry 0 zero, for orders without a closed form.
         interpolate_unigrams: whether what is taken from single symbols is shared by all; else
             `<unk>`, which there must be, has all of it.
+        repeated: how much of the text is copies; asked where that matters.
     """
     from arproc.compiled.interpreted import suited
     from arproc.models.ngram.smoothing import smoothing_kernels
@@ -115,7 +127,9 @@ def discounted(
         if given is not None:
             discount, origin = np.concatenate([[0.0], given[k - 1]]), "given"
         else:
-            discount, origin = _find(counts, k, count, rule, p, fallback=fallback)
+            discount, origin = _find(
+                counts, k, count, rule, p, fallback=fallback, repeated=repeated
+            )
         values.append(discount[1:])
         source.append(origin)
         # a cut-off of -1 keeps the single symbols, those that were never seen included
@@ -131,7 +145,7 @@ def discounted(
             assert counts.alphabet.unknown is not None
             p[1 + counts.alphabet.unknown] += weight[0]
     found = Discounts(np.array(values), tuple(source))
-    warn_of(found)
+    warn_of(found, repeated)
     trie = Trie.of(counts, p, weight, interpolated=True)
     return (without(trie, kept_by_count(counts, cuts)) if any(cuts) else trie), found
 
@@ -142,6 +156,7 @@ def backed_off(
     cuts: list[int] | None = None,
     largest: int = 5,
     fallback: np.ndarray | None = None,
+    repeated: Share = never,
 ) -> tuple[Trie, Discounts]:
     """Back-off: what was seen has its discounted frequency, and only the rest looks further back.
 
@@ -166,7 +181,7 @@ def backed_off(
     p = np.zeros(counts.levels[-1])
     values, source = [], []
     for k in range(1, counts.order + 1):
-        discount, origin = _find(counts, k, count, rule, p, largest + 1, fallback)
+        discount, origin = _find(counts, k, count, rule, p, largest + 1, fallback, repeated)
         values.append(discount[1:])
         source.append(origin)
         first, last = _contexts(counts, k)
@@ -177,7 +192,7 @@ def backed_off(
     longest = max(map(len, values))
     table = np.array([np.concatenate([v, np.full(longest - len(v), v[-1])]) for v in values])
     found = Discounts(table, tuple(source))
-    warn_of(found)
+    warn_of(found, repeated)
     trie = Trie.of(counts, p, np.ones(len(first_child) - 1), interpolated=True)
     if cuts and any(cuts):
         trie = without(trie, kept_by_count(counts, cuts))
@@ -276,6 +291,7 @@ def _find(
     p: np.ndarray,
     most: int = 4,
     fallback: np.ndarray | None = None,
+    repeated: Share = never,
 ) -> tuple[np.ndarray, str]:
     """The discounts of order k, and where they come from; p holds the lower orders."""
     from arproc.compiled.interpreted import suited
@@ -295,7 +311,8 @@ def _find(
             first, last, counts.first_child, count, counts.link, skip, d, uniform, p
         )
 
-    return choose_discount(n, rule, fallback, log_likelihood)
+    plain = not rule.adjusted or k == counts.order
+    return choose_discount(n, rule, fallback, log_likelihood, repeated if plain else never)
 
 
 def tallied(n: np.ndarray, adjusted: int, plain: int) -> np.ndarray:
@@ -311,18 +328,30 @@ def choose_discount(
     rule: _Rule,
     fallback: np.ndarray | None,
     log_likelihood: Callable[[np.ndarray], float],
+    repeated: Share = never,
 ) -> tuple[np.ndarray, str]:
-    """The discounts in closed form, or the fallback's, or of largest leave-one-out likelihood."""
+    """The discounts in closed form, or the fallback's, or of largest leave-one-out likelihood.
+
+    Where one of several copies is left out the others tell what it was, so of a text that is
+    `repeated` the fallback is taken, KenLM's where the user has none. (What is counted by
+    different neighbours, as the adjusted counts are, copies do not change.)
+    """
     discount = rule.formula(n)
     if discount is not None:
         return discount, "closed form"
     if fallback is not None:
         return fallback[: len(rule.shape)], "fallback"
+    if repeated() >= MUCH:
+        return rule.shape.copy(), "fallback"
     return formulas.maximise(log_likelihood, rule.shape), "leave-one-out"
 
 
-def warn_of(discounts: Discounts) -> None:
+def warn_of(discounts: Discounts, repeated: Share = never) -> None:
     """One warning for all orders; order 1 alone, as in most models of characters, is none."""
+    missing = [k for k, source in enumerate(discounts.source, 1) if source != "closed form"]
+    if missing and missing != [1] and repeated() >= MUCH:
+        _warn_of_copies(discounts, repeated())
+        return
     orders = [k for k, source in enumerate(discounts.source, 1) if source == "leave-one-out"]
     if not orders or orders == [1]:
         return
@@ -330,5 +359,30 @@ def warn_of(discounts: Discounts) -> None:
         f"The closed-form discounts do not exist for order {', '.join(map(str, orders))}: too few "
         "n-grams have counts of 1, 2 and 3. They were chosen by leave-one-out likelihood "
         "(discount_source_, discounts_).",
+        DiscountWarning,
+    )
+
+
+def _warn_of_copies(discounts: Discounts, share: float) -> None:
+    fallen = [k for k, source in enumerate(discounts.source, 1) if source == "fallback"]
+    warn(
+        f"{share:.0%} of the text stands in lines (or parts of a stream) that it has before: it "
+        "was repeated. Discounts are told by how many n-grams were seen once, and of copies none "
+        f"were; of order {', '.join(map(str, fallen)) or 'none'} the fallback's were taken "
+        "(discount_source_, discounts_). Fit each line once, as with dict.fromkeys(lines), or say "
+        "discount_fallback=.",
+        DiscountWarning,
+    )
+
+
+def warn_of_deletion(share: float) -> None:
+    """Say that weights were learnt by deletion from a text of which that much is copies."""
+    if share < MUCH:
+        return
+    warn(
+        f"{share:.0%} of the text stands in lines (or parts of a stream) that it has before, so "
+        "that the interpolation weights, which are learnt by deleting each event, trust long "
+        "contexts too much. Fit each line once, as with dict.fromkeys(lines), or give "
+        "validation=.",
         DiscountWarning,
     )

@@ -17,7 +17,9 @@ from arproc.models.ngram.backoff.trie import Trie
 from arproc.models.ngram.smoothing.smoothings import (
     DISCOUNTED,
     Discounts,
+    Share,
     choose_discount,
+    never,
     tallied,
     warn_of,
 )
@@ -109,7 +111,11 @@ def _descend(job: Job, gram: np.ndarray) -> int | None:
 
 
 def probabilities(
-    job: Job, smoothing: str, fallback: np.ndarray | None, interpolate_unigrams: bool
+    job: Job,
+    smoothing: str,
+    fallback: np.ndarray | None,
+    interpolate_unigrams: bool,
+    repeated: Share,
 ) -> Discounts:
     """Write log-probabilities and back-off weights of all orders; see `smoothing.discounted`."""
     values, source = [], []
@@ -117,7 +123,7 @@ def probabilities(
         if not job.work.has(f"backoff-{k - 1}"):
             if k > 1 and not job.work.has(f"below-{k}"):
                 _gather(job, k)
-            discount, origin = _discount(job, k, smoothing, fallback)
+            discount, origin = _discount(job, k, smoothing, fallback, repeated)
             job.work.note(f"discount-{k}", [discount.tolist(), origin])
             _interpolate(job, k, smoothing, discount, interpolate_unigrams)
             job.work.remove(f"below-{k}", f"p-{k - 1}")
@@ -126,7 +132,7 @@ def probabilities(
         source.append(origin)
     job.work.remove(f"p-{job.order}")
     discounts = Discounts(np.array(values), tuple(source))
-    warn_of(discounts)
+    warn_of(discounts, repeated)
     return discounts
 
 
@@ -153,7 +159,7 @@ def _counted(job: Job, k: int, smoothing: str) -> Column:
 
 
 def _discount(
-    job: Job, k: int, smoothing: str, fallback: np.ndarray | None
+    job: Job, k: int, smoothing: str, fallback: np.ndarray | None, repeated: Share
 ) -> tuple[np.ndarray, str]:
     """The discounts of order k, and where they come from."""
     from arproc.models.ngram.smoothing import smoothing_kernels as kernels
@@ -179,7 +185,8 @@ def _discount(
             )
         return total
 
-    return choose_discount(n, rule, fallback, log_likelihood)
+    plain = not rule.adjusted or k == job.order
+    return choose_discount(n, rule, fallback, log_likelihood, repeated if plain else never)
 
 
 def _interpolate(

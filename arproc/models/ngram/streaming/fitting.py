@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,13 @@ from arproc.models.ngram.smoothing import discounts
 from arproc.models.ngram.smoothing.smoothings import DISCOUNTED, Discounts
 from arproc.models.ngram.streaming.counting import Job, count_runs, merge_runs
 from arproc.models.ngram.streaming.estimation import assemble, connect, probabilities
-from arproc.models.ngram.streaming.text import check_not_empty, vocabulary_of
+from arproc.models.ngram.streaming.text import (
+    COPY,
+    check_not_empty,
+    plain,
+    share_on_disk,
+    vocabulary_of,
+)
 from arproc.models.ngram.streaming.workspace import Workspace
 from arproc.spaces import Categorical
 
@@ -82,6 +89,7 @@ def estimate(task: Task, data: Any) -> tuple[Categorical, Trie, Discounts]:
     with Workspace(task.scratch, _description(task, path)) as work:
         tokens = task.tokens
         known = isinstance(tokens.kind, Vocabulary)
+        path = plain(path, tokens.kind.kind if known else tokens.kind, work)
         vocabulary = tokens.kind if known else vocabulary_of(path, tokens, budget // 8)
         space = categorical_space(path, vocabulary, end=tokens.end)
         if vocabulary.kind == "word" and not space.terminates:
@@ -95,7 +103,9 @@ def estimate(task: Task, data: Any) -> tuple[Categorical, Trie, Discounts]:
         merge_runs(job, runs)
         connect(job)
         otherwise = discounts.fallback(task.discount_fallback)
-        found = probabilities(job, task.smoothing, otherwise, task.interpolate_unigrams)
+        repeated = cache(lambda: share_on_disk(path, vocabulary, alphabet, budget))
+        found = probabilities(job, task.smoothing, otherwise, task.interpolate_unigrams, repeated)
+        work.remove(COPY)
         trie = assemble(job)
         work.lives_with(trie)
         return space, trie, found

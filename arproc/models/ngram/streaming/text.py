@@ -9,15 +9,21 @@ from typing import Any
 
 import numpy as np
 
+from arproc.data.text_files import BOM, beginning, check_utf8, compression, decompressed
 from arproc.data.tokens import Tokens
 from arproc.data.vocabulary import Vocabulary
-from arproc.data.word_table import WordTable, check_utf8
+from arproc.data.word_table import WordTable
 from arproc.errors import DataError
 from arproc.models.ngram.counting.counts import Alphabet, lay_out
+from arproc.models.ngram.smoothing.repeats import Repeats
+from arproc.models.ngram.streaming.workspace import Workspace
 
-__all__ = ["pieces", "piece_edges", "read_piece", "vocabulary_of"]
+__all__ = ["piece_edges", "pieces", "plain", "read_piece", "share_on_disk", "vocabulary_of"]
 
 _NEWLINE = ord("\n")
+_CHUNK = 1 << 20
+#: The name of the decompressed text in the folder of a job.
+COPY = "text"
 
 
 def vocabulary_of(path: Path, tokens: Tokens, piece: int) -> Vocabulary:
@@ -109,6 +115,16 @@ def read_piece(
     return text.astype(np.int32), len(own)
 
 
+def share_on_disk(path: Path, vocabulary: Vocabulary, alphabet: Alphabet, budget: int) -> float:
+    """How much of a file's text is copies of what it has before; see `smoothing.repeats`."""
+    repeats = Repeats(stream=not alphabet.terminates)
+    edges = piece_edges(path, vocabulary.kind, max(budget // 64, 1 << 10))
+    for begin, end in pairwise(edges):
+        text, own = read_piece(path, begin, end, vocabulary, alphabet, 0)
+        repeats.add(text[:own])
+    return repeats.share
+
+
 def _decoded(raw: np.ndarray, vocabulary: Vocabulary) -> str | bytes:
     """Bytes as what the vocabulary encodes; a last character that is cut is left out."""
     if vocabulary.kind == "byte":
@@ -117,8 +133,28 @@ def _decoded(raw: np.ndarray, vocabulary: Vocabulary) -> str | bytes:
 
 
 def _lines(text: str) -> str:
-    """The text with its line ends as `open` reads them."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    """The text with its line ends as `arproc.data.text_files` reads them."""
+    return text.replace("\r\n", "\n")
+
+
+def plain(path: Path, tokens: str, work: Workspace) -> Path:
+    """The file, which can be read from any place on; of a compressed one a copy on disk.
+
+    So of one with a byte order mark, unless its bytes are what is modelled.
+    """
+    first = beginning(path)
+    marked = first.startswith(BOM) and tokens != "byte"
+    if compression(first) is None and not marked:
+        return path
+    if not work.has(COPY):
+        with work.writer(COPY, np.uint8) as out, decompressed(path) as file:
+            piece = file.read(_CHUNK)
+            if tokens != "byte":
+                piece = piece.removeprefix(BOM)
+            while piece:
+                out.append(np.frombuffer(piece, np.uint8))
+                piece = file.read(_CHUNK)
+    return work.folder / COPY
 
 
 def check_not_empty(path: Path) -> None:

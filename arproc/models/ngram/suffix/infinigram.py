@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,12 +10,34 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
+from arproc.errors import warn
+from arproc.models.ngram.counting.counts import lay_out
+from arproc.models.ngram.law import alphabet_of
+from arproc.models.ngram.smoothing.discounts import DiscountWarning
+from arproc.models.ngram.smoothing.repeats import MUCH, share_of
 from arproc.models.ngram.suffix.law import InfiniGramLaw
 from arproc.models.ngram.suffix.suffixes import Suffixes
 from arproc.models.ngram.symbols import SymbolModel, symbol_space, with_ends
 from arproc.process import Fit
 
 __all__ = ["InfiniGram", "Matches"]
+
+
+def _is_repeated(sequences: Sequences) -> bool:
+    """Whether much of the text is copies, which is said then."""
+    alphabet = alphabet_of(sequences.space)
+    values, offsets = sequences.values.cpu().numpy(), sequences.offsets.numpy()
+    text = lay_out(values, offsets, sequences.complete.numpy(), alphabet)
+    share = share_of(text, stream=not alphabet.terminates)
+    if share >= MUCH:
+        warn(
+            f"{share:.0%} of the text stands in lines (or parts of a stream) that it has before: "
+            "it was repeated, and of copies leaving one out tells nothing. The discounts are 0.5, "
+            "1 and 1.5 (discount_source_). Fit each line once, as with dict.fromkeys(lines), or "
+            "give validation=.",
+            DiscountWarning,
+        )
+    return share >= MUCH
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +93,11 @@ class InfiniGram(SymbolModel):
         suffixes_: the training data. A saved model holds the text alone, and sorts it again.
         discounts_: D_1, D_2, D_3, float64 [26, 3]: for each range of lengths where several
             symbols followed, then for each where one alone did.
-        discount_source_: "leave-one-out" or "validation".
-        discount_score_: the mean log-probability that the discounts were chosen for, in nats.
+        discount_source_: "leave-one-out" or "validation"; or "fallback", where a quarter of the
+            text or more is copies of lines before, each of which tells what another one leaves
+            out: then the discounts are 0.5, 1 and 1.5, and a `DiscountWarning` says so.
+        discount_score_: the mean log-probability that the discounts were chosen for, in nats (nan
+            of the fallback).
 
     Example:
         >>> import arproc
@@ -106,6 +132,8 @@ class InfiniGram(SymbolModel):
         suffixes = Suffixes.of(own[0], own[2], space.size)
         law = InfiniGramLaw(space, suffixes, np.tile(START, (ROWS, 1)))
         held_out = own if validation is None else with_ends(validation)
+        if validation is None and _is_repeated(sequences):
+            return law, Fit(notes={"discount_source": "fallback", "discount_score": math.nan})
         found, score = fit_discounts(law.arrays, *held_out, space.terminates, validation is None)
         source = "leave-one-out" if validation is None else "validation"
         notes = {"discount_source": source, "discount_score": score}

@@ -177,3 +177,57 @@ def test_special_symbols_of_a_text_can_be_escaped(tmp_path):
     model.save(tmp_path / "model")
     assert arproc.load(tmp_path / "model").vocabulary == model.vocabulary
     assert "<s>" in " ".join(model.sample(50, seed=0)).split()
+
+
+@pytest.mark.parametrize("renormalise", [False, True])
+@pytest.mark.parametrize("floor", [-100, -7.5, -1.0])
+def test_without_unk_a_stated_floor_scores_unknown_words(tmp_path, floor, renormalise):
+    text = as_closed(tmp_path)
+    closed = arproc.NGram.from_arpa(text)
+    model = arproc.NGram.from_arpa(text, floor=floor, renormalise=renormalise)
+    assert model.vocabulary.symbols == (*closed.vocabulary.symbols, "<unk>")
+    p = 10.0**floor
+    assert model.conditional().probs.sum() == pytest.approx(1, abs=1e-12)
+    for words in (["the", "cat"], ["dog"], ["the", "dog"], ["sat"]):  # every context adds up
+        row = model.conditional(" ".join(words)).probs
+        assert row.sum() == pytest.approx(1, abs=1e-12)
+        if "dog" not in words:
+            before = closed.conditional(" ".join(words)).probs.numpy()
+            kept = np.delete(row.numpy(), len(closed.vocabulary))
+            np.testing.assert_allclose(kept / kept.sum(), before, rtol=0.2 if p > 1e-3 else 1e-5)
+    # after an unknown word nothing is known, so single words are asked
+    assert model.conditional("dog").probs[-2] == pytest.approx(p, rel=1e-6)
+    known = "the cat sat"
+    assert model.log_prob(known) == pytest.approx(closed.log_prob(known), abs=4.5 * p + 1e-12)
+    terms = model.log_prob_terms("the dog sat")
+    assert terms.sum() == pytest.approx(model.log_prob("the dog sat"), abs=1e-9)
+    seen = arproc.evaluation.word_perplexity(model, ["the dog sat"])
+    assert (seen.unknown, seen.terms) == (1, 4)
+    model.save(tmp_path / "m.arproc")
+    assert arproc.load(tmp_path / "m.arproc").log_prob("the dog") == model.log_prob("the dog")
+
+
+def test_with_a_floor_it_can_be_interpolated(tmp_path):
+    one = arproc.NGram.from_arpa(as_closed(tmp_path), floor=-6)
+    two = arproc.NGram(2, "witten_bell").fit(["the dog sat", "a dog"])
+    both = arproc.ngram.interpolate([one, two], [0.5, 0.5])
+    assert {"dog", "rat"} < set(both.vocabulary.symbols)
+    assert both.log_prob("the dog ate") > one.log_prob("the dog ate")
+
+
+def test_a_floor_needs_a_file_without_unk(tmp_path):
+    path = tmp_path / "small.arpa"
+    path.write_text(SMALL)
+    with pytest.raises(ParameterError, match="the file has <unk> already"):
+        arproc.NGram.from_arpa(path, renormalise=True, floor=-100)
+    for floor in (0, 0.5, float("nan"), "low"):
+        with pytest.raises(ParameterError, match="floor must be"):
+            arproc.NGram.from_arpa(as_closed(tmp_path), floor=floor)
+
+
+def as_closed(folder):
+    """An ARPA file of a model without `<unk>`."""
+    path = folder / "closed.arpa"
+    arproc.NGram(3, "witten_bell", arproc.Tokens(unknown=False)).fit(LINES).to_arpa(path)
+    assert "<unk>" not in path.read_text()
+    return path

@@ -133,3 +133,43 @@ def test_refusals():
         arproc.NGram(2, tokens=3, smoothing="witten_bell").fit([0, 1, 2]).filtered(["a"])
     with pytest.raises(UnsupportedError, match="does not back off"):
         arproc.NGram(2, "additive").fit(LINES).filtered(["the"])
+
+
+@pytest.mark.parametrize("smoothing", ["modified_kneser_ney", "katz", "witten_bell"])
+@pytest.mark.parametrize("words", [["rat", "the", "a"], ["sat", "rat", "cat", "the", "ate", "a"]])
+@pytest.mark.parametrize("unk", [None, 0, 2])
+def test_the_vocabulary_has_the_order_of_the_list(smoothing, words, unk):
+    if unk is not None:
+        words = [*words[:unk], UNKNOWN, *words[unk:]]
+    one, two = fit(LINES, 3, smoothing), fit([*LINES[1:], "dog cat"], 2, smoothing)
+    small = [model.filtered([*words, "never", words[0]]) for model in (one, two)]
+    want = tuple(words) if unk is not None else (UNKNOWN, *words)
+    for model, own in zip((one, two), small, strict=True):
+        assert own.vocabulary.symbols == want
+        assert own.vocabulary.unknown == want.index(UNKNOWN)
+        own.verify()
+        for history in ([], ["the"], ["the", "rat"], ["a"], ["rat", "a"]):
+            before, after = row(model, history), row(own, history)
+            assert sum(after.values()) == pytest.approx(1, abs=1e-9)
+            for word in {*words, "end"} - {UNKNOWN}:
+                assert after[word] == pytest.approx(before[word], rel=1e-9)
+    assert small[0].space == small[1].space
+    again = small[0].filtered(small[1].vocabulary)
+    assert again.space == small[0].space
+    text = ["the rat", "a rat a the"]
+    mixed = arproc.Mixture(small).fit(text)
+    assert np.isfinite(mixed.log_prob(text)).all()
+    table = arproc.compare({"one": small[0], "two": small[1]}, text * 6)
+    assert len(table) == 2
+
+
+def test_a_closed_vocabulary_of_which_all_is_kept_stays_closed():
+    model = fit(LINES, 3, "witten_bell", arproc.Tokens(unknown=False))
+    words = sorted(model.vocabulary.symbols, reverse=True)
+    other = model.filtered(words)
+    assert other.vocabulary == Vocabulary(tuple(words), "word")
+    other.verify()
+    np.testing.assert_allclose(other.log_prob(LINES), model.log_prob(LINES), rtol=1e-12)
+    assert other.n_ngrams_ == model.n_ngrams_
+    same = model.filtered(model.vocabulary)
+    assert same.trie_ is model.trie_

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import warnings
 from pathlib import Path
 
@@ -222,3 +225,17 @@ def test_a_folder_of_another_job_is_refused(tmp_path, little):
     path.write_text(zipf(60, 5))
     with pytest.raises(ParameterError, match="another job: its bytes"):
         fit(path, 2, memory="64MB", scratch=scratch)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, bytes])
+@pytest.mark.parametrize("tokens", ["word", "char", "byte"])
+def test_compressed_and_marked_files_are_read_from_a_copy_that_goes(
+    tmp_path, little, pack, tokens
+):
+    text = "\ufeffa rose\x0cis\r\n\n a\x0b \x1cb\x85c\u2028d\re \n" + zipf(200, 9)
+    path, folder = tmp_path / "text.txt", tmp_path / "scratch"
+    path.write_bytes(pack(text.encode()))
+    found = fit(path, 3, tokens=tokens, memory="64MB", scratch=folder)
+    check_equal(found, fit(path, 3, tokens=tokens))
+    assert not (folder / "text").exists()
+    check_equal(fit(path, 3, tokens=tokens, memory="64MB", scratch=folder), found)
