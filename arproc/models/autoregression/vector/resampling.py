@@ -94,6 +94,7 @@ def bootstrap(
     scaled = [x / size for x in sequences]
     lines = [line / size for line in lines]
     spread = np.concatenate(regressors).std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)  # of a constant
     columns = [u / spread for u in regressors]
     lags = coef.transpose(1, 0, 2).reshape(d, p * d)
     rest = [x[p:] - line[p:] - _lagged(x[None], p)[0] @ lags.T

@@ -104,8 +104,9 @@ def test_bootstrap_refits_lie_about_the_fit(growth):
 
     model = VAR(2, "ct", method="ols", initial="given").fit(growth)
     parts = [growth.to_numpy()[:120], growth.to_numpy()[120:]]
-    given = (parts, model.coef_, model.intercept_, model.drift_, "ct", 400, 5)
-    coef, sigma = resampling.bootstrap(*given)
+    lines = [model.intercept_ + np.outer(np.arange(len(x)), model.drift_) for x in parts]
+    none = [np.zeros((len(x), 0)) for x in parts]
+    coef, sigma = resampling.bootstrap(parts, model.coef_, lines, none, "ct", 400, 5)
     assert coef.shape == (400, 2, 3, 3)
     spread = coef.std(axis=0)
     assert (np.abs(coef.mean(axis=0) - model.coef_) < 0.5 * spread).all()
