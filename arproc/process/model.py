@@ -458,6 +458,7 @@ class Model(Parameters):
         *,
         context: Any = None,
         offset: Any = None,
+        known: Any = None,
     ) -> Any:
         """Draw n examples of a law that is drawn from as a whole.
 
@@ -473,6 +474,7 @@ class Model(Parameters):
             return_log_prob: give `Draws(x, log_prob, policy_log_prob, complete)`.
             context: what the draws are conditioned on.
             offset: of no meaning for examples.
+            known: not taken, as prefix is not.
 
         Returns:
             Draws [n, *shape] in the form `fit` got.
@@ -488,7 +490,9 @@ class Model(Parameters):
         size = law.space.length
         if length is not None and check_count("length", length) != size:
             raise ParameterError(f"length is {length}; this law has {size} elements.")
-        for name, value in (("prefix", prefix), ("policy", policy), ("stop", stop)):
+        for name, value in (
+            ("prefix", prefix), ("policy", policy), ("stop", stop), ("known", known),
+        ):  # fmt: skip
             if value is not None:
                 raise UnsupportedError(
                     f"sample of {type(self).__name__} takes no {name}: {self.no_conditional}."
