@@ -85,13 +85,20 @@ def fit(
     A density of binary vectors, one row each:
 
         arproc fit made pixels.npy --hidden 200 --steps 1000 --out made.arproc
+
+    A table of numbers, labels, truth values and dates, whole:
+
+        arproc fit made people.csv --order-agnostic true --out people.arproc
     """
     from arproc.cli import files, models
 
     law = models.build(model, ctx.args)
     files.check_out(out)
-    sequences = files.read(data, column, index, lines)
-    held_out = None if validation is None else files.read(validation, column, index, lines)
+    whole = law.takes_tables
+    sequences = files.read(data, column, index, lines, whole=whole)
+    held_out = None
+    if validation is not None:
+        held_out = files.read(validation, column, index, lines, whole=whole)
     law.fit(sequences, validation=held_out)
     law.save(out)
     print(f"{law!r}")
@@ -127,7 +134,7 @@ def score(
     from arproc.cli import files, models
 
     law = models.load(model)
-    read = files.read(data, column, index, lines)
+    read = files.read(data, column, index, lines, whole=files.holds_table(law))
     if each or terms:
         files.write_table(
             files.terms_table(law, read) if terms else files.rows_table(law, read), out
@@ -146,6 +153,12 @@ def sample(
     ] = None,
     prefix: Annotated[
         str | None, typer.Option(help="What to continue: text, or numbers with commas.")
+    ] = None,
+    known: Annotated[
+        str | None,
+        typer.Option(
+            help='Of a table, what is known of the rows: JSON, {"city": "Oslo"}, or a CSV.'
+        ),
     ] = None,
     temperature: Annotated[float | None, typer.Option(help="Below 1 sharpens.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Only the k most probable symbols.")] = None,
@@ -171,6 +184,7 @@ def sample(
         prefix=_prefix(law, prefix),
         policy=_policy(temperature, top_k, top_p),
         seed=seed,
+        known=None if known is None else files.known_rows(known),
     )
     files.write_samples(draws, out, json)
 
@@ -256,7 +270,9 @@ def compare(
     stems = [path.stem for path in model]
     names = [str(path) for path in model] if len(set(stems)) < len(stems) else stems
     laws = {name: models.load(path) for name, path in zip(names, model, strict=True)}
-    table = arproc.compare(laws, files.read(data, column, index, lines), given=given)
+    whole = any(files.holds_table(law) for law in laws.values())
+    read = files.read(data, column, index, lines, whole=whole)
+    table = arproc.compare(laws, read, given=given)
     console().print(comparison_grid(table, str(data)))
     if out is not None:
         files.write_table(table, out)

@@ -76,6 +76,8 @@ class Model(Parameters):
     context_kind: Literal["static", "steps"] | None = None
     #: Whether `fit` takes NaN among real numbers for an element that was not observed.
     takes_missing: bool = False
+    #: Whether `fit` takes the rows of a DataFrame whole, as those of a table.
+    takes_tables: bool = False
     #: Why it takes no missing values, and what to do instead; shown to who has some.
     no_missing: ClassVar[str] = ""
     #: Whether `fit` takes weights of the sequences.

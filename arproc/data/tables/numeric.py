@@ -19,6 +19,8 @@ ENOUGH = 50
 #: How frequent a single value is at least to be an atom: among real numbers, and whole ones.
 _SHARES = {False: 0.01, True: 0.02}
 _LEAST = {False: 5, True: 10}
+#: How many times as frequent as the median one of many values an atom is.
+_OUT = 4
 #: How many atoms a column has at most.
 _MOST = 24
 
@@ -178,6 +180,8 @@ def _atoms(held: np.ndarray, kind: Kind, *, whole: bool) -> tuple[float, ...]:
         return ()
     values, counts = np.unique(held, return_counts=True)
     enough = counts >= max(_LEAST[whole], _SHARES[whole] * len(held))
+    if len(values) > _MOST:  # of many values those alone that stand out
+        enough &= counts >= _OUT * np.median(counts)
     chosen = np.flatnonzero(enough)
     if len(chosen) > _MOST:
         chosen = np.sort(chosen[np.argsort(-counts[chosen], kind="stable")[:_MOST]])

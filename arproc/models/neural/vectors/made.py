@@ -182,13 +182,17 @@ class MADE(VectorProcess):
         self._shape = (len(space.columns),)
         return space
 
+    @property
+    def takes_tables(self) -> bool:  # type: ignore[override]
+        """Whether `fit` takes the rows of a DataFrame as those of a table."""
+        return self.columns is not None or (self.head == "auto" and self.levels is None)
+
     def _is_table(self, data: Any) -> bool:
         """Whether the data of `fit` are a table: asked for, or a DataFrame without a head."""
         if isinstance(data, Sequences):
             return False
         frame = hasattr(data, "columns") and hasattr(data, "iloc")
-        plain = self.head == "auto" and self.levels is None
-        return self.columns is not None or (frame and plain)
+        return self.columns is not None or (frame and self.takes_tables)
 
     def _layout_of(self, space: Space) -> Layout:
         if not isinstance(space, Table):

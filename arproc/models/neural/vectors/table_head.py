@@ -29,9 +29,9 @@ class TableHead(Head):
     """Columns of a table: real, counts, whole numbers and categories, any of them maybe missing.
 
     A real column has the density of `reals`, cut to the column's ends where it has some. Counts
-    and whole numbers are a mixture of discretised logistics (Salimans et al. 2017, eq. 2); the first
-    bin of those with a lower end takes all below, and the last of those with an upper end all
-    above. A category has a logit each. Atoms have a score each, beside 0 for all other values.
+    and whole numbers are a mixture of discretised logistics (Salimans et al. 2017, eq. 2); the
+    first bin of those with a lower end takes all below, and the last of those with an upper end
+    all above. A category has a logit each. Atoms have a score each, beside 0 for all other values.
     Where entries may be missing, one more output is the log-odds of that.
 
     Entries enter the network standardised, or as one input a category, with one more input for
@@ -66,7 +66,9 @@ class TableHead(Head):
         self.outputs = self._begin + max(parts.own)
         self.kinds: list[Kind] = list(dict.fromkeys(parts.kinds))
         spikes = [[*column.atoms, *[math.inf] * (most - len(column.atoms))] for column in columns]
-        self._buffer("spikes", torch.tensor(spikes, dtype=torch.float64).reshape(len(spikes), most))
+        self._buffer(
+            "spikes", torch.tensor(spikes, dtype=torch.float64).reshape(len(spikes), most)
+        )
         self._buffer("maybe", torch.tensor(parts.gone) > 0)
         self._buffer("which", torch.tensor([self.kinds.index(kind) for kind in parts.kinds]))
         # in float64, as the data and the other parameters are
