@@ -157,7 +157,7 @@ def test_scikit_learn_searches_over_tables():
 
 
 WRONG = {
-    "order_agnostic": ({"order_agnostic": True}, ParameterError, "order_agnostic"),
+    "some orders": ({"order_agnostic": 3}, ParameterError, "order_agnostic=3"),
     "levels": ({"levels": 3}, ParameterError, "levels=3"),
     "a head of levels": ({"head": "categorical"}, ParameterError, "head='categorical'"),
     "an unknown column": ({"columns": {"age": "count"}}, ParameterError, "'age'"),
