@@ -145,7 +145,7 @@ def _whole_space(
         low = (lattice.start % abs(lattice.step)) / lattice.per
     if word in ("count", "integer") and not is_whole(there):
         raise DataError(f"column {name!r}: expected whole numbers, got some with fractions.")
-    if word == "lattice" and math.isinf(low) and math.isinf(high) and there.min() >= 0:
+    if word == "lattice" and math.isinf(low) and there.min() >= 0:
         low = (lattice.start % abs(lattice.step)) / lattice.per  # prices are none below 0
     step, per = abs(lattice.step), lattice.per
     first = _inside(lattice, low, math.ceil) if math.isfinite(low) else None

@@ -220,8 +220,9 @@ def test_ends_are_the_spaces():
     young = held(ages, Kind(low="data"))
     assert (young.space, young.lattice) == (Count(), Lattice(18, 1))
     assert held(ages, Kind(low=18, high=100)).space == Ordinal(83)
-    upper = held(ages, Kind(high=100))
-    assert (upper.space, upper.lattice) == (Count(), Lattice(100, -1))
+    assert held(ages, Kind(high=100)).space == Ordinal(101)  # and none below 0
+    upper = held(ages - 50, Kind(high=50))
+    assert (upper.space, upper.lattice) == (Count(), Lattice(50, -1))
     assert held(RNG.random(100), Kind(low=0)).space == Interval(0.0, np.inf)
 
 

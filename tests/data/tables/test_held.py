@@ -86,15 +86,15 @@ def test_points_of_a_lattice_come_back_to_the_last_digit():
         {"price": RNG.gamma(2, 30, 200).round(2), "debt": (RNG.normal(size=200) * 1e6).round(1),
          "age": RNG.integers(18, 90, 200), "share": (RNG.random(200) * 50).round(2).astype("f4")}
     )  # fmt: skip
-    asked = {"age": Kind(low=18), "price": Kind(high="data")}
+    asked = {"age": Kind(low=18), "debt": Kind(high=1e7)}
     space, held, back = trip(frame.drop(columns="share"), asked)
     assert_frame_equal(back, frame.drop(columns="share"))
     assert (held == np.round(held)).all()
-    assert held[:, [0, 2]].min() == 0
+    assert held.min() >= 0
     for column, value, words in (
         ("price", 5.123, r"5.123.*'price'.*steps of 0.01.*no probability"),
         ("age", 17, r"'age': expected numbers in steps of 1 from 18"),
-        ("price", 1e6, r"'price'.*at most"),
+        ("debt", 2e7, r"'debt'.*at most 1e\+07"),
     ):
         bad = frame.drop(columns="share")
         bad[column] = bad[column].astype(float)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -95,6 +96,7 @@ class Parts:
         self.values = [e + f for e, f in zip(self.enters, flags, strict=False)]
         self.owns = [b + f for b, f in zip(self.begins, flags, strict=False)]
 
+    @cached_property
     def groups(self) -> list[Group]:
         """The columns by the form of their outputs."""
         forms: dict[tuple[Kind, int, int], list[int]] = {}

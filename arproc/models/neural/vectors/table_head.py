@@ -92,7 +92,7 @@ class TableHead(Head):
         floors = self.reals.floor[sites].tolist()
         reals = MixtureHead(len(sites), self.reals.kind, self.reals.components, floors)
         reals.load_state_dict({k: v[sites] for k, v in self.reals.state_dict().items()})
-        other = TableHead([self.columns[site] for site in sites], reals, self.components)
+        other = TableHead(tuple(self.columns[site] for site in sites), reals, self.components)
         blocks = [self.offset[parts.begins[k] : parts.begins[k + 1]] for k in sites]
         other.offset.copy_(torch.cat(blocks))
         return other.to(self.offset.device)
@@ -193,7 +193,7 @@ class TableHead(Head):
         shifted, gone = self.split(raw), torch.isnan(x)
         filled = x.masked_fill(gone, 0.0)
         found = torch.empty_like(filled, dtype=torch.float64)
-        for kind, sites, spikes, own in self.parts.groups():
+        for kind, sites, spikes, own in self.parts.groups:
             at = sites.to(x.device)
             values = filled[:, at]
             finished = self._own(kind, shifted[:, own.to(x.device)], at)
