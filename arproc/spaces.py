@@ -416,7 +416,7 @@ class Interval(Real):
         high: the upper end.
 
     Example:
-        >>> Interval(18.0, math.inf).problem(torch.tensor([17.5, 20.0]))
+        >>> Interval(low=18.0).problem(torch.tensor([17.5, 20.0]))
         'expected numbers from 18 on, got values from 17.5 to 20'
     """
 

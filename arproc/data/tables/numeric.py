@@ -60,7 +60,7 @@ def held_numbers(there: np.ndarray, kind: Kind, word: str, name: Any, *, plain: 
     lattice = None if plain else _lattice(there, kind, word, name)
     if word == "real":
         bounded = math.isfinite(low) or math.isfinite(high)
-        space: Space = Interval(low, high) if bounded else Real()
+        space: Space = Interval(low=low, high=high) if bounded else Real()
         return Held(space, None, _atoms(there, kind, whole=False))
     if plain and (kind.bounded or word == "lattice"):
         raise ParameterError(
