@@ -19,8 +19,8 @@ from arproc.errors import ParameterError, check_integer
 from arproc.models.neural.vectors.heads import Head
 from arproc.models.neural.vectors.made_state import MADEState
 from arproc.models.neural.vectors.masks import MaskedNetwork, MaskSampling
+from arproc.models.neural.vectors.nade_given import RevealingLaw
 from arproc.models.neural.vectors.nade_state import NADEState
-from arproc.models.neural.vectors.networks import VectorLaw
 from arproc.models.neural.vectors.table_head import TableHead
 from arproc.models.neural.vectors.table_network import TableNetwork
 from arproc.models.neural.vectors.vectors import REAL_HEADS, VectorProcess
@@ -32,7 +32,7 @@ __all__ = ["MADE", "MADELaw"]
 
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
-class MADELaw(VectorLaw):
+class MADELaw(RevealingLaw):
     """The law of vectors that a masked network gives; see `MADE`."""
 
     network: MaskedNetwork | TableNetwork

@@ -13,10 +13,9 @@ from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.errors import DataError, ParameterError, check_choice
-from arproc.models.neural.vectors.nade_given import read_gaps, without_gaps
+from arproc.models.neural.vectors.nade_given import RevealingLaw, read_gaps, without_gaps
 from arproc.models.neural.vectors.nade_network import NADENetwork
 from arproc.models.neural.vectors.nade_state import NADEState
-from arproc.models.neural.vectors.networks import VectorLaw
 from arproc.models.neural.vectors.vectors import VectorProcess
 from arproc.spaces import Space
 from arproc.training import Training
@@ -26,7 +25,7 @@ __all__ = ["NADE", "NADELaw"]
 
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
-class NADELaw(VectorLaw):
+class NADELaw(RevealingLaw):
     """The law of vectors that a `NADENetwork` gives; see `NADE`."""
 
     network: NADENetwork

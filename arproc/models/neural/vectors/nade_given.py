@@ -7,6 +7,7 @@ for. What is neither is left out, which integrates over it exactly.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from arproc.contract.randomness import Uniforms, derived_seed
 from arproc.contract.sequences import Sequences
+from arproc.contract.storable import storable
 from arproc.data.arrays import to_tensor, unmasked
 from arproc.data.form import Layout
 from arproc.data.frames import native
@@ -22,10 +24,10 @@ from arproc.data.intake import opened
 from arproc.data.labels import by_name
 from arproc.data.tables import Table
 from arproc.errors import DataError
-from arproc.models.neural.vectors.networks import RevealingNetwork
+from arproc.models.neural.vectors.networks import RevealingNetwork, VectorLaw
 from arproc.spaces import Space
 
-__all__ = ["Gaps", "draws", "log_prob", "read_gaps", "read_given", "without_gaps"]
+__all__ = ["Gaps", "RevealingLaw", "draws", "log_prob", "read_gaps", "read_given", "without_gaps"]
 
 #: How many vectors are worked on at once.
 _ROWS = 1024
@@ -41,6 +43,31 @@ class Gaps(NamedTuple):
 
     sequences: Sequences
     seen: Tensor
+
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class RevealingLaw(VectorLaw):
+    """A law whose network, where it sees what is known, is asked for any sites given any others."""
+
+    def given_seen(
+        self,
+        x: Tensor,
+        seen: Tensor,
+        context: Tensor | None,
+        n: int,
+        seed: int,
+        numbers: Tensor,
+        *,
+        given_present: bool = False,
+    ) -> tuple[Tensor, Tensor] | None:
+        network = self.network
+        if not isinstance(network, RevealingNetwork):
+            return None
+        self.require_orders("complete")
+        drawn = draws(network, x, seen, n, seed, context, numbers, given_present)
+        known = log_prob(network, x, torch.zeros_like(seen), seen, context)
+        return drawn.unflatten(0, (n, len(x))).transpose(0, 1), known
 
 
 def without_gaps(data: Any, whole: bool) -> tuple[Any, Tensor]:

@@ -224,27 +224,6 @@ class VectorLaw(NetworkLaw):
             found.append(network.terms(x, condition).double())
         return found[0].flatten() if len(found) == 1 else torch.cat(found).flatten()
 
-    def given_seen(
-        self,
-        x: Tensor,
-        seen: Tensor,
-        context: Tensor | None,
-        n: int,
-        seed: int,
-        numbers: Tensor,
-        *,
-        given_present: bool = False,
-    ) -> tuple[Tensor, Tensor] | None:
-        """See `ChainLaw`; at once where the network sees what is known, else order by order."""
-        from arproc.models.neural.vectors.nade_given import draws, log_prob
-
-        if not isinstance(self.network, RevealingNetwork):
-            return None
-        self.require_orders("complete")
-        drawn = draws(self.network, x, seen, n, seed, context, numbers, given_present)
-        known = log_prob(self.network, x, torch.zeros_like(seen), seen, context)
-        return drawn.unflatten(0, (n, len(x))).transpose(0, 1), known
-
     def in_order(self, ordering: str | Sequence[int]) -> Self:
         self.require_orders("in_order")
         order = order_of(ordering, self.layout.length, self.seed)
