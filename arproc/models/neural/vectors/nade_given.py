@@ -48,7 +48,7 @@ class Gaps(NamedTuple):
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
 class RevealingLaw(VectorLaw):
-    """A law whose network, where it sees what is known, is asked for any sites given any others."""
+    """A law of a network that, where it sees what is known, gives any sites given any others."""
 
     def given_seen(
         self,
