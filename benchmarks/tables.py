@@ -148,7 +148,7 @@ def ours(train: pd.DataFrame) -> tuple[Sample, Impute]:
     """arproc's model, fitted."""
     plan = arproc.Training(steps=STEPS[len(train)], batch_size=256, lr=2e-3, patience=5)
     cut = len(train) // 10
-    columns = {"age": {"low": "data"}, "rate": {"kind": "auto"}}
+    columns = {"age": {"low": "data"}}
     model = arproc.MADE((256, 256), residual=True, order_agnostic=True, columns=columns,
                         training=plan)  # fmt: skip
     model.fit(train[cut:], validation=train[:cut])
