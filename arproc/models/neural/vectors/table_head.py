@@ -247,13 +247,33 @@ class TableHead(Head):
         """Finished parameters: [..., sites, outputs] of all, or [..., width] of one site."""
         if isinstance(site, int):
             return self._finished(raw, site, self.parts.own[site])
-        sites = range(len(self.columns)) if site is None else site.tolist()
+        if site is None:
+            return self._every(raw)
+        sites = site.tolist()
         found, begin = [], 0
         for j in sites:
             end = begin + self.parts.sizes[j]
             found.append(self._finished(raw[..., begin:end], j, max(self.parts.own)))
             begin = end
         return torch.stack(found, dim=-2)
+
+    def _every(self, raw: Tensor) -> Tensor:
+        """Finished parameters [..., sites, outputs] of all sites, group by group."""
+        sites, begin = len(self.columns), self._begin
+        found = raw.new_full((*raw.shape[:-1], sites, self.outputs), -torch.inf)
+        found[..., 0] = torch.arange(sites, device=raw.device).to(raw)
+        maybe = [site for site, gone in enumerate(self.parts.gone) if gone]
+        if maybe:
+            found[..., maybe, 1] = raw[..., [self.parts.begins[site] for site in maybe]]
+        if self.most:
+            found[..., begin - 1] = 0.0
+        for kind, chosen, spikes, own in self.parts.groups:
+            at = chosen.to(raw.device)
+            finished = self._own(kind, raw[..., own.to(raw.device)], at)
+            found[..., at, begin : begin + own.shape[1]] = finished
+            if spikes.shape[1]:
+                found[..., at, 2 : 2 + spikes.shape[1]] = raw[..., spikes.to(raw.device)]
+        return found
 
     def padded(self, finished: Tensor) -> Tensor:
         """One site's finished parameters in the width of all sites'."""
