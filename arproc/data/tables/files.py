@@ -56,9 +56,11 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
         table = pd.read_csv(path, sep=separator, encoding="utf-8-sig")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DataError(f"{path.name} can not be read as a table: {error}") from None
-    return table.assign(**{
-        name: times for name in table if (times := _times(table[name])) is not None
-    })  # fmt: skip
+    for name in table:
+        times = _times(table[name])
+        if times is not None:
+            table[name] = times
+    return table
 
 
 def _times(column: pd.Series) -> pd.Series | None:

@@ -118,14 +118,15 @@ def times_of_numbers(numbers: np.ndarray, kind: str, unit: str, index: Any) -> p
     gone = np.isnan(numbers)
     whole = np.where(gone, 0, numbers).astype(np.int64)
     if kind.startswith("period["):
-        periods = pd.PeriodIndex.from_ordinals(whole, freq=unit)
+        made: Any = pd.PeriodIndex  # whose annotations lack from_ordinals
+        periods = made.from_ordinals(whole, freq=unit)
         return pd.Series(periods, index).mask(gone)
     spans = kind.startswith("timedelta") or kind in ("object timedelta", "object time")
     times = whole.astype(f"{'m' if spans else 'M'}8[{_NUMPY.get(unit, unit)}]")
     plain = _in_pandas(times, gone, kind)
     if kind.startswith("object"):
         return pd.Series(_as_objects(plain, kind), index, dtype=object)
-    series = pd.Series(plain, index)
+    series: Any = pd.Series(plain, index)
     if "," not in kind:
         return series.astype(kind)
     zone = kind.partition(",")[2].strip(" ]")
@@ -148,7 +149,7 @@ def _ordinals(series: pd.Series, kind: str, name: Any) -> np.ndarray:
     gone = series.isna().to_numpy()
     if gone.all():
         return np.full(len(series), np.nan)
-    found = np.asarray(series.array.asi8, dtype=np.float64)  # type: ignore[attr-defined]
+    found = np.asarray(series.array.asi8, dtype=np.float64)
     return np.where(gone, np.nan, found)
 
 
@@ -159,6 +160,7 @@ def _plain(series: pd.Series, kind: str, name: Any, *, local: bool) -> tuple[np.
     spans = kind.startswith("timedelta") or kind in ("object timedelta", "object time")
     if kind == "object time":
         series = series.map(_since_midnight, na_action="ignore")
+    found: Any
     try:
         found = pd.to_timedelta(series) if spans else pd.to_datetime(series)
     except (ValueError, TypeError, OverflowError) as error:
