@@ -141,7 +141,7 @@ def complete(
     table = law.space if isinstance(law.space, Table) and frames.is_rows(given) else None
     if table is not None:
         rows = frames.read_some(given, table, "data")
-        x, single, index = rows.x.numpy(), rows.single, rows.index
+        x, single, index = rows.x.numpy(), rows.single, rows.rows
         mask = _mask_of_rows(known, given, rows, table)
     else:
         if hasattr(given, "iloc") and given.ndim == 2:
@@ -182,7 +182,7 @@ def sample_known(
     index: Any = None
     if table is not None:
         rows = frames.read_some(given, table, "known")
-        x, single, index = rows.x.numpy(), rows.single, rows.index
+        x, single, index = rows.x.numpy(), rows.single, rows.rows
     else:
         if hasattr(given, "iloc") and given.ndim == 2:
             known = by_name(given, model.fit_.labels.features, "known")

@@ -183,7 +183,8 @@ def _time_end(given: Any, series: pd.Series, times: str, unit: str, name: Any) -
             own = {type(value) for value in series.dropna()}.pop()
             one = pd.Series([own.fromisoformat(given)], dtype=object)
         else:
-            one = pd.Series([given]).astype(times)
+            plain: Any = pd.Series([given])
+            one = plain.astype(times)
         return float(numbers_of_times(one, times, unit, name)[0])
     except (ValueError, TypeError, AttributeError) as error:
         raise ParameterError(

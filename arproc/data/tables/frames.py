@@ -25,13 +25,13 @@ class Some(NamedTuple):
     Attributes:
         x: the entries [N, D] in the table's own order, float64; NaN where there is none.
         given: which columns came, bool [D].
-        index: of the rows.
+        rows: the index of the rows.
         single: whether one row came.
     """
 
     x: torch.Tensor
     given: torch.Tensor
-    index: pd.Index
+    rows: pd.Index
     single: bool
 
 
@@ -212,7 +212,8 @@ def drawn(x: torch.Tensor, space: Table, index: pd.Index, single: bool) -> pd.Da
             [np.repeat(np.arange(n), rows), index[np.tile(np.arange(rows), n)]],
             names=["draw", index.name],
         )
-    return restore(x.reshape(n * rows, width), space, space.names, labels, False)
+    frame: Any = restore(x.reshape(n * rows, width), space, space.names, labels, False)
+    return frame
 
 
 def _series(values: np.ndarray, column: Column, index: Any) -> pd.Series:

@@ -54,7 +54,7 @@ class AnyGivenAny(NeuralProcess):
         given = native(data)
         if frames.is_rows(given):
             rows = frames.read_some(given, space, "data")
-            x, form = rows.x, Form("table", rows.single, (rows.index,), space.names)
+            x, form = rows.x, Form("table", rows.single, (rows.rows,), space.names)
         else:
             x = to_tensor(unmasked(opened(given)), "data").detach().double()
             single = x.ndim == 1
