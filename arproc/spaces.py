@@ -30,6 +30,7 @@ __all__ = [
     "Categorical",
     "Count",
     "Integer",
+    "Interval",
     "Ordinal",
     "Positive",
     "Real",
@@ -403,6 +404,59 @@ class Positive(Real):
 
     def describe(self) -> str:
         return "positive real"
+
+
+@storable
+@dataclass(frozen=True)
+class Interval(Real):
+    """A real number from `low` to `high`, these two among them; an infinite end is none.
+
+    Args:
+        low: the lower end.
+        high: the upper end.
+
+    Example:
+        >>> Interval(low=18.0).problem(torch.tensor([17.5, 20.0]))
+        'expected numbers from 18 on, got values from 17.5 to 20'
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    kind: ClassVar[str] = "interval"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.low < self.high:
+            raise ParameterError(
+                f"low must be below high; got low={self.low!r} and high={self.high!r}."
+            )
+
+    @property
+    def support(self) -> constraints.Constraint:
+        if math.isinf(self.high):
+            return constraints.greater_than_eq(self.low)
+        if math.isinf(self.low):
+            return constraints.less_than(self.high)
+        return constraints.interval(self.low, self.high)
+
+    def problem(self, values: torch.Tensor) -> str | None:
+        values = values.to(self.dtype)
+        if bool(((values < self.low) | (values > self.high)).any()):
+            least, most = values.min().item(), values.max().item()
+            return f"expected numbers {self._ends()}, got values from {least:g} to {most:g}"
+        return None
+
+    def _ends(self) -> str:
+        if math.isinf(self.high):
+            return f"from {self.low:g} on"
+        return (
+            f"up to {self.high:g}"
+            if math.isinf(self.low)
+            else f"from {self.low:g} to {self.high:g}"
+        )
+
+    def describe(self) -> str:
+        return f"real {self._ends()}"
 
 
 @storable

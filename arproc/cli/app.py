@@ -95,13 +95,20 @@ def fit(
     A density of binary vectors, one row each:
 
         arproc fit made pixels.npy --hidden 200 --steps 1000 --out made.arproc
+
+    A table of numbers, labels, truth values and dates, whole:
+
+        arproc fit made people.csv --order-agnostic true --out people.arproc
     """
     from arproc.cli import files, models
 
     law = models.build(model, ctx.args)
     files.check_out(out)
-    sequences = files.read(data, column, index, lines)
-    held_out = None if validation is None else files.read(validation, column, index, lines)
+    whole = law.takes_tables
+    sequences = files.read(data, column, index, lines, whole=whole)
+    held_out = None
+    if validation is not None:
+        held_out = files.read(validation, column, index, lines, whole=whole)
     law.fit(sequences, validation=held_out)
     law.save(out)
     print(f"{law!r}")
@@ -144,7 +151,7 @@ def score(
     from arproc.cli import files, models
 
     law = models.load(model)
-    read = files.read(data, column, index, lines)
+    read = files.read(data, column, index, lines, whole=files.holds_table(law))
     complete = False if fragments else None
     law = law.midway() if fragments else law
     if each or terms:
@@ -164,6 +171,12 @@ def sample(
     ] = None,
     prefix: Annotated[
         str | None, typer.Option(help="What to continue: text, or numbers with commas.")
+    ] = None,
+    known: Annotated[
+        str | None,
+        typer.Option(
+            help='Of a table, what is known of the rows: JSON, {"city": "Oslo"}, or a CSV.'
+        ),
     ] = None,
     temperature: Annotated[float | None, typer.Option(help="Below 1 sharpens.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Only the k most probable symbols.")] = None,
@@ -191,6 +204,7 @@ def sample(
         policy=_policy(temperature, top_k, top_p),
         seed=seed,
         offset=offset,
+        known=None if known is None else files.known_rows(known),
     )
     files.write_samples(draws, out, json)
 
@@ -279,7 +293,8 @@ def compare(
     stems = [path.stem for path in model]
     names = [str(path) for path in model] if len(set(stems)) < len(stems) else stems
     laws = {name: models.load(path) for name, path in zip(names, model, strict=True)}
-    read = files.read(data, column, index, lines)
+    whole = any(files.holds_table(law) for law in laws.values())
+    read = files.read(data, column, index, lines, whole=whole)
     table = arproc.compare(laws, read, given=given, offset=offset)
     console().print(comparison_grid(table, str(data)))
     if out is not None:

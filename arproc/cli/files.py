@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -13,25 +12,33 @@ import numpy as np
 
 from arproc.contract.places import write_text
 from arproc.data.calendar import times_of
-from arproc.data.text_files import decompressed, read_lines
+from arproc.data.tables import Table
+from arproc.data.tables.files import SEPARATORS, read_table, suffix_of
+from arproc.data.text_files import read_lines
 from arproc.data.texts import listed
 from arproc.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["check_out", "read", "rows_table", "terms_table", "write_samples", "write_table"]
-
-TABLES = {".csv": ",", ".tsv": "\t"}
-#: What the names of compressed tables end in.
-PACKED = (".gz", ".bz2", ".xz", ".zst")
-
+__all__ = [
+    "check_out",
+    "holds_table",
+    "known_rows",
+    "read",
+    "rows_table",
+    "terms_table",
+    "write_samples",
+    "write_table",
+]
 
 #: The name of standard input on the command line.
 STDIN = "-"
 
 
-def read(path: Path, columns: list[str] | None, index: str | None, lines: bool) -> Any:
+def read(
+    path: Path, columns: list[str] | None, index: str | None, lines: bool, *, whole: bool = False
+) -> Any:
     """The data in a file, in a form that models take.
 
     `.csv` and `.tsv` (also compressed): a Series for one column, a DataFrame for several. `.npy`:
@@ -43,21 +50,38 @@ def read(path: Path, columns: list[str] | None, index: str | None, lines: bool) 
         columns: of a table, the columns to use; None takes all numeric ones.
         index: of a table, the column with dates or numbers of steps.
         lines: of text, whether each line is a sequence of its own.
+        whole: whether a table goes whole, text and truth values among its columns, as models of
+            tables take it; else it is read as numbers.
     """
     piped = str(path) == STDIN
     if not piped and not path.is_file():
         raise DataError(f"there is no file {str(path)!r}.")
-    suffix = path.with_suffix("").suffix if path.suffix in PACKED else path.suffix
-    if suffix in TABLES:
+    suffix = suffix_of(path)
+    if suffix in SEPARATORS:
         if lines:
             raise DataError(f"--lines is for text; {path.name} is a table.")
-        return _read_table(path, TABLES[suffix], columns, index)
+        return _read_table(path, columns, index, whole)
     if columns or index:
         raise DataError(f"--column and --index are for .csv and .tsv files; got {path.name}.")
     if suffix == ".npy":
         return _read_array(path)
     source = listed(sys.stdin.buffer) if piped else path
     return list(read_lines(source)) if lines else source
+
+
+def holds_table(law: Any) -> bool:
+    """Whether a fitted model is one of tables."""
+    return isinstance(law.space, Table)
+
+
+def known_rows(text: str) -> Any:
+    """What is known of a table's rows: a JSON object, or a table in a file."""
+    if text.lstrip().startswith("{"):
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ParameterError(f"--known is no JSON object: {error}.") from None
+    return read_table(text)
 
 
 def _read_array(path: Path) -> np.ndarray:
@@ -70,22 +94,24 @@ def _read_array(path: Path) -> np.ndarray:
     return found
 
 
-def _read_table(path: Path, separator: str, columns: list[str] | None, index: str | None) -> Any:
-    import pandas as pd
-
-    try:
-        with decompressed(path) as file:
-            table = pd.read_csv(file, sep=separator)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError,
-            zlib.error) as error:  # fmt: skip
-        raise DataError(f"{path.name} can not be read as a table: {error}") from None
+def _read_table(path: Path, columns: list[str] | None, index: str | None, whole: bool) -> Any:
+    table = read_table(path)
     wanted = [*(columns or []), *([index] if index else [])]
     for name in wanted:
         if name not in table.columns:
             raise DataError(f"{path.name} has no column {name!r}; it has {_listed(table)}.")
     if index:
         table = table.set_index(_steps(table[index], path.name))
-    chosen = table[columns] if columns else table.drop(columns=index or []).select_dtypes("number")
+    rest = table.drop(columns=index or [])
+    if whole:
+        return table[columns] if columns else rest
+    chosen = table[columns] if columns else rest.select_dtypes("number")
+    left = [repr(str(name)) for name in rest if name not in chosen and not columns]
+    if left and chosen.shape[1]:
+        sys.stderr.write(
+            f"{path.name}: left out, for they hold no numbers: {', '.join(left)}. Name columns "
+            "with --column; arproc fit made takes tables whole.\n"
+        )
     if chosen.shape[1] == 0:
         raise DataError(f"{path.name} has no numeric column; its columns are {_listed(table)}.")
     return chosen.iloc[:, 0] if chosen.shape[1] == 1 else chosen
@@ -158,7 +184,7 @@ def write_samples(samples: Any, out: Path | None, as_json: bool) -> None:
     """
     if hasattr(samples, "to_csv"):
         text = (
-            samples.to_json(orient="records", lines=True, double_precision=15)
+            samples.to_json(orient="records", lines=True, double_precision=15, date_format="iso")
             if as_json
             else samples.to_csv(index=False, lineterminator="\n")
         )

@@ -259,6 +259,8 @@ class ChainLaw(Law):
         n: int,
         seed: int,
         numbers: torch.Tensor,
+        *,
+        given_present: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Draws of the sites that are not seen, given those that are, of each example its own.
 
@@ -271,6 +273,7 @@ class ChainLaw(Law):
             n: how many draws of each.
             seed: of the draws.
             numbers: of the examples, which address their uniforms.
+            given_present: whether entries that may be missing are drawn given that they are not.
 
         Returns:
             Whole examples [E, n, sites], and log p(seen) [E] in nats; None where there is no such

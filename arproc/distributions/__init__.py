@@ -1,10 +1,10 @@
 """Conditionals: what `torch.distributions` lacks, and one registry of operations on all of them.
 
 A conditional is a `torch.distributions.Distribution` with argument validation off. `Categorical`,
-`Logistic`, `DiscretisedLogisticMixture`, `Mixture`, `Varied` (kinds that differ over the batch)
-and `MaybeMissing` are ours; `index`, `concatenate`, `from_uniform`, `cdf`, `atom`, `quantile` and
-`mix` work on every kind that arproc's models return;
-`step_marginals` and `component_marginals` take joint laws apart.
+`Logistic`, `DiscretisedLogisticMixture`, `Mixture`, `Spiked` (single values have a mass of their
+own), `Varied` (kinds that differ over the batch) and `MaybeMissing` are ours; `index`,
+`concatenate`, `from_uniform`, `cdf`, `atom`, `quantile` and `mix` work on every kind that arproc's
+models return; `step_marginals` and `component_marginals` take joint laws apart.
 """
 
 from arproc.distributions.calculus import atom, cdf, quantile
@@ -15,9 +15,10 @@ from arproc.distributions.logistic import DiscretisedLogisticMixture, Logistic
 from arproc.distributions.mixture import Mixture, mix
 from arproc.distributions.partial import observed_log_prob, observed_scores
 from arproc.distributions.shape import concatenate, index, to
+from arproc.distributions.spiked import Spiked
 from arproc.distributions.transformed import mean, transformed
 from arproc.distributions.truncated import Truncated
-from arproc.distributions.varied import MaybeMissing, Varied
+from arproc.distributions.varied import MaybeMissing, Varied, present
 
 __all__ = [
     "Categorical",
@@ -25,6 +26,7 @@ __all__ = [
     "Logistic",
     "MaybeMissing",
     "Mixture",
+    "Spiked",
     "Truncated",
     "Varied",
     "as_categorical",
@@ -38,6 +40,7 @@ __all__ = [
     "mix",
     "observed_log_prob",
     "observed_scores",
+    "present",
     "quantile",
     "step_marginals",
     "to",

@@ -17,7 +17,7 @@ __all__ = ["Truncated"]
 
 
 class Truncated(td.Distribution):
-    """The law of x given low < x < high, x from `base`.
+    """The law of x given low <= x <= high, x from `base`.
 
     Normal laws that are cut at one end are exact however far out the cut is; of others the mass
     inside is a difference of distribution functions.
@@ -49,7 +49,7 @@ class Truncated(td.Distribution):
         return Truncated(self.base.expand(batch_shape), self.low, self.high)
 
     def log_prob(self, value: torch.Tensor) -> torch.Tensor:
-        inside = (value > self.low) & (value < self.high)
+        inside = (value >= self.low) & (value <= self.high)
         return (self.base.log_prob(value) - self.log_mass).masked_fill(~inside, -math.inf)
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> torch.Tensor:

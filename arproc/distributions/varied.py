@@ -14,7 +14,7 @@ from arproc.distributions.draws import from_uniform
 from arproc.distributions.mixture import Mixture, mix, mix_alike
 from arproc.distributions.shape import index, map_parameters
 
-__all__ = ["MaybeMissing", "Varied"]
+__all__ = ["MaybeMissing", "Varied", "present"]
 
 Apply = Callable[[Any, torch.Tensor], torch.Tensor]
 Shape = torch.Size | list[int] | tuple[int, ...]
@@ -200,6 +200,16 @@ class MaybeMissing(td.Distribution):
 
     def sample(self, sample_shape: Shape = ()) -> torch.Tensor:
         return _sample(self, sample_shape, self.logit.device)
+
+
+def present(distribution: Any) -> Any:
+    """The law of a value given that it is not missing; a law without missing ones as it is.
+
+    Example:
+        >>> present(MaybeMissing(td.Normal(0.0, 1.0), torch.tensor(0.0)))
+        Normal(loc: 0.0, scale: 1.0)
+    """
+    return distribution.base if isinstance(distribution, MaybeMissing) else distribution
 
 
 @map_parameters.register

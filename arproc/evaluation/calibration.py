@@ -18,7 +18,7 @@ from torch import distributions as td
 from torch.distributions import Distribution
 
 from arproc.contract.randomness import Uniforms
-from arproc.distributions import MaybeMissing, Varied, atom, cdf, observed_scores, to
+from arproc.distributions import MaybeMissing, Spiked, Varied, atom, cdf, observed_scores, to
 from arproc.errors import DataError, ParameterError, check_array, check_count
 from arproc.evaluation.walk import Block, per_term, stand_in
 from arproc.process.process import Process, require_process
@@ -95,8 +95,9 @@ def _transform(
 
 @_transform.register(Varied)
 @_transform.register(MaybeMissing)
+@_transform.register(Spiked)
 def _(
-    distribution: Varied | MaybeMissing, x: torch.Tensor, u: torch.Tensor | None
+    distribution: Varied | MaybeMissing | Spiked, x: torch.Tensor, u: torch.Tensor | None
 ) -> torch.Tensor:
     value = cdf(distribution, x)
     return value if u is None else (value - (1 - u) * atom(distribution, x)).clamp(0.0, 1.0)

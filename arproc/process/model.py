@@ -76,6 +76,8 @@ class Model(Parameters):
     context_kind: Literal["static", "steps"] | None = None
     #: Whether `fit` takes NaN among real numbers for an element that was not observed.
     takes_missing: bool = False
+    #: Whether `fit` takes the rows of a DataFrame whole, as those of a table.
+    takes_tables: bool = False
     #: Why it takes no missing values, and what to do instead; shown to who has some.
     no_missing: ClassVar[str] = ""
     #: Whether `fit` takes weights of the sequences.
@@ -467,6 +469,7 @@ class Model(Parameters):
         *,
         context: Any = None,
         offset: Any = None,
+        known: Any = None,
     ) -> Any:
         """Draw n examples of a law that is drawn from as a whole.
 
@@ -482,6 +485,7 @@ class Model(Parameters):
             return_log_prob: give `Draws(x, log_prob, policy_log_prob, complete)`.
             context: what the draws are conditioned on.
             offset: of no meaning for examples.
+            known: not taken, as prefix is not.
 
         Returns:
             Draws [n, *shape] in the form `fit` got.
@@ -497,7 +501,9 @@ class Model(Parameters):
         size = law.space.length
         if length is not None and check_count("length", length) != size:
             raise ParameterError(f"length is {length}; this law has {size} elements.")
-        for name, value in (("prefix", prefix), ("policy", policy), ("stop", stop)):
+        for name, value in (
+            ("prefix", prefix), ("policy", policy), ("stop", stop), ("known", known),
+        ):  # fmt: skip
             if value is not None:
                 raise UnsupportedError(
                     f"sample of {type(self).__name__} takes no {name}: {self.no_conditional}."

@@ -251,6 +251,7 @@ class Process(OneClass):
         *,
         context: Any = None,
         offset: Any = None,
+        known: Any = None,
     ) -> Any:
         """Draw n sequences by ancestral sampling, with no hidden truncation.
 
@@ -271,6 +272,10 @@ class Process(OneClass):
             return_log_prob: give `Draws(x, log_prob, policy_log_prob, complete)`.
             context: what the draws are conditioned on, for every step of them.
             offset: at which step the draws (or their prefix) begin, as for `log_prob`.
+            known: what is known of examples of a fixed size, in any places: an example for all
+                draws or one for each, NaN where it is not known; rows of a table as a DataFrame, a
+                Series or a dict, in which columns may be left out. The draws are whole examples,
+                given this: exact where `arproc.sampling.complete` is, by particles elsewhere.
 
         Returns:
             Draws in the form `fit` got: a list of `str` for text, else an array [n, length] or
@@ -296,10 +301,29 @@ class Process(OneClass):
             >>> bool(abs(draws.log_prob - model.log_prob(draws.x)).max() < 1e-9)
             True
         """
+        if known is not None:
+            refused = (length, prefix, stop, offset, return_log_prob or None)
+            return self._sample_known(n, known, policy, seed, context, refused)
         from arproc.sampling.ancestral import sample
 
         law = self.law_ if policy is None else self.with_policy(policy).law_
         return sample(self, law, n, length, prefix, stop, seed, return_log_prob, context, offset)
+
+    def _sample_known(
+        self, n: int, known: Any, policy: Policy | None, seed: Any, context: Any, refused: Any
+    ) -> Any:
+        """Draws given what is known in any places."""
+        from arproc.sampling.completion import sample_known
+
+        names = ("length", "prefix", "stop", "offset", "return_log_prob")
+        for name, value in zip(names, refused, strict=True):
+            if value is not None:
+                raise ParameterError(
+                    f"known says what is known of whole examples, and {name} can not stand beside "
+                    f"it; leave {name} out."
+                )
+        process = self if policy is None else self.with_policy(policy)
+        return sample_known(process, n, known, seed, context)
 
     def forecast(
         self,

@@ -85,12 +85,21 @@ def warn_of_columns(
             names, tabular = space.names, True
             kinds = [column.space.kind for column in space.columns]
             x = x.masked_fill(torch.tensor([kind == "categorical" for kind in kinds]), math.nan)
+            for j, column in enumerate(space.columns):
+                if column.atoms and column.space.measure == "density":
+                    x[:, j] = _beside(x[:, j], column.atoms)
         warn_of_wild(x, names, "data")
         if peaks:
             x = x.masked_fill(torch.tensor([kind != "real" for kind in kinds]), math.nan)
             warn_of_few(x, names, tabular=tabular)
     if context is not None:
         warn_of_wild(context.double(), _names(labels.regressors, context.shape[1:]), "context")
+
+
+def _beside(x: torch.Tensor, atoms: Sequence[float]) -> torch.Tensor:
+    """Values [N] with NaN for those that have a mass of their own."""
+    equal = (x[:, None] == torch.tensor(atoms, dtype=x.dtype)).any(1)
+    return x.masked_fill(equal, math.nan)
 
 
 def _names(known: Sequence[Any], shape: Sequence[int]) -> Sequence[Any]:

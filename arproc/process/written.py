@@ -152,7 +152,7 @@ class OneClass(_Written):
     def _joint(self, state: State, horizon: int) -> Distribution | None:
         return None
 
-    def _given_seen(self, *known: Any) -> tuple[torch.Tensor, torch.Tensor] | None:
+    def _given_seen(self, *known: Any, **how: Any) -> tuple[torch.Tensor, torch.Tensor] | None:
         return None
 
     def _in_order(self, ordering: str | Sequence[int]) -> ChainLaw:
@@ -266,5 +266,5 @@ class WrittenLaw(_WrittenFields, ChainLaw):
     def in_order(self, ordering: str | Sequence[int]) -> ChainLaw:
         return self.model._in_order(ordering)
 
-    def given_seen(self, *known: Any) -> tuple[torch.Tensor, torch.Tensor] | None:
-        return self.model._given_seen(*known)
+    def given_seen(self, *known: Any, **how: Any) -> tuple[torch.Tensor, torch.Tensor] | None:
+        return self.model._given_seen(*known, **how)

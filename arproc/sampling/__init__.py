@@ -2,12 +2,13 @@
 
 from arproc.sampling.completing import Completion
 from arproc.sampling.completion import complete
-from arproc.sampling.policies import Chain, Policy, Temperature, TopK, TopP
+from arproc.sampling.policies import Chain, Policy, Present, Temperature, TopK, TopP
 
 __all__ = [
     "Chain",
     "Completion",
     "Policy",
+    "Present",
     "Temperature",
     "TopK",
     "TopP",

@@ -15,6 +15,7 @@ from arproc.data.form import Layout
 from arproc.errors import UnsupportedError, warn
 from arproc.sampling.ancestral import draw
 from arproc.sampling.particles import given_known, score
+from arproc.sampling.policies import PolicyLaw, Present
 
 __all__ = ["Completion", "Job"]
 
@@ -37,7 +38,7 @@ class Completion(NamedTuple):
             unbiased estimate of the probability.
     """
 
-    x: np.ndarray
+    x: Any
     method: Any
     effective_sample_size: Any
     log_prob_known: Any
@@ -66,6 +67,11 @@ class Found:
         x = whole.reshape(n, draws, *self.layout.shape)
         return Completion(x, self.method, self.size, self.log_prob)
 
+    def told(self, x: Any, single: bool) -> Completion:
+        """How completions in the user's own form were made."""
+        found = self.first() if single else self.given()
+        return found._replace(x=x)
+
     def first(self) -> Completion:
         found = self.given()
         size, log_prob = float(self.size[0]), float(self.log_prob[0])
@@ -85,7 +91,9 @@ class Job:
         n: int,
         n_particles: int,
         seed: int,
+        present: bool = False,
     ) -> None:
+        self.present = present
         self.law, self.layout, self.sites, self.seen = law, layout, sites, seen
         self.context, self.n, self.n_particles, self.seed = context, n, n_particles, seed
         self.found = Found(len(sites), n, layout, law.space.user_dtype)
@@ -119,8 +127,9 @@ class Job:
     def _exact(self, rows: Tensor) -> None:
         count = int(self.seen[rows[0]].sum())
         drawn, log_prob = _continued(
-            self.law, self.sites[rows, :count], self._given(rows), self.n, self.seed, rows
-        )
+            self.law, self.sites[rows, :count], self._given(rows), self.n, self.seed, rows,
+            self.present,
+        )  # fmt: skip
         self.found.put(rows, "exact", drawn, float(self.n), log_prob)
 
     def _in_fitting_orders(self, which: Tensor) -> None:
@@ -130,7 +139,9 @@ class Job:
             return
         x = self.sites[rows].to(law.space.dtype).to(law.device)
         seen = self.seen[rows].to(law.device)
-        found = law.given_seen(x, seen, self._given(rows), self.n, self.seed, rows)
+        found = law.given_seen(
+            x, seen, self._given(rows), self.n, self.seed, rows, given_present=self.present
+        )
         if found is None:
             self._by_pattern(which, self._reordered)
         else:
@@ -144,7 +155,7 @@ class Job:
         member = self.law.in_order([own[site] for site in path.tolist()])
         drawn, log_prob = _continued(
             member, self.sites[rows][:, path][:, : int(known.sum())], self._given(rows),
-            self.n, self.seed, rows,
+            self.n, self.seed, rows, self.present,
         )  # fmt: skip
         self.found.put(rows, "reordered", drawn[..., path.argsort()], float(self.n), log_prob)
 
@@ -153,6 +164,7 @@ class Job:
         drawn, size, log_prob = given_known(
             self.law, x, self.seen[rows[0]], self._given(rows),
             n=self.n, n_particles=self.n_particles, seed=self.seed, numbers=rows,
+            given_present=self.present,
         )  # fmt: skip
         self.found.put(rows, "importance", drawn, size, log_prob)
         if float(size.min()) < _FEW:
@@ -185,6 +197,7 @@ def _continued(
     n: int,
     seed: int,
     numbers: Tensor,
+    given_present: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Whole examples [E, n, sites] that begin with head [E, K], and log p(head), nats [E].
 
@@ -195,12 +208,16 @@ def _continued(
         n: how many draws of each.
         seed: of the draws.
         numbers: of the examples; draw k of number i is that of row i * n + k.
+        given_present: whether entries are drawn given that they are not missing.
     """
     head = head.to(law.space.dtype).to(law.device)
     count, length = head.shape[1], law.space.length or 0
     log_prob, state = score(law.fresh(len(head), context), head)
     whole = head.repeat_interleave(n, 0)
     if count < length:
+        if given_present:
+            drawn_from = PolicyLaw.under(law, Present())
+            state = drawn_from.fresh(len(head), context).extend(head)[1]
         again = torch.arange(len(head)).repeat_interleave(n)
         rows = (numbers[:, None] * n + torch.arange(n)).flatten()
         state = state.select(again.to(head.device))

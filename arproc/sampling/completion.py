@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -16,6 +17,7 @@ from arproc.data.form import Form, Layout
 from arproc.data.frames import native
 from arproc.data.intake import opened
 from arproc.data.labels import by_name
+from arproc.data.tables import Table, frames
 from arproc.errors import (
     DataError,
     ParameterError,
@@ -27,7 +29,7 @@ from arproc.errors import (
 from arproc.sampling.completing import Completion, Job
 from arproc.spaces import check_values
 
-__all__ = ["Completion", "complete"]
+__all__ = ["Completion", "complete", "sample_known"]
 
 
 @overload
@@ -41,6 +43,7 @@ def complete(
     context: Any = ...,
     method: str = ...,
     n_particles: int = ...,
+    present: bool = ...,
     return_info: Literal[False] = ...,
 ) -> Any: ...
 
@@ -56,6 +59,7 @@ def complete(
     context: Any = ...,
     method: str = ...,
     n_particles: int = ...,
+    present: bool = ...,
     return_info: Literal[True],
 ) -> Completion: ...
 
@@ -70,6 +74,7 @@ def complete(
     context: Any = None,
     method: str = "auto",
     n_particles: int = 1000,
+    present: bool = True,
     return_info: bool = False,
 ) -> Any:
     """Draw what is unknown of images (or other examples of a fixed size) given what is known.
@@ -85,15 +90,21 @@ def complete(
 
     Args:
         model: a fitted process whose sequences have a fixed size.
-        data: examples [N, *shape], or one [*shape]. What stands at unknown places is not read.
+        data: examples [N, *shape], or one [*shape]; rows of a table as a DataFrame, in which
+            columns may be left out, one as a Series or a dict. What stands at unknown places is
+            not read.
         known: which elements are known, bool, of the shape of one example or of all; None takes
-            what is neither NaN nor masked.
+            what is neither NaN nor masked. Of a table, in the order of the columns of data or
+            with their names; an entry that is known to be missing is NaN and known.
         n: how many completions of each example.
         seed: an int or a `torch.Generator`.
         context: of each example, for models that take one.
         method: "auto" draws each example exactly where it can; "exact" is an error where it can
             not; "importance" takes particles in any case.
         n_particles: how many particles an example has.
+        present: for tables, whether an entry that is drawn is drawn given that it is not missing
+            (from its conditional given that, see `arproc.sampling.Present`); False draws from the
+            law as it is, in which it may be missing again.
         return_info: give a `Completion`, which says how each example was completed.
 
     Returns:
@@ -129,24 +140,25 @@ def complete(
             f"complete is for examples of a fixed size; the sequences of this "
             f"{type(model).__name__} have none. sample(prefix=...) goes on from a prefix."
         )
-    if law.space.varies and hasattr(data, "columns"):
-        raise UnsupportedError(
-            "complete takes arrays, and data is a DataFrame of a table; "
-            "condition(known).sample() draws the later columns given the first ones."
-        )
     given = native(data)
-    if hasattr(given, "iloc") and given.ndim == 2:
-        data = by_name(given, model.fit_.labels.features, "data")
-    x, single = _examples(data, layout)
-    mask = _mask(known, x, layout)
-    sites = layout.to_sites(torch.from_numpy(np.where(mask, x, 0.0)))
-    seen = layout.to_sites(torch.tensor(mask))
-    order = torch.tensor(layout.order or range(layout.length))
-    check_values(sites[seen], law.space, "data", place=order.expand_as(seen)[seen])
+    table = law.space if isinstance(law.space, Table) and frames.is_rows(given) else None
+    if table is not None:
+        rows = frames.read_some(given, table, "data")
+        x, single, index = rows.x.numpy(), rows.single, rows.rows
+        mask = _mask_of_rows(known, given, rows, table)
+    else:
+        if hasattr(given, "iloc") and given.ndim == 2:
+            data = by_name(given, model.fit_.labels.features, "data")
+        x, single = _examples(data, layout)
+        mask = _mask(known, x, layout)
     prepared = model.read_context(context, _labelled(data, x, law), layout.length)
-    job = Job(law, layout, sites, seen, prepared, n, n_particles, resolve_seed(seed))
+    job = _job(law, layout, x, mask, prepared, n, n_particles, resolve_seed(seed), present)
     with torch.no_grad():
         found = job.run(method)
+    if table is not None:
+        whole = layout.from_sites(found.sites.flatten(0, 1)).unflatten(0, (len(x), n))
+        frame = frames.drawn(whole.transpose(0, 1), table, index, single)
+        return found.told(frame, single) if return_info else frame
     if return_info:
         return found.first() if single else found.given()
     drawn = found.given().x
@@ -157,31 +169,112 @@ def complete(
     return drawn[0] if single else drawn
 
 
+def sample_known(
+    model: Holder, n: int, known: Any, seed: int | torch.Generator | None, context: Any
+) -> Any:
+    """Draws of whole examples given what is known of them; see `Process.sample`."""
+    law = require_chain(model, "sample(known=...)")
+    layout = law.layout
+    if layout is None:
+        raise UnsupportedError(
+            f"known is of examples of a fixed size; the sequences of this {type(model).__name__} "
+            "have none. prefix= goes on from first elements."
+        )
+    given, n = native(known, "known"), check_count("n", n, minimum=0)
+    table = law.space if isinstance(law.space, Table) and frames.is_rows(given) else None
+    index: Any = None
+    if table is not None:
+        rows = frames.read_some(given, table, "known")
+        x, single, index = rows.x.numpy(), rows.single, rows.rows
+    else:
+        if hasattr(given, "iloc") and given.ndim == 2:
+            known = by_name(given, model.fit_.labels.features, "known")
+        x, single = _examples(known, layout, "known")
+    if len(x) == 1:
+        x, index = np.repeat(x, n, axis=0), index if n == 1 and not single else None
+    elif n not in (1, len(x)):
+        raise ParameterError(
+            f"known has {len(x)} examples and n is {n}; expected one example for all draws, or "
+            f"one for each (n=1 and n={len(x)} both draw each of these once)."
+        )
+    prepared = model.read_context(context, len(x), layout.length)
+    mask = ~np.isnan(x)
+    job = _job(law, layout, x, mask, prepared, 1, 1000, resolve_seed(seed), False, "known")
+    with torch.no_grad():
+        found = job.run("auto")
+    whole = layout.from_sites(found.sites[:, 0])
+    if table is not None:
+        return frames.restore(whole, table, table.names, index, False)
+    return whole.numpy().astype(law.space.user_dtype)
+
+
+def _job(
+    law: Any,
+    layout: Layout,
+    x: np.ndarray,
+    mask: np.ndarray,
+    context: torch.Tensor | None,
+    n: int,
+    n_particles: int,
+    seed: int,
+    present: bool,
+    name: str = "data",
+) -> Job:
+    """The work of completing examples x [N, *shape], of which `mask` is known."""
+    sites = layout.to_sites(torch.from_numpy(np.where(mask, x, 0.0)))
+    seen = layout.to_sites(torch.tensor(mask))
+    order = torch.tensor(layout.order or range(layout.length))
+    check_values(sites[seen], law.space, name, place=order.expand_as(seen)[seen])
+    return Job(law, layout, sites, seen, context, n, n_particles, seed, present)
+
+
 # ---- what the user gave -------------------------------------------------------------------------
 
 
 def _labelled(data: Any, x: np.ndarray, law: ChainLaw) -> Sequences:
     """The examples with the labels of their rows, by which their contexts are found."""
-    length = x[0].size
+    length = math.prod(x.shape[1:])
     values = torch.zeros(len(x) * length, dtype=law.space.dtype)
-    indexes = (data.index,) if hasattr(data, "iloc") else ()
+    indexes = (data.index,) if hasattr(data, "iloc") and data.ndim == 2 else ()
     form = Form("rows", indexes=indexes)
     return Sequences(values, torch.arange(len(x) + 1) * length, law.space, form=form)
 
 
-def _examples(data: Any, layout: Layout) -> tuple[np.ndarray, bool]:
+def _examples(data: Any, layout: Layout, name: str = "data") -> tuple[np.ndarray, bool]:
     """The examples as float64 [N, *shape], NaN where masked; whether one alone was given."""
-    data = opened(data)
-    x = check_array("data", unmasked(data), DataError)
+    data = opened(data, name)
+    x = check_array(name, unmasked(data), DataError)
     if x.shape == layout.shape:
         return x[None], True
     if x.shape[1:] != layout.shape or not len(x):
         expected = ", ".join(map(str, layout.shape))
         raise DataError(
-            f"data has shape {x.shape}; expected [{expected}] for one example or [N, {expected}] "
-            "for several."
+            f"{name} has shape {x.shape}; expected [{expected}] for one example or [N, "
+            f"{expected}] for several."
         )
     return x, False
+
+
+def _mask_of_rows(known: Any, data: Any, rows: frames.Some, table: Table) -> np.ndarray:
+    """Which entries of a table's rows are known, in the table's own order."""
+    x, given = rows.x.numpy(), rows.given.numpy()
+    if known is None:
+        return ~np.isnan(x)
+    names = list(data.index if rows.single and hasattr(data, "iloc") else data)
+    if hasattr(known, "iloc"):
+        labels = list(known.index if known.ndim == 1 else known.columns)
+        strange = [label for label in labels if label not in names]
+        if strange or len(labels) < len(names):
+            raise ParameterError(
+                f"known has the columns {labels}; expected those of data, {names}."
+            )
+        names, known = labels, known.to_numpy()
+    here = _mask(known, np.zeros((len(x), len(names))), Layout((len(names),)))
+    mask = np.zeros(x.shape, dtype=bool)
+    for j, name in enumerate(table.names):
+        if given[j]:
+            mask[:, j] = here[:, names.index(name)]
+    return mask
 
 
 def _mask(known: Any, x: np.ndarray, layout: Layout) -> np.ndarray:

@@ -19,7 +19,7 @@ from torch import Tensor
 from arproc.contract.law import ChainLaw
 from arproc.contract.randomness import RowUniforms, Uniforms
 from arproc.contract.state import State
-from arproc.distributions import index
+from arproc.distributions import from_uniform, index, present
 from arproc.errors import DataError
 
 __all__ = ["Particles", "given_known", "score"]
@@ -55,6 +55,7 @@ def given_known(
     n_particles: int,
     seed: int,
     numbers: Tensor,
+    given_present: bool = False,
 ) -> Particles:
     """Draws of what is unknown of examples given what is known.
 
@@ -67,12 +68,13 @@ def given_known(
         n_particles: how many particles each has.
         seed: the draws of an example are a function of it and of the example's number.
         numbers: of the examples, int64 [E].
+        given_present: whether unknown entries are drawn given that they are not missing.
     """
     together = max(1, _ROWS // n_particles)
     parts = [
         _Filter(
             law, x[rows], known, None if context is None else context[rows],
-            n_particles, seed, numbers[rows],
+            n_particles, seed, numbers[rows], given_present,
         ).draws(n)
         for rows in torch.arange(len(x)).split(together)
     ]  # fmt: skip
@@ -105,6 +107,7 @@ class _Filter:
         particles: P.
         seed: of all draws.
         numbers: of the examples, which address their uniforms.
+        given_present: whether unknown entries are drawn given that they are not missing.
     """
 
     def __init__(
@@ -116,7 +119,9 @@ class _Filter:
         particles: int,
         seed: int,
         numbers: Tensor,
+        given_present: bool = False,
     ) -> None:
+        self.given_present = given_present
         self.law, self.x, self.known, self.particles = law, x, known, particles
         self.numbers = numbers
         inner = torch.arange(particles)
@@ -151,8 +156,15 @@ class _Filter:
     def _draw(self, begin: int, end: int) -> None:
         """Draw some unknown sites."""
         u = self.uniforms.block(torch.arange(len(self.values)), begin, end - begin)
-        drawn, self.state = self.state.advance(u.to(self.x.device))
-        self.values[:, begin:end] = drawn.to(self.values.dtype)
+        if not self.given_present:
+            drawn, self.state = self.state.advance(u.to(self.x.device))
+            self.values[:, begin:end] = drawn.to(self.values.dtype)
+            return
+        for k, site in enumerate(range(begin, end)):
+            law = present(self.state.conditional)
+            drawn = from_uniform(law, u[:, k].to(self.x.device)).to(self.values.dtype)
+            self.state = self.state.append(drawn)
+            self.values[:, site] = drawn
 
     def _weigh(self, begin: int, end: int) -> None:
         """Weigh the particles by some known sites, and resample where few carry the weight."""

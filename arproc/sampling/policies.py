@@ -18,10 +18,10 @@ from arproc.contract.law import ChainLaw, DerivedLaw
 from arproc.contract.parameters import Parameters
 from arproc.contract.state import State
 from arproc.contract.storable import storable
-from arproc.distributions import Categorical, as_categorical, concatenate, index
+from arproc.distributions import Categorical, as_categorical, concatenate, index, present
 from arproc.errors import ParameterError, UnsupportedError, check_integer, check_list, check_number
 
-__all__ = ["Chain", "Policy", "PolicyLaw", "Temperature", "TopK", "TopP"]
+__all__ = ["Chain", "Policy", "PolicyLaw", "Present", "Temperature", "TopK", "TopP"]
 
 
 class Policy(Parameters):
@@ -107,6 +107,21 @@ class Chain(Policy):
 
     def __repr__(self) -> str:
         return " | ".join(map(repr, self.policies))
+
+
+class Present(Policy):
+    """Each entry that may be missing is drawn given that it is not: rows without gaps.
+
+    Example:
+        >>> import arproc, pandas as pd
+        >>> frame = pd.DataFrame({"height": [1.7, None, 1.8, 1.75] * 10})
+        >>> model = arproc.MADE((4,), training=arproc.Training(steps=2)).fit(frame)
+        >>> bool(model.sample(50, policy=Present(), seed=0).isna().any(axis=None))
+        False
+    """
+
+    def apply(self, conditional: Distribution, state: Any = None) -> Distribution:
+        return present(conditional)
 
 
 class Temperature(Policy):

@@ -12,7 +12,16 @@ from typing import Any
 import torch
 from torch import distributions as td
 
-from arproc.distributions import MaybeMissing, Mixture, Varied, cdf, from_uniform, mean, quantile
+from arproc.distributions import (
+    MaybeMissing,
+    Mixture,
+    Spiked,
+    Varied,
+    cdf,
+    from_uniform,
+    mean,
+    quantile,
+)
 from arproc.errors import UnsupportedError
 from arproc.testing.compare import agree
 from arproc.testing.integrals import LEVELS, Scored, each, scored
@@ -321,6 +330,11 @@ def _pieces(d: Any) -> tuple[torch.Tensor, torch.Tensor]:
         return _pieces(d.parts[int(d.which.flatten()[0])])
     if isinstance(d, td.TransformedDistribution):
         return _pieces(d.base_dist)
+    if isinstance(d, Spiked):
+        weights = d.log_weights.double().exp().movedim(-1, 0)
+        begin, (low, wide) = weights.cumsum(0) - weights, _pieces(d.base)
+        lower = torch.cat([begin[:-1], begin[-1] + weights[-1] * low])
+        return lower, torch.cat([weights[:-1], weights[-1] * wide])
     if isinstance(d, Mixture):
         weights, parts = d.weights, [_pieces(part) for part in d.components]
     elif isinstance(d, td.MixtureSameFamily):

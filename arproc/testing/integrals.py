@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from arproc.distributions import MaybeMissing, from_uniform, index, quantile
+from arproc.distributions import MaybeMissing, Spiked, Varied, from_uniform, index, quantile
 from arproc.spaces import Space
 from arproc.testing.material import line_of
 
@@ -90,9 +90,10 @@ def scored(d: Any, space: Space, points: torch.Tensor | None = None) -> Scored:
     """
     shape = (0, *d.batch_shape)
     points = torch.zeros(shape, dtype=torch.float64) if points is None else points.double().cpu()
-    if space.measure == "density":
-        return integrated(d, space, points)
-    return summed(d, space, points)
+    if space.measure != "density":
+        return summed(d, space, points)
+    atoms = _atoms(d)
+    return integrated(d, space, points) if atoms is None else _spiked(d, space, points, atoms)
 
 
 def _missing(d: Any) -> torch.Tensor:
@@ -102,14 +103,76 @@ def _missing(d: Any) -> torch.Tensor:
     return d.log_prob(gone.to(_device(d))).double().exp().cpu()
 
 
+# ---- densities with atoms -----------------------------------------------------------------------
+
+
+def _atoms(d: Any) -> torch.Tensor | None:
+    """Single values [M, *batch] that may have a mass beside a density; None where there are none.
+
+    They are hints: a mass at another place is lost, and the sum tells.
+    """
+    base = d.base if isinstance(d, MaybeMissing) else d
+    if isinstance(base, Varied) and len(base.which.unique()) == 1:
+        base = base.parts[int(base.which.flatten()[0])]
+    if not isinstance(base, Spiked) or base.is_discrete:
+        return None
+    return base.values.double().cpu().movedim(-1, 0)
+
+
+class _Beside:
+    """The density beside the atoms: asked at an atom, it answers for the next number."""
+
+    def __init__(self, d: Any, atoms: torch.Tensor) -> None:
+        self.d, self.atoms = d, atoms
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.d, name)
+
+    def log_prob(self, x: torch.Tensor) -> torch.Tensor:
+        at = (x[..., None] == self.atoms.movedim(0, -1).to(x)).any(-1)
+        return self.d.log_prob(torch.where(at, x.nextafter(torch.full_like(x, torch.inf)), x))
+
+
+def _spiked(d: Any, space: Space, points: torch.Tensor, atoms: torch.Tensor) -> Scored:
+    """See `scored`, for densities beside which single values have a mass."""
+    law = integrated(_Beside(d, atoms), space, points, hinted=d)
+    real = atoms.isfinite()
+    place = torch.where(real, atoms, 0.0)
+    p = d.log_prob(place.to(_device(d))).double().exp().cpu() * real
+    missing = _missing(d)
+    upto = (p * (atoms <= points[:, None])).sum(1)
+    mass, entropy = law.mass + p.sum(0), law.entropy - torch.special.xlogy(p, p).sum(0)
+    mean = (law.mass * law.mean + (p * place).sum(0)) / mass
+    second = law.mass * (law.variance + law.mean**2) + (p * place**2).sum(0)
+    return Scored(
+        mass=mass,
+        missing=missing,
+        below=missing + law.below + upto,
+        above=law.above + p.sum(0) - upto,
+        atom=(p * (atoms == points[:, None])).sum(1),
+        mean=mean,
+        variance=second / mass - mean**2,
+        entropy=torch.where(missing > 0, torch.nan, entropy),
+        highest=torch.maximum(law.highest, p.amax(0).log()),
+        how="quadrature",
+    )
+
+
 # ---- densities ----------------------------------------------------------------------------------
 
 
-def integrated(d: Any, space: Space, points: torch.Tensor) -> Scored:
-    """See `scored`, for densities: on the whole line, whatever part of it the space is."""
+def integrated(d: Any, space: Space, points: torch.Tensor, hinted: Any = None) -> Scored:
+    """See `scored`, for densities: on the whole line, whatever part of it the space is.
+
+    Args:
+        d: as for `scored`.
+        space: as for `scored`.
+        points: as for `scored`.
+        hinted: which conditionals say where the mass may lie, if others than `d`.
+    """
     line = line_of(space)
     scores = _Scores(d, space)
-    marks = torch.cat([line.inv(points), _hints(d, space)])
+    marks = torch.cat([line.inv(points), _hints(d if hinted is None else hinted, space)])
     order = marks.sort(dim=0)
     knots, rank = order.values, order.indices.argsort(dim=0)[: len(points)]
     panels, keys = _panels(scores, knots)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import distributions as td
 
-from arproc.distributions import MaybeMissing, Varied, atom, cdf
+from arproc.distributions import MaybeMissing, Spiked, Varied, atom, cdf
 from arproc.errors import UnsupportedError
 from arproc.testing.report import fail
 
@@ -131,7 +131,7 @@ def pit(
         upper = cdf(conditional, x).double()
     except UnsupportedError:
         return None
-    mixed = isinstance(conditional, (Varied, MaybeMissing))
+    mixed = isinstance(conditional, (Varied, MaybeMissing, Spiked))
     if not mixed and not _is_mass(conditional):
         return upper
     v = torch.as_tensor(rng.random(tuple(upper.shape)), device=upper.device)

@@ -34,6 +34,9 @@ def entries(
     for j, site in enumerate(sites.tolist()):
         column = columns[site]
         x[..., j] = _numbers(column, *_centre(observed, site, column), shape[:-1], rng)
+        if column.atoms:
+            atoms = rng.choice(column.atoms, shape[:-1])
+            x[..., j] = np.where(rng.random(shape[:-1]) < 0.25, atoms, x[..., j])
         if column.missing:
             x[..., j] = np.where(rng.random(shape[:-1]) < 0.25, np.nan, x[..., j])
     return x
@@ -77,6 +80,11 @@ def other_entries(
     sizes = torch.tensor([columns[site].space.size or 0 for site in sites.tolist()])
     after = torch.where(sizes > 0, (other + 1) % sizes.clamp(min=1), other + 1)
     after = torch.where(torch.isnan(other), 0.0, after)
+    for j, site in enumerate(sites.tolist()):
+        if columns[site].space.measure == "density":  # there may be ends
+            line, gone = line_of(columns[site].space), bool(torch.isnan(other[j]))
+            z = torch.zeros(1).double() if gone else line.inv(other[j : j + 1].double()) + 1
+            after[j] = line(z.nan_to_num(0.0, 0.0, 0.0))[0].to(after)
     same = (now == other) | (torch.isnan(now) & torch.isnan(other))
     return torch.where(same, after, other)
 

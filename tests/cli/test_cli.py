@@ -238,6 +238,35 @@ def test_tables_of_mixed_columns_go_in_and_come_out(run: Run, tmp_path: Path):
     assert list(pd.read_csv(io.StringIO(terms), index_col=0).columns) == ["city", "size"]
 
 
+def test_tables_go_whole(run: Run, tmp_path: Path):
+    rng = np.random.default_rng(0)
+    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 90, 40), unit="D")
+    table = pd.DataFrame(
+        {"city": rng.choice(["Oslo", "Rome"], 40), "size": rng.normal(size=40),
+         "ok": rng.random(40) < 0.5, "day": days}
+    )  # fmt: skip
+    table.to_csv(tmp_path / "table.csv", index=False)
+    options = ["--hidden", 8, "--steps", 3, "--order-agnostic", "true", "--out", "m.arproc"]
+    result = run("fit", "made", "table.csv", *options)
+    assert result.code == 0, result.err
+    assert arproc.load("m.arproc").space.names == ("city", "size", "ok", "day")
+    each = run("score", "m.arproc", "table.csv", "--each").out
+    want = arproc.load("m.arproc").log_prob(arproc.tables.read_table("table.csv"))
+    found = pd.read_csv(io.StringIO(each)).log_prob
+    np.testing.assert_allclose(found, want, rtol=1e-6)
+    drawn = run("sample", "m.arproc", "-n", 9, "--seed", 1, "--known", '{"city": "Oslo"}').out
+    rows = pd.read_csv(io.StringIO(drawn), parse_dates=["day"])
+    assert list(rows) == list(table)
+    assert set(rows.city) == {"Oslo"}
+    assert rows.ok.dtype == bool
+    assert rows.day.dtype.kind == "M"
+    run("fit", "ar", "table.csv", "--order", 1, "-o", "ar.arproc")
+    assert (
+        "left out, for they hold no numbers: 'city', 'ok', 'day'"
+        in run("score", "ar.arproc", "table.csv").err
+    )
+
+
 @pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz"])
 def test_models_of_ngrams_go_to_arpa_files_and_back(run: Run, text: Path, suffix: str):
     options = ("--order", 3, "--lines", "--out", "words.arproc")

@@ -4,7 +4,10 @@
 `frames` turns DataFrames into numbers and back.
 """
 
-from arproc.data.tables.columns import KINDS, table_of
+from arproc.data.tables.columns import table_of
+from arproc.data.tables.files import read_table
+from arproc.data.tables.kinds import KINDS, Kind
+from arproc.data.tables.lattice import Lattice
 from arproc.data.tables.space import Column, Table
 
-__all__ = ["KINDS", "Column", "Table", "table_of"]
+__all__ = ["KINDS", "Column", "Kind", "Lattice", "Table", "read_table", "table_of"]

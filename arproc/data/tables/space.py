@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, ClassVar, Self
 import torch
 
 from arproc.contract.storable import storable
+from arproc.data.tables.lattice import Lattice
 from arproc.errors import ParameterError
 from arproc.spaces import Categorical, Measure, Space
 
@@ -25,9 +27,16 @@ class Column:
 
     Args:
         name: what it is called; its position where the data are an array.
-        space: what an entry is: real, a count, a whole number or a category (held as its number).
+        space: what an entry is as it is held: real, a count, a whole number or a category (held as
+            its number).
         missing: whether an entry may be missing.
         labels: what the numbers of a category stand for; None where they are the data themselves.
+        other: the one of the labels that stands for all that training did not see, if any.
+        lattice: the numbers that whole ones stand for, such as prices in cents; None where they
+            are the data themselves.
+        unit: of dates and times, which are held as how many of it ("D", "s" ...) lie between the
+            epoch and them, on the lattice; empty for all others.
+        atoms: single values, as they are held, that have a mass of their own.
         dtype: the pandas dtype in which entries go back to the user; it does not enter equality.
         ordered: whether the categories are ordered (a pandas dtype's; the model does not use it).
 
@@ -41,10 +50,22 @@ class Column:
     space: Space
     missing: bool = False
     labels: tuple[Any, ...] | None = None
+    other: Any = None
+    lattice: Lattice | None = None
+    unit: str = ""
+    atoms: tuple[float, ...] = ()
     dtype: str = field(default="float64", compare=False)
     ordered: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
+        if self.lattice is not None and self.space.measure != "mass":
+            raise ParameterError(
+                f"lattice is of whole numbers; this column is {self.space.describe()}."
+            )
+        if len(set(self.atoms)) < len(self.atoms) or not all(map(math.isfinite, self.atoms)):
+            raise ParameterError(
+                f"atoms must be different finite numbers; got {list(self.atoms)}."
+            )
         if self.labels is None:
             return
         if not isinstance(self.space, Categorical) or len(self.labels) != self.space.symbols:
@@ -52,6 +73,11 @@ class Column:
                 f"labels has {len(self.labels)} entries; expected one for each symbol of a "
                 f"categorical column, and this one is {self.space.describe()}."
             )
+
+    @property
+    def measure(self) -> Measure:
+        """That of an entry that is there: a real column with atoms has masses and densities."""
+        return "mixed" if self.atoms and self.space.measure == "density" else self.space.measure
 
     def listed(self) -> str:
         """The labels, or the first of many, in words."""
@@ -62,6 +88,12 @@ class Column:
     def describe(self) -> str:
         """The column in words."""
         kind = f"categorical ({self.listed()})" if self.labels else self.space.describe()
+        if self.unit:
+            kind = f"times in units {self.unit!r}"
+        elif self.lattice is not None and (steps := self.lattice.describe()):
+            kind = f"{kind} {steps}"
+        if self.atoms:
+            kind = f"{kind} with {len(self.atoms)} atom" + "s" * (len(self.atoms) > 1)
         return f"{kind}, or missing" if self.missing else kind
 
     def problem(self, values: torch.Tensor) -> str | None:
@@ -110,7 +142,7 @@ class Table(Space):
     @property
     def measure(self) -> Measure:  # type: ignore[override]
         """That of the columns, where all share one and nothing can be missing; else "mixed"."""
-        found = {column.space.measure for column in self.columns}
+        found = {column.measure for column in self.columns}
         if self.holds_missing:
             found.add("mass")
         return found.pop() if len(found) == 1 else "mixed"

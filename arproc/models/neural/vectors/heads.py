@@ -106,6 +106,10 @@ class Head(StorableModule):
         """Log-mass or log-density of values x [*batch], nats."""
         return self.distribution(parameters).log_prob(x)
 
+    def terms(self, raw: Tensor, x: Tensor) -> Tensor:
+        """The same of whole vectors x [N, sites], from the network's flat outputs [N, K]."""
+        return self.log_prob(self.finish(self.split(raw)), x)
+
 
 class BernoulliHead(Head):
     """Zeros and ones: the input is the value, the output its log-odds."""
@@ -237,12 +241,18 @@ class MixtureHead(Head):
         """Values x [N, T] of some sites less their place and over their size, float64."""
         return ((x - self.shift[sites]) / self.size[sites]).clamp(-FAR, FAR)
 
-    def finish(self, raw: Tensor, site: int | Tensor | None = None) -> Tensor:
+    def finish(
+        self,
+        raw: Tensor,
+        site: int | Tensor | None = None,
+        ends: tuple[float, float] = (-math.inf, math.inf),
+    ) -> Tensor:
+        """See `Head`; places lie between the ends, so that a good part of the mass does."""
         which = slice(None) if site is None else site
         shift, size = self.shift[which][..., None], self.size[which][..., None]
         logits, loc, width, *rest = raw.double().unflatten(-1, (-1, self.components)).unbind(-2)
         scale = size * (F.softplus(width) + 1e-4) + self.floor[which][..., None]
-        places = shift + size * (self.begin[which] + loc)
+        places = (shift + size * (self.begin[which] + loc)).clamp(*ends)
         parts = [torch.log_softmax(logits, dim=-1), places, scale]
         parts += [2.0 + F.softplus(heavy) for heavy in rest]  # a variance exists
         return torch.cat(parts, dim=-1)

@@ -19,8 +19,10 @@ from arproc.errors import ParameterError, check_integer
 from arproc.models.neural.vectors.heads import Head
 from arproc.models.neural.vectors.made_state import MADEState
 from arproc.models.neural.vectors.masks import MaskedNetwork, MaskSampling
-from arproc.models.neural.vectors.networks import VectorLaw
+from arproc.models.neural.vectors.nade_given import RevealingLaw
+from arproc.models.neural.vectors.nade_state import NADEState
 from arproc.models.neural.vectors.table_head import TableHead
+from arproc.models.neural.vectors.table_network import TableNetwork
 from arproc.models.neural.vectors.vectors import REAL_HEADS, VectorProcess
 from arproc.spaces import Space
 from arproc.training import Training
@@ -30,19 +32,23 @@ __all__ = ["MADE", "MADELaw"]
 
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
-class MADELaw(VectorLaw):
+class MADELaw(RevealingLaw):
     """The law of vectors that a masked network gives; see `MADE`."""
 
-    network: MaskedNetwork
+    network: MaskedNetwork | TableNetwork
 
     @property
     def orders(self) -> list[tuple[int, ...]]:
         """The orders of the sites that it is trained for; empty where it is for all."""
+        if isinstance(self.network, TableNetwork):
+            return []
         if self.network.masks is not None:
             return list(self.network.masks.orders)
         return [self.layout.order or tuple(range(self.layout.length))]
 
     def start(self, n: int, context: Tensor | None) -> State:
+        if isinstance(self.network, TableNetwork):
+            return NADEState(self.network, self.network.begin(n, context))
         return MADEState(self.network)
 
 
@@ -80,7 +86,9 @@ class MADE(VectorProcess):
         order_agnostic: whether the network is trained for many orders of the sites and, with each,
             another set of masks: for all (True), or for so many of them, its own and others drawn
             from the training's seed (`orders`). It can then be asked in any (`in_order`), and
-            `OrderEnsemble` averages its laws.
+            `OrderEnsemble` averages its laws. For a table, True trains a network that sees which
+            columns are known (the deep NADE of Uria, Murray and Larochelle 2014): any columns
+            given any others, by `impute`, `conditional_log_prob` and `sample(known=...)`.
         ordering: "natural" (for images: row by row); "random", drawn from the training's seed; or
             a permutation, whose j-th entry is the (flat) position of the j-th site, or for a table
             the name of the j-th column.
@@ -90,8 +98,10 @@ class MADE(VectorProcess):
             `context` is then the labels [N], 0 ... classes-1.
         columns: the kinds of a table's columns by name (by position for an array), or a list of
             them, for a DataFrame whose kinds are to be others than they look, and for an array
-            [N, D] that is to be read as a table: "real", "count", "integer", "categorical" or
-            "auto". An array holds a category as its number 0, 1, 2 ... and missing as NaN.
+            [N, D] that is to be read as a table: "real", "count", "integer", "lattice",
+            "categorical", "time" or "auto"; or an `arproc.tables.Kind` (or a dict of its
+            arguments), which says more: ends, atoms, a step, a label for unseen ones. An array
+            holds a category as its number 0, 1, 2 ... and missing as NaN.
         training: how it is trained.
 
     Example:
@@ -105,7 +115,7 @@ class MADE(VectorProcess):
     law_class = MADELaw
 
     law_: MADELaw
-    network_: MaskedNetwork
+    network_: MaskedNetwork | TableNetwork
 
     def __init__(
         self,
@@ -121,7 +131,7 @@ class MADE(VectorProcess):
         ordering: str | Sequence[int] = "natural",
         conditioned: bool = False,
         classes: int | None = None,
-        columns: Mapping[Any, str] | Sequence[str] | None = None,
+        columns: Mapping[Any, Any] | Sequence[Any] | None = None,
         training: Training | None = None,
     ) -> None:
         self.hidden = hidden
@@ -154,10 +164,14 @@ class MADE(VectorProcess):
         if not self._is_table(data):
             return super()._infer_space(data)
         self._check_parameters()
-        if self.order_agnostic:
+        if not isinstance(self.order_agnostic, bool):
             raise ParameterError(
-                "order_agnostic takes sites that all have one kind, and the columns of a table "
-                "have kinds of their own; leave it out."
+                f"order_agnostic={self.order_agnostic!r} trains for some orders of plain vectors; "
+                "of a table a network that sees what is known serves every order: say True."
+            )
+        if self.order_agnostic and not self._sizes():
+            raise ParameterError(
+                "order_agnostic=True needs a hidden layer for a table; hidden names none."
             )
         if self.levels is not None or self.head not in ("auto", *REAL_HEADS):
             raise ParameterError(
@@ -168,13 +182,17 @@ class MADE(VectorProcess):
         self._shape = (len(space.columns),)
         return space
 
+    @property
+    def takes_tables(self) -> bool:  # type: ignore[override]
+        """Whether `fit` takes the rows of a DataFrame as those of a table."""
+        return self.columns is not None or (self.head == "auto" and self.levels is None)
+
     def _is_table(self, data: Any) -> bool:
         """Whether the data of `fit` are a table: asked for, or a DataFrame without a head."""
         if isinstance(data, Sequences):
             return False
         frame = hasattr(data, "columns") and hasattr(data, "iloc")
-        plain = self.head == "auto" and self.levels is None
-        return self.columns is not None or (frame and plain)
+        return self.columns is not None or (frame and self.takes_tables)
 
     def _layout_of(self, space: Space) -> Layout:
         if not isinstance(space, Table):
@@ -200,7 +218,12 @@ class MADE(VectorProcess):
 
     # ---- the network --------------------------------------------------------------------------
 
-    def _network(self, space: Space, context: int) -> MaskedNetwork:
+    def _network(self, space: Space, context: int) -> MaskedNetwork | TableNetwork:
+        head = self._head(space)
+        if self.order_agnostic and isinstance(head, TableHead):
+            return TableNetwork(
+                head, self._sizes(), residual=self.residual, direct=self.direct, context=context
+            )
         length = space.length or 0
         masks = None
         if self.order_agnostic:
@@ -209,7 +232,7 @@ class MADE(VectorProcess):
             masks = MaskSampling.of_so_many(own, count, self._settings.seed)
         return MaskedNetwork(
             length,
-            self._head(space),
+            head,
             self._sizes(),
             residual=self.residual,
             direct=self.direct,

@@ -15,6 +15,7 @@ from arproc.errors import DataError
 from arproc.models.neural.vectors.heads import BernoulliHead, CategoricalHead
 from arproc.models.neural.vectors.masks import MaskedNetwork
 from arproc.models.neural.vectors.networks import plain
+from arproc.models.neural.vectors.table_head import TableHead
 
 __all__ = ["MADEState"]
 
@@ -102,8 +103,11 @@ class MADEState(State):
 
     def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
         known, network = self.history.uniform_length, self.network
+        room = known is not None and known + uniforms.shape[1] <= network.sites
+        if room and isinstance(network.values, TableHead):
+            return self._advance_by_sites(network.values, known or 0, uniforms)
         finite = isinstance(network.values, (BernoulliHead, CategoricalHead))
-        if known is None or known + uniforms.shape[1] > network.sites or not finite:
+        if known is None or not room or not finite:
             return super().advance(uniforms)
         from arproc.compiled.interpreted import suited
         from arproc.models.neural.vectors import made_kernels
@@ -120,6 +124,21 @@ class MADEState(State):
         )
         x = torch.from_numpy(drawn).to(uniforms.device, self.law.space.dtype)
         state = MADEState(network)
+        return x, self._carry(state, self.history.extend(x), self.context)
+
+    def _advance_by_sites(
+        self, head: TableHead, known: int, uniforms: Tensor
+    ) -> tuple[Tensor, State]:
+        """Draws of a table's columns, each in its own width."""
+        settled = self._settled(known)
+        buffers, offsets = [b.clone() for b in settled.buffers], settled.offsets
+        drawn, dtype = [], self.law.space.dtype
+        for k, u in enumerate(uniforms.unbind(1), start=known):
+            x = head.draw(self.network.site_raw(buffers, k, offsets), k, u).to(dtype)
+            self.network.settle(buffers, x, k + 1, offsets)
+            drawn.append(x)
+        x = torch.stack(drawn, dim=1) if drawn else self.history.slots[:, :0]
+        state = MADEState(self.network, _Arena(buffers, known + len(drawn), offsets))
         return x, self._carry(state, self.history.extend(x), self.context)
 
     # ---- inner parts --------------------------------------------------------------------------

@@ -279,14 +279,20 @@ class MaskedNetwork(VectorNetwork):
         offsets = self.offsets(context)
         return self.scores(self.activations(x, offsets), offsets)
 
+    def terms(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        offsets = self.offsets(context)
+        return self.values.terms(self.raw(self.activations(x, offsets), offsets), x)
+
     def scores(self, units: list[Tensor], offsets: Sequence[Tensor] = ()) -> Tensor:
         """The parameters [N, sites, outputs] from `activations`."""
+        return self.values.finish(self.values.split(self.raw(units, offsets)))
+
+    def raw(self, units: list[Tensor], offsets: Sequence[Tensor] = ()) -> Tensor:
+        """The outputs, flat, from `activations`."""
         raw = self.head(units[-1])
         if self.direct is not None:
             raw = raw + self.direct(units[0])
-        if offsets:
-            raw = raw + offsets[-1]
-        return self.values.finish(self.values.split(raw))
+        return raw + offsets[-1] if offsets else raw
 
     # ---- one site at a time -------------------------------------------------------------------
 
@@ -318,6 +324,11 @@ class MaskedNetwork(VectorNetwork):
 
     def site_scores(self, units: list[Tensor], k: int, offsets: Sequence[Tensor] = ()) -> Tensor:
         """The parameters [N, outputs] of site k, from buffers that k sites have settled."""
+        raw = self.site_raw(units, k, offsets)
+        return self.values.finish(self.values.split(raw, k), k)
+
+    def site_raw(self, units: list[Tensor], k: int, offsets: Sequence[Tensor] = ()) -> Tensor:
+        """The outputs [N, size] of site k, from buffers that k sites have settled."""
         rows = slice(self.rows[k], self.rows[k + 1])
         seen = self.settled[-1][k]
         raw = F.linear(units[-1][:, :seen], self.head.weight[rows, :seen], self.head.bias[rows])
@@ -326,7 +337,7 @@ class MaskedNetwork(VectorNetwork):
             raw = raw + F.linear(units[0][:, :seen], self.direct.weight[rows, :seen])
         if offsets:
             raw = raw + offsets[-1][:, rows]
-        return self.values.finish(self.values.split(raw, k), k)
+        return raw
 
 
 def _repeated(counts: Sequence[int]) -> Tensor:

@@ -7,26 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from arproc.contract.randomness import resolve_seed
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
-from arproc.data.form import Form, restore
-from arproc.errors import DataError, ParameterError, check_choice, check_count
-from arproc.models.neural.vectors.nade_given import (
-    Gaps,
-    draws,
-    log_prob,
-    read_gaps,
-    read_given,
-    without_gaps,
-)
+from arproc.errors import DataError, ParameterError, check_choice
+from arproc.models.neural.vectors.nade_given import RevealingLaw, read_gaps, without_gaps
 from arproc.models.neural.vectors.nade_network import NADENetwork
 from arproc.models.neural.vectors.nade_state import NADEState
-from arproc.models.neural.vectors.networks import VectorLaw
 from arproc.models.neural.vectors.vectors import VectorProcess
 from arproc.spaces import Space
 from arproc.training import Training
@@ -36,27 +25,13 @@ __all__ = ["NADE", "NADELaw"]
 
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
-class NADELaw(VectorLaw):
+class NADELaw(RevealingLaw):
     """The law of vectors that a `NADENetwork` gives; see `NADE`."""
 
     network: NADENetwork
 
     def start(self, n: int, context: Tensor | None) -> State:
         return NADEState(self.network, self.network.begin(n, context))
-
-    def given_seen(
-        self,
-        x: Tensor,
-        seen: Tensor,
-        context: Tensor | None,
-        n: int,
-        seed: int,
-        numbers: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        self.require_orders("complete")
-        drawn = draws(self.network, x, seen, n, seed, context, numbers)
-        known = log_prob(self.network, x, torch.zeros_like(seen), seen, context)
-        return drawn.unflatten(0, (n, len(x))).transpose(0, 1), known
 
 
 class NADE(VectorProcess):
@@ -189,83 +164,3 @@ class NADE(VectorProcess):
             masks=self.order_agnostic,
             context=context,
         )
-
-    # ---- all orders ---------------------------------------------------------------------------
-
-    def _gaps(self, data: Any) -> Gaps:
-        """Vectors in a call, of which some values may be missing."""
-        law = self.law_
-        names = self.fit_.labels.features
-        return read_gaps(self.sequences, data, law.layout, law.space.measure == "mass", names)
-
-    def conditional_log_prob(self, data: Any, given: Any = None, *, context: Any = None) -> Any:
-        """The log-probability of some values of each vector given some others, nats.
-
-        Exact in the order that has the given values first and then the others, in the model's
-        own order; values that are missing in `data` are integrated out. Without `given` it is the
-        marginal log-probability of what is there.
-
-        Args:
-            data: vectors, in which NaN is missing; of discrete values -1 is as well.
-            given: a mask, true where a value is given: of one vector, for all, or of each.
-            context: what the vectors are conditioned on.
-
-        Returns:
-            A float for one vector, a float64 array [N] for several; a tensor for a tensor.
-
-        Example:
-            >>> import arproc, numpy as np
-            >>> x = np.array([[0, 0, 1], [1, 1, 0]] * 20)
-            >>> plan = arproc.Training(steps=200, lr=0.02)
-            >>> model = arproc.NADE(8, order_agnostic=True, training=plan).fit(x)
-            >>> last = np.array([False, False, True])
-            >>> first = model.conditional_log_prob(np.array([1, -1, 0]), given=last)
-            >>> round(float(np.exp(first)), 1)
-            1.0
-        """
-        law = self.law_
-        law.require_orders("conditional_log_prob")
-        gaps = self._gaps(data)
-        known = read_given(given, gaps, law.layout)
-        form, prepared = gaps.sequences.form, self.read_context(context, gaps.sequences, 0)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and form.kind == "tensor"):
-            x = gaps.sequences.padded()[0].to(law.device)
-            return form.per_row(log_prob(law.network, x, known, gaps.seen & ~known, prepared))
-
-    def impute(
-        self,
-        data: Any,
-        n: int = 1,
-        seed: int | torch.Generator | None = None,
-        *,
-        context: Any = None,
-    ) -> Any:
-        """Fill the missing values of vectors by draws given the values that are there.
-
-        The draws of a vector depend on the seed, on its row and on their number alone.
-
-        Args:
-            data: vectors, in which NaN is missing; of discrete values -1 is as well.
-            n: how many draws of each vector.
-            seed: an int or a `torch.Generator`.
-            context: what the vectors are conditioned on.
-
-        Returns:
-            The vectors n times, [n, N, ...] ([n, ...] for a single vector), those values filled;
-            of a DataFrame one with an index of draw and row.
-        """
-        law = self.law_
-        law.require_orders("impute")
-        n = check_count("n", n, minimum=0)
-        gaps = self._gaps(data)
-        form, rows, layout = gaps.sequences.form, len(gaps.seen), law.layout
-        prepared = self.read_context(context, gaps.sequences, 0)
-        x = gaps.sequences.padded()[0].detach().to(law.device)
-        with torch.no_grad():
-            whole = draws(law.network, x, gaps.seen, n, resolve_seed(seed), prepared)
-        lengths = torch.full((n * rows,), layout.length)
-        kind = Form("tensor", device=form.device) if form.kind == "tensor" else Form()
-        filled = restore(whole, lengths, law.space, kind, layout)
-        if form.kind == "rows" and not form.single:
-            return form.drawn(filled.reshape(n, rows, -1), layout.order)
-        return filled if form.single else filled.reshape(n, rows, *layout.shape)

@@ -7,6 +7,7 @@ for. What is neither is left out, which integrates over it exactly.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,16 +16,18 @@ from torch import Tensor
 
 from arproc.contract.randomness import Uniforms, derived_seed
 from arproc.contract.sequences import Sequences
+from arproc.contract.storable import storable
 from arproc.data.arrays import to_tensor, unmasked
 from arproc.data.form import Layout
 from arproc.data.frames import native
 from arproc.data.intake import opened
 from arproc.data.labels import by_name
-from arproc.distributions import from_uniform
+from arproc.data.tables import Table
 from arproc.errors import DataError
-from arproc.models.neural.vectors.nade_network import NADENetwork
+from arproc.models.neural.vectors.networks import RevealingNetwork, VectorLaw
+from arproc.spaces import Space
 
-__all__ = ["Gaps", "draws", "log_prob", "read_gaps", "read_given", "without_gaps"]
+__all__ = ["Gaps", "RevealingLaw", "draws", "log_prob", "read_gaps", "read_given", "without_gaps"]
 
 #: How many vectors are worked on at once.
 _ROWS = 1024
@@ -40,6 +43,31 @@ class Gaps(NamedTuple):
 
     sequences: Sequences
     seen: Tensor
+
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class RevealingLaw(VectorLaw):
+    """A law of a network that, where it sees what is known, gives any sites given any others."""
+
+    def given_seen(
+        self,
+        x: Tensor,
+        seen: Tensor,
+        context: Tensor | None,
+        n: int,
+        seed: int,
+        numbers: Tensor,
+        *,
+        given_present: bool = False,
+    ) -> tuple[Tensor, Tensor] | None:
+        network = self.network
+        if not isinstance(network, RevealingNetwork):
+            return None
+        self.require_orders("complete")
+        drawn = draws(network, x, seen, n, seed, context, numbers, given_present)
+        known = log_prob(network, x, torch.zeros_like(seen), seen, context)
+        return drawn.unflatten(0, (n, len(x))).transpose(0, 1), known
 
 
 def without_gaps(data: Any, whole: bool) -> tuple[Any, Tensor]:
@@ -91,11 +119,15 @@ def read_gaps(
     return Gaps(sequences, seen.to(sequences.values.device))
 
 
-def read_given(given: Any, gaps: Gaps, layout: Layout) -> Tensor:
+def read_given(given: Any, gaps: Gaps, layout: Layout, space: Space) -> Tensor:
     """Which values are given, bool [N, sites], from the user's mask of one vector or of all."""
     seen = gaps.seen
     if given is None:
         return torch.zeros_like(seen)
+    if isinstance(space, Table) and isinstance(given, (list, tuple)) and given:
+        names = list(space.names)
+        if all(name in names for name in given):
+            given = torch.tensor([name in given for name in names])
     try:
         mask = torch.as_tensor(np.asarray(given) if not isinstance(given, Tensor) else given)
     except Exception:  # no mask at all: text, a ragged list
@@ -119,7 +151,7 @@ def read_given(given: Any, gaps: Gaps, layout: Layout) -> Tensor:
 
 
 def log_prob(
-    network: NADENetwork, x: Tensor, given: Tensor, asked: Tensor, context: Tensor | None
+    network: RevealingNetwork, x: Tensor, given: Tensor, asked: Tensor, context: Tensor | None
 ) -> Tensor:
     """Log p(x where asked | x where given), nats, float64 [N].
 
@@ -136,7 +168,7 @@ def log_prob(
         total = torch.zeros(len(rows), dtype=torch.float64, device=x.device)
         while walk.sites is not None:
             values = walk.x[torch.arange(len(walk.sites), device=x.device), walk.sites]
-            terms = network.values.log_prob(walk.parameters(), values).double()
+            terms = walk.terms(values)
             total = total + torch.cat([terms, total.new_zeros(len(total) - len(terms))])
             walk.go_on(values)
         parts.append(total[walk.rank])
@@ -144,13 +176,14 @@ def log_prob(
 
 
 def draws(
-    network: NADENetwork,
+    network: RevealingNetwork,
     x: Tensor,
     seen: Tensor,
     n: int,
     seed: int,
     context: Tensor | None,
     numbers: Tensor | None = None,
+    given_present: bool = False,
 ) -> Tensor:
     """The vectors x [N, sites] n times, with draws where they are not seen: [n * N, sites].
 
@@ -167,16 +200,18 @@ def draws(
         ]
         again = rows.repeat(count).to(x.device)
         uniforms = torch.cat(blocks).to(x.device)
-        parts.append(_draw(network, x[again], seen[again], uniforms, _rows(context, again)))
+        given = _rows(context, again)
+        parts.append(_draw(network, x[again], seen[again], uniforms, given, given_present))
     return torch.cat(parts)
 
 
 def _draw(
-    network: NADENetwork,
+    network: RevealingNetwork,
     x: Tensor,
     seen: Tensor,
     uniforms: Tensor,
     context: Tensor | None,
+    given_present: bool = False,
 ) -> Tensor:
     """The vectors x [N, sites] with draws, given what is seen, where it is not.
 
@@ -186,6 +221,7 @@ def _draw(
         seen: bool [N, sites].
         uniforms: float64 [N, sites], one for each site.
         context: what the vectors are conditioned on.
+        given_present: whether entries are drawn given that they are not missing.
     """
     parts = []
     for rows in torch.arange(len(x), device=x.device).split(_ROWS):
@@ -193,8 +229,7 @@ def _draw(
         found, u = x[rows][walk.order_of_rows].clone(), uniforms[rows][walk.order_of_rows]
         while walk.sites is not None:
             place = torch.arange(len(walk.sites), device=x.device), walk.sites
-            conditional = network.values.distribution(walk.parameters())
-            values = from_uniform(conditional, u[place]).to(x.dtype)
+            values = walk.draws(u[place], given_present).to(x.dtype)
             found[place] = values
             walk.go_on(values)
         parts.append(found[walk.rank])
@@ -220,7 +255,7 @@ class _Walk:
 
     def __init__(
         self,
-        network: NADENetwork,
+        network: RevealingNetwork,
         x: Tensor,
         given: Tensor,
         asked: Tensor,
@@ -248,11 +283,17 @@ class _Walk:
             self.context = None if self.context is None else self.context[:n]
         self.sites = self.path[:, self.step] if n else None
 
-    def parameters(self) -> Tensor:
-        """The parameters [n, outputs] of the next sites."""
+    def terms(self, values: Tensor) -> Tensor:
+        """The log-probabilities of the next sites' values [n], nats."""
         assert self.sites is not None
         count = self.known + self.step
-        return self.network.at(self.inputs, self.sites, self.context, count)
+        return self.network.terms_at(self.inputs, self.sites, values, self.context, count)
+
+    def draws(self, u: Tensor, given_present: bool) -> Tensor:
+        """The next sites' values [n] that uniforms stand for."""
+        assert self.sites is not None
+        count, given = self.known + self.step, {"given_present": given_present}
+        return self.network.draws_at(self.inputs, self.sites, u, self.context, count, **given)
 
     def go_on(self, values: Tensor) -> None:
         """Take the next sites' values [n] for known."""

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from arproc.models.neural.given import Given
 from arproc.models.neural.vectors.heads import Head
 from arproc.models.neural.vectors.nade_recurrence import Recurrence
-from arproc.models.neural.vectors.networks import VectorNetwork
+from arproc.models.neural.vectors.networks import RevealingNetwork
 
 __all__ = ["NADENetwork"]
 
@@ -23,7 +23,7 @@ _CHUNK = 2**19
 _ORDERS_HELD_OUT = 4
 
 
-class NADENetwork(VectorNetwork):
+class NADENetwork(RevealingNetwork):
     r"""All conditionals of a vector at the cost of one (Larochelle and Murray 2011).
 
     The input of the first hidden layer before site d is :math:`a_d = c + \sum_{j<d} W_j e(x_j)`,
@@ -149,12 +149,10 @@ class NADENetwork(VectorNetwork):
     # ---- what is known ------------------------------------------------------------------------
 
     def begin(self, n: int, context: Tensor | None = None) -> Tensor:
-        """The first layer's inputs [N, H] where no site is known."""
         base = self.bias.expand(n, -1)
         return base if context is None else base + self.given[0](context)
 
     def reveal(self, a: Tensor, x: Tensor, site: int | Tensor) -> Tensor:
-        """The inputs [N, H] once the value x [N] of a site (of each row its own) is known too."""
         place = site[:, None] if isinstance(site, Tensor) else site
         encoded = self.values.encode(x[:, None], place)
         if isinstance(site, Tensor):
@@ -164,7 +162,6 @@ class NADENetwork(VectorNetwork):
         return a + added if self.mask is None else a + added + self.mask[site]
 
     def known(self, x: Tensor, seen: Tensor, context: Tensor | None = None) -> Tensor:
-        """The inputs [N, H] from the sites of x [N, sites] where `seen` is true."""
         encoded = self.values.encode(x).unflatten(1, (self.sites, -1)) * seen[..., None]
         a = self.begin(len(x), context) + encoded.flatten(1) @ self.weight.flatten(0, 1)
         return a if self.mask is None else a + seen.to(a.dtype) @ self.mask
@@ -198,14 +195,6 @@ class NADENetwork(VectorNetwork):
         context: Tensor | None = None,
         count: Tensor | None = None,
     ) -> Tensor:
-        """The finished parameters [N, outputs] of a site, from the inputs a [N, H].
-
-        Args:
-            a: the inputs from the sites that are known.
-            site: which one, one for all rows or int64 [N].
-            context: what the vectors are conditioned on.
-            count: how many sites are known, int64 [N]; by default all those before `site`.
-        """
         units = self.units(a, self._scale(site if count is None else count))
         offsets = self.offsets(context)
         if isinstance(site, Tensor):
@@ -238,20 +227,11 @@ class NADENetwork(VectorNetwork):
     def along(
         self, a: Tensor, x: Tensor, first: int, context: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The parameters of the sites from `first` on, whose values x [N, T] come one by one.
+        """See `RevealingNetwork`.
 
         By a compiled loop where it is one layer of rectifiers on a processor. Otherwise a few
         sites are taken at once: sums give their inputs [N, sites, H], and backward passes compute
         these anew. Either way the memory for hidden units does not grow with the sites.
-
-        Args:
-            a: the inputs [N, H] from the sites before `first`.
-            x: values of the sites first ... first + T - 1.
-            first: the first site.
-            context: what the vectors are conditioned on.
-
-        Returns:
-            Finished parameters [N, T, outputs] of these sites, and the inputs after them [N, H].
         """
         n, count = x.shape
         if not count:

@@ -11,7 +11,7 @@ from arproc.contract.state import State
 from arproc.errors import DataError
 from arproc.models.neural.vectors.heads import BernoulliHead, CategoricalHead
 from arproc.models.neural.vectors.nade_network import NADENetwork
-from arproc.models.neural.vectors.networks import plain
+from arproc.models.neural.vectors.networks import RevealingNetwork, plain
 
 __all__ = ["NADEState"]
 
@@ -26,7 +26,7 @@ class NADEState(State):
         inputs: the inputs; None sums them up when they are needed, from the history.
     """
 
-    def __init__(self, network: NADENetwork, inputs: Tensor | None = None) -> None:
+    def __init__(self, network: RevealingNetwork, inputs: Tensor | None = None) -> None:
         self.network, self.inputs = network, inputs
 
     @property
@@ -80,9 +80,11 @@ class NADEState(State):
 
     def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
         known, network = self.history.uniform_length, self.network
-        finite = isinstance(network.values, (BernoulliHead, CategoricalHead))
         room = known is not None and known + uniforms.shape[1] <= network.sites
-        if known is None or not room or not finite or len(network.layers):
+        if known is None or not room or not isinstance(network, NADENetwork):
+            return self._advance_by_sites(uniforms) if room else super().advance(uniforms)
+        finite = isinstance(network.values, (BernoulliHead, CategoricalHead))
+        if not finite or len(network.layers):
             return super().advance(uniforms)
         from arproc.compiled.interpreted import suited
         from arproc.models.neural.vectors import nade_kernels
@@ -110,11 +112,25 @@ class NADEState(State):
         x = torch.from_numpy(drawn).to(uniforms.device, self.law.space.dtype)
         return x, self._carry(NADEState(network), self.history.extend(x), self.context)
 
+    def _advance_by_sites(self, uniforms: Tensor) -> tuple[Tensor, State]:
+        """Draws of a table's columns, each in its own width."""
+        inputs, known, drawn = self._summed(), self.history.uniform_length or 0, []
+        dtype = self.law.space.dtype
+        for k, u in enumerate(uniforms.unbind(1)):
+            count = torch.full((self.n,), known + k, device=u.device)
+            x = self.network.draws_at(inputs, known + k, u, self.context, count).to(dtype)
+            inputs = self.network.reveal(inputs, x, known + k)
+            drawn.append(x)
+        x = torch.stack(drawn, dim=1) if drawn else self.history.slots[:, :0]
+        return x, self._carry(
+            NADEState(self.network, inputs), self.history.extend(x), self.context
+        )
+
     # ---- inner parts --------------------------------------------------------------------------
 
     def _summed(self) -> Tensor:
         """The inputs; anew where gradients are asked for that the cached ones do not carry."""
-        traced = torch.is_grad_enabled() and self.network.bias.requires_grad
+        traced = torch.is_grad_enabled() and next(self.network.parameters()).requires_grad
         if self.inputs is None or (traced and not self.inputs.requires_grad):
             x, lengths = self.history.padded()
             x = F.pad(x, (0, self.network.sites - x.shape[1]))

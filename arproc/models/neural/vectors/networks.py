@@ -17,12 +17,13 @@ from arproc.contract.sequences import Sequences
 from arproc.contract.storable import storable
 from arproc.data.form import Layout
 from arproc.data.vectors import order_of, relative_order
+from arproc.distributions import from_uniform, present
 from arproc.errors import DataError, UnsupportedError
 from arproc.models.neural.base import NetworkLaw
 from arproc.models.neural.examples import ExampleNetwork, Examples
 from arproc.models.neural.vectors.heads import CategoricalHead, Head
 
-__all__ = ["VectorLaw", "VectorNetwork", "plain"]
+__all__ = ["RevealingNetwork", "VectorLaw", "VectorNetwork", "plain", "subsets"]
 
 #: How many outputs of the network are in memory at once while vectors are scored.
 _BLOCK_NUMBERS = 2**22
@@ -72,8 +73,12 @@ class VectorNetwork(ExampleNetwork):
 
     # ---- what it is trained by ----------------------------------------------------------------
 
+    def terms(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """The chain rule's terms [N, sites] of vectors x [N, sites], nats."""
+        return self.values.log_prob(self(x, context), x)
+
     def loss(self, x: Tensor, context: Tensor | None, generator: torch.Generator) -> Tensor:
-        return -self.values.log_prob(self(x, context), x).mean()
+        return -self.terms(x, context).mean()
 
     def prepare(self, examples: Examples) -> None:
         self.values.learn(examples.whole().x)
@@ -91,6 +96,99 @@ class VectorNetwork(ExampleNetwork):
             )
 
 
+class RevealingNetwork(VectorNetwork):
+    """A network whose first layer sums up the known sites, one after another in any order.
+
+    What is known of vectors is then the inputs a [N, H] of that layer.
+    """
+
+    @abstractmethod
+    def begin(self, n: int, context: Tensor | None = None) -> Tensor:
+        """The first layer's inputs [N, H] where no site is known."""
+
+    @abstractmethod
+    def reveal(self, a: Tensor, x: Tensor, site: int | Tensor) -> Tensor:
+        """The inputs [N, H] once the value x [N] of a site (of each row its own) is known too."""
+
+    @abstractmethod
+    def known(self, x: Tensor, seen: Tensor, context: Tensor | None = None) -> Tensor:
+        """The inputs [N, H] from the sites of x [N, sites] where `seen` is true."""
+
+    @abstractmethod
+    def at(
+        self,
+        a: Tensor,
+        site: int | Tensor,
+        context: Tensor | None = None,
+        count: Tensor | None = None,
+    ) -> Tensor:
+        """The finished parameters [N, outputs] of a site, from the inputs a [N, H].
+
+        Args:
+            a: the inputs from the sites that are known.
+            site: which one, one for all rows or int64 [N].
+            context: what the vectors are conditioned on.
+            count: how many sites are known, int64 [N]; by default all those before `site`.
+        """
+
+    @abstractmethod
+    def along(
+        self, a: Tensor, x: Tensor, first: int, context: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The parameters of the sites from `first` on, whose values x [N, T] come one by one.
+
+        Args:
+            a: the inputs [N, H] from the sites before `first`.
+            x: values of the sites first ... first + T - 1.
+            first: the first site.
+            context: what the vectors are conditioned on.
+
+        Returns:
+            Finished parameters [N, T, outputs] of these sites, and the inputs after them [N, H].
+        """
+
+    def terms_at(
+        self, a: Tensor, site: Tensor, values: Tensor, context: Tensor | None, count: Tensor
+    ) -> Tensor:
+        """The log-probabilities of the values [N] of a site of each row, nats, float64 [N]."""
+        return self.values.log_prob(self.at(a, site, context, count), values).double()
+
+    def draws_at(
+        self,
+        a: Tensor,
+        site: int | Tensor,
+        u: Tensor,
+        context: Tensor | None,
+        count: Tensor,
+        *,
+        given_present: bool = False,
+    ) -> Tensor:
+        """The values [N] of a site of each row that the uniforms u [N] stand for.
+
+        Args:
+            a: the inputs from the sites that are known.
+            site: which one, one for all rows or int64 [N].
+            u: float64 [N].
+            context: what the vectors are conditioned on.
+            count: how many sites are known, int64 [N].
+            given_present: whether entries are drawn given that they are not missing.
+        """
+        law = self.values.distribution(self.at(a, site, context, count))
+        return from_uniform(present(law) if given_present else law, u)
+
+
+def subsets(n: int, sites: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Which sites of each of n vectors are known, bool [n, sites], and how many, int64 [n].
+
+    A number below `sites` by chance, and that many sites by chance: one number in each n-th of
+    the range, which makes estimates less noisy.
+    """
+    place = torch.rand((n, sites), generator=generator).argsort(1)
+    spread = torch.randperm(n, generator=generator) + torch.rand(n, generator=generator)
+    count = (spread * (sites / n)).long().clamp(max=sites - 1)
+    return place < count[:, None], count
+
+
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
 class VectorLaw(NetworkLaw):
@@ -105,6 +203,10 @@ class VectorLaw(NetworkLaw):
     seed: Annotated[int, Number(low=0)] = field(kw_only=True)
 
     @property
+    def numbers(self) -> int:
+        return max(super().numbers, self.network.values.outputs)
+
+    @property
     def takes_any_order(self) -> bool:  # type: ignore[override]
         return self.network.takes_any_order
 
@@ -113,13 +215,13 @@ class VectorLaw(NetworkLaw):
         network = self.network
         if bool((sequences.lengths != network.sites).any()) or not len(sequences):
             return super().log_prob_terms(sequences, context)
-        size = max(1, _BLOCK_NUMBERS // (network.sites * network.values.outputs))
+        size = max(1, _BLOCK_NUMBERS // sum(network.values.widths(network.sites)[1]))
         batches = sequences.padded()[0].split(size)
         given = [None] * len(batches) if context is None else context.split(size)
         found = []
         for part, condition in zip(batches, given, strict=True):
             x = part.to(self.device)
-            found.append(network.values.log_prob(network(x, condition), x).double())
+            found.append(network.terms(x, condition).double())
         return found[0].flatten() if len(found) == 1 else torch.cat(found).flatten()
 
     def in_order(self, ordering: str | Sequence[int]) -> Self:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -15,14 +14,13 @@ from arproc.contract.checked import sentences
 from arproc.data.form import Layout
 from arproc.data.robust import quantiles
 from arproc.data.tables.space import Column, Table
-from arproc.distributions import Categorical, DiscretisedLogisticMixture, MaybeMissing, Varied
+from arproc.distributions import Categorical, MaybeMissing, Spiked, Varied, from_uniform
 from arproc.models.neural.vectors.heads import Head, MixtureHead
+from arproc.models.neural.vectors.table_columns import CATEGORY, REAL, WHOLE, Kind, Parts
 from arproc.spaces import Space
 
 __all__ = ["TableHead"]
 
-_REAL, _COUNT, _INTEGER, _CATEGORY = range(4)
-_CODES = {"real": _REAL, "count": _COUNT, "integer": _INTEGER, "categorical": _CATEGORY}
 #: A scale far below a bin's width changes nothing but the gradients.
 _LEAST_LOG_SCALE = -5.0
 
@@ -30,19 +28,21 @@ _LEAST_LOG_SCALE = -5.0
 class TableHead(Head):
     """Columns of a table: real, counts, whole numbers and categories, any of them maybe missing.
 
-    A real column has the density of `reals`. Counts and whole numbers are a mixture of discretised
-    logistics (Salimans et al. 2017, eq. 2) without an upper end; of counts the first bin, 0, takes
-    all below. A category has a logit each. Where entries may be missing, one more output is the
-    log-odds of that.
+    A real column has the density of `reals`, cut to the column's ends where it has some. Counts
+    and whole numbers are a mixture of discretised logistics (Salimans et al. 2017, eq. 2); the
+    first bin of those with a lower end takes all below, and the last of those with an upper end
+    all above. A category has a logit each. Atoms have a score each, beside 0 for all other values.
+    Where entries may be missing, one more output is the log-odds of that.
 
-    Entries enter the network standardised, or as one input a category, and where they may be
-    missing with one more input that says so; a missing value's others are zero. Numbers are
-    standardised by the training data's place and size, and logits are counted from the training
-    data's frequencies, places from its quantiles, so that learning begins near the law of
-    independent columns.
+    Entries enter the network standardised, or as one input a category, with one more input for
+    each atom, and where they may be missing with one that says so; a missing value's others are
+    zero. Numbers are standardised by the training data's place and size, and scores are counted
+    from the training data's frequencies, places from its quantiles, so that learning begins near
+    the law of independent columns.
 
-    The parameters of a site are the number of its kind, the log-odds of missing and those of its
-    kind, padded to one width.
+    No column is padded to another where rows are scored or drawn. Finished parameters, from which
+    conditionals of several columns at once are made, are: a site's number, the log-odds of
+    missing, the scores of atoms and of the rest, and those of its kind, in one width for all.
 
     Args:
         columns: the columns, in the order of generation.
@@ -51,33 +51,28 @@ class TableHead(Head):
     """
 
     offset: Tensor
-    codes: Tensor
+    spikes: Tensor
     maybe: Tensor
-    known: Tensor
-    used: Tensor
-    place: Tensor
+    which: Tensor
 
     def __init__(self, columns: Sequence[Column], reals: MixtureHead, components: int) -> None:
         super().__init__()
+        self.columns = tuple(columns)
         self.reals, self.components = reals, components
-        codes = [_CODES[column.space.kind] for column in columns]
-        levels = [column.space.size or 0 for column in columns]
-        numbers = {_REAL: reals.outputs, _COUNT: 3 * components, _INTEGER: 3 * components}
-        own = [numbers.get(code, k) for code, k in zip(codes, levels, strict=True)]
-        gone = [int(column.missing) for column in columns]
-        self.inputs = [m + max(k, 1) for m, k in zip(gone, levels, strict=True)]
-        self.sizes = [m + k for m, k in zip(gone, own, strict=True)]
-        self.channels, self.outputs = 1 + max(*levels, 1), 1 + max(own)
-        self.kinds, self.kind_of, self.gone = sorted(set(codes)), codes, gone
-        #: Where each site's outputs begin among those of all.
-        self.begins = [0, *itertools.accumulate(self.sizes)]
-        self._buffer("codes", torch.tensor(codes))
-        self._buffer("maybe", torch.tensor(gone) > 0)
-        self._buffer("known", torch.arange(max(own)) < torch.tensor(levels)[:, None])
-        self._buffer("used", _used(gone, [max(k, 1) for k in levels], self.channels))
-        self._buffer("place", _places(gone, own, self.outputs))
+        self.parts = Parts(columns, reals.outputs, components)
+        parts, most = self.parts, max(self.parts.atoms)
+        self.channels, self.most = max(parts.inputs), most
+        #: One site's finished parameters: number, missing, atoms and the rest, own.
+        self.outputs = self._begin + max(parts.own)
+        self.kinds: list[Kind] = list(dict.fromkeys(parts.kinds))
+        spikes = [[*column.atoms, *[math.inf] * (most - len(column.atoms))] for column in columns]
+        self._buffer(
+            "spikes", torch.tensor(spikes, dtype=torch.float64).reshape(len(spikes), most)
+        )
+        self._buffer("maybe", torch.tensor(parts.gone) > 0)
+        self._buffer("which", torch.tensor([self.kinds.index(kind) for kind in parts.kinds]))
         # in float64, as the data and the other parameters are
-        self.register_buffer("offset", torch.zeros(self.begins[-1], dtype=torch.float64))
+        self.register_buffer("offset", torch.zeros(parts.begins[-1], dtype=torch.float64))
 
     def _buffer(self, name: str, value: Tensor) -> None:
         self.register_buffer(name, value, persistent=False)
@@ -91,38 +86,62 @@ class TableHead(Head):
             (not bool(torch.isfinite(self.offset).all()), "a column's offset is not finite"),
         )  # fmt: skip
 
+    def in_order(self, order: Sequence[int]) -> TableHead:
+        """The head of the same columns in another order, with what it has learnt."""
+        sites, parts = list(order), self.parts
+        floors = self.reals.floor[sites].tolist()
+        reals = MixtureHead(len(sites), self.reals.kind, self.reals.components, floors)
+        reals.load_state_dict({k: v[sites] for k, v in self.reals.state_dict().items()})
+        other = TableHead(tuple(self.columns[site] for site in sites), reals, self.components)
+        blocks = [self.offset[parts.begins[k] : parts.begins[k + 1]] for k in sites]
+        other.offset.copy_(torch.cat(blocks))
+        return other.to(self.offset.device)
+
     # ---- what a network asks ------------------------------------------------------------------
 
     def widths(self, sites: int) -> tuple[list[int], list[int]]:
-        return self.inputs, self.sizes
+        return self.parts.inputs, self.parts.sizes
 
     def biases(self, sites: int) -> Tensor:
         width = math.log(1.0 if self.components < 3 else 0.5) + torch.zeros(self.components)
         whole = torch.cat([torch.zeros(2 * self.components), width])
-        own = {_REAL: self.reals.bias(), _COUNT: whole, _INTEGER: whole}
-        parts = []
-        for code, maybe, size in zip(self.kind_of, self.gone, self.sizes, strict=True):
-            parts += [torch.zeros(maybe), own.get(code, torch.zeros(size - maybe))]
-        return torch.cat(parts)
+        own = {REAL: self.reals.bias(), WHOLE: whole}
+        found = []
+        for kind, size, k in zip(self.parts.kinds, self.parts.sizes, self.parts.own, strict=True):
+            found += [torch.zeros(size - k), own.get(kind.family, torch.zeros(k))]
+        return torch.cat(found)
 
     def learn(self, x: Tensor) -> None:
-        x = x.double()
-        for site, (code, begin, end) in enumerate(
-            zip(self.kind_of, self.begins[:-1], self.begins[1:], strict=True)
-        ):
+        x, parts = x.double(), self.parts
+        for site, kind in enumerate(parts.kinds):
             gone = torch.isnan(x[:, site])
             there = x[~gone, site]
-            if self.gone[site]:
+            if parts.gone[site]:
                 odds = (gone.sum().double() + 0.5) / (len(there) + 0.5)
-                self.offset[begin] = odds.log()
-                begin += 1
-            if code == _CATEGORY:
+                self.offset[parts.begins[site]] = odds.log()
+            begin, end = parts.owns[site], parts.begins[site + 1]
+            others = self._learn_atoms(there, site)
+            if kind.family == CATEGORY:
                 counts = torch.bincount(there.long(), minlength=end - begin).double() + 0.5
                 self.offset[begin:end] = (counts / counts.sum()).log()
             elif len(there):
-                self.reals.learn_sites(there[:, None], slice(site, site + 1))
-                if code != _REAL:
-                    self._learn_whole(there, site, begin)
+                # whole numbers near atoms are what atoms are among; of densities they say nothing
+                kept = others if kind.family == REAL and len(others) else there
+                self.reals.learn_sites(kept[:, None], slice(site, site + 1))
+                if kind.family == WHOLE:
+                    self._learn_whole(kept, site, begin)
+
+    def _learn_atoms(self, there: Tensor, site: int) -> Tensor:
+        """Let the scores of a column's atoms begin at their frequencies; the other values."""
+        count = self.parts.atoms[site]
+        if not count:
+            return there
+        equal = there[:, None] == self.spikes[site, :count]
+        others = there[~equal.any(1)]
+        begin = self.parts.owns[site] - count
+        rest = len(others) + 0.5
+        self.offset[begin : begin + count] = ((equal.sum(0).double() + 0.5) / rest).log()
+        return others
 
     def _learn_whole(self, x: Tensor, site: int, begin: int) -> None:
         """Let the logistics of a column of whole numbers begin at the data's own quantiles."""
@@ -133,121 +152,191 @@ class TableHead(Head):
             self.offset[begin + n : begin + 2 * n] = found / self.reals.size[site]
 
     def encode(self, x: Tensor, first: int | Tensor = 0) -> Tensor:
-        sites = first
-        if not isinstance(sites, Tensor):
-            sites = torch.arange(sites, sites + x.shape[1], device=self.codes.device)
-        codes, gone = self.codes[sites], torch.isnan(x)
-        padded = x.new_zeros((*x.shape, self.channels))
-        padded[..., 0] = gone
-        number = (codes != _CATEGORY).nonzero()[:, 0]
-        category = (codes == _CATEGORY).nonzero()[:, 0]
+        if isinstance(first, Tensor):
+            raise NotImplementedError("a table's columns are read one after another")
+        parts, sites = self.parts, range(first, first + x.shape[1])
+        start = parts.enters[first]
+        width = parts.enters[first + x.shape[1]] - start
+        entered = x.new_zeros((len(x), width), dtype=torch.get_default_dtype())
+        gone = torch.isnan(x)
         filled = x.masked_fill(gone, 0.0)
-        if len(number):
-            z = self.reals.standardised(filled[:, number], sites[number])
-            padded[:, number, 1] = z.masked_fill(gone[:, number], 0.0).to(padded)
-        if len(category):
-            # behind the ends of rows of unequal length stands rubbish, which no output sees
-            symbols = filled[:, category].clamp(0, self.channels - 2).long()
-            one_hot = F.one_hot(symbols, self.channels - 1)
-            padded[:, category, 1:] = one_hot.masked_fill(gone[:, category, None], 0).to(padded)
-        return padded[:, self.used[sites]].to(torch.get_default_dtype())
+        numbers = [j for j, site in enumerate(sites) if parts.kinds[site].family != CATEGORY]
+        if numbers:
+            chosen = [first + j for j in numbers]
+            at = torch.tensor(chosen, device=x.device)
+            z = self.reals.standardised(filled[:, numbers], at)
+            z = z.masked_fill(gone[:, numbers], 0.0)
+            entered[:, [parts.values[site] - start for site in chosen]] = z.to(entered)
+        for j, site in enumerate(sites):
+            begin, count = parts.values[site] - start, parts.atoms[site]
+            if parts.gone[site]:
+                entered[:, parts.enters[site] - start] = gone[:, j].to(entered)
+            if count:
+                equal = x[:, j, None] == self.spikes[site, :count]
+                entered[:, begin - count : begin] = equal.to(entered)
+            if parts.kinds[site].family == CATEGORY:
+                # behind the ends of rows of unequal length stands rubbish, which no output sees
+                symbol = begin + filled[:, j].clamp(0, parts.own[site] - 1).long()
+                entered.scatter_(1, symbol[:, None], (~gone[:, j, None]).to(entered))
+        return entered
 
     def split(self, raw: Tensor, site: int | None = None) -> Tensor:
-        place, begin, end = self.place, 0, self.begins[-1]
+        """Outputs with the offsets, float64: of all sites, flat still, or of one."""
+        begin, end = 0, self.parts.begins[-1]
         if site is not None:
-            begin, end = self.begins[site], self.begins[site + 1]
-            place = torch.where(place[site] < 0, -1, place[site] - begin)
-        shifted = raw.double() + self.offset[begin:end]
-        return F.pad(shifted, (0, 1))[..., place]  # the last, 0, is where there is no output
+            begin, end = self.parts.begins[site], self.parts.begins[site + 1]
+        return raw.double() + self.offset[begin:end]
+
+    # ---- rows, each column in its own width ---------------------------------------------------
+
+    def terms(self, raw: Tensor, x: Tensor) -> Tensor:
+        shifted, gone = self.split(raw), torch.isnan(x)
+        filled = x.masked_fill(gone, 0.0)
+        found = torch.empty_like(filled, dtype=torch.float64)
+        for kind, sites, spikes, own in self.parts.groups:
+            at = sites.to(x.device)
+            values = filled[:, at]
+            finished = self._own(kind, shifted[:, own.to(x.device)], at)
+            inside = self._log_prob(kind, finished, values)
+            if spikes.shape[1]:
+                inside = self._with_atoms(
+                    kind, shifted[:, spikes.to(x.device)], at, values, inside
+                )
+            found[:, at] = inside
+        if not any(self.parts.gone):
+            return found
+        logit = shifted[:, [self.parts.begins[j] for j, g in enumerate(self.parts.gone) if g]]
+        maybe = self.maybe.nonzero()[:, 0]
+        missing = torch.where(
+            gone[:, maybe], F.logsigmoid(logit), found[:, maybe] + F.logsigmoid(-logit)
+        )
+        return found.index_copy(1, maybe, missing)
+
+    def _with_atoms(
+        self, kind: Kind, scores: Tensor, sites: Tensor, values: Tensor, inside: Tensor
+    ) -> Tensor:
+        """Log-probabilities where atoms stand beside the law of the others' [N, g]."""
+        weights = torch.log_softmax(F.pad(scores, (0, 1)), dim=-1)
+        equal = values[..., None] == self.spikes[sites, : scores.shape[-1]]
+        there = equal.any(-1)
+        spike = weights[..., :-1].masked_fill(~equal, 0.0).sum(-1)
+        rest = inside + weights[..., -1]
+        if kind.family == REAL:
+            return torch.where(there, spike, rest)
+        return torch.where(there, torch.logaddexp(spike, rest), rest)
+
+    def _log_prob(self, kind: Kind, own: Tensor, values: Tensor) -> Tensor:
+        if kind.family == REAL and math.isinf(kind.low) and math.isinf(kind.high):
+            return self.reals.log_prob(own, values)
+        return self._of_kind(kind, own).log_prob(values)
+
+    def draw(self, raw: Tensor, site: int, u: Tensor, *, given_present: bool = False) -> Tensor:
+        parameters = self.finish(self.split(raw, site), site)
+        count, kind = self.parts.atoms[site], self.parts.kinds[site]
+        law = self._of_kind(kind, parameters[..., self._begin :])
+        if count:
+            scores = F.pad(parameters[..., 2 : 2 + count], (0, 1))
+            law = Spiked(law, self.spikes[site, :count].expand(len(u), -1), scores)
+        if self.parts.gone[site] and not given_present:
+            law = MaybeMissing(law, parameters[..., 1])
+        return from_uniform(law, u).double()
 
     # ---- distributions ------------------------------------------------------------------------
 
     def finish(self, raw: Tensor, site: int | Tensor | None = None) -> Tensor:
-        every = torch.arange(len(self.codes), device=self.codes.device)
+        """Finished parameters: [..., sites, outputs] of all, or [..., width] of one site."""
         if isinstance(site, int):
-            return self._finish(raw[..., None, :], every[site : site + 1])[..., 0, :]
-        return self._finish(raw, every if site is None else site)
+            return self._finished(raw, site, self.parts.own[site])
+        if site is None:
+            return self._every(raw)
+        sites = site.tolist()
+        found, begin = [], 0
+        for j in sites:
+            end = begin + self.parts.sizes[j]
+            found.append(self._finished(raw[..., begin:end], j, max(self.parts.own)))
+            begin = end
+        return torch.stack(found, dim=-2)
 
-    def _finish(self, raw: Tensor, sites: Tensor) -> Tensor:
-        """Parameters [..., sites, 1 + outputs] from raw ones [..., sites, outputs]."""
-        codes = self.codes[sites]
-        done = raw.new_ones((*raw.shape[:-1], 1 + raw.shape[-1]))
-        done[..., 0] = codes.to(raw)
-        done[..., 1] = raw[..., 0].masked_fill(~self.maybe[sites], -torch.inf)
-        for code in codes.unique().tolist():
-            chosen = (codes == code).nonzero()[:, 0]
-            own, at = raw[..., chosen, 1:], sites[chosen]
-            if code == _REAL:
-                own = self.reals.finish(own[..., : self.reals.outputs], at)
-            elif code == _CATEGORY:
-                own = own.masked_fill(~self.known[at], -torch.inf)
-            else:
-                own = self._whole(own[..., : 3 * self.components], at)
-            done[..., chosen, 2 : 2 + own.shape[-1]] = own
-        return done
+    def _every(self, raw: Tensor) -> Tensor:
+        """Finished parameters [..., sites, outputs] of all sites, group by group."""
+        sites, begin = len(self.columns), self._begin
+        found = raw.new_full((*raw.shape[:-1], sites, self.outputs), -torch.inf)
+        found[..., 0] = torch.arange(sites, device=raw.device).to(raw)
+        maybe = [site for site, gone in enumerate(self.parts.gone) if gone]
+        if maybe:
+            found[..., maybe, 1] = raw[..., [self.parts.begins[site] for site in maybe]]
+        if self.most:
+            found[..., begin - 1] = 0.0
+        for kind, chosen, spikes, own in self.parts.groups:
+            at = chosen.to(raw.device)
+            finished = self._own(kind, raw[..., own.to(raw.device)], at)
+            found[..., at, begin : begin + own.shape[1]] = finished
+            if spikes.shape[1]:
+                found[..., at, 2 : 2 + spikes.shape[1]] = raw[..., spikes.to(raw.device)]
+        return found
 
-    def _whole(self, raw: Tensor, sites: Tensor) -> Tensor:
-        """Logits, places and log-scales of discretised logistics, in the unit of the data."""
+    def padded(self, finished: Tensor) -> Tensor:
+        """One site's finished parameters in the width of all sites'."""
+        return F.pad(finished, (0, self.outputs - finished.shape[-1]), value=-torch.inf)
+
+    def _finished(self, raw: Tensor, site: int, width: int) -> Tensor:
+        gone, atoms = self.parts.gone[site], self.parts.atoms[site]
+        kind, size = self.parts.kinds[site], self.parts.own[site]
+        missing = raw[..., :1] if gone else raw.new_full((*raw.shape[:-1], 1), -torch.inf)
+        number = raw.new_full((*raw.shape[:-1], 1), float(site))
+        at = torch.tensor([site], device=raw.device)
+        own = self._own(kind, raw[..., gone + atoms :].unsqueeze(-2), at)[..., 0, :]
+        parts = [number, missing]
+        if self.most:
+            scores = F.pad(raw[..., gone : gone + atoms], (0, self.most - atoms), value=-torch.inf)
+            parts.append(F.pad(scores, (0, 1)))
+        parts.append(F.pad(own, (0, width - size), value=-torch.inf))
+        return torch.cat(parts, dim=-1)
+
+    def _own(self, kind: Kind, raw: Tensor, sites: Tensor) -> Tensor:
+        """Parameters of a kind [..., sites, K] from raw ones."""
+        if kind.family == CATEGORY:
+            return raw
+        if kind.family == REAL:
+            return self.reals.finish(raw, sites, (kind.low, kind.high))
         shift, size = self.reals.shift[sites][:, None], self.reals.size[sites][:, None]
         logits, loc, width = raw.unflatten(-1, (3, self.components)).unbind(-2)
         log_scale = (width + size.log()).clamp(min=_LEAST_LOG_SCALE)
         return torch.cat([logits, shift + size * loc, log_scale], dim=-1)
 
     def distribution(self, parameters: Tensor) -> Distribution:
-        which = parameters[..., 0].long()
-        base: Distribution
-        if len(self.kinds) == 1:
-            base = self._of_kind(self.kinds[0], parameters[..., 2:])
-        else:
+        parameters = self.padded(parameters)
+        site = parameters[..., 0].long()
+        which, begin = self.which[site], self._begin
+        scores, own = parameters[..., 2:begin], parameters[..., begin:]
+        parts: list[Distribution] = []
+        for number, kind in enumerate(self.kinds):
             # other kinds' parameters would be out of a kind's bounds
-            parts = [
-                self._of_kind(kind, parameters[..., 2:].where((which == kind)[..., None], 1.0))
-                for kind in self.kinds
-            ]
-            base = Varied(parts, torch.bucketize(which, torch.tensor(self.kinds).to(which)))
-        return MaybeMissing(base, parameters[..., 1]) if any(self.gone) else base
+            mine = own if len(self.kinds) == 1 else own.where((which == number)[..., None], 1.0)
+            part = self._of_kind(kind, mine)
+            if self._has_atoms(kind):
+                part = Spiked(part, self.spikes[site], scores)
+            parts.append(part)
+        base = parts[0] if len(parts) == 1 else Varied(parts, which)
+        return MaybeMissing(base, parameters[..., 1]) if any(self.parts.gone) else base
+
+    @property
+    def _begin(self) -> int:
+        """Where the parameters of a site's own kind begin."""
+        return 2 + (self.most + 1 if self.most else 0)
+
+    def _has_atoms(self, kind: Kind) -> bool:
+        return any(
+            count for other, count in zip(self.parts.kinds, self.parts.atoms, strict=True)
+            if other == kind
+        )  # fmt: skip
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
-        """See `Head`; for whole rows, x [N, sites], kind by kind: what training asks for."""
-        gone = torch.isnan(x)
-        filled, logit = x.masked_fill(gone, 0.0), parameters[..., 1]
-        found = torch.empty_like(filled)
-        for kind in self.kinds:
-            chosen = (self.codes == kind).nonzero()[:, 0]
-            own, values = parameters[..., chosen, 2:], filled[..., chosen]
-            if kind == _REAL:
-                found[..., chosen] = self.reals.log_prob(own[..., : self.reals.outputs], values)
-            else:
-                found[..., chosen] = self._of_kind(kind, own).log_prob(values)
-        if not any(self.gone):
-            return found
-        return torch.where(gone, F.logsigmoid(logit), found + F.logsigmoid(-logit))
+        return self.distribution(parameters).log_prob(x)
 
-    def _of_kind(self, kind: int, own: Tensor) -> Distribution:
-        if kind == _REAL:
-            return self.reals.distribution(own[..., : self.reals.outputs])
-        if kind == _CATEGORY:
-            return Categorical(own[..., : self.channels - 1])
-        logits, loc, log_scale = (
-            own[..., : 3 * self.components].unflatten(-1, (3, self.components)).unbind(-2)
-        )
-        lowest = 0.0 if kind == _COUNT else -math.inf
-        return DiscretisedLogisticMixture(logits, loc, log_scale, math.inf, lowest)
-
-
-def _used(gone: Sequence[int], values: Sequence[int], channels: int) -> Tensor:
-    """Which of a site's padded channels are inputs, bool [sites, channels]: first of missing."""
-    channel = torch.arange(channels)
-    missing = torch.tensor(gone)[:, None] > 0
-    return (channel <= torch.tensor(values)[:, None]) & ((channel > 0) | missing)
-
-
-def _places(gone: Sequence[int], own: Sequence[int], outputs: int) -> Tensor:
-    """Which output each padded one of a site is, [sites, outputs]; -1 where it is none."""
-    place = torch.full((len(own), outputs), -1)
-    begin = 0
-    for site, (missing, size) in enumerate(zip(gone, own, strict=True)):
-        first = 1 - missing
-        place[site, first : 1 + size] = torch.arange(begin, begin + missing + size)
-        begin += missing + size
-    return place
+    def _of_kind(self, kind: Kind, own: Tensor) -> Distribution:
+        if kind.family == REAL:
+            return kind.cut(self.reals.distribution(own[..., : self.reals.outputs]))
+        if kind.family == CATEGORY:
+            return Categorical(own)
+        return kind.whole(own, self.components)

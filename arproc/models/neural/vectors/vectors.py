@@ -15,7 +15,7 @@ from arproc.contract.sequences import Sequences
 from arproc.data.form import Layout
 from arproc.data.vectors import level_count, order_of, vectors_of
 from arproc.errors import ParameterError, check_array, check_choice, check_integer
-from arproc.models.neural.base import NeuralProcess
+from arproc.models.neural.vectors.given_any import AnyGivenAny
 from arproc.models.neural.vectors.heads import (
     BernoulliHead,
     CategoricalHead,
@@ -33,7 +33,7 @@ REAL_HEADS = ("normal", "normal_mixture", "logistic_mixture", "student_t")
 _HEADS = ("auto", "bernoulli", "categorical", "discretised_logistic", *REAL_HEADS)
 
 
-class VectorProcess(NeuralProcess):
+class VectorProcess(AnyGivenAny):
     """Base of the processes of fixed-size vectors, whose elements are the vector's sites.
 
     A subclass stores `head`, `levels`, `components`, `min_scale`, `ordering`, `conditioned`,

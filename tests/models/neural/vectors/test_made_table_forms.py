@@ -13,7 +13,7 @@ from pandas.testing import assert_frame_equal
 
 import arproc
 from arproc import MADE, MAF, NADE, KernelDensity, Training
-from arproc.errors import DataError, NotComparableError, ParameterError, UnsupportedError
+from arproc.errors import DataError, NotComparableError, ParameterError
 
 # ---- in kind ------------------------------------------------------------------------------
 
@@ -157,7 +157,7 @@ def test_scikit_learn_searches_over_tables():
 
 
 WRONG = {
-    "order_agnostic": ({"order_agnostic": True}, ParameterError, "order_agnostic"),
+    "some orders": ({"order_agnostic": 3}, ParameterError, "order_agnostic=3"),
     "levels": ({"levels": 3}, ParameterError, "levels=3"),
     "a head of levels": ({"head": "categorical"}, ParameterError, "head='categorical'"),
     "an unknown column": ({"columns": {"age": "count"}}, ParameterError, "'age'"),
@@ -182,12 +182,6 @@ def test_a_numeric_dataframe_with_a_head_is_an_array_as_before():
 
 
 # ---- tables where arrays are expected ------------------------------------------------------
-
-
-def test_completion_is_of_arrays():
-    frame = pd.DataFrame({"stars": [1, 2, 3, 2] * 10, "price": np.linspace(0.5, 9, 40)})
-    with pytest.raises(UnsupportedError, match=r"a DataFrame of a table; condition\(known\)"):
-        arproc.sampling.complete(MADE((4,), training=QUICK).fit(frame), frame)
 
 
 def test_what_is_known_of_a_table_is_checked_by_its_own_column():

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from arproc.data.tables import Column
+from arproc.distributions import from_uniform, present
 from arproc.models.neural.vectors.heads import MixtureHead
 from arproc.models.neural.vectors.table_head import TableHead
 from arproc.spaces import Categorical, Count, Integer, Real
@@ -79,7 +80,13 @@ def test_one_site_at_a_time_is_all_at_once(kind):
         one = head.encode(x[:, site : site + 1], site)
         torch.testing.assert_close(one, entered[:, a : a + inputs[site]])
         part = head.finish(head.split(flat[:, b : b + outputs[site]], site), site)
-        torch.testing.assert_close(part, whole[:, site])
+        torch.testing.assert_close(head.padded(part), whole[:, site])
+        u = torch.rand(30, dtype=torch.float64)
+        drawn = head.draw(flat[:, b : b + outputs[site]], site, u)
+        law = head.distribution(whole[:, site])
+        torch.testing.assert_close(drawn, from_uniform(law, u).double(), equal_nan=True)
+        there = head.draw(flat[:, b : b + outputs[site]], site, u, given_present=True)
+        torch.testing.assert_close(there, from_uniform(present(law), u).double())
         a, b = a + inputs[site], b + outputs[site]
 
 
@@ -88,7 +95,7 @@ def test_the_loss_is_the_distributions_log_prob(kind):
     head, x = head_of(kind), rows()
     flat = raw(head, 30).requires_grad_()
     parameters = head.finish(head.split(flat))
-    fast, slow = head.log_prob(parameters, x), head.distribution(parameters).log_prob(x)
+    fast, slow = head.terms(flat, x), head.distribution(parameters).log_prob(x)
     torch.testing.assert_close(fast, slow)
     slopes = [torch.autograd.grad(v.sum(), flat, retain_graph=True)[0] for v in (fast, slow)]
     assert bool(torch.isfinite(slopes[0]).all())
