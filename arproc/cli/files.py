@@ -86,7 +86,8 @@ def known_rows(text: str) -> Any:
 
 def _read_array(path: Path) -> np.ndarray:
     try:
-        found = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:  # which NumPy leaves open where it is no array
+            found = np.load(file, allow_pickle=False)
     except (ValueError, EOFError, BadZipFile) as error:
         raise DataError(f"{path.name} can not be read as an array: {error}") from None
     if not isinstance(found, np.ndarray):

@@ -74,7 +74,7 @@ def read(
     Raises:
         DataError: the form is not one that this space can be read from.
     """
-    labels, data = labels or Labels(), listed(native(data, name), name)
+    labels, data = labels or Labels(), listed(native(data, name), name, space)
     vocabulary = space.vocabulary if isinstance(space, Categorical) else None
     if vocabulary is not None:
         if not partial:

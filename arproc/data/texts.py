@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 
+from arproc.data.tables import Table
 from arproc.data.text_files import Held, is_stream
 from arproc.data.vocabulary import shorten
 from arproc.errors import DataError
+from arproc.spaces import Space
 
 __all__ = ["is_file", "listed", "require_no_file"]
 
@@ -23,11 +25,11 @@ def is_file(data: Any) -> bool:
     return isinstance(data, os.PathLike) or is_stream(data)
 
 
-def listed(data: Any, name: str = "data") -> Any:
+def listed(data: Any, name: str = "data", space: Space | None = None) -> Any:
     """Strings in a column, an array, an iterator or a view of a dict, as a list; else as they are.
 
     An iterator can be gone through once, and so can an open file, which is read into memory:
-    whoever reads data twice calls this first.
+    whoever reads data twice calls this first. For the space of a table, a row in a Series is one.
 
     Raises:
         DataError: some of a column's items are strings and others are none (missing values too).
@@ -44,6 +46,8 @@ def listed(data: Any, name: str = "data") -> Any:
     if isinstance(data, (Iterator, KeysView, ValuesView, ItemsView)):
         return list(data)
     dtype = getattr(data, "dtype", None)
+    if isinstance(space, Table):
+        return data
     if dtype is None or isinstance(data, torch.Tensor) or getattr(data, "ndim", 0) != 1:
         return data
     if dtype.kind not in "OUT":

@@ -89,7 +89,7 @@ def compare(
     laws = _checked_models(models, reference)
     check_laws(laws, given)
     options = {"offset": offset, "given": given, "complete": complete}
-    tallies = _counts(laws, listed(data), context, options)
+    tallies = _counts(laws, listed(data, space=next(iter(laws.values())).space), context, options)
     check_tallies(tallies)
     unit = _unit(tallies, unit)
     costs = {name: -tally.log_prob for name, tally in tallies.items()}

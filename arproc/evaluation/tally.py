@@ -121,7 +121,7 @@ def count(
         raise ParameterError(f"{name} must be a fitted arproc model; got {type(law).__name__}.")
     if complete is not None:
         complete = check_flag("complete", complete)
-    data = listed(data)
+    data = listed(data, space=law.space)
     sequences = law.sequences(data, complete=complete, missing=law.law_.takes_missing)
     if complete is not None and isinstance(data, Sequences):
         sequences = sequences.ended(complete)
