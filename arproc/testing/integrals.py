@@ -44,6 +44,7 @@ class Scored:
         entropy: in nats; NaN where there is a missing value.
         highest: the largest log-probability met.
         how: "sum" or "quadrature".
+        cut: whether the masses lie too wide for all of them to be summed.
     """
 
     mass: torch.Tensor
@@ -56,6 +57,7 @@ class Scored:
     entropy: torch.Tensor
     highest: torch.Tensor
     how: str
+    cut: bool = False
 
     @property
     def lost(self) -> torch.Tensor:
@@ -331,7 +333,7 @@ def _tails(scores: _Scores, knots: torch.Tensor) -> tuple[torch.Tensor, torch.Te
 
 def summed(d: Any, space: Space, points: torch.Tensor) -> Scored:
     """See `scored`, for masses; whole numbers without an end as far as they have any mass."""
-    low, high = whole_range(d, space)
+    low, high, cut = whole_range(d, space)
     values = torch.arange(low, high + 1, dtype=torch.float64)
     score = _log_masses(d, values, space)
     column = values.reshape(-1, *[1] * len(d.batch_shape))
@@ -356,34 +358,42 @@ def summed(d: Any, space: Space, points: torch.Tensor) -> Scored:
         entropy=torch.where(missing > 0, torch.nan, entropy),
         highest=score.amax(0),
         how="sum",
+        cut=cut,
     )
 
 
-def whole_range(d: Any, space: Space) -> tuple[int, int]:
-    """The first and the last whole number that are summed: all, or all but 1e-12 of the mass."""
+def whole_range(d: Any, space: Space) -> tuple[int, int, bool]:
+    """The first and the last whole number that are summed, and whether mass lies beyond them.
+
+    All but 1e-12 of the mass is summed, unless it lies too wide.
+    """
     if space.size is not None:
-        return 0, space.size - 1
+        return 0, space.size - 1, False
     base, ends = (d.base if isinstance(d, MaybeMissing) else d), []
     for level in (1e-12, 1 - 1e-12):
         with suppress(Exception):  # only hints
             ends.append(quantile(base, torch.full(d.batch_shape, level, dtype=torch.float64)))
     with suppress(Exception):
         ends += [base.mean - 9 * base.stddev, base.mean + 9 * base.stddev]
-    known = torch.cat([e.double().cpu().flatten() for e in ends] + [torch.zeros(1).double()])
-    known = known[known.isfinite() & (known.abs() < _WHOLE)]
-    low = 0 if space.kind == "count" else int(known.min()) - 10
-    high = int(known.max()) + 10
+    known = torch.cat([e.double().cpu().flatten() for e in ends] + [torch.zeros(0).double()])
+    known = known[known.isfinite() & (known.abs() < 2**53)]
+    low, high = (int(known.min()) - 10, int(known.max()) + 10) if len(known) else (-10, 10)
+    if space.kind == "count":
+        low, high = 0 if high < _WHOLE else max(low, 0), max(high, 10)
+    if high - low > _WHOLE:
+        return low, low + _WHOLE, True
     edges = torch.tensor([low, high], dtype=torch.float64)
     while high - low < _WHOLE:  # hints may be short
         ends_mass = _log_masses(d, edges, space).exp().flatten(1).amax(1)
         grow = [float(m) > 1e-15 for m in ends_mass]
-        grow[0] = grow[0] and space.kind != "count"
+        grow[0] = grow[0] and not (space.kind == "count" and low == 0)
         if not any(grow):
-            break
+            return low, high, False
         reach = high - low
         low, high = low - reach * grow[0], high + reach * grow[1]
+        low = max(low, 0) if space.kind == "count" else low
         edges = torch.tensor([low, high], dtype=torch.float64)
-    return low, high
+    return low, high, True
 
 
 def _log_masses(d: Any, values: torch.Tensor, space: Space) -> torch.Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch.distributions import Distribution
 
 from arproc.contract.sequences import Sequences
+from arproc.data.tables import Table
 from arproc.distributions import index
 from arproc.testing.compare import agree
 from arproc.testing.integrals import scored
@@ -140,7 +141,11 @@ def masses(
     for group in taken_apart(subject, d, places):
         law = scored(group.d, group.space)
         mass, close = law.mass + law.missing, law.close(subject.dtype)
+        if law.cut and bool((mass < 1 + close).all()):
+            continue  # there are more whole numbers than are summed
         _adds_up(mass, law.how, close, group.where + when, found)
+    if not found and isinstance(subject.space, Table):
+        raise NotApplicable("its whole numbers lie too wide to be summed")
     if not found:
         mass, how, close = _of_vectors(subject, d)
         _adds_up(mass, how, close, when, found)

@@ -6,7 +6,7 @@ import pytest
 
 from arproc.testing import check_process
 
-from .unusual import UNUSUAL, CauchyWalk, Clusters, EdgeShares
+from .unusual import UNUSUAL, CauchyWalk, Clusters, EdgeShares, Incomes
 
 
 @pytest.mark.slow
@@ -26,3 +26,8 @@ def test_unusual_laws_pass_every_check(kind):
 )
 def test_what_a_law_does_not_have_is_not_held_against_it(kind, check):
     assert check_process(kind.made(), only=[check]).passed
+
+
+def test_masses_too_wide_to_be_summed_are_said_to_be():
+    report = check_process(Incomes.made(), only=["normalisation", "samples"])
+    assert [r.outcome for r in report.results] == ["not applicable", "passed"]

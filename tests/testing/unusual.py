@@ -110,6 +110,19 @@ class Waits(_Line):
         return td.Geometric(1 / (1 + mean), validate_args=False)
 
 
+class Incomes(_Line):
+    """Counts so large that nobody adds up all of their masses."""
+
+    SPACE = Count()
+    EXAMPLE = np.arange(6) * 100_000
+
+    def window(self, ctx, position):
+        mean = 1e6 + 0.5 * self.before(ctx).clamp(max=1e7)
+        return td.NegativeBinomial(
+            torch.full_like(mean, 2.0), logits=(mean / 2).log(), validate_args=False
+        )
+
+
 class Clockwork(Toy):
     """Three symbols in turn: each step is certain."""
 
@@ -169,6 +182,6 @@ class Tiring(Toy):
 
 
 UNUSUAL = (
-    CauchyWalk, EdgeShares, GammaWaits, Steps, TwoShapes, Clusters, Waits, Clockwork, Gaps,
-    Dictionary, Tiring,
+    CauchyWalk, EdgeShares, GammaWaits, Steps, TwoShapes, Clusters, Waits, Incomes, Clockwork,
+    Gaps, Dictionary, Tiring,
 )  # fmt: skip
