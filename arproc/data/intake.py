@@ -86,7 +86,8 @@ def read(
     if is_text(data):
         if vocabulary is None:
             raise DataError(
-                f"{name} is text; expected numbers: the model's elements are {space.describe()}."
+                f"{name} is text; expected numbers: the model's elements are {space.describe()}. "
+                "Make numbers of what is written as text, with .astype(float), say."
             )
         return _read_text(data, vocabulary, name)
     if vocabulary is not None and _is_symbols(data):
