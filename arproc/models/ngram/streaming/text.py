@@ -110,7 +110,10 @@ def read_piece(
     stop = min(end + 4 * ahead, size)
     raw = np.fromfile(path, np.uint8, stop - begin, offset=begin)
     own = vocabulary.encode(_decoded(raw[: end - begin], vocabulary))
-    rest = vocabulary.encode(_decoded(raw[end - begin :], vocabulary))[:ahead]
+    later = raw[end - begin :]
+    if vocabulary.kind == "char" and stop < size and later[-1:].tobytes() == b"\r":
+        later = later[:-1]  # half of an end of a line, perhaps, and more than is wanted
+    rest = vocabulary.encode(_decoded(later, vocabulary))[:ahead]
     text = np.concatenate([own, rest, [-1] if stop == size and len(rest) < ahead + 1 else []])
     return text.astype(np.int32), len(own)
 
