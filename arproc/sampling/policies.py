@@ -82,9 +82,10 @@ class Chain(Policy):
     """
 
     def __init__(self, policies: tuple[Policy, ...]) -> None:
-        for policy in check_list("policies", policies):
+        listed = tuple(check_list("policies", policies))
+        for policy in listed:
             _parts(policy)
-        self.policies = policies
+        self.policies = listed
 
     @property
     def stateful(self) -> bool:  # type: ignore[override]
