@@ -37,7 +37,7 @@ class ContextForm:
     least: Annotated[float | None, Number()] = None
 
     def read(self, context: Any, n: int, length: int, device: torch.device) -> torch.Tensor:
-        """A user's context as a float tensor: [N, c] where static, [N, T, c] where per step.
+        """A user's context, float64: [N, c] where static, [N, T, c] where per step.
 
         Args:
             context: what the user gave; one for all or one for each sequence.
@@ -155,7 +155,7 @@ def _arranged(x: torch.Tensor, kind: str, n: int) -> torch.Tensor:
 
 
 def _numbers(context: Any) -> torch.Tensor:
-    """The numbers of a context, floating."""
+    """The numbers of a context, float64."""
     if isinstance(context, torch.Tensor):
         x = plain_tensor(context, "context")
     else:
@@ -163,7 +163,7 @@ def _numbers(context: Any) -> torch.Tensor:
         x = torch.from_numpy(check_array("context", values, DataError))
     if x.is_complex():
         raise DataError(f"context is complex ({x.dtype}); expected real numbers.")
-    return x if x.is_floating_point() else x.double()
+    return x.double()
 
 
 def _one_hot(x: torch.Tensor, classes: int, context: Any) -> torch.Tensor:

@@ -287,7 +287,9 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["c"]
 
 
-def test_weights_of_an_interrupted_run_are_kept_though_the_disk_is_full(tmp_path, monkeypatch):
+def test_weights_of_an_interrupted_run_are_kept_though_the_disk_is_full(
+    tmp_path, monkeypatch, request
+):
     plan = Training(steps=20, checkpoint=str(tmp_path / "c"))
     module = network()
     inner = regression(module, plan)
@@ -301,6 +303,9 @@ def test_weights_of_an_interrupted_run_are_kept_though_the_disk_is_full(tmp_path
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
+    # a shell has its background jobs ignore interrupts, and they are begun so
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with (
         pytest.warns(UserWarning, match=r"of an earlier step: '.*c' can not be written: No space"),
         pytest.warns(UserWarning, match="training was interrupted"),
