@@ -1,9 +1,9 @@
 """Conditionals: what `torch.distributions` lacks, and one registry of operations on all of them.
 
 A conditional is a `torch.distributions.Distribution` with argument validation off. `Categorical`,
-`Logistic`, `DiscretisedLogisticMixture`, `Mixture`, `Varied` (kinds that differ over the batch)
-and `MaybeMissing` are ours; `index`, `concatenate`, `from_uniform`, `cdf`, `atom`, `quantile` and
-`mix` work on every kind that arproc's models return;
+`Logistic`, `DiscretisedLogisticMixture`, `Mixture`, `Varied` (kinds that differ over the batch),
+`MaybeMissing`, `Truncated` and `Powered` are ours; `index`, `concatenate`, `from_uniform`, `cdf`,
+`atom`, `quantile`, `mix` and `tempered` work on every kind that arproc's models return;
 `step_marginals` and `component_marginals` take joint laws apart.
 """
 
@@ -14,7 +14,9 @@ from arproc.distributions.joint import component_marginals, step_marginals
 from arproc.distributions.logistic import DiscretisedLogisticMixture, Logistic
 from arproc.distributions.mixture import Mixture, mix
 from arproc.distributions.partial import observed_log_prob, observed_scores
+from arproc.distributions.powered import Powered
 from arproc.distributions.shape import concatenate, index, to
+from arproc.distributions.tempered import tempered
 from arproc.distributions.transformed import mean, transformed
 from arproc.distributions.truncated import Truncated
 from arproc.distributions.varied import MaybeMissing, Varied
@@ -25,6 +27,7 @@ __all__ = [
     "Logistic",
     "MaybeMissing",
     "Mixture",
+    "Powered",
     "Truncated",
     "Varied",
     "as_categorical",
@@ -40,6 +43,7 @@ __all__ = [
     "observed_scores",
     "quantile",
     "step_marginals",
+    "tempered",
     "to",
     "transformed",
 ]

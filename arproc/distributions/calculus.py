@@ -50,6 +50,14 @@ def _(distribution: td.Normal, x: torch.Tensor) -> torch.Tensor:
 
 
 @cdf.register
+def _(distribution: td.Laplace, x: torch.Tensor) -> torch.Tensor:
+    # torch's own has no digits left in the lower tail
+    z = (x - distribution.loc) / distribution.scale
+    half = 0.5 * torch.exp(-z.abs())
+    return torch.where(z < 0, half, 1 - half)
+
+
+@cdf.register
 def _(distribution: td.Categorical, x: torch.Tensor) -> torch.Tensor:
     cumulated = _cumulated(distribution)
     last = cumulated.shape[-1] - 1
@@ -195,6 +203,12 @@ def quantile(distribution: Any, q: torch.Tensor) -> torch.Tensor:
 @quantile.register
 def _(distribution: td.Normal, q: torch.Tensor) -> torch.Tensor:
     return distribution.loc + distribution.scale * torch.special.ndtri(q)
+
+
+@quantile.register
+def _(distribution: td.Laplace, q: torch.Tensor) -> torch.Tensor:
+    z = torch.where(q < 0.5, torch.log(2 * q), -torch.log(2 * (1 - q)))
+    return distribution.loc + distribution.scale * z
 
 
 @quantile.register
