@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import singledispatch
 from typing import Any
@@ -46,7 +47,8 @@ def cdf(distribution: Any, x: torch.Tensor) -> torch.Tensor:
 
 @cdf.register
 def _(distribution: td.Normal, x: torch.Tensor) -> torch.Tensor:
-    return torch.special.ndtr((x - distribution.loc) / distribution.scale)
+    # torch's ndtr is by erf, which has no digits left in the lower tail
+    return 0.5 * torch.erfc((distribution.loc - x) / distribution.scale * math.sqrt(0.5))
 
 
 @cdf.register
