@@ -8,7 +8,7 @@ A conditional is a `torch.distributions.Distribution` with argument validation o
 """
 
 from arproc.distributions.calculus import atom, cdf, quantile
-from arproc.distributions.categorical import Categorical, as_categorical
+from arproc.distributions.categorical import Categorical, Restricted, as_categorical
 from arproc.distributions.draws import from_uniform
 from arproc.distributions.joint import component_marginals, step_marginals
 from arproc.distributions.logistic import DiscretisedLogisticMixture, Logistic
@@ -28,6 +28,7 @@ __all__ = [
     "MaybeMissing",
     "Mixture",
     "Powered",
+    "Restricted",
     "Truncated",
     "Varied",
     "as_categorical",

@@ -162,7 +162,9 @@ def _(distribution: Varied, temperature: float) -> Varied:
 def _(distribution: MaybeMissing, temperature: float) -> MaybeMissing:
     base = tempered(distribution.base, temperature)
     # Z of the values that are there, read off where both densities are large
-    levels = torch.full(base.batch_shape, 0.5, dtype=torch.float64, device=distribution.logit.device)
+    levels = torch.full(
+        base.batch_shape, 0.5, dtype=torch.float64, device=distribution.logit.device
+    )
     x = quantile(distribution.base, levels)
     log_mass = distribution.base.log_prob(x) / temperature - base.log_prob(x)
     logit = distribution.logit / temperature - log_mass

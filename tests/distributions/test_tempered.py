@@ -148,7 +148,9 @@ def test_temperatures_without_a_law_are_refused():
     heavy = Mixture([td.StudentT(t(3.0)), td.Normal(t(0.0), t(1.0))], t(0.5, 0.5).log())
     with pytest.raises(UnsupportedError, match="no integral that can be computed, in entry 0"):
         tempered(heavy, 4.0).log_mass
-    with pytest.raises(UnsupportedError, match=r"a temperature of 0.001 is too low.*at least 0.01"):
+    with pytest.raises(
+        UnsupportedError, match=r"a temperature of 0.001 is too low.*at least 0.01"
+    ):
         tempered(heavy, 1e-3)
     with pytest.raises(UnsupportedError, match="Poisson is not a distribution over finitely many"):
         tempered(td.Poisson(t(3.0)), 2.0)
