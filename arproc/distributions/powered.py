@@ -41,7 +41,7 @@ class Powered(td.Distribution):
 
     Z is computed by Gauss-Legendre quadrature with 8 nodes in each of some hundred panels about
     the centres of the base's parts, finer near them and by powers of two far out: for mixtures of
-    normal, logistic, Laplace and Student-t laws to about 1e-9 of itself.
+    normal, logistic, Laplace and Student-t laws to about 1e-8 of itself.
 
     Args:
         base: a continuous law of scalars.
@@ -51,7 +51,8 @@ class Powered(td.Distribution):
         UnsupportedError: the power is larger, or p^power does not decay fast enough for Z.
 
     Example:
-        >>> two = Mixture([td.Normal(-2.0, 1.0), td.Normal(2.0, 0.5)], torch.tensor([0.5, 0.5]).log())
+        >>> halves = torch.tensor([0.5, 0.5]).log()
+        >>> two = Mixture([td.Normal(-2.0, 1.0), td.Normal(2.0, 0.5)], halves)
         >>> flat = Powered(two, 0.5)
         >>> x = torch.tensor([-1.0, 2.0], dtype=torch.float64)
         >>> gap = flat.log_prob(x) - 0.5 * two.log_prob(x)

@@ -14,7 +14,7 @@ from arproc.distributions.powered import Powered
 from arproc.distributions.transformed import transformed
 from arproc.distributions.truncated import Truncated
 from arproc.distributions.varied import MaybeMissing, Varied
-from arproc.errors import ParameterError, UnsupportedError
+from arproc.errors import UnsupportedError
 
 __all__ = ["tempered"]
 
@@ -32,8 +32,8 @@ def tempered(distribution: Any, temperature: float) -> Any:
 
     Raises:
         UnsupportedError: of a kind for which Z is not known: counts without an end, vectors whose
-            components depend on each other other than normally.
-        ParameterError: p(x)^(1/T) has no finite integral: tails too heavy for such a temperature.
+            components depend on each other other than normally. Or p(x)^(1/T) has no finite
+            integral: its tails are too heavy for such a temperature.
 
     Example:
         >>> tempered(td.Normal(0.0, 1.0), 4.0).scale
@@ -122,13 +122,13 @@ def _(distribution: td.LogNormal, temperature: float) -> td.LogNormal:
 @tempered.register
 def _(distribution: td.TransformedDistribution, temperature: float) -> Any:
     transforms = distribution.transforms
-    if type(distribution) is td.TransformedDistribution:
-        # the slope of an affine map is one number, which goes into Z
-        if all(isinstance(transform, td.AffineTransform) for transform in transforms):
-            changed = tempered(distribution.base_dist, temperature)
-            for transform in transforms:
-                changed = transformed(changed, transform)
-            return changed
+    plain = type(distribution) is td.TransformedDistribution
+    # the slope of an affine map is one number, which goes into Z
+    if plain and all(isinstance(transform, td.AffineTransform) for transform in transforms):
+        changed = tempered(distribution.base_dist, temperature)
+        for transform in transforms:
+            changed = transformed(changed, transform)
+        return changed
     if distribution.event_shape:
         raise UnsupportedError(
             f"the temperature of a {type(distribution).__name__} of vectors is not known."
@@ -162,10 +162,8 @@ def _(distribution: Varied, temperature: float) -> Varied:
 def _(distribution: MaybeMissing, temperature: float) -> MaybeMissing:
     base = tempered(distribution.base, temperature)
     # Z of the values that are there, read off where both densities are large
-    levels = torch.full(
-        base.batch_shape, 0.5, dtype=torch.float64, device=distribution.logit.device
-    )
-    x = quantile(distribution.base, levels)
+    place = distribution.logit.device
+    x = quantile(distribution.base, torch.full(base.batch_shape, 0.5, device=place).double())
     log_mass = distribution.base.log_prob(x) / temperature - base.log_prob(x)
     logit = distribution.logit / temperature - log_mass
     return MaybeMissing(base, logit.to(distribution.logit.dtype))
@@ -176,8 +174,8 @@ def _require_positive(
 ) -> None:
     """Refuse a temperature at which p^(1/T) has no integral."""
     if bool((value <= 0).any()):
-        raise ParameterError(
+        raise UnsupportedError(
             f"temperature is {temperature:g}, at which a {type(distribution).__name__} has no "
-            f"law: its {name} would be {float(value.min()):g}, and p(x)^(1/T) would have no finite "
-            "integral; take a lower temperature."
+            f"law: its {name} would be {float(value.min()):g}, and p(x)^(1/T) would have no "
+            "finite integral; take a lower temperature."
         )

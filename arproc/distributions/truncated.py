@@ -18,7 +18,7 @@ from arproc.distributions.shape import map_parameters
 
 __all__ = ["Truncated"]
 
-#: Laws whose upper tail is the lower one mirrored at `loc`; near 1 a distribution function is coarse.
+#: Laws whose upper tail is the lower one mirrored; near 1 a distribution function is coarse.
 _SYMMETRIC = (td.Normal, td.Laplace, td.StudentT, Logistic)
 
 

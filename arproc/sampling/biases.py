@@ -38,7 +38,7 @@ def symbol_number(symbol: Any, law: ChainLaw, name: str) -> int:
     vocabulary = space.vocabulary if isinstance(space, Symbols) else None
     counted = isinstance(symbol, numbers.Integral) and not isinstance(symbol, bool)
     if vocabulary is not None and (vocabulary.kind == "symbols" or not counted):
-        number = _looked_up(symbol, vocabulary, name)
+        number = _looked_up(symbol, vocabulary)
         if number is not None:
             return number
     if not counted or not 0 <= int(symbol) < size:
@@ -49,7 +49,7 @@ def symbol_number(symbol: Any, law: ChainLaw, name: str) -> int:
     return int(symbol)
 
 
-def _looked_up(symbol: Any, vocabulary: Any, name: str) -> int | None:
+def _looked_up(symbol: Any, vocabulary: Any) -> int | None:
     """Where a vocabulary has a symbol; None where it has not."""
     whole = [symbol] if vocabulary.kind == "symbols" else symbol
     if vocabulary.kind != "symbols" and not isinstance(symbol, (str, bytes)):

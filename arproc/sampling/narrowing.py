@@ -153,7 +153,7 @@ class MinP(Policy):
 
 
 class Typical(Policy):
-    """The fewest symbols of the most typical surprise that hold p of the mass (Meister et al. 2023).
+    """The fewest symbols of typical surprise that hold p of the mass (Meister et al. 2023).
 
     Symbols are ranked by how far their surprise -log p(x) is from the conditional's entropy; ties
     go to the lower number. The most probable symbol may be left out.

@@ -1,5 +1,7 @@
 """Temperature of every kind of density: p(x)^(1/T), renormalised."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,7 @@ from arproc.distributions import (
     quantile,
     tempered,
 )
-from arproc.errors import ParameterError, UnsupportedError
+from arproc.errors import UnsupportedError
 
 F64 = torch.float64
 
@@ -43,10 +45,13 @@ KINDS = {
     "mixture": (Mixture([td.Normal(t(-1.0), t(0.4)), td.Laplace(t(1.0), t(0.5))],
                         t(0.3, 0.7).log()), Powered),
     "same family": (td.MixtureSameFamily(td.Categorical(logits=t(0.0, 1.0)[None]),
-                    td.StudentT(t(6.0, 9.0)[None], t(0.0, 4.0)[None], t(1.0, 0.2)[None])), Powered),
-    "affine": (td.TransformedDistribution(td.Laplace(t(1.0), t(1.0)), [td.AffineTransform(3.0, 2.0)]),
+                    td.StudentT(t(6.0, 9.0)[None], t(0.0, 4.0)[None], t(1.0, 0.2)[None])),
+                    Powered),
+    "affine": (td.TransformedDistribution(td.Laplace(t(1.0), t(1.0)),
+                                          [td.AffineTransform(3.0, 2.0)]),
                td.TransformedDistribution),
-    "logit": (td.TransformedDistribution(td.Normal(t(0.3), t(1.2)), [td.SigmoidTransform()]), Powered),
+    "logit": (td.TransformedDistribution(td.Normal(t(0.3), t(1.2)), [td.SigmoidTransform()]),
+              Powered),
     "truncated": (Truncated(td.Normal(t(0.0), t(1.0)), -0.5, 1.5), Truncated),
 }  # fmt: skip
 
@@ -92,7 +97,7 @@ def test_mixtures_of_wide_and_narrow_parts_at_many_temperatures():
                 for c, s in zip(centres, parts.scale[row].tolist(), strict=True)
                 for k in (-40, -8, -3, -1, 0, 1, 3, 8, 40)
             )
-            for low, high in zip(ends[:-1], ends[1:], strict=True):
+            for low, high in itertools.pairwise(ends):
                 total += integrate.fixed_quad(np.vectorize(density), low, high, n=40)[0]
             assert float(hot.log_mass[row]) == pytest.approx(np.log(total) + top, abs=1e-6)
 
@@ -138,19 +143,17 @@ def test_values_that_may_be_missing_and_kinds_that_vary():
 
 
 def test_temperatures_without_a_law_are_refused():
-    with pytest.raises(ParameterError, match=r"temperature is 4, at which a StudentT has no law: "
+    with pytest.raises(UnsupportedError, match=r"temperature is 4, at which a StudentT has no law: "
                                              r"its df would be 0"):  # fmt: skip
         tempered(td.StudentT(t(3.0)), 4.0)
-    with pytest.raises(ParameterError, match="a Gamma has no law"):
+    with pytest.raises(UnsupportedError, match="a Gamma has no law"):
         tempered(td.Gamma(t(0.5), t(1.0)), 0.4)
-    with pytest.raises(ParameterError, match="a Beta has no law"):
+    with pytest.raises(UnsupportedError, match="a Beta has no law"):
         tempered(td.Beta(t(0.5), t(2.0)), 0.4)
     heavy = Mixture([td.StudentT(t(3.0)), td.Normal(t(0.0), t(1.0))], t(0.5, 0.5).log())
     with pytest.raises(UnsupportedError, match="no integral that can be computed, in entry 0"):
-        tempered(heavy, 4.0).log_mass
-    with pytest.raises(
-        UnsupportedError, match=r"a temperature of 0.001 is too low.*at least 0.01"
-    ):
+        tempered(heavy, 4.0).log_prob(t(0.0))
+    with pytest.raises(UnsupportedError, match=r"temperature of 0.001 is too low.*least 0.01"):
         tempered(heavy, 1e-3)
-    with pytest.raises(UnsupportedError, match="Poisson is not a distribution over finitely many"):
+    with pytest.raises(UnsupportedError, match="Poisson is not a distribution over finitely"):
         tempered(td.Poisson(t(3.0)), 2.0)
