@@ -42,6 +42,9 @@ class NothingLeftError(ParameterError):
             "policy that forbids less, or pass a smaller length=."
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return NothingLeftError, (self.row, self.length, self.policy)
+
     def of_row(self, row: int) -> NothingLeftError:
         """The same of a row that has another number to the user."""
         return NothingLeftError(row, self.length, self.policy)

@@ -171,11 +171,11 @@ def _integrated(law: Any, power: float) -> tuple[torch.Tensor, torch.Tensor, tor
 
 def _check_tails(law: Any, panels: torch.Tensor, total: torch.Tensor, power: float) -> None:
     """Refuse what has mass in the last panels: there is more beyond them, perhaps no end to it."""
-    support = law.support
+    lows, highs = _limits(law)
     outer = torch.zeros_like(total)
-    if _bound(support, "lower_bound") == -math.inf:
+    if min(lows) == -math.inf:
         outer = outer + panels[:, :2].sum(-1)
-    if _bound(support, "upper_bound") == math.inf:
+    if max(highs) == math.inf:
         outer = outer + panels[:, -2:].sum(-1)
     wrong = ~(outer <= _TAIL * total)
     if bool(wrong.any()):
@@ -191,22 +191,26 @@ def _ends(law: Any, power: float) -> torch.Tensor:
     centres, scales = _anchors(law)
     places = centres[..., None] + scales[..., None] * _offsets(power).to(centres)
     places = places.flatten(1)
-    low, high = (_bound(law.support, name) for name in ("lower_bound", "upper_bound"))
+    lows, highs = _limits(law)
     fine = 2.0 ** torch.arange(-60, 3, dtype=torch.float64, device=places.device)
     widest = scales.amax(-1, keepdim=True)
-    if math.isfinite(low):
-        places = torch.cat([places, low + widest * fine, torch.full_like(widest, low)], 1)
-    if math.isfinite(high):
-        places = torch.cat([places, high - widest * fine, torch.full_like(widest, high)], 1)
-    return places.clamp(low, high).sort(-1).values
+    for edge in {*lows, *highs}:
+        if math.isfinite(edge):
+            both = torch.cat([-fine, torch.zeros_like(fine[:1]), fine])
+            places = torch.cat([places, edge + widest * both], 1)
+    return places.clamp(min(lows), max(highs)).sort(-1).values
 
 
-def _bound(support: Any, name: str) -> float:
-    """An end of a law's support."""
-    found = getattr(support, name, None)
-    if found is None:
-        return -math.inf if name == "lower_bound" else math.inf
-    return float(found)
+def _limits(law: Any) -> tuple[list[float], list[float]]:
+    """The lower and the upper ends of the supports of a law's parts."""
+    if isinstance(law, Mixture):
+        parts = [_limits(part) for part in law.components]
+        return [low for part in parts for low in part[0]], [high for p in parts for high in p[1]]
+    if isinstance(law, td.MixtureSameFamily):
+        return _limits(law.component_distribution)
+    support = law.support
+    low, high = getattr(support, "lower_bound", None), getattr(support, "upper_bound", None)
+    return [-math.inf if low is None else float(low)], [math.inf if high is None else float(high)]
 
 
 @singledispatch

@@ -10,6 +10,7 @@ from torch import distributions as td
 
 from arproc.distributions.calculus import quantile
 from arproc.distributions.categorical import Categorical, as_categorical
+from arproc.distributions.mixture import Mixture
 from arproc.distributions.powered import Powered
 from arproc.distributions.transformed import transformed
 from arproc.distributions.truncated import Truncated
@@ -42,10 +43,18 @@ def tempered(distribution: Any, temperature: float) -> Any:
         >>> float(t.df)
         2.0
     """
-    support = distribution.support
-    if distribution.event_shape or support is None or support.is_discrete:
+    if distribution.event_shape or not _is_density(distribution):
         return _of_symbols(as_categorical(distribution), temperature)
     return Powered(distribution, 1 / temperature)
+
+
+def _is_density(distribution: Any) -> bool:
+    """Whether a law of scalars is continuous; a mixture's support does not say so."""
+    if isinstance(distribution, td.MixtureSameFamily):
+        return _is_density(distribution.component_distribution)
+    if isinstance(distribution, Mixture):
+        return all(_is_density(part) for part in distribution.components)
+    return distribution.support is not None and not distribution.support.is_discrete
 
 
 def _of_symbols(conditional: Categorical, temperature: float) -> Categorical:

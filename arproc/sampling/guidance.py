@@ -109,7 +109,10 @@ class _Guided(Policy):
     """
 
     stateful = True
-    empties = False
+
+    @property
+    def empties(self) -> bool:  # type: ignore[override]
+        return self.scale < 1  # of symbols that one of both holds impossible nothing is left
 
     def __init__(self, law: ChainLaw, scale: float, log_plausible: float, name: str) -> None:
         self.law, self.scale, self.log_plausible = law, scale, log_plausible
@@ -144,7 +147,7 @@ class _Guided(Policy):
         return self._combined(columns, others), after
 
     def _combined(self, conditional: Distribution, other: Distribution) -> Categorical:
-        p, q = as_categorical(conditional).logits, as_categorical(other).logits.to(self.law.device)
+        p, q = as_categorical(conditional).logits, as_categorical(other).logits
         possible = p > -torch.inf
         if self.log_plausible:
             possible = possible & (p >= p.amax(-1, keepdim=True) + self.log_plausible)

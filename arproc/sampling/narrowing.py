@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import torch
-from torch import distributions as td
 from torch.distributions import Distribution
 
 from arproc.contract.law import ChainLaw
@@ -228,8 +227,7 @@ def _cut(conditional: Any, low: float, high: float) -> Truncated:
     """A density cut to an interval; one that is cut already, to both."""
     if isinstance(conditional, Truncated):
         return _cut(conditional.base, max(low, conditional.low), min(high, conditional.high))
-    known = not isinstance(conditional, td.Distribution) or conditional.support is not None
-    if not known or conditional.event_shape:
+    if conditional.support is None or conditional.event_shape:
         raise UnsupportedError(
             f"{type(conditional).__name__} is not a density of scalars, as Interval needs."
         )

@@ -18,7 +18,14 @@ from arproc.contract.law import ChainLaw, DerivedLaw
 from arproc.contract.parameters import Parameters
 from arproc.contract.state import State
 from arproc.contract.storable import storable
-from arproc.distributions import Categorical, Restricted, Truncated, concatenate, index
+from arproc.distributions import (
+    Categorical,
+    Restricted,
+    Truncated,
+    as_categorical,
+    concatenate,
+    index,
+)
 from arproc.errors import NothingLeftError, ParameterError, UnsupportedError, check_list
 
 __all__ = ["Chain", "Policy", "PolicyLaw"]
@@ -211,16 +218,25 @@ class _PolicyState(InnerState):
         if not self.policy.empties:
             return changed
         gone = _emptied(changed)
-        return changed if gone is None or not bool(gone.any()) else self._refuse(own, gone)
+        if gone is None or not bool(gone.any()):
+            return changed
+        self._refuse(own, gone)
+        if not isinstance(changed, Categorical):
+            return changed
+        # rows that have ended are nobody's any more, but are drawn from with the others
+        return Categorical(
+            torch.where(
+                gone[:, None], as_categorical(own).scores.to(changed.scores), changed.scores
+            )
+        )
 
-    def _refuse(self, own: Distribution, gone: torch.Tensor) -> Distribution:
-        """Raise for a row that nothing is left of; rows that have ended are nobody's any more."""
+    def _refuse(self, own: Distribution, gone: torch.Tensor) -> None:
+        """Raise for a row that the policy leaves nothing of and that has not ended."""
         before = _emptied(own)
         wrong = gone & ~self._ended if before is None else gone & ~before & ~self._ended
-        if not bool(wrong.any()):
-            return own
-        row = int(wrong.nonzero()[0, 0])
-        raise NothingLeftError(row, int(self.lengths[row]), self._name(own, row))
+        if bool(wrong.any()):
+            row = int(wrong.nonzero()[0, 0])
+            raise NothingLeftError(row, int(self.lengths[row]), self._name(own, row))
 
     @property
     def _ended(self) -> torch.Tensor:

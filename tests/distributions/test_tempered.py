@@ -142,6 +142,27 @@ def test_values_that_may_be_missing_and_kinds_that_vary():
     np.testing.assert_allclose(both.base_dist.scale, t(3.0, 6.0))
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_parts_with_different_supports(turned):
+    """What one part does not reach another may."""
+    parts = [Truncated(td.Normal(t(0.0), t(1.0)), 0.5, 2.0), td.Normal(t(-1.0), t(1.0))]
+    law = Mixture(parts[::-1] if turned else parts, t(0.5, 0.5).log())
+    hot = tempered(law, 2.0)
+
+    def density(z):
+        return float((law.log_prob(t(z)) / 2).exp())
+
+    mass = integrate.quad(density, -30, 30, points=[-1.0, 0.5, 2.0], limit=200)[0]
+    assert float(hot.log_mass) == pytest.approx(np.log(mass), abs=1e-8)
+    positive = td.LogNormal(t(0.0, 1.0)[None], t(0.5, 0.3)[None])
+    both = td.MixtureSameFamily(td.Categorical(logits=torch.zeros(1, 2, dtype=F64)), positive)
+    x = quantile(tempered(both, 0.7), t(0.2, 0.8)[:, None])
+    np.testing.assert_allclose(cdf(tempered(both, 0.7), x)[:, 0], [0.2, 0.8])
+    counts = td.MixtureSameFamily(td.Categorical(logits=t(0.0, 0.0)), td.Poisson(t(1.0, 5.0)))
+    with pytest.raises(UnsupportedError, match="is not a distribution over finitely many"):
+        tempered(counts, 2.0)
+
+
 def test_temperatures_without_a_law_are_refused():
     with pytest.raises(UnsupportedError, match=r"temperature is 4, at which a StudentT has no law: "
                                              r"its df would be 0"):  # fmt: skip
