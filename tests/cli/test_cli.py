@@ -472,10 +472,9 @@ def test_every_policy_is_an_option(run: Run, text: Path):
     assert cut.out.strip() == model.sample(1, 60, stop=["a", "o"], seed=2)[0].strip()
 
 
-def test_an_interval_of_numbers_and_symbols_by_number(run: Run, series: Path):
+def test_an_interval_of_numbers(run: Run, series: Path):
     model = fitted(run, series)
     result = run("sample", model, "--length", 5, "--seed", 1, "--low", -1e6, "--high", 1e6)
     policy = arproc.sampling.Interval(-1e6, 1e6)
     want = arproc.load(model).sample(1, 5, policy=policy, seed=1)
-    rows = pd.read_csv(io.StringIO(result.out)).to_numpy()
-    np.testing.assert_allclose(rows, want, rtol=1e-9)
+    np.testing.assert_allclose(np.loadtxt(io.StringIO(result.out), delimiter=","), want[0])
