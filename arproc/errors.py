@@ -25,6 +25,31 @@ class ParameterError(ArprocError, ValueError):
     """A constructor's or a call's argument has a wrong value or type."""
 
 
+class NothingLeftError(ParameterError):
+    """A policy left nothing that could come next in a row.
+
+    Args:
+        row: the row, a number of the state's.
+        length: how many elements the row has.
+        policy: what the policy is called.
+    """
+
+    def __init__(self, row: int, length: int, policy: str) -> None:
+        self.row, self.length, self.policy = row, length, policy
+        super().__init__(
+            f"policy {policy} leaves nothing that could come next in row {row}, after {length} "
+            "elements: all that the law gives a probability there is forbidden. Draw under a "
+            "policy that forbids less, or pass a smaller length=."
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return NothingLeftError, (self.row, self.length, self.policy)
+
+    def of_row(self, row: int) -> NothingLeftError:
+        """The same of a row that has another number to the user."""
+        return NothingLeftError(row, self.length, self.policy)
+
+
 class NotFittedError(ArprocError, ValueError, AttributeError):
     """The model has not been fitted yet (or loaded); call `fit` first.
 

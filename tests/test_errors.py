@@ -8,7 +8,8 @@ from arproc import errors
 from arproc.errors import ArprocError, ParameterError, check_choice, check_integer
 
 EXPECTED = {
-    "DataError": ValueError, "ParameterError": ValueError, "NotFittedError": AttributeError,
+    "DataError": ValueError, "ParameterError": ValueError, "NothingLeftError": ValueError,
+    "NotFittedError": AttributeError,
     "UnsupportedError": NotImplementedError, "NotComparableError": ValueError,
     "FileFormatError": ValueError, "StorageError": OSError, "TrainingError": RuntimeError,
     "MissingDependencyError": ImportError,

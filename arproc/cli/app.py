@@ -178,9 +178,40 @@ def sample(
             help='Of a table, what is known of the rows: JSON, {"city": "Oslo"}, or a CSV.'
         ),
     ] = None,
-    temperature: Annotated[float | None, typer.Option(help="Below 1 sharpens.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Below 1 sharpens; 0 is the most probable symbol.")
+    ] = None,
     top_k: Annotated[int | None, typer.Option(help="Only the k most probable symbols.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Only the most probable share p.")] = None,
+    min_p: Annotated[
+        float | None, typer.Option(help="Only symbols p times as probable as the most probable.")
+    ] = None,
+    typical: Annotated[
+        float | None, typer.Option(help="Only symbols of typical surprise, a share p.")
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None, typer.Option(help="Power of the probability of symbols that came before.")
+    ] = None,
+    presence_penalty: Annotated[
+        float | None, typer.Option(help="Nats off the score of symbols that came before.")
+    ] = None,
+    frequency_penalty: Annotated[
+        float | None, typer.Option(help="Nats off the score of a symbol each time it came.")
+    ] = None,
+    no_repeat_ngram: Annotated[
+        int | None, typer.Option(help="No so many symbols in a row come twice.")
+    ] = None,
+    ban: Annotated[
+        list[str] | None, typer.Option(help="A symbol that must not come; repeat for several.")
+    ] = None,
+    min_length: Annotated[
+        int | None, typer.Option(help="No end before so many elements, the prefix counted.")
+    ] = None,
+    low: Annotated[float | None, typer.Option(help="Only numbers above this.")] = None,
+    high: Annotated[float | None, typer.Option(help="Only numbers below this.")] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="Cut a text after this; repeat for several.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON value a line.")] = False,
     offset: Offset = None,
     seed: Seed = None,
@@ -192,6 +223,8 @@ def sample(
 
     arproc sample ngram.arproc -n 3 --length 200 --prefix "The "
 
+    arproc sample ngram.arproc --min-p 0.1 --repetition-penalty 1.2 --stop "." --length 400
+
     arproc sample ar.arproc -n 100 --length 50 --seed 1 --out paths.csv
     """
     from arproc.cli import files, models
@@ -201,7 +234,21 @@ def sample(
         n,
         length,
         prefix=_prefix(law, prefix),
-        policy=_policy(temperature, top_k, top_p),
+        policy=_policy(
+            MinLength=min_length,
+            Ban=_symbols(law, ban),
+            NoRepeatNGram=no_repeat_ngram,
+            RepetitionPenalty=repetition_penalty,
+            PresencePenalty=presence_penalty,
+            FrequencyPenalty=frequency_penalty,
+            Temperature=temperature,
+            TopK=top_k,
+            TopP=top_p,
+            MinP=min_p,
+            Typical=typical,
+            Interval=None if low is None and high is None else (low, high),
+        ),
+        stop=stop or None,
         seed=seed,
         offset=offset,
         known=None if known is None else files.known_rows(known),
@@ -220,16 +267,27 @@ def _prefix(law: Any, text: str | None) -> Any:
         raise ParameterError(f"--prefix takes numbers with commas here; got {text!r}.") from None
 
 
-def _policy(temperature: float | None, top_k: int | None, top_p: float | None) -> Any:
+def _symbols(law: Any, names: list[str] | None) -> list[Any] | None:
+    """Symbols as the model names them; numbers where it has no names."""
+    from arproc.errors import ParameterError
+
+    if not names or getattr(law.space, "vocabulary", None) is not None:
+        return names or None
+    try:
+        return [int(name) for name in names]
+    except ValueError:
+        raise ParameterError(f"--ban takes numbers of symbols here; got {names!r}.") from None
+
+
+def _policy(**options: Any) -> Any:
+    """The policies that options of these names ask for, one after another in their order."""
     from arproc import sampling
 
     policies: list[Any] = []
-    if temperature is not None:
-        policies.append(sampling.Temperature(temperature))
-    if top_k is not None:
-        policies.append(sampling.TopK(top_k))
-    if top_p is not None:
-        policies.append(sampling.TopP(top_p))
+    for name, value in options.items():
+        if value is not None:
+            given = value if isinstance(value, tuple) else (value,)
+            policies.append(getattr(sampling, name)(*given))
     return functools.reduce(operator.or_, policies) if policies else None
 
 

@@ -46,6 +46,15 @@ class Draws(NamedTuple):
     policy_log_prob: Any
     complete: Any
 
+    @property
+    def policy_cost(self) -> Any:
+        """What the policy cost each draw, [n] nats: `policy_log_prob` less `log_prob`.
+
+        The mean over draws estimates the Kullback-Leibler divergence of the law under the policy
+        from the model, which is 0 without a policy and never negative.
+        """
+        return self.policy_log_prob - self.log_prob
+
 
 class Law(ABC):
     """A distribution over sequences with an exact likelihood; the base of all fitted laws.

@@ -2,20 +2,23 @@
 
 A conditional is a `torch.distributions.Distribution` with argument validation off. `Categorical`,
 `Logistic`, `DiscretisedLogisticMixture`, `Mixture`, `Spiked` (single values have a mass of their
-own), `Varied` (kinds that differ over the batch) and `MaybeMissing` are ours; `index`,
-`concatenate`, `from_uniform`, `cdf`, `atom`, `quantile` and `mix` work on every kind that arproc's
-models return; `step_marginals` and `component_marginals` take joint laws apart.
+own), `Varied` (kinds that differ over the batch), `MaybeMissing`, `Truncated` and `Powered` are
+ours; `index`, `concatenate`, `from_uniform`, `cdf`, `atom`, `quantile`, `mix` and `tempered` work
+on every kind that arproc's models return; `step_marginals` and `component_marginals` take joint
+laws apart.
 """
 
 from arproc.distributions.calculus import atom, cdf, quantile
-from arproc.distributions.categorical import Categorical, as_categorical
+from arproc.distributions.categorical import Categorical, Restricted, as_categorical
 from arproc.distributions.draws import from_uniform
 from arproc.distributions.joint import component_marginals, step_marginals
 from arproc.distributions.logistic import DiscretisedLogisticMixture, Logistic
 from arproc.distributions.mixture import Mixture, mix
 from arproc.distributions.partial import observed_log_prob, observed_scores
+from arproc.distributions.powered import Powered
 from arproc.distributions.shape import concatenate, index, to
 from arproc.distributions.spiked import Spiked
+from arproc.distributions.tempered import tempered
 from arproc.distributions.transformed import mean, transformed
 from arproc.distributions.truncated import Truncated
 from arproc.distributions.varied import MaybeMissing, Varied, present
@@ -26,6 +29,8 @@ __all__ = [
     "Logistic",
     "MaybeMissing",
     "Mixture",
+    "Powered",
+    "Restricted",
     "Spiked",
     "Truncated",
     "Varied",
@@ -43,6 +48,7 @@ __all__ = [
     "present",
     "quantile",
     "step_marginals",
+    "tempered",
     "to",
     "transformed",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import singledispatch
 from typing import Any
@@ -46,7 +47,16 @@ def cdf(distribution: Any, x: torch.Tensor) -> torch.Tensor:
 
 @cdf.register
 def _(distribution: td.Normal, x: torch.Tensor) -> torch.Tensor:
-    return torch.special.ndtr((x - distribution.loc) / distribution.scale)
+    # torch's ndtr is by erf, which has no digits left in the lower tail
+    return 0.5 * torch.erfc((distribution.loc - x) / distribution.scale * math.sqrt(0.5))
+
+
+@cdf.register
+def _(distribution: td.Laplace, x: torch.Tensor) -> torch.Tensor:
+    # torch's own has no digits left in the lower tail
+    z = (x - distribution.loc) / distribution.scale
+    half = 0.5 * torch.exp(-z.abs())
+    return torch.where(z < 0, half, 1 - half)
 
 
 @cdf.register
@@ -195,6 +205,12 @@ def quantile(distribution: Any, q: torch.Tensor) -> torch.Tensor:
 @quantile.register
 def _(distribution: td.Normal, q: torch.Tensor) -> torch.Tensor:
     return distribution.loc + distribution.scale * torch.special.ndtri(q)
+
+
+@quantile.register
+def _(distribution: td.Laplace, q: torch.Tensor) -> torch.Tensor:
+    z = torch.where(q < 0.5, torch.log(2 * q), -torch.log(2 * (1 - q)))
+    return distribution.loc + distribution.scale * z
 
 
 @quantile.register

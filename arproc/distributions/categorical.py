@@ -8,7 +8,7 @@ from torch import distributions as td
 from arproc.distributions.logistic import DiscretisedLogisticMixture
 from arproc.errors import UnsupportedError
 
-__all__ = ["Categorical", "as_categorical"]
+__all__ = ["Categorical", "Restricted", "as_categorical"]
 
 
 class Categorical(td.Categorical):
@@ -91,6 +91,30 @@ class Categorical(td.Categorical):
         flat = self.probs.reshape(-1, self._num_events)
         draws = torch.multinomial(flat, max(shape.numel(), 1), replacement=True)
         return draws.T[: shape.numel()].reshape((*shape, *self._batch_shape))
+
+
+class Restricted(Categorical):
+    """A categorical of which a restriction may have left nothing: then all are impossible.
+
+    Scores that are minus infinity throughout (or NaN, which comes of moving such scores) say so.
+
+    Example:
+        >>> Restricted(torch.full((2,), -torch.inf)).log_prob(torch.tensor(0))
+        tensor(-inf)
+    """
+
+    def expand(
+        self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None
+    ) -> Restricted:
+        return Restricted(self.scores.expand(*batch_shape, self._num_events))
+
+    @property
+    def emptied(self) -> torch.Tensor:
+        """Where nothing is left, bool [*batch]."""
+        return ~(self.scores > -torch.inf).any(-1)
+
+    def log_prob(self, value: torch.Tensor) -> torch.Tensor:
+        return super().log_prob(value).masked_fill(self.emptied, -torch.inf)
 
 
 def as_categorical(distribution: td.Distribution) -> Categorical:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import distributions as td
 
-from arproc.distributions.categorical import Categorical
+from arproc.distributions.categorical import Categorical, Restricted
 from arproc.distributions.logistic import DiscretisedLogisticMixture
 from arproc.distributions.mixture import Mixture
 from arproc.errors import UnsupportedError
@@ -59,6 +59,11 @@ def _parameter_names(distribution: td.Distribution) -> list[str]:
 @map_parameters.register
 def _(first: Categorical, rest: Sequence[Any], change: Change) -> Categorical:
     return Categorical(change([part.scores for part in (first, *rest)]))
+
+
+@map_parameters.register
+def _(first: Restricted, rest: Sequence[Any], change: Change) -> Restricted:
+    return Restricted(change([part.scores for part in (first, *rest)]))
 
 
 @map_parameters.register

@@ -1,16 +1,38 @@
 """Generation: one engine for every process, and the policies that change what it draws from."""
 
+from arproc.sampling.biases import Ban, Bias, MinLength
 from arproc.sampling.completing import Completion
 from arproc.sampling.completion import complete
-from arproc.sampling.policies import Chain, Policy, Present, Temperature, TopK, TopP
+from arproc.sampling.guidance import Contrast, Guidance
+from arproc.sampling.narrowing import Greedy, Interval, MinP, Temperature, TopK, TopP, Typical
+from arproc.sampling.policies import Chain, Policy, Present
+from arproc.sampling.repeats import (
+    FrequencyPenalty,
+    NoRepeatNGram,
+    PresencePenalty,
+    RepetitionPenalty,
+)
 
 __all__ = [
+    "Ban",
+    "Bias",
     "Chain",
     "Completion",
+    "Contrast",
+    "FrequencyPenalty",
+    "Greedy",
+    "Guidance",
+    "Interval",
+    "MinLength",
+    "MinP",
+    "NoRepeatNGram",
     "Policy",
     "Present",
+    "PresencePenalty",
+    "RepetitionPenalty",
     "Temperature",
     "TopK",
     "TopP",
+    "Typical",
     "complete",
 ]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from arproc.contract.holder import Holder
-from arproc.contract.law import ChainLaw, Draws, Law
+from arproc.contract.law import ChainLaw, DerivedLaw, Draws, Law
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.data.form import Form, restore
 from arproc.data.tables.space import Table
-from arproc.errors import DataError, ParameterError, check_count
+from arproc.errors import DataError, NothingLeftError, ParameterError, check_count
 from arproc.sampling.policies import PolicyLaw
 from arproc.spaces import Categorical, Space
 
@@ -57,6 +57,8 @@ def sample(
             "begins after them."
         )
     limits = check_length(space, length, before)
+    if limits is None and stop is None:
+        _require_end(drawn_from)
     longest = 0 if limits is None or not n else int((before + limits).max())
     steps, of = max(longest, int(before.max()) if n else 0), known if known is not None else n
     prepared = process.read_context(context, of, steps, offset, "prefix")
@@ -76,6 +78,17 @@ def sample(
         scores = [_scores(one, known, x, lengths, complete, prepared) for one in (law, drawn_from)]
     given = [form.per_row(score) for score in (*scores, complete)]
     return Draws(result, *given)
+
+
+def _require_end(law: Law) -> None:
+    """Raise where no draw can come to an end by itself, since a policy forbids the end."""
+    while isinstance(law, DerivedLaw):
+        if isinstance(law, PolicyLaw) and law.policy.forbids_end(law.law):
+            raise ParameterError(
+                f"length is needed: under {law.policy!r} no sequence ends. Pass length=, the "
+                "number of elements to draw, or stop=."
+            )
+        law = law.base
 
 
 def draw(
@@ -103,6 +116,7 @@ def draw(
         DataError: the law drew NaN, which is no element of the space.
         ParameterError: without a limit, a row has not ended after `MOST` elements, under a policy
             `MOST_UNDER_POLICY`.
+        NothingLeftError: a policy left nothing that could come next in a row.
     """
     n, device = state.n, state.history.slots.device
     if n == 0:
@@ -122,7 +136,10 @@ def draw(
         count = _block_size(state, stop, space)
         count = count if left is None else min(count, left)
         u = uniforms.block(alive, (first[alive] + store.count).numpy(), count, space.event_shape)
-        x, state = state.advance(u.to(device))
+        try:
+            x, state = state.advance(u.to(device))
+        except NothingLeftError as error:
+            raise error.of_row(int(alive[error.row])) from None
         store.put(alive, x)
         if space.terminates:
             taken, ended = _ends(x.cpu(), space.end)

@@ -1,7 +1,8 @@
 """Policies: a conditional and the history in, a conditional out; they chain with `|`.
 
 A law under a policy is again a law (`Process.with_policy`), so the probability of a draw
-*under the policy that drew it* is exact too. A policy may carry a state of its own.
+*under the policy that drew it* is exact too. A policy may carry a state of its own. The policies
+themselves are in `narrowing`, `biases`, `repeats` and `guidance`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import distributions as td
 from torch.distributions import Distribution
 
 from arproc.contract.conditioned import InnerState
@@ -18,10 +18,18 @@ from arproc.contract.law import ChainLaw, DerivedLaw
 from arproc.contract.parameters import Parameters
 from arproc.contract.state import State
 from arproc.contract.storable import storable
-from arproc.distributions import Categorical, as_categorical, concatenate, index, present
-from arproc.errors import ParameterError, UnsupportedError, check_integer, check_list, check_number
+from arproc.distributions import (
+    Categorical,
+    Restricted,
+    Truncated,
+    as_categorical,
+    concatenate,
+    index,
+    present,
+)
+from arproc.errors import NothingLeftError, ParameterError, UnsupportedError, check_list
 
-__all__ = ["Chain", "Policy", "PolicyLaw", "Present", "Temperature", "TopK", "TopP"]
+__all__ = ["Chain", "Policy", "PolicyLaw", "Present"]
 
 
 class Policy(Parameters):
@@ -29,11 +37,17 @@ class Policy(Parameters):
 
     A policy without memory writes `apply`. One that depends on what came before also sets
     `stateful` and writes `start`, `append` and `select` over immutable states of its own; `apply`
-    then gets that state. (Truncating is replaying, which the engine does.)
+    then gets that state. (Truncating is replaying, which the engine does.) One that has to see
+    the law first, what its symbols are called, say, writes `bound`.
+
+    A policy may leave nothing: minus infinity for all symbols. Drawing there is an error that
+    names the row and the policy, and sequences that go on from there have probability zero.
     """
 
     #: Whether `apply` needs a state of the policy's own.
     stateful: bool = False
+    #: Whether it may leave nothing, which is then looked for at each step.
+    empties: bool = True
 
     def apply(self, conditional: Distribution, state: Any = None) -> Distribution:
         """The distribution to draw from, of the same batch shape as `conditional`.
@@ -44,9 +58,21 @@ class Policy(Parameters):
         """
         raise UnsupportedError(f"{type(self).__name__} does not write apply.")
 
+    def bound(self, law: ChainLaw) -> Policy:
+        """The policy as it holds for a law; raises where it does not fit the law's elements."""
+        return self
+
+    def forbids_end(self, law: ChainLaw) -> bool:
+        """Whether no sequence of the law can end under it, whatever comes."""
+        return False
+
     def start(self, n: int, law: ChainLaw) -> Any:
         """The policy's state at the start of n rows."""
         return None
+
+    def begin(self, n: int, law: ChainLaw, context: torch.Tensor | None) -> Any:
+        """`start`, for policies that look at the law's context as well."""
+        return self.start(n, law)
 
     def append(self, state: Any, x: torch.Tensor, active: torch.Tensor | None = None) -> Any:
         """The policy's state after one more element in each row.
@@ -63,6 +89,41 @@ class Policy(Parameters):
         """The policy's state of these rows."""
         return None
 
+    def follow(self, state: Any, x: torch.Tensor, lengths: torch.Tensor | None) -> Any:
+        """The policy's state after x [N, K, *event], of which row i takes `lengths[i]`, or all."""
+        for j in range(x.shape[1]):
+            state = self.append(state, x[:, j], None if lengths is None else lengths > j)
+        return state
+
+    def extend(
+        self,
+        columns: Distribution,
+        state: Any,
+        x: torch.Tensor,
+        lengths: torch.Tensor | None,
+    ) -> tuple[Distribution, Any]:
+        """All conditionals along x, changed, and the policy's state after it.
+
+        Derived from `apply` and `append`; written by policies that know a faster way.
+
+        Args:
+            columns: the process's own, batch shape [N, K + 1].
+            state: the policy's state before x.
+            x: elements [N, K, *event].
+            lengths: how many of row i's elements count for the state after, [N]; all by default.
+        """
+        if not self.stateful:
+            return self.apply(columns), None
+        states = [state]
+        for j in range(x.shape[1]):
+            states.append(self.append(states[-1], x[:, j]))
+        changed = [
+            index(self.apply(index(columns, (slice(None), j)), own), (slice(None), None))
+            for j, own in enumerate(states)
+        ]
+        after = states[-1] if lengths is None else self.follow(state, x, lengths)
+        return concatenate(changed, dim=1), after
+
     def __or__(self, other: Policy) -> Chain:
         return Chain((*_parts(self), *_parts(other)))
 
@@ -77,6 +138,7 @@ class Chain(Policy):
     """Policies one after another; what `|` makes.
 
     Example:
+        >>> from arproc.sampling import Temperature, TopK
         >>> Temperature(0.8) | TopK(10)
         Temperature(0.8) | TopK(10)
     """
@@ -91,20 +153,53 @@ class Chain(Policy):
     def stateful(self) -> bool:  # type: ignore[override]
         return any(policy.stateful for policy in self.policies)
 
+    @property
+    def empties(self) -> bool:  # type: ignore[override]
+        return any(policy.empties for policy in self.policies)
+
+    def bound(self, law: ChainLaw) -> Policy:
+        return Chain(tuple(policy.bound(law) for policy in self.policies))
+
+    def forbids_end(self, law: ChainLaw) -> bool:
+        return any(policy.forbids_end(law) for policy in self.policies)
+
     def apply(self, conditional: Distribution, state: Any = None) -> Distribution:
-        states = state if state is not None else (None,) * len(self.policies)
-        for policy, own in zip(self.policies, states, strict=True):
+        for policy, own in zip(self.policies, self._states(state), strict=True):
             conditional = policy.apply(conditional, own)
         return conditional
 
     def start(self, n: int, law: ChainLaw) -> Any:
         return tuple(policy.start(n, law) for policy in self.policies)
 
+    def begin(self, n: int, law: ChainLaw, context: torch.Tensor | None) -> Any:
+        return tuple(policy.begin(n, law, context) for policy in self.policies)
+
     def append(self, state: Any, x: torch.Tensor, active: torch.Tensor | None = None) -> Any:
         return tuple(p.append(own, x, active) for p, own in zip(self.policies, state, strict=True))
 
     def select(self, state: Any, rows: torch.Tensor) -> Any:
         return tuple(p.select(own, rows) for p, own in zip(self.policies, state, strict=True))
+
+    def follow(self, state: Any, x: torch.Tensor, lengths: torch.Tensor | None) -> Any:
+        return tuple(
+            p.follow(own, x, lengths) for p, own in zip(self.policies, state, strict=True)
+        )
+
+    def extend(
+        self,
+        columns: Distribution,
+        state: Any,
+        x: torch.Tensor,
+        lengths: torch.Tensor | None,
+    ) -> tuple[Distribution, Any]:
+        after = []
+        for policy, own in zip(self.policies, self._states(state), strict=True):
+            columns, new = policy.extend(columns, own, x, lengths)
+            after.append(new)
+        return columns, tuple(after)
+
+    def _states(self, state: Any) -> tuple[Any, ...]:
+        return (None,) * len(self.policies) if state is None else state
 
     def __repr__(self) -> str:
         return " | ".join(map(repr, self.policies))
@@ -125,81 +220,6 @@ class Present(Policy):
         return present(conditional)
 
 
-class Temperature(Policy):
-    """p(x)^(1/T), renormalised: T < 1 sharpens, T > 1 flattens.
-
-    For symbols the scores are divided by T; a normal conditional's standard deviation is
-    multiplied by the square root of T (the same formula, for a density).
-
-    Args:
-        temperature: T > 0.
-    """
-
-    def __init__(self, temperature: float) -> None:
-        check_number("temperature", temperature, above=0)
-        self.temperature = temperature
-
-    def apply(self, conditional: Distribution, state: Any = None) -> Distribution:
-        if isinstance(conditional, td.Bernoulli):
-            return td.Bernoulli(logits=conditional.logits / self.temperature, validate_args=False)
-        if isinstance(conditional, td.Normal):
-            scale = conditional.scale * self.temperature**0.5
-            return td.Normal(conditional.loc, scale, validate_args=False)
-        if isinstance(conditional, td.Laplace):
-            scale = conditional.scale * self.temperature
-            return td.Laplace(conditional.loc, scale, validate_args=False)
-        if isinstance(conditional, td.MultivariateNormal):
-            tril = conditional.scale_tril * self.temperature**0.5
-            return td.MultivariateNormal(conditional.loc, scale_tril=tril, validate_args=False)
-        scores = as_categorical(conditional).scores
-        # from the greatest score, so that a quotient may be -inf but never inf or nan
-        divisor = max(self.temperature, torch.finfo(scores.dtype).tiny)
-        return Categorical((scores - scores.amax(-1, keepdim=True)) / divisor)
-
-
-class TopK(Policy):
-    """Only the k most probable symbols, renormalised; ties go to the lower number.
-
-    Args:
-        k: how many symbols are kept, at least 1.
-    """
-
-    def __init__(self, k: int) -> None:
-        self.k = check_integer("k", k, minimum=1)
-
-    def apply(self, conditional: Distribution, state: Any = None) -> Distribution:
-        scores = as_categorical(conditional).scores
-        if self.k >= scores.shape[-1]:
-            return conditional
-        ranked = torch.argsort(scores, dim=-1, descending=True, stable=True)
-        dropped = torch.ones_like(scores, dtype=torch.bool)
-        dropped.scatter_(-1, ranked[..., : self.k], False)
-        return Categorical(scores.masked_fill(dropped, -torch.inf))
-
-
-class TopP(Policy):
-    """The fewest most probable symbols that hold at least p of the mass (Holtzman et al. 2020).
-
-    Args:
-        p: in (0, 1]. The most probable symbol is always kept.
-    """
-
-    def __init__(self, p: float) -> None:
-        check_number("p", p, above=0, high=1)
-        self.p = p
-
-    def apply(self, conditional: Distribution, state: Any = None) -> Distribution:
-        if self.p == 1:
-            return conditional
-        scores = as_categorical(conditional).scores
-        ranked = torch.argsort(scores, dim=-1, descending=True, stable=True)
-        probs = torch.softmax(scores.double(), dim=-1).gather(-1, ranked)
-        # kept while the mass of the more probable ones is still below p
-        before = probs.cumsum(-1) - probs
-        dropped = torch.zeros_like(scores, dtype=torch.bool).scatter(-1, ranked, before >= self.p)
-        return Categorical(scores.masked_fill(dropped, -torch.inf))
-
-
 class _PolicyState(InnerState):
     """The process's state, and the policy's beside it."""
 
@@ -210,7 +230,49 @@ class _PolicyState(InnerState):
         self.own = own
 
     def _conditional(self) -> Distribution:
-        return self.policy.apply(self.inner.conditional, self.own)
+        own = self.inner.conditional
+        changed = self.policy.apply(own, self.own)
+        if not self.policy.empties:
+            return changed
+        gone = _emptied(changed)
+        if gone is None or not bool(gone.any()):
+            return changed
+        self._refuse(own, gone)
+        if not isinstance(changed, Categorical):
+            return changed
+        # rows that have ended are nobody's any more, but are drawn from with the others
+        return Categorical(
+            torch.where(
+                gone[:, None], as_categorical(own).scores.to(changed.scores), changed.scores
+            )
+        )
+
+    def _refuse(self, own: Distribution, gone: torch.Tensor) -> None:
+        """Raise for a row that the policy leaves nothing of and that has not ended."""
+        before = _emptied(own)
+        wrong = gone & ~self._ended if before is None else gone & ~before & ~self._ended
+        if bool(wrong.any()):
+            row = int(wrong.nonzero()[0, 0])
+            raise NothingLeftError(row, int(self.lengths[row]), self._name(own, row))
+
+    @property
+    def _ended(self) -> torch.Tensor:
+        """Which rows' last element was the end, bool [N]."""
+        end = self.inner.law.space.end
+        if end is None or not self.history.stop:
+            return torch.zeros(self.n, dtype=torch.bool, device=self.history.slots.device)
+        return (self.lengths > 0) & (self.history.tail(1, -1)[:, 0] == end)
+
+    def _name(self, conditional: Distribution, row: int) -> str:
+        """The policy, and where it is a chain the first of it after which a row has nothing."""
+        if not isinstance(self.policy, Chain):
+            return repr(self.policy)
+        for part, own in zip(self.policy.policies, self.policy._states(self.own), strict=True):
+            conditional = part.apply(conditional, own)
+            gone = _emptied(conditional)
+            if gone is not None and bool(gone[row]):
+                return f"{self.policy!r} (from {part!r} on)"
+        return repr(self.policy)
 
     def _append(self, x: torch.Tensor) -> State:
         own = self.policy.append(self.own, x) if self.policy.stateful else None
@@ -218,15 +280,10 @@ class _PolicyState(InnerState):
 
     def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
         columns, inner = self.inner.extend(x, lengths)
-        if not self.policy.stateful:
-            return self.policy.apply(columns), _PolicyState(inner, self.policy, None)
-        owns = _owns(self.policy, self.own, x, lengths)
-        rows = (slice(None), None)
-        changed = [
-            index(self.policy.apply(index(columns, (slice(None), j)), own), rows)
-            for j, own in enumerate(_owns(self.policy, self.own, x, None))
-        ]
-        return concatenate(changed, dim=1), _PolicyState(inner, self.policy, owns[-1])
+        changed, own = self.policy.extend(columns, self.own, x, lengths)
+        if self.policy.empties and isinstance(changed, Categorical):
+            changed = Restricted(changed.scores)  # what goes on from there has probability zero
+        return changed, _PolicyState(inner, self.policy, own)
 
     def _select(self, rows: torch.Tensor) -> State:
         own = self.policy.select(self.own, rows) if self.policy.stateful else None
@@ -237,17 +294,18 @@ class _PolicyState(InnerState):
         own = None
         if self.policy.stateful:
             x, kept = self.history.truncate(lengths).padded()
-            own = _owns(self.policy, self.policy.start(self.n, self.inner.law), x, kept)[-1]
+            start = self.policy.begin(self.n, self.inner.law, self.context)
+            own = self.policy.follow(start, x, kept)
         return _PolicyState(inner, self.policy, own)
 
 
-def _owns(policy: Policy, own: Any, x: torch.Tensor, lengths: torch.Tensor | None) -> list[Any]:
-    """A policy's states along x [N, K], of which row i takes only the first `lengths[i]`."""
-    owns = [own]
-    for j in range(x.shape[1]):
-        active = None if lengths is None else lengths > j
-        owns.append(policy.append(owns[-1], x[:, j], active))
-    return owns
+def _emptied(conditional: Distribution) -> torch.Tensor | None:
+    """Where a conditional has nothing left, bool [*batch]; None of kinds that are never empty."""
+    if isinstance(conditional, Categorical):
+        return ~(conditional.scores > -torch.inf).any(-1)
+    if isinstance(conditional, Truncated):
+        return ~(conditional.log_mass > -torch.inf)
+    return None
 
 
 @storable
@@ -271,12 +329,12 @@ class PolicyLaw(DerivedLaw):
                 "policy must be an arproc policy such as Temperature(0.8) | TopK(10); got "
                 f"{policy!r}."
             )
-        return cls(law, policy)
+        return cls(law, policy.bound(law))
 
     @property
     def base(self) -> ChainLaw:
         return self.law
 
     def start(self, n: int, context: torch.Tensor | None) -> State:
-        own = self.policy.start(n, self.law) if self.policy.stateful else None
+        own = self.policy.begin(n, self.law, context) if self.policy.stateful else None
         return _PolicyState(self.law.fresh(n, context), self.policy, own)

@@ -526,3 +526,35 @@ def test_a_policy_without_an_end_asks_for_a_length(run: Run, monkeypatch: pytest
     assert result.code == 2
     assert "length is needed" in result.err
     assert run("sample", "n.arproc", "--top-k", 1, "--length", 4).out == "a b a b\n"
+
+
+def test_every_policy_is_an_option(run: Run, text: Path):
+    from arproc import sampling
+
+    run("fit", "ppm", text, "--lines", "--order", 2, "--tokens", "char", "--out", "p.arproc")
+    model = arproc.load("p.arproc")
+    options = (
+        "--min-length", 5, "--ban", "d", "--ban", "e", "--no-repeat-ngram", 4,
+        "--repetition-penalty", 1.1, "--presence-penalty", 0.1, "--frequency-penalty", 0.05,
+        "--temperature", 0.9, "--top-k", 20, "--top-p", 0.99, "--min-p", 0.01, "--typical", 0.95,
+    )  # fmt: skip
+    policy = (
+        sampling.MinLength(5) | sampling.Ban(["d", "e"]) | sampling.NoRepeatNGram(4)
+        | sampling.RepetitionPenalty(1.1) | sampling.PresencePenalty(0.1)
+        | sampling.FrequencyPenalty(0.05) | sampling.Temperature(0.9) | sampling.TopK(20)
+        | sampling.TopP(0.99) | sampling.MinP(0.01) | sampling.Typical(0.95)
+    )  # fmt: skip
+    drawn = run("sample", "p.arproc", "--length", 30, "--seed", 2, *options)
+    want = model.sample(1, 30, policy=policy, seed=2)
+    assert drawn.out.strip() == want[0].strip()
+    assert "e" not in drawn.out
+    cut = run("sample", "p.arproc", "--length", 60, "--seed", 2, "--stop", "a", "--stop", "o")
+    assert cut.out.strip() == model.sample(1, 60, stop=["a", "o"], seed=2)[0].strip()
+
+
+def test_an_interval_of_numbers(run: Run, series: Path):
+    model = fitted(run, series)
+    result = run("sample", model, "--length", 5, "--seed", 1, "--low", -1e6, "--high", 1e6)
+    policy = arproc.sampling.Interval(-1e6, 1e6)
+    want = arproc.load(model).sample(1, 5, policy=policy, seed=1)
+    np.testing.assert_allclose(np.loadtxt(io.StringIO(result.out), delimiter=","), want[0])

@@ -73,11 +73,11 @@ def test_a_chain_applies_from_left_to_right_and_flattens():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Temperature(0), "temperature must be a number above 0"),
-        (lambda: Temperature(float("nan")), "temperature must be a number above 0"),
-        (lambda: Temperature(float("inf")), "temperature must be a number above 0"),
-        (lambda: Temperature("1"), "temperature must be a number above 0"),
-        (lambda: Temperature(True), "temperature must be a number above 0"),
+        (lambda: Temperature(-0.1), "temperature must be a number at least 0"),
+        (lambda: Temperature(float("nan")), "temperature must be a number at least 0"),
+        (lambda: Temperature(float("inf")), "temperature must be a number at least 0"),
+        (lambda: Temperature("1"), "temperature must be a number at least 0"),
+        (lambda: Temperature(True), "temperature must be a number at least 0"),
         (lambda: TopK(0), "k must be at least 1"),
         (lambda: TopK(2.0), "k must be an integer"),
         (lambda: TopP(0), "p must be a number above 0 and at most 1"),
