@@ -89,7 +89,7 @@ def test_a_buffer_of_a_network_that_is_nan(tmp_path):
         assert "network" in told or "numbers" in told
 
 
-@pytest.mark.parametrize("period", [10**5, 10**9, 2**64])
+@pytest.mark.parametrize("period", [10**5, 10**9, 2**62])
 def test_the_period_of_nothing_seasonal(tmp_path, period):
     def change(tree, _):
         tree["law"]["fields"]["period"] = period
@@ -145,7 +145,7 @@ def test_absurd_seasons(tmp_path, place, size):
     changed(model, tmp_path, change)
 
 
-@pytest.mark.parametrize("size", [10**5, 10**9, 2**64])
+@pytest.mark.parametrize("size", [10**5, 10**9, 2**62])
 def test_absurd_networks(tmp_path, size):
     model = arproc.Transformer(
         tokens="char", layers=1, heads=2, width=8, block=8, training=arproc.Training(steps=1)
