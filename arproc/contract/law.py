@@ -24,7 +24,7 @@ from arproc.data.form import Layout
 from arproc.distributions import index, observed_log_prob, quantile, step_marginals
 from arproc.distributions.finite import parameter_without_number
 from arproc.errors import DataError, UnsupportedError
-from arproc.spaces import Space
+from arproc.spaces import MOST_COUNT, Count, Space
 
 __all__ = [
     "ChainLaw",
@@ -410,12 +410,15 @@ def numbers_in(found: Distribution, law: Law) -> Distribution:
     """A conditional that is about to be given to the user, none of whose parameters may be NaN.
 
     Raises:
-        DataError: one is NaN, or a place or scale is infinite.
+        DataError: one is NaN, or a place or scale is infinite; or a count is expected to be larger
+            than any number that can be drawn.
     """
     wrong = parameter_without_number(found)
+    if wrong is None and isinstance(law.space, Count) and bool((found.mean >= MOST_COUNT).any()):
+        wrong = "mean"
     if wrong is not None:
         raise DataError(
-            f"the next element's distribution under {law!r} has a {wrong} that is no finite "
+            f"the next element's distribution under {law!r} has a {wrong} that is no usable "
             "number: the elements before it, or the model's parameters, are too large for its "
             "arithmetic or lie where it has no law. Rescale the data, or look at the parameters."
         )
