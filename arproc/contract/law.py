@@ -22,7 +22,7 @@ from arproc.contract.sequences import Sequences
 from arproc.contract.state import ReplayState, State, WindowState, begin
 from arproc.data.form import Layout
 from arproc.distributions import index, observed_log_prob, quantile, step_marginals
-from arproc.distributions.finite import parameter_without_number
+from arproc.distributions.finite import expects_beyond, parameter_without_number
 from arproc.errors import DataError, UnsupportedError
 from arproc.spaces import MOST_COUNT, Count, Space
 
@@ -414,7 +414,7 @@ def numbers_in(found: Distribution, law: Law) -> Distribution:
             than any number that can be drawn.
     """
     wrong = parameter_without_number(found)
-    if wrong is None and isinstance(law.space, Count) and bool((found.mean >= MOST_COUNT).any()):
+    if wrong is None and isinstance(law.space, Count) and expects_beyond(found, MOST_COUNT):
         wrong = "mean"
     if wrong is not None:
         raise DataError(

@@ -141,7 +141,7 @@ class State(ABC):
     def _blame(self, x: torch.Tensor, error: Exception) -> None:
         """Raise `DataError` where a law failed on elements that are not of its space."""
         space: Space = self.law.space
-        if isinstance(error, ArprocError) or space.event_shape:
+        if isinstance(error, ArprocError) or space.event_shape or space.varies:
             return
         last = torch.nan if space.end is None else space.end
         problem = space.problem(x[~(torch.isnan(x) | (x == last))])

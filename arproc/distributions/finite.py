@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.distributions import Distribution
 
-__all__ = ["parameter_without_number"]
+__all__ = ["expects_beyond", "parameter_without_number"]
 
 #: Parameters that must be finite; of others an infinity may be meant, as a bound of inf is.
 _FINITE = ("loc", "scale", "rate", "log_scale", "total_count", "_unbroadcasted_scale_tril")
@@ -30,6 +30,19 @@ def parameter_without_number(distribution: Distribution) -> str | None:
         if bool(bad.any()):
             return name.strip("_")
     return None
+
+
+def expects_beyond(distribution: Distribution, most: float) -> bool:
+    """Whether a mean is larger than this; False where the means are not known.
+
+    Example:
+        >>> expects_beyond(torch.distributions.Poisson(torch.tensor([1.0, 1e20])), 2**53)
+        True
+    """
+    try:
+        return bool((distribution.mean > most).any())
+    except NotImplementedError:
+        return False
 
 
 def _parameters(part: Any) -> Iterator[tuple[str, torch.Tensor]]:
