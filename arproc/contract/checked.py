@@ -360,8 +360,8 @@ def check_value(
     if own and not _is(value, bare):
         raise ParameterError(f"{where} is {_shown(value)}; expected {_named(bare)}.")
     if isinstance(value, MultivariateNormal):
-        for problem in normal_problems(value):
-            raise ParameterError(f"{where} {problem}.")
+        for wrong in normal_problems(value):
+            raise ParameterError(f"{where} {wrong}.")
     for rule in _rules(hint):
         if isinstance(rule, Array):
             problem = rule.fit(value, whole, Sizes() if sizes is None else sizes)
