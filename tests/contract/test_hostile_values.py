@@ -215,7 +215,8 @@ def test_every_note_of_every_kind_of_fit_is_declared():
     models = [
         arproc.AR(1).fit(x), arproc.ARIMA((1, 0, 0)).fit(x), arproc.BayesianAR(1).fit(x),
         arproc.VAR(1, method="ols", initial="given").fit(np.stack([x, x[::-1]], 1)),
-        arproc.SETAR((1, 1)).fit(x), arproc.LogisticAR(1, symbols="char", ridge=1.0).fit("abba" * 9),
+        arproc.LogisticAR(1, symbols="char", ridge=1.0).fit("abba" * 9),
+        arproc.SETAR((1, 1)).fit(x),
         arproc.PPM(2).fit("abab"), arproc.ContextTree(1).fit("abab"),
         arproc.NGram(2, "witten_bell").fit(test_contract.TEXT),
     ]  # fmt: skip
