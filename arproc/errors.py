@@ -85,6 +85,17 @@ class UnsupportedError(ArprocError, NotImplementedError):
     """The operation does not exist for this law, and the message says why."""
 
 
+class NotEstimatedError(UnsupportedError, AttributeError):
+    """What was asked for under a name that ends in "_" was not estimated, or not kept.
+
+    `hasattr` is False of it.
+    """
+
+
+class ReadOnlyError(ArprocError, AttributeError):
+    """What was learnt can not be set: `fit` learns it, and `of` makes a model of another law."""
+
+
 class NotComparableError(ArprocError, ValueError):
     """Two likelihoods that are not about the same thing (mass and density, other elements)."""
 

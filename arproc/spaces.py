@@ -41,6 +41,9 @@ __all__ = [
 
 Measure = Literal["mass", "density", "mixed"]
 
+#: Whole numbers up to this are held as they are, in every dtype that elements have.
+MOST_COUNT = 2**53
+
 
 @storable
 @dataclass(frozen=True)
@@ -277,7 +280,7 @@ class Count(Space):
         return np.int64
 
     def problem(self, values: torch.Tensor) -> str | None:
-        return _bounded(values, 0, 2**53, "counts 0, 1, 2 ...")
+        return _bounded(values, 0, MOST_COUNT, "counts 0, 1, 2 ...")
 
 
 @storable
@@ -292,7 +295,7 @@ class Integer(Space):
         return np.int64
 
     def problem(self, values: torch.Tensor) -> str | None:
-        return _bounded(values, -(2**53), 2**53, "whole numbers")
+        return _bounded(values, -MOST_COUNT, MOST_COUNT, "whole numbers")
 
 
 @storable

@@ -10,7 +10,8 @@ from arproc.errors import ArprocError, ParameterError, check_choice, check_integ
 EXPECTED = {
     "DataError": ValueError, "ParameterError": ValueError, "NothingLeftError": ValueError,
     "NotFittedError": AttributeError,
-    "UnsupportedError": NotImplementedError, "NotComparableError": ValueError,
+    "UnsupportedError": NotImplementedError, "NotEstimatedError": AttributeError,
+    "ReadOnlyError": AttributeError, "NotComparableError": ValueError,
     "FileFormatError": ValueError, "StorageError": OSError, "TrainingError": RuntimeError,
     "MissingDependencyError": ImportError,
 }  # fmt: skip

@@ -24,6 +24,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 import torch
+from torch.distributions import MultivariateNormal
 
 from arproc.contract.storable import find
 from arproc.errors import ParameterError
@@ -32,10 +33,13 @@ __all__ = [
     "Array",
     "Number",
     "annotation_of",
+    "check_arguments",
+    "check_attributes",
     "check_fields",
     "check_value",
     "positive_definite",
     "is_own",
+    "normal_problems",
     "sentences",
 ]
 
@@ -44,6 +48,8 @@ _SIZE = re.compile(r"([\w.]+)(?: ([+-]) (\d+))?")
 _KINDS = {"real": "f", "whole": "iu", "bool": "b"}
 #: No parameter is larger: the square of a larger one would soon be infinite, and then nan.
 _EXTREME = 1e100
+#: Compiled code and tensors have no whole numbers of this size.
+_WHOLE = 2**63
 #: Sizes that were met under their names.
 Sizes = dict[str, int]
 
@@ -90,6 +96,13 @@ class Number:
             return self._out_of_range(float(low), float(high))
         return None
 
+    def alone(self, value: Any) -> str | None:
+        """What is wrong with one number, or None; what is no number is not looked at."""
+        if isinstance(value, (torch.Tensor, np.ndarray)) and value.ndim:
+            return f"has shape {list(value.shape)}; expected one number"
+        known = isinstance(value, (int, float, torch.Tensor, np.ndarray, np.number))
+        return self.problem(value) if known else None
+
     @property
     def _bounds(self) -> list[str]:
         """The range in words."""
@@ -117,7 +130,7 @@ class Number:
     def _out_of_range(self, low: float, high: float) -> str | None:
         outside = (
             (self.low is not None and low < self.low)
-            or (self.above is not None and low <= self.above)
+            or (self._least is not None and low <= self._least)
             or (self.high is not None and high > self.high)
             or (self.below is not None and high >= self.below)
         )
@@ -125,6 +138,11 @@ class Number:
             return None
         shown = f"is {low:g}" if low == high else f"has numbers from {low:g} to {high:g}"
         return f"{shown}; expected numbers {' and '.join(self._bounds)}"
+
+    @property
+    def _least(self) -> float | None:
+        """The same; what is above 0 is squared and divided by, which must be possible."""
+        return 1 / _EXTREME if self.above == 0 else self.above
 
 
 @dataclass(frozen=True, init=False)
@@ -242,17 +260,35 @@ def annotation_of(cls: Any, name: str) -> Any:
 def _annotation_of(cls: type, name: str) -> Any:
     for base in cls.__mro__:
         hint = vars(base).get("__annotations__", {}).get(name)
-        if hint is None:
-            continue
-        try:
-            # the text of a class that is loaded already, never any that a file holds
-            module = vars(sys.modules.get(base.__module__, types))
-            return eval(hint, {}, _Scope(module)) if isinstance(hint, str) else hint
-        except Exception:  # of a user's class: what is local to a function, say
-            if is_own(base):
-                raise
-            return None
+        told = vars(base).get(name)
+        if hint is None and isinstance(told, property):
+            hint = told.fget.__annotations__.get("return")
+        if hint is not None:
+            return _resolved(hint, base)
     return None
+
+
+@cache
+def _argument(cls: type, name: str) -> Any:
+    """The annotation of an argument of a class's constructor, resolved; None without one."""
+    for base in cls.__mro__:
+        told = vars(base).get("__init__")
+        if told is not None:
+            hint = getattr(told, "__annotations__", {}).get(name)
+            return None if hint is None else _resolved(hint, base)
+    return None
+
+
+def _resolved(hint: Any, base: type) -> Any:
+    """An annotation of this class's as it is meant."""
+    try:
+        # the text of a class that is loaded already, never any that a file holds
+        module = vars(sys.modules.get(base.__module__, types))
+        return eval(hint, {}, _Scope(module)) if isinstance(hint, str) else hint
+    except Exception:  # of a user's class: what is local to a function, say
+        if is_own(base):
+            raise
+        return None
 
 
 def _rules(hint: Any) -> tuple[Any, ...]:
@@ -277,16 +313,31 @@ def check_fields(value: Any, *, deep: bool = False) -> None:
     Raises:
         ParameterError: names the field, what it is, and what was expected.
     """
-    cls, sizes = type(value), Sizes()
-    own = is_own(cls)
-    known = [f.name for f in fields(value)] if is_dataclass(value) else list(vars(value))
-    for name in known:
-        hint = annotation_of(cls, name) if name in vars(value) else None
-        if hint is not None:
-            check_value(f"{cls.__name__}.{name}", getattr(value, name), hint, value, sizes, own)
+    check_attributes(value)
     for method in ("problems", "inner_problems") if deep else ("problems",):
         for problem in getattr(value, method, tuple)():
-            raise ParameterError(f"{cls.__name__}: {problem}.")
+            raise ParameterError(f"{type(value).__name__}: {problem}.")
+
+
+def check_attributes(value: Any) -> None:
+    """The part of `check_fields` that looks at each by itself; of a module at its buffers too."""
+    cls, sizes = type(value), Sizes()
+    own, held = is_own(cls), vars(value)
+    if isinstance(value, torch.nn.Module):
+        held = held | held["_buffers"]
+    for name in [f.name for f in fields(value)] if is_dataclass(value) else list(held):
+        hint = annotation_of(cls, name) if name in held else None
+        if hint is not None:
+            check_value(f"{cls.__name__}.{name}", getattr(value, name), hint, value, sizes, own)
+
+
+def check_arguments(cls: type, given: Mapping[str, Any]) -> None:
+    """Raise `ParameterError` unless arguments are what the annotations of a constructor say."""
+    own, sizes = is_own(cls), Sizes()
+    for name, value in given.items():
+        hint = _argument(cls, name)
+        if hint is not None:
+            check_value(f"{name} of {cls.__name__}", value, hint, None, sizes, own)
 
 
 def check_value(
@@ -307,16 +358,43 @@ def check_value(
     if value is None and (not own or type(None) in get_args(bare)):
         return
     if own and not _is(value, bare):
-        raise ParameterError(f"{where} is a {type(value).__name__}; expected {_named(bare)}.")
+        raise ParameterError(f"{where} is {_shown(value)}; expected {_named(bare)}.")
+    if isinstance(value, MultivariateNormal):
+        for wrong in normal_problems(value):
+            raise ParameterError(f"{where} {wrong}.")
     for rule in _rules(hint):
         if isinstance(rule, Array):
             problem = rule.fit(value, whole, Sizes() if sizes is None else sizes)
-        elif isinstance(rule, Number) and isinstance(value, (int, float, torch.Tensor, np.number)):
-            problem = rule.problem(value)
+        elif isinstance(rule, Number):
+            problem = rule.alone(value)
         else:
             continue
         if problem is not None:
             raise ParameterError(f"{where} {problem}.")
+    if _ruled_inside(bare):
+        for name, item, inside in _items(value, bare):
+            check_value(f"{where}[{name!r}]", item, inside, whole, Sizes(sizes or {}), own)
+
+
+@cache
+def _ruled_inside(hint: Any) -> bool:
+    """Whether there are rules for the items of what an annotation speaks of."""
+    return any(bool(_rules(part)) or _ruled_inside(part) for part in get_args(_bare(hint)))
+
+
+def _items(value: Any, hint: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """The items of a list, tuple or mapping with their names and annotations."""
+    parts = get_args(hint)
+    if get_origin(hint) in (Union, types.UnionType):
+        for part in parts:
+            if _ruled_inside(part) and _is(value, part):
+                yield from _items(value, part)
+    elif isinstance(value, Mapping):
+        yield from ((key, item, parts[1]) for key, item in value.items())
+    elif isinstance(value, Sequence):
+        several = len(parts) == len(value) and parts[-1] is not Ellipsis
+        inside = parts if several else parts[:1] * len(value)
+        yield from zip(range(len(value)), value, inside, strict=True)
 
 
 def _is(value: Any, hint: Any) -> bool:
@@ -333,12 +411,13 @@ def _is(value: Any, hint: Any) -> bool:
         return _is_generic(value, origin, get_args(hint))
     if hint is None or hint is type(None):
         return value is None
-    if hint is float:
-        return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     if hint is bool:
         return isinstance(value, (bool, np.bool_))
-    if hint is int:
-        return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if hint is int or (hint is float and isinstance(value, int)):
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        return whole and -_WHOLE <= value < _WHOLE
+    if hint is float:
+        return isinstance(value, (float, np.number))
     return isinstance(value, hint) if isinstance(hint, type) else True
 
 
@@ -353,8 +432,10 @@ def _is_generic(value: Any, origin: Any, inside: tuple[Any, ...]) -> bool:
     if origin is tuple and inside[-1] is not Ellipsis:
         return len(value) == len(inside) and all(map(_is, value, inside))
     if issubclass(origin, Sequence) and inside[0] is not Any:
-        if inside[0] in (str, int) and set(map(type, value)) <= {inside[0]}:
+        if inside[0] is str and set(map(type, value)) <= {str}:
             return True  # a vocabulary's thousands of words
+        if inside[0] is int and set(map(type, value)) <= {int}:
+            return not value or (min(value) >= -_WHOLE and max(value) < _WHOLE)
         return all(_is(one, inside[0]) for one in value)
     return True
 
@@ -368,6 +449,28 @@ def _named(hint: Any) -> str:
     if hint is type(None):
         return "None"
     return hint.__name__ if isinstance(hint, type) and not parts else str(hint)
+
+
+def _shown(value: Any) -> str:
+    """What came in a type's place."""
+    if isinstance(value, int) and not -_WHOLE <= value < _WHOLE:
+        return f"a whole number beyond 64 bits, {str(value)[:24]}"
+    return f"a {type(value).__name__}" + f" ({value})" * isinstance(value, (int, float))
+
+
+def normal_problems(law: MultivariateNormal) -> Iterator[str]:
+    """What is wrong with a normal law's mean [..., p] or Cholesky factor [..., p, p], in words."""
+    sizes, diagonal = Sizes(), law._unbroadcasted_scale_tril.diagonal(dim1=-2, dim2=-1)
+    mean, factor = Array("...", "p", kind="real"), Array("...", "p", "p", kind="real")
+    parts = (("mean", law.loc, mean), ("Cholesky factor", law.scale_tril, factor))
+    for what, value, rule in parts:
+        problem = rule.fit(value, law, sizes)
+        if problem is not None:
+            yield f"is a normal law whose {what} {problem}"
+            return
+    problem = Number(above=0).problem(diagonal)
+    if problem is not None:
+        yield f"is a normal law whose Cholesky factor's diagonal {problem}"
 
 
 def positive_definite(matrix: np.ndarray | torch.Tensor) -> bool:

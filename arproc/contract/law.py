@@ -22,10 +22,20 @@ from arproc.contract.sequences import Sequences
 from arproc.contract.state import ReplayState, State, WindowState, begin
 from arproc.data.form import Layout
 from arproc.distributions import index, observed_log_prob, quantile, step_marginals
+from arproc.distributions.finite import expects_beyond, parameter_without_number
 from arproc.errors import DataError, UnsupportedError
-from arproc.spaces import Space
+from arproc.spaces import MOST_COUNT, Count, Space
 
-__all__ = ["ChainLaw", "DerivedLaw", "Draws", "Law", "WholeLaw", "hold_apart", "numbers_of"]
+__all__ = [
+    "ChainLaw",
+    "DerivedLaw",
+    "Draws",
+    "Law",
+    "WholeLaw",
+    "hold_apart",
+    "numbers_in",
+    "numbers_of",
+]
 
 #: How many numbers a block of conditionals may hold while a likelihood is computed.
 _BLOCK_NUMBERS = 2**22
@@ -413,6 +423,25 @@ def numbers_of(scores: torch.Tensor, law: Law, name: str = "data") -> torch.Tens
             "it has no law. Rescale the data, or give it a space that is as large as the law."
         )
     return scores
+
+
+def numbers_in(found: Distribution, law: Law) -> Distribution:
+    """A conditional that is about to be given to the user, none of whose parameters may be NaN.
+
+    Raises:
+        DataError: one is NaN, or a place or scale is infinite; or a count is expected to be larger
+            than any number that can be drawn.
+    """
+    wrong = parameter_without_number(found)
+    if wrong is None and isinstance(law.space, Count) and expects_beyond(found, MOST_COUNT):
+        wrong = "mean"
+    if wrong is not None:
+        raise DataError(
+            f"the next element's distribution under {law!r} has a {wrong} that is no usable "
+            "number: the elements before it, or the model's parameters, are too large for its "
+            "arithmetic or lie where it has no law. Rescale the data, or look at the parameters."
+        )
+    return found
 
 
 def _scores(columns: Distribution, x: torch.Tensor, missing: bool) -> torch.Tensor:

@@ -19,7 +19,7 @@ from arproc.contract.context import ContextForm
 from arproc.contract.track import Track
 from arproc.data.arrays import as_given, plain_tensor
 from arproc.distributions import concatenate, from_uniform, index
-from arproc.errors import DataError
+from arproc.errors import ArprocError, DataError
 from arproc.spaces import Space
 
 __all__ = ["ReplayState", "State", "WindowState"]
@@ -131,8 +131,22 @@ class State(ABC):
         """The next element's distribution, batch shape [N]."""
         if self._cached is None:
             self._check_place()
-            self._cached = self._conditional()
+            try:
+                self._cached = self._conditional()
+            except (RuntimeError, IndexError) as error:
+                self._blame(self.history.slots, error)
+                raise
         return self._cached
+
+    def _blame(self, x: torch.Tensor, error: Exception) -> None:
+        """Raise `DataError` where a law failed on elements that are not of its space."""
+        space: Space = self.law.space
+        if isinstance(error, ArprocError) or space.event_shape or space.varies:
+            return
+        last = torch.nan if space.end is None else space.end
+        problem = space.problem(x[~(torch.isnan(x) | (x == last))])
+        if problem is not None:
+            raise DataError(f"x is not of the law's space: it has {problem}.") from error
 
     def _check_place(self) -> None:
         """Raise `DataError` where no distribution is defined: too early, or after all elements."""
@@ -156,7 +170,12 @@ class State(ABC):
             x: elements [N, *event] in the space's own numbers.
         """
         x = self._elements(x, 1)
-        return self._carry(self._append(x), self.history.append(x), self.context)
+        try:
+            after = self._append(x)
+        except (RuntimeError, IndexError) as error:
+            self._blame(x, error)
+            raise
+        return self._carry(after, self.history.append(x), self.context)
 
     def extend(self, x: Any, lengths: Any = None) -> tuple[Distribution, State]:
         """All next-element distributions along x, and the state after it.
@@ -176,7 +195,11 @@ class State(ABC):
             self._check_lengths(lengths, 0, torch.full_like(lengths, x.shape[1]))
             if bool((lengths == x.shape[1]).all()):
                 lengths = None
-        columns, state = self._extend(x, lengths)
+        try:
+            columns, state = self._extend(x, lengths)
+        except (RuntimeError, IndexError) as error:
+            self._blame(x, error)
+            raise
         return columns, self._carry(state, self.history.extend(x, lengths), self.context)
 
     def select(self, rows: Any) -> State:

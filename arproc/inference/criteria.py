@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from arproc.errors import DataError, check_choice
+from arproc.errors import DataError, check_choice, check_count, check_number
 
 __all__ = ["CRITERIA", "charges", "information_criterion"]
 
@@ -31,6 +31,8 @@ def information_criterion(
         206.0
     """
     check_choice("criterion", name, CRITERIA)
+    check_count("n_observations", n_observations, minimum=1)
+    check_number("n_parameters", n_parameters, low=0)
     if name == "aicc" and n_observations - n_parameters - 1 <= 0:
         raise DataError(
             f"aicc needs more observations than parameters + 1; got {n_observations} for "

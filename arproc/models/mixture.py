@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import torch
 from torch.distributions import Distribution
 
-from arproc.contract.checked import Array, sentences
+from arproc.contract.checked import Array, Number, sentences
 from arproc.contract.context import ContextForm, split_clock
 from arproc.contract.law import ChainLaw, DerivedLaw
 from arproc.contract.sequences import Sequences
@@ -129,8 +129,8 @@ class Mixture(Process):
         1.0
     """
 
-    weights_: torch.Tensor
-    n_iterations_: int
+    weights_: Annotated[torch.Tensor, Array("k", low=0, high=1)]
+    n_iterations_: Annotated[int, Number(low=0)]
 
     def __init__(
         self,

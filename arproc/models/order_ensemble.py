@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arproc.contract.checked import Array, sentences
+from arproc.contract.checked import Array, Number, sentences
 from arproc.contract.context import ContextForm
 from arproc.contract.law import ChainLaw, Law, WholeLaw
 from arproc.contract.randomness import RowUniforms, Uniforms
@@ -72,7 +72,9 @@ class OrderEnsemble(Model):
         "need sums over what the other orders have yet to draw"
     )
 
-    weights_: Tensor
+    weights_: Annotated[Tensor, Array("k", low=0, high=1)]
+    _n_iterations_: Annotated[int, Number(low=0)]
+    _members_form_: str
 
     def __init__(
         self,
@@ -190,7 +192,7 @@ class OrderEnsemble(Model):
         _ = self.law_
         fit = super().fit_
         # draws go back in the form of the members' data, and not of those weights are learnt of
-        return replace(fit, form=fit.notes.get("members' form", fit.form))
+        return replace(fit, form=fit.notes.get("members_form", fit.form))
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -226,7 +228,7 @@ class OrderEnsemble(Model):
             )
         law = self._law()
         weights = fit_weights(law.member_scores(sequences, context), law.weights, tolerance=1e-9)
-        notes = {"n_iterations": weights[1], "members' form": self._first.fit_.form}
+        notes = {"n_iterations": weights[1], "members_form": self._first.fit_.form}
         return self._law(weights[0]), Fit(notes=notes)
 
 

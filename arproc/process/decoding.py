@@ -9,14 +9,15 @@ from typing import Any
 
 import torch
 
-from arproc.contract.checked import annotation_of, check_fields, check_value, is_own
+from arproc.contract.checked import annotation_of, check_fields, is_own
 from arproc.contract.law import Law
 from arproc.contract.parameters import Parameters, is_learnt
 from arproc.contract.storable import find
 from arproc.errors import FileFormatError
-from arproc.process.fit import Fit, Learnt
+from arproc.process.fit import Fit
 from arproc.process.networks import built
 from arproc.process.tags import MAX_DEPTH, kind_of, multivariate_normal, strings_of
+from arproc.process.views import check_learnt
 
 __all__ = ["Tensors", "decode"]
 
@@ -120,8 +121,7 @@ def _decode_parameters(tree: dict[str, Any], tensors: Tensors, depth: int) -> An
         law, fit = decode(tree["law"], tensors, depth), decode(tree["fit"], tensors, depth)
         if not isinstance(law, Law) or not isinstance(fit, Fit):
             raise FileFormatError(f"the {tree['class']} of the file holds no law.")
-        check_value(f"{cls.__name__}.law_", law, annotation_of(cls, "law_") or Law)
-        vars(value)["_held"] = Learnt(law, fit)
+        vars(value)["_held"] = check_learnt(cls, law, fit)
     return value
 
 
@@ -157,7 +157,8 @@ def _decode_storable(tree: dict[str, Any], tensors: Tensors, depth: int) -> Any:
         value = made(**fields)
     else:
         raise FileFormatError(f"{tree['class']} is not a class of data.")
-    check_fields(value, deep=not tensors.trust)
+    if not isinstance(value, Fit):  # which looked at itself just now
+        check_fields(value, deep=not tensors.trust)
     if isinstance(value, Law) != ("number" in tree) or tree.get("number") in tensors.laws:
         raise FileFormatError(f"the laws of the file are not numbered: {tree.get('number')!r}.")
     if "number" in tree:

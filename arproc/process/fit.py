@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from arproc.contract.checked import Array, Number
+from arproc.contract.checked import Array, Number, check_fields
 from arproc.contract.law import Law
 from arproc.contract.storable import storable
 from arproc.data.labels import Labels
@@ -41,19 +41,25 @@ class Fit:
 
     form: str = "numpy"
     names: Sequence[str] | None = None
-    estimates: Annotated[np.ndarray | None, Array("k", kind="real", nan=True, infinite=True)] = (
-        None
-    )
+    estimates: Annotated[np.ndarray | None, Array("k", kind="real")] = None
     covariance: Annotated[
         np.ndarray | None, Array("k", "k", kind="real", nan=True, infinite=True)
     ] = None
     log_likelihood: Annotated[float | None, Number(infinite=True)] = None
-    n_observations: int | None = None
+    n_observations: Annotated[int | None, Number(low=0)] = None
     labels: Labels = Labels()  # noqa: RUF009 (it is immutable)
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "notes", _Notes(self.notes))
+        check_fields(self)
+
+    def problems(self) -> Iterator[str]:
+        """What does not fit together in it, in sentences without their full stop."""
+        names = len(self.names or ())
+        for what, values in (("estimates", self.estimates), ("covariance", self.covariance)):
+            if values is not None and len(values) != names:
+                yield f"there are {what} of {len(values)} parameters, and {names} names"
 
 
 class _Notes(dict[str, Any]):

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
 import numpy as np
 import torch
 
-from arproc.contract.checked import annotation_of, check_value
 from arproc.contract.context import ContextForm, with_clock
 from arproc.contract.law import Draws, Law, WholeLaw, numbers_of
 from arproc.contract.parameters import Parameters, is_learnt
@@ -25,7 +24,15 @@ from arproc.data.form import Form, Layout, restore
 from arproc.data.frames import native
 from arproc.data.labels import Labels, aligned, labels_of, names_of
 from arproc.data.texts import listed
-from arproc.errors import DataError, NotFittedError, ParameterError, UnsupportedError, check_count
+from arproc.errors import (
+    DataError,
+    NotEstimatedError,
+    NotFittedError,
+    ParameterError,
+    ReadOnlyError,
+    UnsupportedError,
+    check_count,
+)
 from arproc.process.fit import Fit, Learnt
 from arproc.process.reading import (
     anchored,
@@ -36,7 +43,7 @@ from arproc.process.reading import (
     warn_of_columns,
     weights_of,
 )
-from arproc.process.views import declared, seen
+from arproc.process.views import check_learnt, declared, seen
 from arproc.sampling.ancestral import check_drawn
 from arproc.spaces import Space
 
@@ -152,11 +159,10 @@ class Model(Parameters):
         """
         if not isinstance(law, Law):
             raise ParameterError(f"law must be a Law, as model.law_ is; got {law!r}.")
-        check_value("law", law, annotation_of(cls, "law_") or Law)
         if fit is not None and not isinstance(fit, Fit):
             raise ParameterError(f"fit must be a Fit, as model.fit_ is; got {fit!r}.")
         model = cls._constructed(parameters)
-        model._held = Learnt(law, Fit() if fit is None else fit)
+        model._held = check_learnt(cls, law, Fit() if fit is None else fit)
         return model
 
     @classmethod
@@ -227,7 +233,7 @@ class Model(Parameters):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if is_learnt(name) and "_held" in vars(self):
-            raise AttributeError(
+            raise ReadOnlyError(
                 f"{name} was learnt and is read-only; fit the model again, or make another of a "
                 "law of its own with of(law)."
             )
@@ -238,7 +244,7 @@ class Model(Parameters):
         """The names of the columns that `fit` saw, as scikit-learn has them; if there were any."""
         names = self.fit_.labels.features or getattr(self.space, "names", ())
         if not names:
-            raise AttributeError("the data of fit had no names of columns.")
+            raise NotEstimatedError("the data of fit had no names of columns.")
         return np.array(names, dtype=object)
 
     @property

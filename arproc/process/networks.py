@@ -16,8 +16,9 @@ import torch
 from torch import nn
 from torch.nn.modules import module as hooks
 
+from arproc.contract.checked import check_arguments
 from arproc.contract.storable import StorableModule
-from arproc.errors import FileFormatError
+from arproc.errors import FileFormatError, ParameterError
 
 __all__ = ["built"]
 
@@ -50,6 +51,8 @@ def built(tree: dict[str, Any], decode: Decode, class_of: ClassOf) -> StorableMo
             plan = _constructed(tree, decode, class_of)
     except FileFormatError:
         raise
+    except ParameterError as wrong:
+        raise FileFormatError(f"the file's network is none: {wrong}") from wrong
     except Exception:  # a network that computes while it is built can only be built in earnest
         plan = None
     if plan is not None:
@@ -73,6 +76,7 @@ def _constructed(tree: dict[str, Any], decode: Decode, class_of: ClassOf) -> Sto
         k: _constructed(v, decode, class_of) if _is_part(v) else decode(v)
         for k, v in tree["arguments"].items()
     }
+    check_arguments(cls, arguments)
     return cls(**arguments)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch.distributions import Distribution
 
 from arproc.contract.conditioned import ConditionedLaw
-from arproc.contract.law import ChainLaw, Law, numbers_of
+from arproc.contract.law import ChainLaw, Law, numbers_in, numbers_of
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.distributions import index
@@ -159,10 +159,12 @@ class Process(OneClass):
         """
         if prefix is None:
             with torch.no_grad():
-                return index(self.start(1, context=context, offset=offset).conditional, 0)
+                found = self.start(1, context=context, offset=offset).conditional
+                return index(numbers_in(found, self.law_), 0)
         known = self.known(prefix)
         with torch.set_grad_enabled(torch.is_grad_enabled() and known.form.kind == "tensor"):
             conditional = self.start(known, context=context, offset=offset).conditional
+            numbers_in(conditional, self.law_)
             return index(conditional, 0) if known.form.single else conditional
 
     def conditionals(self, data: Any, *, context: Any = None, offset: Any = None) -> Distribution:
@@ -187,6 +189,8 @@ class Process(OneClass):
                 state = state.extend(x[:, : law.n_given])[1]
             columns = state.extend(x[:, law.n_given : -1])[0]
             if x.shape[1] > law.n_given:
+                shared = int(sequences.lengths.min()) - law.n_given
+                numbers_in(index(columns, (slice(None), slice(0, shared))), law)
                 return columns
             return index(columns, (slice(None), slice(0, 0)))  # there is no element to come
 

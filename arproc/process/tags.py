@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from arproc.contract.checked import normal_problems
 from arproc.errors import FileFormatError
 
 __all__ = ["MAX_DEPTH", "MAX_STRINGS", "kind_of", "multivariate_normal", "strings_of"]
@@ -73,8 +74,12 @@ def multivariate_normal(fields: dict[Any, Any]) -> torch.distributions.Multivari
         FileFormatError: they are not a mean [p] and the Cholesky factor [p, p] of a covariance.
     """
     try:
-        return torch.distributions.MultivariateNormal(
+        law = torch.distributions.MultivariateNormal(
             fields["loc"], scale_tril=fields["scale_tril"], validate_args=True
         )
+        wrong = next(normal_problems(law), None)
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError):
-        raise FileFormatError("the file's law of the first values is not in order.") from None
+        wrong = "is not in order"
+    if wrong is not None:
+        raise FileFormatError(f"the file's law of the first values {wrong}.")
+    return law

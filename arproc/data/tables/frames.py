@@ -195,7 +195,7 @@ def restore(
     table = x.detach().cpu().numpy()
     known = {column.name: column for column in space.columns}
     index = pd.RangeIndex(len(table)) if index is None else index
-    columns = [_series(table[:, j], known[name], index) for j, name in enumerate(names)]
+    columns = [_back(table[:, j], known[name], index) for j, name in enumerate(names)]
     frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=index)
     frame.columns = pd.Index([*names])
     return frame.iloc[0] if single else frame
@@ -214,6 +214,18 @@ def drawn(x: torch.Tensor, space: Table, index: pd.Index, single: bool) -> pd.Da
         )
     frame: Any = restore(x.reshape(n * rows, width), space, space.names, labels, False)
     return frame
+
+
+def _back(values: np.ndarray, column: Column, index: Any) -> pd.Series:
+    """One column's entries in the dtype in which they came, which must be able to hold them."""
+    try:
+        return _series(values, column, index)
+    except (TypeError, ValueError, OverflowError) as wrong:
+        raise DataError(
+            f"column {column.name!r} can not go back in the dtype {column.dtype!r} that the "
+            f"table's space has for it ({wrong}); expected a dtype of pandas that holds "
+            f"{column.describe()}."
+        ) from wrong
 
 
 def _series(values: np.ndarray, column: Column, index: Any) -> pd.Series:

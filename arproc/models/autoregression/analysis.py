@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch
 from scipy.special import ndtri
 
+from arproc.contract.checked import Array
 from arproc.contract.randomness import Uniforms
 from arproc.errors import DataError, check_array, check_count, check_number
 from arproc.inference.estimated import Estimated
@@ -29,7 +30,7 @@ class Analysis(Estimated, Process):
     """The analyses of a model whose law is an `ARLaw`."""
 
     law_: ARLaw
-    lags_: np.ndarray
+    lags_: Annotated[np.ndarray, Array("m", kind="whole", low=1)]
 
     # ---- the recursion --------------------------------------------------------------------------
 

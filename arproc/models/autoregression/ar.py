@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
 from torch.distributions import MultivariateNormal
 
+from arproc.contract.checked import Array, Number
 from arproc.contract.context import split_clock
 from arproc.contract.sequences import Sequences
 from arproc.errors import (
@@ -122,7 +123,7 @@ class AR(Analysis):
     takes_missing = True
 
     coef_: np.ndarray
-    lags_: np.ndarray
+    lags_: Annotated[np.ndarray, Array("m", kind="whole", low=1)]
     intercept_: float
     drift_: float
     mean_: float
@@ -130,8 +131,11 @@ class AR(Analysis):
     beta_: np.ndarray
     gamma_: np.ndarray
     sigma2_: float
-    ridge_: float
-    n_effective_: float
+    ridge_: Annotated[float, Number(low=0)]
+    n_effective_: Annotated[float, Number(low=0)]
+    _method_: Literal[
+        "mle", "conditional-mle", "ols", "yule-walker", "yule-walker-adjusted", "burg"
+    ]
 
     def __init__(
         self,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch
 
+from arproc.contract.checked import Number
 from arproc.contract.context import split_clock
 from arproc.contract.sequences import Sequences
 from arproc.errors import (
@@ -99,7 +100,7 @@ class BayesianAR(Process):
     n_observations_: int
     location_: float
     scale_: float
-    noise_: float
+    noise_: Annotated[float, Number(low=0)]
     span_: float
 
     def __init__(

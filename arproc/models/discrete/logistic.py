@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.distributions import Bernoulli, Distribution
 
-from arproc.contract.checked import Array, sentences
+from arproc.contract.checked import Array, Number, sentences
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.storable import storable
@@ -131,7 +131,8 @@ class LogisticAR(Estimated, Process):
     intercept_: np.ndarray
     coef_: np.ndarray
     frequencies_: np.ndarray
-    n_effective_: float
+    n_effective_: Annotated[float, Number(low=0)]
+    _ridge_: Annotated[float, Number(low=0)]
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from arproc.contract.checked import Array, sentences
+from arproc.contract.checked import Array, Number, sentences
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
@@ -47,7 +47,7 @@ class KernelDensityLaw(ChainLaw):
     values: Annotated[Tensor, Array("m", "space.length", kind="float32 float64 int64")]
     log_weights: Annotated[Tensor, Array("m", infinite=True)]
     bandwidth: Annotated[Tensor, Array("space.length", low=0)]
-    frequencies: Annotated[Tensor, Array("space.length", "levels", kind="real", low=0, high=1)]
+    frequencies: Annotated[Tensor, Array("space.length", "levels", low=0, high=1)]
     shape: tuple[int, ...]
     order: tuple[int, ...] | None = None
 
@@ -60,7 +60,8 @@ class KernelDensityLaw(ChainLaw):
              "the weights do not sum to one"),
         )  # fmt: skip
         if self.space.measure == "density":
-            yield from sentences((bool((self.bandwidth <= 0).any()), "a bandwidth is 0"))
+            wrong = Number(above=0).problem(self.bandwidth)
+            yield from sentences((wrong is not None, f"bandwidth {wrong}"))
             return
         yield from sentences(
             (bool((self.bandwidth > 1).any()), "a bandwidth is above 1, and is a probability"),

@@ -34,7 +34,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arproc.contract.checked import sentences
+from arproc.contract.checked import Number, check_attributes, is_own, sentences
 from arproc.contract.context import ContextForm
 from arproc.contract.law import ChainLaw, Law
 from arproc.contract.sequences import Sequences
@@ -90,7 +90,10 @@ class NeuralLaw(Law):
         if self.layout is not None:
             sizes.add(self.layout.length)
         bad = [k for k, v in network.named_parameters() if not _moderate(v)]
-        bad += [k for k, v in network.named_buffers() if bool(v.isnan().any())]
+        bad += [k for k, v in network.named_buffers() if Number(infinite=True).problem(v)]
+        for part in network.modules():
+            if is_own(type(part)):
+                check_attributes(part)
         yield from sentences(
             (bool(bad), f"the network's {', '.join(bad[:1])} has numbers that are not finite, or "
              f"are beyond {_EXTREME:g}"),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from arproc.contract.checked import sentences
-from arproc.data.form import Layout
+from arproc.contract.checked import Array
 from arproc.data.robust import FAR, standard_of
-from arproc.spaces import Space
 
 __all__ = ["Given", "learn_contexts"]
 
@@ -34,20 +32,14 @@ class Given(nn.Linear):
         True
     """
 
-    place: Tensor
-    size: Tensor
+    place: Annotated[Tensor, Array("numbers")]
+    size: Annotated[Tensor, Array("numbers", above=0)]
 
     def __init__(self, context: int, units: int) -> None:
         super().__init__(context, units, bias=False)
         # in float64: a date in seconds has more digits than float32
         self.register_buffer("place", torch.zeros(context, dtype=torch.float64))
         self.register_buffer("size", torch.ones(context, dtype=torch.float64))
-
-    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
-        """What does not fit together; see `NeuralLaw.problems`."""
-        finite = bool(torch.isfinite(torch.cat([self.place, self.size])).all())
-        wrong = not finite or bool((self.size <= 0).any())
-        yield from sentences((wrong, "the context's places and sizes are no such numbers"))
 
     def learn(self, context: Tensor) -> None:
         """Learn the place and the size of the training data's context [N, c]."""

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
 
-from arproc.contract.checked import check_fields
+from arproc.contract.checked import Array, check_fields
 from arproc.contract.sequences import Sequences
 from arproc.data.texts import require_no_file
 from arproc.data.tokens import Tokens
@@ -122,10 +122,12 @@ class NGram(SymbolModel):
     law_: NGramLaw
     trie_: Trie
     n_ngrams_: list[int]
-    discounts_: np.ndarray | None
+    discounts_: Annotated[np.ndarray | None, Array("n", "d", low=0)]
     discount_source_: tuple[str, ...]
-    interpolation_weights_: np.ndarray | None
-    mixture_weights_: np.ndarray
+    interpolation_weights_: Annotated[np.ndarray | None, Array("n", "bins", low=0, high=1)]
+    mixture_weights_: Annotated[np.ndarray, Array("parts", low=0, high=1)]
+    _smoothing_: str
+    _cut_offs_: list[int]
 
     def __init__(
         self,

@@ -101,6 +101,8 @@ class Combination:
         known = alike and all(list(one.names) == list(self.names) for one in self.fits)
         yield from sentences(
             (not known, f"there are {n} series and {k} candidates, and names and fits of others"),
+            (bool(np.isnan(self.stretch[sums != 0]).any()) if alike else False,
+             "the stretch of a series that has a fit is nan"),
             (bool((np.abs(sums[sums != 0] - 1) > 1e-6).any()), "weights do not sum to one"),
             (alike and any(self.weights[i, j] > 0 and one.status[i] != "ok"
                            for j, one in enumerate(self.fits) for i in range(n)),

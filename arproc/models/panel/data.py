@@ -123,7 +123,11 @@ def read(data: Any, name: str = "data", columns: Sequence[str] = LONG) -> PanelD
 
 def _checked(columns: Any) -> tuple[str, str, str]:
     listed = list(columns) if isinstance(columns, (list, tuple)) else []
-    if len(listed) != 3 or len(set(listed)) < 3:
+    try:
+        distinct = len(set(listed))
+    except TypeError:  # one is a list, say
+        distinct = 0
+    if len(listed) != 3 or distinct < 3:
         raise ParameterError(
             "columns must be three names, of the column of the series' names, of the times and of "
             f"the values, such as {LONG}; got {columns!r}."

@@ -16,7 +16,7 @@ from arproc.contract.parameters import Parameters, is_learnt
 from arproc.contract.randomness import derived_seed, resolve_seed
 from arproc.contract.storable import storable
 from arproc.data.calendar import Calendar, is_plain, time_axis
-from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError
+from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError, ReadOnlyError
 from arproc.models.panel.data import PanelData, read
 from arproc.models.panel.labels import calendar_of, end_of, restore_end
 from arproc.models.panel.tables import forecast_table, future
@@ -75,7 +75,7 @@ class PanelModel(Parameters):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if is_learnt(name) and name != "learnt_":
-            raise AttributeError(f"{name} was learnt and is read-only; fit again.")
+            raise ReadOnlyError(f"{name} was learnt and is read-only; fit again.")
         super().__setattr__(name, value)
 
     def save(self, path: str | Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
 
+from arproc.contract.checked import Array, Number
 from arproc.contract.sequences import Sequences
 from arproc.errors import (
     ParameterError,
@@ -97,8 +98,11 @@ class SETAR(Estimated, Process):
     intercept_: np.ndarray
     drift_: np.ndarray
     sigma2_: np.ndarray
-    counts_: np.ndarray
+    counts_: Annotated[np.ndarray, Array("law.n_regimes", kind="whole", low=0)]
     profiles_: list[np.ndarray]
+    _n_searched_: Annotated[int, Number(low=0)]
+    _order_: int | list[int]
+    _trend_: Literal["n", "c", "ct"]
 
     no_missing = (
         "SETAR takes none: a missing value may lie on either side of the threshold, so that "

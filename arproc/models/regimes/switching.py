@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
 
+from arproc.contract.checked import Number
 from arproc.contract.sequences import Sequences
 from arproc.errors import (
     DataError,
+    NotEstimatedError,
     ParameterError,
     check_array,
     check_choice,
@@ -116,6 +118,9 @@ class MarkovSwitchingAR(Estimated, Process):
     coef_: np.ndarray
     sigma2_: np.ndarray
     converged_: bool
+    _n_iterations_: Annotated[int, Number(low=0)]
+    _trend_: Literal["n", "c", "ct"]
+    _method_: Literal["mle", "em"]
 
     no_missing = (
         "MarkovSwitchingAR takes none where it has lags (order above 0): what follows a missing "
@@ -318,7 +323,7 @@ class MarkovSwitchingAR(Estimated, Process):
         names = ("mean_", "slope_") if law.centred else ("intercept_", "drift_")
         if name not in names:
             form = "mean" if law.centred else "intercept"
-            raise AttributeError(
+            raise NotEstimatedError(
                 f"there is no {name} with form={form!r}; see {names[0]} and {names[1]}."
             )
         line = law.line[:, names.index(name)]

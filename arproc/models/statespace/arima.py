@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -90,6 +90,7 @@ class ARIMA(Estimated, Process):
     slope_: float
     beta_: np.ndarray
     sigma2_: float
+    _trend_: Literal["n", "c", "t", "ct"]
 
     def __init__(
         self,

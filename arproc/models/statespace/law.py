@@ -20,7 +20,7 @@ from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.errors import DataError
 from arproc.models.statespace.filtering import Filter, Spread
-from arproc.models.statespace.representation import represent
+from arproc.models.statespace.representation import is_stationary, represent
 from arproc.spaces import Real
 
 __all__ = ["ARIMALaw", "FilterState"]
@@ -66,12 +66,15 @@ class ARIMALaw(ChainLaw):
     takes_missing = True
 
     def problems(self) -> Iterator[str]:
+        poles = (("ar", self.ar), ("seasonal_ar", self.seasonal_ar))
+        lost = [name for name, coef in poles if not is_stationary(coef)]
         seasonal = len(self.seasonal_ar) + len(self.seasonal_ma) + self.seasonal_d
         lags = self.d + len(self.ar) + len(self.ma) + self.period * max(seasonal, 1)
         yield from sentences(
             (bool(seasonal) and self.period < 2, f"period is {self.period} beside seasonal terms"),
             (lags > _MOST_LAGS, f"differences and coefficients reach {lags} steps back, more than "
              f"{_MOST_LAGS}"),
+            (bool(lost), f"{' and '.join(lost)} has no stationary law"),
             *context_problems(self.context, "steps", len(self.beta)),
         )  # fmt: skip
 

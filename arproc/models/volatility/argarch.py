@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -96,6 +96,8 @@ class ARGARCH(Estimated, Process):
     weights_: np.ndarray
     means_: np.ndarray
     scales_: np.ndarray
+    _trend_: Literal["n", "c", "ct"]
+    _covariance_kind_: Literal["robust", "observed"]
 
     no_missing = (
         "ARGARCH takes none: the next variance depends on the square of the missing innovation, "

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
 from torch.distributions import MultivariateNormal
 
+from arproc.contract.checked import Number
 from arproc.contract.context import split_clock
 from arproc.contract.sequences import Sequences
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
@@ -122,9 +123,13 @@ class VAR(VectorAnalysis, Process):
     takes_missing = True
 
     beta_: np.ndarray
-    tightness_: float
-    log_marginal_likelihood_: float
-    effective_parameters_: float
+    tightness_: Annotated[float, Number(above=0)]
+    log_marginal_likelihood_: Annotated[float, Number()]
+    effective_parameters_: Annotated[float, Number(low=0)]
+    _trend_: Literal["n", "c", "ct"]
+    _method_: str
+    _missing_: Annotated[int, Number(low=0)]
+    _maximises_likelihood_: bool
 
     def __init__(
         self,

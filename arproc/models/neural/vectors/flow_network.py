@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
-from arproc.contract.checked import sentences
+from arproc.contract.checked import Array, sentences
 from arproc.data.form import Layout
 from arproc.data.robust import FAR, standard_of
 from arproc.models.neural.examples import ExampleNetwork, Examples
@@ -62,22 +63,16 @@ class Normalisation(nn.Module):
         kind: "batch" or "activation".
     """
 
-    mean: Tensor
-    variance: Tensor
+    mean: Annotated[Tensor, Array("sites", kind="real")]
+    variance: Annotated[Tensor, Array("sites", kind="real", low=0)]
 
-    def __init__(self, sites: int, kind: str) -> None:
+    def __init__(self, sites: int, kind: Literal["batch", "activation"]) -> None:
         super().__init__()
         self.kind = kind
         self.log_gain = nn.Parameter(torch.zeros(sites))
         self.shift = nn.Parameter(torch.zeros(sites))
         self.register_buffer("mean", torch.zeros(sites))
         self.register_buffer("variance", torch.ones(sites))
-
-    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
-        """What does not fit together; see `NeuralLaw.problems`."""
-        finite = bool(torch.isfinite(torch.cat([self.mean, self.variance])).all())
-        wrong = not finite or bool((self.variance < 0).any())
-        yield from sentences((wrong, "a normalisation has no such mean and variance"))
 
     def measure(self, u: Tensor) -> Tensor:
         """Take the mean and variance of u [N, sites] for those of the data; gives u mapped."""
@@ -130,9 +125,9 @@ class FlowNetwork(ExampleNetwork):
     rows_at_once = 4096
     held_out_batches = sys.maxsize  # all
 
-    shift: Tensor
-    size: Tensor
-    orders: Tensor
+    shift: Annotated[Tensor, Array("sites")]
+    size: Annotated[Tensor, Array("sites", above=0)]
+    orders: Annotated[Tensor, Array("layers", "sites", kind="whole", low=0)]
 
     def __init__(
         self,
@@ -140,7 +135,7 @@ class FlowNetwork(ExampleNetwork):
         hidden: Sequence[int],
         orders: Sequence[Sequence[int]],
         *,
-        normalisation: str = "batch",
+        normalisation: Literal["batch", "activation", "none"] = "batch",
         residual: bool = False,
         context: int = 0,
     ) -> None:
@@ -150,8 +145,9 @@ class FlowNetwork(ExampleNetwork):
             MaskedNetwork(sites, AffineHead(), hidden, residual=residual, context=context)
             for _ in orders
         )
-        count = 0 if normalisation == "none" else len(orders)
-        self.norms = nn.ModuleList(Normalisation(sites, normalisation) for _ in range(count))
+        self.norms = nn.ModuleList()
+        if normalisation != "none":
+            self.norms.extend(Normalisation(sites, normalisation) for _ in orders)
         self.register_buffer("orders", torch.tensor([list(order) for order in orders]))
         # in float64, as the data are: a density near a rounding step of float32 is not one
         self.register_buffer("shift", torch.zeros(sites, dtype=torch.float64))
@@ -160,12 +156,9 @@ class FlowNetwork(ExampleNetwork):
     def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
         """What does not fit together; see `NeuralLaw.problems`."""
         sites = torch.arange(self.sites)
-        numbers = torch.cat([self.shift, self.size])
         yield from sentences(
             (space.measure != "density", "the space is not of real numbers"),
             (not bool((self.orders.sort(1).values == sites).all()), "an order is no permutation"),
-            (not bool(torch.isfinite(numbers).all()) or bool((self.size <= 0).any()),
-             "the sites' places and sizes are no such numbers"),
         )  # fmt: skip
 
     def hidden_weights(self) -> list[nn.Parameter]:

@@ -183,12 +183,14 @@ class MAF(NeuralModel):
         space = sequences.space
         sites = space.length or 0
 
+        normalisation: Any = self.normalisation  # one of the network's: `fit` looked
+
         def build() -> FlowNetwork:
             return FlowNetwork(
                 sites,
                 hidden_sizes(self.hidden),
                 self._orders(sites),
-                normalisation=self.normalisation,
+                normalisation=normalisation,
                 residual=self.residual,
                 context=0 if context is None else context.shape[1],
             )

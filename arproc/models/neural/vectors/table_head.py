@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution
 
-from arproc.contract.checked import sentences
+from arproc.contract.checked import Array, sentences
 from arproc.data.form import Layout
 from arproc.data.robust import quantiles
 from arproc.data.tables.space import Column, Table
@@ -50,7 +51,7 @@ class TableHead(Head):
         components: how many logistics are mixed in a column of whole numbers.
     """
 
-    offset: Tensor
+    offset: Annotated[Tensor, Array("blocks")]
     spikes: Tensor
     maybe: Tensor
     which: Tensor
@@ -83,7 +84,6 @@ class TableHead(Head):
         yield from sentences(
             (not isinstance(space, Table) or space.ordered(order) != own,
              "the network's columns are not those of the table"),
-            (not bool(torch.isfinite(self.offset).all()), "a column's offset is not finite"),
         )  # fmt: skip
 
     def in_order(self, order: Sequence[int]) -> TableHead:

@@ -138,7 +138,8 @@ class VectorProcess(AnyGivenAny):
                 "each position."
             )
         floors = [floors[j] for j in order] if len(floors) > 1 else floors * len(order)
-        return MixtureHead(len(order), kind.removesuffix("_mixture"), components, floors)
+        single: Any = kind.removesuffix("_mixture")  # one of the head's kinds: `fit` looked
+        return MixtureHead(len(order), single, components, floors)
 
     def _head(self, space: Space) -> Head:
         length = space.length or 0

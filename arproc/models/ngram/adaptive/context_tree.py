@@ -118,7 +118,7 @@ class ContextTree(ContextModel):
     """
 
     law_: ContextTreeLaw
-    log_evidence_: float
+    log_evidence_: Annotated[float, Number(high=0)]
     _evidence = "log_evidence"
 
     def __init__(

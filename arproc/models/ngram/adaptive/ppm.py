@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from arproc.contract.checked import Number
 from arproc.contract.storable import storable
 from arproc.errors import check_choice, check_integer
 from arproc.models.ngram.adaptive.contexts import Contexts
@@ -71,7 +72,7 @@ class PPM(ContextModel):
         0.5
     """
 
-    log_prequential_: float
+    log_prequential_: Annotated[float, Number(high=0)]
     _evidence = "log_prequential"
 
     def __init__(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 
+from arproc.contract.checked import Number
 from arproc.contract.sequences import Sequences
 from arproc.errors import warn
 from arproc.models.ngram.counting.counts import lay_out
@@ -112,7 +113,7 @@ class InfiniGram(SymbolModel):
     suffixes_: Suffixes
     discounts_: np.ndarray
     discount_source_: str
-    discount_score_: float
+    discount_score_: Annotated[float, Number(high=0)]
 
     def __init__(self, tokens: Any = "word") -> None:
         self.tokens = tokens
