@@ -246,7 +246,7 @@ def sample(
             TopP=top_p,
             MinP=min_p,
             Typical=typical,
-            Interval=None if low is None and high is None else (low, high),
+            Within=None if low is None and high is None else (low, high),
         ),
         stop=stop or None,
         seed=seed,

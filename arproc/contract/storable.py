@@ -31,7 +31,13 @@ def storable(cls: C) -> C:
         >>> find(name_of(Rate)) is Rate
         True
     """
-    _KNOWN[name_of(cls)] = cls
+    name = name_of(cls)
+    other = _KNOWN.get(name, cls)
+    if other.__module__ != cls.__module__:  # the latter would be read as the former
+        raise TypeError(
+            f"files know {other.__module__}.{name}; {cls.__module__} needs another name"
+        )
+    _KNOWN[name] = cls
     return cls
 
 

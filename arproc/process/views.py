@@ -35,7 +35,7 @@ def check_learnt(cls: type, law: Law, fit: Fit) -> Learnt:
     Raises:
         ParameterError: names what is not.
     """
-    check_value(f"{cls.__name__}.law_", law, annotation_of(cls, "law_") or Law)
+    check_value("law", law, annotation_of(cls, "law_") or Law)
     learnt, sizes, own = Learnt(law, fit), Sizes(), is_own(cls)
     for stem, value in fit.notes.items():
         hint = annotation_of(cls, f"{stem}_") or annotation_of(cls, f"_{stem}_")

@@ -4,7 +4,7 @@ from arproc.sampling.biases import Ban, Bias, MinLength
 from arproc.sampling.completing import Completion
 from arproc.sampling.completion import complete
 from arproc.sampling.guidance import Contrast, Guidance
-from arproc.sampling.narrowing import Greedy, Interval, MinP, Temperature, TopK, TopP, Typical
+from arproc.sampling.narrowing import Greedy, MinP, Temperature, TopK, TopP, Typical, Within
 from arproc.sampling.policies import Chain, Policy, Present
 from arproc.sampling.repeats import (
     FrequencyPenalty,
@@ -22,7 +22,6 @@ __all__ = [
     "FrequencyPenalty",
     "Greedy",
     "Guidance",
-    "Interval",
     "MinLength",
     "MinP",
     "NoRepeatNGram",
@@ -34,5 +33,6 @@ __all__ = [
     "TopK",
     "TopP",
     "Typical",
+    "Within",
     "complete",
 ]

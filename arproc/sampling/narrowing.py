@@ -13,7 +13,7 @@ from arproc.distributions import Categorical, Truncated, as_categorical, tempere
 from arproc.errors import ParameterError, UnsupportedError, check_integer, check_number
 from arproc.sampling.policies import Policy
 
-__all__ = ["Greedy", "Interval", "MinP", "Temperature", "TopK", "TopP", "Typical"]
+__all__ = ["Greedy", "MinP", "Temperature", "TopK", "TopP", "Typical", "Within"]
 
 
 class Temperature(Policy):
@@ -175,7 +175,7 @@ class Typical(Policy):
         return _fewest(symbols.scores, -away, self.p)
 
 
-class Interval(Policy):
+class Within(Policy):
     """Only values in an interval, renormalised: low < x < high for real numbers.
 
     Of ordered levels and counted symbols, those whose numbers are in it, both ends included. An
@@ -188,7 +188,7 @@ class Interval(Policy):
     Example:
         >>> import arproc
         >>> model = arproc.AR.from_parameters([0.9])
-        >>> bool(model.sample(5, 20, policy=Interval(low=0.0), seed=0).min() > 0)
+        >>> bool(model.sample(5, 20, policy=Within(low=0.0), seed=0).min() > 0)
         True
     """
 
@@ -207,7 +207,7 @@ class Interval(Policy):
         ordered = space.measure == "density" or space.kind in ("ordinal", "binary")
         if space.event_shape or space.varies or not ordered:
             raise UnsupportedError(
-                f"Interval is for real numbers and ordered levels; this process is of "
+                f"Within is for real numbers and ordered levels; this process is of "
                 f"{space.describe()}."
             )
         return self
@@ -229,6 +229,6 @@ def _cut(conditional: Any, low: float, high: float) -> Truncated:
         return _cut(conditional.base, max(low, conditional.low), min(high, conditional.high))
     if conditional.support is None or conditional.event_shape:
         raise UnsupportedError(
-            f"{type(conditional).__name__} is not a density of scalars, as Interval needs."
+            f"{type(conditional).__name__} is not a density of scalars, as Within needs."
         )
     return Truncated(conditional, low, high)

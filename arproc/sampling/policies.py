@@ -147,7 +147,7 @@ class Chain(Policy):
         listed = tuple(check_list("policies", policies))
         for policy in listed:
             _parts(policy)
-        self.policies = listed
+        self.policies = policies if isinstance(policies, tuple) else listed
 
     @property
     def stateful(self) -> bool:  # type: ignore[override]

@@ -555,6 +555,6 @@ def test_every_policy_is_an_option(run: Run, text: Path):
 def test_an_interval_of_numbers(run: Run, series: Path):
     model = fitted(run, series)
     result = run("sample", model, "--length", 5, "--seed", 1, "--low", -1e6, "--high", 1e6)
-    policy = arproc.sampling.Interval(-1e6, 1e6)
+    policy = arproc.sampling.Within(-1e6, 1e6)
     want = arproc.load(model).sample(1, 5, policy=policy, seed=1)
     np.testing.assert_allclose(np.loadtxt(io.StringIO(result.out), delimiter=","), want[0])

@@ -8,7 +8,7 @@ from toys import Counter, Levels, Walk
 
 from arproc.distributions import Categorical, Truncated
 from arproc.errors import NothingLeftError, ParameterError, UnsupportedError
-from arproc.sampling import Greedy, Interval, MinP, Temperature, TopK, TopP, Typical
+from arproc.sampling import Greedy, MinP, Temperature, TopK, TopP, Typical, Within
 
 SCORES = torch.randn(40, 30, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 2
 SCORES[::5, 3] = -torch.inf
@@ -58,7 +58,7 @@ def test_greedy_takes_the_most_probable_and_the_lowest_number_of_ties(policy):
 
 def test_an_interval_of_a_density_and_its_likelihood():
     walk = Walk().fit([0.0])
-    inside = walk.with_policy(Interval(-0.5, 2.0))
+    inside = walk.with_policy(Within(-0.5, 2.0))
     draws = inside.sample(300, 4, seed=0)
     assert draws.min() > -0.5
     assert draws.max() < 2.0
@@ -67,7 +67,7 @@ def test_an_interval_of_a_density_and_its_likelihood():
     grid = torch.linspace(-0.5, 2.0, 20_001, dtype=torch.float64)[1:-1]
     assert float(torch.trapezoid(law.log_prob(grid).exp(), grid)) == pytest.approx(1.0, abs=2e-4)
     assert inside.log_prob([0.0, 3.0]) == -np.inf
-    got = walk.sample(50, 4, policy=Interval(-0.5, 2.0), seed=0, return_log_prob=True)
+    got = walk.sample(50, 4, policy=Within(-0.5, 2.0), seed=0, return_log_prob=True)
     np.testing.assert_array_equal(got.x, draws[:50])
     assert (got.policy_cost > 0).all()
     np.testing.assert_allclose(got.policy_cost, got.policy_log_prob - got.log_prob)
@@ -75,34 +75,34 @@ def test_an_interval_of_a_density_and_its_likelihood():
 
 def test_intervals_join_and_stand_beside_temperatures():
     walk = Walk().fit([0.0])
-    both = walk.with_policy(Interval(low=-1.0) | Interval(high=0.5) | Interval(-3.0, 3.0))
+    both = walk.with_policy(Within(low=-1.0) | Within(high=0.5) | Within(-3.0, 3.0))
     law = both.conditional([0.0])
     assert (law.low, law.high) == (-1.0, 0.5)
     orders = [
         walk.with_policy(policy).conditional([0.4]).log_prob(torch.tensor(0.1))
-        for policy in (Interval(-1, 1) | Temperature(3.0), Temperature(3.0) | Interval(-1, 1))
+        for policy in (Within(-1, 1) | Temperature(3.0), Temperature(3.0) | Within(-1, 1))
     ]
     torch.testing.assert_close(*orders)
 
 
 def test_an_interval_of_levels_keeps_both_ends():
     images = Levels(levels=5).fit(np.zeros((2, 2, 2), dtype=int))
-    drawn = images.sample(40, policy=Interval(1, 3), seed=0)
+    drawn = images.sample(40, policy=Within(1, 3), seed=0)
     assert set(np.unique(drawn)) == {1, 2, 3}
 
 
 def test_an_interval_without_mass_names_the_row_and_the_policy():
     walk = Walk().fit([0.0])
-    policy = Interval(900, 1200)
-    message = r"policy Interval\(low=900, high=1200\) leaves nothing .* row 1, after 1 elements"
+    policy = Within(900, 1200)
+    message = r"policy Within\(low=900, high=1200\) leaves nothing .* row 1, after 1 elements"
     with pytest.raises(NothingLeftError, match=message):
         Walk(a=1.0).fit([0.0]).sample(2, 2, prefix=[[1e3], [-1e3]], policy=policy)
     assert walk.with_policy(policy).log_prob([1.0]) == -np.inf
     assert walk.with_policy(policy).log_prob([1000.0]) == -np.inf
     with pytest.raises(ParameterError, match="low and high are both None"):
-        Interval()
+        Within()
     with pytest.raises(ParameterError, match="low is 2, above high, which is 1"):
-        Interval(2, 1)
+        Within(2, 1)
     counts = Counter().fit([1, 3])
-    with pytest.raises(UnsupportedError, match="Interval is for real numbers and ordered levels"):
-        counts.with_policy(Interval(1, 2))
+    with pytest.raises(UnsupportedError, match="Within is for real numbers and ordered levels"):
+        counts.with_policy(Within(1, 2))

@@ -89,7 +89,7 @@ def torch_bool(values):
 
 @pytest.mark.parametrize(
     "chosen",
-    [sampling.Temperature(1.7), sampling.Interval(-1.0, 2.0)],
+    [sampling.Temperature(1.7), sampling.Within(-1.0, 2.0)],
     ids=repr,
 )
 def test_policies_of_densities_keep_the_contract(chosen):
