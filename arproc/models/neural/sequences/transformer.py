@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -22,15 +22,17 @@ from arproc.data.tokens import Tokens
 from arproc.errors import DataError, ParameterError, check_integer, check_number
 from arproc.models.neural.base import NeuralProcess
 from arproc.models.neural.examples import Examples
-from arproc.models.neural.sequences.crops import IGNORED, Crops, shifted
 from arproc.models.neural.sequences.choices import (
     CHOICES,
     check_choices,
     check_sizes,
     new_network,
 )
+from arproc.models.neural.sequences.crops import IGNORED, Crops, shifted
 from arproc.models.neural.sequences.law import TransformerLaw
 from arproc.models.neural.sequences.network import SequenceNetwork
+from arproc.models.neural.sequences.published.reading import read_published
+from arproc.models.neural.sequences.published.writing import write_published
 from arproc.process import Fit
 from arproc.spaces import Space
 from arproc.training import Loss, Training, seed_of
@@ -158,6 +160,79 @@ class Transformer(NeuralProcess):
         self.conditioned = conditioned
         self.classes = classes
         self.training = training
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        start: str | int | None = None,
+        end: bool | str | int = False,
+        attention_window: int | None = None,
+        training: Training | None = None,
+    ) -> Self:
+        """A fitted model with published weights: GPT-2, Llama, Mistral or Qwen2.
+
+        The folder is in transformers' layout: config.json, the weights as safetensors in one
+        file or several, tokenizer.json (without it the elements are numbers). Logits are those of
+        transformers; weights of 16 bits are held in 32. A text longer than the positions that
+        GPT-2 was made for goes on in a fresh pass over the last half of them; the other models
+        then look at a sliding window of as many positions as they were made for.
+
+        Args:
+            folder: where the files are.
+            start: the token before the first one, which the tokenizer does not add itself; a
+                token or its number. None takes config.json's `bos_token_id`.
+            end: whether texts end, by config.json's `eos_token_id` (True), or are streams
+                (False); or the token that ends them.
+            attention_window: how many positions a layer looks at, where it is not to be what
+                config.json says.
+            training: for a later `fit`, which begins anew.
+
+        Raises:
+            UnsupportedError: config.json has something that is not supported, or the weights are
+                pickled; the message names it.
+            FileFormatError: a file is damaged, or they do not go together.
+            DataError: there is no such folder, or a file is not there.
+            ParameterError: start or end is no token, or has to be given.
+
+        Source: Radford et al. 2019 (GPT-2); Touvron et al. 2023 (Llama).
+        """
+        law, parameters = read_published(
+            folder, start=start, end=end, attention_window=attention_window
+        )
+        form = "numpy" if law.space.vocabulary is None else "text"  # type: ignore[attr-defined]
+        return cls.of(law, Fit(form=form), **parameters, training=training)
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Write the fitted network as published weights, in transformers' layout.
+
+        For networks of the usual choices that GPT-2 (learned positions, LayerNorm, GELU, all
+        biases) or Llama, Mistral or Qwen2 (rotary positions, RMS norms, SwiGLU) have. Logits
+        there are those here, as far as the window reaches. A model whose start is no symbol of
+        its own has one more row of logits there, for the start, that generation suppresses.
+        A tokenizer is written with its start token before each text.
+
+        Args:
+            folder: made where it is not there; files of these names in it are replaced.
+
+        Raises:
+            NotFittedError: the model has no law yet.
+            UnsupportedError: no published layout holds the network; the message says why.
+
+        Example:
+            >>> import arproc, tempfile
+            >>> model = arproc.Transformer(1, 2, 16, block=8, tokens=5, kv_heads=1,
+            ...                            training=arproc.Training(steps=2, batch_size=2))
+            >>> _ = model.fit([0, 1, 2, 3, 4, 0, 1, 2, 3, 4])
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     model.save_pretrained(folder)
+            ...     again = arproc.Transformer.from_pretrained(folder)
+            >>> bool(abs(again.log_prob([0, 1, 2]) - model.log_prob([0, 1, 2])) < 1e-5)
+            True
+        """
+        law = self.law_
+        write_published(law, folder, max(self.block or 0, law.network.window))
 
     @property
     def shape_(self) -> tuple[int, ...] | None:  # type: ignore[override]
