@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -213,7 +214,8 @@ class StandardDecoder(SequenceNetwork):
         if offset is not None:
             x = x + offset[:, None]
         activation = _FUNCTIONS[self.activation]
-        for number, layer in enumerate(self.layers):
+        layers = cast("list[StandardLayer]", self.layers)
+        for number, layer in enumerate(layers):
             q, k, v = self._heads(layer.qkv(layer.attention_norm(x)), places)
             y = attend(number, q, k, v).transpose(1, 2).flatten(2)
             x = x + self._dropped(layer.out(y))

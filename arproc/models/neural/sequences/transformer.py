@@ -66,9 +66,9 @@ class Transformer(NeuralProcess):
     positions end after `block` of them: a longer text goes on in a fresh pass over the last half.
     `from_pretrained` reads such a model from published weights, `save_pretrained` writes them.
 
-    The recipe: Vaswani et al. 2017, with root-mean-square norms (Zhang and Sennrich 2019), rotary positions
-    (Su et al. 2021), normalised queries and keys (Henry et al. 2020) and squared ReLU (So et al.
-    2021).
+    The recipe: Vaswani et al. 2017, with root-mean-square norms (Zhang and Sennrich 2019), rotary
+    positions (Su et al. 2021), normalised queries and keys (Henry et al. 2020) and squared ReLU
+    (So et al. 2021).
 
     Args:
         layers: how many layers.

@@ -17,83 +17,21 @@ __all__ = ["FAMILIES", "network_arguments"]
 FAMILIES = ("gpt2", "llama", "mistral", "qwen2")
 
 #: Entries about training, generation, classification and the file itself.
-_WITHOUT_PART = frozenset(
-    [
-        "architectures",
-        "model_type",
-        "dtype",
-        "torch_dtype",
-        "transformers_version",
-        "use_cache",
-        "initializer_range",
-        "attn_pdrop",
-        "embd_pdrop",
-        "resid_pdrop",
-        "attention_dropout",
-        "hidden_dropout",
-        "resid_dropout",
-        "classifier_dropout",
-        "bos_token_id",
-        "eos_token_id",
-        "pad_token_id",
-        "sep_token_id",
-        "decoder_start_token_id",
-        "unk_token_id",
-        "summary_activation",
-        "summary_first_dropout",
-        "summary_proj_to_labels",
-        "summary_type",
-        "summary_use_proj",
-        "task_specific_params",
-        "n_ctx",
-        "pretraining_tp",
-        "reorder_and_upcast_attn",
-        "max_window_layers",
-        "layer_types",
-        "name_or_path",
-        "id2label",
-        "label2id",
-        "num_labels",
-        "problem_type",
-        "finetuning_task",
-        "return_dict",
-        "return_dict_in_generate",
-        "output_attentions",
-        "output_hidden_states",
-        "output_scores",
-        "torchscript",
-        "chunk_size_feed_forward",
-        "is_encoder_decoder",
-        "is_decoder",
-        "max_length",
-        "min_length",
-        "do_sample",
-        "early_stopping",
-        "num_beams",
-        "num_beam_groups",
-        "diversity_penalty",
-        "temperature",
-        "top_k",
-        "top_p",
-        "typical_p",
-        "repetition_penalty",
-        "length_penalty",
-        "no_repeat_ngram_size",
-        "encoder_no_repeat_ngram_size",
-        "bad_words_ids",
-        "num_return_sequences",
-        "remove_invalid_values",
-        "suppress_tokens",
-        "begin_suppress_tokens",
-        "exponential_decay_length_penalty",
-        "forced_bos_token_id",
-        "forced_eos_token_id",
-        "prefix",
-        "tokenizer_class",
-        "gradient_checkpointing",
-        "start_is_input_only",
-    ]
-)
+_UNREAD = """
+architectures model_type dtype torch_dtype transformers_version use_cache initializer_range
+attn_pdrop embd_pdrop resid_pdrop attention_dropout hidden_dropout resid_dropout
+classifier_dropout bos_token_id eos_token_id pad_token_id sep_token_id decoder_start_token_id
+unk_token_id summary_activation summary_first_dropout summary_proj_to_labels summary_type
+summary_use_proj task_specific_params n_ctx pretraining_tp reorder_and_upcast_attn
+max_window_layers layer_types name_or_path id2label label2id num_labels problem_type
+finetuning_task return_dict return_dict_in_generate output_attentions output_hidden_states
+output_scores torchscript chunk_size_feed_forward is_decoder
+max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty
+temperature top_k top_p typical_p repetition_penalty length_penalty no_repeat_ngram_size
+encoder_no_repeat_ngram_size bad_words_ids num_return_sequences remove_invalid_values
+suppress_tokens begin_suppress_tokens exponential_decay_length_penalty forced_bos_token_id
+forced_eos_token_id prefix tokenizer_class gradient_checkpointing start_is_input_only
+"""
 _ACTIVATIONS = {"gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu": "gelu"}
 
 
@@ -101,7 +39,7 @@ class _Config:
     """The entries of a `config.json`, and which of them have been read."""
 
     def __init__(self, entries: Mapping[str, Any]) -> None:
-        self.entries, self.read = entries, set(_WITHOUT_PART)
+        self.entries, self.read = entries, set(_UNREAD.split())
 
     def take(self, name: str, default: Any = None) -> Any:
         self.read.add(name)

@@ -17,7 +17,7 @@ from arproc.errors import FileFormatError
 
 __all__ = ["Layout", "layout_of", "published", "read_state"]
 
-_PARTS = {
+_PARTS: dict[str, dict[str, tuple[str, ...]]] = {
     "gpt2": {
         "attention_norm": ("ln_1",),
         "qkv": ("attn.c_attn",),

@@ -15,15 +15,17 @@ from arproc.data.tokenizers import TokenizerVocabulary
 from arproc.errors import UnsupportedError
 from arproc.models.neural.sequences.law import TransformerLaw
 from arproc.models.neural.sequences.published.files import WEIGHTS
-from arproc.models.neural.sequences.published.layouts import published
+from arproc.models.neural.sequences.published.layouts import layout_of, published
 from arproc.models.neural.sequences.standard import StandardDecoder
 
 __all__ = ["write_published"]
 
-_GPT2 = {
-    "positions": "learned", "norm": "layer", "biases": ["mlp", "out", "qkv"],
-}  # fmt: skip
-_LLAMA = {"positions": "rotary", "norm": "rms", "activation": "swiglu"}
+_GPT2: dict[str, Any] = {
+    "positions": "learned",
+    "norm": "layer",
+    "biases": ["mlp", "out", "qkv"],
+}
+_LLAMA: dict[str, Any] = {"positions": "rotary", "norm": "rms", "activation": "swiglu"}
 _GELUS = {"gelu_tanh": "gelu_new", "gelu": "gelu"}
 #: By the biases: the kind of Llama-like model, and what its config says of them.
 _KINDS: dict[tuple[str, ...], tuple[str, dict[str, Any]]] = {
@@ -53,6 +55,12 @@ def write_published(law: TransformerLaw, folder: str | os.PathLike[str], block: 
             rows - network.symbols, network.embedding.embedding_dim
         )
         state["head.weight"] = torch.cat([state["head.weight"], none])
+    wanted = {layout.ours for layout in layout_of(family, arguments)}
+    if other := sorted(wanted ^ state.keys()):
+        raise UnsupportedError(
+            f"The network has other parts than it was made with ({other[0]}); take adapters out "
+            "first, or merge them into the weights."
+        )
     tokenizer = _tokenizer(law)
     entries = _gpt2(arguments) if family == "gpt2" else _llama(arguments, block)
     entries |= _tokens(law, network, rows) | {"tie_word_embeddings": arguments["tied"]}
@@ -94,7 +102,7 @@ def _refusal(name: str, value: Any, wanted: Any) -> UnsupportedError:
 
 def _arguments(network: StandardDecoder) -> dict[str, Any]:
     """All arguments of a network, defaults included."""
-    first = network.layers[0]
+    first: Any = network.layers[0]
     return {
         "norm": "rms", "biases": (), "tied": False, "rotary_base": network.rotary_base,
         "rotary_scaling": network.rotary_scaling, "epsilon": network.norm.eps,
