@@ -45,6 +45,21 @@ class TransformerLaw(NetworkLaw):
         yield from super().problems()
         yield from sentences(*axis_problems(self.channel_axis, self.layout))
 
+    @property
+    def reading(self) -> dict[str, int | None]:
+        """How texts are read: the symbol before the first, and how far a layer looks.
+
+        `positions` is after how many inputs a fresh pass over the last `carried` of them begins,
+        None where positions do not end.
+        """
+        network = self.network
+        return {
+            "start": network.start,
+            "window": network.window,
+            "positions": network.limit,
+            "carried": network.carried or None,
+        }
+
     def start(self, n: int, context: Tensor | None) -> State:
         network = self.network
         first = torch.full((n, 1), network.start, device=self.device)

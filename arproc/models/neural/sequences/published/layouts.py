@@ -58,10 +58,10 @@ class Layout(NamedTuple):
 def layout_of(family: str, arguments: Mapping[str, Any]) -> Iterator[Layout]:
     """The tensors of a network of these arguments, theirs without the prefix."""
     layered = arguments["norm"] == "layer"
-    for ours, theirs in _WHOLE[family].items():
-        yield Layout(f"{ours}.weight", (f"{theirs}.weight",), False)
+    for ours, name in _WHOLE[family].items():
+        yield Layout(f"{ours}.weight", (f"{name}.weight",), False)
         if ours == "norm" and layered:
-            yield Layout(f"{ours}.bias", (f"{theirs}.bias",), False)
+            yield Layout(f"{ours}.bias", (f"{name}.bias",), False)
     if not arguments["tied"]:
         yield Layout("head.weight", ("lm_head.weight",), False)
     for number in range(arguments["layers"]):
