@@ -142,7 +142,7 @@ class SequenceNetwork(StorableModule):
                 f"inputs has {len(position)} symbols in a row; the network has {self.limit} "
                 "positions. The model's log_prob and sample go on beyond them."
             )
-        causal = self.plain and len(position) <= self.window
+        causal = self.plain and bool(len(position) <= self.window)
         mask = None if causal else self.mask(position, position)
 
         def attend(_: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
