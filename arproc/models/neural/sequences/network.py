@@ -113,7 +113,7 @@ class SequenceNetwork(StorableModule):
         """What queries [N, heads, Q, dim] take of values [N, kv_heads, K, dim]."""
         return F.scaled_dot_product_attention(
             q, k, v, attn_mask=mask, is_causal=causal, scale=self.scale,
-            enable_gqa=self.kv_heads != self.heads,
+            enable_gqa=bool(self.kv_heads != self.heads),
         )  # fmt: skip
 
     def offset(self, context: Tensor | None) -> Tensor | None:
