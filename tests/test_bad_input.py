@@ -376,6 +376,10 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "diagnose(model)": lambda w: evaluation.diagnose(w, SERIES),
     "diagnose(lags)": lambda w: evaluation.diagnose(fitted("AR"), SERIES, lags=w),
     "surprisal_table(by)": lambda w: evaluation.surprisal_table(fitted("NGram"), TEXT, by=w),
+    "surprisal_table(units)": lambda w: evaluation.surprisal_table(
+        fitted("Transformer"), TEXT, units=w
+    ),
+    "Transformer.from_pretrained(folder)": lambda w: arproc.Transformer.from_pretrained(w),
     "surprisal_table(regions)": lambda w: evaluation.surprisal_table(
         fitted("NGram"), TEXT[:1], regions=w
     ),
@@ -495,7 +499,8 @@ SETTINGS = {
     "MAF": "hidden layers reordering normalisation ordering training",
     "KernelDensity": "bandwidth levels min_scale iterations tolerance ordering",
     "PixelCNN": "layers width head levels channel_axis classes kernel first_kernel training",
-    "Transformer": "layers heads width block attention_window tokens end dropout training",
+    "Transformer": "layers heads width block attention_window tokens end dropout positions norm "
+    "activation hidden kv_heads tied biases rotary_base rotary_scaling training",
     "Mixture": "processes weights tolerance",
     "OrderEnsemble": "model orderings weights seed",
 }

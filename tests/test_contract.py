@@ -5,6 +5,7 @@ One table of small configurations; a new model adds its line and is proved.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -206,6 +207,18 @@ def snail(levels: int, shape: tuple[int, ...], **parameters: Any) -> PixelSNAIL:
 
 
 LABELS = {"context": np.arange(3)[:, None]}
+GPT2 = {
+    "positions": "learned", "norm": "layer", "activation": "gelu_tanh", "tied": True,
+    "biases": ("qkv", "out", "mlp"),
+}  # fmt: skip
+
+
+def published(**choices: Any) -> Transformer:
+    """A transformer that was read from published weights, of texts that end."""
+    model = transformer(TEXT, tokens="char", attention_window=None, **choices)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        return Transformer.from_pretrained(folder, end=True)
 
 
 def transformer_of_classes() -> Transformer:
@@ -505,6 +518,13 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "Transformer whose sequences end": (
         lambda: transformer([digits(n) for n in (9, 30, 14)], tokens=4, end=True), {}
     ),
+    "Transformer of published weights": (lambda: published(kv_heads=1), {}),
+    "Transformer of published weights, learned positions": (
+        lambda: published(block=16, **GPT2), {}
+    ),
+    "Transformer with linear biases of attention": (
+        lambda: transformer(tokens=4, positions="alibi", activation="squared_relu"), {}
+    ),
     "Transformer of characters": (lambda: transformer("".join(TEXT), tokens="char"), {}),
     "Mixture of n-grams": (mixture_of_text, {}),
     "Mixture of families": (mixture_of_families, {}),
@@ -637,6 +657,8 @@ LATER = {
     "PixelCNN of classes", "PixelCNN after a prefix", "PixelCNN under a policy",
     "PixelCNN++", "PixelCNN++ of classes", "PixelCNN++ of colours",
     "PixelSNAIL of colours", "PixelSNAIL of classes", "Transformer of characters",
+    "Transformer of published weights, learned positions",
+    "Transformer with linear biases of attention",
     "Transformer of images", "Transformer of texts of a vector", "Transformer after a prefix",
     "VAR about a regression, given", "VAR driven by regressors", "VAR(2) of data with gaps",
     "Markov-switching normals, of data with gaps",

@@ -24,6 +24,8 @@ from arproc.errors import (
     check_table,
 )
 from arproc.evaluation.text_units import texts_of
+from arproc.evaluation.unit_surprisal import unit_rows
+from arproc.evaluation.units import segmenter_of
 from arproc.evaluation.walk import Block, per_term
 from arproc.process.process import Process, require_process
 from arproc.spaces import Categorical
@@ -44,6 +46,7 @@ def surprisal_table(
     data: Any,
     *,
     by: str = "word",
+    units: Any = None,
     unit: str = "bits",
     entropy: bool = True,
     ends: bool = False,
@@ -54,12 +57,19 @@ def surprisal_table(
 
     A model of smaller pieces (characters, bytes, a tokenizer's) gives a word the sum over its
     pieces, the white space before it included, so that a sentence's words sum to its
-    surprisal (white space at the end is the last word's).
+    surprisal (white space at the end is the last word's). That counts words by the beginnings
+    alone: after "car" of "carpet" the word may go on. With `units` a unit's probability is exact:
+    it counts what closes the unit, the blank, the punctuation mark or the text's end, so that
+    over all units that can come next the probabilities add up to one (Pimentel and Meister 2024;
+    see `arproc.evaluation.units`).
 
     Args:
         model: a fitted process over symbols.
         data: sentences (or one), in any form the model takes.
         by: "word", or "token" for the model's own elements (characters, say).
+        units: "word" (words, and punctuation marks apart), "character", a regular expression that
+            covers the texts, or for each text a list of spans (begin, end); instead of `by`, for
+            models of characters, bytes or a tokenizer's tokens.
         unit: "bits" or "nats".
         entropy: whether to look at the whole distribution at each word, which takes longer.
         ends: whether the ends of sentences have a row, as the word `</s>`.
@@ -77,6 +87,9 @@ def surprisal_table(
           drawn from), next_entropy (after the word; 0 after the end) and entropy_reduction
           (entropy - next_entropy; Hale 2006 takes its positive part);
         - where they are words of several elements: tokens, how many.
+
+        Its `.attrs` say what the numbers are: the unit, the units, and, of a `Transformer`, the
+        symbol before the first one and how far it looks.
 
     Raises:
         UnsupportedError: the elements are no symbols, or tokens can not be put together to words.
@@ -97,6 +110,13 @@ def surprisal_table(
     data = listed(data)
     sequences = process.sequences(data)
     vocabulary = _symbols(sequences).vocabulary
+    attrs = {"unit": unit, "units": by} | getattr(process.law_, "reading", {})
+    if units is not None:
+        if by != "word":
+            raise ParameterError(f"by={by!r} and units={units!r} exclude each other; give one.")
+        found = _unit_table(process, data, sequences, units, UNITS[unit], regions, sentences, ends)
+        found.attrs = attrs | {"units": found.attrs["units"]}
+        return found
     joined = by == "word" and vocabulary is not None and vocabulary.kind in PIECES
     columns = _columns(process, sequences, entropy and not joined, UNITS[unit])
     texts = texts_of(data, sequences) if vocabulary is not None else None
@@ -128,7 +148,51 @@ def surprisal_table(
     else:
         table |= columns
     found = pd.DataFrame(table)
-    return found if ends else found[~is_end].reset_index(drop=True)
+    found = found if ends else found[~is_end].reset_index(drop=True)
+    found.attrs = attrs
+    return found
+
+
+def _unit_table(
+    process: Process,
+    data: Any,
+    sequences: Sequences,
+    units: Any,
+    scale: float,
+    regions: Any,
+    sentences: Any,
+    ends: bool,
+) -> pd.DataFrame:
+    """The table of units whose ends are counted."""
+    import pandas as pd
+
+    if process.n_given or _symbols(sequences).vocabulary is None:
+        raise UnsupportedError(
+            "units= is for texts that a model gives a probability from the first element on; "
+            "this model's elements are plain numbers, or the first are given."
+        )
+    texts = texts_of(data, sequences)
+    if texts is None:
+        raise DataError("units= needs the texts themselves; got them cut into symbols.")
+    segmenter = segmenter_of(units, texts)
+    found = unit_rows(process, sequences, texts, segmenter)
+    shown = ends and process.space.terminates
+    ended = np.full(len(found), shown)
+    words = [row.words for row in found]
+    kept = [len(row.words) + int(shown) for row in found]
+    table: dict[str, Any] = {
+        "sentence": np.repeat(_sentence_names(sentences, len(found)), kept),
+        "position": np.concatenate([np.arange(1, k + 1) for k in kept]),
+        "word": [w for own in words for w in [*own, *[END] * int(shown)]],
+    }
+    if regions is not None:
+        table["region"] = _labels(regions, words, ended)
+    pairs = list(zip(found, kept, strict=True))
+    table["surprisal"] = np.concatenate([row.surprisal[:k] for row, k in pairs]) / scale
+    table["tokens"] = np.concatenate([row.tokens[:k] for row, k in pairs])
+    result = pd.DataFrame(table)
+    result.attrs = {"units": segmenter.name}
+    return result
 
 
 def join_times(

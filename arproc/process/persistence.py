@@ -147,6 +147,7 @@ def _encode(value: Any, path: str, tensors: Tensors) -> Any:
     if isinstance(value, os.PathLike):
         return {"!": "path", "value": os.fspath(value)}
     if isinstance(value, StorableModule):
+        _require_own_parts(value, path)
         state = {k: v.detach().cpu() for k, v in value.state_dict().items()}
         return _plan(value, path, tensors) | {"state": _encode(state, path, tensors)}
     if isinstance(value, torch.distributions.MultivariateNormal):
@@ -240,6 +241,23 @@ def _encode_storable(value: Any, path: str, tensors: Tensors) -> Any:
         "class": name_of(type(value)),
         "fields": {k: _encode(v, f"{path}.{k}", tensors) for k, v in fields.items()},
     }
+
+
+def _require_own_parts(module: StorableModule, path: str) -> None:
+    """Refuse a network whose parts were replaced: the file could not be read."""
+    if any(isinstance(part, StorableModule) for part in module.arguments.values()):
+        return
+    try:
+        with torch.device("meta"):  # where nothing is allocated
+            own = type(module)(**module.arguments).state_dict().keys()
+    except Exception:  # one that computes while it is built
+        return
+    other = sorted(own ^ module.state_dict().keys())
+    if other:
+        raise ParameterError(
+            f"{path} has other parts than it was made with ({other[0]}), which a file does not "
+            "hold; take adapters out first, or merge them into the weights."
+        )
 
 
 def _plan(module: StorableModule, path: str, tensors: Tensors) -> dict[str, Any]:

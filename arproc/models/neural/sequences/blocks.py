@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = [
+    "alibi_slopes",
     "rotary_angles",
     "rotate",
     "squared_relu",
@@ -78,7 +81,12 @@ def squared_relu(x: Tensor) -> Tensor:
     return F.relu(x).square_()
 
 
-def rotary_angles(position: Tensor, dim: int, base: float = 10_000.0) -> Tensor:
+def rotary_angles(
+    position: Tensor,
+    dim: int,
+    base: float = 10_000.0,
+    scaling: Sequence[float] | None = None,
+) -> Tensor:
     r"""Unit complex numbers :math:`e^{i m \theta_k}` of rotary positions (Su et al. 2021).
 
     The angles are computed in float64, since `position * frequency` in float32 is off by 0.04 at
@@ -88,6 +96,9 @@ def rotary_angles(position: Tensor, dim: int, base: float = 10_000.0) -> Tensor:
         position: absolute positions m, integers of any shape `[...]`.
         dim: size of a head, even.
         base: the longest wavelength is about `2 pi base` elements.
+        scaling: of Llama 3.1: the factor by which long wavelengths are stretched, how many times
+            a wavelength goes into the original length to be long at most and short at least, and
+            that length; those between are stretched in part. One number stretches all alike.
 
     Returns:
         complex64 `[..., dim / 2]`.
@@ -97,8 +108,33 @@ def rotary_angles(position: Tensor, dim: int, base: float = 10_000.0) -> Tensor:
         tensor([[1.0000+0.0000j], [0.5403+0.8415j]])
     """
     exponent = torch.arange(0, dim, 2, dtype=torch.float64, device=position.device) / dim
-    angle = position.to(torch.float64).unsqueeze(-1) * base**-exponent
+    frequency = _scaled(base**-exponent, scaling)
+    angle = position.to(torch.float64).unsqueeze(-1) * frequency
     return torch.complex(angle.cos().float(), angle.sin().float())
+
+
+def _scaled(frequency: Tensor, scaling: Sequence[float] | None) -> Tensor:
+    if scaling is None:
+        return frequency
+    if len(scaling) == 1:
+        return frequency / scaling[0]
+    factor, low, high, length = scaling
+    turns = length * frequency / (2 * math.pi)
+    short = ((turns - low) / (high - low)).clamp(0, 1)
+    return frequency * (short + (1 - short) / factor)
+
+
+def alibi_slopes(heads: int) -> Tensor:
+    """How fast a head's scores fall with the distance (Press et al. 2022), float32 [heads].
+
+    Example:
+        >>> alibi_slopes(4).tolist()
+        [0.25, 0.0625, 0.015625, 0.00390625]
+    """
+    power = 2 ** math.floor(math.log2(heads))
+    slopes = [2 ** (-8 * (i + 1) / power) for i in range(power)]
+    more = [2 ** (-4 * (2 * i + 1) / power) for i in range(heads - power)]
+    return torch.tensor(slopes + more)
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from arproc.models.neural.sequences.blocks import rotary_angles, window_mask
-from arproc.models.neural.sequences.decoder import Decoder, Weights
+from arproc.models.neural.sequences.network import SequenceNetwork
 
 __all__ = ["KeyValueCache"]
 
@@ -15,12 +16,12 @@ SLACK = 64
 
 
 class _Arena:
-    """A buffer [layers, 2, N, heads, capacity, dim] and how many of its slots are written."""
+    """A buffer [layers, 2, N, kv_heads, capacity, dim] and how many of its slots are written."""
 
-    __slots__ = ("angles", "data", "layers", "tip")
+    __slots__ = ("data", "layers", "places", "tip")
 
-    def __init__(self, data: Tensor, tip: int, angles: Tensor | None = None) -> None:
-        self.data, self.tip, self.angles = data, tip, angles
+    def __init__(self, data: Tensor, tip: int, places: Tensor | None = None) -> None:
+        self.data, self.tip, self.places = data, tip, places
         self.layers = [layer.unbind(0) for layer in data.unbind(0)]
 
 
@@ -35,23 +36,23 @@ class KeyValueCache:
 
     Args:
         network: whose keys and values they are.
-        data: [layers, 2, N, heads, slots, dim], right-aligned.
+        data: [layers, 2, N, kv_heads, slots, dim], right-aligned.
         shift: a row's position in slot 0: an int where all rows agree, else int64 [N].
     """
 
     __slots__ = ("arena", "network", "ragged_until", "shift", "stop")
 
-    def __init__(self, network: Decoder, data: Tensor, shift: int | Tensor) -> None:
+    def __init__(self, network: SequenceNetwork, data: Tensor, shift: int | Tensor) -> None:
         self.network, self.stop, self.shift = network, data.shape[-2], shift
         self.arena = _Arena(data, self.stop)
         # below this slot some rows have inputs and others not yet
         self.ragged_until = -int(shift.min()) if isinstance(shift, Tensor) else 0
 
     @classmethod
-    def empty(cls, network: Decoder, n: int) -> KeyValueCache:
+    def empty(cls, network: SequenceNetwork, n: int) -> KeyValueCache:
         """The cache of n rows without inputs."""
-        weight = network.head
-        shape = (len(network.layers), 2, n, network.heads, 0, network.dim)
+        weight = next(network.parameters())
+        shape = (len(network.layers), 2, n, network.kv_heads, 0, network.dim)
         return cls(network, weight.new_empty(shape), 0)
 
     def _view(self, arena: _Arena, stop: int, drop: int = 0) -> KeyValueCache:
@@ -70,7 +71,7 @@ class KeyValueCache:
     # ---- attention ----------------------------------------------------------------------------
 
     def feed(
-        self, inputs: Tensor, weights: Weights, offset: Tensor | None = None
+        self, inputs: Tensor, weights: Any, offset: Tensor | None = None
     ) -> tuple[Tensor, KeyValueCache]:
         """Run the network over more inputs.
 
@@ -84,7 +85,7 @@ class KeyValueCache:
         """
         network, count = self.network, inputs.shape[1]
         traced = torch.is_grad_enabled() and (
-            weights.head.requires_grad or self.arena.data.requires_grad
+            self.arena.data.requires_grad or network.traced(weights)
         )
         home = self if traced else self._with_room(count)
         arena, stop = home.arena, home.stop
@@ -103,15 +104,13 @@ class KeyValueCache:
                 values.narrow(2, stop, count).copy_(v)
             keys = keys.narrow(2, begin, end - begin)
             values = values.narrow(2, begin, end - begin)
-            return torch.nn.functional.scaled_dot_product_attention(
-                q, keys, values, attn_mask=mask, scale=network.scale
-            )
+            return network.attention(q, keys, values, mask)
 
-        angles = arena.angles
-        if traced or angles is None:
-            angles = _angles(network, home.shift, end, inputs.device)
-        angles = angles.narrow(-2, stop, count)
-        scores = network.run(inputs, angles, weights, attend, offset)
+        places = arena.places
+        if traced or places is None:
+            places = _places(network, home.shift, end, inputs.device)
+        places = places.narrow(-2, stop, count)
+        scores = network.run(inputs, places, weights, attend, offset)
         if traced:
             return scores, KeyValueCache(network, torch.stack(grown), home.shift)
         arena.tip = end
@@ -119,15 +118,14 @@ class KeyValueCache:
 
     def _mask(self, begin: int, stop: int, end: int) -> Tensor | None:
         """Which of the slots begin ... end-1 the queries in stop ... end-1 see."""
-        if end - stop == 1 and begin >= self.ragged_until:
+        if end - stop == 1 and begin >= self.ragged_until and self.network.plain:
             return None  # one query, and the slots are just its window
         slot = torch.arange(begin, end, device=self.arena.data.device)
         if isinstance(self.shift, int):
             position = slot + self.shift
-            return window_mask(position[stop - begin :], position, self.network.window)
+            return self.network.mask(position[stop - begin :], position)
         position = slot + self.shift[:, None]
-        mask = window_mask(position[:, stop - begin :], position, self.network.window)
-        return mask[:, None]  # the same for every head
+        return self.network.mask(position[:, stop - begin :], position)
 
     def _with_room(self, count: int) -> KeyValueCache:
         """This cache in an arena that has `count` free slots behind it."""
@@ -140,8 +138,8 @@ class KeyValueCache:
         capacity = 2 * keep + count + 16
         fresh = data.new_empty((*data.shape[:4], capacity, data.shape[-1]))
         fresh[..., :keep, :] = data[..., drop : self.stop, :].detach()
-        angles = _angles(self.network, self.shift + drop, capacity, data.device)
-        return self._view(_Arena(fresh, keep, angles), keep, drop)
+        places = _places(self.network, self.shift + drop, capacity, data.device).detach()
+        return self._view(_Arena(fresh, keep, places), keep, drop)
 
     # ---- rows ---------------------------------------------------------------------------------
 
@@ -187,8 +185,9 @@ class KeyValueCache:
         return KeyValueCache(parts[0].network, torch.cat(blocks, dim=2), torch.cat(shifts))
 
 
-def _angles(network: Decoder, shift: int | Tensor, count: int, device: torch.device) -> Tensor:
-    """The rotary angles of slots 0 ... count-1: [count, dim / 2], or [N, count, dim / 2]."""
+def _places(
+    network: SequenceNetwork, shift: int | Tensor, count: int, device: torch.device
+) -> Tensor:
+    """The places of slots 0 ... count-1: [count, k], or [N, count, k]."""
     slot = torch.arange(count, device=device)
-    position = slot + shift if isinstance(shift, int) else slot + shift[:, None]
-    return rotary_angles(position, network.dim)
+    return network.places(slot + shift if isinstance(shift, int) else slot + shift[:, None])

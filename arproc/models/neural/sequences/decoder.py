@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from arproc.contract.checked import sentences
-from arproc.contract.storable import StorableModule
-from arproc.data.form import Layout
 from arproc.models.neural.given import Given
-from arproc.models.neural.sequences.blocks import (
-    rotary_angles,
-    rotate,
-    squared_relu,
-    unit,
-    window_mask,
-)
-from arproc.spaces import Space
+from arproc.models.neural.sequences.blocks import rotate, squared_relu, unit
+from arproc.models.neural.sequences.network import Attend, SequenceNetwork
 
-__all__ = ["Attend", "Decoder", "Layer", "Weights"]
-
-#: Attention of layer l: `attend(l, queries, keys, values)`, each [N, heads, T, dim].
-Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+__all__ = ["Decoder", "Layer", "Weights"]
 
 # Queries and keys have length one, so a score is this times the cosine of their angle. The usual
 # scale would hold it below the root of the head's size, too soft to single out one key of many.
@@ -49,7 +36,7 @@ class Weights(NamedTuple):
     head: Tensor
 
 
-class Decoder(StorableModule):
+class Decoder(SequenceNetwork):
     r"""A stack of attention and MLP layers over a sequence of symbols.
 
     Each layer adds to the residual stream
@@ -87,7 +74,7 @@ class Decoder(StorableModule):
     ) -> None:
         super().__init__()
         self.symbols, self.heads, self.window, self.dropout = symbols, heads, window, dropout
-        self.dim = width // heads
+        self.start, self.kv_heads, self.dim = symbols, heads, width // heads
         self.scale = _SHARPNESS
         self.embedding = nn.Embedding(symbols + 1, width)
         self.layers = nn.ModuleList(
@@ -104,15 +91,6 @@ class Decoder(StorableModule):
         self.head = nn.Parameter(torch.zeros(symbols, width))
         self.given = Given(context, width) if context else None
 
-    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
-        """What does not fit together; see `NeuralLaw.problems`."""
-        yield from sentences(
-            (space.size != self.symbols, f"the network is of {self.symbols} symbols, the space of "
-             f"{space.size}"),
-            (self.window < 1 or self.dim < 2 or self.dim % 2 != 0, f"window is {self.window}, a "
-             f"head {self.dim} wide"),
-        )  # fmt: skip
-
     def hidden_weights(self) -> list[nn.Parameter]:
         """The matrices inside the layers, which Muon trains."""
         return list(self.layers.parameters())
@@ -126,55 +104,19 @@ class Decoder(StorableModule):
         ]
         return Weights(unit(self.embedding.weight) * root, layers, (self.head * root).T)
 
-    def offset(self, context: Tensor | None) -> Tensor | None:
-        """What a context [N, c] adds to the embedding of each input, [N, width]."""
-        if context is None or self.given is None:
-            return None
-        found: Tensor = self.given(context)
-        return found
-
-    def forward(self, inputs: Tensor, context: Tensor | None = None) -> Tensor:
-        """Scores of what comes after each input.
-
-        Args:
-            inputs: symbols from position 0 on, int64 [N, T].
-            context: what each sequence is conditioned on, [N, c].
-
-        Returns:
-            Unnormalised log-probabilities, [N, T, symbols].
-        """
-        position = torch.arange(inputs.shape[1], device=inputs.device)
-        causal = bool(len(position) <= self.window)
-        mask = None if causal else window_mask(position, position, self.window)
-
-        def attend(_: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            return F.scaled_dot_product_attention(
-                q, k, v, attn_mask=mask, is_causal=causal, scale=self.scale
-            )
-
-        angles, offset = rotary_angles(position, self.dim), self.offset(context)
-        return self.run(inputs, angles, self.weights(), attend, offset)
+    def traced(self, weights: Weights) -> bool:
+        return weights.head.requires_grad
 
     def run(
         self,
         inputs: Tensor,
-        angles: Tensor,
+        places: Tensor,
         weights: Weights,
         attend: Attend,
         offset: Tensor | None = None,
     ) -> Tensor:
-        """The scores [N, T, symbols] of what comes after each of the inputs [N, T].
-
-        Args:
-            inputs: symbols.
-            angles: of their positions, complex [T, dim / 2] or [N, T, dim / 2].
-            weights: those of `weights()`.
-            attend: how a layer's queries meet the keys: those of the inputs and of what came
-                before them.
-            offset: of the context, [N, width].
-        """
         n, t = inputs.shape
-        angles = angles.unflatten(-2, (-1, 1, 1))  # [(N,) T, 1, 1, dim / 2]
+        angles = places.unflatten(-2, (-1, 1, 1))  # [(N,) T, 1, 1, dim / 2]
         x = F.embedding(inputs.reshape(-1), weights.embedding)  # [N T, width]
         if offset is not None:
             x = x + offset.repeat_interleave(t, dim=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,13 +13,18 @@ from torch.distributions import Distribution
 from arproc.contract.checked import sentences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
+from arproc.contract.track import Track
 from arproc.distributions import Categorical, from_uniform
 from arproc.models.neural.base import NetworkLaw
 from arproc.models.neural.channels import axis_problems
 from arproc.models.neural.sequences.cache import KeyValueCache
-from arproc.models.neural.sequences.decoder import Decoder, Weights
+from arproc.models.neural.sequences.fresh_pass import passes, refreshed, room
+from arproc.models.neural.sequences.network import SequenceNetwork
 
 __all__ = ["TransformerLaw", "TransformerState"]
+
+#: Inputs that are fed at once: the scores of more would take much room.
+_LARGEST = 1024
 
 
 @storable
@@ -32,16 +38,31 @@ class TransformerLaw(NetworkLaw):
             channels, or no images.
     """
 
-    network: Decoder
+    network: SequenceNetwork
     channel_axis: int | None = None
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
         yield from sentences(*axis_problems(self.channel_axis, self.layout))
 
+    @property
+    def reading(self) -> dict[str, int | None]:
+        """How texts are read: the symbol before the first, and how far a layer looks.
+
+        `positions` is after how many inputs a fresh pass over the last `carried` of them begins,
+        None where positions do not end.
+        """
+        network = self.network
+        return {
+            "start": network.start,
+            "window": network.window,
+            "positions": network.limit,
+            "carried": network.carried or None,
+        }
+
     def start(self, n: int, context: Tensor | None) -> State:
         network = self.network
-        first = torch.full((n, 1), network.symbols, device=self.device)
+        first = torch.full((n, 1), network.start, device=self.device)
         weights, offset = network.weights(), network.offset(context)
         scores, cache = KeyValueCache.empty(network, n).feed(first, weights, offset)
         return TransformerState(weights, cache, scores[:, 0])
@@ -56,7 +77,7 @@ class TransformerState(State):
         scores: of the next element [N, symbols]; None computes them when they are asked for.
     """
 
-    def __init__(self, weights: Weights, cache: KeyValueCache, scores: Tensor | None) -> None:
+    def __init__(self, weights: Any, cache: KeyValueCache, scores: Tensor | None) -> None:
         self.weights, self.cache, self.scores = weights, cache, scores
 
     def _offset(self) -> Tensor | None:
@@ -66,28 +87,41 @@ class TransformerState(State):
         if self.scores is None:
             # the last input is fed again, over the cache without it
             network = self.cache.network
-            last = self.history.tail(1, padding=network.symbols)
+            last = self.history.tail(1, padding=network.start)
             before = self.cache.truncate(torch.ones(self.n, dtype=torch.int64))
             assert before is not None
             self.scores = before.feed(last, self.weights, self._offset())[0][:, 0]
         return Categorical(self.scores)
 
     def _append(self, x: Tensor) -> TransformerState:
-        scores, cache = self.cache.feed(x[:, None], self.weights, self._offset())
+        cache = self._with_room(self.cache, self.history)
+        scores, cache = cache.feed(x[:, None], self.weights, self._offset())
         return TransformerState(self.weights, cache, scores[:, 0])
+
+    def _with_room(self, cache: KeyValueCache, history: Track) -> KeyValueCache:
+        """The cache after `history`, in which every row has a place for one more input."""
+        if room(cache) != 0:
+            return cache
+        recent = history.tail(cache.network.carried, padding=cache.network.start)
+        return refreshed(cache, recent, self.weights, self._offset())
 
     def _extend(self, x: Tensor, lengths: Tensor | None) -> tuple[Distribution, TransformerState]:
         first = self.conditional
         assert isinstance(first, Categorical)
-        columns, cache, offset = [first.scores[:, None]], self.cache, self._offset()
+        columns, cache, history = [first.scores[:, None]], self.cache, self.history
+        offset, ends = self._offset(), cache.network.limit is not None
         parts: list[tuple[Tensor, KeyValueCache]] = []
-        chunk = max(cache.network.window, 128)
-        for begin in range(0, x.shape[1], chunk):
-            block = x[:, begin : begin + chunk]
+        begin = 0
+        while begin < x.shape[1]:
+            cache = self._with_room(cache, history)
+            block = x[:, begin : begin + _chunk(cache)]
             scores, cache = cache.feed(block, self.weights, offset)
+            history = history.extend(block) if ends else history
             columns.append(scores)
+            stop = begin + block.shape[1]
             if lengths is not None:
-                parts += _rows_that_end(cache, lengths, begin, begin + block.shape[1])
+                parts += _rows_that_end(cache, lengths, begin, stop)
+            begin = stop
         joined = torch.cat(columns, dim=1)
         last = joined[:, -1]
         if lengths is not None:
@@ -98,16 +132,19 @@ class TransformerState(State):
 
     def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
         conditional, cache, drawn = self.conditional, self.cache, [self.history.slots[:, :0]]
-        offset = self._offset()
+        offset, history, ends = self._offset(), self.history, cache.network.limit is not None
         for u in uniforms.unbind(1):
             x = from_uniform(conditional, u)[:, None]
+            cache = self._with_room(cache, history)
             scores, cache = cache.feed(x, self.weights, offset)
+            history = history.extend(x) if ends else history
             conditional = Categorical(scores[:, 0])
             drawn.append(x)
         assert isinstance(conditional, Categorical)
         joined = torch.cat(drawn, dim=1)
+        history = history if ends else history.extend(joined)
         state = TransformerState(self.weights, cache, conditional.scores)
-        return joined, self._carry(state, self.history.extend(joined), self.context)
+        return joined, self._carry(state, history, self.context)
 
     @property
     def block(self) -> int:  # type: ignore[override]
@@ -119,10 +156,21 @@ class TransformerState(State):
         return TransformerState(self.weights, self.cache.select(rows), scores)
 
     def _truncate(self, lengths: Tensor) -> State:
-        cache = self.cache.truncate(self.lengths - lengths)
+        cache, network = self.cache.truncate(self.lengths - lengths), self.cache.network
+        if cache is not None and network.limit is not None:
+            before, after = (
+                passes(n + 1, network.limit, network.carried) for n in (lengths, self.lengths)
+            )
+            cache = cache if bool((before == after).all()) else None
         if cache is None:
             return super()._truncate(lengths)
         return TransformerState(self.weights, cache, None)
+
+
+def _chunk(cache: KeyValueCache) -> int:
+    """How many inputs are fed at once."""
+    most, left = max(min(cache.network.window, _LARGEST), 128), room(cache)
+    return most if left is None else min(most, left)
 
 
 def _rows_that_end(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -22,9 +22,17 @@ from arproc.data.tokens import Tokens
 from arproc.errors import DataError, ParameterError, check_integer, check_number
 from arproc.models.neural.base import NeuralProcess
 from arproc.models.neural.examples import Examples
+from arproc.models.neural.sequences.choices import (
+    CHOICES,
+    check_choices,
+    check_sizes,
+    new_network,
+)
 from arproc.models.neural.sequences.crops import IGNORED, Crops, shifted
-from arproc.models.neural.sequences.decoder import Decoder
 from arproc.models.neural.sequences.law import TransformerLaw
+from arproc.models.neural.sequences.network import SequenceNetwork
+from arproc.models.neural.sequences.published.reading import read_published
+from arproc.models.neural.sequences.published.writing import write_published
 from arproc.process import Fit
 from arproc.spaces import Space
 from arproc.training import Loss, Training, seed_of
@@ -52,9 +60,15 @@ class Transformer(NeuralProcess):
     a fixed size in raster order, a pixel's channels one after the other (ImageGPT, Chen et al.
     2020); they go in and come back in their shape.
 
-    Vaswani et al. 2017, with root-mean-square norms (Zhang and Sennrich 2019), rotary positions
-    (Su et al. 2021), normalised queries and keys (Henry et al. 2020) and squared ReLU (So et al.
-    2021).
+    The network is our own recipe, or has the usual choices of published models: as soon as one of
+    `positions` to `rotary_scaling` is given it is a `StandardDecoder`, in which what is not given
+    is as in Llama (rotary positions, RMS norms, SwiGLU, no biases, a head of its own). Learned
+    positions end after `block` of them: a longer text goes on in a fresh pass over the last half.
+    `from_pretrained` reads such a model from published weights, `save_pretrained` writes them.
+
+    The recipe: Vaswani et al. 2017, with root-mean-square norms (Zhang and Sennrich 2019), rotary
+    positions (Su et al. 2021), normalised queries and keys (Henry et al. 2020) and squared ReLU
+    (So et al. 2021).
 
     Args:
         layers: how many layers.
@@ -68,6 +82,16 @@ class Transformer(NeuralProcess):
         end: whether sequences end (True) or are streams (False); None lets a single sequence be a
             stream, and several end.
         dropout: the share of each layer's additions that is dropped in training.
+        positions: "rotary", "learned" or "alibi".
+        norm: "rms" or "layer".
+        activation: of the MLP: "swiglu", "gelu", "gelu_tanh" or "squared_relu".
+        hidden: size of its hidden layer; 4 times the width by default.
+        kv_heads: how many heads keys and values have, a divisor of `heads` (grouped queries).
+        tied: whether the head is the embedding.
+        biases: which linear maps have one: some of "qkv", "out" and "mlp".
+        rotary_base: the longest wavelength is about `2 pi rotary_base` positions; 10,000.
+        rotary_scaling: of Llama 3.1: (factor, low, high, original length); see
+            `arproc.models.neural.sequences.blocks.rotary_angles`.
         channel_axis: "first" for images [N, C, H, W] or "last" for [N, H, W, C]; None takes the
             axis that has 1, 3 or 4 entries.
         conditioned: whether each sequence is conditioned on a vector: `context` [N, c] in every
@@ -88,7 +112,7 @@ class Transformer(NeuralProcess):
     takes_weights = False
 
     law_: TransformerLaw
-    network_: Decoder
+    network_: SequenceNetwork
 
     def __init__(
         self,
@@ -101,6 +125,15 @@ class Transformer(NeuralProcess):
         tokens: Any = None,
         end: bool | None = None,
         dropout: float = 0.0,
+        positions: str | None = None,
+        norm: str | None = None,
+        activation: str | None = None,
+        hidden: int | None = None,
+        kv_heads: int | None = None,
+        tied: bool | None = None,
+        biases: Sequence[str] | None = None,
+        rotary_base: float | None = None,
+        rotary_scaling: Sequence[float] | None = None,
         channel_axis: str | None = None,
         conditioned: bool = False,
         classes: int | None = None,
@@ -114,10 +147,92 @@ class Transformer(NeuralProcess):
         self.tokens = tokens
         self.end = end
         self.dropout = dropout
+        self.positions = positions
+        self.norm = norm
+        self.activation = activation
+        self.hidden = hidden
+        self.kv_heads = kv_heads
+        self.tied = tied
+        self.biases = biases
+        self.rotary_base = rotary_base
+        self.rotary_scaling = rotary_scaling
         self.channel_axis = channel_axis
         self.conditioned = conditioned
         self.classes = classes
         self.training = training
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        start: str | int | None = None,
+        end: bool | str | int = False,
+        attention_window: int | None = None,
+        training: Training | None = None,
+    ) -> Self:
+        """A fitted model with published weights: GPT-2, Llama, Mistral or Qwen2.
+
+        The folder is in transformers' layout: config.json, the weights as safetensors in one
+        file or several, tokenizer.json (without it the elements are numbers). Logits are those of
+        transformers; weights of 16 bits are held in 32. A text longer than the positions that
+        GPT-2 was made for goes on in a fresh pass over the last half of them; the other models
+        then look at a sliding window of as many positions as they were made for.
+
+        Args:
+            folder: where the files are.
+            start: the token before the first one, which the tokenizer does not add itself; a
+                token or its number. None takes config.json's `bos_token_id`.
+            end: whether texts end, by config.json's `eos_token_id` (True), or are streams
+                (False); or the token that ends them.
+            attention_window: how many positions a layer looks at, where it is not to be what
+                config.json says.
+            training: for a later `fit`, which begins anew.
+
+        Raises:
+            UnsupportedError: config.json has something that is not supported, or the weights are
+                pickled; the message names it.
+            FileFormatError: a file is damaged, or they do not go together.
+            DataError: there is no such folder, or a file is not there.
+            ParameterError: start or end is no token, or has to be given.
+
+        Source: Radford et al. 2019 (GPT-2); Touvron et al. 2023 (Llama).
+        """
+        law, parameters = read_published(
+            folder, start=start, end=end, attention_window=attention_window
+        )
+        form = "numpy" if law.space.vocabulary is None else "text"  # type: ignore[attr-defined]
+        return cls.of(law, Fit(form=form), **parameters, training=training)
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Write the fitted network as published weights, in transformers' layout.
+
+        For networks of the usual choices that GPT-2 (learned positions, LayerNorm, GELU, all
+        biases) or Llama, Mistral or Qwen2 (rotary positions, RMS norms, SwiGLU) have. Logits
+        there are those here, as far as the window reaches. A model whose start is no symbol of
+        its own has one more row of logits there, for the start, that generation suppresses.
+        A tokenizer is written with its start token before each text.
+
+        Args:
+            folder: made where it is not there; files of these names in it are replaced.
+
+        Raises:
+            NotFittedError: the model has no law yet.
+            UnsupportedError: no published layout holds the network; the message says why.
+
+        Example:
+            >>> import arproc, tempfile
+            >>> model = arproc.Transformer(1, 2, 16, block=8, tokens=5, kv_heads=1,
+            ...                            training=arproc.Training(steps=2, batch_size=2))
+            >>> _ = model.fit([0, 1, 2, 3, 4, 0, 1, 2, 3, 4])
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     model.save_pretrained(folder)
+            ...     again = arproc.Transformer.from_pretrained(folder)
+            >>> bool(abs(again.log_prob([0, 1, 2]) - model.log_prob([0, 1, 2])) < 1e-5)
+            True
+        """
+        law = self.law_
+        write_published(law, folder, max(self.block or 0, law.network.window))
 
     @property
     def shape_(self) -> tuple[int, ...] | None:  # type: ignore[override]
@@ -159,16 +274,18 @@ class Transformer(NeuralProcess):
 
     def _check(self) -> None:
         self._check_context_parameters()
-        for name in ("layers", "heads", "width"):
-            check_integer(name, getattr(self, name), minimum=1)
+        check_sizes(self.layers, self.heads, self.width)
         for name in ("block", "attention_window"):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), minimum=1)
-        if self.width % (2 * self.heads):
-            raise ParameterError(
-                f"width must be a multiple of twice the heads, {2 * self.heads}; got {self.width}."
-            )
         check_number("dropout", self.dropout, low=0, below=1)
+        check_choices(self._choices, self.heads)
+
+    @property
+    def _choices(self) -> dict[str, Any]:
+        """The usual choices that are given; none of them for our own recipe."""
+        given = {name: getattr(self, name) for name in CHOICES}
+        return {name: value for name, value in given.items() if value is not None}
 
     # ---- learning -----------------------------------------------------------------------------
 
@@ -187,18 +304,20 @@ class Transformer(NeuralProcess):
                 f"them. Leave block out, or give {layout.length}."
             )
 
-        def build() -> Decoder:
-            return Decoder(
+        def build() -> SequenceNetwork:
+            return new_network(
+                self._choices,
                 space.size or 0,
                 layers=self.layers,
                 heads=self.heads,
                 width=self.width,
                 window=self.attention_window or block,
+                block=block,
                 dropout=float(self.dropout),
                 context=0 if form is None else form.size or 0,
             )
 
-        def objective(network: Decoder) -> tuple[Loss, Callable[[], float] | None]:
+        def objective(network: SequenceNetwork) -> tuple[Loss, Callable[[], float] | None]:
             crops, size = Crops(sequences, block), settings.batch_size
             examples = None
             if layout is not None and whole:
@@ -224,7 +343,7 @@ class Transformer(NeuralProcess):
 
 
 def _score(
-    network: Decoder, held_out: Sequences, block: int, settings: Training
+    network: SequenceNetwork, held_out: Sequences, block: int, settings: Training
 ) -> Callable[[], float]:
     """The mean loss on a fixed set of crops of the validation data."""
     generator = torch.Generator().manual_seed(seed_of(settings.seed, _STREAM))
@@ -257,7 +376,7 @@ def _of(context: Tensor | None, rows: Tensor) -> Tensor | None:
 
 
 def _loss(
-    network: Decoder, inputs: Tensor, targets: Tensor, context: Tensor | None = None
+    network: SequenceNetwork, inputs: Tensor, targets: Tensor, context: Tensor | None = None
 ) -> Tensor:
     """Mean nats a term."""
     device = next(network.parameters()).device

@@ -1,0 +1,152 @@
+"""What the networks of sequences share: how they are fed, and how far a position sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from arproc.contract.checked import sentences
+from arproc.contract.storable import StorableModule
+from arproc.data.form import Layout
+from arproc.errors import UnsupportedError
+from arproc.models.neural.given import Given
+from arproc.models.neural.sequences.blocks import rotary_angles, window_mask
+from arproc.spaces import Space
+
+__all__ = ["Attend", "SequenceNetwork"]
+
+#: Attention of layer l: `attend(l, queries, keys, values)`, each [N, heads, T, dim].
+Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+
+
+class SequenceNetwork(StorableModule):
+    """Base of the decoders: symbols in, the scores of the next symbol out.
+
+    A subclass sets the attributes and writes `weights` and `run`; where its positions are not
+    rotary it writes `places` and `mask` as well.
+
+    Attributes:
+        symbols: how many symbols there are.
+        start: the input at position 0: one of the symbols, or the number after the last.
+        heads, kv_heads: how many heads queries have, and keys and values.
+        dim: the size of a head.
+        window: how many positions a layer sees, its own included.
+        limit: how many positions there are; None where there is no end to them. A sequence that
+            needs more goes on in a fresh pass over its last `carried` inputs.
+        scale: of the scores of attention.
+        layers: the layers.
+        given: the map of the context, or None.
+    """
+
+    symbols: int
+    start: int
+    heads: int
+    kv_heads: int
+    dim: int
+    window: int
+    limit: int | None = None
+    scale: float
+    layers: nn.ModuleList
+    given: Given | None
+
+    def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
+        """What does not fit together; see `NeuralLaw.problems`."""
+        yield from sentences(
+            (space.size != self.symbols, f"the network is of {self.symbols} symbols, the space of "
+             f"{space.size}"),
+            (self.window < 1 or self.dim < 2 or self.dim % 2 != 0, f"window is {self.window}, a "
+             f"head {self.dim} wide"),
+        )  # fmt: skip
+
+    @property
+    def carried(self) -> int:
+        """How many inputs a sequence takes with it where its positions come to their limit."""
+        return 0 if self.limit is None else self.limit // 2
+
+    def weights(self) -> Any:
+        """The weights in the form that `run` reads; whoever calls often takes them once."""
+        raise NotImplementedError
+
+    def traced(self, weights: Any) -> bool:
+        """Whether gradients in these weights are asked for."""
+        raise NotImplementedError
+
+    def run(
+        self,
+        inputs: Tensor,
+        places: Tensor,
+        weights: Any,
+        attend: Attend,
+        offset: Tensor | None = None,
+    ) -> Tensor:
+        """The scores [N, T, symbols] of what comes after each of the inputs [N, T].
+
+        Args:
+            inputs: symbols.
+            places: of their positions, [T, ...] or [N, T, ...]; see `places`.
+            weights: those of `weights()`.
+            attend: how a layer's queries meet the keys: those of the inputs and of what came
+                before them.
+            offset: of the context, [N, width].
+        """
+        raise NotImplementedError
+
+    def places(self, position: Tensor) -> Tensor:
+        """What `run` reads of positions [...]: numbers [..., k]."""
+        return rotary_angles(position, self.dim)
+
+    def mask(self, query: Tensor, key: Tensor) -> Tensor:
+        """Which keys queries see, for all heads alike: [Q, K], or [N, 1, Q, K] of rows."""
+        seen = window_mask(query, key, self.window)
+        return seen if seen.ndim == 2 else seen[:, None]
+
+    #: Whether a query that sees all keys there are needs no mask.
+    plain: bool = True
+
+    def attention(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool = False
+    ) -> Tensor:
+        """What queries [N, heads, Q, dim] take of values [N, kv_heads, K, dim]."""
+        return F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, is_causal=causal, scale=self.scale,
+            enable_gqa=bool(self.kv_heads != self.heads),
+        )  # fmt: skip
+
+    def offset(self, context: Tensor | None) -> Tensor | None:
+        """What a context [N, c] adds to the embedding of each input, [N, width]."""
+        if context is None or self.given is None:
+            return None
+        found: Tensor = self.given(context)
+        return found
+
+    def forward(self, inputs: Tensor, context: Tensor | None = None) -> Tensor:
+        """Scores of what comes after each input.
+
+        Args:
+            inputs: symbols from position 0 on, int64 [N, T].
+            context: what each sequence is conditioned on, [N, c].
+
+        Returns:
+            Unnormalised log-probabilities, [N, T, symbols].
+
+        Raises:
+            UnsupportedError: there are more inputs than positions; the law goes on beyond them.
+        """
+        position = torch.arange(inputs.shape[1], device=inputs.device)
+        if self.limit is not None and len(position) > self.limit:
+            raise UnsupportedError(
+                f"inputs has {len(position)} symbols in a row; the network has {self.limit} "
+                "positions. The model's log_prob and sample go on beyond them."
+            )
+        causal = self.plain and bool(len(position) <= self.window)
+        mask = None if causal else self.mask(position, position)
+
+        def attend(_: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            return self.attention(q, k, v, mask, causal)
+
+        places, offset = self.places(position), self.offset(context)
+        return self.run(inputs, places, self.weights(), attend, offset)

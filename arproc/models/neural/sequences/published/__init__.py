@@ -1,0 +1,1 @@
+"""Published weights: folders in transformers' layout, read and written."""
