@@ -213,12 +213,12 @@ GPT2 = {
 }  # fmt: skip
 
 
-def published(**choices: Any) -> Transformer:
-    """A transformer that was read from published weights, of texts that end."""
-    model = transformer(TEXT, tokens="char", attention_window=None, **choices)
+def published(data: Any = None, **choices: Any) -> Transformer:
+    """A transformer that was read from published weights."""
+    model = transformer(data, attention_window=None, **choices)
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        return Transformer.from_pretrained(folder, end=True)
+        return Transformer.from_pretrained(folder, end=model.space.terminates)
 
 
 def transformer_of_classes() -> Transformer:
@@ -518,9 +518,9 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "Transformer whose sequences end": (
         lambda: transformer([digits(n) for n in (9, 30, 14)], tokens=4, end=True), {}
     ),
-    "Transformer of published weights": (lambda: published(kv_heads=1), {}),
+    "Transformer of published weights": (lambda: published(tokens=4, kv_heads=1), {}),
     "Transformer of published weights, learned positions": (
-        lambda: published(block=16, **GPT2), {}
+        lambda: published(TEXT, tokens="char", block=16, **GPT2), {}
     ),
     "Transformer with linear biases of attention": (
         lambda: transformer(tokens=4, positions="alibi", activation="squared_relu"), {}
