@@ -316,9 +316,9 @@ class Model(Parameters):
             >>> import arproc
             >>> arproc.AR(order=1).fit([[0.0, 1.0, 0.0], [2.0, 1.0, 1.0]]).n_observations_
             6
-            >>> arproc.AR(order=1).fit("text")
+            >>> arproc.AR(order=1).fit("text")  # doctest: +ELLIPSIS
             Traceback (most recent call last):
-            arproc.errors.DataError: data is text; expected numbers: the model's elements are real.
+            arproc.errors.DataError: data is text; expected numbers: the model's elements are real...
         """
         self.check_kinds()
         learner = self._learner()
