@@ -318,7 +318,7 @@ class Model(Parameters):
             6
             >>> arproc.AR(order=1).fit("text")  # doctest: +ELLIPSIS
             Traceback (most recent call last):
-            arproc.errors.DataError: data is text; expected numbers: the model's elements are real...
+            arproc.errors.DataError: data is text; expected numbers: the model's elements are ...
         """
         self.check_kinds()
         learner = self._learner()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -97,7 +96,7 @@ class InfiniGram(SymbolModel):
         discount_source_: "leave-one-out" or "validation"; or "fallback", where a quarter of the
             text or more is copies of lines before, each of which tells what another one leaves
             out: then the discounts are 0.5, 1 and 1.5, and a `DiscountWarning` says so.
-        discount_score_: the mean log-probability that the discounts were chosen for, in nats (nan
+        discount_score_: the mean log-probability that the discounts were chosen for, in nats (None
             of the fallback).
 
     Example:
@@ -113,7 +112,7 @@ class InfiniGram(SymbolModel):
     suffixes_: Suffixes
     discounts_: np.ndarray
     discount_source_: str
-    discount_score_: Annotated[float, Number(high=0)]
+    discount_score_: Annotated[float | None, Number(high=0)]
 
     def __init__(self, tokens: Any = "word") -> None:
         self.tokens = tokens
@@ -134,7 +133,7 @@ class InfiniGram(SymbolModel):
         law = InfiniGramLaw(space, suffixes, np.tile(START, (ROWS, 1)))
         held_out = own if validation is None else with_ends(validation)
         if validation is None and _is_repeated(sequences):
-            return law, Fit(notes={"discount_source": "fallback", "discount_score": math.nan})
+            return law, Fit(notes={"discount_source": "fallback", "discount_score": None})
         found, score = fit_discounts(law.arrays, *held_out, space.terminates, validation is None)
         source = "leave-one-out" if validation is None else "validation"
         notes = {"discount_source": source, "discount_score": score}
