@@ -425,14 +425,19 @@ def numbers_of(scores: torch.Tensor, law: Law, name: str = "data") -> torch.Tens
     return scores
 
 
-def numbers_in(found: Distribution, law: Law) -> Distribution:
+def numbers_in(found: Distribution, law: Law, diffuse: bool = False) -> Distribution:
     """A conditional that is about to be given to the user, none of whose parameters may be NaN.
+
+    Args:
+        found: the conditional.
+        law: whose it is.
+        diffuse: whether its scale may be infinite, as where a gap leaves nothing known.
 
     Raises:
         DataError: one is NaN, or a place or scale is infinite; or a count is expected to be larger
             than any number that can be drawn.
     """
-    wrong = parameter_without_number(found)
+    wrong = parameter_without_number(found, diffuse)
     if wrong is None and isinstance(law.space, Count) and expects_beyond(found, MOST_COUNT):
         wrong = "mean"
     if wrong is not None:

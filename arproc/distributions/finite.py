@@ -14,8 +14,12 @@ __all__ = ["expects_beyond", "parameter_without_number"]
 _FINITE = ("loc", "scale", "rate", "log_scale", "total_count", "_unbroadcasted_scale_tril")
 
 
-def parameter_without_number(distribution: Distribution) -> str | None:
+def parameter_without_number(distribution: Distribution, diffuse: bool = False) -> str | None:
     """The name of a parameter that is NaN somewhere, or infinite where none may be; or None.
+
+    Args:
+        distribution: what is looked at.
+        diffuse: whether scales may be infinite: nothing is known yet.
 
     Example:
         >>> from torch.distributions import Normal
@@ -24,7 +28,8 @@ def parameter_without_number(distribution: Distribution) -> str | None:
         ('scale', None)
     """
     for name, value in _parameters(distribution):
-        bad = ~torch.isfinite(value) if name in _FINITE else torch.isnan(value)
+        finite = name in _FINITE and not (diffuse and name == "scale")
+        bad = ~torch.isfinite(value) if finite else torch.isnan(value)
         if name == "logits":  # one of -inf is an impossible value, one of inf is nothing
             bad |= value == torch.inf
         if bool(bad.any()):

@@ -18,6 +18,7 @@ from torch import distributions as td
 from torch.distributions import Distribution
 
 from arproc.contract.randomness import Uniforms
+from arproc.data.frames import native
 from arproc.distributions import MaybeMissing, Spiked, Varied, atom, cdf, observed_scores, to
 from arproc.errors import DataError, ParameterError, check_array, check_count
 from arproc.evaluation.walk import Block, per_term, stand_in
@@ -201,6 +202,7 @@ def flatten(values: Any) -> list[np.ndarray]:
 
     Those of missing elements, NaN, are left out.
     """
+    values = native(values, "values")
     if hasattr(values, "columns"):
         values = [values.iloc[:, i] for i in range(values.shape[1])]
     several = isinstance(values, (list, tuple)) and any(map(_is_row, values))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arproc.data.frames import native
 from arproc.errors import DataError, check_array
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def crps_quantiles(
         >>> crps_quantiles(forecast, [3.0]).tolist()
         [2.5]
     """
+    forecast = native(forecast, "forecast")
     names, table = _quantile_table(forecast, levels)
     y = _actual(actual, len(table), getattr(forecast, "index", None))
     order = np.argsort(names)

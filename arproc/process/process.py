@@ -190,7 +190,8 @@ class Process(OneClass):
             columns = state.extend(x[:, law.n_given : -1])[0]
             if x.shape[1] > law.n_given:
                 shared = int(sequences.lengths.min()) - law.n_given
-                numbers_in(index(columns, (slice(None), slice(0, shared))), law)
+                shown = index(columns, (slice(None), slice(0, shared)))
+                numbers_in(shown, law, diffuse=law.takes_missing)
                 return columns
             return index(columns, (slice(None), slice(0, 0)))  # there is no element to come
 
