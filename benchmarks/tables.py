@@ -20,7 +20,7 @@ from benchmarks.timing import REDUCED
 
 SIZES = (60,) if REDUCED else (2_000, 50_000)
 HELD_OUT = 60 if REDUCED else 5_000
-STEPS = {60: 5, 2_000: 2_000, 50_000: 6_000}
+STEPS = {60: 5, 2_000: 1_500, 50_000: 6_000}
 DRAWS = 2 if REDUCED else 20
 CITIES = {"Oslo": "north", "Bergen": "north", "Rome": "south", "Bari": "south", "Kyiv": "east"}
 _BINS = 10
