@@ -455,7 +455,8 @@ def _shown(value: Any) -> str:
     """What came in a type's place."""
     if isinstance(value, int) and not -_WHOLE <= value < _WHOLE:
         return f"a whole number beyond 64 bits, {str(value)[:24]}"
-    return f"a {type(value).__name__}" + f" ({value})" * isinstance(value, (int, float))
+    kind = f"a {type(value).__name__}"
+    return f"{kind} ({value})" if isinstance(value, (int, float)) else kind  # others may be large
 
 
 def normal_problems(law: MultivariateNormal) -> Iterator[str]:

@@ -28,7 +28,7 @@ class BetaARLaw(ChainLaw):
     """The law of `BetaAR`: intercept, coef [p] (lag 1 first) and precision; numbers or tensors."""
 
     intercept: Annotated[float | torch.Tensor, Number()]
-    coef: Annotated[np.ndarray | torch.Tensor, Array("p", kind="real")]
+    coef: Annotated[np.ndarray | torch.Tensor, Array("p", kind="float64 float32")]
     precision: Annotated[float | torch.Tensor, Number(above=0)]
     space = UnitInterval()
     padding = 0.5

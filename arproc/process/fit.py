@@ -16,6 +16,9 @@ from arproc.errors import UnsupportedError
 
 __all__ = ["Fit", "Learnt"]
 
+#: In what form data come; see `arproc.data.form.Form`.
+_FORMS = ("numpy", "tensor", "text", "list", "series", "frame", "rows", "table")
+
 
 @storable
 @dataclass(frozen=True, eq=False)
@@ -56,10 +59,23 @@ class Fit:
 
     def problems(self) -> Iterator[str]:
         """What does not fit together in it, in sentences without their full stop."""
+        if self.form not in _FORMS:
+            yield f"the data had the form {self.form!r}, which is none of {_FORMS}"
         names = len(self.names or ())
         for what, values in (("estimates", self.estimates), ("covariance", self.covariance)):
             if values is not None and len(values) != names:
                 yield f"there are {what} of {len(values)} parameters, and {names} names"
+        if any(isinstance(name, str) and not is_unicode(name) for name in self.names or ()):
+            yield "a parameter's name is no text (it holds half of a character)"
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written: it has no surrogates, halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class _Notes(dict[str, Any]):

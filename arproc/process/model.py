@@ -502,7 +502,8 @@ class Model(Parameters):
             UnsupportedError: something is asked for that needs conditionals.
         """
         law = self.law_
-        assert isinstance(law, WholeLaw)
+        if not isinstance(law, WholeLaw):
+            raise UnsupportedError(f"{law!r} is not drawn from as a whole; ask a Process of it.")
         n = check_count("n", n, minimum=0)
         size = law.space.length
         if length is not None and check_count("length", length) != size:

@@ -137,4 +137,7 @@ def policy(subject: Subject) -> str:
     if not tried:
         raise NotApplicable("no policy changes conditionals of this kind")
     under = subject.under(tried[0])
-    return f"{tried[0]!r}: {total_mass(under)}; {samples_follow(under)}"
+    try:
+        return f"{tried[0]!r}: {total_mass(under)}; {samples_follow(under)}"
+    except UnsupportedError as error:  # after some elements there is no such law
+        raise NotApplicable(str(error)) from None

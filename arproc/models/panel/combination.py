@@ -96,11 +96,11 @@ class Combination:
     def problems(self) -> Iterator[str]:
         """What does not fit together; see `arproc.contract.checked`."""
         n, k = self.weights.shape
-        alike = len(self.names) == n and len(self.fits) == k and n > 0
+        alike = len(self.names) == len(self.status) == n > 0 and len(self.fits) == k
         sums = self.weights.sum(1)  # 0 where no candidate fits
         known = alike and all(list(one.names) == list(self.names) for one in self.fits)
         yield from sentences(
-            (not known, f"there are {n} series and {k} candidates, and names and fits of others"),
+            (not known, f"there are {n} series and {k} candidates, and names or fits of others"),
             (bool(np.isnan(self.stretch[sums != 0]).any()) if alike else False,
              "the stretch of a series that has a fit is nan"),
             (bool((np.abs(sums[sums != 0] - 1) > 1e-6).any()), "weights do not sum to one"),
