@@ -136,7 +136,7 @@ class CacheLaw(ChainLaw):
 
     space: CategoricalSpace
     base: Annotated[np.ndarray, Array("space.symbols", above=0, high=1)]
-    alpha: Annotated[float, Number(above=0)]
+    alpha: Annotated[float, Number(above=0, high=1e12)]
     decay: Annotated[float, Number(above=0, high=1)]
     size: Annotated[int | None, Number(low=1)]
 

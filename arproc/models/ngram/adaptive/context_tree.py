@@ -30,7 +30,7 @@ class ContextTreeLaw(ContextLaw):
         stop: the prior probability that a node is a leaf.
     """
 
-    alpha: Annotated[float, Number(above=0)]
+    alpha: Annotated[float, Number(above=0, high=1e12)]
     stop: Annotated[float, Number(above=0, below=1)]
 
     @property
