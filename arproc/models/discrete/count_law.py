@@ -24,6 +24,10 @@ from arproc.spaces import Count
 __all__ = ["CountARLaw"]
 
 
+#: Of a coefficient: beyond, means are no numbers that can be drawn.
+_LARGEST = 1e15
+
+
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
 class CountARLaw(ChainLaw):
@@ -58,6 +62,7 @@ class CountARLaw(ChainLaw):
         yield from sentences(
             (not self.log_link and min(linear) < 0, "a coefficient of the mean is negative"),
             (not self.log_link and not max(linear) > 0, "all coefficients of the mean are 0"),
+            (max(map(abs, linear)) > _LARGEST, f"a coefficient is beyond {_LARGEST:g}"),
             (self.n_given > max(len(self.coef), len(self.feedback)), f"n_given is {self.n_given}"),
             *context_problems(self.context, "steps", len(self.regression)),
         )
