@@ -24,7 +24,10 @@ from arproc.spaces import Categorical, Space
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Form", "Layout", "restore"]
+__all__ = ["FORMS", "Form", "Layout", "restore"]
+
+#: The kinds of `Form`.
+FORMS = ("numpy", "tensor", "text", "list", "series", "frame", "rows", "table")
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,11 @@ import numpy as np
 from arproc.contract.checked import Array, Number, check_fields
 from arproc.contract.law import Law
 from arproc.contract.storable import storable
+from arproc.data.form import FORMS
 from arproc.data.labels import Labels
 from arproc.errors import UnsupportedError
 
 __all__ = ["Fit", "Learnt"]
-
-#: In what form data come; see `arproc.data.form.Form`.
-_FORMS = ("numpy", "tensor", "text", "list", "series", "frame", "rows", "table")
 
 
 @storable
@@ -59,8 +57,8 @@ class Fit:
 
     def problems(self) -> Iterator[str]:
         """What does not fit together in it, in sentences without their full stop."""
-        if self.form not in _FORMS:
-            yield f"the data had the form {self.form!r}, which is none of {_FORMS}"
+        if self.form not in FORMS:
+            yield f"the data had the form {self.form!r}, which is none of {FORMS}"
         names = len(self.names or ())
         for what, values in (("estimates", self.estimates), ("covariance", self.covariance)):
             if values is not None and len(values) != names:
