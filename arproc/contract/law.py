@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -125,6 +126,12 @@ class Law(ABC):
     def check(self, sequences: Sequences) -> None:
         """Raise `DataError` for elements of the space that the law can not take at all."""
         return
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles are made of: no computed attribute, which may be a function."""
+        kind, held = type(self), vars(self)
+        computed = {k for k in held if isinstance(getattr(kind, k, None), cached_property)}
+        return {name: value for name, value in held.items() if name not in computed}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.space.describe()})"

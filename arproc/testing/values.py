@@ -70,7 +70,8 @@ def parameters_set_later(subject: Subject) -> str:
 
 
 def copies(subject: Subject) -> str:
-    """A copy by `copy.deepcopy`, and by pickle, is an equal model."""
+    """A copy by `copy.deepcopy`, and by pickle, of a model in use is an equal model."""
+    subject.reference(_batch(subject))  # what a law has computed may not stand in the way
     made = {"copy.deepcopy": copy.deepcopy(subject.process)}
     if "<locals>" not in type(subject.process).__qualname__:
         # in memory, of an object that is at hand: files never hold pickles

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import math
+import pickle
 import warnings
 
 import numpy as np
@@ -307,3 +309,14 @@ def test_pieces_without_beginning_and_end(smoothing, order, tmp_path):
     assert both.midway().log_prob(text) == pytest.approx(mid.log_prob(text))
     with pytest.raises(UnsupportedError, match="from their beginning on alone"):
         arproc.PPM(2).fit(["a b"]).midway()
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_model_in_use_can_be_copied(monkeypatch, compiled):
+    """What scores one text is a function that it keeps; interpreted, it has no name of its own."""
+    monkeypatch.setattr("arproc.compiled.interpreted._compiled", lambda kernels: compiled)
+    model = fit(["a b", "b a"], 2, smoothing="witten_bell")
+    found = model.log_prob("a b")
+    assert "text_scorer" in vars(model.law_)
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        assert other.log_prob("a b") == found
