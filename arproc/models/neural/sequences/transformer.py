@@ -64,7 +64,7 @@ class Transformer(NeuralProcess):
     `positions` to `rotary_scaling` is given it is a `StandardDecoder`, in which what is not given
     is as in Llama (rotary positions, RMS norms, SwiGLU, no biases, a head of its own). Learned
     positions end after `block` of them: a longer text goes on in a fresh pass over the last half.
-    `from_pretrained` reads such a model from published weights, `save_pretrained` writes them.
+    `from_pretrained` reads such a model from published weights, `to_pretrained` writes them.
 
     The recipe: Vaswani et al. 2017, with root-mean-square norms (Zhang and Sennrich 2019), rotary
     positions (Su et al. 2021), normalised queries and keys (Henry et al. 2020) and squared ReLU
@@ -204,7 +204,7 @@ class Transformer(NeuralProcess):
         form = "numpy" if law.space.vocabulary is None else "text"  # type: ignore[attr-defined]
         return cls.of(law, Fit(form=form), **parameters, training=training)
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+    def to_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted network as published weights, in transformers' layout.
 
         For networks of the usual choices that GPT-2 (learned positions, LayerNorm, GELU, all
@@ -226,7 +226,7 @@ class Transformer(NeuralProcess):
             ...                            training=arproc.Training(steps=2, batch_size=2))
             >>> _ = model.fit([0, 1, 2, 3, 4, 0, 1, 2, 3, 4])
             >>> with tempfile.TemporaryDirectory() as folder:
-            ...     model.save_pretrained(folder)
+            ...     model.to_pretrained(folder)
             ...     again = arproc.Transformer.from_pretrained(folder)
             >>> bool(abs(again.log_prob([0, 1, 2]) - model.log_prob([0, 1, 2])) < 1e-5)
             True

@@ -38,7 +38,7 @@ _KINDS: dict[tuple[str, ...], tuple[str, dict[str, Any]]] = {
 
 
 def write_published(law: TransformerLaw, folder: str | os.PathLike[str], block: int) -> None:
-    """Write a law's network in transformers' layout; see `Transformer.save_pretrained`.
+    """Write a law's network in transformers' layout; see `Transformer.to_pretrained`.
 
     Args:
         law: of a `StandardDecoder`.

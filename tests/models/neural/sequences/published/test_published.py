@@ -344,7 +344,7 @@ def test_learned_positions_go_on_in_fresh_passes(folders):
 def test_written_again_they_give_equal_logits_there(folders, name, tmp_path):
     transformers = pytest.importorskip("transformers")
     path, expected = folders(name)
-    Transformer.from_pretrained(path).save_pretrained(tmp_path)
+    Transformer.from_pretrained(path).to_pretrained(tmp_path)
     network = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
     with torch.no_grad():
         torch.testing.assert_close(network(symbols()).logits, expected, atol=1e-4, rtol=1e-4)
@@ -364,7 +364,7 @@ def test_ours_are_read_there(choices, end, tmp_path):
     x = np.arange(50) % 7
     model = Transformer(2, 2, 16, block=12, tokens=7, training=QUICK, **choices)
     model.fit([x, x[:9]] if end else x)
-    model.save_pretrained(tmp_path)
+    model.to_pretrained(tmp_path)
     network = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
     inputs = torch.cat([torch.tensor([[model.network_.start]]), torch.as_tensor(x[None, :9])], 1)
     with torch.no_grad():
@@ -391,7 +391,7 @@ def test_ours_are_read_there(choices, end, tmp_path):
 def test_what_no_layout_holds_is_refused(choices, message, tmp_path):
     model = Transformer(1, 2, 8, block=8, tokens=3, training=QUICK, **choices)
     with pytest.raises(UnsupportedError, match=message):
-        model.fit(np.arange(20) % 3).save_pretrained(tmp_path / "folder")
+        model.fit(np.arange(20) % 3).to_pretrained(tmp_path / "folder")
     assert not (tmp_path / "folder").exists()
 
 
@@ -431,7 +431,7 @@ def test_text_goes_in_and_comes_back(worded, tmp_path):
     assert isinstance(model.sample(1, length=5, seed=0)[0], str)
     model.save(tmp_path / "model")
     assert arproc.load(tmp_path / "model").log_prob(TEXTS[0]) == model.log_prob(TEXTS[0])
-    model.save_pretrained(tmp_path / "folder")
+    model.to_pretrained(tmp_path / "folder")
     again = Transformer.from_pretrained(tmp_path / "folder", end=True)
     assert again.log_prob(TEXTS).tolist() == model.log_prob(TEXTS).tolist()
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "folder")
@@ -442,7 +442,7 @@ def test_text_goes_in_and_comes_back(worded, tmp_path):
 def test_ours_with_a_tokenizer_take_it_along(worded, tmp_path):
     tokens = Transformer.from_pretrained(worded).tokens
     model = Transformer(1, 2, 8, block=8, tokens=tokens, kv_heads=1, training=QUICK).fit(TEXTS)
-    model.save_pretrained(tmp_path)
+    model.to_pretrained(tmp_path)
     again = Transformer.from_pretrained(tmp_path, end=True)
     np.testing.assert_allclose(again.log_prob(TEXTS), model.log_prob(TEXTS), rtol=1e-5)
     assert json.loads((tmp_path / "tokenizer_config.json").read_text())["eos_token"] == "<|end|>"
@@ -481,12 +481,12 @@ def test_adapters_of_peft_take_effect(folders, name, tmp_path):
     assert model.log_prob(x.numpy()).sum() > changed.sum()
     state = model.start(2).extend(x)[1]
     assert state.conditional.probs.shape == (2, SYMBOLS)
-    for write in (lambda: model.save(tmp_path / "a"), lambda: model.save_pretrained(tmp_path)):
+    for write in (lambda: model.save(tmp_path / "a"), lambda: model.to_pretrained(tmp_path)):
         with pytest.raises((ParameterError, UnsupportedError), match="merge them into"):
             write()
     learnt = model.log_prob(x.numpy())
     adapted.merge_and_unload()
     np.testing.assert_allclose(model.log_prob(x.numpy()), learnt, atol=1e-3)
-    model.save_pretrained(tmp_path)
+    model.to_pretrained(tmp_path)
     again = Transformer.from_pretrained(tmp_path).log_prob(x.numpy())
     np.testing.assert_allclose(again, learnt, atol=1e-3)
