@@ -217,7 +217,7 @@ def published(data: Any = None, **choices: Any) -> Transformer:
     """A transformer that was read from published weights."""
     model = transformer(data, attention_window=None, **choices)
     with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder)
+        model.to_pretrained(folder)
         return Transformer.from_pretrained(folder, end=model.space.terminates)
 
 
