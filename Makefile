@@ -30,7 +30,7 @@ demo: $(VENV)/.ready-demo
 	$(VENV)/bin/arproc demo --out demo-output
 
 test: lint
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n $(WORKERS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.ready-dev
 	$(VENV)/bin/ruff check .
@@ -38,7 +38,7 @@ lint: $(VENV)/.ready-dev
 	$(VENV)/bin/mypy
 
 test-slow: $(VENV)/.ready-dev
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n $(WORKERS) -m slow
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal -m slow
 
 mutants: $(VENV)/.ready-dev
 	$(VENV)/bin/python -m tests.mutants --workers $(WORKERS) $(MUTANTS)

@@ -6,6 +6,8 @@ import sys
 from importlib.metadata import metadata, version
 from pathlib import Path
 
+from long_tests import LONG
+
 import arproc
 
 
@@ -31,3 +33,11 @@ def test_importing_arproc_brings_nothing_heavy():
         [sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True
     )
     assert found.stdout.split() == []
+
+
+def test_the_tests_that_take_long_are_there():
+    """A test of that name no more would be among the quick ones, in silence."""
+    root = Path(__file__).parent
+    for name in LONG:
+        file, function = name.split("::")
+        assert f"def {function.partition('[')[0]}(" in (root / file).read_text(), name

@@ -115,7 +115,7 @@ def test_simulated_series_have_the_gaps_of_the_history():
     calibrated(Watched(1).fit(x), x, n_bootstrap=3)
     assert all(torch.equal(mask, seen[0]) for mask in seen)
     assert int(seen[0].sum()) == 20
-    wide, full = (calibrated(model, v, 1, n_bootstrap=200)
+    wide, full = (calibrated(model, v, 1, n_bootstrap=40)
                   for model, v in ((gaps, x), (AR(1).fit(x[25:]), x[25:])))  # fmt: skip
     assert wide.notna().all(axis=None)
     assert full.notna().all(axis=None)

@@ -1,0 +1,66 @@
+"""Tests of several seconds whose claim quicker ones make as well, in other cases or less widely.
+
+`make test-slow` runs them, with those that are marked where they are written.
+"""
+
+from __future__ import annotations
+
+__all__ = ["LONG"]
+
+#: How the ids of such tests begin, below tests/.
+LONG = (
+    "cli/test_cli.py::test_models_of_ngrams_go_to_arpa_files_and_back[]",
+    "compiled/test_same.py::test_interpreted_and_compiled_are_the_same[Panel.forecast]",
+    "contract/test_validation.py::test_it_chooses_by_the_pair_in_every_order[NADE]",
+    "forecasting/test_bootstrap.py::test_every_family_is_refitted[MarkovSwitchingAR]",
+    "forecasting/test_bootstrap.py::test_independent_values_are_predicted_by_students_t",
+    "forecasting/test_bootstrap.py::test_the_error_of_the_coefficient_spreads_with_the_horizon",
+    "inference/test_hypothesis.py::test_p_values_are_uniform_where_the_restriction_holds",
+    "inference/test_hypothesis.py::test_where_the_variance_is_not_constant_the_sandwich_is_right",
+    "models/autoregression/test_ar.py::test_the_contract[given]",
+    "models/autoregression/test_ar.py::test_the_contract[normal start]",
+    "models/autoregression/test_ar.py::test_the_contract[yule-walker]",
+    "models/autoregression/test_ar.py::test_the_contract[ols]",
+    "models/autoregression/test_ar.py::test_the_contract[line]",
+    "models/autoregression/test_ar.py::test_the_contract[white]",
+    "models/autoregression/test_ar.py::test_the_contract_of_given_parameters[coef0]",
+    "models/autoregression/test_ar.py::test_the_contract_of_given_parameters[coef2]",
+    "models/autoregression/test_bayesian.py::test_forecasts_are_calibrated_under_the_prior",
+    "models/autoregression/test_missing.py::test_samples_continue_a_prefix_with_gaps",
+    "models/discrete/test_count.py"
+    "::test_fit_finds_the_truth_and_no_neighbour_is_better[negative_binomial]",
+    "models/neural/images/test_pixel_models.py::test_what_is_learnt_of_copies_is_their_entropy",
+    "models/neural/sequences/test_transformer.py::test_overfits_a_small_text[adamw]",
+    "models/neural/sequences/test_transformer_images.py"
+    "::test_images_and_texts_follow_what_they_are_conditioned_on[False]",
+    "models/neural/sequences/test_transformer_images.py"
+    "::test_what_is_learnt_of_copies_is_their_entropy",
+    "models/neural/vectors/test_made_orders.py"
+    "::test_learns_the_law_of_its_data_in_every_order[True]",
+    "models/neural/vectors/test_made_tables.py::test_a_wide_table_keeps_the_contract",
+    "models/neural/vectors/test_made_tables.py::test_columns_that_depend_are_told_better_together",
+    "models/neural/vectors/test_maf.py::test_a_context_moves_the_law",
+    "models/neural/vectors/test_maf.py::test_learns_a_curved_pair",
+    "models/neural/vectors/test_nade_missing.py::test_reals_with_gaps",
+    "models/neural/vectors/test_nade_orders.py::test_learns_the_law_of_its_data_in_every_order",
+    "models/ngram/adaptive/test_context_tree.py::test_sources_are_recovered[Willems]",
+    "models/ngram/arpa/test_arpa_dialects.py::test_memory_is_that_of_the_numbers",
+    "models/ngram/backoff/test_filtering.py::test_kept_words_keep_their_probability",
+    "models/ngram/smoothing/test_repeats.py::test_other_models_that_leave_out_say_so_too",
+    "models/ngram/streaming/test_fitting.py::test_lines_of_words[kneser_ney-5]",
+    "models/ngram/streaming/test_fitting.py::test_lines_of_words[absolute_discounting-5]",
+    "models/ngram/streaming/test_fitting.py::test_one_stream_of_characters_or_bytes[12-char]",
+    "models/ngram/streaming/test_fitting.py::test_the_parts_of_a_common_symbol_are_put_together",
+    "models/ngram/test_lmplz.py::test_a_model_of_these_options_is_a_proper_process",
+    "models/ngram/test_model.py::test_conformance_of_bytes",
+    "models/ngram/test_model.py::test_conformance[None",
+    "models/ngram/test_model.py::test_conformance[word-1",
+    "models/ngram/test_model.py::test_conformance[4-4",
+    "models/ngram/test_model.py::test_conformance[Tokens(unknown=False)",
+    "models/ngram/test_model.py::test_conformance[Tokens(kind=None",
+    "models/ngram/test_states.py"
+    "::test_a_state_is_what_it_was_after_the_model_is_fitted_again[InfiniGram]",
+    "models/panel/test_combination.py"
+    "::test_better_candidates_weigh_more_and_the_average_beats_them",
+    "models/panel/test_panel.py::test_a_series_keeps_the_contract",
+)
