@@ -64,10 +64,13 @@ class MarkovSwitchingAR(Estimated, Process):
     2,048 (two regimes of order 1: ten steps), and simulated beyond.
 
     The first `order` values of a sequence are given (`n_given`): regimes that switch have no
-    stationary law in closed form. The chain starts from its own stationary distribution. With
-    order 0 (a hidden Markov model of normal laws) NaN is a value that was not observed: the filter
-    leaves out what it would have said, and likelihoods, fits and forecasts are exactly those of
-    what was.
+    stationary law in closed form. The chain starts from its own stationary distribution.
+
+    NaN is a value that was not observed (after the given ones), and likelihoods, fits, forecasts
+    and regimes are exactly those of what was: the sum over all paths of regimes since before a
+    gap, given which missing lags are normal. A gap ends with `order` observed values in a row, and
+    may have 2,048 paths: with two regimes, ten missing values in a row at order 1 and eight at
+    order 2. Longer ones are refused. `impute` tells what was missing.
 
     Args:
         order: how many past elements the next one depends on, 0 or more.

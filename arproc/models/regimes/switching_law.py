@@ -29,6 +29,7 @@ from arproc.spaces import Real
 __all__ = ["MarkovSwitchingARLaw", "arrays"]
 
 _LEAST = 1e-300  # so that no logarithm of a probability is infinite
+_ROWS = 512  # that are filtered at once where each may have thousands of paths
 #: How many memories there may be: k to the power of the lags, which the filter goes through.
 _MOST_MEMORIES = 2**16
 
@@ -260,18 +261,21 @@ class MarkovSwitchingARLaw(ChainLaw):
 
     def _terms_with_gaps(self, sequences: Sequences) -> torch.Tensor:
         """The terms of sequences with missing elements, flat; differentiable."""
-        parts = []
-        for i in range(len(sequences)):
-            x, state = sequences.row(i).cpu().double()[None], self.fresh(1, None)
-            found = []
+        parts, places = [], []
+        starts = sequences.offsets - self.n_given * torch.arange(len(sequences) + 1)
+        for rows in _alike(sequences):
+            x = torch.stack([sequences.row(i) for i in rows]).cpu().double()
+            state, found = self.fresh(len(rows), None), []
             for begin, stop in self._pieces(x):
                 piece = x[:, begin:stop]
                 columns, state = state.extend(piece)
                 gone = torch.isnan(piece)
                 before = index(columns, (slice(None), slice(0, -1)))
-                found.append(before.log_prob(piece.nan_to_num()).masked_fill(gone, 0.0)[0])
-            parts.append(torch.cat(found)[self.n_given :])
-        return torch.cat(parts)
+                found.append(before.log_prob(piece.nan_to_num()).masked_fill(gone, 0.0))
+            terms = torch.cat(found, dim=1)[:, self.n_given :]
+            parts.append(terms.flatten())
+            places.append((starts[rows][:, None] + torch.arange(terms.shape[1])).flatten())
+        return torch.cat(parts)[torch.cat(places).argsort()]
 
     def _pieces(self, x: torch.Tensor) -> list[tuple[int, int]]:
         """Where gaps of x [N, T] begin and are over, and what lies between: (begin, stop)."""
@@ -302,6 +306,16 @@ class MarkovSwitchingARLaw(ChainLaw):
         for begin, stop in self._pieces(x):
             state = state.extend(x[:, begin:stop], (lengths - begin).clamp(0, stop - begin))[1]
         return state
+
+
+def _alike(sequences: Sequences) -> list[list[int]]:
+    """The numbers of sequences that are as long and miss the same elements, some at a time."""
+    found: dict[bytes, list[int]] = {}
+    for i in range(len(sequences)):
+        mask = torch.isnan(sequences.row(i).detach()).cpu().numpy().tobytes()
+        found.setdefault(mask, []).append(i)
+    begins = [(rows, begin) for rows in found.values() for begin in range(0, len(rows), _ROWS)]
+    return [rows[begin : begin + _ROWS] for rows, begin in begins]
 
 
 def arrays(sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
