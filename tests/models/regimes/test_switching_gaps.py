@@ -26,9 +26,9 @@ def made(form: str, p: int) -> MarkovSwitchingAR:
 
 
 def drawn(model: MarkovSwitchingAR, gone: list[int], n: int = LENGTH) -> np.ndarray:
-    p = model.law_.n_given
-    x = model.sample(1, n, prefix=[0.5] * p, seed=1)[0]
-    x = np.concatenate([[0.5] * p, x])[:n]
+    rng = np.random.default_rng(1)
+    x = 3.0 * (np.arange(n) // 6 % 2) + rng.normal(size=n)
+    x[: model.law_.n_given] = 0.5
     x[gone] = np.nan
     return x
 
@@ -99,8 +99,6 @@ def test_a_forecast_after_a_gap_is_what_missing_elements_at_the_end_were(p):
     ahead = model.law_.predictive(model.start([x]), 2)
     np.testing.assert_allclose(model.forecast(x, 2)["mean"], ends["mean"], rtol=1e-12)
     np.testing.assert_allclose(ahead.variance[0].sqrt(), ends["std"], rtol=1e-10)
-    simulated = model.forecast(x, 12, n_paths=4000, seed=0)["mean"]
-    np.testing.assert_allclose(simulated.iloc[:2], ends["mean"], atol=0.12)
 
 
 def test_of_no_lags_what_is_missing_follows_the_regimes():
@@ -117,8 +115,8 @@ def test_of_no_lags_what_is_missing_follows_the_regimes():
     "options", [{"switching_variance": True}, {"form": "intercept", "order": 2}]
 )
 def test_the_fit_is_a_maximum_of_the_likelihood_of_what_was_observed(options):
-    x = [drawn(made("mean", 1), [7, 20, 21, 40, 59], 60) for _ in range(2)]
-    x[1] = x[1][1:45]
+    x = drawn(made("mean", 1), [7, 20, 21, 40, 59], 60)
+    x = [x, x[1:45]]
     model = MarkovSwitchingAR(**{"order": 1, "n_starts": 2, **options}).fit(x)
     seen = sum(int((~np.isnan(part)).sum()) - model.order for part in x)
     assert model.n_observations_ == seen
@@ -135,7 +133,7 @@ def test_the_fit_is_a_maximum_of_the_likelihood_of_what_was_observed(options):
         (3, common),
     ):
         ends = []
-        for step in (1e-3, -1e-3):
+        for step in (3e-4, -3e-4):
             moved = list(parts)
             moved[i] = parts[i] + step * np.array(move)
             chain, coef, line, sigma2 = moved
@@ -148,9 +146,9 @@ def test_the_fit_is_a_maximum_of_the_likelihood_of_what_was_observed(options):
 
 def test_long_series_with_gaps_are_scored_by_pieces():
     model = made("intercept", 1)
-    x = drawn(model, [5, 6, 700, 1400], 1500)
+    x = drawn(model, [5, 6, 120, 240], 300)
     state = model.start([x])
-    halves = model.start([x[:650]]).extend(torch.as_tensor(x[None, 650:]))[1]
+    halves = model.start([x[:110]]).extend(torch.as_tensor(x[None, 110:]))[1]
     torch.testing.assert_close(state.regimes, halves.regimes)
     pieces = [model.log_prob(x[:5]), model.condition(x[:8]).log_prob(x[8:])]
     middle = model.log_prob_terms(x)[4:7].sum()
@@ -169,7 +167,7 @@ def test_a_gap_that_is_too_long_is_refused_in_words(order, most):
             call(long)
     with pytest.raises(UnsupportedError, match="pieces between the longer gaps"):
         MarkovSwitchingAR(order, n_starts=1).fit(np.concatenate([fits, long]))
-    given = drawn(model, [order - 1])
+    given = drawn(model, [order - 1], 30)
     for call in (model.log_prob, model.smoothed, model.impute, MarkovSwitchingAR(order).fit):
         with pytest.raises(DataError, match=f"first {order} of a sequence, which are given"):
             call(given)
