@@ -87,6 +87,8 @@ class Law(ABC):
         clocked: whether it counts time (trends, seasons). Its context then has one more
             column, the last: t; it may be None where all sequences begin at t = 0 and there is no
             other. See `arproc.contract.context.split_clock`.
+        counts_from_zero: whether it counts time (trends), t = 0 being the first element of every
+            sequence: one that begins elsewhere is refused.
     """
 
     #: Why there are no tractable conditionals; shown when somebody asks for one.
@@ -99,6 +101,7 @@ class Law(ABC):
     longest_gap: int | None = None
     carries_parameter_uncertainty: bool = False
     clocked: bool = False
+    counts_from_zero: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)

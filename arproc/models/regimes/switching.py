@@ -237,6 +237,10 @@ class MarkovSwitchingAR(Estimated, Process):
         memory = max(order, 1) if self.form == "mean" else 1
         return order == 0 or longest_gap(k, k**memory, order) > 0
 
+    @property
+    def _counts_from_zero(self) -> bool:
+        return self.trend == "ct"
+
     def _infer_space(self, data: Any) -> Space:
         return Real()
 

@@ -71,6 +71,10 @@ class MarkovSwitchingARLaw(ChainLaw):
         )  # fmt: skip
 
     @property
+    def counts_from_zero(self) -> bool:  # type: ignore[override]
+        return bool(self.line[:, 1].any())
+
+    @property
     def n_given(self) -> int:  # type: ignore[override]
         return int(self.coef.shape[1])
 
