@@ -56,8 +56,8 @@ def expect(
         context: int64 [M], contexts.
         node: int64 [M], the longest n-gram that ends the context and the symbol after it.
         times: int64 [M], how often.
-        deleted: how many copies of an event are taken out of the counts before it is predicted; all
-            that there are, where there are fewer.
+        deleted: how many copies of an event are taken out of the counts before it is predicted;
+            all that there are, where there are fewer.
         uniform: the probability at order 0.
         weights: float64 [N, B].
         reached: float64 [N, B], gets how often each weight was asked.

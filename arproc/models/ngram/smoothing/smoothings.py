@@ -416,8 +416,8 @@ def warn_of_deletion(share: float) -> None:
     warn(
         f"{share:.0%} of the text stands in lines (or parts of a stream) that it has before, and "
         "the interpolation weights are learnt by deleting each event before it is predicted: "
-        f"{_copies(share)} at once were taken for copies of one. If they are not, long contexts are "
-        "trusted too much or too little. Fit each line once, as with dict.fromkeys(lines), or give "
-        "validation=.",
+        f"{_copies(share)} at once were taken for copies of one. If they are not, long contexts "
+        "are trusted too much or too little. Fit each line once, as with dict.fromkeys(lines), or "
+        "give validation=.",
         DiscountWarning,
     )
