@@ -130,6 +130,10 @@ class ConditionedLaw(ChainLaw):
         return self.law.takes_missing
 
     @property
+    def longest_gap(self) -> int | None:  # type: ignore[override]
+        return self.law.longest_gap
+
+    @property
     def carries_parameter_uncertainty(self) -> bool:  # type: ignore[override]
         return self.law.carries_parameter_uncertainty
 

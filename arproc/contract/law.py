@@ -81,10 +81,15 @@ class Law(ABC):
         n_given: how many first elements of a sequence are given, not scored.
         takes_missing: whether NaN among real numbers is an element that was not observed:
             `log_prob` is then the marginal of what was.
+        longest_gap: how many elements there may be, some of them missing, between enough observed
+            in a row (`n_given`, or one) and the next such; None for any number. Data with longer
+            gaps are refused by `UnsupportedError`.
         carries_parameter_uncertainty: whether it integrates over what is not known of parameters.
         clocked: whether it counts time (trends, seasons). Its context then has one more
             column, the last: t; it may be None where all sequences begin at t = 0 and there is no
             other. See `arproc.contract.context.split_clock`.
+        counts_from_zero: whether it counts time (trends), t = 0 being the first element of every
+            sequence: one that begins elsewhere is refused.
     """
 
     #: Why there are no tractable conditionals; shown when somebody asks for one.
@@ -94,8 +99,10 @@ class Law(ABC):
     context: ContextForm | None = None
     n_given: int = 0
     takes_missing: bool = False
+    longest_gap: int | None = None
     carries_parameter_uncertainty: bool = False
     clocked: bool = False
+    counts_from_zero: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
@@ -13,7 +14,7 @@ from arproc.data.future import future_index
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["component_names", "future_indexes", "of_marginals", "of_paths"]
+__all__ = ["component_names", "future_indexes", "of_elements", "of_marginals", "of_paths"]
 
 
 def of_marginals(
@@ -34,6 +35,28 @@ def of_marginals(
 def of_paths(history: Sequences, paths: torch.Tensor) -> pd.DataFrame:
     """Sample paths [N, n_paths, horizon] or [N, n_paths, horizon, d] as a table."""
     return _table(history, paths.movedim(1, -1), range(paths.shape[1]), "path")
+
+
+def of_elements(sequences: Sequences, values: list[np.ndarray], draws: int = 0) -> pd.DataFrame:
+    """What is known of every element: a row for each, under its series for several.
+
+    Args:
+        sequences: whose elements.
+        values: of each sequence, its means and standard deviations [T, 2], or draws [T, draws].
+        draws: how many draws there are, 0 for means and standard deviations.
+    """
+    import pandas as pd
+
+    form = sequences.form
+    columns = pd.RangeIndex(draws, name="draw") if draws else pd.Index(["mean", "std"])
+    tables = []
+    for i, table in enumerate(values):
+        shared = form.indexes[0 if len(form.indexes) == 1 else i] if form.indexes else None
+        index = pd.RangeIndex(len(table), name="step") if shared is None else shared
+        tables.append(pd.DataFrame(table, index=index, columns=columns))
+    if form.single:
+        return tables[0]
+    return pd.concat(tables, keys=series_names(sequences), names=["series", tables[0].index.name])
 
 
 def _table(

@@ -75,6 +75,10 @@ class MixtureLaw(DerivedLaw):
     def clocked(self) -> bool:  # type: ignore[override]
         return any(part.clocked for part in self.parts)
 
+    @property
+    def counts_from_zero(self) -> bool:  # type: ignore[override]
+        return any(part.counts_from_zero for part in self.parts)
+
     def start(self, n: int, context: torch.Tensor | None) -> State:
         own = _contexts(self.parts, context)
         states = [part.fresh(n, one) for part, one in zip(self.parts, own, strict=True)]

@@ -38,6 +38,7 @@ from arproc.process.reading import (
     anchored,
     check_continues,
     pair,
+    refuse_later,
     require_one_each,
     stepped,
     warn_of_columns,
@@ -183,6 +184,11 @@ class Model(Parameters):
     @property
     def _counts_time(self) -> bool:
         """Whether the law that `fit` learns is to be `clocked`."""
+        return False
+
+    @property
+    def _counts_from_zero(self) -> bool:
+        """Whether the law that `fit` learns is to count time from each sequence's beginning."""
         return False
 
     def _known_labels(self) -> Labels:
@@ -704,9 +710,13 @@ class Model(Parameters):
         self, prepared: torch.Tensor | None, sequences: Sequences, name: str
     ) -> torch.Tensor | None:
         """The context of sequences that are learnt from, with t in it where that is needed."""
-        if not self._counts_time:
+        if not self._counts_time and not self._counts_from_zero:
             return prepared
         found = self._labels.positions(sequences.form, len(sequences), name)
+        if self._counts_from_zero:
+            refuse_later(None if found is None else torch.from_numpy(found), name)
+        if not self._counts_time:
+            return prepared
         first = torch.zeros(len(sequences)) if found is None else torch.from_numpy(found)
         return with_clock(prepared, first)
 

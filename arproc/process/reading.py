@@ -18,7 +18,15 @@ from arproc.data.frames import by_series, native
 from arproc.data.labels import Labels
 from arproc.data.robust import warn_of_few, warn_of_wild
 from arproc.data.tables import Table
-from arproc.errors import DataError, ParameterError, PlaceWarning, check_array, check_integer, warn
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    PlaceWarning,
+    UnsupportedError,
+    check_array,
+    check_integer,
+    warn,
+)
 
 __all__ = [
     "anchored",
@@ -143,7 +151,7 @@ def anchored(
     """
     n = of if isinstance(of, int) else len(of)
     given = None if offset is None else first_steps(offset, n)
-    if not law.clocked:
+    if not law.clocked and not law.counts_from_zero:
         return prepared
     if given is None and isinstance(of, Sequences):
         found = labels.positions(of.form, n, name)
@@ -151,7 +159,28 @@ def anchored(
             _warn_unlabelled(labels, of, name)
         else:
             given = torch.from_numpy(found)
+    if law.counts_from_zero:
+        refuse_later(given, name)
+    if not law.clocked:
+        return prepared
     return with_clock(prepared, torch.zeros(n) if given is None else given)
+
+
+def refuse_later(first: torch.Tensor | None, name: str) -> None:
+    """Raise `UnsupportedError` for sequences that begin elsewhere than at t = 0.
+
+    Args:
+        first: the t at which each begins, int64 [N], or None where nothing says.
+        name: what messages call the sequences.
+    """
+    if first is not None and bool(first.any()):
+        begins = int(first[first != 0][0])
+        raise UnsupportedError(
+            f"{name} begins at step {begins} of the data of fit, by its labels or offset=; this "
+            "model counts the t of its trend from the first element of each sequence. Give each "
+            "sequence from its beginning (and score what follows by condition), or take the trend "
+            "out of the data."
+        )
 
 
 def _warn_unlabelled(labels: Labels, sequences: Sequences, name: str) -> None:

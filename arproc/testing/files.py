@@ -26,6 +26,7 @@ from arproc.testing.compare import gap
 from arproc.testing.conditions import scored_in_contexts
 from arproc.testing.drawing import drawn
 from arproc.testing.futures import continued, numbers, room
+from arproc.testing.gaps import within_reach
 from arproc.testing.generation import policies
 from arproc.testing.material import Batch, marked
 from arproc.testing.report import NotApplicable, fail
@@ -152,6 +153,7 @@ def _gaps(subject: Subject) -> Any:
     batch = _batch(subject, subject.whole(12))
     x = batch.x.clone()
     x[:, subject.given + 2 :: 3] = torch.nan
+    x = within_reach(subject, x, batch.x)
     whole = subject.ragged(Batch(x, batch.context), [batch.length] * batch.n)
     gaps = Sequences(whole.values, whole.offsets, whole.space, whole.complete, missing=True)
     return np.asarray(subject.process.log_prob(gaps, context=batch.context))

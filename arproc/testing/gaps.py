@@ -17,7 +17,7 @@ from arproc.testing.report import NotApplicable, fail
 from arproc.testing.several import lawful_terms
 from arproc.testing.subject import Subject
 
-__all__ = ["public_calls"]
+__all__ = ["public_calls", "within_reach"]
 
 _CAUSE = "NaN filled in, or counted, by a call that reads the data itself"
 
@@ -31,6 +31,25 @@ def public_calls(subject: Subject, gaps: Batch) -> float:
         known = subject.short(row.length)
     off = max(off, _prefix(subject, Batch(row.x[:, :known], row.context)))
     return max(off, _slope(subject, gaps))
+
+
+def within_reach(subject: Subject, x: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+    """Rows with gaps [n, T, *event], of which no mixture of rows has one that is too long.
+
+    Args:
+        subject: the process.
+        x: the rows.
+        whole: the same without gaps.
+    """
+    most = subject.process.law_.longest_gap
+    if most is None:
+        return x
+    if not subject.thorough:  # the work multiplies with every element
+        most = min(most, 4)
+    x, enough = x.clone(), max(subject.given, 1)
+    for begin in range(subject.given + min(most, 2), x.shape[1], most + enough):
+        x[:, begin : begin + enough] = whole[:, begin : begin + enough]
+    return x
 
 
 def _likelihoods(subject: Subject, gaps: Batch) -> float:

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.distributions import Normal
+from torch.distributions import Distribution, MixtureSameFamily, Normal
 
 from arproc.contract.sequences import Sequences
 from arproc.distributions import quantile
 from arproc.errors import UnsupportedError
 from arproc.testing.compare import agree
 from arproc.testing.forks import grow_and_ask_again
-from arproc.testing.gaps import public_calls
+from arproc.testing.gaps import public_calls, within_reach
 from arproc.testing.material import Batch
 from arproc.testing.report import NotApplicable
 from arproc.testing.subject import Subject
@@ -31,7 +31,8 @@ def missing_values(subject: Subject) -> str:
     every second element, all; of vectors in part. Gaps of several elements are compared with the
     integral over one of them, the others still missing, down to none. In a batch of rows with
     unlike gaps each is as it is alone, and the state tells the same law whether it is extended by
-    all elements, by one at a time, or was selected and cut back in between.
+    all elements, by one at a time, or was selected and cut back in between. Where the law says how
+    long a gap may be at most (`longest_gap`), gaps are no longer.
     """
     if not subject.process.law_.takes_missing:
         raise NotApplicable("takes_missing is False: NaN is refused")
@@ -58,7 +59,7 @@ def _with_gaps(subject: Subject, batch: Batch, number: int) -> Batch:
     x[4, given + 1 :: 2] = torch.nan
     rng = subject.rng(f"gaps {number}")
     x[5, given:][torch.as_tensor(rng.random(x.shape[1] - given) < 0.5)] = torch.nan
-    return Batch(x, batch.context)
+    return Batch(within_reach(subject, x, batch.x), batch.context)
 
 
 def _terms(subject: Subject, gaps: Batch) -> float:
@@ -166,19 +167,17 @@ def _marginal(subject: Subject, row: Batch, t: int) -> float:
     """The likelihood with element t missing against its integral over that element.
 
     The trapezoid rule on the normal scale of the element's own distribution function, which
-    converges at once where what follows is smooth in it.
+    converges at once where what follows is smooth in it. The quantiles of a mixture are not, where
+    one part ends and the next begins; there the rule goes over the values themselves.
     """
     upto = row.x[:, subject.given : t]
     before = subject.begin(row).extend(upto)[1].conditional
-    # a mixture's quantiles bend where one part ends and the next begins
-    count = _NODES if isinstance(before, Normal) else 4 * _NODES
-    z = torch.linspace(-_REACH, _REACH, count, dtype=torch.float64)
-    values = quantile(before, torch.special.ndtr(z)).to(row.x.dtype)
+    values, weight = _nodes(before)
+    count, values = len(values), values.to(row.x.dtype)
     filled = row.x.repeat(count, 1)
     filled[:, t] = values
     table = _scored(subject, Batch(filled, _repeated(row.context, count)))
     rest = table.sum(1) - table[:, t - subject.given]  # its own density is the weight
-    weight = -0.5 * z**2 - 0.5 * np.log(2 * np.pi) + torch.log(z[1] - z[0])
     gone = torch.isnan(row.x[0]).nonzero()[:, 0].tolist()
     return agree(
         _scored(subject, row).sum(1)[0],
@@ -188,6 +187,18 @@ def _marginal(subject: Subject, row: Batch, t: int) -> float:
         f"over element {t}",
         "a missing value that is filled in, or skipped as if time had stood still",
     )
+
+
+def _nodes(law: Distribution) -> tuple[torch.Tensor, torch.Tensor]:
+    """Values of a distribution of batch shape [1], and the logarithms of their shares in it."""
+    count = _NODES if isinstance(law, Normal) else 4 * _NODES
+    z = torch.linspace(-_REACH, _REACH, count, dtype=torch.float64)
+    if not isinstance(law, MixtureSameFamily):
+        shares = -0.5 * z**2 - 0.5 * np.log(2 * np.pi) + torch.log(z[1] - z[0])
+        return quantile(law, torch.special.ndtr(z)), shares
+    low, high = quantile(law, torch.special.ndtr(z[[0, -1]]))
+    values = torch.linspace(float(low), float(high), count, dtype=torch.float64)
+    return values, law.log_prob(values).double() + torch.log(values[1] - values[0])
 
 
 def _scored(subject: Subject, batch: Batch) -> torch.Tensor:

@@ -8,8 +8,18 @@ import pandas as pd
 import pytest
 
 import arproc
-from arproc import AR, ARIMA, VAR, BayesianAR, Mixture, Transformed
-from arproc.errors import DataError, PlaceWarning
+from arproc import (
+    AR,
+    ARGARCH,
+    ARIMA,
+    SETAR,
+    VAR,
+    BayesianAR,
+    MarkovSwitchingAR,
+    Mixture,
+    Transformed,
+)
+from arproc.errors import DataError, PlaceWarning, UnsupportedError
 from arproc.transforms import Difference, Log
 
 RNG = np.random.default_rng(0)
@@ -314,3 +324,38 @@ def test_contexts_of_rows_are_matched_by_row():
     sorted_ = arproc.MADE((4,), head="normal", classes=3, training=plan).fit(rows, context=labels)
     want = sorted_.log_prob(rows, context=labels)
     pd.testing.assert_series_equal(sorted_.log_prob(rows, context=labels[::-1]), want)
+
+
+TRENDED = {
+    "MarkovSwitchingAR": MarkovSwitchingAR(1, trend="ct", n_starts=1, method="em", tolerance=0.1),
+    "SETAR": SETAR(1, trend="ct"),
+    "ARGARCH": ARGARCH(1, trend="ct"),
+    "transformed": Transformed(SETAR(1, trend="ct"), Log()),
+    "mixture": SETAR(1, trend="ct"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:the standard errors")
+@pytest.mark.parametrize("name", TRENDED)
+def test_a_trend_that_is_counted_from_each_beginning_can_not_begin_elsewhere(name):
+    whole = pd.Series(np.exp(0.1 * RNG.normal(size=80)) + 0.01 * np.arange(80), DAYS[:80])
+    later = whole[40:]
+    model = TRENDED[name].clone().fit(whole)
+    model = Mixture([model, model], weights=[0.5, 0.5]) if name == "mixture" else model
+    assert np.isfinite(model.log_prob(whole))
+    assert np.isfinite(model.log_prob(later, offset=0))
+    calls = (
+        lambda x, **k: model.log_prob(x, **k),
+        lambda x, **k: model.conditional(x, **k),
+        lambda x, **k: model.condition(x, **k),
+        lambda x, **k: model.forecast(x, 1, n_paths=2, **k),
+    )
+    for call in calls:
+        with pytest.raises(UnsupportedError, match=r"begins at step 40 .* from the first element"):
+            call(later)
+        with pytest.raises(UnsupportedError, match="begins at step 7 "):
+            call(later.to_numpy(), offset=7)
+        with pytest.warns(PlaceWarning, match="nothing says at which step"):
+            call(later.to_numpy())
+    with pytest.raises(UnsupportedError, match="begins at step 40"):
+        TRENDED[name].clone().fit([whole, later])

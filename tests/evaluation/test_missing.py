@@ -187,7 +187,7 @@ def test_searches_and_splits_of_scikit_learn_take_gaps(gappy):
     ("model", "why"),
     [
         (arproc.SETAR(1), "side of the threshold"),
-        (arproc.MarkovSwitchingAR(order=1), "path of regimes"),
+        (arproc.MarkovSwitchingAR(order=9, regimes=2), "path of regimes"),
         (arproc.ARGARCH(1), "missing innovation"),
         (arproc.CountAR(1), "missing count"),
     ],

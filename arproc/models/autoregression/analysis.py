@@ -11,6 +11,7 @@ from scipy.special import ndtri
 from arproc.contract.checked import Array
 from arproc.contract.randomness import Uniforms
 from arproc.errors import DataError, check_array, check_count, check_number
+from arproc.forecasting.tables import of_elements
 from arproc.inference.estimated import Estimated
 from arproc.models.autoregression import imputation
 from arproc.models.autoregression.law import ARLaw, plain
@@ -21,7 +22,6 @@ from arproc.process import Process
 if TYPE_CHECKING:
     import pandas as pd
 
-    from arproc.contract.sequences import Sequences
 
 __all__ = ["Analysis"]
 
@@ -198,7 +198,7 @@ class Analysis(Estimated, Process):
                 columns = np.stack([x.numpy(), np.zeros(len(x))], axis=1)
                 columns[found.places] = np.stack([found.mean, found.deviation], axis=1)
             tables.append(columns)
-        return _tables(sequences, tables, count)
+        return of_elements(sequences, tables, count)
 
     # ---- inner parts ----------------------------------------------------------------------------
 
@@ -261,21 +261,3 @@ def _numbers(frequencies: Any) -> np.ndarray:
             f"frequencies must be finite numbers [k], in cycles a step; got {frequencies!r}."
         )
     return at
-
-
-def _tables(sequences: Sequences, values: list[np.ndarray], draws: int) -> pd.DataFrame:
-    """Columns [T, k] of each sequence as one table with the user's own index."""
-    import pandas as pd
-
-    from arproc.forecasting.tables import series_names
-
-    form = sequences.form
-    columns = pd.RangeIndex(draws, name="draw") if draws else pd.Index(["mean", "std"])
-    tables = []
-    for i, table in enumerate(values):
-        shared = form.indexes[0 if len(form.indexes) == 1 else i] if form.indexes else None
-        index = pd.RangeIndex(len(table), name="step") if shared is None else shared
-        tables.append(pd.DataFrame(table, index=index, columns=columns))
-    if form.single:
-        return tables[0]
-    return pd.concat(tables, keys=series_names(sequences), names=["series", tables[0].index.name])

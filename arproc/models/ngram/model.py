@@ -56,8 +56,8 @@ class NGram(SymbolModel):
       estimates it, n-gram by n-gram; where `lmplz` stops because its closed-form discounts do not
       exist (little data, or few symbols), they are chosen by leave-one-out likelihood, with a
       `DiscountWarning` if that concerns more than the single symbols, or are `discount_fallback`
-      (and KenLM's, with that warning, where a quarter of the text or more repeats earlier lines:
-      there the copies would tell what is left out);
+      (or those of one copy, with that warning, where a quarter of the text or more repeats earlier
+      lines: there the copies would tell what is left out);
     - "kneser_ney": interpolated, one discount an order;
     - "backoff_kneser_ney": one discount an order, and only what was not seen looks further back;
     - "absolute_discounting": interpolated, one discount an order, from plain counts;
@@ -103,7 +103,8 @@ class NGram(SymbolModel):
         n_ngrams_: how many n-grams of each order there are.
         discounts_: what is taken from counts of 1, 2 ... (the last: and more), float64 [N, m];
             None for smoothings without discounts.
-        discount_source_: for each order "closed form", "leave-one-out" or "fallback".
+        discount_source_: for each order "closed form", "closed form of one copy" (of repeated
+            text), "leave-one-out" or "fallback".
         interpolation_weights_: Jelinek-Mercer's weight of the relative frequency, float64 [N, B],
             for contexts of each length whose counts have 1, 2 ... B binary digits; else None.
         mixture_weights_: of a model that `arproc.ngram.interpolate` made, its parts' weights.
@@ -225,7 +226,7 @@ class NGram(SymbolModel):
                 counts, self.smoothing, cuts, self.largest_discounted, otherwise, repeated
             )
         else:
-            trie, weights = smoothings.mixed(counts, self.smoothing, cuts, held_out)
+            trie, weights = smoothings.mixed(counts, self.smoothing, cuts, held_out, repeated)
             if self.smoothing == "jelinek_mercer" and held_out is None:
                 smoothings.warn_of_deletion(repeated())
         law = NGramLaw(symbol_space(sequences.space), trie)

@@ -45,6 +45,7 @@ class FittedTogether(FittedSeries):
         tail_values: of each series what a forecast needs of its last values, one after the other.
         tail_offsets: where each begins, int64 [N + 1].
         tail_positions: how many values came before, int64 [N].
+        first_values: the first value of each series, by which it is known again, [N].
         prior_mean: the mean of the coefficients' common law, where they are pooled, [k].
         prior_covariance: its covariance, [k, k].
     """
@@ -53,6 +54,7 @@ class FittedTogether(FittedSeries):
     tail_values: Annotated[np.ndarray, Array("v", nan=True)]
     tail_offsets: Annotated[np.ndarray, Array("n_series + 1", kind="int64", low=0)]
     tail_positions: Annotated[np.ndarray, Array("n_series", kind="int64", low=0)]
+    first_values: Annotated[np.ndarray, Array("n_series", nan=True)]
     prior_mean: Annotated[np.ndarray | None, Array("k")] = None
     prior_covariance: Annotated[np.ndarray | None, Array("k", "k")] = None
 
@@ -98,7 +100,7 @@ class FittedTogether(FittedSeries):
         ends = [end_of(index) for index in data.indexes]
         return cls(
             process, data.names, data.named, data.lengths, found.status, ends, found,
-            *tails(series, settings.order), *prior,
+            *tails(series, settings.order), _firsts(data), *prior,
         )  # fmt: skip
 
     def without_covariances(self) -> FittedTogether:
@@ -144,10 +146,11 @@ class FittedTogether(FittedSeries):
 
     def _fitted(self, i: int) -> Process:
         one = self.settings.process_of(self.estimates, i)
-        calendar = self.calendar(i) if self.process._counts_time else None
-        if calendar is None:
+        if not self.process._counts_time:
             return one
-        fit = replace(one.fit_, labels=Labels(calendar=calendar))
+        calendar = self.calendar(i)
+        begins = float(self.first_values[i]) if calendar is None else None
+        fit = replace(one.fit_, labels=Labels(calendar=calendar, begins=begins))
         return type(one).of(one.law_, fit, **one.get_params(deep=False))
 
     def rows(self) -> dict[str, Any]:
@@ -264,3 +267,10 @@ class FittedTogether(FittedSeries):
         shared = len(self.ends) <= 1 and len(set(lengths)) == 1
         labels = self.labels(None, rows[:1] if shared else rows, horizon)
         return names, labels, found.mean, found.variance
+
+
+def _firsts(data: PanelData) -> np.ndarray:
+    """The first value of each series, nan of those that have none, [N]."""
+    found, some = np.full(len(data), np.nan), data.lengths > 0
+    found[some] = data.values[data.offsets[:-1][some]]
+    return found

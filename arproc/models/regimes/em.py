@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from arproc.compiled.jit import jit
+from arproc.models.regimes.gaps import Gaps
 from arproc.models.regimes.hamilton import sums, weigh
 
 __all__ = ["climb", "score"]
@@ -115,6 +116,7 @@ class _Data(NamedTuple):
     digits: np.ndarray
     tie: np.ndarray
     unit: float
+    gaps: Gaps
 
 
 class _Room(NamedTuple):
@@ -133,6 +135,7 @@ class _Room(NamedTuple):
     squares: np.ndarray
     slopes: np.ndarray
     curvatures: np.ndarray
+    crossed: np.ndarray
 
 
 def _room(data: _Data, k: int) -> _Room:
@@ -141,7 +144,7 @@ def _room(data: _Data, k: int) -> _Room:
     d = k * q + p
     shapes = (
         (k, q), (k, p), (terms, k * count), (count,), (k, k), (k,), (k, k), (k, k), (k,), (k,),
-        (k,), (k, d), (k, d, d),
+        (k,), (k, d), (k, d, d), (k * count, data.products.shape[1]),
     )  # fmt: skip
     return _Room(*map(np.empty, shapes))
 
@@ -160,10 +163,14 @@ def _expect(
     initial = room.pi[digits[:, steps]]
     for i in range(steps):
         initial *= chain[digits[:, i + 1], digits[:, i]]
-    return weigh(
+    crossed = data.gaps.at(trend, coef, sigma2, np.log(chain))
+    value = weigh(
         deviations, deviations if data.centred else data.values, data.offsets, data.centred,
-        digits, coef, sigma2, chain, initial, room.joint, room.first,
+        digits, coef, sigma2, chain, initial, room.joint, room.first, *crossed.arrays,
     )  # fmt: skip
+    crossed.fill(room.joint)
+    room.crossed[:] = crossed.moments()
+    return value
 
 
 def _plain_weighted(
@@ -215,14 +222,15 @@ def _tally(
 def _gather(data: _Data, room: _Room) -> None:
     """What a step needs of the elements: `transitions` and the rest of the room, by `joint`.
 
-    What was not observed (NaN) counts for the transitions alone; its products are 0.
+    Without lags what was not observed (NaN) counts for the transitions alone; its products are 0.
     """
     states = room.joint.shape[1]
     moments, totals = np.empty((states, data.products.shape[1])), np.empty(states)
     _weighted(room.joint, data.products, moments, totals)
     _tally(totals, room.first, data.digits, room.transitions, room.oldest, room.sizes)
+    moments += room.crossed
     gone = np.isnan(data.values[:, 0])
-    if gone.any():  # there are no lags then, and joint has a row for every value
+    if room.coef.shape[1] == 0 and gone.any():  # joint has a row for every value
         room.sizes[:] -= room.joint[gone].sum(axis=0).reshape(len(room.sizes), -1).sum(axis=1)
     sums(
         moments, data.centred, data.digits, room.trend, room.coef, data.unit, room.squares,
@@ -325,6 +333,7 @@ def climb(
     digits: np.ndarray,
     tie: np.ndarray,
     unit: float,
+    gaps: Gaps,
     shared: bool,
     floor: float,
     limit: int,
@@ -341,15 +350,15 @@ def climb(
     which Hamilton's leaves out: this one climbs to the maximum.
 
     Args:
-        values: the series one after the other, [total, 1]; NaN where one was not observed, which
-            only a model without lags may have.
+        values: the series one after the other, [total, 1]; NaN where one was not observed.
         columns: the trend's columns, [total, q].
-        products: w w' of every scored element, 0 of a missing one; see `hamilton.sums`.
+        products: w w' of every scored element, 0 of those in gaps; see `hamilton.sums`.
         offsets: where each series begins.
         centred: see `hamilton.filter_series`.
         digits: the memories.
         tie: see above.
         unit: what a step of time counts.
+        gaps: those of models with lags.
         shared: whether all regimes have one variance.
         floor: the least variance.
         limit: how many steps at most.
@@ -361,7 +370,7 @@ def climb(
     Returns:
         The log-likelihood, the number of steps, and whether it stopped by itself.
     """
-    data = _Data(values, columns, products, offsets, centred, digits, tie, unit)
+    data = _Data(values, columns, products, offsets, centred, digits, tie, unit, gaps)
     k, free = len(chain), tie.shape[1]
     room = _room(data, k)
     p = room.coef.shape[1]
@@ -402,6 +411,7 @@ def score(
     digits: np.ndarray,
     tie: np.ndarray,
     unit: float,
+    gaps: Gaps,
     shared: bool,
     chain: np.ndarray,
     location: np.ndarray,
@@ -418,6 +428,7 @@ def score(
         digits: the memories.
         tie: from free locations to all.
         unit: what a step of time counts.
+        gaps: those of models with lags.
         shared: whether all regimes have one variance.
         chain: p(to | from).
         location: free trends and coefficients.
@@ -427,7 +438,7 @@ def score(
         Nats, and the derivatives in the chain's logits (against the last), the locations and the
         logarithms of the variances.
     """
-    data = _Data(values, columns, products, offsets, centred, digits, tie, unit)
+    data = _Data(values, columns, products, offsets, centred, digits, tie, unit, gaps)
     k = len(chain)
     room = _room(data, k)
     value = _expect(data, room, chain, location, sigma2)

@@ -207,6 +207,60 @@ def smooth(joint: np.ndarray, starts: np.ndarray, count: int, first: np.ndarray)
         put(after, first[row])
 
 
+@jit
+def _over(heights: np.ndarray, pairs: np.ndarray, memory: np.ndarray) -> float:
+    """The filter's one step over a gap; `pairs` becomes p(before, after | elements so far).
+
+    Args:
+        heights: log p(what was observed | memory before), [M].
+        pairs: p(memory after | memory before, observed), [M, M].
+        memory: the memories' probabilities before the gap, [M]; becomes those after it.
+
+    Returns:
+        log p(what was observed | past).
+    """
+    count, most = len(memory), -np.inf
+    scores = np.empty(count)
+    for j in range(count):
+        scores[j] = heights[j] + np.log(memory[j]) if memory[j] > 0.0 else -np.inf
+        most = max(most, scores[j])
+    evidence = 0.0
+    for j in range(count):
+        scores[j] = np.exp(scores[j] - most)
+        evidence += scores[j]
+    memory[:] = 0.0
+    for j in range(count):
+        for i in range(count):
+            pairs[j, i] *= scores[j] / evidence
+            memory[i] += pairs[j, i]
+    return most + np.log(evidence)
+
+
+@jit
+def _back_over(pairs: np.ndarray, held: np.ndarray, after: np.ndarray, last: bool) -> None:
+    """The smoother's step back over a gap; see `_over`.
+
+    Args:
+        pairs: p(before, after | elements so far), [M, M]; becomes that given all elements.
+        held: room for M numbers.
+        after: p(memory after the gap | all elements), [M]; becomes that of the one before it.
+        last: whether nothing comes after the gap.
+    """
+    count = len(held)
+    held[:] = 0.0
+    for j in range(count):
+        for i in range(count):
+            held[i] += pairs[j, i]
+    for i in range(count):
+        share = after[i] / held[i] if held[i] > _NOTHING else 0.0
+        for j in range(count):
+            pairs[j, i] *= 1.0 if last else share
+    for j in range(count):
+        after[j] = 0.0
+        for i in range(count):
+            after[j] += pairs[j, i]
+
+
 @partial(jit, plain=plain_weigh)
 def weigh(
     deviations: np.ndarray,
@@ -220,6 +274,10 @@ def weigh(
     initial: np.ndarray,
     joint: np.ndarray,
     first: np.ndarray,
+    begins: np.ndarray,
+    sizes: np.ndarray,
+    heights_over: np.ndarray,
+    pairs: np.ndarray,
 ) -> float:
     """Filter and smoother in one, without logarithms: what a step of an estimation needs.
 
@@ -233,9 +291,14 @@ def weigh(
         sigma2: innovation variances.
         transition: p(to | from), [k, k], all positive.
         initial: the memories' probabilities before the first scored element, [M].
-        joint: gets p(joint state | all elements), [terms, k M].
+        joint: gets p(joint state | all elements), [terms, k M]; not of elements in gaps.
         first: gets p(memory before the first scored element | all elements), summed over the
             series, [M].
+        begins: the scored elements with which gaps begin (see `gaps`), one after the other.
+        sizes: how many elements each has.
+        heights_over: log p(what was observed in the gap | memory before), [G, M].
+        pairs: p(memory after | memory before, observed) of each gap, [G, M before, M]; becomes
+            p(memory before, memory after | all elements).
 
     Returns:
         The log-likelihood given the first p values of each series, nats.
@@ -255,12 +318,20 @@ def weigh(
             heights[s * count + j] = top - 0.5 * np.log(sigma2[s])
     squares, weights = np.empty(size), np.empty(size)
     memory, after = np.empty(count), np.empty(count)
-    total, product, at, unseen = 0.0, 1.0, 0, 0
+    total, product, at, unseen, gap = 0.0, 1.0, 0, 0, 0
     first[:] = 0.0
     for row in range(len(offsets) - 1):
-        begin = at
+        begin, gaps_before = at, gap
         put(initial, memory)
-        for t in range(offsets[row] + p, offsets[row + 1]):
+        t = offsets[row] + p
+        while t < offsets[row + 1]:
+            if gap < len(begins) and begins[gap] == at:
+                total += _over(heights_over[gap], pairs[gap], memory)
+                unseen += sizes[gap]
+                at += sizes[gap]
+                t += sizes[gap]
+                gap += 1
+                continue
             _innovations(deviations, lags, t, centred, digits, coef, squares)
             gone = np.isnan(deviations[t, 0])
             if gone:
@@ -292,7 +363,14 @@ def weigh(
                 joint[at, J] = weights[J]
                 memory[J // k] += weights[J]
             at += 1
-        for back in range(at - 1, begin - 1, -1):
+            t += 1
+        back, last = at - 1, gap - 1
+        while back >= begin:
+            if last >= gaps_before and back == begins[last] + sizes[last] - 1:
+                _back_over(pairs[last], memory, after, back == at - 1)
+                back -= sizes[last]
+                last -= 1
+                continue
             if back < at - 1:
                 memory[:] = 0.0
                 for J in range(size):
@@ -304,6 +382,7 @@ def weigh(
             after[:] = 0.0
             for J in range(size):
                 after[J % count] += joint[back, J]
+            back -= 1
         if at > begin:
             for j in range(count):
                 first[j] += after[j]

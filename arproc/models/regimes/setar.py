@@ -174,6 +174,10 @@ class SETAR(Estimated, Process):
 
     # ---- fitting --------------------------------------------------------------------------------
 
+    @property
+    def _counts_from_zero(self) -> bool:
+        return self.trend == "ct"
+
     def _infer_space(self, data: Any) -> Space:
         return Real()
 

@@ -47,6 +47,10 @@ class SETARLaw(ChainLaw):
         yield from sentences((falls, "the thresholds do not ascend"))
 
     @property
+    def counts_from_zero(self) -> bool:  # type: ignore[override]
+        return bool(self.drift.any())
+
+    @property
     def n_regimes(self) -> int:
         """How many regimes there are."""
         return len(self.sigma2)

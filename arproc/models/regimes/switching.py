@@ -21,9 +21,10 @@ from arproc.errors import (
     check_number,
     check_numbers,
 )
+from arproc.forecasting.tables import of_elements
 from arproc.inference.estimated import Estimated
-from arproc.models.regimes.chain import stationary
-from arproc.models.regimes.switching_law import MarkovSwitchingARLaw
+from arproc.models.regimes.chain import longest_gap, stationary
+from arproc.models.regimes.switching_law import MarkovSwitchingARLaw, arrays
 from arproc.process import Fit, Process
 from arproc.spaces import Real, Space
 
@@ -63,10 +64,13 @@ class MarkovSwitchingAR(Estimated, Process):
     2,048 (two regimes of order 1: ten steps), and simulated beyond.
 
     The first `order` values of a sequence are given (`n_given`): regimes that switch have no
-    stationary law in closed form. The chain starts from its own stationary distribution. With
-    order 0 (a hidden Markov model of normal laws) NaN is a value that was not observed: the filter
-    leaves out what it would have said, and likelihoods, fits and forecasts are exactly those of
-    what was.
+    stationary law in closed form. The chain starts from its own stationary distribution.
+
+    NaN is a value that was not observed (after the given ones), and likelihoods, fits, forecasts
+    and regimes are exactly those of what was: the sum over all paths of regimes since before a
+    gap, given which missing lags are normal. A gap ends with `order` observed values in a row, and
+    may have 2,048 paths: with two regimes, ten missing values in a row at order 1 and eight at
+    order 2. Longer ones are refused. `impute` tells what was missing.
 
     Args:
         order: how many past elements the next one depends on, 0 or more.
@@ -123,10 +127,9 @@ class MarkovSwitchingAR(Estimated, Process):
     _method_: Literal["mle", "em"]
 
     no_missing = (
-        "MarkovSwitchingAR takes none where it has lags (order above 0): what follows a missing "
-        "value depends on the path of regimes since before it, whose number multiplies with each "
-        "step of the gap. Pass the pieces between the gaps as a list, use order=0, which is exact "
-        "with them, or AR."
+        "MarkovSwitchingAR takes none with so many regimes and lags: what follows a missing value "
+        "depends on the path of regimes since before it, and there are too many. Pass the pieces "
+        "between the gaps as a list, or use fewer regimes or lags."
     )
 
     def __init__(
@@ -227,8 +230,16 @@ class MarkovSwitchingAR(Estimated, Process):
 
     @property
     def takes_missing(self) -> bool:  # type: ignore[override]
-        """Whether `fit` takes NaN for what was not observed: without lags, exactly."""
-        return isinstance(self.order, int) and self.order == 0
+        """Whether `fit` takes NaN for what was not observed: exactly, where any gap can be."""
+        order, k = self.order, self.regimes
+        if not (isinstance(order, int) and isinstance(k, int) and order >= 0 and k >= 1):
+            return True  # `fit` refuses these
+        memory = max(order, 1) if self.form == "mean" else 1
+        return order == 0 or longest_gap(k, k**memory, order) > 0
+
+    @property
+    def _counts_from_zero(self) -> bool:
+        return self.trend == "ct"
 
     def _infer_space(self, data: Any) -> Space:
         return Real()
@@ -345,6 +356,29 @@ class MarkovSwitchingAR(Estimated, Process):
         """p(regime of x_t | all elements) (Kim 1994); as `filtered`."""
         return self._probabilities(data, smoothed=True)
 
+    def impute(self, data: Any) -> pd.DataFrame:
+        """Missing elements (NaN) given all that was observed, before and after them.
+
+        Args:
+            data: sequences with missing elements, as for `log_prob`.
+
+        Returns:
+            A row for each element (under its series, for several), with its mean and standard
+            deviation, those of a mixture of normal laws over all paths of regimes, in the columns
+            mean and std. What was observed stays as it is, with a std of 0.
+
+        Example:
+            >>> chain = [[0.9, 0.1], [0.2, 0.8]]
+            >>> model = MarkovSwitchingAR.from_parameters(chain, [0.5], mean=[0.0, 5.0])
+            >>> model.impute([0.0, np.nan, 0.5, 4.5]).round(2).to_numpy().tolist()
+            [[0.0, 0.0], [0.2, 0.89], [0.5, 0.0], [4.5, 0.0]]
+        """
+        law = self.law_
+        sequences = self.sequences(data, missing=law.takes_missing)
+        sequences.require_length(law.n_given)
+        found = np.stack(law.missing_given_observed(*arrays(sequences)), axis=1)
+        return of_elements(sequences, np.split(found, sequences.offsets.numpy()[1:-1]))
+
     def _probabilities(self, data: Any, smoothed: bool) -> Any:
         import pandas as pd
 
@@ -384,5 +418,6 @@ class MarkovSwitchingAR(Estimated, Process):
         form = "mean" if law.centred else "intercept"
         facts = [("Trend", notes["trend"]), ("Form", form), ("Method", notes["method"])]
         if notes.get("missing"):
-            facts.append(("Missing", f"{notes['missing']}, left out of the filter exactly"))
+            how = "summed out" if law.n_given else "left out of the filter"
+            facts.append(("Missing", f"{notes['missing']}, {how} exactly"))
         return name, [*facts, ("Regimes", f"{law.n_regimes}")]

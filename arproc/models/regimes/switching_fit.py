@@ -11,6 +11,7 @@ import numpy as np
 
 from arproc.errors import DataError
 from arproc.models.regimes.chain import memories
+from arproc.models.regimes.gaps import Gaps
 from arproc.models.regimes.switching_law import MarkovSwitchingARLaw
 from arproc.process import Fit
 
@@ -132,10 +133,14 @@ class Design:
     @cached_property
     def arrays(self) -> tuple[Any, ...]:
         """What the compiled code reads of the data; see `em.climb`."""
-        m = max(self.order, 1) if self.centred else 1
+        digits = memories(self.k, max(self.order, 1) if self.centred else 1)
+        gaps = Gaps.of(
+            self.values, self.offsets, self.columns, digits, self.k, self.order, self.centred,
+            self.unit,
+        )  # fmt: skip
         return (
             self.values.reshape(-1, 1), self.columns, self.products, self.offsets, self.centred,
-            memories(self.k, m), self.tie, self.unit,
+            digits, self.tie, self.unit, gaps,
         )  # fmt: skip
 
     @cached_property
@@ -300,6 +305,8 @@ def _blocks(design: Design) -> Design:
     lengths = np.diff(design.offsets)
     starts = zip(design.offsets[:-1], lengths, strict=True)
     places = np.concatenate([np.arange(a, a + n - whole + 1, whole) for a, n in starts])
+    given = design.values[places[:, None] + np.arange(design.order)]
+    places = places[~np.isnan(given).any(axis=1)]
     if len(places) * _BLOCK < enough:
         return design
     chosen = places[np.linspace(0, len(places) - 1, enough // _BLOCK).round().astype(int)]

@@ -1,7 +1,8 @@
-"""The law of a Markov-switching autoregression, and its state: Hamilton's filter on logarithms."""
+"""The law of a Markov-switching autoregression."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,17 +18,20 @@ from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
-from arproc.models.regimes.chain import memories, stationary
+from arproc.distributions import index
+from arproc.models.regimes.chain import MOST_PATHS, longest_gap, memories, stationary
+from arproc.models.regimes.gaps import Crossed, Gaps
+from arproc.models.regimes.paths import ahead
+from arproc.models.regimes.switching_state import SwitchingState
 from arproc.models.regimes.switching_tensors import SwitchingTensors
 from arproc.spaces import Real
 
-__all__ = ["MarkovSwitchingARLaw", "SwitchingState"]
+__all__ = ["MarkovSwitchingARLaw", "arrays"]
 
 _LEAST = 1e-300  # so that no logarithm of a probability is infinite
-_PATHS = 2048  # of regimes, that a forecast sums over; beyond that it is simulated
+_ROWS = 512  # that are filtered at once where each may have thousands of paths
 #: How many memories there may be: k to the power of the lags, which the filter goes through.
 _MOST_MEMORIES = 2**16
-_COMPILE_FROM = 512  # steps, from which on compiled code saves more than loading it costs
 
 
 @storable
@@ -67,13 +71,24 @@ class MarkovSwitchingARLaw(ChainLaw):
         )  # fmt: skip
 
     @property
+    def counts_from_zero(self) -> bool:  # type: ignore[override]
+        return bool(self.line[:, 1].any())
+
+    @property
     def n_given(self) -> int:  # type: ignore[override]
         return int(self.coef.shape[1])
 
     @property
     def takes_missing(self) -> bool:  # type: ignore[override]
-        """Without lags the filter leaves out what a missing element would have said."""
-        return self.n_given == 0
+        """Exactly; not where there are too many memories for a gap of even one."""
+        return self.longest_gap is None or self.longest_gap > 0
+
+    @property
+    def longest_gap(self) -> int | None:  # type: ignore[override]
+        """As long as the paths of regimes since before the gap can be summed over."""
+        if self.n_given == 0 or self.n_regimes == 1:
+            return None
+        return longest_gap(self.n_regimes, len(self.digits), self.n_given)
 
     @property
     def n_regimes(self) -> int:
@@ -145,14 +160,76 @@ class MarkovSwitchingARLaw(ChainLaw):
         """
         from arproc.models.regimes import hamilton
 
-        values, offsets = _arrays(sequences)
+        if self.n_given and bool(torch.isnan(sequences.values).any()):
+            if smoothed:
+                return self.crossed(*arrays(sequences))[0]
+            return self._filtered_regimes(sequences)
+        values, offsets = arrays(sequences)
         joint = self.filter(values, offsets, keep=True)[1]
         if smoothed:
             starts, count = offsets - self.n_given * np.arange(len(offsets)), len(self.digits)
             hamilton.smooth(joint, starts, count, np.empty((len(sequences), count)))
-        return joint.reshape(len(joint), self.n_regimes, joint.shape[1] // self.n_regimes).sum(
-            axis=2
+        return joint.reshape(len(joint), self.n_regimes, -1).sum(axis=2)
+
+    def crossed(self, values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, Crossed]:
+        """p(regime | all elements) of sequences with gaps [terms, k], and what these gaps hold."""
+        from arproc.compiled.interpreted import suited
+        from arproc.models.regimes import hamilton
+
+        digits, p, trend = self.digits, self.n_given, self.trend
+        times = np.arange(len(values)) - np.repeat(offsets[:-1], np.diff(offsets))
+        columns = np.vander(times * self.unit, trend.shape[1], increasing=True)
+        gaps = Gaps.of(
+            values, offsets, columns, digits, self.n_regimes, p, self.centred, self.unit
         )
+        crossed = gaps.at(trend, self.coef, self.sigma2, self.log_transition)
+        deviations = values[:, None] - columns @ trend.T
+        joint = np.empty((len(values) - p * (len(offsets) - 1), self.n_regimes * len(digits)))
+        suited(hamilton, 15 * joint.size).weigh(
+            deviations, deviations if self.centred else values[:, None], offsets, self.centred,
+            digits, self.coef, self.sigma2, np.exp(self.log_transition), np.exp(self.log_initial),
+            joint, np.empty(len(digits)), *crossed.arrays,
+        )  # fmt: skip
+        crossed.fill(joint)
+        return joint.reshape(len(joint), self.n_regimes, -1).sum(axis=2), crossed
+
+    def missing_given_observed(
+        self, values: np.ndarray, offsets: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Means and standard deviations of all elements given what was observed, flat [total].
+
+        Given the path of regimes what is missing is normal; these are the moments of the mixture
+        over all paths.
+        """
+        regimes, crossed = self.crossed(values, offsets)
+        places, means, squares = crossed.missing()
+        if self.n_given == 0:
+            places = np.flatnonzero(np.isnan(values))
+            times = places - np.repeat(offsets[:-1], np.diff(offsets))[places]
+            level = np.vander(times * self.unit, 2, increasing=True) @ self.line.T
+            means = (regimes[places] * level).sum(axis=1)
+            spread = (level - means[:, None]) ** 2 + self.sigma2
+            squares = (regimes[places] * spread).sum(axis=1)
+        mean, deviation = values.copy(), np.zeros(len(values))
+        mean[places], deviation[places] = means, np.sqrt(squares)
+        return mean, deviation
+
+    def regimes(self, memory: torch.Tensor) -> torch.Tensor:
+        """The last regime's probabilities from those of memories, [..., M] logs to [..., k]."""
+        return memory.exp().unflatten(-1, (self.n_regimes, -1)).sum(-1)
+
+    def _filtered_regimes(self, sequences: Sequences) -> np.ndarray:
+        """p(regime | elements so far) of sequences with gaps, flat [terms, k]."""
+        parts = []
+        for i in range(len(sequences)):
+            x, state = sequences.row(i).detach().cpu().double()[None], self.fresh(1, None)
+            found = []
+            for begin, stop in self._pieces(x):
+                assert isinstance(state, SwitchingState)
+                found.append(state.memories(x[:, begin:stop])[0, 1:])
+                state = state.extend(x[:, begin:stop])[1]
+            parts.append(self.regimes(torch.cat(found)[self.n_given :]))
+        return torch.cat(parts).numpy()
 
     # ---- what comes next -----------------------------------------------------------------------
 
@@ -180,94 +257,72 @@ class MarkovSwitchingARLaw(ChainLaw):
         return SwitchingState(self.tensors.log_initial.expand(n, -1))
 
     def log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
+        if self.n_given and bool(torch.isnan(sequences.values).any()):
+            return self._terms_with_gaps(sequences)
         if sequences.values.requires_grad:
             return self.derived_log_prob_terms(sequences, context)
-        return torch.from_numpy(self.filter(*_arrays(sequences))[0])
+        return torch.from_numpy(self.filter(*arrays(sequences))[0])
+
+    def _terms_with_gaps(self, sequences: Sequences) -> torch.Tensor:
+        """The terms of sequences with missing elements, flat; differentiable."""
+        parts, places = [], []
+        starts = sequences.offsets - self.n_given * torch.arange(len(sequences) + 1)
+        for rows in _alike(sequences):
+            x = torch.stack([sequences.row(i) for i in rows]).cpu().double()
+            state, found = self.fresh(len(rows), None), []
+            for begin, stop in self._pieces(x):
+                piece = x[:, begin:stop]
+                columns, state = state.extend(piece)
+                gone = torch.isnan(piece)
+                before = index(columns, (slice(None), slice(0, -1)))
+                found.append(before.log_prob(piece.nan_to_num()).masked_fill(gone, 0.0))
+            terms = torch.cat(found, dim=1)[:, self.n_given :]
+            parts.append(terms.flatten())
+            places.append((starts[rows][:, None] + torch.arange(terms.shape[1])).flatten())
+        return torch.cat(parts)[torch.cat(places).argsort()]
+
+    def _pieces(self, x: torch.Tensor) -> list[tuple[int, int]]:
+        """Where gaps of x [N, T] begin and are over, and what lies between: (begin, stop)."""
+        gone = torch.isnan(x).any(0).nonzero()[:, 0].tolist()
+        p, ends = self.n_given, [0]
+        for t in gone if p else []:
+            if len(ends) % 2 and t >= ends[-1]:
+                ends += [t, t + 1 + p]
+            else:
+                ends[-1] = max(ends[-1], t + 1 + p)
+        whole = x.shape[1]
+        ends = [min(t, whole) for t in ends] + [whole]
+        return [(a, b) for a, b in itertools.pairwise(ends) if b > a]
 
     def predictive(self, state: State, horizon: int) -> Distribution | None:
         assert isinstance(state, SwitchingState)
-        if len(self.digits) * self.n_regimes**horizon > _PATHS:
-            return None
         _ = state.conditional  # refuses a history shorter than what must be given
-        before = state.history.tail(self.n_given).detach()
-        return self.tensors.ahead(state.memory.detach(), before, state.lengths, horizon)
+        paths = state.known.detach()
+        if paths.weights.shape[1] * self.n_regimes**horizon > MOST_PATHS:
+            return None
+        return ahead(paths, state.lengths, horizon)
+
+    def after(self, sequences: Sequences, context: torch.Tensor | None) -> State:
+        # by pieces, for the mixtures of a gap have so many parts that a long history beside them
+        # would not fit into memory
+        x, lengths = sequences.padded()
+        state = self.fresh(len(sequences), context)
+        for begin, stop in self._pieces(x):
+            state = state.extend(x[:, begin:stop], (lengths - begin).clamp(0, stop - begin))[1]
+        return state
 
 
-class SwitchingState(State):
-    """What is known of the last regimes.
-
-    Args:
-        memory: log p(memory | elements so far), [N, M]; see `hamilton`.
-    """
-
-    law: MarkovSwitchingARLaw
-
-    def __init__(self, memory: torch.Tensor) -> None:
-        self.memory = memory
-
-    @property
-    def regimes(self) -> torch.Tensor:
-        """p(regime of the last element | elements so far), [N, k]."""
-        return self.memory.exp().reshape(len(self.memory), self.law.n_regimes, -1).sum(-1)
-
-    def _conditional(self) -> Distribution:
-        before = self.history.tail(self.law.n_given)
-        return self.law.tensors.following(self.memory, before, self.lengths)
-
-    def _append(self, x: torch.Tensor) -> State:
-        before = self.history.tail(self.law.n_given)[:, None]
-        return SwitchingState(self._filtered(before, self.lengths[:, None], x[:, None])[:, 1])
-
-    def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
-        p, steps = self.law.n_given, x.shape[1]
-        joined = torch.cat([self.history.tail(p), x], dim=1)
-        if p:
-            before = joined.unfold(1, p, 1)  # [N, K + 1, p], oldest first
-        else:
-            before = joined.new_empty((x.shape[0], steps + 1, 0))
-        position = self.lengths[:, None] + torch.arange(steps + 1)
-        memory = self._filtered(before[:, :steps], position[:, :steps], x)
-        columns = self.law.tensors.following(memory, before, position)
-        if lengths is None:
-            return columns, SwitchingState(memory[:, -1])
-        return columns, SwitchingState(memory[torch.arange(len(x)), lengths])
-
-    def _select(self, rows: torch.Tensor) -> State:
-        return SwitchingState(self.memory[rows])
-
-    def _filtered(
-        self, before: torch.Tensor, position: torch.Tensor, x: torch.Tensor
-    ) -> torch.Tensor:
-        """The memories before and after each of the elements x [N, K]: [N, K + 1, M]."""
-        gone = torch.isnan(x)  # it says nothing of the regimes
-        density = self.law.tensors.densities(before, position, x.masked_fill(gone, 0.0))
-        density = density.masked_fill(gone[..., None, None], 0.0)
-        early = position < self.law.n_given
-        if density.requires_grad or x.shape[1] < _COMPILE_FROM or bool(early.any()):
-            return self._by_steps(density, early)
-        from arproc.models.regimes import hamilton
-
-        n, steps, _, count = density.shape
-        out = torch.empty(n, steps + 1, count, dtype=torch.float64)
-        log_p = self.law.tensors.log_transition.numpy()
-        hamilton.filter_memory(density.numpy(), self.memory.numpy(), log_p, out.numpy())
-        return out
-
-    def _by_steps(self, density: torch.Tensor, early: torch.Tensor) -> torch.Tensor:
-        log_p = self.law.tensors.joint_transition  # [k, M]
-        memory, found = self.memory, [self.memory]
-        n, steps, k, count = density.shape
-        given = early.any(dim=0).tolist()
-        for t in range(steps):
-            joint = memory[:, None, :] + log_p + density[:, t]
-            now = joint.reshape(n, count, k).logsumexp(-1)  # the oldest regime is summed out
-            now = now - now.logsumexp(-1, keepdim=True)
-            memory = torch.where(early[:, t, None], memory, now) if given[t] else now
-            found.append(memory)
-        return torch.stack(found, dim=1)
+def _alike(sequences: Sequences) -> list[list[int]]:
+    """The numbers of sequences that are as long and miss the same elements, some at a time."""
+    found: dict[bytes, list[int]] = {}
+    for i in range(len(sequences)):
+        mask = torch.isnan(sequences.row(i).detach()).cpu().numpy().tobytes()
+        found.setdefault(mask, []).append(i)
+    begins = [(rows, begin) for rows in found.values() for begin in range(0, len(rows), _ROWS)]
+    return [rows[begin : begin + _ROWS] for rows, begin in begins]
 
 
-def _arrays(sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
+def arrays(sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
     """Values and offsets as compiled code reads them."""
     values = sequences.values.detach().cpu().numpy().astype(np.float64)
     return np.ascontiguousarray(values), sequences.offsets.numpy()

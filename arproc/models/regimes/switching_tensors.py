@@ -1,4 +1,4 @@
-"""What comes next in a Markov-switching autoregression, in torch: mixtures one and more ahead."""
+"""What comes next in a Markov-switching autoregression, in torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import distributions as td
 
-__all__ = ["SwitchingTensors"]
+__all__ = ["SwitchingTensors", "mixture"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +35,11 @@ class SwitchingTensors:
     log_initial: torch.Tensor
     digits: torch.Tensor
     centred: bool
+
+    @property
+    def count(self) -> int:
+        """How many memories there are."""
+        return self.joint_transition.shape[1]
 
     def trend(self, time: torch.Tensor) -> torch.Tensor:
         """The regimes' trends at times [...], [..., k]."""
@@ -85,67 +90,10 @@ class SwitchingTensors:
         else:
             weights, loc = weights.logsumexp(-1), loc[..., 0]
             scale = self.scale.expand(loc.shape)
-        return _mixture(weights, loc, scale)
-
-    def ahead(
-        self, memory: torch.Tensor, before: torch.Tensor, position: torch.Tensor, horizon: int
-    ) -> td.MixtureSameFamily:
-        """The marginal laws of the next elements: mixtures over all paths of regimes.
-
-        Given a path the process is linear and normal, so its means and covariances follow by
-        recursion (Hamilton 1994, 22.4, where means alone are given).
-
-        Args:
-            memory: log p(memory | elements so far), [N, M].
-            before: the last p elements, oldest first, [N, p].
-            position: how many elements came before, [N].
-            horizon: how many steps.
-
-        Returns:
-            Batch shape [N, horizon], of M k^horizon components (those of fewer paths have weight
-            0).
-        """
-        n, count = memory.shape
-        k, p = self.coef.shape
-        states = torch.arange(count)
-        weights = memory
-        means = before.flip(-1)[:, None].expand(n, count, p)  # of the last p, newest first
-        spread = torch.zeros(count, p, p, dtype=torch.float64)
-        parts = []
-        for step in range(horizon):
-            time = position + step
-            lags = means
-            if self.centred and p:
-                held = self.digits[states]  # the last p regimes of each path, [C, p]
-                times = (time[:, None] - torch.arange(1, p + 1)).double()[:, None]
-                lags = means - (self.level[held] + self.rise[held] * times)
-            centre = self.trend(time)[:, None] + lags @ self.coef.T  # [N, C, k]
-            towards = spread @ self.coef.T  # covariance of the last p with the next, [C, p, k]
-            variance = (self.coef.T * towards).sum(1) + self.scale**2  # [C, k]
-            log_p = self.log_transition[states // (count // k)]
-            weights = (weights[..., None] + log_p).flatten(1)
-            parts.append((weights, centre.flatten(1), variance.sqrt().flatten()))
-            # every path goes on with every regime
-            states = (torch.arange(k) * (count // k) + (states // k)[:, None]).flatten()
-            before_it = means[:, :, None, : max(p - 1, 0)].expand(-1, -1, k, -1)
-            means = torch.cat([centre[..., None], before_it], dim=-1)[..., :p].flatten(1, 2)
-            if p:
-                old = spread[:, None, : p - 1, : p - 1].expand(-1, k, -1, -1)
-                cross = towards.transpose(1, 2)[..., : p - 1]  # [C, k, p - 1]
-                top = torch.cat([variance[..., None], cross], dim=-1)[..., None, :]
-                rest = torch.cat([cross[..., None], old], dim=-1)
-                spread = torch.cat([top, rest], dim=-2)
-            spread = spread.reshape(len(states), p, p)
-        logits = torch.full((n, horizon, len(states)), -torch.inf, dtype=torch.float64)
-        loc, scale = torch.zeros_like(logits), torch.ones_like(logits)
-        for step, (weight, centre, deviation) in enumerate(parts):
-            own = weight.shape[1]
-            logits[:, step, :own], loc[:, step, :own] = weight, centre
-            scale[:, step, :own] = deviation
-        return _mixture(logits, loc, scale)
+        return mixture(weights, loc, scale)
 
 
-def _mixture(logits: torch.Tensor, loc: torch.Tensor, scale: torch.Tensor) -> td.MixtureSameFamily:
+def mixture(logits: torch.Tensor, loc: torch.Tensor, scale: torch.Tensor) -> td.MixtureSameFamily:
     """Mixtures of normal laws, the components last."""
     return td.MixtureSameFamily(
         td.Categorical(logits=logits, validate_args=False),

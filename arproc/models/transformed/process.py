@@ -107,6 +107,10 @@ class Transformed(Process):
         return self.process._counts_time
 
     @property
+    def _counts_from_zero(self) -> bool:
+        return self.process._counts_from_zero
+
+    @property
     def context_kind(self) -> Any:  # type: ignore[override]
         return self.process.context_kind
 
@@ -203,6 +207,14 @@ class TransformedLaw(DerivedLaw):
     @property
     def takes_missing(self) -> bool:  # type: ignore[override]
         return self.transform.takes_missing and self.law.takes_missing
+
+    @property
+    def counts_from_zero(self) -> bool:  # type: ignore[override]
+        return self.law.counts_from_zero
+
+    @property
+    def longest_gap(self) -> int | None:  # type: ignore[override]
+        return self.law.longest_gap
 
     @property
     def carries_parameter_uncertainty(self) -> bool:  # type: ignore[override]

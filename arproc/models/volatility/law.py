@@ -98,6 +98,10 @@ class ARGARCHLaw(ChainLaw):
         )
 
     @property
+    def counts_from_zero(self) -> bool:  # type: ignore[override]
+        return self.drift != 0
+
+    @property
     def n_given(self) -> int:  # type: ignore[override]
         return len(self.coef)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arproc import AR, AutoPanel, Panel
+from arproc import AR, ARIMA, AutoPanel, Panel
 from arproc.errors import DataError, PlaceWarning
 
 N, LATER = 90, 60
@@ -86,3 +86,23 @@ def test_combinations_go_on_by_labels_too():
     found = auto.forecast(2, history=later)
     np.testing.assert_allclose(auto.forecast(2, history=bare, offset=LATER), found.to_numpy())
     assert found.loc["b", "mean"].iloc[0] == pytest.approx(-N, abs=8)
+
+
+GIVEN = AR(1, trend="ct", method="ols", initial="given")
+
+
+@pytest.mark.parametrize("process", [TOGETHER, GIVEN, EACH, ARIMA((1, 0, 0), trend="ct")])
+def test_one_series_of_a_panel_warns_of_a_later_history_as_it_does_alone(process):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, 40)) + np.arange(40) * 0.5
+    panel = Panel(process).fit(x)
+    one = panel[1]
+    assert np.isfinite(one.log_prob(x[1]))  # the data of fit are known again, whole or in part
+    assert np.isfinite(one.log_prob(x[1, :30]))
+    for call in (one.log_prob, one.conditional, one.condition, lambda y: one.forecast(y, 1)):
+        with pytest.warns(PlaceWarning, match="nothing says at which step"):
+            call(x[1, 20:])
+    alone = process.clone().fit(x[1])
+    assert one.log_prob(x[1, 20:], offset=20) == pytest.approx(
+        alone.log_prob(x[1, 20:], offset=20), rel=1e-6
+    )

@@ -21,12 +21,21 @@ def test_equals_the_compiled_one(centred: bool, k: int, p: int) -> None:
     initial = rng.dirichlet(np.ones(len(digits)))
     coef, sigma2 = rng.normal(size=(k, p)) * 0.3, rng.uniform(0.5, 2.0, k)
     lags = deviations if centred else values
+    if p:  # a gap within a series, and one at an end
+        gaps = np.array([3, 50 - 3 * p - 2]), np.array([4, 2])
+    else:
+        gaps = np.zeros(0, int), np.zeros(0, int)
+    heights = rng.normal(size=(len(gaps[0]), len(digits)))
+    over = rng.dirichlet(np.ones(len(digits)), size=heights.shape)
     found = []
     for form in (interpreted(weigh), weigh):
         joint, first = np.zeros((50 - 3 * p, k * len(digits))), np.zeros(len(digits))
         value = form(
-            deviations, lags, offsets, centred, digits, coef, sigma2, chain, initial, joint, first
-        )
-        found.append((value, joint, first))
+            deviations, lags, offsets, centred, digits, coef, sigma2, chain, initial, joint, first,
+            *gaps, heights, pairs := over.copy(),
+        )  # fmt: skip
+        for begin, size in zip(*gaps, strict=True):
+            joint[begin : begin + size] = 0.0  # those of gaps are nobody's
+        found.append((value, joint, first, pairs))
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-13)

@@ -21,6 +21,7 @@ __all__ = [
     "fallback",
     "good_turing",
     "maximise",
+    "of_one_copy",
 ]
 
 
@@ -130,6 +131,46 @@ def fallback(given: str | float | Sequence[float]) -> np.ndarray | None:
                 f"discount_fallback has {discount:g}: {given!r}."
             )
     return values
+
+
+def of_one_copy(
+    tally: Callable[[int], np.ndarray],
+    copies: int,
+    most: int,
+    formula: Callable[[np.ndarray], np.ndarray | None],
+    shape: np.ndarray,
+) -> tuple[np.ndarray, str]:
+    """The discounts of a text that stands there so many times: those of one copy, times that.
+
+    With counts and discounts multiplied alike the law is that of the text once.
+
+    Args:
+        tally: how many n-grams have count 1, 2 ... up to a given one.
+        copies: how often the text stands there.
+        most: up to which count the formula reads.
+        formula: the closed form.
+        shape: what is taken where it does not exist.
+
+    Returns:
+        The discounts for the counts 0, 1, 2 ... and where they come from.
+
+    Example:
+        >>> once = np.array([0, 60, 20, 10, 5])
+        >>> thrice = np.zeros(13, int)
+        >>> thrice[::3] = once
+        >>> table, source = of_one_copy(lambda most: thrice, 3, 4, closed_form, FALLBACK)
+        >>> source, (table[[3, 6, 9]] / 3).round(3).tolist(), closed_form(once).round(3).tolist()
+        ('closed form of one copy', [0.6, 1.1, 1.8], [0.0, 0.6, 1.1, 1.8])
+    """
+    every = tally(copies * most)
+    n = np.zeros(most + 1, np.int64)
+    np.add.at(n, -(-np.arange(len(every)) // copies), every)
+    n[0] = 0
+    found = formula(n)
+    own = shape if found is None else found
+    counts = np.arange(copies * (len(own) - 1) + 1)
+    table = np.minimum(copies * own[-(-counts // copies)], counts)
+    return table, "fallback" if found is None else "closed form of one copy"
 
 
 def maximise(

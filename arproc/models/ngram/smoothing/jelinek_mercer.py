@@ -18,7 +18,7 @@ def weights_by_em(
     counts: Counts,
     total: np.ndarray,
     events: tuple[np.ndarray, np.ndarray, np.ndarray],
-    deleted: bool,
+    deleted: int,
 ) -> tuple[np.ndarray, float]:
     """The weights of the longer context's frequency, by order and count of the context.
 
@@ -31,8 +31,8 @@ def weights_by_em(
         counts: the n-grams.
         total: int64 [contexts], c(h).
         events: contexts, the longest n-grams found, and how often, each int64 [M].
-        deleted: whether the events are those counted; each is then taken away before it is
-            predicted.
+        deleted: 0, or where the events are those counted, how many copies of each there are, which
+            are taken away before it is predicted.
 
     Returns:
         The weights, float64 [N, BUCKETS], and the events' log-likelihood under them, in nats.

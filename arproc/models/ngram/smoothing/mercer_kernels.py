@@ -44,7 +44,7 @@ def expect(
     context: np.ndarray,
     node: np.ndarray,
     times: np.ndarray,
-    deleted: bool,
+    deleted: int,
     uniform: float,
     weights: np.ndarray,
     reached: np.ndarray,
@@ -56,7 +56,8 @@ def expect(
         context: int64 [M], contexts.
         node: int64 [M], the longest n-gram that ends the context and the symbol after it.
         times: int64 [M], how often.
-        deleted: whether one event is taken out of the counts before it is predicted.
+        deleted: how many copies of an event are taken out of the counts before it is predicted;
+            all that there are, where there are fewer.
         uniform: the probability at order 0.
         weights: float64 [N, B].
         reached: float64 [N, B], gets how often each weight was asked.
@@ -70,12 +71,12 @@ def expect(
     depth = len(levels)
     frequency, p = np.empty(depth), np.empty(depth)
     bucket = np.empty(depth, np.int64)
-    away = 1 if deleted else 0
     log_likelihood = 0.0
     for m in range(len(context)):
         t, c = context[m], node[m]
         k = level_of(levels, t)  # the context's length; its weight stands in row k
         longest, have = k, level_of(levels, c)
+        away = min(deleted, count[c])
         for j in range(longest, -1, -1):
             n = total[t] - away
             frequency[j] = 0.0

@@ -6,7 +6,7 @@ all that can be predicted, `<unk>` and the end included (maximum likelihood exce
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,11 +46,19 @@ class Discounts:
     Attributes:
         values: float64 [N, m]: of order k (row k - 1) for the counts 1, 2 ..., the last also for
             all counts beyond.
-        source: for each order "closed form", "leave-one-out", "fallback" or "given".
+        source: for each order "closed form", "closed form of one copy", "leave-one-out",
+            "fallback" or "given".
     """
 
     values: np.ndarray
     source: tuple[str, ...]
+
+    @classmethod
+    def of(cls, values: Sequence[np.ndarray], source: Sequence[str]) -> Discounts:
+        """Those of orders whose tables are of unlike lengths: the last entry holds on."""
+        longest = max(map(len, values))
+        table = [np.concatenate([v, np.full(longest - len(v), v[-1])]) for v in values]
+        return cls(np.array(table), tuple(source))
 
 
 @dataclass(frozen=True)
@@ -144,7 +152,7 @@ def discounted(
         if k == 1 and not interpolate_unigrams:
             assert counts.alphabet.unknown is not None
             p[1 + counts.alphabet.unknown] += weight[0]
-    found = Discounts(np.array(values), tuple(source))
+    found = Discounts.of(values, source)
     warn_of(found, repeated)
     trie = Trie.of(counts, p, weight, interpolated=True)
     return (without(trie, kept_by_count(counts, cuts)) if any(cuts) else trie), found
@@ -189,9 +197,7 @@ def backed_off(
         if k == 1:
             own = slice(1, 1 + symbols)
             p[own] += (1.0 - p[own].sum()) / symbols
-    longest = max(map(len, values))
-    table = np.array([np.concatenate([v, np.full(longest - len(v), v[-1])]) for v in values])
-    found = Discounts(table, tuple(source))
+    found = Discounts.of(values, source)
     warn_of(found, repeated)
     trie = Trie.of(counts, p, np.ones(len(first_child) - 1), interpolated=True)
     if cuts and any(cuts):
@@ -204,13 +210,15 @@ def mixed(
     smoothing: str,
     cuts: list[int] | None = None,
     held_out: np.ndarray | None = None,
+    repeated: Share = never,
 ) -> tuple[Trie, np.ndarray | None]:
     """p(w | h) = lambda(h) c(hw) / c(h) + (1 - lambda(h)) p(w | h'), on plain counts.
 
     - "witten_bell" (Witten and Bell 1991, method C): 1 - lambda(h) = T(h) / (c(h) + T(h)), with
       T(h) the number of different symbols that followed h;
     - "jelinek_mercer": lambda by EM, see `weights_by_em`, on `held_out` (as `lay_out` gives it),
-      or on the counts themselves with each event taken away before it is predicted;
+      or on the counts themselves with each event taken away before it is predicted (with its
+      copies, of a text that is `repeated`);
     - "maximum_likelihood": lambda is 1 wherever h was seen before another symbol.
 
     What is cut off goes to the shorter context, and the probabilities of the rest stay.
@@ -231,7 +239,7 @@ def mixed(
     if smoothing == "witten_bell":
         weight = distinct / np.maximum(total + distinct, 1)
     elif smoothing == "jelinek_mercer":
-        deleted = held_out is None
+        deleted = _copies(repeated()) if held_out is None else 0
         events = deleted_events(counts) if held_out is None else held_out_events(counts, held_out)
         learnt, _ = weights_by_em(counts, total, events, deleted)
         length = np.repeat(np.arange(counts.order), np.diff(levels[: counts.order + 1]))
@@ -300,7 +308,14 @@ def _find(
     # some looks at each n-gram of this order, for the best discounts
     kernels = suited(smoothing_kernels, 25 * int(counts.levels[k + 1] - counts.levels[k]))
     skip, (first, last) = _skip(counts), _contexts(counts, k)
-    n = kernels.tally(counts.levels[k], counts.levels[k + 1], count, skip, max(most, 4))
+
+    def tally(most: int) -> np.ndarray:
+        found: np.ndarray = kernels.tally(
+            counts.levels[k], counts.levels[k + 1], count, skip, most
+        )
+        return found
+
+    n = tally(max(most, 4))
     newest = counts.newest[k]
     if rule.adjusted and newest >= 0 and k < counts.order:
         n = tallied(n, int(counts.adjusted[newest]), int(counts.count[newest]))
@@ -312,7 +327,8 @@ def _find(
         )
 
     plain = not rule.adjusted or k == counts.order
-    return choose_discount(n, rule, fallback, log_likelihood, repeated if plain else never)
+    share = repeated if plain else never
+    return choose_discount(n, rule, fallback, log_likelihood, tally, share)
 
 
 def tallied(n: np.ndarray, adjusted: int, plain: int) -> np.ndarray:
@@ -328,13 +344,22 @@ def choose_discount(
     rule: _Rule,
     fallback: np.ndarray | None,
     log_likelihood: Callable[[np.ndarray], float],
+    tally: Callable[[int], np.ndarray],
     repeated: Share = never,
 ) -> tuple[np.ndarray, str]:
     """The discounts in closed form, or the fallback's, or of largest leave-one-out likelihood.
 
-    Where one of several copies is left out the others tell what it was, so of a text that is
-    `repeated` the fallback is taken, KenLM's where the user has none. (What is counted by
-    different neighbours, as the adjusted counts are, copies do not change.)
+    Where one of several copies is left out the others tell what it was, so the discounts of a text
+    that is `repeated` are those of one copy. (What is counted by different neighbours, as the
+    adjusted counts are, copies do not change.)
+
+    Args:
+        n: how many n-grams have count 1, 2 ...
+        rule: how discounts are found.
+        fallback: the user's, or None.
+        log_likelihood: leaving one out, of discounts.
+        tally: `n` for counts up to a given one.
+        repeated: how much of the text is copies.
     """
     discount = rule.formula(n)
     if discount is not None:
@@ -342,8 +367,14 @@ def choose_discount(
     if fallback is not None:
         return fallback[: len(rule.shape)], "fallback"
     if repeated() >= MUCH:
-        return rule.shape.copy(), "fallback"
+        most = len(n) - 1
+        return formulas.of_one_copy(tally, _copies(repeated()), most, rule.formula, rule.shape)
     return formulas.maximise(log_likelihood, rule.shape), "leave-one-out"
+
+
+def _copies(share: float) -> int:
+    """How often a text stands there of which so much is copies; once where that is little."""
+    return 1 if share < MUCH else max(round(1 / (1 - share)), 1)
 
 
 def warn_of(discounts: Discounts, repeated: Share = never) -> None:
@@ -364,11 +395,14 @@ def warn_of(discounts: Discounts, repeated: Share = never) -> None:
 
 
 def _warn_of_copies(discounts: Discounts, share: float) -> None:
-    fallen = [k for k, source in enumerate(discounts.source, 1) if source == "fallback"]
+    kinds = ("closed form of one copy", "fallback")
+    sources = list(enumerate(discounts.source, 1))
+    orders = [[str(k) for k, source in sources if source == kind] for kind in kinds]
+    one, fallen = (", ".join(own) or "none" for own in orders)
     warn(
         f"{share:.0%} of the text stands in lines (or parts of a stream) that it has before: it "
         "was repeated. Discounts are told by how many n-grams were seen once, and of copies none "
-        f"were; of order {', '.join(map(str, fallen)) or 'none'} the fallback's were taken "
+        f"were; of order {one} those of one copy were taken, and of order {fallen} the fallback's "
         "(discount_source_, discounts_). Fit each line once, as with dict.fromkeys(lines), or say "
         "discount_fallback=.",
         DiscountWarning,
@@ -380,9 +414,10 @@ def warn_of_deletion(share: float) -> None:
     if share < MUCH:
         return
     warn(
-        f"{share:.0%} of the text stands in lines (or parts of a stream) that it has before, so "
-        "that the interpolation weights, which are learnt by deleting each event, trust long "
-        "contexts too much. Fit each line once, as with dict.fromkeys(lines), or give "
-        "validation=.",
+        f"{share:.0%} of the text stands in lines (or parts of a stream) that it has before, and "
+        "the interpolation weights are learnt by deleting each event before it is predicted: "
+        f"{_copies(share)} at once were taken for copies of one. If they are not, long contexts "
+        "are trusted too much or too little. Fit each line once, as with dict.fromkeys(lines), or "
+        "give validation=.",
         DiscountWarning,
     )

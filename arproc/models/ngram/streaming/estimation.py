@@ -131,7 +131,7 @@ def probabilities(
         values.append(found[1:])
         source.append(origin)
     job.work.remove(f"p-{job.order}")
-    discounts = Discounts(np.array(values), tuple(source))
+    discounts = Discounts.of(values, source)
     warn_of(discounts, repeated)
     return discounts
 
@@ -165,10 +165,15 @@ def _discount(
     from arproc.models.ngram.smoothing import smoothing_kernels as kernels
 
     rule, counted = DISCOUNTED[smoothing], _counted(job, k, smoothing)
-    n = np.zeros(5, np.int64)
-    for a, b in _spans(int(job.sizes[k]), job.budget // 8):
-        skip = _skip(job, k) - a if a <= _skip(job, k) < b else -1
-        n += kernels.tally(0, b - a, counted.read(a, b), skip, 4)
+
+    def tally(most: int) -> np.ndarray:
+        n = np.zeros(most + 1, np.int64)
+        for a, b in _spans(int(job.sizes[k]), job.budget // 8):
+            skip = _skip(job, k) - a if a <= _skip(job, k) < b else -1
+            n += kernels.tally(0, b - a, counted.read(a, b), skip, most)
+        return n
+
+    n = tally(4)
     if rule.adjusted and job.alphabet.terminates and k < job.order:
         column = job.work.column("newest", np.int64)
         newest = column.read(0, len(column))
@@ -186,7 +191,8 @@ def _discount(
         return total
 
     plain = not rule.adjusted or k == job.order
-    return choose_discount(n, rule, fallback, log_likelihood, repeated if plain else never)
+    share = repeated if plain else never
+    return choose_discount(n, rule, fallback, log_likelihood, tally, share)
 
 
 def _interpolate(

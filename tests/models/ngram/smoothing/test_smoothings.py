@@ -230,7 +230,7 @@ def test_the_weights_are_where_the_likelihood_is_largest(deleted):
     assert total[0] == context_total[0]
     text = laid_out(held_out, letters)
     given_events = deleted_events(counts) if deleted else held_out_events(counts, text)
-    weights, log_likelihood = weights_by_em(counts, total, given_events, deleted)
+    weights, log_likelihood = weights_by_em(counts, total, given_events, int(deleted))
     assert log_likelihood == pytest.approx(probability(weights), rel=1e-9)
 
     def objective(x):
