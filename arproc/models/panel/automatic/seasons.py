@@ -12,15 +12,17 @@ __all__ = ["find_periods", "season_of"]
 
 _SERIES = 2000  # so many, spread over the panel, are enough to find its seasons
 _LONGEST = 400
-_CLEAR = 0.1  # an autocorrelation of the changes below this is no season
+_CLEAR = 0.15  # a difference of autocorrelations below this is no season
+_FAR = 4.0  # usual deviations, beyond which one counts no more than there
 
 
 def find_periods(table: PanelData) -> list[int]:
     """The lengths of the seasons that the changes of the series have in common, increasing.
 
     The autocorrelations of the changes (of logarithms where all values are positive) are averaged
-    over the series. A season is a lag at which, and at twice which, they have a peak; a longer one
-    is a multiple of it at which they are higher than at the multiples beside.
+    over the series. A season is a lag at whose multiples they are clearly higher than half way
+    between these; a longer one is a multiple of it at which, and at twice which, they are higher
+    than at the multiples beside.
 
     Example:
         >>> from arproc.models.panel.data import read
@@ -31,19 +33,19 @@ def find_periods(table: PanelData) -> list[int]:
     """
     mean, weight = _autocorrelations(table)
     top = len(mean) - 1
-    enough = weight * np.maximum(mean, 0) ** 2 > 9  # three standard errors
-    strength = np.zeros(top + 1)
+    strength = np.zeros(max(top // 2 + 1, 1))
     for k in range(2, top // 2):
-        beside = max(mean[k - 1], mean[k + 1])
-        twice = max(mean[2 * k - 1], mean[min(2 * k + 1, top)])
-        peak = mean[k] > beside and mean[2 * k] > twice and enough[k] and enough[2 * k]
-        if peak and min(mean[k], mean[2 * k]) > _CLEAR:
-            at = np.arange(k, top + 1, k)
-            strength[k] = mean[at] @ weight[at] / weight[at].sum()
-    if not strength.any():
+        at = np.arange(k, top + 1, k)
+        between = at - k // 2
+        clear = mean[at] @ weight[at] / weight[at].sum()
+        clear -= mean[between] @ weight[between] / weight[between].sum()
+        if clear > max(_CLEAR, 4 / np.sqrt(weight[at].sum())) and min(mean[k], mean[2 * k]) > 0:
+            strength[k] = clear
+    peaks = (strength[1:-1] > strength[:-2]) & (strength[1:-1] >= strength[2:])
+    found = np.flatnonzero(peaks & (strength[1:-1] > 0.6 * strength.max())) + 1
+    if not len(found):
         return []
-    short = int(np.flatnonzero(strength > 0.6 * strength.max())[0])
-    error = 1 / np.sqrt(np.maximum(weight, 1.0))
+    short, error = int(found[0]), 1 / np.sqrt(np.maximum(weight, 1.0))
     for k in range(2 * short, (top - short) // 2 + 1, short):
         twice = 2 * k
         if all(
@@ -127,9 +129,17 @@ def _one_season(x: np.ndarray, period: int) -> np.ndarray:
     counts = np.bincount(place[seen], minlength=period)
     if (counts == 0).any():
         return np.zeros(period)
-    means = np.bincount(place[seen], around[seen], minlength=period) / counts
+    place, around = place[seen], around[seen]
+    means = np.bincount(place, around, minlength=period) / counts
+    for _ in range(3):  # a wild value would be its season's
+        rest = around - means[place]
+        far = _FAR * 1.4826 * np.median(np.abs(rest))
+        if not (np.abs(rest) > far).any() or not far > 0:
+            break
+        held = means[place] + np.clip(rest, -far, far)
+        means = np.bincount(place, held, minlength=period) / counts
     means -= means.mean()
-    rest = around[seen] - means[place[seen]]
+    rest = around - means[place]
     noise = rest @ rest / max(len(rest) - period, 1) / counts.mean()
     spread = means @ means / (period - 1)
     return means * (max(spread - noise, 0.0) / spread if spread > 0 else 0.0)

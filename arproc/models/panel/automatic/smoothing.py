@@ -87,9 +87,12 @@ def scaled(table: PanelData, log: np.ndarray, periods: list[int], left_out: np.n
     for i, (a, n) in enumerate(zip(table.offsets[:-1].tolist(), lengths.tolist(), strict=True)):
         x = values[a : a + n]
         cycle = season_of(x, periods)
+        spikes = _spikes(x - np.resize(cycle, n))
+        if spikes.any():
+            x[spikes] = np.nan
+            cycle = season_of(x, periods)
         if len(cycle) > 1:
-            x = values[a : a + n] = x - np.resize(cycle, n)
-        values[a : a + n][_spikes(x)] = np.nan
+            x -= np.resize(cycle, n)
         seasons.append(cycle)
         if n:
             least[i] = np.fmin.reduce(table.values[a : a + n])
