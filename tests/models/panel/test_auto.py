@@ -240,8 +240,8 @@ def test_forecasts_stay_within_reach():
 def test_seasons_and_what_looks_like_them():
     rng, t = np.random.default_rng(0), np.arange(900)
     day = np.sin(2 * np.pi * t / 24)
-    week = np.where(t // 24 % 7 < 5, 1.0, 0.0)
-    hourly = [day + week + 0.2 * rng.normal(size=900) for _ in range(5)]
+    busy = np.where(t // 24 % 7 < 5, 1.0, 0.3)
+    hourly = [day * busy + 0.1 * rng.normal(size=900) for _ in range(20)]
     assert find_periods(read(hourly)) == [24, 168]
     assert find_periods(read(list(rng.normal(size=(20, 80)).cumsum(axis=1)))) == []
     assert find_periods(read([[1.0, 2.0], [3.0]])) == []

@@ -51,7 +51,7 @@ def of_the_panel(
     equal = usable / max(usable.sum(), 1)
     rows = np.moveaxis(gap, 1, 2).reshape(-1, k)[:, usable]
     rows = rows[~np.isnan(rows).any(axis=1)]
-    if not len(rows):
+    if not rows.size:
         return equal
     rows = np.clip(rows, -50, 50)  # one wild series speaks for itself alone
     weights = np.full(rows.shape[1], 1 / rows.shape[1])
