@@ -85,20 +85,27 @@ def main() -> None:
     table = model.forecast(HORIZON, quantiles=(0.025, 0.5, 0.975))
     seconds = time.perf_counter() - begin
     low, median, high = table[[0.025, 0.5, 0.975]].to_numpy().reshape(len(train), HORIZON, 3).T
+    told = AutoPanel(validation=HORIZON).fit(train).forecast(HORIZON, (0.025, 0.5, 0.975))
+    told = told[[0.025, 0.5, 0.975]].to_numpy().reshape(len(train), HORIZON, 3).T
     test = np.array(series("test")[: len(train)])
     naive = point_scores(np.array([naive_2(x) for x in train]), train, test)
     ours = {
         "arproc, autoregressions": point_scores(median.T, train, test),
+        "arproc, AutoPanel()": point_scores(told[1].T, train, test),
         "seasonal naive": point_scores(np.array([seasonal_naive(x) for x in train]), train, test),
         "Naive 2": naive,
     }
-    ends = zip(low.T, high.T, test, train, strict=True)
-    interval = np.mean([msis(a, b, y, x, SEASON) for a, b, y, x in ends])
+    intervals = {
+        name: np.mean([
+            msis(a, b, y, x, SEASON) for a, b, y, x in zip(*ends, test, train, strict=True)
+        ])
+        for name, ends in zip(ours, ((low.T, high.T), (told[0].T, told[2].T)), strict=False)
+    }  # fmt: skip
     coverage = float(((test >= low.T) & (test <= high.T)).mean())
     print(f"{'':34}{'sMAPE':>8}{'MASE':>8}{'OWA':>8}{'MSIS':>8}")
     for name, scores in ours.items():
         values = (scores[0].mean(), scores[1].mean(), owa(*scores, *naive))
-        last = f"{interval:8.3f}" if name.startswith("arproc") else ""
+        last = f"{intervals[name]:8.3f}" if name in intervals else ""
         print(f"{name:34}{values[0]:8.3f}{values[1]:8.3f}{values[2]:8.3f}{last}")
     for name, row in PUBLISHED.items():
         cells = "".join(f"{'' if v is None else format(v, '.3f'):>8}" for v in row)

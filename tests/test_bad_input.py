@@ -80,6 +80,7 @@ def panel(name: str) -> Any:
         "Panel": lambda: arproc.Panel(line),
         "Panel of each": lambda: arproc.Panel(arproc.AR(1, seasonal=3)),
         "AutoPanel": lambda: arproc.AutoPanel([line, arproc.AR(0)], 2),
+        "AutoPanel, told nothing": lambda: arproc.AutoPanel(),
     }
     return made[name]().fit(PANEL)
 
@@ -415,6 +416,8 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "table_of": arproc.tables.table_of,
     "Panel": lambda w: arproc.Panel(arproc.AR(1)).fit(w),
     "Panel(process)": lambda w: arproc.Panel(w).fit(PANEL),
+    "AutoPanel(period)": lambda w: arproc.AutoPanel(period=w).fit(PANEL),
+    "AutoPanel(log)": lambda w: arproc.AutoPanel(log=w).fit(PANEL),
     "AutoPanel(candidates)": lambda w: arproc.AutoPanel(w, 2).fit(PANEL),
     "images": lambda w: arproc.datasets.images(w),
 }  # fmt: skip
@@ -445,13 +448,15 @@ PANELS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["Panel", "Panel of each", "AutoPanel"])
+@pytest.mark.parametrize(
+    "name", ["Panel", "Panel of each", "AutoPanel", "AutoPanel, told nothing"]
+)
 def test_every_call_of_panels(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model, found = panel(name), []
     for number, (call, do) in enumerate(PANELS.items()):
         method = call.partition("(")[0]
-        if name == "AutoPanel" and number > list(PANELS).index("save"):
+        if name.startswith("AutoPanel") and number > list(PANELS).index("save"):
             continue  # it has forecasts alone
         labels = list(some(number, 3))
         if method in ("sample", "forecast"):  # too many of anything is a right value

@@ -66,6 +66,7 @@ KINDS: dict[str, tuple[Maker, dict[str, Any]]] = {
         lambda: arproc.AutoPanel([arproc.AR(1), arproc.AR(2)], 6).fit(panel_data()),
         PANEL,
     ),
+    "AutoPanel, told nothing": (lambda: arproc.AutoPanel().fit(panel_data()), PANEL),
     "MAF": (flow, {}),
     "order ensemble": (orders, {}),
     "AR with a Fourier term": (lambda: ar(1, fourier={6: 2}), {}),

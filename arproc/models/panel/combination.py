@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch
@@ -14,23 +14,19 @@ from arproc.contract.storable import storable
 from arproc.errors import (
     DataError,
     ParameterError,
-    check_choice,
-    check_count,
     check_integer,
     check_list,
-    check_number,
 )
 from arproc.models.panel.calibration import stretches
-from arproc.models.panel.data import LONG, PanelData, read
-from arproc.models.panel.fitted import FittedSeries, PanelModel
+from arproc.models.panel.data import PanelData, read
+from arproc.models.panel.fitted import FittedSeries
 from arproc.models.panel.panel import Panel
-from arproc.models.panel.tables import forecast_table
 from arproc.process import Process
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
-__all__ = ["AutoPanel", "seasonal_candidates"]
+__all__ = ["Combination", "learn", "seasonal_candidates"]
 
 _ONE_SIGMA = (0.15865525393145707, 0.5, 0.8413447460685429)
 
@@ -109,200 +105,77 @@ class Combination:
              "a candidate without a fit has a weight"),
         )  # fmt: skip
 
+    def ahead(
+        self, history: PanelData | None, horizon: int, levels: Sequence[float], seed: Any
+    ) -> np.ndarray:
+        """Means and quantiles of what follows, nan without a fit: [N, horizon, 1 + levels]."""
+        asked, parts = (0.5, *levels), []
+        for k, one in enumerate(self.fits):
+            if self.weights[:, k].any():
+                parts.append((k, _quantiles(one, history, horizon, asked, seed)[0]))
+        made = np.stack([np.nan_to_num(values) for _, values in parts])
+        mixed = _average(made, self.weights[:, [k for k, _ in parts]])
+        middle = mixed[..., 1:2]
+        mixed[[one != "ok" for one in self.status]] = np.nan
+        mixed[..., 2:] = middle + self.stretch[:, None, None] * (mixed[..., 2:] - middle)
+        return np.delete(mixed, 1, axis=2)
 
-class AutoPanel(PanelModel):
-    """Several processes fitted to each series of a panel, their forecasts averaged.
+    def labels(self, history: PanelData | None, horizon: int) -> list[Any]:
+        """The labels of the steps that follow, one index for each series, or one for all."""
+        return self.fits[0].labels(history, np.arange(len(self.names)), horizon)
 
-    Each process is fitted to each series without its last values and forecasts these. A process'
-    weight in a series is its mean absolute error there to the power -`power`. Then all are
-    fitted again, to the whole series. Quantiles are averaged (which keeps an average of normal
-    laws normal), and stretched about the median by a factor for each series, which the errors of
-    the equally weighted average, that has chosen nothing, calibrate: one factor for the panel, so
-    that its 95% intervals hold as much, times how much the series differs from the others, shrunk.
+
+def learn(
+    candidates: Sequence[Process], table: PanelData, count: int, power: float, keep: bool
+) -> Combination:
+    """Weight the candidates by the last values, and fit them to the whole series.
 
     Args:
-        candidates: the processes, such as `seasonal_candidates([24, 168])`.
-        validation: how many of the last values choose; the horizon of later forecasts is best.
-        power: how much errors matter: 0 is an equal average, large numbers choose the best.
-        errors: what becomes of series for which no candidate has a fit: "raise" names them;
-            "keep" leaves nan in their rows and the reason in `status_`.
-        columns: what a long table calls its columns of names, times and values.
-
-    Attributes:
-        learnt_: what was learnt, an immutable value that `fit` replaces whole.
-        names_: what the series are called, [N].
-        weights_: of the candidates in each series, [N, K].
-        stretch_: by how much intervals are wider than the processes say, [N].
-        status_: "ok", or why no candidate has a fit, [N].
-        panels_: the fitted panels of the candidates [K].
-
-    References:
-        Bates, Granger (1969), The combination of forecasts. Lichtendahl, Grushka-Cockayne,
-        Winkler (2013), Is it better to average probabilities or quantiles?
-
-    Example:
-        >>> from arproc import AR
-        >>> x = np.random.default_rng(0).normal(size=(3, 200)).cumsum(axis=1)
-        >>> model = AutoPanel([AR(1), AR(3)], validation=10).fit(x)
-        >>> model.weights_.shape, model.forecast(4).shape
-        ((3, 2), (12, 4))
+        candidates: the processes.
+        table: the panel.
+        count: how many of the last values choose.
+        power: how much errors matter.
+        keep: whether series for which no candidate has a fit stay, with the reason.
     """
-
-    learnt_: Combination | None
-    names_: list[Any]
-    weights_: np.ndarray
-    stretch_: np.ndarray
-    status_: list[str]
-
-    def __init__(
-        self,
-        candidates: list[Process],
-        validation: int,
-        power: float = 1.0,
-        *,
-        errors: str = "raise",
-        columns: Sequence[str] = LONG,
-    ) -> None:
-        self.candidates = candidates
-        self.validation = validation
-        self.power = power
-        self.errors = errors
-        self.columns = columns
-
-    def fit(self, data: Any, y: None = None) -> Self:
-        """Weight the candidates by the last values, and fit them to the whole series.
-
-        Args:
-            data: a panel, see `Panel`.
-            y: not taken (scikit-learn passes it second).
-
-        Raises:
-            DataError: a series for which no candidate has a fit, where `errors` is "raise".
-            ParameterError: a parameter has a wrong value, or there is a y.
-        """
-        if y is not None:
-            raise ParameterError("fit takes no y: a panel models the series themselves.")
-        count = self._check_parameters()
-        table = read(data, columns=self.columns)
-        table = replace(table, named=True)  # so that some of the series may be asked for
-        long = table.lengths > count
-        if self.errors == "raise" or not long.any():
-            _check_lengths(table, count)
-        self.learnt_ = self._combined(table, count, long)
-        return self
-
-    def _combined(self, table: PanelData, count: int, long: np.ndarray) -> Combination:
-        """What is learnt of a panel, whose series are long enough where `long` says so."""
-        first, later = _split(table, count)
-        trials = [self._fitted(one, first) for one in self.candidates]
-        made = np.stack([_quantiles(trial, first, count, _ONE_SIGMA)[0] for trial in trials])
-        fits = [self._fitted(one, table) for one in self.candidates]
-        again = np.stack([_quantiles(one, table, count, _ONE_SIGMA)[0] for one in fits])
-        usable = ~np.isnan(made).any(axis=(2, 3)) & ~np.isnan(again).any(axis=(2, 3))
-        tame = usable & _tame(made, first) & _tame(again, table)
-        usable = np.where(tame.any(axis=0), tame, usable)
-        usable &= long
-        known = usable.any(axis=0)
-        status = ["ok"] * len(table)
-        for i in np.flatnonzero(~known).tolist():
-            reasons = [one.status[i] for one in (trials[0], fits[0]) if one.status[i] != "ok"]
-            status[i] = reasons[0] if reasons else "its forecasts are no numbers."
-            if not long[i]:
-                status[i] = f"it has {table.lengths[i]} values; {count} are kept for validation."
-        if not known.all() and (self.errors == "raise" or not known.any()):
-            i = int(np.flatnonzero(~known)[0])
-            raise DataError(
-                f"no candidate has a fit for series {table.names[i]!r}, the first because: "
-                f"{status[i]} Leave the series out, add a candidate of lower order, or use "
-                "errors='keep'."
-            )
-        weights, stretch = np.zeros(usable.T.shape), np.full(len(table), np.nan)
-        good = usable[:, known]
-        equal = good.T / good.sum(axis=0)[:, None]
-        weights[known] = _weights(made[:, known][..., 1], later[known], good, self.power)
-        stretch[known] = stretches(_average(made[:, known], equal), later[known])
-        bare = [one.without_covariances() for one in fits]
-        return Combination(table.names, weights, stretch, bare, status)
-
-    @staticmethod
-    def _fitted(process: Process, data: PanelData) -> FittedSeries:
-        fitted = Panel(process, errors="keep").fit(data).learnt_
-        assert fitted is not None
-        return fitted
-
-    @property
-    def panels_(self) -> list[Panel]:
-        """The fitted panels of the candidates [K]."""
-        return [Panel.of(one, process=one.process, errors="keep") for one in self._learnt.fits]
-
-    def _check_parameters(self) -> int:
-        self.check_kinds()
-        good = isinstance(self.candidates, (list, tuple)) and len(self.candidates)
-        if not good or not all(isinstance(one, Process) for one in self.candidates):
-            raise ParameterError(f"candidates must be processes; got {self.candidates!r}.")
-        check_choice("errors", self.errors, ("raise", "keep"))
-        check_number("power", self.power, low=0)
-        return check_integer("validation", self.validation, minimum=1)
-
-    def forecast(
-        self,
-        horizon: int,
-        quantiles: tuple[float, ...] = (0.05, 0.5, 0.95),
-        history: Any = None,
-        seed: int | torch.Generator | None = None,
-        *,
-        offset: Any = None,
-    ) -> pd.DataFrame:
-        """Forecast the next `horizon` values of every series.
-
-        Args:
-            horizon: how many steps.
-            quantiles: which quantiles, each in (0, 1).
-            history: what is known, a panel with all series; by default the data of `fit`.
-            seed: of the simulation, for processes whose forecasts are simulated.
-            offset: at which step each series of the history begins, as for `Panel`.
-
-        Returns:
-            A DataFrame with a row for each series and step and the columns "mean" and one for
-            each quantile; nan for series without a fit, and why in `.attrs["status"]`.
-        """
-        from arproc.forecasting.forecast import levels_of
-
-        learnt, horizon = self._learnt, check_count("horizon", horizon, minimum=1)
-        levels = levels_of(quantiles)
-        asked, known = (0.5, *levels), history
-        if history is not None:
-            known = replace(read(history, columns=self.columns).begun(offset), named=True)
-            known = known.select(_in_order_of(learnt.names, known))
-        parts = []
-        for k, one in enumerate(learnt.fits):
-            if learnt.weights[:, k].any():
-                parts.append((k, _quantiles(one, known, horizon, asked, seed)[0]))
-        rows = np.arange(len(learnt.names))
-        labels = learnt.fits[0].labels(known, rows, horizon)
-        made = np.stack([np.nan_to_num(values) for _, values in parts])
-        mixed = _average(made, learnt.weights[:, [k for k, _ in parts]])
-        middle = mixed[..., 1:2]
-        mixed[[one != "ok" for one in learnt.status]] = np.nan
-        mixed[..., 2:] = middle + learnt.stretch[:, None, None] * (mixed[..., 2:] - middle)
-        values = np.delete(mixed, 1, axis=2)
-        table = forecast_table(list(learnt.names), labels, values, ["mean", *levels])
-        named = zip(learnt.names, learnt.status, strict=True)
-        if reasons := {name: status for name, status in named if status != "ok"}:
-            table.attrs["status"] = reasons
-        return table
+    long = table.lengths > count
+    if not keep or not long.any():
+        _check_lengths(table, count)
+    first, later = _split(table, count)
+    trials = [_fitted(one, first) for one in candidates]
+    made = np.stack([_quantiles(trial, first, count, _ONE_SIGMA)[0] for trial in trials])
+    fits = [_fitted(one, table) for one in candidates]
+    again = np.stack([_quantiles(one, table, count, _ONE_SIGMA)[0] for one in fits])
+    usable = ~np.isnan(made).any(axis=(2, 3)) & ~np.isnan(again).any(axis=(2, 3))
+    tame = usable & _tame(made, first) & _tame(again, table)
+    usable = np.where(tame.any(axis=0), tame, usable)
+    usable &= long
+    known = usable.any(axis=0)
+    status = ["ok"] * len(table)
+    for i in np.flatnonzero(~known).tolist():
+        reasons = [one.status[i] for one in (trials[0], fits[0]) if one.status[i] != "ok"]
+        status[i] = reasons[0] if reasons else "its forecasts are no numbers."
+        if not long[i]:
+            status[i] = f"it has {table.lengths[i]} values; {count} are kept for validation."
+    if not known.all() and (not keep or not known.any()):
+        i = int(np.flatnonzero(~known)[0])
+        raise DataError(
+            f"no candidate has a fit for series {table.names[i]!r}, the first because: "
+            f"{status[i]} Leave the series out, add a candidate of lower order, or use "
+            "errors='keep'."
+        )
+    weights, stretch = np.zeros(usable.T.shape), np.full(len(table), np.nan)
+    good = usable[:, known]
+    equal = good.T / good.sum(axis=0)[:, None]
+    weights[known] = _weights(made[:, known][..., 1], later[known], good, power)
+    stretch[known] = stretches(_average(made[:, known], equal), later[known])
+    bare = [one.without_covariances() for one in fits]
+    return Combination(table.names, weights, stretch, bare, status)
 
 
-def _in_order_of(names: Sequence[Any], history: PanelData) -> np.ndarray:
-    """The numbers of the series of a history in the order of the names of `fit`."""
-    place = {name: i for i, name in enumerate(history.names)}
-    lacking = [name for name in names if name not in place]
-    if lacking:
-        raise DataError(f"history has no series {lacking[0]!r}; expected all those of fit.")
-    strange = [name for name in history.names if name not in set(names)]
-    if strange:
-        raise DataError(f"history has the series {strange[0]!r}, which was not fitted.")
-    return np.array([place[name] for name in names])
+def _fitted(process: Process, data: PanelData) -> FittedSeries:
+    fitted = Panel(process, errors="keep").fit(data).learnt_
+    assert fitted is not None
+    return fitted
 
 
 def _check_lengths(table: PanelData, count: int) -> None:

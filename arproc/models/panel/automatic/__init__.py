@@ -1,0 +1,1 @@
+"""What `AutoPanel()` does where it is told nothing: seasons, scales, candidates, weights, laws."""

@@ -1,0 +1,202 @@
+"""Compiled exponential smoothing of many series, at all points of a grid at once.
+
+With one error e_t of variance sigma² (Hyndman et al. 2008, chapter 3; the damped trend)
+
+    x_t = l_{t-1} + phi b_{t-1} + e_t,   l_t = x_t - (1 - alpha) e_t,
+    b_t = phi b_{t-1} + beta e_t,
+
+which is an ARIMA(1, 1, 2) (random walks, ARIMA(0, 1, 1) and (0, 2, 2) are cases). The errors are
+linear in the first level and slope, so that these have closed forms: the level a flat prior, the
+slope a normal one about 0, of `precision` in units of the errors. The points of the grid are
+weighted by their marginal likelihoods; nothing is searched for, and nothing can fail to converge.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from arproc.compiled.jit import Int, jit
+
+__all__ = ["smooth"]
+
+#: Points of less weight than this, beside the best, are left out of the forecasts.
+LEAST = 1e-5
+
+
+def _one(
+    x: float,
+    alpha: np.ndarray,
+    beta: np.ndarray,
+    phi: np.ndarray,
+    state: np.ndarray,
+    sums: np.ndarray,
+) -> None:
+    """One value; nan moves the states on without an error."""
+    points = len(alpha)
+    if np.isnan(x):
+        for g in range(points):
+            for k in range(3):
+                slope = phi[g] * state[2 * k + 1, g]
+                state[2 * k, g] += slope
+                state[2 * k + 1, g] = slope
+        return
+    for g in range(points):
+        p, a, b = phi[g], alpha[g], beta[g]
+        s0, s1, s2 = p * state[1, g], p * state[3, g], p * state[5, g]
+        e = x - state[0, g] - s0
+        d1 = state[2, g] + s1
+        d2 = state[4, g] + s2
+        state[0, g] += s0 + a * e
+        state[1, g] = s0 + b * e
+        state[2, g] = d1 - a * d1
+        state[3, g] = s1 - b * d1
+        state[4, g] = d2 - a * d2
+        state[5, g] = s2 - b * d2
+        sums[0, g] += e * e
+        sums[1, g] += e * d1
+        sums[2, g] += e * d2
+        sums[3, g] += d1 * d1
+        sums[4, g] += d1 * d2
+        sums[5, g] += d2 * d2
+
+
+_step = jit(_one, fastmath={"contract"})
+
+
+@jit
+def _solve(
+    count: Int,
+    phi: np.ndarray,
+    precision: np.ndarray,
+    state: np.ndarray,
+    sums: np.ndarray,
+    found: np.ndarray,
+) -> None:
+    """Marginal log-likelihood, variance of the errors, last level and slope of each point."""
+    for g in range(len(phi)):
+        ee, e1, e2 = sums[0, g], sums[1, g], sums[2, g]
+        d11 = sums[3, g]
+        if phi[g] == 0.0:
+            level, slope = e1 / d11, 0.0
+            rest, volume = ee - level * e1, d11
+        else:
+            d12, d22 = sums[4, g], sums[5, g] + precision[g]
+            volume = d11 * d22 - d12 * d12
+            level = (d22 * e1 - d12 * e2) / volume
+            slope = (d11 * e2 - d12 * e1) / volume
+            rest = ee - level * e1 - slope * e2
+            volume /= precision[g]
+        rest = max(rest, 1e-12 * ee + 1e-300)
+        found[0, g] = -0.5 * (count - 1) * np.log(rest) - 0.5 * np.log(volume)
+        found[1, g] = rest / (count - 1)
+        found[2, g] = state[0, g] + level * state[2, g] + slope * state[4, g]
+        found[3, g] = state[1, g] + level * state[3, g] + slope * state[5, g]
+
+
+@jit
+def _ahead(
+    alpha: np.ndarray,
+    beta: np.ndarray,
+    phi: np.ndarray,
+    first: Int,
+    last: Int,
+    found: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    shocks: np.ndarray,
+) -> None:
+    """Moments of the points' mixture over the steps ahead, and what a shock leaves of itself."""
+    best = -np.inf
+    for g in range(first, last):
+        best = max(best, found[0, g])
+    total = 0.0
+    mean[:], variance[:], shocks[:] = 0.0, 0.0, 0.0
+    for g in range(first, last):
+        weight = np.exp(found[0, g] - best)
+        if weight < LEAST:
+            continue
+        total += weight
+        level, slope, left = found[2, g], found[3, g], 1.0
+        spread, moved = 1.0, 0.0
+        for j in range(len(mean)):
+            slope *= phi[g]
+            level += slope
+            if j > 0:
+                moved = phi[g] * (moved + 1.0)  # phi + ... + phi^j
+                left = alpha[g] + beta[g] * moved
+                spread += left * left
+            mean[j] += weight * level
+            variance[j] += weight * (found[1, g] * spread + level * level)
+            shocks[j] += weight * left
+    for j in range(len(mean)):
+        mean[j] /= total
+        shocks[j] /= total
+        variance[j] = max(variance[j] / total - mean[j] * mean[j], 0.0)
+
+
+@jit
+def smooth(
+    values: np.ndarray,
+    offsets: np.ndarray,
+    stops: np.ndarray,
+    begin: Int,
+    end: Int,
+    alpha: np.ndarray,
+    beta: np.ndarray,
+    phi: np.ndarray,
+    precision: np.ndarray,
+    edges: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    shocks: np.ndarray,
+    known: np.ndarray,
+) -> None:
+    """Forecasts of the series from `begin` to `end`.
+
+    Args:
+        values: the series one after the other, nan where a value is missing.
+        offsets: where each begins, [N + 1].
+        stops: where what is known of each ends, [N].
+        begin: the first series.
+        end: the last, excluded.
+        alpha: of the grid's points, [G].
+        beta: theirs.
+        phi: theirs.
+        precision: theirs.
+        edges: where each family's points begin, [F + 1].
+        mean: where the result goes, [N, F, horizon].
+        variance: likewise.
+        shocks: likewise.
+        known: whether there are values enough, [N].
+    """
+    points = len(alpha)
+    state, sums, found = np.empty((6, points)), np.empty((6, points)), np.empty((4, points))
+    for i in range(begin, end):
+        count, rough, place, before = 0, 0.0, 0.0, np.nan
+        for t in range(offsets[i], stops[i]):
+            if not np.isnan(values[t]):
+                if count == 0:
+                    place = values[t]
+                else:
+                    rough += (values[t] - before) ** 2
+                before = values[t]
+                count += 1
+        known[i] = count >= 3
+        if count < 3:
+            continue
+        size = np.sqrt(rough / (count - 1))
+        if not size > 1e-12 * abs(place):  # a constant: it stays what it is
+            mean[i], variance[i], shocks[i] = before, 0.0, 1.0
+            continue
+        state[:], sums[:] = 0.0, 0.0
+        state[2], state[5] = 1.0, 1.0
+        for t in range(offsets[i], stops[i]):
+            _step((values[t] - place) / size, alpha, beta, phi, state, sums)
+        _solve(count, phi, precision, state, sums, found)
+        for f in range(len(edges) - 1):
+            _ahead(
+                alpha, beta, phi, edges[f], edges[f + 1], found, mean[i, f], variance[i, f],
+                shocks[i, f],
+            )  # fmt: skip
+            mean[i, f] = mean[i, f] * size + place
+            variance[i, f] *= size * size

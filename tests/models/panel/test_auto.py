@@ -1,0 +1,289 @@
+"""`AutoPanel()` without arguments: what it finds, its laws, every kind of series, one file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import integrate
+
+import arproc
+from arproc import AR, AutoPanel
+from arproc.errors import ArprocError, DataError, ParameterError, UnsupportedError
+from arproc.models.panel.automatic.autoregressions import lags_of
+from arproc.models.panel.automatic.seasons import find_periods, season_of
+from arproc.models.panel.automatic.spread import SHARE, Tails, fit_tails
+from arproc.models.panel.automatic.weights import choose, combine, errors_of, of_the_panel
+from arproc.models.panel.data import read
+
+
+def monthly(n: int = 10, length: int = 96, seed: int = 0) -> dict[str, np.ndarray]:
+    rng, t = np.random.default_rng(seed), np.arange(length)
+    rows = np.exp(
+        4 + 0.005 * t + 0.3 * np.sin(2 * np.pi * (t + rng.integers(0, 12, (n, 1))) / 12)
+        + 0.03 * rng.normal(size=(n, length)).cumsum(axis=1)
+    )  # fmt: skip
+    return {f"s{i}": row for i, row in enumerate(rows)}
+
+
+@pytest.fixture(scope="module")
+def odd() -> dict[str, np.ndarray]:
+    """Series of every kind among ordinary ones."""
+    rng, data = np.random.default_rng(1), monthly(6)
+    gaps = data["s0"].copy()
+    gaps[40:50] = np.nan
+    return data | {
+        "three": np.array([3.5, 4.0, 5.0]),
+        "two": np.array([7.5, 8.0]),
+        "one": np.array([7.5]),
+        "constant": np.full(50, 5.5),
+        "zero": np.zeros(30),
+        "negative": rng.normal(size=80),
+        "gaps": gaps,
+        "intermittent": rng.poisson(0.3, 60).astype(float),
+        "rain": np.maximum(rng.normal(size=60), 0.0),
+    }
+
+
+@pytest.fixture(scope="module")
+def model(odd: dict[str, np.ndarray]) -> AutoPanel:
+    return AutoPanel().fit(odd)
+
+
+def test_every_series_gets_a_forecast_of_its_kind(model, odd):
+    table = model.forecast(5, (0.05, 0.5, 0.95))
+    assert len(table) == 5 * len(odd)
+    assert np.isfinite(table.to_numpy()).all()
+    assert (table[0.05] <= table[0.5]).all()
+    assert (table[0.5] <= table[0.95]).all()
+    assert model.periods_ == [12]
+    np.testing.assert_allclose(table.loc["constant"], 5.5, rtol=1e-6)
+    assert (table.loc["zero"] == 0).all(axis=None)
+    for name in ("one", "two"):
+        np.testing.assert_allclose(table.loc[name, 0.5], odd[name][-1], rtol=1e-12)
+    counts = table.loc["intermittent", [0.05, 0.5, 0.95]].to_numpy()
+    np.testing.assert_array_equal(counts, np.rint(counts))
+    assert (table.loc[["intermittent", "rain"]] >= 0).all(axis=None)
+    assert (table.loc[["s0", "gaps", "three"]] > 0).all(axis=None)
+    assert (table.loc["negative", 0.05] < 0).all()
+
+
+def test_its_season_is_carried_on():
+    data = monthly(10)
+    found = AutoPanel().fit({name: x[:84] for name, x in data.items()}).forecast(12)
+    error = [np.abs(found.loc[name, 0.5] - x[84:]).mean() for name, x in data.items()]
+    seasonal = [np.abs(x[72:84] - x[84:]).mean() for x in data.values()]
+    naive = [np.abs(x[83] - x[84:]).mean() for x in data.values()]
+    assert np.mean(error) < 0.7 * np.mean(naive)
+    assert np.mean(error) < np.mean(seasonal)
+
+
+def test_stationary_series_are_autoregressions():
+    data = AR.from_parameters([0.5, -0.6], mean=10.0).sample(20, length=200, seed=0)
+    found = AutoPanel().fit(data[:, :-4])
+    made = found.forecast(4)[0.5].to_numpy().reshape(20, 4)
+    own = AR.from_parameters([0.5, -0.6], mean=10.0)
+    best = np.stack([own.forecast(x, 4)["mean"] for x in data[:, :-4]])
+    walk = np.abs(data[:, -5:-4] - data[:, -4:]).mean()
+    assert np.abs(made - data[:, -4:]).mean() < 1.1 * np.abs(best - data[:, -4:]).mean()
+    assert np.abs(made - data[:, -4:]).mean() < 0.9 * walk
+
+
+def test_intervals_hold_what_they_say():
+    x = np.random.default_rng(1).normal(size=(300, 60)).cumsum(axis=1)
+    made = AutoPanel().fit(x[:, :-6]).forecast(6, (0.025, 0.1, 0.9, 0.975))
+    low, inner, upper, high = made.to_numpy().reshape(300, 6, 5)[..., 1:].transpose(2, 0, 1)
+    later = x[:, -6:]
+    assert ((later > low) & (later < high)).mean() == pytest.approx(0.95, abs=0.03)
+    assert ((later > inner) & (later < upper)).mean() == pytest.approx(0.8, abs=0.05)
+
+
+# ---- its laws -----------------------------------------------------------------------------------
+
+
+def test_paths_have_the_marginals_of_the_forecast(model):
+    paths = model.sample_paths(4, 20_000, seed=1)
+    table = model.forecast(4, (0.1, 0.5, 0.9))
+    assert paths.shape == (len(model.names_), 20_000, 4)
+    for name in ("s0", "negative", "three", "rain"):
+        i = model.names_.index(name)
+        got = np.quantile(paths[i], [0.1, 0.5, 0.9], axis=0).T
+        width = (table.loc[name, 0.9] - table.loc[name, 0.1]).to_numpy()[:, None]
+        assert np.abs((got - table.loc[name, [0.1, 0.5, 0.9]].to_numpy()) / width).max() < 0.02
+        np.testing.assert_allclose(
+            paths[i].mean(0), table.loc[name, "mean"], atol=0.02 * width.max()
+        )
+    again = model.sample_paths(6, 3, seed=1)
+    np.testing.assert_array_equal(again[:, :, :4], paths[:, :3])  # longer, and others beside it
+
+
+@pytest.mark.parametrize("name", ["s0", "negative"])
+def test_densities_integrate_to_one_and_steps_go_together(model, name):
+    table = model.forecast(2, (0.001, 0.999)).loc[name]
+    (a, b), (c, d) = table[[0.001, 0.999]].to_numpy()
+    x, y = np.meshgrid(np.linspace(a, b, 41), np.linspace(c, d, 41), indexing="ij")
+    pairs = np.stack([x.ravel(), y.ravel()], axis=1)
+    joint = np.array([model.log_prob({name: row}).iloc[0] for row in pairs]).reshape(41, 41)
+    first = np.array([model.log_prob({name: [v]}).iloc[0] for v in x[:, 0]])
+    mass = integrate.trapezoid(np.exp(joint), y[0], axis=1)
+    assert integrate.trapezoid(mass, x[:, 0]) == pytest.approx(0.996, abs=0.01)
+    middle = slice(10, 31)
+    np.testing.assert_allclose(mass[middle], np.exp(first)[middle], rtol=0.02)
+
+
+def test_a_step_that_was_not_observed_is_integrated_out(model):
+    later = model.forecast(3).loc["s1", 0.5].to_numpy()
+    one = model.log_prob({"s1": [later[0], np.nan, later[2]]}).iloc[0]
+    grid = later[1] * np.exp(np.linspace(-1.5, 1.5, 301))
+    whole = [model.log_prob({"s1": [later[0], v, later[2]]}).iloc[0] for v in grid]
+    assert one == pytest.approx(np.log(integrate.trapezoid(np.exp(whole), grid)), abs=1e-4)
+    assert model.log_prob({"s1": [-1.0]}).iloc[0] == -np.inf
+
+
+def test_laws_of_counts_say_that_they_have_no_joint_density(model):
+    with pytest.raises(UnsupportedError, match="'intermittent' are small whole numbers"):
+        model.log_prob({"intermittent": [0.0, 1.0]})
+
+
+# ---- labels, files, later values ----------------------------------------------------------------
+
+
+def test_dates_go_on_and_are_honoured():
+    index = pd.date_range("2020-01-31", periods=60, freq="ME")
+    frame = pd.DataFrame(monthly(4, 60), index=index)
+    model = AutoPanel().fit(frame)
+    table = model.forecast(2)
+    assert list(table.loc["s0"].index) == list(pd.date_range("2025-01-31", periods=2, freq="ME"))
+    later = pd.DataFrame({"s0": table.loc["s0", 0.5]})
+    assert np.isfinite(model.log_prob(later)).all()
+    with pytest.raises(DataError, match="expected 2025-01-31"):
+        model.log_prob(later.iloc[1:].rename_axis(None))
+    longer = pd.concat([frame, later.reindex(columns=frame.columns).fillna(50.0)])
+    moved = model.update(longer)
+    assert moved.forecast(1).loc["s0"].index[0] == pd.Timestamp("2025-03-31")
+    pd.testing.assert_frame_equal(moved.forecast(2), model.forecast(2, history=longer))
+    pd.testing.assert_frame_equal(model.forecast(2), table)  # the old one is what it was
+
+
+def test_a_file_is_the_same_model(model, tmp_path):
+    model.save(tmp_path / "model.arproc")
+    again = arproc.load(tmp_path / "model.arproc")
+    pd.testing.assert_frame_equal(again.forecast(3), model.forecast(3))
+    np.testing.assert_array_equal(
+        again.sample_paths(3, 2, seed=4), model.sample_paths(3, 2, seed=4)
+    )
+    pd.testing.assert_frame_equal(again.summary(), model.summary())
+
+
+def test_what_was_chosen_is_told(model, odd):
+    table = model.summary()
+    assert list(table.index) == list(odd)
+    assert table.loc["one", "most weight"] == "last value"
+    assert table.loc["s0", "seasons"] == [12]
+    assert table.loc["three", "seasons"] == []
+    assert table.loc[["s0", "negative"], "log"].tolist() == [True, False]
+    np.testing.assert_allclose(model.weights_[~(table["most weight"] == "last value")].sum(1), 1)
+
+
+def test_period_and_log_can_be_told():
+    data = monthly(4)
+    assert AutoPanel(period=[]).fit(data).periods_ == []
+    told = AutoPanel(period=6, log=False).fit(data)
+    assert told.periods_ == [6]
+    assert not told.summary()["log"].any()
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        ({"a": [1.0, 2.0], "b": [np.nan, np.nan]}, "no values, the first is 'b'"),
+        ({"a": [1.0, np.inf, 2.0]}, "'a' has infinite values"),
+    ],
+)
+def test_series_that_can_not_be_read_are_named(data, match):
+    with pytest.raises(DataError, match=match):
+        AutoPanel().fit(data)
+
+
+def test_bad_parameters():
+    data = monthly(2, 30)
+    for bad in ({"period": 1}, {"period": "12"}, {"validation": 0}, {"log": 3}):
+        with pytest.raises(ArprocError):
+            AutoPanel(**bad).fit(data)
+    with pytest.raises(ParameterError, match="validation is not given"):
+        AutoPanel([AR(1)]).fit(data)
+    with pytest.raises(ParameterError, match="period is for AutoPanel"):
+        AutoPanel([AR(1)], 3, period=4).fit(data)
+    given = AutoPanel([AR(1)], 3).fit(data)
+    for call in (lambda: given.sample_paths(2), lambda: given.log_prob(data)):
+        with pytest.raises(UnsupportedError, match="without candidates"):
+            call()
+
+
+def test_a_wild_value_is_no_news():
+    data = monthly(4)
+    spoilt = {name: x.copy() for name, x in data.items()}
+    spoilt["s2"][60] *= 100
+    clean, found = (AutoPanel().fit(one).forecast(3).loc["s2"] for one in (data, spoilt))
+    np.testing.assert_allclose(found[0.5], clean[0.5], rtol=0.05)
+
+
+def test_forecasts_stay_within_reach():
+    x = np.exp(0.3 * np.arange(20.0))  # grows by a third each step
+    table = AutoPanel().fit({"a": x}).forecast(40)
+    assert (table[0.5] <= x[-1] * (x[-1] / x[0]) * 1.001).all()
+
+
+# ---- the parts ----------------------------------------------------------------------------------
+
+
+def test_seasons_and_what_looks_like_them():
+    rng, t = np.random.default_rng(0), np.arange(900)
+    day = np.sin(2 * np.pi * t / 24)
+    busy = np.where(t // 24 % 7 < 5, 1.0, 0.3)
+    hourly = [day * busy + 0.1 * rng.normal(size=900) for _ in range(20)]
+    assert find_periods(read(hourly)) == [24, 168]
+    assert find_periods(read(list(rng.normal(size=(20, 80)).cumsum(axis=1)))) == []
+    assert find_periods(read([[1.0, 2.0], [3.0]])) == []
+    cycle = season_of(np.tile([0.0, 1.0, 5.0], 30) + 0.1 * np.arange(90), [3])
+    np.testing.assert_allclose(cycle, [-2, -1, 3], atol=1e-6)
+    assert season_of(rng.normal(size=100), [4]) == pytest.approx(0, abs=0.3)
+    holes = np.tile([0.0, 1.0, 5.0], 30)
+    holes[10:25] = np.nan
+    np.testing.assert_allclose(season_of(holes, [3]), [-2, -1, 3], atol=0.1)
+    assert lags_of(np.array([800]), [24, 168])[0] == [1, 2, 24, 25, 168, 169]
+
+
+def test_a_panel_learns_which_candidate_is_right():
+    rng = np.random.default_rng(0)
+    actual = rng.normal(size=(50, 4))
+    made = np.stack([actual + 0.1, actual + 2, actual + 3], axis=1)
+    ones = np.ones(50)
+    weights = of_the_panel(made, actual, ones, np.ones(3, bool))
+    assert weights[0] > 0.9
+    errors = errors_of(made, actual, ones)
+    np.testing.assert_allclose(errors[0], [0.1, 2, 3])
+    equal, power = choose(weights, errors, made, actual, ones, 1)
+    assert (equal, power) != (1.0, 0.0)
+    assert of_the_panel(made, actual, ones, np.array([False, True, True]))[0] == 0
+
+
+def test_weighted_medians():
+    made = np.array([1.0, 2.0, 10.0])[None, :, None]
+    assert combine(made, np.array([[1.0, 1.0, 1.0]]) / 3)[0, 0] == pytest.approx(2)
+    assert combine(made, np.array([[1.0, 0.0, 0.0]]))[0, 0] == 1
+    assert combine(made, np.array([[0.0, 0.5, 0.5]]))[0, 0] == pytest.approx(6)
+    assert np.isnan(combine(made, np.zeros((1, 3)))).all()
+
+
+def test_tails_are_those_of_the_errors():
+    rng = np.random.default_rng(0)
+    wide = np.where(rng.random((4000, 1)) < SHARE, 3.0, 1.0)
+    tails, own = fit_tails(rng.normal(size=(4000, 6)) * wide * 0.7)
+    assert tails.quantile(0.9) * tails.size == pytest.approx(
+        0.7 * Tails(1.0, 3.0, 0.0).quantile(0.9), rel=0.06
+    )
+    assert tails.wider > 1.5
+    assert np.exp(np.log(own).mean()) == pytest.approx(1)
+    few, _ = fit_tails(np.full((2, 3), np.nan))
+    assert few == Tails(1.0, 1.5, 0.0)
