@@ -15,6 +15,7 @@ from torch.distributions import Distribution
 
 from arproc.contract.conditioned import InnerState
 from arproc.contract.law import ChainLaw, DerivedLaw
+from arproc.contract.machine import Machine, log_probs, side_by_side
 from arproc.contract.parameters import Parameters
 from arproc.contract.state import State
 from arproc.contract.storable import storable
@@ -334,6 +335,13 @@ class PolicyLaw(DerivedLaw):
     @property
     def base(self) -> ChainLaw:
         return self.law
+
+    def machine(self) -> Machine | None:
+        def under(scores: torch.Tensor) -> torch.Tensor:
+            changed = log_probs(self.policy.apply(Categorical(scores[0])))
+            return changed.nan_to_num(nan=-torch.inf)  # where the policy leaves nothing
+
+        return None if self.policy.stateful else side_by_side([self.law.machine()], under)
 
     def start(self, n: int, context: torch.Tensor | None) -> State:
         own = self.policy.begin(n, self.law, context) if self.policy.stateful else None
