@@ -249,7 +249,7 @@ class EndsAt(Evidence):
         >>> text = arproc.NGram(2, "witten_bell", tokens="char").fit(["ab", "aab", "abab"])
         >>> found = arproc.sampling.condition(text, EndsAt(3), n=5, seed=0)
         >>> {len(x) for x in found.x}, round(found.log_evidence, 3)
-        ({3}, -2.125)
+        ({3}, -1.889)
     """
 
     def __init__(self, length: int) -> None:

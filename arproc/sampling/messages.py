@@ -242,6 +242,8 @@ class _Forward:
             if held > _MOST:
                 return None
             found.append(level)
+            if not len(stage.states):  # nothing goes on from here
+                break
         last = torch.zeros(len(stage.states), dtype=torch.float64)
         if horizon == self.setting.steps:
             last = self.terms.finish(stage.own, horizon, False) if len(last) else last
