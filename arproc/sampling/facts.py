@@ -168,6 +168,8 @@ class KnownTerms(Terms):
         known: which steps are known, bool [T], where NaN is a value too.
     """
 
+    horizon: int
+
     def __init__(self, values: Tensor, law: ChainLaw, known: Tensor | None = None) -> None:
         space = law.space
         # as the elements will be, so that equality says what is meant

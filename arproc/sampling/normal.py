@@ -143,7 +143,7 @@ class BridgeLaw(ChainLaw):
 
     def marginals(self) -> Any:
         """The distributions of the elements, batch [T, *event]."""
-        shape = (self.space.length, *self.space.event_shape)
+        shape = (-1, *self.space.event_shape)
         scale = (self.factor**2).sum(1).sqrt()
         normal = td.Normal(self.loc.reshape(shape), scale.reshape(shape), validate_args=False)
         return reduce(transformed, self.maps, normal)
@@ -198,7 +198,7 @@ def bridge(setting: Setting, parts: tuple[Terms, ...], state: State) -> BridgeLa
         return None
     found = [part.linear(steps) for part in parts]
     linear = [one for one in found if one is not None]
-    joint = law.joint(state, steps) if len(linear) == len(found) else None
+    joint: Any = law.joint(state, steps) if len(linear) == len(found) else None
     if joint is None:
         return None
     maps = () if isinstance(joint, td.MultivariateNormal) else tuple(joint.transforms)
