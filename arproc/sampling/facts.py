@@ -359,15 +359,15 @@ class _BarrierTerms(Terms):
     def __init__(self, low: np.ndarray, high: np.ndarray, law: ChainLaw) -> None:
         self.low, self.high, self.horizon = low.tolist(), high.tolist(), len(low)
         self.size = 2 if law.space.kind == "binary" else law.space.size
-        self.density = law.space.measure == "density"
+        self.density, self.counted = law.space.measure == "density", law.space.kind == "count"
 
     def allowed(self, own: Memory, step: int) -> Allowed | None:
         if step >= len(self.low):
             return None
         low, high = self.low[step], self.high[step]
-        if self.density:
+        if self.density or self.counted:
             return Allowed(None, low, high)
-        if self.size is None:  # counts: drawn as they are, and weighed
+        if self.size is None:  # drawn as they are, and weighed
             return None
         values = torch.arange(self.size)
         return Allowed((values >= low) & (values <= high))

@@ -22,10 +22,13 @@ from arproc.contract.randomness import Uniforms
 from arproc.contract.state import State
 from arproc.distributions import (
     Categorical,
+    PoweredCount,
     Truncated,
     as_categorical,
+    cut_counts,
     from_uniform,
     index,
+    is_count,
     present,
 )
 from arproc.errors import ParameterError, UnsupportedError
@@ -251,7 +254,7 @@ class Filter:
         q = p if self.guide is None else self.guide.conditional
         narrow, log_mass = (q, None) if allowed is None else narrowed(q, allowed)
         x = from_uniform(narrow, u)
-        if log_mass is not None and isinstance(narrow, Truncated):
+        if log_mass is not None and isinstance(narrow, Truncated | PoweredCount):
             dead = ~(log_mass > -math.inf)
             x = torch.where(dead, from_uniform(q, u), x) if bool(dead.any()) else x
         known = torch.zeros(len(u), dtype=torch.float64, device=u.device)
@@ -322,6 +325,13 @@ def narrowed(conditional: Any, allowed: Allowed) -> tuple[Any, Tensor]:
         left = (log_mass > -math.inf)[:, None]
         return Categorical(torch.where(left, kept, own.logits)), log_mass
     low, high = allowed.low, allowed.high
+    if is_count(conditional):
+        within = cut_counts(conditional, low, high)
+        before = conditional.log_mass if isinstance(conditional, PoweredCount) else 0.0
+        return within, within.log_mass - before
+    if conditional.support is not None and conditional.support.is_discrete:
+        values = torch.arange(as_categorical(conditional).scores.shape[-1])
+        return narrowed(conditional, Allowed((values >= low) & (values <= high)))
     if isinstance(conditional, td.Normal) and bool((conditional.scale == 0).any()):
         inside = (conditional.loc >= low) & (conditional.loc <= high)  # it is known already
         return conditional, torch.where(inside, 0.0, -math.inf)

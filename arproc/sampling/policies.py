@@ -21,6 +21,7 @@ from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.distributions import (
     Categorical,
+    PoweredCount,
     Restricted,
     Truncated,
     as_categorical,
@@ -304,7 +305,7 @@ def _emptied(conditional: Distribution) -> torch.Tensor | None:
     """Where a conditional has nothing left, bool [*batch]; None of kinds that are never empty."""
     if isinstance(conditional, Categorical):
         return ~(conditional.scores > -torch.inf).any(-1)
-    if isinstance(conditional, Truncated):
+    if isinstance(conditional, Truncated | PoweredCount):
         return ~(conditional.log_mass > -torch.inf)
     return None
 
