@@ -97,7 +97,7 @@ class PoweredCount(td.Distribution):
         return self.low + torch.arange(self.table.shape[-1], device=self.table.device).double()
 
     def _scores(self, value: torch.Tensor) -> torch.Tensor:
-        return self.power * self.base.log_prob(value).double()
+        return self.power * self.base.log_prob(value.double()).double()
 
     @cached_property
     def table(self) -> torch.Tensor:

@@ -64,7 +64,7 @@ def test_counts_are_summed():
     p, q = td.Poisson(tensor(3.0, 5.0)), td.Poisson(tensor(2.0, 9.0))
     law = geometric_mixture(p, q, 1.5)  # a Poisson law again
     want = td.Poisson(p.rate**1.5 * q.rate**-0.5)
-    k = torch.arange(20.0)[:, None]
+    k = torch.arange(20.0, dtype=torch.float64)[:, None]
     np.testing.assert_allclose(law.log_prob(k), want.log_prob(k), atol=1e-9)
 
 
