@@ -267,7 +267,7 @@ class ChainLaw(Law):
         another law for each (`ConditionedLaw` fixes it).
         """
         space = self.space
-        written = type(self).window is not ChainLaw.window
+        written = type(self).window is not ChainLaw.window and hasattr(self, "window_length")
         if not written or space.size is None or space.varies or not self._stands_alone:
             return None
         return WindowMachine(self)

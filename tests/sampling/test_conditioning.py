@@ -319,6 +319,22 @@ def test_twists_and_proposals_change_the_error_and_not_the_law():
     assert all(x[2:5] == "cab" for x, w in zip(led.x, led.weights, strict=True) if w > 0)
 
 
+def test_models_that_learn_as_they_go_are_no_machines():
+    adaptive = arproc.PPM(order=2, tokens="char").fit(TEXT)
+    assert adaptive.law_.machine() is None
+    found = condition(adaptive, Known({1: "c"}), n=2000, length=3, seed=0)
+    texts, _, mass = every_text(adaptive, 3)
+    want = np.log(mass[[x[1:2] == "c" for x in texts]].sum())
+    assert abs(found.log_evidence - want) < 6.6 * found.log_evidence_error
+    frozen = arproc.PPM(order=2, tokens="char", adaptive=False).fit(TEXT)
+    texts, _, mass = every_text(frozen, 3)
+    found = condition(frozen, Known({1: "c"}), n=10, length=3)
+    assert found.method == "exact"
+    assert found.log_evidence == pytest.approx(
+        np.log(mass[[x[1:2] == "c" for x in texts]].sum()), abs=1e-5
+    )
+
+
 def test_counts_and_levels_within_barriers():
     process_, later = Counter().fit([1, 2]), 9
     found = condition(process_, {1: later}, n=4000, length=2, prefix=[2, 1], seed=0)
