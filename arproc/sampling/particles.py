@@ -122,6 +122,9 @@ class Filter:
         self.done = torch.zeros(rows, dtype=torch.bool)
         self.lengths = torch.zeros(rows, dtype=torch.int64)
         self.psi = torch.zeros(rows, dtype=torch.float64)
+        # p(x) / q(x) of what a proposal drew; it is weighed by at the end, for resampling by it on
+        # the way would undo what the proposal is for
+        self.ratio = torch.zeros(rows, dtype=torch.float64)
         self.log_weights = torch.zeros((sets, particles), dtype=torch.float64)
         self.log_evidence = torch.zeros(sets, dtype=torch.float64)
         self.least = torch.full_like(self.log_evidence, float(particles))
@@ -264,21 +267,21 @@ class Filter:
         if self.guide is None:
             return x, lost
         x = x.to(self.space.dtype)
-        own = p.log_prob(x).double()
-        change = own - narrow.log_prob(x).double() + known
-        change = torch.where(lost > -math.inf, change, -math.inf)
+        own, other = p.log_prob(x).double(), q.log_prob(x).double()
+        lost = torch.where(own > -math.inf, lost, -math.inf)
         if forced is not None:  # the proposal has no say in what is known wholly
             whole = ~forced.isnan().reshape(len(u), -1).any(1).to(u.device)
-            change = torch.where(whole, own, change)
-        return x, change
+            unforeseen = whole & ~(other > -math.inf)
+            lost, other = torch.where(unforeseen, own, lost), torch.where(unforeseen, own, other)
+        ratio = torch.where(lost > -math.inf, own - other, 0.0)
+        self.ratio = torch.where(self.done, self.ratio, self.ratio + ratio.cpu())
+        return x, lost
 
     def _end(self, step: int) -> None:
-        """The factors of rows that were cut by the length."""
+        """The factors of rows that were cut by the length; and what the proposal owes."""
         rows = (~self.done).nonzero()[:, 0]
-        if not len(rows):
-            return
-        gain = torch.zeros_like(self.psi)
-        gain[rows] = self.terms.finish(pick(self.own, rows), step, False) - self.psi[rows]
+        gain = self.ratio.clone()
+        gain[rows] += self.terms.finish(pick(self.own, rows), step, False) - self.psi[rows]
         self._weigh(gain, step, last=True)
 
     def _weigh(self, gain: Tensor, step: int, last: bool = False) -> None:
@@ -297,7 +300,7 @@ class Filter:
         self.log_weights = self.log_weights.masked_fill(few[:, None], 0.0)
         self.lineage = self.lineage.gather(1, picked)
         flat = (picked + torch.arange(len(few))[:, None] * self.particles).flatten()
-        self.own, self.psi = pick(self.own, flat), self.psi[flat]
+        self.own, self.psi, self.ratio = pick(self.own, flat), self.psi[flat], self.ratio[flat]
         self.done, self.lengths = self.done[flat], self.lengths[flat]
         there = flat.to(self.device)
         self.values, self.state = self.values[there], self.state.select(there)
