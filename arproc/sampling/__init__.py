@@ -5,7 +5,7 @@ from arproc.sampling.completing import Completion
 from arproc.sampling.completion import complete
 from arproc.sampling.conditioning import Conditioned, condition
 from arproc.sampling.evidence import Evidence, Likelihood
-from arproc.sampling.facts import Barrier, EndsAt, Known, Sum
+from arproc.sampling.facts import Barrier, EndsAt, Known
 from arproc.sampling.guidance import Contrast, Guidance
 from arproc.sampling.narrowing import Greedy, MinP, Temperature, TopK, TopP, Typical, Within
 from arproc.sampling.policies import Chain, Policy, Present
@@ -15,6 +15,7 @@ from arproc.sampling.repeats import (
     PresencePenalty,
     RepetitionPenalty,
 )
+from arproc.sampling.sums import Sum
 
 __all__ = [
     "Ban",

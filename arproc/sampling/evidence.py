@@ -27,6 +27,7 @@ __all__ = [
     "Linear",
     "Setting",
     "Terms",
+    "impossible",
     "joined",
     "parts_of",
     "pick",
@@ -202,6 +203,11 @@ class Both(Terms):
 
 def _sum(factors: list[Tensor]) -> Tensor:
     return torch.stack([factor.double() for factor in factors]).sum(0)
+
+
+def impossible(wrong: Tensor) -> Tensor:
+    """The factor of rows some of which are impossible, bool [N]."""
+    return torch.zeros(len(wrong), dtype=torch.float64).masked_fill(wrong.cpu(), -torch.inf)
 
 
 def pick(own: Memory, rows: Tensor) -> Memory:
