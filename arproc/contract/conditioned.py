@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 
 from arproc.contract.checked import Array, sentences
 from arproc.contract.law import ChainLaw
+from arproc.contract.machine import Machine
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
@@ -60,6 +61,25 @@ class _ConditionedState(InnerState):
     def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
         x, inner = self.inner.advance(uniforms)
         return x, self._carry(self._like(inner), self.history.extend(x), self.context)
+
+
+class _Later:
+    """A machine after a prefix [T]."""
+
+    def __init__(self, inner: Machine, prefix: torch.Tensor) -> None:
+        self.inner, self.prefix, self.timeless = inner, prefix, inner.timeless
+
+    def start(self) -> torch.Tensor:
+        states = self.inner.start()
+        for step, x in enumerate(self.prefix):
+            states = self.inner.follow(states, x[None], step)
+        return states
+
+    def scores(self, states: torch.Tensor, step: int) -> torch.Tensor:
+        return self.inner.scores(states, step + len(self.prefix))
+
+    def follow(self, states: torch.Tensor, x: torch.Tensor, step: int) -> torch.Tensor:
+        return self.inner.follow(states, x, step + len(self.prefix))
 
 
 @storable
@@ -140,6 +160,10 @@ class ConditionedLaw(ChainLaw):
     @property
     def device(self) -> torch.device:
         return self.law.device
+
+    def machine(self) -> Machine | None:
+        inner = None if self.given is not None else self.law.machine()
+        return None if inner is None else _Later(inner, self.prefix)
 
     def start(self, n: int, context: torch.Tensor | None) -> State:
         known, law = self.prefix[None], self.law

@@ -37,6 +37,15 @@ class Holder(Protocol):
     def refitted(self, sequences: Sequences, context: torch.Tensor | None) -> ChainLaw:
         """The law that a clone learns from other sequences."""
 
+    def condition(self, prefix: Any, *, context: Any = None, offset: Any = None) -> Holder:
+        """The process of what follows one prefix."""
+
+    def derived(self, law: ChainLaw) -> Holder:
+        """A process of a law that was made of this one's."""
+
+    def sample(self, n: int, *, seed: int | torch.Generator | None = None) -> Any:
+        """Draws of whole sequences."""
+
     def read_context(
         self,
         context: Any,

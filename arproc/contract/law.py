@@ -18,6 +18,7 @@ from torch.distributions import Distribution, MultivariateNormal
 
 from arproc.contract.checked import check_fields
 from arproc.contract.context import ContextForm
+from arproc.contract.machine import Machine, WindowMachine
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import ReplayState, State, WindowState, begin
@@ -272,6 +273,22 @@ class ChainLaw(Law):
         `TransformedDistribution`). None where the joint law is not normal.
         """
         return None
+
+    def machine(self) -> Machine | None:
+        """The law as a finite machine; None where its past does not count by finitely many states.
+
+        Derived for laws of symbols that have a `window`. A law with a context has none: it is
+        another law for each (`ConditionedLaw` fixes it).
+        """
+        space = self.space
+        written = type(self).window is not ChainLaw.window and hasattr(self, "window_length")
+        if not written or space.size is None or space.varies or not self._stands_alone:
+            return None
+        return WindowMachine(self)
+
+    @property
+    def _stands_alone(self) -> bool:
+        return self.context is None and not self.clocked and not self.n_given
 
     def in_order(self, ordering: str | Sequence[int]) -> ChainLaw:
         """The law of the same model in another order of its sites, where that is known."""

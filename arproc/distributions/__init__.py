@@ -2,20 +2,22 @@
 
 A conditional is a `torch.distributions.Distribution` with argument validation off. `Categorical`,
 `Logistic`, `DiscretisedLogisticMixture`, `Mixture`, `Spiked` (single values have a mass of their
-own), `Varied` (kinds that differ over the batch), `MaybeMissing`, `Truncated` and `Powered` are
-ours; `index`, `concatenate`, `from_uniform`, `cdf`, `atom`, `quantile`, `mix` and `tempered` work
-on every kind that arproc's models return; `step_marginals` and `component_marginals` take joint
-laws apart.
+own), `Varied` (kinds that differ over the batch), `MaybeMissing`, `Truncated`, `Powered` and
+`PoweredCount` are ours; `index`, `concatenate`, `from_uniform`, `cdf`, `atom`, `quantile`, `mix`
+and `tempered` work on every kind that arproc's models return; `geometric_mixture` multiplies
+powers of two; `step_marginals` and `component_marginals` take joint laws apart.
 """
 
 from arproc.distributions.calculus import atom, cdf, quantile
 from arproc.distributions.categorical import Categorical, Restricted, as_categorical
+from arproc.distributions.counted import PoweredCount, cut_counts, is_count
 from arproc.distributions.draws import from_uniform
 from arproc.distributions.joint import component_marginals, step_marginals
 from arproc.distributions.logistic import DiscretisedLogisticMixture, Logistic
 from arproc.distributions.mixture import Mixture, mix
 from arproc.distributions.partial import observed_log_prob, observed_scores
 from arproc.distributions.powered import Powered
+from arproc.distributions.product import geometric_mixture
 from arproc.distributions.shape import concatenate, index, to
 from arproc.distributions.spiked import Spiked
 from arproc.distributions.tempered import tempered
@@ -30,6 +32,7 @@ __all__ = [
     "MaybeMissing",
     "Mixture",
     "Powered",
+    "PoweredCount",
     "Restricted",
     "Spiked",
     "Truncated",
@@ -39,8 +42,11 @@ __all__ = [
     "cdf",
     "component_marginals",
     "concatenate",
+    "cut_counts",
     "from_uniform",
+    "geometric_mixture",
     "index",
+    "is_count",
     "mean",
     "mix",
     "observed_log_prob",

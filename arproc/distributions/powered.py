@@ -17,7 +17,7 @@ from arproc.distributions.mixture import Mixture
 from arproc.distributions.shape import index, map_parameters, to
 from arproc.errors import UnsupportedError
 
-__all__ = ["Powered"]
+__all__ = ["Powered", "anchors", "limits"]
 
 _NODES, _WEIGHTS = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(8))
 #: How many numbers are held at once while a batch is integrated.
@@ -138,7 +138,7 @@ def _log_prob(law: Any, x: torch.Tensor) -> torch.Tensor:
 
 def _size(flat: Any, power: float) -> int:
     """How many numbers the integral of one entry takes, about."""
-    centres = _anchors(index(flat, slice(0, 1)))[0].shape[-1]
+    centres = anchors(index(flat, slice(0, 1)))[0].shape[-1]
     return int(centres * len(_offsets(power)) * len(_NODES) * centres) or 1
 
 
@@ -171,7 +171,7 @@ def _integrated(law: Any, power: float) -> tuple[torch.Tensor, torch.Tensor, tor
 
 def _check_tails(law: Any, panels: torch.Tensor, total: torch.Tensor, power: float) -> None:
     """Refuse what has mass in the last panels: there is more beyond them, perhaps no end to it."""
-    lows, highs = _limits(law)
+    lows, highs = limits(law)
     outer = torch.zeros_like(total)
     if min(lows) == -math.inf:
         outer = outer + panels[:, :2].sum(-1)
@@ -188,10 +188,10 @@ def _check_tails(law: Any, panels: torch.Tensor, total: torch.Tensor, power: flo
 
 def _ends(law: Any, power: float) -> torch.Tensor:
     """Where the panels of each entry end, rising, within the support, [n, P + 1]."""
-    centres, scales = _anchors(law)
+    centres, scales = anchors(law)
     places = centres[..., None] + scales[..., None] * _offsets(power).to(centres)
     places = places.flatten(1)
-    lows, highs = _limits(law)
+    lows, highs = limits(law)
     fine = 2.0 ** torch.arange(-60, 3, dtype=torch.float64, device=places.device)
     widest = scales.amax(-1, keepdim=True)
     for edge in {*lows, *highs}:
@@ -201,45 +201,46 @@ def _ends(law: Any, power: float) -> torch.Tensor:
     return places.clamp(min(lows), max(highs)).sort(-1).values
 
 
-def _limits(law: Any) -> tuple[list[float], list[float]]:
+@singledispatch
+def limits(law: Any) -> tuple[list[float], list[float]]:
     """The lower and the upper ends of the supports of a law's parts."""
     if isinstance(law, Mixture):
-        parts = [_limits(part) for part in law.components]
+        parts = [limits(part) for part in law.components]
         return [low for part in parts for low in part[0]], [high for p in parts for high in p[1]]
     if isinstance(law, td.MixtureSameFamily):
-        return _limits(law.component_distribution)
+        return limits(law.component_distribution)
     support = law.support
     low, high = getattr(support, "lower_bound", None), getattr(support, "upper_bound", None)
     return [-math.inf if low is None else float(low)], [math.inf if high is None else float(high)]
 
 
 @singledispatch
-def _anchors(law: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def anchors(law: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """Centres and scales of the parts of a law of batch [n], each [n, M]."""
     levels = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
     low, middle, high = (quantile(law, level.expand(law.batch_shape)) for level in levels)
     return middle.double()[:, None], ((high - low) / 1.349).double()[:, None]
 
 
-@_anchors.register(td.Normal)
-@_anchors.register(td.Laplace)
-@_anchors.register(td.StudentT)
-@_anchors.register(Logistic)
+@anchors.register(td.Normal)
+@anchors.register(td.Laplace)
+@anchors.register(td.StudentT)
+@anchors.register(Logistic)
 def _(law: Any) -> tuple[torch.Tensor, torch.Tensor]:
     return law.loc[:, None], law.scale[:, None]
 
 
-@_anchors.register
+@anchors.register
 def _(law: Mixture) -> tuple[torch.Tensor, torch.Tensor]:
-    parts = [_anchors(component) for component in law.components]
+    parts = [anchors(component) for component in law.components]
     centres, scales = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
     return centres, scales
 
 
-@_anchors.register
+@anchors.register
 def _(law: td.MixtureSameFamily) -> tuple[torch.Tensor, torch.Tensor]:
     shape = law.component_distribution.batch_shape
-    centres, scales = _anchors(_flat(law.component_distribution, shape))
+    centres, scales = anchors(_flat(law.component_distribution, shape))
     return centres.reshape(shape[0], -1), scales.reshape(shape[0], -1)
 
 

@@ -10,6 +10,7 @@ from torch import distributions as td
 
 from arproc.distributions.calculus import quantile
 from arproc.distributions.categorical import Categorical, as_categorical
+from arproc.distributions.counted import PoweredCount, is_count
 from arproc.distributions.mixture import Mixture
 from arproc.distributions.powered import Powered
 from arproc.distributions.transformed import transformed
@@ -25,16 +26,17 @@ def tempered(distribution: Any, temperature: float) -> Any:
     """The law with the density (or mass) p(x)^(1/T) / Z, of the same batch.
 
     Of normal, Laplace, Student-t, gamma, beta and log-normal laws and of symbols in closed form;
-    of any other density of scalars, mixtures among them, by quadrature: see `Powered`.
+    of any other density of scalars, mixtures among them, by quadrature (see `Powered`), and of
+    counts by summation (see `PoweredCount`).
 
     Args:
         distribution: any kind of conditional.
         temperature: T > 0.
 
     Raises:
-        UnsupportedError: of a kind for which Z is not known: counts without an end, vectors whose
-            components depend on each other other than normally. Or p(x)^(1/T) has no finite
-            integral: its tails are too heavy for such a temperature.
+        UnsupportedError: of a kind for which Z is not known: vectors whose components depend on
+            each other other than normally. Or p(x)^(1/T) has no finite integral: its tails are
+            too heavy for such a temperature.
 
     Example:
         >>> tempered(td.Normal(0.0, 1.0), 4.0).scale
@@ -43,7 +45,14 @@ def tempered(distribution: Any, temperature: float) -> Any:
         >>> float(t.df)
         2.0
     """
-    if distribution.event_shape or not _is_density(distribution):
+    if distribution.event_shape:
+        raise UnsupportedError(
+            f"the temperature of a {type(distribution).__name__} of vectors is not known: the "
+            "integral of p(x)^(1/T) has no closed form there."
+        )
+    if is_count(distribution):
+        return PoweredCount(distribution, 1 / temperature)
+    if not _is_density(distribution):
         return _of_symbols(as_categorical(distribution), temperature)
     return Powered(distribution, 1 / temperature)
 
@@ -154,6 +163,12 @@ def _(distribution: td.Independent, temperature: float) -> td.Independent:
 @tempered.register
 def _(distribution: Truncated, temperature: float) -> Truncated:
     return Truncated(tempered(distribution.base, temperature), distribution.low, distribution.high)
+
+
+@tempered.register
+def _(distribution: PoweredCount, temperature: float) -> PoweredCount:
+    power = distribution.power / temperature
+    return PoweredCount(distribution.base, power, distribution.low, distribution.high)
 
 
 @tempered.register

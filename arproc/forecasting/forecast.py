@@ -32,7 +32,8 @@ from arproc.forecasting import tables
 from arproc.forecasting.bootstrap import Calibrated, refitted
 from arproc.forecasting.known import read_known
 from arproc.forecasting.marginals import Closed, Marginals, Plain, Simulated, at_levels
-from arproc.forecasting.scenario import ConditionedNormal, Particles, condition_joint
+from arproc.forecasting.scenario import weighted_paths
+from arproc.sampling.normal import ConditionedNormal, condition_joint
 from arproc.spaces import Binary, BinaryVector, Count, Ordinal, Real
 
 if TYPE_CHECKING:
@@ -224,8 +225,7 @@ def _paths(task: Task, state: State) -> tuple[torch.Tensor, torch.Tensor | None]
     """
     scenario = None if task.known is None else _conditioned(task, state)
     if task.known is not None and scenario is None:
-        particles = Particles(state, task.known, task.n_paths, task.seed)
-        return particles.paths, particles.effective
+        return weighted_paths(state, task.known, task.n_paths, task.seed)
     event, n_paths = task.law.space.event_shape, task.n_paths
     rows = torch.arange(state.n).repeat_interleave(n_paths)
     many = state.select(rows)

@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 from arproc.contract.checked import Array, Number, sentences
 from arproc.contract.context import ContextForm, split_clock
 from arproc.contract.law import ChainLaw, DerivedLaw
+from arproc.contract.machine import Machine, side_by_side
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
@@ -70,6 +71,12 @@ class MixtureLaw(DerivedLaw):
 
     def midway(self) -> MixtureLaw:
         return replace(self, parts=tuple(part.midway() for part in self.parts))
+
+    def machine(self) -> Machine | None:
+        def mixed(scores: torch.Tensor) -> torch.Tensor:
+            return torch.logsumexp(scores + self.log_weights[:, None, None], dim=0)
+
+        return side_by_side([part.machine() for part in self.parts], mixed)
 
     @property
     def clocked(self) -> bool:  # type: ignore[override]

@@ -216,11 +216,11 @@ class Process(OneClass):
         """This process under a policy: again a process, with an exact likelihood of its own."""
         from arproc.sampling.policies import PolicyLaw
 
-        return Process.of(PolicyLaw.under(self.law_, policy), self._drawn_fit())
+        return self.derived(PolicyLaw.under(self.law_, policy))
 
     def in_order(self, ordering: str | Sequence[int]) -> Process:
         """The law of the same model in another order of its sites, for models that know it."""
-        return Process.of(self.law_.in_order(ordering), self._drawn_fit())
+        return self.derived(self.law_.in_order(ordering))
 
     def midway(self) -> Process:
         """This process for pieces that may begin anywhere in a sequence, for models that know it.
@@ -236,7 +236,11 @@ class Process(OneClass):
             >>> round(model.midway().log_prob("rose", complete=False), 3)  # anywhere
             -1.23
         """
-        return Process.of(self.law_.midway(), self._drawn_fit())
+        return self.derived(self.law_.midway())
+
+    def derived(self, law: ChainLaw) -> Process:
+        """A process of a law that was made of this one's; its draws go back in the same form."""
+        return Process.of(law, self._drawn_fit())
 
     def _drawn_fit(self) -> Fit:
         """For what is made of this process: draws go back in the same form."""

@@ -17,6 +17,7 @@ from torch.distributions import Distribution
 
 from arproc.contract.context import ContextForm
 from arproc.contract.law import ChainLaw, Law, NoWindowError, WholeLaw
+from arproc.contract.machine import Machine
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import ReplayState, State, WindowState
@@ -244,6 +245,10 @@ class WrittenLaw(_WrittenFields, ChainLaw):
 
     def window(self, ctx: torch.Tensor, position: torch.Tensor, **context: Any) -> Distribution:
         return self.model.window(ctx, position, **context)
+
+    def machine(self) -> Machine | None:
+        writes = type(self.model).window is not OneClass.window
+        return super().machine() if writes else None
 
     def start(self, n: int, context: torch.Tensor | None) -> State:
         return self.model._start(n, context)

@@ -3,6 +3,9 @@
 from arproc.sampling.biases import Ban, Bias, MinLength
 from arproc.sampling.completing import Completion
 from arproc.sampling.completion import complete
+from arproc.sampling.conditioning import Conditioned, condition
+from arproc.sampling.evidence import Evidence, Likelihood
+from arproc.sampling.facts import Barrier, EndsAt, Known
 from arproc.sampling.guidance import Contrast, Guidance
 from arproc.sampling.narrowing import Greedy, MinP, Temperature, TopK, TopP, Typical, Within
 from arproc.sampling.policies import Chain, Policy, Present
@@ -12,27 +15,36 @@ from arproc.sampling.repeats import (
     PresencePenalty,
     RepetitionPenalty,
 )
+from arproc.sampling.sums import Sum
 
 __all__ = [
     "Ban",
+    "Barrier",
     "Bias",
     "Chain",
     "Completion",
+    "Conditioned",
     "Contrast",
+    "EndsAt",
+    "Evidence",
     "FrequencyPenalty",
     "Greedy",
     "Guidance",
+    "Known",
+    "Likelihood",
     "MinLength",
     "MinP",
     "NoRepeatNGram",
     "Policy",
-    "Present",
     "PresencePenalty",
+    "Present",
     "RepetitionPenalty",
+    "Sum",
     "Temperature",
     "TopK",
     "TopP",
     "Typical",
     "Within",
     "complete",
+    "condition",
 ]

@@ -12,15 +12,18 @@ from torch import Tensor
 from arproc.contract.law import ChainLaw
 from arproc.contract.randomness import RowUniforms, Uniforms
 from arproc.data.form import Layout
-from arproc.errors import UnsupportedError, warn
+from arproc.errors import DataError, UnsupportedError, warn
 from arproc.sampling.ancestral import draw
-from arproc.sampling.particles import given_known, score
+from arproc.sampling.facts import KnownTerms
+from arproc.sampling.particles import Filter, chosen, score
 from arproc.sampling.policies import PolicyLaw, Present
 
 __all__ = ["Completion", "Job"]
 
 #: Fewer particles than this carry the weight: there is a warning.
 _FEW = 10
+#: How many rows a state of particles has at most, of one example at least.
+_ROWS = 2**14
 
 
 class Completion(NamedTuple):
@@ -160,13 +163,9 @@ class Job:
         self.found.put(rows, "reordered", drawn[..., path.argsort()], float(self.n), log_prob)
 
     def _importance(self, rows: Tensor) -> None:
-        x = self.sites[rows].to(self.law.space.dtype).to(self.law.device)
-        drawn, size, log_prob = given_known(
-            self.law, x, self.seen[rows[0]], self._given(rows),
-            n=self.n, n_particles=self.n_particles, seed=self.seed, numbers=rows,
-            given_present=self.present,
-        )  # fmt: skip
-        self.found.put(rows, "importance", drawn, size, log_prob)
+        for some in rows.split(max(1, _ROWS // self.n_particles)):
+            self._by_particles(some)
+        size = torch.from_numpy(self.found.size)[rows]
         if float(size.min()) < _FEW:
             few = rows[int(size.argmin())]
             warn(
@@ -176,6 +175,33 @@ class Job:
                 "it better.",
                 UserWarning,
             )
+
+    @torch.no_grad()
+    def _by_particles(self, rows: Tensor) -> None:
+        """Complete examples with the same elements known; a draw is a function of its number."""
+        law, known = self.law, self.seen[rows[0]]
+        inner = torch.arange(self.n_particles)
+        uniforms = RowUniforms(
+            Uniforms(self.seed), (rows[:, None] * self.n_particles + inner).flatten()
+        )
+        resampling = RowUniforms(Uniforms(self.seed, "resample"), rows)
+        cloud = Filter(
+            law.fresh(len(rows), self._given(rows)), KnownTerms(self.sites[rows], law, known),
+            len(known), self.n_particles, uniforms, resampling, given_present=self.present,
+        ).run()  # fmt: skip
+        if bool((cloud.died >= 0).any()):
+            raise DataError(
+                f"what is known of example {int(rows[cloud.died >= 0][0])} has probability zero "
+                f"under the model, or after what each of its {self.n_particles} particles drew; "
+                "check data and known, or take more n_particles."
+            )
+        # some by their weights, in an order that says nothing
+        every = torch.ones(len(rows), dtype=torch.bool)
+        picked = chosen(cloud.log_weights, every, resampling, len(known), self.n)
+        mixing = resampling.block(torch.arange(len(rows)), len(known) + 1, self.n)
+        picked = picked.gather(1, mixing.argsort(1)).to(cloud.x.device)
+        drawn = cloud.x.gather(1, picked[..., None].expand(-1, -1, len(known)))
+        self.found.put(rows, "importance", drawn, cloud.least, cloud.log_evidence)
 
     def _refuse(self, row: int) -> None:
         gap = int((~self.seen[row]).nonzero()[0])

@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 from arproc.contract.holder import require_chain
 from arproc.contract.law import ChainLaw
 from arproc.contract.state import State
-from arproc.distributions import Categorical, as_categorical
+from arproc.distributions import Categorical, as_categorical, geometric_mixture
 from arproc.errors import ParameterError, check_number
 from arproc.sampling.biases import symbols_of
 from arproc.sampling.policies import Policy
@@ -28,11 +28,15 @@ class Guidance(Policy):
     geometric mean of both. Where the other holds something impossible that the process does not
     and `scale` is above 1, only such symbols are left, which is the limit of the formula.
 
+    So for real numbers and counts, whose product of powers is integrated or summed: normal laws in
+    closed form (see `arproc.distributions.geometric_mixture`). Where the other is narrower and
+    taken away, there may be no such law, which is an error.
+
     The other process goes through the same elements, a prefix included. It gets the same context
     if it takes one.
 
     Args:
-        other: a fitted process over the same symbols.
+        other: a fitted process over the same elements.
         scale: at least 0.
 
     Example:
@@ -53,12 +57,15 @@ class Guidance(Policy):
         self.other, self.scale = other, scale
 
     def bound(self, law: ChainLaw) -> Policy:
-        return _Guided(self._law(law), self.scale, 0.0, f"Guidance({self.other!r}, {self.scale})")
+        space, name = law.space, f"Guidance({self.other!r}, {self.scale})"
+        numbers = not space.varies and (space.measure == "density" or space.kind == "count")
+        return _Guided(self._law(law, not numbers), self.scale, 0.0, name, numbers)
 
-    def _law(self, law: ChainLaw) -> ChainLaw:
-        """The other's law as it is now, checked."""
+    def _law(self, law: ChainLaw, of_symbols: bool = True) -> ChainLaw:
+        """The other's law as it is now, checked: over the same elements, and these symbols."""
         name = type(self).__name__
-        symbols_of(law, name)
+        if of_symbols:
+            symbols_of(law, name)
         other = require_chain(self.other, name)
         alike = other.space == law.space and other.layout == law.layout
         if not alike or other.n_given > law.n_given:
@@ -106,17 +113,26 @@ class _Guided(Policy):
         scale: see `Guidance`.
         log_plausible: log of the least share of the greatest probability; 0 for no such bound.
         name: what the user called it.
+        of_numbers: whether the elements are numbers without an end rather than symbols.
     """
 
     stateful = True
 
     @property
     def empties(self) -> bool:  # type: ignore[override]
-        return self.scale < 1  # of symbols that one of both holds impossible nothing is left
+        # of symbols that one of both holds impossible nothing is left
+        return self.scale < 1 and not self.of_numbers
 
-    def __init__(self, law: ChainLaw, scale: float, log_plausible: float, name: str) -> None:
+    def __init__(
+        self,
+        law: ChainLaw,
+        scale: float,
+        log_plausible: float,
+        name: str,
+        of_numbers: bool = False,
+    ) -> None:
         self.law, self.scale, self.log_plausible = law, scale, log_plausible
-        self.name = name
+        self.name, self.of_numbers = name, of_numbers
 
     def begin(self, n: int, law: ChainLaw, context: torch.Tensor | None) -> State:
         takes = self.law.context is not None or self.law.clocked
@@ -146,7 +162,9 @@ class _Guided(Policy):
         others, after = state.extend(x, lengths)
         return self._combined(columns, others), after
 
-    def _combined(self, conditional: Distribution, other: Distribution) -> Categorical:
+    def _combined(self, conditional: Distribution, other: Distribution) -> Any:
+        if self.of_numbers:
+            return geometric_mixture(conditional, other, self.scale)
         p, q = as_categorical(conditional).logits, as_categorical(other).logits
         possible = p > -torch.inf
         if self.log_plausible:

@@ -9,7 +9,14 @@ import torch
 from torch.distributions import Distribution
 
 from arproc.contract.law import ChainLaw
-from arproc.distributions import Categorical, Truncated, as_categorical, tempered
+from arproc.distributions import (
+    Categorical,
+    Truncated,
+    as_categorical,
+    cut_counts,
+    is_count,
+    tempered,
+)
 from arproc.errors import ParameterError, UnsupportedError, check_integer, check_number
 from arproc.sampling.policies import Policy
 
@@ -178,7 +185,7 @@ class Typical(Policy):
 class Within(Policy):
     """Only values in an interval, renormalised: low < x < high for real numbers.
 
-    Of ordered levels and counted symbols, those whose numbers are in it, both ends included. An
+    Of counts and ordered levels, those whose numbers are in it, both ends included. An
     interval that a row's law has no mass in is an error when that row is drawn from.
 
     Args:
@@ -204,10 +211,10 @@ class Within(Policy):
 
     def bound(self, law: ChainLaw) -> Policy:
         space = law.space
-        ordered = space.measure == "density" or space.kind in ("ordinal", "binary")
+        ordered = space.measure == "density" or space.kind in ("ordinal", "binary", "count")
         if space.event_shape or space.varies or not ordered:
             raise UnsupportedError(
-                f"Within is for real numbers and ordered levels; this process is of "
+                f"Within is for real numbers, counts and ordered levels; this process is of "
                 f"{space.describe()}."
             )
         return self
@@ -215,6 +222,8 @@ class Within(Policy):
     def apply(self, conditional: Distribution, state: Any = None) -> Distribution:
         low = -math.inf if self.low is None else float(self.low)
         high = math.inf if self.high is None else float(self.high)
+        if is_count(conditional):
+            return cut_counts(conditional, low, high)
         support = conditional.support
         if support is None or conditional.event_shape or not support.is_discrete:
             return _cut(conditional, low, high)

@@ -1,84 +1,72 @@
-"""Sequential importance resampling: what is unknown given what is known, in any arrangement.
+"""Particles: what is unknown of sequences given any evidence, in any arrangement.
 
-A particle filter (Gordon, Salmond and Smith 1993) over the sites of a process. Particles draw the
-unknown elements from the process's own conditionals; each known element weighs them by its
-probability; and where few carry the weight they are resampled. The product of the mean weights is
-an unbiased estimate of the probability of what is known (Del Moral 2004, section 7.4.1), and the
-weighted particles approach the law of the unknown as their number grows.
+A particle filter (Gordon, Salmond and Smith 1993). Particles draw elements one after another from
+the law's own conditionals, or from those of a proposal; each is weighed by what the evidence says
+of its elements so far; and where few carry the weight they are resampled. What the evidence says
+of the next element alone, a value or an interval, is drawn given that (and its probability
+weighs); what it says of later ones may be guessed by a twist (Whiteley and Lee 2014). The product
+of the mean weights is an unbiased estimate of the probability of the evidence (Del Moral 2004,
+section 7.4.1), and the weighted particles approach the law of the unknown as their number grows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch import distributions as td
 
-from arproc.contract.law import ChainLaw
-from arproc.contract.randomness import RowUniforms, Uniforms
+from arproc.contract.randomness import Uniforms
 from arproc.contract.state import State
-from arproc.distributions import from_uniform, index, present
-from arproc.errors import DataError
+from arproc.distributions import (
+    Categorical,
+    PoweredCount,
+    Truncated,
+    as_categorical,
+    cut_counts,
+    from_uniform,
+    index,
+    is_count,
+    present,
+)
+from arproc.errors import ParameterError, UnsupportedError
+from arproc.sampling.evidence import Allowed, Terms, pick
+from arproc.sampling.normal import condition_normal
 
-__all__ = ["Particles", "given_known", "score"]
+__all__ = ["Cloud", "Filter", "chosen", "families", "score"]
 
-#: How many rows a state has at most, of one example at least.
-_ROWS = 2**14
 #: How many numbers a block of conditionals may hold.
 _NUMBERS = 2**22
+#: How many steps of which nothing is known are drawn at once.
+_BLOCK = 256
+#: A particle that has not ended after so many elements is taken for endless.
+_MOST = 10_000
 
 
-class Particles(NamedTuple):
-    """Draws of some examples, E of them.
+class Cloud(NamedTuple):
+    """Weighted particles, of E sets of P each.
 
     Attributes:
-        x: whole examples, [E, n, sites], in the order of generation.
-        effective_sample_size: how many particles carried the weight where they were fewest, [E].
-        log_prob_known: log of an unbiased estimate of p(known), nats, float64 [E].
+        x: the elements, [E, P, T, *event], zeros beyond a particle's length.
+        lengths: how many elements each has, int64 [E, P].
+        complete: whether each came to an end by itself, bool [E, P].
+        log_weights: their weights within their set, not normalised, nats, float64 [E, P].
+        log_evidence: log of an unbiased estimate of the evidence's probability, nats, [E].
+        least: how many particles carried the weight where they were fewest, [E].
+        lineage: from which of the first particles each descends, int64 [E, P].
+        died: the step after which no particle of a set was possible, -1 where some are, [E].
     """
 
     x: Tensor
-    effective_sample_size: Tensor
-    log_prob_known: Tensor
-
-
-@torch.no_grad()
-def given_known(
-    law: ChainLaw,
-    x: Tensor,
-    known: Tensor,
-    context: Tensor | None,
-    *,
-    n: int,
-    n_particles: int,
-    seed: int,
-    numbers: Tensor,
-    given_present: bool = False,
-) -> Particles:
-    """Draws of what is unknown of examples given what is known.
-
-    Args:
-        law: of a fixed size.
-        x: examples [E, sites] in the order of generation; unknown places are not read.
-        known: which sites are known, the same ones in all, bool [sites].
-        context: of each example, prepared.
-        n: how many draws of each.
-        n_particles: how many particles each has.
-        seed: the draws of an example are a function of it and of the example's number.
-        numbers: of the examples, int64 [E].
-        given_present: whether unknown entries are drawn given that they are not missing.
-    """
-    together = max(1, _ROWS // n_particles)
-    parts = [
-        _Filter(
-            law, x[rows], known, None if context is None else context[rows],
-            n_particles, seed, numbers[rows], given_present,
-        ).draws(n)
-        for rows in torch.arange(len(x)).split(together)
-    ]  # fmt: skip
-    return Particles(*(torch.cat(column) for column in zip(*parts, strict=True)))
+    lengths: Tensor
+    complete: Tensor
+    log_weights: Tensor
+    log_evidence: Tensor
+    least: Tensor
+    lineage: Tensor
+    died: Tensor
 
 
 def score(state: State, x: Tensor) -> tuple[Tensor, State]:
@@ -96,150 +84,344 @@ def score(state: State, x: Tensor) -> tuple[Tensor, State]:
     return total, state
 
 
-class _Filter:
-    """E examples of P particles each, which are the rows of one state: example by example.
+class Filter:
+    """E sets of P particles each, which are the rows of one state: set by set.
 
     Args:
-        law: the law.
-        x: the examples [E, sites].
-        known: bool [sites].
-        context: of each example.
+        state: where the elements begin, E rows.
+        terms: the evidence.
+        steps: how many elements come; None where sequences end by themselves.
         particles: P.
-        seed: of all draws.
-        numbers: of the examples, which address their uniforms.
+        uniforms: of the draws, of R = E P rows.
+        resampling: of the resampling, of E rows.
+        guide: the state of a proposal, E rows; None draws from the law itself.
         given_present: whether unknown entries are drawn given that they are not missing.
     """
 
     def __init__(
         self,
-        law: ChainLaw,
-        x: Tensor,
-        known: Tensor,
-        context: Tensor | None,
+        state: State,
+        terms: Terms,
+        steps: int | None,
         particles: int,
-        seed: int,
-        numbers: Tensor,
+        uniforms: Uniforms,
+        resampling: Uniforms,
+        *,
+        guide: State | None = None,
         given_present: bool = False,
     ) -> None:
+        self.state, self.terms, self.steps, self.particles = state, terms, steps, particles
+        self.uniforms, self.resampling, self.guide = uniforms, resampling, guide
         self.given_present = given_present
-        self.law, self.x, self.known, self.particles = law, x, known, particles
-        self.numbers = numbers
-        inner = torch.arange(particles)
-        self.uniforms = RowUniforms(
-            Uniforms(seed), (numbers[:, None] * particles + inner).flatten()
-        )
-        self.resampling = RowUniforms(Uniforms(seed, "resample"), numbers)
-        self.rows = torch.arange(len(x), device=x.device).repeat_interleave(particles)
-        self.state = law.fresh(len(x), context)
-        self.values = x[self.rows].clone()
-        self.log_weights = torch.zeros((len(x), particles), dtype=torch.float64, device=x.device)
-        self.log_prob = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-        self.least = torch.full_like(self.log_prob, float(particles))
+        sets, self.space, self.device = state.n, state.law.space, state.history.slots.device
+        rows = sets * particles
+        self.first = state.positions.cpu().repeat_interleave(particles)
+        self.own = terms.start(sets)
+        self.values = torch.zeros((rows, 0, *self.space.event_shape), dtype=self.space.dtype)
+        self.values = self.values.to(self.device)
+        self.done = torch.zeros(rows, dtype=torch.bool)
+        self.lengths = torch.zeros(rows, dtype=torch.int64)
+        self.psi = torch.zeros(rows, dtype=torch.float64)
+        # p(x) / q(x) of what a proposal drew; it is weighed by at the end, for resampling by it on
+        # the way would undo what the proposal is for
+        self.ratio = torch.zeros(rows, dtype=torch.float64)
+        self.log_weights = torch.zeros((sets, particles), dtype=torch.float64)
+        self.log_evidence = torch.zeros(sets, dtype=torch.float64)
+        self.least = torch.full_like(self.log_evidence, float(particles))
+        self.lineage = torch.arange(particles).repeat(sets, 1)
+        self.died = torch.full((sets,), -1)
 
-    def draws(self, n: int) -> Particles:
-        """Go through all sites, and choose n particles of each example by their weights."""
-        first = True
-        for begin, end, known in _runs(self.known):
-            if first and known:  # all particles are alike: one stands for them
-                self.log_prob, self.state = score(self.state, self.x[:, begin:end])
-                self._check(self.log_prob)
-            if first:
-                self.state = self.state.select(self.rows)
-            elif known:
-                self._weigh(begin, end)
-            if not known:
-                self._draw(begin, end)
-            first = False
-        self._settle()
-        return Particles(self._chosen(n), self.least, self.log_prob)
-
-    def _draw(self, begin: int, end: int) -> None:
-        """Draw some unknown sites."""
-        u = self.uniforms.block(torch.arange(len(self.values)), begin, end - begin)
-        if not self.given_present:
-            drawn, self.state = self.state.advance(u.to(self.x.device))
-            self.values[:, begin:end] = drawn.to(self.values.dtype)
-            return
-        for k, site in enumerate(range(begin, end)):
-            law = present(self.state.conditional)
-            drawn = from_uniform(law, u[:, k].to(self.x.device)).to(self.values.dtype)
-            self.state = self.state.append(drawn)
-            self.values[:, site] = drawn
-
-    def _weigh(self, begin: int, end: int) -> None:
-        """Weigh the particles by some known sites, and resample where few carry the weight."""
-        scores, self.state = score(self.state, self.values[:, begin:end])
-        self.log_weights = self.log_weights + scores.reshape(self.log_weights.shape)
-        self._check(self.log_weights.amax(1))
-        size = _effective_size(self.log_weights)
-        self.least = torch.minimum(self.least, size)
-        few = size < self.particles / 2
-        if end == len(self.known) or not bool(few.any()):
-            return
-        chosen = torch.arange(self.particles, device=self.x.device).repeat(len(self.x), 1)
-        chosen[few] = self._resampled(few, begin, self.particles)
+    def run(self) -> Cloud:
+        """Go through all steps."""
+        step = self._begin()
+        while step != self.steps and not bool(self.done.all()) and bool((self.died < 0).any()):
+            step = self._go(step)
+            if self.steps is None and step >= _MOST:
+                raise ParameterError(
+                    f"length is needed: {int((~self.done).sum())} of {len(self.done)} particles "
+                    f"have not ended after {_MOST:,} elements. Pass length=, the number of "
+                    "elements at most."
+                )
+        if bool((self.died < 0).any()):
+            self._end(step)
         mean = torch.logsumexp(self.log_weights, 1) - math.log(self.particles)
-        self.log_prob = torch.where(few, self.log_prob + mean, self.log_prob)
-        self.log_weights = self.log_weights.masked_fill(few[:, None], 0.0)
-        flat = chosen + torch.arange(len(self.x), device=chosen.device)[:, None] * self.particles
-        self.values = self.values[flat.flatten()]
-        self.state = self.state.select(flat.flatten())
+        log_evidence = (self.log_evidence + mean).masked_fill(self.died >= 0, -math.inf)
+        shape = (len(self.died), self.particles)
+        inside = torch.arange(self.values.shape[1]) < self.lengths[:, None]
+        inside = inside.view(*inside.shape, *[1] * (self.values.ndim - 2)).to(self.device)
+        x = torch.where(inside, self.values, torch.zeros_like(self.values))
+        return Cloud(
+            x.unflatten(0, shape), self.lengths.view(shape), self.done.view(shape),
+            self.log_weights, log_evidence, self.least, self.lineage, self.died,
+        )  # fmt: skip
 
-    def _settle(self) -> None:
-        """Put the last weights into the estimate."""
-        mean = torch.logsumexp(self.log_weights, 1) - math.log(self.particles)
-        self.log_prob = self.log_prob + mean
+    def _begin(self) -> int:
+        """What is known from the start on: all particles are alike there, and one stands for them.
 
-    def _chosen(self, n: int) -> Tensor:
-        """N particles of each example by their weights, in an order that says nothing."""
-        every = torch.ones(len(self.x), dtype=torch.bool, device=self.x.device)
-        sites = len(self.known)
-        chosen = self._resampled(every, sites, n)
-        mixing = self.resampling.block(torch.arange(len(self.x)), sites + 1, n)
-        chosen = chosen.gather(1, mixing.argsort(1).to(chosen.device))
-        values = self.values.unflatten(0, (len(self.x), self.particles))
-        return values.gather(1, chosen[..., None].expand(-1, -1, sites))
-
-    def _resampled(self, which: Tensor, step: int, count: int) -> Tensor:
-        """So many particles of some examples by systematic resampling, int64 [e, count].
-
-        Args:
-            which: of which examples, bool [E].
-            step: at which site, which addresses the uniforms.
-            count: how many.
+        Then each gets a row of its own.
         """
-        weights = torch.softmax(self.log_weights[which], dim=1)
-        offset = self.resampling.block(which.nonzero()[:, 0].cpu(), step, 1).to(weights.device)
-        place = (torch.arange(count, device=weights.device) + offset) / max(count, 1)
-        cumulated = weights.cumsum(1)
-        cumulated = cumulated / cumulated[:, -1:]
-        found = torch.searchsorted(cumulated, place, right=True)
-        # rounding must not reach a particle of no weight
-        last = weights.shape[1] - 1 - (weights > 0).flip(1).int().argmax(1, keepdim=True)
-        return torch.minimum(found, last)
+        sets, end = len(self.died), self.terms.known_until(0)
+        rows = torch.arange(sets).repeat_interleave(self.particles)
+        if end and self.guide is None:
+            x = self._known(0, end)
+            self.log_evidence, self.state = score(self.state, x)
+            self.log_evidence = self.log_evidence.cpu()
+            self._bury(self.log_evidence, end)
+            self._put(x[rows.to(self.device)], end)
+        else:
+            end = 0
+        self.state, self.own = self.state.select(rows), pick(self.own, rows)
+        if self.guide is not None:
+            self.guide = self.guide.select(rows)
+        return end
 
-    def _check(self, log_prob: Tensor) -> None:
-        """Raise `DataError` where what is known has no probability."""
-        wrong = ~(log_prob > -math.inf)
-        if bool(wrong.any()):
-            number = int(self.numbers[int(wrong.nonzero()[0])])
-            raise DataError(
-                f"what is known of example {number} has probability zero under the model, or "
-                f"after what each of its {self.particles} particles drew; check data and known, "
-                "or take more n_particles."
-            )
+    def _known(self, begin: int, end: int) -> Tensor:
+        """What is known to all rows, [R, K, *event]."""
+        columns = [self.terms.forced(self.own, step) for step in range(begin, end)]
+        known = torch.stack([column for column in columns if column is not None], dim=1)
+        return known.to(self.device, self.space.dtype)
+
+    def _go(self, step: int) -> int:
+        """One step, or several of which the evidence says nothing, or all."""
+        alone = self.guide is None and not self.space.terminates
+        if alone and not self.terms.twisted:
+            stop = 2**62 if self.steps is None else self.steps
+            free = min(self.terms.free_until(step), stop, step + _BLOCK)
+            if free > step and not self.given_present:
+                u = self._uniforms(step, free - step)
+                x, self.state = self.state.advance(u)
+                self._put(x, free)
+                for j in range(x.shape[1]):
+                    self.own, _ = self.terms.append(self.own, x[:, j], step + j)
+                return free
+            known = min(self.terms.known_until(step), stop)
+            if known > step:
+                x = self._known(step, known)
+                gain, self.state = score(self.state, x)
+                self._put(x, known)
+                self._weigh(gain.cpu(), known)
+                return known
+        self._step(step)
+        return step + 1
+
+    def _uniforms(self, step: int, count: int) -> Tensor:
+        rows, shape = torch.arange(len(self.done)), self.space.event_shape
+        u = self.uniforms.block(rows, self.first.numpy() + step, count, shape)
+        return u.to(self.device)
+
+    def _put(self, x: Tensor, length: int) -> None:
+        """The next elements [R, K, *event] of all rows."""
+        self.values = torch.cat([self.values, x.to(self.values.dtype)], dim=1)
+        self.lengths = torch.where(self.done, self.lengths, length)
+
+    def _step(self, step: int) -> None:
+        """One element, of which something may be known."""
+        forced, allowed = self.terms.forced(self.own, step), self.terms.allowed(self.own, step)
+        x, gain = self._drawn(self._uniforms(step, 1)[:, 0], forced, allowed)
+        x, active = x.to(self.space.dtype), ~self.done
+        before = self.own
+        self.own, factor = self.terms.append(before, x, step)
+        ended = active & (x.cpu() == self.space.end) if self.space.terminates else ~active
+        if bool((ended & active).any()):
+            last = (ended & active).nonzero()[:, 0]
+            factor = factor.index_copy(0, last, self.terms.finish(pick(before, last), step, True))
+        self._put(x[:, None], step + 1)
+        if self.space.terminates:
+            self.lengths = torch.where(ended & active, step, self.lengths)
+            self.done = self.done | ended
+        gain = gain.cpu() + factor
+        if self.terms.twisted:
+            gain = gain + self._twist(step + 1)
+        self.state = self.state.append(x)
+        if self.guide is not None:
+            self.guide = self.guide.append(x)
+        self._weigh(torch.where(active, gain, 0.0), step + 1)
+
+    def _twist(self, step: int) -> Tensor:
+        """What the guess of the evidence to come has changed by, [R]; 0 after the end."""
+        open_rows = (~self.done).nonzero()[:, 0]
+        psi = torch.zeros_like(self.psi)
+        psi[open_rows] = self.terms.twist(pick(self.own, open_rows), step)
+        # a row that the guess holds impossible is dead, and so is what comes of it
+        change = torch.where(psi > -math.inf, psi - self.psi, -math.inf)
+        self.psi = psi.clamp(min=torch.finfo(torch.float64).min)
+        return change
+
+    def _drawn(
+        self, u: Tensor, forced: Tensor | None, allowed: Allowed | None
+    ) -> tuple[Tensor, Tensor]:
+        """The next elements, and what their draw adds to the weights, float64 [R]."""
+        p = self.state.conditional
+        if forced is None and self.given_present:
+            p = present(p)
+        q = p if self.guide is None else self.guide.conditional
+        narrow, log_mass = (q, None) if allowed is None else narrowed(q, allowed)
+        x = from_uniform(narrow, u)
+        if log_mass is not None and isinstance(narrow, Truncated | PoweredCount):
+            dead = ~(log_mass > -math.inf)
+            x = torch.where(dead, from_uniform(q, u), x) if bool(dead.any()) else x
+        known = torch.zeros(len(u), dtype=torch.float64, device=u.device)
+        if forced is not None:
+            x, known = given(narrow, x, forced.to(u.device))
+        lost = known if log_mass is None else known + log_mass.double()
+        if self.guide is None:
+            return x, lost
+        x = x.to(self.space.dtype)
+        own, other = p.log_prob(x).double(), q.log_prob(x).double()
+        lost = torch.where(own > -math.inf, lost, -math.inf)
+        if forced is not None:  # the proposal has no say in what is known wholly
+            whole = ~forced.isnan().reshape(len(u), -1).any(1).to(u.device)
+            unforeseen = whole & ~(other > -math.inf)
+            lost, other = torch.where(unforeseen, own, lost), torch.where(unforeseen, own, other)
+        ratio = torch.where(lost > -math.inf, own - other, 0.0)
+        self.ratio = torch.where(self.done, self.ratio, self.ratio + ratio.cpu())
+        return x, lost
+
+    def _end(self, step: int) -> None:
+        """The factors of rows that were cut by the length; and what the proposal owes."""
+        rows = (~self.done).nonzero()[:, 0]
+        gain = self.ratio.clone()
+        gain[rows] += self.terms.finish(pick(self.own, rows), step, False) - self.psi[rows]
+        self._weigh(gain, step, last=True)
+
+    def _weigh(self, gain: Tensor, step: int, last: bool = False) -> None:
+        """Add to the weights, float64 [R], and resample the sets where few carry them."""
+        self.log_weights = self.log_weights + gain.reshape(self.log_weights.shape)
+        self._bury(self.log_weights.amax(1), step)
+        size = _effective_size(self.log_weights)
+        self.least = torch.minimum(self.least, torch.where(self.died < 0, size, 0.0))
+        few = (size < self.particles / 2) & (self.died < 0)
+        if last or step == self.steps or not bool(few.any()):
+            return
+        picked = torch.arange(self.particles).repeat(len(few), 1)
+        picked[few] = chosen(self.log_weights, few, self.resampling, step, self.particles)
+        mean = torch.logsumexp(self.log_weights, 1) - math.log(self.particles)
+        self.log_evidence = torch.where(few, self.log_evidence + mean, self.log_evidence)
+        self.log_weights = self.log_weights.masked_fill(few[:, None], 0.0)
+        self.lineage = self.lineage.gather(1, picked)
+        flat = (picked + torch.arange(len(few))[:, None] * self.particles).flatten()
+        self.own, self.psi, self.ratio = pick(self.own, flat), self.psi[flat], self.ratio[flat]
+        self.done, self.lengths = self.done[flat], self.lengths[flat]
+        there = flat.to(self.device)
+        self.values, self.state = self.values[there], self.state.select(there)
+        if self.guide is not None:
+            self.guide = self.guide.select(there)
+
+    def _bury(self, best: Tensor, step: int) -> None:
+        """Note the sets of which no particle is possible any more."""
+        dead = ~(best > -math.inf)
+        if bool(dead.any()):
+            self.died = torch.where(dead & (self.died < 0), step, self.died)
+            gone = self.died[:, None] >= 0
+            self.log_weights = self.log_weights.masked_fill(gone, 0.0)
+
+
+def narrowed(conditional: Any, allowed: Allowed) -> tuple[Any, Tensor]:
+    """A conditional given that the element is allowed, and the log-probability of that, [R].
+
+    Rows of which nothing is left stay as they are.
+    """
+    if allowed.symbols is not None:
+        own = as_categorical(conditional)
+        kept = own.logits.masked_fill(~allowed.symbols.to(own.logits.device), -math.inf)
+        log_mass = torch.logsumexp(kept, dim=-1)
+        left = (log_mass > -math.inf)[:, None]
+        return Categorical(torch.where(left, kept, own.logits)), log_mass
+    low, high = allowed.low, allowed.high
+    if is_count(conditional):
+        within = cut_counts(conditional, low, high)
+        before = conditional.log_mass if isinstance(conditional, PoweredCount) else 0.0
+        return within, within.log_mass - before
+    if conditional.support is not None and conditional.support.is_discrete:
+        values = torch.arange(as_categorical(conditional).scores.shape[-1])
+        return narrowed(conditional, Allowed((values >= low) & (values <= high)))
+    if isinstance(conditional, td.Normal) and bool((conditional.scale == 0).any()):
+        inside = (conditional.loc >= low) & (conditional.loc <= high)  # it is known already
+        return conditional, torch.where(inside, 0.0, -math.inf)
+    if isinstance(conditional, Truncated):
+        wider = conditional
+        cut = Truncated(wider.base, max(low, wider.low), min(high, wider.high))
+        return cut, cut.log_mass - wider.log_mass
+    if low == -math.inf and high == math.inf:
+        return conditional, torch.zeros(conditional.batch_shape, dtype=torch.float64)
+    cut = Truncated(conditional, low, high)
+    return cut, cut.log_mass
+
+
+def given(conditional: Any, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """A draw of which some numbers are known, and the log-probability of those.
+
+    Args:
+        conditional: of batch shape [R].
+        x: draws from it, [R, *event].
+        known: [R, *event], NaN where unknown.
+
+    Returns:
+        The draws [R, *event] and the log-probabilities, float64 [R], 0 where nothing is known.
+    """
+    fixed, x = ~known.isnan(), x.to(known.dtype)
+    filled = torch.where(fixed, known, x)
+    if not conditional.event_shape:
+        return filled, torch.where(fixed, conditional.log_prob(filled).double(), 0.0)
+    all_fixed, some = fixed.all(-1), fixed.any(-1)
+    terms = torch.where(all_fixed, conditional.log_prob(filled).double(), 0.0)
+    partly = (some & ~all_fixed).nonzero()[:, 0]
+    if not len(partly):
+        return filled, terms
+    part, values = index(conditional, partly), known[partly]
+    if isinstance(part, td.MultivariateNormal):
+        normal = condition_normal(part, values.to(part.loc.dtype))
+        filled[partly] = normal.correct(x[partly].to(part.loc.dtype)).to(filled.dtype)
+        terms[partly] = normal.log_prob.double()
+    elif isinstance(part, td.Independent) and part.reinterpreted_batch_ndims == 1:
+        each = part.base_dist.log_prob(filled[partly]).double()
+        terms[partly] = torch.where(fixed[partly], each, 0.0).sum(-1)
+    else:
+        raise UnsupportedError(
+            f"known= gives some components of a vector whose law is a {type(part).__name__}; "
+            "arproc can condition normal and independent components. Give all components of a "
+            "step, or none."
+        )
+    return filled, terms
+
+
+def chosen(
+    log_weights: Tensor, which: Tensor, uniforms: Uniforms, step: int, count: int
+) -> Tensor:
+    """So many particles of some sets by systematic resampling, int64 [e, count].
+
+    Args:
+        log_weights: of all, [E, P].
+        which: of which sets, bool [E].
+        uniforms: of the E sets.
+        step: at which step, which addresses the uniforms.
+        count: how many.
+    """
+    weights = torch.softmax(log_weights[which], dim=1)
+    offset = uniforms.block(which.nonzero()[:, 0], step, 1)
+    place = (torch.arange(count) + offset) / max(count, 1)
+    cumulated = weights.cumsum(1)
+    cumulated = cumulated / cumulated[:, -1:]
+    found = torch.searchsorted(cumulated, place, right=True)
+    # rounding must not reach a particle of no weight
+    last = weights.shape[1] - 1 - (weights > 0).flip(1).int().argmax(1, keepdim=True)
+    return torch.minimum(found, last)
+
+
+def families(log_weights: Tensor, lineage: Tensor) -> Tensor:
+    """How many independent draws weighted particles are worth, [E].
+
+    Counted at the first step, where particles that descend from one another are one.
+
+    Args:
+        log_weights: [E, P].
+        lineage: from which of the first particles each descends, [E, P].
+    """
+    shares = torch.softmax(log_weights, dim=1)
+    together = torch.zeros_like(shares).scatter_add_(1, lineage, shares)
+    return 1 / together.square().sum(1)
 
 
 def _effective_size(log_weights: Tensor) -> Tensor:
     """How many equal weights these are worth, 1 / the sum of squared shares (Kong 1992), [E]."""
     return 1 / torch.softmax(log_weights, dim=1).square().sum(1)
-
-
-def _runs(known: Tensor) -> Iterator[tuple[int, int, bool]]:
-    """The runs of sites that are all known or all unknown: begin, end, which of the two."""
-    marks = known.tolist()
-    begin = 0
-    for end in range(1, len(marks) + 1):
-        if end == len(marks) or marks[end] != marks[begin]:
-            yield begin, end, marks[begin]
-            begin = end

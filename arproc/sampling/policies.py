@@ -15,11 +15,13 @@ from torch.distributions import Distribution
 
 from arproc.contract.conditioned import InnerState
 from arproc.contract.law import ChainLaw, DerivedLaw
+from arproc.contract.machine import Machine, log_probs, side_by_side
 from arproc.contract.parameters import Parameters
 from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.distributions import (
     Categorical,
+    PoweredCount,
     Restricted,
     Truncated,
     as_categorical,
@@ -303,7 +305,7 @@ def _emptied(conditional: Distribution) -> torch.Tensor | None:
     """Where a conditional has nothing left, bool [*batch]; None of kinds that are never empty."""
     if isinstance(conditional, Categorical):
         return ~(conditional.scores > -torch.inf).any(-1)
-    if isinstance(conditional, Truncated):
+    if isinstance(conditional, Truncated | PoweredCount):
         return ~(conditional.log_mass > -torch.inf)
     return None
 
@@ -334,6 +336,13 @@ class PolicyLaw(DerivedLaw):
     @property
     def base(self) -> ChainLaw:
         return self.law
+
+    def machine(self) -> Machine | None:
+        def under(scores: torch.Tensor) -> torch.Tensor:
+            changed = log_probs(self.policy.apply(Categorical(scores[0])))
+            return changed.nan_to_num(nan=-torch.inf)  # where the policy leaves nothing
+
+        return None if self.policy.stateful else side_by_side([self.law.machine()], under)
 
     def start(self, n: int, context: torch.Tensor | None) -> State:
         own = self.policy.begin(n, self.law, context) if self.policy.stateful else None

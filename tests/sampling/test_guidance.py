@@ -141,5 +141,16 @@ def test_what_does_not_fit_is_refused(two):
     with pytest.raises(ParameterError, match="Guidance needs a Process; got int"):
         main.with_policy(Guidance(3, 2.0))
     walk = Walk().fit([0.0])
-    with pytest.raises(UnsupportedError, match="Guidance is for processes of finitely many"):
-        walk.with_policy(Guidance(walk, 2.0))
+    with pytest.raises(UnsupportedError, match="Contrast is for processes of finitely many"):
+        walk.with_policy(Contrast(walk, 2.0))
+
+
+def test_numbers_are_guided_by_the_product_of_powers():
+    walk, other = Walk(0.5).fit([0.0]), Walk(-0.5).fit([0.0])
+    loud = walk.with_policy(Guidance(other, 2.0))  # both of variance 1: 2 mean - other mean
+    assert float(loud.conditional([1.0]).mean) == pytest.approx(1.5)
+    assert loud.log_prob([1.0, 1.5]) == pytest.approx(
+        float(walk.log_prob([1.0])) - 0.5 * np.log(2 * np.pi)
+    )
+    draws = walk.sample(3, 4, policy=Guidance(other, 2.0), seed=0, return_log_prob=True)
+    np.testing.assert_allclose(draws.policy_log_prob, loud.log_prob(draws.x))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import distributions as td
-from toys import Counter, Levels, Walk
+from toys import Counter, Letters, Levels, Walk
 
 from arproc.distributions import Categorical, Truncated
 from arproc.errors import NothingLeftError, ParameterError, UnsupportedError
@@ -103,6 +103,16 @@ def test_an_interval_without_mass_names_the_row_and_the_policy():
         Within()
     with pytest.raises(ParameterError, match="low is 2, above high, which is 1"):
         Within(2, 1)
+    with pytest.raises(UnsupportedError, match="Within is for real numbers, counts and ordered"):
+        Letters().fit("ab").with_policy(Within(1, 2))
+
+
+def test_counts_are_kept_within_an_interval_and_tempered():
     counts = Counter().fit([1, 3])
-    with pytest.raises(UnsupportedError, match="Within is for real numbers and ordered levels"):
-        counts.with_policy(Within(1, 2))
+    within = counts.with_policy(Within(1, 2) | Temperature(0.5))
+    drawn = within.sample(4, 20, seed=0)
+    assert set(drawn.flatten()) == {1, 2}
+    p = counts.conditional([3]).log_prob(torch.tensor([1.0, 2.0])).double() * 2
+    want = p - p.logsumexp(0)
+    np.testing.assert_allclose(within.conditional([3]).log_prob(torch.tensor([1.0, 2.0])), want)
+    assert within.log_prob([1, 3]) == -np.inf

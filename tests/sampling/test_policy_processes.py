@@ -96,6 +96,26 @@ def test_policies_of_densities_keep_the_contract(chosen):
     check_process(process("AR").with_policy(chosen), only=CHECKS, length=24)
 
 
+OTHERS = {"AR": arproc.AR.from_parameters([0.2], sigma2=2.0),
+          "CountAR": arproc.CountAR.from_parameters(1.0, [0.5])}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("family", "chosen"),
+    [
+        ("AR", sampling.Guidance(OTHERS["AR"], 1.5)),
+        ("CountAR", sampling.Temperature(1.7)),
+        ("CountAR", sampling.Within(1, 6) | sampling.Temperature(0.5)),
+        ("CountAR", sampling.Guidance(OTHERS["CountAR"], 1.5)),
+    ],
+    ids=repr,
+)
+def test_policies_of_numbers_keep_the_contract(family, chosen):
+    models = {"AR": process("AR"), "CountAR": arproc.CountAR.from_parameters(2.0, [0.3])}
+    check_process(models[family].with_policy(chosen), only=CHECKS, length=24)
+
+
 def test_the_cost_of_a_policy_estimates_the_divergence():
     """Of one normal law from another, whose divergence is known."""
     own = arproc.AR.from_parameters([0.0])

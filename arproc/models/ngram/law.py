@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 
 from arproc.contract.checked import sentences
 from arproc.contract.law import ChainLaw
+from arproc.contract.machine import Machine, log_probs
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
@@ -92,6 +93,9 @@ class NGramLaw(ChainLaw):
 
     def start(self, n: int, context: torch.Tensor | None) -> State:
         return NGramState(self.asked, np.full(n, self.asked.start))
+
+    def machine(self) -> Machine:
+        return _Nodes(self.asked)
 
     def log_prob_terms(self, sequences: Sequences, context: torch.Tensor | None) -> torch.Tensor:
         terms = self.asked.terms(*_flat(sequences), threads=torch.get_num_threads())
@@ -176,6 +180,23 @@ class NGramState(State):
         rows = self.trie.rows(nodes.reshape(-1), position.reshape(-1).cpu().numpy())
         scores = torch.from_numpy(rows).view(*nodes.shape, rows.shape[-1])
         return Categorical(scores.to(position.device))
+
+
+class _Nodes:
+    """The states of the n-grams as a machine: one node each."""
+
+    def __init__(self, trie: Trie) -> None:
+        self.trie, self.timeless = trie, trie.interpolated
+
+    def start(self) -> torch.Tensor:
+        return torch.tensor([[int(self.trie.start)]])
+
+    def scores(self, states: torch.Tensor, step: int) -> torch.Tensor:
+        rows = self.trie.rows(states[:, 0].numpy(), np.full(len(states), step))
+        return log_probs(Categorical(torch.from_numpy(rows)))
+
+    def follow(self, states: torch.Tensor, x: torch.Tensor, step: int) -> torch.Tensor:
+        return torch.from_numpy(self.trie.follow(states[:, 0].numpy(), x.numpy()[:, None]))
 
 
 def alphabet_of(space: Space) -> Alphabet:
