@@ -21,7 +21,7 @@ LAYERS = (
     {"process"},
     {"inference"},
     {"models"},
-    {"datasets", "tables", "transforms", "ngram", "evaluation"},
+    {"audio", "datasets", "tables", "transforms", "ngram", "evaluation"},
     {"plot", "testing", "kit", "warming"},
     {"arproc"},
     {"cli"},

@@ -2,12 +2,13 @@
 
 A conditional is a `torch.distributions.Distribution` with argument validation off. `Categorical`,
 `Logistic`, `DiscretisedLogisticMixture`, `Mixture`, `Spiked` (single values have a mass of their
-own), `Varied` (kinds that differ over the batch), `MaybeMissing`, `Truncated` and `Powered` are
-ours; `index`, `concatenate`, `from_uniform`, `cdf`, `atom`, `quantile`, `mix` and `tempered` work
+own), `Varied` (kinds that differ over the batch), `MaybeMissing`, `Truncated`, `Binned` and `Powered`
+are ours; `index`, `concatenate`, `from_uniform`, `cdf`, `atom`, `quantile`, `mix` and `tempered` work
 on every kind that arproc's models return; `step_marginals` and `component_marginals` take joint
 laws apart.
 """
 
+from arproc.distributions.binned import Binned, log_mass_between
 from arproc.distributions.calculus import atom, cdf, quantile
 from arproc.distributions.categorical import Categorical, Restricted, as_categorical
 from arproc.distributions.draws import from_uniform
@@ -24,6 +25,7 @@ from arproc.distributions.truncated import Truncated
 from arproc.distributions.varied import MaybeMissing, Varied, present
 
 __all__ = [
+    "Binned",
     "Categorical",
     "DiscretisedLogisticMixture",
     "Logistic",
@@ -41,6 +43,7 @@ __all__ = [
     "concatenate",
     "from_uniform",
     "index",
+    "log_mass_between",
     "mean",
     "mix",
     "observed_log_prob",
