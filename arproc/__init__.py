@@ -71,6 +71,7 @@ _MODULES: tuple[str, ...] = (
     "evaluation",
     "kit",
     "ngram",
+    "parts",
     "plot",
     "tables",
     "testing",
@@ -132,6 +133,7 @@ __all__ = [
     "likelihood_ratio_test",
     "load",
     "ngram",
+    "parts",
     "plot",
     "read_lines",
     "reconcile",
@@ -154,6 +156,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
         evaluation,
         kit,
         ngram,
+        parts,
         plot,
         tables,
         testing,
@@ -214,7 +217,8 @@ else:
     offer(["ImageLaw"], lambda _: importlib.import_module("arproc.models.neural.images"))
     # what a space may have, though it does not import it
     offer(["Vocabulary"], lambda _: importlib.import_module("arproc.data.vocabulary"))
-    # the codes of sound
+    # the codes of sound, and the parts of sequences of several
+    offer(["Levels", "Parts", "Text"], lambda _: importlib.import_module("arproc.data.parts"))
     offer(["MuLaw"], lambda _: importlib.import_module("arproc.data.sounds"))
     # and the transforms, which a law of transformed values may have any of
     offer(

@@ -79,7 +79,7 @@ def spoken_digits() -> dict[str, tuple[list[np.ndarray], np.ndarray]]:
 def trained(parts: dict[str, tuple[list[np.ndarray], np.ndarray]], steps: int) -> arproc.WaveNet:
     """A WaveNet of the ten digits."""
     plan = arproc.Training(
-        steps=steps, batch_size=4, optimizer="muon", validate_every=max(1, steps // 10), seed=0
+        steps=steps, batch_size=4, optimizer="muon", validate_every=max(1, steps // 3), seed=0
     )
     sizes = {"layers": 4, "width": 8} if REDUCED else {"layers": 18, "width": 32, "skip": 64}
     model = arproc.WaveNet(
@@ -136,7 +136,7 @@ def digits(steps: int, path: str | None) -> None:
 def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks wavenet", description=__doc__)
     parser.add_argument("--digits", action="store_true", help="train on spoken digits as well")
-    parser.add_argument("--steps", type=int, default=3 if REDUCED else 1500)
+    parser.add_argument("--steps", type=int, default=3 if REDUCED else 450)
     parser.add_argument("--model", help="a file to keep the trained model in, or to read it from")
     chosen = parser.parse_args(arguments)
     if not chosen.digits or REDUCED:

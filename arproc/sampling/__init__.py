@@ -4,6 +4,7 @@ from arproc.sampling.biases import Ban, Bias, MinLength
 from arproc.sampling.completing import Completion
 from arproc.sampling.completion import complete
 from arproc.sampling.guidance import Contrast, Guidance
+from arproc.sampling.in_parts import InParts
 from arproc.sampling.narrowing import Greedy, MinP, Temperature, TopK, TopP, Typical, Within
 from arproc.sampling.policies import Chain, Policy, Present
 from arproc.sampling.repeats import (
@@ -22,6 +23,7 @@ __all__ = [
     "FrequencyPenalty",
     "Greedy",
     "Guidance",
+    "InParts",
     "MinLength",
     "MinP",
     "NoRepeatNGram",
