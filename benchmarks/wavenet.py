@@ -14,6 +14,7 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +43,9 @@ def generation() -> None:
             speeds[rows] = rows * SAMPLES / (time.perf_counter() - begin)
         anew = recomputed(model.law_.network, 2 if REDUCED else 10)
         print(
-            f"{LAYERS} layers of width {WIDTH}, {head}: {speeds[1]:,.0f} samples/s ({speeds[16]:,.0f}"
-            f" in 16 rows); computed anew {anew:,.1f}: {speeds[1] / anew:,.0f} times (to reach: 100)",
+            f"{LAYERS} layers of width {WIDTH}, {head}: {speeds[1]:,.0f} samples/s "
+            f"({speeds[16]:,.0f} in 16 rows); computed anew {anew:,.1f}: "
+            f"{speeds[1] / anew:,.0f} times (to reach: 100)",
             flush=True,
         )
 
@@ -64,7 +66,7 @@ def spoken_digits() -> dict[str, tuple[list[np.ndarray], np.ndarray]]:
     """Codes and labels of the parts."""
     data = np.load(DATA / "fsdd_jackson.npz")
     bounds = np.r_[0, np.cumsum(data["lengths"])]
-    every = [arproc.audio.encode(data["samples"][a:b]) for a, b in zip(bounds, bounds[1:])]
+    every = [arproc.audio.encode(data["samples"][a:b]) for a, b in pairwise(bounds)]
     index, test = data["index"], data["is_test"]
     parts = {"train": index >= 10, "valid": (index >= 5) & (index < 10), "test": test}
     if REDUCED:
@@ -79,11 +81,11 @@ def spoken_digits() -> dict[str, tuple[list[np.ndarray], np.ndarray]]:
 def trained(parts: dict[str, tuple[list[np.ndarray], np.ndarray]], steps: int) -> arproc.WaveNet:
     """A WaveNet of the ten digits."""
     plan = arproc.Training(
-        steps=steps, batch_size=4, optimizer="muon", validate_every=max(1, steps // 3), seed=0
+        steps=steps, batch_size=2, optimizer="muon", validate_every=max(1, steps // 3), seed=0
     )
-    sizes = {"layers": 4, "width": 8} if REDUCED else {"layers": 18, "width": 32, "skip": 64}
+    sizes = {"layers": 4, "width": 8} if REDUCED else {"layers": 16, "width": 32, "skip": 64}
     model = arproc.WaveNet(
-        **sizes, cycle=9, head="discretised_logistic", block=1536, classes=CLASSES, training=plan
+        **sizes, cycle=8, head="discretised_logistic", block=1536, classes=CLASSES, training=plan
     )
     (train, labels), valid = parts["train"], parts["valid"]
     begin = time.perf_counter()
@@ -130,13 +132,15 @@ def digits(steps: int, path: str | None) -> None:
     bits = np.log(2) * sum(map(len, test))
     alone = np.logaddexp.reduce(scores, axis=1) - np.log(CLASSES)
     print(f"recognised by Bayes' rule: {right:.1%} of {len(test)}")
-    print(f"bits a sample given the label {-own.sum() / bits:.3f}, without {-alone.sum() / bits:.3f}")
+    print(
+        f"bits a sample given the label {-own.sum() / bits:.3f}, without {-alone.sum() / bits:.3f}"
+    )
 
 
 def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks wavenet", description=__doc__)
     parser.add_argument("--digits", action="store_true", help="train on spoken digits as well")
-    parser.add_argument("--steps", type=int, default=3 if REDUCED else 450)
+    parser.add_argument("--steps", type=int, default=3 if REDUCED else 900)
     parser.add_argument("--model", help="a file to keep the trained model in, or to read it from")
     chosen = parser.parse_args(arguments)
     if not chosen.digits or REDUCED:

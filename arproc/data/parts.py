@@ -1,8 +1,9 @@
-"""Sequences of several parts in one alphabet: a caption and its pixels, a text and its translation.
+"""Sequences of several parts in one alphabet: a caption and its pixels, a text and another.
 
-Each part has symbols of its own, so a symbol's number says which part it is of, and a part of text
-that is not the last ends by a symbol of its own. Any model of symbols can so learn all parts
-together, as one law with one likelihood (DALL-E, Ramesh et al. 2021, lays texts and images out so).
+Each part has symbols of its own, so a symbol's number says which part it is of, and a part of
+text that is not the last ends by a symbol of its own. Any model of symbols can so learn all parts
+together, as one law with one likelihood (so are texts and images laid out by DALL-E, Ramesh et
+al. 2021).
 """
 
 from __future__ import annotations

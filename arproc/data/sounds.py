@@ -158,8 +158,8 @@ def _samples(given: Any, name: str) -> np.ndarray:
     peak = float(np.abs(x).max(initial=0.0))
     if peak > 1:
         raise DataError(
-            f"{name} has samples up to {peak:g}; expected real numbers from -1 to 1 (divide by the "
-            "largest), or whole numbers of 8, 16 or 32 bits."
+            f"{name} has samples up to {peak:g}; expected real numbers from -1 to 1 (divide by "
+            "the largest), or whole numbers of 8, 16 or 32 bits."
         )
     return x
 
@@ -253,9 +253,7 @@ def read_folder(folder: str | os.PathLike[str]) -> tuple[list[np.ndarray], int]:
     return [sound.samples for sound in sounds], sounds[0].rate
 
 
-def write(
-    path: str | os.PathLike[str], samples: Any, rate: int, format: str = "int16"
-) -> None:
+def write(path: str | os.PathLike[str], samples: Any, rate: int, format: str = "int16") -> None:
     """Write a waveform as a WAV file.
 
     Args:

@@ -2,10 +2,10 @@
 
 A conditional is a `torch.distributions.Distribution` with argument validation off. `Categorical`,
 `Logistic`, `DiscretisedLogisticMixture`, `Mixture`, `Spiked` (single values have a mass of their
-own), `Varied` (kinds that differ over the batch), `MaybeMissing`, `Truncated`, `Binned` and `Powered`
-are ours; `index`, `concatenate`, `from_uniform`, `cdf`, `atom`, `quantile`, `mix` and `tempered` work
-on every kind that arproc's models return; `step_marginals` and `component_marginals` take joint
-laws apart.
+own), `Varied` (kinds that differ over the batch), `MaybeMissing`, `Truncated`, `Binned` and
+`Powered` are ours; `index`, `concatenate`, `from_uniform`, `cdf`, `atom`, `quantile`, `mix` and
+`tempered` work on every kind that arproc's models return; `step_marginals` and
+`component_marginals` take joint laws apart.
 """
 
 from arproc.distributions.binned import Binned, log_mass_between

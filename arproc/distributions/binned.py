@@ -1,4 +1,4 @@
-"""A law of real numbers seen through bins: the law of the number of the bin that a draw falls in."""
+"""A law of real numbers seen through bins: which bin does a draw fall in?"""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Binned(td.Distribution):
 
 @singledispatch
 def log_mass_between(law: Any, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
-    """log P(low < X <= high) of a law of scalars, exact in both tails of symmetric ones.
+    """The logarithm of P(low < X <= high), of a law of scalars; exact in both tails if symmetric.
 
     Args:
         law: of the batch shape of the ends, or one that broadcasts with it.

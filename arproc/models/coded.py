@@ -1,4 +1,4 @@
-"""`Coded`: a process of real numbers as one of their codes, so that it has masses and not densities.
+"""`Coded`: a process of real numbers as one of their codes, with masses and not densities.
 
 A code's mass is the difference of the conditional's distribution function over the code's
 interval. Processes of real numbers are so compared with those of codes (n-grams, `WaveNet`) in
@@ -85,9 +85,7 @@ class Coded(Process):
         held_out = None
         if validation is not None:
             held_out = _inward(validation, code, self.companded).given(validation.context)
-        inner = self.process.fitted_to(
-            _inward(sequences, code, self.companded), held_out, context
-        )
+        inner = self.process.fitted_to(_inward(sequences, code, self.companded), held_out, context)
         return CodedLaw(inner.law_, code, self.companded), Fit(notes={"process": inner})
 
     @property

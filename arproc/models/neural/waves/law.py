@@ -181,7 +181,9 @@ def _cut(network: WaveNetwork, grown: Tensor, count: int, read: Tensor) -> Tenso
         return torch.cat([part[:, count:] for part in parts], dim=1)
     begin, columns = 0, []
     for kept in network.kept:
-        columns.append(begin + (torch.arange(kept, device=read.device) + read[:, None]).clamp(min=0))
+        columns.append(
+            begin + (torch.arange(kept, device=read.device) + read[:, None]).clamp(min=0)
+        )
         begin += kept + count
     rows = torch.arange(len(read), device=read.device)[:, None]
     return grown[rows, torch.cat(columns, dim=1)]

@@ -164,8 +164,8 @@ class WaveNetwork(StorableModule):
 
     def hidden_weights(self) -> list[nn.Parameter]:
         """The matrices inside the layers, which Muon trains."""
-        layers = [w for layer in self.stack for w in (layer.gate.weight, layer.out.weight)]
-        return [*layers, self.hidden.weight]
+        linear = [part for layer in self.stack for part in (layer.gate, layer.out)]
+        return [part.weight for part in (*linear, self.hidden)]
 
     def table(self) -> Tensor:
         """The input of each level, and that of position 0 behind them, [levels + 1, width]."""

@@ -229,5 +229,7 @@ def _loss(network: WaveNetwork, crop: Crop, context: Tensor | None) -> Tensor:
     parameters = network(crop.inputs.to(device), context)
     with torch.autocast(device.type, enabled=False):  # probabilities are never rounded
         counted = crop.counted.to(device)
-        found = network.values.log_prob(parameters[counted].float(), crop.targets.to(device)[counted])
+        found = network.values.log_prob(
+            parameters[counted].float(), crop.targets.to(device)[counted]
+        )
         return -found.mean()
