@@ -140,7 +140,7 @@ def digits(steps: int, path: str | None) -> None:
 def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks wavenet", description=__doc__)
     parser.add_argument("--digits", action="store_true", help="train on spoken digits as well")
-    parser.add_argument("--steps", type=int, default=3 if REDUCED else 900)
+    parser.add_argument("--steps", type=int, default=3 if REDUCED else 480)
     parser.add_argument("--model", help="a file to keep the trained model in, or to read it from")
     chosen = parser.parse_args(arguments)
     if not chosen.digits or REDUCED:

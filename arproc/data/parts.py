@@ -107,7 +107,8 @@ class Levels(Part):
         return math.prod(self.shape)
 
     def encode(self, item: Any, whole: bool) -> np.ndarray:
-        x = np.empty(0) if item is None else to_tensor(item, "the levels").cpu().numpy()
+        x = to_tensor(item, "the levels").cpu().numpy()
+        x = x.reshape(()) if np.ndim(item) == 0 else x
         if x.shape != self.shape and (whole or x.ndim != 1 or len(x) > self.sites):
             raise DataError(
                 f"The levels have shape {x.shape}; expected {self.shape}"
@@ -121,8 +122,10 @@ class Levels(Part):
             )
         return x.reshape(-1).astype(np.int64)
 
-    def decode(self, numbers: np.ndarray) -> np.ndarray:
-        return numbers.reshape(self.shape) if len(numbers) == self.sites else numbers
+    def decode(self, numbers: np.ndarray) -> np.ndarray | int:
+        if len(numbers) != self.sites:
+            return numbers
+        return numbers.reshape(self.shape) if self.shape else int(numbers[0])
 
 
 @storable

@@ -85,8 +85,8 @@ class MuLaw:
 
     def expanded(self, y: np.ndarray) -> np.ndarray:
         """From the companded scale back to samples."""
-        mu = self.levels - 1
-        found: np.ndarray = np.sign(y) * np.expm1(np.abs(y) * math.log1p(mu)) / mu
+        steep = math.log(self.levels)
+        found: np.ndarray = np.sign(y) * np.expm1(np.abs(y) * steep) / np.expm1(steep)
         return found
 
 

@@ -15,7 +15,7 @@ from arproc.distributions.calculus import cdf, quantile
 from arproc.distributions.draws import from_uniform
 from arproc.distributions.logistic import Logistic
 from arproc.distributions.mixture import Mixture
-from arproc.distributions.shape import map_parameters
+from arproc.distributions.shape import index, map_parameters
 
 __all__ = ["Binned", "log_mass_between"]
 
@@ -64,7 +64,7 @@ class Binned(td.Distribution):
     @property
     def log_masses(self) -> torch.Tensor:
         """The logarithms of the masses of all bins, [*batch, levels]."""
-        each = map_parameters(self.base, (), lambda tensors: tensors[0].unsqueeze(-1))
+        each = index(self.base, (*[slice(None)] * len(self.batch_shape), None))
         shape = (*self.batch_shape, self.levels)
         low, high = self._ends[:-1].expand(shape), self._ends[1:].expand(shape)
         return log_mass_between(each.expand(shape), low, high)

@@ -21,9 +21,9 @@ def draw(
     table: np.ndarray,
     dilations: np.ndarray,
     kept: np.ndarray,
-    gates: tuple[np.ndarray, ...],
+    gates: np.ndarray,
     biases: np.ndarray,
-    outs: tuple[np.ndarray, ...],
+    outs: np.ndarray,
     hidden: np.ndarray,
     hidden_bias: np.ndarray,
     last: np.ndarray,
@@ -45,9 +45,9 @@ def draw(
         table: the input of each level, [levels + 1, width].
         dilations: of the layers.
         kept: how many inputs each layer's queue has.
-        gates: weights before the gates, [kernel width, 2 width] each.
+        gates: weights before the gates, [layers, kernel width, 2 width].
         biases: of the same, [layers, 2 width].
-        outs: weights behind the gates, [width, skip (+ width)] each.
+        outs: weights behind the gates, [layers, width, skip + width].
         hidden: weights of the hidden layer behind the sum, [skip, skip].
         hidden_bias: of the same.
         last: weights of the outputs, [skip, outputs].
@@ -58,7 +58,7 @@ def draw(
         The samples, int64 [N, K].
     """
     n, width, skip = queue.shape[0], queue.shape[2], total.shape[1]
-    count = max(given.shape[1], uniforms.shape[1])
+    count, taps = max(given.shape[1], uniforms.shape[1]), gates.shape[1] // width
     x = np.zeros((n, count), np.int64)
     place = np.zeros(len(kept), np.int64)  # the oldest input of each ring
     features = np.zeros((n, width), np.float32)
@@ -82,18 +82,18 @@ def draw(
         begin = 0
         for layer in range(len(kept)):
             size, at = kept[layer], place[layer]
-            taps = len(gates[layer]) // width
             for i in range(n):
                 _add(offsets[i % len(offsets), k % offsets.shape[1], layer], biases[layer], z)
                 for tap in range(taps - 1):
                     lag = (taps - 1 - tap) * dilations[layer]
                     old = begin + (at - lag) % size
-                    _product(gates[layer][tap * width : (tap + 1) * width], queue[i, old], z)
-                _product(gates[layer][(taps - 1) * width :], features[i], z)
+                    _product(gates[layer, tap * width : (tap + 1) * width], queue[i, old], z)
+                _product(gates[layer, (taps - 1) * width :], features[i], z)
                 for c in range(width):
                     queue[i, begin + at, c] = features[i, c]
                 _gated(z, width)
-                _spread(outs[layer], z[:width], total[i], features[i], skip)
+                _product(outs[layer, :, :skip], z[:width], total[i])
+                _product(outs[layer, :, skip:], z[:width], features[i])
             place[layer] = (at + 1) % size
             begin += size
     _straighten(queue, kept, place)
@@ -143,25 +143,6 @@ def _gated(z: np.ndarray, width: int) -> None:
         z[c] = one / (one + np.exp(-z[c]))
     for c in range(width):
         z[c] = (z[c] + z[c] - one) * z[width + c]
-
-
-def _plain_spread(
-    weight: np.ndarray, x: np.ndarray, total: np.ndarray, features: np.ndarray, skip: int
-) -> None:
-    out = x @ weight
-    total += out[:skip]
-    if len(out) > skip:
-        features += out[skip:]
-
-
-@partial(loose_jit, plain=_plain_spread)
-def _spread(
-    weight: np.ndarray, x: np.ndarray, total: np.ndarray, features: np.ndarray, skip: int
-) -> None:
-    """Add what comes out of a gate to the sum over layers and to the next layer's inputs."""
-    _product(weight[:, :skip], x, total)
-    if weight.shape[1] > skip:
-        _product(weight[:, skip:], x, features)
 
 
 def _plain_described(
@@ -230,7 +211,14 @@ def _mixture_below(raw: np.ndarray, x: float, levels: int) -> float:
     return below / weights
 
 
-@loose_jit
+def _plain_straighten(queue: np.ndarray, kept: np.ndarray, place: np.ndarray) -> None:
+    begin = 0
+    for size, at in zip(kept, place, strict=True):
+        queue[:, begin : begin + size] = np.roll(queue[:, begin : begin + size], -at, axis=1)
+        begin += size
+
+
+@partial(loose_jit, plain=_plain_straighten)
 def _straighten(queue: np.ndarray, kept: np.ndarray, place: np.ndarray) -> None:
     """Turn each ring so that its oldest input comes first."""
     begin = 0

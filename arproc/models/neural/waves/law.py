@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -204,13 +205,15 @@ def _plain_weights(network: WaveNetwork) -> tuple[Any, ...]:
     with torch.no_grad():
         stack, head = network.stack, network.values
         mixture = isinstance(head, DiscretisedLogisticHead)
+        # the last layer has nothing for a next one
+        outs, wide = [layer.out.weight for layer in stack], network.skip + network.width
         return (
             plain(network.table()),
             np.array([layer.dilation for layer in stack]),
             np.array(network.kept),
-            tuple(plain(layer.gate.weight.T) for layer in stack),
+            np.stack([plain(layer.gate.weight.T) for layer in stack]),
             np.stack([plain(layer.gate.bias) for layer in stack]),
-            tuple(plain(layer.out.weight.T) for layer in stack),
+            np.stack([plain(F.pad(weight.T, (0, wide - len(weight)))) for weight in outs]),
             plain(network.hidden.weight.T),
             plain(network.hidden.bias),
             plain(network.last.weight.T),
