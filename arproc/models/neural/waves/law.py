@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -43,7 +44,23 @@ class WaveNetLaw(NetworkLaw):
         first = torch.full((n, 1), network.levels, device=self.device)
         total, grown = network.feed(first, empty, _at(context, torch.zeros(n, 1).long()))
         queue = _cut(network, grown, 1, torch.ones(n, dtype=torch.int64, device=self.device))
-        return WaveState(network, queue, total[:, 0], SLACK - 1)
+        return WaveState(_Weights(network), queue, total[:, 0], SLACK - 1)
+
+
+class _Weights:
+    """A network, and its weights as the compiled sampler reads them, which states share.
+
+    Args:
+        network: the network.
+    """
+
+    def __init__(self, network: WaveNetwork) -> None:
+        self.network = network
+
+    @cached_property
+    def plain(self) -> tuple[Any, ...]:
+        """The weights, copied when they are first asked for."""
+        return _plain_weights(self.network)
 
 
 class WaveState(State):
@@ -52,7 +69,7 @@ class WaveState(State):
     Nothing in it is ever written to, so states share it.
 
     Args:
-        network: the network.
+        weights: the network and its weights.
         queue: the last inputs of each layer, one layer after another, [N, kept, width].
         total: the sum over layers at the next element's position, [N, skip].
         slack: how many elements every row can be taken back by.
@@ -61,8 +78,12 @@ class WaveState(State):
     #: How many elements to draw at once: as often is the queue copied.
     block = 512
 
-    def __init__(self, network: WaveNetwork, queue: Tensor, total: Tensor, slack: int) -> None:
-        self.network, self.queue, self.total, self.slack = network, queue, total, slack
+    def __init__(self, weights: _Weights, queue: Tensor, total: Tensor, slack: int) -> None:
+        self.weights, self.queue, self.total, self.slack = weights, queue, total, slack
+
+    @property
+    def network(self) -> WaveNetwork:
+        return self.weights.network
 
     def _conditional(self) -> Distribution:
         return self.network.values.distribution(self.network.described(self.total))
@@ -79,7 +100,7 @@ class WaveState(State):
         return network.values.distribution(network.described(every)), state
 
     def _select(self, rows: Tensor) -> State:
-        return WaveState(self.network, self.queue[rows], self.total[rows], self.slack)
+        return WaveState(self.weights, self.queue[rows], self.total[rows], self.slack)
 
     def _truncate(self, lengths: Tensor) -> State:
         back = self.lengths - lengths
@@ -95,7 +116,7 @@ class WaveState(State):
         context = _at(self.context, lengths[:, None])
         total, grown = network.feed(x[:, None], before, context)
         queue = _cut(network, grown, 1, torch.ones_like(back))
-        return WaveState(network, queue, total[:, 0], self.slack - most)
+        return WaveState(self.weights, queue, total[:, 0], self.slack - most)
 
     def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
         if not self._compiles:
@@ -128,7 +149,7 @@ class WaveState(State):
         rows = torch.arange(self.n, device=x.device)
         last = torch.cat([self.total[:, None], total], dim=1)[rows, read]
         slack = min(self.slack + int(read.min()) if self.n else 0, SLACK - 1)
-        return total, WaveState(network, queue, last, slack)
+        return total, WaveState(self.weights, queue, last, slack)
 
     def _drawn(self, uniforms: np.ndarray, given: Tensor) -> tuple[Tensor, State]:
         """Elements given [N, K], or drawn from uniforms [N, K], and the state after them."""
@@ -146,11 +167,11 @@ class WaveState(State):
             given.long().contiguous().numpy(),
             np.ascontiguousarray(uniforms),
             _offsets(network, _at(self.context, steps)),
-            *_plain_weights(network),
+            *self.weights.plain,
         )
         slack = min(self.slack + count, SLACK - 1)
         x = torch.from_numpy(drawn).to(self.law.space.dtype)
-        return x, WaveState(network, queue, total, slack)
+        return x, WaveState(self.weights, queue, total, slack)
 
 
 def _at(context: Tensor | None, steps: Tensor) -> Tensor | None:
