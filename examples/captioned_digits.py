@@ -39,8 +39,7 @@ print(f"{law.log_prob(parts.encode(test)).mean():.2f} nats for a caption and its
 
 # The image to a caption: what follows the caption as a prefix.
 known = parts.prefix("seven", None)
-for draw in law.sample(2, prefix=known, seed=0):
-    _, image = parts.decode([np.r_[known, draw]])[0]
+for _, image in parts.decode(law.sample(2, prefix=known, seed=0), known):
     print("\n" + "\n".join("".join(".#"[pixel] for pixel in row) for row in image))
 
 # The caption of an image: p(caption | image) is p(caption, image) over its sum.

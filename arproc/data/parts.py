@@ -223,15 +223,21 @@ class Parts:
                 found.append(np.array([self.offsets[i] + part.symbols]))
         return np.concatenate([np.empty(0, np.int64), *found])
 
-    def decode(self, rows: Any) -> list[tuple[Any, ...]]:
+    def decode(self, rows: Any, prefix: Any = ()) -> list[tuple[Any, ...]]:
         """The items of some rows of numbers, such as draws: tuples of the parts that have begun.
 
         Of a row that was cut the last part is as far as it goes.
 
+        Args:
+            rows: numbers [T] each.
+            prefix: those before each row, where these are draws after a prefix.
+
         Raises:
             DataError: a row is not of these parts in their order.
         """
-        return [self._decoded(np.asarray(row, dtype=np.int64), i) for i, row in enumerate(rows)]
+        before = np.asarray(prefix, dtype=np.int64)
+        whole = [np.concatenate([before, np.asarray(row, dtype=np.int64)]) for row in rows]
+        return [self._decoded(row, i) for i, row in enumerate(whole)]
 
     def _decoded(self, row: np.ndarray, number: int) -> tuple[Any, ...]:
         item: list[Any] = []

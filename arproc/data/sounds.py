@@ -53,7 +53,7 @@ class MuLaw:
         >>> code.encode(np.array([-1.0, 0.0, 0.001, 1.0])).tolist()
         [0, 128, 133, 255]
         >>> code.edges[127:129].round(6).tolist()
-        [0.0, 8.7e-05]
+        [0.0, 0.000174]
     """
 
     levels: int = 256
@@ -109,7 +109,7 @@ def encode(samples: Any, levels: int = 256) -> Any:
 
     Example:
         >>> encode([0.0, 0.25, -1.0]).tolist()
-        [128, 224, 0]
+        [128, 223, 0]
         >>> decode(encode([0.0, 0.25, -1.0])).round(2).tolist()
         [0.0, 0.25, -1.0]
     """

@@ -34,7 +34,8 @@ class InParts(Policy):
         >>> parts = Parts({"name": Text.of(["ab"]), "code": Levels((2,), 2)})
         >>> model = arproc.NGram(3, "witten_bell", parts.tokens).fit(parts.encode(pairs))
         >>> law = model.with_policy(InParts(parts))
-        >>> name, code = parts.decode(law.sample(1, prefix=parts.prefix("b", None), seed=0))[0]
+        >>> known = parts.prefix("b", None)
+        >>> name, code = parts.decode(law.sample(1, prefix=known, seed=0), known)[0]
         >>> scores = law.log_prob(parts.encode([("ab", [1, 1]), ("b", [1, 1])]))
         >>> bool(scores[1] > scores[0])      # which name has this code?
         True

@@ -96,7 +96,7 @@ def test_the_second_part_given_the_first_and_back():
     model = NGram(6, "witten_bell", sums.tokens).fit(sums.encode(pairs))
     law = model.with_policy(InParts(sums))
     known = sums.prefix("two one", None)
-    draws = [sums.decode([np.r_[known, x]])[0] for x in law.sample(20, prefix=known, seed=0)]
+    draws = sums.decode(law.sample(20, prefix=known, seed=0), known)
     assert np.mean([draw == ("two one", "deux un") for draw in draws]) > 0.5
     # p(target | source) is the likelihood after the prefix, and the joint law over its marginal
     after = law.condition(known).log_prob(sums.encode([("two one", "deux un")])[0][len(known) :])

@@ -164,8 +164,9 @@ class WaveNetwork(StorableModule):
 
     def hidden_weights(self) -> list[nn.Parameter]:
         """The matrices inside the layers, which Muon trains."""
-        linear = [part for layer in self.stack for part in (layer.gate, layer.out)]
-        return [part.weight for part in (*linear, self.hidden)]
+        named = self.named_parameters()
+        inner = ("gate.weight", "out.weight", "hidden.weight")
+        return [weight for name, weight in named if name.endswith(inner)]
 
     def table(self) -> Tensor:
         """The input of each level, and that of position 0 behind them, [levels + 1, width]."""
