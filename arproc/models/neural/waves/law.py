@@ -130,12 +130,12 @@ class WaveState(State):
     def _compiles(self) -> bool:
         """Whether compiled loops can go on: numbers in memory, and nobody asks for gradients."""
         like, context = self.queue, self.context
-        traced = torch.is_grad_enabled() and (
-            self.network.start.requires_grad
-            or like.requires_grad
-            or (context is not None and context.requires_grad)
-        )
-        return like.device.type == "cpu" and like.dtype == torch.float32 and not traced
+        if like.device.type != "cpu" or like.dtype != torch.float32:
+            return False
+        if not torch.is_grad_enabled():
+            return True
+        held = [like] if context is None else [like, context]
+        return not any(t.requires_grad for t in (*held, *self.network.parameters()))
 
     def _fed(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, State]:
         """The sums over layers [N, K, skip] behind each of x [N, K], and the state after them."""

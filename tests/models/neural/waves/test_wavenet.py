@@ -167,12 +167,14 @@ def test_a_state_has_one_size_and_goes_back_any_way():
 
 def test_gradients_reach_parameters_and_contexts_through_states():
     model = wavenet(context=RNG.normal(size=(4, 2)), conditioned=True)
-    network = model.network_.requires_grad_()
-    context = torch.ones(1, 2, dtype=torch.float64, requires_grad=True)
-    state = model.law_.fresh(1, context).append(torch.tensor([3]))
-    state.conditional.log_prob(torch.tensor([2])).sum().backward()
-    assert float(context.grad.abs().sum()) > 0
-    assert float(network.layers[0].gate.weight.grad.abs().sum()) > 0
+    law, two = model.law_, torch.tensor([2])
+    for of in ("a parameter", "a context"):
+        context = torch.ones(1, 2, dtype=torch.float64, requires_grad=of == "a context")
+        weight = law.network.layers[0].gate.weight.requires_grad_(of == "a parameter")
+        state = law.fresh(1, context).append(torch.tensor([3]))
+        state.conditional.log_prob(two).sum().backward()
+        found = weight.grad if of == "a parameter" else context.grad
+        assert float(found.abs().sum()) > 0
 
 
 # ---- what is refused -------------------------------------------------------------------------
