@@ -38,7 +38,7 @@ models = {
         width=16,
         cycle=7,
         head="discretised_logistic",
-        block=512,
+        block=256,
         training=arproc.Training(steps=60, batch_size=2, optimizer="muon"),
     ).fit(train),
 }

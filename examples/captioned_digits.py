@@ -31,7 +31,7 @@ model = arproc.Transformer(
     width=32,
     block=72,
     tokens=parts.tokens,
-    training=arproc.Training(steps=100, batch_size=24, optimizer="muon"),
+    training=arproc.Training(steps=80, batch_size=16, optimizer="muon"),
 ).fit(parts.encode(train))
 law = model.with_policy(InParts(parts))  # whole items, with all of the probability
 
