@@ -29,6 +29,7 @@ _LAZY: dict[str, str] = {
     "BayesianAR": "arproc.models.autoregression.bayesian",
     "BetaAR": "arproc.models.bounded",
     "Cache": "arproc.models.ngram.adaptive.cache",
+    "Coded": "arproc.models.coded",
     "ContextTree": "arproc.models.ngram.adaptive.context_tree",
     "CountAR": "arproc.models.discrete.count",
     "InfiniGram": "arproc.models.ngram.suffix.infinigram",
@@ -53,6 +54,7 @@ _LAZY: dict[str, str] = {
     "VAR": "arproc.models.autoregression.vector.var",
     "Transformed": "arproc.models.transformed.process",
     "Transformer": "arproc.models.neural.sequences.transformer",
+    "WaveNet": "arproc.models.neural.waves.wavenet",
     "compare": "arproc.evaluation",
     "diagnose": "arproc.evaluation",
     "evaluate": "arproc.evaluation",
@@ -64,10 +66,12 @@ _LAZY: dict[str, str] = {
     "warm_up": "arproc.warming",
 }
 _MODULES: tuple[str, ...] = (
+    "audio",
     "datasets",
     "evaluation",
     "kit",
     "ngram",
+    "parts",
     "plot",
     "tables",
     "testing",
@@ -85,6 +89,7 @@ __all__ = [
     "BetaAR",
     "Cache",
     "ChainLaw",
+    "Coded",
     "ContextTree",
     "CountAR",
     "Draws",
@@ -115,6 +120,8 @@ __all__ = [
     "Transformed",
     "Transformer",
     "VAR",
+    "WaveNet",
+    "audio",
     "compare",
     "datasets",
     "diagnose",
@@ -126,6 +133,7 @@ __all__ = [
     "likelihood_ratio_test",
     "load",
     "ngram",
+    "parts",
     "plot",
     "read_lines",
     "reconcile",
@@ -143,10 +151,12 @@ __all__ = [
 
 if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` and `_MODULES`
     from arproc import (
+        audio,
         datasets,
         evaluation,
         kit,
         ngram,
+        parts,
         plot,
         tables,
         testing,
@@ -163,6 +173,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
     from arproc.models.autoregression.selection import select_order
     from arproc.models.autoregression.vector.var import VAR
     from arproc.models.bounded import BetaAR
+    from arproc.models.coded import Coded
     from arproc.models.discrete.count import CountAR
     from arproc.models.discrete.logistic import LogisticAR
     from arproc.models.kernel_density.density import KernelDensity
@@ -174,6 +185,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
     from arproc.models.neural.vectors.made import MADE
     from arproc.models.neural.vectors.maf import MAF
     from arproc.models.neural.vectors.nade import NADE
+    from arproc.models.neural.waves.wavenet import WaveNet
     from arproc.models.ngram.adaptive.cache import Cache
     from arproc.models.ngram.adaptive.context_tree import ContextTree
     from arproc.models.ngram.adaptive.ppm import PPM
@@ -205,6 +217,9 @@ else:
     offer(["ImageLaw"], lambda _: importlib.import_module("arproc.models.neural.images"))
     # what a space may have, though it does not import it
     offer(["Vocabulary"], lambda _: importlib.import_module("arproc.data.vocabulary"))
+    # the codes of sound, and the parts of sequences of several
+    offer(["Levels", "Parts", "Text"], lambda _: importlib.import_module("arproc.data.parts"))
+    offer(["MuLaw"], lambda _: importlib.import_module("arproc.data.sounds"))
     # and the transforms, which a law of transformed values may have any of
     offer(
         ["BoxCox", "Composed", "Difference", "Log", "Standardize"],

@@ -22,6 +22,7 @@ from arproc.models.discrete.count import CountAR
 from arproc.models.neural.vectors.made import MADE
 from arproc.models.neural.vectors.maf import MAF
 from arproc.models.neural.vectors.nade import NADE
+from arproc.models.neural.waves.wavenet import WaveNet
 from arproc.models.ngram.adaptive.cache import Cache
 from arproc.models.ngram.adaptive.context_tree import ContextTree
 from arproc.models.ngram.adaptive.ppm import PPM
@@ -199,6 +200,10 @@ CALLS: dict[str, Call] = {
     "NADE.fit": Call(_bits, lambda x: NADE(16, training=_training()).fit(x)),
     "NADE.sample": Call(
         lambda: NADE(16, training=_training()).fit(_bits()), lambda m: m.sample(3, seed=0)
+    ),
+    "WaveNet.sample": Call(
+        lambda: WaveNet(2, 4, levels=4, block=8, training=_training()).fit(_counts() % 4),
+        lambda m: m.sample(2, 50, seed=0),
     ),
     "MAF.sample": Call(
         lambda: MAF(hidden=16, training=_training()).fit(_pair()),

@@ -21,7 +21,7 @@ LAYERS = (
     {"process"},
     {"inference"},
     {"models"},
-    {"datasets", "tables", "transforms", "ngram", "evaluation"},
+    {"audio", "parts", "datasets", "tables", "transforms", "ngram", "evaluation"},
     {"plot", "testing", "kit", "warming"},
     {"arproc"},
     {"cli"},

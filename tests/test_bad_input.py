@@ -65,6 +65,8 @@ MODELS: dict[str, tuple[Callable[[], Any], Any]] = {
     "Transformer": (
         lambda: arproc.Transformer(1, 1, 8, tokens="char", block=8, training=QUICK), TEXT
     ),
+    "WaveNet": (lambda: arproc.WaveNet(2, 4, levels=4, block=8, training=QUICK), SYMBOLS),
+    "Coded": (lambda: arproc.Coded(arproc.AR(1), 4), SYMBOLS),
     "Mixture": (lambda: Mixture([fitted("AR"), arproc.AR(2).fit(SERIES)]), SERIES),
     "OrderEnsemble": (
         lambda: arproc.OrderEnsemble([fitted("KernelDensity"), fitted("MAF")]), REALS
@@ -506,6 +508,9 @@ SETTINGS = {
     "PixelCNN": "layers width head levels channel_axis classes kernel first_kernel training",
     "Transformer": "layers heads width block attention_window tokens end dropout positions norm "
     "activation hidden kv_heads tied biases rotary_base rotary_scaling training",
+    "WaveNet": "layers width kernel cycle skip head levels components block conditioned classes "
+    "training",
+    "Coded": "process levels companded",
     "Mixture": "processes weights tolerance",
     "OrderEnsemble": "model orderings weights seed",
 }

@@ -38,6 +38,7 @@ from arproc import (
     Transformed,
     Transformer,
 )
+from arproc.parts import InParts, Levels, Parts, Text
 from arproc.sampling import Temperature, TopK, TopP
 from arproc.testing import EXCEPTIONS, check_process
 from arproc.transforms import BoxCox, Difference, Log, Standardize
@@ -235,6 +236,30 @@ def transformer_of_vectors() -> Transformer:
 def transformer(data: Any = None, **parameters: Any) -> Transformer:
     settings = {"block": 8, "attention_window": 6, "training": QUICK} | parameters
     return shake(Transformer(2, 2, 16, **settings).fit(digits() if data is None else data))
+
+
+def wavenet(levels: int = 4, **parameters: Any) -> arproc.WaveNet:
+    """Codes of several sounds, under a network whose layers reach back a few samples."""
+    context = parameters.pop("context", None)
+    settings = {"layers": 3, "cycle": 2, "block": 16, "training": QUICK} | parameters
+    x = np.random.default_rng(3).integers(0, levels, (6, 40))
+    return shake(arproc.WaveNet(width=4, levels=levels, **settings).fit(x, context=context))
+
+
+FEATURES = np.random.default_rng(5).normal(size=(6, 60, 2))
+
+
+def coded(process: Any, **parameters: Any) -> arproc.Coded:
+    codes = arproc.audio.encode(series() / 10, levels=16)
+    return arproc.Coded(process, 16, **parameters).fit(codes)
+
+
+def ngram_of_parts() -> Any:
+    """Names and their codes in one sequence."""
+    parts = Parts({"name": Text.of(["ab"]), "code": Levels((2,), 2)})
+    pairs = [("ab", [0, 1]), ("b", [1, 1]), ("aab", [0, 0])] * 5
+    ngram = NGram(3, "witten_bell", parts.tokens).fit(parts.encode(pairs))
+    return ngram.with_policy(InParts(parts))
 
 
 def first_values(order: int) -> torch.distributions.MultivariateNormal:
@@ -514,6 +539,19 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         ),
         LABELS,
     ),
+    "WaveNet": (lambda: wavenet(), {}),
+    "WaveNet, mixture of logistics": (
+        lambda: wavenet(9, head="discretised_logistic", components=2, kernel=3), {}
+    ),
+    "WaveNet of classes": (lambda: wavenet(classes=3, context=np.arange(6) % 3), LABELS),
+    "WaveNet given features": (
+        lambda: wavenet(conditioned="steps", context=FEATURES), {"context": FEATURES[:4]}
+    ),
+    "AR as codes": (lambda: coded(AR(2)), {}),
+    "AR-GARCH with Student-t innovations, as codes": (
+        lambda: coded(ARGARCH(1, "student_t"), companded=True), {}
+    ),
+    "NGram of parts": (ngram_of_parts, {}),
     "Transformer": (lambda: transformer(tokens=4), {}),
     "Transformer whose sequences end": (
         lambda: transformer([digits(n) for n in (9, 30, 14)], tokens=4, end=True), {}
@@ -689,6 +727,8 @@ LATER = {
     "kernel density of reals", "Mixture of AR", "Mixture of n-grams", "AR with Fourier terms",
     "AR with a unit root", "AR(0)", "ARIMA about a regression", "Transformer of published weights",
     "LogisticAR of characters", "Transformer whose sequences end",
+    "WaveNet, mixture of logistics", "WaveNet of classes", "WaveNet given features",
+    "AR as codes", "AR-GARCH with Student-t innovations, as codes", "NGram of parts",
 }  # fmt: skip
 
 
@@ -726,6 +766,7 @@ THOROUGH = (
     "PPM of lines, frozen", "Cache of documents, decaying", "InfiniGram of words", "MADE",
     "MADE of a table with gaps", "NADE of mixed levels", "kernel density", "PixelCNN of colours",
     "PixelCNN++", "PixelSNAIL", "Transformer whose sequences end", "Transformer of classes",
+    "WaveNet given features",
     "Mixture of families", "Markov-switching AR(1)", "SETAR", "BetaAR", "CountAR", "LogisticAR",
     "AR(2) of logarithms with gaps", "NGram under a policy", "AR after a prefix",
 )  # fmt: skip

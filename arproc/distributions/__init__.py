@@ -2,12 +2,13 @@
 
 A conditional is a `torch.distributions.Distribution` with argument validation off. `Categorical`,
 `Logistic`, `DiscretisedLogisticMixture`, `Mixture`, `Spiked` (single values have a mass of their
-own), `Varied` (kinds that differ over the batch), `MaybeMissing`, `Truncated`, `Powered` and
-`PoweredCount` are ours; `index`, `concatenate`, `from_uniform`, `cdf`, `atom`, `quantile`, `mix`
+own), `Varied` (kinds that differ over the batch), `MaybeMissing`, `Truncated`, `Binned`,
+`Powered` and `PoweredCount` are ours; `index`, `concatenate`, `from_uniform`, `cdf`, `atom`, `quantile`, `mix`
 and `tempered` work on every kind that arproc's models return; `geometric_mixture` multiplies
 powers of two; `step_marginals` and `component_marginals` take joint laws apart.
 """
 
+from arproc.distributions.binned import Binned, log_mass_between
 from arproc.distributions.calculus import atom, cdf, quantile
 from arproc.distributions.categorical import Categorical, Restricted, as_categorical
 from arproc.distributions.counted import PoweredCount, cut_counts, is_count
@@ -26,6 +27,7 @@ from arproc.distributions.truncated import Truncated
 from arproc.distributions.varied import MaybeMissing, Varied, present
 
 __all__ = [
+    "Binned",
     "Categorical",
     "DiscretisedLogisticMixture",
     "Logistic",
@@ -47,6 +49,7 @@ __all__ = [
     "geometric_mixture",
     "index",
     "is_count",
+    "log_mass_between",
     "mean",
     "mix",
     "observed_log_prob",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import distributions as td
 
-from arproc.distributions.logistic import DiscretisedLogisticMixture
 from arproc.errors import UnsupportedError
 
 __all__ = ["Categorical", "Restricted", "as_categorical"]
@@ -130,7 +129,7 @@ def as_categorical(distribution: td.Distribution) -> Categorical:
     if isinstance(distribution, td.Bernoulli):
         logits = distribution.logits
         return Categorical(torch.stack([torch.zeros_like(logits), logits], dim=-1))
-    if isinstance(distribution, DiscretisedLogisticMixture):
+    if hasattr(distribution, "log_masses"):
         return Categorical(distribution.log_masses)
     raise UnsupportedError(
         f"{type(distribution).__name__} is not a distribution over finitely many symbols, as "

@@ -13,7 +13,9 @@
 | `neural/vectors/` | `MADE`, `NADE`, `MAF` |
 | `neural/images/` | `PixelCNN`, `PixelCNNPP`, `PixelSNAIL` |
 | `neural/sequences/` | `Transformer` |
+| `neural/waves/` | `WaveNet` |
 | `kernel_density/` | `KernelDensity` |
+| `coded.py` | `Coded`: processes of real numbers as processes of codes |
 | `transformed/` | `Transformed` and the changes of variables |
 | `mixture.py`, `order_ensemble.py` | laws made of laws: `Mixture`, `OrderEnsemble` |
 """

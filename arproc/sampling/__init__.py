@@ -7,6 +7,7 @@ from arproc.sampling.conditioning import Conditioned, condition
 from arproc.sampling.evidence import Evidence, Likelihood
 from arproc.sampling.facts import Barrier, EndsAt, Known
 from arproc.sampling.guidance import Contrast, Guidance
+from arproc.sampling.in_parts import InParts
 from arproc.sampling.narrowing import Greedy, MinP, Temperature, TopK, TopP, Typical, Within
 from arproc.sampling.policies import Chain, Policy, Present
 from arproc.sampling.repeats import (
@@ -32,6 +33,7 @@ __all__ = [
     "Guidance",
     "Known",
     "Likelihood",
+    "InParts",
     "MinLength",
     "MinP",
     "NoRepeatNGram",

@@ -100,7 +100,7 @@ def _as_it_says(subject: Subject, policy: Policy, size: int) -> float:
         return _tempered(subject, policy, columns, state.conditional, expected, cause)
     every = torch.arange(size, device=subject.process.device).to(subject.space.dtype)
     tables = [_table(every, column) for column in columns]
-    want, sure = _formula(policy, torch.log_softmax(tables[0], -1), batch.x[:, subject.given :])
+    want, sure = _formula(policy, torch.log_softmax(tables[0], -1), batch.x)
     last = torch.stack([state.conditional.log_prob(v.expand(batch.n)) for v in every], -1).double()
     off = 0.0
     for got, aim, kept in ((tables[1], want, sure), (last, want[:, -1], sure[:, -1])):
@@ -176,7 +176,10 @@ def _tempered(
 def _formula(
     policy: Any, scores: torch.Tensor, x: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probabilities [n, T, size] under a policy, and where no tie makes them doubtful."""
+    """Log-probabilities [n, T, size] under a policy, and where no tie makes them doubtful.
+
+    Of the elements x the last T - 1 are scored; a policy with a memory knows those before as well.
+    """
     sure = torch.ones(scores.shape[:2], dtype=torch.bool, device=scores.device)
     for part in getattr(policy, "policies", (policy,)):
         ranked = scores.sort(dim=-1, descending=True, stable=True)
@@ -197,6 +200,7 @@ def _formula(
         else:
             steps = torch.nn.functional.one_hot(x.long(), scores.shape[-1])
             counts = torch.nn.functional.pad(steps, (0, 0, 1, 0)).cumsum(1)
+            counts = counts[:, -scores.shape[1] :]
             scores = scores - part.penalty * counts
         scores = torch.log_softmax(scores, -1)
     return scores, sure

@@ -35,6 +35,7 @@ NAMED = (
     "CountAR, negative binomial", "CountAR with regressors", "LogisticAR of characters",
     "BayesianAR of Box-Cox values", "AR of seasonal differences of differences of logarithms",
     "VAR after a prefix", "PixelCNN under a policy", "NGram under a policy",
+    "WaveNet of classes", "WaveNet, mixture of logistics", "AR as codes", "NGram of parts",
 )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ import copy
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 import torch
@@ -72,6 +72,9 @@ class NeuralLaw(Law):
         layout: of the user's arrays, for laws of fixed size.
     """
 
+    #: Whether the context may be one of each step, rather than of the whole sequence.
+    takes_steps: ClassVar[bool] = False
+
     network: StorableModule
     space: Space
     context: ContextForm | None = None
@@ -99,7 +102,8 @@ class NeuralLaw(Law):
              f"are beyond {_EXTREME:g}"),
             (given is not None and given != self.n_context,
              f"the network is conditioned on {given} numbers, the law on {self.n_context}"),
-            (self.context is not None and self.context.kind != "static", "context is by steps"),
+            (self.context is not None and self.context.kind != "static" and not self.takes_steps,
+             "context is by steps"),
             (len(sizes) > 1, f"space, layout and network have different lengths, {sorted(sizes)}"),
         )  # fmt: skip
         yield from network_problems(network, space, self.layout)
@@ -156,9 +160,14 @@ def network_problems(
 
 
 def _counted(context: Tensor, sequences: Sequences) -> Tensor:
-    """The contexts of the sequences that have a weight."""
-    weights = sequences.weights
-    return context if weights is None else context[weights.to(context.device) > 0]
+    """The contexts [n, c] of the sequences that have a weight, or of their steps."""
+    weights, device = sequences.weights, context.device
+    counts = None if weights is None else weights.to(device) > 0
+    if context.ndim == 2:
+        return context if counts is None else context[counts]
+    step = torch.arange(context.shape[1], device=device)
+    inside = step < sequences.lengths.to(device)[:, None]
+    return context[inside if counts is None else inside & counts[:, None]]
 
 
 def _moderate(x: Tensor) -> bool:
@@ -208,11 +217,12 @@ class NeuralModel(Model):
         return self.training
 
     @property
-    def context_kind(self) -> Literal["static"] | None:  # type: ignore[override]
+    def context_kind(self) -> Literal["static", "steps"] | None:  # type: ignore[override]
         return "static" if self.conditioned or self.classes is not None else None
 
     def _context_form(self) -> ContextForm | None:
-        return None if self.context_kind is None else ContextForm("static", classes=self.classes)
+        kind = self.context_kind
+        return None if kind is None else ContextForm(kind, classes=self.classes)
 
     def _learnt_form(self, context: Tensor | None) -> ContextForm | None:
         """What the law is conditioned on, with the size of the training data's context."""

@@ -239,8 +239,35 @@ def gated(x: Tensor) -> Tensor:
     The half is in the weights' place of a factor, and `tanh(a / 2)` is `2 sigmoid(a) - 1`: one
     pass of a function that is several times as fast as the hyperbolic tangent.
     """
-    a, b = torch.sigmoid(x).chunk(2, dim=-1)
+    if torch.is_grad_enabled():
+        return _Gated.apply(x)
+    return _product_of_halves(torch.sigmoid(x))
+
+
+def _product_of_halves(s: Tensor) -> Tensor:
+    a, b = s.chunk(2, dim=-1)
     return torch.addcmul(-b, a, b, value=2.0)
+
+
+class _Gated(torch.autograd.Function):
+    """`gated`, with a third of the memory traffic of what autograd derives for it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        s = torch.sigmoid(x)
+        ctx.save_for_backward(s)
+        return _product_of_halves(s)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (s,) = ctx.saved_tensors
+        a, b = s.chunk(2, dim=-1)
+        shared, found = gradients[0] * b, torch.empty_like(s)
+        first, second = found.chunk(2, dim=-1)
+        torch.addcmul(a, a, a, value=-1.0, out=first).mul_(shared).mul_(2.0)
+        torch.addcmul(b, a, b, value=-2.0, out=second)  # b - 2 a b
+        second.add_(a, alpha=2.0).sub_(1.0).mul_(shared)  # (1 - b) (2 a - 1)
+        return found
 
 
 def concat_elu(x: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Models of sound: dilated causal convolutions over the samples of a waveform."""
