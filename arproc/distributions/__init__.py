@@ -3,8 +3,8 @@
 A conditional is a `torch.distributions.Distribution` with argument validation off. `Categorical`,
 `Logistic`, `DiscretisedLogisticMixture`, `Mixture`, `Spiked` (single values have a mass of their
 own), `Varied` (kinds that differ over the batch), `MaybeMissing`, `Truncated`, `Binned`, `Powered`
-and `PoweredCount` are ours; `index`, `concatenate`, `from_uniform`, `cdf`, `atom`, `quantile`, `mix`
-and `tempered` work on every kind that arproc's models return; `geometric_mixture` multiplies
+and `PoweredCount` are ours; `index`, `concatenate`, `from_uniform`, `cdf`, `atom`, `quantile`,
+`mix` and `tempered` work on every kind that arproc's models return; `geometric_mixture` multiplies
 powers of two; `step_marginals` and `component_marginals` take joint laws apart.
 """
 
