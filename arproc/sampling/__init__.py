@@ -3,6 +3,15 @@
 from arproc.sampling.biases import Ban, Bias, MinLength
 from arproc.sampling.completing import Completion
 from arproc.sampling.completion import complete
+from arproc.sampling.constraints import (
+    AllowedAt,
+    Automaton,
+    Constrain,
+    Constraint,
+    Grammar,
+    JSONSchema,
+    Regex,
+)
 from arproc.sampling.guidance import Contrast, Guidance
 from arproc.sampling.narrowing import Greedy, MinP, Temperature, TopK, TopP, Typical, Within
 from arproc.sampling.policies import Chain, Policy, Present
@@ -14,20 +23,27 @@ from arproc.sampling.repeats import (
 )
 
 __all__ = [
+    "AllowedAt",
+    "Automaton",
     "Ban",
     "Bias",
     "Chain",
     "Completion",
+    "Constrain",
+    "Constraint",
     "Contrast",
     "FrequencyPenalty",
+    "Grammar",
     "Greedy",
     "Guidance",
+    "JSONSchema",
     "MinLength",
     "MinP",
     "NoRepeatNGram",
     "Policy",
     "Present",
     "PresencePenalty",
+    "Regex",
     "RepetitionPenalty",
     "Temperature",
     "TopK",
