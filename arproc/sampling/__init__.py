@@ -12,6 +12,7 @@ from arproc.sampling.constraints import (
     JSONSchema,
     Regex,
 )
+from arproc.sampling.constraints.conditioning import Constrained, constrained
 from arproc.sampling.guidance import Contrast, Guidance
 from arproc.sampling.narrowing import Greedy, MinP, Temperature, TopK, TopP, Typical, Within
 from arproc.sampling.policies import Chain, Policy, Present
@@ -21,21 +22,27 @@ from arproc.sampling.repeats import (
     PresencePenalty,
     RepetitionPenalty,
 )
+from arproc.sampling.search import Hypotheses, beam_search, best_of, best_path
+from arproc.sampling.stopping import Budget
+from arproc.sampling.streaming import Stream
 
 __all__ = [
     "AllowedAt",
     "Automaton",
     "Ban",
     "Bias",
+    "Budget",
     "Chain",
     "Completion",
     "Constrain",
+    "Constrained",
     "Constraint",
     "Contrast",
     "FrequencyPenalty",
     "Grammar",
     "Greedy",
     "Guidance",
+    "Hypotheses",
     "JSONSchema",
     "MinLength",
     "MinP",
@@ -45,10 +52,15 @@ __all__ = [
     "PresencePenalty",
     "Regex",
     "RepetitionPenalty",
+    "Stream",
     "Temperature",
     "TopK",
     "TopP",
     "Typical",
     "Within",
+    "beam_search",
+    "best_of",
+    "best_path",
     "complete",
+    "constrained",
 ]

@@ -22,7 +22,7 @@ from arproc.contract.state import State
 from arproc.distributions import from_uniform, index, present
 from arproc.errors import DataError
 
-__all__ = ["Particles", "given_known", "score"]
+__all__ = ["Particles", "effective_size", "given_known", "score", "systematic"]
 
 #: How many rows a state has at most, of one example at least.
 _ROWS = 2**14
@@ -171,7 +171,7 @@ class _Filter:
         scores, self.state = score(self.state, self.values[:, begin:end])
         self.log_weights = self.log_weights + scores.reshape(self.log_weights.shape)
         self._check(self.log_weights.amax(1))
-        size = _effective_size(self.log_weights)
+        size = effective_size(self.log_weights)
         self.least = torch.minimum(self.least, size)
         few = size < self.particles / 2
         if end == len(self.known) or not bool(few.any()):
@@ -208,15 +208,8 @@ class _Filter:
             step: at which site, which addresses the uniforms.
             count: how many.
         """
-        weights = torch.softmax(self.log_weights[which], dim=1)
-        offset = self.resampling.block(which.nonzero()[:, 0].cpu(), step, 1).to(weights.device)
-        place = (torch.arange(count, device=weights.device) + offset) / max(count, 1)
-        cumulated = weights.cumsum(1)
-        cumulated = cumulated / cumulated[:, -1:]
-        found = torch.searchsorted(cumulated, place, right=True)
-        # rounding must not reach a particle of no weight
-        last = weights.shape[1] - 1 - (weights > 0).flip(1).int().argmax(1, keepdim=True)
-        return torch.minimum(found, last)
+        offset = self.resampling.block(which.nonzero()[:, 0].cpu(), step, 1)
+        return systematic(self.log_weights[which], offset, count)
 
     def _check(self, log_prob: Tensor) -> None:
         """Raise `DataError` where what is known has no probability."""
@@ -230,9 +223,28 @@ class _Filter:
             )
 
 
-def _effective_size(log_weights: Tensor) -> Tensor:
+def effective_size(log_weights: Tensor) -> Tensor:
     """How many equal weights these are worth, 1 / the sum of squared shares (Kong 1992), [E]."""
     return 1 / torch.softmax(log_weights, dim=1).square().sum(1)
+
+
+def systematic(log_weights: Tensor, uniforms: Tensor, count: int) -> Tensor:
+    """So many particles of some examples by systematic resampling, int64 [e, count].
+
+    Args:
+        log_weights: of the particles, [e, particles]; some finite ones in each row.
+        uniforms: one for each example, [e, 1].
+        count: how many.
+    """
+    weights = torch.softmax(log_weights, dim=1)
+    offset = uniforms.to(weights.device)
+    place = (torch.arange(count, device=weights.device) + offset) / max(count, 1)
+    cumulated = weights.cumsum(1)
+    cumulated = cumulated / cumulated[:, -1:]
+    found = torch.searchsorted(cumulated, place, right=True)
+    # rounding must not reach a particle of no weight
+    last = weights.shape[1] - 1 - (weights > 0).flip(1).int().argmax(1, keepdim=True)
+    return torch.minimum(found, last)
 
 
 def _runs(known: Tensor) -> Iterator[tuple[int, int, bool]]:

@@ -243,12 +243,16 @@ class Subject:
             for i in range(0, n, 2):
                 row = examples.row((i // 2) % len(examples))[:length].to(x)
                 x[i, : len(row)] = row
-        context = self.context(range(n), length)
-        if self._leaves_out:
-            with torch.no_grad():
-                start = self.process.start(n, context=context)
-                x = possible(start, x, self.rng(f"possible {purpose}"))
-        return Batch(x, context)
+        return self.possible(Batch(x, self.context(range(n), length)), purpose)
+
+    def possible(self, batch: Batch, purpose: str) -> Batch:
+        """The batch, in whose rows nothing is impossible where the process leaves symbols out."""
+        if not self._leaves_out:
+            return batch
+        with torch.no_grad():
+            start = self.process.start(batch.n, context=batch.context)
+            x = possible(start, batch.x, self.rng(f"possible {purpose}"))
+        return Batch(x, batch.context)
 
     @cached_property
     def _leaves_out(self) -> bool:

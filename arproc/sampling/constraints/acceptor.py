@@ -15,7 +15,7 @@ from arproc.contract.parameters import Parameters
 from arproc.distributions import Categorical
 from arproc.errors import ParameterError, UnsupportedError, check_number
 from arproc.sampling.biases import symbols_of
-from arproc.sampling.constraints.tables import Deadline
+from arproc.sampling.constraints.tables import Deadline, leading_to
 from arproc.spaces import Categorical as Symbols
 
 __all__ = ["DEAD", "ENDED", "Acceptor", "Alphabet", "Constraint", "FiniteAcceptor"]
@@ -161,14 +161,18 @@ class Acceptor(ABC):
 
     def changed(self, categorical: Categorical, states: Sequence[Any]) -> torch.Tensor:
         """The scores [n, size] of the symbols that may come next, by states."""
-        closed = torch.stack([self.forbidden(state) for state in states])
         scores = categorical.scores
+        if not states:
+            return scores
+        closed = torch.stack([self.forbidden(state) for state in states])
         return scores.masked_fill(closed.to(scores.device), -torch.inf)
 
     def finite_memory(self, states: Sequence[Any]) -> torch.Tensor | None:
         """The states' numbers, int64 [n, 1]; None where there may be infinitely many."""
         found = [self.key(state) for state in states]
-        return None if None in found else torch.tensor(found)[:, None]
+        if None in found:
+            return None
+        return torch.tensor(found, dtype=torch.int64)[:, None]
 
 
 class FiniteAcceptor(Acceptor):
@@ -276,12 +280,7 @@ class FiniteAcceptor(Acceptor):
         target = np.concatenate([f for _, f in pairs])
         if self.alphabet.length is not None:
             return self._at_places(source, target)
-        alive = self.accepting.copy()
-        while True:
-            before = alive.sum()
-            alive[source[alive[target]]] = True
-            if alive.sum() == before:
-                return alive
+        return leading_to(self.accepting, source, target)
 
     def _at_places(self, source: np.ndarray, target: np.ndarray) -> np.ndarray:
         length = self.alphabet.length or 0

@@ -40,8 +40,11 @@ class Lookahead:
 
     def changed(self, categorical: Categorical, states: Sequence[Any]) -> torch.Tensor:
         """The scores [n, size] of the next symbols given that all will be well, by states."""
+        logits = categorical.logits.double()
+        if not states:
+            return logits
         weights = torch.stack([self._weights(state) for state in states])
-        return categorical.logits.double() + weights.to(categorical.logits.device)
+        return logits + weights.to(logits.device)
 
     def step(self, state: Any, symbol: int) -> Any:
         """The state after a symbol."""
@@ -64,9 +67,8 @@ class Lookahead:
 
     def finite_memory(self, states: Sequence[Any]) -> torch.Tensor:
         """The states as numbers, int64 [n, 2]."""
-        return torch.tensor(
-            [[s, 0] if s in (DEAD, ENDED) or not self.timed else list(s) for s in states]
-        )
+        pairs = [[s, 0] if s in (DEAD, ENDED) or not self.timed else list(s) for s in states]
+        return torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2)
 
     def _weights(self, state: Any) -> torch.Tensor:
         """Log p(all will be well | state, symbol) less what is the same for all, [size]."""

@@ -10,10 +10,12 @@ import numpy as np
 from arproc.errors import ParameterError
 from arproc.sampling.constraints.regular_syntax import Nondeterministic
 
-__all__ = ["ByteTable", "Deadline", "determined"]
+__all__ = ["ByteTable", "Deadline", "determined", "leading_to"]
 
 #: No table has more states.
 _MOST = 50_000
+#: States that are alike are only looked for among so many: it takes their number squared.
+_MERGED = 2000
 
 
 class Deadline:
@@ -59,7 +61,7 @@ class ByteTable:
 
 
 def determined(automaton: Nondeterministic, deadline: Deadline) -> ByteTable:
-    """The smallest deterministic automaton of the same texts (Rabin and Scott 1959; Moore 1956).
+    """A deterministic automaton of the same texts (Rabin and Scott 1959), small (Moore 1956).
 
     Raises:
         ParameterError: it has too many states, takes too long, or accepts no text at all.
@@ -142,22 +144,16 @@ def _moves(
 def _smallest(
     table: np.ndarray, accepting: np.ndarray, classes: np.ndarray, deadline: Deadline
 ) -> ByteTable:
-    """Without the states that accept nothing any more, and with one for all that are alike."""
+    """Without the states that accept nothing any more, with one for all that are alike."""
     alive = _alive(table, accepting)
     if not alive[0]:
         raise ParameterError(f"{deadline.name} matches no text at all.")
     dead = np.append(~alive, True)  # -1 is the last
     table = np.where(dead[table], -1, table)
-    kind = np.where(alive, accepting + 1, 0)
-    groups = len(np.unique(kind))
-    while True:
-        deadline.check()
-        signature = np.column_stack([kind, np.append(kind, 0)[table]])
-        kind = np.unique(signature, axis=0, return_inverse=True)[1].reshape(-1) + 1
-        kind[~alive] = 0
-        if len(np.unique(kind)) == groups:
-            break
-        groups = len(np.unique(kind))
+    kind = np.arange(1, len(table) + 1)
+    if len(table) <= _MERGED:
+        kind = _kinds(table, accepting, alive, deadline)
+    kind[~alive] = 0
     numbers, member, group = np.unique(kind[alive], return_index=True, return_inverse=True)
     every = np.full(len(table) + 1, -1)
     every[np.flatnonzero(alive)] = group.reshape(-1)
@@ -167,11 +163,42 @@ def _smallest(
     return ByteTable(np.ascontiguousarray(small[:, classes]), accepting[chosen], int(every[0]))
 
 
+def _kinds(
+    table: np.ndarray, accepting: np.ndarray, alive: np.ndarray, deadline: Deadline
+) -> np.ndarray:
+    """The same number for all states that are alike, 0 for dead ones, int64 [states]."""
+    kind = np.where(alive, accepting + 1, 0)
+    groups = 0
+    while len(np.unique(kind)) != groups:
+        deadline.check()
+        groups = len(np.unique(kind))
+        signature = np.column_stack([kind, np.append(kind, 0)[table]])
+        kind = np.unique(signature, axis=0, return_inverse=True)[1].reshape(-1) + 1
+        kind[~alive] = 0
+    return kind
+
+
 def _alive(table: np.ndarray, accepting: np.ndarray) -> np.ndarray:
     """Which states can still reach one that accepts, bool [states]."""
-    alive = accepting.copy()
-    while True:
-        more = alive | np.append(alive, False)[table].any(1)
-        if (more == alive).all():
-            return alive
-        alive = more
+    source, column = np.nonzero(table >= 0)
+    return leading_to(accepting, source, table[source, column])
+
+
+def leading_to(goal: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Which states lead to a goal, goals included, bool [states].
+
+    Args:
+        goal: bool [states].
+        source: of each edge the state before, [edges].
+        target: the state after.
+    """
+    order = np.argsort(target, kind="stable")
+    before = np.asarray(source)[order]
+    begin = np.searchsorted(np.asarray(target)[order], np.arange(len(goal) + 1))
+    found, reached = goal.copy(), np.flatnonzero(goal)
+    while len(reached):
+        parts = [before[begin[state] : begin[state + 1]] for state in reached.tolist()]
+        new = np.unique(np.concatenate(parts))
+        reached = new[~found[new]]
+        found[reached] = True
+    return found
