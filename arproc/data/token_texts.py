@@ -41,7 +41,7 @@ class TokenTexts:
 
 
 def token_texts(vocabulary: Vocabulary | None) -> TokenTexts:
-    """What the symbols of a vocabulary read as.
+    """What the symbols of a vocabulary read as; found out once.
 
     Raises:
         UnsupportedError: they have no texts, or these do not follow from the tokens one by one.
@@ -56,6 +56,14 @@ def token_texts(vocabulary: Vocabulary | None) -> TokenTexts:
             "constraint of texts is for models of text. Use an Automaton, AllowedAt or a "
             "Constraint of your own, which are over symbols."
         )
+    found = vocabulary.__dict__.get("_token_texts")
+    if found is None:
+        found = _texts_of(vocabulary)
+        object.__setattr__(vocabulary, "_token_texts", found)
+    return found
+
+
+def _texts_of(vocabulary: Vocabulary) -> TokenTexts:
     if isinstance(vocabulary, TokenizerVocabulary):
         found = _of_tokenizer(vocabulary)
         _check(vocabulary, found)

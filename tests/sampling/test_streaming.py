@@ -11,8 +11,12 @@ from symbol_processes import TEXT_FAMILIES, process
 import arproc
 from arproc import sampling
 from arproc.contract.law import ChainLaw
+from arproc.data.tokenizers import TokenizerVocabulary
 from arproc.errors import DataError, ParameterError
+from arproc.process import Process
 from arproc.sampling import Budget, Constrain, Regex, Temperature
+from arproc.sampling.streaming import _Text
+from arproc.spaces import Real
 
 QUICK = arproc.Training(steps=2, batch_size=4)
 
@@ -61,13 +65,15 @@ def test_a_stream_is_left_and_gone_on_with(family, policy):
 
 
 def test_what_begins_a_character_waits_for_the_rest():
-    halves = stand_ins.Tokenizer()
-    text = arproc.PPM(order=3, tokens=halves).fit(stand_ins.TEXT)
+    halves = TokenizerVocabulary.of(stand_ins.Tokenizer())
+    text, raw = _Text(halves), "é a🙂 ".encode() + b"\xc3"
+    pieces = [text.add(byte) for byte in raw]
+    assert pieces == [None, "é", " ", "a", None, None, None, "🙂", " ", None]
+    assert text.rest() == "\ufffd"
+    assert text.rest() is None
+    model = arproc.PPM(order=3, tokens=stand_ins.Tokenizer()).fit(stand_ins.TEXT)
     for seed in range(6):
-        coming = text.stream(25, seed=seed)
-        pieces = list(coming)
-        assert "".join(pieces) == text.sample(1, 25, seed=seed)[0]
-        assert all("\ufffd" not in piece for piece in pieces[:-1])
+        assert "".join(model.stream(25, seed=seed)) == model.sample(1, 25, seed=seed)[0]
     words = arproc.PPM(order=1, tokens="word").fit(["a rose is a rose", "a daisy is no rose"])
     assert "".join(words.stream(9, seed=1)) == words.sample(1, 9, seed=1)[0]
 
@@ -143,7 +149,25 @@ def test_one_prefix_for_all_is_read_once(monkeypatch):
     np.testing.assert_allclose(shared.log_prob, apart.log_prob)
 
 
+class Broken(Process):
+    """Draws no numbers."""
+
+    window_length = 0
+
+    def __init__(self):
+        pass
+
+    def _infer_space(self, data):
+        return Real()
+
+    def _fit(self, sequences, *, validation, context):
+        self.mean_ = float("nan")
+
+    def window(self, ctx, position):
+        mean = torch.full(position.shape, self.mean_, dtype=torch.float64)
+        return torch.distributions.Normal(mean, 1.0, validate_args=False)
+
+
 def test_a_law_that_draws_nan_is_refused_in_a_stream():
-    wrong = arproc.AR.from_parameters([0.5], sigma2=1.0)
     with pytest.raises(DataError, match="drew NaN"):
-        list(wrong.stream(3, prefix=torch.tensor([float("inf")]), seed=0))
+        next(Broken().fit([0.0]).stream(3, seed=0))

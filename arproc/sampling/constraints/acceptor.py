@@ -205,6 +205,8 @@ class FiniteAcceptor(Acceptor):
         self._masks: dict[Any, torch.Tensor] = {}
         self._most = max(16, _KEPT // alphabet.size)
         self.alive = self._reachable(start, deadline)
+        # with a last one for -1, which stands for none
+        self._dead = np.append(~self.alive, np.ones_like(self.alive[..., :1]), axis=-1)
         self.start = (start, 0) if alphabet.length is not None else start
         if not self._live(start, 0):
             raise ParameterError(
@@ -217,9 +219,9 @@ class FiniteAcceptor(Acceptor):
         """The state after each symbol, dead ones too, int32 [size]."""
         found = self._rows.get(state)
         if found is None:
-            if len(self._rows) >= self._most:
-                self._rows.clear()
-            found = self._rows[state] = self._asked(state)
+            found = self._asked(state)
+            if len(self._rows) < self._most:
+                self._rows[state] = found
         return found
 
     def forbidden_after(self, state: Any) -> torch.Tensor:
@@ -227,17 +229,16 @@ class FiniteAcceptor(Acceptor):
         if found is None:
             if len(self._masks) >= self._most:
                 self._masks.clear()
-            found = self._masks[state] = torch.from_numpy(~self._allowed(state))
+            found = self._masks[state] = torch.from_numpy(self._closed(state))
         return found
 
-    def _allowed(self, state: Any) -> np.ndarray:
+    def _closed(self, state: Any) -> np.ndarray:
         number, place = self._at(state)
-        after = self.targets(number)
-        alive = self.alive if place is None else self.alive[place + 1]
-        allowed = (after >= 0) & alive[after]
+        dead = self._dead if place is None else self._dead[place + 1]
+        closed = dead.take(self.targets(number), mode="wrap")
         if self.alphabet.end is not None:
-            allowed[self.alphabet.end] = self.accepting[number]
-        return allowed
+            closed[self.alphabet.end] = not self.accepting[number]
+        return closed
 
     def after(self, state: Any, symbol: int) -> Any:
         number, place = self._at(state)

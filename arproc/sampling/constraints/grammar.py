@@ -14,6 +14,7 @@ import re
 import threading
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -185,11 +186,11 @@ class _ParsedAcceptor(Acceptor):
         matcher, other = state.matcher, self.changed_first
         matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
         _require_sound(matcher, self.name)
-        bits = np.unpackbits(self._bits.view(np.uint8), bitorder="little")
+        shut = np.unpackbits(~self._bits.view(np.uint8), bitorder="little").view(bool)
         closed = np.ones(self.alphabet.size, bool)
-        closed[: self.known] = bits[: self.known] == 0
+        closed[: self.known] = shut[: self.known]
         if state.fresh and len(other):
-            closed[other] = bits[self.known : self.known + len(other)] == 0
+            closed[other] = shut[self.known : self.known + len(other)]
         self._open_forced(state, closed)
         if self.alphabet.end is not None:
             closed[self.alphabet.end] = not self.accepts(state)
@@ -291,11 +292,13 @@ def _other(texts: TokenTexts) -> np.ndarray:
 
 def _matcher(library: Any, grammar: str, texts: TokenTexts, deadline: Deadline) -> Any:
     """A compiled grammar over some symbols."""
-    listed = [*texts.later, *(texts.first[i] for i in _other(texts))]
-    tokens = _Tokens([text or b"" for text in listed])
-    tokenizer = library.LLTokenizer(
-        library.TokenizerWrapper(tokens), n_vocab=_n_tokens(texts), slices=[]
-    )
+    if texts not in _TOKENIZERS:
+        listed = [*texts.later, *(texts.first[i] for i in _other(texts))]
+        tokens = _Tokens([text or b"" for text in listed])
+        _TOKENIZERS[texts] = library.LLTokenizer(
+            library.TokenizerWrapper(tokens), n_vocab=_n_tokens(texts), slices=[]
+        )
+    tokenizer = _TOKENIZERS[texts]
     limits = library.LLParserLimits(
         initial_lexer_fuel=int(min(deadline.seconds, 1e4) * _FUEL),
         step_lexer_fuel=_STEP_FUEL, step_max_items=_STEP_ITEMS,
@@ -312,6 +315,9 @@ def _matcher(library: Any, grammar: str, texts: TokenTexts, deadline: Deadline) 
     if matcher.is_error():
         raise ParameterError(f"{deadline.name} can not be compiled: {matcher.get_error()}")
     return matcher
+
+
+_TOKENIZERS: WeakKeyDictionary[TokenTexts, Any] = WeakKeyDictionary()
 
 
 def _n_tokens(texts: TokenTexts) -> int:

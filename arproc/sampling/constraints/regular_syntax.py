@@ -24,7 +24,7 @@ codes: Any = import_module("re._constants")
 parser: Any = import_module("re._parser")
 _POINTS = 0x110000
 #: No expression is unrolled to more states.
-_MOST = 200_000
+_MOST = 50_000
 _CATEGORIES = {
     codes.CATEGORY_DIGIT: r"\d", codes.CATEGORY_NOT_DIGIT: r"\D",
     codes.CATEGORY_SPACE: r"\s", codes.CATEGORY_NOT_SPACE: r"\S",
