@@ -14,7 +14,6 @@ from arproc.contract.randomness import Uniforms
 from arproc.contract.state import State
 from arproc.errors import ParameterError
 from arproc.sampling.ancestral import Drawing, begun, check_drawn, check_length, require_end
-from arproc.sampling.policies import PolicyLaw
 from arproc.sampling.stopping import stopper
 from arproc.spaces import Categorical
 
@@ -78,7 +77,7 @@ class Stream(Iterator[Any]):
         x = run.store.values[:, -1]
         check_drawn(x[:, None], self.law, self.law.space, run.before + run.store.count - 1)
         self.policy_log_prob += float(before.conditional.log_prob(x))
-        own = before.inner if isinstance(before.law, PolicyLaw) else before  # type: ignore[attr-defined]
+        own: Any = before if before.law is self.law else vars(before)["inner"]
         self.log_prob += float(own.conditional.log_prob(x))
         self.state = run.state
         if bool(run.complete[0]):
@@ -132,8 +131,7 @@ def _check_state(state: Any, law: ChainLaw, others: tuple[Any, ...]) -> None:
         raise ParameterError(
             f"state must be a State of one row, as Stream.state is; got {state!r}."
         )
-    own = state.law.law if isinstance(state.law, PolicyLaw) else state.law
-    if own is not law:
+    if state.law is not law and getattr(state.law, "law", None) is not law:
         raise ParameterError(
             "state is of another law than this process's: go on with the process it came of."
         )

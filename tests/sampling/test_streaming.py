@@ -78,6 +78,18 @@ def test_what_begins_a_character_waits_for_the_rest():
     assert "".join(words.stream(9, seed=1)) == words.sample(1, 9, seed=1)[0]
 
 
+def test_a_process_under_a_policy_streams_like_any_other():
+    own = process("PPM").with_policy(Temperature(0.5))
+    coming = own.stream(8, seed=1)
+    first = next(coming)
+    assert (
+        first + "".join(own.stream(7, seed=1, state=coming.state)) == own.sample(1, 8, seed=1)[0]
+    )
+    assert own.law_ is coming.state.law
+    draws = own.sample(1, 1, seed=1, return_log_prob=True)
+    assert coming.log_prob == pytest.approx(draws.log_prob[0])
+
+
 def test_stops_of_streams():
     own = process("PPM")
     cut = own.stream(40, stop="b", seed=2)

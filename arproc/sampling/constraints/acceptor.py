@@ -31,7 +31,8 @@ class Constraint(Parameters):
 
     A subclass writes `start`, `step` and `accepts`. States are immutable and hashable; a step to
     None is one that is not allowed, and a state from which nothing allowed can be reached should
-    be None too, since a mask looks one step ahead.
+    be None too, since a mask looks one step ahead. Every symbol is tried once for each state that
+    is met, which takes a while where there are 50,000.
 
     Attributes:
         over: what a step reads: "symbol", a symbol as the model's vocabulary names it (a word,
@@ -200,12 +201,12 @@ class FiniteAcceptor(Acceptor):
         deadline: Deadline,
     ) -> None:
         super().__init__(alphabet, name)
-        self._asked, self.accepting = targets, accepting
+        self._asked, self.accepting, self.none = targets, accepting, len(accepting)
         self._rows: dict[int, np.ndarray] = {}
         self._masks: dict[Any, torch.Tensor] = {}
         self._most = max(16, _KEPT // alphabet.size)
         self.alive = self._reachable(start, deadline)
-        # with a last one for -1, which stands for none
+        # with a last one for `none`
         self._dead = np.append(~self.alive, np.ones_like(self.alive[..., :1]), axis=-1)
         self.start = (start, 0) if alphabet.length is not None else start
         if not self._live(start, 0):
@@ -215,11 +216,18 @@ class FiniteAcceptor(Acceptor):
                 + (f" in the {alphabet.length} that it has." if alphabet.length else ".")
             )
 
+        if alphabet.length is None and len(self._reached) <= self._most:
+            for state in self._reached:  # so that no draw waits for a mask
+                self.forbidden_after(state)
+
     def targets(self, state: int) -> np.ndarray:
-        """The state after each symbol, dead ones too, int32 [size]."""
+        """The state after each symbol, dead ones too, `none` where there is none, int32 [size]."""
         found = self._rows.get(state)
         if found is None:
-            found = self._asked(state)
+            asked = self._asked(state)
+            found = np.where(asked < 0, self.none, asked)
+            if self.alphabet.end is not None:
+                found[self.alphabet.end] = self.none  # which may have a text, but adds none
             if len(self._rows) < self._most:
                 self._rows[state] = found
         return found
@@ -235,7 +243,7 @@ class FiniteAcceptor(Acceptor):
     def _closed(self, state: Any) -> np.ndarray:
         number, place = self._at(state)
         dead = self._dead if place is None else self._dead[place + 1]
-        closed = dead.take(self.targets(number), mode="wrap")
+        closed = dead.take(self.targets(number), mode="clip")
         if self.alphabet.end is not None:
             closed[self.alphabet.end] = not self.accepting[number]
         return closed
@@ -244,7 +252,7 @@ class FiniteAcceptor(Acceptor):
         number, place = self._at(state)
         found = int(self.targets(number)[symbol])
         following = None if place is None else place + 1
-        if found < 0 or not self._live(found, following):
+        if found == self.none or not self._live(found, following):
             return DEAD
         return found if following is None else (found, following)
 
@@ -272,11 +280,12 @@ class FiniteAcceptor(Acceptor):
             state = waiting.pop()
             deadline.check()
             following = np.unique(self.targets(state))
-            following = following[following >= 0]
+            following = following[following < self.none]
             pairs.append((state, following))
             new = [s for s in following.tolist() if s not in seen]
             seen.update(new)
             waiting += new
+        self._reached = sorted(seen)
         source = np.repeat([s for s, _ in pairs], [len(f) for _, f in pairs])
         target = np.concatenate([f for _, f in pairs])
         if self.alphabet.length is not None:

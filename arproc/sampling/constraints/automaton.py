@@ -200,9 +200,9 @@ class AllowedAt(Constraint):
     """Which symbols may come at certain positions; at all others any may.
 
     Args:
-        sets: a dict of positions, counted from 0, and the symbols that may come there, as the
-            model's vocabulary has them or by number; or a list with the symbols of each position,
-            None for any.
+        sets: a dict of positions, counted from 0 in the order of generation, and the symbols that
+            may come there, as the model's vocabulary has them or by number; or a list with the
+            symbols of each position, None for any.
 
     Example:
         >>> import arproc

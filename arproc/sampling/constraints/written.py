@@ -62,7 +62,13 @@ class WrittenAcceptor(Acceptor):
         return not state[1] and bool(self.constraint.accepts(state[0]))
 
     def _row(self, state: Any) -> tuple[torch.Tensor, list[Any]]:
-        found = self._known.get(state)
+        try:
+            found = self._known.get(state)
+        except TypeError:
+            raise ParameterError(
+                f"the states of {self.name} must be hashable, such as numbers, strings and "
+                f"tuples; got {state!r}."
+            ) from None
         if found is None:
             if len(self._known) >= _KEPT:
                 self._known.clear()

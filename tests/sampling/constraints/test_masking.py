@@ -170,6 +170,18 @@ def test_the_cost_of_a_constraint_comes_with_every_draw():
     assert set(draws.x) <= {"ab", "ca"}
 
 
+class Listing(Alternating):
+    """States that can not be looked up."""
+
+    def start(self):
+        return []
+
+
+def test_states_are_hashable():
+    with pytest.raises(ParameterError, match=r"the states of Listing must be hashable"):
+        process("NGram").sample(1, policy=Constrain(Listing()), seed=0)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
