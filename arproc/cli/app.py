@@ -244,7 +244,7 @@ def sample(
 
     arproc sample ngram.arproc --min-p 0.1 --repetition-penalty 1.2 --stop "." --length 400
 
-    arproc sample ngram.arproc --regex "[A-Z][a-z ]+[.]" --length 200
+    arproc sample ngram.arproc --regex "[A-Z][a-z ,]+" --length 200
 
     arproc sample ar.arproc -n 100 --length 50 --seed 1 --out paths.csv
     """

@@ -12,7 +12,8 @@ import torch
 from arproc.contract.law import ChainLaw
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import ParameterError, check_number
-from arproc.sampling.constraints.acceptor import DEAD, ENDED, Acceptor, Constraint
+from arproc.sampling.constraints.acceptor import DEAD, ENDED, Acceptor
+from arproc.sampling.constraints.constraint import Constraint
 from arproc.spaces import Categorical
 
 __all__ = ["Budget", "Stopper", "stopper"]

@@ -1,7 +1,7 @@
 """Constraints on what is drawn: regular expressions, grammars, automata, sets by position."""
 
-from arproc.sampling.constraints.acceptor import Constraint
 from arproc.sampling.constraints.automaton import AllowedAt, Automaton, Regex
+from arproc.sampling.constraints.constraint import Constraint
 from arproc.sampling.constraints.grammar import Grammar, JSONSchema
 from arproc.sampling.constraints.masking import Constrain
 

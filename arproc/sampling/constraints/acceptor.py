@@ -5,92 +5,23 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
 from arproc.contract.law import ChainLaw
-from arproc.contract.parameters import Parameters
 from arproc.distributions import Categorical
-from arproc.errors import ParameterError, UnsupportedError, check_number
+from arproc.errors import ParameterError
 from arproc.sampling.biases import symbols_of
 from arproc.sampling.constraints.tables import Deadline, leading_to
 from arproc.spaces import Categorical as Symbols
 
-__all__ = ["DEAD", "ENDED", "Acceptor", "Alphabet", "Constraint", "FiniteAcceptor"]
+__all__ = ["DEAD", "ENDED", "Acceptor", "Alphabet", "FiniteAcceptor"]
 
 #: The states of what was broken, and of what has come to its end.
 DEAD, ENDED = -1, -2
 #: How many entries of rows of targets are kept.
 _KEPT = 2**26
-
-
-class Constraint(Parameters):
-    """Which sequences are allowed; written by a user for automata of any kind.
-
-    A subclass writes `start`, `step` and `accepts`. States are immutable and hashable; a step to
-    None is one that is not allowed, and a state from which nothing allowed can be reached should
-    be None too, since a mask looks one step ahead. Every symbol is tried once for each state that
-    is met, which takes a while where there are 50,000.
-
-    Attributes:
-        over: what a step reads: "symbol", a symbol as the model's vocabulary names it (a word,
-            say; the number where there is no vocabulary, or a tokenizer); "character" or "byte",
-            each of the text's.
-
-    Example:
-        >>> import arproc
-        >>> from arproc.sampling import Constrain, Constraint
-        >>> class Balanced(Constraint):
-        ...     over = "character"
-        ...     def __init__(self, most=3):
-        ...         self.most = most
-        ...     def start(self):
-        ...         return 0
-        ...     def step(self, state, symbol):
-        ...         state += {"(": 1, ")": -1}.get(symbol, 0)
-        ...         return state if 0 <= state <= self.most else None
-        ...     def accepts(self, state):
-        ...         return state == 0
-        >>> text = arproc.PPM(order=1, tokens="char").fit(["(a)", "(", ")a", "a(a)"])
-        >>> drawn = text.sample(50, policy=Constrain(Balanced()), seed=0)
-        >>> all(t.count("(") == t.count(")") for t in drawn)
-        True
-    """
-
-    over: str = "symbol"
-
-    def start(self) -> Any:
-        """The state before anything."""
-        raise UnsupportedError(f"{type(self).__name__} does not write start.")
-
-    def step(self, state: Any, symbol: Any) -> Any:
-        """The state after one more symbol; None where it may not come."""
-        raise UnsupportedError(f"{type(self).__name__} does not write step.")
-
-    def accepts(self, state: Any) -> bool:
-        """Whether a sequence may end here."""
-        raise UnsupportedError(f"{type(self).__name__} does not write accepts.")
-
-    def compiled(self, law: ChainLaw) -> Acceptor:
-        """What it is over the symbols of a law; see `acceptor`, which keeps it."""
-        from arproc.sampling.constraints.written import written
-
-        return written(self, law)
-
-    def acceptor(self, law: ChainLaw) -> Acceptor:
-        """What the constraint is over the symbols of a law, compiled once."""
-        known, params = _COMPILED.setdefault(self, []), self.get_params()
-        for space, before, found in known:
-            if space is law.space and before == params:
-                return found
-        found = self.compiled(law)
-        known.append((law.space, params, found))
-        return found
-
-
-_COMPILED: WeakKeyDictionary[Constraint, list[tuple[Any, Any, Acceptor]]] = WeakKeyDictionary()
 
 
 class Alphabet:
@@ -299,8 +230,3 @@ class FiniteAcceptor(Acceptor):
         for place in range(length - 1, -1, -1):
             alive[place, source[alive[place + 1, target]]] = True
         return alive
-
-
-def check_seconds(seconds: Any) -> float:
-    """How long a constraint may be compiled, or `ParameterError`."""
-    return check_number("seconds", seconds, above=0)

@@ -10,13 +10,8 @@ import numpy as np
 from arproc.contract.law import ChainLaw
 from arproc.errors import ParameterError, check_choice, check_integer
 from arproc.sampling.biases import symbol_number
-from arproc.sampling.constraints.acceptor import (
-    Acceptor,
-    Alphabet,
-    Constraint,
-    FiniteAcceptor,
-    check_seconds,
-)
+from arproc.sampling.constraints.acceptor import Acceptor, Alphabet, FiniteAcceptor
+from arproc.sampling.constraints.constraint import Constraint, check_seconds
 from arproc.sampling.constraints.regular_syntax import Nondeterministic, nondeterministic
 from arproc.sampling.constraints.tables import Deadline, determined
 from arproc.sampling.constraints.texts import text_acceptor

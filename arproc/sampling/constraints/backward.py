@@ -12,7 +12,8 @@ import torch
 from arproc.contract.law import ChainLaw
 from arproc.distributions import Categorical
 from arproc.errors import ParameterError
-from arproc.sampling.constraints.acceptor import DEAD, ENDED, Constraint
+from arproc.sampling.constraints.acceptor import DEAD, ENDED
+from arproc.sampling.constraints.constraint import Constraint
 from arproc.sampling.finite import Graph, explored, log_messages, log_messages_within
 
 __all__ = ["Lookahead", "lookahead"]

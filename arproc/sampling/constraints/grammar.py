@@ -22,13 +22,8 @@ import torch
 from arproc.contract.law import ChainLaw
 from arproc.data.token_texts import TokenTexts, token_texts
 from arproc.errors import MissingDependencyError, ParameterError, UnsupportedError
-from arproc.sampling.constraints.acceptor import (
-    DEAD,
-    Acceptor,
-    Alphabet,
-    Constraint,
-    check_seconds,
-)
+from arproc.sampling.constraints.acceptor import DEAD, Acceptor, Alphabet
+from arproc.sampling.constraints.constraint import Constraint, check_seconds
 from arproc.sampling.constraints.schema import check_schema
 from arproc.sampling.constraints.tables import Deadline
 

@@ -11,8 +11,9 @@ from torch.distributions import Distribution
 from arproc.contract.law import ChainLaw
 from arproc.distributions import Categorical, as_categorical
 from arproc.errors import ParameterError, check_choice, check_count
-from arproc.sampling.constraints.acceptor import Acceptor, Constraint
+from arproc.sampling.constraints.acceptor import Acceptor
 from arproc.sampling.constraints.backward import Lookahead, lookahead
+from arproc.sampling.constraints.constraint import Constraint
 from arproc.sampling.policies import Policy
 
 __all__ = ["Constrain"]

@@ -155,7 +155,8 @@ def _repeated(to: Nondeterministic, least: int, most: Any, inner: Any, at: int, 
 def _characters(to: Nondeterministic, code: Any, value: Any, at: int, flags: int) -> int:
     """Add the reading of one character of a set."""
     end = to.new()
-    for low, high in _points(to.pattern, code, value, flags):
+    parts = tuple(value) if isinstance(value, list) else value
+    for low, high in _points(to.pattern, code, parts, flags):
         for path in utf8_ranges(low, high):
             state = at
             for i, (least, most) in enumerate(path):
@@ -165,8 +166,9 @@ def _characters(to: Nondeterministic, code: Any, value: Any, at: int, flags: int
     return end
 
 
+@functools.lru_cache(256)
 def _points(pattern: str, code: Any, value: Any, flags: int) -> list[tuple[int, int]]:
-    """The code points of a set, as ranges."""
+    """The code points of a set, as ranges; a repeated one is looked at once."""
     if code is codes.LITERAL and not flags & re.IGNORECASE:
         return [(value, value)]
     inside = np.zeros(_POINTS, bool)

@@ -15,7 +15,7 @@ __all__ = ["ByteTable", "Deadline", "determined", "leading_to"]
 #: No table has more states.
 _MOST = 50_000
 #: States that are alike are only looked for among so many: it takes their number squared.
-_MERGED = 2000
+_MERGED = 300
 
 
 class Deadline:

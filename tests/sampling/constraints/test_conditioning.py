@@ -155,9 +155,9 @@ def test_messages_that_no_float_holds():
     """A text of 600 symbols that is required has a probability far below all floats."""
     text = process("NGram")
     need = "abc" * 200
-    given = text.with_policy(Constrain(Regex(f"({need})+"), mode="conditioning"))
+    given = text.with_policy(Constrain(Regex(f"({need})+", seconds=60), mode="conditioning"))
     assert given.log_prob(need) == pytest.approx(0.0, abs=1e-6)
-    policy = Constrain(Regex(f"({need})+"), mode="conditioning", length=600)
+    policy = Constrain(Regex(f"({need})+", seconds=60), mode="conditioning", length=600)
     assert text.with_policy(policy).log_prob(need) == pytest.approx(0.0, abs=1e-9)
 
 

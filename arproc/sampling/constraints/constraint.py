@@ -1,21 +1,93 @@
-"""Constraints written in Python, over symbols, or over the characters or bytes of text."""
+"""Constraints: the base of all, and those written in Python, over symbols or a text."""
 
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
 from arproc.contract.law import ChainLaw
+from arproc.contract.parameters import Parameters
 from arproc.data.token_texts import token_texts
-from arproc.errors import ParameterError, UnsupportedError, check_choice
-from arproc.sampling.constraints.acceptor import DEAD, Acceptor, Alphabet, Constraint
+from arproc.errors import ParameterError, UnsupportedError, check_choice, check_number
+from arproc.sampling.constraints.acceptor import DEAD, Acceptor, Alphabet
 
-__all__ = ["written"]
+__all__ = ["Constraint", "check_seconds"]
 
 #: How many masks are kept.
 _KEPT = 4096
+
+
+class Constraint(Parameters):
+    """Which sequences are allowed; written by a user for automata of any kind.
+
+    A subclass writes `start`, `step` and `accepts`. States are immutable and hashable; a step to
+    None is one that is not allowed, and a state from which nothing allowed can be reached should
+    be None too, since a mask looks one step ahead. Every symbol is tried once for each state that
+    is met, which takes a while where there are 50,000.
+
+    Attributes:
+        over: what a step reads: "symbol", a symbol as the model's vocabulary names it (a word,
+            say; the number where there is no vocabulary, or a tokenizer); "character" or "byte",
+            each of the text's.
+
+    Example:
+        >>> import arproc
+        >>> from arproc.sampling import Constrain, Constraint
+        >>> class Balanced(Constraint):
+        ...     over = "character"
+        ...     def __init__(self, most=3):
+        ...         self.most = most
+        ...     def start(self):
+        ...         return 0
+        ...     def step(self, state, symbol):
+        ...         state += {"(": 1, ")": -1}.get(symbol, 0)
+        ...         return state if 0 <= state <= self.most else None
+        ...     def accepts(self, state):
+        ...         return state == 0
+        >>> text = arproc.PPM(order=1, tokens="char").fit(["(a)", "(", ")a", "a(a)"])
+        >>> drawn = text.sample(9, 30, policy=Constrain(Balanced()), seed=0, return_log_prob=True)
+        >>> all(t.count("(") == t.count(")") for t in drawn.x if drawn.complete[drawn.x.index(t)])
+        True
+    """
+
+    over: str = "symbol"
+
+    def start(self) -> Any:
+        """The state before anything."""
+        raise UnsupportedError(f"{type(self).__name__} does not write start.")
+
+    def step(self, state: Any, symbol: Any) -> Any:
+        """The state after one more symbol; None where it may not come."""
+        raise UnsupportedError(f"{type(self).__name__} does not write step.")
+
+    def accepts(self, state: Any) -> bool:
+        """Whether a sequence may end here."""
+        raise UnsupportedError(f"{type(self).__name__} does not write accepts.")
+
+    def compiled(self, law: ChainLaw) -> Acceptor:
+        """What it is over the symbols of a law; see `acceptor`, which keeps it."""
+        return written(self, law)
+
+    def acceptor(self, law: ChainLaw) -> Acceptor:
+        """What the constraint is over the symbols of a law, compiled once."""
+        known, params = _COMPILED.setdefault(self, []), self.get_params()
+        for space, before, found in known:
+            if space is law.space and before == params:
+                return found
+        found = self.compiled(law)
+        known.append((law.space, params, found))
+        return found
+
+
+_COMPILED: WeakKeyDictionary[Constraint, list[tuple[Any, Any, Acceptor]]] = WeakKeyDictionary()
+
+
+def check_seconds(seconds: Any) -> float:
+    """How long a constraint may be compiled, or `ParameterError`."""
+    return check_number("seconds", seconds, above=0)
 
 
 def written(constraint: Constraint, law: ChainLaw) -> Acceptor:
