@@ -249,10 +249,15 @@ class Subject:
         """The batch, in whose rows nothing is impossible where the process leaves symbols out."""
         if not self._leaves_out:
             return batch
+        start = self.process.start(batch.n, context=batch.context)
+        return Batch(self.possible_after(start, batch.x, purpose), batch.context)
+
+    def possible_after(self, state: State, x: torch.Tensor, purpose: str) -> torch.Tensor:
+        """The same of elements [N, K] that go on from a state."""
+        if not self._leaves_out:
+            return x
         with torch.no_grad():
-            start = self.process.start(batch.n, context=batch.context)
-            x = possible(start, batch.x, self.rng(f"possible {purpose}"))
-        return Batch(x, batch.context)
+            return possible(state, x, self.rng(f"possible {purpose}"))
 
     @cached_property
     def _leaves_out(self) -> bool:

@@ -89,7 +89,7 @@ def test_the_law_under_a_mask(family, constraint):
 
 @pytest.mark.parametrize(
     ("family", "only"),
-    [("PPM", ("terms_sum", "select", "draw_probability")),
+    [("PPM", ("select", "draw_probability")),
      *[pytest.param(family, CHECKS, marks=pytest.mark.slow) for family in FAMILIES]],
 )  # fmt: skip
 def test_a_masked_process_keeps_the_contract(family, only):
