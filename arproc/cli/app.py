@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -207,10 +205,31 @@ def sample(
     min_length: Annotated[
         int | None, typer.Option(help="No end before so many elements, the prefix counted.")
     ] = None,
+    regex: Annotated[
+        str | None, typer.Option(help="Only texts that match this as a whole; no prefix counts.")
+    ] = None,
+    json_schema: Annotated[
+        Path | None, typer.Option(help="Only JSON values of the schema in this file.")
+    ] = None,
+    grammar: Annotated[
+        Path | None, typer.Option(help="Only texts of the grammar (Lark's syntax) in this file.")
+    ] = None,
+    condition: Annotated[
+        bool,
+        typer.Option(
+            "--condition", help="Draw from the law given the constraint, not by masks alone."
+        ),
+    ] = False,
     low: Annotated[float | None, typer.Option(help="Only numbers above this.")] = None,
     high: Annotated[float | None, typer.Option(help="Only numbers below this.")] = None,
     stop: Annotated[
         list[str] | None, typer.Option(help="Cut a text after this; repeat for several.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Cut all draws when they have taken so long.")
+    ] = None,
+    nats: Annotated[
+        float | None, typer.Option(help="Cut a draw when its elements were so surprising.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON value a line.")] = False,
     offset: Offset = None,
@@ -225,70 +244,43 @@ def sample(
 
     arproc sample ngram.arproc --min-p 0.1 --repetition-penalty 1.2 --stop "." --length 400
 
+    arproc sample ngram.arproc --regex "[A-Z][a-z ,]+" --length 200
+
     arproc sample ar.arproc -n 100 --length 50 --seed 1 --out paths.csv
     """
-    from arproc.cli import files, models
+    from arproc.cli import drawing, files, models
 
     law = models.load(model)
-    draws = law.sample(
-        n,
-        length,
-        prefix=_prefix(law, prefix),
-        policy=_policy(
-            MinLength=min_length,
-            Ban=_symbols(law, ban),
-            NoRepeatNGram=no_repeat_ngram,
-            RepetitionPenalty=repetition_penalty,
-            PresencePenalty=presence_penalty,
-            FrequencyPenalty=frequency_penalty,
-            Temperature=temperature,
-            TopK=top_k,
-            TopP=top_p,
-            MinP=min_p,
-            Typical=typical,
-            Within=None if low is None and high is None else (low, high),
-        ),
-        stop=stop or None,
-        seed=seed,
-        offset=offset,
-        known=None if known is None else files.known_rows(known),
+    constraint = drawing.constraint(regex, json_schema, grammar)
+    start = drawing.prefix(law, prefix)
+    if constraint is not None and start is not None:
+        law, start = law.condition(start), None  # the constraint is on what is drawn
+    policy = drawing.policy(
+        Constrain=None if condition else constraint,
+        MinLength=min_length,
+        Ban=drawing.symbols(law, ban),
+        NoRepeatNGram=no_repeat_ngram,
+        RepetitionPenalty=repetition_penalty,
+        PresencePenalty=presence_penalty,
+        FrequencyPenalty=frequency_penalty,
+        Temperature=temperature,
+        TopK=top_k,
+        TopP=top_p,
+        MinP=min_p,
+        Typical=typical,
+        Within=None if low is None and high is None else (low, high),
     )
+    cut = drawing.stop(stop, seconds, nats)
+    if condition:
+        drawing.refuse_beside("--condition", {"--stop, --seconds or --nats": cut,
+                                              "--offset": offset, "--known": known})  # fmt: skip
+        draws = drawing.given(law, constraint, policy, n, length, seed)
+    else:
+        rows = None if known is None else files.known_rows(known)
+        draws = law.sample(
+            n, length, start, policy, cut, seed, offset=offset, known=rows,
+        )  # fmt: skip
     files.write_samples(draws, out, json)
-
-
-def _prefix(law: Any, text: str | None) -> Any:
-    from arproc.errors import ParameterError
-
-    if text is None or getattr(law.space, "vocabulary", None) is not None:
-        return text
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ParameterError(f"--prefix takes numbers with commas here; got {text!r}.") from None
-
-
-def _symbols(law: Any, names: list[str] | None) -> list[Any] | None:
-    """Symbols as the model names them; numbers where it has no names."""
-    from arproc.errors import ParameterError
-
-    if not names or getattr(law.space, "vocabulary", None) is not None:
-        return names or None
-    try:
-        return [int(name) for name in names]
-    except ValueError:
-        raise ParameterError(f"--ban takes numbers of symbols here; got {names!r}.") from None
-
-
-def _policy(**options: Any) -> Any:
-    """The policies that options of these names ask for, one after another in their order."""
-    from arproc import sampling
-
-    policies: list[Any] = []
-    for name, value in options.items():
-        if value is not None:
-            given = value if isinstance(value, tuple) else (value,)
-            policies.append(getattr(sampling, name)(*given))
-    return functools.reduce(operator.or_, policies) if policies else None
 
 
 @app.command()

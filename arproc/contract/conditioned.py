@@ -53,6 +53,9 @@ class InnerState(State):
     def _select(self, rows: torch.Tensor) -> State:
         return self._like(self.inner.select(rows))
 
+    def finite_memory(self) -> torch.Tensor | None:
+        return self.inner.finite_memory()
+
     def _truncate(self, lengths: torch.Tensor) -> State:
         return self._like(self.inner.truncate(self.inner.lengths - self.lengths + lengths))
 

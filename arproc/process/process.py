@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from arproc.sampling.policies import Policy
+    from arproc.sampling.streaming import Stream
 
 __all__ = ["Process", "require_process"]
 
@@ -275,8 +276,10 @@ class Process(OneClass):
             prefix: what the draws continue, one for all or one for each (n of them); not repeated
                 in the draws.
             policy: a policy to draw under (temperature, top-k ...).
-            stop: a string, a list of strings, or a function of the elements so far [N, t] to a
-                mask [N]; a draw that meets it is cut there, what met it included.
+            stop: a string, a function of the elements so far [N, t] to a mask [N], a
+                `sampling.Budget` of time or nats, a constraint (`sampling.Regex` ...), which cuts
+                a draw as soon as it is whole, or a list of these; a draw that meets one is cut
+                there, what met it included.
             seed: an int or a `torch.Generator`.
             return_log_prob: give `Draws(x, log_prob, policy_log_prob, complete)`.
             context: what the draws are conditioned on, for every step of them.
@@ -317,6 +320,54 @@ class Process(OneClass):
 
         law = self.law_ if policy is None else self.with_policy(policy).law_
         return sample(self, law, n, length, prefix, stop, seed, return_log_prob, context, offset)
+
+    def stream(
+        self,
+        length: int | None = None,
+        prefix: Any = None,
+        policy: Policy | None = None,
+        stop: Any = None,
+        seed: int | torch.Generator | None = None,
+        *,
+        context: Any = None,
+        offset: Any = None,
+        state: State | None = None,
+    ) -> Stream:
+        """Draw one sequence, and give its elements as they come.
+
+        Together they are the first draw of `sample` with the same arguments and seed.
+
+        Args:
+            length: how many new elements at most, as for `sample`.
+            prefix: what the draw continues; one sequence.
+            policy: a policy to draw under.
+            stop: what cuts the draw, as for `sample`.
+            seed: an int or a `torch.Generator`.
+            context: what the draw is conditioned on.
+            offset: at which step it begins, as for `log_prob`.
+            state: the state of another stream, to go on from; with an int as seed the same one
+                gives what the other would have given. It holds a policy, a context and all that
+                came before, so there can be no other beside it.
+
+        Returns:
+            A `sampling.Stream`, an iterator of elements (of pieces of text); its `cancel()` ends
+            it, its `state` is where it is, its `reason` why there is no more.
+
+        Example:
+            >>> import arproc
+            >>> text = arproc.PPM(order=2, tokens="char").fit("abracadabra abracadabra")
+            >>> coming = text.stream(length=8, seed=0)
+            >>> first = next(coming) + next(coming)
+            >>> rest = "".join(text.stream(length=6, seed=0, state=coming.state))
+            >>> [first + rest] == text.sample(1, length=8, seed=0)
+            True
+        """
+        from arproc.sampling.streaming import stream
+
+        if state is not None and policy is not None:
+            raise ParameterError("state holds a policy already; leave policy out.")
+        law = self.law_ if policy is None else self.with_policy(policy).law_
+        return stream(self, law, length, prefix, stop, seed, context, offset, state)
 
     def _sample_known(
         self, n: int, known: Any, policy: Policy | None, seed: Any, context: Any, refused: Any

@@ -4,6 +4,16 @@ from arproc.sampling.biases import Ban, Bias, MinLength
 from arproc.sampling.completing import Completion
 from arproc.sampling.completion import complete
 from arproc.sampling.conditioning import Conditioned, condition
+from arproc.sampling.constraints import (
+    AllowedAt,
+    Automaton,
+    Constrain,
+    Constraint,
+    Grammar,
+    JSONSchema,
+    Regex,
+)
+from arproc.sampling.constraints.conditioning import Constrained, constrained
 from arproc.sampling.evidence import Evidence, Likelihood
 from arproc.sampling.facts import Barrier, EndsAt, Known
 from arproc.sampling.guidance import Contrast, Guidance
@@ -16,24 +26,36 @@ from arproc.sampling.repeats import (
     PresencePenalty,
     RepetitionPenalty,
 )
+from arproc.sampling.search import Hypotheses, beam_search, best_of, best_path
+from arproc.sampling.stopping import Budget
+from arproc.sampling.streaming import Stream
 from arproc.sampling.sums import Sum
 
 __all__ = [
+    "AllowedAt",
+    "Automaton",
     "Ban",
     "Barrier",
     "Bias",
+    "Budget",
     "Chain",
     "Completion",
     "Conditioned",
+    "Constrain",
+    "Constrained",
+    "Constraint",
     "Contrast",
     "EndsAt",
     "Evidence",
     "FrequencyPenalty",
+    "Grammar",
     "Greedy",
     "Guidance",
     "Known",
     "Likelihood",
     "InParts",
+    "Hypotheses",
+    "JSONSchema",
     "MinLength",
     "MinP",
     "NoRepeatNGram",
@@ -42,11 +64,17 @@ __all__ = [
     "Present",
     "RepetitionPenalty",
     "Sum",
+    "Regex",
+    "Stream",
     "Temperature",
     "TopK",
     "TopP",
     "Typical",
     "Within",
+    "beam_search",
+    "best_of",
+    "best_path",
     "complete",
     "condition",
+    "constrained",
 ]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -17,14 +16,11 @@ from arproc.data.form import Form, restore
 from arproc.data.tables.space import Table
 from arproc.errors import DataError, NothingLeftError, ParameterError, check_count
 from arproc.sampling.policies import PolicyLaw
-from arproc.spaces import Categorical, Space
+from arproc.sampling.scoring import scores_after, scores_of
+from arproc.sampling.stopping import Stopper, stopper
+from arproc.spaces import Space
 
-if TYPE_CHECKING:
-    from arproc.data.vocabulary import Vocabulary
-
-__all__ = ["MOST", "MOST_UNDER_POLICY", "check_drawn", "check_length", "draw", "sample"]
-
-Stop = Callable[[torch.Tensor], torch.Tensor]
+__all__ = ["Drawing", "MOST", "MOST_UNDER_POLICY", "check_drawn", "check_length", "draw", "sample"]
 
 #: How many elements of endless rows are drawn at once, so that their uniforms come in blocks.
 _BLOCK = 64
@@ -49,7 +45,7 @@ def sample(
     law = process.law_
     n = check_count("n", n, minimum=0)
     space = law.space
-    known = None if prefix is None else _prefix_rows(process, prefix, n)
+    known, shared = (None, False) if prefix is None else _prefix_rows(process, prefix, n)
     before = torch.zeros(n, dtype=torch.int64) if known is None else known.lengths
     if n and int(before.min()) < law.n_given:
         raise DataError(
@@ -58,29 +54,32 @@ def sample(
         )
     limits = check_length(space, length, before)
     if limits is None and stop is None:
-        _require_end(drawn_from)
+        require_end(drawn_from)
     longest = 0 if limits is None or not n else int((before + limits).max())
     steps, of = max(longest, int(before.max()) if n else 0), known if known is not None else n
     prepared = process.read_context(context, of, steps, offset, "prefix")
     with torch.no_grad():
-        state = drawn_from.fresh(n, prepared)
-        if known is not None and n:
-            state = drawn_from.after(known, prepared)
-        stopper = _stop(stop, space)
+        shared = shared and (prepared is None or bool((prepared == prepared[:1]).all()))
+        state = begun(drawn_from, n, known, prepared, shared)
         # without rows the limit is what the width would have been
         most = (length if length is not None else space.length) if n == 0 else limits
-        x, lengths, complete = draw(state, Uniforms(seed), most, stopper, space)
+        x, lengths, complete = draw(state, Uniforms(seed), most, stopper(stop, law), space)
     form = _form(law, process.fit_, prefix, known, x.shape[1])
     result = restore(x, lengths, space, form, None if known is not None else law.layout)
     if not return_log_prob:
         return result
     with torch.no_grad():
-        scores = [_scores(one, known, x, lengths, complete, prepared) for one in (law, drawn_from)]
+        if shared and n:
+            own = state if drawn_from is law else begun(law, n, known, prepared, True)
+            scores = [scores_after(s, x, lengths, complete) for s in (own, state)]
+        else:
+            pair = (law, drawn_from)
+            scores = [scores_of(one, known, x, lengths, complete, prepared) for one in pair]
     given = [form.per_row(score) for score in (*scores, complete)]
     return Draws(result, *given)
 
 
-def _require_end(law: Law) -> None:
+def require_end(law: Law) -> None:
     """Raise where no draw can come to an end by itself, since a policy forbids the end."""
     while isinstance(law, DerivedLaw):
         if isinstance(law, PolicyLaw) and law.policy.forbids_end(law.law):
@@ -95,7 +94,7 @@ def draw(
     state: State,
     uniforms: Uniforms,
     limit: torch.Tensor | int | None,
-    stop: Stop | None,
+    stop: Stopper | None,
     space: Space,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Draw from a state until every row has ended, met `stop` or has `limit` more elements.
@@ -105,7 +104,7 @@ def draw(
         uniforms: what is random.
         limit: how many more elements at most, one for all or [N]; None where rows end by
             themselves.
-        stop: see `Process.sample`; a function of the elements so far of the unfinished rows.
+        stop: what cuts rows before.
         space: the process's space.
 
     Returns:
@@ -124,42 +123,98 @@ def draw(
         none = torch.zeros(0, dtype=torch.int64)
         shape = (0, width, *space.event_shape)
         return torch.zeros(shape, dtype=space.dtype, device=device), none, none.bool()
-    before, first = state.lengths.cpu(), state.positions.cpu()
-    limits = torch.as_tensor(limit).expand(n) if limit is not None else None
-    store = _Store(n, space, device, 0 if limits is None else int(limits.max()))
-    most = MOST_UNDER_POLICY if _under_policy(state.law) else MOST
-    lengths = torch.zeros(n, dtype=torch.int64)
-    complete, done = torch.zeros(n, dtype=torch.bool), torch.zeros(n, dtype=torch.bool)
-    alive, state = _keep_open(torch.arange(n), done, limits, 0, state)
-    while len(alive):
-        left = None if limits is None else int(limits[alive].min()) - store.count
-        count = _block_size(state, stop, space)
-        count = count if left is None else min(count, left)
-        u = uniforms.block(alive, (first[alive] + store.count).numpy(), count, space.event_shape)
+    run = Drawing(state, uniforms, limit, stop, space)
+    while len(run.alive):
+        run.advance(_block_size(run.state, stop, space))
+    return run.result()
+
+
+class Drawing:
+    """Draws on their way: `draw` step by step. Its arguments are those of `draw`.
+
+    Attributes:
+        alive: the numbers of the rows that go on, int64.
+        state: the state of these rows, after what was drawn.
+        complete: which rows came to their own end, bool [N].
+        stopped: which rows met `stop`, bool [N].
+    """
+
+    def __init__(
+        self,
+        state: State,
+        uniforms: Uniforms,
+        limit: torch.Tensor | int | None,
+        stop: Stopper | None,
+        space: Space,
+    ) -> None:
+        n, self.device = state.n, state.history.slots.device
+        self.uniforms, self.stop, self.space = uniforms, stop, space
+        self.before, self.first = state.lengths.cpu(), state.positions.cpu()
+        self.limits = torch.as_tensor(limit).expand(n) if limit is not None else None
+        self.store = _Store(
+            n, space, self.device, 0 if self.limits is None else int(self.limits.max())
+        )
+        self.most = MOST_UNDER_POLICY if _under_policy(state.law) else MOST
+        self.lengths = torch.zeros(n, dtype=torch.int64)
+        self.complete, self.done = (torch.zeros(n, dtype=torch.bool) for _ in range(2))
+        self.stopped = torch.zeros(n, dtype=torch.bool)
+        self.nats = None
+        if stop is not None:
+            stop.begin()
+            self.nats = torch.zeros(n, dtype=torch.float64) if stop.counts_nats else None
+        self.alive, self.state = _keep_open(torch.arange(n), self.done, self.limits, 0, state)
+
+    def advance(self, count: int) -> None:
+        """Draw up to `count` more elements of the rows that go on."""
+        alive, done, store = self.alive, self.done, self.store
+        if self.limits is not None:
+            count = min(count, int(self.limits[alive].min()) - store.count)
+        place = (self.first[alive] + store.count).numpy()
+        u = self.uniforms.block(alive, place, count, self.space.event_shape)
+        before = self.state
         try:
-            x, state = state.advance(u.to(device))
+            x, self.state = before.advance(u.to(self.device))
         except NothingLeftError as error:
             raise error.of_row(int(alive[error.row])) from None
         store.put(alive, x)
-        if space.terminates:
-            taken, ended = _ends(x.cpu(), space.end)
-            lengths[alive] += torch.where(done[alive], 0, taken)
-            complete[alive] |= ended & ~done[alive]
+        if self.space.terminates:
+            taken, ended = _ends(x.cpu(), self.space.end)
+            self.lengths[alive] += torch.where(done[alive], 0, taken)
+            self.complete[alive] |= ended & ~done[alive]
             done[alive] |= ended
         else:
-            lengths[alive] += torch.where(done[alive], 0, count)
-        if stop is not None:
-            _apply_stop(stop, store, alive[~done[alive]], done)
-        alive, state = _keep_open(alive, done, limits, store.count, state)
-        if limits is None and store.count >= most and len(alive):
-            _refuse_endless(alive[~done[alive]], n, state.law, most)
-    x = store.values[:, : int(lengths.max())]
-    check_drawn(x, state.law, space, before)
-    inside = (torch.arange(x.shape[1]) < lengths[:, None]).to(device)
-    x = x * inside.view(*inside.shape, *[1] * (x.ndim - 2)).to(x.dtype)
-    if space.length is not None:
-        complete |= before + lengths == space.length
-    return x, lengths, complete
+            self.lengths[alive] += torch.where(done[alive], 0, count)
+        if self.stop is not None:
+            self._apply_stop(self.stop, before, x)
+        self.alive, self.state = _keep_open(alive, done, self.limits, store.count, self.state)
+        if self.limits is None and store.count >= self.most and len(self.alive):
+            open_ = self.alive[~done[self.alive]]
+            _refuse_endless(open_, len(done), self.state.law, self.most)
+
+    def _apply_stop(self, stop: Stopper, before: State, x: torch.Tensor) -> None:
+        """Mark as done those of the unfinished rows that meet the stop condition."""
+        if self.nats is not None:
+            self.nats[self.alive] -= before.conditional.log_prob(x[:, 0]).double().cpu()
+        rows = self.alive[~self.done[self.alive]]
+        if not len(rows):
+            return
+        seen = self.store.values
+        seen = seen if stop.window is None else seen[:, -stop.window :]
+        nats = None if self.nats is None else self.nats[rows]
+        met = stop.met(seen[rows.to(seen.device)], rows, nats)
+        self.stopped[rows] |= met
+        self.done[rows] |= met
+
+    def result(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What `draw` returns."""
+        x = self.store.values[:, : int(self.lengths.max())]
+        check_drawn(x, self.state.law, self.space, self.before)
+        inside = (torch.arange(x.shape[1]) < self.lengths[:, None]).to(self.device)
+        x = x * inside.view(*inside.shape, *[1] * (x.ndim - 2)).to(x.dtype)
+        complete = self.complete
+        if self.space.length is not None:
+            complete = complete | (self.before + self.lengths == self.space.length)
+        return x, self.lengths, complete
 
 
 def _under_policy(law: Law) -> bool:
@@ -208,7 +263,7 @@ def check_drawn(
     )
 
 
-def _block_size(state: State, stop: Stop | None, space: Space) -> int:
+def _block_size(state: State, stop: Stopper | None, space: Space) -> int:
     """How many elements to draw at once: one where each may be the last, or as the state says."""
     if stop is not None:
         return 1
@@ -243,27 +298,6 @@ class _Store:
         self.count = stop
 
 
-def _apply_stop(stop: Stop, store: _Store, rows: torch.Tensor, done: torch.Tensor) -> None:
-    """Mark as done those of the unfinished rows that meet the stop condition."""
-    if not len(rows):
-        return
-    window = stop.window if isinstance(stop, _StopStrings) else None
-    seen = store.values if window is None else store.values[:, -window:]
-    found = stop(seen[rows.to(seen.device)])
-    try:
-        met = torch.as_tensor(found)
-    except Exception:  # whatever a function may give
-        raise ParameterError(
-            f"stop must return one truth value a row, bool [{len(rows)}]; got {found!r}."
-        ) from None
-    if met.shape != rows.shape or met.dtype != torch.bool:
-        raise ParameterError(
-            f"stop must return one truth value a row, bool [{len(rows)}]; got {met.dtype} of "
-            f"shape {list(met.shape)}."
-        )
-    done[rows] |= met.cpu()
-
-
 def _ends(x: torch.Tensor, end: int | None) -> tuple[torch.Tensor, torch.Tensor]:
     """How many elements of a block [N, K] come before its end, and whether there is one."""
     n, count = x.shape[:2]
@@ -294,55 +328,37 @@ def _keep_open(
     return alive[keep], state.select(keep)
 
 
-def _prefix_rows(process: Holder, prefix: Any, n: int) -> Sequences:
+def begun(
+    law: ChainLaw,
+    n: int,
+    known: Sequences | None,
+    context: torch.Tensor | None,
+    shared: bool,
+) -> State:
+    """The state after a prefix in each of n rows; one that all share is read once."""
+    if known is None or not n:
+        return law.fresh(n, context)
+    if not shared:
+        return law.after(known, context)
+    one = known.select(torch.zeros(1, dtype=torch.int64))
+    state = law.after(one, None if context is None else context[:1])
+    return state.select(torch.zeros(n, dtype=torch.int64))
+
+
+def _prefix_rows(process: Holder, prefix: Any, n: int) -> tuple[Sequences, bool]:
+    """The prefix of each of n rows, and whether all have the same one."""
     known = process.known(prefix)
     if len(known) == n:
-        return known
+        return known, False
     if len(known) == 1:
         one = known.values
         offsets = torch.arange(n + 1) * len(one)
         values = one.repeat(n, *[1] * (one.ndim - 1))
         complete = torch.zeros(n, dtype=torch.bool)
         form = Form(known.form.kind, indexes=known.form.indexes)
-        return Sequences(values, offsets, known.space, complete, form, known.missing)
+        whole = Sequences(values, offsets, known.space, complete, form, known.missing)
+        return whole, True
     raise DataError(f"prefix has {len(known)} sequences; expected one, or n = {n} of them.")
-
-
-def _stop(stop: Any, space: Space) -> Stop | None:
-    """A function from the elements so far [N, t] to a mask [N]."""
-    if stop is None or callable(stop):
-        return stop
-    strings = [stop] if isinstance(stop, str) else stop
-    vocabulary = space.vocabulary if isinstance(space, Categorical) else None
-    if (
-        vocabulary is None
-        or not isinstance(strings, (list, tuple))
-        or not strings
-        or not all(isinstance(s, str) and s for s in strings)
-    ):
-        raise ParameterError(
-            "stop must be a function of the elements so far [N, t] to a mask [N], or (for models "
-            f"of text) a string or a list of strings, none empty; got {stop!r}."
-        )
-    return _StopStrings(tuple(strings), vocabulary)
-
-
-class _StopStrings:
-    """Whether the text of the last symbols holds one of some strings.
-
-    Attributes:
-        window: how many symbols to look at. Each symbol is at least one byte of UTF-8, so as many
-            as the longest string has bytes hold it wherever it ends.
-    """
-
-    def __init__(self, strings: tuple[str, ...], vocabulary: Vocabulary) -> None:
-        self.strings = strings
-        self.vocabulary = vocabulary
-        self.window = max(len(s.encode()) for s in strings)
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        tails = [self.vocabulary.decode(row.cpu().numpy()) for row in x]
-        return torch.tensor([any(s in tail for s in self.strings) for tail in tails])
 
 
 def _form(law: ChainLaw, fit: Any, prefix: Any, known: Sequences | None, count: int) -> Form:
@@ -359,37 +375,6 @@ def _form(law: ChainLaw, fit: Any, prefix: Any, known: Sequences | None, count: 
         columns = space.ordered(None if law.layout is None else law.layout.order)
         return Form("table", names=tuple(c.name for c in columns[begin : begin + count]))
     return Form("tensor" if kind == "tensor" else "numpy")
-
-
-def _scores(
-    law: ChainLaw,
-    known: Sequences | None,
-    x: torch.Tensor,
-    lengths: torch.Tensor,
-    complete: torch.Tensor,
-    context: torch.Tensor | None,
-) -> torch.Tensor:
-    """The draws' log-probabilities given the prefix, by the parallel side."""
-    n = len(lengths)
-    if n == 0:
-        return torch.zeros(0, dtype=torch.float64)
-    parts = [x[i, : int(lengths[i])] for i in range(n)]
-    before = torch.zeros(n, dtype=torch.int64)
-    if known is not None:
-        before = known.lengths
-        parts = [torch.cat([known.row(i), part]) for i, part in enumerate(parts)]
-    offsets = torch.zeros(n + 1, dtype=torch.int64)
-    offsets[1:] = (before + lengths).cumsum(0)
-    gaps = known is not None and known.missing
-    whole = Sequences(torch.cat(parts), offsets, law.space, complete, missing=gaps)
-    terms = law.log_prob_terms(whole, context)
-    counts = whole.n_terms - law.n_given
-    row = torch.repeat_interleave(torch.arange(n), counts)
-    place = torch.arange(len(row)) - (counts.cumsum(0) - counts)[row]
-    new = place >= (before - law.n_given)[row]
-    # a policy may forbid what the prefix holds: its minus infinity does not count here
-    kept = torch.where(new.to(terms.device), terms, 0.0)
-    return torch.zeros(n, dtype=torch.float64, device=terms.device).index_add(0, row, kept)
 
 
 def check_length(space: Space, length: int | None, known: torch.Tensor) -> torch.Tensor | None:

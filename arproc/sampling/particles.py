@@ -35,7 +35,7 @@ from arproc.errors import ParameterError, UnsupportedError
 from arproc.sampling.evidence import Allowed, Terms, pick
 from arproc.sampling.normal import condition_normal
 
-__all__ = ["Cloud", "Filter", "chosen", "families", "score"]
+__all__ = ["Cloud", "Filter", "chosen", "effective_size", "families", "score", "systematic"]
 
 #: How many numbers a block of conditionals may hold.
 _NUMBERS = 2**22
@@ -288,7 +288,7 @@ class Filter:
         """Add to the weights, float64 [R], and resample the sets where few carry them."""
         self.log_weights = self.log_weights + gain.reshape(self.log_weights.shape)
         self._bury(self.log_weights.amax(1), step)
-        size = _effective_size(self.log_weights)
+        size = effective_size(self.log_weights)
         self.least = torch.minimum(self.least, torch.where(self.died < 0, size, 0.0))
         few = (size < self.particles / 2) & (self.died < 0)
         if last or step == self.steps or not bool(few.any()):
@@ -397,9 +397,19 @@ def chosen(
         step: at which step, which addresses the uniforms.
         count: how many.
     """
-    weights = torch.softmax(log_weights[which], dim=1)
-    offset = uniforms.block(which.nonzero()[:, 0], step, 1)
-    place = (torch.arange(count) + offset) / max(count, 1)
+    return systematic(log_weights[which], uniforms.block(which.nonzero()[:, 0], step, 1), count)
+
+
+def systematic(log_weights: Tensor, uniforms: Tensor, count: int) -> Tensor:
+    """So many particles of some sets by systematic resampling, int64 [e, count].
+
+    Args:
+        log_weights: of the particles, [e, particles]; some finite ones in each row.
+        uniforms: one for each set, [e, 1].
+        count: how many.
+    """
+    weights = torch.softmax(log_weights, dim=1)
+    place = (torch.arange(count) + uniforms) / max(count, 1)
     cumulated = weights.cumsum(1)
     cumulated = cumulated / cumulated[:, -1:]
     found = torch.searchsorted(cumulated, place, right=True)
@@ -422,6 +432,6 @@ def families(log_weights: Tensor, lineage: Tensor) -> Tensor:
     return 1 / together.square().sum(1)
 
 
-def _effective_size(log_weights: Tensor) -> Tensor:
+def effective_size(log_weights: Tensor) -> Tensor:
     """How many equal weights these are worth, 1 / the sum of squared shares (Kong 1992), [E]."""
     return 1 / torch.softmax(log_weights, dim=1).square().sum(1)

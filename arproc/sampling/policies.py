@@ -50,6 +50,8 @@ class Policy(Parameters):
     stateful: bool = False
     #: Whether it may leave nothing, which is then looked for at each step.
     empties: bool = True
+    #: Whether it depends on what the law makes of what is still to come.
+    looks_ahead: bool = False
 
     def apply(self, conditional: Distribution, state: Any = None) -> Distribution:
         """The distribution to draw from, of the same batch shape as `conditional`.
@@ -126,6 +128,10 @@ class Policy(Parameters):
         after = states[-1] if lengths is None else self.follow(state, x, lengths)
         return concatenate(changed, dim=1), after
 
+    def finite_memory(self, state: Any) -> torch.Tensor | None:
+        """All that the policy still knows, as whole numbers [N, k]; None if it is not finite."""
+        return None
+
     def __or__(self, other: Policy) -> Chain:
         return Chain((*_parts(self), *_parts(other)))
 
@@ -160,7 +166,14 @@ class Chain(Policy):
         return any(policy.empties for policy in self.policies)
 
     def bound(self, law: ChainLaw) -> Policy:
-        return Chain(tuple(policy.bound(law) for policy in self.policies))
+        made: list[Policy] = []
+        for policy in self.policies:
+            # one that looks ahead sees the law under those before it
+            before = (
+                law if not made or not policy.looks_ahead else PolicyLaw(law, Chain(tuple(made)))
+            )
+            made.append(policy.bound(before))
+        return Chain(tuple(made))
 
     def forbids_end(self, law: ChainLaw) -> bool:
         return any(policy.forbids_end(law) for policy in self.policies)
@@ -199,6 +212,15 @@ class Chain(Policy):
             columns, new = policy.extend(columns, own, x, lengths)
             after.append(new)
         return columns, tuple(after)
+
+    def finite_memory(self, state: Any) -> torch.Tensor | None:
+        found = [
+            policy.finite_memory(own)
+            for policy, own in zip(self.policies, self._states(state), strict=True)
+            if policy.stateful
+        ]
+        known = [memory for memory in found if memory is not None]
+        return torch.cat(known, dim=1) if len(known) == len(found) and known else None
 
     def _states(self, state: Any) -> tuple[Any, ...]:
         return (None,) * len(self.policies) if state is None else state
@@ -290,6 +312,13 @@ class _PolicyState(InnerState):
     def _select(self, rows: torch.Tensor) -> State:
         own = self.policy.select(self.own, rows) if self.policy.stateful else None
         return _PolicyState(self.inner.select(rows), self.policy, own)
+
+    def finite_memory(self) -> torch.Tensor | None:
+        inner = self.inner.finite_memory()
+        if inner is None or not self.policy.stateful:
+            return inner
+        own = self.policy.finite_memory(self.own)
+        return None if own is None else torch.cat([inner, own], dim=1)
 
     def _truncate(self, lengths: torch.Tensor) -> State:
         inner = self.inner.truncate(self.inner.lengths - self.lengths + lengths)

@@ -151,7 +151,8 @@ class _Tree:
         """The next elements of each row, each from a branch of the pool, [n, count, *event]."""
         branch = torch.as_tensor(self.rng.integers(0, self.pool.n, len(node.rows)))
         places = torch.as_tensor(node.lengths)[:, None] + torch.arange(count)
-        return self.pool.x[branch[:, None], places].clone()
+        x = self.pool.x[branch[:, None], places].clone()
+        return self.subject.possible_after(node.state, x, node.path)
 
     def _grown(
         self, node: _Node, state: State, x: torch.Tensor, counts: list[int], what: str

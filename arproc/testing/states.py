@@ -329,6 +329,7 @@ def immutability(subject: Subject) -> str:
     other.x[:, upto:] = subject.random_elements(
         (4, length - upto), "other branch", torch.arange(upto, length)
     )
+    other = subject.possible(other, "other branch")
     wanted, wanted_other = subject.reference(batch), subject.reference(other)
     root = subject.start(batch, upto)
     first = root.append(batch.x[:, upto])

@@ -15,6 +15,7 @@ from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.data.tables import Column, Table
+from arproc.distributions import as_categorical
 from arproc.process import Process
 from arproc.sampling import Policy
 from arproc.sampling.ancestral import draw
@@ -23,6 +24,7 @@ from arproc.testing.budget import Budget
 from arproc.testing.compare import tolerance_of
 from arproc.testing.material import Batch, examples_of_context, line_of, precisions
 from arproc.testing.report import NotApplicable
+from arproc.testing.support import possible
 from arproc.testing.tables import entries, sizes_of
 
 __all__ = ["Batch", "Subject"]
@@ -241,7 +243,34 @@ class Subject:
             for i in range(0, n, 2):
                 row = examples.row((i // 2) % len(examples))[:length].to(x)
                 x[i, : len(row)] = row
-        return Batch(x, self.context(range(n), length))
+        return self.possible(Batch(x, self.context(range(n), length)), purpose)
+
+    def possible(self, batch: Batch, purpose: str) -> Batch:
+        """The batch, in whose rows nothing is impossible where the process leaves symbols out."""
+        if not self._leaves_out:
+            return batch
+        start = self.process.start(batch.n, context=batch.context)
+        return Batch(self.possible_after(start, batch.x, purpose), batch.context)
+
+    def possible_after(self, state: State, x: torch.Tensor, purpose: str) -> torch.Tensor:
+        """The same of elements [N, K] that go on from a state."""
+        if not self._leaves_out:
+            return x
+        with torch.no_grad():
+            return possible(state, x, self.rng(f"possible {purpose}"))
+
+    @cached_property
+    def _leaves_out(self) -> bool:
+        """Whether some symbols have probability zero, as under a constraint."""
+        space = self.space
+        if space.size is None or space.varies or space.event_shape or self.given:
+            return False
+        if space.kind not in ("categorical", "ordinal", "binary") or self.process.layout:
+            return False
+        x = self.random_elements((8, 6), "left out")
+        with torch.no_grad():
+            columns = self.process.start(8, context=self.context(range(8), 6)).extend(x)[0]
+            return bool(torch.isinf(as_categorical(columns).logits).any())
 
     def ragged(self, batch: Batch, lengths: Any, complete: Any = True) -> Sequences:
         """The first `lengths[i]` elements of each row as Sequences."""

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -550,6 +551,38 @@ def test_every_policy_is_an_option(run: Run, text: Path):
     assert "e" not in drawn.out
     cut = run("sample", "p.arproc", "--length", 60, "--seed", 2, "--stop", "a", "--stop", "o")
     assert cut.out.strip() == model.sample(1, 60, stop=["a", "o"], seed=2)[0].strip()
+
+
+def test_constraints_and_budgets_are_options(run: Run, text: Path, tmp_path: Path):
+    from arproc import sampling
+
+    run("fit", "ngram", text, "--lines", "--order", 2, "--tokens", "char", "--out", "n.arproc")
+    model = arproc.load("n.arproc")
+    kept = sampling.Regex("t[a-z]+")
+    masked = run("sample", "n.arproc", "-n", 3, "--regex", "t[a-z]+", "--seed", 1, "--length", 9)
+    want = model.sample(3, 9, policy=sampling.Constrain(kept), seed=1)
+    assert [line.strip() for line in masked.out.splitlines() if line.strip()] == want
+    given = run("sample", "n.arproc", "-n", 3, "--regex", "t[a-z]+", "--seed", 1, "--condition")
+    assert [line.strip() for line in given.out.splitlines() if line.strip()] == (
+        sampling.constrained(model, kept, 3, seed=1).x
+    )
+    assert "by backward; log p(constraint) = -" in given.err
+    after = run("sample", "n.arproc", "--prefix", "the ", "--regex", "dog", "--seed", 1)
+    assert after.out.strip() == "dog"
+    pytest.importorskip("llguidance")
+    (tmp_path / "kept").write_text('start: "t" "e"*')
+    drawn = run("sample", "n.arproc", "--grammar", "kept", "--length", 4, "--seed", 0)
+    assert re.fullmatch("te*", drawn.out.strip())
+    (tmp_path / "kept").write_text('{"uniqueItems": true}')
+    refused = run("sample", "n.arproc", "--json-schema", "kept")
+    assert refused.code != 0
+    assert "schema has the keyword 'uniqueItems'" in refused.err
+    two = run("sample", "n.arproc", "--regex", "a", "--grammar", "kept")
+    assert "only one of --regex, --json-schema and --grammar" in two.err
+    beside = run("sample", "n.arproc", "--regex", "t", "--condition", "--nats", 2)
+    assert "can not stand beside --condition" in beside.err
+    short = run("sample", "n.arproc", "--nats", 2, "--seed", 3, "--length", 40).out.strip()
+    assert short == model.sample(1, 40, stop=sampling.Budget(nats=2.0), seed=3)[0].strip()
 
 
 def test_an_interval_of_numbers(run: Run, series: Path):

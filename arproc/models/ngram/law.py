@@ -168,6 +168,11 @@ class NGramState(State):
     def _truncate(self, lengths: torch.Tensor) -> State:
         return NGramState(self.trie, None)
 
+    def finite_memory(self) -> torch.Tensor | None:
+        # how many symbols came matters as long as they do not fill the context
+        known = self.lengths.clamp(max=self.trie.order).cpu()
+        return torch.stack([torch.from_numpy(self.nodes).long(), known], dim=1)
+
     def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
         x, nodes = self.trie.draw(
             self.nodes, self.lengths.cpu().numpy(), np.ascontiguousarray(uniforms.cpu().numpy())

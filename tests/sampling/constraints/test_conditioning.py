@@ -1,0 +1,189 @@
+"""Conditioning on a constraint, by each method, against enumeration and against one another."""
+
+import itertools
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from symbol_processes import process
+
+import arproc
+from arproc.errors import DataError, ParameterError, UnsupportedError
+from arproc.sampling import AllowedAt, Automaton, Constrain, Regex, Temperature, constrained
+from arproc.sampling.finite import explored, log_messages, log_messages_within
+from arproc.testing import check_process
+
+PATTERN = "a?(bc|cb)*(a|b)"
+
+
+def texts(longest):
+    for length in range(longest + 1):
+        yield from map("".join, itertools.product("abc", repeat=length))
+
+
+def accepted(longest, pattern=PATTERN):
+    return [text for text in texts(longest) if re.fullmatch(pattern, text)]
+
+
+@pytest.mark.parametrize("family", ["NGram", "Mixture of n-grams", "Temperature"])
+def test_the_conditioned_process_is_the_law_given_the_constraint(family):
+    own = finite(family)
+    given = own.with_policy(Constrain(Regex(PATTERN), mode="conditioning"))
+    listed = accepted(8)
+    gap = own.log_prob(listed) - given.log_prob(listed)
+    np.testing.assert_allclose(gap, gap[0], rtol=0, atol=1e-9)  # log of the evidence
+    mass = np.exp(own.log_prob(accepted(9))).sum()  # what is longer is missing
+    assert mass < np.exp(gap[0]) < mass + 0.02
+    assert np.isneginf(given.log_prob("c"))
+    found = constrained(own, Regex(PATTERN), 300, seed=1)
+    assert found.method == "backward"
+    assert found.log_evidence == pytest.approx(gap[0], abs=1e-9)
+    assert all(re.fullmatch(PATTERN, text) for text in found.x)
+
+
+def finite(family):
+    if family == "NGram":
+        return process("NGram")
+    if family == "Temperature":
+        return process("NGram").with_policy(Temperature(1.5))
+    other = arproc.NGram(3, "witten_bell", tokens="char").fit(["abcab", "bca", "cabbac", "acb"])
+    return arproc.Mixture([process("NGram"), other]).fit(["abc"])
+
+
+def test_within_a_length_and_in_streams():
+    own = process("NGram")
+    given = own.with_policy(Constrain(Regex(PATTERN), mode="conditioning", length=4))
+    listed = accepted(4)
+    want = own.log_prob(listed) - np.log(np.exp(own.log_prob(listed)).sum())
+    np.testing.assert_allclose(given.log_prob(listed), want, rtol=0, atol=1e-9)
+    stream = arproc.NGram(2, "witten_bell", tokens="char").fit("abcabbacabccab")
+    five = [text for text in texts(5) if len(text) == 5 and re.fullmatch("(ab|c)+", text)]
+    weights = np.exp(stream.log_prob(five))
+    for policy_length, tail in ((5, ""), (5, "bb")):
+        policy = Constrain(Regex("(ab|c)+"), mode="conditioning", length=policy_length)
+        longer = [text + tail for text in five]
+        got = np.exp(stream.with_policy(policy).log_prob(longer))
+        want = np.exp(stream.log_prob(longer)) / weights.sum()  # beyond the length all is free
+        np.testing.assert_allclose(got, want, rtol=1e-9)
+    with pytest.raises(ParameterError, match="length is needed: this process is a stream"):
+        stream.with_policy(Constrain(Regex("c+"), mode="conditioning"))
+
+
+@pytest.mark.slow
+def test_conditioning_keeps_the_contract():
+    given = process("NGram").with_policy(Constrain(Regex("(ab|b|c)+a?"), mode="conditioning"))
+    check_process(given, length=24, only=(
+        "normalisation", "terms_sum", "parallel_equals_incremental", "ragged_extend", "select",
+        "truncate", "draw_probability", "seeds", "samples", "save_and_load", "copies",
+    ))  # fmt: skip
+
+
+def test_policies_before_are_conditioned_and_those_after_change_the_result():
+    own = process("NGram")
+    cool = Temperature(0.5) | Constrain(Regex(PATTERN), mode="conditioning")
+    listed = accepted(6)
+    gap = own.with_policy(Temperature(0.5)).log_prob(listed) - own.with_policy(cool).log_prob(
+        listed
+    )
+    np.testing.assert_allclose(gap, gap[0], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["rejection", "particles"])
+@pytest.mark.parametrize("family", ["NGram", "PPM", "Transformer", "Mixture", "MADE"])
+def test_methods_agree_with_enumeration(family, method):
+    own, kept = process(family), Regex("(a|b)[abc]{0,2}")
+    every = [np.array(x) for x in itertools.product([0, 1], repeat=5)]
+    if family == "MADE":
+        kept = Automaton({0: {0: 0, 1: 1}, 1: {0: 1, 1: 0}}, accepting=[1])
+        listed = [x for x in every if x.sum() % 2]
+        keys = ["".join(map(str, x)) for x in listed]
+        p = np.exp(own.log_prob(np.array(listed)))
+    else:
+        keys = [text for text in texts(3) if text and text[0] != "c"]
+        p = np.exp(own.log_prob(keys))
+    n, length = 400, None if family == "MADE" else 3
+    found = constrained(own, kept, n, length, method=method, seed=3, n_particles=2000)
+    assert found.method == method
+    evidence = np.exp(found.log_evidence)
+    assert abs(evidence - p.sum()) < 5 * found.evidence_error * evidence + 1e-6
+    drawn = [x if isinstance(x, str) else "".join(map(str, x)) for x in found.x]
+    counts = Counter(drawn)
+    assert set(counts) <= set(keys)
+    share = np.array([counts[key] for key in keys]) / n
+    want = p / p.sum()
+    worth = n if method == "rejection" else min(n, found.effective_sample_size)
+    assert (np.abs(share - want) < 5 * np.sqrt(want * (1 - want) / worth) + 2 / n).all()
+
+
+def test_evidence_of_particles_is_unbiased():
+    own = process("NGram")
+    want = np.exp(own.log_prob(accepted(3))).sum()
+    estimates = [
+        np.exp(constrained(own, Regex(PATTERN), 1, 3, method="particles", seed=s,
+                           n_particles=40).log_evidence)
+        for s in range(40)
+    ]  # fmt: skip
+    assert abs(np.mean(estimates) - want) < 4 * np.std(estimates) / 40**0.5
+
+
+def test_row_i_of_rejection_depends_on_the_seed_and_i_alone():
+    one = constrained(process("PPM"), Regex("a.*"), 3, method="rejection", seed=5)
+    more = constrained(process("PPM"), Regex("a.*"), 8, method="rejection", seed=5)
+    assert more.x[:3] == one.x
+
+
+def test_what_can_not_be_conditioned_on():
+    text = process("NGram")
+    with pytest.raises(UnsupportedError, match="needs a process that remembers finitely many"):
+        process("PPM").with_policy(Constrain(Regex("a"), mode="conditioning"))
+    with pytest.raises(ParameterError, match=r"kept with probability zero .* within 3 elements"):
+        text.with_policy(Constrain(Regex("abcabc"), mode="conditioning", length=3))
+    with pytest.raises(DataError, match="of 50 attempts 0 of the 1 draws kept"):
+        constrained(text, Regex("a{30}"), method="rejection", most_attempts=50)
+    with pytest.raises(ParameterError, match="method must be one of"):
+        constrained(text, Regex("a"), method="magic")
+    auto = constrained(process("PPM"), Regex("a{12}"), 5, most_attempts=50, seed=0)
+    assert auto.method == "particles"
+    assert set(auto.x) == {"a" * 12}
+    want = process("PPM").log_prob("a" * 12)
+    assert auto.log_evidence == pytest.approx(want, abs=4 * auto.evidence_error + 1e-9)
+
+
+def test_messages_that_no_float_holds():
+    """A text of 300 symbols that is required has a probability that floats take for zero."""
+    text = process("NGram")
+    need = "a" * 300
+    assert np.exp(text.log_prob(need)) == 0
+    given = text.with_policy(Constrain(Regex(f"({need})+", seconds=60), mode="conditioning"))
+    assert given.log_prob(need) == pytest.approx(0.0, abs=1e-6)
+    policy = Constrain(Regex(f"({need})+", seconds=60), mode="conditioning", length=300)
+    assert text.with_policy(policy).log_prob(need) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_messages_of_graphs_agree_with_sums_over_many_steps():
+    law = finite("Mixture of n-grams").law_
+    graph = explored(law, Regex("((ab)*c|b+)*").acceptor(law), "a test")
+    endless = log_messages(graph)
+    np.testing.assert_allclose(log_messages_within(graph, 2000, True)[0], endless, atol=1e-9)
+
+
+def test_stalls_are_solved_by_conditioning():
+    """A grammar that lets a finished text go on with blanks holds a masked process there."""
+    answers = ["yes  it  is", "no  it  is  not", "yes  of  course", "no  way", "yes"] * 3
+    text = arproc.NGram(2, "witten_bell", tokens="char").fit(answers)
+    kept = Regex("(yes|no) *")
+    masked = text.sample(200, length=200, policy=Constrain(kept), seed=0)
+    given = text.sample(200, length=200, policy=Constrain(kept, mode="conditioning"), seed=0)
+    blanks = [np.mean([t.count(" ") for t in drawn]) for drawn in (masked, given)]
+    assert blanks[0] > 5 * blanks[1]
+
+
+def test_sets_by_position_are_conditioned_on_too():
+    text = process("NGram")
+    policy = Constrain(AllowedAt({1: ["c"]}), mode="conditioning")
+    listed = [t for t in texts(5) if len(t) < 2 or t[1] == "c"]
+    gap = text.log_prob(listed) - text.with_policy(policy).log_prob(listed)
+    np.testing.assert_allclose(gap, gap[0], atol=1e-9)
+    torch.testing.assert_close(torch.tensor(gap[0]).exp() > 0.2, torch.tensor(True))
