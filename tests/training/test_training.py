@@ -317,7 +317,7 @@ def test_a_full_memory_keeps_the_last_weights_and_says_what_helps(error, tmp_pat
     assert len(history) == 7
     assert (tmp_path / "c").exists()  # a run with more memory may go on from it
     with pytest.raises(
-        TrainingError, match="ran out of memory at step 0, .*weights worth keeping"
+        TrainingError, match=r"ran out of memory at step 0, .*weights worth keeping"
     ):
         run(network(), lambda step, _: (_ for _ in ()).throw(error), Training(steps=20))
 

@@ -240,8 +240,8 @@ class NeuralModel(Model):
             >>> x = [[0, 1], [1, 1], [0, 0]] * 9
             >>> plan = arproc.Training(steps=30, snapshots=3, schedule="cyclic")
             >>> model = arproc.MADE((4,), training=plan).fit(x)
-            >>> [len(model.snapshots_), arproc.Mixture(model.snapshots_).fit(x).weights_.shape]
-            [3, (3,)]
+            >>> [len(model.snapshots_), len(arproc.Mixture(model.snapshots_).fit(x).weights_)]
+            [3, 3]
         """
         law, fit = self.law_, self.fit_
         kept: list[Weights] = self._note("snapshots", "snapshots_")

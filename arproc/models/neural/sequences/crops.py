@@ -151,7 +151,7 @@ class BatchesOfCrops:
     Example:
         >>> from arproc.spaces import Categorical
         >>> rows = [[0] * 2, [0] * 8] * 10
-        >>> crops = Crops(Sequences.of(rows, Categorical(2, end=1)), block=16)
+        >>> crops = Crops(Sequences.of(rows, Categorical(2, end_symbol=1)), block=16)
         >>> batches = BatchesOfCrops(crops, Training(batch_size=4, bucket=8))
         >>> sorted({batches(step, None).inputs.shape[1] for step in range(8)})
         [3, 9]
