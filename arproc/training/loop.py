@@ -138,7 +138,7 @@ class _Run:
         self.good_step, self.good_loss = 0, math.inf
         self.pending: list[Tensor] = []
         self.reported = self.saved = 0
-        self.over = self.stopped_by_signal = False
+        self.stopping = self.over = self.stopped_by_signal = False
         self.before = 0.0  # seconds of an earlier part of this run
         self.begin = time.perf_counter()
         self.interrupts = Interrupts(shared=team.size > 1)
@@ -180,7 +180,7 @@ class _Run:
         training, state = self.training, self.state
         loss = norm = self.engine.gradients(state.step)
         if self.team.size > 1:
-            asked = [float(self.over), float(self.interrupts.asked)]
+            asked = [float(self.stopping), float(self.interrupts.asked)]
             over, signals = self.team.summed(asked)
             self.over, self.stopped_by_signal = over > 0, signals > 0
         if training.clip is not None:
@@ -279,7 +279,9 @@ class _Run:
                     for callback in self.training.callbacks:
                         callback(row)
                 except StopTraining:
-                    self.over = True
+                    self.stopping = True
+        if self.team.size == 1:  # else all must agree first, see `_update`
+            self.over = self.stopping
 
     def save(self) -> None:
         """Write a checkpoint, if one is asked for and this step's is not there."""

@@ -40,7 +40,7 @@ class Training:
         schedule: how they fall after that: "cosine"; "trapezoid", which holds the peak for two
             fifths of the steps and then falls in a straight line (Hägele et al. 2024);
             "constant"; "cyclic", a cosine for each of the `snapshots` (Huang et al. 2017); or
-            "sweep", which rises exponentially to the peak, see `arproc.training.find_lr`.
+            "sweep", which rises exponentially to the peak, as `model.find_lr` has it.
         final_lr: where they end, as a share of the peak; not used by "constant". A sweep begins
             there.
         optimizer: "adamw" (Loshchilov and Hutter 2019), or "muon" (Jordan et al. 2024), which

@@ -2,9 +2,10 @@
 
 python -m tests.training.killed FOLDER KILLS KIND ...
 
-One process loads the library and forks: what is killed is a child that fits and writes checkpoints.
-It prints a line of JSON: for each kind how often a child was killed, in how many files it had left
-a checkpoint, and whether weights and course are those of the fit that nobody disturbed.
+One process loads the library and forks: what is killed is a child that fits, and writes a
+checkpoint after every step. It prints a line of JSON: for each kind how often a child was killed,
+how often one left a checkpoint, and whether weights and course are those of the fit that nobody
+disturbed.
 """
 
 from __future__ import annotations
@@ -65,7 +66,10 @@ KINDS: dict[str, tuple[dict[str, Any], Callable[[Training], Any]]] = {
     "nade": ({"schedule": "cyclic", "snapshots": 2}, _vectors(arproc.NADE, X, 5)),
     "orders": ({}, _vectors(arproc.NADE, X, 5, order_agnostic=True)),
     "maf": ({}, _vectors(arproc.MAF, REAL, (6,), layers=2)),
-    "maf, batch": ({"ema": 0.5}, _vectors(arproc.MAF, REAL, (6,), layers=2, normalisation="batch")),
+    "maf, batch": (
+        {"ema": 0.5},
+        _vectors(arproc.MAF, REAL, (6,), layers=2, normalisation="batch"),
+    ),
     "pixelcnn": ({}, _vectors(arproc.PixelCNN, IMAGES, 1, 4)),
     "pixelcnn++": ({"snapshots": 2}, _vectors(arproc.PixelCNNPP, IMAGES, 1, 8)),
     "pixelsnail": ({}, _vectors(arproc.PixelSNAIL, IMAGES, 1, 8)),

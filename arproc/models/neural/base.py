@@ -50,6 +50,7 @@ from arproc.errors import (
 )
 from arproc.models.neural.examples import ExampleNetwork, Examples, examples_objective
 from arproc.models.neural.given import learn_contexts
+from arproc.models.neural.rates import LearningRates, swept
 from arproc.process import Fit, Model, Process
 from arproc.process.fit import Learnt
 from arproc.spaces import Space
@@ -249,6 +250,44 @@ class NeuralModel(Model):
         return [
             type(self).of(_with(law, weights), fit, **self.get_params(False)) for weights in kept
         ]
+
+    def find_lr(
+        self,
+        data: Any,
+        *,
+        context: Any = None,
+        steps: int = 100,
+        low: float = 1e-6,
+        high: float = 1.0,
+    ) -> LearningRates:
+        """Train a copy while its learning rate rises from step to step, and look at the loss.
+
+        The model itself is not changed. The sweep ends early where the loss has risen above where
+        it began. The suggestion suits a short warm-up; it is a place to start from.
+
+        Args:
+            data: as `fit` takes them.
+            context: likewise.
+            steps: how many updates it takes at most.
+            low: where the learning rate of AdamW begins; Muon's keeps its proportion to it.
+            high: where it would end.
+
+        Raises:
+            ParameterError: the rates are not in order.
+            TrainingError: the loss never fell.
+
+        Source: Smith 2017, section 3.3 (arXiv 1506.01186); the suggestion is fastai's.
+
+        Example:
+            >>> import arproc
+            >>> x = np.random.default_rng(0).integers(0, 2, (200, 6))
+            >>> x[:, 3:] = x[:, :3]
+            >>> found = arproc.MADE((16,)).find_lr(x, steps=60)
+            >>> 0.0005 < found.suggestion < 0.5, list(found.curve)
+            (True, ['learning_rate', 'loss', 'smoothed'])
+            >>> model = arproc.MADE((16,), training=found.training)
+        """
+        return swept(self, self._settings, data, context, steps, low, high)
 
     def _note(self, name: str, public: str) -> Any:
         if name not in self.fit_.notes:

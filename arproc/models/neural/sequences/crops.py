@@ -90,9 +90,7 @@ class Crops:
         self.values = sequences.values.cpu()
         self.begins, self.lengths = sequences.offsets[:-1], sequences.lengths
         self.terms = sequences.n_terms
-        shares = torch.where(self.terms > 0, (self.terms.double() / block).clamp(min=1), 0.0)
-        self.cumulated = shares.cumsum(0)
-        self.last = int(self.terms.nonzero()[-1])  # rounding must not reach an empty one
+        self.cumulated = (self.terms.double() / block).clamp(min=1).cumsum(0)
 
     def __call__(self, n: int, generator: torch.Generator) -> CropBatch:
         """Draw n crops.
@@ -107,7 +105,7 @@ class Crops:
         """Where n crops begin, by the generator's next numbers."""
         u = torch.rand(3, n, dtype=torch.float64, generator=generator)
         row = torch.searchsorted(self.cumulated, u[0] * self.cumulated[-1], right=True)
-        row = row.clamp(max=self.last)
+        row = row.clamp(max=len(self.terms) - 1)
         room = (self.terms[row] - self.block).clamp(min=0)
         # places before the first and beyond the last one fall on these
         spread = torch.where(room > 0, room + 2 * self.block - 1, 1)
