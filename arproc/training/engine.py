@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from copy import copy
 from typing import Any
 
 import torch
@@ -33,13 +34,14 @@ class Engine:
     def __init__(
         self, module: nn.Module, objective: Objective, training: Training, team: Team
     ) -> None:
-        self.objective, self.training, self.team = objective, training, team
+        self.module, self.objective, self.training, self.team = module, objective, training, team
         self.device = next(module.parameters()).device
         self.sharded = training.sharded and team.size > 1
         self.generator = torch.Generator()
         loss: Any = torch.compile(objective.loss) if training.compile else objective.loss
         self.loss = loss
         self._wrapped: Any = None
+        self._hooks = _hooks_of(module) if self.sharded else []
         if team.size > 1:
             self.loss = self._wrapped = _wrapped(_Whole(module, loss), self.sharded)
 
@@ -95,6 +97,25 @@ class Engine:
             if self.sharded:
                 self._wrapped.reshard()
 
+    def release(self) -> None:
+        """Make the module a plain one again, with all of its weights in every process."""
+        if not self.sharded:
+            return
+        self._wrapped.reshard()
+        for part, hooks in zip(self.module.modules(), self._hooks, strict=True):
+            for name, p in list(part.named_parameters(recurse=False)):
+                whole = nn.Parameter(self.team.whole(p.detach()), p.requires_grad)
+                part.register_parameter(name, whole)
+            for name, own in hooks.items():
+                setattr(part, name, own)
+        self.sharded = False
+
+
+def _hooks_of(module: nn.Module) -> list[dict[str, Any]]:
+    """The hooks of each part of a module, to which `fully_shard` adds its own."""
+    names = [name for name in vars(module) if name.endswith("_hooks")]
+    return [{name: copy(vars(part)[name]) for name in names} for part in module.modules()]
+
 
 class _Whole(nn.Module):
     """A module under its loss, so that torch's wrappers see one forward pass."""
@@ -108,15 +129,15 @@ class _Whole(nn.Module):
 
 
 def _wrapped(whole: _Whole, sharded: bool) -> Any:
-    """The loss with its gradients summed over the processes; each has all weights, or a share."""
-    if not sharded:
-        from torch.nn.parallel import DistributedDataParallel
+    """The loss with its gradients summed over the processes; each has all weights, or a share.
 
-        return DistributedDataParallel(whole, broadcast_buffers=False, find_unused_parameters=True)
-    from torch.distributed.fsdp import fully_shard
+    What is sharded is gathered as one for each pass: our networks use the weights of their blocks
+    directly, so that no block could gather its own.
+    """
+    if sharded:
+        from torch.distributed.fsdp import fully_shard
 
-    for part in whole.module.modules():  # its repeated blocks, then the rest
-        if isinstance(part, nn.ModuleList):
-            for block in part:
-                fully_shard(block)
-    return fully_shard(whole)
+        return fully_shard(whole)
+    from torch.nn.parallel import DistributedDataParallel
+
+    return DistributedDataParallel(whole, broadcast_buffers=False, find_unused_parameters=True)

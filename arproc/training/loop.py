@@ -340,6 +340,7 @@ class _Run:
             state.load(state.best)
         else:
             state.average.settle(state.step)
+        self.engine.release()
         self.module.eval()
         for p in self.module.parameters():
             p.grad = None
@@ -348,7 +349,7 @@ class _Run:
                     "the weights are no longer finite after the last step; lower lr."
                 )
         if self.objective.refresh is not None:
-            with torch.no_grad(), self.engine.scored():
+            with torch.no_grad():
                 self.objective.refresh()
         self._warn_of_worse()
 

@@ -70,9 +70,10 @@ class Training:
             the run ends or is interrupted.
         resume: go on from the checkpoint if the file exists (an error if it is of another model,
             other settings or other data); otherwise a run begins anew and replaces it.
-        sharded: where `torchrun` has started several processes, whether each holds only its share
-            of the weights, gradients and averages (torch's `fully_shard`); otherwise each has
-            them all (`DistributedDataParallel`). AdamW only.
+        sharded: where `torchrun` has started several processes, whether each keeps only its share
+            of the weights, gradients and averages (torch's `fully_shard`), the weights being
+            gathered for each pass; otherwise each has them all (`DistributedDataParallel`). AdamW
+            only.
         compile: whether the loss goes through `torch.compile`, which takes a compiler of C++, and
             minutes at first: it pays in long runs, more so on a GPU.
         device: where the network is trained and computes afterwards, such as "cuda".

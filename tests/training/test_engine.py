@@ -33,13 +33,15 @@ def texts(plan: Training, **more):
     return model.fit(TEXTS, **more)
 
 
+def flow(plan: Training) -> arproc.MAF:
+    return arproc.MAF((6,), layers=2, normalisation="none", training=plan)
+
+
 KINDS = {
     "made": made,
     "transformer": texts,
     "nade": lambda plan, **more: arproc.NADE(6, training=plan).fit(X, **more),
-    "maf": lambda plan, **more: arproc.MAF((6,), layers=2, normalisation="none", training=plan).fit(
-        REAL, **more
-    ),
+    "maf": lambda plan, **more: flow(plan).fit(REAL, **more),
     "pixelcnn": lambda plan, **more: arproc.PixelCNN(1, 4, training=plan).fit(IMAGES, **more),
 }
 

@@ -1,4 +1,4 @@
-"""Trains models in several processes, and writes what each of them ended with; for `test_together`.
+"""Trains models in several processes, and writes what each ended with; for `test_together`.
 
 torchrun --nproc-per-node=2 -m tests.training.together FOLDER KIND ...
 python -m tests.training.together FOLDER KIND ...    # forks two processes itself, which is faster
@@ -45,10 +45,8 @@ KINDS: dict[str, Any] = {
     "maf": lambda plan: arproc.MAF((6,), layers=2, normalisation="none", training=plan).fit(REAL),
     "pixelcnn": lambda plan: arproc.PixelCNN(1, 4, training=plan).fit(IMAGES),
     "sharded": lambda plan: _transformer(plan.set_params(sharded=True, ema=0.5)),
-    "sharded made": lambda plan: arproc.MADE((6,), training=plan.set_params(sharded=True)).fit(X),
-    "sharded pixelcnn": lambda plan: arproc.PixelCNN(
-        1, 4, training=plan.set_params(sharded=True)
-    ).fit(IMAGES),
+    "sharded made": lambda plan: KINDS["made"](plan.set_params(sharded=True)),
+    "sharded pixelcnn": lambda plan: KINDS["pixelcnn"](plan.set_params(sharded=True)),
 }
 
 
