@@ -12,6 +12,7 @@ from arproc.training.objective import Objective
 from arproc.training.parallel import Team, joined
 from arproc.training.settings import Training
 from arproc.training.state import Weights
+from arproc.training.token_files import write_tokens
 
 __all__ = [
     "Augmentation",
@@ -32,4 +33,5 @@ __all__ = [
     "joined",
     "seed_of",
     "train",
+    "write_tokens",
 ]
