@@ -125,11 +125,12 @@ class Sequences:
         if missing or space.holds_missing:
             data = unmasked(data)
         gaps = missing or space.holds_missing
-        mapped = layout is None and isinstance(space, Categorical) and is_mapped(data)
-        if mapped:
-            check_symbols(data, space.size, space.end, name)
+        mapped = layout is None and is_mapped(data)
+        if mapped and isinstance(space, Categorical):
+            check_symbols(data, space, name)
             values, lengths, form = read_mapped(data, space)
         else:
+            mapped = False
             values, lengths, form = read(data, space, layout, name, partial, gaps, labels)
         if form.kind == "tensor":
             form = replace(form, device=values.device)

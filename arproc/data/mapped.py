@@ -54,9 +54,9 @@ def extremes(data: np.memmap) -> tuple[int, int]:
     return min(low for low, _ in pieces), max(high for _, high in pieces)
 
 
-def check_symbols(data: np.memmap, size: int, end: int | None, name: str) -> None:
-    """Raise `DataError` unless all numbers are symbols 0 ... size-1, none of them the end."""
-    low, high = extremes(data)
+def check_symbols(data: np.memmap, space: Categorical, name: str) -> None:
+    """Raise `DataError` unless all numbers are symbols of a space, none of them the end."""
+    (low, high), size, end = extremes(data), space.size, space.end
     if low < 0 or high >= size:
         raise DataError(
             f"{name} does not fit the model's space (categorical with {size} symbols): expected "

@@ -65,7 +65,7 @@ def write_tokens(
             )
         tokens = TokenizerVocabulary.of(tokens)
     kind = np.dtype(np.uint16 if len(tokens) <= 1 << 16 else np.uint32)
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with replacing(Path(path)) as temporary, temporary.open("wb") as file:
         total = 0
         for text in _texts(source):
             numbers = np.asarray(tokens.encode(text)).astype(kind)
