@@ -75,7 +75,7 @@ class Training:
             gathered for each pass; otherwise each has them all (`DistributedDataParallel`). AdamW
             only.
         compile: whether the loss goes through `torch.compile`, which takes a compiler of C++, and
-            minutes at first: it pays in long runs, more so on a GPU.
+            minutes at first: it is for long runs, on a GPU.
         device: where the network is trained and computes afterwards, such as "cuda".
         precision: "float32", or "bfloat16" for matrix products where the device is fast at them
             (weights, their averages and log-probabilities stay in float32).

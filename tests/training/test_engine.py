@@ -81,6 +81,12 @@ def test_there_can_not_be_more_parts_than_rows():
         PLAN.set_params(accumulate=9)
 
 
+@pytest.mark.slow
+def test_a_compiled_loss_makes_the_same_updates():
+    plan = PLAN.set_params(steps=4, lr=1e-3, batch_size=9)
+    assert distance(weights(made(plan)), weights(made(plan.set_params(compile=True)))) < 1e-4
+
+
 # ---- averages, snapshots --------------------------------------------------------------------
 
 

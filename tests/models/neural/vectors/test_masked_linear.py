@@ -18,7 +18,7 @@ def staircase(outputs: int, inputs: int, first: int = 0) -> torch.Tensor:
 LAYERS = {
     "from nothing on": MaskedLinear(staircase(811, 680)),
     "without a bias": MaskedLinear(staircase(740, 750, 9), bias=False),
-    "few rows": MaskedLinear(staircase(5, 120_000)),
+    "few rows": MaskedLinear(staircase(40, 14_000)),
     "no staircase": MaskedLinear(torch.rand(750, 750) < 0.5),
     "small": MaskedLinear(staircase(500, 600)),
 }
