@@ -185,10 +185,6 @@ class Training:
                 f"accumulate={self.accumulate} parts of batch_size={self.batch_size} rows: some "
                 "would be empty; expected at most a part a row."
             )
-        if self.snapshots > self.steps:
-            raise ParameterError(
-                f"snapshots={self.snapshots} is more than there are steps ({self.steps})."
-            )
         if self.schedule == "cyclic" and not self.snapshots:
             raise ParameterError(
                 'schedule="cyclic" has a cycle for each snapshot; give snapshots=, such as 5.'
@@ -275,13 +271,14 @@ class Training:
 
     @property
     def snapshot_steps(self) -> list[int]:
-        """After how many updates the weights are kept.
+        """After how many updates the weights are kept; at most once a step.
 
         Example:
             >>> Training(steps=10, snapshots=3).snapshot_steps
             [3, 7, 10]
         """
-        return [round(self.steps * (i + 1) / self.snapshots) for i in range(self.snapshots)]
+        count = min(self.snapshots, self.steps)
+        return [round(self.steps * (i + 1) / count) for i in range(count)]
 
     def scale(self, step: int) -> float:
         """The learning rates at `step` (0, 1, ...), as a share of their peaks.
