@@ -10,7 +10,9 @@
 | `maximum_likelihood` | all of `_fit` for a law that torch differentiates |
 | `Vocabulary`, `Tokens`, `categorical_space` | symbols, and the space of text or other symbols |
 | `NeuralProcess`, `NetworkLaw` | a model that trains a network, and the law that holds it |
+| `Objective` | what a network is trained by: the batch of a step, and the loss of a part of it |
 | `ExampleNetwork`, `Crops`, `shifted` | networks of examples of one size; stretches of sequences |
+| `BatchesOfCrops` | the stretches of each step |
 | `Given` | the linear map by which a context enters a network, in units of its own |
 
 Spaces are in `arproc.spaces`, conditionals that torch lacks in `arproc.distributions`, the check
@@ -30,9 +32,11 @@ from arproc.inference.maximum import maximum_likelihood
 from arproc.models.neural.base import NetworkLaw, NeuralProcess
 from arproc.models.neural.examples import ExampleNetwork
 from arproc.models.neural.given import Given
-from arproc.models.neural.sequences.crops import Crops, shifted
+from arproc.models.neural.sequences.crops import BatchesOfCrops, Crops, shifted
+from arproc.training import Objective
 
 __all__ = [
+    "BatchesOfCrops",
     "ContextForm",
     "Crops",
     "DerivedLaw",
@@ -42,6 +46,7 @@ __all__ = [
     "InnerState",
     "NetworkLaw",
     "NeuralProcess",
+    "Objective",
     "StorableModule",
     "Tokens",
     "Vocabulary",

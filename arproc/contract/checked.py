@@ -379,6 +379,8 @@ def check_value(
 @cache
 def _ruled_inside(hint: Any) -> bool:
     """Whether there are rules for the items of what an annotation speaks of."""
+    if get_origin(_bare(hint)) is Callable:  # whose arguments are no items
+        return False
     return any(bool(_rules(part)) or _ruled_inside(part) for part in get_args(_bare(hint)))
 
 

@@ -20,8 +20,9 @@ from arproc.data.arrays import unmasked
 from arproc.data.form import Form, Layout, restore
 from arproc.data.intake import read
 from arproc.data.labels import Labels
+from arproc.data.mapped import check_symbols, is_mapped, read_mapped
 from arproc.errors import DataError, check_flag
-from arproc.spaces import Space, check_values
+from arproc.spaces import Categorical, Space, check_values
 
 __all__ = ["Sequences"]
 
@@ -124,7 +125,13 @@ class Sequences:
         if missing or space.holds_missing:
             data = unmasked(data)
         gaps = missing or space.holds_missing
-        values, lengths, form = read(data, space, layout, name, partial, gaps, labels)
+        mapped = layout is None and is_mapped(data)
+        if mapped and isinstance(space, Categorical):
+            check_symbols(data, space, name)
+            values, lengths, form = read_mapped(data, space)
+        else:
+            mapped = False
+            values, lengths, form = read(data, space, layout, name, partial, gaps, labels)
         if form.kind == "tensor":
             form = replace(form, device=values.device)
         if device is not None:
@@ -140,7 +147,9 @@ class Sequences:
                 f"{name} is too long: sequence {row} has {int(lengths[row])} elements, and the "
                 f"model's have {space.length}."
             )
-        if form.kind != "text":  # text comes from the vocabulary, so it is right, and may be huge
+        if (
+            form.kind != "text" and not mapped
+        ):  # text comes from the vocabulary, so it is right, and may be huge
             place = _places(lengths, layout) if space.varies else None
             missing = check_values(values, space, name, missing, place, refusal)
             values = values.to(space.dtype)

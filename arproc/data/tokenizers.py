@@ -11,6 +11,7 @@ import numpy as np
 
 from arproc.contract.storable import storable
 from arproc.data.intake import read
+from arproc.data.mapped import extremes, is_mapped
 from arproc.data.text_files import text_bytes, text_of
 from arproc.data.texts import is_file, listed, require_no_file
 from arproc.data.tokenizer_kinds import Adapter, adapted, restored, words_of
@@ -49,6 +50,11 @@ def categorical_space(data: Any, tokens: Any, *, end: bool | None = None) -> Cat
     ends = not _is_single(data, vocabulary) if end is None else bool(end)
     if vocabulary is not None:
         size = len(vocabulary)
+    elif is_mapped(data) and given.kind is None:
+        low, high = extremes(data)
+        if low < 0:
+            raise DataError(f"data has numbers from {low} to {high}; expected symbols from 0 on.")
+        size = high + 1
     elif isinstance(given.kind, int) and not isinstance(given.kind, bool):
         size = given.kind
     else:
@@ -72,6 +78,8 @@ def _vocabulary(data: Any, tokens: Tokens) -> Vocabulary | None:
             )
         rows = [data] if isinstance(data[0], str) else data
         return Vocabulary.build(rows, "symbols", **tokens.limits)
+    if is_mapped(data) and not isinstance(kind, str):  # the numbers of its tokens
+        return kind if isinstance(kind, Vocabulary) else TokenizerVocabulary.of(kind)
     if not textual:
         raise DataError(
             f"tokens={_name(kind)} is for text, and the data are {type(data).__name__}; for "
@@ -104,6 +112,8 @@ def _is_single(data: Any, vocabulary: Vocabulary | None) -> bool:
         return True
     if is_file(data):
         return kind != "word"
+    if is_mapped(data):
+        return data.ndim == 1
     if kind is not None:
         return kind == "symbols" and isinstance(data[0], str)
     if hasattr(data, "ndim"):

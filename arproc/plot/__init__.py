@@ -12,14 +12,17 @@ from arproc.plot.impulses import impulse_response
 from arproc.plot.maps import surprisal_map
 from arproc.plot.spectra import spectral_density
 from arproc.plot.surprisals import surprisal
+from arproc.plot.training import learning_rates, training_curve
 
 __all__ = [
     "diagnostics",
     "forecast_fan",
     "impulse_response",
+    "learning_rates",
     "pit_histogram",
     "sample_grid",
     "spectral_density",
     "surprisal",
     "surprisal_map",
+    "training_curve",
 ]

@@ -18,10 +18,21 @@ class Interrupts:
     """Holds an interrupt (Ctrl-C) back where a step must stay whole; a second one goes through.
 
     As a context manager it takes the signal; within it `held()` marks what must not be cut.
+
+    Args:
+        shared: whether other processes must stop at the same step: then an interrupt is noted as
+            `asked`, and whoever reads it tells them and raises.
     """
 
-    def __init__(self) -> None:
-        self.holding = self._asked = self._taken = False
+    def __init__(self, *, shared: bool = False) -> None:
+        self.shared = shared
+        self.asked = self._taken = False
+        self._depth = 0
+
+    @property
+    def holding(self) -> bool:
+        """Whether something that must not be cut was begun, and did not come to its end."""
+        return self._depth > 0
 
     def __enter__(self) -> Interrupts:
         main = threading.current_thread() is threading.main_thread()
@@ -35,8 +46,8 @@ class Interrupts:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.holding and not self._asked:
-            self._asked = True
+        if (self.holding or self.shared) and not self.asked:
+            self.asked = True
         else:
             signal.default_int_handler(number, frame)
 
@@ -46,16 +57,16 @@ class Interrupts:
 
         `holding` stays true if what is inside fails, so it tells whether a step is broken.
         """
-        self.holding = True
+        self._depth += 1
         yield
-        self.holding = False
-        if self._asked:
-            self._asked = False
+        self._depth -= 1
+        if self.asked and not self.holding and not self.shared:
+            self.asked = False
             raise KeyboardInterrupt
 
 
 class ProgressBar:
-    """Steps, the loss averaged over the last ones, and the validation loss.
+    """Steps, the time left, the loss averaged over the last ones, and the validation loss.
 
     Args:
         steps: how many there will be.
@@ -78,7 +89,7 @@ class ProgressBar:
         """One more step is done."""
         if self.bar is not None:
             self.mean = loss if math.isnan(self.mean) else 0.95 * self.mean + 0.05 * loss
-            self.bar.set_postfix_str(f"loss {self.mean:.3f}{self.validation}", refresh=False)
+            self.bar.set_postfix_str(f"loss {self.mean:.3f} nats{self.validation}", refresh=False)
             self.bar.update()
 
     def note(self, validation: float, best: float) -> None:

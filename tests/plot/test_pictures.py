@@ -29,6 +29,7 @@ SERIES = pd.Series(
 FORECAST = GaussianAR().forecast(SERIES, 3, quantiles=(0.05, 0.25, 0.5, 0.75, 0.95), seed=1)
 RESPONSES = VAR.from_parameters([[[0.5, 0.2], [0.0, 0.3]]]).impulse_response(6, bands=None)
 SQUARES = MADE((4,), training=Training(steps=2)).fit(np.arange(48).reshape(4, 3, 4) // 5 % 2)
+RATES = MADE((4,)).find_lr(np.eye(12, dtype=int), steps=30)
 DRAW = {
     "forecast_fan": lambda ax: plot.forecast_fan(SERIES, FORECAST, ax=ax),
     "pit_histogram": lambda ax: plot.pit_histogram(np.linspace(0.01, 0.99, 60), ax=ax),
@@ -43,6 +44,11 @@ DRAW = {
     ),
     "spectral_density": lambda ax: plot.spectral_density(AR.from_parameters([0.5]), ax=ax),
     "surprisal_map": lambda ax: plot.surprisal_map(SQUARES, np.eye(3, 4, dtype=int), ax=ax),
+    "training_curve": lambda ax: plot.training_curve(SQUARES, ax=ax),
+    "training_curve of a table": lambda ax: plot.training_curve(
+        SQUARES.history_, ax=ax, against="seconds"
+    ),
+    "learning_rates": lambda ax: plot.learning_rates(RATES, ax=ax),
     "sample_grid": lambda ax: plot.sample_grid(np.eye(4), (2, 2), ax=ax),
 }
 
@@ -330,3 +336,22 @@ def test_what_is_no_image_has_no_map():
 def test_wrong_samples_are_refused(samples, shape, message):
     with pytest.raises(DataError, match=message):
         plot.sample_grid(samples, shape)
+
+
+def test_curves_are_those_of_the_history_and_nothing_else_is_drawn():
+    x = np.eye(12, dtype=int)
+    plan = Training(steps=9, validate_every=3)
+    model = MADE((4,), training=plan).fit(x, validation=x)
+    batch, mean, held = plot.training_curve(model, against="epoch").lines
+    table = model.history_
+    assert np.array_equal(batch.get_xydata(), table[["epoch", "loss"]].to_numpy())
+    assert np.array_equal(mean.get_xdata(), table["epoch"])
+    looks = table.dropna()[["epoch", "validation"]]
+    assert np.array_equal(held.get_xydata(), looks.to_numpy())
+    assert len(plot.training_curve(MADE((4,), training=plan).fit(x)).lines) == 2
+    with pytest.raises(DataError, match="that was trained, such as MADE; got AR"):
+        plot.training_curve(AR.from_parameters([0.5]))
+    with pytest.raises(DataError, match="has no epoch"):
+        plot.training_curve(table.assign(epoch=np.nan), against="epoch")
+    with pytest.raises(DataError, match=r"find_lr\(data\) gave; got DataFrame"):
+        plot.learning_rates(table)

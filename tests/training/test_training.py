@@ -15,7 +15,7 @@ from torch import nn
 
 from arproc.contract.model_file import read_file, write_file
 from arproc.errors import FileFormatError, ParameterError, StorageError, TrainingError
-from arproc.training import Batches, Training, train
+from arproc.training import Batches, Objective, Training, train
 from arproc.training.optimizers import AdamW, Muon, orthogonalise
 
 X = torch.linspace(-2, 2, 64)[:, None]
@@ -45,10 +45,30 @@ def regression(module: nn.Module, training: Training):
     return loss
 
 
-def fitted(training: Training, validation=None, loss=None) -> tuple[nn.Module, dict]:
+def run(module, loss, training, validation=None, **more):
+    """The history of a training by a loss of the step and the generator."""
+    objective = Objective(
+        lambda step, _: torch.tensor([step]),
+        lambda batch, generator: loss(int(batch[0]), generator),
+        validation=validation,
+    )
+    return train(module, objective, training, **more).history
+
+
+def fitted(training: Training, validation=None, loss=None):
     module = network()
-    history = train(module, loss or regression(module, training), training, validation=validation)
+    history = run(module, loss or regression(module, training), training, validation=validation)
     return module, history
+
+
+def course(history) -> list:
+    """What of a history is the same whenever it is repeated."""
+    return [history.loss.tolist(), looks(history), history.learning_rate.tolist()]
+
+
+def looks(history) -> dict[int, float]:
+    table = history.table().dropna(subset=["validation"])
+    return dict(zip(table["step"], table["validation"], strict=True))
 
 
 def weights(module: nn.Module) -> list[torch.Tensor]:
@@ -63,7 +83,7 @@ def same(first: nn.Module, second: nn.Module) -> bool:
 def test_learns(optimizer):
     module, history = fitted(Training(steps=400, lr=0.01, optimizer=optimizer, weight_decay=0.01))
     assert (module(X) - Y).square().mean() < 0.02
-    assert len(history["loss"]) == 400
+    assert len(history) == 400
     assert not module.training
 
 
@@ -92,7 +112,7 @@ def test_a_resumed_run_is_the_uninterrupted_run_to_the_bit(tmp_path, optimizer, 
     plan = Training(steps=60, optimizer=optimizer, validate_every=7, seed=3)
     kept = plan.set_params(checkpoint=str(path), checkpoint_every=10, resume=True)
 
-    def run(training, until=None):
+    def cut_run(training, until=None):
         module = network()
         inner = regression(module, training)
 
@@ -104,18 +124,18 @@ def test_a_resumed_run_is_the_uninterrupted_run_to_the_bit(tmp_path, optimizer, 
         def validation():
             return float((module(X) - Y).square().mean())
 
-        return module, train(module, loss, training, validation=validation)
+        return module, run(module, loss, training, validation=validation)
 
-    whole, history = run(plan)
+    whole, history = cut_run(plan)
     with pytest.raises(Stop):
-        run(kept, until=cut)
+        cut_run(kept, until=cut)
     assert path.exists()
-    resumed, again = run(kept)
+    resumed, again = cut_run(kept)
     assert same(whole, resumed)
-    assert again == history
-    finished, once_more = run(kept)  # nothing left to do
+    assert course(again) == course(history)
+    finished, once_more = cut_run(kept)  # nothing left to do
     assert same(whole, finished)
-    assert once_more == history
+    assert course(once_more) == course(history)
 
 
 def test_an_interrupted_run_resumes_to_the_bit(tmp_path):
@@ -131,10 +151,10 @@ def test_an_interrupted_run_resumes_to_the_bit(tmp_path):
         return inner(step, generator)
 
     with pytest.warns(UserWarning, match="interrupted at step 25 of 40"):
-        train(module, loss, kept)
+        run(module, loss, kept)
     resumed, again = fitted(kept)
     assert same(whole, resumed)
-    assert again == history
+    assert course(again) == course(history)
 
 
 def test_it_learns_where_gradients_were_turned_off():
@@ -153,10 +173,9 @@ def test_early_stopping_keeps_the_best_weights():
 
     training = Training(steps=1000, validate_every=5, patience=3)
     module = network()
-    history = train(module, regression(module, training), training, validation=validation)
-    assert history["validation"] == [3.0, 2.0, 1.0, 1.5, 1.4, 1.2]
-    assert history["validation_step"] == [5, 10, 15, 20, 25, 30]
-    assert len(history["loss"]) == 30
+    history = run(module, regression(module, training), training, validation=validation)
+    assert looks(history) == {5: 3.0, 10: 2.0, 15: 1.0, 20: 1.5, 25: 1.4, 30: 1.2}
+    assert len(history) == 30
     assert all(torch.equal(a, b) for a, b in zip(weights(module), seen[2], strict=True))
 
 
@@ -178,9 +197,9 @@ def test_an_interrupt_keeps_the_best_so_far():
         return inner(step, generator)
 
     with pytest.warns(UserWarning, match=r"interrupted at step 14 of 1000; .* step 8, the best"):
-        history = train(module, loss, training, validation=validation)
+        history = run(module, loss, training, validation=validation)
     assert all(torch.equal(a, b) for a, b in zip(weights(module), seen[1], strict=True))
-    assert len(history["loss"]) == 14
+    assert len(history) == 14
 
 
 def test_a_signal_during_an_update_waits_for_its_end(monkeypatch, request):
@@ -199,8 +218,8 @@ def test_a_signal_during_an_update_waits_for_its_end(monkeypatch, request):
     with monkeypatch.context() as patch:
         patch.setattr(AdamW, "step", step)
         with pytest.warns(UserWarning, match="interrupted at step 10 of 50"):
-            history = train(module, loss, plan)
-    assert len(history["loss"]) == 10
+            history = run(module, loss, plan)
+    assert len(history) == 10
     expected = network()
     inner = regression(expected, plan)
 
@@ -210,25 +229,120 @@ def test_a_signal_during_an_update_waits_for_its_end(monkeypatch, request):
         return inner(step, generator)
 
     with pytest.warns(UserWarning, match="interrupted"):
-        train(expected, ten, plan)
+        run(expected, ten, plan)
     assert same(module, expected)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_stops_the_run(bad):
+def test_a_first_loss_that_is_not_finite_is_an_error(bad):
     module = network()
-    before = None
+    before = weights(module)
+    with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at step 0, .* lower lr"):
+        run(module, lambda step, _: module(X).square().mean() * bad, Training(steps=10))
+    assert all(torch.equal(a, b) for a, b in zip(weights(module), before, strict=True))
+
+
+def spoilt(module: nn.Module, at: int, what: float = float("nan")):
+    """A loss that is no number at a step, and a list of the weights before each."""
+    seen = []
 
     def loss(step, generator):
-        nonlocal before
-        before = weights(module)
-        factor = bad if step == 3 else 1.0
-        return module(X).square().mean() * factor
+        seen.append(weights(module))
+        return module(X).square().mean() * (what if step == at else 1.0)
 
-    with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at step 3; .* lr"):
-        train(module, loss, Training(steps=10))
-    assert all(torch.equal(a, b) for a, b in zip(weights(module), before, strict=True))
+    return loss, seen
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_the_last_good_weights():
+    module = network()
+    loss, seen = spoilt(module, at=47)
+    told = r"the loss is nan at step 47; the weights of step 40, the last .* A lower lr"
+    with pytest.warns(UserWarning, match=told):
+        history = run(module, loss, Training(steps=200, lr=0.01, warmup=0.0))
+    assert all(torch.equal(a, b) for a, b in zip(weights(module), seen[40], strict=True))
+    assert len(history) == 47
+    assert not module.training
+
+
+def test_weights_from_which_the_loss_exploded_are_not_the_good_ones():
+    module = network()
+    _, seen = spoilt(module, at=0)
+
+    def loss(step, generator):
+        seen.append(weights(module))
+        value = module(X).square().mean()
+        return value * (float("nan") if step == 47 else 1.0) + (1e6 if step > 32 else 0.0)
+
+    with pytest.warns(UserWarning, match=r"the weights of step 30, the last"):
+        run(module, loss, Training(steps=200, lr=0.01, warmup=0.0))
+    assert all(torch.equal(a, b) for a, b in zip(weights(module), seen[30], strict=True))
+
+
+def test_a_loss_that_is_not_finite_leaves_the_best_on_the_validation_data():
+    module = network()
+    values = iter([3.0, 1.0, 2.0, 2.0])
+    loss, seen = spoilt(module, at=18)
+    training = Training(steps=100, validate_every=5)
+    with pytest.warns(UserWarning, match=r"nan at step 18; the weights of step 10, the best on"):
+        run(module, loss, training, validation=lambda: next(values))
+    assert all(torch.equal(a, b) for a, b in zip(weights(module), seen[10], strict=True))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 7 GiB"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 7 GiB"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"
+        ),
+    ],
+)
+def test_a_full_memory_keeps_the_last_weights_and_says_what_helps(error, tmp_path):
+    module = network()
+    seen = []
+
+    def loss(step, generator):
+        seen.append(weights(module))
+        if step == 7:
+            raise error
+        return module(X).square().mean()
+
+    training = Training(steps=20, batch_size=32, checkpoint=str(tmp_path / "c"))
+    told = r"ran out of memory at step 7, with batch_size=32 .* of the last step .* Accumulate=2"
+    with pytest.warns(UserWarning, match=told.replace("Accumulate", "accumulate")):
+        history = run(module, loss, training)
+    assert all(torch.equal(a, b) for a, b in zip(weights(module), seen[7], strict=True))
+    assert len(history) == 7
+    assert (tmp_path / "c").exists()  # a run with more memory may go on from it
+    with pytest.raises(
+        TrainingError, match=r"ran out of memory at step 0, .*weights worth keeping"
+    ):
+        run(network(), lambda step, _: (_ for _ in ()).throw(error), Training(steps=20))
+
+
+def test_memory_that_is_full_in_the_middle_of_an_update_spoils_the_weights(monkeypatch):
+    module = network()
+    original, seen = AdamW.step, {}
+
+    def step(self, count, scale):
+        seen[count] = weights(module)
+        original(self, count, scale)
+        if count == 33:
+            raise MemoryError("half of the weights are new")
+
+    monkeypatch.setattr(AdamW, "step", step)
+    plan = Training(steps=200, lr=0.01)
+    with pytest.warns(UserWarning, match="out of memory at step 32.* of step 30, the last with"):
+        run(module, regression(module, plan), plan)
+    assert all(torch.equal(a, b) for a, b in zip(weights(module), seen[31], strict=True))
+
+
+def test_other_errors_of_a_loss_are_passed_on():
+    module = network()
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        run(module, lambda step, _: exec("raise RuntimeError('shapes do not match')"), Training())
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run():
@@ -238,7 +352,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run():
         return (module.weight.sum() * 0).sqrt() + module.bias.sum() * 0
 
     with pytest.raises(TrainingError, match="norm of the gradient is nan at step 0"):
-        train(module, loss, Training(steps=10))
+        run(module, loss, Training(steps=10))
 
 
 def test_a_validation_loss_that_is_not_finite_stops_the_run():
@@ -254,10 +368,10 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
         fitted(plan.set_params(resume=True, lr=0.1))
     module = nn.Linear(1, 1)
     with pytest.raises(TrainingError, match="a model of another shape"):
-        train(module, regression(module, plan), plan.set_params(resume=True))
+        run(module, regression(module, plan), plan.set_params(resume=True))
     module = network()
     with pytest.raises(TrainingError, match="other data"):
-        train(module, regression(module, plan), plan.set_params(resume=True), fingerprint="x")
+        run(module, regression(module, plan), plan.set_params(resume=True), fingerprint="x")
     (tmp_path / "c").write_bytes(b"not a checkpoint")
     with pytest.raises(FileFormatError, match="not a model of arproc's"):
         fitted(plan.set_params(resume=True))
@@ -268,7 +382,7 @@ def test_without_resume_a_run_begins_anew(tmp_path):
     first, _ = fitted(plan)
     second, history = fitted(plan)
     assert same(first, second)
-    assert len(history["loss"]) == 5
+    assert len(history) == 5
     assert [p.name for p in tmp_path.iterdir()] == ["c"]  # no temporary file is left
 
 
@@ -310,8 +424,8 @@ def test_weights_of_an_interrupted_run_are_kept_though_the_disk_is_full(
         pytest.warns(UserWarning, match=r"of an earlier step: '.*c' can not be written: No space"),
         pytest.warns(UserWarning, match="training was interrupted"),
     ):
-        history = train(module, loss, plan)
-    assert 7 <= len(history["loss"]) < 20
+        history = run(module, loss, plan)
+    assert 7 <= len(history) < 20
     assert list(tmp_path.iterdir()) == []
 
 
@@ -324,7 +438,9 @@ def test_weights_of_an_interrupted_run_are_kept_though_the_disk_is_full(
         lambda run, tensors: run.pop("step"),
         lambda run, tensors: run.update(step="5"),
         lambda run, tensors: run.update(step=-1),
-        lambda run, tensors: run.update(history=None),
+        lambda run, tensors: run.update(snapshots=None),
+        lambda run, tensors: tensors.pop("history.loss"),
+        lambda run, tensors: tensors.update({"history.seconds": torch.ones(3)}),
         lambda run, tensors: tensors.pop("module.0.weight"),
         lambda run, tensors: tensors.pop(next(n for n in tensors if "optimizer" in n)),
         lambda run, tensors: tensors.update({"module.0.weight": torch.ones(3)}),
@@ -434,7 +550,9 @@ def test_training_does_not_import_torchs_compiler():
         "from torch import nn\n"
         "line = nn.Linear(1, 1)\n"
         "plan = arproc.Training(steps=2, optimizer='muon')\n"
-        "arproc.training.train(line, lambda s, g: line(torch.ones(1)).square().sum(), plan)\n"
+        "fit = arproc.training.Objective(\n"
+        "    lambda s, g: torch.ones(1), lambda x, g: line(x).square().sum())\n"
+        "arproc.training.train(line, fit, plan)\n"
         "print('torch._dynamo' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -480,10 +598,10 @@ def test_the_best_of_all_looks_is_kept_and_a_first_best_is_told():
     training = Training(steps=60)
     module = network()
     with pytest.warns(UserWarning, match="lowest when .* first looked at, after 2 of 60"):
-        history = train(
+        history = run(
             module, regression(module, training), training, validation=validation, epoch=2
         )
-    assert history["validation_step"] == training.looks(epoch=2)
+    assert list(looks(history)) == training.looks(epoch=2)
     assert all(torch.equal(a, b) for a, b in zip(weights(module), calls[0], strict=True))
 
 
@@ -491,7 +609,7 @@ def test_patience_is_counted_in_steps():
     losses = iter([3.0, 2.0, *[2.5] * 100])
     training = Training(steps=200, patience=2)  # twice a twentieth
     module = network()
-    history = train(
+    history = run(
         module, regression(module, training), training, validation=lambda: next(losses), epoch=2
     )
-    assert len(history["loss"]) == 4 + 20
+    assert len(history) == 4 + 20

@@ -41,13 +41,20 @@ from arproc.contract.sequences import Sequences
 from arproc.contract.storable import StorableModule, storable
 from arproc.data import intake
 from arproc.data.form import Layout
-from arproc.errors import ParameterError, check_array, check_device, check_integer
+from arproc.errors import (
+    NotEstimatedError,
+    ParameterError,
+    check_array,
+    check_device,
+    check_integer,
+)
 from arproc.models.neural.examples import ExampleNetwork, Examples, examples_objective
 from arproc.models.neural.given import learn_contexts
+from arproc.models.neural.rates import LearningRates, swept
 from arproc.process import Fit, Model, Process
 from arproc.process.fit import Learnt
 from arproc.spaces import Space
-from arproc.training import History, Loss, Training, seed_of, train
+from arproc.training import History, Objective, Training, Weights, joined, seed_of, train
 
 __all__ = ["NetworkLaw", "NeuralLaw", "NeuralModel", "NeuralProcess"]
 
@@ -159,6 +166,13 @@ def network_problems(
             yield from told(space, layout)
 
 
+def _with(law: NeuralLaw, weights: Weights) -> NeuralLaw:
+    """The same law with other weights."""
+    network = copy.deepcopy(law.network)
+    network.load_state_dict(weights)
+    return replace(law, network=network)
+
+
 def _counted(context: Tensor, sequences: Sequences) -> Tensor:
     """The contexts [n, c] of the sequences that have a weight, or of their steps."""
     weights, device = sequences.weights, context.device
@@ -180,7 +194,8 @@ class NeuralModel(Model):
 
     Attributes:
         network_: the network of the law; see `NeuralLaw`.
-        history_: the losses along the training, see `arproc.training.train`.
+        history_: the course of the training, a DataFrame; see `arproc.training.History.table`.
+        snapshots_: models with the weights that `Training(snapshots=)` kept.
         shape_: the shape of one example, as the user gave it.
         n_context_: how many numbers an example is conditioned on; as many as there are classes
             where these are labels.
@@ -193,7 +208,8 @@ class NeuralModel(Model):
     classes: int | None = None
 
     network_: StorableModule
-    history_: History
+    _course_: History
+    _snapshots_: list[dict[str, Tensor]]
     shape_: tuple[int, ...] | None
     n_context_: int
     law_: NeuralLaw
@@ -202,6 +218,92 @@ class NeuralModel(Model):
         """Hold the law on another device; data that are no tensors follow it."""
         self._held = Learnt(self.law_.to(check_device("device", device)), self.fit_)
         return self
+
+    @property
+    def history_(self) -> Any:
+        """The course of the training, a DataFrame with a row for each update.
+
+        Its columns are "step" (updates made), "epoch" (how often all data have been seen), "loss"
+        (of the step's batch, nats per element: minus what `score` gives), "validation" (the same
+        of held-out data; nan where they were not scored), "seconds" and "learning_rate".
+
+        Raises:
+            NotEstimatedError: the model was not trained here: it was made of a law.
+
+        Example:
+            >>> import arproc
+            >>> model = arproc.MADE((4,), training=arproc.Training(steps=3)).fit([[0, 1]] * 9)
+            >>> model.history_["step"].tolist()
+            [1, 2, 3]
+        """
+        return self._note("course", "history_").table()
+
+    @property
+    def snapshots_(self) -> list[Self]:
+        """Models with the weights at the ends of equal stretches of the training.
+
+        Raises:
+            NotEstimatedError: the model was not trained here: it was made of a law.
+
+        Example:
+            >>> import arproc
+            >>> x = [[0, 1], [1, 1], [0, 0]] * 9
+            >>> plan = arproc.Training(steps=30, snapshots=3, schedule="cyclic")
+            >>> model = arproc.MADE((4,), training=plan).fit(x)
+            >>> [len(model.snapshots_), len(arproc.Mixture(model.snapshots_).fit(x).weights_)]
+            [3, 3]
+        """
+        law, fit = self.law_, self.fit_
+        kept: list[Weights] = self._note("snapshots", "snapshots_")
+        fit = replace(fit, notes={k: v for k, v in fit.notes.items() if k != "snapshots"})
+        return [
+            type(self).of(_with(law, weights), fit, **self.get_params(False)) for weights in kept
+        ]
+
+    def find_lr(
+        self,
+        data: Any,
+        *,
+        context: Any = None,
+        steps: int = 100,
+        low: float = 1e-6,
+        high: float = 1.0,
+    ) -> LearningRates:
+        """Train a copy while its learning rate rises from step to step, and look at the loss.
+
+        The model itself is not changed. The sweep ends early where the loss has risen above where
+        it began. The suggestion suits a short warm-up; it is a place to start from.
+
+        Args:
+            data: as `fit` takes them.
+            context: likewise.
+            steps: how many updates it takes at most.
+            low: where the learning rate of AdamW begins; Muon's keeps its proportion to it.
+            high: where it would end.
+
+        Raises:
+            ParameterError: the rates are not in order.
+            TrainingError: the loss never fell.
+
+        Source: Smith 2017, section 3.3 (arXiv 1506.01186); the suggestion is fastai's.
+
+        Example:
+            >>> import arproc
+            >>> x = np.random.default_rng(0).integers(0, 2, (200, 6))
+            >>> x[:, 3:] = x[:, :3]
+            >>> found = arproc.MADE((16,)).find_lr(x, steps=60)
+            >>> 0.0005 < found.suggestion < 0.5, list(found.curve)
+            (True, ['learning_rate', 'loss', 'smoothed'])
+            >>> model = arproc.MADE((16,), training=found.training)
+        """
+        return swept(self, self._settings, data, context, steps, low, high)
+
+    def _note(self, name: str, public: str) -> Any:
+        if name not in self.fit_.notes:
+            raise NotEstimatedError(
+                f"this {type(self).__name__} has no {public}: it was made of a law, not trained."
+            )
+        return self.fit_.notes[name]
 
     # ---- parameters ---------------------------------------------------------------------------
 
@@ -266,14 +368,13 @@ class NeuralModel(Model):
             lambda network: examples_objective(network, examples, validation),
             augments=True,
         )
-        network.refresh(examples)
         return network, fit
 
     def _trained(
         self,
         build: Callable[[], N],
         sequences: Sequences,
-        objective: Callable[[N], tuple[Loss, Callable[[], float] | None]],
+        objective: Callable[[N], Objective],
         *,
         augments: bool = False,
         epoch: int | None = None,
@@ -283,7 +384,7 @@ class NeuralModel(Model):
         Args:
             build: gives the network, with weights from torch's global generator.
             sequences: the training data, whose fingerprint a checkpoint carries.
-            objective: gives, for the network, the loss of a step and the validation loss.
+            objective: gives what the network is trained by.
             augments: whether `Training(augment=)` is taken.
             epoch: how many steps see all of the data; None where a step sees whole sequences.
         """
@@ -293,18 +394,18 @@ class NeuralModel(Model):
                 f"{type(self).__name__} takes no Training(augment=...): it is for models of "
                 "examples of a fixed size (images, vectors); leave it out."
             )
+        team = joined(settings)
         with torch.random.fork_rng([]):
             torch.manual_seed(seed_of(settings.seed, _STREAM))
             network = build().to(settings.device)
         if sequences.context is not None:
             learn_contexts(network, _counted(sequences.context, sequences).to(settings.device))
-        loss, validation = objective(network)
         fingerprint = "" if settings.checkpoint is None else self._fingerprint(sequences)
         epoch = -(-len(sequences) // settings.batch_size) if epoch is None else epoch
-        history = train(
-            network, loss, settings, validation=validation, epoch=epoch, fingerprint=fingerprint
+        history, snapshots = train(
+            network, objective(network), settings, epoch=epoch, fingerprint=fingerprint, team=team
         )
-        return network, Fit(notes={"history": history})
+        return network, Fit(notes={"course": history, "snapshots": snapshots})
 
     def _fingerprint(self, sequences: Sequences) -> str:
         params = {k: v for k, v in self.get_params(deep=False).items() if k != "training"}

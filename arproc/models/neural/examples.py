@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from arproc.contract.storable import StorableModule
 from arproc.data.form import Layout
 from arproc.errors import DataError
 from arproc.spaces import check_values
-from arproc.training import Augmentation, Batches, Loss, Training, seed_of
+from arproc.training import Augmentation, Batches, Objective, Training, seed_of
 
 __all__ = ["Batch", "ExampleNetwork", "Examples", "examples_objective"]
 
@@ -153,8 +152,8 @@ class ExampleNetwork(StorableModule):
 
 def examples_objective(
     network: ExampleNetwork, examples: Examples, validation: Sequences | None
-) -> tuple[Loss, Callable[[], float] | None]:
-    """The loss of a step, and the validation loss, of a network of examples of one size.
+) -> Objective:
+    """What a network of examples of one size is trained by.
 
     Args:
         network: whose losses these are.
@@ -165,14 +164,20 @@ def examples_objective(
     network.prepare(examples)
     settings = examples.settings
 
-    def loss(step: int, generator: torch.Generator) -> Tensor:
-        x, context = examples.batch(step)
+    def batch(step: int, _: torch.Generator) -> Batch:
+        found = examples.batch(step)
         if settings.augment is not None:
-            network.check(x, "what augment gave")
-        return network.loss(x, context, generator)
+            network.check(found.x, "what augment gave")
+        return found
+
+    def loss(batch: Batch, generator: torch.Generator) -> Tensor:
+        return network.loss(batch.x, batch.context, generator)
+
+    def refresh() -> None:
+        network.refresh(examples)
 
     if validation is None:
-        return loss, None
+        return Objective(batch, loss, refresh=refresh)
     seed = seed_of(settings.seed, _STREAM_VALIDATION)
     batches = max(settings.validation_batches, network.held_out_batches)
     held_out = _some(validation, settings.batch_size * batches, seed)
@@ -180,7 +185,6 @@ def examples_objective(
     blocks = torch.arange(len(held_out.x)).split(network.rows_at_once or settings.batch_size)
 
     def score() -> float:
-        network.refresh(examples)
         same, total = torch.Generator().manual_seed(seed), 0.0
         for rows in blocks:
             given = held_out.context
@@ -189,7 +193,7 @@ def examples_objective(
             total += network.held_out_loss(x, given, same) * len(rows)
         return total / len(held_out.x)
 
-    return loss, score
+    return Objective(batch, loss, validation=score, refresh=refresh)
 
 
 def _marked(sequences: Sequences) -> Tensor:

@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from arproc.contract.sequences import Sequences
+from arproc.training import Training, seed_of
 
-__all__ = ["Crops", "IGNORED", "shifted"]
+__all__ = ["BatchesOfCrops", "CropBatch", "Crops", "IGNORED", "shifted"]
 
 #: The target that the loss leaves out (torch's own default in `cross_entropy`).
 IGNORED = -100
+_STREAM_BUCKET = 10
+
+
+class CropBatch(NamedTuple):
+    """Some crops.
+
+    Attributes:
+        inputs: int64 [n, at most block].
+        targets: the same size; `IGNORED` beyond the end of a shorter sequence.
+        rows: which sequences they are of, int64 [n].
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    rows: Tensor
+
+    def terms(self) -> int:
+        """How many targets count."""
+        return int((self.targets != IGNORED).sum())
+
+
+class Places(NamedTuple):
+    """Where some crops begin.
+
+    Attributes:
+        rows: of which sequences, int64 [n].
+        first: at which of its terms, int64 [n].
+        unknown: whether the start symbol stands for what came before, bool [n].
+    """
+
+    rows: Tensor
+    first: Tensor
+    unknown: Tensor
 
 
 class Crops:
@@ -56,17 +92,17 @@ class Crops:
         self.terms = sequences.n_terms
         self.cumulated = (self.terms.double() / block).clamp(min=1).cumsum(0)
 
-    def __call__(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def __call__(self, n: int, generator: torch.Generator) -> CropBatch:
         """Draw n crops.
 
         Args:
             n: how many.
             generator: of the draws, whose next numbers say which.
-
-        Returns:
-            Inputs and targets, int64 [n, at most block], a target being `IGNORED` beyond the end
-            of a shorter sequence; and which sequences they are of, int64 [n].
         """
+        return self.read(self.draw(n, generator))
+
+    def draw(self, n: int, generator: torch.Generator) -> Places:
+        """Where n crops begin, by the generator's next numbers."""
         u = torch.rand(3, n, dtype=torch.float64, generator=generator)
         row = torch.searchsorted(self.cumulated, u[0] * self.cumulated[-1], right=True)
         row = row.clamp(max=len(self.terms) - 1)
@@ -74,11 +110,18 @@ class Crops:
         # places before the first and beyond the last one fall on these
         spread = torch.where(room > 0, room + 2 * self.block - 1, 1)
         first = (u[1] * spread).long() - torch.where(room > 0, self.block - 1, 0)
-        first = first.clamp(min=0).minimum(room)
-        inputs, targets = self._read(row, first)
+        return Places(row, first.clamp(min=0).minimum(room), u[2] < 0.5)
+
+    def read(self, places: Places) -> CropBatch:
+        """The crops that begin there."""
+        inputs, targets = self._read(places.rows, places.first)
         if self.stream:
-            inputs[u[2] < 0.5, 0] = self.start
-        return inputs, targets, row
+            inputs[places.unknown, 0] = self.start
+        return CropBatch(inputs, targets, places.rows)
+
+    def lengths_of(self, places: Places) -> Tensor:
+        """How many terms the crops there have, int64 [n]."""
+        return (self.terms[places.rows] - places.first).clamp(max=self.block)
 
     def _read(self, row: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
         width = min(self.block, int(self.terms[row].max()))
@@ -90,6 +133,56 @@ class Crops:
         targets = targets.masked_fill(term >= self.terms[row][:, None], IGNORED)
         before = self.values[(place - 1).clamp(0, last)].long()
         return before.masked_fill(term == 0, self.start), targets
+
+
+class BatchesOfCrops:
+    """The crops of each step, a function of the seed and the step.
+
+    With `Training(bucket=k)` the crops of k steps are drawn together, sorted by their lengths and
+    cut into k batches of about as many terms, which come in an order of chance: little of a batch
+    is padding, and no crop counts for more than another.
+
+    Args:
+        crops: what is drawn from.
+        settings: batch size, seed, and `bucket`.
+
+    Example:
+        >>> from arproc.spaces import Categorical
+        >>> rows = [[0] * 2, [0] * 8] * 10
+        >>> crops = Crops(Sequences.of(rows, Categorical(2, end_symbol=1)), block=16)
+        >>> batches = BatchesOfCrops(crops, Training(batch_size=4, bucket=8))
+        >>> sorted({batches(step, None).inputs.shape[1] for step in range(8)})
+        [3, 9]
+    """
+
+    def __init__(self, crops: Crops, settings: Training) -> None:
+        self.crops, self.settings = crops, settings
+        self._window: tuple[int, list[Places]] = (-1, [])
+
+    def __call__(self, step: int, generator: torch.Generator) -> CropBatch:
+        bucket = self.settings.bucket
+        if bucket == 1:
+            return self.crops(self.settings.batch_size, generator)
+        window = step // bucket
+        if self._window[0] != window:
+            self._window = window, self._cut(window)
+        return self.crops.read(self._window[1][step % bucket])
+
+    def _cut(self, window: int) -> list[Places]:
+        """The places of the batches of a window."""
+        bucket, seed = self.settings.bucket, self.settings.seed
+        generator = torch.Generator().manual_seed(seed_of(seed, _STREAM_BUCKET, window))
+        places = self.crops.draw(bucket * self.settings.batch_size, generator)
+        lengths, order = self.crops.lengths_of(places).sort(stable=True)
+        ends = torch.linspace(0, float(lengths.sum()), bucket + 1, dtype=torch.float64)[1:-1]
+        cuts = torch.searchsorted(lengths.cumsum(0).double(), ends).tolist()
+        # every batch has a row: cuts rise, and leave one for each that follows
+        for i in range(len(cuts)):
+            least = cuts[i - 1] + 1 if i else 1
+            cuts[i] = min(max(cuts[i], least), len(order) - (len(cuts) - i))
+        parts = order.tensor_split(cuts)
+        shuffled = torch.randperm(bucket, generator=generator).tolist()
+        return [Places(*(field[parts[k]] for field in places)) for k in shuffled]
 
 
 def shifted(x: Tensor, start: int) -> tuple[Tensor, Tensor]:

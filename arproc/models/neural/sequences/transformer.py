@@ -21,21 +21,26 @@ from arproc.data.tokenizers import categorical_space
 from arproc.data.tokens import Tokens
 from arproc.errors import DataError, ParameterError, check_integer, check_number
 from arproc.models.neural.base import NeuralProcess
-from arproc.models.neural.examples import Examples
+from arproc.models.neural.examples import Batch, Examples
 from arproc.models.neural.sequences.choices import (
     CHOICES,
     check_choices,
     check_sizes,
     new_network,
 )
-from arproc.models.neural.sequences.crops import IGNORED, Crops, shifted
+from arproc.models.neural.sequences.crops import (
+    BatchesOfCrops,
+    CropBatch,
+    Crops,
+    shifted,
+)
 from arproc.models.neural.sequences.law import TransformerLaw
 from arproc.models.neural.sequences.network import SequenceNetwork
 from arproc.models.neural.sequences.published.reading import read_published
 from arproc.models.neural.sequences.published.writing import write_published
 from arproc.process import Fit
 from arproc.spaces import Space
-from arproc.training import Loss, Training, seed_of
+from arproc.training import Objective, Training, seed_of
 
 __all__ = ["Transformer"]
 
@@ -317,22 +322,16 @@ class Transformer(NeuralProcess):
                 context=0 if form is None else form.size or 0,
             )
 
-        def objective(network: SequenceNetwork) -> tuple[Loss, Callable[[], float] | None]:
-            crops, size = Crops(sequences, block), settings.batch_size
-            examples = None
+        def objective(network: SequenceNetwork) -> Objective:
+            score = None if validation is None else _score(network, validation, block, settings)
             if layout is not None and whole:
-                examples = Examples(sequences, context, settings, layout)
+                return _of_images(network, Examples(sequences, context, settings, layout), score)
+            crops = BatchesOfCrops(Crops(sequences, block), settings)
 
-            def loss(step: int, generator: torch.Generator) -> Tensor:
-                if examples is not None:
-                    x, given = examples.batch(step)
-                    return _loss(network, *shifted(x, crops.start), given)
-                inputs, targets, rows = crops(size, generator)
-                return _loss(network, inputs, targets, _of(context, rows))
+            def loss(batch: CropBatch, _: torch.Generator) -> Tensor:
+                return _loss(network, batch.inputs, batch.targets, _of(context, batch.rows))
 
-            if validation is None:
-                return loss, None
-            return loss, _score(network, validation, block, settings)
+            return Objective(crops, loss, CropBatch.terms, validation=score)
 
         network, fit = self._trained(
             build, sequences.given(context), objective, augments=self._image is not None,
@@ -340,6 +339,17 @@ class Transformer(NeuralProcess):
         )  # fmt: skip
         axis = None if self._image is None else self._image[1]
         return TransformerLaw(network, space, form, layout, axis), fit
+
+
+def _of_images(
+    network: SequenceNetwork, examples: Examples, score: Callable[[], float] | None
+) -> Objective:
+    """What a network of whole images is trained by."""
+
+    def loss(batch: Batch, _: torch.Generator) -> Tensor:
+        return _loss(network, *shifted(batch.x, network.start), batch.context)
+
+    return Objective(lambda step, _: examples.batch(step), loss, validation=score)
 
 
 def _score(
@@ -355,10 +365,10 @@ def _score(
 
     def score() -> float:
         total = terms = 0.0
-        for inputs, targets, rows in drawn:
-            kept = int((targets != IGNORED).sum())
-            given = _of(held_out.context, rows)
-            total += float(_loss(network, inputs, targets, given)) * kept
+        for batch in drawn:
+            given = _of(held_out.context, batch.rows)
+            kept = batch.terms()
+            total += float(_loss(network, batch.inputs, batch.targets, given)) * kept
             terms += kept
         return total / terms
 

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 __all__ = ["MaskedLinear"]
 
-_STEPS = 8  # how many blocks of rows a staircase is cut into
-_SMALL = 2**14  # weights of a layer that is not worth cutting
+_STEPS = 8  # how many blocks of rows a staircase is cut into at most
+_SMALL = 2**19  # weights of a layer that is not worth cutting: below, one whole product is faster
+# Narrow blocks save more multiplications, and many vectors make up for what each costs.
+_MANY, _NARROW, _WIDE = 256, 120, 240
 
 
 class _Step(NamedTuple):
@@ -48,14 +50,22 @@ class MaskedLinear(nn.Linear):
         super().__init__(mask.shape[1], mask.shape[0], bias=bias)
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
 
+    def steps(self, vectors: int) -> list[_Step]:
+        """The blocks in which the products of so many vectors are made; none makes them whole."""
+        return self._narrow if vectors >= _MANY else self._wide
+
     @cached_property
-    def steps(self) -> list[_Step]:
-        """The blocks in which the products are made; none where the mask is no staircase."""
-        return _staircase(self.mask)
+    def _narrow(self) -> list[_Step]:
+        return _staircase(self.mask, _NARROW)
+
+    @cached_property
+    def _wide(self) -> list[_Step]:
+        return _staircase(self.mask, _WIDE)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x `[..., inputs]` to `[..., outputs]`."""
-        if not self.steps:
+        steps = self.steps(x.shape[:-1].numel())
+        if not steps:
             return F.linear(x, self.masked_weight(), self.bias)
         weight: Tensor = self.weight
         bias: Tensor | None = self.bias
@@ -64,7 +74,7 @@ class MaskedLinear(nn.Linear):
             x, weight = x.to(dtype), weight.to(dtype)
             bias = None if bias is None else bias.to(dtype)
         flat = x.reshape(-1, x.shape[-1])
-        out: Tensor = _Staircase.apply(flat, weight, bias, self.mask, self.steps)
+        out: Tensor = _Staircase.apply(flat, weight, bias, self.mask, steps)
         return out.reshape(*x.shape[:-1], -1)
 
     def masked_weight(self) -> Tensor:
@@ -72,8 +82,11 @@ class MaskedLinear(nn.Linear):
         return self.weight * self.mask
 
 
-def _staircase(mask: Tensor) -> list[_Step]:
-    """The steps of a mask whose rows see ever more first inputs; none of any other mask."""
+def _staircase(mask: Tensor, least: int) -> list[_Step]:
+    """The steps, of `least` rows or more, of a mask whose rows see ever more first inputs.
+
+    Of any other mask there are none.
+    """
     if mask.numel() < _SMALL:
         return []
     seen = mask.bool()
@@ -81,7 +94,7 @@ def _staircase(mask: Tensor) -> list[_Step]:
     prefix = torch.arange(mask.shape[1]) < reach[:, None]
     if not bool((prefix == seen).all()) or bool((reach.diff() < 0).any()):
         return []
-    size = -(-len(mask) // _STEPS)
+    size = -(-len(mask) // min(_STEPS, max(1, len(mask) // least)))
     blocks = [slice(i, min(i + size, len(mask))) for i in range(0, len(mask), size)]
     return [_Step(rows, int(reach[rows.start]), int(reach[rows.stop - 1])) for rows in blocks]
 

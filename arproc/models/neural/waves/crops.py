@@ -29,6 +29,10 @@ class Crop(NamedTuple):
     rows: Tensor
     first: Tensor
 
+    def terms(self) -> int:
+        """How many targets count."""
+        return int(self.counted.sum())
+
 
 class WaveCrops:
     """Random stretches whose every term sees all that the law lets it see.

@@ -17,7 +17,7 @@ from arproc.models.neural.waves.law import WaveNetLaw
 from arproc.models.neural.waves.network import WaveNetwork
 from arproc.process import Fit
 from arproc.spaces import Ordinal, Space
-from arproc.training import Loss, Training, seed_of
+from arproc.training import Objective, Training, seed_of
 
 __all__ = ["WaveNet"]
 
@@ -168,13 +168,16 @@ class WaveNet(NeuralProcess):
                 context=0 if form is None else form.size or 0,
             )
 
-        def objective(network: WaveNetwork) -> tuple[Loss, Callable[[], float] | None]:
-            def loss(_: int, generator: torch.Generator) -> Tensor:
-                return _loss(network, crops(settings.batch_size, generator), context)
-
-            if validation is None:
-                return loss, None
-            return loss, _score(network, validation, self.block, settings)
+        def objective(network: WaveNetwork) -> Objective:
+            score = None
+            if validation is not None:
+                score = _score(network, validation, self.block, settings)
+            return Objective(
+                lambda _, generator: crops(settings.batch_size, generator),
+                lambda crop, _: _loss(network, crop, context),
+                Crop.terms,
+                validation=score,
+            )
 
         epoch = -(-crops.pieces // settings.batch_size)
         network, fit = self._trained(build, sequences.given(context), objective, epoch=epoch)

@@ -288,7 +288,7 @@ def test_a_validation_set_keeps_the_best_weights():
     model = PixelCNN(0, 4, training=training).fit(
         images(2, (4, 4)), validation=images(2, (4, 4), 9, seed=1)
     )
-    assert len(model.history_["validation"]) == 4
+    assert model.history_["validation"].count() == 4
 
 
 # ---- errors -------------------------------------------------------------------------------------

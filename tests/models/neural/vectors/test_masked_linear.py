@@ -16,11 +16,11 @@ def staircase(outputs: int, inputs: int, first: int = 0) -> torch.Tensor:
 
 
 LAYERS = {
-    "from nothing on": MaskedLinear(staircase(211, 180)),
-    "without a bias": MaskedLinear(staircase(140, 150, 9), bias=False),
-    "few rows": MaskedLinear(staircase(5, 4000)),
-    "no staircase": MaskedLinear(torch.rand(150, 150) < 0.5),
-    "small": MaskedLinear(staircase(10, 20)),
+    "from nothing on": MaskedLinear(staircase(811, 680)),
+    "without a bias": MaskedLinear(staircase(740, 750, 9), bias=False),
+    "few rows": MaskedLinear(staircase(40, 14_000)),
+    "no staircase": MaskedLinear(torch.rand(750, 750) < 0.5),
+    "small": MaskedLinear(staircase(500, 600)),
 }
 
 
@@ -29,17 +29,19 @@ def plain(layer: MaskedLinear, x: torch.Tensor) -> torch.Tensor:
 
 
 def test_only_large_staircases_are_cut():
-    assert [bool(layer.steps) for layer in LAYERS.values()] == [True, True, True, False, False]
-    falling = staircase(200, 200).flip(0)
-    assert not MaskedLinear(falling).steps
-    assert not MaskedLinear(staircase(200, 200).flip(1)).steps
+    assert [len(layer.steps(12)) for layer in LAYERS.values()] == [3, 3, 1, 0, 0]
+    assert [len(layer.steps(900)) for layer in LAYERS.values()] == [6, 6, 1, 0, 0]
+    assert len(MaskedLinear(staircase(4000, 200)).steps(12)) == 8
+    for axis in range(2):
+        assert not MaskedLinear(staircase(800, 800).flip(axis)).steps(12)
 
 
+@pytest.mark.parametrize("vectors", [4, 90])
 @pytest.mark.parametrize("name", LAYERS)
-def test_values_and_gradients_are_those_of_the_masked_product(name):
+def test_values_and_gradients_are_those_of_the_masked_product(name, vectors):
     layer = LAYERS[name].double()
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(3, 4, layer.in_features, dtype=torch.float64, generator=generator)
+    x = torch.randn(3, vectors, layer.in_features, dtype=torch.float64, generator=generator)
     x.requires_grad_()
     torch.testing.assert_close(layer(x), plain(layer, x))
     wanted = [x, *layer.parameters()]
@@ -53,13 +55,13 @@ def test_values_and_gradients_are_those_of_the_masked_product(name):
 
 def test_gradients_of_gradients_and_of_a_few_inputs():
     layer = LAYERS["from nothing on"].double()
-    x = torch.randn(6, 180, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(6, 680, dtype=torch.float64, requires_grad=True)
     second = []
     for f in (layer, lambda x: plain(layer, x)):
         (first,) = torch.autograd.grad((f(x) ** 3).sum(), x, create_graph=True)
         second.append(torch.autograd.grad(first.square().sum(), [x, layer.weight]))
     torch.testing.assert_close(*second)
-    fixed = torch.randn(6, 180, dtype=torch.float64)  # asks for no gradient of its own
+    fixed = torch.randn(6, 680, dtype=torch.float64)  # asks for no gradient of its own
     (found,) = torch.autograd.grad(layer(fixed).square().sum(), layer.weight)
     (expected,) = torch.autograd.grad(plain(layer, fixed).square().sum(), layer.weight)
     torch.testing.assert_close(found, expected)
@@ -68,7 +70,7 @@ def test_gradients_of_gradients_and_of_a_few_inputs():
 
 def test_products_in_bfloat16():
     layer = LAYERS["from nothing on"].float()
-    x = torch.randn(6, 180)
+    x = torch.randn(6, 680)
     with torch.autocast("cpu", torch.bfloat16):
         found, expected = layer(x), plain(layer, x)
         assert found.dtype == expected.dtype == torch.bfloat16

@@ -135,7 +135,7 @@ def test_pictures_weights_labels_and_validation():
     label = np.arange(40) % 2
     model = NADE(5, order_agnostic=True, classes=2, training=QUICK.set_params(validate_every=1))
     model.fit(x, context=label, validation=(x[:20], label[:20]), sample_weight=np.ones(40))
-    assert all(math.isfinite(loss) for loss in model.history_["validation"])
+    assert all(math.isfinite(loss) for loss in model.history_["validation"].dropna())
     assert model.sample(2, seed=0, context=[0, 1]).shape == (2, 2, 3)
     filled = model.impute(x, seed=0, context=label)[0]
     assert (filled[x >= 0] == x[x >= 0]).all()
