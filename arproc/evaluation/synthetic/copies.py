@@ -8,21 +8,20 @@ import numpy as np
 
 from arproc.evaluation.synthetic.pool import HOLDOUT, SYNTHETIC, Pool
 from arproc.evaluation.synthetic.statistics import kernels_for
+from arproc.models.ngram.suffix.suffixes import suffix_array
 
 __all__ = ["Copies", "longest_copies", "tokens_of"]
 
 
 class Copies(NamedTuple):
-    """Of each unit of the pool that is not of train its longest copy of train.
+    """Of each unit its longest copy of others.
 
     Attributes:
-        units: which units, int64 [m].
-        length: of the copy, in elements, [m].
+        length: of the copy, in elements, int64 [N].
         begin: where it begins in the pool's flat arrays; -1 where there is none.
         source: where in them what was copied begins.
     """
 
-    units: np.ndarray
     length: np.ndarray
     begin: np.ndarray
     source: np.ndarray
@@ -52,8 +51,8 @@ def _mixed(code: np.ndarray) -> np.ndarray:
     return code ^ (code >> np.uint64(31))
 
 
-def longest_copies(pool: Pool) -> Copies:
-    """The longest copies of train in the units of the other sets.
+def longest_copies(pool: Pool) -> tuple[Copies, Copies]:
+    """The longest copy of train in each unit of the other sets; and of any other unit in each.
 
     Linear in the length of all sets together: matches are read off the suffix array of all of
     them at once (Abouelhoda, Kurtz and Ohlebusch 2004, "Replacing suffix trees with enhanced
@@ -61,58 +60,43 @@ def longest_copies(pool: Pool) -> Copies:
     """
     from arproc.compiled.interpreted import suited
     from arproc.models.ngram.suffix import suffix_kernels
-    from arproc.models.ngram.suffix.suffixes import suffix_array
 
-    units = pool.of(HOLDOUT, SYNTHETIC)
-    first = int(pool.offsets[units[0]])  # the units of train come first
-    text, where, sources = _shared(tokens_of(pool), pool.end, first)
+    text, where = _shared(tokens_of(pool), pool)
     suffixes = suited(suffix_kernels, 20 * len(text))
     order = suffix_array(text)
     common = suffixes.common_prefixes(text, order)
-    own = kernels_for(20 * len(text))
-    length = np.zeros(len(text) - sources, np.int32)
-    source = np.full(len(text) - sources, -1, np.int32)
-    own.matches(order, common, sources, length, source)
-    place = where[first:] - sources
-    bounds = pool.offsets[units[0] :] - first
-    # marks share no first symbol with anything that counts
-    matched = np.where(text[where[first:]] > 0, length[place], 0)
-    size, begin, origin = own.longest(matched, source[place], pool.end[first:] - first, bounds)
-    back = np.zeros(len(text), np.int64)
+    back = np.full(len(text), -1, np.int64)
     back[where] = np.arange(len(where))
-    return Copies(
-        units,
-        size,
-        np.where(begin >= 0, begin + first, -1),
-        np.where(origin >= 0, back[origin], -1),
-    )
+    unit = np.full(len(text), -1, np.int32)
+    unit[where] = pool.unit
+    fresh = unit >= pool.of(HOLDOUT, SYNTHETIC)[0]  # the units of train come first
+    found = []
+    for owner, sources in ((fresh.astype(np.int32), int(fresh.argmax())), (unit, len(text))):
+        own = kernels_for(40 * len(text))
+        length, source = np.zeros(len(text), np.int32), np.full(len(text), -1, np.int32)
+        own.matches(order, common, owner, sources, length, source)
+        matched = np.where(text[where] > 0, length[where], 0)  # marks are no copies
+        size, begin, origin = own.longest(matched, source[where], pool.end, pool.offsets)
+        found.append(Copies(size, begin, np.where(origin >= 0, back[origin], -1)))
+    return found[0], found[1]
 
 
-def _shared(
-    tokens: np.ndarray, end: np.ndarray, first: int
-) -> tuple[np.ndarray, np.ndarray, int]:
+def _shared(tokens: np.ndarray, pool: Pool) -> tuple[np.ndarray, np.ndarray]:
     """The text that can match: marks where sequences end, and one for each run of other tokens.
 
-    Tokens that do not stand on both sides are in no copy, and of real numbers there are few others.
+    Tokens that stand once alone are in no copy, and of real numbers there are few others.
 
     Returns:
-        The text, int32 with 0 for marks; where in it each token stands; and where in it the part
-        after train begins.
+        The text, int32 with 0 for marks; and where in it each token stands.
     """
-    n = int(tokens.max()) + 1
-    both = (np.bincount(tokens[:first], minlength=n) > 0) & (
-        np.bincount(tokens[first:], minlength=n) > 0
-    )
-    number = np.cumsum(both)
-    code = np.where(both[tokens], number[tokens], 0).astype(np.int32)
+    twice = np.bincount(tokens) > 1
+    code = np.where(twice[tokens], np.cumsum(twice)[tokens], 0).astype(np.int32)
     begins = np.ones(len(tokens), dtype=bool)  # of sequences
-    begins[1:] = end[1:] != end[:-1]
+    begins[1:] = pool.end[1:] != pool.end[:-1]
     kept = (code > 0) | begins
     kept[1:] |= code[:-1] > 0
-    # a sequence that begins with a token of both sides has a mark before it
-    marked = begins & (code > 0)
-    steps = kept.astype(np.int64) + marked
-    where = np.cumsum(steps) - 1
+    # a sequence that begins with a token that counts has a mark before it
+    where = np.cumsum(kept.astype(np.int64) + (begins & (code > 0))) - 1
     text = np.zeros(int(where[-1]) + 2, np.int32)
     text[where[kept]] = code[kept]
-    return text, where, int(where[first] - marked[first])
+    return text, where

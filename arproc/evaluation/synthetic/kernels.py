@@ -31,38 +31,42 @@ def different(
 
 @jit
 def matches(
-    order: np.ndarray, common: np.ndarray, sources: Int, length: np.ndarray, source: np.ndarray
+    order: np.ndarray,
+    common: np.ndarray,
+    owner: np.ndarray,
+    sources: Int,
+    length: np.ndarray,
+    source: np.ndarray,
 ) -> None:
-    """Of each position from `sources` on the longest prefix that begins below `sources` too.
+    """Of each position the longest prefix that begins in another owner's part of the text too.
 
     Args:
         order: the suffix array of a text, int32 [n].
         common: what neighbours in it share, int32 [n + 1].
-        sources: the text below here is what may have been copied.
-        length: int32 [n - sources], filled: how long the longest match is.
+        owner: of each position, int32 [n]: the same for positions that do not copy each other.
+        sources: only the text below here may have been copied.
+        length: int32 [n], filled: how long the longest match is.
         source: the same, where it begins; -1 where nothing matches.
     """
     n = len(order)
-    last, shared = -1, 0
-    for i in range(n):  # the nearest source above in the order
-        if i > 0:
-            shared = min(shared, common[i])
-        p = order[i]
-        if p < sources:
-            last, shared = p, 1 << 30
-        else:
-            length[p - sources] = shared if last >= 0 else 0
-            source[p - sources] = last if last >= 0 and shared > 0 else -1
-    last, shared = -1, 0
-    for i in range(n - 1, -1, -1):  # and below
-        if i < n - 1:
-            shared = min(shared, common[i + 1])
-        p = order[i]
-        if p < sources:
-            last, shared = p, 1 << 30
-        elif last >= 0 and shared > length[p - sources]:
-            length[p - sources] = shared
-            source[p - sources] = last
+    for turn in range(2):  # the nearest source above in the order, and below
+        last, shared = -1, 0
+        other, apart = -1, 0  # the nearest of another owner than `last`
+        for step in range(n):
+            i = step if turn == 0 else n - 1 - step
+            if step > 0:
+                between = common[i] if turn == 0 else common[i + 1]
+                shared, apart = min(shared, between), min(apart, between)
+            p = order[i]
+            found, size = last, shared
+            if last >= 0 and owner[last] == owner[p]:
+                found, size = other, apart
+            if found >= 0 and size > length[p]:
+                length[p], source[p] = size, found
+            if p < sources:
+                if last >= 0 and owner[last] != owner[p]:
+                    other, apart = last, shared
+                last, shared = p, 1 << 30
 
 
 @jit

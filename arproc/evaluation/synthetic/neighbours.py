@@ -19,6 +19,8 @@ __all__ = ["NEAREST", "Graph", "Points", "embedded"]
 DIMENSION, NEAREST = 128, 5
 #: How many units of a set are looked at; training data are always looked at whole.
 MOST_QUERIES, MOST_IN_GRAPH = 4_000, 1_500
+#: With more units than this, pairs of all are not looked for.
+MOST_PAIRED = 8_000
 #: How many distances are computed at once: they stay in the processor's cache.
 _BLOCK = 1 << 21
 
@@ -53,7 +55,7 @@ def embedded(pool: Pool, described: np.ndarray) -> torch.Tensor:
 def _flat(pool: Pool) -> np.ndarray:
     """Standardised values, missing ones at the mean, and categories as zeros and ones."""
     assert pool.values is not None
-    parts = [np.nan_to_num(pool.centred)]
+    parts = [np.nan_to_num(pool.scores if pool.kind == "table" else pool.centred)]
     if pool.kind == "images":  # one scale for all pixels: those that hardly vary are no louder
         x = np.nan_to_num(pool.values)
         parts = [(x - x.mean()) / (x.std() or 1.0)]
@@ -170,6 +172,22 @@ class Points:
         names = ["mean ratio of the distances to the nearest and second nearest of train"]
         names += [f"share of units with a ratio above {a:.3g}" for a in at]
         return self._of(queries, names, np.stack([ratio, *(ratio > a for a in at)], 1))
+
+    @cached_property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Each unit's nearest one of all, and whether it is much nearer than the second.
+
+        Returns:
+            Units int64 [N] and flags bool [N, k]; None where there are too many units.
+        """
+        if self.pool.n > MOST_PAIRED:
+            return None
+        every = np.arange(self.pool.n)
+        distance, place = self.nearest(every, every, 2, itself=True)
+        first, second = distance[:, 0], distance[:, -1]
+        ratio = np.where(first > 0, first / np.where(second > 0, second, 1.0), 0.0)
+        at = np.unique(np.quantile(ratio, [0.01, 0.03, 0.1], method="lower"))
+        return place[:, 0], ratio[:, None] <= at
 
     @cached_property
     def membership(self) -> Moments:

@@ -23,9 +23,9 @@ NAMES = ("train", "holdout", "synthetic")
 #: With fewer sequences than this, long ones are cut into blocks.
 FEW = 20
 #: How many blocks the shortest and the longest set are cut into, at least and at most.
-LEAST_BLOCKS, MOST_BLOCKS = 8, 64
-#: The shortest block.
-SHORTEST = 16
+LEAST_BLOCKS, USUAL_BLOCKS, MOST_BLOCKS = 8, 24, 128
+#: The shortest block, and the shortest where there is enough to cut.
+SHORTEST, USUAL_LENGTH = 16, 64
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,16 @@ class Pool:
             mean, scale = _nan(np.nanmean, x), _nan(np.nanstd, x)
         return (x - mean) / np.where(scale > 0, scale, 1.0)
 
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """The columns that are numbers by the normal quantiles of their ranks."""
+        from scipy.special import ndtri
+        from scipy.stats import rankdata
+
+        x = self.centred
+        number = np.isfinite(x).sum(0)
+        return ndtri((rankdata(x, axis=0, nan_policy="omit") - 0.5) / np.maximum(number, 1))
+
     def follows(self, lag: int) -> np.ndarray:
         """Whether the element `lag` steps before each one, from the lag-th on, is of its unit."""
         return self.unit[lag:] == self.unit[: len(self.unit) - lag]
@@ -213,7 +223,8 @@ def _block_length(sets: dict[int, Raw]) -> int:
     if min(len(raw.lengths) for raw in sets.values()) >= FEW:
         return 0
     totals = [int(raw.lengths.sum()) for raw in sets.values()]
-    length = max(min(totals) // LEAST_BLOCKS, max(totals) // MOST_BLOCKS)
+    length = max(min(totals) // USUAL_BLOCKS, max(totals) // MOST_BLOCKS, USUAL_LENGTH)
+    length = min(length, min(totals) // LEAST_BLOCKS)
     length = min(length, *(int(raw.lengths.max()) for raw in sets.values()))
     many = all(int((raw.lengths // max(length, 1)).sum()) >= LEAST_BLOCKS for raw in sets.values())
     if length >= SHORTEST and many:

@@ -11,7 +11,6 @@ import numpy as np
 
 from arproc.evaluation.synthetic import statistics as numbers
 from arproc.evaluation.synthetic import symbols
-from arproc.evaluation.synthetic.copies import Copies
 from arproc.evaluation.synthetic.images import neighbours, sites
 from arproc.evaluation.synthetic.neighbours import NEAREST
 from arproc.evaluation.synthetic.pool import HOLDOUT, SYNTHETIC, TRAIN, Pool
@@ -61,6 +60,7 @@ def _of_words(make: Maker) -> Run:
     def run(study: Study) -> Finding | str:
         if study.words is None:
             return "there are no words"
+        # a partial of its own: the same function of characters is another row
         return study.differs(study.moments(partial(make), study.words))
 
     return run
@@ -84,8 +84,8 @@ def _seasonal(study: Study) -> Finding | str:
 
 def _gone(study: Study) -> Finding | str:
     pool = study.pool
-    if study.words is not None and pool.kind == "text":
-        pool = study.words
+    if pool.kind == "text":
+        pool = study.words or pool
     real, mine = pool.of(*study.real), pool.of(SYNTHETIC)
     found = symbols.gone(pool, real, mine)
     if found is None:
@@ -225,35 +225,40 @@ def _covered(
 
 
 def _copies(study: Study) -> Finding | str:
-    copies = study.copies
+    """Copies are longer than the hold-out's, or more of the repeats lie across train and synthetic.
+
+    The first asks how much synthetic units copy, the second whom: a few copies are as many as a
+    small hold-out may have by chance, but chance would not take all of them from train.
+    """
     pool, what = study.pool, _element(study.pool)
-    moments = _copied(pool, copies)
-    mine = float(moments.of(pool.of(SYNTHETIC))[0])
-    longest = int(copies.length[pool.group[copies.units] == SYNTHETIC].max())
+    of_train, of_any = study.copies
+    longest = int(of_train.length[pool.of(SYNTHETIC)].max())
     if not study.has_holdout:
         return f"{NO_HOLDOUT} (the longest copy of train has {longest} {what})"
+    moments = _copied(pool, of_train.length)
     worst = study.against_holdout.largest(moments, side=1)
-    held = float(moments.of(pool.of(HOLDOUT))[worst.at])
-    mine = float(moments.of(pool.of(SYNTHETIC))[worst.at])
+    held, mine = (float(moments.of(pool.of(g))[worst.at]) for g in (HOLDOUT, SYNTHETIC))
+    near = np.where(of_any.source >= 0, pool.unit[of_any.source], 0)
+    size = of_any.length[:, None]
+    at = np.unique(np.quantile(of_any.length, [0.5, 0.9, 0.98, 0.995], method="lower"))
+    chosen = np.concatenate([size > at, size >= pool.lengths[:, None]], axis=1) & (size > 0)
+    p = min(1.0, 2 * min(worst.p_value, study.between(near, chosen)))
     return Finding(
-        moments.names[worst.at], NAN, held, mine, worst.p_value,
-        f"copies of train are too long: the longest has {longest} {what}",
+        moments.names[worst.at], NAN, held, mine, p,
+        f"train is copied: the longest copy has {longest} {what}",
     )  # fmt: skip
 
 
-def _copied(pool: Pool, copies: Copies) -> Moments:
+def _copied(pool: Pool, length: np.ndarray) -> Moments:
     """How long the longest copies are, and how many units are copied whole."""
     what = _element(pool)
-    size = copies.length.astype(float)
-    whole = size >= pool.lengths[copies.units]
+    size = length.astype(float)
     at = numbers.cuts(size, 10)
     at = np.unique(np.append(at, np.quantile(size, 0.99, method="lower")))
     names = [f"mean length of the longest copy of train, {what}", "share of units copied whole"]
     names += [f"share of units with a copy of train longer than {a:g} {what}" for a in at]
-    columns = np.stack([size, whole, *(size > a for a in at)], axis=1).astype(float)
-    sums, counts = np.zeros((pool.n, columns.shape[1])), np.zeros((pool.n, 1))
-    sums[copies.units], counts[copies.units] = columns, 1.0
-    return Moments(names, sums, counts)
+    columns = [size, size >= pool.lengths, *(size > a for a in at)]
+    return Moments(names, np.stack(columns, axis=1).astype(float), np.ones((pool.n, 1)))
 
 
 def _element(pool: Pool) -> str:
@@ -269,8 +274,12 @@ def _distance(study: Study) -> Finding | str:
     dealt = study.dealing(used[group == SYNTHETIC], used[group == HOLDOUT], 14)
     worst = dealt.largest(moments, side=-1)
     held, mine = (float(moments.of(units)[worst.at]) for units in (dealt.others, dealt.tested))
+    p = worst.p_value
+    pairs = study.points.pairs
+    if pairs is not None:  # as for copies
+        p = min(1.0, 2 * min(p, study.between(*pairs)))
     return Finding(
-        moments.names[worst.at], NAN, held, mine, worst.p_value,
+        moments.names[worst.at], NAN, held, mine, p,
         "synthetic units lie nearer to single ones of train than fresh ones do",
     )  # fmt: skip
 

@@ -445,8 +445,9 @@ def indicators(pool: Pool) -> tuple[np.ndarray, list[str]]:
     """Columns that are numbers, and the frequent categories of the others as zeros and ones."""
     assert pool.values is not None
     found, names = [], []
+    scored = pool.scores if pool.kind == "table" else pool.centred
     for j in columns(pool):
-        found.append(_column(pool, j))
+        found.append(scored[:, pool.numeric.index(j)])
         names.append(str(pool.names[j]))
     for j, labels in enumerate(pool.labels):
         if labels is None:

@@ -107,8 +107,8 @@ class Study:
         return words_of(self.pool)
 
     @cached_property
-    def copies(self) -> Copies:
-        """The longest copies of train."""
+    def copies(self) -> tuple[Copies, Copies]:
+        """The longest copies of train, and of any other units."""
         return longest_copies(self.pool)
 
     @cached_property
@@ -127,6 +127,30 @@ class Study:
         """What a classifier is shown, [N, d]."""
         x = self.points.x.double().numpy()
         return np.concatenate([x, _some_columns(self.described, 96)], axis=1)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """The set of each unit, and ways of dealing all units to the three, int8 [1 + R, N]."""
+        rng, group = self.rng(16), self.pool.group
+        return np.stack([group, *(rng.permutation(group) for _ in range(self.permutations))])
+
+    def between(self, near: np.ndarray, chosen: np.ndarray) -> float:
+        """The p-value of how many pairs have one unit synthetic and the other of train.
+
+        Whoever made synthetic units of single ones of train has made such pairs; fresh ones are
+        as close to each other, or to the hold-out, as to train.
+
+        Args:
+            near: the unit that each one is paired with, int64 [N].
+            chosen: which pairs count, bool [N, k]: the most extreme of k counts is judged.
+        """
+        used = np.flatnonzero(chosen.any(1))
+        if not len(used):
+            return 1.0
+        mine, theirs = self.labels[:, used], self.labels[:, near[used]]
+        across = (mine == SYNTHETIC) & (theirs == TRAIN) | (mine == TRAIN) & (theirs == SYNTHETIC)
+        counts = across.astype(np.float32) @ chosen[used].astype(np.float32)
+        return self.against_real.largest_of(counts - counts.mean(0), side=1).p_value
 
     def moments(self, make: Maker, pool: Pool | None = None) -> Moments | str:
         """What `make` gives, computed once."""
