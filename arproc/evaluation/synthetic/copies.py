@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from arproc.evaluation.synthetic.pool import HOLDOUT, SYNTHETIC, Pool
+from arproc.evaluation.synthetic.pool import Pool
+from arproc.evaluation.synthetic.sets import HOLDOUT, SYNTHETIC
 from arproc.evaluation.synthetic.statistics import kernels_for
 from arproc.models.ngram.suffix.suffixes import suffix_array
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from arproc.errors import ParameterError, check_count, check_integer, check_number
-from arproc.evaluation.synthetic.pool import HOLDOUT, NAMES, SYNTHETIC, TRAIN, Pool
+from arproc.errors import ParameterError, check_count, check_integer, check_list, check_number
+from arproc.evaluation.synthetic.pool import Pool
 from arproc.evaluation.synthetic.reading import plain, read_sets
 from arproc.evaluation.synthetic.result import Fidelity, Judgement, holm
 from arproc.evaluation.synthetic.rows import ROWS, Row
+from arproc.evaluation.synthetic.sets import HOLDOUT, NAMES, SYNTHETIC, TRAIN
 from arproc.evaluation.synthetic.study import Finding, Study
 from arproc.process import Model
 
@@ -25,6 +27,7 @@ def fidelity(
     kind: str = "auto",
     season: int | None = None,
     judge: Model | None = None,
+    rows: Iterable[str] | None = None,
     alpha: float = 0.05,
     permutations: int = 999,
     seed: int = 0,
@@ -52,8 +55,10 @@ def fidelity(
         season: how many steps a season has; None looks for one.
         judge: a fitted model, neither of train and synthetic data's, by whose likelihood they are
             compared.
-        alpha: the chance that fresh real data fail.
-        permutations: how many, for each row.
+        rows: names of rows, or of families ("distribution", "dynamics", "together", "diversity",
+            "novelty", "usefulness"); None asks all that this kind of data has.
+        alpha: the chance that fresh real data fail in any of them.
+        permutations: how many, for each row; with alpha=0.05, forty times the rows at least.
         seed: of all that is random: the same data give the same result.
 
     Returns:
@@ -76,7 +81,7 @@ def fidelity(
         True
     """
     _checked(season, judge, alpha)
-    permutations = check_count("permutations", permutations, minimum=99)
+    permutations = check_count("permutations", permutations, minimum=1)
     seed = check_integer("seed", seed, minimum=0)
     given = {TRAIN: train, HOLDOUT: holdout, SYNTHETIC: synthetic}
     if judge is not None:  # an iterator can be read once
@@ -84,13 +89,21 @@ def fidelity(
     pool = read_sets(given[TRAIN], given[HOLDOUT], given[SYNTHETIC], kind)
     sets = {group: data for group, data in given.items() if data is not None}
     study = Study(pool, sets, judge, season, permutations, seed)
-    rows = [row for row in ROWS if pool.kind in row.kinds]
-    found = [row.run(study) for row in rows]
+    asked = _asked(pool.kind, rows)
+    _check_permutations(permutations, len(asked), alpha)
+    found = [row.run(study) for row in asked]
     p = np.array([float("nan") if isinstance(f, str) else f.p_value for f in found])
     adjusted = holm(p)
-    judged = [_judgement(*one, alpha) for one in zip(rows, found, adjusted.tolist(), strict=True)]
-    sizes = [int((pool.group == group).sum()) for group in (TRAIN, HOLDOUT, SYNTHETIC)]
-    return Fidelity(tuple(judged), pool.kind, *sizes, alpha, _notes(pool, study, p))
+    judged = [_judgement(*one, alpha) for one in zip(asked, found, adjusted.tolist(), strict=True)]
+    return Fidelity(
+        rows=tuple(judged),
+        kind=pool.kind,
+        n_train=len(pool.of(TRAIN)),
+        n_holdout=len(pool.of(HOLDOUT)),
+        n_synthetic=len(pool.of(SYNTHETIC)),
+        alpha=alpha,
+        notes=_notes(pool, study),
+    )
 
 
 def _checked(season: Any, judge: Any, alpha: Any) -> None:
@@ -99,6 +112,38 @@ def _checked(season: Any, judge: Any, alpha: Any) -> None:
     if judge is not None and not isinstance(judge, Model):
         raise ParameterError(f"judge must be a fitted arproc model; got {type(judge).__name__}.")
     check_number("alpha", alpha, above=0, below=1)
+
+
+def _asked(kind: str, names: Iterable[str] | None) -> list[Row]:
+    """The rows of this kind of data that are asked for.
+
+    Raises:
+        ParameterError: a name is none of these rows'.
+    """
+    of_kind = [row for row in ROWS if kind in row.kinds]
+    if names is None:
+        return of_kind
+    wanted = [names] if isinstance(names, str) else check_list("rows", names)
+    known = dict.fromkeys([*(row.family for row in of_kind), *(row.name for row in of_kind)])
+    for name in wanted:
+        if not isinstance(name, str) or name not in known:
+            raise ParameterError(
+                f"rows has {name!r}, which is no row or family of {kind}; expected some of "
+                f"{', '.join(map(repr, known))}."
+            )
+    if not wanted:
+        raise ParameterError("rows is empty; expected some, or None for all.")
+    return [row for row in of_kind if row.name in wanted or row.family in wanted]
+
+
+def _check_permutations(permutations: int, rows: int, alpha: float) -> None:
+    """Raise unless there are enough for any row to fail: a row may take the best of two tests."""
+    least = int(2 * rows / alpha)
+    if permutations < least:
+        raise ParameterError(
+            f"permutations={permutations} gives no p-value below {1 / (permutations + 1):.2g}, so "
+            f"that none of {rows} rows could fail at alpha={alpha:g}; expected at least {least}."
+        )
 
 
 def _judgement(row: Row, found: Finding | str, adjusted: float, alpha: float) -> Judgement:
@@ -116,11 +161,8 @@ def _judgement(row: Row, found: Finding | str, adjusted: float, alpha: float) ->
     )  # fmt: skip
 
 
-def _notes(pool: Pool, study: Study, p: np.ndarray) -> tuple[str, ...]:
+def _notes(pool: Pool, study: Study) -> tuple[str, ...]:
     notes = list(pool.notes)
-    tested = int((~np.isnan(p)).sum())
-    if tested > study.permutations + 1:  # pragma: no cover  (99 are asked for, and rows are few)
-        notes.append("too few permutations for any row to fail")
     if not study.has_holdout:
         notes.append("no hold-out: novelty, privacy and usefulness are not judged")
     return tuple(notes)

@@ -32,7 +32,7 @@ def _told(pool: Pool, j: int) -> str:
 
 
 def neighbours(pool: Pool) -> Moments | str:
-    """Correlations of pixels with those to the right, below and on the diagonal, and of channels."""
+    """Correlations of pixels with those to the right, below and across, and of channels."""
     assert pool.values is not None
     height, width, channels = pool.shape
     x = np.nan_to_num(pool.values)

@@ -144,9 +144,7 @@ def crossed(
 
 
 @jit
-def predicting(
-    x: np.ndarray, offsets: np.ndarray, order: Int
-) -> tuple[np.ndarray, np.ndarray]:
+def predicting(x: np.ndarray, offsets: np.ndarray, order: Int) -> tuple[np.ndarray, np.ndarray]:
     """Sums of products of a step, the `order` steps before it and one, and how many steps.
 
     Args:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from arproc.evaluation.synthetic.pool import HOLDOUT, SYNTHETIC, TRAIN, Pool
+from arproc.evaluation.synthetic.pool import Pool
 from arproc.evaluation.synthetic.relabelling import Moments
+from arproc.evaluation.synthetic.sets import HOLDOUT, SYNTHETIC, TRAIN
 from arproc.evaluation.synthetic.statistics import kernels_for
 from arproc.evaluation.synthetic.symbols import coded
 
@@ -84,7 +85,9 @@ def _hashed(pool: Pool, size: int = 1024) -> np.ndarray:
             slot = (slot + code[i : i + len(slot)] + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
             slot ^= slot >> np.uint64(29)
         inside = pool.unit[n - 1 :] == pool.unit[: len(slot)]
-        flat = pool.unit[n - 1 :][inside] * size + (slot[inside] % np.uint64(size)).astype(np.int64)
+        flat = pool.unit[n - 1 :][inside] * size + (slot[inside] % np.uint64(size)).astype(
+            np.int64
+        )
         tally = np.bincount(flat, minlength=pool.n * size).reshape(pool.n, size)
         parts.append(np.sqrt(tally / np.maximum(tally.sum(1, keepdims=True), 1)))
     return np.concatenate(parts, axis=1)
@@ -118,7 +121,9 @@ class Points:
     def some(self, group: int, most: int) -> np.ndarray:
         """Units of a set, at most so many."""
         units = self.pool.of(group)
-        return units if len(units) <= most else np.sort(self.rng.choice(units, most, replace=False))
+        return (
+            units if len(units) <= most else np.sort(self.rng.choice(units, most, replace=False))
+        )
 
     def nearest(
         self, queries: np.ndarray, among: np.ndarray, k: int, itself: bool = False
@@ -134,27 +139,21 @@ class Points:
         others = self.x[torch.from_numpy(among)].contiguous()
         norms = (others**2).sum(1).numpy()
         k = min(k, len(among) - itself)
-        kernels = kernels_for(len(queries) * len(among))
+        kernels = kernels_for(len(queries) * len(among) // 4)
         value = np.empty((len(queries), k), np.float32)
         place = np.empty((len(queries), k), np.int64)
         step = max(_BLOCK // max(len(among), 1), 1)
         buffer = torch.empty(min(step, len(queries)), len(among))
 
-        def part(i: int, product: torch.Tensor) -> None:
-            own = self.x[torch.from_numpy(queries[i : i + step])]
-            product = torch.mm(own, others.T, out=product[: len(own)])
-            at = slice(i, i + step)
-            skip = i if itself else -1
-            kernels.nearest(product.numpy(), norms, skip, value[at], place[at])
-
-        for i in range(0, len(queries), step):
-            part(i, buffer)
         distance = np.empty(value.shape, np.float32)
         for i in range(0, len(queries), step):
-            # what is subtracted from each other is equal to seven digits only
-            own = self.x[torch.from_numpy(queries[i : i + step])]
-            apart = own[:, None] - others[torch.from_numpy(place[i : i + step])]
-            distance[i : i + step] = torch.linalg.vector_norm(apart, dim=2).numpy()
+            at = slice(i, i + step)
+            own = self.x[torch.from_numpy(queries[at])]
+            product = torch.mm(own, others.T, out=buffer[: len(own)]).numpy()
+            kernels.nearest(product, norms, i if itself else -1, value[at], place[at])
+            # squares that are subtracted from each other are right to seven digits only
+            apart = own[:, None] - others[torch.from_numpy(place[at])]
+            distance[at] = torch.linalg.vector_norm(apart, dim=2).numpy()
         return distance, place
 
     @cached_property
@@ -204,7 +203,8 @@ class Points:
 
     def graph(self, tested: int, others: tuple[int, ...]) -> Graph:
         """The nearest units among some of the tested set and as many of the others."""
-        return self.pool.once(("graph", tested), lambda: self._graph(tested, others))  # type: ignore[no-any-return]
+        found: Graph = self.pool.once(("graph", tested), lambda: self._graph(tested, others))
+        return found
 
     def _graph(self, tested: int, others: tuple[int, ...]) -> Graph:
         mine = self.some(tested, MOST_IN_GRAPH)

@@ -14,33 +14,11 @@ from typing import Any
 import numpy as np
 
 from arproc.errors import DataError
+from arproc.evaluation.synthetic.blocks import LEAST_BLOCKS, LIKE, block_length, cut, likeness
+from arproc.evaluation.synthetic.relabelling import ranks
+from arproc.evaluation.synthetic.sets import NAMES, TRAIN, Raw
 
-__all__ = ["HOLDOUT", "SYNTHETIC", "TRAIN", "Pool", "Raw", "pooled"]
-
-TRAIN, HOLDOUT, SYNTHETIC = 0, 1, 2
-#: What the sets are called in messages.
-NAMES = ("train", "holdout", "synthetic")
-#: With fewer sequences than this, long ones are cut into blocks.
-FEW = 20
-#: How many blocks the shortest and the longest set are cut into, at least and at most.
-LEAST_BLOCKS, USUAL_BLOCKS, MOST_BLOCKS = 8, 24, 128
-#: The shortest block, and the shortest where there is enough to cut.
-SHORTEST, USUAL_LENGTH = 16, 64
-
-
-@dataclass(frozen=True)
-class Raw:
-    """One of the three sets.
-
-    Attributes:
-        lengths: of its sequences, int64 [n].
-        values: numbers [total, d], NaN where missing; None for symbols and text.
-        codes: symbols [total], the same ones for all sets; None for numbers.
-    """
-
-    lengths: np.ndarray
-    values: np.ndarray | None = None
-    codes: np.ndarray | None = None
+__all__ = ["Pool", "pooled"]
 
 
 @dataclass(frozen=True)
@@ -132,11 +110,10 @@ class Pool:
     def scores(self) -> np.ndarray:
         """The columns that are numbers by the normal quantiles of their ranks."""
         from scipy.special import ndtri
-        from scipy.stats import rankdata
 
         x = self.centred
-        number = np.isfinite(x).sum(0)
-        return ndtri((rankdata(x, axis=0, nan_policy="omit") - 0.5) / np.maximum(number, 1))
+        found = np.stack([ranks(x[:, j]) for j in range(x.shape[1])], 1) if x.size else x
+        return ndtri((found - 0.5) / np.maximum(np.isfinite(x).sum(0), 1))
 
     def follows(self, lag: int) -> np.ndarray:
         """Whether the element `lag` steps before each one, from the lag-th on, is of its unit."""
@@ -171,7 +148,7 @@ def pooled(kind: str, sets: dict[int, Raw], *, notes: Sequence[str] = (), **abou
     """
     notes = list(notes)
     dependent = kind not in ("table", "images")
-    length = _block_length(sets) if dependent else 0
+    length = block_length(sets) if dependent else 0
     if dependent and not length:
         _check_lengths(sets, kind)
     found: dict[str, list[np.ndarray]] = {
@@ -179,7 +156,7 @@ def pooled(kind: str, sets: dict[int, Raw], *, notes: Sequence[str] = (), **abou
     }
     start = 0
     for group, raw in sets.items():
-        rows, steps, place = _cut(raw.lengths, length)
+        rows, steps, place = cut(raw.lengths, length)
         ends = start + np.cumsum(raw.lengths)
         found["group"].append(np.full(len(steps), group, np.int8))
         found["lengths"].append(steps)
@@ -192,11 +169,17 @@ def pooled(kind: str, sets: dict[int, Raw], *, notes: Sequence[str] = (), **abou
             f"few long sequences: cut into blocks of {length} steps, which are taken for "
             "independent; p-values hold as far as what lies a block apart is"
         )
-    joined = {name: np.concatenate(parts) for name, parts in found.items()}
+        alike = likeness(sets, length)
+        if alike > LIKE:
+            notes.append(
+                f"neighbouring blocks are alike (correlation {alike:.2f}): the sequences drift or "
+                "remember too long for their length, and p-values are too small"
+            )
+    joined: dict[str, Any] = {name: np.concatenate(parts) for name, parts in found.items()}
     lengths = joined.pop("lengths")
     raws = list(sets.values())
-    values = None if raws[0].values is None else np.concatenate([r.values for r in raws])  # type: ignore[misc]
-    codes = None if raws[0].codes is None else np.concatenate([r.codes for r in raws])  # type: ignore[misc]
+    values = None if raws[0].values is None else np.concatenate([r.values for r in raws])
+    codes = None if raws[0].codes is None else np.concatenate([r.codes for r in raws])
     pool = Pool(
         kind=kind,
         offsets=np.concatenate([[0], np.cumsum(lengths)]),
@@ -216,45 +199,6 @@ def pooled(kind: str, sets: dict[int, Raw], *, notes: Sequence[str] = (), **abou
                 + (", or a long one." if dependent else ".")
             )
     return pool
-
-
-def _block_length(sets: dict[int, Raw]) -> int:
-    """How long blocks are; 0 where sequences are many, or too short to be cut."""
-    if min(len(raw.lengths) for raw in sets.values()) >= FEW:
-        return 0
-    totals = [int(raw.lengths.sum()) for raw in sets.values()]
-    length = max(min(totals) // USUAL_BLOCKS, max(totals) // MOST_BLOCKS, USUAL_LENGTH)
-    length = min(length, min(totals) // LEAST_BLOCKS)
-    length = min(length, *(int(raw.lengths.max()) for raw in sets.values()))
-    many = all(int((raw.lengths // max(length, 1)).sum()) >= LEAST_BLOCKS for raw in sets.values())
-    if length >= SHORTEST and many:
-        return length
-    least = min(int((raw.lengths // SHORTEST).sum()) for raw in sets.values())
-    if least >= LEAST_BLOCKS:
-        return SHORTEST
-    if min(len(raw.lengths) for raw in sets.values()) >= LEAST_BLOCKS:
-        return 0
-    short = min(sets, key=lambda group: int(sets[group].lengths.sum()))
-    raise DataError(
-        f"{NAMES[short]} has {len(sets[short].lengths)} sequence(s) of {min(totals)} steps in "
-        f"all; expected at least {LEAST_BLOCKS} sequences, or {LEAST_BLOCKS * SHORTEST} steps."
-    )
-
-
-def _cut(lengths: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sequences in units: the sequence of each, its length, and the place of each element.
-
-    What is left over at a sequence's end goes to its last block.
-    """
-    starts = np.cumsum(lengths) - lengths
-    place = np.arange(int(lengths.sum())) - np.repeat(starts, lengths)
-    if not length:
-        return np.arange(len(lengths)), lengths, place
-    number = np.maximum(lengths // length, 1)
-    rows = np.repeat(np.arange(len(lengths)), number)
-    steps = np.full(len(rows), length)
-    steps[np.cumsum(number) - 1] = lengths - (number - 1) * length
-    return rows, steps, place
 
 
 def _check_lengths(sets: dict[int, Raw], kind: str) -> None:

@@ -14,7 +14,8 @@ from arproc.data.intake import is_text, opened
 from arproc.data.text_files import text_of
 from arproc.data.texts import is_file, listed, require_no_file
 from arproc.errors import DataError, check_choice
-from arproc.evaluation.synthetic.pool import HOLDOUT, NAMES, SYNTHETIC, TRAIN, Pool, Raw, pooled
+from arproc.evaluation.synthetic.pool import Pool, pooled
+from arproc.evaluation.synthetic.sets import HOLDOUT, NAMES, SYNTHETIC, TRAIN, Raw
 from arproc.spaces import Real, RealVector
 
 __all__ = ["KINDS", "plain", "read_sets"]
@@ -32,7 +33,9 @@ def read_sets(train: Any, holdout: Any, synthetic: Any, kind: str) -> Pool:
     """
     check_choice("kind", kind, KINDS)
     given = {TRAIN: train, HOLDOUT: holdout, SYNTHETIC: synthetic}
-    sets = {g: plain(data, NAMES[g]) for g, data in given.items() if g != HOLDOUT or data is not None}
+    sets = {
+        g: plain(data, NAMES[g]) for g, data in given.items() if g != HOLDOUT or data is not None
+    }
     told = kind
     if kind == "auto":
         kind = _kind_of(sets[TRAIN])
@@ -88,9 +91,7 @@ def _kind_of_frame(frame: Any) -> str:
 
 
 def _all_strings(row: Any) -> bool:
-    return (
-        isinstance(row, (list, tuple)) and bool(row) and all(isinstance(s, str) for s in row)
-    )
+    return isinstance(row, (list, tuple)) and bool(row) and all(isinstance(s, str) for s in row)
 
 
 def _axes(data: Any) -> int:
@@ -192,7 +193,8 @@ def _table(sets: Sets, notes: Sequence[str]) -> Pool:
     for group, frame in frames.items():
         _check_columns(list(frame.columns), names, NAMES[group])
         frames[group] = frame[names]
-    columns, labels = [], []
+    columns: list[np.ndarray] = []
+    labels: list[tuple[Any, ...] | None] = []
     for name in names:
         parts = [frame[name] for frame in frames.values()]
         kinds = {group: _is_number(frame[name]) for group, frame in frames.items()}

@@ -1,10 +1,11 @@
 """Permutation tests: what differs between two sets of units, against all ways of dealing them.
 
 Where two sets are of one law, and their units independent, every way of dealing the pooled units
-to sets of these sizes is as likely as the one that came. So a statistic's rank among random ones is
-a p-value that is right whatever the law and however the statistics depend on each other (Lehmann
-and Romano 2005, "Testing Statistical Hypotheses", section 15.2). Everything that a statistic is
-made of, such as quantiles or the most frequent words, has to come from the pool as a whole.
+to sets of these sizes is as likely as the one that came. So a statistic's rank among random ones
+is a p-value that is right whatever the law, and however the statistics depend on each other
+(Lehmann and Romano 2005, "Testing Statistical Hypotheses", section 15.2). Everything that a
+statistic is made of, such as quantiles or the most frequent words, has to come from the pool as a
+whole.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Difference", "Moments", "Relabelling", "p_of"]
+__all__ = ["Difference", "Moments", "Relabelling", "p_of", "ranks"]
 
 #: How many random ways are computed at once, in numbers of units times ways.
 _BLOCK = 1 << 24
@@ -30,8 +31,6 @@ class Moments:
         sums: of each unit, [N, k].
         counts: how many elements they are over, [N, k] or [N, 1]; a mean is the ratio.
         transform: means [..., k] to statistics [..., m]; None where the means are these.
-        scale: what the differences are counted in, [m]; by default their own standard deviation
-            over the random ways, so that all statistics weigh the same.
     """
 
     names: list[str]
@@ -157,6 +156,18 @@ class Relabelling:
         size = np.where(spread > rounding, size / np.where(spread > 0, spread, 1.0), 0.0)
         at = int(size[0].argmax())
         return Difference(at, p_of(size.max(1)), float(size[0, at]))
+
+
+def ranks(x: np.ndarray) -> np.ndarray:
+    """The ranks 1 ... n of numbers [n], equal ones having their mean; NaN has none.
+
+    Example:
+        >>> ranks(np.array([0.5, 0.1, 0.5])).tolist()
+        [2.5, 1.0, 2.5]
+    """
+    found, place, number = np.unique(x, return_inverse=True, return_counts=True)
+    mean = number.cumsum() - (number - 1) / 2
+    return np.where(np.isnan(found), np.nan, mean)[place]
 
 
 def p_of(statistic: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""The rows of `fidelity`, declared in one table: what each asks, of which kinds of data, and how."""
+"""The rows of `fidelity`, declared in one table: what each asks, and of which kinds of data."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Literal
 
 import numpy as np
 
+from arproc.evaluation.synthetic import dynamics, symbols
 from arproc.evaluation.synthetic import statistics as numbers
-from arproc.evaluation.synthetic import symbols
+from arproc.evaluation.synthetic.columns import cross_correlation
 from arproc.evaluation.synthetic.images import neighbours, sites
 from arproc.evaluation.synthetic.neighbours import NEAREST
-from arproc.evaluation.synthetic.pool import HOLDOUT, SYNTHETIC, TRAIN, Pool
+from arproc.evaluation.synthetic.pool import Pool
 from arproc.evaluation.synthetic.relabelling import Moments, p_of
+from arproc.evaluation.synthetic.sets import HOLDOUT, SYNTHETIC, TRAIN
 from arproc.evaluation.synthetic.study import Finding, Maker, Study
 from arproc.evaluation.synthetic.two_sample import area, classified, judged, mean_discrepancy
 from arproc.evaluation.synthetic.usefulness import usefulness
@@ -74,12 +76,12 @@ def _ngrams(n: int) -> Maker:
 
 
 def _seasonal(study: Study) -> Finding | str:
-    season = numbers.season_of(study.pool) if study.season is None else study.season
+    season = dynamics.season_of(study.pool) if study.season is None else study.season
     if not season:
         return "no season was found; season= says how many steps it has"
     if study.season is None and season * 2 > int(np.median(study.pool.lengths)):
         return "the units are shorter than two seasons"
-    return study.differs(numbers.seasonal(study.pool, season))
+    return study.differs(dynamics.seasonal(study.pool, season))
 
 
 def _gone(study: Study) -> Finding | str:
@@ -97,7 +99,7 @@ def _gone(study: Study) -> Finding | str:
         held = NAN if zero is None else zero[2]
     share = units / len(real)
     return Finding(
-        f"share of units with {name}, which synthetic data never have" if units else "none is gone",
+        f"share of units with {name}, which synthetic data lack" if units else "none is gone",
         share, NAN, 0.0 if units else NAN, p, f"{name} never comes", held,
     )  # fmt: skip
 
@@ -225,7 +227,7 @@ def _covered(
 
 
 def _copies(study: Study) -> Finding | str:
-    """Copies are longer than the hold-out's, or more of the repeats lie across train and synthetic.
+    """Whether copies are longer than the hold-out's, or repeats tie train to synthetic.
 
     The first asks how much synthetic units copy, the second whom: a few copies are as many as a
     small hold-out may have by chance, but chance would not take all of them from train.
@@ -313,7 +315,7 @@ def _useful(study: Study) -> Finding | str:
     return Finding(
         f"loss on the hold-out of what was learnt ({found.unit})",
         found.real, NAN, found.synthetic, found.p_value,
-        "what is learnt from synthetic data does worse on real data than what is learnt from train",
+        "what is learnt from synthetic data does worse on real data than what train teaches",
     )  # fmt: skip
 
 
@@ -327,18 +329,18 @@ ROWS: tuple[Row, ...] = (
     Row("frequencies", "distribution", SYMBOLS, _means(symbols.frequencies)),
     Row("words", "distribution", ("text",), _of_words(symbols.frequencies)),
     Row("categories gone", "distribution", ("table", *SYMBOLS), _gone),
-    Row("autocorrelation", "dynamics", SERIES, _means(numbers.autocorrelation)),
-    Row("partial autocorrelation", "dynamics", SERIES, _means(numbers.partial_autocorrelation)),
-    Row("spectrum", "dynamics", SERIES, _means(numbers.spectrum)),
-    Row("autocorrelation of squares", "dynamics", SERIES, _means(numbers.squares)),
-    Row("transitions", "dynamics", SERIES, _means(numbers.transitions)),
-    Row("runs", "dynamics", SERIES, _means(numbers.runs)),
+    Row("autocorrelation", "dynamics", SERIES, _means(dynamics.autocorrelation)),
+    Row("partial autocorrelation", "dynamics", SERIES, _means(dynamics.partial_autocorrelation)),
+    Row("spectrum", "dynamics", SERIES, _means(dynamics.spectrum)),
+    Row("autocorrelation of squares", "dynamics", SERIES, _means(dynamics.squares)),
+    Row("transitions", "dynamics", SERIES, _means(dynamics.transitions)),
+    Row("runs", "dynamics", SERIES, _means(dynamics.runs)),
     Row("season", "dynamics", SERIES, _seasonal),
-    Row("profile", "dynamics", SERIES, _means(numbers.profile)),
+    Row("profile", "dynamics", SERIES, _means(dynamics.profile)),
     Row("pairs", "dynamics", SYMBOLS, _means(symbols.bigrams)),
     Row("4-grams", "dynamics", SYMBOLS, _means(_ngrams(4))),
     Row("runs of symbols", "dynamics", SYMBOLS, _means(symbols.repeats)),
-    Row("cross-correlation", "dynamics", ("vectors", "table"), _means(numbers.cross_correlation)),
+    Row("cross-correlation", "dynamics", ("vectors", "table"), _means(cross_correlation)),
     Row("neighbouring pixels", "dynamics", ("images",), _means(neighbours)),
     Row("classifier", "together", ALL, _classifier),
     Row("kernel", "together", ALL, _kernel),

@@ -11,8 +11,9 @@ import torch
 
 from arproc.evaluation.synthetic.copies import Copies, longest_copies
 from arproc.evaluation.synthetic.neighbours import Points, embedded
-from arproc.evaluation.synthetic.pool import HOLDOUT, SYNTHETIC, TRAIN, Pool
+from arproc.evaluation.synthetic.pool import Pool
 from arproc.evaluation.synthetic.relabelling import Moments, Relabelling
+from arproc.evaluation.synthetic.sets import HOLDOUT, SYNTHETIC, TRAIN
 from arproc.evaluation.synthetic.symbols import words_of
 
 __all__ = ["Finding", "Study"]

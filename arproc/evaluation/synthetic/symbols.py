@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from arproc.evaluation.synthetic.dynamics import bins, run_lengths
 from arproc.evaluation.synthetic.pool import Pool
 from arproc.evaluation.synthetic.relabelling import Moments, Relabelling
-from arproc.evaluation.synthetic.statistics import bins, kernels_for, run_lengths, shares, tallied
+from arproc.evaluation.synthetic.statistics import kernels_for, shares, tallied
 
 __all__ = ["bigrams", "coded", "distinct", "frequencies", "gone", "ngrams", "repeats", "words_of"]
 
 #: How many symbols, pairs and longer n-grams are told apart; the others are one.
 MOST_SYMBOLS, PAIRED, MOST_NGRAMS = 64, 24, 256
+#: In how many units different n-grams are counted.
+MOST_COUNTED = 1000
 _SLOTS = 1 << 21
 
 
@@ -131,13 +134,13 @@ def repeats(pool: Pool) -> Moments:
 def distinct(pool: Pool, n: int, dealt: Relabelling) -> tuple[np.ndarray, np.ndarray]:
     """How many different n-grams each of two equal numbers of units has, under each way [1 + R].
 
-    The first unit of a set stand for it where sets are of different sizes, so that numbers compare.
+    Where sets are of different sizes some units of the larger one stand for it.
     """
     slot, begin = _hashed(pool, n)
     unit = pool.unit[begin]
     bounds = np.searchsorted(unit, np.arange(pool.n + 1))
-    ways = min(len(dealt.dealt), 200)
-    equal = min(len(dealt.tested), len(dealt.others), 2000)
+    ways = len(dealt.dealt)
+    equal = min(len(dealt.tested), len(dealt.others), MOST_COUNTED)
     rng = np.random.default_rng(0)
     kernels = kernels_for(2 * ways * equal * max(len(slot) // pool.n, 1))
     mine, theirs = np.empty(ways), np.empty(ways)

@@ -1,4 +1,4 @@
-"""Tests that look at everything at once: a classifier, a kernel, and another model's likelihood."""
+"""Tests that look at everything at once: a classifier, a kernel, another model's likelihood."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from arproc.errors import NotComparableError
 from arproc.evaluation.synthetic.pool import Pool
-from arproc.evaluation.synthetic.relabelling import Moments, p_of
+from arproc.evaluation.synthetic.relabelling import Moments, p_of, ranks
 from arproc.evaluation.tally import count
 from arproc.process import Process
 
@@ -42,16 +42,14 @@ def area(tested: np.ndarray, others: np.ndarray, rng: np.random.Generator, times
 
     The interval is that of DeLong, DeLong and Clarke-Pearson (1988).
     """
-    from scipy.stats import rankdata
-
     m, n = len(tested), len(others)
     both = np.concatenate([tested, others])
-    ranks = rankdata(both)
-    value = (ranks[:m].sum() - m * (m + 1) / 2) / (m * n)
-    wins = (ranks[:m] - rankdata(tested)) / n
-    losses = 1 - (ranks[m:] - rankdata(others)) / m
+    rank = ranks(both)
+    value = (rank[:m].sum() - m * (m + 1) / 2) / (m * n)
+    wins = (rank[:m] - ranks(tested)) / n
+    losses = 1 - (rank[m:] - ranks(others)) / m
     spread = np.sqrt(np.var(wins, ddof=1) / m + np.var(losses, ddof=1) / n)
-    totals = [ranks[:m].sum(), *(rng.permutation(ranks)[:m].sum() for _ in range(times))]
+    totals = [rank[:m].sum(), *(rng.permutation(rank)[:m].sum() for _ in range(times))]
     low, high = max(value - 1.96 * spread, 0.0), min(value + 1.96 * spread, 1.0)
     return Auc(float(value), float(low), float(high), p_of(np.array(totals)))
 
