@@ -70,13 +70,16 @@ def longest_copies(pool: Pool) -> tuple[Copies, Copies]:
     back[where] = np.arange(len(where))
     unit = np.full(len(text), -1, np.int32)
     unit[where] = pool.unit
+    mark = np.where(text == 0, np.arange(len(text)), len(text))
+    # how far it is to the next mark, which is in no copy
+    free = np.minimum.accumulate(mark[::-1])[::-1] - np.arange(len(text))
     fresh = unit >= pool.of(HOLDOUT, SYNTHETIC)[0]  # the units of train come first
     found = []
     for owner, sources in ((fresh.astype(np.int32), int(fresh.argmax())), (unit, len(text))):
         own = kernels_for(40 * len(text))
         length, source = np.zeros(len(text), np.int32), np.full(len(text), -1, np.int32)
         own.matches(order, common, owner, sources, length, source)
-        matched = np.where(text[where] > 0, length[where], 0)  # marks are no copies
+        matched = np.minimum(length, free)[where]
         size, begin, origin = own.longest(matched, source[where], pool.end, pool.offsets)
         found.append(Copies(size, begin, np.where(origin >= 0, back[origin], -1)))
     return found[0], found[1]
