@@ -80,7 +80,8 @@ def fidelity(
         >>> "longest copy" in fidelity(train, holdout, train[:40]).failed
         True
     """
-    _checked(season, judge, alpha)
+    season = None if season is None else check_count("season", season, minimum=2)
+    _checked(judge, alpha)
     permutations = check_count("permutations", permutations, minimum=1)
     seed = check_integer("seed", seed, minimum=0)
     given = {TRAIN: train, HOLDOUT: holdout, SYNTHETIC: synthetic}
@@ -106,9 +107,7 @@ def fidelity(
     )
 
 
-def _checked(season: Any, judge: Any, alpha: Any) -> None:
-    if season is not None:
-        check_integer("season", season, minimum=2)
+def _checked(judge: Any, alpha: Any) -> None:
     if judge is not None and not isinstance(judge, Model):
         raise ParameterError(f"judge must be a fitted arproc model; got {type(judge).__name__}.")
     check_number("alpha", alpha, above=0, below=1)

@@ -181,6 +181,9 @@ def nearest(
 ) -> None:
     """The nearest points of each row, by |b|^2 - 2 a b.
 
+    Of equally near ones those that follow the row's own place are taken, so that none is
+    everybody's neighbour.
+
     Args:
         product: a b of each pair, float32 [n, m].
         norms: |b|^2, float32 [m].
@@ -194,7 +197,11 @@ def nearest(
         for j in range(k):
             value[i, j], place[i, j] = np.inf, -1
         last = np.float32(np.inf)
-        for j in range(m):
+        shift = (i + max(skip, 0)) % m
+        for step in range(m):
+            j = step + shift
+            if j >= m:
+                j -= m
             found = norms[j] - 2 * product[i, j]
             if found < last and not (skip >= 0 and j == i + skip):
                 at = k - 1

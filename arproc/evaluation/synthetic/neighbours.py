@@ -181,12 +181,13 @@ class Points:
         """
         if self.pool.n > MOST_PAIRED:
             return None
-        every = np.arange(self.pool.n)
+        every = self.rng.permutation(self.pool.n)  # as for the graph
         distance, place = self.nearest(every, every, 2, itself=True)
-        first, second = distance[:, 0], distance[:, -1]
+        back = np.argsort(every)
+        first, second = distance[back, 0], distance[back, -1]
         ratio = np.where(first > 0, first / np.where(second > 0, second, 1.0), 0.0)
         at = np.unique(np.quantile(ratio, [0.01, 0.03, 0.1], method="lower"))
-        return place[:, 0], ratio[:, None] <= at
+        return every[place[back, 0]], ratio[:, None] <= at
 
     @cached_property
     def membership(self) -> Moments:
@@ -211,5 +212,6 @@ class Points:
         rest = self.pool.of(*others)
         if len(rest) > MOST_IN_GRAPH:
             rest = np.sort(self.rng.choice(rest, MOST_IN_GRAPH, replace=False))
-        units = np.concatenate([mine, rest])
+        # of equally near ones the next in the order is taken, so sets must not lie together
+        units = self.rng.permutation(np.concatenate([mine, rest]))
         return Graph(units, self.nearest(units, units, NEAREST, itself=True)[1])

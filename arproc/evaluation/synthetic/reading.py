@@ -120,7 +120,10 @@ def _vectors(sets: Sets, notes: Sequence[str]) -> Pool:
 
 def _width(data: Any, name: str) -> int:
     first = data[0] if isinstance(data, (list, tuple)) and len(data) else data
-    shape = np.shape(first)
+    try:
+        shape = np.shape(first)
+    except ValueError:  # ragged
+        shape = ()
     if len(shape) < 2:
         raise DataError(
             f"{name} is no sequence of vectors; expected [T, d] for one, [N, T, d] or a list of "
@@ -166,7 +169,7 @@ def _images(sets: Sets, notes: Sequence[str]) -> Pool:
     found, shape = {}, None
     for group, data in sets.items():
         name = NAMES[group]
-        x = to_tensor(opened(data, name), name).detach().cpu().numpy()
+        x = to_tensor(opened(data, name), name).detach().cpu().double().numpy()
         if x.ndim not in (3, 4):
             raise DataError(
                 f"{name} has shape {x.shape}; expected images [N, H, W] or [N, H, W, channels]."
@@ -175,7 +178,7 @@ def _images(sets: Sets, notes: Sequence[str]) -> Pool:
         shape = x.shape[1:] if shape is None else shape
         if x.shape[1:] != shape:
             raise DataError(f"{name} has images of shape {x.shape[1:]}, and train of {shape}.")
-        values = x.reshape(len(x), -1).astype(np.float64)
+        values = x.reshape(len(x), -1)
         found[group] = Raw(np.ones(len(x), np.int64), values)
     assert shape is not None
     names = tuple(np.ndindex(*shape))
@@ -225,7 +228,7 @@ def _frame(data: Any, name: str) -> Any:
 
     if isinstance(data, pd.DataFrame):
         return data
-    x = to_tensor(data, name).detach().cpu().numpy()
+    x = to_tensor(data, name).detach().cpu().double().numpy()
     if x.ndim != 2:
         raise DataError(f"{name} has shape {x.shape}; expected a table [N, D] or a DataFrame.")
     return pd.DataFrame(x)
@@ -289,6 +292,8 @@ def _codes(data: Any, name: str) -> Raw:
     texts = [data] if isinstance(data, str) else data
     if not isinstance(texts, (list, tuple)) or not all(isinstance(t, str) for t in texts):
         raise DataError(f"{name} is no text; expected a string or a list of strings.")
+    if not any(texts):
+        raise DataError(f"{name} is empty; expected text.")
     joined = "".join(texts).encode("utf-32-le", "surrogatepass")
     lengths = np.array([len(text) for text in texts], dtype=np.int64)
     return Raw(lengths, codes=np.frombuffer(joined, np.uint32))

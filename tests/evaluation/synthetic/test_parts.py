@@ -8,6 +8,7 @@ import torch
 from evaluation.synthetic import laws
 from scipy import stats
 
+import arproc
 from arproc.compiled.interpreted import nothing_interpreted
 from arproc.evaluation.synthetic.copies import longest_copies
 from arproc.evaluation.synthetic.dynamics import levinson
@@ -242,3 +243,19 @@ def test_usefulness_of_columns_is_the_loss_of_a_regression():
 
 def test_p_counts_the_way_that_came():
     assert p_of(np.array([3.0, 1.0, 2.0, 3.0])) == 0.5
+
+
+def test_equally_near_units_favour_no_set():
+    same = np.ones((60, 2))
+    rows = ["diversity", "distance to train"]
+    result = arproc.fidelity(same, same[:40], same, kind="table", rows=rows)
+    assert result.passed
+    assert result["self-similarity"].synthetic == pytest.approx(1, abs=0.35)
+    assert result["coverage"].synthetic == pytest.approx(1, abs=0.35)
+    rng = RNG(0)
+    p = []
+    for seed in range(40):
+        sets = [rng.integers(0, 2, (n, 4)) for n in (40, 30, 40)]
+        found = arproc.fidelity(*sets, kind="table", rows="self-similarity", seed=seed)
+        p.append(found.rows[0].p_value)
+    assert stats.kstest(p, "uniform").pvalue > 0.001
