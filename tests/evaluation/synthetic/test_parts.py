@@ -41,7 +41,7 @@ def _longest(text, others):
 
 
 @pytest.mark.parametrize("letters", ["ab", "abcdefghijklmnopqrstuvwxyz" * 4])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_longest_copies_are_those_of_a_plain_search(seed, letters):
     rng = RNG(seed)
     train, holdout, synthetic = (_texts(rng, n, letters) for n in (12, 9, 11))
@@ -135,7 +135,7 @@ def test_a_relabelling_counts_what_it_says():
 def test_its_p_values_are_uniform_for_one_law_whatever_that_is():
     rng = RNG(1)
     p = []
-    for _ in range(150):
+    for _ in range(80):
         values = np.exp(3 * rng.normal(size=(24, 1))) * np.ones((1, 3))  # far from normal
         values[:, 1] **= 2
         dealt = Relabelling(np.arange(8), np.arange(8, 24), 99, rng)
