@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from arproc.errors import ParameterError, check_list
+from arproc.evaluation.synthetic import fidelity
 from arproc.models.autoregression.ar import AR
 from arproc.models.autoregression.vector.var import VAR
 from arproc.models.discrete.count import CountAR
@@ -123,6 +124,10 @@ def _panel() -> list[np.ndarray]:
     return [_series(60 + i) for i in range(10)]
 
 
+def _two_panels() -> np.ndarray:
+    return np.stack([[_series(30), _series(30)[::-1]]] * 10).reshape(-1, 15, 4)
+
+
 def _counts() -> np.ndarray:
     return np.random.default_rng(0).poisson(3.0, 200)
 
@@ -159,6 +164,9 @@ def _read(path: Path) -> Any:
     return model
 
 
+#: The rows that need compiled loops.
+_OF_SERIES = ["level and spread", "autocorrelation", "cross-correlation", "novelty", "usefulness"]
+
 # ---- the calls ----------------------------------------------------------------------------------
 
 #: What `warm_up` calls, by name.
@@ -188,6 +196,12 @@ CALLS: dict[str, Call] = {
     "NGram.log_prob": Call(_words, lambda m: m.log_prob("the cat sat")),
     "NGram.score": Call(_words, lambda m: m.score(_text())),
     "NGram.from_arpa": Call(_arpa, _read),
+    "fidelity of series": Call(
+        lambda: [_two_panels() for _ in range(3)], lambda x: fidelity(*x, rows=_OF_SERIES)
+    ),
+    "fidelity of text": Call(
+        lambda: [_text() for _ in range(3)], lambda x: fidelity(*x, rows=["diversity", "novelty"])
+    ),
     "InfiniGram.fit": Call(_text, lambda x: InfiniGram().fit(x)),
     "InfiniGram.score": Call(lambda: InfiniGram().fit(_text()), lambda m: m.score(_text()[:5])),
     "PPM.fit": Call(_text, lambda x: PPM(4).fit(x)),

@@ -355,6 +355,7 @@ def test_the_calls_of_some_models(call, tmp_path, monkeypatch):
 
 
 #: Arguments of functions with one wrong value.
+LONG = np.cos(np.arange(300.0) ** 2).reshape(20, 15)
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "compare(models)": lambda w: evaluation.compare(w, SERIES),
     "compare(a model)": lambda w: evaluation.compare({"a": fitted("AR"), "b": w}, SERIES),
@@ -366,6 +367,20 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "evaluate(model)": lambda w: evaluation.evaluate(w, SERIES),
     "evaluate(by)": lambda w: evaluation.evaluate(fitted("AR"), SERIES, by=w),
     "evaluate(complete)": lambda w: evaluation.evaluate(fitted("NGram"), TEXT, complete=w),
+    "evaluate(train)": lambda w: evaluation.evaluate(fitted("AR"), SERIES, train=w),
+    "fidelity(train)": lambda w: arproc.fidelity(w, None, LONG, rows="runs"),
+    "fidelity(synthetic)": lambda w: arproc.fidelity(LONG, None, w, rows="runs"),
+    "fidelity(table)": lambda w: arproc.fidelity(LONG, w, LONG, kind="table", rows="extremes"),
+    "fidelity(vectors)": lambda w: arproc.fidelity(w, None, w, kind="vectors", rows="runs"),
+    "fidelity(images)": lambda w: arproc.fidelity(w, None, w, kind="images", rows="pixels"),
+    "fidelity(text)": lambda w: arproc.fidelity(w, None, w, kind="text", rows="pairs"),
+    "fidelity(symbols)": lambda w: arproc.fidelity(w, w, w, kind="symbols", rows="pairs"),
+    "fidelity(kind)": lambda w: arproc.fidelity(LONG, None, LONG, kind=w, rows="runs"),
+    "fidelity(rows)": lambda w: arproc.fidelity(LONG, None, LONG, rows=w),
+    "fidelity(alpha)": lambda w: arproc.fidelity(LONG, None, LONG, alpha=w, rows="runs"),
+    "fidelity(seed)": lambda w: arproc.fidelity(LONG, None, LONG, seed=w, rows="runs"),
+    "fidelity(judge)": lambda w: arproc.fidelity(LONG, None, LONG, judge=w, rows="runs"),
+    "fidelity(season)": lambda w: arproc.fidelity(LONG, None, LONG, season=w, rows="season"),
     "select_order": lambda w: arproc.select_order(w, 1),
     "select_order(max_order)": lambda w: arproc.select_order(SERIES, w),
     "select_order(criterion)": lambda w: arproc.select_order(SERIES, 1, w),

@@ -12,9 +12,11 @@ from arproc.evaluation.likelihood import Evaluation, evaluate
 from arproc.evaluation.point_scores import mase, msis, owa, seasonal_scale, smape
 from arproc.evaluation.ranked import crps, crps_of
 from arproc.evaluation.surprisal import join_times, next_table, surprisal_table, word_perplexity
+from arproc.evaluation.synthetic import Fidelity, fidelity
 
 __all__ = [
     "Evaluation",
+    "Fidelity",
     "Uniformity",
     "compare",
     "crps",
@@ -23,6 +25,7 @@ __all__ = [
     "crps_quantiles",
     "diagnose",
     "evaluate",
+    "fidelity",
     "join_times",
     "mase",
     "msis",

@@ -15,6 +15,7 @@ from arproc.evaluation.likelihood import BY
 from arproc.evaluation.standard_errors import MeanError, of_ratio, of_series, t_quantile
 from arproc.evaluation.tally import Tally, count
 from arproc.evaluation.text_units import byte_ends
+from arproc.evaluation.twins import twins_of
 from arproc.process.model import Model, require_fitted
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def compare(
     reference: str | None = None,
     unit: str | None = None,
     by: str = "auto",
+    train: Any = None,
 ) -> pd.DataFrame:
     """Compare models by the likelihood of the same data, with the errors of paired differences.
 
@@ -65,6 +67,8 @@ def compare(
             "nats_per_sequence"; by default bits per byte for text, bits per dimension for discrete
             sequences of fixed size, and nats per element otherwise.
         by: what errors are taken over: "sequence", "element" or "auto".
+        train: what the models were fitted on, several sequences: then the scores of the test
+            sequences that are not among these are told too.
 
     Returns:
         One row a model, best first. Columns: `log_prob_nats`, the total; the cost in the unit,
@@ -72,7 +76,9 @@ def compare(
         reference's (above zero is worse), its standard error `se_<unit>` and 95% interval
         `low95_<unit>` to `high95_<unit>`; and `verdict`: "better" or "worse" than the
         reference where the interval excludes zero, else "no clear difference". What it is over
-        is in `.attrs`.
+        is in `.attrs`. With `train` also `<unit>_without_twins` and `verdict_without_twins`, of
+        the sequences that do not stand there, against the same reference; `.attrs["n_twins"]` of
+        them do.
 
     Raises:
         NotComparableError: the likelihoods are not of the same thing; the message says why and
@@ -102,7 +108,58 @@ def compare(
         row = _row(tallies[name], tallies[base], sizes, scale, by, unit)
         row["verdict"] = _verdict(row, unit, name == base, reference is None)
         rows.append(row)
-    return _table(names, rows, tallies[base], base, by)
+    table = _table(names, rows, tallies[base], base, by)
+    if train is not None:
+        twins = twins_of(tallies[base], listed(train, "train", tallies[base].law.space))
+        _add_without(table, tallies, base, sizes / scale, unit, twins)
+    return table
+
+
+def _add_without(
+    table: pd.DataFrame,
+    tallies: dict[str, Tally],
+    base: str,
+    sizes: np.ndarray,
+    unit: str,
+    twins: np.ndarray,
+) -> None:
+    """The same of the sequences that are no twins, as more columns.
+
+    Args:
+        table: of `compare`.
+        tallies: of every model.
+        base: the model the others are compared with.
+        sizes: of the sequences, by which nats are divided, [N].
+        unit: the unit's name.
+        twins: bool [N].
+    """
+    import pandas as pd
+
+    kept, size = ~twins, sizes[~twins]
+    table.attrs["n_twins"] = int(twins.sum())
+    costs, verdicts = [], []
+    for name in table.index:
+        cost, theirs = (-tallies[which].log_prob[kept] for which in (name, base))
+        total = float(size.sum())
+        if total == 0:
+            costs.append(math.nan)
+            verdicts.append("all sequences are twins")
+            continue
+        with np.errstate(invalid="ignore"):
+            difference = float((cost - theirs).sum()) / total
+            error = of_ratio(cost - theirs, size)
+        reach = t_quantile(error.df) * error.se
+        row = {
+            unit: float(cost.sum()) / total,
+            f"difference_{unit}": difference,
+            f"se_{unit}": error.se,
+            f"low95_{unit}": difference - reach,
+            f"high95_{unit}": difference + reach,
+        }
+        costs.append(row[unit])
+        verdicts.append(_verdict(row, unit, name == base, best=False))
+    table[f"{unit}_without_twins"] = pd.Series(costs, table.index)
+    table["verdict_without_twins"] = pd.Series(verdicts, table.index)
 
 
 def _checked_models(models: Any, reference: str | None) -> dict[str, Model]:

@@ -11,6 +11,7 @@ import numpy as np
 from arproc.errors import check_choice
 from arproc.evaluation.standard_errors import MeanError, of_ratio, of_series
 from arproc.evaluation.tally import Tally, count
+from arproc.evaluation.twins import twins_of, twins_told
 from arproc.process import Model
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class Evaluation:
         bits_per_dim: bits per scalar, of sequences of fixed size.
         error_from: what the standard errors are taken over.
         notes: what is counted and what is not, in words.
+        n_twins: how many sequences are equal to one of the training data; None where these were
+            not given.
+        nats_per_element_without_twins: of the other sequences alone; None where there are none.
+        bits_per_byte_without_twins: likewise.
+        bits_per_dim_without_twins: likewise.
     """
 
     log_prob_nats: float
@@ -63,6 +69,10 @@ class Evaluation:
     bits_per_dim_se: float | None
     error_from: str
     notes: tuple[str, ...]
+    n_twins: int | None = None
+    nats_per_element_without_twins: float | None = None
+    bits_per_byte_without_twins: float | None = None
+    bits_per_dim_without_twins: float | None = None
 
     def to_frame(self, name: str = "model") -> pd.DataFrame:
         """One row of a table, its index the model's `name`; without the notes."""
@@ -78,7 +88,10 @@ class Evaluation:
         ):  # fmt: skip
             value = getattr(self, name)
             if value is not None:
-                lines.append(f"{name:<17} {value:.4f} ± {getattr(self, name + '_se'):.4f}")
+                alone = getattr(self, f"{name}_without_twins", None)
+                more = "" if alone is None else f" ({alone:.4f} without twins)"
+                error = getattr(self, name + "_se")
+                lines.append(f"{name:<17} {value:.4f} ± {error:.4f}{more}")
         counted = f"{self.n_elements} elements of {self.n_sequences} sequence(s)"
         lines.append(f"{'over':<17} {counted}; ± is one standard error, {self.error_from}")
         lines += [f"{'note' if i == 0 else '':<17} {note}" for i, note in enumerate(self.notes)]
@@ -94,6 +107,7 @@ def evaluate(
     given: int | None = None,
     complete: bool | None = None,
     by: str = "auto",
+    train: Any = None,
 ) -> Evaluation:
     """The exact likelihood of `data` under `model`, in comparable units.
 
@@ -113,6 +127,8 @@ def evaluate(
             what the model itself takes as given.
         complete: False for pieces cut out of longer sequences: no end terms are counted.
         by: what standard errors are taken over: "sequence", "element" or "auto".
+        train: what the model was fitted on, several sequences: then it is said how many of the
+            test sequences are equal to one of these, and how the others score.
 
     Returns:
         The figures; `print` shows them all, `.to_frame()` is a row of a table.
@@ -126,6 +142,7 @@ def evaluate(
     """
     check_choice("by", by, BY)
     tally = count(model, data, context=context, offset=offset, given=given, complete=complete)
+    twins = None if train is None else twins_of(tally, train)
     along = tally.along(by)
     cost = -(tally.terms if along and tally.terms is not None else tally.log_prob)
     total = float(cost.sum())
@@ -152,9 +169,25 @@ def evaluate(
         n_ends=tally.ends,
         n_bytes=None if tally.sizes is None else int(tally.sizes.sum()),
         error_from=_error_from(tally, along),
-        notes=_notes(tally),
+        notes=_notes(tally) if twins is None else (*_notes(tally), twins_told(twins)),
         **values,
+        **({} if twins is None else _without(tally, twins)),
     )
+
+
+def _without(tally: Tally, twins: np.ndarray) -> dict[str, Any]:
+    """How many twins there are, and the costs per unit of all other sequences."""
+    found: dict[str, Any] = {"n_twins": int(twins.sum())}
+    cost = -tally.log_prob[~twins].sum()
+    mass = tally.sequences.space.measure == "mass"
+    for name, sizes, scale in (
+        ("nats_per_element", tally.counts, 1.0),
+        ("bits_per_byte", tally.sizes if mass else None, math.log(2)),
+        ("bits_per_dim", tally.dims, math.log(2)),
+    ):
+        if sizes is not None and sizes[~twins].sum():
+            found[f"{name}_without_twins"] = float(cost / sizes[~twins].sum() / scale)
+    return found
 
 
 def _mean(tally: Tally, cost: np.ndarray, along: bool, sizes: np.ndarray) -> tuple[float, float]:

@@ -1,0 +1,60 @@
+"""Test sequences that stood in the training data too: what a memory of those is scored on."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from arproc.contract.sequences import Sequences
+from arproc.data.texts import listed
+from arproc.errors import DataError
+from arproc.evaluation.tally import Tally
+
+__all__ = ["twins_of", "twins_told"]
+
+
+def twins_of(tally: Tally, train: Any) -> np.ndarray:
+    """Which of the sequences that were scored are equal to one of train, bool [N].
+
+    Both are read as the law reads data, so they are equal where the law can not tell them apart;
+    missing values are equal to each other.
+
+    Args:
+        tally: what was scored.
+        train: what the law was fitted on, in any form that it takes.
+
+    Raises:
+        DataError: `train` can not be read as the law's data, or is a single sequence.
+    """
+    law = tally.law
+    data = listed(train, "train", law.space)
+    read = law.sequences(data, name="train", missing=law.law_.takes_missing)
+    if len(read) < 2:
+        raise DataError(
+            "train is a single sequence; twins are whole sequences (rows) that stand there too, "
+            "so there have to be several."
+        )
+    known = set(_keys(read))
+    return np.array([key in known for key in _keys(tally.sequences)])
+
+
+def _keys(sequences: Sequences) -> list[bytes]:
+    """The elements of each sequence, and whether it ends, as bytes."""
+    values = sequences.values.detach().cpu().to(sequences.space.dtype).numpy()
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), np.nan, values + 0.0)  # one NaN, and one zero
+    bounds = sequences.offsets.tolist()
+    ends = sequences.complete.tolist()
+    seen = None if sequences.seen is None else sequences.seen.cpu().numpy()
+    keys = []
+    for i, (a, b) in enumerate(pairwise(bounds)):
+        own = values[a:b].tobytes() + bytes([ends[i]])
+        keys.append(own if seen is None else own + seen[i].tobytes())
+    return keys
+
+
+def twins_told(twins: np.ndarray) -> str:
+    """How many there are, in words."""
+    return f"{int(twins.sum())} of {len(twins)} sequences stand in the training data too"
