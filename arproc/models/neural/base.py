@@ -28,7 +28,7 @@ import copy
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 import torch
@@ -77,6 +77,9 @@ class NeuralLaw(Law):
     context: ContextForm | None = None
     layout: Layout | None = None
 
+    #: Of which kinds its context may be.
+    context_kinds: ClassVar[tuple[str, ...]] = ("static",)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self.network.eval().requires_grad_(False)
@@ -99,7 +102,8 @@ class NeuralLaw(Law):
              f"are beyond {_EXTREME:g}"),
             (given is not None and given != self.n_context,
              f"the network is conditioned on {given} numbers, the law on {self.n_context}"),
-            (self.context is not None and self.context.kind != "static", "context is by steps"),
+            (self.context is not None and self.context.kind not in self.context_kinds,
+             "context is by steps"),
             (len(sizes) > 1, f"space, layout and network have different lengths, {sorted(sizes)}"),
         )  # fmt: skip
         yield from network_problems(network, space, self.layout)

@@ -31,7 +31,7 @@ class Crops:
     every place is as likely, save that the first and last `block` terms come up to twice as often.
 
     Args:
-        sequences: of a categorical space.
+        sequences: of a categorical space; of any, where only `places` is asked for.
         block: how many terms a crop has (fewer where the whole sequence has fewer).
 
     Attributes:
@@ -67,6 +67,17 @@ class Crops:
             Inputs and targets, int64 [n, at most block], a target being `IGNORED` beyond the end
             of a shorter sequence; and which sequences they are of, int64 [n].
         """
+        row, first, fresh = self.places(n, generator)
+        inputs, targets = self._read(row, first)
+        inputs[fresh, 0] = self.start
+        return inputs, targets, row
+
+    def places(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Which crops come next: their sequences, their first terms, and what begins, bool, [n].
+
+        A crop begins where nothing before it is known: at the beginning of its sequence, or, in
+        half of those of a stream, anywhere.
+        """
         u = torch.rand(3, n, dtype=torch.float64, generator=generator)
         row = torch.searchsorted(self.cumulated, u[0] * self.cumulated[-1], right=True)
         row = row.clamp(max=len(self.terms) - 1)
@@ -75,10 +86,7 @@ class Crops:
         spread = torch.where(room > 0, room + 2 * self.block - 1, 1)
         first = (u[1] * spread).long() - torch.where(room > 0, self.block - 1, 0)
         first = first.clamp(min=0).minimum(room)
-        inputs, targets = self._read(row, first)
-        if self.stream:
-            inputs[u[2] < 0.5, 0] = self.start
-        return inputs, targets, row
+        return row, first, (first == 0) | (self.stream & (u[2] < 0.5))
 
     def _read(self, row: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
         width = min(self.block, int(self.terms[row].max()))
