@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from arproc.contract.randomness import seed_of
-from arproc.training.augmentation import Augmentation, Binarise, Dequantise
+from arproc.training.augmentation import Augmentation, Binarise, Dequantise, Transpose
 from arproc.training.batches import Batches
 from arproc.training.loop import History, Loss, train
 from arproc.training.settings import Training
@@ -16,6 +16,7 @@ __all__ = [
     "History",
     "Loss",
     "Training",
+    "Transpose",
     "seed_of",
     "train",
 ]

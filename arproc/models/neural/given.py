@@ -66,8 +66,9 @@ def learn_contexts(network: nn.Module, context: Tensor) -> None:
 
     Args:
         network: the network.
-        context: of the training data, [N, c] or [N, T, c].
+        context: of the training data, [N, c] or [N, T, c]; its last numbers are the inputs where
+            the first are something else (a scale).
     """
     for part in network.modules():
         if isinstance(part, Given):
-            part.learn(context.flatten(0, -2))
+            part.learn(context[..., -part.in_features :].flatten(0, -2))
