@@ -65,6 +65,7 @@ MODELS: dict[str, tuple[Callable[[], Any], Any]] = {
     "Transformer": (
         lambda: arproc.Transformer(1, 1, 8, tokens="char", block=8, training=QUICK), TEXT
     ),
+    "RNN": (lambda: arproc.RNN(width=4, tokens="char", block=8, training=QUICK), TEXT),
     "Mixture": (lambda: Mixture([fitted("AR"), arproc.AR(2).fit(SERIES)]), SERIES),
     "OrderEnsemble": (
         lambda: arproc.OrderEnsemble([fitted("KernelDensity"), fitted("MAF")]), REALS
@@ -501,6 +502,8 @@ SETTINGS = {
     "PixelCNN": "layers width head levels channel_axis classes kernel first_kernel training",
     "Transformer": "layers heads width block attention_window tokens end dropout positions norm "
     "activation hidden kv_heads tied biases rotary_base rotary_scaling training",
+    "RNN": "cell layers width head tokens end components hidden min_scale scaling block dropout "
+    "conditioned classes covariates training",
     "Mixture": "processes weights tolerance",
     "OrderEnsemble": "model orderings weights seed",
 }

@@ -106,7 +106,9 @@ def _auto(data: Any, tokens: Any) -> str:
         kinds = {"categorical": "categorical", "count": "negative_binomial",
                  "binary vector": "nade", "real": "student_t"}  # fmt: skip
         if data.space.kind not in kinds:
-            raise DataError(f"data are {data.space.describe()} elements, for which RNN has no head.")
+            raise DataError(
+                f"data are {data.space.describe()} elements, for which RNN has no head."
+            )
         return kinds[data.space.kind]
     if tokens is not None or isinstance(data, str) or is_file(data):
         return "categorical"

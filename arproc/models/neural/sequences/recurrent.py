@@ -65,7 +65,7 @@ class RecurrentNetwork(StorableModule):
         scaled: bool = False,
     ) -> None:
         super().__init__()
-        check_choice("cell", cell, CELLS)
+        check_choice("cell", cell, tuple(CELLS))
         width = element.width
         self.element, self.cell, self.scaled, self.dropout = element, cell, scaled, dropout
         between = dropout if layers > 1 else 0.0

@@ -15,12 +15,7 @@ from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.models.neural.base import NetworkLaw
 from arproc.models.neural.sequences.recurrent import Hidden, RecurrentNetwork
-from arproc.models.neural.sequences.scaling import (
-    Scale,
-    context_scale,
-    prefix_scale,
-    require_scales,
-)
+from arproc.models.neural.sequences.scaling import Scale, context_scale, prefix_scale
 from arproc.spaces import Count
 
 __all__ = ["RecurrentLaw", "RecurrentState"]
@@ -47,7 +42,10 @@ class RecurrentLaw(NetworkLaw):
         scaled = self.network.scaled
         yield from sentences(
             (bool(self.n_given) and scaled, "scales are given twice"),
-            (scaled and self.n_context < 1, "the scale is in a context that is not there"),
+            (
+                scaled != (self.context is not None and self.context.sizes == 1),
+                "the scale is not where the network looks for it",
+            ),
         )
 
     @property
@@ -55,8 +53,6 @@ class RecurrentLaw(NetworkLaw):
         return max(super().numbers, self.network.element.numbers, self.network.element.width)
 
     def start(self, n: int, context: Tensor | None) -> State:
-        if self.network.scaled and context is not None:
-            require_scales(context)
         return RecurrentState(None)
 
     def prefix_scale(self, x: Tensor) -> Scale | None:

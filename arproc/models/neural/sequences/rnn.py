@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,12 +28,7 @@ from arproc.models.neural.sequences.element_choice import (
 )
 from arproc.models.neural.sequences.recurrent import CELLS, RecurrentNetwork
 from arproc.models.neural.sequences.recurrent_law import RecurrentLaw
-from arproc.models.neural.sequences.scaling import (
-    Scale,
-    context_scale,
-    prefix_scale,
-    require_scales,
-)
+from arproc.models.neural.sequences.scaling import Scale, context_scale, prefix_scale
 from arproc.models.neural.sequences.stretches import Stretch, Stretches
 from arproc.process import Fit
 from arproc.spaces import Categorical, Count, Real, Space
@@ -149,7 +144,12 @@ class RNN(NeuralProcess):
         return "steps" if self.covariates else super().context_kind
 
     def _context_form(self) -> ContextForm | None:
-        return ContextForm("steps") if self.covariates else super()._context_form()
+        form = ContextForm("steps") if self.covariates else super()._context_form()
+        scaled = form is not None and self.scaling == "context"
+        return replace(form, sizes=1) if form is not None and scaled else form
+
+    def _opened(self, data: Any) -> Any:
+        return data  # a str is text
 
     def _infer_space(self, data: Any) -> Space:
         self._check()
@@ -162,7 +162,7 @@ class RNN(NeuralProcess):
 
     def _check(self) -> None:
         self._check_context_parameters()
-        check_choice("cell", self.cell, CELLS)
+        check_choice("cell", self.cell, tuple(CELLS))
         check_choice("head", self.head, HEADS)
         check_flag("covariates", self.covariates)
         for name in ("layers", "width", "components"):
@@ -208,10 +208,6 @@ class RNN(NeuralProcess):
         for held, name in ((sequences, "data"), (validation, "validation")):
             if held is not None:
                 held.require_length(self._given + bool(self._given), name)
-        if self.scaling == "context":
-            for given in (context, None if validation is None else validation.context):
-                if given is not None:
-                    require_scales(given)
         space, form = sequences.space, self._learnt_form(context)
         block = self.block or _BLOCK
         stretches = Stretches(sequences, context, block, self._given, self._settings)
@@ -269,9 +265,7 @@ def _placed(drawn: Stretch, device: torch.device) -> Stretch:
     return Stretch(*(None if part is None else part.to(device) for part in drawn))  # type: ignore[arg-type]
 
 
-def _scale_of(
-    network: RecurrentNetwork, drawn: Stretch, given: int, counts: bool
-) -> Scale | None:
+def _scale_of(network: RecurrentNetwork, drawn: Stretch, given: int, counts: bool) -> Scale | None:
     """The scale of each stretch, as the law finds it."""
     if network.scaled:
         assert drawn.context is not None

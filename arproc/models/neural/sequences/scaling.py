@@ -11,9 +11,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from arproc.errors import DataError
-
-__all__ = ["Scale", "context_scale", "prefix_scale", "require_scales"]
+__all__ = ["Scale", "context_scale", "prefix_scale"]
 
 
 class Scale(NamedTuple):
@@ -64,16 +62,3 @@ def context_scale(context: Tensor) -> Scale:
     size = context[..., 0].double()
     size = size[:, None] if size.ndim == 1 else size
     return Scale(torch.zeros_like(size), size)
-
-
-def require_scales(context: Tensor) -> None:
-    """Raise `DataError` unless the first number of each context is a size."""
-    sizes = context[..., 0]
-    wrong = ~(sizes > 0)
-    if bool(wrong.any()):
-        row = int(wrong.reshape(len(sizes), -1).any(1).nonzero()[0])
-        value = float(sizes[wrong][0])
-        raise DataError(
-            f"context has {value:g} as the scale of series {row}; with scaling='context' the "
-            "first number of each context must be above 0 (a mean size of its earlier values)."
-        )

@@ -81,9 +81,7 @@ class Stretches:
         terms = (self.crops.terms - self.given).clamp(min=0)
         return int(terms.double().div(block).ceil().sum())
 
-    def __call__(
-        self, n: int, generator: torch.Generator, step: int | None = None
-    ) -> Stretch:
+    def __call__(self, n: int, generator: torch.Generator, step: int | None = None) -> Stretch:
         """Draw n stretches.
 
         Args:

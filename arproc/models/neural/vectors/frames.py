@@ -94,9 +94,7 @@ def _draw_by_sites(network: RevealingNetwork, u: Tensor, units: Tensor) -> Tenso
 
 
 @map_parameters.register
-def _(
-    first: Frame, rest: Sequence[Any], change: Callable[[list[Tensor]], Tensor]
-) -> Frame:
+def _(first: Frame, rest: Sequence[Any], change: Callable[[list[Tensor]], Tensor]) -> Frame:
     return Frame(first.network, change([part.units for part in (first, *rest)]))
 
 
@@ -107,6 +105,7 @@ def _(distribution: Frame, u: Tensor) -> Tensor:
 
 @tempered.register
 def _(distribution: Frame, temperature: float) -> Frame:
+    del distribution, temperature
     raise UnsupportedError(
         "a temperature of frames whose sites depend on each other has no known normaliser; use "
         'head="bernoulli", whose notes are independent given the past.'
