@@ -76,7 +76,7 @@ class Element(StorableModule):
 
     @abstractmethod
     def embed(self, x: Tensor, scale: Scale | None) -> Tensor:
-        """What elements x [N, K, *event] are to the network, [N, K, width]."""
+        """What elements x [*batch, *event] are to the network, [*batch, width]."""
 
     @abstractmethod
     def distribution(self, units: Tensor, scale: Scale | None) -> Distribution:

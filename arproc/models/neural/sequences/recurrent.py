@@ -15,13 +15,15 @@ from arproc.contract.storable import StorableModule
 from arproc.data.form import Layout
 from arproc.errors import check_choice
 from arproc.models.neural.given import Given
-from arproc.models.neural.sequences.elements import Element
+from arproc.models.neural.sequences.elements import Element, SymbolElement
 from arproc.spaces import Space
 
-__all__ = ["CELLS", "Hidden", "RecurrentNetwork"]
+__all__ = ["CELLS", "Hidden", "Layers", "RecurrentNetwork"]
 
 #: What the layers remember, [layers, N, width] each: of an LSTM the units and the cells.
 Hidden = tuple[Tensor, ...]
+#: The same of each layer, [N, width].
+Layers = list[tuple[Tensor, ...]]
 
 CELLS: dict[str, Any] = {"elman": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 _STEPS: dict[str, Any] = {"elman": torch.rnn_tanh_cell, "gru": torch.gru_cell,
@@ -95,11 +97,15 @@ class RecurrentNetwork(StorableModule):
 
     def inputs(self, x: Tensor, context: Tensor | None) -> Tensor:
         """Inputs [N, K, width] with what a context [N, c] or [N, K, c] adds to them."""
+        added = self.added(context, x.shape[1])
+        return x if added is None else x + added
+
+    def added(self, context: Tensor | None, count: int) -> Tensor | None:
+        """What a context [N, c] or [N, K, c] adds to `count` inputs, [N, count, width]."""
         if context is None or self.given is None:
-            return x
-        context = context[..., self.scaled :]
-        added = self.given(context)
-        return x + (added[:, None] if added.ndim == 2 else added)
+            return None
+        found: Tensor = self.given(context[..., self.scaled :])
+        return found[:, None].expand(-1, count, -1) if found.ndim == 2 else found
 
     def run(
         self, inputs: Tensor, hidden: Hidden, lengths: Tensor | None = None
@@ -125,18 +131,61 @@ class RecurrentNetwork(StorableModule):
     def step(self, inputs: Tensor, hidden: Hidden) -> tuple[Tensor, Hidden]:
         """One input [N, width]: the last layer's units [N, width], and what is remembered.
 
-        In evaluation: there is no dropout. A layer at a time, which for one step costs less than
-        to call all of them.
+        In evaluation: there is no dropout.
         """
-        cell, weights = _STEPS[self.cell], self.core.all_weights
+        units, layers = self.step_layers(inputs, self.by_layers(hidden))
+        return units, self.together(layers)
+
+    def step_layers(
+        self, inputs: Tensor, layers: Layers, *, gates: bool = False
+    ) -> tuple[Tensor, Layers]:
+        """`step` for what each layer remembers: a layer at a time costs less than all at once.
+
+        Args:
+            inputs: [N, width]; or what they add to the gates of the first layer, [N, 4 width].
+            layers: what each layer remembers.
+            gates: whether it is these; see `symbol_gates`.
+        """
+        cell, many = _STEPS[self.cell], self.cell == "lstm"
         x, after = inputs, []
-        for layer, own in enumerate(weights):
-            before = [part[layer] for part in hidden]
-            found = cell(x, before if self.cell == "lstm" else before[0], *own)
-            parts = found if self.cell == "lstm" else (found,)
-            x = parts[0]
-            after.append(parts)
-        return x, tuple(torch.stack(parts) for parts in zip(*after, strict=True))
+        for before, own in zip(layers, self.core.all_weights, strict=True):
+            if gates and not after:
+                after.append(_lstm_from_gates(torch.addmm(x, before[0], own[1].T), before[1]))
+            else:
+                found = cell(x, before if many else before[0], *own)
+                after.append(found if many else (found,))
+            x = after[-1][0]
+        return x, after
+
+    def symbol_gates(self, draws: int) -> Tensor | None:
+        """What each symbol adds to the gates of an LSTM's first layer, [symbols, 4 width].
+
+        None where the network has other inputs, or so many symbols that a table of them costs
+        more than the products of so many draws.
+        """
+        element, own = self.element, self.core.all_weights[0]
+        table = isinstance(element, SymbolElement) and element.numbers <= draws
+        if self.cell != "lstm" or self.given is not None or not table:
+            return None
+        weight: Tensor = element.embedding.weight  # type: ignore[union-attr, assignment]
+        return F.linear(weight, own[0], own[2] + own[3])
+
+    @staticmethod
+    def by_layers(hidden: Hidden) -> Layers:
+        """What each layer remembers, [N, width] each."""
+        return list(zip(*(part.unbind(0) for part in hidden), strict=True))
+
+    @staticmethod
+    def together(layers: Layers) -> Hidden:
+        """The inverse of `by_layers`."""
+        return tuple(torch.stack(parts) for parts in zip(*layers, strict=True))
 
     def _given(self, hidden: Hidden) -> Any:
         return hidden if self.cell == "lstm" else hidden[0]
+
+
+def _lstm_from_gates(gates: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+    """Units and cells [N, width] from the inputs of the gates [N, 4 width], in torch's order."""
+    write, keep, value, read = gates.chunk(4, dim=1)
+    cells = torch.addcmul(keep.sigmoid() * cells, write.sigmoid(), value.tanh())
+    return read.sigmoid() * cells.tanh(), cells

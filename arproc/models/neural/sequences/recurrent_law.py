@@ -11,14 +11,19 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from arproc.contract.checked import Number, sentences
+from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
+from arproc.distributions import from_uniform
 from arproc.models.neural.base import NetworkLaw
 from arproc.models.neural.sequences.recurrent import Hidden, RecurrentNetwork
 from arproc.models.neural.sequences.scaling import Scale, context_scale, prefix_scale
 from arproc.spaces import Count
 
 __all__ = ["RecurrentLaw", "RecurrentState"]
+
+#: How many numbers a block of conditionals may hold while a likelihood is computed.
+_BLOCK_NUMBERS = 2**22
 
 
 @storable
@@ -54,6 +59,42 @@ class RecurrentLaw(NetworkLaw):
 
     def start(self, n: int, context: Tensor | None) -> State:
         return RecurrentState(None)
+
+    def log_prob_terms(self, sequences: Sequences, context: Tensor | None) -> Tensor:
+        """Whole sequences by one pass of the layers, in blocks of columns."""
+        if self.n_given or self.network.scaled or not len(sequences):
+            return super().log_prob_terms(sequences, context)
+        counts, total = sequences.n_terms, int(sequences.n_terms.sum())
+        offsets = counts.cumsum(0) - counts
+        found = torch.zeros(total, dtype=torch.float64, device=self.device)
+        for rows in sequences.batches(max_rows=max(1, _BLOCK_NUMBERS // self.numbers)):
+            given = None if context is None else context[rows]
+            for first, terms in self._blocks(sequences, rows, given):
+                column = first + torch.arange(terms.shape[1])
+                inside = column < counts[rows][:, None]
+                index = (offsets[rows][:, None] + column)[inside].to(found.device)
+                found = found.index_put((index,), terms[inside.to(terms.device)])
+        return found
+
+    def _blocks(
+        self, sequences: Sequences, rows: Tensor, context: Tensor | None
+    ) -> Iterator[tuple[int, Tensor]]:
+        """The terms of some rows in blocks of columns: the first column, and [n, T] float64."""
+        network, element = self.network, self.network.element
+        width = int(sequences.n_terms[rows].max())
+        chunk = max(1, _BLOCK_NUMBERS // (len(rows) * self.numbers))
+        hidden, before = network.begin(len(rows)), network.start.expand(len(rows), 1, -1)
+        for first in range(0, width, chunk):
+            stop = min(first + chunk, width)
+            x = sequences.padded(rows, ends=True, columns=(first, stop))[0].to(self.device)
+            inputs = torch.cat([before, element.embed(x[:, :-1], None)], dim=1)
+            if context is not None and context.ndim == 3:
+                inputs = network.inputs(inputs, context[:, first:stop])
+            else:
+                inputs = network.inputs(inputs, context)
+            before = element.embed(x[:, -1:], None) if stop < width else before
+            units, hidden = network.run(inputs, hidden)
+            yield first, element.log_prob(units, x, None).double()
 
     def prefix_scale(self, x: Tensor) -> Scale | None:
         """The scale of series by their first elements x [N, at least n_given]."""
@@ -97,18 +138,18 @@ class RecurrentState(State):
 
     def _conditional(self) -> Distribution:
         memory = self._known()
-        scale = self._scale(self.lengths[:, None], memory.scale)
-        scale = None if scale is None else Scale(scale.place[:, 0], scale.size[:, 0])
+        scale = self._scales(self.lengths[:, None], memory.scale)[0]
         return self.law.network.element.distribution(memory.units, scale)
 
     def _append(self, x: Tensor) -> RecurrentState:
         if self._too_short():
             return RecurrentState(None)
         memory, network = self._known(), self.law.network
-        scale = self._scale(self.lengths[:, None], memory.scale)
-        inputs = network.element.embed(x[:, None], scale)
-        inputs = network.inputs(inputs, self.context_at(self.lengths[:, None] + 1))
-        units, hidden = network.step(inputs[:, 0], memory.hidden)
+        scale = self._scales(self.lengths[:, None], memory.scale)[0]
+        inputs = network.element.embed(x, scale)
+        added = network.added(self.context_at(self.lengths[:, None] + 1), 1)
+        inputs = inputs if added is None else inputs + added[:, 0]
+        units, hidden = network.step(inputs, memory.hidden)
         return RecurrentState(Memory(units, hidden, memory.scale))
 
     def _extend(self, x: Tensor, lengths: Tensor | None) -> tuple[Distribution, RecurrentState]:
@@ -144,6 +185,35 @@ class RecurrentState(State):
         if lengths is None and bool((counts >= self.law.n_given).all()):
             after = RecurrentState(Memory(units[rows, counts], hidden, scale))
         return self._columns(units[rows[:, None], positions], scale), after
+
+    @property
+    def block(self) -> int:  # type: ignore[override]
+        """How many elements to draw at once: a row that has ended goes on to the block's end."""
+        return 4 if self.law.space.terminates else 32
+
+    def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
+        """See `State`; a loop over the layers alone, without the states in between."""
+        if self._too_short() or not uniforms.shape[1]:
+            return super().advance(uniforms)
+        memory, network = self._known(), self.law.network
+        element, dtype, count = network.element, self.law.space.dtype, uniforms.shape[1]
+        positions = self.lengths[:, None] + torch.arange(count + 1, device=uniforms.device)
+        scales = self._scales(positions[:, :-1], memory.scale)
+        added = network.added(self.context_at(positions[:, 1:]), count)
+        units, layers, drawn = memory.units, network.by_layers(memory.hidden), []
+        table = network.symbol_gates(self.n * count)
+        for k, u in enumerate(uniforms.unbind(1)):
+            x = from_uniform(element.distribution(units, scales[k]), u).to(dtype)
+            drawn.append(x)
+            if table is not None:
+                units, layers = network.step_layers(table[x], layers, gates=True)
+                continue
+            inputs = element.embed(x, scales[k])
+            inputs = inputs if added is None else inputs + added[:, k]
+            units, layers = network.step_layers(inputs, layers)
+        x = torch.stack(drawn, dim=1)
+        after = RecurrentState(Memory(units, network.together(layers), memory.scale))
+        return x, self._carry(after, self.history.extend(x), self.context)
 
     def _select(self, rows: Tensor) -> RecurrentState:
         return RecurrentState(None if self.memory is None else self.memory.select(rows))
@@ -192,6 +262,14 @@ class RecurrentState(State):
         if scale is not None:
             scale = Scale(*(part.expand(units.shape[:2]) for part in scale))
         return self.law.network.element.distribution(units, scale)
+
+    def _scales(self, positions: Tensor, read: Scale | None) -> list[Scale | None]:
+        """The scale [N] of the elements of each column of positions [N, K]."""
+        scale = self._scale(positions, read)
+        if scale is None:
+            return [None] * positions.shape[1]
+        columns = (part.expand(positions.shape).unbind(1) for part in scale)
+        return [Scale(*parts) for parts in zip(*columns, strict=True)]
 
     def _scale(self, positions: Tensor, read: Scale | None) -> Scale | None:
         """The scale of elements at positions [N, K]; `read` is that read off the prefix."""
