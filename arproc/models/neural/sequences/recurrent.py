@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from arproc.contract.checked import sentences
-from arproc.contract.storable import StorableModule
 from arproc.data.form import Layout
 from arproc.errors import check_choice
-from arproc.models.neural.given import Given
+from arproc.models.neural.sequences.element_network import ElementNetwork, Stepper
 from arproc.models.neural.sequences.elements import Element, SymbolElement
+from arproc.models.neural.sequences.scaling import Scale
 from arproc.spaces import Space
 
-__all__ = ["CELLS", "Hidden", "Layers", "RecurrentNetwork"]
+__all__ = ["CELLS", "Hidden", "RecurrentNetwork"]
 
 #: What the layers remember, [layers, N, width] each: of an LSTM the units and the cells.
 Hidden = tuple[Tensor, ...]
@@ -30,12 +30,8 @@ _STEPS: dict[str, Any] = {"elman": torch.rnn_tanh_cell, "gru": torch.gru_cell,
                           "lstm": torch.lstm_cell}  # fmt: skip
 
 
-class RecurrentNetwork(StorableModule):
+class RecurrentNetwork(ElementNetwork):
     """Recurrent layers over the elements of a sequence.
-
-    The input at position 0 is learned, that at position j + 1 stands for element j; a context
-    is added to it (a context by steps: that of the element which comes next). After the input at
-    position j the last layer's units describe element j.
 
     Args:
         element: how elements enter and are described; its width is that of all layers.
@@ -44,8 +40,8 @@ class RecurrentNetwork(StorableModule):
         layers: how many layers.
         dropout: the share of inputs, of units between layers and of the last ones that is
             dropped in training (Zaremba, Sutskever and Vinyals 2014).
-        context: how many numbers each sequence, or each of its steps, is conditioned on.
-        scaled: whether the first of these is the scale of the series rather than an input.
+        context: see `ElementNetwork`.
+        scaled: likewise.
 
     Example:
         >>> from arproc.models.neural.sequences.elements import SymbolElement
@@ -66,15 +62,12 @@ class RecurrentNetwork(StorableModule):
         context: int = 0,
         scaled: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(element, context, scaled)
         check_choice("cell", cell, tuple(CELLS))
         width = element.width
-        self.element, self.cell, self.scaled, self.dropout = element, cell, scaled, dropout
+        self.cell, self.dropout = cell, dropout
         between = dropout if layers > 1 else 0.0
         self.core = CELLS[cell](width, width, layers, batch_first=True, dropout=between)
-        self.start = nn.Parameter(torch.zeros(width))
-        inputs = context - scaled
-        self.given = Given(inputs, width) if inputs > 0 else None
         if cell == "lstm":
             with torch.no_grad():  # gates of forgetting begin open (Jozefowicz et al. 2015)
                 for name, bias in self.core.named_parameters():
@@ -91,50 +84,35 @@ class RecurrentNetwork(StorableModule):
         return [p for p in self.core.parameters() if p.ndim == 2]
 
     def begin(self, n: int) -> Hidden:
-        """What the layers remember of n sequences before any input."""
         zero = self.start.new_zeros((self.core.num_layers, n, self.core.hidden_size))
         return (zero, zero) if self.cell == "lstm" else (zero,)
 
-    def inputs(self, x: Tensor, context: Tensor | None) -> Tensor:
-        """Inputs [N, K, width] with what a context [N, c] or [N, K, c] adds to them."""
-        added = self.added(context, x.shape[1])
-        return x if added is None else x + added
-
-    def added(self, context: Tensor | None, count: int) -> Tensor | None:
-        """What a context [N, c] or [N, K, c] adds to `count` inputs, [N, count, width]."""
-        if context is None or self.given is None:
-            return None
-        found: Tensor = self.given(context[..., self.scaled :])
-        return found[:, None].expand(-1, count, -1) if found.ndim == 2 else found
+    def select(self, memory: Hidden, rows: Tensor) -> Hidden:
+        return tuple(part[:, rows] for part in memory)
 
     def run(
-        self, inputs: Tensor, hidden: Hidden, lengths: Tensor | None = None
+        self, inputs: Tensor, memory: Hidden, lengths: Tensor | None = None
     ) -> tuple[Tensor, Hidden]:
-        """The last layer's units [N, K, width] after each of the inputs, and what is remembered.
-
-        Args:
-            inputs: [N, K, width].
-            hidden: before them.
-            lengths: after how many of a row's inputs, from 1 on; all by default. Units beyond
-                say nothing.
-        """
-        x = F.dropout(inputs, self.dropout, self.training) if self.dropout else inputs
+        dropped = bool(self.dropout) and self.training
+        x = F.dropout(inputs, self.dropout) if dropped else inputs
+        before = memory if self.cell == "lstm" else memory[0]
         if lengths is None:
-            units, after = self.core(x, self._given(hidden))
+            units, after = self.core(x, before)
         else:
-            packed = pack_padded_sequence(x, lengths.cpu(), True, enforce_sorted=False)
-            units, after = self.core(packed, self._given(hidden))
+            packed = pack_padded_sequence(x, lengths.clamp(min=1).cpu(), True, False)
+            units, after = self.core(packed, before)
             units = pad_packed_sequence(units, batch_first=True, total_length=x.shape[1])[0]
-        units = F.dropout(units, self.dropout, self.training) if self.dropout else units
-        return units, after if isinstance(after, tuple) else (after,)
+        units = F.dropout(units, self.dropout) if dropped else units
+        after = after if isinstance(after, tuple) else (after,)
+        if lengths is not None:
+            none = (lengths == 0)[:, None]
+            pairs = zip(memory, after, strict=True)
+            after = tuple(torch.where(none, old, new) for old, new in pairs)
+        return units, after
 
-    def step(self, inputs: Tensor, hidden: Hidden) -> tuple[Tensor, Hidden]:
-        """One input [N, width]: the last layer's units [N, width], and what is remembered.
-
-        In evaluation: there is no dropout.
-        """
-        units, layers = self.step_layers(inputs, self.by_layers(hidden))
-        return units, self.together(layers)
+    def step(self, inputs: Tensor, memory: Hidden) -> tuple[Tensor, Hidden]:
+        units, layers = self.step_layers(inputs, by_layers(memory))
+        return units, together(layers)
 
     def step_layers(
         self, inputs: Tensor, layers: Layers, *, gates: bool = False
@@ -146,8 +124,8 @@ class RecurrentNetwork(StorableModule):
             layers: what each layer remembers.
             gates: whether it is these; see `symbol_gates`.
         """
-        cell, many = _STEPS[self.cell], self.cell == "lstm"
-        x, after = inputs, []
+        cell, many, x = _STEPS[self.cell], self.cell == "lstm", inputs
+        after: Layers = []
         for before, own in zip(layers, self.core.all_weights, strict=True):
             if gates and not after:
                 after.append(_lstm_from_gates(torch.addmm(x, before[0], own[1].T), before[1]))
@@ -164,24 +142,48 @@ class RecurrentNetwork(StorableModule):
         more than the products of so many draws.
         """
         element, own = self.element, self.core.all_weights[0]
-        table = isinstance(element, SymbolElement) and element.numbers <= draws
-        if self.cell != "lstm" or self.given is not None or not table:
+        if self.cell != "lstm" or self.given is not None or element.numbers > draws:
             return None
-        weight: Tensor = element.embedding.weight  # type: ignore[union-attr, assignment]
-        return F.linear(weight, own[0], own[2] + own[3])
+        if not isinstance(element, SymbolElement):
+            return None
+        return F.linear(element.embedding.weight, own[0], own[2] + own[3])
 
-    @staticmethod
-    def by_layers(hidden: Hidden) -> Layers:
-        """What each layer remembers, [N, width] each."""
-        return list(zip(*(part.unbind(0) for part in hidden), strict=True))
+    def stepper(self, memory: Hidden, draws: int) -> Stepper:
+        return _RecurrentStepper(self, memory, draws)
 
-    @staticmethod
-    def together(layers: Layers) -> Hidden:
-        """The inverse of `by_layers`."""
-        return tuple(torch.stack(parts) for parts in zip(*layers, strict=True))
 
-    def _given(self, hidden: Hidden) -> Any:
-        return hidden if self.cell == "lstm" else hidden[0]
+class _RecurrentStepper(Stepper):
+    """Takes elements a layer at a time, and symbols by a table of their gates."""
+
+    network: RecurrentNetwork
+
+    def __init__(self, network: RecurrentNetwork, memory: Hidden, draws: int) -> None:
+        super().__init__(network, None)
+        self.layers, self.table = by_layers(memory), network.symbol_gates(draws)
+
+    @property
+    def memory(self) -> Hidden:
+        return together(self.layers)
+
+    def feed(self, x: Tensor, scale: Scale | None, added: Tensor | None) -> Tensor:
+        network, table = self.network, self.table
+        if table is not None:
+            units, self.layers = network.step_layers(table[x], self.layers, gates=True)
+            return units
+        inputs = network.element.embed(x, scale)
+        inputs = inputs if added is None else inputs + added
+        units, self.layers = network.step_layers(inputs, self.layers)
+        return units
+
+
+def by_layers(memory: Hidden) -> Layers:
+    """What each layer remembers, [N, width] each."""
+    return list(zip(*(part.unbind(0) for part in memory), strict=True))
+
+
+def together(layers: Layers) -> Hidden:
+    """The inverse of `by_layers`."""
+    return tuple(torch.stack(parts) for parts in zip(*layers, strict=True))
 
 
 def _lstm_from_gates(gates: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:

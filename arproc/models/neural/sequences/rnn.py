@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
-import torch
 from torch import Tensor
 
-from arproc.contract.context import ContextForm
 from arproc.contract.sequences import Sequences
-from arproc.errors import (
-    DataError,
-    ParameterError,
-    check_choice,
-    check_flag,
-    check_integer,
-    check_number,
-)
-from arproc.models.neural.base import NeuralProcess
-from arproc.models.neural.sequences.element_choice import (
-    HEADS,
-    check_frame_sizes,
-    element_of,
-    space_of,
-)
+from arproc.errors import check_choice, check_integer
+from arproc.models.neural.sequences.element_choice import check_frame_sizes
+from arproc.models.neural.sequences.element_law import ElementLaw
+from arproc.models.neural.sequences.element_process import ElementProcess
 from arproc.models.neural.sequences.recurrent import CELLS, RecurrentNetwork
-from arproc.models.neural.sequences.recurrent_law import RecurrentLaw
-from arproc.models.neural.sequences.scaling import Scale, context_scale, prefix_scale
-from arproc.models.neural.sequences.stretches import Stretch, Stretches
 from arproc.process import Fit
-from arproc.spaces import Categorical, Count, Real, Space
-from arproc.training import Loss, Training, seed_of
+from arproc.spaces import Space
+from arproc.training import Training
 
 __all__ = ["RNN"]
 
-_STREAM = 3
-_BLOCK = 128
-_HIDDEN = 128
 
-
-class RNN(NeuralProcess):
+class RNN(ElementProcess):
     r"""Recurrent networks: Elman, LSTM, GRU, of any elements.
 
     The layers remember what came before in vectors of one size, so that one more element costs
@@ -91,13 +70,12 @@ class RNN(NeuralProcess):
         ['abcabc']
     """
 
-    takes_weights = False
     no_missing = (
         "RNN takes none: what the layers remember after a missing value has no closed form. "
         "Fill the gaps, or pass the pieces between them as a list."
     )
 
-    law_: RecurrentLaw
+    law_: ElementLaw
     network_: RecurrentNetwork
 
     def __init__(
@@ -137,175 +115,25 @@ class RNN(NeuralProcess):
         self.covariates = covariates
         self.training = training
 
-    # ---- space and parameters -----------------------------------------------------------------
-
-    @property
-    def context_kind(self) -> Literal["static", "steps"] | None:  # type: ignore[override]
-        return "steps" if self.covariates else super().context_kind
-
-    def _context_form(self) -> ContextForm | None:
-        form = ContextForm("steps") if self.covariates else super()._context_form()
-        scaled = form is not None and self.scaling == "context"
-        return replace(form, sizes=1) if form is not None and scaled else form
-
-    def _opened(self, data: Any) -> Any:
-        return data  # a str is text
-
     def _infer_space(self, data: Any) -> Space:
-        self._check()
-        space = space_of(data, self.head, self.tokens, self.end)
-        if self.scaling is not None and not isinstance(space, (Real, Count)):
-            raise ParameterError(
-                f"scaling is for real numbers and counts; the data are {space.describe()}."
-            )
-        return space
-
-    def _check(self) -> None:
-        self._check_context_parameters()
         check_choice("cell", self.cell, tuple(CELLS))
-        check_choice("head", self.head, HEADS)
-        check_flag("covariates", self.covariates)
-        for name in ("layers", "width", "components"):
+        for name in ("layers", "width"):
             check_integer(name, getattr(self, name), minimum=1)
-        if self.block is not None:
-            check_integer("block", self.block, minimum=1)
         check_frame_sizes(self.hidden)
-        check_number("dropout", self.dropout, low=0, below=1)
-        check_number("min_scale", self.min_scale, low=0)
-        if self.covariates and (self.conditioned or self.classes is not None):
-            raise ParameterError(
-                "covariates says that the context is by steps, conditioned and classes that it is "
-                "one a sequence; use one of them (and repeat in every step what is one a "
-                "sequence)."
-            )
-        self._check_scaling()
-
-    def _check_scaling(self) -> None:
-        if self.scaling is None:
-            return
-        if isinstance(self.scaling, str):
-            check_choice("scaling", self.scaling, ("context",))
-            if self.classes is not None or self.context_kind is None:
-                raise ParameterError(
-                    "scaling='context' needs a context whose first number is the scale: "
-                    "conditioned=True or covariates=True."
-                )
-            return
-        check_integer("scaling", self.scaling, minimum=1)
-
-    @property
-    def _given(self) -> int:
-        """How many first elements are given."""
-        return int(self.scaling) if isinstance(self.scaling, int) else 0
-
-    # ---- learning -----------------------------------------------------------------------------
+        self._check_elements()
+        return self._element_space(data)
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
-    ) -> tuple[RecurrentLaw, Fit]:
-        if not len(sequences.values):
-            raise DataError("data is empty: none of its sequences has an element.")
-        for held, name in ((sequences, "data"), (validation, "validation")):
-            if held is not None:
-                held.require_length(self._given + bool(self._given), name)
-        space, form = sequences.space, self._learnt_form(context)
-        block = self.block or _BLOCK
-        stretches = Stretches(sequences, context, block, self._given, self._settings)
-
-        def build() -> RecurrentNetwork:
+    ) -> tuple[ElementLaw, Fit]:
+        def build(size: int) -> RecurrentNetwork:
             return RecurrentNetwork(
-                element_of(
-                    space, self.head, self.width, components=self.components,
-                    hidden=self.hidden, min_scale=float(self.min_scale),
-                ),
+                self._element(sequences.space, self.hidden),
                 self.cell,
                 self.layers,
                 dropout=float(self.dropout),
-                context=0 if form is None else form.size or 0,
+                context=size,
                 scaled=self.scaling == "context",
-            )  # fmt: skip
-
-        def objective(network: RecurrentNetwork) -> tuple[Loss, Callable[[], float] | None]:
-            self._learn_elements(network, stretches)
-            size = self._settings.batch_size
-
-            def loss(step: int, generator: torch.Generator) -> Tensor:
-                drawn = stretches(size, generator, step)
-                total, terms = _scored(network, drawn, self._given, isinstance(space, Count))
-                return -total / max(terms, 1)
-
-            if validation is None:
-                return loss, None
-            held_out = Stretches(
-                validation, validation.context, block, self._given, self._settings
             )
-            return loss, _score(network, held_out, self._settings)
 
-        network, fit = self._trained(
-            build, sequences.given(context), objective, augments=True,
-            epoch=-(-stretches.count // self._settings.batch_size),
-        )  # fmt: skip
-        return RecurrentLaw(network, space, form, n_given=self._given), fit
-
-    def _learn_elements(self, network: RecurrentNetwork, stretches: Stretches) -> None:
-        """Let the head learn place and size of the data, of some stretches."""
-        if isinstance(stretches.space, Categorical):
-            return
-        generator = torch.Generator().manual_seed(seed_of(self._settings.seed, _STREAM, 1))
-        drawn = stretches(1024, generator)
-        drawn = _placed(drawn, network.start.device)
-        scale = _scale_of(network, drawn, self._given, isinstance(stretches.space, Count))
-        chosen = drawn.counted
-        network.element.learn(
-            drawn.x[:, 1:][chosen], None if scale is None else scale.masked(chosen)
-        )
-
-
-def _placed(drawn: Stretch, device: torch.device) -> Stretch:
-    return Stretch(*(None if part is None else part.to(device) for part in drawn))  # type: ignore[arg-type]
-
-
-def _scale_of(network: RecurrentNetwork, drawn: Stretch, given: int, counts: bool) -> Scale | None:
-    """The scale of each stretch, as the law finds it."""
-    if network.scaled:
-        assert drawn.context is not None
-        return context_scale(drawn.context)
-    return prefix_scale(drawn.x[:, 1 : 1 + given], counts) if given else None
-
-
-def _scored(
-    network: RecurrentNetwork, drawn: Stretch, given: int, counts: bool
-) -> tuple[Tensor, int]:
-    """The log-probability of all terms of some stretches, nats, and how many these are."""
-    drawn = _placed(drawn, network.start.device)
-    scale = _scale_of(network, drawn, given, counts)
-    before, after, chosen = drawn.x[:, :-1], drawn.x[:, 1:], drawn.counted
-    shifted = scale
-    if scale is not None and scale.size.shape[1] > 1:  # an element has the scale of its own step
-        shifted = Scale(*(torch.cat([part[:, :1], part[:, :-1]], dim=1) for part in scale))
-    x = network.element.embed(before, shifted)
-    first = torch.where(drawn.fresh[:, None], network.start, x[:, 0])
-    x = torch.cat([first[:, None], x[:, 1:]], dim=1)
-    units, _ = network.run(network.inputs(x, drawn.context), network.begin(len(x)))
-    own = None if scale is None else scale.masked(chosen)
-    terms = network.element.log_prob(units[chosen], after[chosen], own)
-    return terms.sum(), int(chosen.sum())
-
-
-def _score(
-    network: RecurrentNetwork, held_out: Stretches, settings: Training
-) -> Callable[[], float]:
-    """The mean loss on a fixed set of stretches of the validation data."""
-    generator = torch.Generator().manual_seed(seed_of(settings.seed, _STREAM))
-    batches = min(-(-held_out.count // settings.batch_size), settings.validation_batches)
-    drawn = [held_out(settings.batch_size, generator) for _ in range(max(batches, 1))]
-    counts = isinstance(held_out.space, Count)
-
-    def score() -> float:
-        total, terms = 0.0, 0
-        for part in drawn:
-            scored, count = _scored(network, part, held_out.given, counts)
-            total, terms = total - float(scored), terms + count
-        return total / max(terms, 1)
-
-    return score
+        return self._learnt_elements(build, sequences, validation, context)

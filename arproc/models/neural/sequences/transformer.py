@@ -19,9 +19,9 @@ from arproc.data.form import Layout
 from arproc.data.images import image_axes, image_layout
 from arproc.data.tokenizers import categorical_space
 from arproc.data.tokens import Tokens
-from arproc.errors import DataError, ParameterError, check_integer, check_number
-from arproc.models.neural.base import NeuralProcess
+from arproc.errors import DataError, ParameterError, UnsupportedError, check_integer
 from arproc.models.neural.examples import Examples
+from arproc.models.neural.sequences.attention import AttentionNetwork
 from arproc.models.neural.sequences.choices import (
     CHOICES,
     check_choices,
@@ -29,6 +29,8 @@ from arproc.models.neural.sequences.choices import (
     new_network,
 )
 from arproc.models.neural.sequences.crops import IGNORED, Crops, shifted
+from arproc.models.neural.sequences.element_law import ElementLaw
+from arproc.models.neural.sequences.element_process import ElementProcess
 from arproc.models.neural.sequences.law import TransformerLaw
 from arproc.models.neural.sequences.network import SequenceNetwork
 from arproc.models.neural.sequences.published.reading import read_published
@@ -43,7 +45,7 @@ _STREAM = 3
 _BLOCK = 128
 
 
-class Transformer(NeuralProcess):
+class Transformer(ElementProcess):
     r"""A decoder-only transformer over categorical sequences: text, bytes, any symbols.
 
     The input at position 0 is a start symbol and that at position j + 1 the element :math:`x_j`;
@@ -65,6 +67,9 @@ class Transformer(NeuralProcess):
     is as in Llama (rotary positions, RMS norms, SwiGLU, no biases, a head of its own). Learned
     positions end after `block` of them: a longer text goes on in a fresh pass over the last half.
     `from_pretrained` reads such a model from published weights, `save_pretrained` writes them.
+
+    With another `head` than "categorical", or with `covariates`, its elements are those of `RNN`:
+    real numbers, counts, frames of zeros and ones, and series each on its own scale.
 
     The recipe: Vaswani et al. 2017, with root-mean-square norms (Zhang and Sennrich 2019), rotary
     positions (Su et al. 2021), normalised queries and keys (Henry et al. 2020) and squared ReLU
@@ -94,6 +99,11 @@ class Transformer(NeuralProcess):
             `arproc.models.neural.sequences.blocks.rotary_angles`.
         channel_axis: "first" for images [N, C, H, W] or "last" for [N, H, W, C]; None takes the
             axis that has 1, 3 or 4 entries.
+        head: what describes the next element: "categorical"; or see `RNN`, as for the next four.
+        components: of a mixture.
+        min_scale: what the scales of real numbers are at least.
+        scaling: of series each on its own scale.
+        covariates: whether each step is conditioned on what is known of it beforehand.
         conditioned: whether each sequence is conditioned on a vector: `context` [N, c] in every
             call that takes data.
         classes: how many classes there are, where each sequence is conditioned on its label:
@@ -109,10 +119,13 @@ class Transformer(NeuralProcess):
         ['abcabc']
     """
 
-    takes_weights = False
+    no_missing = (
+        "Transformer takes none: what attention sees of a missing value has no closed form. Fill "
+        "the gaps, or pass the pieces between them as a list."
+    )
 
-    law_: TransformerLaw
-    network_: SequenceNetwork
+    law_: TransformerLaw | ElementLaw
+    network_: SequenceNetwork | AttentionNetwork
 
     def __init__(
         self,
@@ -135,6 +148,11 @@ class Transformer(NeuralProcess):
         rotary_base: float | None = None,
         rotary_scaling: Sequence[float] | None = None,
         channel_axis: str | None = None,
+        head: str = "categorical",
+        components: int = 3,
+        min_scale: float = 0.0,
+        scaling: int | str | None = None,
+        covariates: bool = False,
         conditioned: bool = False,
         classes: int | None = None,
         training: Training | None = None,
@@ -157,6 +175,11 @@ class Transformer(NeuralProcess):
         self.rotary_base = rotary_base
         self.rotary_scaling = rotary_scaling
         self.channel_axis = channel_axis
+        self.head = head
+        self.components = components
+        self.min_scale = min_scale
+        self.scaling = scaling
+        self.covariates = covariates
         self.conditioned = conditioned
         self.classes = classes
         self.training = training
@@ -232,6 +255,11 @@ class Transformer(NeuralProcess):
             True
         """
         law = self.law_
+        if not isinstance(law, TransformerLaw):
+            raise UnsupportedError(
+                "save_pretrained writes models of symbols; published layouts have no place for "
+                f"the head of {law.space.describe()} elements. Use save(path)."
+            )
         write_published(law, folder, max(self.block or 0, law.network.window))
 
     @property
@@ -242,7 +270,8 @@ class Transformer(NeuralProcess):
     @property
     def channel_axis_(self) -> int | None:
         """Which axis of an image holds the channels, or None."""
-        return self.law_.channel_axis
+        law = self.law_
+        return law.channel_axis if isinstance(law, TransformerLaw) else None
 
     # ---- space and layout ---------------------------------------------------------------------
 
@@ -257,6 +286,8 @@ class Transformer(NeuralProcess):
 
     def _infer_space(self, data: Any) -> Space:
         self._check()
+        if self._by_elements:
+            return self._element_space(data)
         if getattr(data, "ndim", 0) <= 2:
             return categorical_space(data, self.tokens, end=self.end)
         shape = tuple(np.shape(data)[1:])
@@ -273,13 +304,24 @@ class Transformer(NeuralProcess):
         return super()._layout_of(space) if self._image is None else image_layout(*self._image)
 
     def _check(self) -> None:
-        self._check_context_parameters()
+        self._check_elements()
         check_sizes(self.layers, self.heads, self.width)
-        for name in ("block", "attention_window"):
-            if getattr(self, name) is not None:
-                check_integer(name, getattr(self, name), minimum=1)
-        check_number("dropout", self.dropout, low=0, below=1)
+        if self.attention_window is not None:
+            check_integer("attention_window", self.attention_window, minimum=1)
         check_choices(self._choices, self.heads)
+        symbols = self.positions == "learned" or self.tied
+        if self._by_elements and symbols:
+            raise ParameterError(
+                "positions='learned' and tied are for symbols; leave them out where head is not "
+                "'categorical', or with covariates."
+            )
+        if not self._by_elements and self.scaling is not None:
+            raise ParameterError("scaling is for real numbers and counts; head is 'categorical'.")
+
+    @property
+    def _by_elements(self) -> bool:
+        """Whether it is not of plain symbols."""
+        return self.head != "categorical" or self.covariates
 
     @property
     def _choices(self) -> dict[str, Any]:
@@ -291,7 +333,9 @@ class Transformer(NeuralProcess):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
-    ) -> tuple[TransformerLaw, Fit]:
+    ) -> tuple[TransformerLaw | ElementLaw, Fit]:
+        if self._by_elements:
+            return self._fit_elements(sequences, validation, context)
         if not len(sequences.values):
             raise DataError("data is empty: none of its sequences has an element.")
         space, form = sequences.space, self._learnt_form(context)
@@ -340,6 +384,23 @@ class Transformer(NeuralProcess):
         )  # fmt: skip
         axis = None if self._image is None else self._image[1]
         return TransformerLaw(network, space, form, layout, axis), fit
+
+    def _fit_elements(
+        self, sequences: Sequences, validation: Sequences | None, context: Tensor | None
+    ) -> tuple[ElementLaw, Fit]:
+        block = self.block or _BLOCK
+
+        def build(size: int) -> AttentionNetwork:
+            decoder = new_network(
+                self._choices, self.width, layers=self.layers, heads=self.heads,
+                width=self.width, window=self.attention_window or block + self._given,
+                block=block, dropout=float(self.dropout), embedded=True,
+            )  # fmt: skip
+            scaled = self.scaling == "context"
+            element = self._element(sequences.space)
+            return AttentionNetwork(element, decoder, context=size, scaled=scaled)
+
+        return self._learnt_elements(build, sequences, validation, context)
 
 
 def _score(

@@ -1,10 +1,10 @@
-"""The law of a recurrent network, and its state: what the layers remember."""
+"""The law of a network over elements, and its state: what the network remembers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,11 +16,11 @@ from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.distributions import from_uniform
 from arproc.models.neural.base import NetworkLaw
-from arproc.models.neural.sequences.recurrent import Hidden, RecurrentNetwork
+from arproc.models.neural.sequences.element_network import ElementNetwork
 from arproc.models.neural.sequences.scaling import Scale, context_scale, prefix_scale
 from arproc.spaces import Count
 
-__all__ = ["RecurrentLaw", "RecurrentState"]
+__all__ = ["ElementLaw", "ElementState"]
 
 #: How many numbers a block of conditionals may hold while a likelihood is computed.
 _BLOCK_NUMBERS = 2**22
@@ -28,16 +28,16 @@ _BLOCK_NUMBERS = 2**22
 
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
-class RecurrentLaw(NetworkLaw):
-    """The law that recurrent layers give.
+class ElementLaw(NetworkLaw):
+    """The law of elements of any kind that recurrent layers, or attention, give.
 
     Attributes:
-        network: the layers.
+        network: over the elements.
         n_given: how many first elements are given, off which the scale of a series is read; 0
             where all have one scale, or it comes with the context.
     """
 
-    network: RecurrentNetwork
+    network: ElementNetwork
     n_given: Annotated[int, Number(low=0)] = 0
 
     context_kinds: ClassVar[tuple[str, ...]] = ("static", "steps")
@@ -58,10 +58,10 @@ class RecurrentLaw(NetworkLaw):
         return max(super().numbers, self.network.element.numbers, self.network.element.width)
 
     def start(self, n: int, context: Tensor | None) -> State:
-        return RecurrentState(None)
+        return ElementState(None)
 
     def log_prob_terms(self, sequences: Sequences, context: Tensor | None) -> Tensor:
-        """Whole sequences by one pass of the layers, in blocks of columns."""
+        """Whole sequences by one pass of the network, in blocks of columns."""
         if self.n_given or self.network.scaled or not len(sequences):
             return super().log_prob_terms(sequences, context)
         counts, total = sequences.n_terms, int(sequences.n_terms.sum())
@@ -104,34 +104,28 @@ class RecurrentLaw(NetworkLaw):
 
 
 class Memory(NamedTuple):
-    """What a recurrent network knows of some sequences.
+    """What a network knows of some sequences.
 
     Attributes:
-        units: the last layer's, which describe the next element, [N, width].
-        hidden: what the layers remember.
+        units: those that describe the next element, [N, width].
+        hidden: what the network remembers.
         scale: of the series, where it is read off their first elements.
     """
 
     units: Tensor
-    hidden: Hidden
+    hidden: Any
     scale: Scale | None
 
-    def select(self, rows: Tensor) -> Self:
-        """Of these rows."""
-        scale = None if self.scale is None else self.scale.select(rows)
-        hidden = tuple(part[:, rows] for part in self.hidden)
-        return type(self)(self.units[rows], hidden, scale)
 
-
-class RecurrentState(State):
-    """What the layers remember after some elements, and the units that describe the next.
+class ElementState(State):
+    """What the network remembers after some elements, and the units that describe the next.
 
     Args:
         memory: that; None finds it from the history when it is asked for. It stays None while a
             row has fewer elements than those that its scale is read off.
     """
 
-    law: RecurrentLaw
+    law: ElementLaw
 
     def __init__(self, memory: Memory | None) -> None:
         self.memory = memory
@@ -141,49 +135,46 @@ class RecurrentState(State):
         scale = self._scales(self.lengths[:, None], memory.scale)[0]
         return self.law.network.element.distribution(memory.units, scale)
 
-    def _append(self, x: Tensor) -> RecurrentState:
+    def _append(self, x: Tensor) -> ElementState:
         if self._too_short():
-            return RecurrentState(None)
+            return ElementState(None)
         memory, network = self._known(), self.law.network
         scale = self._scales(self.lengths[:, None], memory.scale)[0]
         inputs = network.element.embed(x, scale)
         added = network.added(self.context_at(self.lengths[:, None] + 1), 1)
         inputs = inputs if added is None else inputs + added[:, 0]
         units, hidden = network.step(inputs, memory.hidden)
-        return RecurrentState(Memory(units, hidden, memory.scale))
+        return ElementState(Memory(units, hidden, memory.scale))
 
-    def _extend(self, x: Tensor, lengths: Tensor | None) -> tuple[Distribution, RecurrentState]:
+    def _extend(self, x: Tensor, lengths: Tensor | None) -> tuple[Distribution, ElementState]:
         if self._too_short():
             return self._extend_short(x, lengths)
         memory, network = self._known(), self.law.network
         if not x.shape[1]:
-            return self._columns(memory.units[:, None], memory.scale), RecurrentState(memory)
+            return self._columns(memory.units[:, None], memory.scale), ElementState(memory)
         positions = self.lengths[:, None] + torch.arange(x.shape[1] + 1, device=x.device)
         inputs = network.element.embed(x, self._scale(positions[:, :-1], memory.scale))
         inputs = network.inputs(inputs, self.context_at(positions[:, 1:]))
         units, hidden = network.run(inputs, memory.hidden)
         columns = torch.cat([memory.units[:, None], units], dim=1)
         last = columns[:, -1]
-        if lengths is not None:
+        if lengths is not None:  # columns beyond a row's length have laws too
             last = columns[torch.arange(len(x), device=x.device), lengths]
-            counted = network.run(inputs, memory.hidden, lengths.clamp(min=1))[1]
-            none = (lengths == 0)[:, None]
-            pairs = zip(memory.hidden, counted, strict=True)
-            hidden = tuple(torch.where(none, before, after) for before, after in pairs)
-        after = RecurrentState(Memory(last, hidden, memory.scale))
+            hidden = network.run(inputs, memory.hidden, lengths)[1]
+        after = ElementState(Memory(last, hidden, memory.scale))
         return self._columns(columns, memory.scale), after
 
     def _extend_short(
         self, x: Tensor, lengths: Tensor | None
-    ) -> tuple[Distribution, RecurrentState]:
+    ) -> tuple[Distribution, ElementState]:
         """`_extend` where the scale of a row is yet to be read: from its first element on."""
         joined, counts = self.history.extend(x).padded()
         units, scale, hidden = self._replay(joined, counts)
         positions = self.lengths[:, None] + torch.arange(x.shape[1] + 1, device=x.device)
         rows = torch.arange(len(x), device=x.device)
-        after = RecurrentState(None)
+        after = ElementState(None)
         if lengths is None and bool((counts >= self.law.n_given).all()):
-            after = RecurrentState(Memory(units[rows, counts], hidden, scale))
+            after = ElementState(Memory(units[rows, counts], hidden, scale))
         return self._columns(units[rows[:, None], positions], scale), after
 
     @property
@@ -192,7 +183,7 @@ class RecurrentState(State):
         return 4 if self.law.space.terminates else 32
 
     def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
-        """See `State`; a loop over the layers alone, without the states in between."""
+        """See `State`; a loop over the network alone, without the states in between."""
         if self._too_short() or not uniforms.shape[1]:
             return super().advance(uniforms)
         memory, network = self._known(), self.law.network
@@ -200,23 +191,23 @@ class RecurrentState(State):
         positions = self.lengths[:, None] + torch.arange(count + 1, device=uniforms.device)
         scales = self._scales(positions[:, :-1], memory.scale)
         added = network.added(self.context_at(positions[:, 1:]), count)
-        units, layers, drawn = memory.units, network.by_layers(memory.hidden), []
-        table = network.symbol_gates(self.n * count)
+        stepper = network.stepper(memory.hidden, self.n * count)
+        units, drawn = memory.units, []
         for k, u in enumerate(uniforms.unbind(1)):
             x = from_uniform(element.distribution(units, scales[k]), u).to(dtype)
+            units = stepper.feed(x, scales[k], None if added is None else added[:, k])
             drawn.append(x)
-            if table is not None:
-                units, layers = network.step_layers(table[x], layers, gates=True)
-                continue
-            inputs = element.embed(x, scales[k])
-            inputs = inputs if added is None else inputs + added[:, k]
-            units, layers = network.step_layers(inputs, layers)
         x = torch.stack(drawn, dim=1)
-        after = RecurrentState(Memory(units, network.together(layers), memory.scale))
+        after = ElementState(Memory(units, stepper.memory, memory.scale))
         return x, self._carry(after, self.history.extend(x), self.context)
 
-    def _select(self, rows: Tensor) -> RecurrentState:
-        return RecurrentState(None if self.memory is None else self.memory.select(rows))
+    def _select(self, rows: Tensor) -> ElementState:
+        if self.memory is None:
+            return ElementState(None)
+        units, hidden, scale = self.memory
+        hidden = self.law.network.select(hidden, rows)
+        scale = None if scale is None else scale.select(rows)
+        return ElementState(Memory(units[rows], hidden, scale))
 
     # ---- inner parts --------------------------------------------------------------------------
 
@@ -232,7 +223,7 @@ class RecurrentState(State):
             self.memory = Memory(last, hidden, scale)
         return self.memory
 
-    def _replay(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Scale | None, Hidden]:
+    def _replay(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Scale | None, Any]:
         """Units [N, T + 1, width] from the start on, along x [N, T], and what is remembered.
 
         Args:
