@@ -54,6 +54,7 @@ _LAZY: dict[str, str] = {
     "VAR": "arproc.models.autoregression.vector.var",
     "Transformed": "arproc.models.transformed.process",
     "Transformer": "arproc.models.neural.sequences.transformer",
+    "calendar_features": "arproc.data.date_features",
     "compare": "arproc.evaluation",
     "diagnose": "arproc.evaluation",
     "evaluate": "arproc.evaluation",
@@ -117,6 +118,7 @@ __all__ = [
     "Transformed",
     "Transformer",
     "VAR",
+    "calendar_features",
     "compare",
     "datasets",
     "diagnose",
@@ -155,6 +157,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
         training,
         transforms,
     )
+    from arproc.data.date_features import calendar_features
     from arproc.data.text_files import read_lines
     from arproc.data.tokens import Tokens
     from arproc.evaluation import compare, diagnose, evaluate, surprisal_table
@@ -172,6 +175,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
     from arproc.models.neural.images.pixelcnn import PixelCNN
     from arproc.models.neural.images.pixelcnnpp import PixelCNNPP
     from arproc.models.neural.images.pixelsnail import PixelSNAIL
+    from arproc.models.neural.sequences.rnn import RNN
     from arproc.models.neural.sequences.transformer import Transformer
     from arproc.models.neural.vectors.made import MADE
     from arproc.models.neural.vectors.maf import MAF
@@ -205,6 +209,9 @@ else:
     offer(_LAZY, __getattr__)
     # the law of several models, which files may hold without them
     offer(["ImageLaw"], lambda _: importlib.import_module("arproc.models.neural.images"))
+    offer(
+        ["ElementLaw"], lambda _: importlib.import_module("arproc.models.neural.sequences.every")
+    )
     # what a space may have, though it does not import it
     offer(["Vocabulary"], lambda _: importlib.import_module("arproc.data.vocabulary"))
     # and the transforms, which a law of transformed values may have any of

@@ -239,6 +239,13 @@ def rnn(data: Any = None, cell: str = "lstm", layers: int = 1, **parameters: Any
     return shake(model.fit(digits() if data is None else data, context=context))
 
 
+def attention(data: Any, **parameters: Any) -> Transformer:
+    """A transformer of other elements than plain symbols."""
+    context = parameters.pop("context", None)
+    settings = {"block": 12, "attention_window": 5, "training": QUICK} | parameters
+    return shake(Transformer(2, 2, 8, **settings).fit(data, context=context))
+
+
 def unlike_series() -> np.ndarray:
     return np.stack([series(60, seed=i) for i in range(3)]) * [[1.0], [5.0], [50.0]] + 20.0
 
@@ -541,6 +548,25 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: transformer(tokens=4, positions="alibi", activation="squared_relu"), {}
     ),
     "Transformer of characters": (lambda: transformer("".join(TEXT), tokens="char"), {}),
+    "Transformer of reals": (lambda: attention(unlike_series(), head="student_t"), {}),
+    "Transformer of reals on their own scales": (
+        lambda: attention(
+            unlike_series(), head="normal_mixture", scaling=4, positions="alibi", kv_heads=1
+        ),
+        {},
+    ),
+    "Transformer of counts with covariates and scales": (
+        lambda: attention(
+            np.stack([counts(60)] * 3), head="negative_binomial", covariates=True,
+            scaling="context", context=0.1 + positive_context(3),
+        ),
+        {"context": 0.1 + positive_context()},
+    ),
+    "Transformer of frames": (lambda: attention(frames(), head="nade"), {}),
+    "Transformer of symbols with covariates": (
+        lambda: attention(digits()[None], tokens=4, covariates=True, context=positive_context(1)),
+        {"context": positive_context()},
+    ),
     "RNN": (lambda: rnn(tokens=4), {}),
     "RNN of lines": (lambda: rnn(TEXT, "gru", 2, tokens="char"), {}),
     "RNN of classes": (
@@ -740,7 +766,9 @@ LATER = {
     "RNN of reals with covariates and scales", "RNN of reals, vectors and scales",
     "RNN of counts", "RNN of counts on their own scales", "RNN of frames",
     "RNN of frames by a MADE", "RNN of frames by a deep NADE",
-    "RNN of frames of independent notes", "RNN after a prefix",
+    "RNN of frames of independent notes", "RNN after a prefix", "Transformer of reals",
+    "Transformer of reals on their own scales", "Transformer of frames",
+    "Transformer of counts with covariates and scales", "Transformer of symbols with covariates",
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@
 | `ngram/` | `NGram`; in `suffix/` `InfiniGram`; in `adaptive/` `ContextTree`, `PPM`, `Cache` |
 | `neural/vectors/` | `MADE`, `NADE`, `MAF` |
 | `neural/images/` | `PixelCNN`, `PixelCNNPP`, `PixelSNAIL` |
-| `neural/sequences/` | `Transformer` |
+| `neural/sequences/` | `Transformer`, `RNN` |
 | `kernel_density/` | `KernelDensity` |
 | `transformed/` | `Transformed` and the changes of variables |
 | `mixture.py`, `order_ensemble.py` | laws made of laws: `Mixture`, `OrderEnsemble` |
