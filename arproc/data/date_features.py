@@ -17,9 +17,9 @@ __all__ = ["calendar_features"]
 #: name -> (the attribute of a DatetimeIndex, its least value, how many it has)
 _CYCLES: dict[str, tuple[str, int, float]] = {
     "hour": ("hour", 0, 24),
-    "weekday": ("dayofweek", 0, 7),
+    "weekday": ("day_of_week", 0, 7),
     "day": ("day", 1, 31),
-    "yearday": ("dayofyear", 1, 365.2425),
+    "yearday": ("day_of_year", 1, 365.2425),
     "month": ("month", 1, 12),
     "quarter": ("quarter", 1, 4),
 }
@@ -63,7 +63,7 @@ def calendar_features(index: Any, features: Sequence[str] = ("hour", "weekday"))
     columns: dict[str, Any] = {}
     for name in names:
         if name == "weekend":
-            columns[name] = (dates.dayofweek >= 5).astype(np.float64)
+            columns[name] = (dates.day_of_week >= 5).astype(np.float64)
             continue
         if name not in _CYCLES:
             raise ParameterError(

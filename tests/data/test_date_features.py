@@ -18,7 +18,7 @@ def test_cycles_come_round_and_keep_the_dates():
     week = 24 * 7
     np.testing.assert_allclose(table[:week], table[week:], atol=1e-12)
     np.testing.assert_allclose(table["hour_sin"][:3], np.sin(2 * np.pi * np.arange(3) / 24))
-    assert table["weekend"].groupby(hours.dayofweek).first().tolist() == [0] * 5 + [1] * 2
+    assert table["weekend"].groupby(hours.day_of_week).first().tolist() == [0] * 5 + [1] * 2
 
 
 def test_of_periods_and_of_data_with_dates():

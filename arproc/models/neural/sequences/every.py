@@ -1,4 +1,4 @@
-"""The models of elements of any kind: a file that holds an `ElementLaw` asks for their networks."""
+"""The models of elements of any kind, for files that hold an `ElementLaw` of either's network."""
 
 from __future__ import annotations
 

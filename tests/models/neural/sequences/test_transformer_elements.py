@@ -12,7 +12,7 @@ from helpers import shake
 
 import arproc
 from arproc import RNN, Training, Transformer
-from arproc.errors import ParameterError, UnsupportedError
+from arproc.errors import DataError, ParameterError, UnsupportedError
 
 QUICK = Training(steps=2, batch_size=4)
 REALS = np.random.default_rng(0).normal(size=(3, 40)).cumsum(1)
@@ -47,7 +47,7 @@ def test_a_series_in_another_unit_has_the_same_law():
 
 def test_covariates_of_symbols_move_their_step_and_later_ones():
     symbols = np.arange(40)[None] % 4
-    push = np.random.default_rng(1).normal(size=(1, 40, 2))
+    push = np.random.default_rng(1).normal(size=(1, 41, 2))  # the end is a term as well
     model = fitted(symbols, head="categorical", tokens=4, covariates=True, context=push)
     terms = model.log_prob_terms(symbols, context=push)[0]
     changed = push.copy()
@@ -55,6 +55,8 @@ def test_covariates_of_symbols_move_their_step_and_later_ones():
     off = np.abs(model.log_prob_terms(symbols, context=changed)[0] - terms)
     assert off[:30].max() < 1e-6
     assert off[30] > 1e-3
+    with pytest.raises(DataError, match="expected at least 41"):
+        fitted(symbols, head="categorical", tokens=4, covariates=True, context=push[:, :40])
 
 
 @pytest.mark.parametrize(
