@@ -501,7 +501,8 @@ SETTINGS = {
     "KernelDensity": "bandwidth levels min_scale iterations tolerance ordering",
     "PixelCNN": "layers width head levels channel_axis classes kernel first_kernel training",
     "Transformer": "layers heads width block attention_window tokens end dropout positions norm "
-    "activation hidden kv_heads tied biases rotary_base rotary_scaling training",
+    "activation hidden kv_heads tied biases rotary_base rotary_scaling head components min_scale "
+    "scaling covariates training",
     "RNN": "cell layers width head tokens end components hidden min_scale scaling block dropout "
     "conditioned classes covariates training",
     "Mixture": "processes weights tolerance",

@@ -11,7 +11,7 @@ import torch
 from arproc.contract.sequences import Sequences
 from arproc.data.texts import is_file, listed
 from arproc.data.tokenizers import categorical_space
-from arproc.errors import DataError, ParameterError, check_integer
+from arproc.errors import DataError, ParameterError
 from arproc.models.neural.sequences.elements import (
     BitsElement,
     CountElement,
@@ -23,6 +23,7 @@ from arproc.models.neural.sequences.elements import (
 from arproc.models.neural.vectors.heads import BernoulliHead, MixtureHead
 from arproc.models.neural.vectors.masks import MaskedNetwork
 from arproc.models.neural.vectors.nade_network import NADENetwork
+from arproc.models.neural.vectors.vectors import hidden_sizes
 from arproc.spaces import BinaryVector, Categorical, Count, Real, Space
 
 __all__ = ["HEADS", "check_frame_sizes", "element_of", "space_of"]
@@ -85,10 +86,10 @@ def check_frame_sizes(hidden: Any) -> tuple[int, ...]:
     """The sizes of a frame's hidden layers, checked."""
     if hidden is None:
         return (_UNITS,)
-    sizes = tuple(hidden) if isinstance(hidden, (Sequence, np.ndarray)) else (hidden,)
+    sizes = hidden_sizes(hidden)
     if not sizes:
         raise ParameterError(f"hidden must have at least one size; got {hidden!r}.")
-    return tuple(check_integer(f"hidden[{i}]", size, minimum=1) for i, size in enumerate(sizes))
+    return sizes
 
 
 def _frame(sites: int, head: str, width: int, hidden: int | Sequence[int] | None) -> Element:

@@ -185,5 +185,6 @@ class VectorProcess(AnyGivenAny):
 
 def hidden_sizes(hidden: int | Sequence[int]) -> tuple[int, ...]:
     """The sizes of the hidden layers, checked."""
-    sizes = tuple(hidden) if isinstance(hidden, (Sequence, np.ndarray)) else (hidden,)
+    array = isinstance(hidden, np.ndarray) and hidden.ndim > 0  # one of no axes is a number
+    sizes = tuple(hidden) if array or isinstance(hidden, Sequence) else (hidden,)
     return tuple(check_integer(f"hidden[{i}]", s, minimum=1) for i, s in enumerate(sizes))
