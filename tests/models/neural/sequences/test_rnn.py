@@ -167,7 +167,7 @@ def test_a_panel_of_dates_is_learnt_by_one_model_and_forecast():
 def test_notes_that_sound_together_cost_once_where_the_head_sees_the_frame(head, expected):
     first = RNG.integers(0, 2, (40, 10, 1))
     pieces = np.concatenate([first, first], axis=2)  # the second note doubles the first
-    plan = Training(steps=80, batch_size=12, lr=0.03)
+    plan = Training(steps=60, batch_size=10, lr=0.04)
     model = RNN("gru", 1, 8, head=head, hidden=8, training=plan).fit(pieces)
     nats = -model.log_prob(pieces).mean() / 10
     assert nats == pytest.approx(expected * np.log(2), abs=0.12)
@@ -272,6 +272,7 @@ def test_dropout_acts_in_training_alone():
     assert with_it.log_prob(data) != without.log_prob(data)
 
 
+@pytest.mark.slow
 def test_muon_and_validation_train_it(tmp_path):
     plan = Training(steps=40, batch_size=4, optimizer="muon", lr=0.03)
     model = RNN("gru", 1, 16, tokens=4, block=16, training=plan)

@@ -79,6 +79,7 @@ def test_published_layouts_have_no_place_for_other_heads(tmp_path):
         fitted(kv_heads=1).save_pretrained(tmp_path)
 
 
+@pytest.mark.slow  # a fresh interpreter
 def test_files_without_the_model_find_its_network(tmp_path):
     rnn = RNN(width=4, head="normal", training=QUICK).fit(REALS)
     arproc.Process.of(rnn.law_).save(tmp_path / "rnn")
