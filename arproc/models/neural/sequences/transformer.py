@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from arproc.contract.sequences import Sequences
@@ -28,7 +27,13 @@ from arproc.models.neural.sequences.choices import (
     check_sizes,
     new_network,
 )
-from arproc.models.neural.sequences.crops import IGNORED, Crops, shifted
+from arproc.models.neural.sequences.crop_losses import (
+    context_of,
+    crop_loss,
+    crops_of,
+    held_out_loss,
+)
+from arproc.models.neural.sequences.crops import Crops, shifted
 from arproc.models.neural.sequences.element_law import ElementLaw
 from arproc.models.neural.sequences.element_process import ElementProcess
 from arproc.models.neural.sequences.law import TransformerLaw
@@ -37,11 +42,10 @@ from arproc.models.neural.sequences.published.reading import read_published
 from arproc.models.neural.sequences.published.writing import write_published
 from arproc.process import Fit
 from arproc.spaces import Space
-from arproc.training import Loss, Training, seed_of
+from arproc.training import Loss, Training
 
 __all__ = ["Transformer"]
 
-_STREAM = 3
 _BLOCK = 128
 
 
@@ -370,17 +374,17 @@ class Transformer(ElementProcess):
             def loss(step: int, generator: torch.Generator) -> Tensor:
                 if examples is not None:
                     x, given = examples.batch(step)
-                    return _loss(network, *shifted(x, crops.start), given)
+                    return crop_loss(network, *shifted(x, crops.start), given)
                 inputs, targets, rows = crops(size, generator)
-                return _loss(network, inputs, targets, _of(context, rows))
+                return crop_loss(network, inputs, targets, context_of(context, rows))
 
             if validation is None:
                 return loss, None
-            return loss, _score(network, validation, block, settings)
+            return loss, held_out_loss(network, validation, block, settings)
 
         network, fit = self._trained(
             build, sequences.given(context), objective, augments=self._image is not None,
-            epoch=-(-_crops_of(sequences, block) // settings.batch_size),
+            epoch=-(-crops_of(sequences, block) // settings.batch_size),
         )  # fmt: skip
         axis = None if self._image is None else self._image[1]
         return TransformerLaw(network, space, form, layout, axis), fit
@@ -401,45 +405,3 @@ class Transformer(ElementProcess):
             return AttentionNetwork(element, decoder, context=size, scaled=scaled)
 
         return self._learnt_elements(build, sequences, validation, context)
-
-
-def _score(
-    network: SequenceNetwork, held_out: Sequences, block: int, settings: Training
-) -> Callable[[], float]:
-    """The mean loss on a fixed set of crops of the validation data."""
-    generator = torch.Generator().manual_seed(seed_of(settings.seed, _STREAM))
-    crops = Crops(held_out, block)
-    batches = min(
-        -(-_crops_of(held_out, block) // settings.batch_size), settings.validation_batches
-    )
-    drawn = [crops(settings.batch_size, generator) for _ in range(batches)]
-
-    def score() -> float:
-        total = terms = 0.0
-        for inputs, targets, rows in drawn:
-            kept = int((targets != IGNORED).sum())
-            given = _of(held_out.context, rows)
-            total += float(_loss(network, inputs, targets, given)) * kept
-            terms += kept
-        return total / terms
-
-    return score
-
-
-def _crops_of(sequences: Sequences, block: int) -> int:
-    """How many crops hold all terms of some sequences."""
-    return int(sequences.n_terms.double().div(block).ceil().sum())
-
-
-def _of(context: Tensor | None, rows: Tensor) -> Tensor | None:
-    """The contexts of some sequences."""
-    return None if context is None else context[rows.to(context.device)]
-
-
-def _loss(
-    network: SequenceNetwork, inputs: Tensor, targets: Tensor, context: Tensor | None = None
-) -> Tensor:
-    """Mean nats a term."""
-    device = next(network.parameters()).device
-    scores = network(inputs.to(device), None if context is None else context.to(device))
-    return F.cross_entropy(scores.flatten(0, 1).float(), targets.to(device).flatten())
