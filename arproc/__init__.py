@@ -48,6 +48,7 @@ _LAZY: dict[str, str] = {
     "PixelCNN": "arproc.models.neural.images.pixelcnn",
     "PixelCNNPP": "arproc.models.neural.images.pixelcnnpp",
     "PixelSNAIL": "arproc.models.neural.images.pixelsnail",
+    "RNN": "arproc.models.neural.sequences.rnn",
     "SETAR": "arproc.models.regimes.setar",
     "Tokens": "arproc.data.tokens",
     "Training": "arproc.training",
@@ -55,6 +56,7 @@ _LAZY: dict[str, str] = {
     "Transformed": "arproc.models.transformed.process",
     "Transformer": "arproc.models.neural.sequences.transformer",
     "WaveNet": "arproc.models.neural.waves.wavenet",
+    "calendar_features": "arproc.data.date_features",
     "compare": "arproc.evaluation",
     "diagnose": "arproc.evaluation",
     "evaluate": "arproc.evaluation",
@@ -113,6 +115,7 @@ __all__ = [
     "PixelCNNPP",
     "PixelSNAIL",
     "Process",
+    "RNN",
     "SETAR",
     "Sequences",
     "State",
@@ -123,6 +126,7 @@ __all__ = [
     "VAR",
     "WaveNet",
     "audio",
+    "calendar_features",
     "compare",
     "datasets",
     "diagnose",
@@ -165,6 +169,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
         training,
         transforms,
     )
+    from arproc.data.date_features import calendar_features
     from arproc.data.text_files import read_lines
     from arproc.data.tokens import Tokens
     from arproc.evaluation import compare, diagnose, evaluate, surprisal_table
@@ -183,6 +188,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
     from arproc.models.neural.images.pixelcnn import PixelCNN
     from arproc.models.neural.images.pixelcnnpp import PixelCNNPP
     from arproc.models.neural.images.pixelsnail import PixelSNAIL
+    from arproc.models.neural.sequences.rnn import RNN
     from arproc.models.neural.sequences.transformer import Transformer
     from arproc.models.neural.vectors.made import MADE
     from arproc.models.neural.vectors.maf import MAF
@@ -217,6 +223,9 @@ else:
     offer(_LAZY, __getattr__)
     # the law of several models, which files may hold without them
     offer(["ImageLaw"], lambda _: importlib.import_module("arproc.models.neural.images"))
+    offer(
+        ["ElementLaw"], lambda _: importlib.import_module("arproc.models.neural.sequences.every")
+    )
     # what a space may have, though it does not import it
     offer(["Vocabulary"], lambda _: importlib.import_module("arproc.data.vocabulary"))
     # the codes of sound, and the parts of sequences of several

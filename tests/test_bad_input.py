@@ -67,6 +67,7 @@ MODELS: dict[str, tuple[Callable[[], Any], Any]] = {
     ),
     "WaveNet": (lambda: arproc.WaveNet(2, 4, levels=4, block=8, training=QUICK), SYMBOLS),
     "Coded": (lambda: arproc.Coded(arproc.AR(1), 4), SYMBOLS),
+    "RNN": (lambda: arproc.RNN(width=4, tokens="char", block=8, training=QUICK), TEXT),
     "Mixture": (lambda: Mixture([fitted("AR"), arproc.AR(2).fit(SERIES)]), SERIES),
     "OrderEnsemble": (
         lambda: arproc.OrderEnsemble([fitted("KernelDensity"), fitted("MAF")]), REALS
@@ -522,10 +523,13 @@ SETTINGS = {
     "KernelDensity": "bandwidth levels min_scale iterations tolerance ordering",
     "PixelCNN": "layers width head levels channel_axis classes kernel first_kernel training",
     "Transformer": "layers heads width block attention_window tokens end dropout positions norm "
-    "activation hidden kv_heads tied biases rotary_base rotary_scaling training",
+    "activation hidden kv_heads tied biases rotary_base rotary_scaling head components min_scale "
+    "scaling covariates training",
     "WaveNet": "layers width kernel cycle skip head levels components block conditioned classes "
     "training",
     "Coded": "process levels companded",
+    "RNN": "cell layers width head tokens end components hidden min_scale scaling block dropout "
+    "conditioned classes covariates training",
     "Mixture": "processes weights tolerance",
     "OrderEnsemble": "model orderings weights seed",
 }

@@ -23,6 +23,7 @@ from arproc import (
     MADE,
     NADE,
     PPM,
+    RNN,
     VAR,
     BayesianAR,
     Cache,
@@ -231,6 +232,27 @@ def transformer_of_vectors() -> Transformer:
     context = np.random.default_rng(0).normal(size=(len(TEXT), 2))
     settings = {"block": 6, "attention_window": 4, "tokens": "char", "training": QUICK}
     return shake(Transformer(2, 2, 8, conditioned=True, **settings).fit(TEXT, context=context))
+
+
+def rnn(data: Any = None, cell: str = "lstm", layers: int = 1, **parameters: Any) -> RNN:
+    context = parameters.pop("context", None)
+    model = RNN(cell, layers, 8, training=QUICK, block=20, **parameters)
+    return shake(model.fit(digits() if data is None else data, context=context))
+
+
+def attention(data: Any, **parameters: Any) -> Transformer:
+    """A transformer of other elements than plain symbols."""
+    context = parameters.pop("context", None)
+    settings = {"block": 12, "attention_window": 5, "training": QUICK} | parameters
+    return shake(Transformer(2, 2, 8, **settings).fit(data, context=context))
+
+
+def unlike_series() -> np.ndarray:
+    return np.stack([series(60, seed=i) for i in range(3)]) * [[1.0], [5.0], [50.0]] + 20.0
+
+
+def frames(n: int = 60, notes: int = 4) -> np.ndarray:
+    return np.random.default_rng(8).integers(0, 2, (n, notes))
 
 
 def transformer(data: Any = None, **parameters: Any) -> Transformer:
@@ -564,6 +586,57 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: transformer(tokens=4, positions="alibi", activation="squared_relu"), {}
     ),
     "Transformer of characters": (lambda: transformer("".join(TEXT), tokens="char"), {}),
+    "Transformer of reals": (lambda: attention(unlike_series(), head="student_t"), {}),
+    "Transformer of reals on their own scales": (
+        lambda: attention(
+            unlike_series(), head="normal_mixture", scaling=4, positions="alibi", kv_heads=1
+        ),
+        {},
+    ),
+    "Transformer of counts with covariates and scales": (
+        lambda: attention(
+            np.stack([counts(60)] * 3), head="negative_binomial", covariates=True,
+            scaling="context", context=0.1 + positive_context(3),
+        ),
+        {"context": 0.1 + positive_context()},
+    ),
+    "Transformer of frames": (lambda: attention(frames(), head="nade"), {}),
+    "Transformer of symbols with covariates": (
+        lambda: attention(digits()[None], tokens=4, covariates=True, context=positive_context(1)),
+        {"context": positive_context()},
+    ),
+    "RNN": (lambda: rnn(tokens=4), {}),
+    "RNN of lines": (lambda: rnn(TEXT, "gru", 2, tokens="char"), {}),
+    "RNN of classes": (
+        lambda: rnn(TEXT, tokens="char", classes=3, context=np.arange(12) % 3), LABELS
+    ),
+    "RNN of reals": (lambda: rnn(unlike_series(), "elman", 2, head="student_t"), {}),
+    "RNN of reals on their own scales": (
+        lambda: rnn(unlike_series(), "gru", head="normal_mixture", scaling=4, min_scale=0.01), {}
+    ),
+    "RNN of reals with covariates and scales": (
+        lambda: rnn(
+            unlike_series(), "gru", 2, head="normal", covariates=True, scaling="context",
+            context=0.1 + positive_context(3),
+        ),
+        {"context": 0.1 + positive_context()},
+    ),
+    "RNN of reals, vectors and scales": (
+        lambda: rnn(
+            unlike_series(), head="logistic_mixture", conditioned=True, scaling="context",
+            context=0.1 + positive_context(3)[:, 0],
+        ),
+        {"context": 0.1 + positive_context()[:, 0]},
+    ),
+    "RNN of counts": (lambda: rnn(counts(), head="negative_binomial"), {}),
+    "RNN of counts on their own scales": (
+        lambda: rnn(counts(), "gru", head="poisson", scaling=3), {}
+    ),
+    "RNN of frames": (lambda: rnn(frames(), head="nade", hidden=6), {}),
+    "RNN of frames by a MADE": (lambda: rnn(frames(), "gru", head="made", hidden=6), {}),
+    "RNN of frames by a deep NADE": (lambda: rnn(frames(), head="nade", hidden=(6, 5)), {}),
+    "RNN of frames of independent notes": (lambda: rnn(frames(), head="bernoulli"), {}),
+    "RNN after a prefix": (lambda: rnn(tokens=4).condition([0, 3, 3]), {}),
     "Mixture of n-grams": (mixture_of_text, {}),
     "Mixture of families": (mixture_of_families, {}),
     "Markov-switching AR(1)": (lambda: arproc.MarkovSwitchingAR(1).fit(jumps()), {}),
@@ -729,6 +802,13 @@ LATER = {
     "LogisticAR of characters", "Transformer whose sequences end",
     "WaveNet, mixture of logistics", "WaveNet of classes", "WaveNet given features",
     "AR as codes", "AR-GARCH with Student-t innovations, as codes", "NGram of parts",
+    "RNN of lines", "RNN of classes", "RNN of reals", "RNN of reals on their own scales",
+    "RNN of reals with covariates and scales", "RNN of reals, vectors and scales",
+    "RNN of counts", "RNN of counts on their own scales", "RNN of frames",
+    "RNN of frames by a MADE", "RNN of frames by a deep NADE",
+    "RNN of frames of independent notes", "RNN after a prefix", "Transformer of reals",
+    "Transformer of reals on their own scales", "Transformer of frames",
+    "Transformer of counts with covariates and scales", "Transformer of symbols with covariates",
 }  # fmt: skip
 
 
@@ -766,8 +846,8 @@ THOROUGH = (
     "PPM of lines, frozen", "Cache of documents, decaying", "InfiniGram of words", "MADE",
     "MADE of a table with gaps", "NADE of mixed levels", "kernel density", "PixelCNN of colours",
     "PixelCNN++", "PixelSNAIL", "Transformer whose sequences end", "Transformer of classes",
-    "WaveNet given features",
-    "Mixture of families", "Markov-switching AR(1)", "SETAR", "BetaAR", "CountAR", "LogisticAR",
+    "WaveNet given features", "RNN of reals with covariates and scales", "RNN of frames", "Mixture of families",
+    "Markov-switching AR(1)", "SETAR", "BetaAR", "CountAR", "LogisticAR",
     "AR(2) of logarithms with gaps", "NGram under a policy", "AR after a prefix",
 )  # fmt: skip
 

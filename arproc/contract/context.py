@@ -29,12 +29,14 @@ class ContextForm:
         classes: how many labels there are, where a static context is a label 0 ... classes - 1;
             the law itself sees the row of the identity matrix that it names.
         least: what no number may be below, where there is such a bound.
+        sizes: how many of the first numbers are sizes, which are above 0.
     """
 
     kind: Literal["static", "steps"]
     size: Annotated[int | None, Number(low=0)] = None
     classes: Annotated[int | None, Number(low=1)] = None
     least: Annotated[float | None, Number()] = None
+    sizes: Annotated[int, Number(low=0)] = 0
 
     def read(self, context: Any, n: int, length: int, device: torch.device) -> torch.Tensor:
         """A user's context, float64: [N, c] where static, [N, T, c] where per step.
@@ -73,7 +75,21 @@ class ContextForm:
                 f"context has {wrong} (the least is {float(x.min()):g}), which this model does "
                 "not take with the parameters it has: shift them, or choose other parameters."
             )
+        self._check_sizes(x)
         return x
+
+    def _check_sizes(self, x: torch.Tensor) -> None:
+        if x.shape[-1] < self.sizes:
+            raise DataError(
+                f"context has {x.shape[-1]} numbers; the first {self.sizes} must be scales."
+            )
+        wrong = ~(x[..., : self.sizes] > 0)
+        if self.sizes and bool(wrong.any()):
+            row, value = int(wrong.nonzero()[0, 0]), float(x[..., : self.sizes][wrong][0])
+            raise DataError(
+                f"context has {value:g} as a scale (sequence {row}); the first number of each "
+                "context is the size of its sequence's values, and must be above 0."
+            )
 
     def learnt(self, context: torch.Tensor | None) -> ContextForm:
         """The same form with the size that the training data's context has."""

@@ -267,6 +267,18 @@ class State(ABC):
             self._cached = self._conditional()
         return self._cached
 
+    def context_at(self, position: torch.Tensor) -> torch.Tensor | None:
+        """The context [N, c]; of one by steps [N, K, c], at the steps [N, K] of some elements."""
+        if self.context is None or self.context.ndim == 2:
+            return self.context
+        n, steps, size = self.context.shape
+        if not steps:
+            return self.context.new_full((*position.shape, size), torch.nan)
+        rows = torch.arange(n, device=position.device)[:, None]
+        values = self.context[rows, position.clamp(max=steps - 1)]
+        # beyond the context nothing is known: NaN there, and the caller sees it at once
+        return values.masked_fill((position >= steps)[..., None], torch.nan)
+
     def _carry(self, state: State, history: Track, context: torch.Tensor | None) -> State:
         if state is self:  # a state that caches nothing may give itself back
             state = copy(self)
@@ -430,16 +442,9 @@ class WindowState(State):
         return WindowState(self.block)
 
     def _context_at(self, position: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The context that `window` gets: [N, c], or [N, K, c] of the elements' own steps."""
-        if self.context is None:
-            return {}
-        if self.context.ndim == 2:
-            return {"context": self.context}
-        last = self.context.shape[1] - 1
-        rows = torch.arange(len(position), device=position.device)[:, None]
-        values = self.context[rows, position.clamp(max=last)]
-        # beyond the context nothing is known: NaN there, and the caller sees it at once
-        return {"context": values.masked_fill((position > last)[..., None], torch.nan)}
+        """The context that `window` gets."""
+        found = self.context_at(position)
+        return {} if found is None else {"context": found}
 
 
 class ReplayState(State):

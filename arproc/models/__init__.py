@@ -14,6 +14,7 @@
 | `neural/images/` | `PixelCNN`, `PixelCNNPP`, `PixelSNAIL` |
 | `neural/sequences/` | `Transformer` |
 | `neural/waves/` | `WaveNet` |
+| `neural/sequences/` | `Transformer`, `RNN` |
 | `kernel_density/` | `KernelDensity` |
 | `coded.py` | `Coded`: processes of real numbers as processes of codes |
 | `transformed/` | `Transformed` and the changes of variables |

@@ -359,7 +359,8 @@ class Model(Parameters):
         sequences = self._read_training(data, space, "data")
         found = labels_of(self._labels.features, context, sequences.form, _first(sequences))
         self._labels = known.over(found)
-        prepared = self._context(context, sequences, int(sequences.lengths.max()), self._labels)
+        steps = int(sequences.n_terms.max())  # the end of a sequence has a step too
+        prepared = self._context(context, sequences, steps, self._labels)
         held_out = None if validation is None else self._held_out(validation, space, prepared)
         prepared = self._timed(prepared, sequences, "data")
         sequences = sequences.weighted(self._sample_weight(sample_weight, len(sequences)))

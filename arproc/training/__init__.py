@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from arproc.contract.randomness import seed_of
-from arproc.training.augmentation import Augmentation, Binarise, Dequantise
+from arproc.training.augmentation import Augmentation, Binarise, Dequantise, Transpose
 from arproc.training.batches import Batches
 from arproc.training.callbacks import Callback, CSVLog, StopTraining, TensorBoardLog
 from arproc.training.history import History, Row
@@ -31,6 +31,7 @@ __all__ = [
     "TensorBoardLog",
     "Weights",
     "joined",
+    "Transpose",
     "seed_of",
     "train",
     "write_tokens",

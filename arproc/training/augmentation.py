@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arproc.errors import DataError
+from arproc.errors import DataError, check_integer
 
-__all__ = ["Augment", "Augmentation", "Binarise", "Dequantise", "augment_name"]
+__all__ = ["Augment", "Augmentation", "Binarise", "Dequantise", "Transpose", "augment_name"]
 
 #: What `Training(augment=)` takes: `f(x, rows, generator) -> x`, see `Augmentation.__call__`.
 Augment = Callable[[Tensor, Tensor, torch.Generator], Any]
@@ -128,6 +128,52 @@ class Dequantise(Augmentation):
 
     def __repr__(self) -> str:
         return "Dequantise()"
+
+
+class Transpose(Augmentation):
+    """Transposition of music: each time a piece is used it is moved up or down by some keys.
+
+    Of pieces [n, T, keys] of zeros and ones each is moved by a whole number from -most to most, as
+    likely as each other among those by which no note of it falls off (Walder 2016).
+
+    Args:
+        most: by how many keys at most.
+
+    Example:
+        >>> piece = torch.tensor([[[0, 1, 0], [0, 1, 0]]])
+        >>> moved = Transpose(1)(piece, torch.tensor([0]), torch.Generator().manual_seed(1))
+        >>> moved.shape, int(moved.sum())
+        (torch.Size([1, 2, 3]), 2)
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = check_integer("most", most, minimum=1)
+
+    def __call__(self, x: Tensor, rows: Tensor, generator: torch.Generator) -> Tensor:
+        sounds, keys = x.flatten(1, -2).bool().any(1), x.shape[-1]
+        key = torch.arange(keys)
+        low = torch.where(sounds, key, keys - 1).amin(1)  # a silent piece has nothing to lose
+        high = torch.where(sounds, key, 0).amax(1).maximum(low)
+        down, up = low.clamp(max=self.most), (keys - 1 - high).clamp(max=self.most)
+        u = torch.rand(len(x), generator=generator, dtype=torch.float64)
+        shift = (u * (down + up + 1)).long() - down
+        source = key - shift[:, None]
+        inside = ((source >= 0) & (source < keys)).reshape(len(x), *[1] * (x.ndim - 2), keys)
+        index = source.clamp(0, keys - 1).reshape(inside.shape).expand(x.shape)
+        return x.gather(-1, index) * inside
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        if len(shape) < 3:
+            raise DataError(
+                f"augment is a Transpose, for pieces of frames [N, T, keys]; the training data "
+                f"have the shape {list(shape)}."
+            )
+
+    def fingerprint(self) -> str:
+        return f"Transpose({self.most})"
+
+    def __repr__(self) -> str:
+        return f"Transpose({self.most})"
 
 
 def augment_name(augment: Augment | None) -> str | None:

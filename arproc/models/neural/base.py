@@ -79,13 +79,13 @@ class NeuralLaw(Law):
         layout: of the user's arrays, for laws of fixed size.
     """
 
-    #: Whether the context may be one of each step, rather than of the whole sequence.
-    takes_steps: ClassVar[bool] = False
-
     network: StorableModule
     space: Space
     context: ContextForm | None = None
     layout: Layout | None = None
+
+    #: Of which kinds its context may be.
+    context_kinds: ClassVar[tuple[str, ...]] = ("static",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -109,7 +109,7 @@ class NeuralLaw(Law):
              f"are beyond {_EXTREME:g}"),
             (given is not None and given != self.n_context,
              f"the network is conditioned on {given} numbers, the law on {self.n_context}"),
-            (self.context is not None and self.context.kind != "static" and not self.takes_steps,
+            (self.context is not None and self.context.kind not in self.context_kinds,
              "context is by steps"),
             (len(sizes) > 1, f"space, layout and network have different lengths, {sorted(sizes)}"),
         )  # fmt: skip

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from arproc.contract.checked import Array
 from arproc.data.robust import FAR, standard_of
 
-__all__ = ["Given", "learn_contexts"]
+__all__ = ["Given", "given_by", "learn_contexts"]
 
 
 class Given(nn.Linear):
@@ -53,8 +53,22 @@ class Given(nn.Linear):
         return super().forward(z.to(self.weight.dtype))
 
 
+def given_by(context: int, units: int, driven: bool) -> nn.Linear:
+    """A `Given`; or, where a context is another network's units, a plain linear map of them.
+
+    Units are of size one already, and what is learnt of a user's context is not of them.
+    """
+    return nn.Linear(context, units, bias=False) if driven else Given(context, units)
+
+
 def learn_contexts(network: nn.Module, context: Tensor) -> None:
-    """Let every part of a network that a context enters learn its place and size."""
+    """Let every part of a network that a context enters learn its place and size.
+
+    Args:
+        network: the network.
+        context: of the training data, [N, c] or [N, T, c]; its last numbers are the inputs where
+            the first are something else (a scale).
+    """
     for part in network.modules():
         if isinstance(part, Given):
-            part.learn(context)
+            part.learn(context[..., -part.in_features :].flatten(0, -2))

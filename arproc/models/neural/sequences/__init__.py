@@ -1,1 +1,1 @@
-"""Sequences: the transformer."""
+"""Sequences: transformers and recurrent networks."""

@@ -76,7 +76,7 @@ class KeyValueCache:
         """Run the network over more inputs.
 
         Args:
-            inputs: symbols [N, T].
+            inputs: symbols [N, T]; vectors [N, T, width] where these are its inputs.
             weights: those of `network.weights()`.
             offset: of the context, [N, width]; see `network.offset`.
 
@@ -85,7 +85,7 @@ class KeyValueCache:
         """
         network, count = self.network, inputs.shape[1]
         traced = torch.is_grad_enabled() and (
-            self.arena.data.requires_grad or network.traced(weights)
+            self.arena.data.requires_grad or inputs.requires_grad or network.traced(weights)
         )
         home = self if traced else self._with_room(count)
         arena, stop = home.arena, home.stop
@@ -169,6 +169,14 @@ class KeyValueCache:
         shift = self.shift if isinstance(self.shift, int) else self.shift[rows]
         data = data.permute(2, 3, 0, 4, 1, 5).contiguous()
         return KeyValueCache(self.network, data, shift + self.stop - drop - stop)
+
+    def rows_that_end(
+        self, lengths: Tensor, begin: int, stop: int
+    ) -> list[tuple[Tensor, KeyValueCache]]:
+        """The rows whose length lies in the inputs begin ... stop-1 just fed, and their caches."""
+        ends = (lengths <= stop) & ((lengths > begin) | (begin == 0))
+        rows = ends.nonzero()[:, 0]
+        return [(rows, self.gather(rows, stop - lengths[rows]))] if len(rows) else []
 
     @staticmethod
     def concatenate(parts: list[KeyValueCache]) -> KeyValueCache:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ __all__ = ["BatchesOfCrops", "CropBatch", "Crops", "IGNORED", "shifted"]
 
 #: The target that the loss leaves out (torch's own default in `cross_entropy`).
 IGNORED = -100
+B_co = TypeVar("B_co", covariant=True)
 _STREAM_BUCKET = 10
 
 
@@ -135,7 +136,16 @@ class Crops:
         return before.masked_fill(term == 0, self.start), targets
 
 
-class BatchesOfCrops:
+class _Drawn(Protocol[B_co]):
+    """What batches are drawn of: `Crops`, and what is drawn as they are."""
+
+    def __call__(self, n: int, generator: torch.Generator) -> B_co: ...
+    def draw(self, n: int, generator: torch.Generator) -> Places: ...
+    def lengths_of(self, places: Places) -> Tensor: ...
+    def read(self, places: Places) -> B_co: ...
+
+
+class BatchesOfCrops(Generic[B_co]):
     """The crops of each step, a function of the seed and the step.
 
     With `Training(bucket=k)` the crops of k steps are drawn together, sorted by their lengths and
@@ -155,11 +165,11 @@ class BatchesOfCrops:
         [3, 9]
     """
 
-    def __init__(self, crops: Crops, settings: Training) -> None:
+    def __init__(self, crops: _Drawn[B_co], settings: Training) -> None:
         self.crops, self.settings = crops, settings
         self._window: tuple[int, list[Places]] = (-1, [])
 
-    def __call__(self, step: int, generator: torch.Generator) -> CropBatch:
+    def __call__(self, step: int, generator: torch.Generator) -> B_co:
         bucket = self.settings.bucket
         if bucket == 1:
             return self.crops(self.settings.batch_size, generator)

@@ -31,7 +31,7 @@ class Layer(NamedTuple):
 class Weights(NamedTuple):
     """What `Decoder.run` reads: the root of the width is in the matrices that follow a norm."""
 
-    embedding: Tensor
+    embedding: Tensor | None
     layers: list[Layer]
     head: Tensor
 
@@ -58,6 +58,7 @@ class Decoder(SequenceNetwork):
         dropout: the share of each layer's additions that is dropped in training.
         context: how many numbers each sequence is conditioned on; a linear map of them is added
             to the embedding of every input, so that they stay in sight of every window.
+        embedded: see `SequenceNetwork`.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class Decoder(SequenceNetwork):
         expansion: int = 4,
         dropout: float = 0.0,
         context: int = 0,
+        embedded: bool = False,
     ) -> None:
         super().__init__()
-        self.symbols, self.heads, self.window, self.dropout = symbols, heads, window, dropout
+        self.symbols, self.embedded = symbols, embedded
+        self.heads, self.window, self.dropout = heads, window, dropout
         self.start, self.kv_heads, self.dim = symbols, heads, width // heads
         self.scale = _SHARPNESS
-        self.embedding = nn.Embedding(symbols + 1, width)
+        self.embedding = None if embedded else nn.Embedding(symbols + 1, width)
         self.layers = nn.ModuleList(
             nn.ParameterDict(
                 {
@@ -97,12 +100,13 @@ class Decoder(SequenceNetwork):
 
     def weights(self) -> Weights:
         """The weights in the form that `run` reads; whoever calls often takes them once."""
-        root = self.embedding.embedding_dim**0.5
+        root = self.head.shape[1] ** 0.5
         layers = [
             Layer((w["qkv"] * root).T, w["out"].T, (w["up"] * root).T, w["down"].T)  # type: ignore[index]
             for w in self.layers
         ]
-        return Weights(unit(self.embedding.weight) * root, layers, (self.head * root).T)
+        table = None if self.embedding is None else unit(self.embedding.weight) * root
+        return Weights(table, layers, (self.head * root).T)
 
     def traced(self, weights: Weights) -> bool:
         return weights.head.requires_grad
@@ -115,9 +119,12 @@ class Decoder(SequenceNetwork):
         attend: Attend,
         offset: Tensor | None = None,
     ) -> Tensor:
-        n, t = inputs.shape
+        n, t = inputs.shape[:2]
         angles = places.unflatten(-2, (-1, 1, 1))  # [(N,) T, 1, 1, dim / 2]
-        x = F.embedding(inputs.reshape(-1), weights.embedding)  # [N T, width]
+        if weights.embedding is None:
+            x = inputs.reshape(n * t, inputs.shape[2])
+        else:
+            x = F.embedding(inputs.reshape(-1), weights.embedding)  # [N T, width]
         if offset is not None:
             x = x + offset.repeat_interleave(t, dim=0)
         for number, w in enumerate(weights.layers):

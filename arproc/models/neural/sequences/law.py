@@ -120,7 +120,7 @@ class TransformerState(State):
             columns.append(scores)
             stop = begin + block.shape[1]
             if lengths is not None:
-                parts += _rows_that_end(cache, lengths, begin, stop)
+                parts += cache.rows_that_end(lengths, begin, stop)
             begin = stop
         joined = torch.cat(columns, dim=1)
         last = joined[:, -1]
@@ -171,12 +171,3 @@ def _chunk(cache: KeyValueCache) -> int:
     """How many inputs are fed at once."""
     most, left = max(min(cache.network.window, _LARGEST), 128), room(cache)
     return most if left is None else min(most, left)
-
-
-def _rows_that_end(
-    cache: KeyValueCache, lengths: Tensor, begin: int, stop: int
-) -> list[tuple[Tensor, KeyValueCache]]:
-    """The rows whose length lies in this chunk, and their cache at their length."""
-    ends = (lengths <= stop) & ((lengths > begin) | (begin == 0))
-    rows = ends.nonzero()[:, 0]
-    return [(rows, cache.gather(rows, stop - lengths[rows]))] if len(rows) else []

@@ -38,6 +38,8 @@ class SequenceNetwork(StorableModule):
         limit: how many positions there are; None where there is no end to them. A sequence that
             needs more goes on in a fresh pass over its last `carried` inputs.
         scale: of the scores of attention.
+        embedded: whether the inputs are vectors [N, T, width] rather than symbols; the outputs
+            are then whatever is made of them.
         layers: the layers.
         given: the map of the context, or None.
     """
@@ -49,6 +51,7 @@ class SequenceNetwork(StorableModule):
     dim: int
     window: int
     limit: int | None = None
+    embedded: bool = False
     scale: float
     layers: nn.ModuleList
     given: Given | None
@@ -56,8 +59,8 @@ class SequenceNetwork(StorableModule):
     def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
         """What does not fit together; see `NeuralLaw.problems`."""
         yield from sentences(
-            (space.size != self.symbols, f"the network is of {self.symbols} symbols, the space of "
-             f"{space.size}"),
+            (not self.embedded and space.size != self.symbols,
+             f"the network is of {self.symbols} symbols, the space of {space.size}"),
             (self.window < 1 or self.dim < 2 or self.dim % 2 != 0, f"window is {self.window}, a "
              f"head {self.dim} wide"),
         )  # fmt: skip

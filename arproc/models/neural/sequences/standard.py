@@ -96,6 +96,7 @@ class StandardDecoder(SequenceNetwork):
         rotary_scaling: see `rotary_angles`.
         dropout: the share of each layer's additions that is dropped in training.
         context: how many numbers each sequence is conditioned on; see `Decoder`.
+        embedded: see `SequenceNetwork`.
 
     Example:
         >>> network = StandardDecoder(9, layers=1, heads=2, width=8, window=4, kv_heads=1)
@@ -126,6 +127,7 @@ class StandardDecoder(SequenceNetwork):
         rotary_scaling: Sequence[float] | None = None,
         dropout: float = 0.0,
         context: int = 0,
+        embedded: bool = False,
     ) -> None:
         super().__init__()
         check_choice("positions", positions, POSITIONS)
@@ -139,6 +141,11 @@ class StandardDecoder(SequenceNetwork):
         hidden = 4 * width if hidden is None else hidden
         if kv_heads < 1 or heads % kv_heads:
             raise ParameterError(f"kv_heads must divide heads, {heads}; got {kv_heads}.")
+        if embedded and tied:
+            raise ParameterError(
+                "tied must be False where inputs are vectors: nothing embeds them."
+            )
+        self.embedded = embedded
         self.symbols, self.start = symbols, symbols if start is None else start
         self.heads, self.kv_heads, self.window, self.limit = heads, kv_heads, window, limit
         self.dim = width // heads if dim is None else dim
@@ -151,7 +158,9 @@ class StandardDecoder(SequenceNetwork):
             kind = nn.RMSNorm if norm == "rms" else nn.LayerNorm
             return kind(width, eps=epsilon)
 
-        self.embedding = nn.Embedding(max(symbols, self.start + 1), width)
+        rows = max(symbols, self.start + 1)
+        table = nn.Identity() if embedded else nn.Embedding(rows, width)
+        self.embedding = cast(nn.Embedding, table)
         self.position = None if limit is None else nn.Embedding(limit, width)
         queries, keys, gated = heads * self.dim, kv_heads * self.dim, activation == "swiglu"
         self.layers = nn.ModuleList(

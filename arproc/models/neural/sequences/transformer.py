@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from arproc.contract.sequences import Sequences
@@ -19,14 +18,25 @@ from arproc.data.form import Layout
 from arproc.data.images import image_axes, image_layout
 from arproc.data.tokenizers import categorical_space
 from arproc.data.tokens import Tokens
-from arproc.errors import DataError, ParameterError, check_integer, check_number
-from arproc.models.neural.base import NeuralProcess
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    UnsupportedError,
+    check_integer,
+)
 from arproc.models.neural.examples import Batch, Examples
+from arproc.models.neural.sequences.attention import AttentionNetwork
 from arproc.models.neural.sequences.choices import (
     CHOICES,
     check_choices,
     check_sizes,
     new_network,
+)
+from arproc.models.neural.sequences.crop_losses import (
+    context_of,
+    crop_loss,
+    crops_of,
+    held_out_loss,
 )
 from arproc.models.neural.sequences.crops import (
     BatchesOfCrops,
@@ -34,21 +44,22 @@ from arproc.models.neural.sequences.crops import (
     Crops,
     shifted,
 )
+from arproc.models.neural.sequences.element_law import ElementLaw
+from arproc.models.neural.sequences.element_process import ElementProcess
 from arproc.models.neural.sequences.law import TransformerLaw
 from arproc.models.neural.sequences.network import SequenceNetwork
 from arproc.models.neural.sequences.published.reading import read_published
 from arproc.models.neural.sequences.published.writing import write_published
 from arproc.process import Fit
 from arproc.spaces import Space
-from arproc.training import Objective, Training, seed_of
+from arproc.training import Objective, Training
 
 __all__ = ["Transformer"]
 
-_STREAM = 3
 _BLOCK = 128
 
 
-class Transformer(NeuralProcess):
+class Transformer(ElementProcess):
     r"""A decoder-only transformer over categorical sequences: text, bytes, any symbols.
 
     The input at position 0 is a start symbol and that at position j + 1 the element :math:`x_j`;
@@ -70,6 +81,9 @@ class Transformer(NeuralProcess):
     is as in Llama (rotary positions, RMS norms, SwiGLU, no biases, a head of its own). Learned
     positions end after `block` of them: a longer text goes on in a fresh pass over the last half.
     `from_pretrained` reads such a model from published weights, `to_pretrained` writes them.
+
+    With another `head` than "categorical", or with `covariates`, its elements are those of `RNN`:
+    real numbers, counts, frames of zeros and ones, and series each on its own scale.
 
     The recipe: Vaswani et al. 2017, with root-mean-square norms (Zhang and Sennrich 2019), rotary
     positions (Su et al. 2021), normalised queries and keys (Henry et al. 2020) and squared ReLU
@@ -99,6 +113,11 @@ class Transformer(NeuralProcess):
             `arproc.models.neural.sequences.blocks.rotary_angles`.
         channel_axis: "first" for images [N, C, H, W] or "last" for [N, H, W, C]; None takes the
             axis that has 1, 3 or 4 entries.
+        head: what describes the next element: "categorical"; or see `RNN`, as for the next four.
+        components: of a mixture.
+        min_scale: what the scales of real numbers are at least.
+        scaling: of series each on its own scale.
+        covariates: whether each step is conditioned on what is known of it beforehand.
         conditioned: whether each sequence is conditioned on a vector: `context` [N, c] in every
             call that takes data.
         classes: how many classes there are, where each sequence is conditioned on its label:
@@ -114,10 +133,13 @@ class Transformer(NeuralProcess):
         ['abcabc']
     """
 
-    takes_weights = False
+    no_missing = (
+        "Transformer takes none: what attention sees of a missing value has no closed form. Fill "
+        "the gaps, or pass the pieces between them as a list."
+    )
 
-    law_: TransformerLaw
-    network_: SequenceNetwork
+    law_: TransformerLaw | ElementLaw
+    network_: SequenceNetwork | AttentionNetwork
 
     def __init__(
         self,
@@ -140,6 +162,11 @@ class Transformer(NeuralProcess):
         rotary_base: float | None = None,
         rotary_scaling: Sequence[float] | None = None,
         channel_axis: str | None = None,
+        head: str = "categorical",
+        components: int = 3,
+        min_scale: float = 0.0,
+        scaling: int | str | None = None,
+        covariates: bool = False,
         conditioned: bool = False,
         classes: int | None = None,
         training: Training | None = None,
@@ -162,6 +189,11 @@ class Transformer(NeuralProcess):
         self.rotary_base = rotary_base
         self.rotary_scaling = rotary_scaling
         self.channel_axis = channel_axis
+        self.head = head
+        self.components = components
+        self.min_scale = min_scale
+        self.scaling = scaling
+        self.covariates = covariates
         self.conditioned = conditioned
         self.classes = classes
         self.training = training
@@ -237,6 +269,11 @@ class Transformer(NeuralProcess):
             True
         """
         law = self.law_
+        if not isinstance(law, TransformerLaw):
+            raise UnsupportedError(
+                "save_pretrained writes models of symbols; published layouts have no place for "
+                f"the head of {law.space.describe()} elements. Use save(path)."
+            )
         write_published(law, folder, max(self.block or 0, law.network.window))
 
     @property
@@ -247,7 +284,8 @@ class Transformer(NeuralProcess):
     @property
     def channel_axis_(self) -> int | None:
         """Which axis of an image holds the channels, or None."""
-        return self.law_.channel_axis
+        law = self.law_
+        return law.channel_axis if isinstance(law, TransformerLaw) else None
 
     # ---- space and layout ---------------------------------------------------------------------
 
@@ -262,6 +300,8 @@ class Transformer(NeuralProcess):
 
     def _infer_space(self, data: Any) -> Space:
         self._check()
+        if self._by_elements:
+            return self._element_space(data)
         if getattr(data, "ndim", 0) <= 2:
             return categorical_space(data, self.tokens, end=self.end)
         shape = tuple(np.shape(data)[1:])
@@ -278,13 +318,24 @@ class Transformer(NeuralProcess):
         return super()._layout_of(space) if self._image is None else image_layout(*self._image)
 
     def _check(self) -> None:
-        self._check_context_parameters()
+        self._check_elements()
         check_sizes(self.layers, self.heads, self.width)
-        for name in ("block", "attention_window"):
-            if getattr(self, name) is not None:
-                check_integer(name, getattr(self, name), minimum=1)
-        check_number("dropout", self.dropout, low=0, below=1)
+        if self.attention_window is not None:
+            check_integer("attention_window", self.attention_window, minimum=1)
         check_choices(self._choices, self.heads)
+        symbols = self.positions == "learned" or self.tied
+        if self._by_elements and symbols:
+            raise ParameterError(
+                "positions='learned' and tied are for symbols; leave them out where head is not "
+                "'categorical', or with covariates."
+            )
+        if not self._by_elements and self.scaling is not None:
+            raise ParameterError("scaling is for real numbers and counts; head is 'categorical'.")
+
+    @property
+    def _by_elements(self) -> bool:
+        """Whether it is not of plain symbols."""
+        return self.head != "categorical" or self.covariates
 
     @property
     def _choices(self) -> dict[str, Any]:
@@ -296,7 +347,9 @@ class Transformer(NeuralProcess):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
-    ) -> tuple[TransformerLaw, Fit]:
+    ) -> tuple[TransformerLaw | ElementLaw, Fit]:
+        if self._by_elements:
+            return self._fit_elements(sequences, validation, context)
         if not len(sequences.values):
             raise DataError("data is empty: none of its sequences has an element.")
         space, form = sequences.space, self._learnt_form(context)
@@ -323,22 +376,43 @@ class Transformer(NeuralProcess):
             )
 
         def objective(network: SequenceNetwork) -> Objective:
-            score = None if validation is None else _score(network, validation, block, settings)
+            score = (
+                None if validation is None else held_out_loss(network, validation, block, settings)
+            )
             if layout is not None and whole:
                 return _of_images(network, Examples(sequences, context, settings, layout), score)
             crops = BatchesOfCrops(Crops(sequences, block), settings)
 
             def loss(batch: CropBatch, _: torch.Generator) -> Tensor:
-                return _loss(network, batch.inputs, batch.targets, _of(context, batch.rows))
+                return crop_loss(
+                    network, batch.inputs, batch.targets, context_of(context, batch.rows)
+                )
 
             return Objective(crops, loss, CropBatch.terms, validation=score)
 
         network, fit = self._trained(
             build, sequences.given(context), objective, augments=self._image is not None,
-            epoch=-(-_crops_of(sequences, block) // settings.batch_size),
+            epoch=-(-crops_of(sequences, block) // settings.batch_size),
         )  # fmt: skip
         axis = None if self._image is None else self._image[1]
         return TransformerLaw(network, space, form, layout, axis), fit
+
+    def _fit_elements(
+        self, sequences: Sequences, validation: Sequences | None, context: Tensor | None
+    ) -> tuple[ElementLaw, Fit]:
+        block = self.block or _BLOCK
+
+        def build(size: int) -> AttentionNetwork:
+            decoder = new_network(
+                self._choices, self.width, layers=self.layers, heads=self.heads,
+                width=self.width, window=self.attention_window or block + self._given,
+                block=block, dropout=float(self.dropout), embedded=True,
+            )  # fmt: skip
+            scaled = self.scaling == "context"
+            element = self._element(sequences.space)
+            return AttentionNetwork(element, decoder, context=size, scaled=scaled)
+
+        return self._learnt_elements(build, sequences, validation, context)
 
 
 def _of_images(
@@ -347,48 +421,6 @@ def _of_images(
     """What a network of whole images is trained by."""
 
     def loss(batch: Batch, _: torch.Generator) -> Tensor:
-        return _loss(network, *shifted(batch.x, network.start), batch.context)
+        return crop_loss(network, *shifted(batch.x, network.start), batch.context)
 
     return Objective(lambda step, _: examples.batch(step), loss, validation=score)
-
-
-def _score(
-    network: SequenceNetwork, held_out: Sequences, block: int, settings: Training
-) -> Callable[[], float]:
-    """The mean loss on a fixed set of crops of the validation data."""
-    generator = torch.Generator().manual_seed(seed_of(settings.seed, _STREAM))
-    crops = Crops(held_out, block)
-    batches = min(
-        -(-_crops_of(held_out, block) // settings.batch_size), settings.validation_batches
-    )
-    drawn = [crops(settings.batch_size, generator) for _ in range(batches)]
-
-    def score() -> float:
-        total = terms = 0.0
-        for batch in drawn:
-            given = _of(held_out.context, batch.rows)
-            kept = batch.terms()
-            total += float(_loss(network, batch.inputs, batch.targets, given)) * kept
-            terms += kept
-        return total / terms
-
-    return score
-
-
-def _crops_of(sequences: Sequences, block: int) -> int:
-    """How many crops hold all terms of some sequences."""
-    return int(sequences.n_terms.double().div(block).ceil().sum())
-
-
-def _of(context: Tensor | None, rows: Tensor) -> Tensor | None:
-    """The contexts of some sequences."""
-    return None if context is None else context[rows.to(context.device)]
-
-
-def _loss(
-    network: SequenceNetwork, inputs: Tensor, targets: Tensor, context: Tensor | None = None
-) -> Tensor:
-    """Mean nats a term."""
-    device = next(network.parameters()).device
-    scores = network(inputs.to(device), None if context is None else context.to(device))
-    return F.cross_entropy(scores.flatten(0, 1).float(), targets.to(device).flatten())

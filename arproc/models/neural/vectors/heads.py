@@ -212,8 +212,9 @@ class MixtureHead(Head):
         return [(k + 0.5) / self.components for k in range(self.components)]
 
     def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
-        wrong = (space.measure == "mass" and not space.varies) or len(self.floor) != space.length
-        yield from sentences((wrong, f"{_NOT}{space.length} sites of {space.describe()} values"))
+        sites = space.length or 1  # elements of a sequence without end are all of one site
+        wrong = (space.measure == "mass" and not space.varies) or len(self.floor) != sites
+        yield from sentences((wrong, f"{_NOT}{sites} sites of {space.describe()} values"))
 
     def learn(self, x: Tensor) -> None:
         self.learn_sites(x, slice(None))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,9 +9,8 @@ from torch.distributions import Distribution
 
 from arproc.contract.state import State
 from arproc.errors import DataError
-from arproc.models.neural.vectors.heads import BernoulliHead, CategoricalHead
+from arproc.models.neural.vectors.made_drawing import compiles_draws, draw_sites
 from arproc.models.neural.vectors.masks import MaskedNetwork
-from arproc.models.neural.vectors.networks import plain
 from arproc.models.neural.vectors.table_head import TableHead
 
 __all__ = ["MADEState"]
@@ -106,23 +102,11 @@ class MADEState(State):
         room = known is not None and known + uniforms.shape[1] <= network.sites
         if room and isinstance(network.values, TableHead):
             return self._advance_by_sites(network.values, known or 0, uniforms)
-        finite = isinstance(network.values, (BernoulliHead, CategoricalHead))
-        if known is None or not room or not finite:
+        if known is None or not room or not compiles_draws(network):
             return super().advance(uniforms)
-        from arproc.compiled.interpreted import suited
-        from arproc.models.neural.vectors import made_kernels
-
-        weights = self._plain_weights()
-        units = sum(layer.out_features for layer in (*network.layers, network.head))
-        kernels = suited(made_kernels, 10 * self.n * units)
-        drawn = kernels.draw(
-            self.history.slots.long().cpu().contiguous().numpy(),
-            uniforms.cpu().contiguous().numpy(),
-            *weights,
-            np.array(network.settled),
-            network.residual,
-        )
-        x = torch.from_numpy(drawn).to(uniforms.device, self.law.space.dtype)
+        offsets = None if self.context is None else network.offsets(self.context)
+        drawn = draw_sites(network, self.history.slots, uniforms, offsets)
+        x = drawn.to(uniforms.device, self.law.space.dtype)
         state = MADEState(network)
         return x, self._carry(state, self.history.extend(x), self.context)
 
@@ -142,27 +126,6 @@ class MADEState(State):
         return x, self._carry(state, self.history.extend(x), self.context)
 
     # ---- inner parts --------------------------------------------------------------------------
-
-    def _plain_weights(self) -> tuple[Any, ...]:
-        """What the compiled sampler reads: weights, biases of every row, levels not there."""
-        network = self.network
-        layers = [*network.layers, network.head]
-        biases: list[Tensor] = [layer.bias[None] for layer in layers]
-        if self.context is not None:
-            offsets = network.offsets(self.context)
-            biases = [bias + add for bias, add in zip(biases, offsets, strict=True)]
-        direct = torch.zeros((0, 0)) if network.direct is None else network.direct.weight
-        values = network.values
-        forbidden = torch.zeros((network.sites, 1), dtype=torch.bool)
-        if isinstance(values, CategoricalHead):
-            forbidden = values.forbidden
-        return (
-            tuple(plain(layer.weight) for layer in layers),
-            tuple(plain(bias) for bias in biases),
-            plain(direct),
-            plain(forbidden),
-            isinstance(values, BernoulliHead),
-        )
 
     def _settled(self, known: int) -> _Arena:
         if self.arena is None:

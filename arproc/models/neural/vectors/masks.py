@@ -19,7 +19,7 @@ from arproc.contract.checked import Number, sentences
 from arproc.contract.storable import storable
 from arproc.data.form import Layout
 from arproc.data.vectors import order_of
-from arproc.models.neural.given import Given
+from arproc.models.neural.given import given_by
 from arproc.models.neural.vectors.heads import Head
 from arproc.models.neural.vectors.masked_linear import MaskedLinear
 from arproc.models.neural.vectors.networks import VectorNetwork
@@ -111,6 +111,7 @@ class MaskedNetwork(VectorNetwork):
         direct: whether the outputs also depend on the inputs directly.
         context: how many numbers each vector is conditioned on; they reach every unit.
         masks: where it is trained for many orders of the sites, which.
+        driven: whether the context is another network's units, rather than a user's.
 
     Example:
         >>> from arproc.models.neural.vectors.heads import BernoulliHead
@@ -129,6 +130,7 @@ class MaskedNetwork(VectorNetwork):
         direct: bool = False,
         context: int = 0,
         masks: MaskSampling | None = None,
+        driven: bool = False,
     ) -> None:
         super().__init__()
         self.sites, self.residual, self.masks = sites, residual, masks
@@ -153,7 +155,7 @@ class MaskedNetwork(VectorNetwork):
         if self.direct is not None:
             nn.init.zeros_(self.direct.weight)
         sizes = [*hidden, len(out)] if context else []
-        self.given = nn.ModuleList(Given(context, size) for size in sizes)
+        self.given = nn.ModuleList(given_by(context, size, driven) for size in sizes)
 
     def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
         """What does not fit together; see `NeuralLaw.problems`."""

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from arproc.models.neural.given import Given
+from arproc.models.neural.given import given_by
 from arproc.models.neural.vectors.heads import Head
 from arproc.models.neural.vectors.nade_recurrence import Recurrence
 from arproc.models.neural.vectors.networks import RevealingNetwork
@@ -44,6 +44,7 @@ class NADENetwork(RevealingNetwork):
         masks: whether the network sees which sites are known.
         context: how many numbers each vector is conditioned on; they reach the first hidden
             layer and the outputs.
+        driven: whether these are another network's units, rather than a user's context.
 
     Example:
         >>> from arproc.models.neural.vectors.heads import BernoulliHead
@@ -61,6 +62,7 @@ class NADENetwork(RevealingNetwork):
         activation: str = "relu",
         masks: bool = False,
         context: int = 0,
+        driven: bool = False,
     ) -> None:
         super().__init__()
         self.sites, self.values, self.activation = sites, head, activation
@@ -80,7 +82,7 @@ class NADENetwork(RevealingNetwork):
         start = torch.zeros(outputs) if start is None else start
         self.out_bias = nn.Parameter(start.repeat(sites, 1))
         sizes = [first, sites * outputs] if context else []
-        self.given = nn.ModuleList(Given(context, size) for size in sizes)
+        self.given = nn.ModuleList(given_by(context, size, driven) for size in sizes)
 
     def hidden_weights(self) -> list[nn.Parameter]:
         """The matrices between hidden layers, which Muon trains."""

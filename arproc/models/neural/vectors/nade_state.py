@@ -9,9 +9,9 @@ from torch.distributions import Distribution
 
 from arproc.contract.state import State
 from arproc.errors import DataError
-from arproc.models.neural.vectors.heads import BernoulliHead, CategoricalHead
+from arproc.models.neural.vectors.nade_drawing import compiles_draws, draw_sites
 from arproc.models.neural.vectors.nade_network import NADENetwork
-from arproc.models.neural.vectors.networks import RevealingNetwork, plain
+from arproc.models.neural.vectors.networks import RevealingNetwork
 
 __all__ = ["NADEState"]
 
@@ -83,33 +83,10 @@ class NADEState(State):
         room = known is not None and known + uniforms.shape[1] <= network.sites
         if known is None or not room or not isinstance(network, NADENetwork):
             return self._advance_by_sites(uniforms) if room else super().advance(uniforms)
-        finite = isinstance(network.values, (BernoulliHead, CategoricalHead))
-        if not finite or len(network.layers):
+        if not compiles_draws(network):
             return super().advance(uniforms)
-        from arproc.compiled.interpreted import suited
-        from arproc.models.neural.vectors import nade_kernels
-
-        values = network.values
-        bias, offsets = network.out_bias[None], network.offsets(self.context)
-        forbidden = torch.zeros((network.sites, 1), dtype=torch.bool)
-        outputs = network.out.shape[1]
-        kernels = suited(nade_kernels, 10 * uniforms.numel() * (2 + outputs))
-        drawn = kernels.draw(
-            plain(self._summed().clone()),
-            plain(uniforms),
-            known,
-            plain(network.weight),
-            plain(network.bias.new_zeros((0, 1)) if network.mask is None else network.mask),
-            plain(
-                network.bias.new_ones(network.sites) if network.scale is None else network.scale
-            ),
-            plain(network.out),
-            plain(bias if offsets is None else bias + offsets),
-            plain(values.forbidden if isinstance(values, CategoricalHead) else forbidden),
-            network.activation == "sigmoid",
-            isinstance(values, BernoulliHead),
-        )
-        x = torch.from_numpy(drawn).to(uniforms.device, self.law.space.dtype)
+        drawn = draw_sites(network, self._summed(), uniforms, known, network.offsets(self.context))
+        x = drawn.to(uniforms.device, self.law.space.dtype)
         return x, self._carry(NADEState(network), self.history.extend(x), self.context)
 
     def _advance_by_sites(self, uniforms: Tensor) -> tuple[Tensor, State]:

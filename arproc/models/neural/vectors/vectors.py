@@ -185,5 +185,7 @@ class VectorProcess(AnyGivenAny):
 
 def hidden_sizes(hidden: int | Sequence[int]) -> tuple[int, ...]:
     """The sizes of the hidden layers, checked."""
-    sizes = tuple(hidden) if isinstance(hidden, (Sequence, np.ndarray)) else (hidden,)
+    # an array of no axes is a number
+    several = isinstance(hidden, Sequence) or (isinstance(hidden, np.ndarray) and hidden.ndim > 0)
+    sizes: tuple[Any, ...] = tuple(hidden) if several else (hidden,)  # type: ignore[arg-type]
     return tuple(check_integer(f"hidden[{i}]", s, minimum=1) for i, s in enumerate(sizes))

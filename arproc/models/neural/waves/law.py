@@ -34,7 +34,7 @@ class WaveNetLaw(NetworkLaw):
         network: the convolutions.
     """
 
-    takes_steps: ClassVar[bool] = True
+    context_kinds: ClassVar[tuple[str, ...]] = ("static", "steps")
 
     network: WaveNetwork
 
