@@ -846,7 +846,8 @@ THOROUGH = (
     "PPM of lines, frozen", "Cache of documents, decaying", "InfiniGram of words", "MADE",
     "MADE of a table with gaps", "NADE of mixed levels", "kernel density", "PixelCNN of colours",
     "PixelCNN++", "PixelSNAIL", "Transformer whose sequences end", "Transformer of classes",
-    "WaveNet given features", "RNN of reals with covariates and scales", "RNN of frames", "Mixture of families",
+    "WaveNet given features", "RNN of reals with covariates and scales", "RNN of frames",
+    "Mixture of families",
     "Markov-switching AR(1)", "SETAR", "BetaAR", "CountAR", "LogisticAR",
     "AR(2) of logarithms with gaps", "NGram under a policy", "AR after a prefix",
 )  # fmt: skip

@@ -271,7 +271,7 @@ class Transformer(ElementProcess):
         law = self.law_
         if not isinstance(law, TransformerLaw):
             raise UnsupportedError(
-                "save_pretrained writes models of symbols; published layouts have no place for "
+                "to_pretrained writes models of symbols; published layouts have no place for "
                 f"the head of {law.space.describe()} elements. Use save(path)."
             )
         write_published(law, folder, max(self.block or 0, law.network.window))

@@ -76,7 +76,7 @@ def test_what_does_not_go_together_is_refused(parameters, message):
 
 def test_published_layouts_have_no_place_for_other_heads(tmp_path):
     with pytest.raises(UnsupportedError, match="models of symbols"):
-        fitted(kv_heads=1).save_pretrained(tmp_path)
+        fitted(kv_heads=1).to_pretrained(tmp_path)
 
 
 @pytest.mark.slow  # a fresh interpreter

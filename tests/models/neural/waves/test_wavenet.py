@@ -114,7 +114,8 @@ def test_it_learns_and_validation_is_scored():
     model = WaveNet(4, 8, levels=32, cycle=4, block=64, training=plan)
     model.fit(wave[:400], validation=wave[400:])
     assert arproc.evaluate(model, wave[400:]).bits_per_element < 2.5  # of 5
-    assert model.history_["validation"][-1] < model.history_["validation"][0] < np.log(32)
+    looks = model.history_["validation"].dropna()
+    assert looks.iloc[-1] < looks.iloc[0] < np.log(32)
 
 
 def test_a_class_is_recognised_by_bayes_rule():
