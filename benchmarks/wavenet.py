@@ -90,7 +90,8 @@ def trained(parts: dict[str, tuple[list[np.ndarray], np.ndarray]], steps: int) -
     (train, labels), valid = parts["train"], parts["valid"]
     begin = time.perf_counter()
     model.fit(train, context=labels, validation=valid)
-    print(f"trained in {time.perf_counter() - begin:,.0f} s: {model.history_['validation'].dropna().tolist()}")
+    looks = model.history_["validation"].dropna().tolist()
+    print(f"trained in {time.perf_counter() - begin:,.0f} s: {looks}")
     return model
 
 
