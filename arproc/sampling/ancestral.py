@@ -16,6 +16,7 @@ from arproc.contract.state import State
 from arproc.data.form import Form, restore
 from arproc.data.tables.space import Table
 from arproc.errors import DataError, NothingLeftError, ParameterError, check_count
+from arproc.sampling.drawers import Drawer, Sequential
 from arproc.sampling.policies import PolicyLaw
 from arproc.spaces import Categorical, Space
 
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["MOST", "MOST_UNDER_POLICY", "check_drawn", "check_length", "draw", "sample"]
 
 Stop = Callable[[torch.Tensor], torch.Tensor]
+MakeDrawer = Callable[[State, Uniforms, Sequences | None, torch.Tensor | None], Drawer]
 
-#: How many elements of endless rows are drawn at once, so that their uniforms come in blocks.
-_BLOCK = 64
 #: A row that is given no limit and has not ended after so many elements is taken for endless; and
 #: under a policy, which may have taken the end away (and draws element by element, slowly).
 MOST, MOST_UNDER_POLICY = 100_000, 10_000
@@ -44,8 +44,13 @@ def sample(
     return_log_prob: bool,
     context: Any,
     offset: Any,
+    drawer: MakeDrawer | None = None,
 ) -> Any:
-    """See `Process.sample`; `drawn_from` is the law that draws, the process's under a policy."""
+    """See `Process.sample`.
+
+    `drawn_from` is the law that draws, the process's under a policy; `drawer` makes what draws from
+    a state and its uniforms, given what was known and the context.
+    """
     law = process.law_
     n = check_count("n", n, minimum=0)
     space = law.space
@@ -69,7 +74,9 @@ def sample(
         stopper = _stop(stop, space)
         # without rows the limit is what the width would have been
         most = (length if length is not None else space.length) if n == 0 else limits
-        x, lengths, complete = draw(state, Uniforms(seed), most, stopper, space)
+        uniforms = Uniforms(seed)
+        by = None if drawer is None or not n else drawer(state, uniforms, known, prepared)
+        x, lengths, complete = draw(state, uniforms, most, stopper, space, by)
     form = _form(law, process.fit_, prefix, known, x.shape[1])
     result = restore(x, lengths, space, form, None if known is not None else law.layout)
     if not return_log_prob:
@@ -97,6 +104,7 @@ def draw(
     limit: torch.Tensor | int | None,
     stop: Stop | None,
     space: Space,
+    drawer: Drawer | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Draw from a state until every row has ended, met `stop` or has `limit` more elements.
 
@@ -107,6 +115,7 @@ def draw(
             themselves.
         stop: see `Process.sample`; a function of the elements so far of the unfinished rows.
         space: the process's space.
+        drawer: how its rows are drawn; one element after another by default.
 
     Returns:
         The elements [N, T, *event] padded with zeros, their numbers [N], and whether a row came
@@ -124,34 +133,30 @@ def draw(
         none = torch.zeros(0, dtype=torch.int64)
         shape = (0, width, *space.event_shape)
         return torch.zeros(shape, dtype=space.dtype, device=device), none, none.bool()
-    before, first = state.lengths.cpu(), state.positions.cpu()
+    drawer = drawer or Sequential(state, uniforms, space)
+    before = state.lengths.cpu()
     limits = torch.as_tensor(limit).expand(n) if limit is not None else None
     store = _Store(n, space, device, 0 if limits is None else int(limits.max()))
     most = MOST_UNDER_POLICY if _under_policy(state.law) else MOST
     lengths = torch.zeros(n, dtype=torch.int64)
     complete, done = torch.zeros(n, dtype=torch.bool), torch.zeros(n, dtype=torch.bool)
-    alive, state = _keep_open(torch.arange(n), done, limits, 0, state)
+    alive = _keep_open(torch.arange(n), done, limits, store.counts, drawer)
     while len(alive):
-        left = None if limits is None else int(limits[alive].min()) - store.count
-        count = _block_size(state, stop, space)
-        count = count if left is None else min(count, left)
-        u = uniforms.block(alive, (first[alive] + store.count).numpy(), count, space.event_shape)
+        left = None if limits is None else limits[alive] - store.counts[alive]
         try:
-            x, state = state.advance(u.to(device))
+            x, counts = drawer.advance(left, stop is not None)
         except NothingLeftError as error:
             raise error.of_row(int(alive[error.row])) from None
-        store.put(alive, x)
-        if space.terminates:
-            taken, ended = _ends(x.cpu(), space.end)
-            lengths[alive] += torch.where(done[alive], 0, taken)
-            complete[alive] |= ended & ~done[alive]
-            done[alive] |= ended
-        else:
-            lengths[alive] += torch.where(done[alive], 0, count)
+        begun = store.counts[alive]
+        store.put(alive, x, counts)
+        taken, ended = _ends(x, space.end, counts)
+        lengths[alive] += torch.where(done[alive], 0, taken)
+        complete[alive] |= ended & ~done[alive]
+        done[alive] |= ended
         if stop is not None:
-            _apply_stop(stop, store, alive[~done[alive]], done)
-        alive, state = _keep_open(alive, done, limits, store.count, state)
-        if limits is None and store.count >= most and len(alive):
+            _apply_stop(stop, store, alive, begun, lengths, done)
+        alive = _keep_open(alive, done, limits, store.counts, drawer)
+        if limits is None and len(alive) and int(store.counts[alive].max()) >= most:
             _refuse_endless(alive[~done[alive]], n, state.law, most)
     x = store.values[:, : int(lengths.max())]
     check_drawn(x, state.law, space, before)
@@ -208,90 +213,131 @@ def check_drawn(
     )
 
 
-def _block_size(state: State, stop: Stop | None, space: Space) -> int:
-    """How many elements to draw at once: one where each may be the last, or as the state says."""
-    if stop is not None:
-        return 1
-    return state.block if space.terminates else max(state.block, _BLOCK)
-
-
 class _Store:
-    """The elements drawn so far, [N, count, *event], in a buffer that doubles as it fills."""
+    """The elements drawn so far, [N, width, *event], in a buffer that doubles as it fills.
+
+    Attributes:
+        counts: how many of them each row has, int64 [N].
+    """
 
     def __init__(self, n: int, space: Space, device: torch.device, capacity: int) -> None:
         shape = (n, capacity, *space.event_shape)
         self.buffer = torch.zeros(shape, dtype=space.dtype, device=device)
-        self.count = 0
+        self.counts = torch.zeros(n, dtype=torch.int64)
 
     @property
     def values(self) -> torch.Tensor:
-        return self.buffer[:, : self.count]
+        return self.buffer[:, : int(self.counts.max())]
 
-    def put(self, rows: torch.Tensor, x: torch.Tensor) -> None:
-        """The next elements x [n, K, *event] of some rows."""
-        stop = self.count + x.shape[1]
+    def put(self, rows: torch.Tensor, x: torch.Tensor, counts: torch.Tensor | None = None) -> None:
+        """The next elements x [n, K, *event] of some rows, of which `counts` count, or all."""
+        begin = self.counts[rows]
+        taken = torch.full_like(begin, x.shape[1]) if counts is None else counts
+        first, stop = int(begin.min()), int((begin + taken).max())
         if stop > self.buffer.shape[1]:
             larger = self.buffer.new_zeros(
                 (len(self.buffer), max(2 * stop, 16), *self.buffer.shape[2:])
             )
-            larger[:, : self.count] = self.values
+            larger[:, : self.buffer.shape[1]] = self.buffer
             self.buffer = larger
-        if len(rows) == len(self.buffer):
-            self.buffer[:, self.count : stop] = x
-        else:
-            self.buffer[rows.to(x.device), self.count : stop] = x.to(self.buffer.dtype)
-        self.count = stop
+        self.counts[rows] = begin + taken
+        x = x.to(self.buffer.dtype)
+        if stop - first == x.shape[1] and int(taken.min()) == x.shape[1]:
+            if len(rows) == len(self.buffer):
+                self.buffer[:, first:stop] = x
+            else:
+                self.buffer[rows.to(x.device), first:stop] = x
+            return
+        row, column = (torch.arange(x.shape[1]) < taken[:, None]).nonzero(as_tuple=True)
+        places = rows[row].to(x.device), (begin[row] + column).to(x.device)
+        self.buffer[places] = x[row.to(x.device), column.to(x.device)]
 
 
-def _apply_stop(stop: Stop, store: _Store, rows: torch.Tensor, done: torch.Tensor) -> None:
-    """Mark as done those of the unfinished rows that meet the stop condition."""
-    if not len(rows):
-        return
+def _apply_stop(
+    stop: Stop,
+    store: _Store,
+    alive: torch.Tensor,
+    begun: torch.Tensor,
+    lengths: torch.Tensor,
+    done: torch.Tensor,
+) -> None:
+    """End the unfinished rows where they meet the stop condition, after each of their elements.
+
+    Args:
+        stop: the condition.
+        store: of all elements.
+        alive: the rows in question, [m].
+        begun: how many elements they had before, [m].
+        lengths: how many elements count in each row, [N]; shortened where one stops before them.
+        done: which rows are finished, [N].
+    """
     window = stop.window if isinstance(stop, _StopStrings) else None
-    seen = store.values if window is None else store.values[:, -window:]
-    found = stop(seen[rows.to(seen.device)])
+    for step in range(1, int((store.counts[alive] - begun).max()) + 1):
+        place = begun + step
+        asked = ~done[alive] & (place <= store.counts[alive])
+        for count in place[asked].unique().tolist():
+            rows = alive[asked & (place == count)]
+            first = 0 if window is None else max(count - window, 0)
+            seen = store.buffer[rows.to(store.buffer.device), first:count]
+            met = rows[_told(stop, seen)]
+            done[met], lengths[met] = True, count
+
+
+def _told(stop: Stop, seen: torch.Tensor) -> torch.Tensor:
+    """What a stop condition says of the elements so far [m, t] of some rows, bool [m]."""
+    found = stop(seen)
     try:
         met = torch.as_tensor(found)
     except Exception:  # whatever a function may give
         raise ParameterError(
-            f"stop must return one truth value a row, bool [{len(rows)}]; got {found!r}."
+            f"stop must return one truth value a row, bool [{len(seen)}]; got {found!r}."
         ) from None
-    if met.shape != rows.shape or met.dtype != torch.bool:
+    if met.shape != seen.shape[:1] or met.dtype != torch.bool:
         raise ParameterError(
-            f"stop must return one truth value a row, bool [{len(rows)}]; got {met.dtype} of "
+            f"stop must return one truth value a row, bool [{len(seen)}]; got {met.dtype} of "
             f"shape {list(met.shape)}."
         )
-    done[rows] |= met.cpu()
+    return met.cpu()
 
 
-def _ends(x: torch.Tensor, end: int | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """How many elements of a block [N, K] come before its end, and whether there is one."""
+def _ends(
+    x: torch.Tensor, end: int | None, counts: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """How many elements of a block [N, K] come before its end, and whether there is one.
+
+    Args:
+        x: the block.
+        end: the symbol that ends a row, or None.
+        counts: how many elements of each row count, [N], or all.
+    """
     n, count = x.shape[:2]
+    counts = torch.full((n,), count) if counts is None else counts
     if end is None:
-        return torch.full((n,), count), torch.zeros(n, dtype=torch.bool)
-    is_end = x == end
+        return counts, torch.zeros(n, dtype=torch.bool)
+    is_end = (x.cpu() == end) & (torch.arange(count) < counts[:, None])
     ended = is_end.any(dim=1)
-    return torch.where(ended, is_end.int().argmax(dim=1), count), ended
+    return torch.where(ended, is_end.int().argmax(dim=1), counts), ended
 
 
 def _keep_open(
     alive: torch.Tensor,
     done: torch.Tensor,
     limits: torch.Tensor | None,
-    count: int,
-    state: State,
-) -> tuple[torch.Tensor, State]:
+    counts: torch.Tensor,
+    drawer: Drawer,
+) -> torch.Tensor:
     """Drop the rows that are full at once, and finished ones when they are half of the batch."""
     finished = done[alive]
-    full = None if limits is None else limits[alive] <= count
+    full = None if limits is None else limits[alive] <= counts[alive]
     if bool((finished if full is None else finished | full).all()):
-        return alive[:0], state
+        return alive[:0]
     gone = finished & (2 * int(finished.sum()) >= len(alive))
     gone = gone if full is None else gone | full
     if not bool(gone.any()):
-        return alive, state
+        return alive
     keep = (~gone).nonzero()[:, 0]
-    return alive[keep], state.select(keep)
+    drawer.select(keep)
+    return alive[keep]
 
 
 def _prefix_rows(process: Holder, prefix: Any, n: int) -> Sequences:

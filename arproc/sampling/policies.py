@@ -29,7 +29,7 @@ from arproc.distributions import (
 )
 from arproc.errors import NothingLeftError, ParameterError, UnsupportedError, check_list
 
-__all__ = ["Chain", "Policy", "PolicyLaw", "Present"]
+__all__ = ["Chain", "Policy", "PolicyLaw", "Present", "emptied"]
 
 
 class Policy(Parameters):
@@ -234,7 +234,7 @@ class _PolicyState(InnerState):
         changed = self.policy.apply(own, self.own)
         if not self.policy.empties:
             return changed
-        gone = _emptied(changed)
+        gone = emptied(changed)
         if gone is None or not bool(gone.any()):
             return changed
         self._refuse(own, gone)
@@ -249,7 +249,7 @@ class _PolicyState(InnerState):
 
     def _refuse(self, own: Distribution, gone: torch.Tensor) -> None:
         """Raise for a row that the policy leaves nothing of and that has not ended."""
-        before = _emptied(own)
+        before = emptied(own)
         wrong = gone & ~self._ended if before is None else gone & ~before & ~self._ended
         if bool(wrong.any()):
             row = int(wrong.nonzero()[0, 0])
@@ -269,7 +269,7 @@ class _PolicyState(InnerState):
             return repr(self.policy)
         for part, own in zip(self.policy.policies, self.policy._states(self.own), strict=True):
             conditional = part.apply(conditional, own)
-            gone = _emptied(conditional)
+            gone = emptied(conditional)
             if gone is not None and bool(gone[row]):
                 return f"{self.policy!r} (from {part!r} on)"
         return repr(self.policy)
@@ -299,7 +299,7 @@ class _PolicyState(InnerState):
         return _PolicyState(inner, self.policy, own)
 
 
-def _emptied(conditional: Distribution) -> torch.Tensor | None:
+def emptied(conditional: Distribution) -> torch.Tensor | None:
     """Where a conditional has nothing left, bool [*batch]; None of kinds that are never empty."""
     if isinstance(conditional, Categorical):
         return ~(conditional.scores > -torch.inf).any(-1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from arproc.models.neural.sequences.network import SequenceNetwork
 
-__all__ = ["KeyValueCache"]
+__all__ = ["SLACK", "KeyValueCache"]
 
 #: How many elements a state can be truncated by before what it needs has been dropped.
 SLACK = 64
