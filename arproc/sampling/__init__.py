@@ -1,8 +1,11 @@
 """Generation: one engine for every process, and the policies that change what it draws from."""
 
+from arproc.sampling.ahead import Costs
 from arproc.sampling.biases import Ban, Bias, MinLength
 from arproc.sampling.completing import Completion
 from arproc.sampling.completion import complete
+from arproc.sampling.drafts import PromptLookup
+from arproc.sampling.guessing import Report
 from arproc.sampling.guidance import Contrast, Guidance
 from arproc.sampling.narrowing import Greedy, MinP, Temperature, TopK, TopP, Typical, Within
 from arproc.sampling.policies import Chain, Policy, Present
@@ -12,6 +15,7 @@ from arproc.sampling.repeats import (
     PresencePenalty,
     RepetitionPenalty,
 )
+from arproc.sampling.speculation import Guessed, parallel, speculative
 
 __all__ = [
     "Ban",
@@ -19,8 +23,10 @@ __all__ = [
     "Chain",
     "Completion",
     "Contrast",
+    "Costs",
     "FrequencyPenalty",
     "Greedy",
+    "Guessed",
     "Guidance",
     "MinLength",
     "MinP",
@@ -28,11 +34,15 @@ __all__ = [
     "Policy",
     "Present",
     "PresencePenalty",
+    "PromptLookup",
     "RepetitionPenalty",
+    "Report",
     "Temperature",
     "TopK",
     "TopP",
     "Typical",
     "Within",
     "complete",
+    "parallel",
+    "speculative",
 ]

@@ -65,7 +65,7 @@ def speculative(
     coupled: bool = False,
     ahead: int | None = None,
     costs: Costs | None = None,
-    tolerance: float = 1e-9,
+    tolerance: float = 1e-6,
     context: Any = None,
     offset: Any = None,
 ) -> Guessed:
@@ -150,7 +150,7 @@ def parallel(
     return_log_prob: bool = False,
     *,
     window: int = 32,
-    tolerance: float = 1e-9,
+    tolerance: float = 1e-6,
     context: Any = None,
     offset: Any = None,
 ) -> Guessed:
