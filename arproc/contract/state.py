@@ -104,6 +104,18 @@ class State(ABC):
         """See `truncate`; derived by replaying what is kept."""
         return replay(self.law, self.history.truncate(lengths), self.context)
 
+    def _join(self, states: Sequence[Any]) -> State:
+        """See `join`; derived by keeping the states side by side, each with its own rows."""
+        sizes = [state.n for state in states]
+        begin = [sum(sizes[:i]) for i in range(len(sizes))]
+        device = self.history.slots.device
+        return GroupedState(
+            [
+                (torch.arange(first, first + size, device=device), state)
+                for first, size, state in zip(begin, sizes, states, strict=True)
+            ]
+        )
+
     # ---- the public side -------------------------------------------------------------------
 
     @property
@@ -230,6 +242,30 @@ class State(ABC):
         if bool((lengths == now).all()):
             return self
         return self._carry(self._truncate(lengths), self.history.truncate(lengths), self.context)
+
+    def join(self, *others: State) -> State:
+        """The rows of this state and of others of the same law, one after another.
+
+        Example:
+            >>> import arproc
+            >>> model = arproc.AR.from_parameters([0.5])
+            >>> both = model.start([[1.0, 4.0]]).join(model.start([[2.0]]))
+            >>> both.conditional.mean.tolist(), both.lengths.tolist()
+            ([2.0, 1.0], [2, 1])
+        """
+        states = [self, *others]
+        strange = [state for state in states if state.law is not self.law]
+        if strange:
+            raise DataError(
+                f"states of one law can be joined; got one of {strange[0].law!r} beside one of "
+                f"{self.law!r}."
+            )
+        contexts = [state.context for state in states if state.context is not None]
+        context = torch.cat(contexts) if contexts else None
+        history = Track.join([state.history for state in states])
+        alike = all(type(state) is type(self) for state in states)
+        joined = self._join(states) if alike else State._join(self, states)
+        return self._carry(joined, history, context)
 
     def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
         """Draw K more elements from given uniforms: the inverse of `extend`.
@@ -420,6 +456,9 @@ class WindowState(State):
     def _truncate(self, lengths: torch.Tensor) -> State:
         return WindowState(self.block)
 
+    def _join(self, states: Sequence[Any]) -> State:
+        return WindowState(self.block)
+
     def _context_at(self, position: torch.Tensor) -> dict[str, torch.Tensor]:
         """The context that `window` gets: [N, c], or [N, K, c] of the elements' own steps."""
         if self.context is None:
@@ -457,6 +496,9 @@ class ReplayState(State):
         return ReplayState()
 
     def _truncate(self, lengths: torch.Tensor) -> State:
+        return ReplayState()
+
+    def _join(self, states: Sequence[Any]) -> State:
         return ReplayState()
 
     def _all(self, x: torch.Tensor) -> Distribution:

@@ -252,6 +252,10 @@ class _MixtureState(State):
     def _truncate(self, lengths: torch.Tensor) -> State:
         return _MixtureState([part.truncate(lengths) for part in self.parts], self.log_weights)
 
+    def _join(self, states: Sequence[Any]) -> State:
+        each = zip(*(state.parts for state in states), strict=True)
+        return _MixtureState([first.join(*rest) for first, *rest in each], self.log_weights)
+
 
 def _check_alike(one: str, first: ChainLaw, other: str, part: ChainLaw) -> None:
     """Raise `NotComparableError` unless two laws may be mixed step by step."""

@@ -257,6 +257,7 @@ class Process(OneClass):
         context: Any = None,
         offset: Any = None,
         known: Any = None,
+        at_once: int | None = None,
     ) -> Any:
         """Draw n sequences by ancestral sampling, with no hidden truncation.
 
@@ -281,6 +282,8 @@ class Process(OneClass):
                 draws or one for each, NaN where it is not known; rows of a table as a DataFrame, a
                 Series or a dict, in which columns may be left out. The draws are whole examples,
                 given this: exact where `arproc.sampling.complete` is, by particles elsewhere.
+            at_once: how many sequences are drawn at a time, which bounds the memory: where one is
+                finished another begins. All by default.
 
         Returns:
             Draws in the form `fit` got: a list of `str` for text, else an array [n, length] or
@@ -307,12 +310,15 @@ class Process(OneClass):
             True
         """
         if known is not None:
-            refused = (length, prefix, stop, offset, return_log_prob or None)
+            refused = (length, prefix, stop, offset, return_log_prob or None, at_once)
             return self._sample_known(n, known, policy, seed, context, refused)
         from arproc.sampling.ancestral import sample
 
         law = self.law_ if policy is None else self.with_policy(policy).law_
-        return sample(self, law, n, length, prefix, stop, seed, return_log_prob, context, offset)
+        return sample(
+            self, law, n, length, prefix, stop, seed, return_log_prob, context, offset,
+            at_once=at_once,
+        )  # fmt: skip
 
     def _sample_known(
         self, n: int, known: Any, policy: Policy | None, seed: Any, context: Any, refused: Any
@@ -320,7 +326,7 @@ class Process(OneClass):
         """Draws given what is known in any places."""
         from arproc.sampling.completion import sample_known
 
-        names = ("length", "prefix", "stop", "offset", "return_log_prob")
+        names = ("length", "prefix", "stop", "offset", "return_log_prob", "at_once")
         for name, value in zip(names, refused, strict=True):
             if value is not None:
                 raise ParameterError(

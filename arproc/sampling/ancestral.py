@@ -45,6 +45,7 @@ def sample(
     context: Any,
     offset: Any,
     drawer: MakeDrawer | None = None,
+    at_once: int | None = None,
 ) -> Any:
     """See `Process.sample`.
 
@@ -53,6 +54,8 @@ def sample(
     """
     law = process.law_
     n = check_count("n", n, minimum=0)
+    if at_once is not None:
+        at_once = check_count("at_once", at_once, minimum=1)
     space = law.space
     known = None if prefix is None else _prefix_rows(process, prefix, n)
     before = torch.zeros(n, dtype=torch.int64) if known is None else known.lengths
@@ -76,7 +79,7 @@ def sample(
         most = (length if length is not None else space.length) if n == 0 else limits
         uniforms = Uniforms(seed)
         by = None if drawer is None or not n else drawer(state, uniforms, known, prepared)
-        x, lengths, complete = draw(state, uniforms, most, stopper, space, by)
+        x, lengths, complete = draw(state, uniforms, most, stopper, space, by, at_once)
     form = _form(law, process.fit_, prefix, known, x.shape[1])
     result = restore(x, lengths, space, form, None if known is not None else law.layout)
     if not return_log_prob:
@@ -105,6 +108,7 @@ def draw(
     stop: Stop | None,
     space: Space,
     drawer: Drawer | None = None,
+    at_once: int | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Draw from a state until every row has ended, met `stop` or has `limit` more elements.
 
@@ -116,6 +120,7 @@ def draw(
         stop: see `Process.sample`; a function of the elements so far of the unfinished rows.
         space: the process's space.
         drawer: how its rows are drawn; one element after another by default.
+        at_once: how many rows are drawn at a time: others wait until some are finished.
 
     Returns:
         The elements [N, T, *event] padded with zeros, their numbers [N], and whether a row came
@@ -140,7 +145,8 @@ def draw(
     most = MOST_UNDER_POLICY if _under_policy(state.law) else MOST
     lengths = torch.zeros(n, dtype=torch.int64)
     complete, done = torch.zeros(n, dtype=torch.bool), torch.zeros(n, dtype=torch.bool)
-    alive = _keep_open(torch.arange(n), done, limits, store.counts, drawer)
+    queue = _Queue(n, at_once, drawer)
+    alive = queue.go_on(queue.alive, done, limits, store.counts)
     while len(alive):
         left = None if limits is None else limits[alive] - store.counts[alive]
         try:
@@ -155,7 +161,7 @@ def draw(
         done[alive] |= ended
         if stop is not None:
             _apply_stop(stop, store, alive, begun, lengths, done)
-        alive = _keep_open(alive, done, limits, store.counts, drawer)
+        alive = queue.go_on(alive, done, limits, store.counts)
         if limits is None and len(alive) and int(store.counts[alive].max()) >= most:
             _refuse_endless(alive[~done[alive]], n, state.law, most)
     x = store.values[:, : int(lengths.max())]
@@ -319,25 +325,56 @@ def _ends(
     return torch.where(ended, is_end.int().argmax(dim=1), counts), ended
 
 
-def _keep_open(
-    alive: torch.Tensor,
-    done: torch.Tensor,
-    limits: torch.Tensor | None,
-    counts: torch.Tensor,
-    drawer: Drawer,
-) -> torch.Tensor:
-    """Drop the rows that are full at once, and finished ones when they are half of the batch."""
-    finished = done[alive]
-    full = None if limits is None else limits[alive] <= counts[alive]
-    if bool((finished if full is None else finished | full).all()):
-        return alive[:0]
-    gone = finished & (2 * int(finished.sum()) >= len(alive))
-    gone = gone if full is None else gone | full
-    if not bool(gone.any()):
+class _Queue:
+    """The rows that are being drawn, and those that wait for a place.
+
+    Args:
+        n: how many rows there are in all.
+        at_once: how many are drawn at a time; None for all.
+        drawer: which draws them, and holds all of them at first.
+    """
+
+    def __init__(self, n: int, at_once: int | None, drawer: Drawer) -> None:
+        every = torch.arange(n)
+        self.places = n if at_once is None else min(at_once, n)
+        self.alive, self.waiting, self.drawer = every[: self.places], every[self.places :], drawer
+        if len(self.waiting):
+            drawer.select(self.alive)
+
+    def go_on(
+        self,
+        alive: torch.Tensor,
+        done: torch.Tensor,
+        limits: torch.Tensor | None,
+        counts: torch.Tensor,
+    ) -> torch.Tensor:
+        """Which rows are drawn next: full ones leave at once, finished ones when they are many.
+
+        Since a batch is made anew then, that is when they are half of it, or a quarter where
+        others wait.
+        """
+        finished = done[alive]
+        full = None if limits is None else limits[alive] <= counts[alive]
+        over = finished if full is None else finished | full
+        if bool(over.all()) and not len(self.waiting):
+            return alive[:0]
+        share = 4 if len(self.waiting) else 2
+        gone = finished & (share * int(finished.sum()) >= len(alive))
+        gone = gone if full is None else gone | full
+        if not bool(gone.any()):
+            return alive
+        keep = (~gone).nonzero()[:, 0]
+        self.drawer.select(keep)
+        alive = alive[keep]
+        new, self.waiting = self.waiting.split([
+            min(self.places - len(alive), len(self.waiting)),
+            max(len(self.waiting) - self.places + len(alive), 0),
+        ])  # fmt: skip
+        if len(new):
+            self.drawer.admit(new)
+            # what is full before it begins leaves again
+            return self.go_on(torch.cat([alive, new]), done, limits, counts)
         return alive
-    keep = (~gone).nonzero()[:, 0]
-    drawer.select(keep)
-    return alive[keep]
 
 
 def _prefix_rows(process: Holder, prefix: Any, n: int) -> Sequences:

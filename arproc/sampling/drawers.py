@@ -44,6 +44,10 @@ class Drawer(ABC):
     def select(self, rows: Tensor) -> None:
         """Go on with these rows alone."""
 
+    @abstractmethod
+    def admit(self, rows: Tensor) -> None:
+        """Take in some of the rows that were given at first, by their numbers [k], as the last."""
+
 
 class Sequential(Drawer):
     """Ancestral sampling: one element after another, from the law's own conditionals.
@@ -56,7 +60,7 @@ class Sequential(Drawer):
 
     def __init__(self, state: State, uniforms: Uniforms, space: Space) -> None:
         self.law = state.law
-        self.state, self.uniforms, self.space = state, uniforms, space
+        self.first, self.state, self.uniforms, self.space = state, state, uniforms, space
         self.rows, self.positions = torch.arange(state.n), state.positions.cpu()
 
     def advance(self, left: Tensor | None, single: bool) -> tuple[Tensor, Tensor | None]:
@@ -77,3 +81,9 @@ class Sequential(Drawer):
     def select(self, rows: Tensor) -> None:
         self.state = self.state.select(rows)
         self.rows, self.positions = self.rows[rows], self.positions[rows]
+
+    def admit(self, rows: Tensor) -> None:
+        new = self.first.select(rows)
+        self.state = self.state.join(new) if self.state.n else new
+        self.rows = torch.cat([self.rows, rows])
+        self.positions = torch.cat([self.positions, new.positions.cpu()])

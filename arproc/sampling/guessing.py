@@ -17,6 +17,7 @@ from torch.distributions import Distribution
 from arproc.contract.randomness import Uniforms
 from arproc.contract.state import State
 from arproc.distributions import Categorical, index, to
+from arproc.errors import UnsupportedError
 from arproc.sampling.ahead import Ahead
 from arproc.sampling.drafts import Draft, Own
 from arproc.sampling.drawers import Drawer
@@ -279,6 +280,9 @@ class Guessing(Drawer):
         self.ahead.select(rows)
         self.rows, self.positions = self.rows[rows], self.positions[rows]
         self.held = None if self.held is None else self.held[rows]
+
+    def admit(self, rows: Tensor) -> None:
+        raise UnsupportedError("rows that are drawn by guesses are all drawn at once.")
 
 
 def _narrow(guess: Guess, width: int) -> Guess:

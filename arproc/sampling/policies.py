@@ -7,6 +7,7 @@ themselves are in `narrowing`, `biases`, `repeats` and `guidance`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from arproc.contract.law import ChainLaw, DerivedLaw
 from arproc.contract.parameters import Parameters
 from arproc.contract.state import State
 from arproc.contract.storable import storable
+from arproc.contract.track import Track
 from arproc.distributions import (
     Categorical,
     Restricted,
@@ -291,12 +293,21 @@ class _PolicyState(InnerState):
 
     def _truncate(self, lengths: torch.Tensor) -> State:
         inner = self.inner.truncate(self.inner.lengths - self.lengths + lengths)
-        own = None
-        if self.policy.stateful:
-            x, kept = self.history.truncate(lengths).padded()
-            start = self.policy.begin(self.n, self.inner.law, self.context)
-            own = self.policy.follow(start, x, kept)
+        own = self._after(self.history.truncate(lengths), self.context)
         return _PolicyState(inner, self.policy, own)
+
+    def _join(self, states: Sequence[Any]) -> State:
+        inner = self.inner.join(*(state.inner for state in states[1:]))
+        own = self._after(Track.join([state.history for state in states]), inner.context)
+        return _PolicyState(inner, self.policy, own)
+
+    def _after(self, history: Track, context: torch.Tensor | None) -> Any:
+        """The policy's own state after some elements, if it has one."""
+        if not self.policy.stateful:
+            return None
+        x, lengths = history.padded()
+        start = self.policy.begin(history.n, self.inner.law, context)
+        return self.policy.follow(start, x, lengths)
 
 
 def emptied(conditional: Distribution) -> torch.Tensor | None:

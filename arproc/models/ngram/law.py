@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -163,6 +164,9 @@ class NGramState(State):
 
     def _truncate(self, lengths: torch.Tensor) -> State:
         return NGramState(self.trie, None)
+
+    def _join(self, states: Sequence[Any]) -> State:
+        return NGramState(self.trie, np.concatenate([state.nodes for state in states]))
 
     def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
         x, nodes = self.trie.draw(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,6 +164,11 @@ class TransformerState(State):
     def _select(self, rows: Tensor) -> TransformerState:
         scores = None if self.scores is None else self.scores[rows]
         return TransformerState(self.weights, self.cache.select(rows), scores)
+
+    def _join(self, states: Sequence[Any]) -> State:
+        cache = KeyValueCache.concatenate([state.cache for state in states])
+        scores = torch.cat([state.conditional.scores for state in states])
+        return TransformerState(self.weights, cache, scores)
 
     def _truncate(self, lengths: Tensor) -> State:
         cache, network = self.cache.truncate(self.lengths - lengths), self.cache.network
