@@ -166,8 +166,9 @@ def draw(
             _refuse_endless(alive[~done[alive]], n, state.law, most)
     x = store.values[:, : int(lengths.max())]
     check_drawn(x, state.law, space, before)
-    inside = (torch.arange(x.shape[1]) < lengths[:, None]).to(device)
-    x = x * inside.view(*inside.shape, *[1] * (x.ndim - 2)).to(x.dtype)
+    if int(lengths.min()) < x.shape[1]:
+        inside = (torch.arange(x.shape[1]) < lengths[:, None]).to(device)
+        x = x * inside.view(*inside.shape, *[1] * (x.ndim - 2)).to(x.dtype)
     if space.length is not None:
         complete |= before + lengths == space.length
     return x, lengths, complete
@@ -227,7 +228,8 @@ class _Store:
     """
 
     def __init__(self, n: int, space: Space, device: torch.device, capacity: int) -> None:
-        shape = (n, capacity, *space.event_shape)
+        self.capacity = capacity
+        shape = (n, 0, *space.event_shape)
         self.buffer = torch.zeros(shape, dtype=space.dtype, device=device)
         self.counts = torch.zeros(n, dtype=torch.int64)
 
@@ -240,14 +242,18 @@ class _Store:
         begin = self.counts[rows]
         taken = torch.full_like(begin, x.shape[1]) if counts is None else counts
         first, stop = int(begin.min()), int((begin + taken).max())
+        x = x.to(self.buffer.dtype)
+        if x.shape == (len(self.buffer), self.capacity, *x.shape[2:]) and stop == self.capacity:
+            self.buffer, self.counts[rows] = x, taken  # all there is to come, at once
+            return
         if stop > self.buffer.shape[1]:
+            width = max(2 * stop, 16, self.capacity) if self.counts.any() else self.capacity
             larger = self.buffer.new_zeros(
-                (len(self.buffer), max(2 * stop, 16), *self.buffer.shape[2:])
+                (len(self.buffer), max(width, stop), *self.buffer.shape[2:])
             )
             larger[:, : self.buffer.shape[1]] = self.buffer
             self.buffer = larger
         self.counts[rows] = begin + taken
-        x = x.to(self.buffer.dtype)
         if stop - first == x.shape[1] and int(taken.min()) == x.shape[1]:
             if len(rows) == len(self.buffer):
                 self.buffer[:, first:stop] = x
