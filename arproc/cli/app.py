@@ -212,6 +212,16 @@ def sample(
     stop: Annotated[
         list[str] | None, typer.Option(help="Cut a text after this; repeat for several.")
     ] = None,
+    speculative: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DRAFT",
+            help="A saved model that guesses ahead, or 'look-up': faster, the same law.",
+        ),
+    ] = None,
+    verify: Annotated[
+        str, typer.Option(help="How guesses are kept: token or block; coupled for the same draws.")
+    ] = "token",
     json: Annotated[bool, typer.Option("--json", help="One JSON value a line.")] = False,
     offset: Offset = None,
     seed: Seed = None,
@@ -226,15 +236,15 @@ def sample(
     arproc sample ngram.arproc --min-p 0.1 --repetition-penalty 1.2 --stop "." --length 400
 
     arproc sample ar.arproc -n 100 --length 50 --seed 1 --out paths.csv
+
+    arproc sample transformer.arproc --length 500 --speculative ngram.arproc
     """
     from arproc.cli import files, models
 
     law = models.load(model)
-    draws = law.sample(
-        n,
-        length,
-        prefix=_prefix(law, prefix),
-        policy=_policy(
+    options: dict[str, Any] = {
+        "prefix": _prefix(law, prefix),
+        "policy": _policy(
             MinLength=min_length,
             Ban=_symbols(law, ban),
             NoRepeatNGram=no_repeat_ngram,
@@ -248,12 +258,39 @@ def sample(
             Typical=typical,
             Within=None if low is None and high is None else (low, high),
         ),
-        stop=stop or None,
-        seed=seed,
-        offset=offset,
-        known=None if known is None else files.known_rows(known),
-    )
+        "stop": stop or None,
+        "seed": seed,
+        "offset": offset,
+    }
+    if speculative is not None:
+        draws = _speculative(law, speculative, verify, known, n, length, options)
+    else:
+        rows = None if known is None else files.known_rows(known)
+        draws = law.sample(n, length, **options, known=rows)
     files.write_samples(draws, out, json)
+
+
+def _speculative(
+    law: Any,
+    draft: str,
+    verify: str,
+    known: str | None,
+    n: int,
+    length: int | None,
+    options: dict[str, Any],
+) -> Any:
+    """Draws with a draft; what it did is told on standard error."""
+    from arproc import sampling
+    from arproc.cli import models
+    from arproc.errors import ParameterError
+
+    if known is not None:
+        raise ParameterError("--known can not stand beside --speculative; leave one of them out.")
+    guesser = sampling.PromptLookup() if draft == "look-up" else models.load(Path(draft))
+    rule = {"coupled": True} if verify == "coupled" else {"verify": verify}
+    drawn = sampling.speculative(law, guesser, n, length, **options, **rule)
+    typer.echo(repr(drawn.report), err=True)
+    return drawn.draws
 
 
 def _prefix(law: Any, text: str | None) -> Any:

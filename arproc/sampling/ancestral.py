@@ -49,8 +49,8 @@ def sample(
 ) -> Any:
     """See `Process.sample`.
 
-    `drawn_from` is the law that draws, the process's under a policy; `drawer` makes what draws from
-    a state and its uniforms, given what was known and the context.
+    `drawn_from` is the law that draws, the process's under a policy; `drawer` makes what draws
+    from a state and its uniforms, given what was known and the context.
     """
     law = process.law_
     n = check_count("n", n, minimum=0)

@@ -66,7 +66,9 @@ class ProcessDraft(Draft):
         if self.stream is None:
             return Guess(x.cpu(), counts)
         columns = self.state.extend(x[:, :-1])[0]
-        return Guess(x.cpu(), counts, columns if law.device.type == "cpu" else to(columns, device="cpu"))
+        return Guess(
+            x.cpu(), counts, columns if law.device.type == "cpu" else to(columns, device="cpu")
+        )
 
     def _drawn(self, rows: Tensor, width: int, wanted: Tensor) -> Tensor:
         assert self.stream is not None
@@ -201,9 +203,7 @@ class _Text:
     def grow(self, symbols: list[int]) -> None:
         """Go on with these symbols. The places of a run are those behind it."""
         self.symbols += symbols
-        for stop in range(
-            max(len(self.symbols) - len(symbols), self.shortest), len(self.symbols)
-        ):
+        for stop in range(max(len(self.symbols) - len(symbols), self.shortest), len(self.symbols)):
             run = tuple(self.symbols[stop - self.shortest : stop])
             self.places.setdefault(run, []).append(stop)
 
@@ -215,7 +215,11 @@ class _Text:
         best, place = 0, 0
         for stop in self.places.get(tuple(last[-self.shortest :]), [])[: -self.MOST - 1 : -1]:
             size = self.shortest
-            while size < len(last) and size < stop and self.symbols[stop - size - 1] == last[-size - 1]:
+            while (
+                size < len(last)
+                and size < stop
+                and self.symbols[stop - size - 1] == last[-size - 1]
+            ):
                 size += 1
             if size > best:
                 best, place = size, stop
@@ -242,10 +246,16 @@ class FirstOf(Draft):
                 break
             guess = draft.propose(left, own, rows)
             chosen = (counts == 0) & (guess.counts > 0)
-            x[chosen], counts[chosen], sources[chosen] = guess.x[chosen], guess.counts[chosen], number
+            x[chosen], counts[chosen], sources[chosen] = (
+                guess.x[chosen],
+                guess.counts[chosen],
+                number,
+            )
             if guess.columns is not None:
                 found = torch.log_softmax(as_categorical(guess.columns).scores.double(), -1)
-                scores = found if scores is None else torch.where(chosen[:, None, None], found, scores)
+                scores = (
+                    found if scores is None else torch.where(chosen[:, None, None], found, scores)
+                )
         columns = None if scores is None else Categorical(scores)
         return Guess(x, counts, columns, sources)
 
@@ -262,8 +272,8 @@ class Own(Draft):
     """The law's own guess at itself: what it drew behind the last place where it changed its mind.
 
     Fixed-point decoding: elements that were drawn from the same uniforms given a past that is not
-    yet right are the next guess (Jacobi's iteration); new places at the window's end are drawn from
-    the conditional of the last place that there is.
+    yet right are the next guess (Jacobi's iteration); new places at the window's end are drawn
+    from the conditional of the last place that there is.
 
     Args:
         state: the law's, after what is known; its conditional is the first guess.

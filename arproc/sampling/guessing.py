@@ -1,7 +1,7 @@
 """Drawing by guesses: a draft guesses, one pass of the law verifies, what may stay is kept.
 
-Speculative decoding in its exact and its coupled form, and fixed-point decoding, are this one loop;
-they differ in who guesses (`drafts`) and by which rule a guess is kept (`verification`).
+Speculative decoding in its exact and its coupled form, and fixed-point decoding, are this one
+loop; they differ in who guesses (`drafts`) and by which rule a guess is kept (`verification`).
 """
 
 from __future__ import annotations
@@ -248,7 +248,9 @@ class Guessing(Drawer):
         """The state after the first `taken` [m] of the elements that went into the pass."""
         return full.truncate(self.state.lengths + taken.to(self.law.device))
 
-    def _tell_draft(self, columns: Distribution, verdict: Verdict, guess: Guess, x: Tensor) -> None:
+    def _tell_draft(
+        self, columns: Distribution, verdict: Verdict, guess: Guess, x: Tensor
+    ) -> None:
         begin = time.perf_counter()
         if isinstance(self.draft, Own) and verdict.drawn is not None:
             self.draft.learn(columns, verdict.drawn, verdict.kept, guess.counts)

@@ -1,6 +1,7 @@
 """Speculative and fixed-point decoding: several elements for one pass of a process.
 
-The calls that users make; the loop is in `guessing`, the rules and their sources in `verification`.
+The calls that users make; the loop is in `guessing`, the rules and where they come from in
+`verification`.
 """
 
 from __future__ import annotations
@@ -73,16 +74,22 @@ def speculative(
 
     The draws have exactly the law of `target` (under its policy), whatever the draft; only their
     speed depends on it. One pass of the target verifies all guesses of a row. The draft may be any
-    process over the same space, of symbols, counts, numbers or vectors. With a `seed`, row i is the
-    same in any batch (of examples of a fixed size, in any batch of rows that begin alike).
+    process over the same space, of symbols, counts, numbers or vectors. With a `seed`, row i is
+    the same in any batch (of examples of a fixed size up to how far rows get, since no row is read
+    beyond its end).
 
     Args:
         target: the process that is drawn from.
-        draft: a process over the same space, a `PromptLookup`, or a list of them, of which each row
-            takes the first that has a guess (for symbols). A policy of its own is part of it:
+        draft: a process over the same space, a `PromptLookup`, or a list of them, of which each
+            row takes the first that has a guess (for symbols). A policy of its own is part of it:
             `draft.with_policy(...)`; the nearer it is to the target, the more is kept.
-        n, length, prefix, policy, stop, seed, return_log_prob, context, offset: as for
-            `Process.sample`; a draft that takes a context gets the same.
+        n: how many sequences; this and what follows as for `Process.sample`.
+        length: how many new elements at most.
+        prefix: what the draws continue.
+        policy: a policy to draw under.
+        stop: what cuts a draw.
+        seed: of the draws.
+        return_log_prob: whether the draws are `Draws` with their log-probabilities in nats.
         verify: "token" or "block", by which rule guesses are kept; see
             `arproc.sampling.verification`. Block keeps as many or more.
         coupled: let target and draft share their uniforms: the draws are those of
@@ -93,6 +100,8 @@ def speculative(
         costs: what drafting and verifying cost, by which that adapts.
         tolerance: how far, as a share of 1 + its size, a guessed real number may lie from what the
             target draws to be kept with `coupled`.
+        context: what the draws are conditioned on; a draft that takes a context gets the same.
+        offset: at which step the draws (or their prefix) begin.
 
     Returns:
         `Guessed(draws, report)`: what `Process.sample` gives, and a `Report`.
@@ -165,11 +174,18 @@ def parallel(
 
     Args:
         process: what is drawn from.
-        n, length, prefix, policy, stop, seed, return_log_prob, context, offset: as for
-            `Process.sample`.
+        n: how many sequences; this and what follows as for `Process.sample`.
+        length: how many new elements at most.
+        prefix: what the draws continue.
+        policy: a policy to draw under.
+        stop: what cuts a draw.
+        seed: of the draws.
+        return_log_prob: whether the draws are `Draws` with their log-probabilities in nats.
         window: how many elements are iterated at a time (Gauss-Seidel between windows, Jacobi
             within).
         tolerance: by how much, as a share of 1 + its size, a settled real number may change.
+        context: what the draws are conditioned on.
+        offset: at which step the draws (or their prefix) begin.
 
     Returns:
         `Guessed(draws, report)`; the report tells the passes.
@@ -191,9 +207,7 @@ def parallel(
     window = check_integer("window", window, minimum=1, maximum=2**20)
     rule, report = _coupled_rule(tolerance), Report()
 
-    def drawer(
-        state: State, uniforms: Uniforms, known: Sequences | None, given: torch.Tensor | None
-    ) -> Guessing:
+    def drawer(state: State, uniforms: Uniforms, *_: Any) -> Guessing:
         pace = Ahead(state.n, window, window, Costs())
         return Guessing(state, uniforms, Own(state), rule, pace, report)
 
@@ -238,8 +252,10 @@ def _draft(
         before = [np.zeros(0, np.int64)] * state.n
         if known is not None:
             before = [known.row(i).cpu().numpy() for i in range(state.n)]
-        corpus = [] if draft.corpus is None else target.sequences(draft.corpus, name="corpus")
-        rows = [corpus.row(i).cpu().numpy() for i in range(len(corpus))] if corpus else []
+        rows = []
+        if draft.corpus is not None:
+            corpus = target.sequences(draft.corpus, name="corpus")
+            rows = [corpus.row(i).cpu().numpy() for i in range(len(corpus))]
         return RowLookup(draft, target.law_, before, rows, shared)
     law = require_chain(draft, "speculative's draft")
     own, other = target.law_.space, law.space

@@ -14,11 +14,11 @@ all of it together has exactly the law of p:
 
 Over finitely many values residuals and their masses are computed, in logarithms: p - q is
 p (1 - exp(log q - log p)) by `expm1`, which holds where q/p is tiny or nearly 1. Over all other
-elements, real numbers, counts and vectors, they are drawn by rejection: an element x of p is one of
-the residual with probability (1 - q(x) / (P p(x)))+. The block rule's probability of keeping,
-S / (S + 1 - P) with the residual's mass S, is then the outcome of two coins (Gonçalves, Łatuszyński
-and Roberts 2017): with probability 1 - P "no", else "yes" where x is one of the residual, else
-again; S need not be known, and where it says "yes", x is the next element.
+elements, real numbers, counts and vectors, they are drawn by rejection: an element x of p is one
+of the residual with probability (1 - q(x) / (P p(x)))+. The block rule's probability of keeping,
+S / (S + 1 - P) with the residual's mass S, is then the outcome of two coins (Gonçalves,
+Łatuszyński and Roberts 2017): with probability 1 - P "no", else "yes" where x is one of
+the residual, else again; S need not be known, and where it says "yes", x is the next element.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def _at(table: Tensor, x: Tensor) -> Tensor:
 
 
 def _residual(p: Tensor, q: Tensor, log_weight: Tensor) -> Tensor:
-    """log (P p - q)+ of tables [..., V] and log P [...]; minus infinity where it is zero."""
+    """The residual log (P p - q)+ of tables [..., V] and log P [...]; -inf where it is zero."""
     weighted = p + log_weight[..., None]
     gap = q - weighted
     more = weighted > q
@@ -251,7 +251,7 @@ def _listed(
 
 
 def _log_ratios(columns: Distribution, guess: Guess) -> Tensor:
-    """log p/q of the guessed elements, [m, K]; minus infinity where p is zero."""
+    """The logarithms of p/q at the guessed elements, [m, K]; minus infinity where p is zero."""
     if not guess.x.shape[1]:
         return torch.zeros(guess.x.shape[:2], dtype=torch.float64)
     assert guess.columns is not None
@@ -260,7 +260,7 @@ def _log_ratios(columns: Distribution, guess: Guess) -> Tensor:
 
 
 def _log_ratio(p: Distribution, q: Distribution, x: Tensor) -> Tensor:
-    """log p(x)/q(x), float64: of masses where either has one at x, of densities elsewhere."""
+    """Log p(x)/q(x), float64: of masses where either has one at x, of densities elsewhere."""
     log_p, log_q = _log_density(p, x), _log_density(q, x)
     if not p.event_shape:
         mass_p, mass_q = atom(p, x).double(), atom(q, x).double()
@@ -366,7 +366,7 @@ def _leading(passed: Tensor, counts: Tensor) -> Tensor:
 
 
 def _running(ratios: Tensor) -> Tensor:
-    """log P of the first 0 ... K elements, P_j = min(1, P_{j-1} p_j / q_j), [m, K + 1]."""
+    """The logarithms of P after 0 ... K elements, P_j = min(1, P_{j-1} p_j / q_j), [m, K + 1]."""
     log_p = [ratios.new_zeros(len(ratios))]
     for ratio in ratios.unbind(1):
         log_p.append((log_p[-1] + ratio).clamp(max=0))

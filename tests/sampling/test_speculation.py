@@ -1,4 +1,4 @@
-"""Draws by guesses have the law of the process, whatever the draft; and wrong verifiers have not."""
+"""Draws by guesses have the law of the process, whatever the draft; wrong verifiers have not."""
 
 from fractions import Fraction
 from functools import partial
@@ -45,7 +45,7 @@ def drawn(target, draft, n=ROWS, length=LENGTH, seed=0, **options):
     return speculative(target, draft, n, length_of(target, length), seed=seed, **options)
 
 
-# ---- the law ------------------------------------------------------------------------------------
+# ---- the law -----------------------------------------------------------------------------------
 
 
 @every
@@ -128,7 +128,7 @@ def test_counts_that_have_no_end_are_drafted(verify):
     np.testing.assert_allclose(share, np.exp(expected), atol=5 * 0.5 / ROWS**0.5)
 
 
-# ---- under policies, with constraints, in batches -------------------------------------------------
+# ---- under policies, with constraints, in batches ----------------------------------------------
 
 
 POLICIES = {
@@ -163,7 +163,7 @@ def test_an_interval_keeps_numbers_inside():
     assert p_value(target.with_policy(Within(low=0.0)), draws) > LEVEL
 
 
-# ---- the same draws ------------------------------------------------------------------------------
+# ---- the same draws ----------------------------------------------------------------------------
 
 
 def same(one, other) -> bool:
@@ -257,7 +257,7 @@ def test_few_rows_are_drawn_too(n):
     assert report.elements == n * LENGTH
 
 
-# ---- drafts ----------------------------------------------------------------------------------------
+# ---- drafts ------------------------------------------------------------------------------------
 
 
 @rules
@@ -269,7 +269,8 @@ def test_a_look_up_drafts(verify, several):
     draws, report = drawn(target, given, verify=verify)
     assert p_value(target, draws) > LEVEL
     made, kept = report.sources["look-up"]
-    assert made > ROWS / 4 and 0 < kept < made
+    assert made > ROWS / 4
+    assert 0 < kept < made
     assert ("NGram" in report.sources) == several
     assert sum(made for made, _ in report.sources.values()) >= report.kept.sum()
 
@@ -278,7 +279,8 @@ def test_a_look_up_finds_the_longest_and_latest_place():
     target = arproc.NGram(2, "witten_bell", tokens="char").fit(["abcd"] * 3)
     chain = drawn(target, PromptLookup(2), 1, length=3, prefix="abcdbcabc", coupled=True, ahead=3)
     made, kept = chain.report.sources["look-up"]
-    assert made == 2 and kept >= 1  # "abc" came before, and d followed
+    assert made == 2
+    assert kept >= 1
 
 
 def test_copies_are_drafted_by_what_was_drawn_before():
@@ -286,14 +288,16 @@ def test_copies_are_drafted_by_what_was_drawn_before():
     draws, report = speculative(
         parrot, PromptLookup(), 1, 200, "abcdefghij" * 3, Temperature(0.3), seed=0
     )
-    assert len(draws[0]) == 200 and report.elements_per_pass > 4
+    assert len(draws[0]) == 200
+    assert report.elements_per_pass > 4
 
 
 def test_a_draft_that_never_fits_is_let_go():
     target, draft = process(0.5, 0.5, 0), process(0, 0, 1.0)
     _, report = speculative(target, draft, 1, length=200, seed=0)
     made, kept = report.sources["Process"]
-    assert kept == 0 and made < 20
+    assert kept == 0
+    assert made < 20
     _, stubborn = speculative(target, draft, 1, length=200, seed=0, ahead=1)
     assert stubborn.sources["Process"][0] > 150
 
@@ -304,7 +308,9 @@ def test_the_pace_follows_what_was_kept():
     for _ in range(30):
         pace.learn(pace.wanted(), torch.tensor([1, 0]) * pace.wanted(), pace.wanted() + 1)
     assert pace.wanted()[0] == 8
-    assert pace.resting[1] > 0 and pace.wanted()[1] == 0 and pace.idle == 0
+    assert pace.resting[1] > 0
+    assert pace.wanted()[1] == 0
+    assert pace.idle == 0
     pace.select(torch.tensor([1]))
     assert pace.idle == int(pace.resting[0]) > 0
 
@@ -314,13 +320,11 @@ def test_block_never_keeps_fewer():
     kept = {v: drawn(target, draft, verify=v, ahead=3).report.kept.sum() for v in RULES}
     assert kept["block"] > kept["token"]
     target, draft = Walk(0.9).fit([0.0]), Walk(0.0).fit([0.0])
-    kept = {
-        v: drawn(target, draft, verify=v, ahead=4, length=8).report.kept.sum() for v in RULES
-    }
+    kept = {v: drawn(target, draft, verify=v, ahead=4, length=8).report.kept.sum() for v in RULES}
     assert kept["block"] > kept["token"]
 
 
-# ---- wrong verifiers are refused -------------------------------------------------------------------
+# ---- wrong verifiers are refused ---------------------------------------------------------------
 
 
 def token_like(columns, guess, noise, *, passes=None, residual=None, behind=None, reuse=False):
@@ -421,7 +425,7 @@ def test_the_residual_keeps_its_digits_and_a_plain_logarithm_does_not():
     assert got.tolist() == [0.0, -np.inf]
 
 
-# ---- errors ----------------------------------------------------------------------------------------
+# ---- errors ------------------------------------------------------------------------------------
 
 
 def test_what_can_not_be_is_refused():

@@ -28,12 +28,12 @@ class _Arena:
 class KeyValueCache:
     """An immutable view of an append-only arena of keys and values.
 
-    Slot s holds the input at position `s + shift` in all rows alike; or, where rows differ, that at
-    position `table[i, s]` of row i, and -1 where it holds nothing: rows are shorter, or were taken
-    back. What is taken back stays in the arena, hidden, so that going back copies nothing. Keys
-    are stored rotated by their absolute positions, so they never change. A slot is never written
-    twice: a cache that would have to overwrite what another has written copies first, without what
-    is hidden. Only the last `window + SLACK` inputs are carried into a new arena, so an endless
+    Slot s holds the input at position `s + shift` in all rows alike; or, where rows differ, that
+    at position `table[i, s]` of row i, and -1 where it holds nothing: rows are shorter, or were
+    taken back. What is taken back stays in the arena, hidden, so that going back copies nothing.
+    Keys are stored rotated by their absolute positions, so they never change. A slot is never
+    written twice: a cache that would have to overwrite what another has written copies first,
+    without what is hidden. Only the last `window + SLACK` inputs are carried into a new arena, so an endless
     generation needs bounded memory.
 
     Args:

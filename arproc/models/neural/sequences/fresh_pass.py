@@ -60,4 +60,3 @@ def refreshed(
 def _read(network: Any, recent: Tensor, weights: Any, offset: Tensor | None) -> KeyValueCache:
     empty = KeyValueCache.empty(network, len(recent))
     return empty.feed(recent, weights, offset)[1] if recent.shape[1] else empty
-
