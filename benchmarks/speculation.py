@@ -4,7 +4,8 @@ python -m benchmarks speculation [MODEL]
 
 The target is a transformer of 6 layers and width 384 on the characters of tiny Shakespeare (in
 shared/data, or the folder that ARPROC_DATA names; else English text that comes with the package),
-trained for some hundred steps first, or read from the file MODEL. Each row compares draws of equal length, alternated in one run, with the target's own
+trained for some hundred steps first, or read from the file MODEL. Each row compares draws of
+equal length, alternated in one run, with the target's own
 `sample`, which keeps its keys and values.
 """
 
@@ -83,7 +84,7 @@ def row(label: str, target: Any, draft: Any, batch: int, prefix: str, **options:
 
 def speculation(target: Any, text: str, rest: str) -> None:
     """Drafts for the transformer."""
-    tokens = Tokens(target.vocabulary, end=False)
+    tokens = Tokens(target.space.vocabulary, end=False)
     ngram = arproc.NGram(6, tokens=tokens).fit(text)
     prefix = rest[: LENGTH // 2]
     for batch in (1,) if REDUCED else (1, 8):

@@ -33,7 +33,8 @@ class KeyValueCache:
     taken back. What is taken back stays in the arena, hidden, so that going back copies nothing.
     Keys are stored rotated by their absolute positions, so they never change. A slot is never
     written twice: a cache that would have to overwrite what another has written copies first,
-    without what is hidden. Only the last `window + SLACK` inputs are carried into a new arena, so an endless
+    without what is hidden. Only the last `window + SLACK` inputs are carried into a new arena, so
+    an endless
     generation needs bounded memory.
 
     Args:
