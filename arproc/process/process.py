@@ -222,6 +222,28 @@ class Process(OneClass):
         """The law of the same model in another order of its sites, for models that know it."""
         return Process.of(self.law_.in_order(ordering), self._drawn_fit())
 
+    def in_steps(self, sizes: Sequence[int]) -> Process:
+        """The law of the same model whose sites are drawn in steps, independently within each.
+
+        For models of a fixed size that know every order. It is another law than the model's, whose
+        likelihood is exact as well: what the steps cost is the difference.
+        `arproc.sampling.step_curve` finds the best sizes.
+
+        Args:
+            sizes: how many sites each step has, in the order of generation.
+
+        Example:
+            >>> import arproc, numpy as np
+            >>> x = np.random.default_rng(0).integers(0, 2, (50, 6))
+            >>> quick = arproc.Training(steps=20)
+            >>> model = arproc.NADE(8, order_agnostic=True, training=quick).fit(x)
+            >>> model.in_steps([3, 3]).sample(2, seed=0).shape
+            (2, 6)
+        """
+        from arproc.sampling.steps import StepLaw
+
+        return Process.of(StepLaw.of(self.law_, sizes), self._drawn_fit())
+
     def midway(self) -> Process:
         """This process for pieces that may begin anywhere in a sequence, for models that know it.
 

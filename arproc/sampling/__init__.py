@@ -16,6 +16,7 @@ from arproc.sampling.repeats import (
     RepetitionPenalty,
 )
 from arproc.sampling.speculation import Guessed, parallel, speculative
+from arproc.sampling.steps import StepCurve, step_curve
 
 __all__ = [
     "Ban",
@@ -37,6 +38,7 @@ __all__ = [
     "PromptLookup",
     "RepetitionPenalty",
     "Report",
+    "StepCurve",
     "Temperature",
     "TopK",
     "TopP",
@@ -45,4 +47,5 @@ __all__ = [
     "complete",
     "parallel",
     "speculative",
+    "step_curve",
 ]
