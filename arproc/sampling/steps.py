@@ -1,8 +1,8 @@
 """Several sites at a time: laws of fixed size whose sites are independent within a step.
 
 A process that knows every order can draw all sites of a step at once, each given those of earlier
-steps alone (Hoogeboom et al. 2022, section 4). That is another law, and for a fixed order and fixed
-steps one with a likelihood of its own, exact in nats: what parallel steps cost is the difference.
+steps alone (Hoogeboom et al. 2022, section 4). That is another law, and for a fixed order and
+fixed steps one with a likelihood of its own, exact in nats: what steps cost is the difference.
 The best steps of each number are found by dynamic programming over what each would cost.
 """
 

@@ -34,9 +34,7 @@ def made(name):
     return model()
 
 
-every = pytest.mark.parametrize(
-    "name", ["NADE", "NADE in another order", "MADE", "KernelDensity"]
-)
+every = pytest.mark.parametrize("name", ["NADE", "NADE in another order", "MADE", "KernelDensity"])
 
 
 @every
