@@ -457,7 +457,8 @@ class WindowState(State):
         return WindowState(self.block)
 
     def _join(self, states: Sequence[Any]) -> State:
-        return WindowState(self.block)
+        # one that caches something knows better what to do with it
+        return WindowState(self.block) if type(self) is WindowState else super()._join(states)
 
     def _context_at(self, position: torch.Tensor) -> dict[str, torch.Tensor]:
         """The context that `window` gets: [N, c], or [N, K, c] of the elements' own steps."""
@@ -499,7 +500,8 @@ class ReplayState(State):
         return ReplayState()
 
     def _join(self, states: Sequence[Any]) -> State:
-        return ReplayState()
+        # one that caches something knows better what to do with it
+        return ReplayState() if type(self) is ReplayState else super()._join(states)
 
     def _all(self, x: torch.Tensor) -> Distribution:
         law: Stepwise = self.law
