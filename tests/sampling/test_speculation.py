@@ -183,7 +183,7 @@ def test_coupled_draws_are_the_sequential_ones(name, ahead):
 
 
 @every
-@pytest.mark.parametrize("window", [1, 5, 64])
+@pytest.mark.parametrize("window", [1, 7])
 def test_the_fixed_point_is_the_sequential_draw(name, window):
     target, _ = family(name)
     length = length_of(target, 15)
@@ -196,16 +196,16 @@ def test_the_fixed_point_is_the_sequential_draw(name, window):
 
 def test_a_fixed_point_of_numbers_is_one_to_its_tolerance():
     model = arproc.AR.from_parameters([0.5])
-    want = model.sample(3, length=200, seed=1)
-    loose, quick = parallel(model, 3, length=200, seed=1, tolerance=1e-3)
-    tight, slow = parallel(model, 3, length=200, seed=1, tolerance=1e-12)
+    want = model.sample(3, length=60, seed=1)
+    loose, quick = parallel(model, 3, length=60, seed=1, tolerance=1e-3)
+    tight, slow = parallel(model, 3, length=60, seed=1, tolerance=1e-12)
     assert 1e-9 < np.abs(loose - want).max() < 1e-2
     assert np.abs(tight - want).max() < 1e-10
-    assert quick.passes < slow.passes < 200
+    assert quick.passes < slow.passes < 60
 
 
 @every
-@pytest.mark.parametrize("verify", ["token", "block", "coupled"])
+@pytest.mark.parametrize("verify", ["block", "coupled"])
 def test_row_i_depends_on_the_seed_and_i_alone(name, verify):
     target, draft = family(name)
     options = {"coupled": True} if verify == "coupled" else {"verify": verify}
@@ -294,12 +294,12 @@ def test_copies_are_drafted_by_what_was_drawn_before():
 
 def test_a_draft_that_never_fits_is_let_go():
     target, draft = process(0.5, 0.5, 0), process(0, 0, 1.0)
-    _, report = speculative(target, draft, 1, length=200, seed=0)
+    _, report = speculative(target, draft, 1, length=100, seed=0)
     made, kept = report.sources["Process"]
     assert kept == 0
     assert made < 20
-    _, stubborn = speculative(target, draft, 1, length=200, seed=0, ahead=1)
-    assert stubborn.sources["Process"][0] > 150
+    _, stubborn = speculative(target, draft, 1, length=60, seed=0, ahead=1)
+    assert stubborn.sources["Process"][0] > 45
 
 
 def test_the_pace_follows_what_was_kept():
