@@ -150,11 +150,13 @@ class Guessing(Drawer):
 
     def _advance(self, left: Tensor | None) -> tuple[Tensor, Tensor | None]:
         if self.ahead.idle:
-            return self._plain(left)
+            return self._plain(left, min(self.ahead.idle, _BLOCK))
         wanted = self._wanted(left)
         own = self._own(1 + int(wanted.max()))
         guess = self._guess(wanted, own)
         width = int(guess.counts.max())
+        if not width:
+            return self._plain(left, 1)
         guess, own = _narrow(guess, width), own[:, : width + 1]
         columns, full, fed = self._pass(guess)
         columns, gone = self._without_gaps(columns)
@@ -257,9 +259,8 @@ class Guessing(Drawer):
         self.draft.follow(x, verdict.kept + 1)
         self.report.seconds_drafting += time.perf_counter() - begin
 
-    def _plain(self, left: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Elements one after another, while no draft is asked."""
-        count = min(self.ahead.idle, _BLOCK)
+    def _plain(self, left: Tensor | None, count: int) -> tuple[Tensor, Tensor | None]:
+        """So many elements one after another, while no draft is asked or none has a guess."""
         count = count if left is None else min(count, int(left.min()))
         own = self._own(count).to(self.law.device)
         begin = time.perf_counter()
