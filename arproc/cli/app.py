@@ -231,6 +231,16 @@ def sample(
     nats: Annotated[
         float | None, typer.Option(help="Cut a draw when its elements were so surprising.")
     ] = None,
+    speculative: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DRAFT",
+            help="A saved model that guesses ahead, or 'look-up': faster, the same law.",
+        ),
+    ] = None,
+    verify: Annotated[
+        str, typer.Option(help="How guesses are kept: token or block; coupled for the same draws.")
+    ] = "token",
     json: Annotated[bool, typer.Option("--json", help="One JSON value a line.")] = False,
     offset: Offset = None,
     seed: Seed = None,
@@ -247,6 +257,8 @@ def sample(
     arproc sample ngram.arproc --regex "[A-Z][a-z ,]+" --length 200
 
     arproc sample ar.arproc -n 100 --length 50 --seed 1 --out paths.csv
+
+    arproc sample transformer.arproc --length 500 --speculative ngram.arproc
     """
     from arproc.cli import drawing, files, models
 
@@ -273,8 +285,13 @@ def sample(
     cut = drawing.stop(stop, seconds, nats)
     if condition:
         drawing.refuse_beside("--condition", {"--stop, --seconds or --nats": cut,
-                                              "--offset": offset, "--known": known})  # fmt: skip
+                                              "--offset": offset, "--known": known,
+                                              "--speculative": speculative})  # fmt: skip
         draws = drawing.given(law, constraint, policy, n, length, seed)
+    elif speculative is not None:
+        drawing.refuse_beside("--speculative", {"--known": known})
+        options = {"prefix": start, "policy": policy, "stop": cut, "seed": seed, "offset": offset}
+        draws = drawing.speculative(law, speculative, verify, n, length, options)
     else:
         rows = None if known is None else files.known_rows(known)
         draws = law.sample(

@@ -12,7 +12,16 @@ import typer
 from arproc import sampling
 from arproc.errors import ParameterError
 
-__all__ = ["constraint", "given", "policy", "prefix", "refuse_beside", "stop", "symbols"]
+__all__ = [
+    "constraint",
+    "given",
+    "policy",
+    "prefix",
+    "refuse_beside",
+    "speculative",
+    "stop",
+    "symbols",
+]
 
 
 def constraint(regex: str | None, schema: Path | None, grammar: Path | None) -> Any:
@@ -45,6 +54,19 @@ def given(law: Any, kept: Any, under: Any, n: int, length: int | None, seed: int
         err=True,
     )
     return found.x
+
+
+def speculative(
+    law: Any, draft: str, verify: str, n: int, length: int | None, options: dict[str, Any]
+) -> Any:
+    """Draws with a draft; what it did is told on standard error."""
+    from arproc.cli import models
+
+    guesser = sampling.PromptLookup() if draft == "look-up" else models.load(Path(draft))
+    rule: dict[str, Any] = {"coupled": True} if verify == "coupled" else {"verify": verify}
+    drawn = sampling.speculative(law, guesser, n, length, **options, **rule)
+    typer.echo(repr(drawn.report), err=True)
+    return drawn.draws
 
 
 def refuse_beside(option: str, others: dict[str, Any]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch.distributions import Distribution
@@ -58,6 +58,9 @@ class InnerState(State):
 
     def _truncate(self, lengths: torch.Tensor) -> State:
         return self._like(self.inner.truncate(self.inner.lengths - self.lengths + lengths))
+
+    def _join(self, states: Sequence[Any]) -> State:
+        return self._like(self.inner.join(*(state.inner for state in states[1:])))
 
 
 class _ConditionedState(InnerState):

@@ -27,6 +27,19 @@ _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
+#: From this many uniforms on, compiled code saves more than the loading of it costs.
+_COMPILE_FROM = 2**18
+
+
+def _compiled(key: np.ndarray, count: int) -> torch.Tensor:
+    """The uniforms [N, count] of rows with these keys, see `Uniforms.block`."""
+    from arproc.compiled.splitmix import uniforms
+
+    out = np.empty((len(key), count))
+    uniforms(key, out)
+    return torch.from_numpy(out)
+
+
 def _finalise(z: np.ndarray) -> np.ndarray:
     """The finaliser of splitmix64, element by element on uint64, in place."""
     shifted = z >> np.uint64(30)
@@ -120,9 +133,12 @@ class Uniforms:
         first = np.broadcast_to(np.asarray(start).astype(np.uint64), row.shape)
         with np.errstate(over="ignore"):
             key = _finalise(self._key ^ _finalise((row + np.uint64(1)) * _MIX_2))
+            key = key + first * np.uint64(size) * _GOLDEN
+            if len(row) * count * size >= _COMPILE_FROM:
+                return _compiled(key, count * size).reshape(len(row), count, *event_shape)
             # counter + 1 times the golden ratio, from the key: the splitmix64 sequence of the row
             bits = np.arange(1, count * size + 1, dtype=np.uint64)[None] * _GOLDEN
-            bits = bits + (key + first * np.uint64(size) * _GOLDEN)[:, None]
+            bits = bits + key[:, None]
             _finalise(bits)
         # 52 bits and a half: exactly representable, never 0 and never 1
         bits >>= np.uint64(12)

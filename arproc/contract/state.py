@@ -113,6 +113,18 @@ class State(ABC):
         """
         return None
 
+    def _join(self, states: Sequence[Any]) -> State:
+        """See `join`; derived by keeping the states side by side, each with its own rows."""
+        sizes = [state.n for state in states]
+        begin = [sum(sizes[:i]) for i in range(len(sizes))]
+        device = self.history.slots.device
+        return GroupedState(
+            [
+                (torch.arange(first, first + size, device=device), state)
+                for first, size, state in zip(begin, sizes, states, strict=True)
+            ]
+        )
+
     # ---- the public side -------------------------------------------------------------------
 
     @property
@@ -239,6 +251,30 @@ class State(ABC):
         if bool((lengths == now).all()):
             return self
         return self._carry(self._truncate(lengths), self.history.truncate(lengths), self.context)
+
+    def join(self, *others: State) -> State:
+        """The rows of this state and of others of the same law, one after another.
+
+        Example:
+            >>> import arproc
+            >>> model = arproc.AR.from_parameters([0.5])
+            >>> both = model.start([[1.0, 4.0]]).join(model.start([[2.0]]))
+            >>> both.conditional.mean.tolist(), both.lengths.tolist()
+            ([2.0, 1.0], [2, 1])
+        """
+        states = [self, *others]
+        strange = [state for state in states if state.law is not self.law]
+        if strange:
+            raise DataError(
+                f"states of one law can be joined; got one of {strange[0].law!r} beside one of "
+                f"{self.law!r}."
+            )
+        contexts = [state.context for state in states if state.context is not None]
+        context = torch.cat(contexts) if contexts else None
+        history = Track.join([state.history for state in states])
+        alike = all(type(state) is type(self) for state in states)
+        joined = self._join(states) if alike else State._join(self, states)
+        return self._carry(joined, history, context)
 
     def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
         """Draw K more elements from given uniforms: the inverse of `extend`.
@@ -441,6 +477,10 @@ class WindowState(State):
     def _truncate(self, lengths: torch.Tensor) -> State:
         return WindowState(self.block)
 
+    def _join(self, states: Sequence[Any]) -> State:
+        # one that caches something knows better what to do with it
+        return WindowState(self.block) if type(self) is WindowState else super()._join(states)
+
     def _context_at(self, position: torch.Tensor) -> dict[str, torch.Tensor]:
         """The context that `window` gets."""
         found = self.context_at(position)
@@ -472,6 +512,10 @@ class ReplayState(State):
 
     def _truncate(self, lengths: torch.Tensor) -> State:
         return ReplayState()
+
+    def _join(self, states: Sequence[Any]) -> State:
+        # one that caches something knows better what to do with it
+        return ReplayState() if type(self) is ReplayState else super()._join(states)
 
     def _all(self, x: torch.Tensor) -> Distribution:
         law: Stepwise = self.law

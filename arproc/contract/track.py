@@ -8,6 +8,8 @@ twice: a state that would have to overwrite what another has written copies firs
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 __all__ = ["Track"]
@@ -58,6 +60,23 @@ class Track:
         track = cls.__new__(cls)
         track._arena, track.stop, track.first = arena, stop, first
         return track
+
+    @classmethod
+    def join(cls, tracks: Sequence[Track]) -> Track:
+        """The rows of several tracks, one after another.
+
+        Example:
+            >>> one, two = Track(torch.tensor([[1, 2]])), Track(torch.tensor([[3]]))
+            >>> Track.join([one, two]).tail(2).tolist()
+            [[1, 2], [0, 3]]
+        """
+        stop = max(track.stop for track in tracks)
+        blocks = []
+        for track in tracks:
+            gap = track.slots.new_zeros((track.n, stop - track.stop, *track.slots.shape[2:]))
+            blocks.append(torch.cat([gap, track.slots], dim=1))
+        lengths = torch.cat([track.lengths for track in tracks])
+        return cls(torch.cat(blocks), _first_or_none(stop - lengths))
 
     # ---- reading ---------------------------------------------------------------------------
 

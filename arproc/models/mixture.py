@@ -268,6 +268,10 @@ class _MixtureState(State):
         known = [memory for memory in found if memory is not None]
         return torch.cat(known, dim=1) if len(known) == len(found) else None
 
+    def _join(self, states: Sequence[Any]) -> State:
+        each = zip(*(state.parts for state in states), strict=True)
+        return _MixtureState([first.join(*rest) for first, *rest in each], self.log_weights)
+
 
 def _check_alike(one: str, first: ChainLaw, other: str, part: ChainLaw) -> None:
     """Raise `NotComparableError` unless two laws may be mixed step by step."""

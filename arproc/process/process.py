@@ -223,6 +223,28 @@ class Process(OneClass):
         """The law of the same model in another order of its sites, for models that know it."""
         return self.derived(self.law_.in_order(ordering))
 
+    def in_steps(self, sizes: Sequence[int]) -> Process:
+        """The law of the same model whose sites are drawn in steps, independently within each.
+
+        For models of a fixed size that know every order. It is another law than the model's, whose
+        likelihood is exact as well: what the steps cost is the difference.
+        `arproc.sampling.step_curve` finds the best sizes.
+
+        Args:
+            sizes: how many sites each step has, in the order of generation.
+
+        Example:
+            >>> import arproc, numpy as np
+            >>> x = np.random.default_rng(0).integers(0, 2, (50, 6))
+            >>> quick = arproc.Training(steps=20)
+            >>> model = arproc.NADE(8, order_agnostic=True, training=quick).fit(x)
+            >>> model.in_steps([3, 3]).sample(2, seed=0).shape
+            (2, 6)
+        """
+        from arproc.sampling.steps import StepLaw
+
+        return Process.of(StepLaw.of(self.law_, sizes), self._drawn_fit())
+
     def midway(self) -> Process:
         """This process for pieces that may begin anywhere in a sequence, for models that know it.
 
@@ -262,6 +284,7 @@ class Process(OneClass):
         context: Any = None,
         offset: Any = None,
         known: Any = None,
+        at_once: int | None = None,
     ) -> Any:
         """Draw n sequences by ancestral sampling, with no hidden truncation.
 
@@ -288,6 +311,8 @@ class Process(OneClass):
                 draws or one for each, NaN where it is not known; rows of a table as a DataFrame, a
                 Series or a dict, in which columns may be left out. The draws are whole examples,
                 given this: exact where `arproc.sampling.complete` is, by particles elsewhere.
+            at_once: how many sequences are drawn at a time, which bounds the memory: where one is
+                finished another begins. All by default.
 
         Returns:
             Draws in the form `fit` got: a list of `str` for text, else an array [n, length] or
@@ -314,12 +339,15 @@ class Process(OneClass):
             True
         """
         if known is not None:
-            refused = (length, prefix, stop, offset, return_log_prob or None)
+            refused = (length, prefix, stop, offset, return_log_prob or None, at_once)
             return self._sample_known(n, known, policy, seed, context, refused)
         from arproc.sampling.ancestral import sample
 
         law = self.law_ if policy is None else self.with_policy(policy).law_
-        return sample(self, law, n, length, prefix, stop, seed, return_log_prob, context, offset)
+        return sample(
+            self, law, n, length, prefix, stop, seed, return_log_prob, context, offset,
+            at_once=at_once,
+        )  # fmt: skip
 
     def stream(
         self,
@@ -375,7 +403,7 @@ class Process(OneClass):
         """Draws given what is known in any places."""
         from arproc.sampling.completion import sample_known
 
-        names = ("length", "prefix", "stop", "offset", "return_log_prob")
+        names = ("length", "prefix", "stop", "offset", "return_log_prob", "at_once")
         for name, value in zip(names, refused, strict=True):
             if value is not None:
                 raise ParameterError(

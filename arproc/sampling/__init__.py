@@ -1,5 +1,6 @@
 """Generation: one engine for every process, and the policies that change what it draws from."""
 
+from arproc.sampling.ahead import Costs
 from arproc.sampling.biases import Ban, Bias, MinLength
 from arproc.sampling.completing import Completion
 from arproc.sampling.completion import complete
@@ -14,8 +15,10 @@ from arproc.sampling.constraints import (
     Regex,
 )
 from arproc.sampling.constraints.conditioning import Constrained, constrained
+from arproc.sampling.drafts import PromptLookup
 from arproc.sampling.evidence import Evidence, Likelihood
 from arproc.sampling.facts import Barrier, EndsAt, Known
+from arproc.sampling.guessing import Report
 from arproc.sampling.guidance import Contrast, Guidance
 from arproc.sampling.in_parts import InParts
 from arproc.sampling.narrowing import Greedy, MinP, Temperature, TopK, TopP, Typical, Within
@@ -27,6 +30,8 @@ from arproc.sampling.repeats import (
     RepetitionPenalty,
 )
 from arproc.sampling.search import Hypotheses, beam_search, best_of, best_path
+from arproc.sampling.speculation import Guessed, parallel, speculative
+from arproc.sampling.steps import StepCurve, step_curve
 from arproc.sampling.stopping import Budget
 from arproc.sampling.streaming import Stream
 from arproc.sampling.sums import Sum
@@ -45,27 +50,32 @@ __all__ = [
     "Constrained",
     "Constraint",
     "Contrast",
+    "Costs",
     "EndsAt",
     "Evidence",
     "FrequencyPenalty",
     "Grammar",
     "Greedy",
+    "Guessed",
     "Guidance",
+    "Hypotheses",
+    "InParts",
+    "JSONSchema",
     "Known",
     "Likelihood",
-    "InParts",
-    "Hypotheses",
-    "JSONSchema",
     "MinLength",
     "MinP",
     "NoRepeatNGram",
     "Policy",
     "PresencePenalty",
     "Present",
-    "RepetitionPenalty",
-    "Sum",
+    "PromptLookup",
     "Regex",
+    "RepetitionPenalty",
+    "Report",
+    "StepCurve",
     "Stream",
+    "Sum",
     "Temperature",
     "TopK",
     "TopP",
@@ -77,4 +87,7 @@ __all__ = [
     "complete",
     "condition",
     "constrained",
+    "parallel",
+    "speculative",
+    "step_curve",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,15 +16,17 @@ from arproc.contract.state import State
 from arproc.data.form import Form, restore
 from arproc.data.tables.space import Table
 from arproc.errors import DataError, NothingLeftError, ParameterError, check_count
+from arproc.sampling.drawers import Drawer, Sequential
 from arproc.sampling.policies import PolicyLaw
+from arproc.sampling.rows import Queue, Store
 from arproc.sampling.scoring import scores_after, scores_of
 from arproc.sampling.stopping import Stopper, stopper
 from arproc.spaces import Space
 
 __all__ = ["Drawing", "MOST", "MOST_UNDER_POLICY", "check_drawn", "check_length", "draw", "sample"]
 
-#: How many elements of endless rows are drawn at once, so that their uniforms come in blocks.
-_BLOCK = 64
+MakeDrawer = Callable[[State, Uniforms, Sequences | None, torch.Tensor | None], Drawer]
+
 #: A row that is given no limit and has not ended after so many elements is taken for endless; and
 #: under a policy, which may have taken the end away (and draws element by element, slowly).
 MOST, MOST_UNDER_POLICY = 100_000, 10_000
@@ -40,10 +43,18 @@ def sample(
     return_log_prob: bool,
     context: Any,
     offset: Any,
+    drawer: MakeDrawer | None = None,
+    at_once: int | None = None,
 ) -> Any:
-    """See `Process.sample`; `drawn_from` is the law that draws, the process's under a policy."""
+    """See `Process.sample`.
+
+    `drawn_from` is the law that draws, the process's under a policy; `drawer` makes what draws
+    from a state and its uniforms, given what was known and the context.
+    """
     law = process.law_
     n = check_count("n", n, minimum=0)
+    if at_once is not None:
+        at_once = check_count("at_once", at_once, minimum=1)
     space = law.space
     known, shared = (None, False) if prefix is None else _prefix_rows(process, prefix, n)
     before = torch.zeros(n, dtype=torch.int64) if known is None else known.lengths
@@ -63,7 +74,10 @@ def sample(
         state = begun(drawn_from, n, known, prepared, shared)
         # without rows the limit is what the width would have been
         most = (length if length is not None else space.length) if n == 0 else limits
-        x, lengths, complete = draw(state, Uniforms(seed), most, stopper(stop, law), space)
+        uniforms = Uniforms(seed)
+        by = None if drawer is None or not n else drawer(state, uniforms, known, prepared)
+        cut = stopper(stop, law)
+        x, lengths, complete = draw(state, uniforms, most, cut, space, by, at_once)
     form = _form(law, process.fit_, prefix, known, x.shape[1])
     result = restore(x, lengths, space, form, None if known is not None else law.layout)
     if not return_log_prob:
@@ -96,6 +110,8 @@ def draw(
     limit: torch.Tensor | int | None,
     stop: Stopper | None,
     space: Space,
+    drawer: Drawer | None = None,
+    at_once: int | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Draw from a state until every row has ended, met `stop` or has `limit` more elements.
 
@@ -106,6 +122,8 @@ def draw(
             themselves.
         stop: what cuts rows before.
         space: the process's space.
+        drawer: how its rows are drawn; one element after another by default.
+        at_once: how many rows are drawn at a time: others wait until some are finished.
 
     Returns:
         The elements [N, T, *event] padded with zeros, their numbers [N], and whether a row came
@@ -123,9 +141,9 @@ def draw(
         none = torch.zeros(0, dtype=torch.int64)
         shape = (0, width, *space.event_shape)
         return torch.zeros(shape, dtype=space.dtype, device=device), none, none.bool()
-    run = Drawing(state, uniforms, limit, stop, space)
+    run = Drawing(state, uniforms, limit, stop, space, drawer, at_once)
     while len(run.alive):
-        run.advance(_block_size(run.state, stop, space))
+        run.advance()
     return run.result()
 
 
@@ -133,8 +151,9 @@ class Drawing:
     """Draws on their way: `draw` step by step. Its arguments are those of `draw`.
 
     Attributes:
-        alive: the numbers of the rows that go on, int64.
-        state: the state of these rows, after what was drawn.
+        alive: the numbers of the rows that are being drawn, int64.
+        drawer: what draws them.
+        store: what each row has so far.
         complete: which rows came to their own end, bool [N].
         stopped: which rows met `stop`, bool [N].
     """
@@ -146,71 +165,92 @@ class Drawing:
         limit: torch.Tensor | int | None,
         stop: Stopper | None,
         space: Space,
+        drawer: Drawer | None = None,
+        at_once: int | None = None,
     ) -> None:
         n, self.device = state.n, state.history.slots.device
-        self.uniforms, self.stop, self.space = uniforms, stop, space
-        self.before, self.first = state.lengths.cpu(), state.positions.cpu()
+        self.stop, self.space, self.law = stop, space, state.law
+        self.before = state.lengths.cpu()
         self.limits = torch.as_tensor(limit).expand(n) if limit is not None else None
-        self.store = _Store(
+        self.store = Store(
             n, space, self.device, 0 if self.limits is None else int(self.limits.max())
         )
         self.most = MOST_UNDER_POLICY if _under_policy(state.law) else MOST
         self.lengths = torch.zeros(n, dtype=torch.int64)
         self.complete, self.done = (torch.zeros(n, dtype=torch.bool) for _ in range(2))
         self.stopped = torch.zeros(n, dtype=torch.bool)
+        self.drawer = drawer or Sequential(state, uniforms, space)
         self.nats = None
         if stop is not None:
             stop.begin()
             self.nats = torch.zeros(n, dtype=torch.float64) if stop.counts_nats else None
-        self.alive, self.state = _keep_open(torch.arange(n), self.done, self.limits, 0, state)
+        if self.nats is not None and not isinstance(self.drawer, Sequential):
+            raise ParameterError(
+                "stop has a Budget of nats, which is counted element by element; draws by guesses "
+                "come several at a time. Leave it out, or draw by sample()."
+            )
+        self.queue = Queue(n, at_once, self.drawer)
+        self.alive = self.queue.go_on(self.queue.alive, self.done, self.limits, self.store.counts)
 
-    def advance(self, count: int) -> None:
-        """Draw up to `count` more elements of the rows that go on."""
+    @property
+    def state(self) -> State:
+        """The state of the rows that are being drawn, where they are drawn one by one."""
+        assert isinstance(self.drawer, Sequential)
+        return self.drawer.state
+
+    def advance(self, single: bool = False) -> None:
+        """Draw more elements of the rows that go on; of each but one where `single` says so."""
         alive, done, store = self.alive, self.done, self.store
-        if self.limits is not None:
-            count = min(count, int(self.limits[alive].min()) - store.count)
-        place = (self.first[alive] + store.count).numpy()
-        u = self.uniforms.block(alive, place, count, self.space.event_shape)
-        before = self.state
+        left = None if self.limits is None else self.limits[alive] - store.counts[alive]
+        before = None if self.nats is None else self.state
         try:
-            x, self.state = before.advance(u.to(self.device))
+            x, counts = self.drawer.advance(left, single or self.stop is not None)
         except NothingLeftError as error:
             raise error.of_row(int(alive[error.row])) from None
-        store.put(alive, x)
-        if self.space.terminates:
-            taken, ended = _ends(x.cpu(), self.space.end)
-            self.lengths[alive] += torch.where(done[alive], 0, taken)
-            self.complete[alive] |= ended & ~done[alive]
-            done[alive] |= ended
-        else:
-            self.lengths[alive] += torch.where(done[alive], 0, count)
+        first = store.counts[alive]
+        store.put(alive, x, counts)
+        taken, ended = _ends(x, self.space.end, counts)
+        self.lengths[alive] += torch.where(done[alive], 0, taken)
+        self.complete[alive] |= ended & ~done[alive]
+        done[alive] |= ended
+        if before is not None and self.nats is not None:
+            self.nats[alive] -= before.conditional.log_prob(x[:, 0]).double().cpu()
         if self.stop is not None:
-            self._apply_stop(self.stop, before, x)
-        self.alive, self.state = _keep_open(alive, done, self.limits, store.count, self.state)
-        if self.limits is None and store.count >= self.most and len(self.alive):
-            open_ = self.alive[~done[self.alive]]
-            _refuse_endless(open_, len(done), self.state.law, self.most)
-
-    def _apply_stop(self, stop: Stopper, before: State, x: torch.Tensor) -> None:
-        """Mark as done those of the unfinished rows that meet the stop condition."""
-        if self.nats is not None:
-            self.nats[self.alive] -= before.conditional.log_prob(x[:, 0]).double().cpu()
-        rows = self.alive[~self.done[self.alive]]
-        if not len(rows):
+            self._apply_stop(self.stop, first)
+        self.alive = self.queue.go_on(alive, done, self.limits, store.counts)
+        if self.limits is not None or not len(self.alive):
             return
-        seen = self.store.values
-        seen = seen if stop.window is None else seen[:, -stop.window :]
-        nats = None if self.nats is None else self.nats[rows]
-        met = stop.met(seen[rows.to(seen.device)], rows, nats)
-        self.stopped[rows] |= met
-        self.done[rows] |= met
+        if int(store.counts[self.alive].max()) >= self.most:
+            open_ = self.alive[~done[self.alive]]
+            _refuse_endless(open_, len(done), self.law, self.most)
+
+    def _apply_stop(self, stop: Stopper, first: torch.Tensor) -> None:
+        """End the unfinished rows where they meet the condition, after each of their elements.
+
+        Args:
+            stop: the condition.
+            first: how many elements they had before, [m].
+        """
+        store, done = self.store, self.done
+        for step in range(1, int((store.counts[self.alive] - first).max()) + 1):
+            place = first + step
+            asked = ~done[self.alive] & (place <= store.counts[self.alive])
+            for count in place[asked].unique().tolist():
+                rows = self.alive[asked & (place == count)]
+                begin = 0 if stop.window is None else max(count - stop.window, 0)
+                seen = store.buffer[rows.to(self.device), begin:count]
+                nats = None if self.nats is None else self.nats[rows]
+                met = rows[stop.met(seen, rows, nats)]
+                self.stopped[met] = done[met] = True
+                self.lengths[met] = count
 
     def result(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What `draw` returns."""
         x = self.store.values[:, : int(self.lengths.max())]
-        check_drawn(x, self.state.law, self.space, self.before)
-        inside = (torch.arange(x.shape[1]) < self.lengths[:, None]).to(self.device)
-        x = x * inside.view(*inside.shape, *[1] * (x.ndim - 2)).to(x.dtype)
+        check_drawn(x, self.law, self.space, self.before)
+        if int(self.lengths.min()) < x.shape[1]:
+            inside = (torch.arange(x.shape[1]) < self.lengths[:, None]).to(self.device)
+            x = x * inside.view(*inside.shape, *[1] * (x.ndim - 2)).to(x.dtype)
         complete = self.complete
         if self.space.length is not None:
             complete = complete | (self.before + self.lengths == self.space.length)
@@ -263,69 +303,23 @@ def check_drawn(
     )
 
 
-def _block_size(state: State, stop: Stopper | None, space: Space) -> int:
-    """How many elements to draw at once: one where each may be the last, or as the state says."""
-    if stop is not None:
-        return 1
-    return state.block if space.terminates else max(state.block, _BLOCK)
+def _ends(
+    x: torch.Tensor, end: int | None, counts: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """How many elements of a block [N, K] come before its end, and whether there is one.
 
-
-class _Store:
-    """The elements drawn so far, [N, count, *event], in a buffer that doubles as it fills."""
-
-    def __init__(self, n: int, space: Space, device: torch.device, capacity: int) -> None:
-        shape = (n, capacity, *space.event_shape)
-        self.buffer = torch.zeros(shape, dtype=space.dtype, device=device)
-        self.count = 0
-
-    @property
-    def values(self) -> torch.Tensor:
-        return self.buffer[:, : self.count]
-
-    def put(self, rows: torch.Tensor, x: torch.Tensor) -> None:
-        """The next elements x [n, K, *event] of some rows."""
-        stop = self.count + x.shape[1]
-        if stop > self.buffer.shape[1]:
-            larger = self.buffer.new_zeros(
-                (len(self.buffer), max(2 * stop, 16), *self.buffer.shape[2:])
-            )
-            larger[:, : self.count] = self.values
-            self.buffer = larger
-        if len(rows) == len(self.buffer):
-            self.buffer[:, self.count : stop] = x
-        else:
-            self.buffer[rows.to(x.device), self.count : stop] = x.to(self.buffer.dtype)
-        self.count = stop
-
-
-def _ends(x: torch.Tensor, end: int | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """How many elements of a block [N, K] come before its end, and whether there is one."""
+    Args:
+        x: the block.
+        end: the symbol that ends a row, or None.
+        counts: how many elements of each row count, [N], or all.
+    """
     n, count = x.shape[:2]
+    counts = torch.full((n,), count) if counts is None else counts
     if end is None:
-        return torch.full((n,), count), torch.zeros(n, dtype=torch.bool)
-    is_end = x == end
+        return counts, torch.zeros(n, dtype=torch.bool)
+    is_end = (x.cpu() == end) & (torch.arange(count) < counts[:, None])
     ended = is_end.any(dim=1)
-    return torch.where(ended, is_end.int().argmax(dim=1), count), ended
-
-
-def _keep_open(
-    alive: torch.Tensor,
-    done: torch.Tensor,
-    limits: torch.Tensor | None,
-    count: int,
-    state: State,
-) -> tuple[torch.Tensor, State]:
-    """Drop the rows that are full at once, and finished ones when they are half of the batch."""
-    finished = done[alive]
-    full = None if limits is None else limits[alive] <= count
-    if bool((finished if full is None else finished | full).all()):
-        return alive[:0], state
-    gone = finished & (2 * int(finished.sum()) >= len(alive))
-    gone = gone if full is None else gone | full
-    if not bool(gone.any()):
-        return alive, state
-    keep = (~gone).nonzero()[:, 0]
-    return alive[keep], state.select(keep)
+    return torch.where(ended, is_end.int().argmax(dim=1), counts), ended
 
 
 def begun(

@@ -7,6 +7,7 @@ themselves are in `narrowing`, `biases`, `repeats` and `guidance`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from arproc.contract.machine import Machine, log_probs, side_by_side
 from arproc.contract.parameters import Parameters
 from arproc.contract.state import State
 from arproc.contract.storable import storable
+from arproc.contract.track import Track
 from arproc.distributions import (
     Categorical,
     PoweredCount,
@@ -31,7 +33,7 @@ from arproc.distributions import (
 )
 from arproc.errors import NothingLeftError, ParameterError, UnsupportedError, check_list
 
-__all__ = ["Chain", "Policy", "PolicyLaw", "Present"]
+__all__ = ["Chain", "Policy", "PolicyLaw", "Present", "emptied"]
 
 
 class Policy(Parameters):
@@ -258,7 +260,7 @@ class _PolicyState(InnerState):
         changed = self.policy.apply(own, self.own)
         if not self.policy.empties:
             return changed
-        gone = _emptied(changed)
+        gone = emptied(changed)
         if gone is None or not bool(gone.any()):
             return changed
         self._refuse(own, gone)
@@ -273,7 +275,7 @@ class _PolicyState(InnerState):
 
     def _refuse(self, own: Distribution, gone: torch.Tensor) -> None:
         """Raise for a row that the policy leaves nothing of and that has not ended."""
-        before = _emptied(own)
+        before = emptied(own)
         wrong = gone & ~self._ended if before is None else gone & ~before & ~self._ended
         if bool(wrong.any()):
             row = int(wrong.nonzero()[0, 0])
@@ -293,7 +295,7 @@ class _PolicyState(InnerState):
             return repr(self.policy)
         for part, own in zip(self.policy.policies, self.policy._states(self.own), strict=True):
             conditional = part.apply(conditional, own)
-            gone = _emptied(conditional)
+            gone = emptied(conditional)
             if gone is not None and bool(gone[row]):
                 return f"{self.policy!r} (from {part!r} on)"
         return repr(self.policy)
@@ -322,15 +324,24 @@ class _PolicyState(InnerState):
 
     def _truncate(self, lengths: torch.Tensor) -> State:
         inner = self.inner.truncate(self.inner.lengths - self.lengths + lengths)
-        own = None
-        if self.policy.stateful:
-            x, kept = self.history.truncate(lengths).padded()
-            start = self.policy.begin(self.n, self.inner.law, self.context)
-            own = self.policy.follow(start, x, kept)
+        own = self._after(self.history.truncate(lengths), self.context)
         return _PolicyState(inner, self.policy, own)
 
+    def _join(self, states: Sequence[Any]) -> State:
+        inner = self.inner.join(*(state.inner for state in states[1:]))
+        own = self._after(Track.join([state.history for state in states]), inner.context)
+        return _PolicyState(inner, self.policy, own)
 
-def _emptied(conditional: Distribution) -> torch.Tensor | None:
+    def _after(self, history: Track, context: torch.Tensor | None) -> Any:
+        """The policy's own state after some elements, if it has one."""
+        if not self.policy.stateful:
+            return None
+        x, lengths = history.padded()
+        start = self.policy.begin(history.n, self.inner.law, context)
+        return self.policy.follow(start, x, lengths)
+
+
+def emptied(conditional: Distribution) -> torch.Tensor | None:
     """Where a conditional has nothing left, bool [*batch]; None of kinds that are never empty."""
     if isinstance(conditional, Categorical):
         return ~(conditional.scores > -torch.inf).any(-1)

@@ -73,9 +73,9 @@ class Stream(Iterator[Any]):
     def _drawn(self) -> torch.Tensor | None:
         """One more element; None where the end came instead."""
         run, before = self._run, self._run.state
-        run.advance(1)
+        run.advance(single=True)
         x = run.store.values[:, -1]
-        check_drawn(x[:, None], self.law, self.law.space, run.before + run.store.count - 1)
+        check_drawn(x[:, None], self.law, self.law.space, run.before + run.store.counts - 1)
         self.policy_log_prob += float(before.conditional.log_prob(x))
         own: Any = before if before.law is self.law else vars(before)["inner"]
         self.log_prob += float(own.conditional.log_prob(x))

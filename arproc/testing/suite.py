@@ -31,6 +31,7 @@ from arproc.testing.crowds import many_draws
 from arproc.testing.endings import ends
 from arproc.testing.far_values import defined
 from arproc.testing.files import save_and_load
+from arproc.testing.joining import join
 from arproc.testing.missing import missing_values
 from arproc.testing.normalisation import normalisation
 from arproc.testing.orders import any_order
@@ -75,6 +76,7 @@ CHECKS: dict[str, Check] = {
     "start_from_prefix": states.start_from_prefix,
     "ragged_extend": states.ragged_extend,
     "select": states.select,
+    "join": join,
     "truncate": states.truncate,
     "immutability": states.immutability,
     "repeated_calls": repeated_calls,

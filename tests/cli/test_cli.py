@@ -591,3 +591,32 @@ def test_an_interval_of_numbers(run: Run, series: Path):
     policy = arproc.sampling.Within(-1e6, 1e6)
     want = arproc.load(model).sample(1, 5, policy=policy, seed=1)
     np.testing.assert_allclose(np.loadtxt(io.StringIO(result.out), delimiter=","), want[0])
+
+
+@pytest.mark.parametrize("verify", ["token", "block", "coupled"])
+def test_a_draft_guesses_ahead(run: Run, text: Path, verify: str):
+    run("fit", "ppm", text, "--lines", "--order", 3, "--tokens", "char", "--out", "p.arproc")
+    run("fit", "ppm", text, "--lines", "--order", 1, "--tokens", "char", "--out", "d.arproc")
+    options = ("--length", 30, "--seed", 2, "--speculative")
+    result = run("sample", "p.arproc", *options, "d.arproc", "--verify", verify)
+    model, draft = arproc.load("p.arproc"), arproc.load("d.arproc")
+    rule = {"coupled": True} if verify == "coupled" else {"verify": verify}
+    want = arproc.sampling.speculative(model, draft, 1, 30, seed=2, **rule)
+    assert result.out.strip() == want.draws[0].strip()
+    assert result.err.startswith("Report(")
+    looked = run("sample", "p.arproc", *options, "look-up", "--verify", verify)
+    assert looked.code == 0
+    assert "look-up" in looked.err
+
+
+def test_a_draft_that_can_not_be_is_refused(run: Run, text: Path):
+    run("fit", "ppm", text, "--lines", "--order", 1, "--tokens", "char", "--out", "p.arproc")
+    options = ("sample", "p.arproc", "--length", 3, "--speculative")
+    for more, told in (
+        (("none.arproc",), "no model file"),
+        (("p.arproc", "--verify", "all"), "verify must be one of"),
+        (("p.arproc", "--known", "{}"), "--known can not stand beside"),
+    ):
+        result = run(*options, *more)
+        assert result.code == 2
+        assert told in result.err

@@ -12,6 +12,7 @@ from arproc.distributions import Categorical
 from arproc.errors import DataError, ParameterError
 from arproc.sampling import Policy, Temperature, TopK, TopP, ancestral
 from arproc.sampling.ancestral import _Store, draw
+from arproc.sampling.drawers import Sequential
 from arproc.spaces import Real
 
 TOYS = fitted()
@@ -369,6 +370,6 @@ def test_rows_that_ended_in_time_do_not_count(monkeypatch):
     monkeypatch.setattr(ancestral, "MOST", longest + 1)
     assert process.sample(12, seed=5) == free
     monkeypatch.setattr(ancestral, "MOST", longest - 1)
-    monkeypatch.setattr(ancestral, "_block_size", lambda *_: 1)
+    monkeypatch.setattr(Sequential, "_count", lambda *_: 1)
     with pytest.raises(ParameterError, match=r"length is needed: 1 of 12 draws"):
         process.sample(12, seed=5)

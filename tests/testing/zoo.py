@@ -287,6 +287,20 @@ class SortedSelect(Rolling):
         return SortedSelectState(fresh.cache, fresh.counts)
 
 
+class SwappedJoinState(RollingState):
+    def _join(self, states):
+        apart = states[::-1]
+        return self._new(torch.cat([s.cache for s in apart]), torch.cat([s.counts for s in apart]))
+
+
+class SwappedJoin(Rolling):
+    """A join whose rows come in the order of the last state first."""
+
+    def _start(self, n, context):
+        state = super()._start(n, context)
+        return SwappedJoinState(state.cache, state.counts)
+
+
 class ForgetfulTruncateState(RollingState):
     """Going back only moves the count: what rolled over is gone."""
 
@@ -667,6 +681,7 @@ ZOO: dict[str, Broken] = {
     "prefixes padded into the cache": Broken(PaddedPrefix.made, "ragged_extend", alone=True),
     "policy that counts padding": Broken(_under_counting_padding, "ragged_extend"),
     "select without order": Broken(SortedSelect.made, "select", alone=True),
+    "join in another order": Broken(SwappedJoin.made, "join", alone=True),
     "truncate that forgets": Broken(ForgetfulTruncate.made, "truncate", alone=True),
     "states changed in place": Broken(InPlace.made, "immutability", alone=True),
     "sampler at a wrong temperature": Broken(HotSampler.made, "fast_advance"),

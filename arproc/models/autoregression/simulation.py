@@ -34,10 +34,11 @@ def draw(
     """
     steps = uniforms.shape[1]
     y, level = centre(before, positions, recursion, steps, context)
-    place = positions[:, None] + torch.arange(steps)
-    driven = recursion.driven(place, context)
+    driven = None
+    if recursion.drive is not None:
+        driven = recursion.driven(positions[:, None] + torch.arange(steps), context)
     if steps < COMPILE_FROM:
-        rows = place.clamp(max=recursion.order)
+        rows = (positions[:, None] + torch.arange(steps)).clamp(max=recursion.order)
         noise = torch.special.ndtri(uniforms) * recursion.scales[rows] + recursion.constants[rows]
         noise = noise if driven is None else noise + driven
         return torch.from_numpy(_run(noise, y, positions, recursion)) + level
@@ -67,11 +68,12 @@ def centre(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The last p elements [N, p] less their levels, and the levels of the next `steps`."""
     p = recursion.order
+    if recursion.level.constant:
+        level = recursion.level.at(positions)
+        return before - level, level
     level = recursion.level.at(
         positions[:, None] + torch.arange(-p, steps, device=positions.device), context
     )
-    if level.ndim == 0:
-        return before - level, level
     return before - level[:, :p], level[:, p:]
 
 

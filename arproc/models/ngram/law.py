@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -172,6 +173,9 @@ class NGramState(State):
         # how many symbols came matters as long as they do not fill the context
         known = self.lengths.clamp(max=self.trie.order).cpu()
         return torch.stack([torch.from_numpy(self.nodes).long(), known], dim=1)
+
+    def _join(self, states: Sequence[Any]) -> State:
+        return NGramState(self.trie, np.concatenate([state.nodes for state in states]))
 
     def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
         x, nodes = self.trie.draw(

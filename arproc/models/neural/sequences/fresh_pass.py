@@ -31,7 +31,7 @@ def passes(inputs: Tensor, limit: int, carried: int) -> Tensor:
 def room(cache: KeyValueCache) -> int | None:
     """How many more inputs find a place in every row; None where there is no end to them."""
     limit = cache.network.limit
-    return None if limit is None else limit - cache.stop - int(_largest(cache.shift))
+    return None if limit is None else limit - int(torch.as_tensor(cache.counts).max())
 
 
 def refreshed(
@@ -45,10 +45,10 @@ def refreshed(
         weights: those of `network.weights()`.
         offset: of the context, [N, width].
     """
-    network, shift = cache.network, cache.shift
-    if isinstance(shift, int):
+    network, counts = cache.network, cache.counts
+    if isinstance(counts, int):
         return _read(network, recent, weights, offset)
-    full = shift + cache.stop >= (network.limit or 0)
+    full = counts >= (network.limit or 0)
     rows, others = full.nonzero()[:, 0], (~full).nonzero()[:, 0]
     fresh = _read(network, recent[rows], weights, None if offset is None else offset[rows])
     if not len(others):
@@ -60,7 +60,3 @@ def refreshed(
 def _read(network: Any, recent: Tensor, weights: Any, offset: Tensor | None) -> KeyValueCache:
     empty = KeyValueCache.empty(network, len(recent))
     return empty.feed(recent, weights, offset)[1] if recent.shape[1] else empty
-
-
-def _largest(shift: int | Tensor) -> int | Tensor:
-    return shift if isinstance(shift, int) else shift.max()

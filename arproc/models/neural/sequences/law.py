@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from arproc.contract.track import Track
 from arproc.distributions import Categorical, from_uniform
 from arproc.models.neural.base import NetworkLaw
 from arproc.models.neural.channels import axis_problems
-from arproc.models.neural.sequences.cache import KeyValueCache
+from arproc.models.neural.sequences.cache import SLACK, KeyValueCache
 from arproc.models.neural.sequences.fresh_pass import passes, refreshed, room
 from arproc.models.neural.sequences.network import SequenceNetwork
 
@@ -75,10 +75,18 @@ class TransformerState(State):
         weights: those of the network.
         cache: of the start symbol and the elements so far.
         scores: of the next element [N, symbols]; None computes them when they are asked for.
+        recent: the scores at the last elements, [N, K, symbols], of which the last are `scores`;
+            a state that is taken back by fewer than K elements finds its own there.
     """
 
-    def __init__(self, weights: Any, cache: KeyValueCache, scores: Tensor | None) -> None:
-        self.weights, self.cache, self.scores = weights, cache, scores
+    def __init__(
+        self,
+        weights: Any,
+        cache: KeyValueCache,
+        scores: Tensor | None,
+        recent: Tensor | None = None,
+    ) -> None:
+        self.weights, self.cache, self.scores, self.recent = weights, cache, scores, recent
 
     def _offset(self) -> Tensor | None:
         return self.cache.network.offset(self.context)
@@ -124,11 +132,13 @@ class TransformerState(State):
             begin = stop
         joined = torch.cat(columns, dim=1)
         last = joined[:, -1]
+        recent = joined if joined.shape[1] <= SLACK else joined[:, -SLACK:].clone()
         if lengths is not None:
             order = torch.cat([rows for rows, _ in parts]).argsort()
             cache = KeyValueCache.concatenate([part for _, part in parts]).select(order)
             last = joined[torch.arange(len(x), device=x.device), lengths]
-        return Categorical(joined), TransformerState(self.weights, cache, last)
+            return Categorical(joined), TransformerState(self.weights, cache, last)
+        return Categorical(joined), TransformerState(self.weights, cache, last, recent)
 
     def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
         conditional, cache, drawn = self.conditional, self.cache, [self.history.slots[:, :0]]
@@ -155,6 +165,11 @@ class TransformerState(State):
         scores = None if self.scores is None else self.scores[rows]
         return TransformerState(self.weights, self.cache.select(rows), scores)
 
+    def _join(self, states: Sequence[Any]) -> State:
+        cache = KeyValueCache.concatenate([state.cache for state in states])
+        scores = torch.cat([state.conditional.scores for state in states])
+        return TransformerState(self.weights, cache, scores)
+
     def _truncate(self, lengths: Tensor) -> State:
         cache, network = self.cache.truncate(self.lengths - lengths), self.cache.network
         if cache is not None and network.limit is not None:
@@ -164,7 +179,14 @@ class TransformerState(State):
             cache = cache if bool((before == after).all()) else None
         if cache is None:
             return super()._truncate(lengths)
-        return TransformerState(self.weights, cache, None)
+        return TransformerState(self.weights, cache, self._scores_before(self.lengths - lengths))
+
+    def _scores_before(self, drop: Tensor) -> Tensor | None:
+        """The scores of what came next before the last `drop[i]` elements, where they are kept."""
+        if self.recent is None or not len(drop) or int(drop.max()) >= self.recent.shape[1]:
+            return None
+        rows = torch.arange(self.n, device=drop.device)
+        return self.recent[rows, self.recent.shape[1] - 1 - drop]
 
 
 def _chunk(cache: KeyValueCache) -> int:
