@@ -105,9 +105,9 @@ class PromptLookup:
 
     Example:
         >>> import arproc
-        >>> model = arproc.PPM(order=3, tokens="char").fit(["abcabc"] * 5)
+        >>> model = arproc.PPM(order=3, tokens="char").fit("abcabc" * 5)
         >>> drawn, report = arproc.sampling.speculative(
-        ...     model, PromptLookup(shortest=2), 1, length=12, prefix="abcabc", seed=0)
+        ...     model, arproc.sampling.PromptLookup(2), 1, length=12, prefix="abcabc", seed=0)
         >>> report.elements
         12
     """

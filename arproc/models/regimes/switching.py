@@ -371,7 +371,7 @@ class MarkovSwitchingAR(Estimated, Process):
             >>> chain = [[0.9, 0.1], [0.2, 0.8]]
             >>> model = MarkovSwitchingAR.from_parameters(chain, [0.5], mean=[0.0, 5.0])
             >>> model.impute([0.0, np.nan, 0.5, 4.5]).round(2).to_numpy().tolist()
-            [[0.0, 0.0], [0.2, 0.89], [0.5, 0.0], [4.5, 0.0]]
+            [[0.0, 0.0], [0.34, 1.32], [0.5, 0.0], [4.5, 0.0]]
         """
         law = self.law_
         sequences = self.sequences(data, missing=law.takes_missing)

@@ -252,7 +252,7 @@ def test_bits_per_dimension_of_uniform_colours_are_eight():
 def test_what_is_learnt_of_copies_is_their_entropy():
     x = images(4, (3, 4), 400)
     x[:, :, 2:] = x[:, :, :2]
-    training = Training(steps=200, batch_size=32, lr=0.02, precision="bfloat16")
+    training = Training(steps=300, batch_size=32, lr=0.02, precision="bfloat16")
     model = PixelCNN(1, 12, kernel=5, first_kernel=5, training=training).fit(x[:300])
     per_image = -model.log_prob(x[300:]).mean()
     assert per_image == pytest.approx(6 * math.log(4), rel=0.05)
