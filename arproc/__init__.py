@@ -53,6 +53,7 @@ _LAZY: dict[str, str] = {
     "VAR": "arproc.models.autoregression.vector.var",
     "Transformed": "arproc.models.transformed.process",
     "Transformer": "arproc.models.neural.sequences.transformer",
+    "backtest": "arproc.evaluation",
     "compare": "arproc.evaluation",
     "diagnose": "arproc.evaluation",
     "evaluate": "arproc.evaluation",
@@ -115,6 +116,7 @@ __all__ = [
     "Transformed",
     "Transformer",
     "VAR",
+    "backtest",
     "compare",
     "datasets",
     "diagnose",
@@ -155,7 +157,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
     )
     from arproc.data.text_files import read_lines
     from arproc.data.tokens import Tokens
-    from arproc.evaluation import compare, diagnose, evaluate, surprisal_table
+    from arproc.evaluation import backtest, compare, diagnose, evaluate, surprisal_table
     from arproc.forecasting.reconciliation import reconcile
     from arproc.inference import likelihood_ratio_test
     from arproc.models.autoregression.ar import AR

@@ -4,6 +4,16 @@ Everything here works on any process through the contract alone, a block of cond
 time. Figures carry their unit in their name; standard errors are stated with every mean.
 """
 
+from arproc.evaluation.backtests import (
+    DieboldMariano,
+    backtest,
+    backtest_scores,
+    compare_backtests,
+    diebold_mariano,
+    flip_flop,
+    holm,
+    model_confidence_set,
+)
 from arproc.evaluation.calibration import Uniformity, pit, uniformity
 from arproc.evaluation.comparison import compare
 from arproc.evaluation.diagnostics import diagnose
@@ -14,17 +24,25 @@ from arproc.evaluation.ranked import crps, crps_of
 from arproc.evaluation.surprisal import join_times, next_table, surprisal_table, word_perplexity
 
 __all__ = [
+    "DieboldMariano",
     "Evaluation",
     "Uniformity",
+    "backtest",
+    "backtest_scores",
     "compare",
+    "compare_backtests",
     "crps",
     "crps_of",
     "crps_paths",
     "crps_quantiles",
     "diagnose",
+    "diebold_mariano",
     "evaluate",
+    "flip_flop",
+    "holm",
     "join_times",
     "mase",
+    "model_confidence_set",
     "msis",
     "next_table",
     "owa",

@@ -38,7 +38,16 @@ from arproc.spaces import Binary, BinaryVector, Count, Ordinal, Real
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Task", "forecast", "marginals_of", "quiet", "require_numbers", "sample_paths", "state_of", "task_of"]
+__all__ = [
+    "Task",
+    "forecast",
+    "marginals_of",
+    "quiet",
+    "require_numbers",
+    "sample_paths",
+    "state_of",
+    "task_of",
+]
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,9 @@ def sample_paths(
     known: Any,
 ) -> pd.DataFrame:
     """See `Process.sample_paths`."""
-    task = task_of(process, history, horizon, context, offset, n_paths, seed, known, "sample_paths")
+    task = task_of(
+        process, history, horizon, context, offset, n_paths, seed, known, "sample_paths"
+    )
     with torch.no_grad(), quiet():
         paths, effective = _paths(task, state_of(task))
     require_numbers(paths.movedim(1, 0))

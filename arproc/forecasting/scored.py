@@ -66,9 +66,7 @@ def predict(
         n_paths: how many paths are simulated where that is needed.
     """
     y = torch.as_tensor(actual, dtype=torch.float64)
-    task = task_of(
-        process, history, y.shape[1], context, None, n_paths, seed, None, "backtest"
-    )
+    task = task_of(process, history, y.shape[1], context, None, n_paths, seed, None, "backtest")
     with torch.no_grad(), quiet():
         marginals = marginals_of(task)
         mean, values = marginals.mean, at_levels(marginals, list(levels))

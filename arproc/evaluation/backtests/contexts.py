@@ -74,9 +74,14 @@ def covariates(context: Any, kind: str | None, series: Timeline) -> Covariates |
 
 def _static(context: Any, n: int) -> _Cut:
     rows = context if hasattr(context, "iloc") else np.asarray(to_tensor(context, "context"))
-    if n == 1 or not getattr(rows, "ndim", 0) or len(rows) != n:
-        return lambda i, first, origin, more: rows
-    return lambda i, first, origin, more: rows.iloc[i] if hasattr(rows, "iloc") else rows[i]
+    shared = n == 1 or not getattr(rows, "ndim", 0) or len(rows) != n
+
+    def of(i: int, first: int, origin: int, more: int) -> Any:  # noqa: ARG001
+        if shared:
+            return rows
+        return rows.iloc[i] if hasattr(rows, "iloc") else rows[i]
+
+    return of
 
 
 def _tables(context: Any, n: int) -> list[Any]:

@@ -50,7 +50,9 @@ class OfPanel(Forecaster):
         place = np.repeat(series.offsets[rows] + low - offsets[:-1], counts)
         values = series.values[place + np.arange(int(offsets[-1]))]
         indexes: tuple[Any, ...] = ()
-        alike = len(series.indexes) == 1 and len(set(zip(low.tolist(), high.tolist()))) == 1
+        alike = len(series.indexes) == 1 and bool(
+            (low == low[0]).all() and (high == high[0]).all()
+        )
         if series.indexes:
             pairs = list(zip(rows.tolist(), low.tolist(), high.tolist(), strict=True))
             indexes = tuple(series.index(i)[a:b] for i, a, b in (pairs[:1] if alike else pairs))
@@ -90,9 +92,7 @@ class OfPanel(Forecaster):
         score = self._log_score(made[..., -2], made[..., -1], actual)
         return Predicted(made[..., 0], made[..., 1:-2], score)
 
-    def _reached(
-        self, rows: np.ndarray, table: PanelData, first: int, origin: int
-    ) -> np.ndarray:
+    def _reached(self, rows: np.ndarray, table: PanelData, first: int, origin: int) -> np.ndarray:
         """The step of the axis after the last known value of each series, [n]."""
         found = []
         for i, count in zip(rows.tolist(), table.lengths.tolist(), strict=True):
@@ -118,14 +118,15 @@ class OfPanel(Forecaster):
         if None in laws or (isinstance(self.fitted, AutoPanel) and any(one.log for one in laws)):
             return np.full(y.shape, np.nan)
         shift = 0.0 if log is None else float(log.shift)
-        slope = 0.0
+        outside, slope = np.zeros(y.shape, dtype=bool), np.zeros(())
         if log is not None:
+            outside = y + shift <= 0
             with np.errstate(invalid="ignore", divide="ignore"):
                 middle, above, y = (np.log(x + shift) for x in (middle, above, y))
             slope = y
         z = (y - middle) / (above - middle)
         score = -0.5 * z**2 - np.log(above - middle) - 0.5 * np.log(2 * np.pi) - slope
-        return np.where(np.isneginf(y), -np.inf, score)
+        return np.where(outside, -np.inf, score)
 
     def _laws(self) -> list[Settings | None]:
         if isinstance(self.fitted, Panel):

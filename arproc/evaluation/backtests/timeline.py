@@ -129,7 +129,9 @@ class Timeline:
                 axis: Any = pd.PeriodIndex([label], freq=like.freq)
             else:
                 axis = pd.DatetimeIndex([pd.Timestamp(label)])
-                axis = axis if like.tz is None or axis.tz is not None else axis.tz_localize(like.tz)
+                axis = (
+                    axis if like.tz is None or axis.tz is not None else axis.tz_localize(like.tz)
+                )
             return self.calendar.position(axis, "start") - self.shift
         except (ValueError, TypeError) as error:  # a DataError of the calendar is one of these
             raise ParameterError(
@@ -201,7 +203,9 @@ def _placed(
     return calendar, np.array(found, dtype=np.int64)
 
 
-def _read_vectors(data: Any) -> tuple[list[np.ndarray], tuple[Any, ...], list[Any], tuple[Any, ...]]:
+def _read_vectors(
+    data: Any,
+) -> tuple[list[np.ndarray], tuple[Any, ...], list[Any], tuple[Any, ...]]:
     """Series of vectors: values, labels, names of the series and of the components."""
     items = list(data.values()) if isinstance(data, dict) else native(data)
     single = hasattr(items, "columns") or getattr(items, "ndim", 3) == 2
@@ -215,10 +219,12 @@ def _read_vectors(data: Any) -> tuple[list[np.ndarray], tuple[Any, ...], list[An
         array = np.array(to_tensor(item, "data").double())
         if array.ndim != 2 or not len(array):
             raise DataError(
-                f"data, series {name!r}, has shape {array.shape}; expected [T, d], a vector a step."
+                f"data, series {name!r}, has shape {array.shape}; expected [T, d], one a step."
             )
         rows.append(array)
         components.add(tuple(getattr(item, "columns", range(array.shape[1]))))
     if len(components) != 1 or len(indexes) not in (0, len(items)):
-        raise DataError("data has series of unlike components or labels; expected the same in all.")
+        raise DataError(
+            "data has series of unlike components or labels; expected the same in all."
+        )
     return rows, tuple(indexes), names, components.pop()
