@@ -107,7 +107,7 @@ def _eliminate(means: np.ndarray, drawn: np.ndarray) -> np.ndarray:
         tiny = 1e-12 * np.abs(means[left]).max()
         varies = deviation > tiny
         safe = np.where(varies, deviation, 1.0)
-        certain = np.where(np.abs(relative) > tiny, np.sign(relative) * np.inf, 0.0)
+        certain = np.where(relative > tiny, np.inf, np.where(relative < -tiny, -np.inf, 0.0))
         t = np.where(varies, relative / safe, certain)
         most = np.where(varies, moved / safe, 0.0).max(axis=1)
         so_far = max(so_far, float((most >= t.max()).mean()))

@@ -73,7 +73,7 @@ def covariates(context: Any, kind: str | None, series: Timeline) -> Covariates |
 
 
 def _static(context: Any, n: int) -> _Cut:
-    rows = context if hasattr(context, "iloc") else np.asarray(to_tensor(context, "context"))
+    rows = context if hasattr(context, "iloc") else _numbers(context)
     shared = n == 1 or not getattr(rows, "ndim", 0) or len(rows) != n
 
     def of(i: int, first: int, origin: int, more: int) -> Any:  # noqa: ARG001
@@ -91,8 +91,8 @@ def _tables(context: Any, n: int) -> list[Any]:
     if isinstance(context, (list, tuple)) and (n == 1 or len(context) == n):
         items = list(context)
         if n > 1 or (len(items) == 1 and getattr(items[0], "ndim", 0)):
-            return [x if hasattr(x, "iloc") else np.array(to_tensor(x, "context")) for x in items]
-    array = np.array(to_tensor(context, "context"))
+            return [x if hasattr(x, "iloc") else _numbers(x) for x in items]
+    array = _numbers(context)
     if array.ndim == 3 and len(array) in (1, n):
         return list(array)
     if array.ndim > 2:
@@ -101,6 +101,10 @@ def _tables(context: Any, n: int) -> list[Any]:
             f"list with a table for each of the {n} series."
         )
     return [array]
+
+
+def _numbers(context: Any) -> np.ndarray:
+    return to_tensor(context, "context").detach().cpu().numpy()
 
 
 def _held_on(piece: Any, short: int) -> Any:

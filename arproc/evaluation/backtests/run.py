@@ -12,9 +12,9 @@ from arproc.contract.randomness import derived_seed, resolve_seed
 from arproc.data.frames import native
 from arproc.data.texts import listed
 from arproc.errors import (
-    ArprocError,
     DataError,
     ParameterError,
+    TrainingError,
     UnsupportedError,
     check_count,
     check_table,
@@ -136,6 +136,8 @@ def backtest(
 
 def _series(model: Any, data: Any, columns: Sequence[str], refit: Any) -> Timeline:
     """The data on one axis."""
+    if refit == "never" and not model.__sklearn_is_fitted__():
+        raise ParameterError("refit='never' is for a fitted model; this one is not fitted yet.")
     data = listed(native(data))
     if not isinstance(model, Process):
         return lay_out(data, columns, vectors=False, whole=False)
@@ -152,8 +154,6 @@ def _series(model: Any, data: Any, columns: Sequence[str], refit: Any) -> Timeli
 def _forecaster(
     model: Any, series: Timeline, context: Any, n_paths: int, refit: Any
 ) -> Forecaster:
-    if refit == "never" and not model.__sklearn_is_fitted__():
-        raise ParameterError("refit='never' is for a fitted model; this one is not fitted yet.")
     if isinstance(model, Process):
         kind = model.law_.context and model.law_.context.kind if refit == "never" else None
         cut = covariates(context, kind or model.context_kind, series)
@@ -186,7 +186,7 @@ def _origins(
                 continue
             actual = series.outcomes(rows, origin, asked.horizon)
             made = one.predict(rows, first, origin, actual, levels, derived_seed(seed, origin))
-        except ArprocError as error:
+        except (DataError, TrainingError) as error:
             raise type(error)(f"at origin {_label(series, rows, origin)}: {error}") from error
         yield _table(series, rows, origin, actual, made, levels)
 

@@ -102,12 +102,12 @@ class Timeline:
     def labels(self, rows: np.ndarray, steps: np.ndarray) -> Any:
         """The labels of some series at steps of the axis at which they have a value, [n].
 
-        Where there are none, the steps themselves, counted from the first of the axis.
+        Where there are none, their positions in the user's data.
         """
         import pandas as pd
 
         if not self.indexes:
-            return pd.Index(steps)
+            return pd.Index(steps + self.shift)
         local = steps - self.begins[rows]
         if len(self.indexes) == 1:
             return self.indexes[0].take(local)
@@ -216,7 +216,7 @@ def _read_vectors(
         if hasattr(item, "columns"):
             item = regular(item, f"data, series {name!r}", missing=True)
             indexes.append(item.index)
-        array = np.array(to_tensor(item, "data").double())
+        array = to_tensor(item, "data").detach().cpu().double().numpy().copy()
         if array.ndim != 2 or not len(array):
             raise DataError(
                 f"data, series {name!r}, has shape {array.shape}; expected [T, d], one a step."
