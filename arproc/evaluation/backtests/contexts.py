@@ -59,7 +59,7 @@ def covariates(context: Any, kind: str | None, series: Timeline) -> Covariates |
         low, high = series.bounds(i, first, origin)
         # a table for all begins where the axis does, one of its own where its series does
         ahead = int(series.begins[i]) if shared else int(series.skipped[i])
-        rows = tables[0 if shared else i]
+        rows, low, high = tables[0 if shared else i], int(low), int(high)
         if len(rows) < ahead + high:
             raise DataError(
                 f"context of series {series.names[i]!r} has {len(rows)} steps; expected at least "
@@ -91,7 +91,7 @@ def _tables(context: Any, n: int) -> list[Any]:
     if isinstance(context, (list, tuple)) and (n == 1 or len(context) == n):
         items = list(context)
         if n > 1 or (len(items) == 1 and getattr(items[0], "ndim", 0)):
-            return [x if hasattr(x, "iloc") else _numbers(x) for x in items]
+            return [x if hasattr(x, "iloc") else _columns(x) for x in items]
     array = _numbers(context)
     if array.ndim == 3 and len(array) in (1, n):
         return list(array)
@@ -100,11 +100,16 @@ def _tables(context: Any, n: int) -> list[Any]:
             f"context has shape {array.shape}; expected [T, c] for all series, [{n}, T, c], or a "
             f"list with a table for each of the {n} series."
         )
-    return [array]
+    return [_columns(array)]
 
 
 def _numbers(context: Any) -> np.ndarray:
     return to_tensor(context, "context").detach().cpu().numpy()
+
+
+def _columns(context: Any) -> np.ndarray:
+    x = _numbers(context)
+    return x[:, None] if x.ndim == 1 else x
 
 
 def _held_on(piece: Any, short: int) -> Any:

@@ -44,7 +44,7 @@ class OfPanel(Forecaster):
     def _cut(self, rows: np.ndarray, first: int, origin: int) -> PanelData:
         """What is known of some series before an origin, without missing values at their ends."""
         series = self.series
-        low, high = np.array([series.bounds(i, first, origin) for i in rows.tolist()]).T
+        low, high = series.bounds(rows, first, origin)
         counts = high - low
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         place = np.repeat(series.offsets[rows] + low - offsets[:-1], counts)
@@ -82,7 +82,7 @@ class OfPanel(Forecaster):
             asked = np.array([place[name] for name in self.fitted.names_])
         table = self._cut(asked, first, origin)
         # a forecast goes on from the last known value, which may lie before the origin
-        reached = self._reached(asked, table, first, origin)
+        reached = self._reached(asked, first, origin)
         of = {i: j for j, i in enumerate(asked.tolist())}
         at = np.array([of[i] for i in rows.tolist()])
         late = origin - reached[at]
@@ -92,16 +92,11 @@ class OfPanel(Forecaster):
         score = self._log_score(made[..., -2], made[..., -1], actual)
         return Predicted(made[..., 0], made[..., 1:-2], score)
 
-    def _reached(self, rows: np.ndarray, table: PanelData, first: int, origin: int) -> np.ndarray:
+    def _reached(self, rows: np.ndarray, first: int, origin: int) -> np.ndarray:
         """The step of the axis after the last known value of each series, [n]."""
-        found = []
-        for i, count in zip(rows.tolist(), table.lengths.tolist(), strict=True):
-            low, high = self.series.bounds(i, first, origin)
-            start = int(self.series.offsets[i])
-            known = ~np.isnan(self.series.values[start + low : start + high])
-            begun = int(known.argmax())
-            found.append(int(self.series.begins[i]) + low + begun + count)
-        return np.array(found)
+        series, high = self.series, self.series.bounds(rows, first, origin)[1]
+        last = series.last_known[series.offsets[rows] + high - 1] - series.offsets[rows]
+        return series.begins[rows] + last + 1
 
     def _forecast(
         self, table: PanelData, horizon: int, levels: Sequence[float], seed: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,12 +49,12 @@ class Timeline:
     def __len__(self) -> int:
         return len(self.names)
 
-    @property
+    @cached_property
     def lengths(self) -> np.ndarray:
         """How many values from the first known to the last, int64 [N]."""
         return np.diff(self.offsets)
 
-    @property
+    @cached_property
     def ends(self) -> np.ndarray:
         """The step of the axis after the last value of each, int64 [N]."""
         return self.begins + self.lengths
@@ -62,11 +63,16 @@ class Timeline:
         """The labels of series i, or None."""
         return self.indexes[0 if len(self.indexes) == 1 else i] if self.indexes else None
 
-    def bounds(self, i: int, first: int, origin: int) -> tuple[int, int]:
-        """Which of its own values series i has from one step of the axis up to another."""
-        begin, length = int(self.begins[i]), int(self.lengths[i])
-        low, high = (min(max(step - begin, 0), length) for step in (first, origin))
-        return low, high
+    @cached_property
+    def last_known(self) -> np.ndarray:
+        """Which of the values is the last known one up to each place, int64 [total]."""
+        known = ~np.isnan(self.values.reshape(len(self.values), -1)).all(axis=1)
+        return np.maximum.accumulate(np.where(known, np.arange(len(known)), -1))
+
+    def bounds(self, rows: Any, first: int, origin: int) -> tuple[Any, Any]:
+        """Which of their own values series have from one step of the axis up to another."""
+        begins, lengths = self.begins[rows], self.lengths[rows]
+        return tuple(np.clip(step - begins, 0, lengths) for step in (first, origin))  # type: ignore[return-value]
 
     def cut(self, i: int, first: int, origin: int) -> Any:
         """What is known of series i before an origin, as models take it.
