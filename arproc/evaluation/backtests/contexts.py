@@ -90,7 +90,7 @@ def _tables(context: Any, n: int) -> list[Any]:
         return [context]
     if isinstance(context, (list, tuple)) and (n == 1 or len(context) == n):
         items = list(context)
-        if n > 1 or (len(items) == 1 and getattr(items[0], "ndim", 0)):
+        if n > 1 or (len(items) == 1 and getattr(items[0], "ndim", None)):
             return [x if hasattr(x, "iloc") else _columns(x) for x in items]
     array = _numbers(context)
     if array.ndim == 3 and len(array) in (1, n):

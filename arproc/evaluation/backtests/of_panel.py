@@ -109,9 +109,10 @@ class OfPanel(Forecaster):
     def _log_score(self, middle: np.ndarray, above: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Log-densities of the normal or log-normal law that has these two quantiles."""
         laws = self._laws()
-        log = laws[0].log if laws and laws[0] is not None else None
-        if None in laws or (isinstance(self.fitted, AutoPanel) and any(one.log for one in laws)):
+        logs = [None if one is None else one.log for one in laws]
+        if None in laws or (isinstance(self.fitted, AutoPanel) and any(logs)):
             return np.full(y.shape, np.nan)
+        log = logs[0]
         shift = 0.0 if log is None else float(log.shift)
         outside, slope = np.zeros(y.shape, dtype=bool), np.zeros(())
         if log is not None:

@@ -61,7 +61,8 @@ def backtest_scores(table: pd.DataFrame, by: str | None = "step") -> pd.DataFram
 
 def _middle(table: pd.DataFrame) -> tuple[bool, tuple[float, float] | None]:
     """Whether there is a median; and the widest pair of quantiles as far from both ends."""
-    levels = sorted(name for name in table.columns if isinstance(name, float))
+    columns: list[Any] = list(table.columns)
+    levels = sorted(name for name in columns if isinstance(name, float))
     for low in levels:
         high = next((q for q in levels if abs(low + q - 1) < 1e-9), None)
         if high is not None and high > low:
@@ -91,7 +92,7 @@ def _terms(table: pd.DataFrame) -> pd.DataFrame:
 
 def _row(terms: pd.DataFrame, origins: pd.Series) -> dict[str, float]:
     by_origin = terms.groupby(origins.to_numpy(), sort=True).mean()
-    row = {"n": int(terms["bias"].notna().sum())}
+    row: dict[str, float] = {"n": int(terms["bias"].notna().sum())}
     for name in terms.columns:
         row[name] = float(terms[name].mean())
         row[f"se_{name}"] = of_series(by_origin[name].dropna().to_numpy()).se

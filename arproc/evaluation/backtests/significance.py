@@ -122,10 +122,11 @@ def holm(p_values: Any) -> np.ndarray:
 def overlap(tables: Mapping[Any, pd.DataFrame], step: int | None) -> int:
     """How many successive origins' forecasts share steps: horizon / step between origins, up."""
     reach = max(int(table["step"].max()) for table in tables.values()) if step is None else step
-    between = {table.attrs.get("step") for table in tables.values()} - {None}
+    noted = [table.attrs.get("step") for table in tables.values()]
+    between = {int(step) for step in noted if step is not None}
     if len(between) > 1:
         raise DataError(f"the backtests have unlike steps between origins: {sorted(between)}.")
-    return -(-reach // int(between.pop())) if between else reach
+    return -(-reach // between.pop()) if between else reach
 
 
 def compare_backtests(

@@ -72,7 +72,8 @@ class Timeline:
     def bounds(self, rows: Any, first: int, origin: int) -> tuple[Any, Any]:
         """Which of their own values series have from one step of the axis up to another."""
         begins, lengths = self.begins[rows], self.lengths[rows]
-        return tuple(np.clip(step - begins, 0, lengths) for step in (first, origin))  # type: ignore[return-value]
+        low, high = (np.clip(step - begins, 0, lengths) for step in (first, origin))
+        return low, high
 
     def cut(self, i: int, first: int, origin: int) -> Any:
         """What is known of series i before an origin, as models take it.
