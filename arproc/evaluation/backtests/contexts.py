@@ -104,7 +104,7 @@ def _tables(context: Any, n: int) -> list[Any]:
 
 
 def _numbers(context: Any) -> np.ndarray:
-    return to_tensor(context, "context").detach().cpu().numpy()
+    return to_tensor(context, "context").detach().cpu().double().numpy()
 
 
 def _columns(context: Any) -> np.ndarray:

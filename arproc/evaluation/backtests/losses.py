@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.errors import DataError, ParameterError, check_choice, check_table
+from arproc.errors import DataError, ParameterError, check_choice, check_integer, check_table
 from arproc.evaluation.forecast_scores import crps_quantiles
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def per_origin(models: Any, loss: str, step: int | None) -> pd.DataFrame:
     assert base is not None
     wide = pd.DataFrame(columns, index=base.index).reset_index()
     if step is not None:
-        wide = wide[wide["step"] == step]
+        wide = wide[wide["step"] == check_integer("step", step)]
         if not len(wide):
             raise ParameterError(f"step must be one of the backtests'; got {step!r}.")
     kept = wide.dropna(subset=list(columns))

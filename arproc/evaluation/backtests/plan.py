@@ -10,7 +10,7 @@ import numpy as np
 from arproc.errors import DataError, ParameterError, check_count
 from arproc.evaluation.backtests.timeline import Timeline
 
-__all__ = ["Plan", "Refit", "plan"]
+__all__ = ["Plan", "Refit", "check_refit", "plan"]
 
 #: Every how many origins a model is fitted anew; or at the first alone, or not at all.
 Refit = int | Literal["once", "never"]
@@ -62,7 +62,7 @@ class Plan:
 
 
 def plan(
-    series: Timeline, horizon: int, step: int, start: Any, window: int | None, refit: Any
+    series: Timeline, horizon: int, step: int, start: Any, window: int | None, refit: Refit
 ) -> Plan:
     """The origins from `start` to the last one that all steps of the horizon have come after."""
     horizon = check_count("horizon", horizon, minimum=1)
@@ -86,13 +86,18 @@ def plan(
     return Plan(origins, horizon, least, window, _every(refit, len(origins)))
 
 
-def _every(refit: Any, count: int) -> int | None:
-    if refit == "never":
-        return None
-    if refit == "once":
-        return count
+def check_refit(refit: Any) -> Refit:
+    """Return `refit`, or raise `ParameterError`."""
     if isinstance(refit, str):
+        if refit in ("once", "never"):
+            return refit  # type: ignore[return-value]
         raise ParameterError(
             f"refit must be a number of origins, 'once' or 'never'; got {refit!r}."
         )
     return check_count("refit", refit, minimum=1)
+
+
+def _every(refit: Refit, count: int) -> int | None:
+    if isinstance(refit, str):
+        return None if refit == "never" else count
+    return refit

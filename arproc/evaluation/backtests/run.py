@@ -22,7 +22,7 @@ from arproc.errors import (
 from arproc.evaluation.backtests.contexts import covariates
 from arproc.evaluation.backtests.forecaster import Forecaster, OfProcess
 from arproc.evaluation.backtests.of_panel import OfPanel
-from arproc.evaluation.backtests.plan import Plan, Refit, plan
+from arproc.evaluation.backtests.plan import Plan, Refit, check_refit, plan
 from arproc.evaluation.backtests.timeline import Timeline, lay_out
 from arproc.forecasting.forecast import levels_of
 from arproc.forecasting.scored import Predicted
@@ -118,6 +118,7 @@ def backtest(
         raise ParameterError(
             f"model must be a process, a Panel or an AutoPanel; got {type(model).__name__}."
         )
+    refit = check_refit(refit)
     levels, n_paths = levels_of(quantiles), check_count("n_paths", n_paths, minimum=2)
     if columns is None:
         columns = LONG if isinstance(model, Process) else model.columns

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.errors import ParameterError, check_table
+from arproc.errors import ParameterError, check_choice, check_table
 from arproc.evaluation.backtests.losses import losses
 from arproc.evaluation.standard_errors import of_series
 
@@ -45,8 +45,8 @@ def backtest_scores(table: pd.DataFrame, by: str | None = "step") -> pd.DataFram
     import pandas as pd
 
     check_table("table", table, ("series", "origin", "step", "actual", "mean", "log_score"))
-    if by is not None and by not in table.columns:
-        raise ParameterError(f"by must be a column of the table or None; got {by!r}.")
+    if by is not None:
+        check_choice("by", by, tuple(name for name in table.columns if isinstance(name, str)))
     terms = _terms(table)
     groups = (
         [("all", slice(None))] if by is None else table.groupby(by, sort=False).indices.items()

@@ -166,7 +166,7 @@ def compare_backtests(
     check_number("level", level, above=0, below=1)
     wide = per_origin(tables, loss, step)
     base = next(iter(tables)) if reference is None else reference
-    if base not in wide.columns:
+    if not any(base is name or (isinstance(base, str) and base == name) for name in tables):
         raise ParameterError(f"reference must be one of {list(tables)}; got {reference!r}.")
     h = overlap(tables, step)
     tests = {

@@ -182,7 +182,8 @@ def lay_out(data: Any, columns: Sequence[str], *, vectors: bool, whole: bool) ->
 
 
 def _span(row: np.ndarray, name: Any) -> tuple[int, int]:
-    known = np.flatnonzero(~np.isnan(row.reshape(len(row), -1)).all(axis=1))
+    gone = np.isnan(row)
+    known = np.flatnonzero(~(gone if row.ndim == 1 else gone.all(axis=1)))
     if not len(known):
         raise DataError(f"data, series {name!r}, has no values; leave it out.")
     return int(known[0]), int(known[-1]) + 1
