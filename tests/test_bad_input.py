@@ -433,6 +433,9 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "compare_backtests(reference)": lambda w: evaluation.compare_backtests(
         {"a": backtested(), "b": backtested()}, reference=w
     ),
+    "conformal_intervals": evaluation.conformal_intervals,
+    "conformal_intervals(level)": lambda w: evaluation.conformal_intervals(backtested(), w),
+    "conformal_intervals(gamma)": lambda w: evaluation.conformal_intervals(backtested(), gamma=w),
     "diebold_mariano": evaluation.diebold_mariano,
     "diebold_mariano(overlap)": lambda w: evaluation.diebold_mariano(SERIES, w),
     "holm": evaluation.holm,

@@ -87,7 +87,9 @@ def plan(
 
 
 def check_refit(refit: Any) -> Refit:
-    """Return `refit`, or raise `ParameterError`."""
+    """Return `refit`, or raise `ParameterError`; True is at every origin, False but once."""
+    if isinstance(refit, bool):
+        return 1 if refit else "once"
     if isinstance(refit, str):
         if refit in ("once", "never"):
             return refit  # type: ignore[return-value]

@@ -77,8 +77,9 @@ def backtest(
             half of all steps if left out.
         window: give a fit no more than this many of the last values (rolling origins); all
             before the origin otherwise (expanding).
-        refit: every how many origins the model is fitted anew; "once" at the first alone; "never"
-            if it is fitted already, to data that you know to lie before the first origin.
+        refit: every how many origins the model is fitted anew; "once" (or False) at the first
+            alone; "never" if it is fitted already, to data that you know to lie before the first
+            origin.
         context: what the series are conditioned on, for processes that take it, as for `fit`: one
             vector each, or a table by steps for all or for each. A fit gets its steps before the
             origin and a forecast those of its horizon as well, which must be what would have been
@@ -149,7 +150,8 @@ def _series(model: Any, data: Any, columns: Sequence[str], refit: Any) -> Timeli
             "elements in sequences that end."
         )
     vectors, whole = bool(space.event_shape), space.measure == "mass"
-    return lay_out(data, columns, vectors=vectors, whole=whole)
+    counts = bool(model._counts_time)
+    return lay_out(data, columns, vectors=vectors, whole=whole, together=counts)
 
 
 def _forecaster(

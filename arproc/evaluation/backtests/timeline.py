@@ -147,7 +147,9 @@ class Timeline:
             ) from None
 
 
-def lay_out(data: Any, columns: Sequence[str], *, vectors: bool, whole: bool) -> Timeline:
+def lay_out(
+    data: Any, columns: Sequence[str], *, vectors: bool, whole: bool, together: bool = False
+) -> Timeline:
     """The user's series on one axis: by their labels where these are times, else by position.
 
     Args:
@@ -156,6 +158,8 @@ def lay_out(data: Any, columns: Sequence[str], *, vectors: bool, whole: bool) ->
         columns: what a long table calls its columns.
         vectors: whether elements are vectors.
         whole: whether models get the values as integers.
+        together: whether series without dates begin together, with missing values if need be, as
+            for a law that counts their steps.
     """
     if vectors:
         rows, indexes, names, components = _read_vectors(data)
@@ -164,10 +168,13 @@ def lay_out(data: Any, columns: Sequence[str], *, vectors: bool, whole: bool) ->
         rows = [table.row(i) for i in range(len(table))]
         indexes, names, components = table.indexes, list(table.names), ()
     spans = [_span(row, name) for row, name in zip(rows, names, strict=True)]
+    calendar, firsts = _placed(indexes, len(rows), names)
+    if together and calendar is None:
+        earliest = min(low for low, _ in spans)
+        spans = [(earliest, high) for _, high in spans]
     skipped = np.array([low for low, _ in spans], dtype=np.int64)
     kept = [row[low:high] for row, (low, high) in zip(rows, spans, strict=True)]
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in kept])]).astype(np.int64)
-    calendar, firsts = _placed(indexes, len(rows), names)
     begins = firsts + skipped
     shift = int(begins.min())
     if len(indexes) > 1 or (indexes and any(span != (0, len(rows[0])) for span in spans)):

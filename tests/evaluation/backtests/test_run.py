@@ -72,6 +72,17 @@ def test_the_model_given_stays_as_it_is_and_never_uses_it():
         backtest(AR(1), x, refit="never")
 
 
+def test_a_trend_counts_the_steps_of_all_series_from_the_same_one():
+    t = np.arange(40.0)
+    x = np.stack([t, t]) + np.random.default_rng(0).normal(size=(2, 40))
+    x[1, :10] = np.nan  # this one is on the same line, and known from t = 10 on
+    model = AR(0, trend="ct")
+    found = backtest(model, x, start=30, step=9)
+    wanted = model.clone().fit(x[:, :30]).forecast(x[:, :30], 1)["mean"]
+    np.testing.assert_allclose(found["mean"][:2], wanted, rtol=1e-9)
+    assert abs(found["mean"][:2] - 30).max() < 1.5
+
+
 def test_fits_are_as_many_as_asked(monkeypatch: pytest.MonkeyPatch):
     lengths: list[int] = []
     fit = AR.fit
@@ -79,7 +90,13 @@ def test_fits_are_as_many_as_asked(monkeypatch: pytest.MonkeyPatch):
         AR, "fit", lambda self, x, **k: lengths.append(len(x)) or fit(self, x, **k)
     )
     x = _walk(40)
-    for refit, wanted in ((1, [30, 33, 36, 39]), (3, [30, 39]), ("once", [30])):
+    for refit, wanted in (
+        (1, [30, 33, 36, 39]),
+        (3, [30, 39]),
+        ("once", [30]),
+        (True, [30, 33, 36, 39]),
+        (False, [30]),
+    ):
         lengths.clear()
         backtest(AR(0), x, start=30, step=3, refit=refit)
         assert lengths == wanted
