@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from arproc.errors import (
     UnsupportedError,
     check_count,
     check_table,
+    warn,
 )
 from arproc.evaluation.backtests.contexts import covariates
 from arproc.evaluation.backtests.forecaster import Forecaster, OfProcess
@@ -27,8 +28,8 @@ from arproc.evaluation.backtests.timeline import Timeline, lay_out
 from arproc.forecasting.forecast import levels_of
 from arproc.forecasting.scored import Predicted
 from arproc.models.panel import AutoPanel, Panel
-from arproc.models.panel.data import LONG
-from arproc.process import Process
+from arproc.models.panel.data import LONG, check_columns
+from arproc.process import Model, Process
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,8 @@ def backtest(
     At each origin the model is fitted anew, or goes on with the law of an earlier origin and the
     longer history (`refit`), and forecasts the next `horizon` steps. It is handed copies that end
     at the origin, and is a fresh clone at each fit, so nothing of the future can reach it; the
-    model that you gave stays as it is.
+    model that you gave stays as it is. (The parts of a `Mixture` are fitted before and stay so,
+    which a warning recalls: what they were fitted to must end before the first origin.)
 
     Several series are cut at the same moment: by their labels where these are dates or numbers,
     else by their positions. A process is one law for all of them, a `Panel` has one for each. A
@@ -123,7 +125,10 @@ def backtest(
     levels, n_paths = levels_of(quantiles), check_count("n_paths", n_paths, minimum=2)
     if columns is None:
         columns = LONG if isinstance(model, Process) else model.columns
+    columns = check_columns(columns)
     series = _series(model, data, columns, refit)
+    if refit != "never":
+        _warn_of_parts(model)
     asked = plan(series, horizon, step, start, window, refit)
     one = _forecaster(model, series, context, n_paths, refit)
     attrs = {
@@ -143,7 +148,11 @@ def _series(model: Any, data: Any, columns: Sequence[str], refit: Any) -> Timeli
     data = listed(native(data))
     if not isinstance(model, Process):
         return lay_out(data, columns, vectors=False, whole=False)
-    space = model.law_.space if refit == "never" else model.clone()._infer_space(data)
+    space = (
+        model.law_.space
+        if refit == "never"
+        else model.clone()._infer_space(_elements(data, columns))
+    )
     if space.length is not None or space.terminates:
         raise UnsupportedError(
             f"backtest is for endless series of numbers; {model!r} has {space.describe()} "
@@ -152,6 +161,27 @@ def _series(model: Any, data: Any, columns: Sequence[str], refit: Any) -> Timeli
     vectors, whole = bool(space.event_shape), space.measure == "mass"
     counts = bool(model._counts_time)
     return lay_out(data, columns, vectors=vectors, whole=whole, together=counts)
+
+
+def _warn_of_parts(model: Any) -> None:
+    """Say so where parts of a model keep what they were fitted to, which may be the future."""
+    given = model.get_params(deep=False).values() if isinstance(model, Process) else ()
+    listed = [part for value in given if isinstance(value, (list, tuple)) for part in value]
+    if any(isinstance(part, Model) and part.__sklearn_is_fitted__() for part in listed):
+        warn(
+            f"the parts of this {type(model).__name__} were fitted before and are not fitted anew "
+            "at the origins: see that what they were fitted to ends before the first of them, or "
+            "their forecasts know the future.",
+            UserWarning,
+        )
+
+
+def _elements(data: Any, columns: Sequence[str]) -> Any:
+    """The data without the names of the series, in a form that `fit` of a process takes."""
+    if isinstance(data, Mapping):
+        return list(data.values())
+    long = hasattr(data, "columns") and columns[2] in data.columns
+    return data[columns[2]].to_numpy() if long and columns[0] in data.columns else data
 
 
 def _forecaster(

@@ -20,7 +20,7 @@ from arproc.spaces import Real
 if TYPE_CHECKING:
     from arproc.transforms import Log
 
-__all__ = ["LONG", "PanelData", "jacobians", "logarithms", "read", "trimmed"]
+__all__ = ["LONG", "PanelData", "check_columns", "jacobians", "logarithms", "read", "trimmed"]
 
 #: The columns of a long table: the series' name, the time, the value.
 LONG = ("unique_id", "ds", "y")
@@ -113,7 +113,7 @@ def read(
     """
     if isinstance(data, PanelData):
         return data
-    columns, data = _checked(columns), native(data, name)
+    columns, data = check_columns(columns), native(data, name)
     if isinstance(data, Mapping):
         if not data:
             raise DataError(f"{name} is an empty dict; expected some series.")
@@ -124,7 +124,8 @@ def read(
     return _read_plain(data, name, trim)
 
 
-def _checked(columns: Any) -> tuple[str, str, str]:
+def check_columns(columns: Any) -> tuple[str, str, str]:
+    """Return the names of a long table's three columns, or raise `ParameterError`."""
     listed = list(columns) if isinstance(columns, (list, tuple)) else []
     try:
         distinct = len(set(listed))

@@ -51,6 +51,14 @@ def test_it_is_fitting_and_forecasting_by_hand(every: int, window: int | None):
     assert found["step"].tolist() == [1, 2, 3] * 4
 
 
+def test_parts_that_stay_fitted_are_warned_of():
+    x = _walk(60)
+    parts = [AR(1).fit(x[:40]), AR(2).fit(x[:40])]
+    with pytest.warns(UserWarning, match="the parts of this Mixture were fitted before"):
+        backtest(arproc.Mixture(parts), x, start=50, step=9)
+    backtest(arproc.Mixture(parts).fit(x[:40]), x, start=50, step=9, refit="never")
+
+
 def test_a_trend_goes_on_without_refit_under_a_window():
     x = pd.Series(0.5 * np.arange(60.0) + np.random.default_rng(1).normal(size=60))
     model = AR(1, trend="ct")
@@ -162,6 +170,29 @@ def test_other_processes_in_a_panel_are_forecast_one_by_one():
     alone = backtest(process, frame["b"], horizon=2, step=4, start=32, refit="once")
     part = together[together["series"] == "b"].reset_index(drop=True)
     pd.testing.assert_frame_equal(part, alone)
+
+
+@pytest.mark.parametrize("model", [CountAR(1), arproc.LogisticAR(1), VAR(1)])
+def test_names_of_series_are_no_elements(model: arproc.Process):
+    x = np.random.default_rng(0).poisson(2.0, size=(2, 60))
+    x = np.minimum(x, 1) if isinstance(model, arproc.LogisticAR) else x
+    each = list(x)
+    if isinstance(model, VAR):
+        each = [np.stack([row, row[::-1]], axis=1) for row in x * 1.0]
+    options = {"start": 55, "refit": "once", "seed": 0, "n_paths": 10}
+    found = backtest(model, dict(zip("ab", each, strict=True)), **options)
+    wanted = backtest(model, each, **options)
+    assert found["series"].unique().tolist() == ["a", "b"]
+    pd.testing.assert_frame_equal(found.drop(columns="series"), wanted.drop(columns="series"))
+
+
+def test_a_long_table_of_counts():
+    rates = 3 + 2 * np.sin(np.arange(120).reshape(60, 2) / 5)
+    frame = pd.DataFrame(np.random.default_rng(0).poisson(rates), columns=["a", "b"])
+    options = {"start": 55, "refit": "once", "seed": 0, "n_paths": 10}
+    found = backtest(CountAR(1), _long(frame, ("unique_id", "ds", "y")), **options)
+    wanted = backtest(CountAR(1), frame, **options)
+    pd.testing.assert_frame_equal(found, wanted)
 
 
 def test_an_auto_panel_is_as_by_hand():
