@@ -43,7 +43,7 @@ def test_the_best_is_in_it_as_often_as_stated_and_the_bad_are_not():
         model_confidence_set(
             _backtests(_losses(80, [0.0, 0.05, 1.0], seed)), n_bootstrap=200, seed=seed
         )["in_set"]
-        for seed in range(30)
+        for seed in range(16)
     ]
     assert np.mean([one["0"] for one in sets]) >= 0.85
     assert np.mean([one["2"] for one in sets]) <= 0.05

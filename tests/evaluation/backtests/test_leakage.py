@@ -40,7 +40,7 @@ def _panel(model: Any, **more: Any) -> Callable[[np.ndarray], pd.DataFrame]:
 
 def _vectors(x: np.ndarray) -> pd.DataFrame:
     y = x * 2 + np.random.default_rng(5).normal(size=len(x))
-    return _of(VAR(1))(np.stack([x, y], axis=1))
+    return _of(VAR(1), refit=2)(np.stack([x, y], axis=1))
 
 
 RUNS = {

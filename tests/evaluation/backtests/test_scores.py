@@ -45,7 +45,7 @@ def test_scores_by_series_and_of_all():
     whole = backtest_scores(table, by=None)
     wanted = ((table["actual"] - table["mean"]) ** 2).mean()
     assert whole["mse"].tolist() == pytest.approx([wanted])
-    vectors = backtest(VAR(1), np.random.default_rng(0).normal(size=(40, 2)), start=30)
+    vectors = backtest(VAR(1), np.random.default_rng(0).normal(size=(40, 2)), start=37)
     assert backtest_scores(vectors, by="component").index.tolist() == [0, 1]
     with pytest.raises(ParameterError, match="by must be one of"):
         backtest_scores(table, by="season")
