@@ -57,6 +57,7 @@ _LAZY: dict[str, str] = {
     "Transformer": "arproc.models.neural.sequences.transformer",
     "WaveNet": "arproc.models.neural.waves.wavenet",
     "calendar_features": "arproc.data.date_features",
+    "backtest": "arproc.evaluation",
     "compare": "arproc.evaluation",
     "diagnose": "arproc.evaluation",
     "evaluate": "arproc.evaluation",
@@ -127,6 +128,7 @@ __all__ = [
     "WaveNet",
     "audio",
     "calendar_features",
+    "backtest",
     "compare",
     "datasets",
     "diagnose",
@@ -172,7 +174,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
     from arproc.data.date_features import calendar_features
     from arproc.data.text_files import read_lines
     from arproc.data.tokens import Tokens
-    from arproc.evaluation import compare, diagnose, evaluate, surprisal_table
+    from arproc.evaluation import backtest, compare, diagnose, evaluate, surprisal_table
     from arproc.forecasting.reconciliation import reconcile
     from arproc.inference import likelihood_ratio_test
     from arproc.models.autoregression.ar import AR

@@ -355,6 +355,18 @@ def test_the_calls_of_some_models(call, tmp_path, monkeypatch):
     assert faults(lambda w: OWN[call](model, w), some(list(OWN).index(call), 3)) == []
 
 
+@cache
+def backtested() -> pd.DataFrame:
+    return arproc.backtest(arproc.AR(0), SERIES, start=40, refit="once", horizon=3)
+
+
+def tested(**wrong: Any) -> Any:
+    """A backtest of few origins with one wrong value."""
+    model = wrong.pop("model", arproc.AR(0))
+    given = {"horizon": 2, "step": 9, "start": 40, "refit": "once"} | wrong
+    return arproc.backtest(model, given.pop("data", SERIES), **given)
+
+
 #: Arguments of functions with one wrong value.
 LONG = np.cos(np.arange(300.0) ** 2).reshape(20, 15)
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
@@ -403,6 +415,56 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
         fitted("NGram"), TEXT[:1], regions=w
     ),
     "next_table(top)": lambda w: evaluation.next_table(fitted("NGram"), "t", w),
+    "backtest(model)": lambda w: tested(model=w),
+    "backtest(data)": lambda w: tested(data=w),
+    "backtest(data of a panel)": lambda w: tested(model=arproc.Panel(arproc.AR(0)), data=w),
+    "backtest(data of vectors)": lambda w: tested(model=arproc.VAR(0), data=w),
+    "backtest(horizon)": lambda w: tested(horizon=w),
+    "backtest(step)": lambda w: tested(step=w),
+    "backtest(start)": lambda w: tested(start=w),
+    "backtest(start of dates)": lambda w: tested(
+        data=pd.Series(SERIES, pd.date_range("2020", periods=60)), start=w
+    ),
+    "backtest(window)": lambda w: tested(window=w),
+    "backtest(refit)": lambda w: tested(refit=w),
+    "backtest(context)": lambda w: tested(model=arproc.AR(0, regressors="mean"), context=w),
+    "backtest(contexts)": lambda w: tested(
+        model=arproc.AR(0, regressors="mean"), data=PAIR.T, context=w
+    ),
+    "backtest(quantiles)": lambda w: tested(quantiles=w),
+    "backtest(n_paths)": lambda w: tested(n_paths=w),
+    "backtest(seed)": lambda w: tested(seed=w),
+    "backtest(columns)": lambda w: tested(columns=w, data=PANEL),
+    "backtest(done)": lambda w: tested(done=w),
+    "backtest_scores": evaluation.backtest_scores,
+    "backtest_scores(by)": lambda w: evaluation.backtest_scores(backtested(), w),
+    "flip_flop": evaluation.flip_flop,
+    "compare_backtests": evaluation.compare_backtests,
+    "compare_backtests(a table)": lambda w: evaluation.compare_backtests(
+        {"a": backtested(), "b": w}
+    ),
+    "compare_backtests(loss)": lambda w: evaluation.compare_backtests(
+        {"a": backtested(), "b": backtested()}, loss=w
+    ),
+    "compare_backtests(step)": lambda w: evaluation.compare_backtests(
+        {"a": backtested(), "b": backtested()}, step=w
+    ),
+    "compare_backtests(reference)": lambda w: evaluation.compare_backtests(
+        {"a": backtested(), "b": backtested()}, reference=w
+    ),
+    "conformal_intervals": evaluation.conformal_intervals,
+    "conformal_intervals(level)": lambda w: evaluation.conformal_intervals(backtested(), w),
+    "conformal_intervals(gamma)": lambda w: evaluation.conformal_intervals(backtested(), gamma=w),
+    "diebold_mariano": evaluation.diebold_mariano,
+    "diebold_mariano(overlap)": lambda w: evaluation.diebold_mariano(SERIES, w),
+    "holm": evaluation.holm,
+    "model_confidence_set": evaluation.model_confidence_set,
+    "model_confidence_set(block)": lambda w: evaluation.model_confidence_set(
+        {"a": backtested(), "b": backtested()}, block=w
+    ),
+    "model_confidence_set(seed)": lambda w: evaluation.model_confidence_set(
+        {"a": backtested(), "b": backtested()}, seed=w
+    ),
     "crps_of(distribution)": lambda w: evaluation.crps_of(w, 0.0),
     "crps_of(x)": lambda w: evaluation.crps_of(torch.distributions.Normal(0.0, 1.0), w),
     "crps_paths": lambda w: evaluation.crps_paths(w, [1.0]),

@@ -4,6 +4,17 @@ Everything here works on any process through the contract alone, a block of cond
 time. Figures carry their unit in their name; standard errors are stated with every mean.
 """
 
+from arproc.evaluation.backtests import (
+    DieboldMariano,
+    backtest,
+    backtest_scores,
+    compare_backtests,
+    conformal_intervals,
+    diebold_mariano,
+    flip_flop,
+    holm,
+    model_confidence_set,
+)
 from arproc.evaluation.calibration import Uniformity, pit, uniformity
 from arproc.evaluation.comparison import compare
 from arproc.evaluation.diagnostics import diagnose
@@ -15,19 +26,28 @@ from arproc.evaluation.surprisal import join_times, next_table, surprisal_table,
 from arproc.evaluation.synthetic import Fidelity, fidelity
 
 __all__ = [
+    "DieboldMariano",
     "Evaluation",
     "Fidelity",
     "Uniformity",
+    "backtest",
+    "backtest_scores",
     "compare",
+    "compare_backtests",
+    "conformal_intervals",
     "crps",
     "crps_of",
     "crps_paths",
     "crps_quantiles",
     "diagnose",
+    "diebold_mariano",
     "evaluate",
     "fidelity",
+    "flip_flop",
+    "holm",
     "join_times",
     "mase",
+    "model_confidence_set",
     "msis",
     "next_table",
     "owa",

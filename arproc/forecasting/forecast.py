@@ -39,7 +39,16 @@ from arproc.spaces import Binary, BinaryVector, Count, Ordinal, Real
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["forecast", "sample_paths"]
+__all__ = [
+    "Task",
+    "forecast",
+    "marginals_of",
+    "quiet",
+    "require_numbers",
+    "sample_paths",
+    "state_of",
+    "task_of",
+]
 
 
 @dataclass(frozen=True)
@@ -83,15 +92,15 @@ def forecast(
     if parameter_uncertainty is not None:
         _check_bootstrap(process, parameter_uncertainty, n_bootstrap)
         seed = resolve_seed(seed)  # the same draws under every refitted model
-    task = _task(process, history, horizon, context, offset, n_paths, seed, known, "forecast")
-    with torch.no_grad(), _quiet():
-        fitted = _marginals(task)
+    task = task_of(process, history, horizon, context, offset, n_paths, seed, known, "forecast")
+    with torch.no_grad(), quiet():
+        fitted = marginals_of(task)
         marginals: Marginals = fitted
         if parameter_uncertainty is not None:
             marginals = Calibrated(fitted, _replicates(process, task, n_bootstrap))
         mean, values = marginals.mean, at_levels(marginals, levels)
     # a mean may be infinite
-    _require_numbers(torch.cat([values, mean.clamp(max=0)[None]]))
+    require_numbers(torch.cat([values, mean.clamp(max=0)[None]]))
     if task.known is not None:  # to the last digit
         mean, values = (torch.where(task.known.isnan(), x, task.known) for x in (mean, values))
     table = tables.of_marginals(task.history, mean, values, levels)
@@ -109,14 +118,16 @@ def sample_paths(
     known: Any,
 ) -> pd.DataFrame:
     """See `Process.sample_paths`."""
-    task = _task(process, history, horizon, context, offset, n_paths, seed, known, "sample_paths")
-    with torch.no_grad(), _quiet():
-        paths, effective = _paths(task, _state(task))
-    _require_numbers(paths.movedim(1, 0))
+    task = task_of(
+        process, history, horizon, context, offset, n_paths, seed, known, "sample_paths"
+    )
+    with torch.no_grad(), quiet():
+        paths, effective = _paths(task, state_of(task))
+    require_numbers(paths.movedim(1, 0))
     return _note(tables.of_paths(task.history, paths), task, effective)
 
 
-def _task(
+def task_of(
     process: Holder,
     history: Any,
     horizon: int,
@@ -127,8 +138,9 @@ def _task(
     known: Any,
     call: str,
 ) -> Task:
+    """What a call asks, read and checked; `call` is what messages name."""
     horizon = check_count("horizon", horizon, minimum=1)
-    n_paths = check_count("n_paths", n_paths, minimum=2 if call == "forecast" else 1)
+    n_paths = check_count("n_paths", n_paths, minimum=1 if call == "sample_paths" else 2)
     law = process.law_
     space = law.space
     if not isinstance(space, (Real, Count, Ordinal, Binary, BinaryVector)) or space.terminates:
@@ -158,7 +170,7 @@ def _replicates(process: Holder, task: Task, n_bootstrap: int) -> Iterator[Plain
     assert isinstance(task.seed, int)
     laws = refitted(process, task.history, task.context, n_bootstrap, task.seed)
     for law in laws:
-        yield _marginals(replace(task, law=law))
+        yield marginals_of(replace(task, law=law))
 
 
 def levels_of(quantiles: Any) -> list[float]:
@@ -182,12 +194,12 @@ def _note(table: pd.DataFrame, task: Task, effective: torch.Tensor | None) -> pd
     return table
 
 
-def _quiet() -> Any:
+def quiet() -> Any:
     """Overflows are not warned of one by one: the result is looked at."""
     return np.errstate(over="ignore", invalid="ignore")
 
 
-def _require_numbers(x: torch.Tensor) -> None:
+def require_numbers(x: torch.Tensor) -> None:
     """Raise `DataError` where [K, N, horizon, ...] holds what is not a finite number."""
     wrong = (~x.isfinite()).movedim(2, 0).reshape(x.shape[2], -1).any(1)
     if bool(wrong.any()):
@@ -198,12 +210,14 @@ def _require_numbers(x: torch.Tensor) -> None:
         )
 
 
-def _state(task: Task) -> State:
+def state_of(task: Task) -> State:
+    """The state after the history."""
     return task.law.after(task.history, task.context)
 
 
-def _marginals(task: Task) -> Plain:
-    state, law = _state(task), task.law
+def marginals_of(task: Task) -> Plain:
+    """The marginal laws of the future numbers: closed forms, or those of sample paths."""
+    state, law = state_of(task), task.law
     closed: Any = None
     mass = law.space.measure == "mass"
     if task.known is None:

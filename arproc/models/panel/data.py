@@ -20,7 +20,7 @@ from arproc.spaces import Real
 if TYPE_CHECKING:
     from arproc.transforms import Log
 
-__all__ = ["LONG", "PanelData", "jacobians", "logarithms", "read"]
+__all__ = ["LONG", "PanelData", "check_columns", "jacobians", "logarithms", "read", "trimmed"]
 
 #: The columns of a long table: the series' name, the time, the value.
 LONG = ("unique_id", "ds", "y")
@@ -94,7 +94,9 @@ class PanelData:
         return pd.Series(self.row(i), index=index, name=self.names[i])
 
 
-def read(data: Any, name: str = "data", columns: Sequence[str] = LONG) -> PanelData:
+def read(
+    data: Any, name: str = "data", columns: Sequence[str] = LONG, *, trim: bool = True
+) -> PanelData:
     """The user's panel.
 
     Args:
@@ -104,24 +106,26 @@ def read(data: Any, name: str = "data", columns: Sequence[str] = LONG) -> PanelD
             cut off.
         name: what error messages call the data.
         columns: what a long DataFrame calls those columns.
+        trim: whether missing values at the ends of a series are cut off.
 
     Raises:
         DataError: what came is no panel of numbers.
     """
     if isinstance(data, PanelData):
         return data
-    columns, data = _checked(columns), native(data, name)
+    columns, data = check_columns(columns), native(data, name)
     if isinstance(data, Mapping):
         if not data:
             raise DataError(f"{name} is an empty dict; expected some series.")
-        table = _read_plain(list(data.values()), name)
+        table = _read_plain(list(data.values()), name, trim)
         return _named(table, list(data), name)
     if hasattr(data, "columns") and (columns[0] in data.columns or _looks_long(data)):
-        return _read_long(data, name, columns)
-    return _read_plain(data, name)
+        return _read_long(data, name, columns, trim)
+    return _read_plain(data, name, trim)
 
 
-def _checked(columns: Any) -> tuple[str, str, str]:
+def check_columns(columns: Any) -> tuple[str, str, str]:
+    """Return the names of a long table's three columns, or raise `ParameterError`."""
     listed = list(columns) if isinstance(columns, (list, tuple)) else []
     try:
         distinct = len(set(listed))
@@ -140,7 +144,7 @@ def _looks_long(frame: Any) -> bool:
     return any(getattr(kind, "kind", "O") not in "biufc" for kind in frame.dtypes)
 
 
-def _read_plain(data: Any, name: str, trim: bool = True) -> PanelData:
+def _read_plain(data: Any, name: str, trim: bool) -> PanelData:
     values, lengths, form = intake.read(data, Real(), None, name, missing=True)
     array = values.detach().cpu().to(torch.float64).numpy()
     offsets = np.zeros(len(lengths) + 1, np.int64)
@@ -153,7 +157,7 @@ def _read_plain(data: Any, name: str, trim: bool = True) -> PanelData:
         names = list(range(len(lengths)))
     table = PanelData(array, offsets, names, named, tuple(form.indexes), False)
     # one product over all values is nan where any is, and costs no more than reading them
-    return _trimmed(table) if trim and np.isnan(np.dot(array, array)) else table
+    return trimmed(table) if trim and np.isnan(np.dot(array, array)) else table
 
 
 def _named(table: PanelData, names: list[Any], name: str) -> PanelData:
@@ -162,7 +166,7 @@ def _named(table: PanelData, names: list[Any], name: str) -> PanelData:
     return PanelData(table.values, table.offsets, names, True, table.indexes, table.gaps)
 
 
-def _read_long(frame: Any, name: str, columns: tuple[str, str, str]) -> PanelData:
+def _read_long(frame: Any, name: str, columns: tuple[str, str, str], trim: bool) -> PanelData:
     """A table with a row for each value."""
     import pandas as pd
 
@@ -201,10 +205,10 @@ def _read_long(frame: Any, name: str, columns: tuple[str, str, str]) -> PanelDat
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     times = pd.Index(ordered[time], name=time)
     indexes = tuple(times[a:b] for a, b in pairwise(offsets.tolist()))
-    values = _read_plain(ordered[[value]], name, trim=False).values
+    values = _read_plain(ordered[[value]], name, False).values
     table = PanelData(values, offsets, list(names), True, indexes, False)
     table = _with_every_step(table, times, name)
-    return _trimmed(table) if np.isnan(np.dot(table.values, table.values)) else table
+    return trimmed(table) if trim and np.isnan(np.dot(table.values, table.values)) else table
 
 
 def _with_every_step(table: PanelData, times: Any, name: str) -> PanelData:
@@ -237,7 +241,7 @@ def _with_every_step(table: PanelData, times: Any, name: str) -> PanelData:
     return PanelData(values, offsets, table.names, True, indexes, bool(np.isnan(values).any()))
 
 
-def _trimmed(table: PanelData) -> PanelData:
+def trimmed(table: PanelData) -> PanelData:
     """Each series from its first known value to its last."""
     known = ~np.isnan(table.values)
     before = np.concatenate([[0], np.cumsum(known)])
