@@ -127,6 +127,8 @@ class OfPanel(Forecaster):
     def _laws(self) -> list[Settings | None]:
         if isinstance(self.fitted, Panel):
             return [settings_of(self.fitted.process)]
+        if self.fitted.candidates is None:  # its laws are mixtures
+            return [None]
         return [settings_of(one) for one in self.fitted.candidates]
 
     def _one_by_one(
