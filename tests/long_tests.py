@@ -63,4 +63,41 @@ LONG = (
     "models/panel/test_combination.py"
     "::test_better_candidates_weigh_more_and_the_average_beats_them",
     "models/panel/test_panel.py::test_a_series_keeps_the_contract",
+    "hostile/test_hostile.py::test_the_campaign_sees_every_fault",
+    "models/neural/vectors/test_vectors.py"
+    "::test_a_law_is_loaded_where_its_model_s_module_was_not_imported",
+    "models/ngram/test_interpolation.py::test_it_is_a_model_like_others",
+    "models/neural/vectors/test_nade_missing.py::test_the_law_is_learnt_from_vectors_with_gaps",
+    "forecasting/test_bootstrap.py::test_an_ar1_is_predicted_about_as_under_the_flat_prior",
+    "models/autoregression/test_ill_posed.py"
+    "::test_deterministic_data_with_gaps_are_refused[a sine-stationary-order1]",
+    "models/autoregression/test_ar.py::test_the_contract[given line]",
+    "models/neural/vectors/test_made_orders.py::test_learns_the_law_of_its_data_in_every_order[3]",
+    "contract/test_validation.py::test_it_chooses_by_the_pair_in_every_order[MADE]",
+    "models/neural/vectors/test_nade.py::test_rnade_learns_a_skewed_pair",
+    "evaluation/synthetic/test_fidelity.py::test_fresh_data_pass[table]",
+    "evaluation/synthetic/test_fidelity.py::test_fresh_data_pass[vectors]",
+    "models/neural/vectors/test_made_tables.py"
+    "::test_training_on_independent_columns_finds_their_laws",
+    "models/neural/vectors/test_made_tables.py::test_what_is_missing_may_depend_on_other_columns",
+    "models/neural/images/test_pixelcnn.py::test_what_is_learnt_of_copies_is_their_entropy",
+    "models/neural/sequences/test_transformer_images.py"
+    "::test_images_and_texts_follow_what_they_are_conditioned_on[True]",
+    "models/autoregression/test_ridge.py::test_learnt_strengths_are_the_best",
+    "models/neural/vectors/test_nade_orders.py::test_the_loss_is_the_mean_over_all_orders",
+    "models/neural/vectors/test_heads.py::test_a_correlated_normal_is_learnt",
+    "models/neural/vectors/test_table_any.py"
+    "::test_draws_given_some_columns_have_their_conditional_law",
+    "models/ngram/test_model.py::test_conformance[Tokens(kind='char'",
+    "models/ngram/test_model.py::test_conformance[char-3",
+    "models/ngram/streaming/test_fitting.py::test_the_model_is_one_like_any_other",
+    "models/ngram/streaming/test_fitting.py::test_one_stream_of_characters_or_bytes[12-byte]",
+    "models/ngram/streaming/test_fitting.py"
+    "::test_the_hash_table_of_wide_contexts_is_made_in_blocks",
+    "models/ngram/streaming/test_fitting.py::test_lines_of_words[modified_kneser_ney-5]",
+    "evaluation/test_comparison.py::test_false_alarms_are_as_rare_as_stated[1-200]",
+    "models/neural/test_inputs.py"
+    "::test_a_context_in_its_own_units_is_as_good_as_a_standardised_one[PixelSNAIL]",
+    "models/neural/test_inputs.py"
+    "::test_a_context_in_its_own_units_is_as_good_as_a_standardised_one[PixelCNN++]",
 )

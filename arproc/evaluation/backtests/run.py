@@ -99,7 +99,7 @@ def backtest(
         step known; `step`, 1 to `horizon`; `time`, its label; `component`, of vectors; `actual`;
         `mean`; a column for each quantile, named by its level; and `log_score`, the log-density
         (or mass) of `actual` under the forecast of that step, in nats, higher is better (NaN for
-        an `AutoPanel` of logarithms, whose averaged quantiles have no closed density). Labels are
+        an `AutoPanel` told nothing or of logarithms: its laws have no such density). Labels are
         positions, from 0, where the data have none. How it was made is in `.attrs`.
 
     Raises:
