@@ -64,6 +64,7 @@ _LAZY: dict[str, str] = {
     "likelihood_ratio_test": "arproc.inference",
     "read_lines": "arproc.data.text_files",
     "reconcile": "arproc.forecasting.reconciliation",
+    "report": "arproc.reporting",
     "select_order": "arproc.models.autoregression.selection",
     "surprisal_table": "arproc.evaluation",
     "warm_up": "arproc.warming",
@@ -76,6 +77,7 @@ _MODULES: tuple[str, ...] = (
     "ngram",
     "parts",
     "plot",
+    "reporting",
     "tables",
     "testing",
     "training",
@@ -143,6 +145,8 @@ __all__ = [
     "plot",
     "read_lines",
     "reconcile",
+    "report",
+    "reporting",
     "sampling",
     "select_order",
     "spaces",
@@ -164,6 +168,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
         ngram,
         parts,
         plot,
+        reporting,
         tables,
         testing,
         training,
@@ -206,6 +211,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
     from arproc.models.statespace.arima import ARIMA
     from arproc.models.transformed.process import Transformed
     from arproc.models.volatility.argarch import ARGARCH
+    from arproc.reporting import report
     from arproc.training import Training
     from arproc.warming import warm_up
 
