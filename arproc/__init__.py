@@ -177,7 +177,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
     from arproc.data.date_features import calendar_features
     from arproc.data.text_files import read_lines
     from arproc.data.tokens import Tokens
-    from arproc.evaluation import compare, diagnose, evaluate, surprisal_table
+    from arproc.evaluation import compare, diagnose, evaluate, fidelity, surprisal_table
     from arproc.forecasting.reconciliation import reconcile
     from arproc.inference import likelihood_ratio_test
     from arproc.models.autoregression.ar import AR

@@ -27,6 +27,7 @@ class Case:
         complete: as for `log_prob`.
         samples: how many draws of each model are shown.
         length: of the draws; None is that of the data.
+        shape: of one image; None leaves it to the models.
         seed: of the draws.
     """
 
@@ -38,6 +39,7 @@ class Case:
     complete: bool | None = None
     samples: int = 3
     length: int | None = None
+    shape: tuple[int, ...] | None = None
     seed: int = 0
     _read: dict[str, Sequences] = field(default_factory=dict)
 
@@ -52,6 +54,12 @@ class Case:
                 found = found.ended(self.complete)
             self._read[name] = found
         return self._read[name]
+
+    def image_shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of one example, if it is an image."""
+        layout = self.models[name].layout
+        image = layout is not None and len(layout.shape) in (2, 3)
+        return layout.shape if self.shape is None and layout is not None and image else self.shape
 
     def first(self, name: str) -> tuple[Any, Any]:
         """One sequence of the data, and its context: the first, or the only one."""

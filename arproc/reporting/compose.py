@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from arproc.contract.places import write_text
 from arproc.data.texts import listed
-from arproc.errors import ParameterError, check_choice, check_count, check_integer
+from arproc.errors import ParameterError, check_choice, check_count, check_integer, check_list
 from arproc.evaluation import Fidelity
 from arproc.evaluation.likelihood import BY
 from arproc.process import Model
@@ -74,6 +75,7 @@ def report(
     fidelity: Fidelity | Mapping[str, Fidelity] | None = None,
     samples: int = 3,
     length: int | None = None,
+    shape: tuple[int, ...] | None = None,
     seed: int = 0,
 ) -> Report:
     """Models and how they do on some data, as one page of HTML that needs no network.
@@ -100,6 +102,7 @@ def report(
         fidelity: a result of `arproc.fidelity`, or several by the names of what they judged.
         samples: how many draws of each model are shown (of images and tables twelve).
         length: of draws of free length; by default that of the data, 400 at most.
+        shape: of one image, (h, w), (h, w, 3) or (3, h, w), where the data are vectors of pixels.
         seed: of the draws, and of the PIT values of discrete elements.
 
     Returns:
@@ -133,8 +136,10 @@ def report(
         complete=complete,
         samples=check_count("samples", samples, minimum=1),
         length=None if length is None else check_count("length", length, minimum=1),
+        shape=_checked_shape(shape),
         seed=check_integer("seed", seed, minimum=0),
     )
+    _check_pixels(case)
     require_matplotlib()
     table = ranking.ranked(
         case, {"reference": _known(reference, checked), "unit": unit, "by": by, "train": train}
@@ -190,6 +195,28 @@ def _checked_models(models: Any) -> dict[str, Model]:
     return named
 
 
+def _checked_shape(shape: Any) -> tuple[int, ...] | None:
+    if shape is None:
+        return None
+    sides = tuple(check_integer("shape", side, minimum=1) for side in check_list("shape", shape))
+    colour = len(sides) == 3 and 3 in (sides[0], sides[2])
+    if len(sides) != 2 and not colour:
+        raise ParameterError(f"shape must be (h, w), (h, w, 3) or (3, h, w); got {shape!r}.")
+    return sides
+
+
+def _check_pixels(case: Case) -> None:
+    """Refuse a shape that the models' examples have not."""
+    for name, model in case.models.items():
+        size = model.space.length
+        if case.shape is not None and math.prod(case.shape) != size:
+            has = "no fixed size" if size is None else f"{size} elements"
+            raise ParameterError(
+                f"shape is {case.shape}, {math.prod(case.shape)} pixels, but the examples of "
+                f"{name!r} have {has}."
+            )
+
+
 def _known(reference: Any, models: dict[str, Model]) -> str | None:
     if reference is None:
         return None
@@ -202,7 +229,7 @@ def _known(reference: Any, models: dict[str, Model]) -> str | None:
 def _checked_fidelity(given: Any) -> dict[str, Fidelity]:
     if given is None:
         return {}
-    results = dict(given) if isinstance(given, Mapping) else {"the synthetic data": given}
+    results = dict(given) if isinstance(given, Mapping) else {"Synthetic data": given}
     for name, result in results.items():
         if not isinstance(result, Fidelity):
             raise ParameterError(

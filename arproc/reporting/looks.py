@@ -89,8 +89,13 @@ def _surprisal(case: Case, best: str) -> str:
     return picture(
         lambda: surprisal(model, _whole(one), context=context, limit=800),
         f"How surprising each element of {which} was, given those before it.",
-        "−log p of each element given those before it: the mean of these is the cost above.",
+        "−log p of each element given those before it" + _unscored(case, best),
     )
+
+
+def _unscored(case: Case, best: str) -> str:
+    start = case.starts_at(best)
+    return f"; the leaderboard does not score the first {start:,}." if start else "."
 
 
 def _whole(one: Any) -> Any:

@@ -114,8 +114,8 @@ def section(ranking: pd.DataFrame) -> Section:
     if several:
         body += paragraph(
             f"A difference is a model's cost less that of {facts['reference']}, paired sequence "
-            "by sequence, so that what is hard for all models cancels. Where its interval excludes "
-            "zero, chance alone hardly explains it."
+            "by sequence, so that what is hard for all models cancels. Where its interval "
+            "excludes zero, chance alone hardly explains it."
         )
         body += _picture(ranking.iloc[:_MOST_DRAWN], unit)
     body += items(facts["notes"]) if facts.get("notes") else ""

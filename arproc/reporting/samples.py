@@ -41,12 +41,12 @@ def section(case: Case) -> Section:
 
 
 def _of_data(case: Case, name: str) -> str:
-    model, found = case.models[name], case.sequences(name)
+    found = case.sequences(name)
     if hasattr(case.data, "columns") and found.form.kind in ("rows", "table"):
         return _rows(case.data, "Rows of the data")
-    n = _how_many(case, model)
+    n = _how_many(case, name)
     few = found.select(torch.arange(min(n, len(found))))
-    return _shown(model, few, "the data", case)
+    return _shown(case, name, few, "the data")
 
 
 def _of_model(case: Case, name: str) -> str:
@@ -56,21 +56,20 @@ def _of_model(case: Case, name: str) -> str:
         draws = _draws(case, name)
         if hasattr(draws, "columns"):
             return _rows(draws, f"Rows drawn from {name}")
-        return _shown(model, model.sequences(draws, missing=model.law_.takes_missing), name, case)
+        read = model.sequences(draws, missing=model.law_.takes_missing)
+        return _shown(case, name, read, name)
     except ArprocError as error:
         return paragraph(f"No draws are shown: {error}")
 
 
-def _how_many(case: Case, model: Model) -> int:
-    layout = model.layout
-    image = layout is not None and len(layout.shape) in (2, 3)
-    table_of = model.fit_.form in ("rows", "table")
-    return max(case.samples, _IMAGES) if image or table_of else case.samples
+def _how_many(case: Case, name: str) -> int:
+    small = case.image_shape(name) is not None or case.models[name].fit_.form in ("rows", "table")
+    return max(case.samples, _IMAGES) if small else case.samples
 
 
 def _draws(case: Case, name: str) -> Any:
     model, found = case.models[name], case.sequences(name)
-    n, length = _how_many(case, model), case.length
+    n, length = _how_many(case, name), case.length
     if model.space.length is not None:
         length = None
     elif length is None:
@@ -105,11 +104,12 @@ def _rows(frame: Any, caption: str) -> str:
     )
 
 
-def _shown(model: Model, few: Sequences, what: str, case: Case) -> str:
+def _shown(case: Case, name: str, few: Sequences, what: str) -> str:
     """Some sequences, in the way that shows them best."""
+    model, shape = case.models[name], case.image_shape(name)
+    if shape is not None:
+        return _images(model, few, shape, what)
     layout = model.layout
-    if layout is not None and len(layout.shape) in (2, 3):
-        return _images(model, few, what)
     vocabulary = vocabulary_of(model.space)
     if vocabulary is not None or isinstance(model.space, Categorical):
         return "".join(quoted(_text(vocabulary, few.row(i), case)) for i in range(len(few)))
@@ -129,10 +129,10 @@ def _shown(model: Model, few: Sequences, what: str, case: Case) -> str:
     return picture(draw, f"{len(rows)} sequence(s) of {what}: {told}.", f"Values of {what}.")
 
 
-def _images(model: Model, few: Sequences, what: str) -> str:
-    assert model.layout is not None
-    images = model.layout.from_sites(torch.stack([few.row(i) for i in range(len(few))])).cpu()
-    shape = tuple(images.shape[1:])
+def _images(model: Model, few: Sequences, shape: tuple[int, ...], what: str) -> str:
+    images = torch.stack([few.row(i) for i in range(len(few))]).cpu()
+    if model.layout is not None:
+        images = model.layout.from_sites(images)
 
     def draw() -> Axes:
         return sample_grid(images.numpy(), shape, columns=6)

@@ -102,7 +102,7 @@ def _twins(ranking: pd.DataFrame) -> list[str]:
 def _calibration(calibrated: list[Calibration]) -> list[str]:
     usable = [c for c in calibrated if c.problem is None]
     sound = [c.model for c in usable if not c.departs]
-    lines = [f"The probabilities of {c.model} are off: {c.verdict}." for c in usable if c.departs]
+    lines = [f"The calibration of {c.model} is off: {c.verdict}." for c in usable if c.departs]
     if sound:
         lines.append(f"No fault was found in the calibration of {_listed(sound)}.")
     return lines
@@ -111,10 +111,10 @@ def _calibration(calibrated: list[Calibration]) -> list[str]:
 def _fidelity(name: str, result: Fidelity) -> str:
     tested = sum(row.passed is not None for row in result.rows)
     if result.passed:
-        return f"Synthetic data of {name}: all {tested} tests pass."
+        return f"{name}: all {tested} tests against real data pass."
     return (
-        f"Synthetic data of {name} can be told from real ones: {len(result.failed)} of {tested} "
-        f"tests fail ({_listed(result.failed)})."
+        f"{name} can be told from real data: {len(result.failed)} of {tested} tests fail "
+        f"({_listed(result.failed)})."
     )
 
 
@@ -168,7 +168,7 @@ def caveats(case: Case, ranking: pd.DataFrame, calibrated: list[Calibration]) ->
             "Whether some of these sequences stand in the training data too was not looked for, "
             "for these were not given."
         )
-    if any(c.problem is None for c in calibrated):
+    if any(c.problem is None and not c.departs for c in calibrated):
         lines.append(
             "Where no fault of calibration was found, there may be one that so few elements do "
             "not show."
