@@ -47,7 +47,7 @@ def picture(draw: Callable[[], Axes], told: str, caption: str) -> str:
             figure = draw().get_figure(root=True)
             assert figure is not None
             data = io.BytesIO()
-            figure.savefig(data, format="png", dpi=110, bbox_inches="tight")
+            figure.savefig(data, format="png", dpi=110)
         finally:
             for left in set(plt.get_fignums()) - opened:
                 plt.close(left)

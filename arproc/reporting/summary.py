@@ -47,7 +47,8 @@ def _first(ranking: pd.DataFrame) -> str:
     over = f"{facts['n_elements']:,} elements of {facts['n_sequences']:,} sequence(s)"
     words = unit.replace("_", " ")
     if math.isinf(cost):
-        return f"Every model gives the data ({over}) probability zero."
+        who = f"{name} gives" if len(ranking) == 1 else "All models give"
+        return f"{who} some of the data probability zero ({over})."
     if len(ranking) == 1:
         return f"{name} costs {number(cost)} {words} (lower is better) over {over}."
     return (
