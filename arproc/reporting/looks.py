@@ -69,7 +69,7 @@ def _forecast(case: Case, best: str) -> str:
         f"lie between the quantiles {low} and {high}"
     )
     shown = history.iloc[-_PAST:] if hasattr(history, "iloc") else np.asarray(history)[-_PAST:]
-    if not hasattr(shown, "index") or callable(shown.index):
+    if not hasattr(shown, "iloc"):
         table = table.set_index(np.arange(len(shown), len(shown) + len(table)))
     return picture(lambda: forecast_fan(shown, table, later), f"{told}.", f"{told}.")
 

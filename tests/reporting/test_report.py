@@ -220,7 +220,7 @@ def test_the_leaderboard_is_that_of_compare():
     read = Page(found.html)
     for cost in want["nats_per_element"]:
         assert number(cost) in read.text("td")
-    assert "AR(1) gives the data the highest likelihood" in found.findings[0]
+    assert f"{want.index[0]} gives the data the highest likelihood" in found.findings[0]
 
 
 def test_one_model_alone_has_the_cost_of_evaluate():
