@@ -65,6 +65,7 @@ _LAZY: dict[str, str] = {
     "likelihood_ratio_test": "arproc.inference",
     "read_lines": "arproc.data.text_files",
     "reconcile": "arproc.forecasting.reconciliation",
+    "report": "arproc.reporting",
     "select_order": "arproc.models.autoregression.selection",
     "surprisal_table": "arproc.evaluation",
     "warm_up": "arproc.warming",
@@ -77,6 +78,7 @@ _MODULES: tuple[str, ...] = (
     "ngram",
     "parts",
     "plot",
+    "reporting",
     "tables",
     "testing",
     "training",
@@ -145,6 +147,8 @@ __all__ = [
     "plot",
     "read_lines",
     "reconcile",
+    "report",
+    "reporting",
     "sampling",
     "select_order",
     "spaces",
@@ -166,6 +170,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
         ngram,
         parts,
         plot,
+        reporting,
         tables,
         testing,
         training,
@@ -174,7 +179,14 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
     from arproc.data.date_features import calendar_features
     from arproc.data.text_files import read_lines
     from arproc.data.tokens import Tokens
-    from arproc.evaluation import backtest, compare, diagnose, evaluate, surprisal_table
+    from arproc.evaluation import (
+        backtest,
+        compare,
+        diagnose,
+        evaluate,
+        fidelity,
+        surprisal_table,
+    )
     from arproc.forecasting.reconciliation import reconcile
     from arproc.inference import likelihood_ratio_test
     from arproc.models.autoregression.ar import AR
@@ -208,6 +220,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
     from arproc.models.statespace.arima import ARIMA
     from arproc.models.transformed.process import Transformed
     from arproc.models.volatility.argarch import ARGARCH
+    from arproc.reporting import report
     from arproc.training import Training
     from arproc.warming import warm_up
 

@@ -23,6 +23,7 @@ LAYERS = (
     {"models"},
     {"audio", "parts", "datasets", "tables", "transforms", "ngram", "evaluation"},
     {"plot", "testing", "kit", "warming"},
+    {"reporting"},
     {"arproc"},
     {"cli"},
     {"__main__"},

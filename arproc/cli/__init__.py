@@ -1,4 +1,4 @@
-"""The command line: `arproc demo | fit | score | sample | forecast | compare | warm-up`."""
+"""The command line: `arproc demo | fit | score | sample | compare | report ...`."""
 
 from __future__ import annotations
 

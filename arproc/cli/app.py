@@ -7,6 +7,19 @@ from typing import Annotated
 
 import typer
 
+from arproc.cli.options import (
+    Column,
+    DataFile,
+    Given,
+    Index,
+    Lines,
+    ModelFile,
+    Offset,
+    Out,
+    Seed,
+)  # fmt: skip
+from arproc.cli.report import report
+
 app = typer.Typer(
     name="arproc",
     add_completion=False,
@@ -19,34 +32,6 @@ app = typer.Typer(
     "    arproc forecast ar.arproc series.csv --column value --horizon 12\n\n"
     "Likelihoods are natural logarithms (nats) unless a column says bits.",
 )
-
-DataFile = Annotated[
-    Path,
-    typer.Argument(
-        help="Data: .csv, .tsv, .npy, or UTF-8 text (anything else; - is standard input). Tables "
-        "and text may be compressed: .gz, .bz2, .xz, .zst."
-    ),
-]
-ModelFile = Annotated[Path, typer.Argument(help="A model that `arproc fit` saved.")]
-Column = Annotated[
-    list[str] | None,
-    typer.Option("--column", "-c", help="A column of a table; repeat for several. [all numeric]"),
-]
-Index = Annotated[
-    str | None, typer.Option("--index", "-i", help="The column with the dates, or the steps.")
-]
-Lines = Annotated[bool, typer.Option("--lines", help="Each line of a text is a sequence.")]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write here. [standard output]")]
-Given = Annotated[
-    int | None, typer.Option(help="Score only what follows the first so many elements.")
-]
-Offset = Annotated[
-    int | None,
-    typer.Option(
-        help="At which step the data begin, of a model with a trend or seasons. [by the index]"
-    ),
-]
-Seed = Annotated[int | None, typer.Option(help="For the same result again.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -357,15 +342,16 @@ def compare(
 
     if len(model) < 2:
         raise ParameterError("compare needs at least two models; got one.")
-    stems = [path.stem for path in model]
-    names = [str(path) for path in model] if len(set(stems)) < len(stems) else stems
-    laws = {name: models.load(path) for name, path in zip(names, model, strict=True)}
+    laws = models.load_named(model)
     whole = any(files.holds_table(law) for law in laws.values())
     read = files.read(data, column, index, lines, whole=whole)
     table = arproc.compare(laws, read, given=given, offset=offset)
     console().print(comparison_grid(table, str(data)))
     if out is not None:
         files.write_table(table, out)
+
+
+app.command()(report)
 
 
 @app.command()

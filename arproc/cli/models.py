@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from arproc.errors import ParameterError
 
-__all__ = ["COMPRESSED", "build", "find", "is_arpa", "load"]
+__all__ = ["COMPRESSED", "build", "find", "is_arpa", "load", "load_named"]
 
 #: What the names of compressed ARPA files end in.
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
@@ -158,3 +158,13 @@ def load(path: Path) -> Any:
             f"{path} {path.name.partition('.arpa')[0]}.arproc."
         )
     return arproc.load(path)
+
+
+def load_named(paths: list[Path]) -> dict[str, Any]:
+    """Saved models by the names of their files, with folders where two are called alike."""
+    if len(set(paths)) < len(paths):
+        twice = next(path for path in paths if paths.count(path) > 1)
+        raise ParameterError(f"the model file {str(twice)!r} is named twice.")
+    stems = [path.stem for path in paths]
+    names = [str(path) for path in paths] if len(set(stems)) < len(stems) else stems
+    return {name: load(path) for name, path in zip(names, paths, strict=True)}

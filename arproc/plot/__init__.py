@@ -9,6 +9,8 @@ from arproc.plot.forecasts import forecast_fan
 from arproc.plot.grids import sample_grid
 from arproc.plot.histograms import pit_histogram
 from arproc.plot.impulses import impulse_response
+from arproc.plot.leaderboards import leaderboard
+from arproc.plot.lines import sample_lines
 from arproc.plot.maps import surprisal_map
 from arproc.plot.spectra import spectral_density
 from arproc.plot.surprisals import surprisal
@@ -18,9 +20,11 @@ __all__ = [
     "diagnostics",
     "forecast_fan",
     "impulse_response",
+    "leaderboard",
     "learning_rates",
     "pit_histogram",
     "sample_grid",
+    "sample_lines",
     "spectral_density",
     "surprisal",
     "surprisal_map",

@@ -85,7 +85,8 @@ def surprisal(
     space = sequences.space
     vocabulary = space.vocabulary if isinstance(space, Categorical) else None
     if vocabulary is None or vocabulary.kind == "symbols" or process.n_given:
-        return _draw_line(process, sequences, values, getattr(terms, "index", None), unit, ax)
+        index = terms.index if hasattr(terms, "iloc") else None  # a tensor's is a method
+        return _draw_line(process, sequences, values, index, unit, ax)
     pieces = _pieces(vocabulary, sequences, values)
     return _draw_text(pieces, values, _NOUNS[vocabulary.kind], unit, limit, ax)
 

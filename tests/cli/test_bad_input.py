@@ -81,6 +81,7 @@ READING = {
     "score a text": "score text.arproc ?",
     "forecast": "forecast ar.arproc ? --horizon 2 -c value -i day",
     "compare": "compare ? ar.arproc flat.arproc -c value",
+    "report": "report ? ar.arproc -c value -o new.html",
     "model": "score ? whole.csv",
     "convert": "convert ? new.arpa",
 }
@@ -103,6 +104,12 @@ OPTIONS = [
     )],
     "compare whole.csv ar.arproc", "compare whole.csv ar.arproc text.arproc",
     "compare whole.csv ar.arproc flat.arproc --given -2",
+    "report whole.csv ar.arproc", "report whole.csv -o new.html",
+    "report whole.csv ar.arproc -o no/such.html", "report whole.csv ar.arproc ar.arproc -o a.html",
+    *[f"report whole.csv ar.arproc -o new.html {option}" for option in (
+        "--shape 2", "--shape x", "--synthetic whole.csv", "--samples 0", "--length 0",
+        "--train whole.csv", "--train no.csv", "--seed x",
+    )],
     *[f"fit {rest} -o new.arproc" for rest in (
         "ar whole.csv", "ar whole.csv --order x", "ar whole.csv --order -1",
         "ar whole.csv --order",

@@ -620,3 +620,24 @@ def test_a_draft_that_can_not_be_is_refused(run: Run, text: Path):
         result = run(*options, *more)
         assert result.code == 2
         assert told in result.err
+
+
+# ---- report -------------------------------------------------------------------------------------
+
+
+def test_report_writes_a_page_and_tells_its_summary(run: Run, tmp_path: Path):
+    rng = np.random.default_rng(0)
+    for name in ("train", "test", "drawn"):
+        np.save(tmp_path / f"{name}.npy", rng.normal(size=(20, 8)))
+    for order in (0, 1):
+        run("fit", "ar", "train.npy", "--order", order, "--out", f"ar{order}.arproc")
+    options = ["--train", "train.npy", "--synthetic", "drawn.npy", "--samples", 1]
+    made = run("report", "test.npy", "ar0.arproc", "ar1.arproc", *options, "--out", "page.html")
+    assert made.code == 0, made.err
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "<h1>test.npy</h1>" in page
+    assert all(f'<h2 id="{part}">' in page for part in ("leaderboard", "fidelity", "samples"))
+    assert "gives the data the highest likelihood" in made.out
+    assert "drawn.npy: all " in made.out
+    assert made.out.endswith("saved to page.html\n")

@@ -12,7 +12,7 @@ import pytest
 import torch
 from evaluation.toys import BYTES, CHARS, Chain, GaussianAR, PoissonAR, unigram
 
-from arproc import AR, MADE, VAR, PixelCNN, Training, plot
+from arproc import AR, MADE, VAR, PixelCNN, Training, compare, plot
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, MissingDependencyError, ParameterError, UnsupportedError
 
@@ -30,6 +30,16 @@ FORECAST = GaussianAR().forecast(SERIES, 3, quantiles=(0.05, 0.25, 0.5, 0.75, 0.
 RESPONSES = VAR.from_parameters([[[0.5, 0.2], [0.0, 0.3]]]).impulse_response(6, bands=None)
 SQUARES = MADE((4,), training=Training(steps=2)).fit(np.arange(48).reshape(4, 3, 4) // 5 % 2)
 RATES = MADE((4,)).find_lr(np.eye(12, dtype=int), steps=30)
+WHITE = np.random.default_rng(0).normal(size=60)
+BOARD = compare(
+    {
+        "AR(0)": AR.from_parameters([]),
+        "AR(1)": AR.from_parameters([0.9]),
+        "same": AR(0).fit(WHITE),
+    },
+    WHITE,
+    reference="AR(0)",
+)
 DRAW = {
     "forecast_fan": lambda ax: plot.forecast_fan(SERIES, FORECAST, ax=ax),
     "pit_histogram": lambda ax: plot.pit_histogram(np.linspace(0.01, 0.99, 60), ax=ax),
@@ -49,6 +59,8 @@ DRAW = {
         SQUARES.history_, ax=ax, against="seconds"
     ),
     "learning_rates": lambda ax: plot.learning_rates(RATES, ax=ax),
+    "leaderboard": lambda ax: plot.leaderboard(BOARD, ax=ax),
+    "sample_lines": lambda ax: plot.sample_lines(np.eye(3), ax=ax),
     "sample_grid": lambda ax: plot.sample_grid(np.eye(4), (2, 2), ax=ax),
 }
 
@@ -355,3 +367,53 @@ def test_curves_are_those_of_the_history_and_nothing_else_is_drawn():
         plot.training_curve(table.assign(epoch=np.nan), against="epoch")
     with pytest.raises(DataError, match=r"find_lr\(data\) gave; got DataFrame"):
         plot.learning_rates(table)
+
+
+# ---- leaderboard and lines ----------------------------------------------------------------------
+
+
+def test_a_leaderboard_has_each_model_with_its_interval():
+    ax = plot.leaderboard(BOARD)
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(BOARD.index)
+    low, high = ax.get_ylim()
+    assert low > high  # the best is on top
+    marks = {line.get_ydata()[0]: line for line in ax.lines if len(line.get_xdata()) == 1}
+    spans = {line.get_ydata()[0]: line for line in ax.lines[1:] if len(line.get_xdata()) == 2}
+    for place, (name, row) in enumerate(BOARD.iterrows()):
+        assert marks[place].get_xdata()[0] == row["difference_nats_per_element"]
+        if name != "AR(0)":
+            interval = row[["low95_nats_per_element", "high95_nats_per_element"]].tolist()
+            assert [*spans[place].get_xdata()] == interval
+    shapes = [marks[place].get_marker() for place in range(3)]
+    want = {"worse": "s", "better": "o", "reference": "D", "no clear difference": "x"}
+    assert shapes == [want[verdict] for verdict in BOARD["verdict"]]
+
+
+def test_a_leaderboard_tells_what_is_infinitely_far():
+    table = BOARD.copy()
+    table.loc["AR(1)", "difference_nats_per_element"] = math.inf
+    ax = plot.leaderboard(table)
+    assert "AR(1) (+inf)" in [label.get_text() for label in ax.get_yticklabels()]
+    ax.figure.canvas.draw()
+
+
+@pytest.mark.parametrize("wrong", [3, pd.DataFrame({"a": [1.0]}), FORECAST])
+def test_a_leaderboard_is_of_a_comparison(wrong):
+    with pytest.raises(DataError, match=r"what arproc.compare\(models, data\) gave"):
+        plot.leaderboard(wrong)
+
+
+def test_lines_stand_below_each_other_on_one_scale():
+    ax = plot.sample_lines([[0.0, 1.0], [5.0, math.nan, 7.0], np.ones((4, 2))])
+    assert [len(panel.lines) for panel in ax.child_axes] == [1, 1, 2]
+    assert len({panel.get_ylim() for panel in ax.child_axes}) == 1
+    assert ax.child_axes[1].lines[0].get_ydata()[2] == 7.0
+    with pytest.raises(DataError, match="expected at least one"):
+        plot.sample_lines([])
+
+
+def test_surprisal_of_a_tensor_is_that_of_an_array():
+    x = torch.tensor([1.0, 2.0, 0.5])
+    drawn = plot.surprisal(AR.from_parameters([0.5]), x).lines[0].get_ydata()
+    want = plot.surprisal(AR.from_parameters([0.5]), x.numpy()).lines[0].get_ydata()
+    np.testing.assert_allclose(drawn, want)

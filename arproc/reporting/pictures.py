@@ -1,0 +1,58 @@
+"""Pictures as data inside of the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from arproc.errors import MissingDependencyError
+from arproc.reporting.page import escaped
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["picture", "require_matplotlib"]
+
+
+def require_matplotlib() -> None:
+    """Say what is missing before the long work, and not after.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib.pyplot  # noqa: F401
+    except ImportError:
+        raise MissingDependencyError(
+            'a report has pictures, which need matplotlib: pip install "arproc[plot]"'
+        ) from None
+
+
+def picture(draw: Callable[[], Axes], told: str, caption: str) -> str:
+    """What a function draws, as HTML.
+
+    Args:
+        draw: draws on a new figure, and returns its Axes, as all of `arproc.plot` do.
+        told: what is to be seen, for those who do not see it.
+        caption: below it.
+    """
+    import matplotlib.pyplot as plt
+
+    opened = set(plt.get_fignums())
+    # the same page whatever the user's style; names of models are no formulas
+    with plt.style.context("default"), plt.rc_context({"text.parse_math": False}):
+        try:
+            figure = draw().get_figure(root=True)
+            assert figure is not None
+            data = io.BytesIO()
+            figure.savefig(data, format="png", dpi=110)
+        finally:
+            for left in set(plt.get_fignums()) - opened:
+                plt.close(left)
+    code = base64.b64encode(data.getvalue()).decode("ascii")
+    return (
+        f'<figure><img alt="{escaped(told)}" src="data:image/png;base64,{code}">'
+        f"<figcaption>{escaped(caption)}</figcaption></figure>"
+    )
