@@ -169,7 +169,8 @@ class MarkovSwitchingARLaw(ChainLaw):
         if smoothed:
             starts, count = offsets - self.n_given * np.arange(len(offsets)), len(self.digits)
             hamilton.smooth(joint, starts, count, np.empty((len(sequences), count)))
-        return joint.reshape(len(joint), self.n_regimes, -1).sum(axis=2)
+        paths = len(self.digits) // self.n_regimes  # said, as there may be no rows
+        return joint.reshape(len(joint), self.n_regimes, paths).sum(axis=2)
 
     def crossed(self, values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, Crossed]:
         """p(regime | all elements) of sequences with gaps [terms, k], and what these gaps hold."""
@@ -191,7 +192,8 @@ class MarkovSwitchingARLaw(ChainLaw):
             joint, np.empty(len(digits)), *crossed.arrays,
         )  # fmt: skip
         crossed.fill(joint)
-        return joint.reshape(len(joint), self.n_regimes, -1).sum(axis=2), crossed
+        paths = len(self.digits) // self.n_regimes  # said, as there may be no rows
+        return joint.reshape(len(joint), self.n_regimes, paths).sum(axis=2), crossed
 
     def missing_given_observed(
         self, values: np.ndarray, offsets: np.ndarray

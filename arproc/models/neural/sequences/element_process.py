@@ -139,8 +139,9 @@ class ElementProcess(NeuralProcess):
             validation: held-out data with their context.
             context: of the training data.
         """
-        if not len(sequences.values):
-            raise DataError("data is empty: none of its sequences has an element.")
+        for held, name in ((sequences, "data"), (validation, "validation")):
+            if held is not None and not len(held.values):
+                raise DataError(f"{name} is empty: none of its sequences has an element.")
         for held, name in ((sequences, "data"), (validation, "validation")):
             if held is not None:
                 held.require_length(self._given + bool(self._given), name)

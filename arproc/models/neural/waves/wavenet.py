@@ -150,8 +150,9 @@ class WaveNet(NeuralProcess):
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
     ) -> tuple[WaveNetLaw, Fit]:
-        if not len(sequences.values):
-            raise DataError("data is empty: none of its sequences has an element.")
+        for held, name in ((sequences, "data"), (validation, "validation")):
+            if held is not None and not len(held.values):
+                raise DataError(f"{name} is empty: none of its sequences has an element.")
         form, settings = self._learnt_form(context), self._settings
         dilations = tuple(2 ** (i % self.cycle) for i in range(self.layers))
         receptive = 1 + (self.kernel - 1) * sum(dilations)
