@@ -169,7 +169,7 @@ class MarkovSwitchingARLaw(ChainLaw):
         if smoothed:
             starts, count = offsets - self.n_given * np.arange(len(offsets)), len(self.digits)
             hamilton.smooth(joint, starts, count, np.empty((len(sequences), count)))
-        paths = len(self.digits) // self.n_regimes  # said, as there may be no rows
+        paths = joint.shape[1] // self.n_regimes  # said, as there may be no rows
         return joint.reshape(len(joint), self.n_regimes, paths).sum(axis=2)
 
     def crossed(self, values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, Crossed]:
@@ -192,7 +192,7 @@ class MarkovSwitchingARLaw(ChainLaw):
             joint, np.empty(len(digits)), *crossed.arrays,
         )  # fmt: skip
         crossed.fill(joint)
-        paths = len(self.digits) // self.n_regimes  # said, as there may be no rows
+        paths = joint.shape[1] // self.n_regimes  # said, as there may be no rows
         return joint.reshape(len(joint), self.n_regimes, paths).sum(axis=2), crossed
 
     def missing_given_observed(
