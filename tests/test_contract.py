@@ -751,6 +751,10 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
 
 #: Variants whose parts others show, each in its class: they are tried among the slow tests.
 LATER = {
+    "AR-GJR with innovations of a mixture, about a line", "RNADE, mixture of normals",
+    "Bayesian AR(2)", "VAR about a regression, of data with gaps", "MADE of a table with gaps",
+    "seasonal ARIMA", "Mixture of an n-gram model and a cache", "ARIMA of data with gaps",
+    "AR with Student-t innovations", "AR(2) fitted with gaps", "AR about a regression",
     "AR(2) with data", "AR(2) without a mean, given", "AR with seasons and no constant, given",
     "AR of lags 1 and 4", "AR about a parabola", "AR about a regression, given",
     "VAR(2) with a line", "VAR(2), shrunk", "VAR after a prefix", "ARMA(1, 1)",

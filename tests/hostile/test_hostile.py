@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Networks, compiled tables, a mixture of both, a series with a design, a panel, a tree.
-FEW = ("NGram that was streamed", "NADE of mixed levels", "Panel together")
+FEW = ("NGram that was streamed", "NADE of mixed levels")
 
 
 def campaign(*arguments: str) -> subprocess.CompletedProcess[str]:
