@@ -23,7 +23,7 @@ def scores_after(
     ends = complete & (space.end is not None)
     steps = (lengths + ends).to(x.device)
     if bool(ends.any()):
-        x = torch.cat([x, torch.full_like(x[:, :1], space.end)], dim=1)
+        x = torch.cat([x, x.new_full((len(x), 1), space.end)], dim=1)
         x[ends.nonzero()[:, 0], lengths[ends]] = space.end
     chunk = max(1, _SCORED // (max(len(x), 1) * state.law.numbers))
     for begin in range(0, x.shape[1], chunk):

@@ -6,13 +6,15 @@ import torch
 from torch import distributions as td
 from toys import Bits, Chain, Counter, Letters, Levels, Linear, Walk, fitted
 
+import arproc
 from arproc import sampling
 from arproc.contract.randomness import Uniforms
 from arproc.distributions import Categorical
 from arproc.errors import DataError, ParameterError
 from arproc.sampling import Policy, Temperature, TopK, TopP, ancestral
-from arproc.sampling.ancestral import _Store, draw
+from arproc.sampling.ancestral import draw
 from arproc.sampling.drawers import Sequential
+from arproc.sampling.rows import Store
 from arproc.spaces import Real
 
 TOYS = fitted()
@@ -313,7 +315,7 @@ def test_the_package_offers_its_policies():
 
 @pytest.mark.parametrize("capacity", [0, 3, 40])
 def test_the_store_of_draws_lies_where_it_is_asked_to(capacity):
-    store = _Store(2, Real(), torch.device("meta"), capacity)
+    store = Store(2, Real(), torch.device("meta"), capacity)
     for _ in range(20):
         store.put(torch.arange(2), torch.zeros(2, 1, dtype=torch.float64, device="meta"))
         assert store.values.device.type == "meta"
@@ -373,3 +375,14 @@ def test_rows_that_ended_in_time_do_not_count(monkeypatch):
     monkeypatch.setattr(Sequential, "_count", lambda *_: 1)
     with pytest.raises(ParameterError, match=r"length is needed: 1 of 12 draws"):
         process.sample(12, seed=5)
+
+
+def test_draws_that_all_end_at_once_have_their_probability():
+    law = arproc.NGram(1, "additive", arproc.Tokens("char", end=True)).fit(["a", "aa", "a", "a"])
+    policy = sampling.Bias({"a": -50.0})  # so that nothing but the end comes
+    draws = law.sample(3, prefix="a", policy=policy, seed=0, return_log_prob=True)
+    assert list(draws.x) == ["", "", ""]
+    np.testing.assert_allclose(
+        draws.log_prob, law.log_prob("a") - law.log_prob("a", complete=False)
+    )
+    np.testing.assert_allclose(draws.policy_log_prob, 0, atol=1e-12)
