@@ -29,7 +29,7 @@ from arproc.models.ngram.adaptive.context_tree import ContextTree
 from arproc.models.ngram.adaptive.ppm import PPM
 from arproc.models.ngram.model import NGram
 from arproc.models.ngram.suffix.infinigram import InfiniGram
-from arproc.models.panel import Panel
+from arproc.models.panel import AutoPanel, Panel
 from arproc.models.regimes.setar import SETAR
 from arproc.models.regimes.switching import MarkovSwitchingAR
 from arproc.models.statespace.arima import ARIMA
@@ -190,6 +190,7 @@ CALLS: dict[str, Call] = {
     "Panel.fit": Call(_panel, lambda x: Panel(AR(2)).fit(x)),
     "Panel.fit by least squares": Call(_panel, lambda x: Panel(AR(2, method="ols")).fit(x)),
     "Panel.forecast": Call(lambda: Panel(AR(2)).fit(_panel()), lambda m: m.forecast(horizon=4)),
+    "AutoPanel.fit": Call(_panel, lambda x: AutoPanel().fit(x).forecast(3)),
     "NGram.fit": Call(_text, lambda x: NGram(3, tokens="word").fit(x)),
     "NGram.fit of high order": Call(_text, lambda x: NGram(20, tokens="char").fit(x)),
     "NGram.sample": Call(_words, lambda m: m.sample(2, seed=0)),

@@ -147,7 +147,8 @@ def _smoothed(values: np.ndarray, series: Scaled, horizon: int) -> Ahead:
     mean, variance, shocks = np.empty(shape), np.empty(shape), np.empty(shape)
     known, stops = np.empty(n, np.bool_), series.offsets[:-1] + series.lengths
     work = series.lengths.cumsum() * len(alpha) * 25
-    kernels = suited(smoothing_kernels, float(work[-1]) if n else 0.0)
+    # interpreted, a value takes all points at once
+    kernels = suited(smoothing_kernels, 40.0 * int(series.lengths.sum()) + 400.0 * n)
     whole = (values, series.offsets, stops)
     out = (mean, variance, shocks, known)
     threaded(lambda a, b: kernels.smooth(*whole, a, b, *grid, *out), shares(work))

@@ -60,11 +60,36 @@ def _one(
         sums[5, g] += d2 * d2
 
 
-_step = jit(_one, fastmath={"contract"})
+def _plain_one(
+    x: float,
+    alpha: np.ndarray,
+    beta: np.ndarray,
+    phi: np.ndarray,
+    state: np.ndarray,
+    sums: np.ndarray,
+) -> None:
+    slopes = phi * state[1::2]
+    if np.isnan(x):
+        state[::2] += slopes
+        state[1::2] = slopes
+        return
+    left = -state[::2] - slopes
+    left[0] += x
+    left[1:] *= -1
+    signs = (1.0, -1.0, -1.0)
+    before = state[::2] + slopes
+    for k, sign in enumerate(signs):
+        state[2 * k] = before[k] + sign * alpha * left[k]
+        state[2 * k + 1] = slopes[k] + sign * beta * left[k]
+    e, d1, d2 = left
+    for k, (one, other) in enumerate(((e, e), (e, d1), (e, d2), (d1, d1), (d1, d2), (d2, d2))):
+        sums[k] += one * other
 
 
-@jit
-def _solve(
+_step = jit(_one, _plain_one, fastmath={"contract"})
+
+
+def _solved(
     count: Int,
     phi: np.ndarray,
     precision: np.ndarray,
@@ -93,8 +118,31 @@ def _solve(
         found[3, g] = state[1, g] + level * state[3, g] + slope * state[5, g]
 
 
-@jit
-def _ahead(
+def _plain_solved(
+    count: int,
+    phi: np.ndarray,
+    precision: np.ndarray,
+    state: np.ndarray,
+    sums: np.ndarray,
+    found: np.ndarray,
+) -> None:
+    ee, e1, e2, d11, d12, d22 = sums
+    d22 = d22 + precision
+    flat = phi == 0.0
+    volume = np.where(flat, d11, d11 * d22 - d12 * d12)
+    level = np.where(flat, e1, d22 * e1 - d12 * e2) / volume
+    slope = np.where(flat, 0.0, d11 * e2 - d12 * e1) / volume
+    rest = np.maximum(ee - level * e1 - slope * e2, 1e-12 * ee + 1e-300)
+    volume = np.where(flat, volume, volume / precision)
+    found[0] = -0.5 * (count - 1) * np.log(rest) - 0.5 * np.log(volume)
+    found[1] = rest / (count - 1)
+    found[2:4] = state[0:2] + level * state[2:4] + slope * state[4:6]
+
+
+_solve = jit(_solved, _plain_solved)
+
+
+def _mixed(
     alpha: np.ndarray,
     beta: np.ndarray,
     phi: np.ndarray,
@@ -132,6 +180,34 @@ def _ahead(
         mean[j] /= total
         shocks[j] /= total
         variance[j] = max(variance[j] / total - mean[j] * mean[j], 0.0)
+
+
+def _plain_mixed(
+    alpha: np.ndarray,
+    beta: np.ndarray,
+    phi: np.ndarray,
+    first: int,
+    last: int,
+    found: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    shocks: np.ndarray,
+) -> None:
+    part = slice(first, last)
+    weight = np.exp(found[0, part] - found[0, part].max())
+    weight[weight < LEAST] = 0.0
+    weight /= weight.sum()
+    damping, steps = phi[part], np.arange(1, len(mean) + 1)[:, None]
+    moved = np.cumsum(damping**steps, axis=0)
+    level = found[2, part] + found[3, part] * moved
+    left = np.ones_like(level)
+    left[1:] = alpha[part] + beta[part] * moved[:-1]
+    spread = found[1, part] * np.cumsum(left * left, axis=0)
+    mean[:], shocks[:] = level @ weight, left @ weight
+    variance[:] = np.maximum((spread + level * level) @ weight - mean * mean, 0.0)
+
+
+_ahead = jit(_mixed, _plain_mixed)
 
 
 @jit
