@@ -360,7 +360,7 @@ def backtested() -> pd.DataFrame:
     return arproc.backtest(arproc.AR(0), SERIES, start=40, refit="once", horizon=3)
 
 
-def backtested(**wrong: Any) -> Any:
+def backtest_with(**wrong: Any) -> Any:
     """A backtest of few origins with one wrong value."""
     model = wrong.pop("model", arproc.AR(0))
     given = {"horizon": 2, "step": 9, "start": 40, "refit": "once"} | wrong
@@ -418,27 +418,27 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
         fitted("NGram"), TEXT[:1], regions=w
     ),
     "next_table(top)": lambda w: evaluation.next_table(fitted("NGram"), "t", w),
-    "backtest(model)": lambda w: backtested(model=w),
-    "backtest(data)": lambda w: backtested(data=w),
-    "backtest(data of a panel)": lambda w: backtested(model=arproc.Panel(arproc.AR(0)), data=w),
-    "backtest(data of vectors)": lambda w: backtested(model=arproc.VAR(0), data=w),
-    "backtest(horizon)": lambda w: backtested(horizon=w),
-    "backtest(step)": lambda w: backtested(step=w),
-    "backtest(start)": lambda w: backtested(start=w),
-    "backtest(start of dates)": lambda w: backtested(
+    "backtest(model)": lambda w: backtest_with(model=w),
+    "backtest(data)": lambda w: backtest_with(data=w),
+    "backtest(data of a panel)": lambda w: backtest_with(model=arproc.Panel(arproc.AR(0)), data=w),
+    "backtest(data of vectors)": lambda w: backtest_with(model=arproc.VAR(0), data=w),
+    "backtest(horizon)": lambda w: backtest_with(horizon=w),
+    "backtest(step)": lambda w: backtest_with(step=w),
+    "backtest(start)": lambda w: backtest_with(start=w),
+    "backtest(start of dates)": lambda w: backtest_with(
         data=pd.Series(SERIES, pd.date_range("2020", periods=60)), start=w
     ),
-    "backtest(window)": lambda w: backtested(window=w),
-    "backtest(refit)": lambda w: backtested(refit=w),
-    "backtest(context)": lambda w: backtested(model=arproc.AR(0, regressors="mean"), context=w),
-    "backtest(contexts)": lambda w: backtested(
+    "backtest(window)": lambda w: backtest_with(window=w),
+    "backtest(refit)": lambda w: backtest_with(refit=w),
+    "backtest(context)": lambda w: backtest_with(model=arproc.AR(0, regressors="mean"), context=w),
+    "backtest(contexts)": lambda w: backtest_with(
         model=arproc.AR(0, regressors="mean"), data=PAIR.T, context=w
     ),
-    "backtest(quantiles)": lambda w: backtested(quantiles=w),
-    "backtest(n_paths)": lambda w: backtested(n_paths=w),
-    "backtest(seed)": lambda w: backtested(seed=w),
-    "backtest(columns)": lambda w: backtested(columns=w, data=PANEL),
-    "backtest(done)": lambda w: backtested(done=w),
+    "backtest(quantiles)": lambda w: backtest_with(quantiles=w),
+    "backtest(n_paths)": lambda w: backtest_with(n_paths=w),
+    "backtest(seed)": lambda w: backtest_with(seed=w),
+    "backtest(columns)": lambda w: backtest_with(columns=w, data=PANEL),
+    "backtest(done)": lambda w: backtest_with(done=w),
     "backtest_scores": evaluation.backtest_scores,
     "backtest_scores(by)": lambda w: evaluation.backtest_scores(backtested(), w),
     "flip_flop": evaluation.flip_flop,
