@@ -124,4 +124,11 @@ LONG = (
     "test_benchmarks.py::test_each_runs_at_its_smallest_size[mnist",
     "test_benchmarks.py::test_each_runs_at_its_smallest_size[ngram_growth",
     "test_benchmarks.py::test_each_runs_at_its_smallest_size[vectors",
+    "models/test_bounded.py::test_what_users_see",
+    "testing/test_zoo.py::test_draws_that_are_no_elements_are_named",
+    "models/panel/test_pooling.py::test_one_file_and_the_contract",
+    "test_benchmarks.py::test_each_runs_at_its_smallest_size[m3",
+    "test_benchmarks.py::test_each_runs_at_its_smallest_size[constraints",
+    "models/neural/images/test_pixel_models.py"
+    "::test_a_law_under_a_policy_is_loaded_where_its_model_was_never_imported",
 )

@@ -751,6 +751,7 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
 
 #: Variants whose parts others show, each in its class: they are tried among the slow tests.
 LATER = {
+    "PPM of lines, frozen", "AR(1) by least squares", "AR(2) from a law of its own",
     "AR-GJR with innovations of a mixture, about a line", "RNADE, mixture of normals",
     "Bayesian AR(2)", "VAR about a regression, of data with gaps", "MADE of a table with gaps",
     "seasonal ARIMA", "Mixture of an n-gram model and a cache", "ARIMA of data with gaps",
