@@ -131,4 +131,18 @@ LONG = (
     "test_benchmarks.py::test_each_runs_at_its_smallest_size[constraints",
     "models/neural/images/test_pixel_models.py"
     "::test_a_law_under_a_policy_is_loaded_where_its_model_was_never_imported",
+    "testing/test_zoo.py::test_healthy_processes_pass_every_check[Heavy]",
+    "testing/test_zoo.py::test_healthy_processes_pass_every_check[Driven under a policy]",
+    "testing/test_zoo.py::test_healthy_processes_pass_every_check[Averaged]",
+    "testing/test_zoo.py::test_healthy_processes_pass_every_check[Filtered]",
+    "testing/test_zoo.py::test_healthy_processes_pass_every_check[Urn under a policy",
+    "testing/test_zoo.py::test_healthy_processes_pass_every_check[Events]",
+    "testing/test_zoo.py::test_healthy_processes_pass_every_check[Explosive after a prefix]",
+    "testing/test_zoo.py::test_healthy_processes_pass_every_check[Shares]",
+    "testing/test_zoo.py::test_healthy_processes_pass_every_check[Regressed]",
+    "testing/test_zoo.py::test_healthy_processes_pass_every_check[Rolling after a prefix]",
+    "testing/test_zoo.py::test_healthy_processes_pass_every_check[Gapped]",
+    "testing/test_unusual.py::test_masses_too_wide_to_be_summed_are_said_to_be",
+    "models/ngram/adaptive/test_context_tree.py::test_sources_are_recovered[Buehlmann]",
+    "models/panel/test_panel.py::test_threads_make_no_difference",
 )

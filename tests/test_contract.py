@@ -751,11 +751,12 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
 
 #: Variants whose parts others show, each in its class: they are tried among the slow tests.
 LATER = {
+    "NGram under a policy", "AR(2) of logarithms with gaps", "MADE of all orders",
     "Markov-switching AR(1)", "PixelCNN++ of zeros and ones, three resolutions", "PixelSNAIL",
     "PPM of lines, frozen", "AR(1) by least squares", "AR(2) from a law of its own",
     "AR-GJR with innovations of a mixture, about a line", "RNADE, mixture of normals",
     "VAR about a regression, of data with gaps", "MADE of a table with gaps",
-    "seasonal ARIMA", "Mixture of an n-gram model and a cache", "ARIMA of data with gaps",
+    "seasonal ARIMA", "Mixture of families", "ARIMA of data with gaps",
     "AR with Student-t innovations", "AR(2) fitted with gaps", "AR about a regression",
     "AR(2) with data", "AR(2) without a mean, given", "AR with seasons and no constant, given",
     "AR of lags 1 and 4", "AR about a parabola", "AR about a regression, given",
