@@ -219,6 +219,17 @@ def test_bad_parameters():
             call()
 
 
+def test_levels_of_any_size_and_sign_and_series_in_any_order():
+    x = 1e6 * np.random.default_rng(0).normal(size=40).cumsum()
+    data = {"level": x, **monthly(2)}
+    table = AutoPanel(period=12).fit(data).forecast(3)
+    turned = AutoPanel(period=12).fit(dict(reversed(data.items()))).forecast(3)
+    for name in data:
+        pd.testing.assert_frame_equal(turned.loc[name], table.loc[name], rtol=1e-9)
+    moved = AutoPanel(period=12).fit(data).forecast(3, history=dict(reversed(data.items())))
+    pd.testing.assert_frame_equal(moved, table)
+
+
 def test_a_wild_value_is_no_news():
     data = monthly(4)
     spoilt = {name: x.copy() for name, x in data.items()}

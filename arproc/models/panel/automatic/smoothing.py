@@ -119,7 +119,10 @@ def ahead(series: Scaled, horizon: int) -> Ahead:
     the same relative spread.
     """
     own = _smoothed(series.values, series, horizon)
-    levels = np.where(np.repeat(series.log, np.diff(series.offsets)), np.exp(series.values), 0.0)
+    logged = np.repeat(series.log, np.diff(series.offsets))
+    levels = np.exp(
+        np.where(logged, series.values, 0.0)
+    )  # a level that is no logarithm is not read
     other = _smoothed(levels, series, horizon)
     floor = np.maximum(_FLOOR * series.least, 1e-300)[:, None, None]
     with np.errstate(invalid="ignore", divide="ignore"):
