@@ -228,7 +228,7 @@ def _copies_apart(subject: Subject, batch: Batch, upto: int) -> float:
     x = batch.x[:1].repeat(n, *[1] * (batch.x.ndim - 1))
     x[:, upto:] = batch.x[:, upto:]
     context = None if batch.context is None else batch.context[[0] * n]
-    apart = Batch(x, context)
+    apart = subject.possible(Batch(x, context), "copies")
     state = subject.start(batch, upto).select([0] * n)
     return agree(
         _one_by_one(subject, state, apart),
