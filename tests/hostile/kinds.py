@@ -36,6 +36,7 @@ NAMED = (
     "BayesianAR of Box-Cox values", "AR of seasonal differences of differences of logarithms",
     "VAR after a prefix", "PixelCNN under a policy", "NGram under a policy",
     "WaveNet of classes", "WaveNet, mixture of logistics", "AR as codes", "NGram of parts",
+    "RNN", "RNN of reals on their own scales", "RNN of frames",
 )  # fmt: skip
 
 
