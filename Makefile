@@ -23,19 +23,22 @@ STATSFORECAST_VENV := .venv-statsforecast
 INPUTS := pyproject.toml constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint test-slow mutants bench statsforecast clean
+.PHONY: demo test style lint test-slow mutants bench statsforecast clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready-demo
 	$(VENV)/bin/arproc demo --out demo-output
 
-test: lint
+# The types are checked by a test (tests/test_typing.py), beside the others: alone it takes minutes.
+test: style
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-lint: $(VENV)/.ready-dev
+lint: style
+	$(VENV)/bin/mypy
+
+style: $(VENV)/.ready-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
 
 test-slow: $(VENV)/.ready-dev
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal -m slow

@@ -1,4 +1,4 @@
-"""What type checkers see of the package: the mistakes of a user's file, and no others."""
+"""What type checkers see: of the package no mistake, of a user's file those that are there."""
 
 import ast
 import subprocess
@@ -35,12 +35,15 @@ arproc.Mixture([model, model], weights=[0.5, 0.5]).fit(x).condition(x).log_prob(
 
 
 def test_a_users_mistakes_are_found_and_nothing_else(tmp_path):
+    """The whole package in the same run: `make test` checks its types here."""
     pytest.importorskip("mypy")
-    path = tmp_path / "users.py"
+    path = tmp_path / "a_users_file.py"
     path.write_text(USERS)
     command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", "--no-pretty"]
-    done = subprocess.run([*command, str(path)], cwd=ROOT, capture_output=True, text=True)
+    paths = ["arproc", str(path)]
+    done = subprocess.run([*command, *paths], cwd=ROOT, capture_output=True, text=True)
     errors = [line for line in done.stdout.splitlines() if ": error: " in line]
+    assert all(f"{path.name}:" in line for line in errors), done.stdout  # none in the package
     found = {(int(line.split(":")[1]), line.rpartition("[")[2].rstrip("]")) for line in errors}
     planted = {
         (number, line.rpartition("# error: ")[2])

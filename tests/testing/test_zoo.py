@@ -12,7 +12,16 @@ from .healthy import HEALTHY
 from .zoo import ZOO
 
 
-@pytest.mark.parametrize("name", HEALTHY)
+#: One of each space and each form; the others are among the slow tests.
+QUICK = {
+    "Sentences", "Urn", "Walk", "LinearWalk", "Noise", "Twins", "Dots", "Plane", "Driven", "Rolling",
+    "Durations", "Partial",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(k, marks=[pytest.mark.slow] * (k not in QUICK)) for k in HEALTHY]
+)
 def test_healthy_processes_pass_every_check(name):
     make, given = HEALTHY[name]
     report = check_process(make(), **given)

@@ -29,7 +29,7 @@ class Layer(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """What `Decoder.run` reads: the root of the width is in the matrices that follow a norm."""
+    """What `Decoder` computes by: the root of the width is in the matrices that follow a norm."""
 
     embedding: Tensor | None
     layers: list[Layer]
@@ -99,7 +99,7 @@ class Decoder(SequenceNetwork):
         return list(self.layers.parameters())
 
     def weights(self) -> Weights:
-        """The weights in the form that `run` reads; whoever calls often takes them once."""
+        """The weights as `hidden` and `scores` read them; whoever calls often takes them once."""
         root = self.head.shape[1] ** 0.5
         layers = [
             Layer((w["qkv"] * root).T, w["out"].T, (w["up"] * root).T, w["down"].T)  # type: ignore[index]
@@ -111,7 +111,7 @@ class Decoder(SequenceNetwork):
     def traced(self, weights: Weights) -> bool:
         return weights.head.requires_grad
 
-    def run(
+    def hidden(
         self,
         inputs: Tensor,
         places: Tensor,
@@ -133,7 +133,11 @@ class Decoder(SequenceNetwork):
             y = attend(number, q, k, qkv[:, :, 2].transpose(1, 2))  # [N, heads, T, dim]
             x = self._add(x, y.transpose(1, 2).reshape(n * t, self.heads * self.dim), w.out)
             x = self._add(x, squared_relu(torch.mm(unit(x), w.up)), w.down)
-        return torch.mm(unit(x), weights.head).view(n, t, self.symbols)
+        return unit(x).view(n, t, x.shape[1])
+
+    def scores(self, hidden: Tensor, weights: Weights) -> Tensor:
+        flat = torch.mm(hidden.reshape(-1, hidden.shape[-1]), weights.head)
+        return flat.view(*hidden.shape[:-1], self.symbols)
 
     def _add(self, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         """`x + y weight`, with dropout of what is added where the network is in training."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from arproc.contract.checked import sentences
+from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.contract.track import Track
@@ -25,6 +26,9 @@ __all__ = ["TransformerLaw", "TransformerState"]
 
 #: Inputs that are fed at once: the scores of more would take much room.
 _LARGEST = 1024
+#: How many inputs go through the network together where whole sequences are scored, and how many
+#: scores there are at a time.
+_INPUTS, _SCORES = 2**12, 2**24
 
 
 @storable
@@ -59,6 +63,34 @@ class TransformerLaw(NetworkLaw):
             "positions": network.limit,
             "carried": network.carried or None,
         }
+
+    def log_prob_terms(self, sequences: Sequences, context: Tensor | None) -> Tensor:
+        """In one pass each, where they are short enough; a few scores are held at a time."""
+        limit = min(_LARGEST, self.network.limit or _LARGEST)
+        if not len(sequences) or int(sequences.n_terms.max()) > limit:
+            return super().log_prob_terms(sequences, context)
+        offsets, weights = sequences.term_offsets, self.network.weights()
+        places, terms = [], []
+        for rows in sequences.batches(_INPUTS):
+            x = sequences.padded(rows, ends=True)[0].to(self.device)
+            inside = torch.arange(x.shape[1]) < sequences.n_terms[rows][:, None]
+            places.append((offsets[rows][:, None] + torch.arange(x.shape[1]))[inside])
+            given = None if context is None else context[rows.to(context.device)]
+            terms.append(self._terms_of(x, inside.to(self.device), weights, given))
+        order = torch.cat(places).argsort()
+        return torch.cat(terms)[order.to(self.device)]
+
+    def _terms_of(self, x: Tensor, inside: Tensor, weights: Any, context: Tensor | None) -> Tensor:
+        """The terms of symbols x [N, T] that are inside, float64, row by row."""
+        network = self.network
+        inputs = torch.cat([x.new_full((len(x), 1), network.start), x], dim=1)[:, : x.shape[1]]
+        hidden = network.whole(inputs, weights, context)[inside]
+        step = max(1, _SCORES // network.symbols)
+        parts = [
+            Categorical(network.scores(part, weights)).log_prob(chosen)
+            for part, chosen in zip(hidden.split(step), x[inside].split(step), strict=True)
+        ]
+        return torch.cat(parts).double() if parts else hidden.new_zeros(0).double()
 
     def start(self, n: int, context: Tensor | None) -> State:
         network = self.network

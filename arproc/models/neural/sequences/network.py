@@ -26,8 +26,8 @@ Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 class SequenceNetwork(StorableModule):
     """Base of the decoders: symbols in, the scores of the next symbol out.
 
-    A subclass sets the attributes and writes `weights` and `run`; where its positions are not
-    rotary it writes `places` and `mask` as well.
+    A subclass sets the attributes and writes `weights`, `hidden` and `scores`; where its positions
+    are not rotary it writes `places` and `mask` as well.
 
     Attributes:
         symbols: how many symbols there are.
@@ -71,14 +71,14 @@ class SequenceNetwork(StorableModule):
         return 0 if self.limit is None else self.limit // 2
 
     def weights(self) -> Any:
-        """The weights in the form that `run` reads; whoever calls often takes them once."""
+        """The weights as `hidden` and `scores` read them; whoever calls often takes them once."""
         raise NotImplementedError
 
     def traced(self, weights: Any) -> bool:
         """Whether gradients in these weights are asked for."""
         raise NotImplementedError
 
-    def run(
+    def hidden(
         self,
         inputs: Tensor,
         places: Tensor,
@@ -86,7 +86,7 @@ class SequenceNetwork(StorableModule):
         attend: Attend,
         offset: Tensor | None = None,
     ) -> Tensor:
-        """The scores [N, T, symbols] of what comes after each of the inputs [N, T].
+        """What the last layer says after each of the inputs [N, T], [N, T, width].
 
         Args:
             inputs: symbols.
@@ -98,8 +98,23 @@ class SequenceNetwork(StorableModule):
         """
         raise NotImplementedError
 
+    def scores(self, hidden: Tensor, weights: Any) -> Tensor:
+        """The scores [..., symbols] of the next symbol that the last layer's [..., width] give."""
+        raise NotImplementedError
+
+    def run(
+        self,
+        inputs: Tensor,
+        places: Tensor,
+        weights: Any,
+        attend: Attend,
+        offset: Tensor | None = None,
+    ) -> Tensor:
+        """The scores [N, T, symbols] of what comes after each of the inputs; see `hidden`."""
+        return self.scores(self.hidden(inputs, places, weights, attend, offset), weights)
+
     def places(self, position: Tensor) -> Tensor:
-        """What `run` reads of positions [...]: numbers [..., k]."""
+        """What `hidden` reads of positions [...]: numbers [..., k]."""
         return rotary_angles(position, self.dim)
 
     def mask(self, query: Tensor, key: Tensor) -> Tensor:
@@ -139,6 +154,11 @@ class SequenceNetwork(StorableModule):
         Raises:
             UnsupportedError: there are more inputs than positions; the law goes on beyond them.
         """
+        weights = self.weights()
+        return self.scores(self.whole(inputs, weights, context), weights)
+
+    def whole(self, inputs: Tensor, weights: Any, context: Tensor | None = None) -> Tensor:
+        """What the last layer says after each of some inputs from position 0 on; see `hidden`."""
         position = torch.arange(inputs.shape[1], device=inputs.device)
         if self.limit is not None and len(position) > self.limit:
             raise UnsupportedError(
@@ -151,5 +171,4 @@ class SequenceNetwork(StorableModule):
         def attend(_: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             return self.attention(q, k, v, mask, causal)
 
-        places, offset = self.places(position), self.offset(context)
-        return self.run(inputs, places, self.weights(), attend, offset)
+        return self.hidden(inputs, self.places(position), weights, attend, self.offset(context))

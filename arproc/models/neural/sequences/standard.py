@@ -186,7 +186,7 @@ class StandardDecoder(SequenceNetwork):
         return [p for p in self.layers.parameters() if p.ndim == 2]
 
     def weights(self) -> None:
-        """Nothing: `run` reads the modules themselves."""
+        """Nothing: the modules themselves are called."""
 
     def traced(self, weights: None) -> bool:
         return any(p.requires_grad for p in self.parameters())
@@ -209,7 +209,7 @@ class StandardDecoder(SequenceNetwork):
         bias = (-slopes * lag).masked_fill(~seen, -math.inf)
         return bias if bias.ndim == 4 else bias[None]
 
-    def run(
+    def hidden(
         self,
         inputs: Tensor,
         places: Tensor,
@@ -229,11 +229,14 @@ class StandardDecoder(SequenceNetwork):
             y = attend(number, q, k, v).transpose(1, 2).flatten(2)
             x = x + self._dropped(layer.out(y))
             x = x + self._dropped(layer.down(activation(layer.up(layer.mlp_norm(x)))))
-        x = self.norm(x)
+        found: Tensor = self.norm(x)
+        return found
+
+    def scores(self, hidden: Tensor, weights: None) -> Tensor:
         if self.head is not None:
-            found: Tensor = self.head(x)
+            found: Tensor = self.head(hidden)
             return found
-        return F.linear(x, self.embedding.weight[: self.symbols])
+        return F.linear(hidden, self.embedding.weight[: self.symbols])
 
     def _heads(self, qkv: Tensor, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries [N, heads, T, dim], and keys and values [N, kv_heads, T, dim]."""
