@@ -146,7 +146,8 @@ def _of_numbers(first: np.ndarray, second: np.ndarray) -> float:
 
     x, y = _scores(first), _scores(second)
     both = np.column_stack([x, y])
-    reach = cKDTree(both).query(both, k=_NEIGHBOURS + 1, p=np.inf)[0][:, -1]
+    distances = cKDTree(both).query(both, k=_NEIGHBOURS + 1, p=np.inf)[0]
+    reach = np.asarray(distances)[:, -1]
     counts = [_nearer(z, reach) for z in (x, y)]
     inner = np.mean([digamma(count + 1) for count in counts], axis=1).sum()
     return float(digamma(_NEIGHBOURS) + digamma(len(x)) - inner)

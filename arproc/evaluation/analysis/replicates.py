@@ -1,4 +1,4 @@
-"""Data sets that a law might have given in the place of the data: of their shape, drawn from it."""
+"""Data sets that a law might have given in the place of the data, of their shape."""
 
 from __future__ import annotations
 

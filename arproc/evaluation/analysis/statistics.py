@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -77,9 +78,7 @@ def _distinct(data: Any) -> float:
 
 def _repeats(data: Any) -> float:
     """The share of elements that are equal to the one before."""
-    pairs = [
-        (a, b) for row in map(_items, _rows(data)) for a, b in zip(row, row[1:], strict=False)
-    ]
+    pairs = [pair for row in _rows(data) for pair in pairwise(_items(row))]
     return sum(a == b for a, b in pairs) / max(len(pairs), 1)
 
 

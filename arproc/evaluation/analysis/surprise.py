@@ -78,6 +78,7 @@ def surprise(reading: Reading, draws: int, seed: int | torch.Generator | None) -
 @singledispatch
 def tail(distribution: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
     """P(S > s) and P(S = s) of x [*batch, *event]; None where there is no closed form."""
+    del distribution, x
     return None
 
 
