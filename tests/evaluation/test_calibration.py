@@ -24,7 +24,7 @@ from torch import distributions as td
 from arproc.distributions import MaybeMissing, Varied, cdf
 from arproc.errors import DataError, ParameterError
 from arproc.evaluation import pit, uniformity, walk
-from arproc.evaluation.calibration import ljung_box, _transform
+from arproc.evaluation.calibration import _transform, ljung_box
 from arproc.spaces import BinaryVector
 
 CHAIN = Chain([[0.2, 0.5, 0.3], [0.6, 0.1, 0.3], [0.1, 0.1, 0.8]], end=True)

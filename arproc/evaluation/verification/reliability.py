@@ -45,9 +45,9 @@ class Reliability:
 
     Attributes:
         table: the diagram from the lowest forecast to the highest, with the columns `probability`
-            (that was said), `rate` (how often it happened, recalibrated), `n`
-            (forecasts that share this rate) and `low` to `high`, between which the rate would lie if the forecasts were
-            right. Rates go on linearly between rows.
+            (that was said), `rate` (how often it happened, recalibrated), `n` (forecasts that
+            share this rate) and `low` to `high`, between which the rate would lie if the
+            forecasts were right. Rates go on linearly between rows.
         brier: the mean squared difference of probabilities and outcomes.
         miscalibration: what recalibrated forecasts would score better; 0 is best.
         discrimination: what these score better than the overall rate; higher is better.
