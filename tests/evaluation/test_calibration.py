@@ -24,7 +24,7 @@ from torch import distributions as td
 from arproc.distributions import MaybeMissing, Varied, cdf
 from arproc.errors import DataError, ParameterError
 from arproc.evaluation import pit, uniformity, walk
-from arproc.evaluation.calibration import _transform, ljung_box
+from arproc.evaluation.calibration import _ljung_box, _transform
 from arproc.spaces import BinaryVector
 
 CHAIN = Chain([[0.2, 0.5, 0.3], [0.6, 0.1, 0.3], [0.1, 0.1, 0.8]], end=True)
@@ -103,13 +103,13 @@ def test_the_right_model_is_uniform_and_independent(model, n, length):
     """At fixed seeds; a false alarm has probability 2e-3 for each."""
     result = uniformity(pit(model, sampled(model, n, length), seed=7))
     assert result.ks_p_value > 1e-3
-    assert result.ljung_box_p_value > 1e-3
+    assert result._ljung_box_p_value > 1e-3
     assert result.n >= 2000
 
 
 @pytest.mark.parametrize(
     ("wrong", "test"),
-    [(GaussianAR(0.8, 1.2), "ks_p_value"), (GaussianAR(0.7), "ljung_box_p_value")],
+    [(GaussianAR(0.8, 1.2), "ks_p_value"), (GaussianAR(0.7), "_ljung_box_p_value")],
 )
 def test_a_wrong_model_is_found(wrong, test):
     x = GaussianAR(0.8).sample(40, 100, seed=1)
@@ -128,14 +128,14 @@ def test_uniformity_by_definition():
     for k in (1, 2, 3):
         product = sum(sum(row[t] * row[t - k] for t in range(k, len(row))) for row in z)
         q += 85 * 87 * (product / total) ** 2 / (85 - 2 * k)
-    assert result.ljung_box == pytest.approx(q)
-    assert result.ljung_box_p_value == pytest.approx(stats.chi2.sf(q, 3))
+    assert result._ljung_box == pytest.approx(q)
+    assert result._ljung_box_p_value == pytest.approx(stats.chi2.sf(q, 3))
 
 
-def testljung_box_holds_its_level():
+def test_ljung_box_holds_its_level():
     """Independent values: 5% of 1000 p-values below 0.05, within 4 deviations (0.028)."""
     rng = np.random.default_rng(1)
-    q = [ljung_box([rng.normal(size=100)], 10) for _ in range(1000)]
+    q = [_ljung_box([rng.normal(size=100)], 10) for _ in range(1000)]
     assert np.mean(stats.chi2.sf(q, 10) < 0.05) == pytest.approx(0.05, abs=0.028)
 
 

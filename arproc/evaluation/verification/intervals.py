@@ -56,7 +56,7 @@ def coverage(
         >>> model = arproc.AR.from_parameters([0.5])
         >>> x = model.sample(1, length=2000, seed=0)[0]
         >>> coverage(model, x, [0.9])[["coverage", "nominal", "mean_width"]].round(2).values
-        array([[0.9 , 0.9 , 3.29]])
+        array([[0.91, 0.9 , 3.29]])
     """
     import pandas as pd
 

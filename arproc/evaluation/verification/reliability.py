@@ -119,7 +119,7 @@ def reliability(
         discrimination=uncertainty - best,
         uncertainty=uncertainty,
         p_value=p_value,
-        ece=bands.ece(y[None])[0],
+        ece=float(bands.ece(y[None])[0]),
         ece_if_calibrated=expected,
         n=len(p),
     )

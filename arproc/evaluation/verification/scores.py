@@ -122,10 +122,10 @@ def _of_classes(p: np.ndarray, y: np.ndarray) -> np.ndarray:
 def energy_score(paths: Any, actual: Any, *, weights: Any = None) -> float:
     """The energy score of joint forecasts: the CRPS of vectors.
 
-    sum_i w_i |x_i - y| - 1/2 sum_ij w_i w_j |x_i - x_j| (Gneiting and Raftery 2007, eq. 22); without
-    weights the second sum is over unlike pairs, w_i w_j = 1 / (M (M - 1)), which makes the score
-    unbiased for that of the law that paths are drawn from. It sees levels and spreads well and
-    dependence between steps hardly: `variogram_score` is for that.
+    sum_i w_i |x_i - y| - 1/2 sum_ij w_i w_j |x_i - x_j| (Gneiting and Raftery 2007, eq. 22);
+    without weights the second sum is over unlike pairs, w_i w_j = 1 / (M (M - 1)), which makes the
+    score unbiased for that of the law that paths are drawn from. It sees levels and spreads well
+    and dependence between steps hardly: `variogram_score` is for that.
 
     Args:
         paths: draws [M, ...] of what is to come, such as `model.sample(M, length=T,
@@ -154,8 +154,8 @@ def variogram_score(
 ) -> float:
     """The variogram score of joint forecasts: whether steps (or components) move together.
 
-    sum_ij v_ij (|y_i - y_j|^p - E|X_i - X_j|^p)^2 (Scheuerer and Hamill 2015). It is blind to a level
-    that is wrong everywhere, so it stands beside another score.
+    sum_ij v_ij (|y_i - y_j|^p - E|X_i - X_j|^p)^2 (Scheuerer and Hamill 2015). It is blind to a
+    level that is wrong everywhere, so it stands beside another score.
 
     Args:
         paths: draws [M, ...] of what is to come.
