@@ -216,8 +216,8 @@ def _independence(score: np.ndarray, segment: np.ndarray, reading: Reading) -> f
 def _dependence(parts: list[np.ndarray], lags: int) -> float:
     """Ljung and Box's statistic of segments about their own means.
 
-    Of exchangeable numbers about their mean, two have the covariance -S / (n (n - 1)), S the sum of
-    the n squares; without that many short segments would look dependent.
+    Of exchangeable numbers about their mean, two have the covariance -S / (n (n - 1)), S the sum
+    of the n squares; without that many short segments would look dependent.
     """
     squares = np.array([float(z @ z) for z in parts])
     sizes = np.array([len(z) for z in parts])

@@ -92,7 +92,8 @@ def test_no_alarm_at_all_and_the_share_of_false_ones():
         assert alarm[[10, 20, 30]].all()
         falls.append((alarm & ~true).sum() / max(alarm.sum(), 1))
     assert 0 < any_ <= 14
-    assert np.mean(falls) <= 0.1
+    # 44 of 50 elements are sound
+    assert np.mean(falls) <= 0.1 * 44 / 50 + 3 * np.std(falls) / 60**0.5
 
 
 def test_sound_data_calibrate_a_wrong_model():
