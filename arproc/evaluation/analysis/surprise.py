@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import distributions as td
 
+from arproc.contract.law import observed_terms
 from arproc.contract.randomness import Uniforms, derived_seed, resolve_seed
-from arproc.distributions import as_categorical, cdf, from_uniform, to
+from arproc.distributions import as_categorical, cdf, from_uniform, observed_scores, to
 from arproc.evaluation.terms import Reading
 from arproc.evaluation.walk import Block, per_term
 
@@ -60,16 +61,20 @@ def surprise(reading: Reading, draws: int, seed: int | torch.Generator | None) -
     """
     number = resolve_seed(seed)
 
+    missing = reading.sequences.missing
+
     def function(block: Block) -> torch.Tensor:
         conditionals = to(block.conditionals, dtype=torch.float64)
         x = block.x.double() if block.x.is_floating_point() else block.x
-        gone = torch.isnan(x) if x.is_floating_point() else torch.zeros_like(x, dtype=torch.bool)
-        gone = gone.reshape(*x.shape[:2], -1).all(-1)
-        surprisal = -conditionals.log_prob(x)
+        surprisal = -observed_terms(conditionals, x, missing)
         found = tail(conditionals, x)
         if found is None:
             found = _by_draws(conditionals, block, surprisal, draws, number)
-        return torch.stack([surprisal, *found], dim=-1).masked_fill(gone[..., None], torch.nan)
+        values = torch.stack([surprisal, *found], dim=-1)
+        if not missing:
+            return values
+        gone = torch.isnan(x).reshape(*x.shape[:2], -1).all(-1)
+        return values.masked_fill(gone[..., None], torch.nan)
 
     process, sequences, context = reading
     return Surprise(*per_term(process, sequences, context, function).numpy().T)
@@ -99,22 +104,18 @@ def _(distribution: td.Independent, x: torch.Tensor) -> tuple[torch.Tensor, torc
     if not isinstance(base, td.Normal) or bool(torch.isnan(x).any()):
         return None
     z = ((x - base.loc) / base.scale).flatten(-distribution.reinterpreted_batch_ndims)
-    return _chi_squared((z**2).sum(-1), z.shape[-1])
+    return _chi_squared((z**2).sum(-1), torch.full(z.shape[:-1], z.shape[-1]))
 
 
 @tail.register
-def _(
-    distribution: td.MultivariateNormal, x: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor] | None:
-    if bool(torch.isnan(x).any()):
-        return None
-    deviation = (x - distribution.loc)[..., None]
-    z = torch.linalg.solve_triangular(distribution.scale_tril, deviation, upper=False)[..., 0]
-    return _chi_squared((z**2).sum(-1), z.shape[-1])
+def _(distribution: td.MultivariateNormal, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of what was observed of a vector, beside what else might have been observed of it."""
+    z = observed_scores(distribution, x)
+    return _chi_squared(torch.nansum(z**2, -1), (~torch.isnan(z)).sum(-1))
 
 
-def _chi_squared(squares: torch.Tensor, df: int) -> tuple[torch.Tensor, torch.Tensor]:
-    half = torch.full_like(squares, df / 2)
+def _chi_squared(squares: torch.Tensor, df: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    half = (df.to(squares) / 2).clamp(min=0.5)  # nothing observed is no number: see `gone`
     return torch.special.gammaincc(half, squares / 2), torch.zeros_like(squares)
 
 

@@ -126,3 +126,26 @@ def test_what_is_wrong_is_told():
         anomalies(GaussianAR(), [1.0], control="all")
     with pytest.raises(ParameterError, match="draws must be at least 19"):
         anomalies(GaussianAR(), [1.0], draws=3)
+
+
+def test_vectors_that_are_observed_in_part():
+    """By the marginal law of the component that was."""
+    law = arproc.VAR(1).fit(np.random.default_rng(6).normal(size=(60, 2)))
+    x = np.array([[0.3, -0.2], [np.nan, 2.5], [np.nan, np.nan], [0.1, 0.2]])
+    table = anomalies(law, x)
+    after = law.conditional(x[:1])
+    z = (2.5 - float(after.mean[1])) / float(after.covariance_matrix[1, 1]) ** 0.5
+    assert table["p_value"][1] == pytest.approx(2 * stats.norm.sf(abs(z)))
+    assert np.isnan(table["p_value"]).tolist() == [False, False, True, False]
+    own = law.log_prob_terms(x)
+    assert table["surprisal"][1] == pytest.approx(-own[1])
+
+
+def test_a_missing_entry_of_a_table_is_an_event():
+    frame = pd.DataFrame({"a": [1.5, 2.5, None, 4.25, 3.5, 0.5] * 5, "b": list("xyxyxy") * 5})
+    plan = arproc.Training(steps=60, batch_size=30, lr=0.02)
+    model = arproc.MADE(hidden=(8,), training=plan).fit(frame)
+    table = anomalies(model, frame.iloc[:3], draws=39)
+    assert table["p_value"].notna().all()
+    own = model.log_prob_terms(frame.iloc[:3]).to_numpy().ravel()
+    assert table["surprisal"].tolist() == pytest.approx((-own).tolist(), rel=1e-6)
