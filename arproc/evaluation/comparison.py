@@ -22,9 +22,11 @@ from arproc.process.model import Model, require_fitted
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["common_unit", "compare", "unit_sizes"]
+__all__ = ["BOUNDED", "common_unit", "compare", "unit_sizes"]
 
 ERRORS = ("t", "bootstrap")
+#: In these units one spelling of a text costs at least what the text does.
+BOUNDED = ("bits_per_byte", "nats_per_sequence")
 UNITS = (
     "nats_per_element",
     "bits_per_element",
@@ -127,7 +129,7 @@ def compare(
         row["verdict"] = _verdict(row, unit, name == base, reference is None)
         rows.append(row)
     bounds = [name for name in names if tallies[name].is_bound]
-    if bounds and unit in ("bits_per_byte", "nats_per_sequence"):
+    if bounds and unit in BOUNDED:
         for name, row in zip(names, rows, strict=True):
             row["bound"] = "upper bound" if name in bounds else "exact"
     table = _table(names, rows, tallies[base], base, by, errors)

@@ -117,6 +117,16 @@ def test_compare_says_which_are_bounds(pieces):
     assert "bound" not in compare({"c": unigram(CHARS), "b": unigram(BYTES)}, ["ab", "b"])
 
 
+def test_the_page_says_so_too(pieces):
+    from arproc.reporting import report
+
+    for names in (("pieces", "char"), ("pieces",)):
+        models = {n: unigram(pieces if n == "pieces" else CHARS) for n in names}
+        assert "the cost of pieces is an upper bound" in str(report(models, ["abcab", "ab"] * 6))
+    only = report({"char": unigram(CHARS), "byte": unigram(BYTES)}, ["abcab", "ab"] * 6)
+    assert "upper bound" not in str(only)
+
+
 def test_what_the_tokens_do_not_give_back_has_no_bits_per_byte(pieces):
     found = evaluate(unigram(pieces), "ab d")  # neither the blank nor d is a piece
     assert found.bits_per_byte is None
