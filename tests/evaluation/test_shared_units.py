@@ -11,6 +11,9 @@ from arproc import compare, evaluate
 from arproc.data.tokenizers import TokenizerVocabulary
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import NotComparableError, ParameterError
+from arproc.reporting.case import Case
+from arproc.reporting.ranking import ranked
+from arproc.reporting.summary import caveats
 
 
 def advice(models, data):
@@ -118,13 +121,15 @@ def test_compare_says_which_are_bounds(pieces):
 
 
 def test_the_page_says_so_too(pieces):
-    from arproc.reporting import report
-
-    for names in (("pieces", "char"), ("pieces",)):
-        models = {n: unigram(pieces if n == "pieces" else CHARS) for n in names}
-        assert "the cost of pieces is an upper bound" in str(report(models, ["abcab", "ab"] * 6))
-    only = report({"char": unigram(CHARS), "byte": unigram(BYTES)}, ["abcab", "ab"] * 6)
-    assert "upper bound" not in str(only)
+    data, told = ["abcab", "ab"] * 6, "the cost of pieces is an upper bound"
+    models = {"pieces": unigram(pieces), "char": unigram(CHARS)}
+    case = Case(models, data)
+    assert told in str(caveats(case, compare(models, data), []))
+    alone = Case({"pieces": models["pieces"]}, data)
+    options = dict.fromkeys(("reference", "unit", "train")) | {"by": "auto"}
+    assert told in str(caveats(alone, ranked(alone, options), []))
+    only = {"char": unigram(CHARS), "byte": unigram(BYTES)}
+    assert "upper bound" not in str(caveats(case, compare(only, data), []))
 
 
 def test_what_the_tokens_do_not_give_back_has_no_bits_per_byte(pieces):

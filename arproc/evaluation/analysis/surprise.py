@@ -16,7 +16,15 @@ from torch import distributions as td
 
 from arproc.contract.law import observed_terms
 from arproc.contract.randomness import Uniforms, derived_seed, resolve_seed
-from arproc.distributions import as_categorical, cdf, from_uniform, observed_scores, to
+from arproc.distributions import (
+    DiscretisedLogisticMixture,
+    as_categorical,
+    cdf,
+    from_uniform,
+    observed_scores,
+    quantile,
+    to,
+)
 from arproc.evaluation.terms import Reading
 from arproc.evaluation.walk import Block, per_term
 
@@ -24,6 +32,8 @@ __all__ = ["Surprise", "surprise"]
 
 #: Two surprisals nearer than this are one, nats.
 _TIE = 1e-9
+#: Whole numbers are summed as far as their tails have more than this, and so many at most.
+_BEYOND, _MOST_SUMMED = 1e-12, 2_000
 
 
 class Surprise(NamedTuple):
@@ -127,6 +137,29 @@ def _(distribution: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     mass, rarer = scores.exp(), scores < own - _TIE
     as_rare = ~rarer & (scores <= own + _TIE)
     return (mass * rarer).sum(-1), (mass * as_rare).sum(-1)
+
+
+@tail.register(td.Poisson)
+@tail.register(td.NegativeBinomial)
+@tail.register(td.Geometric)
+@tail.register(td.Binomial)
+@tail.register(DiscretisedLogisticMixture)
+def _(distribution: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Whole numbers one after the other, as far as they have any mass."""
+    tails = torch.full_like(x, _BEYOND)
+    low = torch.minimum(quantile(distribution, tails), x).min()
+    high = torch.maximum(quantile(distribution, 1 - tails), x).max()
+    count = int(high - low) + 1
+    if count > _MOST_SUMMED:
+        return None
+    own = distribution.log_prob(x)
+    likelier, equal = torch.zeros_like(own), torch.zeros_like(own)
+    for k in range(count):
+        score = distribution.log_prob(low + k)
+        mass, as_rare = score.exp(), (score - own).abs() <= _TIE
+        likelier += mass * ((score > own) & ~as_rare)
+        equal += mass * as_rare
+    return (1 - likelier - equal).clamp(min=0), equal
 
 
 def _by_draws(

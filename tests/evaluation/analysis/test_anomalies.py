@@ -59,29 +59,38 @@ def test_places_by_draws_are_those_of_the_law():
     law, x = stats.gamma(2.0, scale=0.5), 1.6
     other = brentq(lambda z: law.pdf(z) - law.pdf(x), 1e-9, 0.5)
     want = law.cdf(other) + law.sf(x)
-    found = anomalies(Skew(), [x] * 40, draws=400)["p_value"]
-    assert found.mean() == pytest.approx(want, abs=4 * np.sqrt(want / 16_000))
-    counts = anomalies(PoissonAR(2.0, 0.0), [5] * 40, draws=400)["p_value"]
-    law = stats.poisson(2.0)
-    assert counts.mean() == pytest.approx(law.sf(4), abs=4 * np.sqrt(law.sf(4) / 16_000))
+    found = anomalies(Skew(), [x] * 40, draws=150)["p_value"]
+    assert found.mean() == pytest.approx(want, abs=4 * np.sqrt(want / 6_000) + 1 / 151)
+
+
+def test_places_of_counts_are_summed():
+    table = anomalies(PoissonAR(2.0, 0.5), [5, 9, 0, 0])
+    for place, rate in enumerate([2.0, 4.5, 6.5, 2.0]):
+        law = stats.poisson(rate)
+        masses = law.pmf(np.arange(200))
+        own = law.pmf([5, 9, 0, 0][place])
+        want = masses[masses <= own * (1 + 1e-9)].sum()
+        assert table["p_value"][place] == pytest.approx(want, rel=1e-6)
+    long = anomalies(PoissonAR(1e6, 0.0), [1_000_000, 1_010_000], draws=19)
+    assert long["p_value"].tolist()[1] == 1 / 20  # too many to sum: drawn
 
 
 @pytest.mark.parametrize("model", [GaussianAR(0.8), PAIR, CorrelatedPairs(), Skew()])
 def test_false_alarms_come_at_the_stated_rate(model):
-    """Of 4,000 sound elements 5% raise an alarm; of discrete ones no more; deviation 0.34%."""
-    x = model.sample(100, 40, seed=3)
+    """Of 1,500 sound elements 5% raise an alarm; of discrete ones no more; deviation 0.56%."""
+    x = model.sample(50, 30, seed=3)
     table = anomalies(model, x, rate=0.05, draws=99)
     share = table["alarm"].mean()
-    assert share <= 0.05 + 4 * 0.0035
+    assert share <= 0.05 + 4 * 0.0056
     if model is not PAIR:
-        assert share >= 0.05 - 4 * 0.0035
+        assert share >= 0.05 - 4 * 0.0056
     uniform = surprise(read_terms(model, x, None, None, "test"), 99, 0).uniform(1)
     assert stats.kstest(uniform, "uniform").pvalue > 1e-4
 
 
 def test_no_alarm_at_all_and_the_share_of_false_ones():
-    """Holm and Benjamini-Hochberg, in 60 series of 50: 6 alarms on average, deviation 2.3."""
-    x = GaussianAR(0.5).sample(60, 50, seed=4)
+    """Holm and Benjamini-Hochberg, in 30 series of 50: 3 alarms on average, deviation 1.6."""
+    x = GaussianAR(0.5).sample(30, 50, seed=4)
     any_, falls = 0, []
     for row in x:
         any_ += anomalies(GaussianAR(0.5), row, rate=0.1, control="any")["alarm"].any()
@@ -91,9 +100,9 @@ def test_no_alarm_at_all_and_the_share_of_false_ones():
         true = np.isin(np.arange(50), [10, 11, 20, 21, 30, 31])
         assert alarm[[10, 20, 30]].all()
         falls.append((alarm & ~true).sum() / max(alarm.sum(), 1))
-    assert 0 < any_ <= 14
+    assert 0 < any_ <= 9
     # 44 of 50 elements are sound
-    assert np.mean(falls) <= 0.1 * 44 / 50 + 3 * np.std(falls) / 60**0.5
+    assert np.mean(falls) <= 0.1 * 44 / 50 + 3 * np.std(falls) / 30**0.5
 
 
 def test_sound_data_calibrate_a_wrong_model():
@@ -143,7 +152,7 @@ def test_vectors_that_are_observed_in_part():
 
 def test_a_missing_entry_of_a_table_is_an_event():
     frame = pd.DataFrame({"a": [1.5, 2.5, None, 4.25, 3.5, 0.5] * 5, "b": list("xyxyxy") * 5})
-    plan = arproc.Training(steps=60, batch_size=30, lr=0.02)
+    plan = arproc.Training(steps=10, batch_size=30, lr=0.02)
     model = arproc.MADE(hidden=(8,), training=plan).fit(frame)
     table = anomalies(model, frame.iloc[:3], draws=39)
     assert table["p_value"].notna().all()

@@ -58,16 +58,17 @@ def test_tables_and_laws_without_conditionals():
     assert len(predictive_check(flow, x, "mean", n_draws=20).draws) == 20
 
 
+@pytest.mark.slow
 def test_p_values_are_uniform_under_the_model():
-    """60 data sets: 6 below 0.1 on average, deviation 2.3; and the interval holds 54."""
-    x = GaussianAR(0.5).sample(60, 12, seed=1)
+    """40 data sets: 4 below 0.1 on average, deviation 1.9; and the interval holds 36."""
+    x = GaussianAR(0.5).sample(40, 12, seed=1)
     low, inside = 0, 0
     for row in x:
         table = predictive_check(GaussianAR(0.5), row, "max", n_draws=59).table
         low += table["p_value"].iloc[0] <= 0.1
         inside += table["low"].iloc[0] <= table["observed"].iloc[0] <= table["high"].iloc[0]
-    assert 0 < low <= 14
-    assert 46 <= inside < 60
+    assert 0 < low <= 11
+    assert 29 <= inside < 40
 
 
 def test_a_model_that_lacks_something_is_found():

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from evaluation.toys import Chain, CorrelatedPairs, GaussianAR, PoissonAR
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -26,6 +26,7 @@ def pooled(p, y):
 
 
 @given(pairs=PAIRS)
+@settings(max_examples=25)
 def test_the_score_is_its_parts(pairs):
     p, y = np.array([a / 8 for a, _ in pairs]), np.array([float(b) for _, b in pairs])
     found = reliability(p, y, n_resamples=50)
@@ -52,18 +53,18 @@ def test_the_diagram_of_a_few():
 
 
 def test_calibrated_forecasts_pass_at_the_stated_rate():
-    """100 sets: 10 below 0.1 on average, deviation 3; and the band holds 90% of rates."""
+    """60 sets: 6 below 0.1 on average, deviation 2.3; and the band holds 90% of rates."""
     rng, low, inside, errors = np.random.default_rng(0), 0, [], []
-    for number in range(100):
+    for number in range(60):
         p = rng.beta(1.0, 2.0, size=100)
         found = reliability(p, rng.random(100) < p, n_resamples=59, seed=number)
         low += found.p_value <= 0.1
         table = found.table
         inside.append(table["rate"].between(table["low"] - 1e-9, table["high"] + 1e-9).mean())
         errors.append(found.ece - found.ece_if_calibrated)
-    assert 1 <= low <= 22
+    assert 1 <= low <= 14
     assert 0.8 < np.mean(inside) <= 1
-    assert abs(np.mean(errors)) < 3 * np.std(errors) / 10
+    assert abs(np.mean(errors)) < 3 * np.std(errors) / 60**0.5
 
 
 def test_sure_forecasts_are_found():
