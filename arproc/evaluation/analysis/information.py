@@ -19,7 +19,7 @@ _MOST_SYMBOLS = 64
 #: How many neighbours the estimate for real numbers looks at.
 _NEIGHBOURS = 4
 #: Of more pairs than this, some evenly spread ones are looked at for real numbers.
-_MOST_PAIRS = 20_000
+_MOST_PAIRS = 5_000
 
 
 def mutual_information(
@@ -27,7 +27,7 @@ def mutual_information(
     *,
     lags: Any = 20,
     kind: str = "auto",
-    n_shuffles: int = 20,
+    n_shuffles: int = 10,
     seed: int = 0,
 ) -> pd.DataFrame:
     """What an element tells about the one some steps later, nats, at each lag.
