@@ -489,8 +489,8 @@ _TAKERS = (
 )
 #: The same of examples of a fixed size.
 _TAKERS_OF_VECTORS = (
-    " (NADE(order_agnostic=True) takes NaN for a value that was not observed, in fit and impute; "
-    "MADE(columns=...) of a table gives a missing entry a probability.)"
+    " (NADE(order_agnostic=True) takes NaN for a value that was not observed, in fit, impute and "
+    "conditional_log_prob; MADE(columns=...) of a table gives a missing entry a probability.)"
 )
 
 

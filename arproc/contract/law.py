@@ -37,6 +37,7 @@ __all__ = [
     "hold_apart",
     "numbers_in",
     "numbers_of",
+    "observed_terms",
 ]
 
 #: How many numbers a block of conditionals may hold while a likelihood is computed.
@@ -397,7 +398,7 @@ class ChainLaw(Law):
             last = stop == width
             columns, state = state.extend(block[:, :-1] if last else block)
             columns = columns if last else index(columns, (slice(None), slice(0, -1)))
-            parts.append(_scores(columns, block, sequences.missing))
+            parts.append(observed_terms(columns, block, sequences.missing))
             position = stop
         return torch.cat(parts, dim=1)
 
@@ -490,7 +491,7 @@ def numbers_in(found: Distribution, law: Law, diffuse: bool = False) -> Distribu
     return found
 
 
-def _scores(columns: Distribution, x: torch.Tensor, missing: bool) -> torch.Tensor:
+def observed_terms(columns: Distribution, x: torch.Tensor, missing: bool) -> torch.Tensor:
     """Log-probabilities of x, float64; of a missing element, which says nothing, 0."""
     if not missing:
         return columns.log_prob(x).double()

@@ -18,13 +18,14 @@ from torch import distributions as td
 from torch.distributions import Distribution
 
 from arproc.contract.randomness import Uniforms
+from arproc.contract.sequences import Sequences
 from arproc.data.frames import native
 from arproc.distributions import MaybeMissing, Spiked, Varied, atom, cdf, observed_scores, to
 from arproc.errors import DataError, ParameterError, check_array, check_count
 from arproc.evaluation.walk import Block, per_term, stand_in
 from arproc.process.process import Process, require_process
 
-__all__ = ["Uniformity", "pit", "uniformity"]
+__all__ = ["Uniformity", "pit", "pit_terms", "uniformity"]
 
 
 def pit(
@@ -62,6 +63,22 @@ def pit(
     process = require_process(model, "pit")
     sequences = process.sequences(data, missing=process.law_.takes_missing)
     prepared = process.read_context(context, sequences, int(sequences.n_terms.max()), offset)
+    values = pit_terms(process, sequences, prepared, seed)
+    counts = sequences.n_terms - process.n_given
+    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    form = sequences.form
+    if values.ndim > 1 and form.kind in ("series", "frame"):
+        form = replace(form, kind="list")
+    return form.per_element(values, offsets, skip=process.n_given)
+
+
+def pit_terms(
+    process: Process,
+    sequences: Sequences,
+    prepared: torch.Tensor | None,
+    seed: int | torch.Generator | None,
+) -> torch.Tensor:
+    """The values of all terms, flat, float64 [terms] or, of vectors, [terms, d]."""
     discrete = sequences.space.measure != "density"
     uniforms = Uniforms(seed, "pit") if discrete else None
 
@@ -73,13 +90,7 @@ def pit(
         u = uniforms.block(block.rows, block.positions.cpu().numpy(), k, event)
         return _transform(conditionals, block.x.double(), u.to(block.x.device))
 
-    values = per_term(process, sequences, prepared, function)
-    counts = sequences.n_terms - process.n_given
-    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    form = sequences.form
-    if values.ndim > 1 and form.kind in ("series", "frame"):
-        form = replace(form, kind="list")
-    return form.per_element(values, offsets, skip=process.n_given)
+    return per_term(process, sequences, prepared, function)
 
 
 @singledispatch

@@ -21,6 +21,9 @@ from arproc.evaluation.quadrature import between_levels, integrate
 
 __all__ = ["scored"]
 
+#: With more stops than this a negative binomial's closed form loses the tenth digit.
+_MOST_STOPS = 1e4
+
 Scored = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -159,8 +162,31 @@ def _(distribution: td.Poisson, x: torch.Tensor) -> Scored:
     mass = distribution.log_prob(x.floor()).exp().where(x >= 0, 0.0)
     # e^(-2m) (I_0(2m) + I_1(2m)), scaled so that it does not overflow
     m2 = 2 * rate.cpu().numpy()
-    bessel = torch.from_numpy(np.asarray(special.ive(0, m2) + special.ive(1, m2))).to(rate)
+    bessel = torch.from_numpy(np.asarray(special.i0e(m2) + special.i1e(m2))).to(rate)
     return _exact((x - rate) * (2 * below - 1) + 2 * rate * mass - rate * bessel)
+
+
+@scored.register
+def _(distribution: td.NegativeBinomial, x: torch.Tensor) -> Scored:
+    """Y (2 F_r(y) - 1) - r (1 - p) / p^2 (p (2 F_{r+1}(y - 1) - 1) + h), p that of a stop.
+
+    h is 2F1(r + 1, 1/2; 2; -4 (1 - p) / p^2). For numbers that are not whole, and for so many
+    stops that these terms cancel, the score is summed.
+    """
+    from scipy import special
+
+    r = distribution.total_count.expand(x.shape).double()
+    ratio = torch.exp(distribution.logits.expand(x.shape).double())  # (1 - p) / p
+    whole = bool(((x >= 0) & (x == x.floor())).all())
+    z = -4 * ratio * (1 + ratio)
+    gauss = special.hyp2f1((r + 1).cpu().numpy(), 0.5, 2.0, z.cpu().numpy())
+    h = torch.from_numpy(np.asarray(gauss)).to(x)
+    if not whole or bool((r > _MOST_STOPS).any()) or not bool(torch.isfinite(h).all()):
+        return integrate(distribution, x)
+    one_more = td.NegativeBinomial(r + 1, logits=distribution.logits, validate_args=False)
+    before = cdf(one_more, x - 1)
+    inner = (2 * before - 1) + (1 + ratio) * h  # of a p, which is 1 / (1 + ratio)
+    return _exact(x * (2 * cdf(distribution, x) - 1) - r * ratio * inner)
 
 
 @scored.register(td.Categorical)

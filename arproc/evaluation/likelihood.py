@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arproc.errors import check_choice
-from arproc.evaluation.standard_errors import MeanError, of_ratio, of_series
+from arproc.evaluation.standard_errors import of_ratio, of_series
 from arproc.evaluation.tally import Tally, count
 from arproc.evaluation.twins import twins_of, twins_told
 from arproc.process import Model
@@ -17,7 +17,7 @@ from arproc.process import Model
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "evaluate", "mean_cost"]
 
 BY = ("auto", "sequence", "element")
 
@@ -44,11 +44,13 @@ class Evaluation:
         bits_per_dim: bits per scalar, of sequences of fixed size.
         error_from: what the standard errors are taken over.
         notes: what is counted and what is not, in words.
-        n_twins: how many sequences are equal to one of the training data; None where these were
-            not given.
+        n_twins: how many sequences are equal (or near) to one of the training data; None where
+            these were not given.
         nats_per_element_without_twins: of the other sequences alone; None where there are none.
         bits_per_byte_without_twins: likewise.
         bits_per_dim_without_twins: likewise.
+        bits_per_byte_is_bound: whether the text's own figure is at most this one: of the ways in
+            which the tokens can spell it, one alone was scored.
     """
 
     log_prob_nats: float
@@ -73,6 +75,7 @@ class Evaluation:
     nats_per_element_without_twins: float | None = None
     bits_per_byte_without_twins: float | None = None
     bits_per_dim_without_twins: float | None = None
+    bits_per_byte_is_bound: bool = False
 
     def to_frame(self, name: str = "model") -> pd.DataFrame:
         """One row of a table, its index the model's `name`; without the notes."""
@@ -90,6 +93,8 @@ class Evaluation:
             if value is not None:
                 alone = getattr(self, f"{name}_without_twins", None)
                 more = "" if alone is None else f" ({alone:.4f} without twins)"
+                if name == "bits_per_byte" and self.bits_per_byte_is_bound:
+                    more += " (an upper bound)"
                 error = getattr(self, name + "_se")
                 lines.append(f"{name:<17} {value:.4f} ± {error:.4f}{more}")
         counted = f"{self.n_elements} elements of {self.n_sequences} sequence(s)"
@@ -108,6 +113,7 @@ def evaluate(
     complete: bool | None = None,
     by: str = "auto",
     train: Any = None,
+    near: float = 0.0,
 ) -> Evaluation:
     """The exact likelihood of `data` under `model`, in comparable units.
 
@@ -129,6 +135,8 @@ def evaluate(
         by: what standard errors are taken over: "sequence", "element" or "auto".
         train: what the model was fitted on, several sequences: then it is said how many of the
             test sequences are equal to one of these, and how the others score.
+        near: how much a copy of a training sequence may differ and still count as one; see
+            `twins.twins_of`.
 
     Returns:
         The figures; `print` shows them all, `.to_frame()` is a row of a table.
@@ -142,17 +150,16 @@ def evaluate(
     """
     check_choice("by", by, BY)
     tally = count(model, data, context=context, offset=offset, given=given, complete=complete)
-    twins = None if train is None else twins_of(tally, train)
+    twins = None if train is None else twins_of(tally, train, near)
     along = tally.along(by)
-    cost = -(tally.terms if along and tally.terms is not None else tally.log_prob)
-    total = float(cost.sum())
-    figures = {"nats_per_element": _mean(tally, cost, along, tally.counts)}
+    total = -float((tally.terms if along and tally.terms is not None else tally.log_prob).sum())
+    figures = {"nats_per_element": mean_cost(tally, tally.counts, by)}
     figures["bits_per_element"] = _in_bits(figures["nats_per_element"])
     mass = tally.sequences.space.measure == "mass"
     for name, sizes in (("bits_per_byte", tally.sizes if mass else None),
                         ("bits_per_dim", tally.dims)):  # fmt: skip
         if sizes is not None and sizes.sum():
-            figures[name] = _in_bits(_mean(tally, cost, along, sizes))
+            figures[name] = _in_bits(mean_cost(tally, sizes, by))
     if mass:
         nats, se = figures["nats_per_element"]
         perplexity = math.exp(nats) if nats < 700 else math.inf
@@ -169,7 +176,8 @@ def evaluate(
         n_ends=tally.ends,
         n_bytes=None if tally.sizes is None else int(tally.sizes.sum()),
         error_from=_error_from(tally, along),
-        notes=_notes(tally) if twins is None else (*_notes(tally), twins_told(twins)),
+        notes=_notes(tally) if twins is None else (*_notes(tally), twins_told(twins, near)),
+        bits_per_byte_is_bound=tally.is_bound and values["bits_per_byte"] is not None,
         **values,
         **({} if twins is None else _without(tally, twins)),
     )
@@ -190,13 +198,14 @@ def _without(tally: Tally, twins: np.ndarray) -> dict[str, Any]:
     return found
 
 
-def _mean(tally: Tally, cost: np.ndarray, along: bool, sizes: np.ndarray) -> tuple[float, float]:
-    """The cost per unit, and its standard error; `sizes` [N] are the sequences' units."""
-    error = of_series(cost) if along and tally.terms is not None else of_ratio(cost, sizes)
-    total_size = float(sizes.sum())
-    if along and tally.terms is not None:
-        error = MeanError(error.se * len(cost) / total_size, error.df)
-    return float(cost.sum()) / total_size, error.se
+def mean_cost(tally: Tally, sizes: np.ndarray, by: str = "auto") -> tuple[float, float]:
+    """The cost in nats per unit, and its standard error; `sizes` [N] are the sequences' units."""
+    total = float(sizes.sum())
+    if tally.along(by) and tally.terms is not None:
+        cost = -tally.terms
+        return float(cost.sum()) / total, of_series(cost).se * len(cost) / total
+    cost = -tally.log_prob
+    return float(cost.sum()) / total, of_ratio(cost, sizes).se
 
 
 def _in_bits(figure: tuple[float, float]) -> tuple[float, float]:
@@ -221,6 +230,11 @@ def _notes(tally: Tally) -> tuple[str, ...]:
     if tally.text is not None and tally.sizes is None:
         problem = tally.text.problem or "the first elements are given"
         notes.append(f"no bits per byte: {problem}")
+    elif tally.is_bound:
+        notes.append(
+            "the tokens can spell a text in many ways and one was scored, so its probability is "
+            "at least this, and bits per byte are an upper bound"
+        )
     impossible = ~np.isfinite(tally.log_prob)
     if impossible.any():
         row = int(impossible.argmax())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from arproc.errors import ParameterError
 from arproc.evaluation import compare, evaluate
+from arproc.evaluation.comparison import BOUNDED
 from arproc.plot import leaderboard
 from arproc.reporting.case import Case
 from arproc.reporting.page import Section, items, number, paragraph, table
@@ -68,6 +69,8 @@ def _alone(case: Case, unit: str | None, shared: dict[str, Any]) -> pd.DataFrame
     without = getattr(found, f"{unit}_without_twins", None)
     if found.n_twins is not None:
         row[f"{unit}_without_twins"] = float("nan") if without is None else without
+    if found.bits_per_byte_is_bound and unit in BOUNDED:
+        row["bound"] = "upper bound"
     ranking = pd.DataFrame([row], index=pd.Index([name], name="model"))
     ranking.attrs = {
         "reference": name,

@@ -160,6 +160,12 @@ def caveats(case: Case, ranking: pd.DataFrame, calibrated: list[Calibration]) ->
             "Likelihoods are of densities: they depend on the unit of the data, and a cost below "
             "zero is possible. Differences do not depend on the unit."
         )
+    if "bound" in ranking:
+        bounds = ", ".join(map(str, ranking.index[ranking["bound"] != "exact"]))
+        lines.append(
+            "Tokens can spell a text in many ways, of which one was scored, so the cost of "
+            f"{bounds} is an upper bound of the text's own."
+        )
     if facts["n_given"]:
         lines.append(f"The first {facts['n_given']:,} elements of each sequence are not scored.")
     if facts["n_missing"]:

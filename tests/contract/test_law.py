@@ -6,7 +6,7 @@ import torch
 from toys import Bits, Chain, Counter, Letters, Linear, Orders, Walk
 
 from arproc import ChainLaw, Model
-from arproc.contract.law import _scores
+from arproc.contract.law import observed_terms
 from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError, UnsupportedError
 from arproc.sampling import TopK
 
@@ -148,10 +148,10 @@ def test_what_was_not_observed_has_log_probability_zero():
         want = law.log_prob(values).masked_fill(gone, 0.0)
         holes = values.clone()
         holes[gone] = torch.nan
-        terms = _scores(law, holes, missing=True)
+        terms = observed_terms(law, holes, missing=True)
         assert terms.dtype == torch.float64
         assert torch.equal(terms, want)
-        assert bool(_scores(law, holes, missing=False)[gone].isnan().all())
+        assert bool(observed_terms(law, holes, missing=False)[gone].isnan().all())
     x[0, 0, 1] = torch.nan
     with pytest.raises(UnsupportedError, match="observed in part"):
-        _scores(vectors, x, missing=True)
+        observed_terms(vectors, x, missing=True)

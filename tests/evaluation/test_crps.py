@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import math
-import sys
-import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -35,15 +33,6 @@ LOC = torch.tensor([0.0, 0.3, -1.0, 0.7, 5.0, 0.0], dtype=torch.float64)
 SCALE = torch.tensor([1.0, 0.2, 3.0, 1.0, 0.5, 2.0], dtype=torch.float64)
 THREE = torch.tensor([[0.2, 0.5, 0.3]], dtype=torch.float64).expand(6, 3)
 PARTS = td.Normal(LOC[:, None] + torch.tensor([-2.0, 0.0, 1.0]), SCALE[:, None].expand(6, 3))
-
-
-@pytest.fixture(scope="module")
-def sr():
-    """scoringrules on NumPy: with numba it compiles for ten seconds when it is imported."""
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        patch.setitem(sys.modules, "numba", None)
-        return pytest.importorskip("scoringrules")
 
 
 def affine(base):
@@ -360,3 +349,25 @@ def test_paths_against_scoringrules_and_their_law(sr):
     assert many.mean() == pytest.approx(exact, abs=4 * many.std() / math.sqrt(4000))
     with pytest.raises(DataError, match="at least 2 paths"):
         crps_paths([[1.0]], [1.0])
+
+
+def test_negative_binomials_have_a_closed_form():
+    """Against the sum; and quickly where the sum has millions of terms."""
+    rng = np.random.default_rng(0)
+    r, mean = np.exp(rng.uniform(-1, 5, 60)), np.exp(rng.uniform(-3, 4, 60))
+    logits = torch.tensor(np.log(mean / r))
+    law = td.NegativeBinomial(torch.tensor(r), logits=logits)
+    x = torch.tensor(np.round(mean * np.exp(rng.normal(size=60))))
+    value, error = scored(law, x)
+    assert float(error.max()) == 0
+    assert numbers(value) == pytest.approx(numbers(integrate(law, x)[0]), rel=1e-9, abs=1e-10)
+    between = x + 0.5
+    assert float(scored(law, between)[1].max()) > 0
+    wide = td.NegativeBinomial(torch.tensor([0.05]).double(), logits=torch.tensor([9.9]).double())
+    assert 0 < float(scored(wide, torch.tensor([1000.0]).double())[0]) < 1000
+    many = td.NegativeBinomial(
+        torch.tensor([1e8]).double(), logits=torch.tensor([-17.32]).double()
+    )
+    poisson = td.Poisson(torch.tensor([1e8 * math.exp(-17.32)]).double())
+    five = torch.tensor([5.0]).double()
+    assert float(scored(many, five)[0]) == pytest.approx(float(scored(poisson, five)[0]), rel=1e-6)
