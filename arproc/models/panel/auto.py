@@ -23,10 +23,10 @@ from arproc.errors import (
 from arproc.models.panel import combination
 from arproc.models.panel.automatic.recipe import Automatic, learn
 from arproc.models.panel.combination import Combination
-from arproc.models.panel.data import LONG, PanelData, read
+from arproc.models.panel.data import LONG, PanelData, require_values
 from arproc.models.panel.fitted import PanelModel
+from arproc.models.panel.held import Held, readable
 from arproc.models.panel.panel import Panel
-from arproc.models.panel.tables import forecast_table
 from arproc.process import Process
 
 if TYPE_CHECKING:
@@ -62,9 +62,11 @@ class AutoPanel(PanelModel):
         power: how much errors matter to given candidates: 0 is an equal average.
         period: the length of the season in steps, or of several; None finds them, [] has none.
         log: whether the logarithms of positive series are modelled.
-        errors: what becomes of series for which no given candidate has a fit: "raise" names them;
-            "keep" leaves nan in their rows and the reason in `status_`.
+        errors: what becomes of series that can not be read, or for which no given candidate has
+            a fit: "raise" names them; "keep" leaves nan in their rows and the reason in `status_`.
         columns: what a long table calls its columns of names, times and values.
+        freq: the step of the times, in pandas' words ("D", "MS") or a number; by default the one
+            that they go by.
 
     Attributes:
         learnt_: what was learnt, an immutable value that `fit` replaces whole.
@@ -88,7 +90,7 @@ class AutoPanel(PanelModel):
         (3, 2)
     """
 
-    learnt_: Combination | Automatic | None
+    learnt_: Held | None
     names_: list[Any]
     weights_: np.ndarray
     periods_: list[int]
@@ -104,6 +106,7 @@ class AutoPanel(PanelModel):
         log: bool | None = None,
         errors: str = "raise",
         columns: Sequence[str] = LONG,
+        freq: Any = None,
     ) -> None:
         self.candidates = candidates
         self.validation = validation
@@ -112,6 +115,7 @@ class AutoPanel(PanelModel):
         self.log = log
         self.errors = errors
         self.columns = columns
+        self.freq = freq
 
     def fit(self, data: Any, y: None = None) -> Self:
         """Weight the candidates by the last values, and fit them to the whole series.
@@ -128,15 +132,16 @@ class AutoPanel(PanelModel):
         if y is not None:
             raise ParameterError("fit takes no y: a panel models the series themselves.")
         count, periods = self._check_parameters()
-        table = read(data, columns=self.columns)
-        table = replace(table, named=True)  # so that some of the series may be asked for
+        every = replace(self._read(data), named=True)  # so that some series may be asked for
+        keep = self.errors == "keep"
+        table, reasons = readable(every, keep)
+        learnt: Combination | Automatic
         if self.candidates is None:
-            _require_values(table)
-            self.learnt_ = learn(table, count, periods, self.log)
+            learnt = learn(table, count, periods, self.log)
         else:
             assert count is not None
-            keep = self.errors == "keep"
-            self.learnt_ = combination.learn(self.candidates, table, count, self.power, keep)
+            learnt = combination.learn(self.candidates, table, count, self.power, keep)
+        self.learnt_ = Held(learnt, every.names, reasons, every.form)
         return self
 
     def _check_parameters(self) -> tuple[int | None, list[int] | None]:
@@ -168,7 +173,9 @@ class AutoPanel(PanelModel):
     @property
     def panels_(self) -> list[Panel]:
         """The fitted panels of the given candidates, or of the autoregressions, [K]."""
-        return [Panel.of(one, process=one.process, errors="keep") for one in self._learnt.fits]
+        return [
+            Panel.of(one, process=one.process, errors="keep") for one in self._learnt.inner.fits
+        ]
 
     def summary(self) -> pd.DataFrame:
         """What was chosen for each series, and how much: a row for each.
@@ -180,18 +187,19 @@ class AutoPanel(PanelModel):
         """
         import pandas as pd
 
-        learnt = self._learnt
-        index = pd.Index(learnt.names, name="series", tupleize_cols=False)
+        held = self._learnt
+        learnt, every = held.inner, pd.Index(held.names, name="series", tupleize_cols=False)
         if isinstance(learnt, Combination):
             columns = [repr(one) for one in self.candidates or ()]
-            return pd.DataFrame(learnt.weights, index=index, columns=columns)
+            return pd.DataFrame(held.weights, every, columns).assign(status=held.status)
+        index = pd.Index(learnt.names, name="series", tupleize_cols=False)
         best = learnt.weights.argmax(axis=1)
         known = learnt.weights.any(axis=1)
         names = [
             learnt.candidates[k] if ok else "last value" for k, ok in zip(best, known, strict=True)
         ]
         seasons = [[p for p in learnt.periods if n > 2 * p] for n in learnt.lengths.tolist()]
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {
                 "n": learnt.lengths,
                 "log": learnt.log,
@@ -202,6 +210,7 @@ class AutoPanel(PanelModel):
             },
             index=index,
         )
+        return table.reindex(every).assign(status=held.status)
 
     # ---- what follows ---------------------------------------------------------------------------
 
@@ -230,15 +239,10 @@ class AutoPanel(PanelModel):
         """
         from arproc.forecasting.forecast import levels_of
 
-        learnt, horizon = self._learnt, check_count("horizon", horizon, minimum=1)
+        held, horizon = self._learnt, check_count("horizon", horizon, minimum=1)
         levels, known = levels_of(quantiles), self._history(history, offset)
-        values = learnt.ahead(known, horizon, levels, seed)
-        labels = learnt.labels(known, horizon)
-        table = forecast_table(list(learnt.names), labels, values, ["mean", *levels])
-        named = zip(learnt.names, learnt.status, strict=True)
-        if reasons := {name: status for name, status in named if status != "ok"}:
-            table.attrs["status"] = reasons
-        return table
+        form = held.form if known is None else known.form
+        return form.restore(held.forecast(known, horizon, levels, seed))
 
     def sample_paths(
         self,
@@ -267,7 +271,8 @@ class AutoPanel(PanelModel):
         learnt = self._joint("sample_paths")
         horizon = check_count("horizon", horizon, minimum=1)
         n = check_count("n", n, minimum=0)
-        return learnt.sample(self._history(history), horizon, n, resolve_seed(seed))
+        draws = learnt.sample(self._history(history), horizon, n, resolve_seed(seed))
+        return self._learnt.spread(draws, np.nan)
 
     def log_prob(self, later: Any, *, history: Any = None) -> pd.Series:
         """The log-probability of what came, of all steps together, nats.
@@ -284,12 +289,12 @@ class AutoPanel(PanelModel):
         import pandas as pd
 
         learnt = self._joint("log_prob")
-        table = replace(read(later, columns=self.columns), named=True)
+        table = replace(self._read(later, name="later"), named=True)
         place = {name: i for i, name in enumerate(learnt.names)}
         strange = [name for name in table.names if name not in place]
         if strange:
             raise DataError(f"later has the series {strange[0]!r}, which was not fitted.")
-        _require_values(table)
+        require_values(table)
         rows = np.array([place[name] for name in table.names])
         known = self._history(history)
         _require_next(learnt, known, table, rows)
@@ -297,20 +302,17 @@ class AutoPanel(PanelModel):
         return pd.Series(found, index=pd.Index(table.names, name="series", tupleize_cols=False))
 
     def update(self, data: Any) -> AutoPanel:
-        """The same with later values: forecasts go on from their ends, what was learnt stays.
+        """The same with values that came later: forecasts go on from there, what was learnt stays.
 
         Args:
-            data: a panel with all series from their beginning, or as long as their memory is.
+            data: what came, of all series or some of them, as for `Panel.update`.
         """
-        learnt = self._joint("update")
-        known = self._history(data)
-        assert known is not None
-        _require_values(known)
-        parameters = self.get_params(deep=False)
-        return type(self).of(learnt.of_data(known), **parameters)
+        held, later = self._learnt, replace(self._read(data), named=True)
+        require_values(later)
+        return type(self).of(held.updated(later), **self.get_params(deep=False))
 
     def _joint(self, call: str) -> Automatic:
-        learnt = self._learnt
+        learnt = self._learnt.inner
         if not isinstance(learnt, Automatic):
             raise UnsupportedError(
                 f"{call} needs AutoPanel() without candidates: the average of the quantiles of "
@@ -321,8 +323,10 @@ class AutoPanel(PanelModel):
     def _history(self, history: Any, offset: Any = None) -> PanelData | None:
         if history is None:
             return None
-        known = replace(read(history, columns=self.columns).begun(offset), named=True)
-        return known.select(_in_order_of(self._learnt.names, known))
+        known = replace(self._read(history, offset, "history"), named=True)
+        found = self._learnt.ordered(known, "history")
+        require_values(found)
+        return found
 
 
 def _periods(period: Any) -> list[int] | None:
@@ -331,21 +335,6 @@ def _periods(period: Any) -> list[int] | None:
     given = period if isinstance(period, (list, tuple, np.ndarray)) else [period]
     found = {check_integer("period", one, minimum=2) for one in check_list("period", list(given))}
     return sorted(found)
-
-
-def _require_values(table: PanelData) -> None:
-    empty = [name for name, n in zip(table.names, table.lengths.tolist(), strict=True) if not n]
-    if empty:
-        raise DataError(
-            f"{len(empty)} series have no values, the first is {empty[0]!r}; leave them out."
-        )
-    bad = np.flatnonzero(np.isinf(table.values))
-    if len(bad):
-        i = int(np.searchsorted(table.offsets, bad[0], side="right") - 1)
-        raise DataError(
-            f"series {table.names[i]!r} has infinite values; replace them by nan, which is a "
-            "missing value."
-        )
 
 
 def _require_next(
@@ -363,15 +352,3 @@ def _require_next(
             f"later, series {table.names[j]!r}, begins at {index[0]}; expected {want[0]}, the "
             "step after the last that is known."
         )
-
-
-def _in_order_of(names: Sequence[Any], history: PanelData) -> np.ndarray:
-    """The numbers of the series of a history in the order of the names of `fit`."""
-    place = {name: i for i, name in enumerate(history.names)}
-    lacking = [name for name in names if name not in place]
-    if lacking:
-        raise DataError(f"history has no series {lacking[0]!r}; expected all those of fit.")
-    strange = [name for name in history.names if name not in set(names)]
-    if strange:
-        raise DataError(f"history has the series {strange[0]!r}, which was not fitted.")
-    return np.array([place[name] for name in names])

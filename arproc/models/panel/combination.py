@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -119,6 +119,10 @@ class Combination:
         mixed[[one != "ok" for one in self.status]] = np.nan
         mixed[..., 2:] = middle + self.stretch[:, None, None] * (mixed[..., 2:] - middle)
         return np.delete(mixed, 1, axis=2)
+
+    def updated(self, later: PanelData) -> Combination:
+        """The same with what came later of some series."""
+        return replace(self, fits=[one.updated(later) for one in self.fits])
 
     def labels(self, history: PanelData | None, horizon: int) -> list[Any]:
         """The labels of the steps that follow, one index for each series, or one for all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -16,10 +16,12 @@ from arproc.contract.parameters import Parameters, is_learnt
 from arproc.contract.randomness import derived_seed, resolve_seed
 from arproc.contract.storable import storable
 from arproc.data.calendar import Calendar, is_plain, time_axis
+from arproc.data.table_forms import TableForm
 from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError, ReadOnlyError
 from arproc.models.panel.data import PanelData, read
 from arproc.models.panel.labels import calendar_of, end_of, restore_end
 from arproc.models.panel.tables import forecast_table, future
+from arproc.models.panel.updating import Series, begins_with, joined, steps_of
 from arproc.process import Process
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ class PanelModel(Parameters):
     """
 
     learnt_: Any = None
+    columns: Sequence[str]
+    freq: Any
+    errors: str
 
     @classmethod
     def of(cls, learnt: Any, **parameters: Any) -> Self:
@@ -46,6 +51,11 @@ class PanelModel(Parameters):
         model = cls(**parameters)
         model.learnt_ = learnt
         return model
+
+    def _read(self, data: Any, offset: Any = None, name: str = "data") -> PanelData:
+        """The user's panel; series that can not be read stay without values if errors do."""
+        keep = self.errors == "keep"
+        return read(data, name, self.columns, freq=self.freq, keep=keep).begun(offset)
 
     @property
     def _learnt(self) -> Any:
@@ -97,6 +107,7 @@ class FittedSeries(ABC):
         lengths: how many values each has from the first known to the last, int64 [N].
         status: "ok", or why there is no fit, [N].
         ends: how each series' index ends, or that of all; see `end_of`.
+        form: how the user's table was made.
     """
 
     process: Process
@@ -105,6 +116,7 @@ class FittedSeries(ABC):
     lengths: Annotated[np.ndarray, Array("n_series", kind="int64", low=0)]
     status: Sequence[str]
     ends: Sequence[dict[str, Any]]
+    form: TableForm = field(default_factory=TableForm, kw_only=True)
 
     def problems(self) -> Iterator[str]:
         """What does not fit together; see `arproc.contract.checked`."""
@@ -139,7 +151,9 @@ class FittedSeries(ABC):
     def every(self, history: Any, horizon: int, levels: Sequence[float], seed: Any) -> Any:
         """`forecast` with rows of nan for the series that have no fit, and why in `attrs`."""
         rows = np.arange(len(self)) if history is None else self._rows_of(history)
+        unread = {} if history is None else history.faults
         known = np.array([self.status[i] == "ok" for i in rows.tolist()], dtype=np.bool_)
+        known[list(unread)] = False
         values = np.full((len(rows), horizon, 1 + len(levels)), np.nan)
         if known.any():
             some = None if history is None else history.select(np.flatnonzero(known))
@@ -148,7 +162,11 @@ class FittedSeries(ABC):
         labels = self.labels(history, rows, horizon)
         names = [self.names[i] for i in rows.tolist()]
         table = forecast_table(names, labels, values, ["mean", *levels])
-        reasons = {self.names[i]: self.status[i] for i in rows[~known].tolist()}
+        reasons = {
+            self.names[i]: unread.get(j, self.status[i])
+            for j, i in enumerate(rows.tolist())
+            if not known[j]
+        }
         if reasons:
             table.attrs["status"] = reasons
         return table
@@ -193,6 +211,15 @@ class FittedSeries(ABC):
             return [(data.series(j), None) for j in range(len(data))]
         return [(data.row(j), int(first[j])) for j in range(len(data))]
 
+    @property
+    def series(self) -> Series:
+        """What the series are called, how long they are, how their labels end."""
+        return Series(self.names, self.lengths, self.ends)
+
+    @abstractmethod
+    def updated(self, later: PanelData) -> FittedSeries:
+        """The same with what came later: forecasts go on from there."""
+
     def without_covariances(self) -> FittedSeries:
         """The same without the covariances of the estimates, if there are any at all."""
         return self
@@ -228,6 +255,8 @@ class FittedSeries(ABC):
     def matched(self, data: Any) -> tuple[PanelData, np.ndarray]:
         """The user's data, and the numbers of the series that they are of."""
         table = read(data)
+        for j, reason in table.faults.items():
+            raise DataError(f"series {table.names[j]!r} can not be read: {reason}")
         rows = self._rows_of(table)
         for i in rows.tolist():
             self._require_fit(i, " Leave it out.")
@@ -248,9 +277,9 @@ class FittedSeries(ABC):
             )
         else:
             rows = np.arange(len(table))
-        if not bool((table.lengths > 0).all()):
-            empty = table.names[int(np.argmin(table.lengths))]
-            raise DataError(f"series {empty!r} has no values; leave it out.")
+        for j in np.flatnonzero(table.lengths == 0).tolist():
+            if j not in table.faults:
+                raise DataError(f"series {table.names[j]!r} has no values; leave it out.")
         return rows
 
 
@@ -284,16 +313,17 @@ class FittedEach(FittedSeries):
         """Fit a process to each series."""
         processes, status = [], []
         for i in range(len(data)):
-            model, outcome = process.clone(), "ok"
+            model, outcome = process.clone(), data.faults.get(i, "ok")
             try:
-                model.fit(data.series(i))
+                if outcome == "ok":
+                    model.fit(data.series(i))
             except ArprocError as error:
                 outcome = str(error)
             processes.append(model)
             status.append(outcome)
         ends = [end_of(index) for index in data.indexes]
         named = (data.names, data.named, data.lengths, status, ends)
-        return cls(process, *named, processes, data.values)
+        return cls(process, *named, processes, data.values, form=data.form)
 
     @property
     def own(self) -> PanelData:
@@ -304,6 +334,13 @@ class FittedEach(FittedSeries):
 
     def _fitted(self, i: int) -> Process:
         return self.processes[i]
+
+    def updated(self, later: PanelData) -> FittedEach:
+        own = self.own
+        came = steps_of(self.series, later, lambda i, x: begins_with(x, own.row(i)))
+        table = joined(own, np.zeros(len(self), np.int64), came)
+        ends = self.series.ends_after(table.lengths)
+        return replace(self, values=table.values, lengths=table.lengths, ends=ends)
 
     def rows(self) -> list[dict[str, Any]]:
         found = []
