@@ -167,10 +167,12 @@ def _finished(table: PanelData, trim: bool, keep: bool) -> PanelData:
     # one product over all values is nan or infinite where any is, and costs little
     with np.errstate(over="ignore", invalid="ignore"):
         whole = bool(np.isfinite(np.dot(table.values, table.values)))
-    if whole:
-        return table
-    table = _without_infinite(table) if keep else table
-    return trimmed(table) if trim and np.isnan(table.values).any() else table
+    if not whole:
+        table = _without_infinite(table) if keep else table
+        table = trimmed(table) if trim and np.isnan(table.values).any() else table
+    empty = np.flatnonzero(table.lengths == 0).tolist() if keep else []
+    none = {i: "it has no values." for i in empty}
+    return replace(table, faults=none | table.faults) if none else table
 
 
 def _without_infinite(table: PanelData) -> PanelData:

@@ -145,8 +145,6 @@ def readable(table: PanelData, keep: bool) -> tuple[PanelData, list[str]]:
         require_values(table)
         return table, ["ok"] * len(table)
     reasons = [table.faults.get(i, "ok") for i in range(len(table))]
-    for i in np.flatnonzero(table.lengths == 0).tolist():
-        reasons[i] = table.faults.get(i, "it has no values.")
     good = np.flatnonzero([reason == "ok" for reason in reasons])
     if not len(good):
         raise DataError(
