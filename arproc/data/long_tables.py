@@ -14,7 +14,16 @@ from arproc.data.calendar import regular, time_axis
 from arproc.data.times import rows_of, times_of
 from arproc.errors import DataError, ParameterError
 
-__all__ = ["LONG", "LongTable", "check_columns", "flat", "is_long", "read_long", "require_all"]
+__all__ = [
+    "LONG",
+    "LongTable",
+    "check_columns",
+    "flat",
+    "is_long",
+    "is_long_by_name",
+    "read_long",
+    "require_all",
+]
 
 #: The columns of a long table: the series' name, the time, the value.
 LONG = ("unique_id", "ds", "y")
@@ -65,9 +74,16 @@ def flat(frame: Any, columns: Sequence[str]) -> Any:
 
 def is_long(frame: Any, columns: Sequence[str]) -> bool:
     """Whether a DataFrame has the column of names, or ones of text or dates as no wide one."""
-    if columns[0] in frame.columns:
+    if is_long_by_name(frame, columns):
         return True
     return any(getattr(kind, "kind", "O") not in "biufc" for kind in decimals_of(frame).dtypes)
+
+
+def is_long_by_name(frame: Any, columns: Sequence[str]) -> bool:
+    """Whether a DataFrame has a long table's column of names, or its others and more."""
+    key, time, value = columns
+    have = list(frame.columns)
+    return key in have or (time in have and value in have and len(have) > 2)
 
 
 def read_long(

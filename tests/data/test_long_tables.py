@@ -83,7 +83,9 @@ def test_freq_is_the_step_of_all():
     weekly = TABLE[TABLE["ds"].isin(DAYS[::2])]
     _, values = rows(weekly, freq="D")
     np.testing.assert_array_equal(values["a"], [6, np.nan, 8, np.nan, 10])
-    with pytest.raises(DataError, match=r"series 'a': it has the label 2024-01-02.*freq='2D'.*1 m"):
+    with pytest.raises(
+        DataError, match=r"series 'a': it has the label 2024-01-02.*freq='2D'.*1 m"
+    ):
         rows(TABLE, freq="2D")
     with pytest.raises(ParameterError, match="freq must be a positive number"):
         rows(TABLE.assign(ds=[*range(6)] * 2), freq="D")
@@ -133,7 +135,10 @@ WRONG = {
     "text for numbers": (TABLE.assign(y=TABLE["y"].astype(str)), "no numbers in 'y'"),
     "complex": (TABLE.assign(y=TABLE["y"] * 1j), "no numbers in 'y'"),
     "no rows": (TABLE[:0], "has no rows"),
-    "kinds of times": (mixed(TABLE, "ds", 9, "x"), "of several kinds: Timestamp in row 0, str in row 9"),  # noqa: E501 # fmt: skip
+    "kinds of times": (
+        mixed(TABLE, "ds", 9, "x"),
+        "of several kinds: Timestamp in row 0, str in row 9",
+    ),
     "zones": (
         mixed(TABLE, "ds", 6, pd.Timestamp("2024-01-01", tz="Asia/Tokyo")),
         r"more than one zone in 'ds': no zone in row 0 .*, Asia/Tokyo in row 6",

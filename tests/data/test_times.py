@@ -20,7 +20,9 @@ DAYS = pd.Series(pd.date_range("2024-03-30", periods=3), name="ds")
         DAYS.dt.strftime("%Y-%m-%d").astype("category"),
         DAYS.dt.date,
         DAYS.astype(object),
-        pd.Series([datetime.datetime(2024, 3, 30 + i) for i in range(2)] + [DAYS[2]], dtype=object),
+        pd.Series(
+            [datetime.datetime(2024, 3, 30 + i) for i in range(2)] + [DAYS[2]], dtype=object
+        ),
     ],
     ids=["dates", "text", "slashes", "categories", "date", "objects", "datetime"],
 )

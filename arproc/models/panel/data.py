@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +16,16 @@ import torch
 from arproc.data import intake
 from arproc.data.calendar import Calendar, regular
 from arproc.data.frames import native
-from arproc.data.long_tables import LONG, LongTable, check_columns, flat, is_long, read_long
+from arproc.data.long_tables import (
+    LONG,
+    LongTable,
+    check_columns,
+    flat,
+    is_long,
+    is_long_by_name,
+    read_long,
+)
+from arproc.data.table_files import columns_of_file
 from arproc.data.table_forms import TableForm, narrowed
 from arproc.data.times import times_of
 from arproc.errors import DataError
@@ -125,8 +135,8 @@ def read(
     Args:
         data: a wide DataFrame (time down, a column for each series), an array [N, T], a list of
             series of any lengths, a dict of them by name, or a long DataFrame with the columns
-            unique_id, ds (the time) and y; of pandas, polars or Arrow. NaN is a missing value; at
-            the ends of a series it is cut off.
+            unique_id, ds (the time) and y; of pandas, polars or Arrow, or in a file of Parquet,
+            Arrow or CSV. NaN is a missing value; at the ends of a series it is cut off.
         name: what error messages call the data.
         columns: what a long DataFrame calls those columns.
         freq: the step of the times, in pandas' words or a number; None where they tell.
@@ -139,6 +149,8 @@ def read(
     if isinstance(data, PanelData):
         return data
     columns = check_columns(columns)
+    if isinstance(data, (str, os.PathLike)):
+        data = columns_of_file(data, columns)
     form, data = TableForm.of(data, columns), native(narrowed(data, columns), name)
     if hasattr(data, "columns"):
         data = _wide(flat(data, columns), name, columns)
@@ -171,7 +183,7 @@ def _finished(table: PanelData, trim: bool, keep: bool) -> PanelData:
         table = _without_infinite(table) if keep else table
         table = trimmed(table) if trim and np.isnan(table.values).any() else table
     empty = np.flatnonzero(table.lengths == 0).tolist() if keep else []
-    none = {i: "it has no values." for i in empty}
+    none = dict.fromkeys(empty, "it has no values.")
     return replace(table, faults=none | table.faults) if none else table
 
 
@@ -190,7 +202,7 @@ def _without_infinite(table: PanelData) -> PanelData:
 
 def _wide(frame: Any, name: str, columns: tuple[str, str, str]) -> Any:
     """A wide DataFrame with its times, if a column has them, as its index; a long one as it is."""
-    if columns[0] in frame.columns:
+    if is_long_by_name(frame, columns):
         return frame
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
