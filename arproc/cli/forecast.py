@@ -106,7 +106,7 @@ def _panel(
     """The panel that forecasts: the saved one, or a new one for the table."""
     import arproc
     from arproc.data.long_tables import LONG
-    from arproc.data.table_files import check_suffix
+    from arproc.models.panel.files import check_suffix
 
     if law is None:
         if source.suffix == ".arproc":
@@ -129,7 +129,7 @@ def _forecast_panel(
     seed: int | None, offset: int | None, save: Path | None, out: Path | None,
 ) -> None:  # fmt: skip
     from arproc.cli import files
-    from arproc.data.table_files import check_suffix, separated, write_columns
+    from arproc.models.panel.files import check_suffix, separated, write_columns
     from arproc.models.panel.data import read
 
     for place in (out, save):

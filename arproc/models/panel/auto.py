@@ -274,6 +274,9 @@ class AutoPanel(PanelModel):
         draws = learnt.sample(self._history(history), horizon, n, resolve_seed(seed))
         return self._learnt.spread(draws, np.nan)
 
+    def paths_of(self, table: PanelData, horizon: int, n: int, seed: int) -> np.ndarray:
+        return self.sample_paths(horizon, n, seed, history=table)
+
     def log_prob(self, later: Any, *, history: Any = None) -> pd.Series:
         """The log-probability of what came, of all steps together, nats.
 

@@ -25,7 +25,7 @@ from arproc.data.long_tables import (
     is_long_by_name,
     read_long,
 )
-from arproc.data.table_files import columns_of_file
+from arproc.models.panel.files import columns_of_file
 from arproc.data.table_forms import TableForm, narrowed
 from arproc.data.times import times_of
 from arproc.errors import DataError

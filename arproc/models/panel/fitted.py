@@ -16,9 +16,18 @@ from arproc.contract.parameters import Parameters, is_learnt
 from arproc.contract.randomness import derived_seed, resolve_seed
 from arproc.contract.storable import storable
 from arproc.data.calendar import Calendar, is_plain, time_axis
+from arproc.data.frames import native
 from arproc.data.table_forms import TableForm
-from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError, ReadOnlyError
-from arproc.models.panel.data import PanelData, read
+from arproc.errors import (
+    ArprocError,
+    DataError,
+    NotFittedError,
+    ParameterError,
+    ReadOnlyError,
+    check_count,
+)
+from arproc.models.panel.coherent import as_quantiles, coherent_paths
+from arproc.models.panel.data import PanelData, read, require_values
 from arproc.models.panel.labels import calendar_of, end_of, restore_end
 from arproc.models.panel.tables import forecast_table, future
 from arproc.models.panel.updating import Series, begins_with, joined, steps_of
@@ -30,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["FittedEach", "FittedSeries", "PanelModel"]
 
 
-class PanelModel(Parameters):
+class PanelModel(Parameters, ABC):
     """Parameters, and one immutable value that `fit` replaces whole on its last line.
 
     Its `names_` is the value's `names`, and so on: arrays are seen as read-only views, sequences
@@ -56,6 +65,98 @@ class PanelModel(Parameters):
         """The user's panel; series that can not be read stay without values if errors do."""
         keep = self.errors == "keep"
         return read(data, name, self.columns, freq=self.freq, keep=keep).begun(offset)
+
+    @abstractmethod
+    def forecast(self, *, history: Any, horizon: int, quantiles: tuple[float, ...]) -> Any:
+        """Forecast the next `horizon` values of every series, as a table."""
+
+    @abstractmethod
+    def paths_of(self, table: PanelData, horizon: int, n: int, seed: int) -> np.ndarray:
+        """Draws of what follows each series of a panel, [N, n, horizon]."""
+
+    def reconcile(
+        self,
+        history: Any,
+        summing: Any,
+        horizon: int,
+        method: str = "mint-shrink",
+        quantiles: tuple[float, ...] = (0.05, 0.5, 0.95),
+        n_paths: int = 1000,
+        seed: Any = None,
+    ) -> Any:
+        """Forecasts of series that are sums of one another, which add up as they do.
+
+        Means are reconciled as by `arproc.reconcile`; quantiles are those of `coherent_paths`.
+
+        Args:
+            history: what is known, a panel with all series, which end together.
+            summing: how they add up: the summing matrix of `arproc.aggregate`, or a dict from
+                each total to its parts.
+            horizon: how many steps.
+            method: "bottom-up", "ols", "wls" or "mint-shrink", the latter two by the errors of
+                forecasts of one step over the end of the history.
+            quantiles: which quantiles, each in (0, 1).
+            n_paths: how many paths these are taken of.
+            seed: of the paths.
+
+        Returns:
+            A table as that of `forecast`, of all levels' series by name.
+        """
+        from arproc.forecasting.forecast import levels_of
+
+        levels = levels_of(quantiles)
+        table, means, paths = self._coherent(history, summing, horizon, method, n_paths, seed)
+        values = np.concatenate([means[..., None], as_quantiles(paths, levels)], axis=-1)
+        labels = [
+            future(table.index(i), int(table.lengths[i]), horizon) for i in range(len(table))
+        ]
+        made = forecast_table(list(table.names), labels, values, ["mean", *levels])
+        return table.form.restore(made)
+
+    def coherent_paths(
+        self,
+        history: Any,
+        summing: Any,
+        horizon: int,
+        n: int = 1000,
+        method: str = "mint-shrink",
+        seed: Any = None,
+    ) -> np.ndarray:
+        """Draw paths of series that are sums of one another, each of which adds up.
+
+        Args:
+            history: as for `reconcile`.
+            summing: as for `reconcile`.
+            horizon: how many steps.
+            n: how many paths.
+            method: as for `reconcile`.
+            seed: an int or a `torch.Generator`.
+
+        Returns:
+            Draws [N, n, horizon], the series in the order of `names_`.
+        """
+        return self._coherent(history, summing, horizon, method, n, seed)[2]
+
+    def _coherent(
+        self, history: Any, summing: Any, horizon: int, method: str, n: int, seed: Any
+    ) -> tuple[PanelData, np.ndarray, np.ndarray]:
+        learnt, horizon = self._learnt, check_count("horizon", horizon, minimum=1)
+        n = check_count("n_paths", n, minimum=2)
+        for name, status in zip(learnt.names, learnt.status, strict=True):
+            if status != "ok":
+                raise DataError(f"series {name!r} has no fit, so nothing adds up: {status}")
+        known = self._read(history, name="history")
+        place = {name: i for i, name in enumerate(known.names)}
+        if set(place) != set(learnt.names):
+            odd = sorted(set(place) ^ set(learnt.names), key=str)
+            raise DataError(
+                f"history and the panel do not name the same series: {odd[:5]} differ."
+            )
+        table = replace(known.select(np.array([place[x] for x in learnt.names])), named=True)
+        require_values(table)
+        summing = native(summing, "summing")
+        base = resolve_seed(seed)
+        return table, *coherent_paths(self, table, summing, horizon, method, n, base)
 
     @property
     def _learnt(self) -> Any:

@@ -11,7 +11,7 @@ import torch
 
 from arproc.contract.randomness import derived_seed, resolve_seed
 from arproc.errors import DataError, ParameterError, check_choice, check_count
-from arproc.models.panel.data import LONG, require_values
+from arproc.models.panel.data import LONG, PanelData, require_values
 from arproc.models.panel.fitted import FittedEach, FittedSeries, PanelModel
 from arproc.models.panel.settings import settings_of
 from arproc.models.panel.together import FittedTogether
@@ -295,6 +295,9 @@ class Panel(PanelModel):
             own = derived_seed(base, i)
             draws.append(learnt.fitted(i).sample(n, length, before, seed=own, offset=step))
         return np.stack(draws)
+
+    def paths_of(self, table: PanelData, horizon: int, n: int, seed: int) -> np.ndarray:
+        return self.sample(n, horizon, table, seed)
 
     def forget_covariances(self) -> None:
         """Drop the covariances of the estimates, which take most of the room where lags are many.
