@@ -129,8 +129,8 @@ def _forecast_panel(
     seed: int | None, offset: int | None, save: Path | None, out: Path | None,
 ) -> None:  # fmt: skip
     from arproc.cli import files
-    from arproc.models.panel.files import check_suffix, separated, write_columns
     from arproc.models.panel.data import read
+    from arproc.models.panel.files import check_suffix, separated, write_columns
 
     for place in (out, save):
         if place is not None:

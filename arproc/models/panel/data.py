@@ -25,10 +25,10 @@ from arproc.data.long_tables import (
     is_long_by_name,
     read_long,
 )
-from arproc.models.panel.files import columns_of_file
 from arproc.data.table_forms import TableForm, narrowed
 from arproc.data.times import times_of
 from arproc.errors import DataError
+from arproc.models.panel.files import columns_of_file
 from arproc.process.reading import first_steps, stepped
 from arproc.spaces import Real
 
