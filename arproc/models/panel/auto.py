@@ -22,9 +22,10 @@ from arproc.errors import (
 )
 from arproc.models.panel import combination
 from arproc.models.panel.automatic.recipe import Automatic, learn
+from arproc.models.panel.beside import AUTO
 from arproc.models.panel.combination import Combination
 from arproc.models.panel.data import LONG, PanelData, require_values
-from arproc.models.panel.fitted import PanelModel
+from arproc.models.panel.fitted import FittedSeries, PanelModel
 from arproc.models.panel.held import Held, readable
 from arproc.models.panel.panel import Panel
 from arproc.process import Process
@@ -56,7 +57,8 @@ class AutoPanel(PanelModel):
     its 95% intervals hold as much, times how much the series differs from the others, shrunk.
 
     Args:
-        candidates: the processes, such as `seasonal_candidates([24, 168])`; None finds them.
+        candidates: the processes, such as `seasonal_candidates([24, 168])`; None finds them. With
+            "auto" among them the automatic recipe is a candidate beside the others.
         validation: how many of the last values choose; the horizon of later forecasts is best.
             By default two of the shortest season, or six, and not more than a quarter.
         power: how much errors matter to given candidates: 0 is an equal average.
@@ -98,7 +100,7 @@ class AutoPanel(PanelModel):
 
     def __init__(
         self,
-        candidates: list[Process] | None = None,
+        candidates: list[Process | str] | None = None,
         validation: int | None = None,
         power: float = 1.0,
         *,
@@ -140,7 +142,9 @@ class AutoPanel(PanelModel):
             learnt = learn(table, count, periods, self.log)
         else:
             assert count is not None
-            learnt = combination.learn(self.candidates, table, count, self.power, keep)
+            learnt = combination.learn(
+                self.candidates, table, count, self.power, keep, periods, self.log
+            )
         self.learnt_ = Held(learnt, every.names, reasons, every.form)
         return self
 
@@ -154,14 +158,21 @@ class AutoPanel(PanelModel):
             count = check_integer("validation", count, minimum=1)
         if self.candidates is None:
             return count, _periods(self.period)
-        good = isinstance(self.candidates, (list, tuple)) and len(self.candidates)
-        if not good or not all(isinstance(one, Process) for one in self.candidates):
-            raise ParameterError(f"candidates must be processes; got {self.candidates!r}.")
+        listed = list(self.candidates) if isinstance(self.candidates, (list, tuple)) else []
+        auto = [one for one in listed if isinstance(one, str) and one == AUTO]
+        others = [one for one in listed if isinstance(one, Process)]
+        if not listed or len(auto) > 1 or len(auto) + len(others) < len(listed):
+            raise ParameterError(
+                'candidates must be processes, and "auto", once, for the automatic recipe beside '
+                f"them; got {self.candidates!r}."
+            )
         if count is None:
             raise ParameterError(
                 "validation is not given; say how many of the last values choose among the "
                 "candidates. The horizon of later forecasts is best."
             )
+        if auto:
+            return count, _periods(self.period)
         for name in ("period", "log"):
             if getattr(self, name) is not None:
                 raise ParameterError(
@@ -173,9 +184,8 @@ class AutoPanel(PanelModel):
     @property
     def panels_(self) -> list[Panel]:
         """The fitted panels of the given candidates, or of the autoregressions, [K]."""
-        return [
-            Panel.of(one, process=one.process, errors="keep") for one in self._learnt.inner.fits
-        ]
+        fits = [one for one in self._learnt.inner.fits if isinstance(one, FittedSeries)]
+        return [Panel.of(one, process=one.process, errors="keep") for one in fits]
 
     def summary(self) -> pd.DataFrame:
         """What was chosen for each series, and how much: a row for each.
@@ -190,7 +200,7 @@ class AutoPanel(PanelModel):
         held = self._learnt
         learnt, every = held.inner, pd.Index(held.names, name="series", tupleize_cols=False)
         if isinstance(learnt, Combination):
-            columns = [repr(one) for one in self.candidates or ()]
+            columns = [one if isinstance(one, str) else repr(one) for one in self.candidates or ()]
             return pd.DataFrame(held.weights, every, columns).assign(status=held.status)
         index = pd.Index(learnt.names, name="series", tupleize_cols=False)
         best = learnt.weights.argmax(axis=1)

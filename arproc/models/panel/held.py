@@ -13,11 +13,10 @@ from arproc.contract.checked import sentences
 from arproc.contract.storable import storable
 from arproc.data.table_forms import TableForm
 from arproc.errors import DataError
+from arproc.models.panel.beside import with_later
 from arproc.models.panel.combination import Combination
 from arproc.models.panel.data import PanelData, require_values
-from arproc.models.panel.labels import restore_end
 from arproc.models.panel.tables import forecast_table
-from arproc.models.panel.updating import Series, begins_with, joined, steps_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,11 +107,7 @@ class Held:
         inner, later = self.inner, later.select(rows)
         if isinstance(inner, Combination):
             return replace(self, inner=inner.updated(later))
-        own, series = inner.own_data, Series(inner.names, inner.lengths, inner.ends)
-        came = steps_of(series, later, lambda i, x: begins_with(x, own.row(i)))
-        table = joined(own, np.zeros(len(own), np.int64), came)
-        ends = tuple(restore_end(end) for end in series.ends_after(table.lengths))
-        return replace(self, inner=inner.of_data(replace(table, indexes=ends)))
+        return replace(self, inner=with_later(inner, later))
 
     def forecast(
         self, known: PanelData | None, horizon: int, levels: Sequence[float], seed: Any

@@ -73,7 +73,7 @@ def test_errors_of_one_step_are_those_of_the_law():
 def test_the_sums_are_as_uncertain_as_their_parts_go_together(shared):
     table, summing = hierarchy(shared, 150)
     model = Panel(AR(1)).fit(table)
-    paths = model.coherent_paths(table, summing, 2, 1500, "bottom-up", seed=0)
+    paths = model.coherent_paths(table, summing, 2, 1500, "mint-shrink", seed=0)
     total = paths[model.names_.index("total")]
     own = model["total"]  # what the sums themselves say of the next steps
     assert abs(total[:, 0].std() / np.sqrt(own.sigma2_) - 1) < 0.1
