@@ -96,6 +96,13 @@ def _groups(levels: Any) -> list[tuple[str, ...]]:
         raise ParameterError(f"levels must be a list of columns; got {levels!r}.")
     if all(isinstance(one, str) for one in levels):
         return [tuple(levels[:n]) for n in range(len(levels) + 1)]
+    for one in levels:
+        columns = [one] if isinstance(one, str) else one
+        listed = isinstance(columns, (list, tuple)) and len(columns)
+        if not listed or not all(isinstance(name, str) for name in columns):
+            raise ParameterError(
+                f"levels must be columns, or lists of columns that are grouped by; it has {one!r}."
+            )
     groups = [(one,) if isinstance(one, str) else tuple(one) for one in levels]
     loose = [one for one in groups if not set(one) <= set(groups[-1])]
     if loose:

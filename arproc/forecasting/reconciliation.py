@@ -193,7 +193,7 @@ def in_order(summing: Any, names: list[Any] | None, m: int) -> np.ndarray:
     if isinstance(summing, Mapping):
         order = list(range(m)) if names is None else names
         return summing_matrix(summing, order).to_numpy()
-    if names is not None and hasattr(summing, "index"):
+    if names is not None and hasattr(summing, "columns"):
         odd = sorted(set(summing.index) ^ set(names), key=str)
         if odd or len(summing) != m:
             raise DataError(

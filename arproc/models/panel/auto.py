@@ -345,7 +345,8 @@ class AutoPanel(PanelModel):
 def _periods(period: Any) -> list[int] | None:
     if period is None:
         return None
-    given = period if isinstance(period, (list, tuple, np.ndarray)) else [period]
+    several = isinstance(period, (list, tuple)) or np.ndim(period) == 1
+    given = period if several else [period]
     found = {check_integer("period", one, minimum=2) for one in check_list("period", list(given))}
     return sorted(found)
 

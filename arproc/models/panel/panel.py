@@ -38,8 +38,9 @@ class Panel(PanelModel):
 
     The data of `fit` and of the other calls are a wide DataFrame (time down, a column for each
     series), an array [N, T], a list of series of any lengths, a dict of them by name, or a long
-    DataFrame with the columns unique_id, ds and y (or others, see `columns`). NaN is a missing
-    value, and so is a step that dates leave out; those at the ends of a series are cut off. With
+    DataFrame with the columns unique_id, ds and y (or others, see `columns`); of pandas, polars or
+    Arrow, whose forecasts are tables of the same library; or the path of such a file (.parquet,
+    .arrow, .csv). Other columns are not looked at. NaN is a missing value, and so is a step that dates leave out; those at the ends of a series are cut off. With
     gaps inside, "ols" drops the rows that lack the target or a lag; "mle" and all likelihoods and
     forecasts are exactly those of what was observed.
 
@@ -48,7 +49,7 @@ class Panel(PanelModel):
         pooling: "none", each series alone; or "partial": the coefficients of each series are
             drawn towards what is typical of the panel, as far as they are uncertain (see
             `arproc.models.panel.pooling`; for `AR` by "ols").
-        errors: what becomes of series without a fit (constant ones, say): "raise" names them;
+        errors: what becomes of series without a fit, or that can not be read: "raise" names them;
             "keep" leaves nan in their rows and the reason in `status_`.
         columns: what a long table calls its columns of names, times and values.
         freq: the step of the times, in pandas' words ("D", "MS") or a number; by default the one
