@@ -40,9 +40,10 @@ class Panel(PanelModel):
     series), an array [N, T], a list of series of any lengths, a dict of them by name, or a long
     DataFrame with the columns unique_id, ds and y (or others, see `columns`); of pandas, polars or
     Arrow, whose forecasts are tables of the same library; or the path of such a file (.parquet,
-    .arrow, .csv). Other columns are not looked at. NaN is a missing value, and so is a step that dates leave out; those at the ends of a series are cut off. With
-    gaps inside, "ols" drops the rows that lack the target or a lag; "mle" and all likelihoods and
-    forecasts are exactly those of what was observed.
+    .arrow, .csv). Other columns are not looked at. NaN is a missing value, and so is a step
+    that dates leave out; those at the ends of a series are cut off. With gaps inside, "ols"
+    drops the rows that lack the target or a lag; "mle" and all likelihoods and forecasts are
+    exactly those of what was observed.
 
     Args:
         process: what is fitted to each series.
