@@ -64,6 +64,7 @@ _LAZY: dict[str, str] = {
     "fidelity": "arproc.evaluation",
     "likelihood_ratio_test": "arproc.inference",
     "read_lines": "arproc.data.text_files",
+    "aggregate": "arproc.forecasting.hierarchy",
     "reconcile": "arproc.forecasting.reconciliation",
     "report": "arproc.reporting",
     "select_order": "arproc.models.autoregression.selection",
@@ -146,6 +147,7 @@ __all__ = [
     "parts",
     "plot",
     "read_lines",
+    "aggregate",
     "reconcile",
     "report",
     "reporting",
@@ -187,6 +189,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
         fidelity,
         surprisal_table,
     )
+    from arproc.forecasting.hierarchy import aggregate
     from arproc.forecasting.reconciliation import reconcile
     from arproc.inference import likelihood_ratio_test
     from arproc.models.autoregression.ar import AR

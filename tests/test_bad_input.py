@@ -404,6 +404,11 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "select_order(model)": lambda w: arproc.select_order(SERIES, 1, model=w),
     "reconcile": lambda w: arproc.reconcile(w, np.array([[1, 1], [1, 0], [0, 1]])),
     "reconcile(summing)": lambda w: arproc.reconcile(np.ones(3), w),
+    "aggregate": lambda w: arproc.aggregate(w, ["region"]),
+    "aggregate(levels)": lambda w: arproc.aggregate(
+        pd.DataFrame({"region": ["n", "s"], "ds": [1, 1], "y": [1.0, 2.0]}), w
+    ),
+    "aggregate(columns)": lambda w: arproc.aggregate(pd.DataFrame({"ds": [1]}), ["ds"], w),
     "likelihood_ratio_test": lambda w: arproc.likelihood_ratio_test(w, fitted("AR")),
     "load": arproc.load,
     "warm_up": lambda w: arproc.warm_up([w]),
@@ -499,6 +504,11 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "table_of": arproc.tables.table_of,
     "Panel": lambda w: arproc.Panel(arproc.AR(1)).fit(w),
     "Panel(process)": lambda w: arproc.Panel(w).fit(PANEL),
+    "Panel(freq)": lambda w: arproc.Panel(arproc.AR(1), freq=w).fit(PANEL),
+    "Panel.update": lambda w: panel("Panel").update(w),
+    "Panel.update(told nothing)": lambda w: panel("AutoPanel, told nothing").update(w),
+    "Panel.reconcile": lambda w: panel("Panel").reconcile(w, {0: [1]}, 1),
+    "Panel.reconcile(summing)": lambda w: panel("Panel").reconcile(PANEL, w, 1),
     "AutoPanel(period)": lambda w: arproc.AutoPanel(period=w).fit(PANEL),
     "AutoPanel(log)": lambda w: arproc.AutoPanel(log=w).fit(PANEL),
     "AutoPanel(candidates)": lambda w: arproc.AutoPanel(w, 2).fit(PANEL),

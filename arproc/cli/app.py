@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from arproc.cli.forecast import forecast
 from arproc.cli.options import (
     Column,
     DataFile,
@@ -285,35 +286,7 @@ def sample(
     files.write_samples(draws, out, json)
 
 
-@app.command()
-def forecast(
-    model: ModelFile,
-    data: DataFile,
-    horizon: Annotated[int, typer.Option("--horizon", help="How many steps ahead.")],
-    column: Column = None,
-    index: Index = None,
-    quantile: Annotated[
-        list[float] | None, typer.Option("--quantile", "-q", help="Repeat for several.")
-    ] = None,
-    offset: Offset = None,
-    seed: Seed = None,
-    out: Out = None,
-) -> None:
-    """Forecast what follows a series, as CSV: the mean and the quantiles of each step.
-
-    For example:
-
-    arproc forecast ar.arproc series.csv --column value --index date --horizon 12
-
-    arproc forecast ar.arproc series.csv -c value --horizon 12 -q 0.1 -q 0.9 --out next.csv
-    """
-    from arproc.cli import files, models
-
-    law = models.load(model)
-    history = files.read(data, column, index, lines=False)
-    quantiles = tuple(quantile) if quantile else (0.05, 0.5, 0.95)
-    table = law.forecast(history, horizon, quantiles=quantiles, seed=seed, offset=offset)
-    files.write_table(table, out)
+app.command()(forecast)
 
 
 @app.command()

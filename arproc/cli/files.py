@@ -11,11 +11,11 @@ from zipfile import BadZipFile
 import numpy as np
 
 from arproc.contract.places import write_text
-from arproc.data.calendar import times_of
 from arproc.data.tables import Table
 from arproc.data.tables.files import SEPARATORS, read_table, suffix_of
 from arproc.data.text_files import read_lines
 from arproc.data.texts import listed
+from arproc.data.times import times_of
 from arproc.errors import DataError, ParameterError
 
 if TYPE_CHECKING:

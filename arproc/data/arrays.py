@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,15 @@ import torch
 
 from arproc.errors import DataError
 
-__all__ = ["as_given", "numbers_of", "plain_tensor", "to_tensor", "unmasked"]
+__all__ = [
+    "as_given",
+    "decimals_of",
+    "floats_of",
+    "numbers_of",
+    "plain_tensor",
+    "to_tensor",
+    "unmasked",
+]
 
 
 def unmasked(data: Any) -> Any:
@@ -53,6 +63,8 @@ def to_tensor(data: Any, name: str) -> torch.Tensor:
         array = np.asarray(data)
     except Exception as error:  # lists of tensors, and what else says it is an array
         raise DataError(f"{name} can not be read as numbers: {error}.") from None
+    if array.dtype.kind == "O" and array.size and all(_is_decimal(v) for v in array.flat):
+        array = array.astype(np.float64)
     if array.dtype.kind == "O":
         kinds = sorted({type(v).__name__ for v in array.ravel()[:1000].tolist()})
         raise DataError(
@@ -100,6 +112,7 @@ def numbers_of(data: Any, name: str, hint: str = "") -> np.ndarray:
         name: what error messages call it.
         hint: what the message about columns of other kinds ends with.
     """
+    data = decimals_of(data)
     kinds = [data.dtype] if data.ndim == 1 else list(data.dtypes)
     wrong = [str(kind) for kind in kinds if kind.kind not in "biuf"]
     if wrong:
@@ -112,3 +125,49 @@ def numbers_of(data: Any, name: str, hint: str = "") -> np.ndarray:
         return array if array.dtype != object else data.to_numpy(dtype=float, na_value=np.nan)
     except (TypeError, ValueError) as error:
         raise DataError(f"{name} can not be read as numbers: {error}.") from None
+
+
+def decimals_of(data: Any) -> Any:
+    """A Series or a DataFrame with its columns of decimals (and gaps) as float64."""
+    if data.ndim == 1:
+        return data.astype(float) if _holds_decimals(data) else data
+    exact = [i for i in range(data.shape[1]) if _holds_decimals(data.iloc[:, i])]
+    if not exact:
+        return data
+    import pandas as pd
+
+    parts = [data.iloc[:, i] for i in range(data.shape[1])]
+    table = pd.concat([x.astype(float) if i in exact else x for i, x in enumerate(parts)], axis=1)
+    return table.set_axis(data.columns, axis=1)
+
+
+def _holds_decimals(column: Any) -> bool:
+    import pandas as pd
+
+    return column.dtype.kind == "O" and pd.api.types.infer_dtype(column, skipna=True) == "decimal"
+
+
+def _is_decimal(value: Any) -> bool:
+    return isinstance(value, Decimal) or (isinstance(value, float) and value != value)
+
+
+def floats_of(column: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The values of a Series of any dtype as float64 [n], nan where there is none.
+
+    Returns:
+        The values, and which of them are there and are no real numbers, bool [n].
+
+    Example:
+        >>> import pandas as pd
+        >>> floats_of(pd.Series([1, Decimal("2.5"), None, "x"]))[1].tolist()
+        [False, False, False, True]
+    """
+    if column.dtype.kind in "biuf":
+        found = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        return found, np.zeros(len(found), np.bool_)
+    values = column.to_numpy(dtype=object)
+    missing = column.isna().to_numpy(dtype=np.bool_)
+    good = np.array([isinstance(v, (Real, Decimal)) for v in values], dtype=np.bool_) & ~missing
+    found = np.full(len(values), np.nan)
+    found[good] = values[good].astype(np.float64)
+    return found, ~good & ~missing

@@ -20,12 +20,12 @@ from arproc.errors import DataError, ParameterError
 
 __all__ = [
     "Calendar",
+    "is_arrow_date",
     "is_plain",
     "is_time",
     "plain_times",
     "regular",
     "time_axis",
-    "times_of",
 ]
 
 _WINDOWS = 200
@@ -145,7 +145,7 @@ def time_axis(index: Any) -> Any:
     if isinstance(index, pd.TimedeltaIndex):
         return pd.Index(index.total_seconds())
     kind = getattr(index.dtype, "kind", "O")
-    if isinstance(index.dtype, pd.ArrowDtype) and _is_arrow_date(index.dtype):
+    if isinstance(index.dtype, pd.ArrowDtype) and is_arrow_date(index.dtype):
         return pd.DatetimeIndex(index)
     if kind == "m":
         return pd.Index(pd.TimedeltaIndex(index).total_seconds())
@@ -160,37 +160,12 @@ def plain_times(index: Any) -> Any:
         getattr(index, "dtype", None), pd.ArrowDtype
     ):
         return index
-    return pd.DatetimeIndex(index, name=index.name) if _is_arrow_date(index.dtype) else index
+    return pd.DatetimeIndex(index, name=index.name) if is_arrow_date(index.dtype) else index
 
 
-def _is_arrow_date(dtype: Any) -> bool:
+def is_arrow_date(dtype: Any) -> bool:
+    """Whether a dtype of Arrow's is one of dates, with hours or without."""
     return dtype.kind == "M" or dtype.name.startswith("date")
-
-
-def times_of(column: Any, name: str) -> Any:
-    """A column of times as it is; of text that is dates with the year first as dates.
-
-    Args:
-        column: a Series.
-        name: what error messages call the data.
-
-    Raises:
-        DataError: it is text whose order as dates is not known.
-    """
-    import pandas as pd
-
-    if isinstance(column.dtype, pd.ArrowDtype) and _is_arrow_date(column.dtype):
-        return pd.Series(pd.DatetimeIndex(column), column.index, name=column.name)
-    if time_axis(pd.Index(column)) is not None or not all(isinstance(t, str) for t in column):
-        return column
-    for form in ("ISO8601", "%Y/%m/%d"):
-        with suppress(ValueError, TypeError):
-            return pd.to_datetime(column, format=form)
-    raise DataError(
-        f"{name} has times of text in {column.name!r}, such as {column.iloc[0]!r}, that are no "
-        "ISO dates (2024-01-31), so their order is not known. Make dates of them: "
-        "pd.to_datetime(..., format='%d.%m.%Y'), say."
-    )
 
 
 def is_time(index: Any) -> bool:

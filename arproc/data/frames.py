@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from typing import Any
 
@@ -14,9 +15,10 @@ __all__ = ["by_series", "native"]
 def native(data: Any, name: str = "data") -> Any:
     """A data frame or a column of another library as pandas'; anything else as it is.
 
-    They are read by their own `to_pandas`, by the interchange protocol (`__dataframe__`), or
-    column by column. Their rows have no labels: a column of dates, where there is one alone,
-    becomes the index. The dates of an index that Arrow holds become pandas' own.
+    They are read by their own `to_pandas`, by the interchange protocol (`__dataframe__`), by that
+    of Arrow (`__arrow_c_stream__`), or column by column; without a copy where it can be. Their
+    rows have no labels: a column of dates, where there is one alone, becomes the index. The dates
+    of an index that Arrow holds become pandas' own.
     """
     if isinstance(data, (list, tuple)) and any(_is_foreign(item) for item in data):
         return [native(item, f"{name}[{i}]") for i, item in enumerate(data)]
@@ -29,7 +31,8 @@ def native(data: Any, name: str = "data") -> Any:
             f"{name} is a {type(data).__module__}.{type(data).__name__}, which has read nothing "
             "yet; expected its data: .collect() it first."
         )
-    if not hasattr(data, "columns") and not hasattr(data, "__dataframe__"):  # a column alone
+    tables = hasattr(data, "columns") or hasattr(data, "__dataframe__")
+    if not tables and hasattr(data, "to_frame"):  # a column alone
         return _native(data.to_frame(), name).iloc[:, 0]
     return _dated(_native(data, name))
 
@@ -50,8 +53,15 @@ def _is_foreign(data: Any) -> bool:
     return (
         hasattr(data, "__dataframe__")
         or hasattr(data, "collect_schema")
-        or (hasattr(data, "__arrow_c_stream__") and hasattr(data, "columns"))
+        or _is_stream(data)
         or (callable(frame) and hasattr(data, "dtype") and not hasattr(data, "to_pydatetime"))
+    )
+
+
+def _is_stream(data: Any) -> bool:
+    """Whether it hands out tables by Arrow's protocol; columns do so too, and are arrays."""
+    return hasattr(data, "__arrow_c_stream__") and (
+        hasattr(data, "columns") or not hasattr(data, "__array__")
     )
 
 
@@ -62,8 +72,10 @@ def _native(data: Any, name: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas would rather have an Arrow library
         for way in (
+            lambda: data.to_pandas(split_blocks=True),  # numbers of Arrow's as they lie
             lambda: data.to_pandas(),
             lambda: pd.api.interchange.from_dataframe(data),
+            lambda: _from_arrow(data),
             lambda: pd.DataFrame({c: data[c].to_numpy() for c in data.columns}),
         ):
             try:
@@ -77,6 +89,10 @@ def _native(data: Any, name: str) -> Any:
         f"{name} is a {type(data).__module__}.{type(data).__name__}, which can not be read "
         f"({problem}); expected a pandas DataFrame or an array (.to_pandas(), .to_numpy())."
     ) from problem
+
+
+def _from_arrow(data: Any) -> Any:
+    return importlib.import_module("pyarrow").table(data).to_pandas(split_blocks=True)
 
 
 def _dated(frame: Any) -> Any:

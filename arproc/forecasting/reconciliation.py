@@ -26,9 +26,17 @@ from arproc.errors import DataError, ParameterError, check_array, check_choice
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["reconcile", "reconciliation_matrix", "shrunk_covariance", "summing_matrix"]
+__all__ = [
+    "METHODS",
+    "in_order",
+    "reconcile",
+    "reconciliation_matrix",
+    "shrunk_covariance",
+    "summing_matrix",
+]
 
-_METHODS = ("ols", "wls", "mint-shrink", "bottom-up")
+#: The metrics in which forecasts are changed as little as makes them add up.
+METHODS = ("ols", "wls", "mint-shrink", "bottom-up")
 
 
 def reconcile(forecasts: Any, summing: Any, method: str = "ols", *, residuals: Any = None) -> Any:
@@ -55,11 +63,11 @@ def reconcile(forecasts: Any, summing: Any, method: str = "ols", *, residuals: A
         >>> reconcile(np.array([10.0, 4.0, 3.0]), {0: [1, 2]}).tolist()
         [9.0, 5.0, 4.0]
     """
-    check_choice("method", method, _METHODS)
+    check_choice("method", method, METHODS)
     forecasts, summing = native(forecasts, "forecasts"), native(summing, "summing")
     residuals = native(residuals, "residuals")
     values, names, restore = _read(forecasts)
-    s = _in_order(summing, names, values.shape[-1])
+    s = in_order(summing, names, values.shape[-1])
     errors = None if residuals is None else _errors(residuals, names, len(s))
     if errors is None and method in ("wls", "mint-shrink"):
         raise ParameterError(
@@ -180,12 +188,12 @@ def _listed(name: Any, inner: Any) -> list[Any]:
     return list(inner)
 
 
-def _in_order(summing: Any, names: list[Any] | None, m: int) -> np.ndarray:
+def in_order(summing: Any, names: list[Any] | None, m: int) -> np.ndarray:
     """S [m, b] with its rows in the order of the forecasts' series."""
     if isinstance(summing, Mapping):
         order = list(range(m)) if names is None else names
         return summing_matrix(summing, order).to_numpy()
-    if names is not None and hasattr(summing, "index"):
+    if names is not None and hasattr(summing, "columns"):
         odd = sorted(set(summing.index) ^ set(names), key=str)
         if odd or len(summing) != m:
             raise DataError(

@@ -10,11 +10,11 @@ import lzma
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import Run
 
 import arproc
 from arproc.cli import main
@@ -23,33 +23,6 @@ from arproc.cli import main
 pytestmark = pytest.mark.filterwarnings(
     "ignore::arproc.models.ngram.smoothing.discounts.DiscountWarning"
 )
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Run:
-    """Runs a command in a temporary folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ARPROC_TRACEBACK", raising=False)
-
-    def call(*arguments: object) -> Result:
-        with pytest.raises(SystemExit) as left:
-            main([str(a) for a in arguments])
-        captured = capsys.readouterr()
-        assert isinstance(left.value.code, int)
-        return Result(left.value.code, captured.out, captured.err)
-
-    return call
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ __all__ = ["SEPARATORS", "read_table", "suffix_of"]
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+_MARK = "_"
 _ISO = r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)?(?:Z|[+-]\d\d:?\d\d)?"
 
 
@@ -24,7 +26,7 @@ def suffix_of(path: Path) -> str:
     return path.with_suffix("").suffix if path.suffix in _COMPRESSED else path.suffix
 
 
-def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
+def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> pd.DataFrame:
     r"""A table from a file, with all of its columns.
 
     Numbers, truth values and text are told as pandas tells them, an empty field is missing, and
@@ -32,6 +34,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     Args:
         path: a `.csv` or `.tsv` file, plain or compressed (.gz, .bz2, .xz, .zst), in UTF-8.
+        text: columns that are text as it stands there, whatever it looks like.
 
     Raises:
         DataError: there is no such file, or it can not be read as a table.
@@ -55,10 +58,14 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
         raise DataError(f"there is no file {str(path)!r}.")
     try:
         with decompressed(path) as file:
-            table = pd.read_csv(file, sep=separator, encoding="utf-8-sig")
+            # a mark before it, or pandas takes the texts "NA" and "null" for missing
+            marked = dict.fromkeys(text, _MARK.__add__)
+            table = pd.read_csv(file, sep=separator, encoding="utf-8-sig", converters=marked)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DataError(f"{path.name} can not be read as a table: {error}") from None
-    for name in table:
+    for key in [name for name in text if name in table]:
+        table[key] = table[key].str[1:].where(table[key] != _MARK, None)
+    for name in [name for name in table if name not in text]:
         times = _times(table[name])
         if times is not None:
             table[name] = times

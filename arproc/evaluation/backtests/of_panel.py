@@ -15,6 +15,7 @@ from arproc.forecasting.scored import Predicted, predict
 from arproc.models.panel import AutoPanel, Panel
 from arproc.models.panel.data import PanelData, trimmed
 from arproc.models.panel.settings import Settings, settings_of
+from arproc.process import Process
 
 __all__ = ["OfPanel"]
 
@@ -129,7 +130,8 @@ class OfPanel(Forecaster):
             return [settings_of(self.fitted.process)]
         if self.fitted.candidates is None:  # its laws are mixtures
             return [None]
-        return [settings_of(one) for one in self.fitted.candidates]
+        given = self.fitted.candidates
+        return [settings_of(one) if isinstance(one, Process) else None for one in given]
 
     def _one_by_one(
         self,

@@ -147,7 +147,7 @@ def _series(model: Any, data: Any, columns: Sequence[str], refit: Any) -> Timeli
         raise ParameterError("refit='never' is for a fitted model; this one is not fitted yet.")
     data = listed(native(data))
     if not isinstance(model, Process):
-        return lay_out(data, columns, vectors=False, whole=False)
+        return lay_out(data, columns, vectors=False, whole=False, freq=model.freq)
     space = (
         model.law_.space
         if refit == "never"

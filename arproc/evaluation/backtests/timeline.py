@@ -148,7 +148,13 @@ class Timeline:
 
 
 def lay_out(
-    data: Any, columns: Sequence[str], *, vectors: bool, whole: bool, together: bool = False
+    data: Any,
+    columns: Sequence[str],
+    *,
+    vectors: bool,
+    whole: bool,
+    together: bool = False,
+    freq: Any = None,
 ) -> Timeline:
     """The user's series on one axis: by their labels where these are times, else by position.
 
@@ -160,11 +166,12 @@ def lay_out(
         whole: whether models get the values as integers.
         together: whether series without dates begin together, with missing values if need be, as
             for a law that counts their steps.
+        freq: the step of their times, of scalars; None where they tell.
     """
     if vectors:
         rows, indexes, names, components = _read_vectors(data)
     else:
-        table = read(data, columns=columns, trim=False)
+        table = read(data, columns=columns, freq=freq, trim=False)
         rows = [table.row(i) for i in range(len(table))]
         indexes, names, components = table.indexes, list(table.names), ()
     spans = [_span(row, name) for row, name in zip(rows, names, strict=True)]

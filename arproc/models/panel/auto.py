@@ -22,11 +22,12 @@ from arproc.errors import (
 )
 from arproc.models.panel import combination
 from arproc.models.panel.automatic.recipe import Automatic, learn
+from arproc.models.panel.beside import AUTO
 from arproc.models.panel.combination import Combination
-from arproc.models.panel.data import LONG, PanelData, read
-from arproc.models.panel.fitted import PanelModel
+from arproc.models.panel.data import LONG, PanelData, require_values
+from arproc.models.panel.fitted import FittedSeries, PanelModel
+from arproc.models.panel.held import Held, readable
 from arproc.models.panel.panel import Panel
-from arproc.models.panel.tables import forecast_table
 from arproc.process import Process
 
 if TYPE_CHECKING:
@@ -56,15 +57,18 @@ class AutoPanel(PanelModel):
     its 95% intervals hold as much, times how much the series differs from the others, shrunk.
 
     Args:
-        candidates: the processes, such as `seasonal_candidates([24, 168])`; None finds them.
+        candidates: the processes, such as `seasonal_candidates([24, 168])`; None finds them. With
+            "auto" among them the automatic recipe is a candidate beside the others.
         validation: how many of the last values choose; the horizon of later forecasts is best.
             By default two of the shortest season, or six, and not more than a quarter.
         power: how much errors matter to given candidates: 0 is an equal average.
         period: the length of the season in steps, or of several; None finds them, [] has none.
         log: whether the logarithms of positive series are modelled.
-        errors: what becomes of series for which no given candidate has a fit: "raise" names them;
-            "keep" leaves nan in their rows and the reason in `status_`.
+        errors: what becomes of series that can not be read, or for which no given candidate has
+            a fit: "raise" names them; "keep" leaves nan in their rows and the reason in `status_`.
         columns: what a long table calls its columns of names, times and values.
+        freq: the step of the times, in pandas' words ("D", "MS") or a number; by default the one
+            that they go by.
 
     Attributes:
         learnt_: what was learnt, an immutable value that `fit` replaces whole.
@@ -88,7 +92,7 @@ class AutoPanel(PanelModel):
         (3, 2)
     """
 
-    learnt_: Combination | Automatic | None
+    learnt_: Held | None
     names_: list[Any]
     weights_: np.ndarray
     periods_: list[int]
@@ -96,7 +100,7 @@ class AutoPanel(PanelModel):
 
     def __init__(
         self,
-        candidates: list[Process] | None = None,
+        candidates: list[Process | str] | None = None,
         validation: int | None = None,
         power: float = 1.0,
         *,
@@ -104,6 +108,7 @@ class AutoPanel(PanelModel):
         log: bool | None = None,
         errors: str = "raise",
         columns: Sequence[str] = LONG,
+        freq: Any = None,
     ) -> None:
         self.candidates = candidates
         self.validation = validation
@@ -112,6 +117,7 @@ class AutoPanel(PanelModel):
         self.log = log
         self.errors = errors
         self.columns = columns
+        self.freq = freq
 
     def fit(self, data: Any, y: None = None) -> Self:
         """Weight the candidates by the last values, and fit them to the whole series.
@@ -128,15 +134,18 @@ class AutoPanel(PanelModel):
         if y is not None:
             raise ParameterError("fit takes no y: a panel models the series themselves.")
         count, periods = self._check_parameters()
-        table = read(data, columns=self.columns)
-        table = replace(table, named=True)  # so that some of the series may be asked for
+        every = replace(self._read(data), named=True)  # so that some series may be asked for
+        keep = self.errors == "keep"
+        table, reasons = readable(every, keep)
+        learnt: Combination | Automatic
         if self.candidates is None:
-            _require_values(table)
-            self.learnt_ = learn(table, count, periods, self.log)
+            learnt = learn(table, count, periods, self.log)
         else:
             assert count is not None
-            keep = self.errors == "keep"
-            self.learnt_ = combination.learn(self.candidates, table, count, self.power, keep)
+            learnt = combination.learn(
+                self.candidates, table, count, self.power, keep, periods, self.log
+            )
+        self.learnt_ = Held(learnt, every.names, reasons, every.form)
         return self
 
     def _check_parameters(self) -> tuple[int | None, list[int] | None]:
@@ -149,14 +158,21 @@ class AutoPanel(PanelModel):
             count = check_integer("validation", count, minimum=1)
         if self.candidates is None:
             return count, _periods(self.period)
-        good = isinstance(self.candidates, (list, tuple)) and len(self.candidates)
-        if not good or not all(isinstance(one, Process) for one in self.candidates):
-            raise ParameterError(f"candidates must be processes; got {self.candidates!r}.")
+        listed = list(self.candidates) if isinstance(self.candidates, (list, tuple)) else []
+        auto = [one for one in listed if isinstance(one, str) and one == AUTO]
+        others = [one for one in listed if isinstance(one, Process)]
+        if not listed or len(auto) > 1 or len(auto) + len(others) < len(listed):
+            raise ParameterError(
+                'candidates must be processes, and "auto", once, for the automatic recipe beside '
+                f"them; got {self.candidates!r}."
+            )
         if count is None:
             raise ParameterError(
                 "validation is not given; say how many of the last values choose among the "
                 "candidates. The horizon of later forecasts is best."
             )
+        if auto:
+            return count, _periods(self.period)
         for name in ("period", "log"):
             if getattr(self, name) is not None:
                 raise ParameterError(
@@ -168,7 +184,8 @@ class AutoPanel(PanelModel):
     @property
     def panels_(self) -> list[Panel]:
         """The fitted panels of the given candidates, or of the autoregressions, [K]."""
-        return [Panel.of(one, process=one.process, errors="keep") for one in self._learnt.fits]
+        fits = [one for one in self._learnt.inner.fits if isinstance(one, FittedSeries)]
+        return [Panel.of(one, process=one.process, errors="keep") for one in fits]
 
     def summary(self) -> pd.DataFrame:
         """What was chosen for each series, and how much: a row for each.
@@ -180,18 +197,19 @@ class AutoPanel(PanelModel):
         """
         import pandas as pd
 
-        learnt = self._learnt
-        index = pd.Index(learnt.names, name="series", tupleize_cols=False)
+        held = self._learnt
+        learnt, every = held.inner, pd.Index(held.names, name="series", tupleize_cols=False)
         if isinstance(learnt, Combination):
-            columns = [repr(one) for one in self.candidates or ()]
-            return pd.DataFrame(learnt.weights, index=index, columns=columns)
+            columns = [one if isinstance(one, str) else repr(one) for one in self.candidates or ()]
+            return pd.DataFrame(held.weights, every, columns).assign(status=held.status)
+        index = pd.Index(learnt.names, name="series", tupleize_cols=False)
         best = learnt.weights.argmax(axis=1)
         known = learnt.weights.any(axis=1)
         names = [
             learnt.candidates[k] if ok else "last value" for k, ok in zip(best, known, strict=True)
         ]
         seasons = [[p for p in learnt.periods if n > 2 * p] for n in learnt.lengths.tolist()]
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {
                 "n": learnt.lengths,
                 "log": learnt.log,
@@ -202,6 +220,7 @@ class AutoPanel(PanelModel):
             },
             index=index,
         )
+        return table.reindex(every).assign(status=held.status)
 
     # ---- what follows ---------------------------------------------------------------------------
 
@@ -230,15 +249,10 @@ class AutoPanel(PanelModel):
         """
         from arproc.forecasting.forecast import levels_of
 
-        learnt, horizon = self._learnt, check_count("horizon", horizon, minimum=1)
+        held, horizon = self._learnt, check_count("horizon", horizon, minimum=1)
         levels, known = levels_of(quantiles), self._history(history, offset)
-        values = learnt.ahead(known, horizon, levels, seed)
-        labels = learnt.labels(known, horizon)
-        table = forecast_table(list(learnt.names), labels, values, ["mean", *levels])
-        named = zip(learnt.names, learnt.status, strict=True)
-        if reasons := {name: status for name, status in named if status != "ok"}:
-            table.attrs["status"] = reasons
-        return table
+        form = held.form if known is None else known.form
+        return form.restore(held.forecast(known, horizon, levels, seed))
 
     def sample_paths(
         self,
@@ -267,7 +281,11 @@ class AutoPanel(PanelModel):
         learnt = self._joint("sample_paths")
         horizon = check_count("horizon", horizon, minimum=1)
         n = check_count("n", n, minimum=0)
-        return learnt.sample(self._history(history), horizon, n, resolve_seed(seed))
+        draws = learnt.sample(self._history(history), horizon, n, resolve_seed(seed))
+        return self._learnt.spread(draws, np.nan)
+
+    def paths_of(self, table: PanelData, horizon: int, n: int, seed: int) -> np.ndarray:
+        return self.sample_paths(horizon, n, seed, history=table)
 
     def log_prob(self, later: Any, *, history: Any = None) -> pd.Series:
         """The log-probability of what came, of all steps together, nats.
@@ -284,12 +302,12 @@ class AutoPanel(PanelModel):
         import pandas as pd
 
         learnt = self._joint("log_prob")
-        table = replace(read(later, columns=self.columns), named=True)
+        table = replace(self._read(later, name="later"), named=True)
         place = {name: i for i, name in enumerate(learnt.names)}
         strange = [name for name in table.names if name not in place]
         if strange:
             raise DataError(f"later has the series {strange[0]!r}, which was not fitted.")
-        _require_values(table)
+        require_values(table)
         rows = np.array([place[name] for name in table.names])
         known = self._history(history)
         _require_next(learnt, known, table, rows)
@@ -297,20 +315,17 @@ class AutoPanel(PanelModel):
         return pd.Series(found, index=pd.Index(table.names, name="series", tupleize_cols=False))
 
     def update(self, data: Any) -> AutoPanel:
-        """The same with later values: forecasts go on from their ends, what was learnt stays.
+        """The same with values that came later: forecasts go on from there, what was learnt stays.
 
         Args:
-            data: a panel with all series from their beginning, or as long as their memory is.
+            data: what came, of all series or some of them, as for `Panel.update`.
         """
-        learnt = self._joint("update")
-        known = self._history(data)
-        assert known is not None
-        _require_values(known)
-        parameters = self.get_params(deep=False)
-        return type(self).of(learnt.of_data(known), **parameters)
+        held, later = self._learnt, replace(self._read(data), named=True)
+        require_values(later)
+        return type(self).of(held.updated(later), **self.get_params(deep=False))
 
     def _joint(self, call: str) -> Automatic:
-        learnt = self._learnt
+        learnt = self._learnt.inner
         if not isinstance(learnt, Automatic):
             raise UnsupportedError(
                 f"{call} needs AutoPanel() without candidates: the average of the quantiles of "
@@ -321,31 +336,19 @@ class AutoPanel(PanelModel):
     def _history(self, history: Any, offset: Any = None) -> PanelData | None:
         if history is None:
             return None
-        known = replace(read(history, columns=self.columns).begun(offset), named=True)
-        return known.select(_in_order_of(self._learnt.names, known))
+        known = replace(self._read(history, offset, "history"), named=True)
+        found = self._learnt.ordered(known, "history")
+        require_values(found)
+        return found
 
 
 def _periods(period: Any) -> list[int] | None:
     if period is None:
         return None
-    given = period if isinstance(period, (list, tuple, np.ndarray)) else [period]
+    several = isinstance(period, (list, tuple)) or np.ndim(period) == 1
+    given = period if several else [period]
     found = {check_integer("period", one, minimum=2) for one in check_list("period", list(given))}
     return sorted(found)
-
-
-def _require_values(table: PanelData) -> None:
-    empty = [name for name, n in zip(table.names, table.lengths.tolist(), strict=True) if not n]
-    if empty:
-        raise DataError(
-            f"{len(empty)} series have no values, the first is {empty[0]!r}; leave them out."
-        )
-    bad = np.flatnonzero(np.isinf(table.values))
-    if len(bad):
-        i = int(np.searchsorted(table.offsets, bad[0], side="right") - 1)
-        raise DataError(
-            f"series {table.names[i]!r} has infinite values; replace them by nan, which is a "
-            "missing value."
-        )
 
 
 def _require_next(
@@ -363,15 +366,3 @@ def _require_next(
             f"later, series {table.names[j]!r}, begins at {index[0]}; expected {want[0]}, the "
             "step after the last that is known."
         )
-
-
-def _in_order_of(names: Sequence[Any], history: PanelData) -> np.ndarray:
-    """The numbers of the series of a history in the order of the names of `fit`."""
-    place = {name: i for i, name in enumerate(history.names)}
-    lacking = [name for name in names if name not in place]
-    if lacking:
-        raise DataError(f"history has no series {lacking[0]!r}; expected all those of fit.")
-    strange = [name for name in history.names if name not in set(names)]
-    if strange:
-        raise DataError(f"history has the series {strange[0]!r}, which was not fitted.")
-    return np.array([place[name] for name in names])

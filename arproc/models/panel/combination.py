@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from arproc.errors import (
     check_integer,
     check_list,
 )
+from arproc.models.panel.automatic import recipe
+from arproc.models.panel.beside import AUTO, Recipe
 from arproc.models.panel.calibration import stretches
 from arproc.models.panel.data import PanelData, read
 from arproc.models.panel.fitted import FittedSeries
@@ -79,14 +81,14 @@ class Combination:
         names: what the series are called, [N].
         weights: of the candidates in each series, [N, K].
         stretch: by how much intervals are wider than the processes say, [N].
-        fits: of the candidates to the series, [K].
+        fits: of the candidates to the series, [K]; a `Recipe` for the automatic one.
         status: "ok", or why no candidate has a fit, [N].
     """
 
     names: Sequence[Any]
     weights: Annotated[np.ndarray, Array("n", "k", low=0, high=1 + 1e-9)]
     stretch: Annotated[np.ndarray, Array("n", low=0, nan=True)]
-    fits: Sequence[FittedSeries]
+    fits: Sequence[FittedSeries | Recipe]
     status: Sequence[str]
 
     def problems(self) -> Iterator[str]:
@@ -120,44 +122,66 @@ class Combination:
         mixed[..., 2:] = middle + self.stretch[:, None, None] * (mixed[..., 2:] - middle)
         return np.delete(mixed, 1, axis=2)
 
+    def updated(self, later: PanelData) -> Combination:
+        """The same with what came later of some series."""
+        return replace(self, fits=[one.updated(later) for one in self.fits])
+
     def labels(self, history: PanelData | None, horizon: int) -> list[Any]:
         """The labels of the steps that follow, one index for each series, or one for all."""
         return self.fits[0].labels(history, np.arange(len(self.names)), horizon)
 
 
 def learn(
-    candidates: Sequence[Process], table: PanelData, count: int, power: float, keep: bool
+    candidates: Sequence[Process | str],
+    table: PanelData,
+    count: int,
+    power: float,
+    keep: bool,
+    periods: list[int] | None = None,
+    log: bool | None = None,
 ) -> Combination:
     """Weight the candidates by the last values, and fit them to the whole series.
 
     Args:
-        candidates: the processes.
+        candidates: the processes; "auto" for the automatic recipe, which alone has the series
+            that are too short for a validation.
         table: the panel.
         count: how many of the last values choose.
         power: how much errors matter.
         keep: whether series for which no candidate has a fit stay, with the reason.
+        periods: the seasons of the automatic recipe; None where it finds them.
+        log: whether it models logarithms; None where it sees to that.
     """
     long = table.lengths > count
-    if not keep or not long.any():
+    auto = candidates.index(AUTO) if AUTO in candidates else None
+    if not long.any() or not (keep or auto is not None):
         _check_lengths(table, count)
     first, later = _split(table, count)
-    trials = [_fitted(one, first) for one in candidates]
+
+    def fitted(one: Process | str, data: PanelData) -> FittedSeries | Recipe:
+        if isinstance(one, str):
+            return Recipe(recipe.learn(data, None, periods, log))
+        return _fitted(one, data)
+
+    trials = [fitted(one, first) for one in candidates]
     made = np.stack([_quantiles(trial, first, count, _ONE_SIGMA)[0] for trial in trials])
-    fits = [_fitted(one, table) for one in candidates]
+    fits = [fitted(one, table) for one in candidates]
     again = np.stack([_quantiles(one, table, count, _ONE_SIGMA)[0] for one in fits])
     usable = ~np.isnan(made).any(axis=(2, 3)) & ~np.isnan(again).any(axis=(2, 3))
     tame = usable & _tame(made, first) & _tame(again, table)
     usable = np.where(tame.any(axis=0), tame, usable)
     usable &= long
     known = usable.any(axis=0)
+    rest = ~known if auto is not None else np.zeros(len(table), np.bool_)
     status = ["ok"] * len(table)
-    for i in np.flatnonzero(~known).tolist():
+    for i in np.flatnonzero(~known & ~rest).tolist():
         reasons = [one.status[i] for one in (trials[0], fits[0]) if one.status[i] != "ok"]
         status[i] = reasons[0] if reasons else "its forecasts are no numbers."
         if not long[i]:
             status[i] = f"it has {table.lengths[i]} values; {count} are kept for validation."
-    if not known.all() and (not keep or not known.any()):
-        i = int(np.flatnonzero(~known)[0])
+    lost = ~known & ~rest
+    if lost.any() and (not keep or not known.any()):
+        i = int(np.flatnonzero(lost)[0])
         raise DataError(
             f"no candidate has a fit for series {table.names[i]!r}, the first because: "
             f"{status[i]} Leave the series out, add a candidate of lower order, or use "
@@ -168,6 +192,8 @@ def learn(
     equal = good.T / good.sum(axis=0)[:, None]
     weights[known] = _weights(made[:, known][..., 1], later[known], good, power)
     stretch[known] = stretches(_average(made[:, known], equal), later[known])
+    if auto is not None:
+        weights[rest, auto], stretch[rest] = 1.0, 1.0
     bare = [one.without_covariances() for one in fits]
     return Combination(table.names, weights, stretch, bare, status)
 
@@ -217,7 +243,7 @@ def _tame(made: np.ndarray, table: PanelData) -> np.ndarray:
 
 
 def _quantiles(
-    fitted: FittedSeries,
+    fitted: FittedSeries | Recipe,
     history: Any,
     horizon: int,
     levels: tuple[float, ...],

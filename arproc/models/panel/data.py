@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
+import math
+import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from arproc.data import intake
-from arproc.data.calendar import regular, time_axis, times_of
+from arproc.data.calendar import Calendar, regular
 from arproc.data.frames import native
-from arproc.errors import DataError, ParameterError
-from arproc.process.reading import first_steps
+from arproc.data.long_tables import (
+    LONG,
+    LongTable,
+    check_columns,
+    flat,
+    is_long,
+    is_long_by_name,
+    read_long,
+)
+from arproc.data.table_forms import TableForm, narrowed
+from arproc.data.times import times_of
+from arproc.errors import DataError
+from arproc.models.panel.files import columns_of_file
+from arproc.process.reading import first_steps, stepped
 from arproc.spaces import Real
 
 if TYPE_CHECKING:
     from arproc.transforms import Log
 
-__all__ = ["LONG", "PanelData", "check_columns", "jacobians", "logarithms", "read", "trimmed"]
-
-#: The columns of a long table: the series' name, the time, the value.
-LONG = ("unique_id", "ds", "y")
+__all__ = [
+    "LONG",
+    "PanelData",
+    "check_columns",
+    "jacobians",
+    "logarithms",
+    "read",
+    "require_values",
+    "trimmed",
+]
 
 
 @dataclass(frozen=True)
@@ -39,6 +60,8 @@ class PanelData:
         gaps: whether any value is missing.
         first: at which step of its series in `fit` each begins, int64 [N]; None where the user did
             not say.
+        faults: why series could not be read, by their numbers; they have no values.
+        form: how the user's table was made, which forecasts have too.
     """
 
     values: np.ndarray
@@ -48,6 +71,8 @@ class PanelData:
     indexes: tuple[Any, ...]
     gaps: bool
     first: np.ndarray | None = None
+    faults: dict[int, str] = field(default_factory=dict)
+    form: TableForm = field(default_factory=TableForm)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -74,9 +99,11 @@ class PanelData:
         indexes = self.indexes if shared else tuple(self.index(i) for i in rows.tolist())
         names = [self.names[i] for i in rows.tolist()]
         first = None if self.first is None else self.first[rows]
+        faults = {j: self.faults[i] for j, i in enumerate(rows.tolist()) if i in self.faults}
         return PanelData(
-            values, offsets, names, self.named, indexes if self.indexes else (), self.gaps, first
-        )
+            values, offsets, names, self.named, indexes if self.indexes else (), self.gaps, first,
+            faults, self.form,
+        )  # fmt: skip
 
     def begun(self, offset: Any) -> PanelData:
         """The same, the series of which begin at the user's `offset`; None says nothing."""
@@ -95,150 +122,196 @@ class PanelData:
 
 
 def read(
-    data: Any, name: str = "data", columns: Sequence[str] = LONG, *, trim: bool = True
+    data: Any,
+    name: str = "data",
+    columns: Sequence[str] = LONG,
+    *,
+    freq: Any = None,
+    trim: bool = True,
+    keep: bool = False,
 ) -> PanelData:
     """The user's panel.
 
     Args:
         data: a wide DataFrame (time down, a column for each series), an array [N, T], a list of
             series of any lengths, a dict of them by name, or a long DataFrame with the columns
-            unique_id, ds (the time) and y. NaN is a missing value; at the ends of a series it is
-            cut off.
+            unique_id, ds (the time) and y; of pandas, polars or Arrow, or in a file of Parquet,
+            Arrow or CSV. NaN is a missing value; at the ends of a series it is cut off.
         name: what error messages call the data.
         columns: what a long DataFrame calls those columns.
+        freq: the step of the times, in pandas' words or a number; None where they tell.
         trim: whether missing values at the ends of a series are cut off.
+        keep: whether series that can not be read stay, without values; `faults` says why.
 
     Raises:
         DataError: what came is no panel of numbers.
     """
     if isinstance(data, PanelData):
         return data
-    columns, data = check_columns(columns), native(data, name)
+    columns = check_columns(columns)
+    if isinstance(data, (str, os.PathLike)):
+        data = columns_of_file(data, columns)
+    form, data = TableForm.of(data, columns), native(narrowed(data, columns), name)
+    if hasattr(data, "columns"):
+        data = _wide(flat(data, columns), name, columns)
+        if is_long(data, columns):
+            found = read_long(data, name, columns, freq, keep)
+            return _finished(_of_long(found, form), trim, keep)
     if isinstance(data, Mapping):
         if not data:
             raise DataError(f"{name} is an empty dict; expected some series.")
-        table = _read_plain(list(data.values()), name, trim)
-        return _named(table, list(data), name)
-    if hasattr(data, "columns") and (columns[0] in data.columns or _looks_long(data)):
-        return _read_long(data, name, columns, trim)
-    return _read_plain(data, name, trim)
+        names, items = list(data), list(data.values())
+    else:
+        names, items = None, data
+    table = _read_items(items, name, names, freq, keep)
+    return _finished(replace(table, form=form), trim, keep)
 
 
-def check_columns(columns: Any) -> tuple[str, str, str]:
-    """Return the names of a long table's three columns, or raise `ParameterError`."""
-    listed = list(columns) if isinstance(columns, (list, tuple)) else []
+def _of_long(found: LongTable, form: TableForm) -> PanelData:
+    return PanelData(
+        found.values, found.offsets, found.names, True, found.indexes, False, None,
+        found.faults, form,
+    )  # fmt: skip
+
+
+def _finished(table: PanelData, trim: bool, keep: bool) -> PanelData:
+    """The same with what is missing at the ends cut off, and infinite series if some may go."""
+    # one product over all values is nan or infinite where any is, and costs little
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = bool(np.isfinite(np.dot(table.values, table.values)))
+    if not whole:
+        table = _without_infinite(table) if keep else table
+        table = trimmed(table) if trim and np.isnan(table.values).any() else table
+    empty = np.flatnonzero(table.lengths == 0).tolist() if keep else []
+    none = dict.fromkeys(empty, "it has no values.")
+    return replace(table, faults=none | table.faults) if none else table
+
+
+def _without_infinite(table: PanelData) -> PanelData:
+    """The same with no values in series that have infinite ones, and that for a reason."""
+    faults = dict(table.faults)
+    bad = np.flatnonzero(np.isinf(table.values))
+    for i in np.unique(np.searchsorted(table.offsets, bad, side="right") - 1).tolist():
+        count = int(np.isinf(table.row(i)).sum())
+        faults[i] = f"it has {count} infinite value(s); replace them by nan, a missing value."
+    if len(faults) == len(table.faults):
+        return table
+    gone = np.repeat(np.isin(np.arange(len(table)), list(faults)), table.lengths)
+    return replace(table, values=np.where(gone, np.nan, table.values), faults=faults)
+
+
+def _wide(frame: Any, name: str, columns: tuple[str, str, str]) -> Any:
+    """A wide DataFrame with its times, if a column has them, as its index; a long one as it is."""
+    if is_long_by_name(frame, columns):
+        return frame
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise DataError(f"{name} has more than one column called {twice[0]!r}; rename one.")
+    rest = frame.drop(columns=columns[1], errors="ignore")
+    if rest.shape[1] in (0, frame.shape[1]) or is_long(rest, columns):
+        return frame
+    times = times_of(frame[columns[1]], name)
+    return frame.assign(**{columns[1]: times}).set_index(columns[1])
+
+
+def _read_items(
+    items: Any, name: str, names: list[Any] | None, freq: Any, keep: bool
+) -> PanelData:
+    """Series that are no long table, those that can not be read without values if `keep`."""
     try:
-        distinct = len(set(listed))
-    except TypeError:  # one is a list, say
-        distinct = 0
-    if len(listed) != 3 or distinct < 3:
-        raise ParameterError(
-            "columns must be three names, of the column of the series' names, of the times and of "
-            f"the values, such as {LONG}; got {columns!r}."
-        )
-    return listed[0], listed[1], listed[2]
+        return _read_plain(items, name, names, freq)
+    except DataError:
+        if not keep or not isinstance(items, (list, tuple)) or not len(items):
+            raise
+    parts: list[PanelData | None] = []
+    faults = {}
+    for i, item in enumerate(items):
+        try:
+            parts.append(_read_plain([item], "it", None, freq))
+        except DataError as error:
+            faults[i] = str(error).replace("it[0]", "it")
+            parts.append(None)
+    if not any(part is not None for part in parts):
+        return _read_plain(items, name, names, freq)
+    lengths = [0 if part is None else len(part.values) for part in parts]
+    indexes = [part.index(0) for part in parts if part is not None]
+    labelled = all(index is not None for index in indexes)
+    none = indexes[0][:0] if labelled else None
+    return PanelData(
+        np.concatenate([part.values for part in parts if part is not None]),
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        list(range(len(items))) if names is None else names,
+        names is not None,
+        tuple(none if part is None else part.index(0) for part in parts) if labelled else (),
+        False,
+        None,
+        faults,
+    )
 
 
-def _looks_long(frame: Any) -> bool:
-    """Whether a DataFrame has columns of text or dates, which no wide one has."""
-    return any(getattr(kind, "kind", "O") not in "biufc" for kind in frame.dtypes)
-
-
-def _read_plain(data: Any, name: str, trim: bool) -> PanelData:
-    values, lengths, form = intake.read(data, Real(), None, name, missing=True)
+def _read_plain(items: Any, name: str, given: list[Any] | None, freq: Any) -> PanelData:
+    items = _without_none(items)
+    items = _in_step(items) if freq is None else stepped(items, freq, True)
+    try:
+        values, lengths, form = intake.read(items, Real(), None, name, missing=True)
+    except DataError as error:
+        raise DataError(_by_name(str(error), name, given)) from None
     array = values.detach().cpu().to(torch.float64).numpy()
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths.numpy(), out=offsets[1:])
     if len(offsets) == 1:
         raise DataError(f"{name} is empty; expected at least one series.")
-    names = list(form.names)
+    names = list(form.names) if given is None else given
+    if given is not None and len(given) != len(lengths):
+        raise DataError(f"{name} has {len(given)} names for {len(lengths)} series.")
     named = len(names) == len(lengths) and len(set(names)) == len(names) and None not in names
     if not named:
         names = list(range(len(lengths)))
-    table = PanelData(array, offsets, names, named, tuple(form.indexes), False)
-    # one product over all values is nan where any is, and costs no more than reading them
-    return trimmed(table) if trim and np.isnan(np.dot(array, array)) else table
+    return PanelData(array, offsets, names, named, tuple(form.indexes), False)
 
 
-def _named(table: PanelData, names: list[Any], name: str) -> PanelData:
-    if len(names) != len(table):
-        raise DataError(f"{name} has {len(names)} names for {len(table)} series.")
-    return PanelData(table.values, table.offsets, names, True, table.indexes, table.gaps)
+def _without_none(items: Any) -> Any:
+    """Lists of numbers with nan in the place of None."""
+    if not isinstance(items, (list, tuple)):
+        return items
+    torn = [isinstance(x, (list, tuple)) and any(v is None for v in x) for x in items]
+    if not any(torn):
+        return items
+    return [
+        [math.nan if v is None else v for v in x] if gaps else x
+        for x, gaps in zip(items, torn, strict=True)
+    ]
 
 
-def _read_long(frame: Any, name: str, columns: tuple[str, str, str], trim: bool) -> PanelData:
-    """A table with a row for each value."""
+def _by_name(message: str, name: str, given: list[Any] | None) -> str:
+    """What is wrong with a series, by its name instead of its number."""
+    if given is None:
+        return message
+    numbered = rf"\b{re.escape(name)}\[(\d+)\]"
+    return re.sub(numbered, lambda m: f"{name}[{given[int(m[1])]!r}]", message, count=1)
+
+
+def _in_step(items: Any) -> Any:
+    """Series of too few dates to tell their step, by the one that all others agree on."""
     import pandas as pd
 
-    key, time, value = columns
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise DataError(
-            f"{name} has no column called {' and '.join(map(repr, missing))}; a long table has a "
-            f"row for each value and the columns {key!r} (the series' name), {time!r} and "
-            f"{value!r}, or those that columns= names; this one has {list(frame.columns)[:6]}. A "
-            "wide one has a column of numbers for each series, and the dates as its index."
-        )
-    if not len(frame):
-        raise DataError(f"{name} has no rows; expected some.")
-    frame = frame.assign(**{time: times_of(frame[time], name)})
-    if frame[time].isna().any():
-        raise DataError(f"{name} has rows without a time in {time!r}; drop them.")
-    if frame[key].isna().any():
-        raise DataError(f"{name} has rows without a name in {key!r}; drop them.")
-    try:
-        ordered = frame.sort_values([key, time], kind="stable").reset_index(drop=True)
-        codes, names = pd.factorize(ordered[key], sort=False)
-    except TypeError as wrong:
-        raise DataError(
-            f"{name} has names in {key!r} that can not be told apart or sorted ({wrong}); "
-            "expected text or numbers, of one kind."
-        ) from None
-    repeated = ordered.duplicated([key, time])
-    if repeated.any():
-        first = ordered[repeated].iloc[0]
-        raise DataError(
-            f"{name} has more than one row for {key} {first[key]!r} at {time} {first[time]}; keep "
-            "one of them."
-        )
-    counts = np.bincount(codes, minlength=len(names))
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    times = pd.Index(ordered[time], name=time)
-    indexes = tuple(times[a:b] for a, b in pairwise(offsets.tolist()))
-    values = _read_plain(ordered[[value]], name, False).values
-    table = PanelData(values, offsets, list(names), True, indexes, False)
-    table = _with_every_step(table, times, name)
-    return trimmed(table) if trim and np.isnan(np.dot(table.values, table.values)) else table
-
-
-def _with_every_step(table: PanelData, times: Any, name: str) -> PanelData:
-    """The same with NaN at the steps that a series leaves out."""
-    import pandas as pd
-
-    axis = time_axis(times)
-    if axis is None:
-        return table
-    # where the times of all series are consecutive steps, those of each need but be consecutive
-    try:
-        grid = regular(pd.Series(0.0, axis.unique().sort_values()), name, missing=True).index
-        place = grid.get_indexer(axis)
-        steps = np.diff(place)
-        steps[table.offsets[1:-1] - 1] = 1
-        wrong = np.unique(np.searchsorted(table.offsets, np.flatnonzero(steps != 1), "right") - 1)
-    except DataError:
-        wrong = np.arange(len(table))
-    if not len(wrong):
-        return table
-    rows = [table.series(i) for i in range(len(table))]
-    for i in wrong.tolist():
-        try:
-            rows[i] = regular(rows[i], "it", missing=True)
-        except DataError as error:
-            raise DataError(f"{name}, series {table.names[i]!r}: {error}") from None
-    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-    values = np.concatenate([row.to_numpy(dtype=float) for row in rows])
-    indexes = tuple(row.index for row in rows)
-    return PanelData(values, offsets, table.names, True, indexes, bool(np.isnan(values).any()))
+    if not isinstance(items, (list, tuple)):
+        return items
+    indexes: list[Any] = [getattr(item, "index", None) for item in items]
+    if not all(isinstance(index, pd.DatetimeIndex) for index in indexes):
+        return items
+    short = {i for i, index in enumerate(indexes) if index.freq is None and 0 < len(index) < 3}
+    if not short:
+        return items
+    known = [Calendar.of(x) for i, x in enumerate(indexes) if i not in short and len(x)]
+    steps = {None if one is None else one.freq for one in known}
+    if len(steps) != 1 or steps == {None}:
+        return items
+    found, step = list(items), steps.pop()
+    for i in short:
+        with suppress(DataError):  # it has none of these steps
+            found[i] = regular(items[i], "it", True, step)
+    return found
 
 
 def trimmed(table: PanelData) -> PanelData:
@@ -265,7 +338,7 @@ def trimmed(table: PanelData) -> PanelData:
         )
     values = table.values[pick]
     gaps = bool(np.isnan(values).any())
-    return PanelData(values, offsets, table.names, table.named, indexes, gaps)
+    return replace(table, values=values, offsets=offsets, indexes=indexes, gaps=gaps)
 
 
 def logarithms(table: PanelData, log: Log) -> tuple[PanelData, list[int]]:
@@ -288,3 +361,20 @@ def jacobians(table: PanelData, log: Log, given: int) -> np.ndarray:
     slopes[position < given] = 0.0
     before = np.concatenate([[0.0], np.cumsum(slopes)])
     return before[table.offsets[1:]] - before[table.offsets[:-1]]
+
+
+def require_values(table: PanelData) -> None:
+    """Raise `DataError` where a series has no values, or infinite ones."""
+    empty = [name for name, n in zip(table.names, table.lengths.tolist(), strict=True) if not n]
+    if empty:
+        raise DataError(
+            f"{len(empty)} series have no values, the first is {empty[0]!r}; leave them out, or "
+            "use errors='keep', which leaves nan in their place."
+        )
+    bad = np.flatnonzero(np.isinf(table.values))
+    if len(bad):
+        i = int(np.searchsorted(table.offsets, bad[0], side="right") - 1)
+        raise DataError(
+            f"series {table.names[i]!r} has infinite values; replace them by nan, which is a "
+            "missing value."
+        )

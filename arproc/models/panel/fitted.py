@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -16,10 +16,21 @@ from arproc.contract.parameters import Parameters, is_learnt
 from arproc.contract.randomness import derived_seed, resolve_seed
 from arproc.contract.storable import storable
 from arproc.data.calendar import Calendar, is_plain, time_axis
-from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError, ReadOnlyError
-from arproc.models.panel.data import PanelData, read
+from arproc.data.frames import native
+from arproc.data.table_forms import TableForm
+from arproc.errors import (
+    ArprocError,
+    DataError,
+    NotFittedError,
+    ParameterError,
+    ReadOnlyError,
+    check_count,
+)
+from arproc.models.panel.coherent import as_quantiles, coherent_paths
+from arproc.models.panel.data import PanelData, read, require_values
 from arproc.models.panel.labels import calendar_of, end_of, restore_end
 from arproc.models.panel.tables import forecast_table, future
+from arproc.models.panel.updating import Series, begins_with, joined, steps_of
 from arproc.process import Process
 
 if TYPE_CHECKING:
@@ -28,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["FittedEach", "FittedSeries", "PanelModel"]
 
 
-class PanelModel(Parameters):
+class PanelModel(Parameters, ABC):
     """Parameters, and one immutable value that `fit` replaces whole on its last line.
 
     Its `names_` is the value's `names`, and so on: arrays are seen as read-only views, sequences
@@ -39,6 +50,9 @@ class PanelModel(Parameters):
     """
 
     learnt_: Any = None
+    columns: Sequence[str]
+    freq: Any
+    errors: str
 
     @classmethod
     def of(cls, learnt: Any, **parameters: Any) -> Self:
@@ -46,6 +60,103 @@ class PanelModel(Parameters):
         model = cls(**parameters)
         model.learnt_ = learnt
         return model
+
+    def _read(self, data: Any, offset: Any = None, name: str = "data") -> PanelData:
+        """The user's panel; series that can not be read stay without values if errors do."""
+        keep = self.errors == "keep"
+        return read(data, name, self.columns, freq=self.freq, keep=keep).begun(offset)
+
+    @abstractmethod
+    def forecast(self, *, history: Any, horizon: int, quantiles: tuple[float, ...]) -> Any:
+        """Forecast the next `horizon` values of every series, as a table."""
+
+    @abstractmethod
+    def paths_of(self, table: PanelData, horizon: int, n: int, seed: int) -> np.ndarray:
+        """Draws of what follows each series of a panel, [N, n, horizon]."""
+
+    def reconcile(
+        self,
+        history: Any,
+        summing: Any,
+        horizon: int,
+        method: str = "mint-shrink",
+        quantiles: tuple[float, ...] = (0.05, 0.5, 0.95),
+        n_paths: int = 1000,
+        seed: Any = None,
+    ) -> Any:
+        """Forecasts of series that are sums of one another, which add up as they do.
+
+        Means are reconciled as by `arproc.reconcile`; quantiles are those of `coherent_paths`.
+
+        Args:
+            history: what is known, a panel with all series, which end together.
+            summing: how they add up: the summing matrix of `arproc.aggregate`, or a dict from
+                each total to its parts.
+            horizon: how many steps.
+            method: "bottom-up", "ols", "wls" or "mint-shrink", the latter two by the errors of
+                forecasts of one step over the end of the history.
+            quantiles: which quantiles, each in (0, 1).
+            n_paths: how many paths these are taken of.
+            seed: of the paths.
+
+        Returns:
+            A table as that of `forecast`, of all levels' series by name.
+        """
+        from arproc.forecasting.forecast import levels_of
+
+        levels = levels_of(quantiles)
+        table, means, paths = self._coherent(history, summing, horizon, method, n_paths, seed)
+        values = np.concatenate([means[..., None], as_quantiles(paths, levels)], axis=-1)
+        labels = [
+            future(table.index(i), int(table.lengths[i]), horizon) for i in range(len(table))
+        ]
+        made = forecast_table(list(table.names), labels, values, ["mean", *levels])
+        return table.form.restore(made)
+
+    def coherent_paths(
+        self,
+        history: Any,
+        summing: Any,
+        horizon: int,
+        n: int = 1000,
+        method: str = "mint-shrink",
+        seed: Any = None,
+    ) -> np.ndarray:
+        """Draw paths of series that are sums of one another, each of which adds up.
+
+        Args:
+            history: as for `reconcile`.
+            summing: as for `reconcile`.
+            horizon: how many steps.
+            n: how many paths.
+            method: as for `reconcile`.
+            seed: an int or a `torch.Generator`.
+
+        Returns:
+            Draws [N, n, horizon], the series in the order of `names_`.
+        """
+        return self._coherent(history, summing, horizon, method, n, seed)[2]
+
+    def _coherent(
+        self, history: Any, summing: Any, horizon: int, method: str, n: int, seed: Any
+    ) -> tuple[PanelData, np.ndarray, np.ndarray]:
+        learnt, horizon = self._learnt, check_count("horizon", horizon, minimum=1)
+        n = check_count("n_paths", n, minimum=2)
+        for name, status in zip(learnt.names, learnt.status, strict=True):
+            if status != "ok":
+                raise DataError(f"series {name!r} has no fit, so nothing adds up: {status}")
+        known = self._read(history, name="history")
+        place = {name: i for i, name in enumerate(known.names)}
+        if set(place) != set(learnt.names):
+            odd = sorted(set(place) ^ set(learnt.names), key=str)
+            raise DataError(
+                f"history and the panel do not name the same series: {odd[:5]} differ."
+            )
+        table = replace(known.select(np.array([place[x] for x in learnt.names])), named=True)
+        require_values(table)
+        summing = native(summing, "summing")
+        base = resolve_seed(seed)
+        return table, *coherent_paths(self, table, summing, horizon, method, n, base)
 
     @property
     def _learnt(self) -> Any:
@@ -97,6 +208,7 @@ class FittedSeries(ABC):
         lengths: how many values each has from the first known to the last, int64 [N].
         status: "ok", or why there is no fit, [N].
         ends: how each series' index ends, or that of all; see `end_of`.
+        form: how the user's table was made.
     """
 
     process: Process
@@ -105,6 +217,7 @@ class FittedSeries(ABC):
     lengths: Annotated[np.ndarray, Array("n_series", kind="int64", low=0)]
     status: Sequence[str]
     ends: Sequence[dict[str, Any]]
+    form: TableForm = field(default_factory=TableForm, kw_only=True)
 
     def problems(self) -> Iterator[str]:
         """What does not fit together; see `arproc.contract.checked`."""
@@ -139,7 +252,9 @@ class FittedSeries(ABC):
     def every(self, history: Any, horizon: int, levels: Sequence[float], seed: Any) -> Any:
         """`forecast` with rows of nan for the series that have no fit, and why in `attrs`."""
         rows = np.arange(len(self)) if history is None else self._rows_of(history)
+        unread = {} if history is None else history.faults
         known = np.array([self.status[i] == "ok" for i in rows.tolist()], dtype=np.bool_)
+        known[list(unread)] = False
         values = np.full((len(rows), horizon, 1 + len(levels)), np.nan)
         if known.any():
             some = None if history is None else history.select(np.flatnonzero(known))
@@ -148,7 +263,11 @@ class FittedSeries(ABC):
         labels = self.labels(history, rows, horizon)
         names = [self.names[i] for i in rows.tolist()]
         table = forecast_table(names, labels, values, ["mean", *levels])
-        reasons = {self.names[i]: self.status[i] for i in rows[~known].tolist()}
+        reasons = {
+            self.names[i]: unread.get(j, self.status[i])
+            for j, i in enumerate(rows.tolist())
+            if not known[j]
+        }
         if reasons:
             table.attrs["status"] = reasons
         return table
@@ -193,6 +312,15 @@ class FittedSeries(ABC):
             return [(data.series(j), None) for j in range(len(data))]
         return [(data.row(j), int(first[j])) for j in range(len(data))]
 
+    @property
+    def series(self) -> Series:
+        """What the series are called, how long they are, how their labels end."""
+        return Series(self.names, self.lengths, self.ends)
+
+    @abstractmethod
+    def updated(self, later: PanelData) -> FittedSeries:
+        """The same with what came later: forecasts go on from there."""
+
     def without_covariances(self) -> FittedSeries:
         """The same without the covariances of the estimates, if there are any at all."""
         return self
@@ -228,6 +356,8 @@ class FittedSeries(ABC):
     def matched(self, data: Any) -> tuple[PanelData, np.ndarray]:
         """The user's data, and the numbers of the series that they are of."""
         table = read(data)
+        for j, reason in table.faults.items():
+            raise DataError(f"series {table.names[j]!r} can not be read: {reason}")
         rows = self._rows_of(table)
         for i in rows.tolist():
             self._require_fit(i, " Leave it out.")
@@ -248,9 +378,9 @@ class FittedSeries(ABC):
             )
         else:
             rows = np.arange(len(table))
-        if not bool((table.lengths > 0).all()):
-            empty = table.names[int(np.argmin(table.lengths))]
-            raise DataError(f"series {empty!r} has no values; leave it out.")
+        for j in np.flatnonzero(table.lengths == 0).tolist():
+            if j not in table.faults:
+                raise DataError(f"series {table.names[j]!r} has no values; leave it out.")
         return rows
 
 
@@ -284,16 +414,17 @@ class FittedEach(FittedSeries):
         """Fit a process to each series."""
         processes, status = [], []
         for i in range(len(data)):
-            model, outcome = process.clone(), "ok"
+            model, outcome = process.clone(), data.faults.get(i, "ok")
             try:
-                model.fit(data.series(i))
+                if outcome == "ok":
+                    model.fit(data.series(i))
             except ArprocError as error:
                 outcome = str(error)
             processes.append(model)
             status.append(outcome)
         ends = [end_of(index) for index in data.indexes]
         named = (data.names, data.named, data.lengths, status, ends)
-        return cls(process, *named, processes, data.values)
+        return cls(process, *named, processes, data.values, form=data.form)
 
     @property
     def own(self) -> PanelData:
@@ -304,6 +435,13 @@ class FittedEach(FittedSeries):
 
     def _fitted(self, i: int) -> Process:
         return self.processes[i]
+
+    def updated(self, later: PanelData) -> FittedEach:
+        own = self.own
+        came = steps_of(self.series, later, lambda i, x: begins_with(x, own.row(i)))
+        table = joined(own, np.zeros(len(self), np.int64), came)
+        ends = self.series.ends_after(table.lengths)
+        return replace(self, values=table.values, lengths=table.lengths, ends=ends)
 
     def rows(self) -> list[dict[str, Any]]:
         found = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from arproc.contract.randomness import derived_seed, resolve_seed
 from arproc.errors import DataError, ParameterError, check_choice, check_count
-from arproc.models.panel.data import LONG, PanelData, read
+from arproc.models.panel.data import LONG, PanelData, require_values
 from arproc.models.panel.fitted import FittedEach, FittedSeries, PanelModel
 from arproc.models.panel.settings import settings_of
 from arproc.models.panel.together import FittedTogether
@@ -37,19 +38,23 @@ class Panel(PanelModel):
 
     The data of `fit` and of the other calls are a wide DataFrame (time down, a column for each
     series), an array [N, T], a list of series of any lengths, a dict of them by name, or a long
-    DataFrame with the columns unique_id, ds and y (or others, see `columns`). NaN is a missing
-    value, and so is a step that dates leave out; those at the ends of a series are cut off. With
-    gaps inside, "ols" drops the rows that lack the target or a lag; "mle" and all likelihoods and
-    forecasts are exactly those of what was observed.
+    DataFrame with the columns unique_id, ds and y (or others, see `columns`); of pandas, polars or
+    Arrow, whose forecasts are tables of the same library; or the path of such a file (.parquet,
+    .arrow, .csv). Other columns are not looked at. NaN is a missing value, and so is a step
+    that dates leave out; those at the ends of a series are cut off. With gaps inside, "ols"
+    drops the rows that lack the target or a lag; "mle" and all likelihoods and forecasts are
+    exactly those of what was observed.
 
     Args:
         process: what is fitted to each series.
         pooling: "none", each series alone; or "partial": the coefficients of each series are
             drawn towards what is typical of the panel, as far as they are uncertain (see
             `arproc.models.panel.pooling`; for `AR` by "ols").
-        errors: what becomes of series without a fit (constant ones, say): "raise" names them;
+        errors: what becomes of series without a fit, or that can not be read: "raise" names them;
             "keep" leaves nan in their rows and the reason in `status_`.
         columns: what a long table calls its columns of names, times and values.
+        freq: the step of the times, in pandas' words ("D", "MS") or a number; by default the one
+            that they go by.
 
     Attributes:
         learnt_: what was learnt, an immutable value that `fit` replaces whole.
@@ -89,11 +94,13 @@ class Panel(PanelModel):
         errors: str = "raise",
         *,
         columns: Sequence[str] = LONG,
+        freq: Any = None,
     ) -> None:
         self.process = process
         self.pooling = pooling
         self.errors = errors
         self.columns = columns
+        self.freq = freq
 
     # ---- fitting --------------------------------------------------------------------------------
 
@@ -226,12 +233,31 @@ class Panel(PanelModel):
         horizon = check_count("horizon", horizon, minimum=1)
         levels = levels_of(quantiles)
         known = None if history is None else self._read(history, offset)
-        if self.errors == "keep":
-            return self._learnt.every(known, horizon, levels, seed)
-        return self._learnt.forecast(known, horizon, levels, seed)
+        learnt = self._learnt
+        ahead = learnt.every if self.errors == "keep" else learnt.forecast
+        form = learnt.form if known is None else known.form
+        return form.restore(ahead(known, horizon, levels, seed))
 
-    def _read(self, data: Any, offset: Any = None) -> PanelData:
-        return read(data, columns=self.columns).begun(offset)
+    def update(self, data: Any) -> Panel:
+        """The same with values that came later: forecasts go on from there.
+
+        What was learnt stays, and this panel stays what it is.
+
+        Args:
+            data: a panel of what came, of all series or some of them, by name. Labels tell at
+                which steps: of what is known already the newer value counts, and steps between
+                are missing values. Without labels they follow what is known, or are whole series
+                if they begin with it.
+
+        Raises:
+            DataError: it is of series that were not fitted, has other labels, or is from before
+                the data of `fit`.
+        """
+        later = replace(self._read(data), named=True)
+        require_values(later)
+        if not self._learnt.named:
+            later = replace(later, names=self._learnt.names[: len(later)])
+        return type(self).of(self._learnt.updated(later), **self.get_params(deep=False))
 
     def sample(
         self,
@@ -271,6 +297,9 @@ class Panel(PanelModel):
             own = derived_seed(base, i)
             draws.append(learnt.fitted(i).sample(n, length, before, seed=own, offset=step))
         return np.stack(draws)
+
+    def paths_of(self, table: PanelData, horizon: int, n: int, seed: int) -> np.ndarray:
+        return self.sample(n, horizon, table, seed)
 
     def forget_covariances(self) -> None:
         """Drop the covariances of the estimates, which take most of the room where lags are many.

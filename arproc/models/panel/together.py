@@ -24,6 +24,7 @@ from arproc.models.panel.prediction import Prediction, predict, tails
 from arproc.models.panel.settings import Settings, settings_of
 from arproc.models.panel.shrunken import estimate_shrunken
 from arproc.models.panel.tables import forecast_table, future
+from arproc.models.panel.updating import begins_with, joined, steps_of
 from arproc.process import Process
 
 if TYPE_CHECKING:
@@ -97,16 +98,55 @@ class FittedTogether(FittedSeries):
         for i in low:
             found.drop(i)
             found.status[i] = "a logarithm needs values above -shift; it has others"
+        for i, reason in data.faults.items():
+            found.drop(i)
+            found.status[i] = reason
         ends = [end_of(index) for index in data.indexes]
         return cls(
             process, data.names, data.named, data.lengths, found.status, ends, found,
-            *tails(series, settings.order), _firsts(data), *prior,
+            *tails(series, settings.order), _firsts(data), *prior, form=data.form,
         )  # fmt: skip
 
     def without_covariances(self) -> FittedTogether:
         covariance = self.estimates.covariance
         none = np.empty((0, *covariance.shape[1:]))
         return replace(self, estimates=replace(self.estimates, covariance=none))
+
+    def updated(self, later: PanelData) -> FittedTogether:
+        tail = self._tail
+        came = steps_of(self.series, later, lambda i, x: self._is_whole(i, x, tail))
+        if self.settings.log is not None:
+            logged, low = logarithms(later, self.settings.log)
+            if low:
+                raise DataError(f"series {later.names[low[0]]!r} has values of -shift or less.")
+            rows = dict(zip(later.names, range(len(later)), strict=True))
+            came = {i: (at, logged.row(rows[self.names[i]])) for i, (at, _) in came.items()}
+        table = joined(tail, self.tail_positions, came)
+        lengths = self.tail_positions + table.lengths
+        values, offsets, before = tails(table, self.settings.order)
+        return replace(
+            self,
+            lengths=lengths,
+            ends=self.series.ends_after(lengths),
+            tail_values=values,
+            tail_offsets=offsets,
+            tail_positions=self.tail_positions + before,
+        )
+
+    @property
+    def _tail(self) -> PanelData:
+        return PanelData(self.tail_values, self.tail_offsets, list(self.names), True, (), True)
+
+    def _is_whole(self, i: int, values: np.ndarray, tail: PanelData) -> bool:
+        """Whether values are those of series i from its first on."""
+        log, begun = self.settings.log, values[:1] == self.first_values[i]
+        if len(values) < self.lengths[i] or not begun.any():
+            return False
+        values = values[self.tail_positions[i] :]
+        if log is not None:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                values = np.log(values + log.shift)
+        return begins_with(values, tail.row(i)) or not len(tail.row(i))
 
     # ---- the estimates under their public names ------------------------------------------------
 

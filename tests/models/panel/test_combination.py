@@ -123,3 +123,32 @@ def test_bad_input():
         AutoPanel([AR(1)], 300).fit(X)
     with pytest.raises(ParameterError, match="periods is empty"):
         seasonal_candidates([])
+
+
+def test_the_automatic_recipe_is_a_candidate_beside_others(tmp_path):
+    data = {f"s{i}": row for i, row in enumerate(X[:3])} | {"short": np.array([3.0, 4.0])}
+    model = AutoPanel(["auto", AR(1), AR(3)], 6, period=[]).fit(data)
+    automatic = AutoPanel(period=[]).fit(data).forecast(3)
+    assert model.summary().columns.tolist() == ["auto", "AR(1)", "AR(3)", "status"]
+    np.testing.assert_allclose(model.weights_.sum(axis=1), 1)
+    assert model.weights_[-1].tolist() == [1, 0, 0]  # what is too short for a validation
+    table = model.forecast(3)
+    np.testing.assert_allclose(table.loc["short"], automatic.loc["short"])
+    parts = [automatic, *[Panel(AR(p)).fit(X[:3]).forecast(horizon=3) for p in (1, 3)]]
+    means = [part.iloc[:9, 0].to_numpy().reshape(3, 3) for part in parts]
+    mixed = np.einsum("knh,nk->nh", np.stack(means), model.weights_[:3])
+    np.testing.assert_allclose(table["mean"].iloc[:9], mixed.ravel())
+    assert len(model.panels_) == 2
+    model.save(tmp_path / "m.arproc")
+    pd.testing.assert_frame_equal(arproc.load(tmp_path / "m.arproc").forecast(3), table)
+    later = model.update({"s0": X[0, -2:] + 1}).forecast(1)
+    whole = data | {"s0": np.concatenate([X[0], X[0, -2:] + 1])}
+    pd.testing.assert_frame_equal(later, model.forecast(1, history=whole))
+    alone = AutoPanel(["auto"], 6, period=[]).fit(data).forecast(3)
+    np.testing.assert_allclose(alone["mean"], automatic["mean"])
+
+
+@pytest.mark.parametrize("candidates", [["auto", "auto"], ["best"], ["auto", 3], "auto", []])
+def test_other_names_are_no_candidates(candidates):
+    with pytest.raises(ParameterError, match='processes, and "auto", once'):
+        AutoPanel(candidates, 6).fit(X)

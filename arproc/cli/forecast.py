@@ -1,0 +1,166 @@
+"""`arproc forecast`: what follows a series, by a saved model; or every series of a table."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from arproc.cli.options import Column, Index, Offset, Out, Seed
+from arproc.errors import ParameterError
+
+if TYPE_CHECKING:
+    from arproc import AutoPanel, Panel
+    from arproc.models.panel.data import PanelData
+
+__all__ = ["forecast"]
+
+
+def forecast(
+    source: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[MODEL] DATA",
+            help="A model that `arproc fit` saved and its data; or a table of many series alone: "
+            ".parquet, .arrow, .csv, .tsv.",
+        ),
+    ],
+    horizon: Annotated[int, typer.Option("--horizon", help="How many steps ahead.")],
+    column: Column = None,
+    index: Index = None,
+    quantile: Annotated[
+        list[float] | None, typer.Option("--quantile", "-q", help="Repeat for several.")
+    ] = None,
+    offset: Offset = None,
+    id_: Annotated[
+        str | None, typer.Option("--id", help="Of many series, the column of names. [unique_id]")
+    ] = None,
+    time: Annotated[str | None, typer.Option(help="The column of times. [ds]")] = None,
+    value: Annotated[str | None, typer.Option(help="The column of values. [y]")] = None,
+    freq: Annotated[
+        str | None, typer.Option(help="The step of the times, as D, MS or h. [as they go]")
+    ] = None,
+    period: Annotated[
+        list[int] | None,
+        typer.Option(help="The length of a season in steps; repeat for several. [found]"),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Save the model of many series here, for later data.")
+    ] = None,
+    seed: Seed = None,
+    out: Out = None,
+) -> None:
+    """Forecast what follows: the mean and the quantiles of each step, as CSV or Parquet.
+
+    One series, by a saved model:
+
+    arproc forecast ar.arproc series.csv --column value --index date --horizon 12
+
+    arproc forecast ar.arproc series.csv -c value --horizon 12 -q 0.1 -q 0.9 --out next.csv
+
+    Every series of a table, each by what AutoPanel finds for it. The table has a row for each
+    value and the columns unique_id, ds and y (or others), or a column for each series:
+
+    arproc forecast panel.parquet --horizon 13 --out forecasts.parquet
+
+    arproc forecast sales.csv --id shop --time week --value sold --horizon 13 --out next.csv
+
+    Series that can not be read or forecast have empty rows, and are named on standard error.
+    """
+    from arproc.cli import files, models
+
+    quantiles = tuple(quantile) if quantile else (0.05, 0.5, 0.95)
+    columns = (id_, time, value)
+    if len(source) > 2:
+        raise ParameterError(f"forecast takes a model and its data; got {len(source)} files.")
+    data = source[-1]
+    law: Any = None if len(source) == 1 else models.load(source[0])
+    if law is None or not hasattr(law, "law_"):
+        _refuse({"--column": column, "--index": index})
+        panel = _panel(source[0], law, columns, freq, period)
+        _forecast_panel(panel, data, horizon, quantiles, seed, offset, save, out)
+        return
+    many = {"--id": id_, "--time": time, "--value": value, "--freq": freq, "--period": period,
+            "--save": save}  # fmt: skip
+    _refuse(many, "is for tables of many series; one series has --column and --index")
+    history = files.read(data, column, index, lines=False)
+    made = law.forecast(history, horizon, quantiles=quantiles, seed=seed, offset=offset)
+    files.write_table(made, out)
+
+
+def _refuse(given: dict[str, Any], why: str = "") -> None:
+    wrong = [name for name, one in given.items() if one is not None]
+    if wrong:
+        why = why or (
+            "is for one series and a saved model; the columns of a table of many are named by "
+            "--id, --time and --value"
+        )
+        raise ParameterError(f"{wrong[0]} {why}.")
+
+
+def _panel(
+    source: Path, law: Any, columns: tuple[str | None, ...], freq: str | None, period: Any
+) -> AutoPanel | Panel:
+    """The panel that forecasts: the saved one, or a new one for the table."""
+    import arproc
+    from arproc.data.long_tables import LONG
+    from arproc.models.panel.files import check_suffix
+
+    if law is None:
+        if source.suffix == ".arproc":
+            raise ParameterError(f"forecast takes the data too: arproc forecast {source} DATA ...")
+        check_suffix(source)
+        names = [given or usual for given, usual in zip(columns, LONG, strict=True)]
+        return arproc.AutoPanel(columns=names, freq=freq, period=period, errors="keep")
+    if not isinstance(law, (arproc.AutoPanel, arproc.Panel)):
+        raise ParameterError(
+            f"{source.name} holds a {type(law).__name__}, which forecasts nothing."
+        )
+    _refuse({"--period": period}, "was settled when this model was fitted")
+    names = [given or own for given, own in zip(columns, law.columns, strict=True)]
+    law.set_params(columns=names, errors="keep", **({} if freq is None else {"freq": freq}))
+    return law
+
+
+def _forecast_panel(
+    panel: AutoPanel | Panel, data: Path, horizon: int, quantiles: tuple[float, ...],
+    seed: int | None, offset: int | None, save: Path | None, out: Path | None,
+) -> None:  # fmt: skip
+    from arproc.cli import files
+    from arproc.models.panel.data import read
+    from arproc.models.panel.files import check_suffix, separated, write_columns
+
+    for place in (out, save):
+        if place is not None:
+            files.check_out(place)
+    if out is not None:
+        check_suffix(out, written=True)
+    fitted = panel.__sklearn_is_fitted__()
+    table = read(data, columns=panel.columns, freq=panel.freq, keep=True)
+    if not fitted:
+        _refuse({"--offset": offset}, "is for a saved model")
+        panel.fit(table)
+        if save is not None:
+            panel.save(save)
+    history = table if fitted else None
+    made = panel.forecast(
+        horizon=horizon, history=history, quantiles=quantiles, seed=seed, offset=offset
+    )
+    if out is None:
+        sys.stdout.write(separated(made))
+    else:
+        write_columns(made, out)
+    _name_the_others(panel, table)
+
+
+def _name_the_others(panel: AutoPanel | Panel, table: PanelData) -> None:
+    """Say on standard error which series have no forecasts, and why."""
+    reasons = dict(zip(panel.names_, panel.status_, strict=True))
+    reasons |= {table.names[i]: reason for i, reason in table.faults.items()}
+    wrong = {name: reasons[name] for name in table.names if reasons.get(name, "ok") != "ok"}
+    if wrong:
+        lines = [f"{name}: {' '.join(reason.split())}" for name, reason in wrong.items()]
+        head = f"{len(wrong)} of {len(table)} series have no forecast:"
+        sys.stderr.write("\n".join([head, *lines]) + "\n")

@@ -1,0 +1,182 @@
+"""How a user's table was made, so that tables of forecasts are made the same way."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from arproc.contract.storable import storable
+from arproc.errors import MissingDependencyError
+
+__all__ = ["TableForm", "narrowed"]
+
+_LIBRARIES = ("polars", "pyarrow")
+
+
+@storable
+@dataclass(frozen=True)
+class TableForm:
+    """The library of a table, and what its columns of names and times are.
+
+    Attributes:
+        library: "pandas" (which also stands for every form that is no table), "polars" or
+            "pyarrow".
+        key: the column of the series' names in a long table; None where it was none.
+        time: the column of the times.
+        kinds: the types of these two columns in words of Arrow, where the library has such.
+    """
+
+    library: str = "pandas"
+    key: str | None = None
+    time: str | None = None
+    kinds: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, data: Any, columns: Sequence[str]) -> TableForm:
+        """The form of what a user gave; nothing of it is read."""
+        key, time = columns[:2]
+        library = type(data).__module__.partition(".")[0]
+        if library not in _LIBRARIES:
+            levels = getattr(getattr(data, "index", None), "names", ())
+            long = key in getattr(data, "columns", ()) or key in levels
+            return cls(key=key, time=time) if long and isinstance(key, str) else cls()
+        names = _names(data)
+        if key not in names or time not in names:
+            return cls(library)
+        schema = data.schema
+        kinds = (schema[key], schema[time]) if library == "polars" else ()
+        if library == "pyarrow":
+            kinds = (schema.field(key).type, schema.field(time).type)
+        return cls(library, key, time, tuple(map(str, kinds)))
+
+    def restore(self, table: Any) -> Any:
+        """A table of forecasts, indexed by series and step, in this form.
+
+        Of pandas it keeps its index, which has the names of the user's columns. Polars and Arrow
+        have no indexes: there they are the first two columns, of the types that they came in.
+        """
+        if self.library == "pandas":
+            return (
+                table
+                if self.key is None
+                else table.rename_axis(index=[self.key, self._step(table)])
+            )
+        key, time = self.key or str(table.index.names[0]), self._step(table)
+        columns: dict[str, Any] = {
+            key: table.index.get_level_values(0),
+            time: table.index.get_level_values(1),
+        }
+        columns |= {str(name): table.iloc[:, j].to_numpy() for j, name in enumerate(table.columns)}
+        made = _polars(columns) if self.library == "polars" else _arrow(columns)
+        return self._cast(made, key, time)
+
+    def _step(self, table: Any) -> str:
+        return str(table.index.names[1] if self.time is None else self.time)
+
+    def _cast(self, made: Any, key: str, time: str) -> Any:
+        """The first two columns as they came; as they are where they can not be so."""
+        for name, word in zip((key, time), self.kinds, strict=False):
+            made = (_cast_polars if self.library == "polars" else _cast_arrow)(made, name, word)
+        return made
+
+
+def narrowed(data: Any, columns: Sequence[str]) -> Any:
+    """A long table of polars or Arrow with no columns but those that are read."""
+    library = type(data).__module__.partition(".")[0]
+    if library not in _LIBRARIES or not hasattr(data, "select") or hasattr(data, "collect"):
+        return data
+    names = _names(data)
+    if all(names.count(name) == 1 for name in columns):
+        return data.select(list(columns))
+    return data
+
+
+def _names(data: Any) -> list[str]:
+    if hasattr(data, "collect_schema"):  # of polars, whose lazy frames would warn otherwise
+        return list(data.collect_schema().names()) if hasattr(data, "columns") else []
+    found = getattr(getattr(data, "schema", None), "names", None)
+    return list(found) if found is not None else []
+
+
+def _polars(columns: dict[str, Any]) -> Any:
+    polars = _imported("polars")
+    return polars.DataFrame({name: _plain(values) for name, values in columns.items()})
+
+
+def _plain(values: Any) -> Any:
+    """Labels as both libraries read them without a third: NumPy's arrays, or lists."""
+    import pandas as pd
+
+    if isinstance(values, pd.PeriodIndex):
+        values = values.to_timestamp()
+    if isinstance(values, pd.DatetimeIndex):
+        values = values.tz_convert("UTC").tz_localize(None) if values.tz is not None else values
+        return values.to_numpy()
+    if isinstance(values, np.ndarray):
+        return values
+    return values.to_numpy() if values.dtype.kind in "biuf" else values.tolist()
+
+
+def _cast_polars(made: Any, name: str, word: str) -> Any:
+    polars = _imported("polars")
+    kind, _, rest = word.partition("(")
+    column = polars.col(name)
+    try:
+        if kind == "Datetime":
+            unit, zone = re.findall(r"=(?:'([^']*)'|None)", rest)
+            column = column.cast(polars.Datetime(unit))
+            if zone:
+                column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+        elif kind == "Enum":
+            listed = ast.literal_eval(rest.removeprefix("categories=").removesuffix(")"))
+            column = column.cast(polars.Enum(listed))
+        else:
+            column = column.cast(getattr(polars, kind))
+        return made.with_columns(column)
+    except Exception:  # labels that are steps, not times; categories that words do not hold
+        return made
+
+
+def _arrow(columns: dict[str, Any]) -> Any:
+    arrow = _imported("pyarrow")
+    return arrow.table(
+        {
+            name: arrow.array(values if getattr(values, "tz", None) else _plain(values))
+            for name, values in columns.items()
+        }
+    )
+
+
+def _cast_arrow(made: Any, name: str, word: str) -> Any:
+    arrow = _imported("pyarrow")
+    place = made.schema.names.index(name)
+    try:
+        column = made.column(name).cast(_arrow_type(arrow, word))
+    except Exception:  # labels that are steps, not times
+        return made
+    return made.set_column(place, name, column)
+
+
+def _arrow_type(arrow: Any, word: str) -> Any:
+    if found := re.fullmatch(r"timestamp\[(\w+), tz=(.+)\]", word):
+        return arrow.timestamp(found[1], found[2])
+    if found := re.fullmatch(r"dictionary<values=(.+), indices=(\w+), ordered=(\d)>", word):
+        values, indices = (arrow.type_for_alias(one) for one in found.groups()[:2])
+        return arrow.dictionary(indices, values, found[3] == "1")
+    return arrow.type_for_alias(word)
+
+
+def _imported(library: str) -> Any:
+    try:
+        return importlib.import_module(library)
+    except ImportError:
+        raise MissingDependencyError(
+            f"this panel came as a table of {library}, and forecasts are given in that form; "
+            f"pip install {library}, or give a history of pandas."
+        ) from None

@@ -1,0 +1,149 @@
+"""What an `AutoPanel` holds: what it learnt, and the series that could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from arproc.contract.checked import sentences
+from arproc.contract.storable import storable
+from arproc.data.table_forms import TableForm
+from arproc.errors import DataError
+from arproc.models.panel.beside import with_later
+from arproc.models.panel.combination import Combination
+from arproc.models.panel.data import PanelData, require_values
+from arproc.models.panel.tables import forecast_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from arproc.models.panel.automatic.recipe import Automatic
+
+__all__ = ["Held", "readable"]
+
+
+@storable
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What was learnt of the series that could be read, and why others could not.
+
+    Attributes:
+        inner: what was learnt.
+        names: what all series are called, [N].
+        reasons: why a series could not be read; "ok" where it could, [N].
+        form: how the user's table was made.
+    """
+
+    inner: Combination | Automatic
+    names: Sequence[Any]
+    reasons: Sequence[str]
+    form: TableForm = field(default_factory=TableForm)
+
+    def problems(self) -> Iterator[str]:
+        """What does not fit together; see `arproc.contract.checked`."""
+        alike = len(self.names) == len(self.reasons)
+        read = [self.names[i] for i in self.rows] if alike else []
+        yield from sentences((read != list(self.inner.names), "other series were read"))
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """The numbers of the series that could be read."""
+        return np.flatnonzero([reason == "ok" for reason in self.reasons])
+
+    @property
+    def status(self) -> list[str]:
+        """Why there is no fit, or "ok" where there is one, [N]."""
+        found = list(self.reasons)
+        for i, status in zip(self.rows.tolist(), self.inner.status, strict=True):
+            found[i] = status
+        return found
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Of the candidates in each series, 0 where it was not read, [N, K]."""
+        return self.spread(self.inner.weights, 0.0)
+
+    @property
+    def stretch(self) -> np.ndarray | None:
+        """By how much intervals are wider than given candidates say, [N]."""
+        found = getattr(self.inner, "stretch", None)
+        return None if found is None else self.spread(found, np.nan)
+
+    @property
+    def periods(self) -> list[int] | None:
+        """The seasons' lengths, of an automatic fit."""
+        found = getattr(self.inner, "periods", None)
+        return None if found is None else list(found)
+
+    def spread(self, values: np.ndarray, other: float) -> np.ndarray:
+        """Values of the series that were read among those of all."""
+        found = np.full((len(self.names), *values.shape[1:]), other)
+        found[self.rows] = values
+        return found
+
+    def ordered(self, table: PanelData, name: str) -> PanelData:
+        """A user's series, those of `fit` that were read, in their order."""
+        place = {one: i for i, one in enumerate(table.names)}
+        every = set(self.names)
+        strange = [one for one in table.names if one not in every]
+        if strange:
+            raise DataError(f"{name} has the series {strange[0]!r}, which was not fitted.")
+        lacking = [one for one in self.inner.names if one not in place]
+        if lacking:
+            raise DataError(f"{name} has no series {lacking[0]!r}; expected all those of fit.")
+        found = table.select(np.array([place[one] for one in self.inner.names]))
+        for j, reason in found.faults.items():
+            raise DataError(f"{name}, series {found.names[j]!r}: {reason}")
+        return found
+
+    def updated(self, later: PanelData) -> Held:
+        """The same with what came later of the series that were read."""
+        known = set(self.inner.names) | (set(later.names) - set(self.names))
+        rows = np.array([i for i, name in enumerate(later.names) if name in known], np.int64)
+        inner, later = self.inner, later.select(rows)
+        if isinstance(inner, Combination):
+            return replace(self, inner=inner.updated(later))
+        return replace(self, inner=with_later(inner, later))
+
+    def forecast(
+        self, known: PanelData | None, horizon: int, levels: Sequence[float], seed: Any
+    ) -> pd.DataFrame:
+        """A table of what follows, nan for series without a fit; see `AutoPanel.forecast`."""
+        import pandas as pd
+
+        values = self.spread(self.inner.ahead(known, horizon, levels, seed), np.nan)
+        labels = self.inner.labels(known, horizon)
+        if len(self.rows) < len(self.names):
+            every: list[Any] = [pd.RangeIndex(1, horizon + 1, name="step")] * len(self.names)
+            shared = len(labels) == 1
+            for j, i in enumerate(self.rows.tolist()):
+                every[i] = labels[0 if shared else j]
+            labels = every
+        table = forecast_table(list(self.names), labels, values, ["mean", *levels])
+        named = zip(self.names, self.status, strict=True)
+        if reasons := {name: status for name, status in named if status != "ok"}:
+            table.attrs["status"] = reasons
+        return table
+
+
+def readable(table: PanelData, keep: bool) -> tuple[PanelData, list[str]]:
+    """The series that can be read, and of all whether and why not, "ok" or a reason [N].
+
+    Raises:
+        DataError: some can not, and `keep` is false; or none can.
+    """
+    if not keep:
+        require_values(table)
+        return table, ["ok"] * len(table)
+    reasons = [table.faults.get(i, "ok") for i in range(len(table))]
+    good = np.flatnonzero([reason == "ok" for reason in reasons])
+    if not len(good):
+        raise DataError(
+            f"none of the {len(table)} series can be read; the first, {table.names[0]!r}: "
+            f"{reasons[0]}"
+        )
+    return (table if len(good) == len(table) else table.select(good)), reasons

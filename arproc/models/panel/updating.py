@@ -1,0 +1,138 @@
+"""Values that came later, put behind those that a panel was fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from arproc.data.calendar import is_plain, time_axis
+from arproc.errors import DataError
+from arproc.models.panel.data import PanelData
+from arproc.models.panel.labels import calendar_of, end_of, restore_end
+from arproc.models.panel.tables import future
+
+__all__ = ["Series", "begins_with", "joined", "steps_of"]
+
+
+@dataclass(frozen=True)
+class Series:
+    """The series to which something is added.
+
+    Attributes:
+        names: what they are called, [N].
+        lengths: how many values each has, int64 [N].
+        ends: how each series' index ends, or that of all; see `end_of`.
+    """
+
+    names: Sequence[Any]
+    lengths: np.ndarray
+    ends: Sequence[dict[str, Any]]
+
+    def end(self, i: int) -> dict[str, Any]:
+        """How the index of series i ends."""
+        if not self.ends:
+            return end_of(None)
+        return self.ends[0 if len(self.ends) == 1 else i]
+
+    def ends_after(self, lengths: np.ndarray) -> list[dict[str, Any]]:
+        """How the indexes end when the series are so long, int64 [N]."""
+        more = (lengths - self.lengths).tolist()
+        if len(self.ends) <= 1 and len(set(more)) == 1:
+            return [self._after(0, more[0])] if self.ends else []
+        return [self._after(i, extra) for i, extra in enumerate(more)] if self.ends else []
+
+    def _after(self, i: int, extra: int) -> dict[str, Any]:
+        end = self.end(i)
+        index = restore_end(end)
+        if index is None or not extra:
+            return end
+        following = future(index, int(self.lengths[i]), extra)
+        if following.name == "step" and index.name != "step":  # its labels tell no step
+            return end_of(None)
+        # numbers tell their step by two of them, dates by their frequency
+        return end_of(index.append(following) if end["kind"] == "number" else following)
+
+
+def steps_of(
+    series: Series, later: PanelData, is_whole: Callable[[int, np.ndarray], bool]
+) -> dict[int, tuple[int, np.ndarray]]:
+    """Of which series there are later values, and at which of its steps these begin.
+
+    Args:
+        series: what is known.
+        later: what came, of some of the series by name.
+        is_whole: whether values are those of series i from its beginning, where no labels tell.
+
+    Raises:
+        DataError: it is of other series, labelled otherwise, or from before they began.
+    """
+    place = {name: i for i, name in enumerate(series.names)}
+    strange = [name for name in later.names if name not in place]
+    if strange:
+        raise DataError(
+            f"data has {len(strange)} series that were not fitted: {strange[:3]}. Fit again to "
+            "take new ones in, or leave them out."
+        )
+    found = {}
+    for j, name in enumerate(later.names):
+        if j in later.faults:
+            raise DataError(f"data, series {name!r}: {later.faults[j]}")
+        i, values = place[name], later.row(j)
+        at = _step(series, i, later.index(j), name, values, is_whole)
+        if at < 0:
+            raise DataError(
+                f"data, series {name!r}, begins {-at} step(s) before the data of fit; fit again, "
+                "or leave these out."
+            )
+        found[i] = at, values
+    return found
+
+
+def begins_with(values: np.ndarray, known: np.ndarray) -> bool:
+    """Whether values go on what is known, nan where that is."""
+    n = len(known)
+    return 0 < n <= len(values) and np.array_equal(values[:n], known, equal_nan=True)
+
+
+def _step(
+    series: Series,
+    i: int,
+    index: Any,
+    name: Any,
+    values: np.ndarray,
+    is_whole: Callable[[int, np.ndarray], bool],
+) -> int:
+    calendar = calendar_of(series.end(i), int(series.lengths[i]))
+    labelled = index is not None and not is_plain(index) and time_axis(index) is not None
+    if calendar is not None and labelled and len(index):
+        return calendar.position(index, f"data, series {name!r},")
+    return 0 if is_whole(i, values) else int(series.lengths[i])
+
+
+def joined(
+    known: PanelData, begins: np.ndarray, later: Mapping[int, tuple[int, np.ndarray]]
+) -> PanelData:
+    """What is known with what came later: the latter where both say something, NaN between.
+
+    Args:
+        known: of all series the values, or the last of them.
+        begins: at which of its steps each begins there, int64 [N]; what came from before is of no
+            interest.
+        later: of some series at which step what came begins, and its values.
+    """
+    rows = [known.row(i) for i in range(len(known))]
+    for i, (at, values) in later.items():
+        at, values = at - int(begins[i]), values[max(int(begins[i]) - at, 0) :]
+        at = max(at, 0)
+        row = np.full(max(len(rows[i]), at + len(values)), np.nan)
+        row[: len(rows[i])] = rows[i]
+        part = row[at : at + len(values)]
+        part[:] = np.where(np.isnan(values), part, values)
+        rows[i] = row
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    values = np.concatenate(rows)
+    gaps = bool(np.isnan(values).any())
+    return PanelData(values, offsets, list(known.names), True, (), gaps)

@@ -1,0 +1,106 @@
+"""`arproc forecast` on tables of many series: every form in, the same names and times out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from command_line import Run
+
+from arproc import AutoPanel
+
+DAYS = pd.date_range("2024-01-01", periods=30, name="ds")
+WIDE = pd.DataFrame(
+    np.random.default_rng(0).normal(size=(30, 3)).cumsum(axis=0), DAYS, ["001", "2", "NA"]
+)
+LONG = WIDE.melt(ignore_index=False, var_name="unique_id", value_name="y").reset_index()
+WANT = AutoPanel().fit(LONG).forecast(2)
+
+
+def read(path: Path) -> pd.DataFrame:
+    if path.suffix != ".csv":
+        return pytest.importorskip("pyarrow.parquet").read_table(path).to_pandas()
+    return pd.read_csv(path, keep_default_na=False, dtype={"unique_id": str}, parse_dates=["ds"])
+
+
+@pytest.mark.parametrize("given", ["csv", "parquet", "arrow", "tsv"])
+@pytest.mark.parametrize("asked", ["csv", "parquet"])
+def test_a_table_of_series_is_forecast_whole(run: Run, tmp_path: Path, given: str, asked: str):
+    source = tmp_path / f"panel.{given}"
+    if given in ("csv", "tsv"):
+        LONG.to_csv(source, index=False, sep="," if given == "csv" else "\t")
+    else:
+        pytest.importorskip("pyarrow")
+        (LONG.to_parquet if given == "parquet" else LONG.to_feather)(source)
+    result = run("forecast", source, "--horizon", 2, "--out", f"next.{asked}")
+    assert result == (0, "", "")
+    found = read(tmp_path / f"next.{asked}")
+    assert found["unique_id"].tolist() == [name for name, _ in WANT.index]
+    assert found["ds"].tolist() == [day for _, day in WANT.index]
+    np.testing.assert_allclose(found[["mean", "0.05", "0.5", "0.95"]], WANT)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"next.{asked}", f"panel.{given}"]
+
+
+def test_columns_have_names_and_a_saved_panel_goes_on(run: Run, tmp_path: Path):
+    named = LONG.set_axis(["day", "shop", "sold"], axis=1)
+    named.to_csv(tmp_path / "sales.csv", index=False)
+    names = ("--id", "shop", "--time", "day", "--value", "sold")
+    first = run("forecast", "sales.csv", *names, "--horizon", 1, "-q", 0.1, "--save", "m.arproc")
+    assert first.out.startswith("shop,day,mean,0.1\n001,2024-01-31,")
+    again = run("forecast", "m.arproc", "sales.csv", "--horizon", 1, "-q", 0.1)
+    assert again.out == first.out
+
+
+def test_a_wide_table_is_one_too(run: Run, tmp_path: Path):
+    WIDE.to_csv(tmp_path / "wide.csv")
+    result = run("forecast", "wide.csv", "--horizon", 2)
+    assert result.out.splitlines()[0] == "series,ds,mean,0.05,0.5,0.95"
+    assert [line.split(",")[0] for line in result.out.splitlines()[1::2]] == ["001", "2", "NA"]
+
+
+def test_a_series_that_can_not_be_read_is_named_and_keeps_its_rows(run: Run, tmp_path: Path):
+    bad = LONG.assign(y=LONG["y"].astype(object))
+    bad.loc[40, "y"] = "much"
+    pd.concat([bad, bad.iloc[[5]]]).to_csv(tmp_path / "bad.csv", index=False)
+    result = run("forecast", "bad.csv", "--horizon", 2)
+    assert result.code == 0
+    assert result.err.splitlines()[0] == "2 of 3 series have no forecast:"
+    assert "001: it has more than one row for unique_id '001' at ds 2024-01-06" in result.err
+    assert "2: it has 'much' for a number in 'y' (row 40)" in result.err
+    rows = result.out.splitlines()
+    assert rows[1:5] == ["001,,,,,", "001,,,,,", "2,,,,,", "2,,,,,"]
+    assert rows[5].startswith("NA,2024-01-31,")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing.parquet"], "there is no file 'nothing.parquet'"),
+        (["junk.parquet"], "junk.parquet can not be read as a table"),
+        (["panel.csv", "--id", "shop"], "no column called 'shop'"),
+        (["panel.csv", "--column", "y"], "--column is for one series"),
+        (["panel.csv", "--out", "next.txt"], "next.txt is no table by its name"),
+        (["panel.csv", "--out", "next.csv.gz"], "next.csv.gz is no table by its name"),
+        (["panel.csv", "--freq", "1x"], "freq must be a step forwards"),
+        (["panel.csv", "--period", "1"], "period must be"),
+        (["notes.txt"], "notes.txt is no table by its name"),
+        (["m.arproc"], "forecast takes the data too"),
+        (["a.arproc", "b.csv", "c.csv"], "got 3 files"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_written(
+    run: Run,
+    tmp_path: Path,
+    arguments: list[str],
+    message: str,
+):
+    LONG.to_csv(tmp_path / "panel.csv", index=False)
+    (tmp_path / "junk.parquet").write_text(json.dumps("junk"))
+    before = sorted(tmp_path.iterdir())
+    result = run("forecast", *arguments, "--horizon", 2)
+    assert result.code == 2
+    assert message in result.err
+    assert sorted(tmp_path.iterdir()) == before
