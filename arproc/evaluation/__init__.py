@@ -4,6 +4,18 @@ Everything here works on any process through the contract alone, a block of cond
 time. Figures carry their unit in their name; standard errors are stated with every mean.
 """
 
+from arproc.evaluation.analysis import (
+    ChangePoints,
+    EntropyRate,
+    PredictiveCheck,
+    anomalies,
+    change_points,
+    context_curve,
+    entropy_rate,
+    learning_curve,
+    mutual_information,
+    predictive_check,
+)
 from arproc.evaluation.backtests import (
     DieboldMariano,
     backtest,
@@ -24,34 +36,49 @@ from arproc.evaluation.point_scores import mase, msis, owa, seasonal_scale, smap
 from arproc.evaluation.ranked import crps, crps_of
 from arproc.evaluation.surprisal import join_times, next_table, surprisal_table, word_perplexity
 from arproc.evaluation.synthetic import Fidelity, fidelity
+from arproc.evaluation.verification import Reliability, event_forecasts, murphy, reliability
 
 __all__ = [
+    "ChangePoints",
     "DieboldMariano",
+    "EntropyRate",
     "Evaluation",
     "Fidelity",
+    "PredictiveCheck",
+    "Reliability",
     "Uniformity",
+    "anomalies",
     "backtest",
     "backtest_scores",
+    "change_points",
     "compare",
     "compare_backtests",
     "conformal_intervals",
+    "context_curve",
     "crps",
     "crps_of",
     "crps_paths",
     "crps_quantiles",
     "diagnose",
     "diebold_mariano",
+    "entropy_rate",
     "evaluate",
+    "event_forecasts",
     "fidelity",
     "flip_flop",
     "holm",
     "join_times",
+    "learning_curve",
     "mase",
     "model_confidence_set",
     "msis",
+    "murphy",
+    "mutual_information",
     "next_table",
     "owa",
     "pit",
+    "predictive_check",
+    "reliability",
     "seasonal_scale",
     "smape",
     "surprisal_table",

@@ -18,13 +18,14 @@ from torch import distributions as td
 from torch.distributions import Distribution
 
 from arproc.contract.randomness import Uniforms
+from arproc.contract.sequences import Sequences
 from arproc.data.frames import native
 from arproc.distributions import MaybeMissing, Spiked, Varied, atom, cdf, observed_scores, to
 from arproc.errors import DataError, ParameterError, check_array, check_count
 from arproc.evaluation.walk import Block, per_term, stand_in
 from arproc.process.process import Process, require_process
 
-__all__ = ["Uniformity", "pit", "uniformity"]
+__all__ = ["Uniformity", "ljung_box", "pit", "pit_terms", "uniformity"]
 
 
 def pit(
@@ -62,6 +63,22 @@ def pit(
     process = require_process(model, "pit")
     sequences = process.sequences(data, missing=process.law_.takes_missing)
     prepared = process.read_context(context, sequences, int(sequences.n_terms.max()), offset)
+    values = pit_terms(process, sequences, prepared, seed)
+    counts = sequences.n_terms - process.n_given
+    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    form = sequences.form
+    if values.ndim > 1 and form.kind in ("series", "frame"):
+        form = replace(form, kind="list")
+    return form.per_element(values, offsets, skip=process.n_given)
+
+
+def pit_terms(
+    process: Process,
+    sequences: Sequences,
+    prepared: torch.Tensor | None,
+    seed: int | torch.Generator | None,
+) -> torch.Tensor:
+    """The values of all terms, flat, float64 [terms] or, of vectors, [terms, d]."""
     discrete = sequences.space.measure != "density"
     uniforms = Uniforms(seed, "pit") if discrete else None
 
@@ -73,13 +90,7 @@ def pit(
         u = uniforms.block(block.rows, block.positions.cpu().numpy(), k, event)
         return _transform(conditionals, block.x.double(), u.to(block.x.device))
 
-    values = per_term(process, sequences, prepared, function)
-    counts = sequences.n_terms - process.n_given
-    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    form = sequences.form
-    if values.ndim > 1 and form.kind in ("series", "frame"):
-        form = replace(form, kind="list")
-    return form.per_element(values, offsets, skip=process.n_given)
+    return per_term(process, sequences, prepared, function)
 
 
 @singledispatch
@@ -168,7 +179,7 @@ def uniformity(values: Any, lags: int | None = None) -> Uniformity:
     lags = min(10, max(1, longest // 5)) if lags is None else check_count("lags", lags, minimum=1)
     if lags > max(longest, 1):
         raise ParameterError(f"lags must be at most {longest}, the longest sequence's length.")
-    statistic = _ljung_box([special.ndtri(np.clip(row, 1e-15, 1 - 1e-15)) for row in rows], lags)
+    statistic = ljung_box([special.ndtri(np.clip(row, 1e-15, 1 - 1e-15)) for row in rows], lags)
     return Uniformity(
         float(test.statistic),
         float(test.pvalue),
@@ -179,7 +190,7 @@ def uniformity(values: Any, lags: int | None = None) -> Uniformity:
     )
 
 
-def _ljung_box(rows: list[np.ndarray], lags: int) -> float:
+def ljung_box(rows: list[np.ndarray], lags: int) -> float:
     """Q = sum_k (n (n + 2) / (n - k)) r_k^2, products within sequences pooled (mean 0 known)."""
     total = sum(float((z**2).sum()) for z in rows)
     n = sum(len(z) for z in rows)

@@ -21,7 +21,7 @@ from arproc.process.model import Model, require_fitted
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["compare"]
+__all__ = ["common_unit", "compare", "paired_difference", "unit_sizes"]
 
 UNITS = (
     "nats_per_element",
@@ -97,12 +97,11 @@ def compare(
     options = {"offset": offset, "given": given, "complete": complete}
     tallies = _counts(laws, listed(data, space=next(iter(laws.values())).space), context, options)
     check_tallies(tallies)
-    unit = _unit(tallies, unit)
+    unit = common_unit(tallies, unit)
     costs = {name: -tally.log_prob for name, tally in tallies.items()}
     names = sorted(laws, key=lambda name: float(costs[name].sum()))
     base = names[0] if reference is None else reference
-    sizes = _sizes(tallies[base], unit)
-    scale = 1 / math.log(2) if unit.startswith("bits") else 1.0
+    sizes, scale = unit_sizes(tallies[base], unit)
     rows = []
     for name in names:
         row = _row(tallies[name], tallies[base], sizes, scale, by, unit)
@@ -199,7 +198,7 @@ def _counts(
     return tallies
 
 
-def _unit(tallies: dict[str, Tally], unit: str | None) -> str:
+def common_unit(tallies: dict[str, Tally], unit: str | None) -> str:
     """The unit asked for, if every model has it; else the most comparable one."""
     every = list(tallies.values())
     alike = all(same_elements(every[0].sequences.space, t.sequences.space) for t in every[1:])
@@ -222,33 +221,42 @@ def _unit(tallies: dict[str, Tally], unit: str | None) -> str:
     return "bits_per_dim" if mass and has["bits_per_dim"] else "nats_per_element"
 
 
-def _sizes(tally: Tally, unit: str) -> np.ndarray:
-    """How many units each sequence has, [N]."""
+def unit_sizes(tally: Tally, unit: str) -> tuple[np.ndarray, float]:
+    """How many units each sequence has, [N]; and by what nats are multiplied."""
+    scale = 1 / math.log(2) if unit.startswith("bits") else 1.0
     if unit == "bits_per_byte":
         assert tally.sizes is not None
-        return tally.sizes
+        return tally.sizes, scale
     if unit == "bits_per_dim":
-        return tally.counts * int(np.prod(tally.sequences.space.event_shape, dtype=np.int64))
-    return tally.counts if unit != "nats_per_sequence" else np.ones_like(tally.counts)
+        dims = int(np.prod(tally.sequences.space.event_shape, dtype=np.int64))
+        return tally.counts * dims, scale
+    return tally.counts if unit != "nats_per_sequence" else np.ones_like(tally.counts), scale
 
 
 def _row(
     tally: Tally, base: Tally, sizes: np.ndarray, scale: float, by: str, unit: str
 ) -> dict[str, Any]:
-    size = float(sizes.sum())
-    cost = -tally.log_prob * scale
-    with np.errstate(invalid="ignore"):
-        difference = float((cost + base.log_prob * scale).sum()) / size
-    error = MeanError(0.0, 0) if tally is base else _error(tally, base, sizes, scale, by)
+    difference, error = paired_difference(tally, base, sizes, scale, by)
     reach = t_quantile(error.df) * error.se if tally is not base else 0.0
     return {
         "log_prob_nats": float(tally.log_prob.sum()),
-        unit: float(cost.sum()) / size,
-        f"difference_{unit}": 0.0 if tally is base else difference,
+        unit: float(-tally.log_prob.sum()) * scale / float(sizes.sum()),
+        f"difference_{unit}": difference,
         f"se_{unit}": error.se,
-        f"low95_{unit}": 0.0 if tally is base else difference - reach,
-        f"high95_{unit}": 0.0 if tally is base else difference + reach,
+        f"low95_{unit}": difference - reach,
+        f"high95_{unit}": difference + reach,
     }
+
+
+def paired_difference(
+    tally: Tally, base: Tally, sizes: np.ndarray, scale: float, by: str
+) -> tuple[float, MeanError]:
+    """How much more a law costs per unit than another, and the error of that; 0 of itself."""
+    if tally is base:
+        return 0.0, MeanError(0.0, 0)
+    with np.errstate(invalid="ignore"):
+        total = float((base.log_prob - tally.log_prob).sum()) * scale
+    return total / float(sizes.sum()), _error(tally, base, sizes, scale, by)
 
 
 def _error(tally: Tally, base: Tally, sizes: np.ndarray, scale: float, by: str) -> MeanError:

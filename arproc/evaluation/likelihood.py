@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arproc.errors import check_choice
-from arproc.evaluation.standard_errors import MeanError, of_ratio, of_series
+from arproc.evaluation.standard_errors import of_ratio, of_series
 from arproc.evaluation.tally import Tally, count
 from arproc.evaluation.twins import twins_of, twins_told
 from arproc.process import Model
@@ -17,7 +17,7 @@ from arproc.process import Model
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "evaluate", "mean_cost"]
 
 BY = ("auto", "sequence", "element")
 
@@ -144,15 +144,14 @@ def evaluate(
     tally = count(model, data, context=context, offset=offset, given=given, complete=complete)
     twins = None if train is None else twins_of(tally, train)
     along = tally.along(by)
-    cost = -(tally.terms if along and tally.terms is not None else tally.log_prob)
-    total = float(cost.sum())
-    figures = {"nats_per_element": _mean(tally, cost, along, tally.counts)}
+    total = -float((tally.terms if along and tally.terms is not None else tally.log_prob).sum())
+    figures = {"nats_per_element": mean_cost(tally, tally.counts, by)}
     figures["bits_per_element"] = _in_bits(figures["nats_per_element"])
     mass = tally.sequences.space.measure == "mass"
     for name, sizes in (("bits_per_byte", tally.sizes if mass else None),
                         ("bits_per_dim", tally.dims)):  # fmt: skip
         if sizes is not None and sizes.sum():
-            figures[name] = _in_bits(_mean(tally, cost, along, sizes))
+            figures[name] = _in_bits(mean_cost(tally, sizes, by))
     if mass:
         nats, se = figures["nats_per_element"]
         perplexity = math.exp(nats) if nats < 700 else math.inf
@@ -190,13 +189,14 @@ def _without(tally: Tally, twins: np.ndarray) -> dict[str, Any]:
     return found
 
 
-def _mean(tally: Tally, cost: np.ndarray, along: bool, sizes: np.ndarray) -> tuple[float, float]:
-    """The cost per unit, and its standard error; `sizes` [N] are the sequences' units."""
-    error = of_series(cost) if along and tally.terms is not None else of_ratio(cost, sizes)
-    total_size = float(sizes.sum())
-    if along and tally.terms is not None:
-        error = MeanError(error.se * len(cost) / total_size, error.df)
-    return float(cost.sum()) / total_size, error.se
+def mean_cost(tally: Tally, sizes: np.ndarray, by: str = "auto") -> tuple[float, float]:
+    """The cost in nats per unit, and its standard error; `sizes` [N] are the sequences' units."""
+    total = float(sizes.sum())
+    if tally.along(by) and tally.terms is not None:
+        cost = -tally.terms
+        return float(cost.sum()) / total, of_series(cost).se * len(cost) / total
+    cost = -tally.log_prob
+    return float(cost.sum()) / total, of_ratio(cost, sizes).se
 
 
 def _in_bits(figure: tuple[float, float]) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from arproc.evaluation.synthetic.pool import Pool, pooled
 from arproc.evaluation.synthetic.sets import HOLDOUT, NAMES, SYNTHETIC, TRAIN, Raw
 from arproc.spaces import Real, RealVector
 
-__all__ = ["KINDS", "plain", "read_sets"]
+__all__ = ["KINDS", "plain", "read_one", "read_sets"]
 
 KINDS = ("auto", "series", "vectors", "table", "images", "symbols", "text")
 
@@ -47,6 +47,25 @@ def read_sets(train: Any, holdout: Any, synthetic: Any, kind: str) -> Pool:
                     "form, or say kind=."
                 )
     return _READERS[kind](sets, (told,) if told != kind else ())
+
+
+def read_one(data: Any, name: str) -> Raw:
+    """Sequences of scalars, as numbers (NaN where missing) or, of text and symbols, as codes.
+
+    Raises:
+        DataError: they are of vectors, rows or images, or no data at all.
+    """
+    data = plain(data, name)
+    kind = _kind_of(data)
+    if kind == "text":
+        return _codes(data, name)
+    if kind == "symbols":
+        rows = _rows(data, name)
+        codes = np.unique(np.concatenate(rows), return_inverse=True)[1]
+        return Raw(np.array([len(row) for row in rows], dtype=np.int64), codes=codes)
+    if kind in ("vectors", "images"):
+        raise DataError(f"{name} has {kind} for elements; expected sequences of single numbers.")
+    return _numbers({TRAIN: data}, lambda _data, _name: 0)[TRAIN]
 
 
 def plain(data: Any, name: str) -> Any:
