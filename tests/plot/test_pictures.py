@@ -146,7 +146,6 @@ def test_every_picture_takes_and_returns_axes(name):
     assert left.get_children()[0] is left.patch or not left.has_data()
     assert dict(matplotlib.rcParams) == before  # nothing global is changed
     own.figure.draw_without_rendering()
-    figure.draw_without_rendering()
     for ax in (own, right):
         labels = [ax.xaxis.label, ax.yaxis.label, ax.title, *ax.get_xticklabels()]
         assert all(label.get_fontsize() >= 8 for label in labels)
