@@ -36,7 +36,18 @@ from arproc.evaluation.point_scores import mase, msis, owa, seasonal_scale, smap
 from arproc.evaluation.ranked import crps, crps_of
 from arproc.evaluation.surprisal import join_times, next_table, surprisal_table, word_perplexity
 from arproc.evaluation.synthetic import Fidelity, fidelity
-from arproc.evaluation.verification import Reliability, event_forecasts, murphy, reliability
+from arproc.evaluation.verification import (
+    Reliability,
+    brier_score,
+    coverage,
+    energy_score,
+    event_forecasts,
+    interval_score,
+    murphy,
+    pinball_loss,
+    reliability,
+    variogram_score,
+)
 
 __all__ = [
     "ChangePoints",
@@ -50,23 +61,27 @@ __all__ = [
     "anomalies",
     "backtest",
     "backtest_scores",
+    "brier_score",
     "change_points",
     "compare",
     "compare_backtests",
     "conformal_intervals",
     "context_curve",
+    "coverage",
     "crps",
     "crps_of",
     "crps_paths",
     "crps_quantiles",
     "diagnose",
     "diebold_mariano",
+    "energy_score",
     "entropy_rate",
     "evaluate",
     "event_forecasts",
     "fidelity",
     "flip_flop",
     "holm",
+    "interval_score",
     "join_times",
     "learning_curve",
     "mase",
@@ -76,6 +91,7 @@ __all__ = [
     "mutual_information",
     "next_table",
     "owa",
+    "pinball_loss",
     "pit",
     "predictive_check",
     "reliability",
@@ -83,5 +99,6 @@ __all__ = [
     "smape",
     "surprisal_table",
     "uniformity",
+    "variogram_score",
     "word_perplexity",
 ]

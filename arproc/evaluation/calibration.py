@@ -25,7 +25,7 @@ from arproc.errors import DataError, ParameterError, check_array, check_count
 from arproc.evaluation.walk import Block, per_term, stand_in
 from arproc.process.process import Process, require_process
 
-__all__ = ["Uniformity", "ljung_box", "pit", "pit_terms", "uniformity"]
+__all__ = ["Uniformity", "pit", "pit_terms", "uniformity"]
 
 
 def pit(
@@ -179,7 +179,7 @@ def uniformity(values: Any, lags: int | None = None) -> Uniformity:
     lags = min(10, max(1, longest // 5)) if lags is None else check_count("lags", lags, minimum=1)
     if lags > max(longest, 1):
         raise ParameterError(f"lags must be at most {longest}, the longest sequence's length.")
-    statistic = ljung_box([special.ndtri(np.clip(row, 1e-15, 1 - 1e-15)) for row in rows], lags)
+    statistic = _ljung_box([special.ndtri(np.clip(row, 1e-15, 1 - 1e-15)) for row in rows], lags)
     return Uniformity(
         float(test.statistic),
         float(test.pvalue),
@@ -190,7 +190,7 @@ def uniformity(values: Any, lags: int | None = None) -> Uniformity:
     )
 
 
-def ljung_box(rows: list[np.ndarray], lags: int) -> float:
+def _ljung_box(rows: list[np.ndarray], lags: int) -> float:
     """Q = sum_k (n (n + 2) / (n - k)) r_k^2, products within sequences pooled (mean 0 known)."""
     total = sum(float((z**2).sum()) for z in rows)
     n = sum(len(z) for z in rows)

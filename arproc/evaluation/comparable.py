@@ -38,8 +38,11 @@ def _check_measure(first: str, space: Space, name: str, other: Space) -> None:
     raise NotComparableError(
         f"{density!r} gives densities and {mass!r} gives probabilities (masses): a density "
         "depends on the unit of the data, a mass does not, so neither is more or less than the "
-        "other. Compare models of one kind, or bin or dequantise the data on purpose and fit "
-        "both to that."
+        f"other. To share one, give both whole numbers: arproc.Coded({density!r}'s process, "
+        "levels=K) is a process of the codes 0 ... K-1, arproc.audio.encode(data, levels=K) makes "
+        f"these of numbers, and {mass!r} can be fitted to them as well, both in bits a code. Or "
+        "give both densities: add uniform noise to whole numbers (dequantise), and fit both to "
+        "that."
     )
 
 
@@ -82,8 +85,32 @@ def _check_elements(first: str, space: Space, name: str, other: Space) -> None:
         detail = f" ({_table_difference(space, other)})"
     raise NotComparableError(
         f"{first!r} is over {space.describe()} elements and {name!r} over {other.describe()} "
-        f"ones{detail}: likelihoods of different things. Fit both on the same elements; models "
-        "of text can be compared whatever their tokens, when they have a vocabulary."
+        f"ones{detail}: likelihoods of different things. {_remedy(space, other)}"
+    )
+
+
+def _remedy(space: Space, other: Space) -> str:
+    """What to do for likelihoods of one thing."""
+    if isinstance(space, Table) or isinstance(other, Table):
+        return "Fit both on the same DataFrame, with the same columns=."
+    if len(space.event_shape) != len(other.event_shape) or space.event_shape != other.event_shape:
+        return (
+            "Fit both on the same array: a model of vectors of the columns together, or one of "
+            "scalars for each column of each."
+        )
+    texts = [vocabulary_of(each) is not None for each in (space, other)]
+    if any(texts):
+        return "Fit both on the strings themselves, with tokens='char', 'byte' or 'word'."
+    if space.terminates != other.terminates:
+        return (
+            "Sequences end in one and not in the other: fit both with the same "
+            "tokens=arproc.Tokens(..., end=True), or False."
+        )
+    if space.size is not None and other.size is not None:
+        return "Tell both how many symbols there are, tokens=K (levels=K), or the same Vocabulary."
+    return (
+        "Fit both on the same elements: whole numbers as counts, by models of counts, or as K "
+        "levels by both; and any text by its strings, whatever the tokens."
     )
 
 

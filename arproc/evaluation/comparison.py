@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arproc.contract.randomness import resolve_seed
 from arproc.data.texts import listed
-from arproc.errors import ParameterError, check_choice
+from arproc.errors import ParameterError, check_choice, check_count
+from arproc.evaluation.bootstrap import Resampling
 from arproc.evaluation.comparable import check_laws, check_tallies, same_elements
 from arproc.evaluation.likelihood import BY
-from arproc.evaluation.standard_errors import MeanError, of_ratio, of_series, t_quantile
+from arproc.evaluation.paired import Difference, over_sequences, paired_difference
 from arproc.evaluation.tally import Tally, count
-from arproc.evaluation.text_units import byte_ends
 from arproc.evaluation.twins import twins_of
 from arproc.process.model import Model, require_fitted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["common_unit", "compare", "paired_difference", "unit_sizes"]
+__all__ = ["common_unit", "compare", "unit_sizes"]
 
+ERRORS = ("t", "bootstrap")
 UNITS = (
     "nats_per_element",
     "bits_per_element",
@@ -43,7 +45,11 @@ def compare(
     reference: str | None = None,
     unit: str | None = None,
     by: str = "auto",
+    errors: str = "t",
+    n_bootstrap: int = 2000,
+    seed: int = 0,
     train: Any = None,
+    near: float = 0.0,
 ) -> pd.DataFrame:
     """Compare models by the likelihood of the same data, with the errors of paired differences.
 
@@ -67,8 +73,15 @@ def compare(
             "nats_per_sequence"; by default bits per byte for text, bits per dimension for discrete
             sequences of fixed size, and nats per element otherwise.
         by: what errors are taken over: "sequence", "element" or "auto".
+        errors: "t", intervals by Student's law; or "bootstrap", by drawing the sequences (blocks
+            of them, along them) again, the same ones for all models: studentised, for differences
+            that are skew, as where few sequences make most of it.
+        n_bootstrap: how many samples are drawn.
+        seed: of these.
         train: what the models were fitted on, several sequences: then the scores of the test
             sequences that are not among these are told too.
+        near: how much a copy of a training sequence may differ and still count as one; see
+            `twins.twins_of`.
 
     Returns:
         One row a model, best first. Columns: `log_prob_nats`, the total; the cost in the unit,
@@ -76,9 +89,11 @@ def compare(
         reference's (above zero is worse), its standard error `se_<unit>` and 95% interval
         `low95_<unit>` to `high95_<unit>`; and `verdict`: "better" or "worse" than the
         reference where the interval excludes zero, else "no clear difference". What it is over
-        is in `.attrs`. With `train` also `<unit>_without_twins` and `verdict_without_twins`, of
-        the sequences that do not stand there, against the same reference; `.attrs["n_twins"]` of
-        them do.
+        is in `.attrs`. Where a tokenizer's tokens can spell a text in many ways, of which one was
+        scored, a column `bound` says whose cost is an "upper bound" of the text's own and whose is
+        "exact". With `train` also `<unit>_without_twins` and `verdict_without_twins`, of the
+        sequences that do not stand there, against the same reference; `.attrs["n_twins"]` of them
+        do.
 
     Raises:
         NotComparableError: the likelihoods are not of the same thing; the message says why and
@@ -92,9 +107,11 @@ def compare(
         ['log_prob_nats', 'nats_per_element']
     """
     check_choice("by", by, BY)
+    check_choice("errors", errors, ERRORS)
     laws = _checked_models(models, reference)
     check_laws(laws, given)
     options = {"offset": offset, "given": given, "complete": complete}
+    resampling = _resampling(errors, n_bootstrap, seed)
     tallies = _counts(laws, listed(data, space=next(iter(laws.values())).space), context, options)
     check_tallies(tallies)
     unit = common_unit(tallies, unit)
@@ -104,14 +121,25 @@ def compare(
     sizes, scale = unit_sizes(tallies[base], unit)
     rows = []
     for name in names:
-        row = _row(tallies[name], tallies[base], sizes, scale, by, unit)
+        pair = (tallies[name], tallies[base])
+        difference = paired_difference(*pair, sizes, scale, by, resampling)
+        row = _row(tallies[name], sizes, scale, unit, difference)
         row["verdict"] = _verdict(row, unit, name == base, reference is None)
         rows.append(row)
-    table = _table(names, rows, tallies[base], base, by)
+    bounds = [name for name in names if tallies[name].is_bound]
+    if bounds and unit in ("bits_per_byte", "nats_per_sequence"):
+        for name, row in zip(names, rows, strict=True):
+            row["bound"] = "upper bound" if name in bounds else "exact"
+    table = _table(names, rows, tallies[base], base, by, errors)
     if train is not None:
-        twins = twins_of(tallies[base], listed(train, "train", tallies[base].law.space))
-        _add_without(table, tallies, base, sizes / scale, unit, twins)
+        twins = twins_of(tallies[base], listed(train, "train", tallies[base].law.space), near)
+        _add_without(table, tallies, base, sizes / scale, unit, twins, resampling)
     return table
+
+
+def _resampling(errors: str, n_bootstrap: Any, seed: Any) -> Resampling | None:
+    count = check_count("n_bootstrap", n_bootstrap, minimum=100)
+    return Resampling(count, resolve_seed(seed)) if errors == "bootstrap" else None
 
 
 def _add_without(
@@ -121,6 +149,7 @@ def _add_without(
     sizes: np.ndarray,
     unit: str,
     twins: np.ndarray,
+    resampling: Resampling | None,
 ) -> None:
     """The same of the sequences that are no twins, as more columns.
 
@@ -131,6 +160,7 @@ def _add_without(
         sizes: of the sequences, by which nats are divided, [N].
         unit: the unit's name.
         twins: bool [N].
+        resampling: of the bootstrap, if intervals are by that.
     """
     import pandas as pd
 
@@ -145,16 +175,9 @@ def _add_without(
             verdicts.append("all sequences are twins")
             continue
         with np.errstate(invalid="ignore"):
-            difference = float((cost - theirs).sum()) / total
-            error = of_ratio(cost - theirs, size)
-        reach = t_quantile(error.df) * error.se
-        row = {
-            unit: float(cost.sum()) / total,
-            f"difference_{unit}": difference,
-            f"se_{unit}": error.se,
-            f"low95_{unit}": difference - reach,
-            f"high95_{unit}": difference + reach,
-        }
+            apart = cost - theirs
+        row = {unit: float(cost.sum()) / total}
+        row |= over_sequences(apart, size, resampling).row(unit)
         costs.append(row[unit])
         verdicts.append(_verdict(row, unit, name == base, best=False))
     table[f"{unit}_without_twins"] = pd.Series(costs, table.index)
@@ -213,12 +236,26 @@ def common_unit(tallies: dict[str, Tally], unit: str | None) -> str:
         check_choice("unit", unit, UNITS)
         if not has[unit]:
             can = ", ".join(repr(name) for name, there in has.items() if there)
-            raise ParameterError(f"these models and data have no {unit}; they have {can}.")
+            why = _lacking(tallies, unit)
+            raise ParameterError(f"these models and data have no {unit}: {why}. They have {can}.")
         return unit
     if has["bits_per_byte"]:
         return "bits_per_byte"
     mass = every[0].sequences.space.measure == "mass"
     return "bits_per_dim" if mass and has["bits_per_dim"] else "nats_per_element"
+
+
+def _lacking(tallies: dict[str, Tally], unit: str) -> str:
+    """Why there is no such unit, and what to do for it."""
+    if unit == "bits_per_dim":
+        return "their sequences have no fixed size, or other elements"
+    if unit != "bits_per_byte":
+        return "their elements are different tokens, and bits_per_byte is what these share"
+    name, tally = next((n, t) for n, t in tallies.items() if t.sizes is None or not t.sizes.sum())
+    if tally.text is None:
+        return f"the elements of {name!r} are no text; fit it to strings, with tokens='char', say"
+    problem = tally.text.problem or "the first elements are given, and not their bytes"
+    return f"of {name!r}, {problem}; tokens='char' or 'byte' hold every text"
 
 
 def unit_sizes(tally: Tally, unit: str) -> tuple[np.ndarray, float]:
@@ -234,71 +271,11 @@ def unit_sizes(tally: Tally, unit: str) -> tuple[np.ndarray, float]:
 
 
 def _row(
-    tally: Tally, base: Tally, sizes: np.ndarray, scale: float, by: str, unit: str
+    tally: Tally, sizes: np.ndarray, scale: float, unit: str, difference: Difference
 ) -> dict[str, Any]:
-    difference, error = paired_difference(tally, base, sizes, scale, by)
-    reach = t_quantile(error.df) * error.se if tally is not base else 0.0
-    return {
-        "log_prob_nats": float(tally.log_prob.sum()),
-        unit: float(-tally.log_prob.sum()) * scale / float(sizes.sum()),
-        f"difference_{unit}": difference,
-        f"se_{unit}": error.se,
-        f"low95_{unit}": difference - reach,
-        f"high95_{unit}": difference + reach,
-    }
-
-
-def paired_difference(
-    tally: Tally, base: Tally, sizes: np.ndarray, scale: float, by: str
-) -> tuple[float, MeanError]:
-    """How much more a law costs per unit than another, and the error of that; 0 of itself."""
-    if tally is base:
-        return 0.0, MeanError(0.0, 0)
-    with np.errstate(invalid="ignore"):
-        total = float((base.log_prob - tally.log_prob).sum()) * scale
-    return total / float(sizes.sum()), _error(tally, base, sizes, scale, by)
-
-
-def _error(tally: Tally, base: Tally, sizes: np.ndarray, scale: float, by: str) -> MeanError:
-    """The standard error of the difference per unit: along the sequences, or over them."""
-    if tally.along(by) and base.along(by):
-        pair = _paired(tally, base)
-        if pair is not None:
-            with np.errstate(invalid="ignore"):
-                difference = (pair[1] - pair[0]) * scale
-            error = of_series(difference)
-            return MeanError(error.se * len(difference) / float(sizes.sum()), error.df)
-    with np.errstate(invalid="ignore"):
-        return of_ratio((base.log_prob - tally.log_prob) * scale, sizes)
-
-
-def _paired(tally: Tally, base: Tally) -> tuple[np.ndarray, np.ndarray] | None:
-    """Terms of both at the same places, in nats: element by element, or byte by byte of text."""
-    if tally.terms is None or base.terms is None:
-        return None
-    if same_elements(tally.sequences.space, base.sequences.space):
-        orders = [None if t.law.layout is None else t.law.layout.order for t in (tally, base)]
-        return (tally.terms, base.terms) if orders[0] == orders[1] else None
-    placed = [_by_byte(t) for t in (tally, base)]
-    if placed[0] is None or placed[1] is None:
-        return None
-    return placed[0], placed[1]
-
-
-def _by_byte(tally: Tally) -> np.ndarray | None:
-    """Each term at its element's last byte (the end's at the text's), zeros between; [bytes]."""
-    ends = byte_ends(tally.sequences)
-    if ends is None or tally.terms is None or not len(ends):
-        return None
-    sequences = tally.sequences
-    element = np.arange(len(sequences.values)) + np.repeat(
-        (sequences.term_offsets - sequences.offsets)[:-1].numpy(), sequences.lengths.numpy()
-    )
-    is_element = np.zeros(len(tally.terms), dtype=bool)
-    is_element[element] = True
-    # an end's term stands right after its sequence's last element
-    place = ends[np.maximum(is_element.cumsum() - 1, 0)] - 1
-    return np.bincount(place, weights=tally.terms, minlength=int(ends[-1]))
+    total = float(tally.log_prob.sum())
+    cost = -total * scale / float(sizes.sum())
+    return {"log_prob_nats": total, unit: cost} | difference.row(unit)
 
 
 def _verdict(row: dict[str, Any], unit: str, is_base: bool, best: bool) -> str:
@@ -317,7 +294,7 @@ def _verdict(row: dict[str, Any], unit: str, is_base: bool, best: bool) -> str:
 
 
 def _table(
-    names: list[str], rows: list[dict[str, Any]], base: Tally, reference: str, by: str
+    names: list[str], rows: list[dict[str, Any]], base: Tally, reference: str, by: str, errors: str
 ) -> pd.DataFrame:
     import pandas as pd
 
@@ -330,5 +307,6 @@ def _table(
         "n_given": base.given,
         "n_missing": base.missing,
         "errors": "along the sequences" if base.along(by) else "over sequences",
+        "intervals": errors,
     }
     return table

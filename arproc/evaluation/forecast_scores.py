@@ -9,6 +9,7 @@ import numpy as np
 
 from arproc.data.frames import native
 from arproc.errors import DataError, check_array
+from arproc.evaluation.verification.scores import path_weights, pinball_loss
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,9 +47,7 @@ def crps_quantiles(
     order = np.argsort(names)
     q, table = np.asarray(names)[order], table[:, order]
     edges = np.concatenate([[0.0], (q[1:] + q[:-1]) / 2, [1.0]])
-    over = y[:, None] - table
-    pinball = np.where(over >= 0, q * over, (q - 1) * over)
-    return 2 * (pinball * np.diff(edges)).sum(axis=1)
+    return 2 * (pinball_loss(table, y[:, None], q) * np.diff(edges)).sum(axis=1)
 
 
 def _quantile_table(forecast: Any, levels: Any) -> tuple[list[float], np.ndarray]:
@@ -68,14 +67,17 @@ def _quantile_table(forecast: Any, levels: Any) -> tuple[list[float], np.ndarray
     return names, table
 
 
-def crps_paths(paths: Any, actual: Any) -> np.ndarray:
+def crps_paths(paths: Any, actual: Any, *, weights: Any = None) -> np.ndarray:
     """The CRPS of forecasts given as sample paths: unbiased for that of their law.
 
-    1/M sum_i |x_i - y| - 1/(2 M (M - 1)) sum_ij |x_i - x_j| (the "fair" score; Ferro 2014).
+    1/M sum_i |x_i - y| - 1/(2 M (M - 1)) sum_ij |x_i - x_j| (the "fair" score; Ferro 2014). With
+    weights it is the CRPS of the weighted sample itself, sum_i w_i |x_i - y| - 1/2 sum_ij w_i w_j
+    |x_i - x_j|, which is larger than that of their law.
 
     Args:
         paths: draws [M, T], such as `model.sample(M, length=T, prefix=history)`; M at least 2.
         actual: what came, [T].
+        weights: how much each path counts, [M], as those of particles; equal by default.
 
     Returns:
         The score of each step, [T]. Its Monte Carlo error falls as M^(-1/2); at M = 1000 it is
@@ -89,7 +91,13 @@ def crps_paths(paths: Any, actual: Any) -> np.ndarray:
     if x.ndim != 2 or len(x) < 2:
         raise DataError(f"paths has shape {x.shape}; expected [M, T] with at least 2 paths.")
     y = _actual(actual, x.shape[1], None)
-    m = len(x)
+    m, w = len(x), path_weights(weights, len(x))
+    if w is not None:
+        order = np.argsort(x, axis=0, kind="stable")
+        x, w = np.take_along_axis(x, order, axis=0), w[order]
+        # sum_ij w_i w_j |x_i - x_j| / 2 = sum_i w_i x_i (2 W_i - w_i - 1), W cumulated
+        spread = (w * x * (2 * w.cumsum(axis=0) - w - 1)).sum(axis=0)
+        return (w * np.abs(x - y)).sum(axis=0) - spread
     ranks = 2 * np.arange(1, m + 1) - m - 1
     spread = (ranks[:, None] * np.sort(x, axis=0)).sum(axis=0) / (m * (m - 1))
     return np.abs(x - y).mean(axis=0) - spread

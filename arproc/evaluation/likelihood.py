@@ -44,11 +44,13 @@ class Evaluation:
         bits_per_dim: bits per scalar, of sequences of fixed size.
         error_from: what the standard errors are taken over.
         notes: what is counted and what is not, in words.
-        n_twins: how many sequences are equal to one of the training data; None where these were
-            not given.
+        n_twins: how many sequences are equal (or near) to one of the training data; None where
+            these were not given.
         nats_per_element_without_twins: of the other sequences alone; None where there are none.
         bits_per_byte_without_twins: likewise.
         bits_per_dim_without_twins: likewise.
+        bits_per_byte_is_bound: whether the text's own figure is at most this one: of the ways in
+            which the tokens can spell it, one alone was scored.
     """
 
     log_prob_nats: float
@@ -73,6 +75,7 @@ class Evaluation:
     nats_per_element_without_twins: float | None = None
     bits_per_byte_without_twins: float | None = None
     bits_per_dim_without_twins: float | None = None
+    bits_per_byte_is_bound: bool = False
 
     def to_frame(self, name: str = "model") -> pd.DataFrame:
         """One row of a table, its index the model's `name`; without the notes."""
@@ -90,6 +93,8 @@ class Evaluation:
             if value is not None:
                 alone = getattr(self, f"{name}_without_twins", None)
                 more = "" if alone is None else f" ({alone:.4f} without twins)"
+                if name == "bits_per_byte" and self.bits_per_byte_is_bound:
+                    more += " (an upper bound)"
                 error = getattr(self, name + "_se")
                 lines.append(f"{name:<17} {value:.4f} ± {error:.4f}{more}")
         counted = f"{self.n_elements} elements of {self.n_sequences} sequence(s)"
@@ -108,6 +113,7 @@ def evaluate(
     complete: bool | None = None,
     by: str = "auto",
     train: Any = None,
+    near: float = 0.0,
 ) -> Evaluation:
     """The exact likelihood of `data` under `model`, in comparable units.
 
@@ -129,6 +135,8 @@ def evaluate(
         by: what standard errors are taken over: "sequence", "element" or "auto".
         train: what the model was fitted on, several sequences: then it is said how many of the
             test sequences are equal to one of these, and how the others score.
+        near: how much a copy of a training sequence may differ and still count as one; see
+            `twins.twins_of`.
 
     Returns:
         The figures; `print` shows them all, `.to_frame()` is a row of a table.
@@ -142,7 +150,7 @@ def evaluate(
     """
     check_choice("by", by, BY)
     tally = count(model, data, context=context, offset=offset, given=given, complete=complete)
-    twins = None if train is None else twins_of(tally, train)
+    twins = None if train is None else twins_of(tally, train, near)
     along = tally.along(by)
     total = -float((tally.terms if along and tally.terms is not None else tally.log_prob).sum())
     figures = {"nats_per_element": mean_cost(tally, tally.counts, by)}
@@ -168,7 +176,8 @@ def evaluate(
         n_ends=tally.ends,
         n_bytes=None if tally.sizes is None else int(tally.sizes.sum()),
         error_from=_error_from(tally, along),
-        notes=_notes(tally) if twins is None else (*_notes(tally), twins_told(twins)),
+        notes=_notes(tally) if twins is None else (*_notes(tally), twins_told(twins, near)),
+        bits_per_byte_is_bound=tally.is_bound and values["bits_per_byte"] is not None,
         **values,
         **({} if twins is None else _without(tally, twins)),
     )
@@ -221,6 +230,11 @@ def _notes(tally: Tally) -> tuple[str, ...]:
     if tally.text is not None and tally.sizes is None:
         problem = tally.text.problem or "the first elements are given"
         notes.append(f"no bits per byte: {problem}")
+    elif tally.is_bound:
+        notes.append(
+            "the tokens can spell a text in many ways and one was scored, so its probability is "
+            "at least this, and bits per byte are an upper bound"
+        )
     impossible = ~np.isfinite(tally.log_prob)
     if impossible.any():
         row = int(impossible.argmax())

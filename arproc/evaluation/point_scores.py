@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from arproc.errors import DataError, check_array, check_integer, check_number
+from arproc.errors import DataError, check_array, check_integer
+from arproc.evaluation.verification.scores import interval_score
 
 __all__ = ["mase", "msis", "owa", "seasonal_scale", "smape"]
 
@@ -110,11 +111,9 @@ def msis(
         >>> msis([0.0], [2.0], [3.0], history=[1.0, 2.0], level=0.5)
         6.0
     """
-    check_number("level", level, above=0, below=1)
     low, y = _pair(lower, actual)
     high, _ = _pair(upper, actual)
-    missed = np.maximum(low - y, 0.0) + np.maximum(y - high, 0.0)
-    score = high - low + 2 / (1 - level) * missed
+    score = interval_score(low, high, y, level)
     return _plain(np.nanmean(score, axis=-1) / seasonal_scale(history, season))
 
 

@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["MeanError", "of_ratio", "of_series", "t_quantile"]
+__all__ = ["MANY_SEQUENCES", "MeanError", "of_ratio", "of_series", "of_terms", "t_quantile"]
+
+#: From this many sequences on, errors are taken over sequences rather than along them.
+MANY_SEQUENCES = 10
 
 
 class MeanError(NamedTuple):
@@ -62,6 +65,19 @@ def of_series(x: np.ndarray) -> MeanError:
     # dct gives 2 sum x_t cos(pi j (t - 1/2) / T); Lambda_j = sqrt(2 / T) sum x_t cos(...)
     waves = dct(x - x.mean(), type=2)[1 : df + 1] / np.sqrt(2.0 * n)
     return MeanError(float(np.sqrt((waves**2).mean() / n)), df)
+
+
+def of_terms(x: np.ndarray, rows: np.ndarray) -> MeanError:
+    """The error of the mean of numbers [n]: over the sequences they are of, or along few of them.
+
+    Args:
+        x: the numbers, in the order of sequences and steps, [n].
+        rows: which sequence each is of, [n].
+    """
+    sequences, which = np.unique(rows, return_inverse=True)
+    if len(sequences) < MANY_SEQUENCES:
+        return of_series(x)
+    return of_ratio(np.bincount(which, x), np.bincount(which))
 
 
 def t_quantile(df: int, level: float = 0.95) -> float:

@@ -12,13 +12,11 @@ import torch
 from arproc.contract.sequences import Sequences
 from arproc.data.texts import listed
 from arproc.errors import DataError, NotComparableError, ParameterError, check_flag, check_integer
-from arproc.evaluation.text_units import TextSize, text_size
+from arproc.evaluation.standard_errors import MANY_SEQUENCES
+from arproc.evaluation.text_units import TextSize, text_size, vocabulary_of
 from arproc.process import Model, Process
 
 __all__ = ["Tally", "count"]
-
-#: From this many sequences on, errors are taken over sequences rather than along them.
-MANY_SEQUENCES = 10
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,12 @@ class Tally:
         if self.text is None or self.text.problem or self.given:
             return None
         return self.text.sizes
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether texts are more probable than their tokens, one of many ways to spell them."""
+        vocabulary = vocabulary_of(self.sequences.space)
+        return vocabulary is not None and vocabulary.kind == "tokenizer"
 
     @property
     def ends(self) -> int:

@@ -9,14 +9,15 @@ import numpy as np
 
 from arproc.contract.sequences import Sequences
 from arproc.data.texts import listed
-from arproc.errors import DataError
+from arproc.errors import DataError, check_number
+from arproc.evaluation.near_twins import near_twins
 from arproc.evaluation.tally import Tally
 
 __all__ = ["twins_of", "twins_told"]
 
 
-def twins_of(tally: Tally, train: Any) -> np.ndarray:
-    """Which of the sequences that were scored are equal to one of train, bool [N].
+def twins_of(tally: Tally, train: Any, near: float = 0.0) -> np.ndarray:
+    """Which of the sequences that were scored are equal, or nearly so, to one of train, bool [N].
 
     Both are read as the law reads data, so they are equal where the law can not tell them apart;
     missing values are equal to each other.
@@ -24,6 +25,10 @@ def twins_of(tally: Tally, train: Any) -> np.ndarray:
     Args:
         tally: what was scored.
         train: what the law was fitted on, in any form that it takes.
+        near: how much a near copy may differ; 0 for equal ones alone. Numbers, in every place by
+            so many standard deviations (of train's numbers there) at most; categories of a table
+            are equal. Symbols, in this share of the places at most, or, where sequences are of
+            free length, in this share of all runs of five symbols that one of the two has.
 
     Raises:
         DataError: `train` can not be read as the law's data, or is a single sequence.
@@ -36,8 +41,10 @@ def twins_of(tally: Tally, train: Any) -> np.ndarray:
             "train is a single sequence; twins are whole sequences (rows) that stand there too, "
             "so there have to be several."
         )
+    near = check_number("near", near, low=0)
     known = set(_keys(read))
-    return np.array([key in known for key in _keys(tally.sequences)])
+    equal = np.array([key in known for key in _keys(tally.sequences)])
+    return equal | near_twins(law, tally.sequences, read, near) if near else equal
 
 
 def _keys(sequences: Sequences) -> list[bytes]:
@@ -55,6 +62,7 @@ def _keys(sequences: Sequences) -> list[bytes]:
     return keys
 
 
-def twins_told(twins: np.ndarray) -> str:
+def twins_told(twins: np.ndarray, near: float = 0.0) -> str:
     """How many there are, in words."""
-    return f"{int(twins.sum())} of {len(twins)} sequences stand in the training data too"
+    nearly = f", as near as {near:g}" if near else ""
+    return f"{int(twins.sum())} of {len(twins)} sequences stand in the training data too{nearly}"

@@ -66,15 +66,23 @@ def run(name: str, with_test: bool) -> None:
 
 
 def _means(law: Any, fold: Fold, with_test: bool) -> list[float]:
-    """The mean log-likelihoods of the validation part and, where it is read, of the test part."""
-    return [_mean(law, x) for x in ([fold.valid, fold.test] if with_test else [fold.valid])]
+    """The mean log-likelihoods of the validation part and, where it is read, of the test part.
+
+    And of the test rows that do not stand in the training part; NaN where all do.
+    """
+    if not with_test:
+        return [_mean(law, fold.valid)]
+    known = {row.tobytes() for row in fold.train}
+    fresh = np.array([row.tobytes() not in known for row in fold.test.astype(fold.train.dtype)])
+    alone = _mean(law, fold.test[fresh]) if fresh.any() else math.nan
+    return [_mean(law, fold.valid), _mean(law, fold.test), alone]
 
 
 def _line(means: Sequence[float], fold: Fold) -> str:
     valid, *test = means
     line, dims = f"validation {valid:.3f} nats", math.prod(fold.train.shape[1:])
-    for value in test:
-        line += f", test {value:.3f} nats ({-value / dims / math.log(2):.4f} bits/dim)"
+    for part, value in zip(("test", "without twins"), test, strict=False):
+        line += f", {part} {value:.3f} nats ({-value / dims / math.log(2):.4f} bits/dim)"
     return line
 
 

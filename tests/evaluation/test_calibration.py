@@ -24,7 +24,7 @@ from torch import distributions as td
 from arproc.distributions import MaybeMissing, Varied, cdf
 from arproc.errors import DataError, ParameterError
 from arproc.evaluation import pit, uniformity, walk
-from arproc.evaluation.calibration import ljung_box, _transform
+from arproc.evaluation.calibration import _ljung_box, _transform
 from arproc.spaces import BinaryVector
 
 CHAIN = Chain([[0.2, 0.5, 0.3], [0.6, 0.1, 0.3], [0.1, 0.1, 0.8]], end=True)
@@ -132,10 +132,10 @@ def test_uniformity_by_definition():
     assert result.ljung_box_p_value == pytest.approx(stats.chi2.sf(q, 3))
 
 
-def testljung_box_holds_its_level():
+def test_ljung_box_holds_its_level():
     """Independent values: 5% of 1000 p-values below 0.05, within 4 deviations (0.028)."""
     rng = np.random.default_rng(1)
-    q = [ljung_box([rng.normal(size=100)], 10) for _ in range(1000)]
+    q = [_ljung_box([rng.normal(size=100)], 10) for _ in range(1000)]
     assert np.mean(stats.chi2.sf(q, 10) < 0.05) == pytest.approx(0.05, abs=0.028)
 
 

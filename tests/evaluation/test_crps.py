@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import math
-import sys
-import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -35,15 +33,6 @@ LOC = torch.tensor([0.0, 0.3, -1.0, 0.7, 5.0, 0.0], dtype=torch.float64)
 SCALE = torch.tensor([1.0, 0.2, 3.0, 1.0, 0.5, 2.0], dtype=torch.float64)
 THREE = torch.tensor([[0.2, 0.5, 0.3]], dtype=torch.float64).expand(6, 3)
 PARTS = td.Normal(LOC[:, None] + torch.tensor([-2.0, 0.0, 1.0]), SCALE[:, None].expand(6, 3))
-
-
-@pytest.fixture(scope="module")
-def sr():
-    """scoringrules on NumPy: with numba it compiles for ten seconds when it is imported."""
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        patch.setitem(sys.modules, "numba", None)
-        return pytest.importorskip("scoringrules")
 
 
 def affine(base):

@@ -18,7 +18,7 @@ from arproc.errors import (
     warn,
 )
 from arproc.evaluation.analysis.surprise import surprise
-from arproc.evaluation.calibration import ljung_box, pit_terms
+from arproc.evaluation.calibration import pit_terms
 from arproc.evaluation.terms import Reading, read_terms
 from arproc.process import Process
 from arproc.spaces import Categorical
@@ -195,14 +195,14 @@ def _independence(score: np.ndarray, segment: np.ndarray, reading: Reading) -> f
 
     parts = []
     for a, b in pairwise(reading.bounds.tolist()):
-        for k in np.unique(segment[a:b]):
-            own = score[a:b][(segment[a:b] == k) & ~np.isnan(score[a:b])]
-            parts.append(own - own.mean() if len(own) else own)
-    longest = max(map(len, parts))
-    lags = min(10, longest // 5)
+        known = ~np.isnan(score[a:b])
+        own, which = score[a:b][known], segment[a:b][known]
+        parts += [own[which == k] for k in np.unique(which)]
+    parts = [own - own.mean() for own in parts if len(own) > 2]
+    lags = min(10, max(map(len, parts), default=0) // 5)
     if lags < 1:
         return 1.0
-    p_value = float(chdtrc(lags, ljung_box(parts, lags)))
+    p_value = float(chdtrc(lags, _dependence(parts, lags)))
     if p_value < _DEPENDENT:
         warn(
             f"scores depend on each other within segments (p = {p_value:.2g}): the model does not "
@@ -211,3 +211,23 @@ def _independence(score: np.ndarray, segment: np.ndarray, reading: Reading) -> f
             UserWarning,
         )
     return p_value
+
+
+def _dependence(parts: list[np.ndarray], lags: int) -> float:
+    """Ljung and Box's statistic of segments about their own means.
+
+    Of exchangeable numbers about their mean, two have the covariance -S / (n (n - 1)), S the sum
+    of the n squares; without that many short segments would look dependent.
+    """
+    squares = np.array([float(z @ z) for z in parts])
+    sizes = np.array([len(z) for z in parts])
+    variance = float(squares.sum()) / int((sizes - 1).sum())
+    total = 0.0
+    for k in range(1, lags + 1):
+        long = sizes > k
+        pairs = int((sizes[long] - k).sum())
+        products = sum(float(z[k:] @ z[:-k]) for z, some in zip(parts, long, strict=True) if some)
+        expected = ((sizes - k) * squares / (sizes * (sizes - 1)))[long].sum()
+        if variance > 0 and pairs:
+            total += ((products + float(expected)) / variance) ** 2 / pairs
+    return total

@@ -18,8 +18,7 @@ from arproc.errors import (
     check_integer,
     check_list,
 )
-from arproc.evaluation.standard_errors import MeanError, of_ratio, of_series
-from arproc.evaluation.tally import MANY_SEQUENCES
+from arproc.evaluation.standard_errors import of_terms
 from arproc.evaluation.terms import Reading, read_terms
 from arproc.process import Process
 
@@ -116,17 +115,9 @@ def _by_position(reading: Reading, lengths: Any, n_targets: int) -> pd.DataFrame
         if not inside.any():
             continue
         last = firsts[k + 1] - 1 if k + 1 < len(firsts) else int(steps.max())
-        error = _error(cost[inside], rows[inside])
+        error = of_terms(cost[inside], rows[inside])
         table.append((first, last, int(inside.sum()), float(cost[inside].mean()), error.se))
     return pd.DataFrame(table, columns=["first", "last", "n", "nats_per_element", "se"])
-
-
-def _error(cost: np.ndarray, rows: np.ndarray) -> MeanError:
-    """The standard error of a mean over elements [n] of some sequences."""
-    found, which = np.unique(rows, return_inverse=True)
-    if len(found) < MANY_SEQUENCES:
-        return of_series(cost)
-    return of_ratio(np.bincount(which, cost), np.bincount(which))
 
 
 # ---- by length ------------------------------------------------------------------------------
@@ -154,8 +145,8 @@ def _by_length(reading: Reading, lengths: Any, n_targets: int) -> pd.DataFrame:
     table = []
     for k, cost in zip(grid, costs, strict=True):
         apart = cost - costs[-1]
-        error = _error(cost, rows).se
-        table.append((k, len(cost), cost.mean(), error, apart.mean(), _error(apart, rows).se))
+        error = of_terms(cost, rows).se
+        table.append((k, len(cost), cost.mean(), error, apart.mean(), of_terms(apart, rows).se))
     columns = ["length", "n", "nats_per_element", "se", "difference", "se_difference"]
     return pd.DataFrame(table, columns=columns)
 

@@ -18,9 +18,9 @@ from arproc.errors import (
     check_list,
 )
 from arproc.evaluation.comparable import check_tallies
-from arproc.evaluation.comparison import common_unit, paired_difference, unit_sizes
+from arproc.evaluation.comparison import common_unit, unit_sizes
 from arproc.evaluation.likelihood import mean_cost
-from arproc.evaluation.standard_errors import t_quantile
+from arproc.evaluation.paired import paired_difference
 from arproc.evaluation.tally import Tally, count
 from arproc.process import Model, Process
 
@@ -170,15 +170,7 @@ def _rows(tallies: list[Tally], unit: str) -> list[dict[str, float]]:
     sizes, scale = unit_sizes(base, unit)
     for tally in tallies:
         cost, se = mean_cost(tally, sizes)
-        difference, error = paired_difference(tally, base, sizes, scale, "auto")
-        reach = t_quantile(error.df) * error.se if tally is not base else 0.0
-        rows.append(
-            {
-                unit: cost * scale,
-                f"se_{unit}": se * scale,
-                f"difference_{unit}": difference,
-                f"low95_{unit}": difference - reach,
-                f"high95_{unit}": difference + reach,
-            }
-        )
-    return rows
+        apart = paired_difference(tally, base, sizes, scale).row(unit)
+        rows.append(apart | {unit: cost * scale, f"se_{unit}": se * scale})
+    order = [unit, f"se_{unit}", *(f"{name}_{unit}" for name in ("difference", "low95", "high95"))]
+    return [{name: row[name] for name in order} for row in rows]

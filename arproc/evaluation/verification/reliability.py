@@ -45,9 +45,9 @@ class Reliability:
 
     Attributes:
         table: the diagram from the lowest forecast to the highest, with the columns `probability`
-            (that was said), `rate` (how often it happened, recalibrated), `n`
-            (forecasts that share this rate) and `low` to `high`, between which the rate would lie if the forecasts were
-            right. Rates go on linearly between rows.
+            (that was said), `rate` (how often it happened, recalibrated), `n` (forecasts that
+            share this rate) and `low` to `high`, between which the rate would lie if the
+            forecasts were right. Rates go on linearly between rows.
         brier: the mean squared difference of probabilities and outcomes.
         miscalibration: what recalibrated forecasts would score better; 0 is best.
         discrimination: what these score better than the overall rate; higher is better.
@@ -119,7 +119,7 @@ def reliability(
         discrimination=uncertainty - best,
         uncertainty=uncertainty,
         p_value=p_value,
-        ece=bands.ece(y[None])[0],
+        ece=float(bands.ece(y[None])[0]),
         ece_if_calibrated=expected,
         n=len(p),
     )
