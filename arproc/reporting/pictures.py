@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["picture", "require_matplotlib"]
 
+_DPI = 110
+
 
 def require_matplotlib() -> None:
     """Say what is missing before the long work, and not after.
@@ -47,12 +49,16 @@ def picture(draw: Callable[[], Axes], told: str, caption: str) -> str:
             figure = draw().get_figure(root=True)
             assert figure is not None
             data = io.BytesIO()
-            figure.savefig(data, format="png", dpi=110)
+            figure.savefig(data, format="png", dpi=_DPI)
+            width, height = (round(_DPI * size) for size in figure.get_size_inches())
         finally:
             for left in set(plt.get_fignums()) - opened:
                 plt.close(left)
     code = base64.b64encode(data.getvalue()).decode("ascii")
+    # on a narrow screen it scrolls, so that its words stay large enough to be read
     return (
-        f'<figure><img alt="{escaped(told)}" src="data:image/png;base64,{code}">'
+        f'<figure><div class="scroll" role="region" tabindex="0" aria-label="{escaped(caption)}">'
+        f'<img alt="{escaped(told)}" width="{width}" height="{height}" '
+        f'src="data:image/png;base64,{code}"></div>'
         f"<figcaption>{escaped(caption)}</figcaption></figure>"
     )
