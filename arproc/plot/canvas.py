@@ -127,7 +127,7 @@ def legend(ax: Axes, size: Any = "small") -> float:
         return 1.0
     locator = ax.get_axes_locator()
     if locator is not None:  # a panel knows its place when it is asked
-        ax.apply_aspect(locator(ax, None))
+        ax.apply_aspect(locator(ax, None))  # type: ignore[arg-type]
     room = ax.get_window_extent()
     for columns in range(len(words), 0, -1):
         shown = ax.legend(

@@ -169,7 +169,7 @@ def regime_probabilities(data: Any, probabilities: pd.DataFrame, ax: Axes | None
         2
     """
     values = np.asarray(getattr(data, "to_numpy", lambda: data)(), dtype=float)
-    shape = getattr(probabilities, "shape", ())
+    shape: tuple[int, ...] = getattr(probabilities, "shape", ())
     if values.ndim != 1 or len(shape) != 2 or not 0 < shape[0] <= len(values):
         raise DataError(
             f"data has shape {values.shape} and probabilities {shape}; expected one series [T] "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -49,7 +49,8 @@ def forecast_outcomes(table: pd.DataFrame, ax: Axes | None = None, *, step: int 
     if not len(rows):
         raise DataError(f"table has no outcomes at step {step}; expected one of its steps.")
     ax = axes_for(ax, (5.2, 5.2))
-    levels = sorted(name for name in table.columns if isinstance(name, float))
+    columns: list[Any] = list(table.columns)
+    levels = sorted(name for name in columns if isinstance(name, float))
     y = rows["actual"].to_numpy(dtype=float)
     middle = rows[0.5 if 0.5 in levels else "mean"].to_numpy(dtype=float)
     ends = [np.nanmin([y, middle]), np.nanmax([y, middle])]
@@ -66,7 +67,11 @@ def forecast_outcomes(table: pd.DataFrame, ax: Axes | None = None, *, step: int 
             ax.hlines(
                 y, low, high, color=BLUE, alpha=0.3, linewidth=1.0, label=f"{share} interval"
             )
-    some = {"linestyle": "none", "markersize": 4, "alpha": 1.0 if len(rows) <= 300 else 0.5}
+    some: dict[str, Any] = {
+        "linestyle": "none",
+        "markersize": 4,
+        "alpha": 1.0 if len(rows) <= 300 else 0.5,
+    }
     ax.plot(middle[inside], y[inside], "o", color=BLUE, label="outcome", **some)
     if not inside.all():
         ax.plot(middle[~inside], y[~inside], "x", color=VERMILLION, label="outside", **some)

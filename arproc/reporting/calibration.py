@@ -72,18 +72,9 @@ def calibrations(case: Case) -> list[Calibration]:
         shares = tuple(float((np.abs(joined - 0.5) <= level / 2).mean()) for level in LEVELS)
         departs = p < ALPHA
         verdict = _departure(joined, case.models[name].space) if departs else "none found"
-        results.append(
-            Calibration(
-                name,
-                values,
-                shares,
-                test.ks_p_value,
-                test.ljung_box_p_value,
-                departs,
-                verdict,
-                n_first=_first(case, name),
-            )  # fmt: skip
-        )
+        tested = (test.ks_p_value, test.ljung_box_p_value, departs, verdict)
+        first = _first(case, name)
+        results.append(Calibration(name, values, shares, *tested, n_first=first))
     return results
 
 

@@ -53,7 +53,7 @@ class Store:
 
     def write(self, k: int, rows: np.ndarray, found: Predicted) -> None:
         """Keep what was made at an origin, whole or not at all."""
-        arrays = dict(zip(_NAMES, (rows, *found), strict=True))
+        arrays: dict[str, Any] = dict(zip(_NAMES, (rows, *found), strict=True))
         with replacing(self._path(k)) as path, path.open("wb") as file:
             np.savez(file, **arrays)
 
