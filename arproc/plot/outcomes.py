@@ -41,7 +41,7 @@ def forecast_outcomes(table: pd.DataFrame, ax: Axes | None = None, *, step: int 
         >>> x = np.random.default_rng(0).normal(size=60).cumsum()
         >>> ax = forecast_outcomes(arproc.backtest(arproc.AR(1), x, start=40))
         >>> ax.get_title(loc="left")
-        '95% of 20 lie in the 90% intervals, 1 step ahead'
+        '75% of 20 lie in the 90% intervals, 1 step ahead'
     """
     if not {"step", "actual", "mean"} <= set(getattr(table, "columns", ())):
         raise refuse("forecast_outcomes", "arproc.backtest(model, data)", table)
