@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes on two cores
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -31,3 +32,5 @@ def _doctests_write_elsewhere(request: pytest.FixtureRequest) -> Iterator[None]:
     os.chdir(folder)
     yield
     os.chdir(here)
+    if "matplotlib.pyplot" in sys.modules:  # figures stay open until they are closed
+        sys.modules["matplotlib.pyplot"].close("all")

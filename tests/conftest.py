@@ -19,7 +19,7 @@ def shared_data() -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the table as slow, before slow ones are left out; the longest goes first."""
+    """Mark the tests of the table as slow, before these are left out; the longest goes first."""
     for item in items:
         if item.nodeid.removeprefix("tests/").startswith(LONG):
             item.add_marker(pytest.mark.slow)

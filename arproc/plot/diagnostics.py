@@ -10,7 +10,16 @@ import numpy as np
 
 from arproc.errors import DataError
 from arproc.evaluation.diagnostics import standardised_residuals
-from arproc.plot.canvas import BLUE, GREY, INK, VERMILLION, axes_for, plain
+from arproc.plot.canvas import (
+    BLUE,
+    GREY,
+    VERMILLION,
+    axes_for,
+    entitle,
+    legend,
+    panel,
+    whole_numbers,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,9 +27,6 @@ if TYPE_CHECKING:
     from arproc.process import Process
 
 __all__ = ["diagnostics"]
-
-_LOWER = (0.0, 0.0), (0.55, 0.0)
-_UPPER = (0.0, 0.58), (0.55, 0.58)
 
 
 def diagnostics(
@@ -60,18 +66,14 @@ def diagnostics(
     if len(z) < 3 or not z.std() > 0:
         raise DataError(f"data leaves {len(z)} residual(s); expected 3 or more, not all equal.")
     ax = axes_for(ax, (9.0, 6.4))
-    ax.set_axis_off()
     panels: tuple[Callable[[Axes, np.ndarray], None], ...] = (
         _over_time,
         _histogram,
         _quantiles,
         partial(_autocorrelations, lags=lags),
     )
-    for (left, bottom), draw in zip((*_UPPER, *_LOWER), panels, strict=True):
-        inside = ax.inset_axes((left, bottom, 0.45, 0.42))
-        draw(inside, z)
-        inside.tick_params(labelsize=8)
-        plain(inside)
+    for number, draw in enumerate(panels):
+        draw(panel(ax, *divmod(number, 2), 2, 2), z)
     return ax
 
 
@@ -81,7 +83,7 @@ def _over_time(ax: Axes, z: np.ndarray) -> None:
         ax.axhline(bound, color=GREY, linewidth=0.8, linestyle="--")
     ax.plot(z, color=BLUE, linewidth=0.9)
     ax.set_xlim(0, len(z) - 1)
-    ax.set_title("standardised residuals (dashed: 95% lie inside)", fontsize=9, color=INK)
+    entitle(ax, "95% lie between the dashed lines", "element", "standardised residual", 8)
 
 
 def _histogram(ax: Axes, z: np.ndarray) -> None:
@@ -94,8 +96,8 @@ def _histogram(ax: Axes, z: np.ndarray) -> None:
     ax.plot(x, gaussian_kde(z)(x), color=BLUE, linewidth=1.4, label="their density")
     normal = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
     ax.plot(x, normal, color=VERMILLION, linewidth=1.4, linestyle="--", label="N(0, 1)")
-    ax.set_title("histogram", fontsize=9, color=INK)
-    ax.legend(frameon=False, fontsize=8)
+    entitle(ax, "histogram", "standardised residual", "density", 8)
+    legend(ax, 8)
 
 
 def _quantiles(ax: Axes, z: np.ndarray) -> None:
@@ -111,14 +113,11 @@ def _quantiles(ax: Axes, z: np.ndarray) -> None:
     ends = [theory[0], theory[-1]]
     ax.plot(ends, ends, color=VERMILLION, linewidth=1.2, linestyle="--")
     ax.plot(theory, np.sort(z), ".", color=BLUE, markersize=3)
-    ax.set_xlabel("quantiles of N(0, 1)", fontsize=8)
-    ax.set_title("sorted residuals against normal quantiles", fontsize=9, color=INK)
-    ax.legend(frameon=False, fontsize=8)
+    entitle(ax, "against normal quantiles", "quantile of N(0, 1)", "sorted residuals", 8)
+    legend(ax, 8)
 
 
 def _autocorrelations(ax: Axes, z: np.ndarray, lags: int) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     n = len(z)
     count = min(lags, n - 1)
     y = z - z.mean()
@@ -129,7 +128,6 @@ def _autocorrelations(ax: Axes, z: np.ndarray, lags: int) -> None:
     ax.vlines(np.arange(1, count + 1), 0, acf, color=BLUE, linewidth=2)
     reach = 1.3 * max(bound, float(np.abs(acf).max()))
     ax.set_ylim(-reach, reach)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_xlabel("lag", fontsize=8)
-    ax.set_title("autocorrelations", fontsize=9, color=INK)
-    ax.legend(frameon=False, fontsize=8)
+    whole_numbers(ax)
+    entitle(ax, "autocorrelations", "lag [steps]", "correlation", 8)
+    legend(ax, 8)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arproc.errors import DataError, check_array
-from arproc.plot.canvas import BLUE, INK, VERMILLION, axes_for, plain, x_values
+from arproc.plot.canvas import BLUE, INK, VERMILLION, axes_for, dated, legend, plain, x_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,14 +145,9 @@ def _draw_actual(ax: Axes, actual: Any, future: np.ndarray) -> None:
 def _label(ax: Axes, history: Any, past: np.ndarray) -> None:
     name = getattr(history, "name", None)
     ax.set_ylabel("value" if name is None else str(name))
-    if past.dtype.kind == "M":
-        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-        locator = AutoDateLocator()
-        ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    dated(ax, past)
     label = getattr(getattr(history, "index", None), "name", None)
     default = "time" if past.dtype.kind == "M" else "step"
     ax.set_xlabel(default if label is None else str(label))
-    ax.legend(frameon=False, loc="best", fontsize="small")
+    legend(ax)
     plain(ax)

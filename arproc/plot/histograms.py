@@ -8,7 +8,7 @@ import numpy as np
 
 from arproc.errors import DataError, check_count
 from arproc.evaluation.calibration import flatten, uniformity
-from arproc.plot.canvas import BLUE, GREY, INK, axes_for, plain
+from arproc.plot.canvas import BLUE, GREY, INK, axes_for, legend, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,11 +53,11 @@ def pit_histogram(pit: Any, bins: int | None = None, ax: Axes | None = None) -> 
     for height, width in ((low, 0.8), (1.0, 1.4), (high, 0.8)):
         ax.axhline(height, color=INK, linewidth=width, linestyle="--")
     ax.set_xlim(0, 1)
-    ax.set_ylim(0, max(1.45 * high, 1.2 * float(heights.max())))
+    ax.set_ylim(0, 1.05 * max(high, float(heights.max())))
     ax.set_xlabel("PIT value: where the element falls in its conditional")
     ax.set_ylabel("density (1 if calibrated)")
     p_value = uniformity(pit).ks_p_value if n > 1 else float("nan")
     ax.set_title(f"n = {n:,}; Kolmogorov-Smirnov p = {p_value:.2g}", fontsize="medium")
-    ax.legend(frameon=False, fontsize="small")
+    legend(ax)
     plain(ax)
     return ax

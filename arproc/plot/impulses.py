@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arproc.errors import DataError
-from arproc.plot.canvas import BLUE, GREY, INK, axes_for, plain
+from arproc.plot.canvas import BLUE, GREY, INK, axes_for, entitle, panel, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,7 @@ def impulse_response(responses: pd.DataFrame, ax: Axes | None = None) -> Axes:
     if list(responses.index.names) == ["step"] and len(responses):
         ax = axes_for(ax, (6.0, 3.6))
         _panel(ax, responses)
-        ax.set_xlabel("steps")
+        entitle(ax, "", "steps", "response", 10)
         return ax
     if list(responses.index.names) != _LEVELS or not len(responses):
         raise DataError(
@@ -57,16 +57,14 @@ def impulse_response(responses: pd.DataFrame, ax: Axes | None = None) -> Axes:
     if down == across == 1:
         ax = axes_for(ax, (6.0, 3.6))
         _panel(ax, responses)
-        ax.set_title(f"{impulses[0]} → {answers[0]}", fontsize="medium", color=INK)
-        ax.set_xlabel("steps")
+        entitle(ax, f"{impulses[0]} → {answers[0]}", "steps", "response", 10)
         return ax
     ax = axes_for(ax, (min(3.0 + 2.2 * across, 14.0), min(1.2 + 1.7 * down, 14.0)))
-    ax.set_axis_off()
     for i, answer in enumerate(answers):
         row = responses.xs(answer, level="response", drop_level=False)
         limits = _limits(row)
         for j, name in enumerate(impulses):
-            inside = ax.inset_axes(_place(i, j, down, across))
+            inside = panel(ax, i, j, down, across, gap=(0.03, 0.06))
             _panel(inside, row.xs(name, level="impulse", drop_level=False))
             inside.set_ylim(*limits)
             if i == 0:
@@ -79,16 +77,7 @@ def impulse_response(responses: pd.DataFrame, ax: Axes | None = None) -> Axes:
                 inside.set_xlabel("steps", fontsize=9)
             else:
                 inside.tick_params(labelbottom=False)
-            inside.tick_params(labelsize=8)
     return ax
-
-
-def _place(i: int, j: int, down: int, across: int) -> tuple[float, float, float, float]:
-    """Where panel (i, j) of the grid stands inside the Axes: left, bottom, width, height."""
-    left, gap = 0.02, 0.03
-    width = (1 - left - gap * (across - 1)) / across
-    height = (1 - 0.06 * (down - 1)) / down
-    return left + j * (width + gap), 1 - (i + 1) * height - 0.06 * i, width, height
 
 
 def _limits(row: Any) -> tuple[float, float]:

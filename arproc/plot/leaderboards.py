@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arproc.errors import DataError
-from arproc.plot.canvas import BLUE, GREY, INK, VERMILLION, axes_for, plain
+from arproc.plot.canvas import BLUE, GREY, INK, VERMILLION, axes_for, legend, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,9 +47,10 @@ def leaderboard(table: Any, ax: Axes | None = None) -> Axes:
             f"{type(table).__name__}."
         )
     unit = table.columns[1]
-    ax = axes_for(ax, (7.0, 0.9 + 0.42 * len(table)))
+    ax = axes_for(ax, (7.0, 1.3 + 0.42 * len(table)))
     ax.axvline(0.0, color=GREY, linewidth=1.0, linestyle="--")
-    labels = []
+    labels: list[str] = []
+    told: set[str] = set()
     for place, (name, row) in enumerate(table.iterrows()):
         middle, low, high = (row[f"{part}_{unit}"] for part in ("difference", "low95", "high95"))
         labels.append(str(name))
@@ -60,10 +61,13 @@ def leaderboard(table: Any, ax: Axes | None = None) -> Axes:
         colour, mark = _MARKS.get(verdict, (GREY, "x"))
         if np.isfinite([low, high]).all() and high > low:
             ax.plot([low, high], [place, place], color=colour, linewidth=2.2)
-        ax.plot([middle], [place], marker=mark, color=colour, markersize=7)
+        name = None if verdict in told else "reference" if verdict == "best" else verdict
+        told.add(verdict)
+        ax.plot([middle], [place], mark, color=colour, markersize=7, label=name)
     ax.set_yticks(range(len(labels)), labels)
     ax.set_ylim(len(labels) - 0.5, -0.5)
     ax.set_xlabel(f"difference [{unit.replace('_', ' ')}]; more is worse")
     ax.set_title(f"against {facts['reference']}, 95% intervals", fontsize="medium", loc="left")
+    legend(ax)
     plain(ax)
     return ax

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arproc.errors import DataError, check_array, check_list
-from arproc.plot.canvas import BLUE, GREY, INK, VERMILLION, axes_for, plain
+from arproc.plot.canvas import axes_for, dashes, panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["sample_lines"]
-
-# told apart in every kind of colour vision, and by their dashes
-_STYLES = ((BLUE, "-"), (VERMILLION, "--"), (GREY, "-."), (INK, ":"))
 
 
 def sample_lines(samples: Any, ax: Axes | None = None) -> Axes:
@@ -43,23 +40,17 @@ def sample_lines(samples: Any, ax: Axes | None = None) -> Axes:
             f"samples has sequences of shapes {shapes}; expected at least one, [T] or [T, d]."
         )
     ax = axes_for(ax, (8.0, 0.6 + 1.3 * len(rows)))
-    ax.set_axis_off()
-    height = 1 / len(rows)
     first: Axes | None = None
     for i, row in enumerate(rows):
-        place = (0.0, 1 - (i + 1) * height, 1.0, 0.86 * height)
-        panel = ax.inset_axes(place, sharex=first, sharey=first)
-        first = first or panel
-        _draw(panel, row)
-        panel.tick_params(labelsize=8, labelbottom=i == len(rows) - 1)
-        plain(panel)
-    panel.set_xlabel("element")
+        inside = panel(ax, i, 0, len(rows), 1, (0.0, 0.14 / len(rows)), share=first)
+        first = first or inside
+        _draw(inside, row)
+        inside.tick_params(labelbottom=i == len(rows) - 1)
+    inside.set_xlabel("element")
     return ax
 
 
 def _draw(ax: Axes, row: np.ndarray) -> None:
     for j, values in enumerate(row.T if row.ndim == 2 else [row]):
-        colour, dashes = _STYLES[j % len(_STYLES)]
-        ax.plot(values, color=colour, linestyle=dashes, linewidth=1.1,
-                marker="." if len(values) <= 60 else None)  # fmt: skip
+        ax.plot(values, **dashes(j), linewidth=1.1, marker="." if len(values) <= 60 else None)
     ax.set_ylabel("value", fontsize=8)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arproc.errors import ParameterError, check_table
-from arproc.plot.canvas import BLUE, GREY, axes_for, plain
+from arproc.plot.canvas import BLUE, GREY, axes_for, legend, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,25 +51,27 @@ def spectral_density(model: Any, ax: Axes | None = None, *, level: float = 0.95)
             x, table["lower"], table["upper"], color=BLUE, alpha=0.2, linewidth=0, label=share
         )
     ax.plot(x, y, color=BLUE, linewidth=1.6, label="spectral density")
+    ax.set_yscale("log")
+    below = legend(ax) if "lower" in table else 1.0
     inner = np.arange(1, len(y) - 1)
     peaks = inner[(y[inner] > y[inner - 1]) & (y[inner] >= y[inner + 1])]
+    last = float(x.max())
     for k in sorted(peaks, key=lambda k: -y[k])[:_PEAKS]:
-        ax.axvline(x[k], color=GREY, linewidth=0.8, linestyle="--", zorder=0)
+        left = x[k] > 0.8 * last
+        ax.axvline(x[k], ymax=below, color=GREY, linewidth=0.8, linestyle="--", zorder=0)
         ax.annotate(
             f"period {1 / x[k]:.3g}",
-            (x[k], 0.98),
+            (x[k], below - 0.02),
             xycoords=("data", "axes fraction"),
-            xytext=(4, 0),
+            xytext=(-4 if left else 4, 0),
             textcoords="offset points",
+            ha="right" if left else "left",
             va="top",
             fontsize="small",
             color=GREY,
         )
-    ax.set_yscale("log")
     ax.set_xlim(float(x.min()), float(x.max()) if len(x) > 1 else float(x.min()) + 0.5)
     ax.set_xlabel("frequency [cycles a step]")
     ax.set_ylabel("variance per unit of frequency")
-    if "lower" in table:
-        ax.legend(frameon=False, fontsize="small", loc="lower left")
     plain(ax)
     return ax

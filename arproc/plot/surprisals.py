@@ -10,7 +10,7 @@ import numpy as np
 from arproc.contract.sequences import Sequences
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, check_choice, check_integer
-from arproc.plot.canvas import BLUE, GREY, axes_for, plain, x_values
+from arproc.plot.canvas import BLUE, GREY, axes_for, legend, plain, x_values
 from arproc.process.process import Process, require_process
 from arproc.spaces import Categorical
 
@@ -108,7 +108,7 @@ def _draw_line(
     name = getattr(index, "name", None)
     default = "element" if sequences.space.length is None else "element, in order of generation"
     ax.set_xlabel(str(name) if name is not None else default)
-    ax.legend(frameon=False, fontsize="small")
+    legend(ax)
     plain(ax)
     return ax
 

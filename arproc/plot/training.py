@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from arproc.errors import DataError, check_choice
-from arproc.plot.canvas import BLUE, GREY, VERMILLION, axes_for, plain
+from arproc.plot.canvas import BLUE, GREY, VERMILLION, axes_for, legend, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ def training_curve(model: Any, ax: Axes | None = None, *, against: str = "step")
         )  # fmt: skip
     ax.set_xlabel({"step": "updates", "epoch": "epochs"}.get(against, against))
     ax.set_ylabel("loss [nats per element]")
-    ax.legend(frameon=False)
+    legend(ax)
     plain(ax)
     return ax
 
@@ -94,6 +94,6 @@ def learning_rates(found: Any, ax: Axes | None = None) -> Axes:
     ax.set_xscale("log")
     ax.set_xlabel("learning rate")
     ax.set_ylabel("loss [nats per element]")
-    ax.legend(frameon=False)
+    legend(ax)
     plain(ax)
     return ax

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from arproc.errors import ArprocError
 from arproc.evaluation import pit, uniformity
@@ -26,6 +27,8 @@ LEVELS = (0.5, 0.8, 0.95)
 #: Below this, adjusted for the number of models, a departure counts.
 ALPHA = 0.05
 _MOST_DRAWN = 6
+#: Of many sequences the first ones are looked at, about so many elements: enough for any test.
+_ELEMENTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Calibration:
         departs: whether they are not uniform, all models considered.
         verdict: in words.
         problem: why there are no values; None where there are.
+        n_first: how many of the sequences they are of, where there are more; else None.
     """
 
     model: str
@@ -51,6 +55,7 @@ class Calibration:
     departs: bool
     verdict: str
     problem: str | None = None
+    n_first: int | None = None
 
 
 def calibrations(case: Case) -> list[Calibration]:
@@ -67,11 +72,9 @@ def calibrations(case: Case) -> list[Calibration]:
         shares = tuple(float((np.abs(joined - 0.5) <= level / 2).mean()) for level in LEVELS)
         departs = p < ALPHA
         verdict = _departure(joined, case.models[name].space) if departs else "none found"
-        results.append(
-            Calibration(
-                name, values, shares, test.ks_p_value, test.ljung_box_p_value, departs, verdict
-            )
-        )
+        tested = (test.ks_p_value, test.ljung_box_p_value, departs, verdict)
+        first = _first(case, name)
+        results.append(Calibration(name, values, shares, *tested, n_first=first))
     return results
 
 
@@ -80,11 +83,12 @@ def _values(case: Case, name: str) -> list[np.ndarray] | str:
     model = case.models[name]
     if not isinstance(model, Process):
         return f"it has no conditionals: {model.no_conditional}"
-    sequences = case.sequences(name)
+    sequences, first = case.sequences(name), _first(case, name)
+    if first is not None:
+        sequences = sequences.select(torch.arange(first))
+    context = case.context_of(name, first)
     try:
-        values = pit(
-            model, sequences, context=case.context_of(name), offset=case.offset, seed=case.seed
-        )
+        values = pit(model, sequences, context=context, offset=case.offset, seed=case.seed)
     except ArprocError as error:
         return str(error)
     skip = case.starts_at(name) - model.n_given
@@ -93,6 +97,15 @@ def _values(case: Case, name: str) -> list[np.ndarray] | str:
     if sum(map(len, flat)) < 2:
         return "fewer than two elements have a value"
     return flat
+
+
+def _first(case: Case, name: str) -> int | None:
+    """How many sequences have elements enough; None where all are looked at."""
+    sequences = case.sequences(name)
+    ends = torch.cumsum(sequences.lengths, 0)
+    count = int((ends < _ELEMENTS).sum()) + 1
+    one_offset = case.offset is None or isinstance(case.offset, int)
+    return count if count < len(sequences) and one_offset else None
 
 
 def _by_sequence(values: Any, kind: str) -> list[np.ndarray]:
@@ -149,6 +162,9 @@ def section(found: list[Calibration], discrete: bool) -> Section:
             f"departure counts where the first is below {ALPHA:g}, adjusted for the number of "
             "models.",
         )
+    cut = {c.n_first for c in usable if c.n_first is not None}
+    if cut:
+        body += paragraph(f"These are of the first {max(cut):,} sequences, which are enough.")
     body += "".join(_picture(c) for c in usable[:_MOST_DRAWN])
     if len(usable) > _MOST_DRAWN:
         body += paragraph(f"Histograms of the first {_MOST_DRAWN} models are shown.")

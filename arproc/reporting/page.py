@@ -53,7 +53,7 @@ thead th { border-bottom: 2px solid #767676; vertical-align: bottom; }
 tbody th { font-weight: 600; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 figure { margin: 1rem 0; }
-img { max-width: 100%; height: auto; }
+img { max-width: max(100%, 34rem); height: auto; }
 figcaption { color: #444; font-size: .92rem; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #f5f5f5; padding: .75rem;
   border-left: 4px solid #767676; margin: .5rem 0; font-size: .92rem; }

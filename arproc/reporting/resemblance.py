@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from arproc.evaluation import Fidelity
+from arproc.plot import fidelity_overview
 from arproc.reporting.page import Section, escaped, items, paragraph, table
+from arproc.reporting.pictures import picture
 
 __all__ = ["section"]
 
@@ -21,13 +23,24 @@ def section(found: dict[str, Fidelity]) -> Section:
         "Each row tests that the synthetic data are fresh draws of the law of the real ones."
     )
     for name, result in found.items():
-        body += f"<h3>{escaped(name)}</h3>" + _table(result)
+        body += f"<h3>{escaped(name)}</h3>" + _picture(result) + _table(result)
         body += items(result.notes) if result.notes else ""
     body += paragraph(
         "A pass says that no difference was found with so many units; it is no proof that there "
         "is none. A pass of “membership” is no proof of privacy."
     )
     return Section("fidelity", "Synthetic data", body)
+
+
+def _picture(result: Fidelity) -> str:
+    if all(row.passed is None for row in result.rows):
+        return ""
+    told = ", ".join(result.failed) or "none"
+    return picture(
+        lambda: fidelity_overview(result),
+        f"The rows by their adjusted p-values; those that fail: {told}.",
+        "Rows left of the dashed line fail. The table below has the figures.",
+    )
 
 
 def _table(result: Fidelity) -> str:

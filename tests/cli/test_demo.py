@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import arproc
 from arproc.cli import main
 from arproc.cli.demo import text
 from arproc.cli.demo.report import Report
@@ -17,6 +18,7 @@ PICTURES = (
     "text-surprisal",
     "digits-samples",
 )
+PAGES = tuple(f"{name}-report.html" for name in ("sunspots", "co2", "text", "digits"))
 
 
 def test_the_quick_demo_writes_every_file_it_lists(
@@ -36,6 +38,12 @@ def test_the_quick_demo_writes_every_file_it_lists(
     assert "AR(9) by AIC" in report
     for unit in ("nats per element", "bits per byte", "bits per dim"):
         assert unit in report
+    assert report.count("rows that were tested") == 3  # the series, the passages, the images
+    pages = {name: (out / name).read_text(encoding="utf-8") for name in PAGES}
+    assert set(pages) < listed
+    judged = {name for name, page in pages.items() if '<h2 id="fidelity">' in page}
+    assert judged == set(PAGES) - {"co2-report.html"}
+    assert all('<h2 id="leaderboard">' in page for page in pages.values())
 
 
 def test_a_file_in_the_folders_place_is_an_error(
@@ -52,6 +60,7 @@ def test_a_file_in_the_folders_place_is_an_error(
 @pytest.mark.filterwarnings("ignore::arproc.models.ngram.smoothing.discounts.DiscountWarning")
 def test_the_mixture_beats_both_its_parts(tmp_path: Path):
     with Report(tmp_path) as report:
-        table = text.run(report, quick=False)
+        subject = text.run(report, quick=False)
+    table = arproc.compare(subject.models, subject.data)
     assert table.index[0] == "mixture"
     assert (table["low95_bits_per_byte"][1:] > 0).all()

@@ -11,10 +11,15 @@ import pandas as pd
 import pytest
 import torch
 from evaluation.toys import BYTES, CHARS, Chain, GaussianAR, PoissonAR, unigram
+from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
 
-from arproc import AR, MADE, VAR, PixelCNN, Training, compare, plot
+from arproc import AR, MADE, VAR, ContextTree, PixelCNN, Training, compare, fidelity, plot
+from arproc import evaluation as ev
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, MissingDependencyError, ParameterError, UnsupportedError
+from arproc.evaluation.synthetic.comparison import correlograms_of
+from arproc.models.regimes.switching import MarkovSwitchingAR
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +45,49 @@ BOARD = compare(
     WHITE,
     reference="AR(0)",
 )
+HALF = AR.from_parameters([0.5])
+STEPPED = WHITE * np.where(np.arange(60) < 30, 1, 6)
+DAYS = pd.Series(WHITE, index=pd.date_range("2020-01-01", periods=60, name="day"))
+SWITCHING = MarkovSwitchingAR.from_parameters([[0.9, 0.1], [0.2, 0.8]], [0.5], mean=[0.0, 5.0])
+CHANCE = np.linspace(0.05, 0.95, 40)
+PEERS = pd.DataFrame(
+    {"seconds": [1.0, 10.0, 11.0, 90.0], "bits": [2.0, 1.8, 1.9, 1.7], "se": [0.1] * 4},
+    index=["fast", "middle", "behind", "slow"],
+)
+BACKTEST = ev.backtest(HALF, WHITE, start=20, refit="never", horizon=2)
+RELIABLE = ev.reliability(CHANCE, (CHANCE * 17 % 1 < CHANCE).astype(int), n_resamples=50)
+CURVE = ev.learning_curve(AR(1), WHITE[:40], WHITE[40:], sizes=[10, 40])
+CONTEXT = ev.context_curve(HALF, WHITE, lengths=[0, 1, 4])
+ALARMS = ev.anomalies(HALF, DAYS, rate=0.05)
+CHANGES = ev.change_points(AR.from_parameters([]), STEPPED, n_permutations=99)
+CHECK = ev.predictive_check(HALF, WHITE, ["mean", "max", "std", "min"], n_draws=50)
+UNITS = np.random.default_rng(1).normal(size=(3, 24, 20))
+JUDGED = fidelity(*UNITS[:2], 3 * UNITS[2], rows=["distribution", "novelty"])
+TREE = ContextTree(3).fit(["abab$$ab" * 20])
 DRAW = {
+    "anomalies": lambda ax: plot.anomalies(ALARMS, ax),
+    "change_points": lambda ax: plot.change_points(CHANGES, ax),
+    "context_curve": lambda ax: plot.context_curve({"a": CONTEXT, "b": CONTEXT}, ax),
+    "context_tree": lambda ax: plot.context_tree(TREE, ax),
+    "correlograms": lambda ax: plot.correlograms(UNITS[0], UNITS[1], ax),
+    "fidelity_overview": lambda ax: plot.fidelity_overview(JUDGED, ax),
+    "forecast_outcomes": lambda ax: plot.forecast_outcomes(BACKTEST, ax),
+    "learning_curve": lambda ax: plot.learning_curve({"AR(1)": CURVE}, ax),
+    "murphy_diagram": lambda ax: plot.murphy_diagram(
+        ev.murphy({"a": CHANCE, "b": 1 - CHANCE}, CHANCE**2), ax
+    ),
+    "mutual_information": lambda ax: plot.mutual_information(
+        ev.mutual_information("ab" * 40, lags=4), ax
+    ),
+    "predictive_check": lambda ax: plot.predictive_check(CHECK, ax),
+    "regime_probabilities": lambda ax: plot.regime_probabilities(
+        DAYS, SWITCHING.smoothed(DAYS), ax
+    ),
+    "reliability_diagram": lambda ax: plot.reliability_diagram(RELIABLE, ax),
+    "speed_quality": lambda ax: plot.speed_quality(
+        PEERS, ax, speed="seconds", quality="bits", error="se"
+    ),
+    "unit_circle": lambda ax: plot.unit_circle(AR.from_parameters([1.5, -0.9]), ax),
     "forecast_fan": lambda ax: plot.forecast_fan(SERIES, FORECAST, ax=ax),
     "pit_histogram": lambda ax: plot.pit_histogram(np.linspace(0.01, 0.99, 60), ax=ax),
     "surprisal of text": lambda ax: plot.surprisal(unigram(CHARS, end=True), "a bé", ax=ax),
@@ -65,6 +112,30 @@ DRAW = {
 }
 
 
+def require_uncovered(ax):
+    """What is drawn lies nowhere behind a legend."""
+    box = ax.get_legend().get_window_extent()
+    for artist in (*ax.lines, *ax.collections, *ax.patches):
+        shapes = artist.get_paths() if hasattr(artist, "get_paths") else [artist.get_path()]
+        filled = not isinstance(artist, (Line2D, LineCollection))
+        for shape in shapes:
+            drawn = artist.get_transform().transform_path(shape)
+            assert not drawn.intersects_bbox(box, filled=filled), artist.get_label()
+
+
+def require_words(ax):
+    """An axis with numbers says what they are."""
+    for axis, ticks in {"x": ax.get_xticklabels(), "y": ax.get_yticklabels()}.items():
+        words = getattr(ax, f"get_{axis}label")() or ax.get_title()
+        numbers = [t for t in ticks if t.get_visible() and not t.get_text().strip("−0123456789.")]
+        assert words or not numbers, axis
+
+
+def panels(ax):
+    """The Axes that something is drawn on: its panels, or itself."""
+    return ax.child_axes or [ax]
+
+
 @pytest.mark.parametrize("name", DRAW)
 def test_every_picture_takes_and_returns_axes(name):
     figure, (left, right) = plt.subplots(1, 2)
@@ -74,17 +145,21 @@ def test_every_picture_takes_and_returns_axes(name):
     assert own.figure is not figure
     assert left.get_children()[0] is left.patch or not left.has_data()
     assert dict(matplotlib.rcParams) == before  # nothing global is changed
-    own.figure.canvas.draw()
-    figure.canvas.draw()
+    own.figure.draw_without_rendering()
     for ax in (own, right):
         labels = [ax.xaxis.label, ax.yaxis.label, ax.title, *ax.get_xticklabels()]
         assert all(label.get_fontsize() >= 8 for label in labels)
+    for inside in panels(own):
+        require_words(inside)
+        if inside.get_legend() is not None:
+            require_uncovered(inside)
 
 
-@pytest.mark.parametrize("name", DRAW)
-def test_a_figure_is_no_axes(name):
-    with pytest.raises(ParameterError, match="must be a matplotlib Axes; got Figure"):
-        DRAW[name](plt.figure())
+def test_a_figure_is_no_axes():
+    figure = plt.figure()
+    for draw in DRAW.values():
+        with pytest.raises(ParameterError, match="must be a matplotlib Axes; got Figure"):
+            draw(figure)
 
 
 def test_without_matplotlib_the_message_says_what_to_do(monkeypatch):
@@ -417,3 +492,169 @@ def test_surprisal_of_a_tensor_is_that_of_an_array():
     drawn = plot.surprisal(AR.from_parameters([0.5]), x).lines[0].get_ydata()
     want = plot.surprisal(AR.from_parameters([0.5]), x.numpy()).lines[0].get_ydata()
     np.testing.assert_allclose(drawn, want)
+
+
+# ---- what analyses found ------------------------------------------------------------------------
+
+
+def test_outcomes_stand_against_their_forecasts():
+    ax = plot.forecast_outcomes(BACKTEST, step=2)
+    rows = BACKTEST[BACKTEST["step"] == 2]
+    inside = rows["actual"].between(rows[0.05], rows[0.95]).to_numpy()
+    points = {line.get_label(): line.get_xydata() for line in ax.lines}
+    assert np.array_equal(points["outcome"], rows[[0.5, "actual"]].to_numpy()[inside])
+    assert np.array_equal(points["outside"], rows[[0.5, "actual"]].to_numpy()[~inside])
+    lying = np.array([line[:, 0] for line in ax.collections[0].get_segments()])
+    assert lying == pytest.approx(rows[[0.05, 0.95]].to_numpy())
+    assert "2 steps ahead" in ax.get_title(loc="left")
+    with pytest.raises(DataError, match="no outcomes at step 3"):
+        plot.forecast_outcomes(BACKTEST, step=3)
+
+
+def test_a_reliability_diagram_is_its_table():
+    ax = plot.reliability_diagram(RELIABLE)
+    rate = next(line for line in ax.lines if line.get_label() == "rate of events")
+    assert np.array_equal(rate.get_xydata(), RELIABLE.table[["probability", "rate"]].to_numpy())
+    groups = RELIABLE.table["rate"].nunique()
+    assert len(ax.collections[-1].get_segments()) == groups
+    assert f"{RELIABLE.brier:.3g}" in ax.get_title(loc="left")
+    assert ax.get_yticks().max() == 1.0  # rates end there, the axis above the legend
+
+
+def test_correlograms_are_those_of_the_sets():
+    real, synthetic = UNITS[0], UNITS[1].cumsum(axis=1)
+    ax = plot.correlograms(real, synthetic)
+    for inside, one in zip(ax.child_axes, correlograms_of(real, synthetic), strict=True):
+        lines = {line.get_label(): line.get_ydata() for line in inside.lines}
+        assert np.array_equal(lines["real"], one.real)
+        assert np.array_equal(lines["synthetic"], one.synthetic)
+        assert (one.low < one.high).all()
+        assert ((one.low <= one.real) & (one.real <= one.high)).mean() > 0.9
+    first = correlograms_of(real, synthetic)[0]
+    assert first.synthetic[0] > first.high[0]  # a walk is not white
+    y = synthetic - synthetic.mean()
+    lag1 = (y[:, 1:] * y[:, :-1]).mean() / (y**2).mean()
+    assert first.synthetic[0] == pytest.approx(lag1, abs=0.02)
+
+
+def test_one_column_of_vectors_is_drawn():
+    walk = UNITS[0].cumsum(axis=1)
+    real = np.stack([UNITS[0], walk], axis=-1)
+    both = [correlograms_of(real, real, column)[0].real[0] for column in (0, 1)]
+    assert both[0] < 0.3 < 0.7 < both[1]
+    with pytest.raises(DataError, match=r"column must be one of \[0, 1\]; got 2"):
+        plot.correlograms(real, real, column=2)
+    with pytest.raises(DataError, match="which have no time"):
+        plot.correlograms(*[pd.DataFrame(UNITS[k]) for k in (0, 1)])
+
+
+def test_roots_are_told_from_those_outside():
+    ax = plot.unit_circle([0.5 + 0.5j, 0.5 - 0.5j, 1.2])
+    marks = {line.get_label(): line.get_xydata().tolist() for line in ax.lines}
+    assert marks["roots"] == [[0.5, 0.5], [0.5, -0.5]]
+    assert marks["on or outside"] == [[1.2, 0.0]]
+    assert [text.get_text() for text in ax.texts] == ["period 8"]
+    assert ax.get_aspect() == 1.0
+    with pytest.raises(ParameterError, match="must have roots"):
+        plot.unit_circle(MADE((4,)))
+
+
+def test_regimes_stand_below_their_series():
+    found = SWITCHING.smoothed(DAYS)
+    above, below = plot.regime_probabilities(DAYS, found).child_axes
+    assert np.array_equal(above.lines[0].get_ydata(), DAYS.to_numpy())
+    assert [line.get_ydata().tolist() for line in below.lines] == found.T.to_numpy().tolist()
+    assert len(below.lines[0].get_xdata()) == len(DAYS) - 1  # the first value is given
+    with pytest.raises(DataError, match="expected one series"):
+        plot.regime_probabilities(UNITS[0], found)
+
+
+def test_alarms_are_marked_where_they_were():
+    ax = plot.anomalies(ALARMS)
+    mark = next(line for line in ax.lines if "alarm" in line.get_label())
+    at = DAYS.index[ALARMS["alarm"].to_numpy()].to_numpy()
+    assert np.array_equal(mark.get_xdata(), at)
+    two = ev.anomalies(HALF, [WHITE[:30], WHITE[30:]], rate=0.05)
+    with pytest.raises(DataError, match="series= must be one of the sequences, 0, 1"):
+        plot.anomalies(two)
+    assert len(plot.anomalies(two, series=1).lines[0].get_xdata()) == 30
+
+
+def test_a_change_has_its_levels_on_both_sides():
+    ax = plot.change_points(CHANGES)
+    steps = CHANGES.table["step"].tolist()
+    lines = [line.get_xdata()[0] for line in ax.lines if line.get_color() == "#D55E00"]
+    assert lines == steps
+    assert abs(steps[0] - 30) <= 6
+    levels = [line.get_ydata()[0] for line in ax.lines if line.get_color() == "#0072B2"]
+    want = [*CHANGES.table["before"], CHANGES.table["after"].iloc[-1]]
+    assert levels == pytest.approx(want)
+
+
+def test_a_check_has_a_panel_for_each_statistic():
+    inside = plot.predictive_check(CHECK).child_axes
+    assert len(inside) == 4
+    for one, (name, row) in zip(inside, CHECK.table.iterrows(), strict=True):
+        assert one.get_title().startswith(name)
+        assert [line.get_xdata()[0] for line in one.lines] == [
+            row[c] for c in ("observed", "low", "high")
+        ]
+        assert sum(bar.get_height() for bar in one.patches) == len(CHECK.draws)
+
+
+def test_curves_have_their_intervals():
+    ax = plot.learning_curve(CURVE)
+    unit = CURVE.attrs["unit"]
+    assert np.array_equal(ax.lines[0].get_xydata(), CURVE[["size", unit]].to_numpy())
+    top = ax.collections[0].get_paths()[0].get_extents().y1
+    assert top == pytest.approx((CURVE[unit] + 1.96 * CURVE[f"se_{unit}"]).max())
+    bands = ev.context_curve(HALF, WHITE, by="position", lengths=[1, 8, 20])
+    assert plot.context_curve(bands).get_xlabel().startswith("position")
+    with pytest.raises(DataError, match="curves of one unit together"):
+        plot.context_curve({"a": CONTEXT, "b": bands})
+
+
+def test_the_front_leaves_out_what_is_behind():
+    ax = plot.speed_quality(PEERS, speed="seconds", quality="bits")
+    assert ax.lines[0].get_xydata().tolist() == [[1.0, 2.0], [10.0, 1.8], [90.0, 1.7]]
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    with pytest.raises(DataError, match="no row with 'seconds' above 0"):
+        plot.speed_quality(PEERS * 0, speed="seconds", quality="bits")
+
+
+def test_failed_rows_stand_left_of_the_line():
+    ax = plot.fidelity_overview(JUDGED)
+    tested = [row for row in JUDGED.rows if row.passed is not None]
+    assert [label.get_text() for label in ax.get_yticklabels()] == [row.name for row in tested]
+    points = {line.get_label(): line.get_xydata() for line in ax.lines}
+    for name, passed in (("fails", False), ("passes", True)):
+        want = [[row.adjusted, i] for i, row in enumerate(tested) if row.passed is passed]
+        assert points[name].tolist() == want
+    assert (points["fails"][:, 0] < JUDGED.alpha).all()
+    assert [text.get_text() for text in ax.texts] == ["distribution", "novelty"]
+
+
+def test_a_tree_has_its_leaves_and_is_cut_where_it_is_large():
+    leaves = TREE.map_tree()
+    shown = [text.get_text() for text in plot.context_tree(TREE, symbols=1).texts]
+    for law in leaves.values():
+        assert any(f"{law.max():.2f}" in text for text in shown)
+    cut = plot.context_tree(TREE, limit=2)
+    assert any("longer contexts" in text.get_text() for text in cut.texts)
+    letters = ContextTree(1, stop=0.01).fit(["".join(map(chr, range(97, 117))) * 9])
+    few = plot.context_tree(letters, limit=5)
+    assert "16 branches are not shown" in few.get_title(loc="left")
+    with pytest.raises(ParameterError, match="must be a fitted ContextTree"):
+        plot.context_tree(HALF)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["anomalies", "change_points", "context_curve", "fidelity_overview", "forecast_outcomes",
+     "learning_curve", "murphy_diagram", "mutual_information", "predictive_check",
+     "reliability_diagram"],
+)  # fmt: skip
+def test_a_picture_says_what_it_draws(name):
+    with pytest.raises(DataError, match=f"{name} draws what arproc.* gave; got int"):
+        getattr(plot, name)(3)

@@ -162,6 +162,8 @@ def test_a_page_is_for_everybody(found: Report):
     assert all(b <= a + 1 for a, b in zip(page.levels, page.levels[1:], strict=False))
     assert all(len(image["alt"] or "") > 20 for image in page.all("img"))
     assert page.all("img")
+    for image in page.all("img"):  # known before it is read, so that nothing jumps
+        assert min(int(image["width"]), int(image["height"])) > 50
     assert page.all("html") == [{"lang": "en"}]
     view = next(m for m in page.all("meta") if m.get("name") == "viewport")
     assert "width=device-width" in (view["content"] or "")
@@ -172,7 +174,7 @@ def test_a_page_is_for_everybody(found: Report):
     assert len(page.all("caption")) == len(page.all("table"))
     assert all(a.get("scope") in ("col", "row") for a in page.all("th"))
     frames = [a for a in page.all("div") if a.get("class") == "scroll"]
-    assert len(frames) == len(page.all("table"))
+    assert len(frames) == len(page.all("table")) + len(page.all("img"))
     assert all(a.get("tabindex") == "0" and a.get("aria-label") for a in frames)
 
 
@@ -289,12 +291,25 @@ def test_twins_are_counted_and_left_out():
     assert number(cost) in Page(found.html).text("td")
 
 
+def test_of_many_sequences_the_first_are_calibrated(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("arproc.reporting.calibration._ELEMENTS", 50)
+    x = RNG.normal(size=(30, 12))
+    model = arproc.AR(0).fit(x)
+    page = Page(arproc.report({"AR": model}, x).html)
+    assert "of the first 5 sequences, which are enough" in page.text("p")
+    first = arproc.evaluation.uniformity(arproc.evaluation.pit(model, x[:5])).ks_p_value
+    assert number(first) in page.text("td")
+    assert "which are enough" not in Page(arproc.report({"AR": model}, x[:4]).html).text("p")
+
+
 def test_what_fidelity_failed_is_told():
     x = RNG.normal(size=(30, 12))
     judged = arproc.fidelity(x, None, 3 * x, rows=["level and spread"])
     found = arproc.report({"AR": arproc.AR(0).fit(x)}, x, fidelity=judged)
     assert any("can be told from real data: 1 of 1" in line for line in found.findings)
-    assert "standard deviation is too high" in Page(found.html).text("td")
+    page = Page(found.html)
+    assert "standard deviation is too high" in page.text("td")
+    assert any("those that fail: level and spread." in (i["alt"] or "") for i in page.all("img"))
 
 
 def test_names_and_texts_are_no_tags():

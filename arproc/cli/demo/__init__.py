@@ -1,7 +1,8 @@
 """`arproc demo`: the whole library on real data that other packages ship.
 
-Three parts, each a data set or two: fit, compare on held-out data, draw. Nothing is downloaded
-and every number is computed when it runs.
+Three parts, each a data set or two: fit, compare on held-out data, draw. At the end what was
+drawn is judged, and each data set becomes a page. Nothing is downloaded and every number is
+computed when it runs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import time
 import warnings
 from pathlib import Path
 
-from arproc.cli.demo import digits, series, text
+from arproc.cli.demo import digits, judging, series, text
 from arproc.cli.demo.report import Report
 from arproc.errors import MissingDependencyError, ParameterError
 
@@ -40,8 +41,11 @@ def run(folder: Path, *, quick: bool = False) -> None:
     with Report(folder) as report, warnings.catch_warnings():
         # expected: hardly any character occurs once, twice or three times
         warnings.simplefilter("ignore", DiscountWarning)
-        series.sunspots(report)
-        series.co2(report)
-        text.run(report, quick=quick)
-        digits.run(report, quick=quick)
+        subjects = [
+            series.sunspots(report),
+            series.co2(report),
+            text.run(report, quick=quick),
+            digits.run(report, quick=quick),
+        ]
+        judging.run(report, subjects)
         report.close(time.perf_counter() - began)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from arproc.cli.demo.judging import Drawn, Subject
 from arproc.cli.demo.report import Report
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ __all__ = ["run"]
 STEPS, QUICK_STEPS = 2000, 50
 
 
-def run(report: Report, *, quick: bool) -> None:
+def run(report: Report, *, quick: bool) -> Subject:
     """Bits per pixel of held-out digits; new digits, and lower halves for given upper ones."""
     import arproc
     from arproc import plot
@@ -43,6 +44,11 @@ def run(report: Report, *, quick: bool) -> None:
         "Row 1: held out. Rows 2-3: drawn. Row 4: row 1's upper halves, lower ones drawn",
     )
     report.took()
+    square = (-1, 8, 8)
+    fresh = made.sample(len(test), seed=4).reshape(square)
+    drawn = Drawn("digits drawn from MADE", fresh, train.reshape(square), test.reshape(square))
+    options = {"shape": (8, 8), "train": train}
+    return Subject("digits-report", "Handwritten digits", models, test, options, drawn)
 
 
 def _completed(model: Process, images: np.ndarray) -> np.ndarray:

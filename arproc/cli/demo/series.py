@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from arproc.cli.demo.judging import Drawn, Subject
 from arproc.cli.demo.report import Report
 from arproc.contract.places import write_text
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["co2", "sunspots"]
 
 
-def sunspots(report: Report) -> None:
+def sunspots(report: Report) -> Subject:
     """AR of the order that AIC chooses, against two small ones; a forecast of 30 years."""
     import pandas as pd
 
@@ -57,9 +58,14 @@ def sunspots(report: Report) -> None:
     write_text(report.folder / "sunspots-forecast.csv", forecast.to_csv())
     report.files.append(("sunspots-forecast.csv", "the forecast's mean and quantiles"))
     report.took()
+    drawn = Drawn(
+        f"{name}: a drawn series", best.sample(1, len(history), seed=4)[0], history, None
+    )
+    title, options = "Sunspot numbers", {"given": len(history)}
+    return Subject("sunspots-report", title, models, whole, options, drawn)
 
 
-def co2(report: Report) -> None:
+def co2(report: Report) -> Subject:
     """A trend and a season: three laws of the same values, each on the user's own scale."""
     import pandas as pd
 
@@ -99,6 +105,8 @@ def co2(report: Report) -> None:
         f"{best}: CO2 at Mauna Loa, forecast from 1996",
     )
     report.took()
+    options = {"given": len(history)}
+    return Subject("co2-report", "CO2 at Mauna Loa", models, whole, options)
 
 
 def _scores(models: dict[str, Process], history: pd.Series, test: pd.Series) -> pd.DataFrame:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from arproc.cli.demo.judging import Drawn, Subject
 from arproc.cli.demo.report import Report
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from arproc.process import Process
 
 __all__ = ["run"]
@@ -16,18 +15,15 @@ __all__ = ["run"]
 STEPS, QUICK_STEPS = 800, 10
 
 
-def run(report: Report, *, quick: bool) -> pd.DataFrame:
-    """Bits per character on held-out passages, and text from each model.
-
-    Returns:
-        The comparison on the held-out passages.
-    """
+def run(report: Report, *, quick: bool) -> Subject:
+    """Bits per character on held-out passages, and text from each model."""
     import arproc
     from arproc import plot
 
-    train, valid, test = arproc.datasets.english()
+    train, valid, holdout = arproc.datasets.english()
+    test = holdout
     if quick:
-        valid, test = valid[:8], test[:8]
+        valid, test = valid[:8], holdout[:4]
     size = sum(map(len, train))
     report.heading("English text: 6-gram, transformer, and their mixture")
     report.say(f"{len(train)} passages, {size} characters; {len(test)} passages held out.")
@@ -46,9 +42,8 @@ def run(report: Report, *, quick: bool) -> pd.DataFrame:
     weights = ", ".join(f"{w:.2f}" for w in mixture.weights_.tolist())
     report.say(f"Mixture's weights (6-gram, transformer), by EM on held-out text: {weights}.")
     models: dict[str, Process] = {"6-gram": ngram, "transformer": small, "mixture": mixture}
-    table = arproc.compare(models, test)
     report.compared(
-        table,
+        arproc.compare(models, test),
         f"{len(test)} held-out passages, {sum(map(len, test))} characters (a character is a byte)",
     )
     passage = min(test, key=lambda text: abs(len(text) - 700))
@@ -60,7 +55,9 @@ def run(report: Report, *, quick: bool) -> pd.DataFrame:
     )
     report.write("text-samples.txt", _samples(models), "text drawn from each model")
     report.took()
-    return table
+    fresh = mixture.sample(20 if quick else len(holdout), seed=4)
+    drawn = Drawn("passages drawn from the mixture", fresh, train, holdout)
+    return Subject("text-report", "English text", models, test, {"train": train}, drawn)
 
 
 def _samples(models: dict[str, Process]) -> str:

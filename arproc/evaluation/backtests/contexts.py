@@ -53,13 +53,23 @@ def covariates(context: Any, kind: str | None, series: Timeline) -> Covariates |
     if kind != "steps":
         return Covariates(_static(context, n), n == 1)
     tables = _tables(context, n)
-    shared = len(tables) == 1 and n > 1
+    return Covariates(_BySteps(tables, len(tables) == 1 and n > 1, series), n == 1)
 
-    def of(i: int, first: int, origin: int, more: int) -> Any:
+
+@dataclass(frozen=True)
+class _BySteps:
+    """A table for each series, or one shared by all."""
+
+    tables: list[Any]
+    shared: bool
+    series: Timeline
+
+    def __call__(self, i: int, first: int, origin: int, more: int) -> Any:
+        series = self.series
         low, high = series.bounds(i, first, origin)
         # a table for all begins where the axis does, one of its own where its series does
-        ahead = int(series.begins[i]) if shared else int(series.skipped[i])
-        rows, low, high = tables[0 if shared else i], int(low), int(high)
+        ahead = int(series.begins[i]) if self.shared else int(series.skipped[i])
+        rows, low, high = self.tables[0 if self.shared else i], int(low), int(high)
         if len(rows) < ahead + high:
             raise DataError(
                 f"context of series {series.names[i]!r} has {len(rows)} steps; expected at least "
@@ -69,19 +79,23 @@ def covariates(context: Any, kind: str | None, series: Timeline) -> Covariates |
         short = high - low + more - len(piece)
         return piece if short <= 0 else _held_on(piece, short)
 
-    return Covariates(of, n == 1)
+
+@dataclass(frozen=True)
+class _Static:
+    """A row for each series, or one shared by all."""
+
+    rows: Any
+    shared: bool
+
+    def __call__(self, i: int, first: int, origin: int, more: int) -> Any:
+        if self.shared:
+            return self.rows
+        return self.rows.iloc[i] if hasattr(self.rows, "iloc") else self.rows[i]
 
 
 def _static(context: Any, n: int) -> _Cut:
     rows = context if hasattr(context, "iloc") else _numbers(context)
-    shared = n == 1 or not getattr(rows, "ndim", 0) or len(rows) != n
-
-    def of(i: int, first: int, origin: int, more: int) -> Any:  # noqa: ARG001
-        if shared:
-            return rows
-        return rows.iloc[i] if hasattr(rows, "iloc") else rows[i]
-
-    return of
+    return _Static(rows, n == 1 or not getattr(rows, "ndim", 0) or len(rows) != n)
 
 
 def _tables(context: Any, n: int) -> list[Any]:

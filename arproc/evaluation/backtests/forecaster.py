@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,27 @@ from arproc.evaluation.backtests.timeline import Timeline
 from arproc.forecasting.scored import Predicted, predict
 from arproc.process import Process
 
-__all__ = ["Forecaster", "OfProcess"]
+__all__ = ["Asked", "Forecaster", "OfProcess"]
+
+
+class Asked(NamedTuple):
+    """What is asked of a model at an origin.
+
+    Attributes:
+        rows: which series are forecast, [n].
+        first: the step of the axis that their histories begin with.
+        origin: the step after the last that is known.
+        actual: what came, for the scores alone, [n, horizon] or [n, horizon, d].
+        levels: which quantiles.
+        seed: of simulations.
+    """
+
+    rows: np.ndarray
+    first: int
+    origin: int
+    actual: np.ndarray
+    levels: Sequence[float]
+    seed: int
 
 
 class Forecaster(ABC):
@@ -29,15 +49,7 @@ class Forecaster(ABC):
         return rows
 
     @abstractmethod
-    def predict(
-        self,
-        rows: np.ndarray,
-        first: int,
-        origin: int,
-        actual: np.ndarray,
-        levels: Sequence[float],
-        seed: int,
-    ) -> Predicted:
+    def predict(self, asked: Asked) -> Predicted:
         """Forecast what follows each of some series at the origin."""
 
 
@@ -68,15 +80,8 @@ class OfProcess(Forecaster):
         items = [self.series.cut(i, first, origin) for i in rows.tolist()]
         return items[0] if len(self.series) == 1 else items
 
-    def predict(
-        self,
-        rows: np.ndarray,
-        first: int,
-        origin: int,
-        actual: np.ndarray,
-        levels: Sequence[float],
-        seed: int,
-    ) -> Predicted:
+    def predict(self, asked: Asked) -> Predicted:
+        rows, first, origin, actual, levels, seed = asked
         history = self._cut(rows, first, origin)
         more = actual.shape[1]
         context = self.context and self.context.cut(rows, first, origin, more)

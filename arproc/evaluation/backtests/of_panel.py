@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from arproc.contract.randomness import derived_seed
-from arproc.evaluation.backtests.forecaster import Forecaster
+from arproc.evaluation.backtests.forecaster import Asked, Forecaster
 from arproc.evaluation.backtests.timeline import Timeline
 from arproc.forecasting.scored import Predicted, predict
 from arproc.models.panel import AutoPanel, Panel
+from arproc.models.panel.automatic.recipe import Automatic
 from arproc.models.panel.data import PanelData, trimmed
 from arproc.models.panel.settings import Settings, settings_of
 from arproc.process import Process
@@ -66,30 +67,30 @@ class OfPanel(Forecaster):
         fitted = set(self.fitted.names_)
         return np.array([i for i in rows.tolist() if self.series.names[i] in fitted], dtype=int)
 
-    def predict(
-        self,
-        rows: np.ndarray,
-        first: int,
-        origin: int,
-        actual: np.ndarray,
-        levels: Sequence[float],
-        seed: int,
-    ) -> Predicted:
+    def predict(self, asked: Asked) -> Predicted:
         if isinstance(self.fitted, Panel) and settings_of(self.fitted.process) is None:
-            return self._one_by_one(rows, first, origin, actual, levels, seed)
-        asked = rows
+            return self._one_by_one(asked)
+        rows, first, origin, actual, levels, seed = asked
+        taken = rows
         if isinstance(self.fitted, AutoPanel):  # it takes the histories of all its series
             place = {name: i for i, name in enumerate(self.series.names)}
-            asked = np.array([place[name] for name in self.fitted.names_])
-        table = self._cut(asked, first, origin)
+            taken = np.array([place[name] for name in self.fitted.names_])
+        table = self._cut(taken, first, origin)
         # a forecast goes on from the last known value, which may lie before the origin
-        reached = self._reached(asked, first, origin)
-        of = {i: j for j, i in enumerate(asked.tolist())}
+        reached = self._reached(taken, first, origin)
+        of = {i: j for j, i in enumerate(taken.tolist())}
         at = np.array([of[i] for i in rows.tolist()])
         late = origin - reached[at]
         horizon = actual.shape[1]
-        made = self._forecast(table, horizon + int(late.max(initial=0)), levels, seed)
-        made = made[at[:, None], late[:, None] + np.arange(horizon)]
+        where = at[:, None], late[:, None] + np.arange(horizon)
+        total = horizon + int(late.max(initial=0))
+        inner = self.fitted.learnt_.inner if isinstance(self.fitted, AutoPanel) else None
+        if isinstance(inner, Automatic):
+            came = np.full((len(taken), total), np.nan)
+            came[where] = actual
+            made, score = inner.scored(table, came, levels)
+            return Predicted(made[where][..., 0], made[where][..., 1:], score[where])
+        made = self._forecast(table, total, levels, seed)[where]
         score = self._log_score(made[..., -2], made[..., -1], actual)
         return Predicted(made[..., 0], made[..., 1:-2], score)
 
@@ -128,21 +129,12 @@ class OfPanel(Forecaster):
     def _laws(self) -> list[Settings | None]:
         if isinstance(self.fitted, Panel):
             return [settings_of(self.fitted.process)]
-        if self.fitted.candidates is None:  # its laws are mixtures
-            return [None]
-        given = self.fitted.candidates
+        given = self.fitted.candidates or ()  # told nothing, its laws are mixtures
         return [settings_of(one) if isinstance(one, Process) else None for one in given]
 
-    def _one_by_one(
-        self,
-        rows: np.ndarray,
-        first: int,
-        origin: int,
-        actual: np.ndarray,
-        levels: Sequence[float],
-        seed: int,
-    ) -> Predicted:
+    def _one_by_one(self, asked: Asked) -> Predicted:
         """Forecasts by the process of each series."""
+        rows, first, origin, actual, levels, seed = asked
         made = []
         status = dict(zip(self.fitted.names_, self.fitted.status_, strict=True))
         for j, i in enumerate(rows.tolist()):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from arproc.contract.randomness import derived_seed, resolve_seed
+from arproc.contract.randomness import resolve_seed
 from arproc.data.frames import native
 from arproc.data.texts import listed
 from arproc.errors import (
     DataError,
     ParameterError,
-    TrainingError,
     UnsupportedError,
     check_count,
     check_table,
@@ -23,10 +25,12 @@ from arproc.errors import (
 from arproc.evaluation.backtests.contexts import covariates
 from arproc.evaluation.backtests.forecaster import Forecaster, OfProcess
 from arproc.evaluation.backtests.of_panel import OfPanel
-from arproc.evaluation.backtests.plan import Plan, Refit, check_refit, plan
+from arproc.evaluation.backtests.origins import Made, Work
+from arproc.evaluation.backtests.parallel import check_jobs, in_parallel
+from arproc.evaluation.backtests.plan import Refit, check_refit, plan
+from arproc.evaluation.backtests.store import digest, opened
 from arproc.evaluation.backtests.timeline import Timeline, lay_out
 from arproc.forecasting.forecast import levels_of
-from arproc.forecasting.scored import Predicted
 from arproc.models.panel import AutoPanel, Panel
 from arproc.models.panel.data import LONG, check_columns
 from arproc.process import Model, Process
@@ -52,6 +56,9 @@ def backtest(
     seed: int | torch.Generator | None = None,
     columns: Sequence[str] | None = None,
     done: pd.DataFrame | None = None,
+    folder: str | Path | None = None,
+    n_jobs: int = 1,
+    progress: bool | None = None,
 ) -> pd.DataFrame:
     """Forecast from many origins, each time from what was known there alone, beside what came.
 
@@ -92,6 +99,14 @@ def backtest(
         columns: what a long table calls its columns of names, times and values.
         done: an earlier result of the same call, on these or fewer data: origins that are in it
             are not computed again, and its rows come first.
+        folder: where what was made at each origin is kept, numbers alone. A run that was killed
+            goes on from there when the same call is made again, and gives the same table; another
+            call is refused. Without a `seed`, that of the first run is kept too.
+        n_jobs: how many processes share the origins, those of one fit together; -1 is one for each
+            core. Each has to start (seconds) and gets a copy of the data, so this is for backtests
+            of minutes. The numbers are those of one process but for rounding; scripts need
+            `if __name__ == "__main__":`, as whenever Python starts processes.
+        progress: whether a bar is shown; None shows it where standard error is a terminal.
 
     Returns:
         A DataFrame with a row for each series, origin and step (and component of vectors) that
@@ -99,8 +114,8 @@ def backtest(
         step known; `step`, 1 to `horizon`; `time`, its label; `component`, of vectors; `actual`;
         `mean`; a column for each quantile, named by its level; and `log_score`, the log-density
         (or mass) of `actual` under the forecast of that step, in nats, higher is better (NaN for
-        an `AutoPanel` told nothing or of logarithms: its laws have no such density). Labels are
-        positions, from 0, where the data have none. How it was made is in `.attrs`.
+        an `AutoPanel` of given candidates of logarithms: averages of their quantiles have none).
+        Labels are positions, from 0, where the data have none. How it was made is in `.attrs`.
 
     Raises:
         ParameterError: an argument has a wrong value.
@@ -135,9 +150,19 @@ def backtest(
         "model": repr(model), "horizon": asked.horizon, "step": step, "window": asked.window,
         "refit": refit, "quantiles": levels,
     }  # fmt: skip
-    finished = _finished(done, attrs)
-    with torch.no_grad():
-        found = list(_origins(one, series, asked, levels, resolve_seed(seed), finished))
+    jobs, number = check_jobs(n_jobs), resolve_seed(seed)
+    store = None
+    if folder is not None:
+        sizes = (asked.horizon, len(series), len(levels))
+        facts = {name: repr(value) for name, value in attrs.items()}
+        facts |= {"n_paths": str(n_paths), "data": _of_data(series, asked.origins)}
+        facts |= {"context": _of_context(context), "law": _of_law(model, refit)}
+        store, number = opened(folder, facts, number, seed is not None, sizes)
+    work = Work(one, series, asked, levels, number, _finished(done, attrs), store)
+    found = [
+        _table(series, made, int(asked.origins[made.k]), asked.horizon, levels)
+        for made in _all(work, jobs, progress)
+    ]
     return _joined(found, done, attrs)
 
 
@@ -196,51 +221,54 @@ def _forecaster(
     return OfPanel(model, series, n_paths, model)
 
 
-def _origins(
-    one: Forecaster,
-    series: Timeline,
-    asked: Plan,
-    levels: list[float],
-    seed: int,
-    finished: set[Any],
-) -> Iterator[pd.DataFrame]:
-    """The table of each origin that is not finished."""
-    fitted: int | None = None
-    for k, origin in enumerate(asked.origins.tolist()):
-        rows, first, at = asked.scored(series, k), asked.first(k), asked.fits_at(k)
-        if not len(rows) or _is_finished(series, rows, origin, finished):
-            continue
-        try:
-            if at is not None and at != fitted:
-                one.fit(asked.ready(series, at), first, int(asked.origins[at]))
-                fitted = at
-            rows = one.known(rows)
-            if not len(rows):
-                continue
-            actual = series.outcomes(rows, origin, asked.horizon)
-            made = one.predict(rows, first, origin, actual, levels, derived_seed(seed, origin))
-        except (DataError, TrainingError) as error:
-            raise type(error)(f"at origin {_label(series, rows, origin)}: {error}") from error
-        yield _table(series, rows, origin, actual, made, levels)
+def _all(work: Work, jobs: int, progress: bool | None) -> list[Made]:
+    """What is made at all open origins, in their order."""
+    numbers = work.open()
+    from tqdm import tqdm
+
+    made: list[Made] = []
+    alone = jobs == 1 or len(numbers) < 2
+    parts = (
+        ((list(work.do([k])), 1) for k in numbers) if alone else in_parallel(work, numbers, jobs)
+    )
+    hidden = not (sys.stderr.isatty() if progress is None else progress)
+    with tqdm(total=len(numbers), desc="backtest", unit="origin", disable=hidden) as bar:
+        for part, count in parts:
+            made += part
+            bar.update(count)
+    return sorted(made, key=lambda one: one.k)
 
 
-def _label(series: Timeline, rows: np.ndarray, origin: int) -> Any:
-    there = rows[(series.begins[rows] < origin) & (series.ends[rows] >= origin)]
-    return origin - 1 if not len(there) else series.labels(there[:1], np.array([origin - 1]))[0]
+def _of_data(series: Timeline, origins: np.ndarray) -> str:
+    """What tells data, and the origins in them, from others."""
+    parts = (series.values, series.offsets, series.begins, series.shift, origins)
+    return digest(*parts, series.names, [None if i is None else str(i[0]) for i in series.indexes])
+
+
+def _of_context(context: Any) -> str:
+    """What tells a context from others."""
+    tables = context if isinstance(context, (list, tuple)) else [context]
+    return digest(*(np.asarray(x.detach() if hasattr(x, "detach") else x) for x in tables))
+
+
+def _of_law(model: Any, refit: Refit) -> str:
+    """What tells a fitted law from others, where none is fitted here."""
+    if refit != "never":
+        return "fitted at the origins"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "law"
+        model.save(path)
+        return digest(np.frombuffer(path.read_bytes(), np.uint8))
 
 
 def _table(
-    series: Timeline,
-    rows: np.ndarray,
-    origin: int,
-    actual: np.ndarray,
-    made: Predicted,
-    levels: list[float],
+    series: Timeline, found: Made, origin: int, horizon: int, levels: list[float]
 ) -> pd.DataFrame:
     """One row for each series, step (and component) that something came at."""
     import pandas as pd
 
-    horizon, d = actual.shape[1], len(series.components)
+    rows, made = found.rows, found.predicted
+    actual, d = series.outcomes(rows, origin, horizon), len(series.components)
     steps = np.tile(np.arange(1, horizon + 1), len(rows))
     number = np.repeat(rows, horizon)
     there = origin + steps <= series.ends[number]
@@ -274,12 +302,6 @@ def _finished(done: Any, attrs: dict[str, Any]) -> set[Any]:
             )
     whole = done.groupby(["series", "origin"], sort=False)["step"].max() == attrs["horizon"]
     return set(whole.index[whole])
-
-
-def _is_finished(series: Timeline, rows: np.ndarray, origin: int, finished: set[Any]) -> bool:
-    labels = series.labels(rows, np.full(len(rows), origin - 1)) if finished else []
-    names = [series.names[i] for i in rows.tolist()]
-    return bool(finished) and all(pair in finished for pair in zip(names, labels, strict=True))
 
 
 def _joined(found: list[pd.DataFrame], done: Any, attrs: dict[str, Any]) -> pd.DataFrame:

@@ -152,7 +152,45 @@ class Automatic:
         self, history: PanelData | None, horizon: int, levels: Sequence[float], seed: Any
     ) -> np.ndarray:
         """Means and quantiles of what follows: [N, horizon, 1 + levels]."""
-        laws = self.laws(self.own_data if history is None else history, horizon)
+        return self._told(
+            self.laws(self.own_data if history is None else history, horizon), levels
+        )
+
+    def scored(
+        self, history: PanelData, came: np.ndarray, levels: Sequence[float]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What `ahead` gives, and the log-density or mass of what came under the law of its step.
+
+        Args:
+            history: of all series.
+            came: what came at each step, nan where nothing did, [N, horizon].
+            levels: which quantiles.
+
+        Returns:
+            Means and quantiles [N, horizon, 1 + levels], and nats [N, horizon].
+        """
+        laws = self.laws(history, came.shape[1])
+        return self._told(laws, levels), self._scores(laws, came)
+
+    def _scores(self, laws: Laws, x: np.ndarray) -> np.ndarray:
+        """See `scored`. Values that are rounded have a mass, and so has 0 where it bounds."""
+        log, bounded, whole = laws.log[:, None], self.bounded[:, None], self.whole[:, None]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            volume = np.where(log, np.log(x), 0.0)  # -inf at 0, nan below
+            z = (np.where(log, volume, x) - laws.middle) / laws.deviation
+            found = self.tails.log_density(z) - np.log(laws.deviation) - volume
+            half = np.where(whole, 0.5, 0.0)
+            above = self.tails.below((x + half - laws.middle) / laws.deviation)
+            under = self.tails.below((x - half - laws.middle) / laws.deviation)
+            at_zero = bounded & (x == 0)
+            mass = np.log(np.where(at_zero, above, above - under))
+            found = np.where(whole | at_zero, mass, found)
+            impossible = (log & (x <= 0)) | (bounded & (x < 0)) | (whole & (x != np.rint(x)))
+        found = np.where(impossible, -np.inf, found)
+        return np.where(np.isnan(x), np.nan, found)
+
+    def _told(self, laws: Laws, levels: Sequence[float]) -> np.ndarray:
+        """Means and quantiles: [N, horizon, 1 + levels]."""
         found = np.empty((*laws.middle.shape, 1 + len(levels)))
         found[..., 0] = self._means(laws)
         for k, level in enumerate(levels):

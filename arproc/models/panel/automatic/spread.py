@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from scipy.special import ndtr
@@ -50,9 +50,18 @@ class Tails:
         low, high = -40.0 * self.wider, 40.0 * self.wider
         for _ in range(200):
             middle = (low + high) / 2
-            below = (1 - SHARE) * ndtr(middle) + SHARE * ndtr(middle / self.wider)
-            low, high = (middle, high) if below < level else (low, middle)
+            low, high = (middle, high) if self.below(middle) < level else (low, middle)
         return (low + high) / 2
+
+    def below(self, z: Any) -> Any:
+        """The distribution function of the standard mixture."""
+        return (1 - SHARE) * ndtr(z) + SHARE * ndtr(z / self.wider)
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """The log-density of the standard mixture."""
+        narrow = np.log1p(-SHARE) - z**2 / 2
+        wide = np.log(SHARE) - np.log(self.wider) - (z / self.wider) ** 2 / 2
+        return np.asarray(np.logaddexp(narrow, wide) - np.log(2 * np.pi) / 2)
 
     def sizes(self, horizon: int) -> np.ndarray:
         """What deviations are multiplied with at each step, [horizon]."""
