@@ -21,7 +21,8 @@ from arproc.errors import (
     check_number,
 )
 from arproc.models.panel import combination
-from arproc.models.panel.automatic.recipe import Automatic, learn
+from arproc.models.panel.automatic.learnt import Automatic
+from arproc.models.panel.automatic.recipe import learn
 from arproc.models.panel.combination import Combination
 from arproc.models.panel.data import LONG, PanelData, read
 from arproc.models.panel.fitted import PanelModel
