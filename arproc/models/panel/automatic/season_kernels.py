@@ -181,7 +181,7 @@ def _take_spikes(x: np.ndarray, n: Int, cycle: np.ndarray, work: np.ndarray) -> 
         rest[t] = x[t] - cycle[t % len(cycle)]
         if t and not np.isnan(rest[t] - rest[t - 1]):
             sizes[m] = abs(rest[t] - rest[t - 1])
-            beside += t < n - 1
+            beside += 1 if t < n - 1 else 0
             m += 1
     if beside == 0:
         return False
