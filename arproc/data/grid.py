@@ -81,7 +81,7 @@ def steps_of(calendar: Calendar, times: Any) -> tuple[np.ndarray, np.ndarray]:
         dates = wall[known]
         full = pd.date_range(min(dates.min(), origin), max(dates.max(), origin), freq=step.base)
         at = full.get_indexer(wall)
-        found, rest = np.divmod(at - full.get_loc(origin), step.n)
+        found, rest = np.divmod(at - int(full.get_loc(origin)), step.n)
         on = known & (at >= 0) & (rest == 0)
     return np.where(on, found, 0).astype(np.int64), on
 

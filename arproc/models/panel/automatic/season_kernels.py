@@ -125,14 +125,15 @@ def _one_season(
     for j in range(period):
         if counts[j] == 0:
             return
-    _means(rest, place, m, np.inf, means, sums, counts)
-    for _ in range(3):  # a wild value would be its season's
-        widest = 0.0
-        for t in range(m):
-            sizes[t] = abs(rest[t] - means[place[t]])
-            widest = max(widest, sizes[t])
-        far = _FAR * _NORMAL * _median(sizes, m)
-        if not widest > far or not far > 0:
+    for k in range(4):  # a wild value would be its season's
+        far, widest = np.inf, np.inf
+        if k > 0:
+            widest = 0.0
+            for t in range(m):
+                sizes[t] = abs(rest[t] - means[place[t]])
+                widest = max(widest, sizes[t])
+            far = _FAR * _NORMAL * _median(sizes, m)
+        if k > 0 and (not widest > far or not far > 0):
             break
         _means(rest, place, m, far, means, sums, counts)
     level = 0.0
@@ -229,9 +230,10 @@ def decompose(
     for i in range(begin, end):
         n, cycle = lengths[i], cycles[edges[i] : edges[i + 1]]
         x = values[offsets[i] : offsets[i] + n]
-        _seasons(x, n, periods, cycle, work, place, found)
-        if _take_spikes(x, n, cycle, work):
+        for k in range(2):  # the second time without the values that stand alone
             _seasons(x, n, periods, cycle, work, place, found)
+            if k > 0 or not _take_spikes(x, n, cycle, work):
+                break
         if len(cycle) > 1:
             for t in range(n):
                 x[t] -= cycle[t % len(cycle)]

@@ -16,6 +16,8 @@ are missing: `prepare` computes that once for all series, and then a value costs
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from arproc.compiled.arrays import put
@@ -162,7 +164,8 @@ def _mixed(
     for g in range(first, last):
         best = max(best, found[0, g])
     total = 0.0
-    mean[:], variance[:], shocks[:] = 0.0, 0.0, 0.0
+    for j in range(len(mean)):
+        mean[j], variance[j], shocks[j] = 0.0, 0.0, 0.0
     for g in range(first, last):
         weight = np.exp(found[0, g] - best)
         if weight < LEAST:
@@ -294,6 +297,18 @@ def prepare(
     return first, second, left, products
 
 
+def _plain_fill(value: float, target: np.ndarray) -> None:
+    target[:] = value
+
+
+@partial(jit, plain=_plain_fill)
+def _fill(value: float, target: np.ndarray) -> None:
+    """Write a number everywhere into a matrix."""
+    for i in range(target.shape[0]):
+        for j in range(target.shape[1]):
+            target[i, j] = value
+
+
 @jit
 def _regular(
     x: np.ndarray, place: float, size: float, alpha: np.ndarray, beta: np.ndarray, phi: np.ndarray,
@@ -378,16 +393,20 @@ def smooth(
             continue
         size = np.sqrt(rough / (count - 1))
         if not size > 1e-12 * abs(place):  # a constant: it stays what it is
-            mean[i], variance[i], shocks[i] = before, 0.0, 1.0
+            _fill(before, mean[i])
+            _fill(0.0, variance[i])
+            _fill(1.0, shocks[i])
             continue
-        state[:], sums[:] = 0.0, 0.0
+        _fill(0.0, state)
+        _fill(0.0, sums)
         if count == stops[i] - offsets[i] <= len(first):
             _regular(
                 values[offsets[i] : stops[i]], place, size, alpha, beta, phi, first, second, left,
                 products, state, sums,
             )  # fmt: skip
         else:
-            state[2], state[5] = 1.0, 1.0
+            _fill(1.0, state[2:3])
+            _fill(1.0, state[5:6])
             for t in range(offsets[i], stops[i]):
                 _step((values[t] - place) / size, alpha, beta, phi, state, sums)
         _solve(count, phi, precision, state, sums, found)
@@ -396,5 +415,6 @@ def smooth(
                 alpha, beta, phi, edges[f], edges[f + 1], found, mean[i, f], variance[i, f],
                 shocks[i, f],
             )  # fmt: skip
-            mean[i, f] = mean[i, f] * size + place
-            variance[i, f] *= size * size
+            for j in range(mean.shape[2]):
+                mean[i, f, j] = mean[i, f, j] * size + place
+                variance[i, f, j] *= size * size
