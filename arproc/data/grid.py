@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -9,32 +10,51 @@ import numpy as np
 from arproc.data.calendar import Calendar, _in_zone, _offset, _tick, _wall, regular
 from arproc.errors import DataError
 
-__all__ = ["calendar_of_times", "labels_of", "steps_of"]
+__all__ = ["calendar_of_series", "labels_of", "steps_of"]
+
+_VOTES = 200  # so many series, spread over all, tell the step of most
 
 
-def calendar_of_times(times: Any, name: str, freq: Any = None) -> Calendar:
-    """The calendar whose steps many series go by.
+def calendar_of_series(times: Any, starts: np.ndarray, name: str, freq: Any = None) -> Calendar:
+    """The calendar whose steps many series go by: that of all their times, or of most of them.
 
     Args:
-        times: an index of the times of them all, in any order.
+        times: an index of the times of one series after the other.
+        starts: where each series begins, and the number of times, int64 [N + 1].
         name: what error messages call the data.
         freq: the step; None for the one that the times go by.
 
     Raises:
-        DataError: they go by no one step.
+        DataError: they go by no step.
 
     Example:
         >>> import pandas as pd
         >>> days = pd.to_datetime(["2024-01-03", "2024-01-01", "2024-01-02"])
-        >>> calendar_of_times(days, "data").freq
+        >>> calendar_of_series(days, np.array([0, 1, 3]), "data").freq
         'D'
     """
+    try:
+        return _calendar(times, name, freq)
+    except DataError as error:
+        refused = error
+    votes: dict[tuple[Any, ...], list[Calendar]] = {}
+    some = np.unique(np.linspace(0, len(starts) - 2, min(_VOTES, len(starts) - 1)).astype(int))
+    for i in some.tolist():
+        with suppress(DataError):
+            one = _calendar(times[starts[i] : starts[i + 1]], name, freq)
+            votes.setdefault((one.kind, one.freq), []).append(one)
+    if not votes:
+        raise refused
+    return max(votes.values(), key=len)[0]
+
+
+def _calendar(times: Any, name: str, freq: Any) -> Calendar:
     import pandas as pd
 
-    distinct = pd.Index(times).unique().sort_values()
+    distinct = pd.Index(times).dropna().unique().sort_values()
     whole = regular(pd.Series(0.0, distinct), name, missing=True, freq=freq).index
     found = Calendar.of(whole, freq)
-    if found is None:
+    if found is None or len(whole) < 2:
         shown = ", ".join(str(label) for label in distinct[:3])
         raise DataError(
             f"{name} has times that tell no step ({shown} ...); expected dates or numbers, some "

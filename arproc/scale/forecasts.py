@@ -154,14 +154,14 @@ def _learnt(
     model: AutoPanel | Panel, source: Source, starts: np.ndarray, sample: int, freq: Any
 ) -> tuple[Any, Any]:
     """The fitted model, and the calendar of the times, both learnt of the sample."""
-    from arproc.data.grid import calendar_of_times
+    from arproc.data.grid import calendar_of_series
 
     count = len(starts) - 1
     chosen = np.unique(np.linspace(0, count - 1, min(sample, count)).astype(np.int64))
     table = source.read_all(starts[chosen], starts[chosen + 1])
     sizes = starts[chosen + 1] - starts[chosen]
     edges = np.concatenate([[0], np.cumsum(sizes)])
-    calendar = calendar_of_times(times_in(table, source.columns[1]), "source", freq)
+    calendar = calendar_of_series(times_in(table, source.columns[1]), edges, "source", freq)
     part = panel_of(table, edges, source.columns, calendar)
     if not len(part.panel):
         i, reason = next(iter(part.reasons.items()))
