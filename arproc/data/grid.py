@@ -100,8 +100,8 @@ def steps_of(calendar: Calendar, times: Any) -> tuple[np.ndarray, np.ndarray]:
     else:
         dates = wall[known]
         full = pd.date_range(min(dates.min(), origin), max(dates.max(), origin), freq=step.base)
-        at = full.get_indexer(wall)
-        found, rest = np.divmod(at - int(full.get_loc(origin)), step.n)
+        at, zero = full.get_indexer(wall), full.get_indexer(pd.DatetimeIndex([origin]))[0]
+        found, rest = np.divmod(at - zero, step.n)
         on = known & (at >= 0) & (rest == 0)
     return np.where(on, found, 0).astype(np.int64), on
 

@@ -77,7 +77,13 @@ def test_numbers_are_those_of_fit_and_forecast(model, source, tmp_path, small):
     assert set(done.failed["series"]) == set(found.loc[~known, "unique_id"])
 
 
-def test_nothing_depends_on_the_partitions(source, tmp_path, monkeypatch):
+@pytest.mark.parametrize("season", [True, False])
+def test_nothing_depends_on_the_partitions(season, source, tmp_path, monkeypatch):
+    if not season:  # autoregressions are among the candidates
+        rng = np.random.default_rng(0)
+        names, times = np.repeat([f"s{i}" for i in range(7)], 70), np.tile(np.arange(70), 7)
+        table = pd.DataFrame({"unique_id": names, "ds": times, "y": rng.normal(size=490)})
+        source = write(table, tmp_path / "panel.parquet")
     made = []
     for most in (5, 100):
         monkeypatch.setattr(memory, "_MOST", most)
@@ -284,13 +290,13 @@ arproc.forecast_file(arproc.AutoPanel(period=12), sys.argv[1], 3, sys.argv[2], s
 
 @pytest.mark.slow
 def test_the_same_file_after_kills_at_random_moments(tmp_path):
-    source = write(long(400), tmp_path / "panel.parquet")
+    source = write(long(150), tmp_path / "panel.parquet")
     whole, out = tmp_path / "whole.parquet", tmp_path / "out.parquet"
     begin = time.perf_counter()
     subprocess.run([sys.executable, "-c", _KILLED, str(source), str(whole)], check=True)
     longest = time.perf_counter() - begin
     rng, kills = np.random.default_rng(0), 0
-    for _ in range(30):
+    for _ in range(8):
         process = subprocess.Popen([sys.executable, "-c", _KILLED, str(source), str(out)])
         try:
             assert process.wait(rng.uniform(0.5, 1.05) * longest) == 0
