@@ -2,8 +2,8 @@
 
 The monthly series, of 100 to 200 values, are made here: in turn positive ones with a season and a
 trend, random walks with a drift, counts, and levels with a season of their own. An argument says
-how many there are (100,000 by default; more are the same again under other names), another the ceiling on memory; its peak is that of the
-process.
+how many there are (100,000 by default; more are the same again under other names), another the
+ceiling on memory; its peak is that of the process.
 statsforecast published 36 minutes on 2,000 CPUs of a Ray cluster for auto_arima on a million.
 """
 
