@@ -52,7 +52,8 @@ for name in job["models"]:
     begin = clock()
     made = model.forecast(df=frame, h=job["horizon"], level=[80, 95])
     spent = clock() - begin
-    columns = [f"{name}-lo-95", f"{name}-lo-80", name, f"{name}-hi-80", f"{name}-hi-95"]
+    label = model.models[0].alias
+    columns = [label + end for end in ("-lo-95", "-lo-80", "", "-hi-80", "-hi-95")]
     out[name] = (spent, made[columns].to_numpy().tolist())
 json.dump(out, open(sys.argv[1], "w"))
 """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from arproc.contract.places import as_path, replacing
+from arproc.contract.places import as_path, check_place, replacing, storing
 from arproc.errors import DataError, ParameterError, check_count
 from arproc.models.panel import AutoPanel, Panel
 from arproc.models.panel.data import check_columns
@@ -125,6 +125,7 @@ def forecast_file(
     _require_submit(client)
     found = Source.of(source, check_columns(model.columns))
     path = as_path(out)
+    check_place(path)
     if str(path.resolve()) in {str(Path(one.path).resolve()) for one in found.groups}:
         raise ParameterError(f"out {str(path)!r} is the source itself; name another file.")
     work = Work(path.with_name(path.name + ".parts"))
@@ -134,7 +135,8 @@ def forecast_file(
         leader, calendar = _learnt(model, found, starts, sample, freq)
         workers = torch.get_num_threads() if client is None else 1
         cuts = rows_at_once(starts, horizon, ceiling, workers, client is None)
-        work.begin(model, asked, leader, calendar, starts, cuts)
+        with storing(path):
+            work.begin(model, asked, leader, calendar, starts, cuts)
     jobs = work.jobs(found, horizon, levels)
     failed = _forecast(jobs, client, progress)
     _join(jobs, path)

@@ -40,7 +40,7 @@ def size_of(memory: Any) -> int:
             f"memory is {memory!r}; expected more than {BASE / 1e9:g} GB, which Python and the "
             "libraries take."
         )
-    return int(found)
+    return int(min(found, 2.0**60))  # more is no ceiling
 
 
 def rows_at_once(
