@@ -57,6 +57,7 @@ _LAZY: dict[str, str] = {
     "Transformer": "arproc.models.neural.sequences.transformer",
     "WaveNet": "arproc.models.neural.waves.wavenet",
     "calendar_features": "arproc.data.date_features",
+    "forecast_file": "arproc.scale",
     "backtest": "arproc.evaluation",
     "compare": "arproc.evaluation",
     "diagnose": "arproc.evaluation",
@@ -140,6 +141,7 @@ __all__ = [
     "evaluate",
     "fidelity",
     "evaluation",
+    "forecast_file",
     "kit",
     "likelihood_ratio_test",
     "load",
@@ -224,6 +226,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
     from arproc.models.transformed.process import Transformed
     from arproc.models.volatility.argarch import ARGARCH
     from arproc.reporting import report
+    from arproc.scale import forecast_file
     from arproc.training import Training
     from arproc.warming import warm_up
 

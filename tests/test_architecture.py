@@ -21,7 +21,7 @@ LAYERS = (
     {"process"},
     {"inference"},
     {"models"},
-    {"audio", "parts", "datasets", "tables", "transforms", "ngram", "evaluation"},
+    {"scale", "audio", "parts", "datasets", "tables", "transforms", "ngram", "evaluation"},
     {"plot", "testing", "kit", "warming"},
     {"reporting"},
     {"arproc"},

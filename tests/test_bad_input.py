@@ -367,6 +367,15 @@ def backtest_with(**wrong: Any) -> Any:
     return arproc.backtest(model, given.pop("data", SERIES), **given)
 
 
+def file_with(**wrong: Any) -> Any:
+    """Forecasts of a small file with one wrong value."""
+    table = pd.DataFrame({"unique_id": "a", "ds": range(60), "y": SERIES})
+    table.to_parquet("panel.parquet")
+    model = arproc.Panel(arproc.AR(1, method="ols"))
+    given = {"model": model, "source": "panel.parquet", "horizon": 2, "out": "out.parquet"}
+    return arproc.forecast_file(**(given | wrong))
+
+
 #: Arguments of functions with one wrong value.
 LONG = np.cos(np.arange(300.0) ** 2).reshape(20, 15)
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
@@ -513,6 +522,16 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "AutoPanel(log)": lambda w: arproc.AutoPanel(log=w).fit(PANEL),
     "AutoPanel(candidates)": lambda w: arproc.AutoPanel(w, 2).fit(PANEL),
     "images": lambda w: arproc.datasets.images(w),
+    "forecast_file(model)": lambda w: file_with(model=w),
+    "forecast_file(source)": lambda w: file_with(source=w),
+    "forecast_file(horizon)": lambda w: file_with(horizon=w),
+    "forecast_file(out)": lambda w: file_with(out=w),
+    "forecast_file(quantiles)": lambda w: file_with(quantiles=w),
+    "forecast_file(memory)": lambda w: file_with(memory=w),
+    "forecast_file(sample)": lambda w: file_with(sample=w),
+    "forecast_file(freq)": lambda w: file_with(freq=w),
+    "forecast_file(client)": lambda w: file_with(client=w),
+    "others": lambda w: panel("AutoPanel, told nothing").others(w),
 }  # fmt: skip
 
 

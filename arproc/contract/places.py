@@ -23,6 +23,7 @@ except ImportError:  # no such locks here (Windows): what a killed program left 
 __all__ = [
     "as_path",
     "can_not_write",
+    "check_place",
     "held",
     "replacing",
     "storing",
@@ -96,7 +97,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         StorageError: the disk is full, or fails; what `path` held before is there still.
     """
     path = as_path(path)
-    _check_place(path)
+    check_place(path)
     _remove_leftovers(path)
     with storing(path):
         handle, temporary = _temporary(path)
@@ -119,7 +120,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
                 os.close(handle)
 
 
-def _check_place(path: Path) -> None:
+def check_place(path: Path) -> None:
+    """Raise `ParameterError` where no file can be written."""
     try:
         if not path.parent.is_dir():
             raise ParameterError(

@@ -21,7 +21,8 @@ from arproc.errors import (
     check_number,
 )
 from arproc.models.panel import combination
-from arproc.models.panel.automatic.recipe import Automatic, learn
+from arproc.models.panel.automatic.learnt import Automatic
+from arproc.models.panel.automatic.recipe import learn, learn_others
 from arproc.models.panel.beside import AUTO
 from arproc.models.panel.combination import Combination
 from arproc.models.panel.data import LONG, PanelData, require_values
@@ -323,6 +324,39 @@ class AutoPanel(PanelModel):
         held, later = self._learnt, replace(self._read(data), named=True)
         require_values(later)
         return type(self).of(held.updated(later), **self.get_params(deep=False))
+
+    def others(self, data: Any) -> Self:
+        """The same of other series, with what those of `fit` have in common.
+
+        That is the seasons, the panel's weights and how large errors are. A series' forecasts
+        depend on it and on these, not on which others there are: a panel in parts gives what it
+        gives in one.
+
+        Args:
+            data: a panel, see `Panel`.
+
+        Raises:
+            UnsupportedError: the candidates are given ones, whose intervals are calibrated on all
+                series together.
+
+        Example:
+            >>> x = np.random.default_rng(0).normal(size=(4, 80)).cumsum(axis=1)
+            >>> model = AutoPanel().fit(x[:3])
+            >>> model.others(x[3:]).forecast(2).shape
+            (2, 4)
+        """
+        common = self._joint("others").common
+        every = replace(self._read(data), named=True)
+        table, reasons = readable(every, self.errors == "keep")
+        held = Held(learn_others(table, self.log, common), every.names, reasons, every.form)
+        return type(self).of(held, **self.get_params(deep=False))
+
+    def check_parts(self) -> None:
+        if self.candidates is not None:
+            raise UnsupportedError(
+                "the intervals of AutoPanel with given candidates are calibrated on all series "
+                "together, so it can not forecast a panel in parts; AutoPanel() can."
+            )
 
     def _joint(self, call: str) -> Automatic:
         learnt = self._learnt.inner

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arproc.contract.storable import storable
-from arproc.models.panel.automatic.recipe import Automatic
+from arproc.models.panel.automatic.learnt import Automatic
 from arproc.models.panel.data import PanelData
 from arproc.models.panel.labels import restore_end
 from arproc.models.panel.tables import forecast_table

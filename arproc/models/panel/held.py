@@ -21,7 +21,7 @@ from arproc.models.panel.tables import forecast_table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from arproc.models.panel.automatic.recipe import Automatic
+    from arproc.models.panel.automatic.learnt import Automatic
 
 __all__ = ["Held", "readable"]
 

@@ -10,7 +10,13 @@ import numpy as np
 import torch
 
 from arproc.contract.randomness import derived_seed, resolve_seed
-from arproc.errors import DataError, ParameterError, check_choice, check_count
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    UnsupportedError,
+    check_choice,
+    check_count,
+)
 from arproc.models.panel.data import LONG, PanelData, require_values
 from arproc.models.panel.fitted import FittedEach, FittedSeries, PanelModel
 from arproc.models.panel.settings import settings_of
@@ -135,6 +141,30 @@ class Panel(PanelModel):
             )
         self.learnt_ = learnt
         return self
+
+    def others(self, data: Any) -> Self:
+        """The same process fitted to other series.
+
+        Args:
+            data: a panel, see the class.
+
+        Raises:
+            UnsupportedError: the series are drawn towards one another.
+        """
+        if self.pooling != "none":
+            raise UnsupportedError(
+                "with pooling='partial' the series are drawn towards one another; others would "
+                "be towards themselves. Fit a Panel to all of them."
+            )
+        return self.clone().fit(data)
+
+    def check_parts(self) -> None:
+        self._check_parameters()
+        if self.pooling != "none" or settings_of(self.process) is None:
+            raise UnsupportedError(
+                "a Panel is forecast in parts where it is of autoregressions, each series alone; "
+                f"got {self!r}, in which a series' forecasts depend on the others or on its place."
+            )
 
     def _check_parameters(self) -> None:
         self.check_kinds()

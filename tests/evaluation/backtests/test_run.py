@@ -212,22 +212,22 @@ def test_an_auto_panel_told_nothing_scores_by_its_own_law(positive: bool):
     x = 0.1 * _walk(41, 4)
     frame = pd.DataFrame(np.exp(x) if positive else x, columns=list("abcd"))
     fitted = AutoPanel().fit(frame[:40])
-    assert fitted.learnt_.log.all() == positive
+    assert fitted.learnt_.inner.log.all() == positive
     found = backtest(AutoPanel(), frame, start=40)
     np.testing.assert_allclose(found["log_score"], fitted.log_prob(frame[40:]), rtol=1e-9)
     made = backtest(fitted, frame, start=38, horizon=3, refit="never", quantiles=(0.25, 0.75))
-    own, came = fitted.learnt_.own_data, np.full((4, 3), np.nan)
-    laws = fitted.learnt_.laws(own, 3)
+    own, came = fitted.learnt_.inner.own_data, np.full((4, 3), np.nan)
+    laws = fitted.learnt_.inner.laws(own, 3)
     grid = np.linspace(1e-3 if positive else -9, 9, 2001)
     density = np.full(len(grid), np.nan)
     for k, value in enumerate(grid.tolist()):  # of the third step alone
         came[0, 2] = value
-        score = fitted.learnt_._scores(laws, came)
+        score = fitted.learnt_.inner._scores(laws, came)
         density[k] = np.exp(score[0, 2])
     mass = density * (grid[1] - grid[0])
     assert mass.sum() == pytest.approx(1.0, abs=2e-3)
     assert np.isnan(score).sum() == score.size - 1
-    told, _ = fitted.learnt_.scored(own, came, (0.25, 0.75))
+    told, _ = fitted.learnt_.inner.scored(own, came, (0.25, 0.75))
     for level, quantile in zip((0.25, 0.75), told[0, 2, 1:], strict=True):
         assert mass[grid <= quantile].sum() == pytest.approx(level, abs=0.01)
     assert made["log_score"].notna().all()
@@ -236,7 +236,7 @@ def test_an_auto_panel_told_nothing_scores_by_its_own_law(positive: bool):
 def test_an_auto_panel_of_counts_scores_by_their_masses():
     rng = np.random.default_rng(2)
     frame = pd.DataFrame(rng.poisson(2.0, (60, 2)), columns=["a", "b"]).astype(float)
-    learnt = AutoPanel().fit(frame).learnt_
+    learnt = AutoPanel().fit(frame).learnt_.inner
     assert learnt.whole.all()
 
     laws = learnt.laws(learnt.own_data, 1)

@@ -11,8 +11,8 @@ import arproc
 from arproc import AR, AutoPanel
 from arproc.errors import ArprocError, DataError, ParameterError, UnsupportedError
 from arproc.models.panel.automatic.autoregressions import lags_of
-from arproc.models.panel.automatic.seasons import find_periods, season_of
-from arproc.models.panel.automatic.spread import SHARE, Tails, fit_tails
+from arproc.models.panel.automatic.seasons import decompose, find_periods
+from arproc.models.panel.automatic.spread import SHARE, ErrorSpread, Tails, fit_spread
 from arproc.models.panel.automatic.weights import choose, combine, errors_of, of_the_panel
 from arproc.models.panel.data import read
 
@@ -247,6 +247,11 @@ def test_forecasts_stay_within_reach():
 # ---- the parts ----------------------------------------------------------------------------------
 
 
+def season_of(x: np.ndarray, periods: list[int]) -> np.ndarray:
+    n = len(x)
+    return decompose(x.copy(), np.array([0, n]), np.array([n]), periods).cycles
+
+
 def test_seasons_and_what_looks_like_them():
     rng, t = np.random.default_rng(0), np.arange(900)
     day = np.sin(2 * np.pi * t / 24)
@@ -289,11 +294,15 @@ def test_weighted_medians():
 def test_tails_are_those_of_the_errors():
     rng = np.random.default_rng(0)
     wide = np.where(rng.random((4000, 1)) < SHARE, 3.0, 1.0)
-    tails, own = fit_tails(rng.normal(size=(4000, 6)) * wide * 0.7)
+    errors = rng.normal(size=(4000, 6)) * wide * 0.7
+    spread = fit_spread(errors)
+    tails, own = spread.tails, spread.own(errors)
     assert tails.quantile(0.9) * tails.size == pytest.approx(
         0.7 * Tails(1.0, 3.0, 0.0).quantile(0.9), rel=0.06
     )
     assert tails.wider > 1.5
     assert np.exp(np.log(own).mean()) == pytest.approx(1)
-    few, _ = fit_tails(np.full((2, 3), np.nan))
-    assert few == Tails(1.0, 1.5, 0.0)
+    np.testing.assert_array_equal(spread.own(errors[:3]), own[:3])  # each by itself
+    few = fit_spread(np.full((2, 3), np.nan))
+    assert few == ErrorSpread(Tails(1.0, 1.5, 0.0), 0.0, 0.0)
+    np.testing.assert_array_equal(few.own(errors[:3]), 1.0)

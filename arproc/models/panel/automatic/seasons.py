@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from arproc.compiled.threads import shares, threaded
 from arproc.models.panel.data import PanelData
 
-__all__ = ["find_periods", "season_of"]
+__all__ = ["Seasons", "decompose", "find_periods"]
 
 _SERIES = 2000  # so many, spread over the panel, are enough to find its seasons
 _LONGEST = 400
 _CLEAR = 0.15  # a difference of autocorrelations below this is no season
-_FAR = 4.0  # usual deviations, beyond which one counts no more than there
 
 
 def find_periods(table: PanelData) -> list[int]:
@@ -58,88 +59,75 @@ def find_periods(table: PanelData) -> list[int]:
 
 def _autocorrelations(table: PanelData) -> tuple[np.ndarray, np.ndarray]:
     """The mean autocorrelation of the changes by lag, and of how many pairs it is."""
+    from arproc.compiled.interpreted import suited
+    from arproc.models.panel.automatic import season_kernels
+
     longest = int(min(table.lengths.max() // 2, _LONGEST)) if len(table) else 0
     total, weight = np.zeros(longest + 1), np.zeros(longest + 1)
-    for i in np.unique(np.linspace(0, len(table) - 1, min(_SERIES, len(table))).astype(int)):
-        x = table.row(int(i))
-        lags = min(len(x) // 2, longest)
-        if lags < 4:
-            continue
-        x = np.log(x) if bool((x > 0).all()) else x
-        change = np.diff(x)
-        seen = ~np.isnan(change)
-        size = 1.4826 * np.median(np.abs(change[seen])) if seen.any() else 0.0
-        if not size > 0:
-            continue
-        change = np.where(seen, np.clip(change, -4 * size, 4 * size), 0.0)
-        change[seen] -= change[seen].mean()
-        padded = 2 ** int(np.ceil(np.log2(2 * len(change))))
-        power = np.abs(np.fft.rfft(change, padded)) ** 2
-        found = np.fft.irfft(power, padded)[: lags + 1]
-        if not found[0] > 0:
-            continue
-        pairs = len(change) - np.arange(lags + 1)
-        total[: lags + 1] += found / found[0] * len(change)
-        weight[: lags + 1] += pairs
+    rows = np.unique(np.linspace(0, len(table) - 1, min(_SERIES, len(table))).astype(int))
+    kernels = suited(season_kernels, 3.0 * int(table.lengths[rows].sum()))
+    kernels.correlate(table.values, table.offsets, rows, longest, total, weight)
     with np.errstate(invalid="ignore"):
         return np.where(weight > 0, total / weight, 0.0), weight
 
 
-def season_of(x: np.ndarray, periods: Sequence[int]) -> np.ndarray:
-    """The sum of a series' seasons, for one cycle of the longest that it is long enough for.
+class Seasons(NamedTuple):
+    """One cycle of the sum of each series' seasons, one after the other.
+
+    Attributes:
+        cycles: what is taken from x_t, at t modulo the cycle's length.
+        edges: where each series' begins, int64 [N + 1]; one without a season has a cycle of 0.
+    """
+
+    cycles: np.ndarray
+    edges: np.ndarray
+
+    def after(self, lengths: np.ndarray, horizon: int) -> np.ndarray:
+        """The seasons of the steps after so many, [N, horizon]."""
+        at = (lengths[:, None] + np.arange(horizon)) % np.diff(self.edges)[:, None]
+        return self.cycles[self.edges[:-1, None] + at]
+
+
+def decompose(
+    values: np.ndarray,
+    offsets: np.ndarray,
+    lengths: np.ndarray,
+    periods: Sequence[int],
+) -> Seasons:
+    """The seasons of many series, for one cycle of the longest that each is long enough for.
 
     Classical decomposition about a moving average, one season after the other; each is shrunk
-    by how much of its variance is more than the noise of its means would give.
+    by how much of its variance is more than the noise of its means would give. What stands alone,
+    far from both neighbours, is made missing before they are found for good.
 
     Args:
-        x: a series [n], nan where a value is missing.
+        values: the series one after the other, nan where a value is missing. Their seasons are
+            taken off, and the values that stand alone become nan, in place.
+        offsets: where each begins, int64 [N + 1].
+        lengths: how many of the values of each are known, int64 [N].
         periods: the seasons' lengths, increasing.
 
-    Returns:
-        What to take from x_t, at t modulo its length: [period], or [1] of 0 without a season.
-
     Example:
-        >>> season_of(np.tile([0.0, 1.0], 20), [2])
+        >>> x = np.tile([0.0, 1.0], 20)
+        >>> decompose(x, np.array([0, 40]), np.array([40]), [2]).cycles
         array([-0.5,  0.5])
+        >>> x[:4]
+        array([0.5, 0.5, 0.5, 0.5])
     """
-    found = np.zeros(1)
+    from arproc.compiled.interpreted import suited
+    from arproc.models.panel.automatic import season_kernels
+
+    sizes, length = np.ones(len(lengths), np.int64), 1
     for period in periods:
-        if len(x) < 2 * period + 1:
-            break
-        size = period if period % len(found) == 0 else period * len(found)
-        found = np.resize(found, size)
-        rest = x - np.resize(found, len(x))
-        found = found + np.resize(_one_season(rest, period), size)
+        length = period if period % length == 0 else period * length
+        sizes[lengths >= 2 * period + 1] = length
+    edges = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    found = Seasons(np.zeros(int(edges[-1])), edges)
+    kernels = suited(season_kernels, (3.0 + 12.0 * len(periods)) * int(lengths.sum()))
+    lags = np.asarray(periods, np.int64)
+    whole = (values, offsets, lengths)
+    threaded(
+        lambda a, b: kernels.decompose(*whole, a, b, lags, *found),
+        shares(lengths.cumsum() * (100 + int(lags.sum()))),
+    )
     return found
-
-
-def _one_season(x: np.ndarray, period: int) -> np.ndarray:
-    window = np.ones(period + 1 - period % 2) / period
-    if period % 2 == 0:
-        window[[0, -1]] /= 2
-    half = period // 2
-    if np.isnan(x).any():  # the level through a gap is that beside it
-        at = np.flatnonzero(~np.isnan(x))
-        whole = np.interp(np.arange(len(x)), at, x[at])
-    else:
-        whole = x
-    around = x[half : len(x) - half] - np.convolve(whole, window, "valid")
-    place = (np.arange(len(around)) + half) % period
-    seen = ~np.isnan(around)
-    counts = np.bincount(place[seen], minlength=period)
-    if (counts == 0).any():
-        return np.zeros(period)
-    place, around = place[seen], around[seen]
-    means = np.bincount(place, around, minlength=period) / counts
-    for _ in range(3):  # a wild value would be its season's
-        rest = around - means[place]
-        far = _FAR * 1.4826 * np.median(np.abs(rest))
-        if not (np.abs(rest) > far).any() or not far > 0:
-            break
-        held = means[place] + np.clip(rest, -far, far)
-        means = np.bincount(place, held, minlength=period) / counts
-    means -= means.mean()
-    rest = around - means[place]
-    noise = rest @ rest / max(len(rest) - period, 1) / counts.mean()
-    spread = means @ means / (period - 1)
-    return means * (max(spread - noise, 0.0) / spread if spread > 0 else 0.0)

@@ -9,15 +9,21 @@ which is an ARIMA(1, 1, 2) (random walks, ARIMA(0, 1, 1) and (0, 2, 2) are cases
 linear in the first level and slope, so that these have closed forms: the level a flat prior, the
 slope a normal one about 0, of `precision` in units of the errors. The points of the grid are
 weighted by their marginal likelihoods; nothing is searched for, and nothing can fail to converge.
+
+How a first level and slope of 1 go through the errors does not depend on the data unless values
+are missing: `prepare` computes that once for all series, and then a value costs a quarter.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
+from arproc.compiled.arrays import put
 from arproc.compiled.jit import Int, jit
 
-__all__ = ["smooth"]
+__all__ = ["prepare", "smooth"]
 
 #: Points of less weight than this, beside the best, are left out of the forecasts.
 LEAST = 1e-5
@@ -158,7 +164,8 @@ def _mixed(
     for g in range(first, last):
         best = max(best, found[0, g])
     total = 0.0
-    mean[:], variance[:], shocks[:] = 0.0, 0.0, 0.0
+    for j in range(len(mean)):
+        mean[j], variance[j], shocks[j] = 0.0, 0.0, 0.0
     for g in range(first, last):
         weight = np.exp(found[0, g] - best)
         if weight < LEAST:
@@ -210,11 +217,124 @@ def _plain_mixed(
 _ahead = jit(_mixed, _plain_mixed)
 
 
+def _regular_one(
+    x: float,
+    alpha: np.ndarray,
+    beta: np.ndarray,
+    phi: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    level: np.ndarray,
+    slope: np.ndarray,
+    ee: np.ndarray,
+    e1: np.ndarray,
+    e2: np.ndarray,
+) -> None:
+    """One value of a series without gaps: what a first level and slope add to errors is known."""
+    for g in range(len(alpha)):
+        moved = phi[g] * slope[g]
+        e = x - level[g] - moved
+        level[g] += moved + alpha[g] * e
+        slope[g] = moved + beta[g] * e
+        ee[g] += e * e
+        e1[g] += e * first[g]
+        e2[g] += e * second[g]
+
+
+def _plain_regular_one(
+    x: float,
+    alpha: np.ndarray,
+    beta: np.ndarray,
+    phi: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    level: np.ndarray,
+    slope: np.ndarray,
+    ee: np.ndarray,
+    e1: np.ndarray,
+    e2: np.ndarray,
+) -> None:
+    moved = phi * slope
+    e = x - level - moved
+    level += moved + alpha * e
+    slope[:] = moved + beta * e
+    ee += e * e
+    e1 += e * first
+    e2 += e * second
+
+
+_regular_step = jit(_regular_one, _plain_regular_one, fastmath={"contract"})
+
+
+def prepare(
+    alpha: np.ndarray, beta: np.ndarray, phi: np.ndarray, steps: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What a first level and a first slope of 1 add to the errors, and do to the state.
+
+    Args:
+        alpha: of the grid's points, [G].
+        beta: theirs.
+        phi: theirs.
+        steps: for how many values.
+
+    Returns:
+        What they add to the error of each step, two arrays [steps, G]; and after each number of
+        steps the states that they leave and the sums of the products, [steps + 1, 4, G] and
+        [steps + 1, 3, G].
+    """
+    first, second = np.empty((2, steps, len(alpha)))
+    left, products = np.empty((steps + 1, 4, len(alpha))), np.zeros((steps + 1, 3, len(alpha)))
+    left[0] = np.array([1.0, 0.0, 0.0, 1.0])[:, None]
+    for t in range(steps):
+        for k, found in enumerate((first, second)):
+            moved = phi * left[t, 2 * k + 1]
+            found[t] = left[t, 2 * k] + moved
+            left[t + 1, 2 * k] = found[t] - alpha * found[t]
+            left[t + 1, 2 * k + 1] = moved - beta * found[t]
+        d1, d2 = first[t], second[t]
+        for k, product in enumerate((d1 * d1, d1 * d2, d2 * d2)):
+            products[t + 1, k] = products[t, k] + product
+    return first, second, left, products
+
+
+def _plain_fill(value: float, target: np.ndarray) -> None:
+    target[:] = value
+
+
+@partial(jit, plain=_plain_fill)
+def _fill(value: float, target: np.ndarray) -> None:
+    """Write a number everywhere into a matrix."""
+    for i in range(target.shape[0]):
+        for j in range(target.shape[1]):
+            target[i, j] = value
+
+
+@jit
+def _regular(
+    x: np.ndarray, place: float, size: float, alpha: np.ndarray, beta: np.ndarray, phi: np.ndarray,
+    first: np.ndarray, second: np.ndarray, left: np.ndarray, products: np.ndarray,
+    state: np.ndarray, sums: np.ndarray,
+) -> None:  # fmt: skip
+    """A whole series without gaps."""
+    n = len(x)
+    level, slope = state[0], state[1]
+    ee, e1, e2 = sums[0], sums[1], sums[2]
+    for t in range(n):
+        _regular_step(
+            (x[t] - place) / size, alpha, beta, phi, first[t], second[t], level, slope, ee, e1, e2
+        )
+    for k in range(4):
+        put(left[n, k], state[2 + k])
+    for k in range(3):
+        put(products[n, k], sums[3 + k])
+
+
 @jit
 def smooth(
     values: np.ndarray,
     offsets: np.ndarray,
     stops: np.ndarray,
+    wanted: np.ndarray,
     begin: Int,
     end: Int,
     alpha: np.ndarray,
@@ -222,6 +342,10 @@ def smooth(
     phi: np.ndarray,
     precision: np.ndarray,
     edges: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    left: np.ndarray,
+    products: np.ndarray,
     mean: np.ndarray,
     variance: np.ndarray,
     shocks: np.ndarray,
@@ -233,6 +357,7 @@ def smooth(
         values: the series one after the other, nan where a value is missing.
         offsets: where each begins, [N + 1].
         stops: where what is known of each ends, [N].
+        wanted: of which series, [N].
         begin: the first series.
         end: the last, excluded.
         alpha: of the grid's points, [G].
@@ -240,6 +365,10 @@ def smooth(
         phi: theirs.
         precision: theirs.
         edges: where each family's points begin, [F + 1].
+        first: of `prepare`, as are the next three; longer series do without.
+        second: likewise.
+        left: likewise.
+        products: likewise.
         mean: where the result goes, [N, F, horizon].
         variance: likewise.
         shocks: likewise.
@@ -248,6 +377,8 @@ def smooth(
     points = len(alpha)
     state, sums, found = np.empty((6, points)), np.empty((6, points)), np.empty((4, points))
     for i in range(begin, end):
+        if not wanted[i]:
+            continue
         count, rough, place, before = 0, 0.0, 0.0, np.nan
         for t in range(offsets[i], stops[i]):
             if not np.isnan(values[t]):
@@ -262,17 +393,28 @@ def smooth(
             continue
         size = np.sqrt(rough / (count - 1))
         if not size > 1e-12 * abs(place):  # a constant: it stays what it is
-            mean[i], variance[i], shocks[i] = before, 0.0, 1.0
+            _fill(before, mean[i])
+            _fill(0.0, variance[i])
+            _fill(1.0, shocks[i])
             continue
-        state[:], sums[:] = 0.0, 0.0
-        state[2], state[5] = 1.0, 1.0
-        for t in range(offsets[i], stops[i]):
-            _step((values[t] - place) / size, alpha, beta, phi, state, sums)
+        _fill(0.0, state)
+        _fill(0.0, sums)
+        if count == stops[i] - offsets[i] <= len(first):
+            _regular(
+                values[offsets[i] : stops[i]], place, size, alpha, beta, phi, first, second, left,
+                products, state, sums,
+            )  # fmt: skip
+        else:
+            _fill(1.0, state[2:3])
+            _fill(1.0, state[5:6])
+            for t in range(offsets[i], stops[i]):
+                _step((values[t] - place) / size, alpha, beta, phi, state, sums)
         _solve(count, phi, precision, state, sums, found)
         for f in range(len(edges) - 1):
             _ahead(
                 alpha, beta, phi, edges[f], edges[f + 1], found, mean[i, f], variance[i, f],
                 shocks[i, f],
             )  # fmt: skip
-            mean[i, f] = mean[i, f] * size + place
-            variance[i, f] *= size * size
+            for j in range(mean.shape[2]):
+                mean[i, f, j] = mean[i, f, j] * size + place
+                variance[i, f, j] *= size * size

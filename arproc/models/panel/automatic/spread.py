@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from arproc.contract.checked import Number, sentences
 from arproc.contract.storable import storable
 
-__all__ = ["Tails", "fit_tails"]
+__all__ = ["ErrorSpread", "Tails", "fit_spread"]
 
 #: The share of errors that are wider than the others.
 SHARE = 0.2
@@ -41,16 +41,22 @@ class Tails:
         yield from sentences((self.wider > 1e6, "the wider part has no end"))
 
     def quantile(self, level: float) -> float:
-        """The quantile of the standard mixture, by bisection.
+        """The quantile of the standard mixture.
 
         Example:
             >>> round(Tails(1.0, 1.0, 0.0).quantile(0.975), 4)
             1.96
         """
-        low, high = -40.0 * self.wider, 40.0 * self.wider
+        return float(self.quantiles(np.array([level]))[0])
+
+    def quantiles(self, levels: np.ndarray) -> np.ndarray:
+        """Those of several levels, by bisection."""
+        high = np.full(len(levels), 40.0 * self.wider)
+        low = -high
         for _ in range(200):
             middle = (low + high) / 2
-            low, high = (middle, high) if self.below(middle) < level else (low, middle)
+            below = self.below(middle) < levels
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
         return (low + high) / 2
 
     def below(self, z: Any) -> Any:
@@ -68,35 +74,62 @@ class Tails:
         return np.asarray(self.size * np.arange(1, horizon + 1) ** self.growth)
 
 
-def fit_tails(errors: np.ndarray) -> tuple[Tails, np.ndarray]:
-    """The law of standardised errors, and how much larger those of each series are.
+@storable
+@dataclass(frozen=True)
+class ErrorSpread:
+    """The law of a panel's errors, and what those of a series are large beside.
 
-    Two quantiles, of 80% and of 95%, settle size and tails; the growth is that of the medians. A
-    series' own factor is shrunk: the errors of one stretch of time move together and tell little.
+    Attributes:
+        tails: the law of standardised errors.
+        usual: the median over the series of their mean squares; 0 where too few are known.
+        centre: the mean logarithm of how much larger those of the series are.
+    """
+
+    tails: Tails
+    usual: Annotated[float, Number(low=0)]
+    centre: float
+
+    def own(self, errors: np.ndarray) -> np.ndarray:
+        """How much larger than the panel's the errors of each series are, shrunk, [N].
+
+        The errors of one stretch of time move together and tell little.
+
+        Args:
+            errors: in units of the stated deviation, nan where not known, [N, h].
+        """
+        found = np.ones(len(errors))
+        if self.usual > 0:
+            squares = _squares(_grown(errors, self.tails.growth))
+            known = ~np.isnan(squares)
+            found[known] = _shrunk(squares[known] / self.usual) / np.exp(self.centre)
+        return found
+
+
+def fit_spread(errors: np.ndarray) -> ErrorSpread:
+    """The law of the standardised errors of a panel.
+
+    Two quantiles, of 80% and of 95%, settle size and tails; the growth is that of the medians.
 
     Args:
         errors: forecast errors in units of the stated deviation, nan where not known, [N, h].
 
     Example:
         >>> z = np.random.default_rng(0).normal(scale=2.0, size=(500, 4))
-        >>> tails, own = fit_tails(z)
-        >>> 1.9 < tails.size < 2.1, tails.wider
+        >>> found = fit_spread(z)
+        >>> 1.9 < found.tails.size < 2.1, found.tails.wider
         (True, 1.0)
+        >>> found.own(z).shape
+        (500,)
     """
-    sizes = np.abs(errors)
-    own = np.ones(len(sizes))
-    some = np.isfinite(sizes)
-    if some.sum() < _FEW:
-        return Tails(1.0, 1.5, 0.0), own
-    growth = _growth(sizes)
-    sizes = np.where(some, sizes / np.arange(1, sizes.shape[1] + 1) ** growth, np.nan)
-    counts = some.sum(axis=1)
-    total = np.where(some, np.minimum(np.nan_to_num(sizes), 1e9) ** 2, 0.0).sum(axis=1)
-    squares = np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
-    typical = max(float(np.nanmedian(squares)), 1e-300)
-    known = ~np.isnan(squares)
-    own[known] = np.sqrt(1 - _OWN + _OWN * np.minimum(squares[known] / typical, 50.0))
-    own[known] /= np.exp(np.log(own[known]).mean())
+    if np.isfinite(errors).sum() < _FEW:
+        return ErrorSpread(Tails(1.0, 1.5, 0.0), 0.0, 0.0)
+    growth = _growth(np.abs(errors))
+    sizes = _grown(errors, growth)
+    squares = _squares(sizes)
+    usual = max(float(np.nanmedian(squares)), 1e-300)
+    own = _shrunk(squares / usual)
+    centre = float(np.log(own[~np.isnan(own)]).mean())
+    own = np.where(np.isnan(own), 1.0, own / np.exp(centre))
     # half of what the series' own factors explain here, they explain later too
     inner, outer = np.nanquantile(sizes / np.sqrt(own)[:, None], [0.8, 0.95])
     inner = max(float(inner), 1e-9)
@@ -107,7 +140,25 @@ def fit_tails(errors: np.ndarray) -> tuple[Tails, np.ndarray]:
         miss = abs(np.log(size * one.quantile(0.975) / max(float(outer), 1e-9)))
         if miss < best:
             best, found = miss, Tails(size, wider, growth)
-    return found, own
+    return ErrorSpread(found, usual, centre)
+
+
+def _grown(errors: np.ndarray, growth: float) -> np.ndarray:
+    """The sizes of errors beside what they grow to at each step."""
+    sizes = np.abs(errors) / np.arange(1, errors.shape[1] + 1) ** growth
+    return np.where(np.isfinite(errors), sizes, np.nan)
+
+
+def _squares(sizes: np.ndarray) -> np.ndarray:
+    """Mean squares of each series, nan where nothing is known."""
+    some = ~np.isnan(sizes)
+    counts = some.sum(axis=1)
+    total = np.where(some, np.minimum(np.nan_to_num(sizes), 1e9) ** 2, 0.0).sum(axis=1)
+    return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
+
+
+def _shrunk(ratio: np.ndarray) -> np.ndarray:
+    return np.sqrt(1 - _OWN + _OWN * np.minimum(ratio, 50.0))
 
 
 def _growth(sizes: np.ndarray) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from arproc.compiled.threads import shares, threaded
+
 __all__ = ["choose", "combine", "errors_of", "of_the_panel", "of_the_series"]
 
 _ROUNDS = 400
@@ -45,6 +47,9 @@ def of_the_panel(
         size: what an error is large beside, [N].
         allowed: which candidates may have a weight, [K].
     """
+    from arproc.compiled.interpreted import suited
+    from arproc.models.panel.automatic import weight_kernels
+
     gap = (mean - actual[:, None, :]) / size[:, None, None]
     usable = ~np.isnan(mean).all(axis=(0, 2)) & allowed
     k = mean.shape[1]
@@ -54,14 +59,14 @@ def of_the_panel(
     if not rows.size:
         return equal
     rows = np.clip(rows, -50, 50)  # one wild series speaks for itself alone
-    weights = np.full(rows.shape[1], 1 / rows.shape[1])
-    least, best = np.inf, weights
+    columns = np.ascontiguousarray(rows.T)
+    kernels = suited(weight_kernels, 0.02 * rows.size * _ROUNDS)
+    weights = np.full(len(columns), 1 / len(columns))
+    least, best, slope = np.inf, weights, np.empty(len(columns))
     for step in range(_ROUNDS):
-        rest = rows @ weights
-        loss = float(np.abs(rest).mean())
+        loss = kernels.gradient(columns, weights, slope)
         if loss < least:
             least, best = loss, weights
-        slope = rows.T @ np.sign(rest) / len(rows)
         slope -= slope @ weights
         top = np.abs(slope).max()
         if not top > 0:
@@ -126,17 +131,19 @@ def choose(
         size: what an error is large beside, [N].
         naive: which candidate is the naive forecast.
     """
+    choices = [(_EQUAL, _POWER), *_CHOICES]
+    weights = [of_the_series(panel, errors, naive, *one) for one in choices]
+    made = _medians(mean, np.array(weights))
+    found = errors_of(np.moveaxis(made, 0, 1), actual, size)
+    losses = [_mean_of(found[:, c]) for c in range(len(choices))]
+    best = int(np.argmin(losses[1:])) + 1
+    return choices[best] if losses[best] < _BETTER * losses[0] else choices[0]
 
-    def loss(equal: float, power: float) -> float:
-        made = combine(mean, of_the_series(panel, errors, naive, equal, power))
-        found = errors_of(made[:, None], actual, size)[:, 0]
-        found = np.minimum(found[np.isfinite(found)], 50.0)
-        return float(found.mean()) if len(found) else 0.0
 
-    usual = loss(_EQUAL, _POWER)
-    losses = [loss(*one) for one in _CHOICES]
-    best = int(np.argmin(losses))
-    return _CHOICES[best] if losses[best] < _BETTER * usual else (_EQUAL, _POWER)
+def _mean_of(errors: np.ndarray) -> float:
+    """The mean over the series; one wild series speaks for itself alone."""
+    known = np.minimum(errors[np.isfinite(errors)], 50.0)
+    return float(known.mean()) if len(known) else 0.0
 
 
 def combine(made: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -146,18 +153,18 @@ def combine(made: np.ndarray, weights: np.ndarray) -> np.ndarray:
         made: [N, K, h]; nan only where the weight is 0.
         weights: [N, K].
     """
-    held = np.where(weights[..., None] > 0, made, np.inf)
-    order = np.argsort(held, axis=1)
-    value = np.take_along_axis(held, order, axis=1)
-    weight = np.take_along_axis(np.broadcast_to(weights[..., None], made.shape), order, axis=1)
-    middle = np.cumsum(weight, axis=1) - weight / 2
-    after = np.minimum((middle < 0.5).sum(axis=1), made.shape[1] - 1)[:, None, :]
-    before = np.maximum(after - 1, 0)
-    low, high = (np.take_along_axis(value, at, axis=1)[:, 0] for at in (before, after))
-    a, b = (np.take_along_axis(middle, at, axis=1)[:, 0] for at in (before, after))
-    high = np.where(np.isfinite(high), high, low)  # beyond the last that has a weight
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.clip(np.where(b > a, (0.5 - a) / (b - a), 1.0), 0.0, 1.0)
-        found = low + share * (high - low)
-    found[~(weights > 0).any(axis=1)] = np.nan
-    return np.asarray(found)
+    return _medians(made, weights[None])[0]
+
+
+def _medians(made: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Those of several choices of the weights, [C, N, K]: [C, N, h]."""
+    from arproc.compiled.interpreted import suited
+    from arproc.models.panel.automatic import weight_kernels
+
+    n, k, horizon = made.shape
+    found = np.empty((len(weights), n, horizon))
+    work = horizon * k * (k + len(weights))
+    kernels = suited(weight_kernels, 0.3 * n * work)
+    ends = np.arange(1, n + 1) * work
+    threaded(lambda a, b: kernels.medians(made, weights, a, b, found), shares(ends))
+    return found

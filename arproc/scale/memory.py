@@ -1,0 +1,66 @@
+"""How many series a partition may have, so that what is held stays below a ceiling."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from arproc.errors import ParameterError
+
+__all__ = ["rows_at_once", "size_of"]
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+#: Bytes that Python, the libraries, the compiled loops and a row group being read take.
+BASE = 800_000_000
+#: Bytes for each row that is read, for each series, and for each step of its forecasts.
+ROW, SERIES, STEP = 250, 60_000, 1_500
+_LEAST, _MOST = 1, 20_000  # series of a partition
+
+
+def size_of(memory: Any) -> int:
+    """A number of bytes, from such as "2GB" (units of 1000) or a whole number.
+
+    Example:
+        >>> size_of("2GB"), size_of("1.5 GB"), size_of(4_000_000_000)
+        (2000000000, 1500000000, 4000000000)
+    """
+    if isinstance(memory, int) and not isinstance(memory, bool):
+        found = float(memory)
+    else:
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", str(memory), re.IGNORECASE)
+        if not isinstance(memory, str) or match is None:
+            raise ParameterError(
+                f"memory must be a number of bytes or such as '2GB'; got {memory!r}."
+            )
+        found = float(match[1]) * _UNITS[match[2].upper()]
+    if found <= BASE:
+        raise ParameterError(
+            f"memory is {memory!r}; expected more than {BASE / 1e9:g} GB, which Python and the "
+            "libraries take."
+        )
+    return int(min(found, 2.0**60))  # more is no ceiling
+
+
+def rows_at_once(
+    starts: np.ndarray, horizon: int, ceiling: int, workers: int, local: bool
+) -> np.ndarray:
+    """Where partitions of whole series begin, and the number of series, int64 [P + 1].
+
+    Args:
+        starts: where each series begins, and the number of rows, int64 [N + 1].
+        horizon: how many steps are forecast.
+        ceiling: bytes of all together.
+        workers: how many partitions are held at once.
+        local: whether they are in this process.
+    """
+    each = (ceiling - BASE) // max(workers, 1) if local else ceiling - BASE
+    cost = np.diff(starts) * ROW + SERIES + STEP * horizon
+    total = np.concatenate([[0], np.cumsum(cost)])
+    cuts = [0]
+    while cuts[-1] < len(cost):
+        first = cuts[-1]
+        last = int(np.searchsorted(total, total[first] + each, side="right")) - 1
+        cuts.append(min(max(last, first + _LEAST), first + _MOST, len(cost)))
+    return np.array(cuts, np.int64)
