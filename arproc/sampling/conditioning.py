@@ -28,9 +28,11 @@ from arproc.errors import (
 )
 from arproc.sampling.evidence import Both, Evidence, Setting, Terms, joined, parts_of
 from arproc.sampling.facts import as_evidence
-from arproc.sampling.messages import given_messages
+from arproc.sampling.given import Given
 from arproc.sampling.normal import BridgeLaw, bridge
 from arproc.sampling.particles import Cloud, Filter
+from arproc.sampling.policies import PolicyLaw
+from arproc.sampling.weights import estimated
 
 __all__ = ["Conditioned", "condition"]
 
@@ -280,12 +282,24 @@ class _Job:
                 rest = tuple(t for t, is_so in zip(self.terms, linear, strict=True) if not is_so)
                 return found, rest, found.log_evidence
         finite = [part for part, term in pairs if term.finite]
-        if finite and law.machine() is not None:
-            machine = given_messages(law, joined(finite), steps)
-            if machine is not None:
-                rest = tuple(term for _, term in pairs if not term.finite)
-                return machine, rest, machine.log_evidence
-        return law, self.terms, 0.0
+        known = self._told(joined(finite)) if finite and law.machine() is not None else None
+        if known is None:
+            return law, self.terms, 0.0
+        if not known.ahead().log_evidence > -math.inf:
+            raise DataError(
+                "evidence has probability zero under this model: no sequence fits all of it."
+            )
+        rest = tuple(term for _, term in pairs if not term.finite)
+        return PolicyLaw.under(law, known), rest, known.ahead().log_evidence
+
+    def _told(self, evidence: Evidence) -> Given | None:
+        """The policy that draws given some evidence; None where its states are too many."""
+        found = Given(evidence, self.setting.law, self.steps)
+        try:
+            found.ahead()
+        except UnsupportedError:
+            return None
+        return found
 
     def _guide(self, proposal: Holder) -> ChainLaw:
         """The law of the proposal, checked."""
@@ -332,19 +346,17 @@ class _Job:
                 f"drew: none fits what is known after element {int(cloud.died.max())}. Take more "
                 "(n=), a proposal, or a twist."
             )
-        found, error = _mean(cloud.log_evidence)
-        shares = torch.log_softmax(cloud.log_weights, 1) + cloud.log_evidence[:, None]
-        log_weights = shares.flatten() - torch.logsumexp(cloud.log_evidence, 0)
-        size = _independent(log_weights.view(shares.shape), cloud.lineage)
-        if size < _FEW:
+        found = estimated(cloud.log_weights, cloud.log_evidence, cloud.lineage)
+        if found.size < _FEW:
             warn(
-                f"the weight came to rest on {size:.1f} of {self.n} particles, so the draws are "
-                "rough and alike; take more (n=), a proposal, or a twist.",
+                f"the weight came to rest on {found.size:.1f} of {self.n} particles, so the draws "
+                "are rough and alike; take more (n=), a proposal, or a twist.",
                 UserWarning,
             )
         return Conditioned(
-            self._given(cloud), log_weights.numpy(), log_evidence + found, error, size, "particles"
-        )
+            self._given(cloud), found.log_weights.flatten().numpy(),
+            log_evidence + found.log_evidence, found.error, found.size, "particles",
+        )  # fmt: skip
 
     # ---- forms -----------------------------------------------------------------------------
 
@@ -360,21 +372,3 @@ class _Job:
         law = self.setting.law
         kind = "tensor" if self.process.fit_.form == "tensor" else "numpy"
         return restore(x, lengths, law.space, Form(kind, device=x.device), law.layout)
-
-
-def _mean(log_values: Tensor) -> tuple[float, float]:
-    """The logarithm of the mean of numbers given by their logarithms; its standard error."""
-    most = log_values.max()
-    values = (log_values - most).exp()
-    error = values.std() / values.mean() / len(values) ** 0.5
-    return float(most + values.mean().log()), float(error)
-
-
-def _independent(log_weights: Tensor, lineage: Tensor) -> float:
-    """How many independent draws weighted particles of several sets are worth.
-
-    Counted at the first element, where particles that descend from one another are one.
-    """
-    weights = log_weights.exp()
-    together = torch.zeros_like(weights).scatter_add_(1, lineage, weights)
-    return float(1 / together.square().sum())

@@ -34,8 +34,9 @@ from arproc.distributions import (
 from arproc.errors import ParameterError, UnsupportedError
 from arproc.sampling.evidence import Allowed, Terms, pick
 from arproc.sampling.normal import condition_normal
+from arproc.sampling.weights import chosen, effective_size
 
-__all__ = ["Cloud", "Filter", "chosen", "effective_size", "families", "score", "systematic"]
+__all__ = ["Cloud", "Filter", "score"]
 
 #: How many numbers a block of conditionals may hold.
 _NUMBERS = 2**22
@@ -383,55 +384,3 @@ def given(conditional: Any, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
             "step, or none."
         )
     return filled, terms
-
-
-def chosen(
-    log_weights: Tensor, which: Tensor, uniforms: Uniforms, step: int, count: int
-) -> Tensor:
-    """So many particles of some sets by systematic resampling, int64 [e, count].
-
-    Args:
-        log_weights: of all, [E, P].
-        which: of which sets, bool [E].
-        uniforms: of the E sets.
-        step: at which step, which addresses the uniforms.
-        count: how many.
-    """
-    return systematic(log_weights[which], uniforms.block(which.nonzero()[:, 0], step, 1), count)
-
-
-def systematic(log_weights: Tensor, uniforms: Tensor, count: int) -> Tensor:
-    """So many particles of some sets by systematic resampling, int64 [e, count].
-
-    Args:
-        log_weights: of the particles, [e, particles]; some finite ones in each row.
-        uniforms: one for each set, [e, 1].
-        count: how many.
-    """
-    weights = torch.softmax(log_weights, dim=1)
-    place = (torch.arange(count) + uniforms) / max(count, 1)
-    cumulated = weights.cumsum(1)
-    cumulated = cumulated / cumulated[:, -1:]
-    found = torch.searchsorted(cumulated, place, right=True)
-    # rounding must not reach a particle of no weight
-    last = weights.shape[1] - 1 - (weights > 0).flip(1).int().argmax(1, keepdim=True)
-    return torch.minimum(found, last)
-
-
-def families(log_weights: Tensor, lineage: Tensor) -> Tensor:
-    """How many independent draws weighted particles are worth, [E].
-
-    Counted at the first step, where particles that descend from one another are one.
-
-    Args:
-        log_weights: [E, P].
-        lineage: from which of the first particles each descends, [E, P].
-    """
-    shares = torch.softmax(log_weights, dim=1)
-    together = torch.zeros_like(shares).scatter_add_(1, lineage, shares)
-    return 1 / together.square().sum(1)
-
-
-def effective_size(log_weights: Tensor) -> Tensor:
-    """How many equal weights these are worth, 1 / the sum of squared shares (Kong 1992), [E]."""
-    return 1 / torch.softmax(log_weights, dim=1).square().sum(1)
