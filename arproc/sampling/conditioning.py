@@ -28,18 +28,18 @@ from arproc.errors import (
 )
 from arproc.sampling.evidence import Both, Evidence, Setting, Terms, joined, parts_of
 from arproc.sampling.facts import as_evidence
-from arproc.sampling.given import Given
+from arproc.sampling.given import given
+from arproc.sampling.guides import Guide
 from arproc.sampling.normal import BridgeLaw, bridge
 from arproc.sampling.particles import Cloud, Filter
-from arproc.sampling.policies import PolicyLaw
 from arproc.sampling.weights import estimated
 
 __all__ = ["Conditioned", "condition"]
 
 #: In how many sets the particles are, whose estimates tell the error.
 _SETS = 10
-#: Fewer draws than this carry the weight: there is a warning.
-_FEW = 10
+#: Fewer draws than this carry the weight, or the error is larger: there is a warning.
+_FEW, _WIDE = 10, 0.25
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -170,15 +170,17 @@ def condition(
         method: "auto" is exact where it can be; "exact" is an error elsewhere; "particles" takes
             particles in any case.
         proposal: a process over the same elements, of what comes after the prefix, that particles
-            are drawn from instead, each weighed by what the process says of it; one that has no
-            probability for what the process holds possible spoils the estimate.
+            are drawn from instead, each weighed by what the process says of it. A fifth of them
+            is drawn from the process all the same, so that no weight is above 5 and a bad
+            proposal costs little. One of finitely many states (an n-gram model) is drawn from
+            given what it can be given of the evidence: its messages are a twist.
         seed: an int or a `torch.Generator`.
         context: of the prefix and of what comes, for processes that take one.
         offset: at which step the prefix (or the first element) begins, as for `log_prob`.
 
     Returns:
         The draws, their weights and the evidence's probability, see `Conditioned`. A warning says
-        where fewer than 10 draws carry the weight.
+        where fewer than 10 draws carry the weight, or the standard error is above 0.25.
 
     Raises:
         DataError: the evidence has probability zero, or all particles came to be impossible.
@@ -282,24 +284,15 @@ class _Job:
                 rest = tuple(t for t, is_so in zip(self.terms, linear, strict=True) if not is_so)
                 return found, rest, found.log_evidence
         finite = [part for part, term in pairs if term.finite]
-        known = self._told(joined(finite)) if finite and law.machine() is not None else None
+        known = given(law, joined(finite), steps) if finite else None
         if known is None:
             return law, self.terms, 0.0
-        if not known.ahead().log_evidence > -math.inf:
+        under, log_evidence = known
+        if not log_evidence > -math.inf:
             raise DataError(
                 "evidence has probability zero under this model: no sequence fits all of it."
             )
-        rest = tuple(term for _, term in pairs if not term.finite)
-        return PolicyLaw.under(law, known), rest, known.ahead().log_evidence
-
-    def _told(self, evidence: Evidence) -> Given | None:
-        """The policy that draws given some evidence; None where its states are too many."""
-        found = Given(evidence, self.setting.law, self.steps)
-        try:
-            found.ahead()
-        except UnsupportedError:
-            return None
-        return found
+        return under, tuple(t for _, t in pairs if not t.finite), log_evidence
 
     def _guide(self, proposal: Holder) -> ChainLaw:
         """The law of the proposal, checked."""
@@ -311,6 +304,16 @@ class _Job:
                 f"{own.space.describe()}."
             )
         return law
+
+    def _led(self, guide: ChainLaw) -> Guide:
+        """The proposal at the start; given the evidence, where it can be."""
+        holder: Any = self.process.derived(guide)
+        prepared = holder.read_context(None, _SETS, self.steps or 0)
+        finite = [p for p, term in zip(self.parts, self.terms, strict=True) if term.finite]
+        known = given(guide, joined(finite), self.steps) if finite else None
+        if known is None or known[1] == -math.inf:
+            return Guide(guide.fresh(_SETS, prepared))
+        return Guide(known[0].fresh(_SETS, prepared), foresees=True)
 
     def _exact(self, law: ChainLaw, log_evidence: float) -> Conditioned:
         """Independent draws of a law."""
@@ -335,11 +338,7 @@ class _Job:
                 f"n is {self.n}; expected a multiple of {_SETS} and at least {2 * _SETS}, for the "
                 f"particles come in {_SETS} sets, whose estimates tell the error."
             )
-        state = None
-        if guide is not None:
-            holder: Any = self.process.derived(guide)
-            state = guide.fresh(_SETS, holder.read_context(None, _SETS, self.steps or 0))
-        cloud = self._filtered(law, terms, _SETS, state)
+        cloud = self._filtered(law, terms, _SETS, None if guide is None else self._led(guide))
         if bool((cloud.died >= 0).all()):
             raise DataError(
                 f"evidence is impossible under this model, or after what its {self.n} particles "
@@ -347,10 +346,12 @@ class _Job:
                 "(n=), a proposal, or a twist."
             )
         found = estimated(cloud.log_weights, cloud.log_evidence, cloud.lineage)
-        if found.size < _FEW:
+        if found.size < _FEW or found.error > _WIDE:
             warn(
-                f"the weight came to rest on {found.size:.1f} of {self.n} particles, so the draws "
-                "are rough and alike; take more (n=), a proposal, or a twist.",
+                f"the weight came to rest on {found.size:.1f} of {self.n} particles, and the "
+                f"{_SETS} independent sets of these tell the evidence's log-probability to "
+                f"{found.error:.2g} nats: the draws are rough and alike, and the error may be "
+                "larger than it seems. Take more (n=), a proposal, or a twist.",
                 UserWarning,
             )
         return Conditioned(

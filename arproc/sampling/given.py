@@ -18,12 +18,13 @@ from torch.distributions import Distribution
 from arproc.contract.law import ChainLaw
 from arproc.contract.machine import Machine, latest, log_probs
 from arproc.distributions import Categorical, as_categorical
+from arproc.errors import UnsupportedError
 from arproc.sampling.evidence import Evidence, Setting
 from arproc.sampling.finite import Graph, explored
 from arproc.sampling.messages import messages
-from arproc.sampling.policies import Policy
+from arproc.sampling.policies import Policy, PolicyLaw
 
-__all__ = ["Ahead", "Given"]
+__all__ = ["Ahead", "Given", "future", "given"]
 
 #: Rows that the evidence forbids, and those of which it says nothing more.
 _DEAD, _FREE = -1, -2
@@ -71,6 +72,12 @@ class Ahead:
         if found is None or not np.isfinite(self._future(step + 1)[found]):
             return _DEAD
         return _FREE if step + 1 == self.graph.steps else found
+
+    def future(self, step: int, node: int) -> float:
+        """The message of a node."""
+        if node < 0:
+            return 0.0 if node == _FREE else -np.inf
+        return float(self._future(step)[node])
 
     def _future(self, step: int) -> np.ndarray:
         """The messages of a step's nodes."""
@@ -193,6 +200,27 @@ class _Weighed:
         pairs = zip(states[:, -1].tolist(), x.tolist(), strict=True)
         nodes = torch.tensor([self.ahead.after(step, *pair) for pair in pairs], dtype=torch.int64)
         return torch.cat([self.inner.follow(states[:, :-1], x, step), nodes[:, None]], dim=1)
+
+
+def given(law: ChainLaw, evidence: Evidence, steps: int | None) -> tuple[PolicyLaw, float] | None:
+    """A law given evidence that it can carry exactly, and the log-probability of that, nats.
+
+    None where the law or the evidence has infinitely many states, or too many.
+    """
+    if law.machine() is None:
+        return None
+    known = Given(evidence, law, steps)
+    try:
+        return PolicyLaw(law, known), known.ahead().log_evidence
+    except UnsupportedError:
+        return None
+
+
+def future(state: Any) -> Tensor:
+    """Log p(all evidence to come | what was drawn) of a state of a law under `Given`, [N]."""
+    place = state.own
+    pairs = zip(place.steps.tolist(), place.nodes.tolist(), strict=True)
+    return torch.tensor([place.ahead.future(*pair) for pair in pairs], dtype=torch.float64)
 
 
 _MADE: WeakKeyDictionary[Given, Ahead] = WeakKeyDictionary()

@@ -315,7 +315,8 @@ class _PolicyState(InnerState):
     def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
         columns, inner = self.inner.extend(x, lengths)
         changed, own = self.policy.extend(columns, self.own, x, lengths)
-        if self.policy.empties and isinstance(changed, Categorical):
+        may_empty = self.policy.empties or isinstance(columns, Restricted)
+        if may_empty and isinstance(changed, Categorical):
             changed = Restricted(changed.scores)  # what goes on from there has probability zero
         return changed, _PolicyState(inner, self.policy, own)
 

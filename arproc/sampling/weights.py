@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -40,10 +41,24 @@ def estimated(log_weights: Tensor, log_evidence: Tensor, lineage: Tensor) -> Est
     shares = shares - torch.logsumexp(log_evidence, 0)
     most = log_evidence.max()
     values = (log_evidence - most).exp()
-    error = values.std() / values.mean() / len(values) ** 0.5
     found = float(most + values.mean().log())
     together = torch.zeros_like(shares).scatter_add_(1, lineage, shares.exp())
-    return Estimate(shares, found, float(error), float(1 / together.square().sum()))
+    size = float(1 / together.square().sum())
+    return Estimate(shares, found, _error(log_evidence, values), size)
+
+
+def _error(log_values: Tensor, values: Tensor) -> float:
+    """The standard error of the logarithm of the mean of some numbers, as the larger of two.
+
+    By their own spread, and by that of their logarithms as if these were normal (Cox's method in
+    Zhou and Gao 1997), which does not overlook a long tail as easily.
+    """
+    count = len(values)
+    plain = float(values.std() / values.mean()) / math.sqrt(count)
+    spread = float(log_values.var())
+    if not math.isfinite(spread):  # where some of them are zero
+        return plain
+    return max(plain, math.sqrt(spread / count + spread**2 / (2 * (count - 1))))
 
 
 def chosen(

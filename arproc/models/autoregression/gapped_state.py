@@ -1,5 +1,6 @@
-"""What the states of autoregressions, of numbers and of vectors, share: the last elements, or
-what is known of them where something is missing.
+"""What the states of autoregressions of numbers and of vectors share.
+
+They are the last elements, or what is known of these where something is missing.
 """
 
 from __future__ import annotations
