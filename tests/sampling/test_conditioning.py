@@ -355,7 +355,7 @@ def test_a_proposal_with_holes_is_no_harm():
 
 
 def test_messages_of_a_cheaper_process_are_a_twist():
-    """A word late in a text of a model that learns as it goes, by the help of one that does not."""
+    """A word late in a text of a model that learns as it goes, by help of one that does not."""
     said = ["the cat sat on the mat", "a cat ate the rat", "the rat sat", "that hat"] * 3
     costly = arproc.PPM(order=3, tokens="char").fit(said)
     cheap = arproc.PPM(order=3, tokens="char", adaptive=False).fit(said)

@@ -175,6 +175,8 @@ class FiniteAcceptor(Acceptor):
 
     def _closed(self, state: Any) -> np.ndarray:
         number, place = self._at(state)
+        if place is not None and place == self.alphabet.length:
+            return self._all.numpy()  # it is whole: nobody asks what comes next
         dead = self._dead if place is None else self._dead[place + 1]
         closed = dead.take(self.targets(number), mode="clip")
         if self.alphabet.end is not None:

@@ -247,3 +247,15 @@ def test_masks_join_with_other_policies():
         text.with_policy(sampling.Temperature(0.5) | Constrain(NEVER_STUCK)).conditional("ab")
     )
     torch.testing.assert_close(under.conditional("ab").probs, stepwise.probs)
+
+
+def test_a_constrained_whole_is_read_to_its_end():
+    """Of sequences of one size the state may be extended by all of them at once."""
+    kept = process("MADE").with_policy(Constrain(Automaton({0: {0: 0, 1: 1}, 1: {0: 1}}, [1])))
+    whole = torch.tensor([[0, 1, 0, 0, 0], [0, 0, 0, 0, 1], [1, 0, 1, 0, 0]])
+    columns, state = kept.start(n=3).extend(whole)
+    want = torch.as_tensor(kept.log_prob(whole.numpy()))
+    got = sampling.policies.index(columns, (slice(None), slice(0, -1))).log_prob(whole).sum(1)
+    torch.testing.assert_close(got, want, check_dtype=False)
+    assert want[2] == -torch.inf
+    assert state.lengths.tolist() == [5, 5, 5]
