@@ -287,7 +287,7 @@ class Likelihood(Evidence):
         >>> import arproc
         >>> walk = arproc.AR.from_parameters([0.9])
         >>> warm = Likelihood(lambda x: -((x[:, -1] - 3.0) ** 2))
-        >>> found = arproc.sampling.condition(walk, warm, n=200, length=5, seed=0)
+        >>> found = arproc.sampling.condition(walk, warm, n=2000, length=5, seed=0)
         >>> bool(1.0 < found.expectation()[-1] < 3.0)
         True
     """
