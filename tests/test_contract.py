@@ -545,6 +545,14 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: pixelcnn(3, (3, 1, 2), conditioned=True, context=series(40).reshape(20, 2)),
         {"context": series(8).reshape(4, 2)},
     ),
+    "PixelCNN of every order": (lambda: pixelcnn(2, (2, 3), order_agnostic=True), {}),
+    "PixelCNN of every order, of ordered colours given vectors": (
+        lambda: pixelcnn(
+            4, (2, 1, 3), order_agnostic=True, head="discretised_logistic", components=2,
+            conditioned=True, context=series(40).reshape(20, 2),
+        ),
+        {"context": series(8).reshape(4, 2)},
+    ),
     "PixelCNN++": (lambda: plus_plus(256, (4, 5)), {}),
     "PixelCNN++ of zeros and ones, three resolutions": (
         lambda: plus_plus(2, (3, 4), resolutions=3), {}
@@ -773,6 +781,7 @@ LATER = {
     "RNADE, mixture of logistics", "RNADE, Student's t", "NADE of all orders, in another",
     "PixelCNN of grey levels", "PixelCNN of ordered grey levels", "PixelCNN of ordered colours",
     "PixelCNN of classes", "PixelCNN after a prefix", "PixelCNN under a policy",
+    "PixelCNN of every order", "PixelCNN of every order, of ordered colours given vectors",
     "PixelCNN++", "PixelCNN++ of classes", "PixelCNN++ of colours",
     "PixelSNAIL of colours", "PixelSNAIL of classes", "Transformer of characters",
     "Transformer of published weights, learned positions",

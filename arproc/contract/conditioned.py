@@ -53,9 +53,6 @@ class InnerState(State):
     def _select(self, rows: torch.Tensor) -> State:
         return self._like(self.inner.select(rows))
 
-    def finite_memory(self) -> torch.Tensor | None:
-        return self.inner.finite_memory()
-
     def _truncate(self, lengths: torch.Tensor) -> State:
         return self._like(self.inner.truncate(self.inner.lengths - self.lengths + lengths))
 
@@ -73,7 +70,9 @@ class _Later:
     """A machine after a prefix [T]."""
 
     def __init__(self, inner: Machine, prefix: torch.Tensor) -> None:
-        self.inner, self.prefix, self.timeless = inner, prefix, inner.timeless
+        self.inner, self.prefix = inner, prefix
+        settled = inner.settled
+        self.settled = None if settled is None else max(0, settled - len(prefix))
 
     def start(self) -> torch.Tensor:
         states = self.inner.start()

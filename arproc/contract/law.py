@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
@@ -155,6 +155,27 @@ class WholeLaw(Law):
 
         Row i is a function of the uniforms of row i alone.
         """
+
+    def iterate(
+        self,
+        n: int,
+        uniforms: Uniforms,
+        context: torch.Tensor | None,
+        tolerance: float,
+        passed: Callable[[int, int], None],
+    ) -> torch.Tensor:
+        """What `draw` gives, by iteration to a fixed point, where the law knows how.
+
+        Args:
+            n: how many examples.
+            uniforms: theirs.
+            context: what they are conditioned on.
+            tolerance: by how much, as a share of 1 + its size, a settled number may change.
+            passed: is told of each pass, over how many elements and rows it went.
+        """
+        raise UnsupportedError(
+            f"{type(self).__name__} is drawn from as a whole, and knows no fixed point of draws."
+        )
 
 
 class NoWindowError(UnsupportedError, AttributeError):

@@ -8,7 +8,7 @@ which are a `Machine`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from arproc.distributions import as_categorical
 from arproc.spaces import Space
 
-__all__ = ["Machine", "WindowMachine", "log_probs", "side_by_side"]
+__all__ = ["Machine", "WindowMachine", "latest", "log_probs", "side_by_side"]
 
 
 class Machine(Protocol):
@@ -27,11 +27,11 @@ class Machine(Protocol):
     same step on.
 
     Attributes:
-        timeless: whether the step makes no difference either.
+        settled: from which step on the step makes no difference either; None where it always may.
     """
 
     @property
-    def timeless(self) -> bool: ...
+    def settled(self) -> int | None: ...
 
     def start(self) -> Tensor:
         """The state before the first element, int64 [1, k]."""
@@ -63,7 +63,7 @@ class WindowMachine:
         law: without a context.
     """
 
-    timeless = False
+    settled = None
 
     def __init__(self, law: _Windowed) -> None:
         self.law, self.order = law, law.window_length
@@ -93,8 +93,8 @@ class _Sides:
         self.widths = [part.start().shape[1] for part in parts]
 
     @property
-    def timeless(self) -> bool:
-        return all(part.timeless for part in self.parts)
+    def settled(self) -> int | None:
+        return latest(part.settled for part in self.parts)
 
     def start(self) -> Tensor:
         return torch.cat([part.start() for part in self.parts], dim=1)
@@ -116,6 +116,16 @@ def side_by_side(
     return _Sides(found, join) if len(found) == len(parts) else None
 
 
+def latest(steps: Iterable[int | None]) -> int | None:
+    """The last of some steps, None standing for never."""
+    found = list(steps)
+    return None if None in found else max(step for step in found if step is not None)
+
+
 def log_probs(conditional: Any) -> Tensor:
-    """The log-probabilities of a law of finitely many symbols, float64 [*batch, V]."""
-    return torch.log_softmax(as_categorical(conditional).scores.double(), dim=-1)
+    """The log-probabilities of a law of finitely many symbols, float64 [*batch, V].
+
+    They are minus infinity throughout where nothing is left.
+    """
+    found = torch.log_softmax(as_categorical(conditional).scores.double(), dim=-1)
+    return found.masked_fill(found.isnan(), -torch.inf)

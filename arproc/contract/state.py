@@ -104,15 +104,6 @@ class State(ABC):
         """See `truncate`; derived by replaying what is kept."""
         return replay(self.law, self.history.truncate(lengths), self.context)
 
-    def finite_memory(self) -> torch.Tensor | None:
-        """All that the law still knows of the past, as whole numbers [N, k].
-
-        Rows with equal numbers have the same law of everything that follows, and there are
-        finitely many. None where there may be infinitely many: then nothing can be computed by
-        going through all of them (`arproc.sampling.finite`).
-        """
-        return None
-
     def _join(self, states: Sequence[Any]) -> State:
         """See `join`; derived by keeping the states side by side, each with its own rows."""
         sizes = [state.n for state in states]

@@ -14,7 +14,8 @@ from arproc.contract.randomness import Uniforms
 from arproc.contract.state import State
 from arproc.errors import DataError
 from arproc.sampling.facts import KnownTerms
-from arproc.sampling.particles import Filter, chosen, families
+from arproc.sampling.particles import Filter
+from arproc.sampling.weights import chosen, families
 
 __all__ = ["weighted_paths"]
 

@@ -263,11 +263,6 @@ class _MixtureState(State):
     def _truncate(self, lengths: torch.Tensor) -> State:
         return _MixtureState([part.truncate(lengths) for part in self.parts], self.log_weights)
 
-    def finite_memory(self) -> torch.Tensor | None:
-        found = [part.finite_memory() for part in self.parts]
-        known = [memory for memory in found if memory is not None]
-        return torch.cat(known, dim=1) if len(known) == len(found) else None
-
     def _join(self, states: Sequence[Any]) -> State:
         each = zip(*(state.parts for state in states), strict=True)
         return _MixtureState([first.join(*rest) for first, *rest in each], self.log_weights)

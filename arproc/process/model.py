@@ -7,6 +7,7 @@ else changes it. A fit works on a copy of the model, so that one that is refused
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -508,6 +509,23 @@ class Model(Parameters):
             ParameterError: n or length has a wrong value.
             UnsupportedError: something is asked for that needs conditionals.
         """
+        whole = (n, length, prefix, policy, stop, seed, return_log_prob, context, known)
+        return self.draw_whole(lambda law, *how: law.draw(*how), *whole)
+
+    def draw_whole(
+        self,
+        draw: Callable[[WholeLaw, int, Uniforms, torch.Tensor | None], torch.Tensor],
+        n: int,
+        length: int | None,
+        prefix: Any,
+        policy: Any,
+        stop: Any,
+        seed: int | torch.Generator | None,
+        return_log_prob: bool,
+        context: Any,
+        known: Any = None,
+    ) -> Any:
+        """`sample` by some way to draw from the law; what algorithms over laws call."""
         law = self.law_
         if not isinstance(law, WholeLaw):
             raise UnsupportedError(f"{law!r} is not drawn from as a whole; ask a Process of it.")
@@ -524,7 +542,7 @@ class Model(Parameters):
                 )
         prepared = self.read_context(context, n, 0)
         with torch.no_grad():
-            x = law.draw(n, Uniforms(seed), prepared).to(law.space.dtype)
+            x = draw(law, n, Uniforms(seed), prepared).to(law.space.dtype)
         check_drawn(x, law, law.space)
         kind = self.fit_.form
         form = Form(kind if kind in ("tensor", "table") else "numpy")

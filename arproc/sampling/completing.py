@@ -15,8 +15,9 @@ from arproc.data.form import Layout
 from arproc.errors import DataError, UnsupportedError, warn
 from arproc.sampling.ancestral import draw
 from arproc.sampling.facts import KnownTerms
-from arproc.sampling.particles import Filter, chosen, score
+from arproc.sampling.particles import Filter, score
 from arproc.sampling.policies import PolicyLaw, Present
+from arproc.sampling.weights import chosen
 
 __all__ = ["Completion", "Job"]
 

@@ -28,16 +28,18 @@ from arproc.errors import (
 )
 from arproc.sampling.evidence import Both, Evidence, Setting, Terms, joined, parts_of
 from arproc.sampling.facts import as_evidence
-from arproc.sampling.messages import given_messages
+from arproc.sampling.given import given
+from arproc.sampling.guides import Guide
 from arproc.sampling.normal import BridgeLaw, bridge
 from arproc.sampling.particles import Cloud, Filter
+from arproc.sampling.weights import estimated
 
 __all__ = ["Conditioned", "condition"]
 
 #: In how many sets the particles are, whose estimates tell the error.
 _SETS = 10
-#: Fewer draws than this carry the weight: there is a warning.
-_FEW = 10
+#: Fewer draws than this carry the weight, or the error is larger: there is a warning.
+_FEW, _WIDE = 10, 0.25
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -168,15 +170,17 @@ def condition(
         method: "auto" is exact where it can be; "exact" is an error elsewhere; "particles" takes
             particles in any case.
         proposal: a process over the same elements, of what comes after the prefix, that particles
-            are drawn from instead, each weighed by what the process says of it; one that has no
-            probability for what the process holds possible spoils the estimate.
+            are drawn from instead, each weighed by what the process says of it. A fifth of them
+            is drawn from the process all the same, so that no weight is above 5 and a bad
+            proposal costs little. One of finitely many states (an n-gram model) is drawn from
+            given what it can be given of the evidence: its messages are a twist.
         seed: an int or a `torch.Generator`.
         context: of the prefix and of what comes, for processes that take one.
         offset: at which step the prefix (or the first element) begins, as for `log_prob`.
 
     Returns:
         The draws, their weights and the evidence's probability, see `Conditioned`. A warning says
-        where fewer than 10 draws carry the weight.
+        where fewer than 10 draws carry the weight, or the standard error is above 0.25.
 
     Raises:
         DataError: the evidence has probability zero, or all particles came to be impossible.
@@ -280,12 +284,15 @@ class _Job:
                 rest = tuple(t for t, is_so in zip(self.terms, linear, strict=True) if not is_so)
                 return found, rest, found.log_evidence
         finite = [part for part, term in pairs if term.finite]
-        if finite and law.machine() is not None:
-            machine = given_messages(law, joined(finite), steps)
-            if machine is not None:
-                rest = tuple(term for _, term in pairs if not term.finite)
-                return machine, rest, machine.log_evidence
-        return law, self.terms, 0.0
+        known = given(law, joined(finite), steps) if finite else None
+        if known is None:
+            return law, self.terms, 0.0
+        under, log_evidence = known
+        if not log_evidence > -math.inf:
+            raise DataError(
+                "evidence has probability zero under this model: no sequence fits all of it."
+            )
+        return under, tuple(t for _, t in pairs if not t.finite), log_evidence
 
     def _guide(self, proposal: Holder) -> ChainLaw:
         """The law of the proposal, checked."""
@@ -297,6 +304,16 @@ class _Job:
                 f"{own.space.describe()}."
             )
         return law
+
+    def _led(self, guide: ChainLaw) -> Guide:
+        """The proposal at the start; given the evidence, where it can be."""
+        holder: Any = self.process.derived(guide)
+        prepared = holder.read_context(None, _SETS, self.steps or 0)
+        finite = [p for p, term in zip(self.parts, self.terms, strict=True) if term.finite]
+        known = given(guide, joined(finite), self.steps) if finite else None
+        if known is None or known[1] == -math.inf:
+            return Guide(guide.fresh(_SETS, prepared))
+        return Guide(known[0].fresh(_SETS, prepared), foresees=True)
 
     def _exact(self, law: ChainLaw, log_evidence: float) -> Conditioned:
         """Independent draws of a law."""
@@ -321,30 +338,26 @@ class _Job:
                 f"n is {self.n}; expected a multiple of {_SETS} and at least {2 * _SETS}, for the "
                 f"particles come in {_SETS} sets, whose estimates tell the error."
             )
-        state = None
-        if guide is not None:
-            holder: Any = self.process.derived(guide)
-            state = guide.fresh(_SETS, holder.read_context(None, _SETS, self.steps or 0))
-        cloud = self._filtered(law, terms, _SETS, state)
+        cloud = self._filtered(law, terms, _SETS, None if guide is None else self._led(guide))
         if bool((cloud.died >= 0).all()):
             raise DataError(
                 f"evidence is impossible under this model, or after what its {self.n} particles "
                 f"drew: none fits what is known after element {int(cloud.died.max())}. Take more "
                 "(n=), a proposal, or a twist."
             )
-        found, error = _mean(cloud.log_evidence)
-        shares = torch.log_softmax(cloud.log_weights, 1) + cloud.log_evidence[:, None]
-        log_weights = shares.flatten() - torch.logsumexp(cloud.log_evidence, 0)
-        size = _independent(log_weights.view(shares.shape), cloud.lineage)
-        if size < _FEW:
+        found = estimated(cloud.log_weights, cloud.log_evidence, cloud.lineage)
+        if found.size < _FEW or found.error > _WIDE:
             warn(
-                f"the weight came to rest on {size:.1f} of {self.n} particles, so the draws are "
-                "rough and alike; take more (n=), a proposal, or a twist.",
+                f"the weight came to rest on {found.size:.1f} of {self.n} particles, and the "
+                f"{_SETS} independent sets of these tell the evidence's log-probability to "
+                f"{found.error:.2g} nats: the draws are rough and alike, and the error may be "
+                "larger than it seems. Take more (n=), a proposal, or a twist.",
                 UserWarning,
             )
         return Conditioned(
-            self._given(cloud), log_weights.numpy(), log_evidence + found, error, size, "particles"
-        )
+            self._given(cloud), found.log_weights.flatten().numpy(),
+            log_evidence + found.log_evidence, found.error, found.size, "particles",
+        )  # fmt: skip
 
     # ---- forms -----------------------------------------------------------------------------
 
@@ -360,21 +373,3 @@ class _Job:
         law = self.setting.law
         kind = "tensor" if self.process.fit_.form == "tensor" else "numpy"
         return restore(x, lengths, law.space, Form(kind, device=x.device), law.layout)
-
-
-def _mean(log_values: Tensor) -> tuple[float, float]:
-    """The logarithm of the mean of numbers given by their logarithms; its standard error."""
-    most = log_values.max()
-    values = (log_values - most).exp()
-    error = values.std() / values.mean() / len(values) ** 0.5
-    return float(most + values.mean().log()), float(error)
-
-
-def _independent(log_weights: Tensor, lineage: Tensor) -> float:
-    """How many independent draws weighted particles of several sets are worth.
-
-    Counted at the first element, where particles that descend from one another are one.
-    """
-    weights = log_weights.exp()
-    together = torch.zeros_like(weights).scatter_add_(1, lineage, weights)
-    return float(1 / together.square().sum())

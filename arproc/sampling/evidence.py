@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from arproc.contract.law import ChainLaw
+from arproc.contract.machine import latest
 from arproc.contract.parameters import Parameters
 from arproc.errors import DataError, ParameterError
 
@@ -111,12 +112,17 @@ class Terms:
     Attributes:
         horizon: after how many elements all is said; None where only the end says it.
         finite: whether what it remembers are few numbers a row, which may be compared.
+        settled: from which step on the step makes no difference; None where it always may.
         twisted: whether it has a `twist`.
     """
 
     horizon: int | None = 0
     finite: bool = True
     twisted: bool = False
+
+    @property
+    def settled(self) -> int | None:
+        return self.horizon
 
     def start(self, n: int) -> Memory:
         """What is remembered at the start of n rows."""
@@ -163,10 +169,13 @@ class Both(Terms):
 
     def __init__(self, parts: tuple[Terms, ...]) -> None:
         self.parts = parts
-        horizons = [part.horizon for part in parts]
-        self.horizon = None if None in horizons else max([h for h in horizons if h is not None])
+        self.horizon = latest(part.horizon for part in parts)
         self.finite = all(part.finite for part in parts)
         self.twisted = any(part.twisted for part in parts)
+
+    @property
+    def settled(self) -> int | None:
+        return latest(part.settled for part in self.parts)
 
     def start(self, n: int) -> Memory:
         return tuple(part.start(n) for part in self.parts)
@@ -278,7 +287,7 @@ class Likelihood(Evidence):
         >>> import arproc
         >>> walk = arproc.AR.from_parameters([0.9])
         >>> warm = Likelihood(lambda x: -((x[:, -1] - 3.0) ** 2))
-        >>> found = arproc.sampling.condition(walk, warm, n=200, length=5, seed=0)
+        >>> found = arproc.sampling.condition(walk, warm, n=2000, length=5, seed=0)
         >>> bool(1.0 < found.expectation()[-1] < 3.0)
         True
     """

@@ -201,7 +201,7 @@ class KnownTerms(Terms):
         if forced is None:
             return own, torch.zeros(len(x), dtype=torch.float64)
         other = (x.double().cpu() != forced.cpu()) & ~forced.isnan().cpu()
-        return own, impossible(other.reshape(len(x), -1).any(1))
+        return own, impossible(other.reshape(len(x), math.prod(other.shape[1:])).any(1))
 
     def finish(self, own: Memory, step: int, ended: bool) -> Tensor:
         return impossible(torch.full((len(own),), step < self.horizon))

@@ -33,9 +33,11 @@ from arproc.distributions import (
 )
 from arproc.errors import ParameterError, UnsupportedError
 from arproc.sampling.evidence import Allowed, Terms, pick
+from arproc.sampling.guides import Guide
 from arproc.sampling.normal import condition_normal
+from arproc.sampling.weights import chosen, effective_size
 
-__all__ = ["Cloud", "Filter", "chosen", "effective_size", "families", "score", "systematic"]
+__all__ = ["Cloud", "Filter", "score"]
 
 #: How many numbers a block of conditionals may hold.
 _NUMBERS = 2**22
@@ -94,7 +96,7 @@ class Filter:
         particles: P.
         uniforms: of the draws, of R = E P rows.
         resampling: of the resampling, of E rows.
-        guide: the state of a proposal, E rows; None draws from the law itself.
+        guide: a proposal, of E rows; None draws from the law itself.
         given_present: whether unknown entries are drawn given that they are not missing.
     """
 
@@ -107,7 +109,7 @@ class Filter:
         uniforms: Uniforms,
         resampling: Uniforms,
         *,
-        guide: State | None = None,
+        guide: Guide | None = None,
         given_present: bool = False,
     ) -> None:
         self.state, self.terms, self.steps, self.particles = state, terms, steps, particles
@@ -122,9 +124,6 @@ class Filter:
         self.done = torch.zeros(rows, dtype=torch.bool)
         self.lengths = torch.zeros(rows, dtype=torch.int64)
         self.psi = torch.zeros(rows, dtype=torch.float64)
-        # p(x) / q(x) of what a proposal drew; it is weighed by at the end, for resampling by it on
-        # the way would undo what the proposal is for
-        self.ratio = torch.zeros(rows, dtype=torch.float64)
         self.log_weights = torch.zeros((sets, particles), dtype=torch.float64)
         self.log_evidence = torch.zeros(sets, dtype=torch.float64)
         self.least = torch.full_like(self.log_evidence, float(particles))
@@ -172,7 +171,7 @@ class Filter:
             end = 0
         self.state, self.own = self.state.select(rows), pick(self.own, rows)
         if self.guide is not None:
-            self.guide = self.guide.select(rows)
+            self.guide.spread(rows, self.particles)
         return end
 
     def _known(self, begin: int, end: int) -> Tensor:
@@ -217,8 +216,9 @@ class Filter:
     def _step(self, step: int) -> None:
         """One element, of which something may be known."""
         forced, allowed = self.terms.forced(self.own, step), self.terms.allowed(self.own, step)
-        x, gain = self._drawn(self._uniforms(step, 1)[:, 0], forced, allowed)
-        x, active = x.to(self.space.dtype), ~self.done
+        u, active = self._uniforms(step, 1)[:, 0], ~self.done
+        x, gain = (self._drawn if self.guide is None else self._guided)(u, forced, allowed)
+        x = x.to(self.space.dtype)
         before = self.own
         self.own, factor = self.terms.append(before, x, step)
         ended = active & (x.cpu() == self.space.end) if self.space.terminates else ~active
@@ -230,11 +230,11 @@ class Filter:
             self.lengths = torch.where(ended & active, step, self.lengths)
             self.done = self.done | ended
         gain = gain.cpu() + factor
+        if self.guide is not None:
+            gain = gain + self.guide.change()
         if self.terms.twisted:
             gain = gain + self._twist(step + 1)
         self.state = self.state.append(x)
-        if self.guide is not None:
-            self.guide = self.guide.append(x)
         self._weigh(torch.where(active, gain, 0.0), step + 1)
 
     def _twist(self, step: int) -> Tensor:
@@ -252,9 +252,14 @@ class Filter:
     ) -> tuple[Tensor, Tensor]:
         """The next elements, and what their draw adds to the weights, float64 [R]."""
         p = self.state.conditional
-        if forced is None and self.given_present:
-            p = present(p)
-        q = p if self.guide is None else self.guide.conditional
+        return self._from(
+            present(p) if forced is None and self.given_present else p, u, forced, allowed
+        )
+
+    def _from(
+        self, q: Any, u: Tensor, forced: Tensor | None, allowed: Allowed | None
+    ) -> tuple[Tensor, Tensor]:
+        """The same of some conditional."""
         narrow, log_mass = (q, None) if allowed is None else narrowed(q, allowed)
         x = from_uniform(narrow, u)
         if log_mass is not None and isinstance(narrow, Truncated | PoweredCount):
@@ -263,24 +268,33 @@ class Filter:
         known = torch.zeros(len(u), dtype=torch.float64, device=u.device)
         if forced is not None:
             x, known = given(narrow, x, forced.to(u.device))
-        lost = known if log_mass is None else known + log_mass.double()
-        if self.guide is None:
-            return x, lost
-        x = x.to(self.space.dtype)
-        own, other = p.log_prob(x).double(), q.log_prob(x).double()
-        lost = torch.where(own > -math.inf, lost, -math.inf)
+        return x, known if log_mass is None else known + log_mass.double()
+
+    def _guided(
+        self, u: Tensor, forced: Tensor | None, allowed: Allowed | None
+    ) -> tuple[Tensor, Tensor]:
+        """The same of particles some of which a proposal draws."""
+        assert self.guide is not None
+        p, q = self.state.conditional, self.guide.conditional
+        own = self.guide.own.to(u.device)
+        x, lost = self._from(p, u, forced, allowed)
+        other, its = self._from(q, u, forced, allowed)
+        mine = own.view(-1, *[1] * (x.ndim - 1))
+        x = torch.where(mine, x, other.to(x.dtype)).to(self.space.dtype)
+        log_p, log_q = p.log_prob(x).double(), q.log_prob(x).double()
         if forced is not None:  # the proposal has no say in what is known wholly
             whole = ~forced.isnan().reshape(len(u), -1).any(1).to(u.device)
-            unforeseen = whole & ~(other > -math.inf)
-            lost, other = torch.where(unforeseen, own, lost), torch.where(unforeseen, own, other)
-        ratio = torch.where(lost > -math.inf, own - other, 0.0)
-        self.ratio = torch.where(self.done, self.ratio, self.ratio + ratio.cpu())
+            unforeseen = whole & ~(log_q > -math.inf)
+            its, log_q = (torch.where(unforeseen, log_p, part) for part in (its, log_q))
+        lost = torch.where(own, lost, its)
+        lost = torch.where(log_p > -math.inf, lost, -math.inf)
+        self.guide.append(x, log_p.cpu(), log_q.cpu(), ~self.done)
         return x, lost
 
     def _end(self, step: int) -> None:
         """The factors of rows that were cut by the length; and what the proposal owes."""
         rows = (~self.done).nonzero()[:, 0]
-        gain = self.ratio.clone()
+        gain = torch.zeros_like(self.psi) if self.guide is None else self.guide.rest()
         gain[rows] += self.terms.finish(pick(self.own, rows), step, False) - self.psi[rows]
         self._weigh(gain, step, last=True)
 
@@ -300,12 +314,12 @@ class Filter:
         self.log_weights = self.log_weights.masked_fill(few[:, None], 0.0)
         self.lineage = self.lineage.gather(1, picked)
         flat = (picked + torch.arange(len(few))[:, None] * self.particles).flatten()
-        self.own, self.psi, self.ratio = pick(self.own, flat), self.psi[flat], self.ratio[flat]
+        self.own, self.psi = pick(self.own, flat), self.psi[flat]
         self.done, self.lengths = self.done[flat], self.lengths[flat]
         there = flat.to(self.device)
         self.values, self.state = self.values[there], self.state.select(there)
         if self.guide is not None:
-            self.guide = self.guide.select(there)
+            self.guide.select(flat)
 
     def _bury(self, best: Tensor, step: int) -> None:
         """Note the sets of which no particle is possible any more."""
@@ -383,55 +397,3 @@ def given(conditional: Any, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
             "step, or none."
         )
     return filled, terms
-
-
-def chosen(
-    log_weights: Tensor, which: Tensor, uniforms: Uniforms, step: int, count: int
-) -> Tensor:
-    """So many particles of some sets by systematic resampling, int64 [e, count].
-
-    Args:
-        log_weights: of all, [E, P].
-        which: of which sets, bool [E].
-        uniforms: of the E sets.
-        step: at which step, which addresses the uniforms.
-        count: how many.
-    """
-    return systematic(log_weights[which], uniforms.block(which.nonzero()[:, 0], step, 1), count)
-
-
-def systematic(log_weights: Tensor, uniforms: Tensor, count: int) -> Tensor:
-    """So many particles of some sets by systematic resampling, int64 [e, count].
-
-    Args:
-        log_weights: of the particles, [e, particles]; some finite ones in each row.
-        uniforms: one for each set, [e, 1].
-        count: how many.
-    """
-    weights = torch.softmax(log_weights, dim=1)
-    place = (torch.arange(count) + uniforms) / max(count, 1)
-    cumulated = weights.cumsum(1)
-    cumulated = cumulated / cumulated[:, -1:]
-    found = torch.searchsorted(cumulated, place, right=True)
-    # rounding must not reach a particle of no weight
-    last = weights.shape[1] - 1 - (weights > 0).flip(1).int().argmax(1, keepdim=True)
-    return torch.minimum(found, last)
-
-
-def families(log_weights: Tensor, lineage: Tensor) -> Tensor:
-    """How many independent draws weighted particles are worth, [E].
-
-    Counted at the first step, where particles that descend from one another are one.
-
-    Args:
-        log_weights: [E, P].
-        lineage: from which of the first particles each descends, [E, P].
-    """
-    shares = torch.softmax(log_weights, dim=1)
-    together = torch.zeros_like(shares).scatter_add_(1, lineage, shares)
-    return 1 / together.square().sum(1)
-
-
-def effective_size(log_weights: Tensor) -> Tensor:
-    """How many equal weights these are worth, 1 / the sum of squared shares (Kong 1992), [E]."""
-    return 1 / torch.softmax(log_weights, dim=1).square().sum(1)

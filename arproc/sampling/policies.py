@@ -130,9 +130,20 @@ class Policy(Parameters):
         after = states[-1] if lengths is None else self.follow(state, x, lengths)
         return concatenate(changed, dim=1), after
 
-    def finite_memory(self, state: Any) -> torch.Tensor | None:
-        """All that the policy still knows, as whole numbers [N, k]; None if it is not finite."""
-        return None
+    def machine(self, inner: Machine, law: ChainLaw) -> Machine | None:
+        """A law's machine under the policy; None where that is no finite one.
+
+        Derived for policies without memory.
+
+        Args:
+            inner: the machine of the law as it is before the policy.
+            law: the law that is changed.
+        """
+
+        def under(scores: torch.Tensor) -> torch.Tensor:
+            return log_probs(self.apply(Categorical(scores[0])))
+
+        return None if self.stateful else side_by_side([inner], under)
 
     def __or__(self, other: Policy) -> Chain:
         return Chain((*_parts(self), *_parts(other)))
@@ -215,14 +226,11 @@ class Chain(Policy):
             after.append(new)
         return columns, tuple(after)
 
-    def finite_memory(self, state: Any) -> torch.Tensor | None:
-        found = [
-            policy.finite_memory(own)
-            for policy, own in zip(self.policies, self._states(state), strict=True)
-            if policy.stateful
-        ]
-        known = [memory for memory in found if memory is not None]
-        return torch.cat(known, dim=1) if len(known) == len(found) and known else None
+    def machine(self, inner: Machine, law: ChainLaw) -> Machine | None:
+        found: Machine | None = inner
+        for policy in self.policies:
+            found = None if found is None else policy.machine(found, law)
+        return found
 
     def _states(self, state: Any) -> tuple[Any, ...]:
         return (None,) * len(self.policies) if state is None else state
@@ -307,20 +315,14 @@ class _PolicyState(InnerState):
     def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
         columns, inner = self.inner.extend(x, lengths)
         changed, own = self.policy.extend(columns, self.own, x, lengths)
-        if self.policy.empties and isinstance(changed, Categorical):
+        may_empty = self.policy.empties or isinstance(columns, Restricted)
+        if may_empty and isinstance(changed, Categorical):
             changed = Restricted(changed.scores)  # what goes on from there has probability zero
         return changed, _PolicyState(inner, self.policy, own)
 
     def _select(self, rows: torch.Tensor) -> State:
         own = self.policy.select(self.own, rows) if self.policy.stateful else None
         return _PolicyState(self.inner.select(rows), self.policy, own)
-
-    def finite_memory(self) -> torch.Tensor | None:
-        inner = self.inner.finite_memory()
-        if inner is None or not self.policy.stateful:
-            return inner
-        own = self.policy.finite_memory(self.own)
-        return None if own is None else torch.cat([inner, own], dim=1)
 
     def _truncate(self, lengths: torch.Tensor) -> State:
         inner = self.inner.truncate(self.inner.lengths - self.lengths + lengths)
@@ -378,11 +380,8 @@ class PolicyLaw(DerivedLaw):
         return self.law
 
     def machine(self) -> Machine | None:
-        def under(scores: torch.Tensor) -> torch.Tensor:
-            changed = log_probs(self.policy.apply(Categorical(scores[0])))
-            return changed.nan_to_num(nan=-torch.inf)  # where the policy leaves nothing
-
-        return None if self.policy.stateful else side_by_side([self.law.machine()], under)
+        inner = self.law.machine()
+        return None if inner is None else self.policy.machine(inner, self.law)
 
     def start(self, n: int, context: torch.Tensor | None) -> State:
         own = self.policy.begin(n, self.law, context) if self.policy.stateful else None

@@ -11,10 +11,10 @@ import torch
 
 from arproc.contract.holder import Holder, require_chain
 from arproc.contract.law import ChainLaw
+from arproc.contract.machine import log_probs
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.data.form import Form, restore
-from arproc.distributions import as_categorical
 from arproc.errors import (
     DataError,
     ParameterError,
@@ -24,7 +24,9 @@ from arproc.errors import (
 )
 from arproc.sampling.ancestral import begun, check_length
 from arproc.sampling.constraints.constraint import Constraint
-from arproc.sampling.finite import Graph, explored, row_maxima
+from arproc.sampling.evidence import Memory, Setting, Terms, impossible
+from arproc.sampling.finite import Graph, explored
+from arproc.sampling.messages import messages
 from arproc.sampling.policies import Policy, PolicyLaw
 
 __all__ = ["Hypotheses", "beam_search", "best_of", "best_path"]
@@ -181,8 +183,7 @@ class _Beam:
     def _next(self) -> torch.Tensor:
         """The log-probabilities of beginnings with one more symbol, [rows, symbols]."""
         columns, _ = self.state.extend(self.elements[:, :0])  # which leaves dead ends dead
-        logits = as_categorical(columns).logits[:, 0].double()
-        return torch.nan_to_num(logits, nan=-torch.inf) + self.log_prob[:, None]
+        return log_probs(columns)[:, 0] + self.log_prob[:, None]
 
     def _step(self) -> None:
         total = self._next()
@@ -321,12 +322,12 @@ def best_path(
             "beam_search looks for probable ones."
         )
     limits = check_length(space, length, torch.zeros(1, dtype=torch.int64))
-    watch = None if constraint is None else constraint.acceptor(law)
-    graph = explored(law, watch, "best_path")
-    if limits is None:
-        symbols, log_prob = _best_endless(graph)
-    else:
-        symbols, log_prob = _best_within(graph, int(limits), space.end is not None)
+    # one step more, in which the end of those of the full length must come
+    steps = None if limits is None else int(limits) + int(space.terminates)
+    kept: Terms = _Whole(space.terminates)
+    if constraint is not None:
+        kept = constraint.bound(Setting(law, steps, lambda x: x))
+    symbols, log_prob = _best(explored(law, kept, steps, "best_path"))
     if log_prob == -math.inf:
         raise DataError("no sequence that keeps the constraint has a probability above zero.")
     elements = torch.tensor(symbols, dtype=space.dtype)
@@ -334,43 +335,29 @@ def best_path(
     return _told(process, [found], None)
 
 
-def _best_endless(graph: Graph) -> tuple[list[int], float]:
+class _Whole(Terms):
+    """That a sequence comes to its end, if the law has one."""
+
+    horizon = None
+    settled = 0
+
+    def __init__(self, ends: bool) -> None:
+        self.ends = ends
+
+    def finish(self, own: Memory, step: int, ended: bool) -> torch.Tensor:
+        return impossible(torch.full((len(own),), self.ends and not ended))
+
+
+def _best(graph: Graph) -> tuple[list[int], float]:
     """The most probable way from the start to an end: its symbols and log-probability."""
-    best = graph.log_end
-    while True:
-        better = np.maximum(
-            graph.log_end, row_maxima(graph.log_prob + best[graph.target], graph.offsets)
-        )
-        if (better == best).all():
+    found = messages(graph, best=True)
+    symbols, node, step = [], 0, 0
+    while step != graph.steps:
+        layer, after = graph.at(step), found[min(step + 1, len(found) - 1)]
+        if found[min(step, len(found) - 1)][node] <= layer.end[node]:
             break
-        best = better
-    symbols, node = [], 0
-    while best[node] > graph.log_end[node]:
-        edge = _best_edge(graph, node, best)
-        symbols.append(int(graph.symbol[edge]))
-        node = int(graph.target[edge])
-    return symbols, float(best[0])
-
-
-def _best_within(graph: Graph, length: int, ends: bool) -> tuple[list[int], float]:
-    """The same of at most `length` elements; without ends of exactly so many."""
-    last = graph.log_end if ends else np.where(graph.accepting, 0.0, -np.inf)
-    rows = [last]
-    for _ in range(length):
-        through = row_maxima(graph.log_prob + rows[-1][graph.target], graph.offsets)
-        rows.append(np.maximum(through, graph.log_end) if ends else through)
-    rows.reverse()
-    symbols, node = [], 0
-    for place in range(length):
-        if ends and rows[place][node] == graph.log_end[node]:
-            break
-        edge = _best_edge(graph, node, rows[place + 1])
-        symbols.append(int(graph.symbol[edge]))
-        node = int(graph.target[edge])
-    return symbols, float(rows[0][0])
-
-
-def _best_edge(graph: Graph, node: int, after: np.ndarray) -> int:
-    low, high = int(graph.offsets[node]), int(graph.offsets[node + 1])
-    values = graph.log_prob[low:high] + after[graph.target[low:high]]
-    return low + int(values.argmax())
+        edges = layer.edges(node)
+        at = edges.start + int((layer.score[edges] + after[layer.target[edges]]).argmax())
+        symbols.append(int(layer.symbol[at]))
+        node, step = int(layer.target[at]), step + 1
+    return symbols, float(found[0][0])

@@ -6,6 +6,7 @@ The calls that users make; the loop is in `guessing`, the rules and where they c
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 
 from arproc.contract.holder import Holder, require_chain
-from arproc.contract.law import ChainLaw
+from arproc.contract.law import ChainLaw, WholeLaw
 from arproc.contract.randomness import Uniforms
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
@@ -170,7 +171,8 @@ def parallel(
     came out, until nothing changes (Song et al. 2021). An element is settled when all before it
     are; each pass settles at least one, and where elements depend little on their nearest
     neighbours, many. It pays where passes over many elements cost hardly more than over one and
-    most elements are sure: images; a text gains nothing.
+    most elements are sure: images; a text gains nothing. A `MAF`, which has no conditionals, is
+    iterated layer by layer, all sites at once; its passes are those of single layers.
 
     Args:
         process: what is drawn from.
@@ -203,9 +205,12 @@ def parallel(
         >>> report.passes < 64
         True
     """
-    law = _drawn_from(process, policy, "parallel")
     window = check_integer("window", window, minimum=1, maximum=2**20)
     rule, report = _coupled_rule(tolerance), Report()
+    if isinstance(getattr(process, "law_", None), WholeLaw):
+        whole = (n, length, prefix, policy, stop, seed, return_log_prob, context)
+        return Guessed(_iterated(process, whole, tolerance, report), report)
+    law = _drawn_from(process, policy, "parallel")
 
     def drawer(state: State, uniforms: Uniforms, *_: Any) -> Guessing:
         pace = Ahead(state.n, window, window, Costs())
@@ -215,6 +220,26 @@ def parallel(
         process, law, n, length, prefix, stop, seed, return_log_prob, context, offset, drawer
     )
     return Guessed(draws, report)
+
+
+def _iterated(process: Any, whole: tuple[Any, ...], tolerance: float, report: Report) -> Any:
+    """Draws of a law that is drawn from as a whole, by its own fixed point."""
+
+    def draw(law: WholeLaw, n: int, uniforms: Uniforms, context: torch.Tensor | None) -> Any:
+        begin = last = time.perf_counter()
+
+        def passed(width: int, rows: int) -> None:
+            nonlocal last
+            now = time.perf_counter()
+            report.time_pass(width, rows, now - last)
+            last = now
+
+        x = law.iterate(n, uniforms, context, tolerance, passed)
+        report.elements += x.shape[0] * x.shape[1]
+        report.seconds += time.perf_counter() - begin
+        return x
+
+    return process.draw_whole(draw, *whole)
 
 
 def _drawn_from(process: Holder, policy: Policy | None, call: str) -> ChainLaw:

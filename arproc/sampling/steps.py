@@ -188,7 +188,7 @@ def step_curve(process: Holder, data: Any, *, context: Any = None) -> StepCurve:
     to tell all sites' conditionals at once).
 
     Args:
-        process: one of a fixed size that knows every order: NADE and MADE with
+        process: one of a fixed size that knows every order: NADE, MADE and PixelCNN with
             `order_agnostic=True`, `KernelDensity`.
         data: whole examples, in any form that `fit` takes. Choose the steps by other data than
             those that they are judged by.
@@ -248,6 +248,6 @@ def _ends(parents: Sequence[np.ndarray], more: int, sites: int) -> tuple[int, ..
 def _require_orders(law: ChainLaw, call: str) -> None:
     if not law.takes_any_order or law.space.length is None:
         raise UnsupportedError(
-            f"{call} asks for sites given any others; {law!r} knows one order of them. NADE and "
-            "MADE with order_agnostic=True know all, and KernelDensity."
+            f"{call} asks for sites given any others; {law!r} knows one order of them. NADE, "
+            "MADE and PixelCNN with order_agnostic=True know all, and KernelDensity."
         )

@@ -319,6 +319,56 @@ def test_twists_and_proposals_change_the_error_and_not_the_law():
     assert all(x[2:5] == "cab" for x, w in zip(led.x, led.weights, strict=True) if w > 0)
 
 
+BAD = {
+    "too narrow": arproc.AR.from_parameters([0.6, -0.2], mean=0.5, sigma2=0.2),
+    "elsewhere": arproc.AR.from_parameters([0.6, -0.2], mean=-2.0),
+}
+
+
+@pytest.mark.filterwarnings("ignore:the weight came to rest")
+@pytest.mark.parametrize("name", BAD)
+def test_errors_cover_the_truth_under_bad_proposals(name):
+    """An interval of 95% holds the truth so often (a true one 52 times in 60, but one in 200)."""
+    model, share = process("AR"), 0.3
+    joint = model.law_.joint(model.start(), 3)
+    spread = float(joint.covariance_matrix[0].sum())
+    exact = share * float(joint.mean.sum()) + share**2 * spread / 2
+    tilt = Likelihood(lambda x: share * x.sum(1))
+    runs = [condition(model, tilt, n=200, length=3, seed=k, proposal=BAD[name]) for k in range(60)]
+    off = np.array([run.log_evidence - exact for run in runs])
+    told = np.array([run.log_evidence_error for run in runs])
+    assert (np.abs(off) < stats.t(9).ppf(0.975) * told).sum() >= 52
+    estimates = np.exp(off)
+    assert abs(estimates.mean() - 1) < 4 * estimates.std() / len(runs) ** 0.5
+    assert max(run.weights.max() * 200 for run in runs) < 5 * np.exp(3.5)
+
+
+def test_a_proposal_with_holes_is_no_harm():
+    """One that draws a single text, whatever the model holds possible."""
+    text, evidence = process("NGram"), Known({2: "b"}) & Likelihood(count)
+    hole = text.with_policy(TopK(1))
+    texts, _, mass = every_text(text, 4)
+    mass = mass * np.exp(count(texts)) * [x[2:3] == "b" for x in texts]
+    found = condition(text, evidence, n=2000, length=4, proposal=hole, seed=0)
+    assert abs(found.log_evidence - np.log(mass.sum())) < 6.6 * found.log_evidence_error
+    assert len({x for x, w in zip(found.x, found.weights, strict=True) if w}) > 10
+
+
+def test_messages_of_a_cheaper_process_are_a_twist():
+    """A word late in a text of a model that learns as it goes, by help of one that does not."""
+    said = ["the cat sat on the mat", "a cat ate the rat", "the rat sat", "that hat"] * 3
+    costly = arproc.PPM(order=3, tokens="char").fit(said)
+    cheap = arproc.PPM(order=3, tokens="char", adaptive=False).fit(said)
+    word = Known({8: "rat"})
+    free = condition(costly, word, n=500, length=14, seed=0)
+    led = condition(costly, word, n=500, length=14, seed=0, proposal=cheap)
+    assert led.log_evidence_error < free.log_evidence_error / 3
+    assert led.effective_sample_size > 5 * free.effective_sample_size
+    off = abs(free.log_evidence - led.log_evidence)
+    assert off < 6.6 * np.hypot(free.log_evidence_error, led.log_evidence_error)
+    assert all(x[8:11] == "rat" for x, w in zip(led.x, led.weights, strict=True) if w)
+
+
 def test_models_that_learn_as_they_go_are_no_machines():
     adaptive = arproc.PPM(order=2, tokens="char").fit(TEXT)
     assert adaptive.law_.machine() is None

@@ -21,11 +21,15 @@ from arproc.errors import (
     UnsupportedError,
 )
 from arproc.sampling import (
+    Automaton,
     Ban,
+    Constrain,
+    Constraint,
     Costs,
     FrequencyPenalty,
     NoRepeatNGram,
     PromptLookup,
+    Regex,
     Temperature,
     TopK,
     Within,
@@ -146,6 +150,62 @@ def test_a_policy_speculation_and_a_batch_go_together(kind, verify):
     assert p_value(target.with_policy(POLICIES[kind]), draws) > LEVEL
     if kind == "without a symbol":
         assert not any("c" in text for text in draws)
+
+
+class Even(Constraint):
+    """An even number of symbols "a"; a rule of the user's own."""
+
+    over = "character"
+
+    def start(self):
+        return 0
+
+    def step(self, state, symbol):
+        return (state + (symbol == "a")) % 2
+
+    def accepts(self, state):
+        return state == 0
+
+
+ODD = Automaton({0: {0: 1, 1: 0, 2: 0}, 1: {0: 0, 1: 1}}, accepting=[1])
+TEXTS = Regex("(a|bc?|ca)*c?")
+#: What is drawn from, and the constraint on it.
+CONSTRAINED = {
+    "masks of a Regex": ("n-gram", Constrain(TEXTS)),
+    "given a Regex": ("n-gram", Constrain(TEXTS, mode="conditioning", length=LENGTH)),
+    "a rule of one's own, under a temperature": ("Mixture", Temperature(1.3) | Constrain(Even())),
+    "masks of an Automaton": ("Transformer", Constrain(ODD)),
+    "one that must be done in time": ("MADE", Constrain(ODD)),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(CONSTRAINED))
+@pytest.mark.parametrize(("verify", "kept"), [("token", False), ("block", True)])
+def test_a_constraint_speculation_and_a_batch_go_together(kind, verify, kept):
+    """Chi-square against the exact law of the constrained process, at the power of `laws`.
+
+    The draft keeps the constraint as well, or knows nothing of it.
+    """
+    name, policy = CONSTRAINED[kind]
+    target, draft = family(name)
+    guided = draft.with_policy(policy) if kept else draft
+    draws, report = drawn(target, guided, policy=policy, verify=verify)
+    assert p_value(target.with_policy(policy), draws) > LEVEL
+    assert report.elements_per_pass > 1.2
+
+
+@pytest.mark.parametrize("kind", sorted(CONSTRAINED))
+def test_constrained_rows_of_a_batch_are_their_own(kind):
+    name, policy = CONSTRAINED[kind]
+    target, draft = family(name)
+    length = length_of(target)
+    options = {"length": length, "policy": policy, "seed": 4}
+    many, few = (list(speculative(target, draft, n, **options).draws) for n in (7, 2))
+    assert all(same(a, b) for a, b in zip(few, many[:2], strict=True))
+    shared, _ = speculative(target, draft, 7, coupled=True, **options)
+    assert same(shared, target.sample(7, **options))
+    fixed, _ = parallel(target, 7, **options)
+    assert same(fixed, target.sample(7, **options))
 
 
 @pytest.mark.parametrize("coupled", [False, True])

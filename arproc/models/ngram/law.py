@@ -169,11 +169,6 @@ class NGramState(State):
     def _truncate(self, lengths: torch.Tensor) -> State:
         return NGramState(self.trie, None)
 
-    def finite_memory(self) -> torch.Tensor | None:
-        # how many symbols came matters as long as they do not fill the context
-        known = self.lengths.clamp(max=self.trie.order).cpu()
-        return torch.stack([torch.from_numpy(self.nodes).long(), known], dim=1)
-
     def _join(self, states: Sequence[Any]) -> State:
         return NGramState(self.trie, np.concatenate([state.nodes for state in states]))
 
@@ -195,7 +190,8 @@ class _Nodes:
     """The states of the n-grams as a machine: one node each."""
 
     def __init__(self, trie: Trie) -> None:
-        self.trie, self.timeless = trie, trie.interpolated
+        # how many symbols came may matter as long as they do not fill the context
+        self.trie, self.settled = trie, 0 if trie.interpolated else trie.order
 
     def start(self) -> torch.Tensor:
         return torch.tensor([[int(self.trie.start)]])

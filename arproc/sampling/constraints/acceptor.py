@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,16 @@ from arproc.spaces import Categorical as Symbols
 
 __all__ = ["DEAD", "ENDED", "Acceptor", "Alphabet", "FiniteAcceptor"]
 
+
+class _Over(Enum):
+    """States in which nothing is left to decide; no user's state is equal to one."""
+
+    DEAD = "dead"
+    ENDED = "ended"
+
+
 #: The states of what was broken, and of what has come to its end.
-DEAD, ENDED = -1, -2
+DEAD, ENDED = _Over.DEAD, _Over.ENDED
 #: How many entries of rows of targets are kept.
 _KEPT = 2**26
 
@@ -51,9 +60,11 @@ class Acceptor(ABC):
         alphabet: the symbols.
         start: the first state.
         name: the constraint, for errors.
+        finite: whether it is known to have finitely many states.
     """
 
     start: Any
+    finite: bool = False
 
     def __init__(self, alphabet: Alphabet, name: str) -> None:
         self.alphabet, self.name = alphabet, name
@@ -87,10 +98,6 @@ class Acceptor(ABC):
         found = self.after(state, symbol)
         return DEAD if found is None else found
 
-    def key(self, state: Any) -> int | None:
-        """The number of a state, where there are finitely many."""
-        return None
-
     def changed(self, categorical: Categorical, states: Sequence[Any]) -> torch.Tensor:
         """The scores [n, size] of the symbols that may come next, by states."""
         scores = categorical.scores
@@ -98,13 +105,6 @@ class Acceptor(ABC):
             return scores
         closed = torch.stack([self.forbidden(state) for state in states])
         return scores.masked_fill(closed.to(scores.device), -torch.inf)
-
-    def finite_memory(self, states: Sequence[Any]) -> torch.Tensor | None:
-        """The states' numbers, int64 [n, 1]; None where there may be infinitely many."""
-        found = [self.key(state) for state in states]
-        if None in found:
-            return None
-        return torch.tensor(found, dtype=torch.int64)[:, None]
 
 
 class FiniteAcceptor(Acceptor):
@@ -121,6 +121,8 @@ class FiniteAcceptor(Acceptor):
         start: the first state.
         deadline: when it must be done.
     """
+
+    finite = True
 
     def __init__(
         self,
@@ -173,6 +175,8 @@ class FiniteAcceptor(Acceptor):
 
     def _closed(self, state: Any) -> np.ndarray:
         number, place = self._at(state)
+        if place is not None and place == self.alphabet.length:
+            return self._all.numpy()  # it is whole: nobody asks what comes next
         dead = self._dead if place is None else self._dead[place + 1]
         closed = dead.take(self.targets(number), mode="clip")
         if self.alphabet.end is not None:
@@ -189,12 +193,6 @@ class FiniteAcceptor(Acceptor):
 
     def accepts(self, state: Any) -> bool:
         return bool(self.accepting[self._at(state)[0]])
-
-    def key(self, state: Any) -> int | None:
-        if state is DEAD or state is ENDED:
-            return state
-        number, place = self._at(state)
-        return number if place is None else number + place * len(self.accepting)
 
     def _at(self, state: Any) -> tuple[int, int | None]:
         return (state, None) if self.alphabet.length is None else state

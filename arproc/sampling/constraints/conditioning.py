@@ -12,22 +12,21 @@ from arproc.contract.holder import Holder, require_chain
 from arproc.contract.law import ChainLaw
 from arproc.contract.randomness import RowUniforms, Uniforms, derived_seed, resolve_seed
 from arproc.data.form import Form, restore
-from arproc.distributions import Categorical, as_categorical, from_uniform
 from arproc.errors import DataError, ParameterError, UnsupportedError, check_choice, check_count
 from arproc.sampling.ancestral import check_length, draw
 from arproc.sampling.constraints.acceptor import DEAD, ENDED, Acceptor
 from arproc.sampling.constraints.constraint import Constraint
-from arproc.sampling.constraints.masking import Constrain
-from arproc.sampling.particles import effective_size, systematic
+from arproc.sampling.constraints.masking import kept
+from arproc.sampling.constraints.terms import AcceptorTerms
+from arproc.sampling.particles import Filter
 from arproc.sampling.policies import PolicyLaw
 from arproc.sampling.stopping import Watched
+from arproc.sampling.weights import estimated, systematic
 
 __all__ = ["Constrained", "constrained"]
 
 #: Filters that run beside each other, so that the error of their mean is known.
 _FILTERS = 10
-#: Particles are not resampled after so many elements, if they have not ended.
-_MOST = 10_000
 
 
 class Constrained(NamedTuple):
@@ -154,12 +153,10 @@ class _Job:
         self.space = law.space
 
     def backward(self, constraint: Constraint) -> _Found:
-        policy = Constrain(constraint, "conditioning", self.length)
-        under = PolicyLaw.under(self.law, policy)
-        state = under.fresh(self.n, None)
+        policy = kept(constraint, self.law, self.length)
+        state = PolicyLaw.under(self.law, policy).fresh(self.n, None)
         x, lengths, _ = draw(state, Uniforms(self.seed), self.length, None, self.space)
-        start = state.own.automaton  # type: ignore[attr-defined]
-        return _Found(x, lengths, start.log_evidence, 0.0, float(self.n))
+        return _Found(x, lengths, policy.ahead().log_evidence, 0.0, float(self.n))
 
     # ---- rejection -------------------------------------------------------------------------
 
@@ -211,113 +208,22 @@ class _Job:
 
     def particles(self, count: int) -> _Found:
         """Filters of masked draws, weighed by the masses that the masks leave."""
-        return _Filters(self, max(count // _FILTERS, 1)).run()
-
-
-class _Filters:
-    """Filters beside each other: rows of one state, filter by filter.
-
-    Args:
-        job: what is drawn.
-        size: how many particles each filter has.
-    """
-
-    def __init__(self, job: _Job, size: int) -> None:
-        self.job, self.size, rows = job, size, _FILTERS * size
-        self.state = job.law.fresh(rows, None)
-        self.states: list[Any] = [job.acceptor.start] * rows
-        self.done = torch.zeros(rows, dtype=torch.bool)
-        self.lengths = torch.zeros(rows, dtype=torch.int64)
-        self.values = torch.zeros((rows, 0), dtype=job.space.dtype)
-        self.log_weights = torch.zeros((_FILTERS, size), dtype=torch.float64)
-        self.log_evidence = torch.zeros(_FILTERS, dtype=torch.float64)
-        self.uniforms = Uniforms(job.seed)
-        self.resampling = Uniforms(job.seed, "resample")
-
-    def run(self) -> _Found:
-        most = _MOST if self.job.length is None else self.job.length
-        t = 0
-        while not bool(self.done.all()) and t < most + int(self.job.space.terminates):
-            self._step(t)
-            self._resample(t)
-            t += 1
-        if not bool(self.done.all()) and self.job.length is None:
-            raise ParameterError(
-                f"length is needed: some of the particles have not ended after {_MOST:,} elements."
-            )
-        self._close()
-        return self._chosen(t)
-
-    def _step(self, t: int) -> None:
-        """Draw one more element of each open row from what may come, and weigh by its mass."""
-        space, whole = self.job.space, as_categorical(self.state.conditional)
-        states = [ENDED if d else s for s, d in zip(self.states, self.done.tolist(), strict=True)]
-        scores = self.job.acceptor.changed(Categorical(whole.logits.double()), states)
-        if space.end is not None and self.job.length is not None and t == self.job.length:
-            open_ = torch.arange(scores.shape[1]) != space.end
-            scores = scores.masked_fill(open_ & ~self.done[:, None], -torch.inf)
-        mass = torch.where(self.done, 0.0, torch.logsumexp(scores, 1))
-        self.log_weights += mass.view_as(self.log_weights)
-        lost = torch.isneginf(self.log_weights.flatten())
-        scores = torch.where(lost[:, None], 0.0, scores)
-        u = self.uniforms.block(torch.arange(len(scores)), t, 1)[:, 0]
-        x = from_uniform(Categorical(scores), u).to(space.dtype)
-        ended = x == space.end if space.end is not None else torch.zeros_like(self.done)
-        open_rows = ~self.done & ~lost
-        self.values = torch.cat([self.values, torch.where(open_rows, x, 0)[:, None]], dim=1)
-        for i in open_rows.nonzero()[:, 0].tolist():
-            self.states[i] = self.job.acceptor.step(self.states[i], int(x[i]))
-        self.lengths += (open_rows & ~ended).long()
-        self.done |= ended | lost
-        if not space.terminates and self.job.length is not None and t + 1 >= self.job.length:
-            self.done[:] = True
-        else:
-            self.state = self.state.append(x)
-
-    def _close(self) -> None:
-        """Of streams, only those count that are accepted where they are cut."""
-        if self.job.space.terminates:
-            return
-        accepts = self.job.acceptor.accepts
-        bad = [s is DEAD or not accepts(s) for s in self.states]
-        self.log_weights[torch.tensor(bad).view_as(self.log_weights)] = -torch.inf
-
-    def _resample(self, t: int) -> None:
-        """Resample the filters in which few particles carry the weight."""
-        lost = torch.isneginf(self.log_weights).all(1)
-        few = (effective_size(self.log_weights) < self.size / 2) & ~lost
-        if not bool(few.any()):
-            return
-        u = self.resampling.block(few.nonzero()[:, 0], t, 1)
-        chosen = torch.arange(self.size).repeat(_FILTERS, 1)
-        chosen[few] = systematic(self.log_weights[few], u, self.size)
-        self._settle(few)
-        rows = (chosen + torch.arange(_FILTERS)[:, None] * self.size).flatten()
-        if not bool(self.done.all()):
-            self.state = self.state.select(rows)
-        self.states = [self.states[i] for i in rows.tolist()]
-        self.done, self.lengths = self.done[rows], self.lengths[rows]
-        self.values = self.values[rows]
-
-    def _settle(self, which: Tensor) -> None:
-        """Put the weights of some filters into their estimates."""
-        mean = torch.logsumexp(self.log_weights, 1) - math.log(self.size)
-        self.log_evidence = torch.where(which, self.log_evidence + mean, self.log_evidence)
-        self.log_weights = self.log_weights.masked_fill(which[:, None], 0.0)
-
-    def _chosen(self, t: int) -> _Found:
-        """N particles of all filters by their weights, and the mean of the filters' estimates."""
-        total = (self.log_evidence[:, None] + self.log_weights).reshape(1, -1)
-        if not bool((total > -torch.inf).any()):
+        # one step more, in which the end of those of the full length must come
+        steps = None if self.length is None else self.length + int(self.space.terminates)
+        terms = AcceptorTerms(self.acceptor, self.law, steps)
+        resampling = Uniforms(self.seed, "resample")
+        cloud = Filter(
+            self.law.fresh(_FILTERS, None), terms, steps, max(count // _FILTERS, 1),
+            Uniforms(self.seed), resampling,
+        ).run()  # fmt: skip
+        if bool((cloud.died >= 0).all()):
             raise DataError(
-                f"all {total.shape[1]:,} particles came to where {self.job.acceptor.name} can not "
-                "be kept; take more n_particles."
+                f"all {cloud.lineage.numel():,} particles came to where {self.acceptor.name} can "
+                "not be kept; take more n_particles."
             )
-        estimates = torch.logsumexp(self.log_weights, 1) - math.log(self.size) + self.log_evidence
-        log_mean = float(torch.logsumexp(estimates, 0)) - math.log(_FILTERS)
-        spread = (estimates - log_mean).exp().std() / math.sqrt(_FILTERS)
-        u = self.resampling.block([_FILTERS], t, self.job.n + 1)
-        rows = systematic(total, u[:, :1], self.job.n)[0]
+        found = estimated(cloud.log_weights, cloud.log_evidence, cloud.lineage)
+        u = resampling.block([_FILTERS], cloud.x.shape[2], self.n + 1)
+        rows = systematic(found.log_weights.reshape(1, -1), u[:, :1], self.n)[0]
         rows = rows[u[0, 1:].argsort()]  # in an order that says nothing
-        size = float(effective_size(total)[0])
-        return _Found(self.values[rows], self.lengths[rows], log_mean, float(spread), size)
+        x, lengths = cloud.x.flatten(0, 1)[rows], cloud.lengths.flatten()[rows]
+        return _Found(x, lengths, found.log_evidence, found.error, found.size)

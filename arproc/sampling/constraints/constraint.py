@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from arproc.contract.law import ChainLaw
-from arproc.contract.parameters import Parameters
 from arproc.data.token_texts import token_texts
 from arproc.errors import ParameterError, UnsupportedError, check_choice, check_number
 from arproc.sampling.constraints.acceptor import DEAD, Acceptor, Alphabet
+from arproc.sampling.constraints.terms import AcceptorTerms
+from arproc.sampling.evidence import Evidence, Setting, Terms
 
 __all__ = ["Constraint", "check_seconds"]
 
@@ -20,8 +21,10 @@ __all__ = ["Constraint", "check_seconds"]
 _KEPT = 4096
 
 
-class Constraint(Parameters):
+class Constraint(Evidence):
     """Which sequences are allowed; written by a user for automata of any kind.
+
+    A constraint is `Evidence` too: `condition` draws given that the whole sequence keeps it.
 
     A subclass writes `start`, `step` and `accepts`. States are immutable and hashable; a step to
     None is one that is not allowed, and a state from which nothing allowed can be reached should
@@ -66,6 +69,9 @@ class Constraint(Parameters):
     def accepts(self, state: Any) -> bool:
         """Whether a sequence may end here."""
         raise UnsupportedError(f"{type(self).__name__} does not write accepts.")
+
+    def bound(self, setting: Setting) -> Terms:
+        return AcceptorTerms(self.acceptor(setting.law), setting.law, setting.steps)
 
     def compiled(self, law: ChainLaw) -> Acceptor:
         """What it is over the symbols of a law; see `acceptor`, which keeps it."""

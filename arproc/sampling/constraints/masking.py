@@ -9,21 +9,23 @@ import torch
 from torch.distributions import Distribution
 
 from arproc.contract.law import ChainLaw
+from arproc.contract.machine import Machine
 from arproc.distributions import Categorical, as_categorical
 from arproc.errors import ParameterError, check_choice, check_count
 from arproc.sampling.constraints.acceptor import Acceptor
-from arproc.sampling.constraints.backward import Lookahead, lookahead
 from arproc.sampling.constraints.constraint import Constraint
+from arproc.sampling.constraints.terms import AcceptorTerms, MaskedMachine
+from arproc.sampling.given import Given
 from arproc.sampling.policies import Policy
 
-__all__ = ["Constrain"]
+__all__ = ["Constrain", "kept"]
 
 
 @dataclass(frozen=True, eq=False)
 class _Run:
     """The automaton's state in each row."""
 
-    automaton: Acceptor | Lookahead
+    automaton: Acceptor
     states: tuple[Any, ...]
 
 
@@ -92,9 +94,7 @@ class Constrain(Policy):
     def bound(self, law: ChainLaw) -> Policy:
         constraint = self.constraint.clone()
         if self.mode == "conditioning":
-            ahead = Conditioned(constraint, law, self.length)
-            ahead.lookahead()
-            return ahead
+            return kept(constraint, law, self.length)
         constraint.acceptor(law)
         return Constrain(constraint)
 
@@ -136,33 +136,29 @@ class Constrain(Policy):
         after = tuple(path[k] for path, k in zip(paths, last, strict=True))
         return Categorical(changed), _Run(state.automaton, after)
 
-    def finite_memory(self, state: Any) -> torch.Tensor | None:
-        return state.automaton.finite_memory(state.states)
+    def machine(self, inner: Machine, law: ChainLaw) -> Machine | None:
+        acceptor = self.constraint.acceptor(law)
+        return MaskedMachine(inner, AcceptorTerms(acceptor, law)) if acceptor.finite else None
 
 
-class Conditioned(Constrain):
-    """`Constrain(mode="conditioning")` bound to the law that it conditions.
+def kept(constraint: Constraint, law: ChainLaw, length: int | None) -> Given:
+    """The policy that gives a law under a constraint, exactly.
 
-    Args:
-        constraint: what is kept.
-        law: the law, under the policies that stand before.
-        length: how many elements sequences have at most, or None.
+    Raises:
+        UnsupportedError: the law or the constraint has no finite states.
+        ParameterError: the constraint is kept with probability zero; or a stream has no length.
     """
-
-    def __init__(self, constraint: Constraint, law: ChainLaw, length: int | None = None) -> None:
-        super().__init__(constraint, "conditioning", length)
-        self.law = law
-
-    def __repr__(self) -> str:
-        return repr(Constrain(self.constraint, self.mode, self.length))
-
-    def lookahead(self) -> Lookahead:
-        """The messages from the end, computed once."""
-        return lookahead(self, self.constraint, self.law, self.length)
-
-    def bound(self, law: ChainLaw) -> Policy:
-        return self
-
-    def start(self, n: int, law: ChainLaw) -> Any:
-        found = self.lookahead()
-        return _Run(found, (found.start,) * n)
+    ends = law.space.terminates
+    if not ends and length is None:
+        raise ParameterError(
+            "length is needed: this process is a stream without an end, and the constraint is to "
+            "be kept by some number of its elements. Pass length=, that number."
+        )
+    # one step more, in which the end of those of the full length must come
+    found = Given(constraint, law, None if length is None else length + int(ends))
+    if found.ahead('mode="conditioning"').log_evidence == -torch.inf:
+        raise ParameterError(
+            f"{constraint.acceptor(law).name} is kept with probability zero by this process"
+            + ("." if length is None else f" within {length} elements.")
+        )
+    return found

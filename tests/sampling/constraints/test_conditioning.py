@@ -11,8 +11,22 @@ from symbol_processes import process
 
 import arproc
 from arproc.errors import DataError, ParameterError, UnsupportedError
-from arproc.sampling import AllowedAt, Automaton, Constrain, Regex, Temperature, constrained
-from arproc.sampling.finite import explored, log_messages, log_messages_within
+from arproc.sampling import (
+    AllowedAt,
+    Automaton,
+    Constrain,
+    Constraint,
+    Known,
+    Likelihood,
+    Regex,
+    Temperature,
+    best_path,
+    condition,
+    constrained,
+)
+from arproc.sampling.evidence import Setting
+from arproc.sampling.finite import explored
+from arproc.sampling.messages import messages
 from arproc.testing import check_process
 
 PATTERN = "a?(bc|cb)*(a|b)"
@@ -164,9 +178,15 @@ def test_messages_that_no_float_holds():
 
 def test_messages_of_graphs_agree_with_sums_over_many_steps():
     law = finite("Mixture of n-grams").law_
-    graph = explored(law, Regex("((ab)*c|b+)*").acceptor(law), "a test")
-    endless = log_messages(graph)
-    np.testing.assert_allclose(log_messages_within(graph, 2000, True)[0], endless, atol=1e-9)
+    constraint = Regex("((ab)*c|b+)*")
+    endless, within = (
+        messages(
+            explored(law, constraint.bound(Setting(law, steps, lambda x: x)), steps, "a test")
+        )
+        for steps in (None, 2000)
+    )
+    assert (len(endless), len(within)) == (1, 2001)
+    np.testing.assert_allclose(within[0], endless[0], atol=1e-9)
 
 
 def test_stalls_are_solved_by_conditioning():
@@ -187,3 +207,78 @@ def test_sets_by_position_are_conditioned_on_too():
     gap = text.log_prob(listed) - text.with_policy(policy).log_prob(listed)
     np.testing.assert_allclose(gap, gap[0], atol=1e-9)
     torch.testing.assert_close(torch.tensor(gap[0]).exp() > 0.2, torch.tensor(True))
+
+
+def test_a_constraint_is_evidence_beside_other_evidence():
+    own = process("NGram")
+    both = Regex("(a|b)[abc]*") & Known({2: "b"}) & Likelihood(lambda x: [0.3 * len(t) for t in x])
+    listed = [t for t in texts(4) if t and t[0] != "c" and t[2:3] == "b"]
+    p = np.exp(own.log_prob(listed) + 0.3 * np.array([len(t) for t in listed]))
+    led = condition(own, both, n=2000, length=5, seed=0)
+    assert abs(led.log_evidence - np.log(p.sum())) < 6.6 * led.log_evidence_error
+    assert {x for x, w in zip(led.x, led.weights, strict=True) if w} <= set(listed)
+    exact = condition(own, Regex("(a|b)[abc]*") & Known({2: "b"}), n=10, length=5)
+    assert exact.method == "exact"
+    assert exact.log_evidence == pytest.approx(np.log(np.exp(own.log_prob(listed)).sum()))
+    free = condition(process("Transformer"), Regex("(a|b)[abc]{0,2}"), n=2000, length=4, seed=1)
+    listed = [t for t in texts(3) if t and t[0] != "c"]
+    want = np.log(np.exp(process("Transformer").log_prob(listed)).sum())
+    assert abs(free.log_evidence - want) < 6.6 * free.log_evidence_error
+
+
+class Level(Constraint):
+    """As many "a" as "b" in the end; its states are all whole numbers from -3 to 3."""
+
+    over = "character"
+
+    def start(self):
+        return 0
+
+    def step(self, state, symbol):
+        state += {"a": 1, "b": -1}.get(symbol, 0)
+        return state if abs(state) <= 3 else None
+
+    def accepts(self, state):
+        return state == 0
+
+
+@pytest.mark.parametrize("method", ["rejection", "particles"])
+def test_states_of_a_users_constraint_may_be_any_numbers(method):
+    own = process("PPM")
+    found = constrained(own, Level(), 200, 4, method=method, seed=0)
+    assert all(t.count("a") == t.count("b") for t in found.x)
+    assert any(t.startswith("b") for t in found.x)
+    p = np.exp(own.log_prob([t for t in texts(4) if t.count("a") == t.count("b")]))
+    assert abs(np.exp(found.log_evidence) / p.sum() - 1) < 5 * found.evidence_error
+
+
+def test_a_constrained_process_is_a_machine_again():
+    """Masks, and messages, below another constraint: each beside enumeration."""
+    own, second = process("NGram"), Regex("[ab]*c[abc]*")
+    for mode in ("masking", "conditioning"):
+        before = own.with_policy(Constrain(Regex(PATTERN), mode=mode))
+        given = before.with_policy(Constrain(second, mode="conditioning", length=6))
+        listed = [t for t in accepted(6) if "c" in t]
+        mass = np.exp(before.log_prob(listed))
+        np.testing.assert_allclose(np.exp(given.log_prob(listed)), mass / mass.sum(), rtol=1e-9)
+        best = best_path(before, 6, constraint=second)
+        assert best.x == [listed[int(mass.argmax())]]
+        assert best.log_prob[0] == pytest.approx(np.log(mass.max()))
+
+
+@pytest.mark.parametrize("smoothing", ["witten_bell", "additive"])
+def test_laws_that_look_at_the_step(smoothing):
+    """N-grams that are not interpolated begin otherwise, and windows may at any step."""
+    ngram = arproc.NGram(3, smoothing, tokens="char").fit(["abcab", "bca", "cabbac", "acb"] * 2)
+    frozen = arproc.PPM(order=2, tokens="char", adaptive=False).fit(["abcab", "bca", "cabb"])
+    for own in (ngram, ngram.condition("a"), frozen):
+        listed = list(texts(5))
+        best = best_path(own, 5)
+        p = np.asarray(own.log_prob(listed))
+        assert best.log_prob[0] == pytest.approx(p.max(), rel=1e-6)
+        given = own.with_policy(Constrain(Regex("a?(bc|cb|a)*"), mode="conditioning", length=5))
+        kept = [t for t in listed if re.fullmatch("a?(bc|cb|a)*", t)]
+        mass = np.exp(own.log_prob(kept))
+        np.testing.assert_allclose(np.exp(given.log_prob(kept)), mass / mass.sum(), rtol=1e-6)
+    with pytest.raises(UnsupportedError, match=r"needs a most length here \(length=\)"):
+        best_path(frozen)

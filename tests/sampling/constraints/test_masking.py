@@ -12,6 +12,7 @@ from symbol_processes import process
 
 import arproc
 from arproc import sampling
+from arproc.distributions import index
 from arproc.errors import NothingLeftError, ParameterError, UnsupportedError
 from arproc.sampling import AllowedAt, Automaton, Constrain, Constraint, Regex
 from arproc.sampling.constraints.acceptor import ENDED
@@ -247,3 +248,15 @@ def test_masks_join_with_other_policies():
         text.with_policy(sampling.Temperature(0.5) | Constrain(NEVER_STUCK)).conditional("ab")
     )
     torch.testing.assert_close(under.conditional("ab").probs, stepwise.probs)
+
+
+def test_a_constrained_whole_is_read_to_its_end():
+    """Of sequences of one size the state may be extended by all of them at once."""
+    kept = process("MADE").with_policy(Constrain(Automaton({0: {0: 0, 1: 1}, 1: {0: 1}}, [1])))
+    whole = torch.tensor([[0, 1, 0, 0, 0], [0, 0, 0, 0, 1], [1, 0, 1, 0, 0]])
+    columns, state = kept.law_.fresh(3, None).extend(whole)
+    want = torch.as_tensor(kept.log_prob(whole.numpy()))
+    got = index(columns, (slice(None), slice(0, -1))).log_prob(whole).sum(1)
+    torch.testing.assert_close(got, want, check_dtype=False)
+    assert want[2] == -torch.inf
+    assert state.lengths.tolist() == [5, 5, 5]

@@ -14,7 +14,8 @@ from arproc.data.arrays import to_tensor
 from arproc.data.form import Layout
 from arproc.data.images import image_axes, image_layout
 from arproc.errors import DataError, ParameterError, check_choice, check_integer, check_number
-from arproc.models.neural.base import NeuralProcess
+from arproc.models.neural.base import NetworkLaw, NeuralProcess
+from arproc.models.neural.images.any_order import AgnosticImageLaw, AgnosticImageNetwork
 from arproc.models.neural.images.law import ImageLaw
 from arproc.models.neural.images.pixel_heads import (
     ChannelHead,
@@ -58,8 +59,8 @@ class ImageProcess(ImageParameters, NeuralProcess):
     width: int
     dropout: float = 0.0
 
-    law_: ImageLaw
-    network_: PixelNetwork
+    law_: ImageLaw | AgnosticImageLaw
+    network_: PixelNetwork | AgnosticImageNetwork
     shape_: tuple[int, ...]
 
     @property
@@ -113,7 +114,7 @@ class ImageProcess(ImageParameters, NeuralProcess):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
-    ) -> tuple[ImageLaw, Fit]:
+    ) -> tuple[NetworkLaw, Fit]:
         space, form = sequences.space, self._learnt_form(context)
         (shape, axis), given = self._image, 0 if form is None else form.size or 0
         network, fit = self._trained_on_examples(

@@ -11,11 +11,18 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from arproc.errors import ParameterError, check_integer
+from arproc.contract.sequences import Sequences
+from arproc.errors import ParameterError, check_flag, check_integer
+from arproc.models.neural.base import NetworkLaw
 from arproc.models.neural.given import Given
+from arproc.models.neural.images.any_order import AgnosticImageLaw, AgnosticImageNetwork
 from arproc.models.neural.images.images import ImageProcess
+from arproc.models.neural.images.pixel_heads import LevelHead
 from arproc.models.neural.images.pixel_network import Stacks
 from arproc.models.neural.images.raster import Carry, PlaneConv, gated
+from arproc.models.neural.vectors.heads import BernoulliHead, DiscretisedLogisticHead, Head
+from arproc.process import Fit
+from arproc.spaces import Binary, Ordinal, Space
 
 __all__ = ["GatedStacks", "PixelCNN"]
 
@@ -59,6 +66,11 @@ class PixelCNN(ImageProcess):
             that takes data.
         classes: how many classes there are, where each image is conditioned on its label:
             `context` is then the labels [N], 0 ... classes-1.
+        order_agnostic: whether it is trained for all orders of the elements at once, by another
+            network of as many layers: convolutions of all that is known of an image and of which
+            elements these are (Hoogeboom et al. 2022, ARDM). It can then be asked in any order
+            (`in_order`), completes images given any of their pixels, and draws several at once
+            (`in_steps`, `arproc.sampling.step_curve`); a likelihood costs a pass for each element.
         training: how it is trained; `precision="bfloat16"` halves the time on many processors.
 
     Example:
@@ -77,9 +89,11 @@ class PixelCNN(ImageProcess):
     _: KW_ONLY
     kernel: int = 3
     first_kernel: int = 7
+    order_agnostic: bool = False
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
+        check_flag("order_agnostic", self.order_agnostic)
         check_integer("layers", self.layers, minimum=0)
         for name in ("kernel", "first_kernel"):
             if check_integer(name, getattr(self, name), minimum=3) % 2 == 0:
@@ -94,6 +108,39 @@ class PixelCNN(ImageProcess):
             first_kernel=self.first_kernel,
             context=context,
         )
+
+    # ---- every order --------------------------------------------------------------------------
+
+    def _fit(
+        self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
+    ) -> tuple[NetworkLaw, Fit]:
+        if not self.order_agnostic:
+            return super()._fit(sequences, validation=validation, context=context)
+        space, form = sequences.space, self._learnt_form(context)
+        (shape, axis), given = self._image, 0 if form is None else form.size or 0
+        channels = 1 if axis is None else shape[axis]
+        rows, columns = (side for i, side in enumerate(shape) if i != axis)
+
+        def made() -> AgnosticImageNetwork:
+            return AgnosticImageNetwork(
+                (rows, columns, channels), self._element_head(space), layers=self.layers,
+                width=self.width, kernel=self.kernel, first_kernel=self.first_kernel,
+                context=given,
+            )  # fmt: skip
+
+        network, fit = self._trained_on_examples(made, sequences, validation, context)
+        layout, seed = self._layout_of(space), self._settings.seed
+        law = AgnosticImageLaw(network, space, form, channel_axis=axis, layout=layout, seed=seed)
+        return law, fit
+
+    def _element_head(self, space: Space) -> Head:
+        """The distribution of one element, a channel of a pixel."""
+        if isinstance(space, Binary):
+            return BernoulliHead()
+        assert isinstance(space, Ordinal)
+        if self.head == "discretised_logistic":
+            return DiscretisedLogisticHead(space.levels, self.components)
+        return LevelHead(space.levels)
 
 
 class _GatedLayer(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -264,6 +264,44 @@ class FlowNetwork(ExampleNetwork):
                 FAR,
             )
             x = torch.from_numpy(found).to(noise.device)
+            u = torch.empty_like(x)
+            u[:, self.orders[i]] = x
+        return self.shift + self.size * u.double()
+
+    @torch.no_grad()
+    def iterate(
+        self,
+        noise: Tensor,
+        context: Tensor | None,
+        tolerance: float,
+        passed: Callable[[int, int], None],
+    ) -> Tensor:
+        """What `invert` gives, by passes over all sites at once until they settle.
+
+        Each pass of a layer settles at least one site more of each row (Jacobi's iteration; Song
+        et al. 2021); a row is left alone once none of its sites changes.
+
+        Args:
+            noise: [N, sites].
+            context: what the vectors are conditioned on.
+            tolerance: by how much, as a share of 1 + its size, a settled site may change.
+            passed: is told of each pass, over how many sites and rows it went.
+        """
+        u = noise.to(torch.get_default_dtype())
+        for i in reversed(range(len(self.layers))):
+            if len(self.norms):
+                u = self.norms[i].invert(u)  # type: ignore[operator]
+            x, rows = u.clone(), torch.arange(len(u), device=u.device)
+            for _ in range(self.sites):
+                given = None if context is None else context[rows]
+                loc, width = self.layers[i](x[rows], given).unbind(-1)
+                found = loc + log_scale(width).exp() * u[rows]
+                passed(self.sites, len(rows))
+                open_ = (found - x[rows]).abs() > tolerance * (1 + found.abs())
+                x[rows] = found
+                rows = rows[open_.any(1)]
+                if not len(rows):
+                    break
             u = torch.empty_like(x)
             u[:, self.orders[i]] = x
         return self.shift + self.size * u.double()

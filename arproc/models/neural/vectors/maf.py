@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,18 @@ class MAFLaw(NeuralLaw, WholeLaw):
     def draw(self, n: int, uniforms: Uniforms, context: Tensor | None) -> Tensor:
         u = uniforms.block(torch.arange(n), 0, self.network.sites)
         return self.network.invert(torch.special.ndtri(u).to(self.device), context)
+
+    def iterate(
+        self,
+        n: int,
+        uniforms: Uniforms,
+        context: Tensor | None,
+        tolerance: float,
+        passed: Callable[[int, int], None],
+    ) -> Tensor:
+        u = uniforms.block(torch.arange(n), 0, self.network.sites)
+        noise = torch.special.ndtri(u).to(self.device)
+        return self.network.iterate(noise, context, tolerance, passed)
 
 
 class MAF(NeuralModel):

@@ -7,19 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-from torch.distributions import Distribution
 
 from arproc.contract.sequences import Sequences
-from arproc.contract.state import State
 from arproc.contract.storable import storable
-from arproc.distributions import index
 from arproc.errors import DataError, ParameterError, check_choice
-from arproc.models.neural.vectors.nade_given import RevealingLaw, read_gaps, without_gaps
+from arproc.models.neural.vectors.agnostic_law import AgnosticLaw
+from arproc.models.neural.vectors.nade_given import read_gaps, without_gaps
 from arproc.models.neural.vectors.nade_network import NADENetwork
-from arproc.models.neural.vectors.nade_state import NADEState
 from arproc.models.neural.vectors.vectors import VectorProcess
 from arproc.spaces import Space
 from arproc.training import Training
@@ -29,24 +23,10 @@ __all__ = ["NADE", "NADELaw"]
 
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
-class NADELaw(RevealingLaw):
+class NADELaw(AgnosticLaw):
     """The law of vectors that a `NADENetwork` gives; see `NADE`."""
 
     network: NADENetwork
-
-    def start(self, n: int, context: Tensor | None) -> State:
-        return NADEState(self.network, self.network.begin(n, context))
-
-    def each_next(self, x: Tensor, context: Tensor | None) -> Distribution | None:
-        network, (n, known) = self.network, x.shape
-        if not network.takes_any_order:
-            return None
-        seen = (torch.arange(network.sites, device=x.device) < known).expand(n, -1)
-        inner = network.known(F.pad(x, (0, network.sites - known)), seen, context)
-        count = torch.full((n,), known, device=x.device)
-        every = network.every(inner, count, context)
-        columns: Distribution = network.values.distribution(every)
-        return index(columns, (slice(None), slice(known, None)))
 
 
 class NADE(VectorProcess):

@@ -11,19 +11,17 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from arproc.models.neural.given import given_by
+from arproc.models.neural.vectors.agnostic import AgnosticNetwork
 from arproc.models.neural.vectors.heads import Head
 from arproc.models.neural.vectors.nade_recurrence import Recurrence
-from arproc.models.neural.vectors.networks import RevealingNetwork
 
 __all__ = ["NADENetwork"]
 
 #: How many hidden units are held at once while whole vectors are scored: about what caches hold.
 _CHUNK = 2**19
-#: In how many orders each held-out vector is scored, which makes the estimate less noisy.
-_ORDERS_HELD_OUT = 4
 
 
-class NADENetwork(RevealingNetwork):
+class NADENetwork(AgnosticNetwork):
     r"""All conditionals of a vector at the cost of one (Larochelle and Murray 2011).
 
     The input of the first hidden layer before site d is :math:`a_d = c + \sum_{j<d} W_j e(x_j)`,
@@ -102,52 +100,6 @@ class NADENetwork(RevealingNetwork):
             tensors["given.1.weight"] = rows.flatten(0, 1)
         return self.reordered_values(tensors, index)
 
-    def loss(self, x: Tensor, context: Tensor | None, generator: torch.Generator) -> Tensor:
-        """An unbiased estimate of the mean nats a site, over all orders if it knows them.
-
-        Then (Uria et al. 2014) each vector gets an order and a number d of known sites by chance;
-        the D - d others are all scored as if each came next, and stand for the D terms by the
-        weight D / (D - d). Where some values are missing, D is the number of those that are not,
-        and the orders are theirs: the terms are then of the marginal law of what was observed,
-        and the mean is still one of all sites, a missing one being worth 0 nats.
-
-        Args:
-            x: vectors [N, sites]; NaN (-1 in whole numbers) is missing.
-            context: what they are conditioned on.
-            generator: of the orders.
-        """
-        if self.mask is None:
-            return super().loss(x, context, generator)
-        n, sites = x.shape
-        observed = ~x.isnan() if x.is_floating_point() else x >= 0
-        whole = bool(observed.all())
-        chance = torch.rand((n, sites), generator=generator)
-        # one number in each n-th of the range, which makes the estimate less noisy
-        spread = torch.randperm(n, generator=generator) + torch.rand(n, generator=generator)
-        if whole:
-            size = torch.full((n,), sites)
-            place = chance.argsort(1)
-        else:  # the observed ones come first, in an order by chance
-            size = observed.sum(1).cpu()
-            place = (chance + 2.0 * ~observed.cpu()).argsort(1).argsort(1)
-        count = (spread * (size / n)).long().minimum((size - 1).clamp(min=0))
-        device = self.bias.device
-        x, count, size = x.to(device), count.to(device), size.to(device)
-        seen = place.to(device) < count[:, None]
-        context = None if context is None else context.to(device)
-        x = x if whole else x.masked_fill(~observed, 0)
-        parameters = self.every(self.known(x, seen, context), count, context)
-        hidden = seen if whole else seen | ~observed
-        terms = self.values.log_prob(parameters, x).masked_fill(hidden, 0.0)
-        return -(terms.sum(1) / (size - count).clamp(min=1) * (size / sites)).mean()
-
-    def held_out_loss(
-        self, x: Tensor, context: Tensor | None, generator: torch.Generator
-    ) -> float:
-        times = 1 if self.mask is None else _ORDERS_HELD_OUT
-        given = None if context is None else context.repeat(times, 1)
-        return super().held_out_loss(x.repeat(times, 1), given, generator)
-
     # ---- what is known ------------------------------------------------------------------------
 
     def begin(self, n: int, context: Tensor | None = None) -> Tensor:
@@ -208,13 +160,6 @@ class NADENetwork(RevealingNetwork):
         return self.values.finish(raw if given is None else raw + given, site)
 
     def every(self, a: Tensor, count: Tensor, context: Tensor | None = None) -> Tensor:
-        """The finished parameters [N, sites, outputs] of every site, each as if it came next.
-
-        Args:
-            a: the inputs [N, H] from the sites that are known.
-            count: how many these are, int64 [N].
-            context: what the vectors are conditioned on.
-        """
         units = self.units(a, self._scale(count.clamp(max=self.sites - 1)))
         raw = F.linear(units, self.out.flatten(0, 1), self.out_bias.flatten())
         raw = raw.unflatten(-1, self.out_bias.shape)
