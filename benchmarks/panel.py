@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from arproc import AR, Panel
-from arproc.models.autoregression.levinson import pacf_to_coef
+from arproc.gaussian.levinson import pacf_to_coef
 from benchmarks.timing import REDUCED
 
 N, LENGTH, ORDER = (20, 60, 2) if REDUCED else (10_000, 500, 5)

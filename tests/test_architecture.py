@@ -15,6 +15,7 @@ STANDS_ON = {"panel": {"autoregression", "transformed"}}
 #: Folders, and single modules, from the ground up; what stands in one line may know each other.
 LAYERS = (
     {"errors", "compiled", "contract.storable", "contract.checked", "contract.randomness"},
+    {"gaussian"},  # filters and likelihoods in numbers alone, on which several families stand
     {"spaces", "data", "distributions"},
     {"contract"},
     {"sampling", "forecasting", "training"},

@@ -13,10 +13,10 @@ import torch
 from arproc.contract.context import ContextForm, split_clock
 from arproc.contract.sequences import Sequences
 from arproc.errors import ParameterError, check_choice, check_numbers
+from arproc.gaussian.levinson import is_stationary
 from arproc.inference.estimated import Estimated
 from arproc.models.statespace.estimation import Orders, estimate
 from arproc.models.statespace.law import ARIMALaw
-from arproc.models.statespace.representation import is_stationary
 from arproc.process import Fit, Process
 from arproc.spaces import Real, Space
 

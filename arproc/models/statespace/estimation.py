@@ -24,15 +24,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from arproc.errors import DataError, ParameterError, check_integer
+from arproc.gaussian.filtering import Filter
+from arproc.gaussian.levinson import coef_to_pacf, is_stationary, pacf_to_coef
+from arproc.gaussian.representation import Representation, represent
 from arproc.inference.delta import carried
-from arproc.models.statespace.filtering import Filter
-from arproc.models.statespace.representation import (
-    Representation,
-    coef_to_pacf,
-    is_stationary,
-    pacf_to_coef,
-    represent,
-)
 
 __all__ = ["Orders", "SarimaEstimate", "estimate"]
 

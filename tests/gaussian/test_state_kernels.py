@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from arproc.compiled.interpreted import interpreted
-from arproc.models.statespace.kernels import complete, gains
-from arproc.models.statespace.representation import represent, stationary_covariance
+from arproc.gaussian.representation import represent, stationary_covariance
+from arproc.gaussian.state_kernels import complete, gains
 
 
 @pytest.mark.parametrize(
