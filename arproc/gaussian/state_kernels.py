@@ -227,16 +227,14 @@ def _complete(
         noise: [r].
 
     Returns:
-        Gains [K, r], variances [K + 1], and from which column on both have settled.
+        Gains [K, r], variances [K + 1], and from which column on both have settled: what comes
+        after that column is not filled in. It is K where they have not.
     """
     k, quiet, settled = len(phi), 0, steps
     gain, variance, load = np.empty((steps, k)), np.empty(steps + 1), np.empty(k)
     for t in range(steps):
         if quiet == k:  # a seasonal process may stand still for less than a season
-            variance[t] = p[0, 0]
-            for i in range(k):
-                gain[t, i] = gain[t - 1, i]
-            continue
+            break
         f, top, moved = p[0, 0], 0.0, 0.0
         variance[t] = f
         for i in range(k):
@@ -267,7 +265,6 @@ def _plain_complete(
     added = noise[:, None] * noise
     for t in range(steps):
         if quiet == k:
-            gain[t:], variance[t:] = gain[t - 1], p[0, 0]
             break
         f, load, after = p[0, 0], p[1:, 0], added.copy()
         variance[t] = f
