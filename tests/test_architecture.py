@@ -11,7 +11,7 @@ import pytest
 import arproc
 
 #: On which families another one stands, beside the contract.
-STANDS_ON = {"panel": {"autoregression", "transformed"}}
+STANDS_ON = {"panel": {"autoregression", "statespace", "transformed"}}
 #: Folders, and single modules, from the ground up; what stands in one line may know each other.
 LAYERS = (
     {"errors", "compiled", "contract.storable", "contract.checked", "contract.randomness"},

@@ -17,9 +17,9 @@ from arproc.gaussian.small_kernels import cholesky, dot, step_down
 __all__ = ["fit"]
 
 _MOST_STEPS = 300
-_ENOUGH = 1e-14  # the descent that is left, against 1 / n
+_ENOUGH = 1e-13  # the descent that is left, against 1 / n
 _WIDE = 1e-4  # of the differences of gradients that give the Hessian
-_NEAR = 0.02  # of another maximum, where a second search is given up
+_NEAR = 0.1  # of another maximum, where a second search is given up
 _LEAST = 1e-11  # the length of a step that is not worth a try
 _INSIDE = 0.99  # how large a partial autocorrelation of a start may be
 _LONG = 8  # the least order of the long autoregression

@@ -24,7 +24,7 @@ from arproc.compiled.jit import jit
 from arproc.gaussian.small_kernels import autocovariances, cholesky, step_down
 from arproc.gaussian.state_kernels import complete
 
-__all__ = ["FAR", "Problem", "Room", "evaluate"]
+__all__ = ["FAR", "Problem", "Room", "evaluate", "expand", "stationary_start"]
 
 #: |z| beyond which nothing is computed: a partial autocorrelation of 1 - 3e-8.
 FAR = 9.0
@@ -108,11 +108,17 @@ def _coefficients(
         phi: see `Representation`, [r].
         noise: the same, [r].
     """
-    p, q, seasonal_p, seasonal_q, s = blocks[0], blocks[1], blocks[2], blocks[3], blocks[4]
     begin = 0
     for b in range(4):
         _raise(pacf, begin, begin + blocks[b], coef)
         begin += blocks[b]
+    expand(coef, blocks, phi, noise)
+
+
+@jit
+def expand(coef: np.ndarray, blocks: np.ndarray, phi: np.ndarray, noise: np.ndarray) -> None:
+    """The polynomials multiplied out: phi and noise [r] of coefficients; see `_coefficients`."""
+    p, q, seasonal_p, seasonal_q, s = blocks[0], blocks[1], blocks[2], blocks[3], blocks[4]
     _multiply(coef, 0, p, p + q, seasonal_p, s, phi)
     _multiply(coef, p, q, p + q + seasonal_p, seasonal_q, s, noise[1:])
     for i in range(1, len(noise)):
@@ -121,7 +127,7 @@ def _coefficients(
 
 
 @jit
-def _start(
+def stationary_start(
     phi: np.ndarray, noise: np.ndarray, n_phi: int, n_theta: int, room: np.ndarray, p: np.ndarray
 ) -> bool:
     """The stationary covariance of the ARMA state into p [r, r]; False where there is none.
@@ -208,7 +214,9 @@ def _spaces(
         for i in range(k):
             pacf[i] = np.tanh(z[i] + _moved(side, i))
         _coefficients(pacf, blocks, coef, phis[side], noises[side])
-        found = found and _start(phis[side], noises[side], n_phi, n_theta, room, starts[side])
+        found = found and stationary_start(
+            phis[side], noises[side], n_phi, n_theta, room, starts[side]
+        )
     return found
 
 

@@ -20,7 +20,16 @@ from arproc.spaces import Real
 if TYPE_CHECKING:
     from arproc.transforms import Log
 
-__all__ = ["LONG", "PanelData", "check_columns", "jacobians", "logarithms", "read", "trimmed"]
+__all__ = [
+    "LONG",
+    "PanelData",
+    "check_columns",
+    "jacobians",
+    "logarithms",
+    "read",
+    "require_finite",
+    "trimmed",
+]
 
 #: The columns of a long table: the series' name, the time, the value.
 LONG = ("unique_id", "ds", "y")
@@ -239,6 +248,13 @@ def _with_every_step(table: PanelData, times: Any, name: str) -> PanelData:
     values = np.concatenate([row.to_numpy(dtype=float) for row in rows])
     indexes = tuple(row.index for row in rows)
     return PanelData(values, offsets, table.names, True, indexes, bool(np.isnan(values).any()))
+
+
+def require_finite(table: PanelData) -> None:
+    """Raise `DataError` where a value is infinite; NaN is a missing one."""
+    bad = ~np.isfinite(table.values) & ~np.isnan(table.values)
+    if bad.any():
+        raise DataError(f"data has {int(bad.sum())} infinite value(s); remove them.")
 
 
 def trimmed(table: PanelData) -> PanelData:

@@ -14,7 +14,7 @@ from arproc.contract.checked import Array, sentences
 from arproc.contract.storable import storable
 from arproc.data.labels import Labels
 from arproc.errors import DataError, PlaceWarning, warn
-from arproc.models.panel.data import PanelData, jacobians, logarithms
+from arproc.models.panel.data import PanelData, jacobians, logarithms, require_finite
 from arproc.models.panel.estimates import Estimates
 from arproc.models.panel.estimation import estimate
 from arproc.models.panel.fitted import FittedSeries
@@ -172,9 +172,7 @@ class FittedTogether(FittedSeries):
 
     def _predict(self, data: PanelData, rows: np.ndarray, horizon: int) -> Prediction:
         settings = self.settings
-        bad = ~np.isfinite(data.values) & ~np.isnan(data.values)
-        if bad.any():
-            raise DataError(f"data has {int(bad.sum())} infinite value(s); remove them.")
+        require_finite(data)
         if settings.log is not None:
             data, low = logarithms(data, settings.log)
             if low:
