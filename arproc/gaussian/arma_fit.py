@@ -1,8 +1,8 @@
 """Exact maximum likelihood of many ARMA problems, compiled. Importing this imports numba.
 
-Each problem has its own search: a quasi-Newton method (BFGS) in z from two starts, zero and the
-regression of Hannan and Rissanen (1982) on lags of the data and of a long autoregression's
-residuals; see `arma_objective` for the likelihood.
+Each problem has its own search: a quasi-Newton method (BFGS) in z from two starts, the regression
+of Hannan and Rissanen (1982) on lags of the data and of a long autoregression's residuals, and
+near zero; see `arma_objective` for the likelihood.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["fit"]
 _MOST_STEPS = 300
 _ENOUGH = 1e-13  # the descent that is left, against 1 / n
 _WIDE = 1e-4  # of the differences of gradients that give the Hessian
-_NEAR = 0.1  # of another maximum, where a second search is given up
+_NEAR = 0.25  # of another maximum, where a second search is given up
 _LEAST = 1e-11  # the length of a step that is not worth a try
 _INSIDE = 0.99  # how large a partial autocorrelation of a start may be
 _LONG = 8  # the least order of the long autoregression
@@ -290,14 +290,15 @@ def fit(
     for g in range(first, last):
         a, b, least = groups[g], groups[g + 1], np.inf
         for i in range(k):
-            start[i], best[i] = 0.05, np.nan
+            best[i] = np.nan
+        _rough(problem, a, b, reach, start)
         for tries in range(2 if k else 0):
             at = _search(start, best, problem, a, b, room, table, line)
             if tries == 0 or at < least:
                 put(start, best)
                 least = at
-            if tries == 0:
-                _rough(problem, a, b, reach, start)
+            for i in range(k):
+                start[i] = 0.05
         put(best, z[g])
         for side in range(2 * k, -1, -1):  # the maximum itself last
             for i in range(k):

@@ -16,6 +16,7 @@ Rows have no gaps; they are of differences, where there are any, and begin with 
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -260,7 +261,7 @@ def _tabulate(
     return last
 
 
-@jit
+@functools.partial(jit, fastmath={"contract"})
 def _products(
     columns: np.ndarray,
     begin: int,
@@ -295,7 +296,7 @@ def _products(
     return logs
 
 
-@jit
+@functools.partial(jit, fastmath={"contract"})
 def _add_slopes(
     y: np.ndarray,
     steps: int,

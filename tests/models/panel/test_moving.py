@@ -51,10 +51,9 @@ def test_every_series_is_fitted_as_alone_or_better(order, seasonal, trend):
         expected = one.forecast(row, horizon=6, quantiles=(0.1, 0.9))
         np.testing.assert_allclose(later.loc[name], expected, rtol=1e-9, atol=1e-9)
         if abs(fitted.log_likelihoods_[i] - alone[name].log_likelihood_) < 1e-6:
-            np.testing.assert_allclose(one.estimates_, alone[name].estimates_, rtol=1e-3, atol=1e-4)
-            np.testing.assert_allclose(
-                one.covariance_, alone[name].covariance_, rtol=2e-2, atol=1e-6
-            )
+            same = alone[name]
+            np.testing.assert_allclose(one.estimates_, same.estimates_, rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(one.covariance_, same.covariance_, rtol=2e-2, atol=1e-6)
 
 
 def test_gaps_short_and_constant_series_are_told_apart():
