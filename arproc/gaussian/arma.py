@@ -10,13 +10,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from arproc.compiled.threads import shares, threaded
 from arproc.errors import ParameterError, check_integer
 from arproc.gaussian.levinson import pacf_to_coef
+from arproc.gaussian.quasi_newton import minimise
 from arproc.gaussian.representation import Representation, represent
 
 __all__ = ["FAR", "Ahead", "Maxima", "Orders", "follow", "maximise"]
 
 _STEP = 1e-40  # of a complex step: nothing is subtracted
+_WIDE = 1e-4  # of the differences of gradients that give the Hessian
+_LIMIT = 9.0  # of |z| in a search: a partial autocorrelation of 1 - 3e-8
 FAR = 12.0  # |z| beyond which tanh z is one but for 1e-10
 
 
@@ -157,31 +161,94 @@ def maximise(
         offsets: where each row begins, int64 [R + 1].
         groups: the rows of each problem, which share one law, int64 [G + 1].
     """
-    from arproc.compiled.interpreted import suited
-    from arproc.compiled.threads import shares, threaded
-    from arproc.gaussian import arma_fit
-    from arproc.gaussian.arma_objective import Problem
-
-    n, k, c = len(groups) - 1, sum(orders.blocks), len(columns) - 1
-    form = orders.represent(orders.coefficients(np.zeros(k)), differenced=True)
-    problem = Problem(
-        np.array([*orders.blocks, orders.period], dtype=np.int64),
-        np.ascontiguousarray(columns, dtype=np.float64), offsets, form.size,
+    n, k = len(groups) - 1, sum(orders.blocks)
+    problems = _Problems(orders, columns, offsets, groups)
+    best, every = np.zeros((n, k)), np.arange(n)
+    if k:
+        best, value = minimise(problems.slopes, problems.starts(), _LIMIT)
+        # a search from elsewhere, as there may be other maxima
+        second, lower = minimise(problems.slopes, np.full((n, k), 0.05), _LIMIT, best)
+        better = lower < value
+        best[better] = second[better]
+    at = problems.at(best, every)
+    hessian, beta_slope = np.zeros((n, k, k)), np.zeros((n, k, at.beta.shape[1]))
+    for j in range(k):
+        move = _WIDE * np.eye(k)[j]
+        ahead, behind = problems.at(best + move, every), problems.at(best - move, every)
+        hessian[:, j] = (ahead.gradient - behind.gradient) / (2 * _WIDE)
+        beta_slope[:, j] = (ahead.beta - behind.beta) / (2 * _WIDE)
+    hessian = (hessian + np.swapaxes(hessian, 1, 2)) / 2
+    return Maxima(
+        best, at.value, at.squares, at.used, at.beta, at.precision, hessian, at.squares_slope,
+        beta_slope,
     )  # fmt: skip
-    found = Maxima(
-        np.zeros((n, k)), np.full(n, np.inf), np.zeros(n), np.zeros(n, np.int64),
-        np.zeros((n, c)), np.zeros((n, c, c)), np.zeros((n, k, k)), np.zeros((n, k)),
-        np.zeros((n, k, c)),
-    )  # fmt: skip
-    # about forty evaluations, in each of which a step is taken for the data and for every z
-    work = columns.size * form.size * (1 + 40 * k) * (1 + 2 * k)
-    kernels, reach = suited(arma_fit, work), orders.reach
 
-    def job(first: int, last: int) -> None:
-        kernels.fit(problem, groups, first, last, reach, *found)
 
-    threaded(job, shares(offsets[groups[1:]] * (1 + k)))
-    return found
+class _Point(NamedTuple):
+    """The objectives of some problems; see `arma_fit.evaluate_each`."""
+
+    value: np.ndarray
+    squares: np.ndarray
+    used: np.ndarray
+    beta: np.ndarray
+    precision: np.ndarray
+    gradient: np.ndarray
+    squares_slope: np.ndarray
+
+
+class _Problems:
+    """Problems as the compiled loops take them; see `maximise`."""
+
+    def __init__(
+        self, orders: Orders, columns: np.ndarray, offsets: np.ndarray, groups: np.ndarray
+    ) -> None:
+        from arproc.compiled.interpreted import suited
+        from arproc.gaussian import arma_fit
+        from arproc.gaussian.arma_objective import Problem
+
+        self.k, self.c = sum(orders.blocks), len(columns) - 1
+        form = orders.represent(orders.coefficients(np.zeros(self.k)), differenced=True)
+        self.problem = Problem(
+            np.array([*orders.blocks, orders.period], dtype=np.int64),
+            np.ascontiguousarray(columns, dtype=np.float64), offsets, form.size,
+        )  # fmt: skip
+        self.groups, self.reach = groups, orders.reach
+        self.counts = np.diff(offsets[groups])
+        # about forty evaluations, in each of which a step is taken for the data and for every z
+        work = columns.size * form.size * (1 + 40 * self.k) * (1 + 2 * self.k)
+        self.kernels = suited(arma_fit, work)
+
+    def starts(self) -> np.ndarray:
+        """Where to begin, [G, k]."""
+        z = np.zeros((len(self.counts), self.k))
+
+        def job(first: int, last: int) -> None:
+            self.kernels.starts(self.problem, self.groups, first, last, self.reach, z)
+
+        threaded(job, shares(np.cumsum(self.counts)))
+        return z
+
+    def at(self, z: np.ndarray, which: np.ndarray) -> _Point:
+        """The problems with the numbers `which` [n], each at a z of its own [n, k]."""
+        n, k, c = len(which), self.k, self.c
+        found = _Point(
+            np.empty(n), np.empty(n), np.empty(n, np.int64), np.zeros((n, c)),
+            np.zeros((n, c, c)), np.zeros((n, k)), np.zeros((n, k)),
+        )  # fmt: skip
+        z = np.ascontiguousarray(z)
+
+        def job(first: int, last: int) -> None:
+            self.kernels.evaluate_each(
+                self.problem, self.groups, which, first, last, z, *found
+            )  # fmt: skip
+
+        threaded(job, shares(np.cumsum(self.counts[which]) * (1 + k)))
+        return found
+
+    def slopes(self, z: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values and gradients; see `at`."""
+        found = self.at(z, which)
+        return found.value, found.gradient
 
 
 class Ahead(NamedTuple):
@@ -219,7 +286,6 @@ def follow(
         horizon: how many elements ahead.
     """
     from arproc.compiled.interpreted import suited
-    from arproc.compiled.threads import shares, threaded
     from arproc.gaussian import arma_forecast
 
     n, k = len(offsets) - 1, sum(orders.blocks)

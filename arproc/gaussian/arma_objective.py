@@ -25,10 +25,8 @@ from arproc.compiled.jit import jit
 from arproc.gaussian.small_kernels import autocovariances, cholesky, step_down
 from arproc.gaussian.state_kernels import complete
 
-__all__ = ["FAR", "Problem", "Room", "evaluate", "expand", "stationary_start"]
+__all__ = ["Problem", "Room", "evaluate", "expand", "stationary_start"]
 
-#: |z| beyond which nothing is computed: a partial autocorrelation of 1 - 3e-8.
-FAR = 9.0
 _STEP = 1e-5  # of the differences of gains and variances
 
 
