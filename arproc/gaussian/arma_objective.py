@@ -138,7 +138,7 @@ def stationary_start(
         noise: [r].
         n_phi: the order of the autoregression, multiplied out.
         n_theta: that of the moving average.
-        room: [4 r + 1 or more rows, r or more].
+        room: is overwritten, [n_phi + 3, r + n_theta + 1].
         p: the result.
     """
     r = len(phi)
