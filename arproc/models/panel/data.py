@@ -165,8 +165,13 @@ def _read_plain(data: Any, name: str, trim: bool) -> PanelData:
     if not named:
         names = list(range(len(lengths)))
     table = PanelData(array, offsets, names, named, tuple(form.indexes), False)
-    # one product over all values is nan where any is, and costs no more than reading them
-    return trimmed(table) if trim and np.isnan(np.dot(array, array)) else table
+    return trimmed(table) if trim and _any_missing(array) else table
+
+
+def _any_missing(values: np.ndarray) -> bool:
+    """Whether any is nan: one product over all is then, and costs no more than reading them."""
+    with np.errstate(over="ignore"):
+        return bool(np.isnan(np.dot(values, values)))
 
 
 def _named(table: PanelData, names: list[Any], name: str) -> PanelData:
@@ -217,7 +222,7 @@ def _read_long(frame: Any, name: str, columns: tuple[str, str, str], trim: bool)
     values = _read_plain(ordered[[value]], name, False).values
     table = PanelData(values, offsets, list(names), True, indexes, False)
     table = _with_every_step(table, times, name)
-    return trimmed(table) if trim and np.isnan(np.dot(table.values, table.values)) else table
+    return trimmed(table) if trim and _any_missing(table.values) else table
 
 
 def _with_every_step(table: PanelData, times: Any, name: str) -> PanelData:

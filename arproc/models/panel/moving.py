@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["FittedMoving", "Moving", "moving_of"]
 
 _ROUNDING = 1e-13  # against the data, what is no noise
+_LARGEST = 1e49  # of a series: a law takes no variance beyond 1e100
 _ONE_SIGMA = float(torch.special.ndtr(torch.ones((), dtype=torch.float64)))
 _FEWEST = 3  # elements for each parameter; what has fewer is fitted alone, with more care
 
@@ -265,8 +266,10 @@ def _together(plan: Moving, data: PanelData, found: FittedMoving) -> np.ndarray:
         w = orders.difference(x)
         middle = float(w.mean()) if q else 0.0
         w = w - middle
-        unit = float(np.sqrt(np.dot(w, w) / len(w)))
-        if not _ROUNDING * float(np.abs(x).max()) < unit < np.inf:
+        with np.errstate(over="ignore"):
+            unit = float(np.sqrt(np.dot(w, w) / len(w)))
+        least = max(_ROUNDING * float(np.abs(x).max()), 1 / _LARGEST)
+        if not least < unit < _LARGEST:
             done[i] = False
             continue
         parts.append(w / unit)

@@ -98,3 +98,24 @@ def test_neither_scale_nor_thread_nor_neighbour_matters():
     )
     single = Panel(ARIMA((1, 1, 1))).fit({"s2": data["s2"]})
     assert single.log_likelihoods_[0] == fitted.log_likelihoods_[2]
+
+
+def test_extreme_series_are_fitted_or_named_and_stop_none():
+    walk = np.random.default_rng(0).normal(size=60).cumsum()
+    data = {
+        "plain": walk, "huge": 1e70 * walk, "far": walk + 1e12, "jump": np.r_[np.zeros(59), 1.0],
+        "turns": np.tile([1.0, -1.0], 30), "grows": 1.5 ** np.arange(60), "one": np.ones(1),
+        "gone": np.full(9, np.nan),
+    }  # fmt: skip
+    fitted = Panel(ARIMA((1, 1, 1)), errors="keep").fit(data)
+    status = dict(zip(fitted.names_, fitted.status_, strict=True))
+    assert {name for name in data if status[name] != "ok"} == {"huge", "one", "gone"}
+    assert "sigma2" in status["huge"]
+    made = fitted.forecast(horizon=3)
+    for name in ("plain", "far", "jump", "turns", "grows"):
+        assert np.isfinite(made.loc[name].to_numpy()).all()
+        assert np.isfinite(fitted[name].log_prob(data[name]))
+    seasonal = Panel(ARIMA((0, 1, 1), (0, 1, 0, 12))).fit({"a": walk})
+    for ask in (seasonal.log_prob, seasonal.forecast):
+        with pytest.raises(DataError, match="13"):
+            ask({"a": walk[:5]})
