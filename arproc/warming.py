@@ -189,6 +189,9 @@ CALLS: dict[str, Call] = {
     "MarkovSwitchingAR.fit": Call(_series, lambda x: MarkovSwitchingAR(1).fit(x)),
     "Panel.fit": Call(_panel, lambda x: Panel(AR(2)).fit(x)),
     "Panel.fit by least squares": Call(_panel, lambda x: Panel(AR(2, method="ols")).fit(x)),
+    "Panel.fit of ARIMA": Call(
+        _panel, lambda x: Panel(ARIMA((1, 1, 1))).fit(x).forecast(horizon=2)
+    ),
     "Panel.forecast": Call(lambda: Panel(AR(2)).fit(_panel()), lambda m: m.forecast(horizon=4)),
     "AutoPanel.fit": Call(_panel, lambda x: AutoPanel().fit(x).forecast(3)),
     "NGram.fit": Call(_text, lambda x: NGram(3, tokens="word").fit(x)),

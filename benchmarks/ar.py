@@ -15,8 +15,8 @@ import torch
 
 from arproc.contract.randomness import Uniforms
 from arproc.contract.state import State
+from arproc.gaussian.levinson import pacf_to_coef
 from arproc.models.autoregression.ar import AR
-from arproc.models.autoregression.levinson import pacf_to_coef
 from arproc.models.autoregression.selection import select_order
 from benchmarks.timing import REDUCED, side_by_side
 

@@ -1,5 +1,7 @@
 """Panels: 10,000 series of length 500, an AR(5) of its own for each: `python -m benchmarks panel`.
 
+Then 10,000 of length 200, an ARIMA(1, 1, 1) of its own for each, by exact likelihood.
+
 statsmodels and statsforecast fit one series after the other, so their time is taken on a few
 series, alternating with ours on all of them, and given in series a second. statsforecast needs an
 older pandas: ARPROC_STATSFORECAST_PYTHON names the interpreter of an environment that has it, such
@@ -19,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from arproc import AR, Panel
-from arproc.models.autoregression.levinson import pacf_to_coef
+from arproc import AR, ARIMA, Panel
+from arproc.gaussian.levinson import pacf_to_coef
 from benchmarks.timing import REDUCED
 
 N, LENGTH, ORDER = (20, 60, 2) if REDUCED else (10_000, 500, 5)
@@ -39,6 +41,21 @@ for name, make in [("AutoRegressive", lambda: AutoRegressive(lags=5)),
     for row in x:
         make().fit(row)
     print(f"{name};{len(x) / (time.perf_counter() - begin)}")
+"""
+
+
+_MOVING_PEER = """
+import sys, time
+import numpy as np
+from statsforecast.models import ARIMA
+
+x = np.load(sys.argv[1])["x"]
+ARIMA(order=(1, 1, 1), method="CSS-ML").fit(x[0])  # compiles
+begin, used = time.perf_counter(), time.process_time()
+for row in x:
+    ARIMA(order=(1, 1, 1), method="CSS-ML").fit(row)
+print(f"wall;{(time.perf_counter() - begin) / len(x)}")
+print(f"processor;{(time.process_time() - used) / len(x)}")
 """
 
 
@@ -67,8 +84,34 @@ def statsmodels_fit(x: np.ndarray) -> None:
         AutoReg(row, ORDER).fit()
 
 
-def statsforecast_rates(x: np.ndarray) -> dict[str, float]:
-    """Series a second of statsforecast's models, timed inside its own interpreter."""
+def moving_panel() -> np.ndarray:
+    """Draws of ARIMA(1, 1, 1), the same law for each, [N, 200]."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(N, 300))
+    w = noise.copy()
+    for t in range(1, 300):
+        w[:, t] += 0.6 * w[:, t - 1] + 0.4 * noise[:, t - 1]
+    return np.cumsum(w, axis=1)[:, 100:]
+
+
+def moving() -> None:
+    """Print the time of ARIMA(1, 1, 1), exact, beside statsforecast's on 200 of the series."""
+    x, model, few = moving_panel(), Panel(ARIMA((1, 1, 1))), 5 if REDUCED else 200
+    model.fit(x)  # compiles
+    begin, used = time.perf_counter(), time.process_time()
+    model.fit(x)
+    wall, processor = time.perf_counter() - begin, time.process_time() - used
+    print(f"{N} series of {x.shape[1]} values, ARIMA(1, 1, 1): {wall:.2f} s, {processor:.2f} s of")
+    print(f"  processors; {1e6 * processor / N:.0f} microseconds of these a series")
+    peer = statsforecast_rates(x[:few], _MOVING_PEER)
+    for name, ours in (("wall", wall), ("processor", processor)):
+        if name in peer:
+            ratio = peer[name] * N / ours
+            print(f"  statsforecast ARIMA CSS-ML ({few} series): {ratio:.0f} times ({name} time)")
+
+
+def statsforecast_rates(x: np.ndarray, program: str = _PEER) -> dict[str, float]:
+    """What a program with statsforecast prints of its times, in its own interpreter."""
     python = os.environ.get("ARPROC_STATSFORECAST_PYTHON")
     if python is None:
         print("statsforecast: not measured (set ARPROC_STATSFORECAST_PYTHON)")
@@ -77,7 +120,7 @@ def statsforecast_rates(x: np.ndarray) -> dict[str, float]:
         path = Path(folder) / "panel.npz"
         np.savez(path, x=x)
         done = subprocess.run(
-            [python, "-c", _PEER, str(path)], capture_output=True, text=True, check=True
+            [python, "-c", program, str(path)], capture_output=True, text=True, check=True
         )
     pairs = (line.split(";") for line in done.stdout.splitlines() if ";" in line)
     return {name: float(rate) for name, rate in pairs}
@@ -121,3 +164,4 @@ def main() -> None:
                 f"  statsforecast {name} (100 series): {rates[name]:.1f} series/s; "
                 f"{ours_name} is {rate / rates[name]:,.0f} times as fast"
             )
+    moving()

@@ -11,10 +11,11 @@ import pytest
 import arproc
 
 #: On which families another one stands, beside the contract.
-STANDS_ON = {"panel": {"autoregression", "transformed"}}
+STANDS_ON = {"panel": {"autoregression", "statespace", "transformed"}}
 #: Folders, and single modules, from the ground up; what stands in one line may know each other.
 LAYERS = (
     {"errors", "compiled", "contract.storable", "contract.checked", "contract.randomness"},
+    {"gaussian"},  # filters and likelihoods in numbers alone, on which several families stand
     {"spaces", "data", "distributions"},
     {"contract"},
     {"sampling", "forecasting", "training"},

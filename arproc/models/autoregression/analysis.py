@@ -12,10 +12,10 @@ from arproc.contract.checked import Array
 from arproc.contract.randomness import Uniforms
 from arproc.errors import DataError, check_array, check_count, check_number
 from arproc.forecasting.tables import of_elements
+from arproc.gaussian.levinson import autocovariances, coef_to_pacf, is_stationary
 from arproc.inference.estimated import Estimated
 from arproc.models.autoregression import imputation
 from arproc.models.autoregression.law import ARLaw, plain
-from arproc.models.autoregression.levinson import autocovariances, coef_to_pacf, is_stationary
 from arproc.models.autoregression.simulation import psi_weights
 from arproc.process import Process
 

@@ -15,13 +15,13 @@ import math
 import numpy as np
 
 from arproc.errors import DataError
-from arproc.models.autoregression.least_squares import LeastSquares
-from arproc.models.autoregression.levinson import (
+from arproc.gaussian.levinson import (
     autocovariances,
     durbin,
     largest_root,
     pacf_to_coef,
 )
+from arproc.models.autoregression.least_squares import LeastSquares
 from arproc.models.autoregression.moments import Scaled, lag_sums, positions
 
 __all__ = ["burg", "burg_pacf", "sample_autocovariances", "yule_walker"]

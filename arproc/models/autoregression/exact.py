@@ -28,7 +28,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from arproc.errors import DataError
-from arproc.models.autoregression.levinson import coef_to_pacf, durbin, predictors, step_down
+from arproc.gaussian.levinson import coef_to_pacf, durbin, predictors, step_down
 from arproc.models.autoregression.moments import Moments, Scaled, moments
 
 __all__ = ["ExactFit", "concentrated", "exact_ml", "maximal_log_likelihood", "maximise"]

@@ -94,10 +94,10 @@ def run(
         loc, variance, belief = _by_steps(y, rows, constants, belief, recursion, lengths)
         return loc + level, variance, belief
     from arproc.compiled.interpreted import suited
-    from arproc.models.autoregression import filter_kernels
+    from arproc.gaussian import lag_kernels
 
     p = recursion.order
-    kernels = suited(filter_kernels, 4 * y.numel() * (p + 1) ** 2)
+    kernels = suited(lag_kernels, 4 * y.numel() * (p + 1) ** 2)
     loc, variance, mean, covariance = (
         torch.from_numpy(part)
         for part in kernels.run(

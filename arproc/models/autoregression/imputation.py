@@ -100,7 +100,7 @@ def solved(
     from scipy.linalg import cho_solve_banded, cholesky_banded
 
     from arproc.compiled.interpreted import suited
-    from arproc.models.autoregression import filter_kernels
+    from arproc.gaussian import lag_kernels
 
     m, p, length = len(places), len(effects) - 1, len(rest)
     if m == 0:
@@ -109,7 +109,7 @@ def solved(
     for k in range(min(p, length - 1) + 1):
         pull[: length - k] -= effects[k, : length - k] * rest[k:]
     band = min(p, m - 1)
-    kernels = suited(filter_kernels, 2 * m * (p + 1) ** 2)
+    kernels = suited(lag_kernels, 2 * m * (p + 1) ** 2)
     precision = kernels.precision(effects, places, band)
     factor = cholesky_banded(precision, lower=True)
     mean = cho_solve_banded((factor, True), pull[places])
@@ -117,8 +117,8 @@ def solved(
 
 
 def inverse_band(factor: np.ndarray) -> np.ndarray:
-    """The inverse within the band of its factor; see `filter_kernels.inverse_band`."""
+    """The inverse within the band of its factor; see `lag_kernels.inverse_band`."""
     from arproc.compiled.interpreted import suited
-    from arproc.models.autoregression import filter_kernels
+    from arproc.gaussian import lag_kernels
 
-    return suited(filter_kernels, factor.shape[0] * factor.size).inverse_band(factor)
+    return suited(lag_kernels, factor.shape[0] * factor.size).inverse_band(factor)

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from arproc.errors import DataError
+from arproc.gaussian.levinson import durbin, pacf_to_coef, predictors, step_down
 from arproc.models.autoregression.estimation import Estimate, check_enough, of_mean, of_recursion
 from arproc.models.autoregression.exact import LIMIT, STEP
 from arproc.models.autoregression.filtering import refuse_given
 from arproc.models.autoregression.least_squares import LeastSquares
-from arproc.models.autoregression.levinson import durbin, pacf_to_coef, predictors, step_down
 from arproc.models.autoregression.mean import Terms
 from arproc.models.autoregression.moments import Scaled, lag_sums, positions, scale
 from arproc.models.autoregression.score import expected_score
@@ -101,7 +101,7 @@ class _Problem:
     def at(self, z: Array) -> _Point:
         """The concentrated likelihood at z [k]; infinite where there is no stationary law."""
         from arproc.compiled.interpreted import suited
-        from arproc.models.autoregression import filter_kernels
+        from arproc.gaussian import lag_kernels
 
         coef, weights, variances = self.start(z)
         if bool(np.isnan(variances).any()):
@@ -111,7 +111,7 @@ class _Problem:
         inputs = np.zeros_like(columns)
         if not self.in_mean:
             columns[:, 1:], inputs[:, 1:] = 0.0, -data.columns
-        kernels = suited(filter_kernels, 3 * columns.size * (weights.shape[-1] + 1))
+        kernels = suited(lag_kernels, 3 * columns.size * (weights.shape[-1] + 1))
         rest, logs = kernels.whiten(
             columns, inputs, self.observed, data.lengths, weights, variances, self.given
         )

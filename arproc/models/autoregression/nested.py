@@ -11,11 +11,11 @@ import math
 import numpy as np
 
 from arproc.errors import DataError
+from arproc.gaussian.levinson import durbin
 from arproc.models.autoregression.autocovariance import burg_pacf, sample_autocovariances
 from arproc.models.autoregression.conditional import conditional_fit
 from arproc.models.autoregression.exact import exact_ml, maximal_log_likelihood
 from arproc.models.autoregression.least_squares import long_enough, nested_sums_of_squares
-from arproc.models.autoregression.levinson import durbin
 from arproc.models.autoregression.moments import Scaled, lagged_gram, moments, restrict
 
 __all__ = ["candidates", "log_likelihoods"]

@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch.distributions import MultivariateNormal
 
-from arproc.models.autoregression.levinson import stationary_start
+from arproc.gaussian.levinson import stationary_start
 from arproc.models.autoregression.mean import Level
 
 __all__ = ["Recursion", "recursion_from_mean", "recursion_from_normal", "recursion_given"]

@@ -42,6 +42,7 @@ __all__ = [
     "jacobians",
     "logarithms",
     "read",
+    "require_finite",
     "require_values",
     "trimmed",
 ]
@@ -312,6 +313,13 @@ def _in_step(items: Any) -> Any:
         with suppress(DataError):  # it has none of these steps
             found[i] = regular(items[i], "it", True, step)
     return found
+
+
+def require_finite(table: PanelData) -> None:
+    """Raise `DataError` where a value is infinite; NaN is a missing one."""
+    bad = ~np.isfinite(table.values) & ~np.isnan(table.values)
+    if bad.any():
+        raise DataError(f"data has {int(bad.sum())} infinite value(s); remove them.")
 
 
 def trimmed(table: PanelData) -> PanelData:

@@ -21,8 +21,8 @@ import numpy as np
 
 from arproc.compiled.arrays import put, put_table
 from arproc.compiled.jit import jit
+from arproc.gaussian.small_kernels import cholesky, invert, scale, step_down
 from arproc.models.panel.exact_objective import derivatives, statistics, value_at
-from arproc.models.panel.kernels import cholesky, invert, scale, step_down
 from arproc.models.panel.least_squares import HARD
 
 __all__ = ["fit"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from arproc.compiled.jit import jit
-from arproc.models.panel.kernels import cholesky, dot, log_determinant, step_down
+from arproc.gaussian.small_kernels import cholesky, dot, log_determinant, step_down
 
 __all__ = ["derivatives", "statistics", "value_at"]
 
@@ -46,13 +46,7 @@ def statistics(table: np.ndarray, n: int, p: int, e: np.ndarray) -> None:
 def _determinant_gradient(phi: np.ndarray, levels: np.ndarray, pull: np.ndarray) -> None:
     """The gradient of sum_k k log(1 - r_k^2) in phi, complex: `pull` [p]; `levels` is room."""
     p = len(phi)
-    for i in range(p):
-        levels[p - 1, i] = phi[i]
-    for k in range(p, 1, -1):
-        r = levels[k - 1, k - 1]
-        inverse = 1.0 / (1.0 - r * r)
-        for i in range(k - 1):
-            levels[k - 2, i] = (levels[k - 1, i] + r * levels[k - 1, k - 2 - i]) * inverse
+    step_down(phi, levels)
     pull[:] = 0.0
     for k in range(1, p + 1):  # from order k - 1 to order k: what r and the rest carry
         r = levels[k - 1, k - 1]

@@ -12,80 +12,19 @@ import math
 import numpy as np
 
 from arproc.compiled.jit import jit
-from arproc.models.panel.kernels import log_determinant, start_terms, step_down
+from arproc.gaussian.lag_kernels import cross_covariance, follow, observe, pass_over
+from arproc.gaussian.small_kernels import (
+    autocovariances,
+    log_determinant,
+    start_terms,
+    step_down,
+)
 
 __all__ = ["BEFORE", "run"]
 
 #: Status of a series whose given first values are not all there.
 BEFORE = 2
 _LOG_2PI = math.log(2 * math.pi)
-
-
-@jit
-def _autocovariances(levels: np.ndarray, p: int, sigma2: float, gamma: np.ndarray) -> None:
-    """Of a stationary process, at the lags 0 ... p - 1, from its predictors."""
-    variance = sigma2
-    for k in range(p):
-        r = levels[k, k]
-        variance /= (1.0 - r) * (1.0 + r)
-    gamma[0] = variance
-    for k in range(1, p):
-        r = levels[k - 1, k - 1]
-        value = r * variance
-        if k > 1:
-            for i in range(k - 1):
-                value += levels[k - 2, i] * gamma[k - 1 - i]
-        gamma[k] = value
-        variance *= (1.0 - r) * (1.0 + r)
-
-
-@jit
-def _step(
-    lags: np.ndarray,
-    phi: np.ndarray,
-    constant: float,
-    sigma2: float,
-    a: np.ndarray,
-    cov: np.ndarray,
-    room: np.ndarray,
-) -> None:
-    """One step forward of the last p values' conditional mean `a` and covariance, newest first."""
-    p, k = len(a), len(lags)
-    value, variance = constant, sigma2
-    for j in range(p):
-        room[j] = 0.0
-    for i in range(k):
-        value += phi[i] * a[lags[i] - 1]
-        for j in range(p):
-            room[j] += phi[i] * cov[lags[i] - 1, j]
-    for i in range(k):
-        variance += phi[i] * room[lags[i] - 1]
-    for i in range(p - 1, 0, -1):
-        a[i] = a[i - 1]
-        for j in range(p - 1, 0, -1):
-            cov[i, j] = cov[i - 1, j - 1]
-    if p:
-        a[0] = value
-        cov[0, 0] = variance
-        for j in range(1, p):
-            cov[0, j] = cov[j, 0] = room[j - 1]
-
-
-@jit
-def _update(a: np.ndarray, cov: np.ndarray, value: float, room: np.ndarray) -> None:
-    """Condition the last p values on the newest being `value`."""
-    p, variance = len(a), cov[0, 0]
-    error = value - a[0]
-    for i in range(p):
-        room[i] = cov[i, 0] / variance
-    for i in range(p):
-        a[i] += room[i] * error
-        for j in range(p):
-            if i and j:
-                cov[i, j] -= room[i] * room[j] * variance
-    a[0] = value
-    for i in range(p):
-        cov[i, 0] = cov[0, i] = 0.0
 
 
 @jit
@@ -133,13 +72,20 @@ def _filter(
             for i in range(p):
                 a[i] = y[t - 1 - i]
             cov[:] = 0.0
-        if t or known >= p:
-            _step(lags, phi, drive[t], sigma2, a, cov, room)
-        known = 0 if not observed else known + 1
-        if observed and p:
-            error, variance = y[t] - a[0], cov[0, 0]
-            total -= 0.5 * (_LOG_2PI + np.log(variance) + error * error / variance)
-            _update(a, cov, y[t], room)
+        if p == 0:
+            continue
+        value, size = drive[t], sigma2 + cross_covariance(cov, lags, phi, room)
+        for i in range(len(lags)):
+            value += phi[i] * a[lags[i] - 1]
+        follow(a, room, y[t] if observed else value, value, size)
+        if observed:
+            error = y[t] - value
+            total -= 0.5 * (_LOG_2PI + np.log(size) + error * error / size)
+            observe(cov, room, size)
+            known += 1
+        else:
+            pass_over(cov, room, size)
+            known = 0
     return total, known
 
 
@@ -161,8 +107,12 @@ def _extrapolate(
     p, k, horizon = len(a), len(lags), len(mean)
     if not exact and p:
         for h in range(horizon):
-            _step(lags, phi, drive[h], sigma2, a, cov, room)
-            mean[h], variance[h] = a[0], cov[0, 0]
+            value, size = drive[h], sigma2 + cross_covariance(cov, lags, phi, room)
+            for i in range(k):
+                value += phi[i] * a[lags[i] - 1]
+            follow(a, room, value, value, size)
+            pass_over(cov, room, size)
+            mean[h], variance[h] = value, size
         return
     for i in range(p):
         work[p - 1 - i] = a[i]
@@ -287,7 +237,7 @@ def run(
         else:
             a[:] = 0.0
             if stationary and p:
-                _autocovariances(levels, p, sigma2, gamma)
+                autocovariances(levels, p, sigma2, gamma)
                 for i in range(p):
                     for j in range(p):
                         cov[i, j] = gamma[abs(i - j)]

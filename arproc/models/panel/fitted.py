@@ -326,7 +326,7 @@ class FittedSeries(ABC):
         return Series(self.names, self.lengths, self.ends)
 
     @abstractmethod
-    def updated(self, later: PanelData) -> FittedSeries:
+    def updated(self, later: PanelData) -> Self:
         """The same with what came later: forecasts go on from there."""
 
     def without_covariances(self) -> FittedSeries:
@@ -392,9 +392,29 @@ class FittedSeries(ABC):
         return rows
 
 
+class Kept(FittedSeries):
+    """Series whose `values` are kept, one after the other, nan where one is missing, [total]."""
+
+    values: np.ndarray
+
+    @property
+    def own(self) -> PanelData:
+        """The series that were fitted; they begin where their processes' data did."""
+        offsets = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
+        gaps = bool(np.isnan(self.values).any())
+        return PanelData(self.values, offsets, list(self.names), True, (), gaps)
+
+    def updated(self, later: PanelData) -> Self:
+        own = self.own
+        came = steps_of(self.series, later, lambda i, x: begins_with(x, own.row(i)))
+        table = joined(own, np.zeros(len(self), np.int64), came)
+        ends = self.series.ends_after(table.lengths)
+        return replace(self, values=table.values, lengths=table.lengths, ends=ends)
+
+
 @storable
 @dataclass(frozen=True, eq=False)
-class FittedEach(FittedSeries):
+class FittedEach(Kept):
     """Series that were fitted one after the other.
 
     Attributes:
@@ -434,22 +454,8 @@ class FittedEach(FittedSeries):
         named = (data.names, data.named, data.lengths, status, ends)
         return cls(process, *named, processes, data.values, form=data.form)
 
-    @property
-    def own(self) -> PanelData:
-        """The series that were fitted; they begin where their processes' data did."""
-        offsets = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
-        gaps = bool(np.isnan(self.values).any())
-        return PanelData(self.values, offsets, list(self.names), True, (), gaps)
-
     def _fitted(self, i: int) -> Process:
         return self.processes[i]
-
-    def updated(self, later: PanelData) -> FittedEach:
-        own = self.own
-        came = steps_of(self.series, later, lambda i, x: begins_with(x, own.row(i)))
-        table = joined(own, np.zeros(len(self), np.int64), came)
-        ends = self.series.ends_after(table.lengths)
-        return replace(self, values=table.values, lengths=table.lengths, ends=ends)
 
     def rows(self) -> list[dict[str, Any]]:
         found = []

@@ -12,7 +12,7 @@ import numpy as np
 
 from arproc.compiled.arrays import put
 from arproc.compiled.jit import jit
-from arproc.models.panel.kernels import (
+from arproc.gaussian.small_kernels import (
     cholesky,
     invert,
     log_determinant,

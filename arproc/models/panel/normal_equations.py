@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from arproc.compiled.jit import jit
-from arproc.models.panel.kernels import dot, scale
+from arproc.gaussian.small_kernels import dot, scale
 
 __all__ = ["gram_of", "gram_with_gaps", "products", "scale_with_gaps"]
 

@@ -19,6 +19,7 @@ from arproc.errors import (
 )
 from arproc.models.panel.data import LONG, PanelData, require_values
 from arproc.models.panel.fitted import FittedEach, FittedSeries, PanelModel
+from arproc.models.panel.moving import FittedMoving, moving_of
 from arproc.models.panel.settings import settings_of
 from arproc.models.panel.together import FittedTogether
 from arproc.process import Process
@@ -35,9 +36,11 @@ class Panel(PanelModel):
 
     Autoregressions (`AR` of any lags with trend "n", "c" or "ct", by "ols", shrunk by ridge or
     not, or "mle", of the values or of their logarithms by `Transformed`) are fitted in one
-    compiled computation over all series, and so are their likelihoods and forecasts; any other
-    process is fitted to one series after the other, behind the same calls. (To fit one process to
-    all series, as draws from one law, give them to `AR.fit`.)
+    compiled computation over all series, and so are their likelihoods and forecasts. So are
+    `ARIMA` processes without regressors, of any orders and periods, whose trend is constant once
+    differenced; those of their series that have gaps are filtered one by one. Any other process
+    is fitted to one series after the other, behind the same calls. (To fit one process to all
+    series, as draws from one law, give them to `AR.fit`.)
 
     A panel is no `Law`: what a sequence's law is depends on which series it is. `panel[name]` is
     the process of one series, with the whole contract.
@@ -127,7 +130,10 @@ class Panel(PanelModel):
         table, process = self._read(data), self.process.clone()
         settings = settings_of(process)
         learnt: FittedSeries
-        if settings is None:
+        moving = moving_of(process) if settings is None else None
+        if moving is not None:
+            learnt = FittedMoving.fit(process, moving, table)
+        elif settings is None:
             learnt = FittedEach.fit(process, table)
         else:
             learnt = FittedTogether.fit(process, settings, table, self.pooling == "partial")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from arproc.contract.checked import Array, sentences
 from arproc.contract.storable import storable
 from arproc.data.labels import Labels
 from arproc.errors import DataError, PlaceWarning, warn
-from arproc.models.panel.data import PanelData, jacobians, logarithms
+from arproc.models.panel.data import PanelData, jacobians, logarithms, require_finite
 from arproc.models.panel.estimates import Estimates
 from arproc.models.panel.estimation import estimate
 from arproc.models.panel.fitted import FittedSeries
@@ -112,7 +112,7 @@ class FittedTogether(FittedSeries):
         none = np.empty((0, *covariance.shape[1:]))
         return replace(self, estimates=replace(self.estimates, covariance=none))
 
-    def updated(self, later: PanelData) -> FittedTogether:
+    def updated(self, later: PanelData) -> Self:
         tail = self._tail
         came = steps_of(self.series, later, lambda i, x: self._is_whole(i, x, tail))
         if self.settings.log is not None:
@@ -212,9 +212,7 @@ class FittedTogether(FittedSeries):
 
     def _predict(self, data: PanelData, rows: np.ndarray, horizon: int) -> Prediction:
         settings = self.settings
-        bad = ~np.isfinite(data.values) & ~np.isnan(data.values)
-        if bad.any():
-            raise DataError(f"data has {int(bad.sum())} infinite value(s); remove them.")
+        require_finite(data)
         if settings.log is not None:
             data, low = logarithms(data, settings.log)
             if low:

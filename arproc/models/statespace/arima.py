@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Literal, Self
@@ -13,14 +14,15 @@ import torch
 from arproc.contract.context import ContextForm, split_clock
 from arproc.contract.sequences import Sequences
 from arproc.errors import ParameterError, check_choice, check_numbers
+from arproc.gaussian.arma import Orders
+from arproc.gaussian.levinson import is_stationary
 from arproc.inference.estimated import Estimated
-from arproc.models.statespace.estimation import Orders, estimate
+from arproc.models.statespace.estimation import estimate
 from arproc.models.statespace.law import ARIMALaw
-from arproc.models.statespace.representation import is_stationary
 from arproc.process import Fit, Process
 from arproc.spaces import Real, Space
 
-__all__ = ["ARIMA"]
+__all__ = ["ARIMA", "coefficient_names", "law_of", "trend_of"]
 
 _TRENDS = {"n": (), "c": (0,), "t": (1,), "ct": (0, 1)}
 _POLYNOMIALS = ("ar", "ma", "seasonal_ar", "seasonal_ma")
@@ -171,7 +173,7 @@ class ARIMA(Estimated, Process):
             law,
             order=order,
             seasonal_order=seasonal_order,
-            trend=_trend(powers),
+            trend=trend_of(powers),
             regressors=None if beta is None else "mean",
         )
 
@@ -184,7 +186,7 @@ class ARIMA(Estimated, Process):
     @property
     def _counts_time(self) -> bool:
         orders = Orders.checked(self.order, self.seasonal_order)
-        return 1 in self._powers(orders) and not orders.d + orders.seasonal_d
+        return 1 in self.powers(orders) and not orders.d + orders.seasonal_d
 
     def _infer_space(self, data: Any) -> Space:
         return Real()
@@ -195,7 +197,7 @@ class ARIMA(Estimated, Process):
         orders = Orders.checked(self.order, self.seasonal_order)
         if self.regressors is not None:
             check_choice("regressors", self.regressors, ("mean",))
-        powers = self._powers(orders)
+        powers = self.powers(orders)
         values = sequences.values.detach().double().cpu().numpy()
         series = [values[a:b] for a, b in pairwise(sequences.offsets.tolist())]
         width = 0 if context is None or self.regressors is None else context.shape[-1]
@@ -210,30 +212,22 @@ class ARIMA(Estimated, Process):
             design.append(np.concatenate([t, more], axis=1))
         names = [("mean", "slope")[power] for power in powers]
         names += [f"x{j + 1}" for j in range(design[0].shape[1] - len(powers))]
-        found, s, form = estimate(series, design, orders, names), orders.period, None
+        found, form = estimate(series, design, orders, names), None
         if pushes is not None:
             form = ContextForm("steps", pushes.shape[-1])
-        trend = dict(zip(powers, found.beta.tolist(), strict=False))
-        ar, ma, seasonal_ar, seasonal_ma = found.coef
-        law = ARIMALaw(
-            ar, ma, seasonal_ar, seasonal_ma, found.sigma2, orders.d, orders.seasonal_d, s,
-            trend.get(0, 0.0), trend.get(1, 0.0), found.beta[len(powers) :], form,
-        )  # fmt: skip
-        labels = zip(("ar.L", "ma.L", "ar.S.L", "ma.S.L"), (1, 1, s, s), found.coef, strict=True)
-        for name, step, part in labels:
-            names += [f"{name}{step * (i + 1)}" for i in range(len(part))]
+        law = law_of(orders, powers, found.beta, found.coef, found.sigma2, form)
         with torch.no_grad():
             log_likelihood = float(law.log_prob(sequences, context).sum())
         return law, Fit(
-            names=[*names, "sigma2"],
+            names=[*names, *coefficient_names(orders), "sigma2"],
             estimates=np.r_[found.beta, np.concatenate(found.coef), found.sigma2],
             covariance=found.covariance,
             log_likelihood=log_likelihood,
             n_observations=found.used,
-            notes={"trend": _trend(powers)},
+            notes={"trend": trend_of(powers)},
         )
 
-    def _powers(self, orders: Orders) -> tuple[int, ...]:
+    def powers(self, orders: Orders) -> tuple[int, ...]:
         """The powers of t that the trend has."""
         differences = orders.d + orders.seasonal_d
         if self.trend is None:
@@ -303,6 +297,38 @@ class ARIMA(Estimated, Process):
         return name, [*facts, ("Start", start)]
 
 
-def _trend(powers: tuple[int, ...]) -> str:
+def trend_of(powers: tuple[int, ...]) -> str:
     """The name of the trend with these powers of t."""
     return next(name for name, own in _TRENDS.items() if own == powers)
+
+
+def law_of(
+    orders: Orders,
+    powers: tuple[int, ...],
+    beta: np.ndarray,
+    coef: Sequence[np.ndarray],
+    sigma2: float,
+    form: ContextForm | None = None,
+) -> ARIMALaw:
+    """The law with these estimates.
+
+    Args:
+        orders: of the process.
+        powers: the powers of t that the trend has.
+        beta: their coefficients, then those of the regressors.
+        coef: of the four polynomials.
+        sigma2: the innovation variance.
+        form: the context's, where there are regressors.
+    """
+    trend = dict(zip(powers, beta.tolist(), strict=False))
+    ar, ma, seasonal_ar, seasonal_ma = coef
+    return ARIMALaw(
+        ar, ma, seasonal_ar, seasonal_ma, sigma2, orders.d, orders.seasonal_d, orders.period,
+        trend.get(0, 0.0), trend.get(1, 0.0), beta[len(powers) :], form,
+    )  # fmt: skip
+
+
+def coefficient_names(orders: Orders) -> list[str]:
+    """What the coefficients are called, in the order of `Orders.blocks`."""
+    kinds = np.repeat(["ar.L", "ma.L", "ar.S.L", "ma.S.L"], orders.blocks)
+    return [f"{kind}{lag}" for kind, lag in zip(kinds, orders.reach.tolist(), strict=True)]

@@ -8,10 +8,12 @@ same filter as the data, and least squares of the innovations gives them. What i
 .. math::
     f(z) = \log S(z) / n + \frac{1}{n} \sum_t \log F_t,
 
-S the sum of squares :math:`\sum v_t^2 / F_t`. Several series add to one f.
+S the sum of squares :math:`\sum v_t^2 / F_t`. Several series add to one f. Where nothing is
+missing that is a problem for `arproc.gaussian.arma`, whatever the number of series; where
+something is, the maximum that it finds with the gaps filled is where the search here begins.
 
 References:
-    Hannan, Rissanen (1982), Biometrika 69, for the start. Harvey (1989), sections 3.3 and 3.4.
+    Harvey (1989), sections 3.3 and 3.4.
 """
 
 from __future__ import annotations
@@ -19,91 +21,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from arproc.errors import DataError, ParameterError, check_integer
+from arproc.errors import DataError
+from arproc.gaussian.arma import FAR, Orders, maximise
+from arproc.gaussian.filtering import Filter
 from arproc.inference.delta import carried
-from arproc.models.statespace.filtering import Filter
-from arproc.models.statespace.representation import (
-    Representation,
-    coef_to_pacf,
-    is_stationary,
-    pacf_to_coef,
-    represent,
-)
 
-__all__ = ["Orders", "SarimaEstimate", "estimate"]
+__all__ = ["SarimaEstimate", "estimate"]
 
-_FAR = 12.0  # |z| beyond which tanh z is one but for 1e-10
 _STEP = 1e-5  # of the differences that give the gradient
 _WIDE = 2e-3  # of those that give the Hessian
+_INSIDE = 1.5  # |z| of a start: nothing moves any more far out
 _ROUNDING = 1e-13  # against the data, what is no noise
 _NO_NOISE = (
     "data is constant, or without any noise once differenced and freed of its trend and "
     "regressors: no innovation variance can be estimated."
 )
-
-
-class Orders(NamedTuple):
-    """The orders of a seasonal ARIMA process: (p, d, q) and (P, D, Q, s)."""
-
-    p: int
-    d: int
-    q: int
-    seasonal_p: int
-    seasonal_d: int
-    seasonal_q: int
-    period: int
-
-    @classmethod
-    def checked(cls, order: Any, seasonal_order: Any) -> Orders:
-        """The orders that a user gave, checked."""
-        for name, value, form in (
-            ("order", order, "(p, d, q)"), ("seasonal_order", seasonal_order, "(P, D, Q, s)")
-        ):  # fmt: skip
-            if not isinstance(value, (tuple, list)) or len(value) != form.count(",") + 1:
-                raise ParameterError(f"{name} must be {form}; got {value!r}.")
-            for part in value:
-                check_integer(name, part, minimum=0)
-        found = cls(*map(int, (*order, *seasonal_order)))
-        if any(seasonal_order[:3]) and found.period < 2:
-            raise ParameterError(
-                f"seasonal_order must have a period s of at least 2; got {seasonal_order!r}."
-            )
-        return found
-
-    @property
-    def n_given(self) -> int:
-        return self.d + self.seasonal_d * self.period
-
-    @property
-    def blocks(self) -> tuple[int, int, int, int]:
-        """How many coefficients each polynomial has: AR, MA, seasonal AR, seasonal MA."""
-        return self.p, self.q, self.seasonal_p, self.seasonal_q
-
-    def split(self, z: np.ndarray) -> list[np.ndarray]:
-        """Numbers in the order of `blocks`, by polynomial."""
-        return np.split(z, np.cumsum(self.blocks)[:-1])
-
-    def coefficients(self, z: np.ndarray) -> list[np.ndarray]:
-        """The four polynomials' coefficients from unconstrained numbers."""
-        parts = [pacf_to_coef(np.tanh(part.clip(-_FAR, _FAR))) for part in self.split(z)]
-        return [parts[0], -parts[1], parts[2], -parts[3]]
-
-    def represent(self, coef: list[np.ndarray], differenced: bool = False) -> Representation:
-        """The state space of the process, or of its differences."""
-        d, seasonal_d = (0, 0) if differenced else (self.d, self.seasonal_d)
-        return represent(coef[0], coef[1], coef[2], coef[3], (d, seasonal_d), self.period)
-
-    def difference(self, x: np.ndarray) -> np.ndarray:
-        """The differences along the last axis, shorter by `n_given`."""
-        for _ in range(self.d):
-            x = x[..., 1:] - x[..., :-1]
-        for _ in range(self.seasonal_d):
-            x = x[..., self.period :] - x[..., : -self.period]
-        return x
 
 
 class SarimaEstimate(NamedTuple):
@@ -235,13 +171,17 @@ def estimate(
         )
     _require_noise(at)
     z = zero
+    gaps = any(np.isnan(value).any() for value in y)
+    whole = _together(y, x, orders)
+    found = maximise(orders, *whole, np.array([0, len(whole[1]) - 1]))
     if size:
-        rough = _start(y, x, orders)
-        found = [_minimise(problem, start) for start in (zero + 0.05, rough)]
-        z = min(found, key=problem.value)
+        z = found.z[0]
+        if gaps:
+            starts = (z.clip(-_INSIDE, _INSIDE), zero + 0.05)
+            z = min((_minimise(problem, start) for start in starts), key=problem.value)
         at = problem.at(z)
         _require_noise(at)
-    covariance = _covariance(problem, z)
+    covariance = _covariance(problem, z) if gaps else found.covariances(orders)[0]
     move = np.eye(len(covariance))
     c = len(back)
     move[:c, :c] = back * scale
@@ -329,54 +269,21 @@ def _blocks(y: list[np.ndarray], x: list[np.ndarray], orders: Orders) -> Iterato
         yield _Rows(padded, counts, None)
 
 
-# ---- where to begin ----------------------------------------------------------------------------
+def _together(
+    y: list[np.ndarray], x: list[np.ndarray], orders: Orders
+) -> tuple[np.ndarray, np.ndarray]:
+    """The differences of all rows, one after the other [1 + c, total], and where each begins.
 
-
-def _start(y: list[np.ndarray], x: list[np.ndarray], orders: Orders) -> np.ndarray:
-    """Hannan and Rissanen's regression on lags of the differences and of a long AR's residuals."""
-    p, q, seasonal_p, seasonal_q = orders.blocks
-    s = orders.period
-    ar = [*range(1, p + 1), *(s * i for i in range(1, seasonal_p + 1))]
-    ma = [*range(1, q + 1), *(s * i for i in range(1, seasonal_q + 1))]
-    left, right = [], []
+    Gaps are filled by straight lines: good enough for a start.
+    """
+    parts = []
     for value, part in zip(y, x, strict=True):
-        w = orders.difference(value)
-        if part.shape[1]:
-            w = w - orders.difference(part.T).T @ _rough([w], [orders.difference(part.T).T])
-        w = np.where(np.isfinite(w), w, 0.0)
-        noise = _residuals(w, max([2 * lag for lag in ma], default=0))
-        skip = max([*ar, *ma])
-        if len(w) > skip:
-            lags = [w[skip - lag : len(w) - lag] for lag in ar]
-            lags += [noise[skip - lag : len(w) - lag] for lag in ma]
-            left.append(np.stack(lags, axis=1))
-            right.append(w[skip:])
-    if not left:
-        return np.zeros(sum(orders.blocks))
-    coef = np.linalg.lstsq(np.concatenate(left), np.concatenate(right), rcond=None)[0]
-    ar_part, ma_part = coef[: len(ar)], coef[len(ar) :]
-    parts = [ar_part[:p], -ma_part[:q], ar_part[p:], -ma_part[q:]]
-    return np.concatenate([np.arctanh(coef_to_pacf(_inside(part))) for part in parts])
-
-
-def _residuals(w: np.ndarray, order: int) -> np.ndarray:
-    """What a long autoregression leaves of w, [T]."""
-    order = min(max(order, 8), len(w) // 4)
-    padded = np.r_[np.zeros(order), w]
-    lags = (
-        np.stack([padded[order - i : len(padded) - i] for i in range(1, order + 1)], axis=1)
-        if order
-        else np.zeros((len(w), 0))
-    )
-    return w - lags @ np.linalg.lstsq(lags, w, rcond=None)[0]
-
-
-def _inside(coef: np.ndarray) -> np.ndarray:
-    """The coefficients, drawn towards zero until the law is well stationary."""
-    shrink = 0.95 ** np.arange(1, len(coef) + 1)
-    while not is_stationary(coef / shrink):
-        coef = coef * shrink
-    return coef
+        seen, place = np.isfinite(value), np.arange(len(value))
+        if len(value) > orders.n_given and seen.any():
+            full = value if seen.all() else np.interp(place, place[seen], value[seen])
+            parts.append(orders.difference(np.concatenate([full[None], part.T])))
+    counts = [part.shape[1] for part in parts]
+    return np.concatenate(parts, axis=1), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
 # ---- the maximum ----------------------------------------------------------------------------
@@ -390,7 +297,7 @@ def _minimise(problem: _Problem, start: np.ndarray) -> np.ndarray:
             problem.value, start, jac=problem.gradient, method="BFGS",
             options={"gtol": 1e-8, "maxiter": 500},
         )  # fmt: skip
-    return found.x.clip(-_FAR, _FAR)
+    return found.x.clip(-FAR, FAR)
 
 
 def _covariance(problem: _Problem, z: np.ndarray) -> np.ndarray:
@@ -410,7 +317,7 @@ def _covariance(problem: _Problem, z: np.ndarray) -> np.ndarray:
         return covariance
     hessian = problem.hessian(z)
     unknown = np.full_like(covariance, math.nan)
-    if np.abs(z).max() > 0.5 * _FAR or not np.isfinite(hessian).all():
+    if np.abs(z).max() > 0.5 * FAR or not np.isfinite(hessian).all():
         return unknown
     if np.linalg.eigvalsh(hessian)[0] <= 1e-9:
         return unknown

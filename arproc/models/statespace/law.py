@@ -19,8 +19,9 @@ from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.errors import DataError
-from arproc.models.statespace.filtering import Filter, Spread
-from arproc.models.statespace.representation import is_stationary, represent
+from arproc.gaussian.filtering import Filter, Spread
+from arproc.gaussian.levinson import is_stationary
+from arproc.gaussian.representation import represent
 from arproc.spaces import Real
 
 __all__ = ["ARIMALaw", "FilterState"]
@@ -302,7 +303,7 @@ class FilterState(State):
         if self.spread is not None or self.n == 0:
             return super().advance(uniforms)
         from arproc.compiled.interpreted import suited
-        from arproc.models.statespace import kernels
+        from arproc.gaussian import state_kernels
 
         _ = self.conditional  # refuses a state shorter than what must be given
         steps, law = uniforms.shape[1], self.law
@@ -310,7 +311,7 @@ class FilterState(State):
         form, z = law.filter.form, torch.special.ndtri(uniforms).numpy()
         mean = np.ascontiguousarray(self.mean.detach().numpy())
         scale = np.sqrt(variance * law.sigma2)
-        loops = suited(kernels, 5 * z.size * form.size)
+        loops = suited(state_kernels, 5 * z.size * form.size)
         y, after = loops.draw(z, mean, gain, scale, self.lengths.numpy(), form.delta, form.phi)
         level = law.level(self.lengths[:, None] + torch.arange(steps), self.context)
         x = torch.from_numpy(y) + level

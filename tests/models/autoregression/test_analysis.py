@@ -11,7 +11,7 @@ from statsmodels.tsa.arima_process import ArmaProcess
 
 from arproc import AR
 from arproc.errors import ArprocError, DataError, NotFittedError, ParameterError
-from arproc.models.autoregression.levinson import pacf_to_coef
+from arproc.gaussian.levinson import pacf_to_coef
 
 PACFS = st.lists(st.floats(-0.9, 0.9), min_size=1, max_size=6)
 

@@ -12,9 +12,9 @@ from torch.distributions import MultivariateNormal
 import arproc
 from arproc.contract.state import State
 from arproc.errors import DataError, NotFittedError, ParameterError
+from arproc.gaussian.levinson import autocovariances, pacf_to_coef
 from arproc.models.autoregression import simulation
 from arproc.models.autoregression.ar import AR
-from arproc.models.autoregression.levinson import autocovariances, pacf_to_coef
 from arproc.testing import check_process
 
 NORMAL = MultivariateNormal(

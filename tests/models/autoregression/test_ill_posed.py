@@ -11,7 +11,7 @@ import pytest
 from arproc import AR, ARIMA, SETAR, VAR, BayesianAR, MarkovSwitchingAR
 from arproc.errors import ArprocError, DataError
 from arproc.forecasting import future_index
-from arproc.models.autoregression.levinson import is_stationary
+from arproc.gaussian.levinson import is_stationary
 
 METHODS: dict[str, Any] = {
     "mle": lambda order: AR(order),

@@ -9,7 +9,7 @@ from statsmodels.tsa.arima.model import ARIMA
 
 from arproc import AR
 from arproc.errors import DataError
-from arproc.models.autoregression.levinson import autocovariances
+from arproc.gaussian.levinson import autocovariances
 
 COEF = [0.5, -0.3, 0.2]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch.distributions import MultivariateNormal
 
-from arproc.models.autoregression.levinson import autocovariances, pacf_to_coef
+from arproc.gaussian.levinson import autocovariances, pacf_to_coef
 from arproc.models.autoregression.likelihood import (
     innovations,
     log_prob,

@@ -14,7 +14,7 @@ from statsmodels.tsa.arima.model import ARIMA
 import arproc
 from arproc import AR
 from arproc.errors import DataError
-from arproc.models.autoregression.levinson import autocovariances
+from arproc.gaussian.levinson import autocovariances
 from arproc.testing import check_process
 
 COEF = [0.5, -0.3, 0.2]

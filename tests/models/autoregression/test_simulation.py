@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arproc import AR
-from arproc.models.autoregression.levinson import autocovariances, pacf_to_coef
+from arproc.gaussian.levinson import autocovariances, pacf_to_coef
 
 
 @settings(max_examples=30, deadline=None)

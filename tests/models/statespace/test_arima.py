@@ -12,8 +12,8 @@ import torch
 import arproc
 from arproc import AR, ARIMA
 from arproc.errors import DataError, ParameterError
-from arproc.models.statespace.filtering import Filter
-from arproc.models.statespace.representation import represent
+from arproc.gaussian.filtering import Filter
+from arproc.gaussian.representation import represent
 
 R_FITS = {  # what R prints for these data, with the digits it prints
     "lh": (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from arproc.errors import ParameterError
-from arproc.models.autoregression import levinson
+from arproc.gaussian import levinson
 
 PACF = hnp.arrays(float, st.integers(0, 6), elements=st.floats(-0.95, 0.95))
 

@@ -12,7 +12,7 @@ import numpy as np
 from arproc.compiled.arrays import put, put_table
 from arproc.compiled.jit import jit
 
-__all__ = ["complete", "draw", "gains", "run"]
+__all__ = ["complete", "draw", "gains", "load_of", "run", "step"]
 
 _SETTLED = 1e-14  # by how little, against its largest number, a settled covariance still moves
 _NOTHING = 1e-9  # an infinite part smaller than this, against the largest, is rounding
@@ -38,7 +38,7 @@ def _transition(p: np.ndarray, out: np.ndarray, delta: np.ndarray, phi: np.ndarr
 
 
 @jit
-def _load(p: np.ndarray, out: np.ndarray, delta: np.ndarray) -> float:
+def load_of(p: np.ndarray, out: np.ndarray, delta: np.ndarray) -> float:
     """Write p z, the covariance of state and element [k], into out; gives z' p z, its variance."""
     m, k = len(delta), p.shape[0]
     for i in range(k):
@@ -54,7 +54,7 @@ def _load(p: np.ndarray, out: np.ndarray, delta: np.ndarray) -> float:
 
 
 @jit
-def _step(
+def step(
     p: np.ndarray, work: np.ndarray, delta: np.ndarray, phi: np.ndarray, noise: np.ndarray
 ) -> None:
     """The next covariance, T p T' + R R', in place."""
@@ -168,10 +168,10 @@ def gains(
                 continue
             steady = False
             settled[n] = steps
-            f = _load(p, load, delta)
+            f = load_of(p, load, delta)
             unknown = False
             if free:
-                f_inf = _load(q, load_inf, delta)
+                f_inf = load_of(q, load_inf, delta)
                 top = 0.0
                 for i in range(k):
                     top = max(top, q[i, i])
@@ -196,7 +196,7 @@ def gains(
                     for j in range(k):
                         p[i, j] -= g[i] * load[j]
             _move(g, delta, phi)
-            _step(p, work, delta, phi, noise)
+            step(p, work, delta, phi, noise)
             if free:
                 _transition(q, work, delta, phi)
                 _transition(work, q, delta, phi)
@@ -227,16 +227,14 @@ def _complete(
         noise: [r].
 
     Returns:
-        Gains [K, r], variances [K + 1], and from which column on both have settled.
+        Gains [K, r], variances [K + 1], and from which column on both have settled: what comes
+        after that column is not filled in. It is K where they have not.
     """
     k, quiet, settled = len(phi), 0, steps
     gain, variance, load = np.empty((steps, k)), np.empty(steps + 1), np.empty(k)
     for t in range(steps):
         if quiet == k:  # a seasonal process may stand still for less than a season
-            variance[t] = p[0, 0]
-            for i in range(k):
-                gain[t, i] = gain[t - 1, i]
-            continue
+            break
         f, top, moved = p[0, 0], 0.0, 0.0
         variance[t] = f
         for i in range(k):
@@ -267,7 +265,6 @@ def _plain_complete(
     added = noise[:, None] * noise
     for t in range(steps):
         if quiet == k:
-            gain[t:], variance[t:] = gain[t - 1], p[0, 0]
             break
         f, load, after = p[0, 0], p[1:, 0], added.copy()
         variance[t] = f

@@ -1,4 +1,9 @@
-"""Compiled Kalman filters of autoregressions. Importing this module imports numba."""
+"""Compiled Kalman filters whose state is the last p elements. Importing this imports numba.
+
+Of the last elements, newest first, the mean [p] and the covariance [p, p] are known, and that of
+what is observed is 0. The next element weighs some of them; where it comes, both are conditioned
+on it and it is shifted in.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +12,67 @@ import numpy as np
 from arproc.compiled.arrays import put, put_table
 from arproc.compiled.jit import jit
 
-__all__ = ["inverse_band", "precision", "run", "whiten"]
+__all__ = [
+    "follow",
+    "inverse_band",
+    "observe",
+    "pass_over",
+    "precision",
+    "run",
+    "whiten",
+]
 
 
 @jit
-def _spread(covariance: np.ndarray, weights: np.ndarray, spread: np.ndarray) -> None:
-    """The covariance with what has these weights, [p], into the memory of `spread`."""
-    p = len(weights)
-    for i in range(p):
-        total = covariance[i, 0] * weights[0]
-        for j in range(1, p):
-            total += covariance[i, j] * weights[j]
-        spread[i] = total
+def cross_covariance(
+    covariance: np.ndarray, lags: np.ndarray, weights: np.ndarray, out: np.ndarray
+) -> float:
+    """What the next element has from the last p: the covariance with them, and its variance.
+
+    Args:
+        covariance: of the last elements, [p, p].
+        lags: which of them it weighs, int64 [k].
+        weights: how, [k].
+        out: where its covariance with each of them goes, [p].
+
+    Returns:
+        Its variance but for the innovation.
+    """
+    size = 0.0 * weights[0]
+    for i in range(len(covariance)):
+        total = covariance[i, lags[0] - 1] * weights[0]
+        for j in range(1, len(lags)):
+            total += covariance[i, lags[j] - 1] * weights[j]
+        out[i] = total
+    for j in range(len(lags)):
+        size += weights[j] * out[lags[j] - 1]
+    return size
 
 
 @jit
-def _observe(covariance: np.ndarray, spread: np.ndarray, variance: float) -> None:
+def follow(mean: np.ndarray, load: np.ndarray, newest: float, value: float, size: float) -> None:
+    """Condition the means on the next element, and shift it in.
+
+    Args:
+        mean: of the last elements, [p].
+        load: the next one's covariance with them, [p].
+        newest: the next one.
+        value: its mean.
+        size: its variance.
+    """
+    rest = (newest - value) / size
+    for j in range(len(mean) - 1, 0, -1):
+        mean[j] = mean[j - 1] + load[j - 1] * rest
+    mean[0] = newest
+
+
+@jit
+def observe(covariance: np.ndarray, load: np.ndarray, size: float) -> None:
     """Condition the covariance on the next element, and shift it in: it is known."""
-    p = len(spread)
+    p = len(load)
     for i in range(p - 1, 0, -1):
         for j in range(p - 1, 0, -1):
-            learnt = spread[i - 1] * spread[j - 1] / variance
+            learnt = load[i - 1] * load[j - 1] / size
             covariance[i, j] = covariance[i - 1, j - 1] - learnt
     for i in range(p):
         covariance[i, 0] = 0.0
@@ -35,17 +80,17 @@ def _observe(covariance: np.ndarray, spread: np.ndarray, variance: float) -> Non
 
 
 @jit
-def _pass_over(covariance: np.ndarray, spread: np.ndarray, variance: float) -> None:
+def pass_over(covariance: np.ndarray, load: np.ndarray, size: float) -> None:
     """Shift the next element in, which was not observed."""
-    p = len(spread)
+    p = len(load)
     for i in range(p - 1, 0, -1):
         for j in range(p - 1, 0, -1):
             covariance[i, j] = covariance[i - 1, j - 1]
     for i in range(1, p):
-        covariance[i, 0] = spread[i - 1]
-        covariance[0, i] = spread[i - 1]
+        covariance[i, 0] = load[i - 1]
+        covariance[0, i] = load[i - 1]
     if p:
-        covariance[0, 0] = variance
+        covariance[0, 0] = size
 
 
 @jit
@@ -79,7 +124,8 @@ def run(
     p = weights.shape[1]
     loc, variance = np.empty((n, steps + 1)), np.empty((n, steps + 1))
     last, after = means.copy(), covariances.copy()
-    spread, mean, covariance = np.empty(p), np.empty(p), np.empty((p, p))
+    load, mean, covariance = np.empty(p), np.empty(p), np.empty((p, p))
+    lags = np.arange(1, p + 1)
     for i in range(n):
         put(means[i], mean)
         put_table(covariances[i], covariance)
@@ -91,9 +137,7 @@ def run(
                 value += w[j] * mean[j]
             size = variances[rows[i, k]]
             if known < p:
-                _spread(covariance, w, spread)
-                for j in range(p):
-                    size += w[j] * spread[j]
+                size += cross_covariance(covariance, lags, w, load)
             loc[i, k], variance[i, k] = value, size
             if k == lengths[i]:
                 put(mean, last[i])
@@ -103,17 +147,18 @@ def run(
             gone = np.isnan(y[i, k])
             newest = value if gone else y[i, k]
             if known == p and gone:
-                spread[:] = 0.0
-            for j in range(p - 1, 0, -1):
-                mean[j] = mean[j - 1]
-                if known < p and not gone:
-                    mean[j] += spread[j - 1] * (newest - value) / size
-            mean[0] = newest
+                load[:] = 0.0
+            if known < p:
+                follow(mean, load, newest, value, size)
+            else:
+                for j in range(p - 1, 0, -1):
+                    mean[j] = mean[j - 1]
+                mean[0] = newest
             if gone:
-                _pass_over(covariance, spread, size)
+                pass_over(covariance, load, size)
                 known = 0
             elif known < p:
-                _observe(covariance, spread, size)
+                observe(covariance, load, size)
                 known += 1
     return loc, variance, last, after
 
@@ -150,7 +195,7 @@ def whiten(
     kind = weights.dtype
     rest, logs = np.empty((total, m), kind), np.empty(total, kind)
     mean, covariance = np.zeros((p, m), kind), np.zeros((p, p), kind)
-    spread, value = np.empty(p, kind), np.empty(m, kind)
+    load, value, lags = np.empty(p, kind), np.empty(m, kind), np.arange(1, p + 1)
     count = start = 0
     for length in lengths:
         mean[:] = 0.0
@@ -166,11 +211,9 @@ def whiten(
                 for j in range(p):
                     value[c] += w[j] * mean[j, c]
             if known < p:
-                _spread(covariance, w, spread)
-                for j in range(p):
-                    size += w[j] * spread[j]
+                size += cross_covariance(covariance, lags, w, load)
             else:
-                spread[:] = 0.0
+                load[:] = 0.0
             seen = observed[place]
             if seen and t >= given:
                 scale = np.sqrt(size)
@@ -183,14 +226,14 @@ def whiten(
                 for j in range(p - 1, 0, -1):
                     mean[j, c] = mean[j - 1, c]
                     if known < p and seen:
-                        mean[j, c] += spread[j - 1] * error / size
+                        mean[j, c] += load[j - 1] * error / size
                 if p:
                     mean[0, c] = value[c] + error
             if not seen:
-                _pass_over(covariance, spread, size)
+                pass_over(covariance, load, size)
                 known = 0
             elif known < p:
-                _observe(covariance, spread, size)
+                observe(covariance, load, size)
                 known += 1
         start += length
     return rest[:count], logs[:count]

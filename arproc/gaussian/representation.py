@@ -21,9 +21,6 @@ import numpy as np
 
 __all__ = [
     "Representation",
-    "coef_to_pacf",
-    "is_stationary",
-    "pacf_to_coef",
     "represent",
     "stationary_covariance",
 ]
@@ -140,42 +137,3 @@ def stationary_covariance(phi: np.ndarray, noise: np.ndarray) -> np.ndarray:
             break
         power = power @ power
     return (total + total.T) / 2
-
-
-def is_stationary(coef: np.ndarray) -> bool:
-    """Whether the autoregression with these coefficients has a stationary law.
-
-    The same of a moving average's, with their signs turned, says whether it is invertible.
-    """
-    pacf = coef_to_pacf(np.asarray(coef, dtype=float))
-    return bool(np.all(np.abs(pacf) < 1.0))
-
-
-def pacf_to_coef(pacf: np.ndarray) -> np.ndarray:
-    """The stationary coefficients with these partial autocorrelations (Monahan 1984), [p].
-
-    Example:
-        >>> pacf_to_coef(np.array([0.5, -0.2])).tolist()
-        [0.6, -0.2]
-    """
-    coef = np.zeros(0)
-    for last in pacf:
-        coef = np.append(coef - last * coef[::-1], last)
-    return coef
-
-
-def coef_to_pacf(coef: np.ndarray) -> np.ndarray:
-    """The inverse of `pacf_to_coef`; where there is no stationary law one of them is not below 1.
-
-    Example:
-        >>> coef_to_pacf(np.array([0.6, -0.2])).round(12).tolist()
-        [0.5, -0.2]
-    """
-    pacf = np.zeros(len(coef))
-    for k in range(len(coef), 0, -1):
-        last = pacf[k - 1] = coef[-1]
-        if abs(last) >= 1.0:
-            return pacf
-        rest = coef[:-1]
-        coef = (rest + last * rest[::-1]) / (1.0 - last * last)
-    return pacf

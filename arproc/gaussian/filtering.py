@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from arproc.models.statespace.representation import Representation, stationary_covariance
+from arproc.gaussian.representation import Representation, stationary_covariance
 
 __all__ = ["Filter", "Spread"]
 
@@ -191,6 +191,6 @@ class Filter:
 def _kernels(elements: int, form: Representation) -> Any:
     """The loops for so many elements: most takes the covariance, until it settles."""
     from arproc.compiled.interpreted import suited
-    from arproc.models.statespace import kernels
+    from arproc.gaussian import state_kernels
 
-    return suited(kernels, 5 * elements * form.size)
+    return suited(state_kernels, 5 * elements * form.size)

@@ -11,6 +11,7 @@ import numpy as np
 from arproc.compiled.jit import jit
 
 __all__ = [
+    "autocovariances",
     "cholesky",
     "dot",
     "invert",
@@ -169,6 +170,24 @@ def step_down(phi: np.ndarray, levels: np.ndarray) -> float:
         for i in range(k - 1):
             levels[k - 2, i] = (levels[k - 1, i] + r * levels[k - 1, k - 2 - i]) * inverse
     return largest
+
+
+@jit
+def autocovariances(levels: np.ndarray, p: int, sigma2: float, gamma: np.ndarray) -> None:
+    """Of a stationary process, at the lags 0 ... p - 1, from its predictors."""
+    variance = sigma2
+    for k in range(p):
+        r = levels[k, k]
+        variance /= (1.0 - r) * (1.0 + r)
+    gamma[0] = variance
+    for k in range(1, p):
+        r = levels[k - 1, k - 1]
+        value = r * variance
+        if k > 1:
+            for i in range(k - 1):
+                value += levels[k - 2, i] * gamma[k - 1 - i]
+        gamma[k] = value
+        variance *= (1.0 - r) * (1.0 + r)
 
 
 @jit

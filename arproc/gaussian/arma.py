@@ -1,0 +1,307 @@
+"""Maximum likelihood of seasonal ARIMA processes, for many problems at once.
+
+What is compiled is in `arma_fit`; here its arrays are made, and covariances of what it found.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from arproc.compiled.threads import shares, threaded
+from arproc.errors import ParameterError, check_integer
+from arproc.gaussian.levinson import pacf_to_coef
+from arproc.gaussian.quasi_newton import minimise
+from arproc.gaussian.representation import Representation, represent
+
+__all__ = ["FAR", "Ahead", "Maxima", "Orders", "follow", "maximise"]
+
+_STEP = 1e-40  # of a complex step: nothing is subtracted
+_WIDE = 1e-4  # of the differences of gradients that give the Hessian
+_LIMIT = 9.0  # of |z| in a search: a partial autocorrelation of 1 - 3e-8
+FAR = 12.0  # |z| beyond which tanh z is one but for 1e-10
+
+
+class Orders(NamedTuple):
+    """The orders of a seasonal ARIMA process: (p, d, q) and (P, D, Q, s)."""
+
+    p: int
+    d: int
+    q: int
+    seasonal_p: int
+    seasonal_d: int
+    seasonal_q: int
+    period: int
+
+    @classmethod
+    def checked(cls, order: Any, seasonal_order: Any) -> Orders:
+        """The orders that a user gave, checked."""
+        for name, value, form in (
+            ("order", order, "(p, d, q)"), ("seasonal_order", seasonal_order, "(P, D, Q, s)")
+        ):  # fmt: skip
+            if not isinstance(value, (tuple, list)) or len(value) != form.count(",") + 1:
+                raise ParameterError(f"{name} must be {form}; got {value!r}.")
+            for part in value:
+                check_integer(name, part, minimum=0)
+        found = cls(*map(int, (*order, *seasonal_order)))
+        if any(seasonal_order[:3]) and found.period < 2:
+            raise ParameterError(
+                f"seasonal_order must have a period s of at least 2; got {seasonal_order!r}."
+            )
+        return found
+
+    @property
+    def n_given(self) -> int:
+        return self.d + self.seasonal_d * self.period
+
+    @property
+    def blocks(self) -> tuple[int, int, int, int]:
+        """How many coefficients each polynomial has: AR, MA, seasonal AR, seasonal MA."""
+        return self.p, self.q, self.seasonal_p, self.seasonal_q
+
+    def split(self, z: np.ndarray) -> list[np.ndarray]:
+        """Numbers in the order of `blocks`, by polynomial."""
+        return np.split(z, np.cumsum(self.blocks)[:-1], axis=-1)
+
+    @property
+    def reach(self) -> np.ndarray:
+        """The lag of each coefficient, int64 [k]."""
+        steps = (1, 1, self.period, self.period)
+        lags = [s * np.arange(1, n + 1) for s, n in zip(steps, self.blocks, strict=True)]
+        return np.concatenate(lags).astype(np.int64)
+
+    def coefficients(self, z: np.ndarray) -> list[np.ndarray]:
+        """The four polynomials' coefficients [..., p], ... from unconstrained numbers [..., k]."""
+        parts = [pacf_to_coef(np.tanh(_clipped(part))) for part in self.split(z)]
+        return [parts[0], -parts[1], parts[2], -parts[3]]
+
+    def represent(self, coef: list[np.ndarray], differenced: bool = False) -> Representation:
+        """The state space of the process, or of its differences."""
+        d, seasonal_d = (0, 0) if differenced else (self.d, self.seasonal_d)
+        return represent(coef[0], coef[1], coef[2], coef[3], (d, seasonal_d), self.period)
+
+    def difference(self, x: np.ndarray) -> np.ndarray:
+        """The differences along the last axis, shorter by `n_given`."""
+        for _ in range(self.d):
+            x = x[..., 1:] - x[..., :-1]
+        for _ in range(self.seasonal_d):
+            x = x[..., self.period :] - x[..., : -self.period]
+        return x
+
+
+def _clipped(z: np.ndarray) -> np.ndarray:
+    return np.clip(z.real, -FAR, FAR) + 1j * z.imag if np.iscomplexobj(z) else z.clip(-FAR, FAR)
+
+
+class Maxima(NamedTuple):
+    """What `maximise` finds for G problems, in the units of their data.
+
+    Attributes:
+        z: unconstrained numbers of the coefficients, [G, k].
+        value: the concentrated objective, log S + mean log F; infinite where there is none. [G]
+        squares: S, the sum of squares of the innovations over F, [G].
+        used: of how many elements it is, int64 [G].
+        beta: the regressions' coefficients, [G, c].
+        precision: theirs, times sigma2, [G, c, c].
+        hessian: of the objective, [G, k, k].
+        squares_slope: the gradient of S, [G, k].
+        beta_slope: how beta moves with z, [G, k, c].
+    """
+
+    z: np.ndarray
+    value: np.ndarray
+    squares: np.ndarray
+    used: np.ndarray
+    beta: np.ndarray
+    precision: np.ndarray
+    hessian: np.ndarray
+    squares_slope: np.ndarray
+    beta_slope: np.ndarray
+
+    def covariances(self, orders: Orders) -> np.ndarray:
+        """Of (beta, coefficients, sigma2), [G, c + k + 1, c + k + 1]; see `arma_objective`.
+
+        The inverse Hessian in z, carried to the parameters by how they move with z, plus what the
+        regression and the variance vary given z. nan where the maximum lies on a boundary.
+        """
+        (n, k), c = self.z.shape, self.beta.shape[1]
+        sigma2 = self.squares / self.used
+        out = np.zeros((n, c + k + 1, c + k + 1))
+        if c:
+            out[:, :c, :c] = sigma2[:, None, None] * np.linalg.inv(self.precision)
+        out[:, -1, -1] = 2 * sigma2**2 / self.used
+        if not k:
+            return out
+        moved = np.zeros((n, k, c + k + 1))
+        moved[:, :, :c] = self.beta_slope
+        for j in range(k):
+            ahead = orders.coefficients(self.z + 1j * _STEP * np.eye(k)[j])
+            moved[:, j, c:-1] = np.concatenate(ahead, axis=-1).imag / _STEP
+        moved[:, :, -1] = self.squares_slope / self.used[:, None]
+        inside = np.isfinite(self.hessian).all(axis=(1, 2)) & (np.abs(self.z) < 6.0).all(axis=1)
+        hessian = np.where(inside[:, None, None], self.hessian, np.eye(k))
+        inside &= np.linalg.eigvalsh(hessian)[:, 0] > 1e-9
+        hessian[~inside] = np.eye(k)
+        share = (2 / self.used)[:, None, None]
+        out += share * np.swapaxes(moved, 1, 2) @ np.linalg.inv(hessian) @ moved
+        out[~inside] = math.nan
+        return out
+
+
+def maximise(
+    orders: Orders, columns: np.ndarray, offsets: np.ndarray, groups: np.ndarray
+) -> Maxima:
+    """Fit each of G problems, by exact maximum likelihood, on all cores.
+
+    Args:
+        orders: of all of them; columns are differenced already.
+        columns: data of unit size and regressors, one row after the other, [1 + c, total].
+        offsets: where each row begins, int64 [R + 1].
+        groups: the rows of each problem, which share one law, int64 [G + 1].
+    """
+    n, k = len(groups) - 1, sum(orders.blocks)
+    problems = _Problems(orders, columns, offsets, groups)
+    best, every = np.zeros((n, k)), np.arange(n)
+    if k:
+        best, value = minimise(problems.slopes, problems.starts(), _LIMIT)
+        # a search from elsewhere, as there may be other maxima
+        second, lower = minimise(problems.slopes, np.full((n, k), 0.05), _LIMIT, best)
+        better = lower < value
+        best[better] = second[better]
+    at = problems.at(best, every)
+    hessian, beta_slope = np.zeros((n, k, k)), np.zeros((n, k, at.beta.shape[1]))
+    for j in range(k):
+        move = _WIDE * np.eye(k)[j]
+        ahead, behind = problems.at(best + move, every), problems.at(best - move, every)
+        hessian[:, j] = (ahead.gradient - behind.gradient) / (2 * _WIDE)
+        beta_slope[:, j] = (ahead.beta - behind.beta) / (2 * _WIDE)
+    hessian = (hessian + np.swapaxes(hessian, 1, 2)) / 2
+    return Maxima(
+        best, at.value, at.squares, at.used, at.beta, at.precision, hessian, at.squares_slope,
+        beta_slope,
+    )  # fmt: skip
+
+
+class _Point(NamedTuple):
+    """The objectives of some problems; see `arma_fit.evaluate_each`."""
+
+    value: np.ndarray
+    squares: np.ndarray
+    used: np.ndarray
+    beta: np.ndarray
+    precision: np.ndarray
+    gradient: np.ndarray
+    squares_slope: np.ndarray
+
+
+class _Problems:
+    """Problems as the compiled loops take them; see `maximise`."""
+
+    def __init__(
+        self, orders: Orders, columns: np.ndarray, offsets: np.ndarray, groups: np.ndarray
+    ) -> None:
+        from arproc.compiled.interpreted import suited
+        from arproc.gaussian import arma_fit
+        from arproc.gaussian.arma_objective import Problem
+
+        self.k, self.c = sum(orders.blocks), len(columns) - 1
+        form = orders.represent(orders.coefficients(np.zeros(self.k)), differenced=True)
+        self.problem = Problem(
+            np.array([*orders.blocks, orders.period], dtype=np.int64),
+            np.ascontiguousarray(columns, dtype=np.float64), offsets, form.size,
+        )  # fmt: skip
+        self.groups, self.reach = groups, orders.reach
+        self.counts = np.diff(offsets[groups])
+        # about forty evaluations, in each of which a step is taken for the data and for every z
+        work = columns.size * form.size * (1 + 40 * self.k) * (1 + 2 * self.k)
+        self.kernels = suited(arma_fit, work)
+
+    def starts(self) -> np.ndarray:
+        """Where to begin, [G, k]."""
+        z = np.zeros((len(self.counts), self.k))
+
+        def job(first: int, last: int) -> None:
+            self.kernels.starts(self.problem, self.groups, first, last, self.reach, z)
+
+        threaded(job, shares(np.cumsum(self.counts)))
+        return z
+
+    def at(self, z: np.ndarray, which: np.ndarray) -> _Point:
+        """The problems with the numbers `which` [n], each at a z of its own [n, k]."""
+        n, k, c = len(which), self.k, self.c
+        found = _Point(
+            np.empty(n), np.empty(n), np.empty(n, np.int64), np.zeros((n, c)),
+            np.zeros((n, c, c)), np.zeros((n, k)), np.zeros((n, k)),
+        )  # fmt: skip
+        z = np.ascontiguousarray(z)
+
+        def job(first: int, last: int) -> None:
+            self.kernels.evaluate_each(
+                self.problem, self.groups, which, first, last, z, *found
+            )  # fmt: skip
+
+        threaded(job, shares(np.cumsum(self.counts[which]) * (1 + k)))
+        return found
+
+    def slopes(self, z: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values and gradients; see `at`."""
+        found = self.at(z, which)
+        return found.value, found.gradient
+
+
+class Ahead(NamedTuple):
+    """What `follow` finds of N series.
+
+    Attributes:
+        log_likelihood: of what follows the given elements, nats, [N].
+        mean: of the next elements, [N, horizon].
+        variance: theirs, [N, horizon].
+    """
+
+    log_likelihood: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+
+
+def follow(
+    orders: Orders,
+    coef: np.ndarray,
+    mean: np.ndarray,
+    sigma2: np.ndarray,
+    values: np.ndarray,
+    offsets: np.ndarray,
+    horizon: int,
+) -> Ahead:
+    """Likelihoods of series under laws of their own, and what follows them, on all cores.
+
+    Args:
+        orders: of all of them.
+        coef: their coefficients in the order of `Orders.blocks`, [N, k].
+        mean: of their differences, [N].
+        sigma2: their innovation variances, [N].
+        values: the series one after the other, none missing, each longer than its given elements.
+        offsets: where each begins, int64 [N + 1].
+        horizon: how many elements ahead.
+    """
+    from arproc.compiled.interpreted import suited
+    from arproc.gaussian import arma_forecast
+
+    n, k = len(offsets) - 1, sum(orders.blocks)
+    form = orders.represent(orders.coefficients(np.zeros(k)))
+    found = Ahead(np.empty(n), np.empty((n, horizon)), np.empty((n, horizon)))
+    signs = np.repeat([1.0, -1.0, 1.0, -1.0], orders.blocks)
+    work = form.size * (3 * len(values) + n * (50 + horizon * form.size))
+    kernels = suited(arma_forecast, work)
+    blocks = np.array([*orders.blocks, orders.period], dtype=np.int64)
+    coef, values = np.ascontiguousarray(coef * signs), np.ascontiguousarray(values)
+
+    def job(first: int, last: int) -> None:
+        kernels.run(
+            coef, mean, sigma2, blocks, form.delta, len(form.phi), values, offsets, first, last,
+            *found,
+        )  # fmt: skip
+
+    threaded(job, shares(offsets[1:]))
+    return found

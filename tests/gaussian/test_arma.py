@@ -1,0 +1,83 @@
+"""Gradients of the batched ARMA likelihood, and its maxima, against the filter itself."""
+
+import numpy as np
+import pytest
+
+from arproc.gaussian.arma import Orders, _Problems, follow, maximise
+from arproc.gaussian.filtering import Filter
+from arproc.gaussian.quasi_newton import minimise
+
+ORDERS = [Orders(1, 0, 1, 0, 0, 0, 0), Orders(2, 0, 0, 0, 0, 1, 4), Orders(0, 0, 1, 1, 0, 1, 4)]
+
+
+def rows(orders, regressors, seed=0):
+    rng = np.random.default_rng(seed)
+    columns = rng.normal(size=(1 + regressors, 70))
+    return columns, np.array([0, 30, 70]), np.array([0, 1, 2])
+
+
+@pytest.mark.parametrize("orders", ORDERS)
+@pytest.mark.parametrize("regressors", [0, 2])
+def test_values_are_the_filter_s_and_gradients_their_slopes(orders, regressors):
+    columns, offsets, groups = rows(orders, regressors)
+    problems, k = _Problems(orders, columns, offsets, groups), sum(orders.blocks)
+    z = np.random.default_rng(1).uniform(-1, 1, (2, k))
+    at = problems.at(z, np.arange(2))
+    for g in range(2):
+        kalman = Filter(orders.represent(orders.coefficients(z[g])))
+        rest, variance = kalman.innovations(columns[:, offsets[g] : offsets[g + 1]])
+        left = rest[0] - at.beta[g] @ rest[1:]
+        squares = (left**2 / variance).sum()
+        assert at.squares[g] == pytest.approx(squares, rel=1e-11)
+        assert at.value[g] == pytest.approx(np.log(squares) + np.log(variance).mean(), abs=1e-11)
+        assert abs((rest[1:] * left / variance).sum()) < 1e-9 * squares  # least squares
+    for j in range(k):
+        move = 1e-5 * np.eye(k)[j]
+        ahead, behind = problems.at(z + move, np.arange(2)), problems.at(z - move, np.arange(2))
+        slope = (ahead.value - behind.value) / 2e-5
+        np.testing.assert_allclose(at.gradient[:, j], slope, rtol=1e-6, atol=1e-8)
+
+
+def test_several_rows_may_share_one_law():
+    orders = ORDERS[0]
+    columns, offsets, _ = rows(orders, 0)
+    both = maximise(orders, columns, offsets, np.array([0, 2]))
+    problem = _Problems(orders, columns, offsets, np.array([0, 2]))
+    assert both.used.tolist() == [70]
+    assert np.abs(problem.at(both.z, np.array([0])).gradient).max() < 1e-5
+    around = problem.at(both.z + 0.05, np.array([0])).value
+    assert around[0] > both.value[0]
+
+
+def test_the_law_of_what_follows_is_the_filter_s():
+    orders = Orders(1, 1, 1, 0, 1, 0, 3)
+    x = np.random.default_rng(2).normal(size=40).cumsum()
+    coef = np.array([[0.5, -0.4]])
+    none = np.zeros(0)
+    kalman = Filter(orders.represent([coef[0, :1], coef[0, 1:], none, none]))
+    rest, variance = kalman.innovations(x[None])
+    known = np.isfinite(variance)
+    terms = np.log(2 * np.pi * 2.0 * variance) + rest[0] ** 2 / (2.0 * variance)
+    found = follow(orders, coef, np.zeros(1), np.array([2.0]), x, np.array([0, 40]), 5)
+    assert found.log_likelihood[0] == pytest.approx(-0.5 * terms[known].sum(), rel=1e-11)
+    spread = kalman.spread_at(np.array([40]))
+    expected = 2.0 * kalman.forecast_variance(spread, 5)
+    np.testing.assert_allclose(found.variance, expected, rtol=1e-10)
+
+
+def test_a_search_near_another_s_end_is_given_up_and_bounds_hold():
+    calls = []
+
+    def slope_down(x, which):
+        calls.append(len(which))
+        return -x.sum(1), -np.ones_like(x)
+
+    z, value = minimise(slope_down, np.zeros((2, 2)), 9.0)
+    assert z.tolist() == [[9.0, 9.0], [9.0, 9.0]]
+    assert value.tolist() == [-18.0, -18.0]
+    calls.clear()
+    minimise(slope_down, np.zeros((2, 2)), 9.0, z)
+    near = len(calls)
+    calls.clear()
+    minimise(slope_down, np.full((2, 2), 8.95), 9.0, z)
+    assert len(calls) < near
