@@ -159,7 +159,7 @@ def _chain(machine: Machine, end: int | None) -> tuple[np.ndarray, np.ndarray] |
 
     The states before a sequence has long begun are told apart from later ones by their step.
     """
-    early = 0 if machine.timeless else getattr(machine, "order", None)
+    early = getattr(machine, "order", None) if machine.settled is None else machine.settled
     if early is None:
         return None
     numbers: dict[tuple[int, ...], int] = {}

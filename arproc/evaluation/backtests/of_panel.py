@@ -84,7 +84,8 @@ class OfPanel(Forecaster):
         horizon = actual.shape[1]
         where = at[:, None], late[:, None] + np.arange(horizon)
         total = horizon + int(late.max(initial=0))
-        inner = self.fitted.learnt_.inner if isinstance(self.fitted, AutoPanel) else None
+        held = self.fitted.learnt_ if isinstance(self.fitted, AutoPanel) else None
+        inner = None if held is None else held.inner
         if isinstance(inner, Automatic):
             came = np.full((len(taken), total), np.nan)
             came[where] = actual

@@ -409,7 +409,8 @@ class Kept(FittedSeries):
         came = steps_of(self.series, later, lambda i, x: begins_with(x, own.row(i)))
         table = joined(own, np.zeros(len(self), np.int64), came)
         ends = self.series.ends_after(table.lengths)
-        return replace(self, values=table.values, lengths=table.lengths, ends=ends)
+        same: Any = self  # of a dataclass that has the values
+        return replace(same, values=table.values, lengths=table.lengths, ends=ends)
 
 
 @storable
