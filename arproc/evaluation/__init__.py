@@ -24,7 +24,6 @@ from arproc.evaluation.backtests import (
     conformal_intervals,
     diebold_mariano,
     flip_flop,
-    holm,
     model_confidence_set,
 )
 from arproc.evaluation.calibration import Uniformity, pit, uniformity
@@ -34,6 +33,7 @@ from arproc.evaluation.forecast_scores import crps_paths, crps_quantiles
 from arproc.evaluation.likelihood import Evaluation, evaluate
 from arproc.evaluation.point_scores import mase, msis, owa, seasonal_scale, smape
 from arproc.evaluation.ranked import crps, crps_of
+from arproc.evaluation.several import holm
 from arproc.evaluation.surprisal import join_times, next_table, surprisal_table, word_perplexity
 from arproc.evaluation.synthetic import Fidelity, fidelity
 from arproc.evaluation.verification import (

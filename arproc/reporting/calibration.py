@@ -12,7 +12,7 @@ import torch
 from arproc.errors import ArprocError
 from arproc.evaluation import pit, uniformity
 from arproc.evaluation.calibration import flatten
-from arproc.evaluation.synthetic.result import holm
+from arproc.evaluation.several import holm
 from arproc.plot import pit_histogram
 from arproc.process import Process
 from arproc.reporting.case import Case

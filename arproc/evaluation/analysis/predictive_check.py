@@ -19,7 +19,7 @@ from arproc.errors import (
 )
 from arproc.evaluation.analysis.replicates import as_drawn, replicates
 from arproc.evaluation.analysis.statistics import STATISTICS, usual_for
-from arproc.evaluation.backtests import holm
+from arproc.evaluation.several import holm
 from arproc.process import Model
 from arproc.process.model import require_fitted
 

@@ -8,7 +8,6 @@ from arproc.evaluation.backtests.significance import (
     DieboldMariano,
     compare_backtests,
     diebold_mariano,
-    holm,
 )
 
 __all__ = [
@@ -19,6 +18,5 @@ __all__ = [
     "conformal_intervals",
     "diebold_mariano",
     "flip_flop",
-    "holm",
     "model_confidence_set",
 ]

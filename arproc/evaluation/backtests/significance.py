@@ -11,11 +11,12 @@ import numpy as np
 
 from arproc.errors import DataError, ParameterError, check_array, check_count, check_number
 from arproc.evaluation.backtests.losses import per_origin
+from arproc.evaluation.several import holm
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DieboldMariano", "compare_backtests", "diebold_mariano", "holm", "overlap"]
+__all__ = ["DieboldMariano", "compare_backtests", "diebold_mariano", "overlap"]
 
 
 @dataclass(frozen=True)
@@ -95,28 +96,6 @@ def diebold_mariano(differences: Any, overlap: int = 1) -> DieboldMariano:
     statistic = mean / se
     p_value = float(2 * stdtr(n - 1, -abs(statistic)))
     return DieboldMariano(mean, se, statistic, p_value, n, h, kernel)
-
-
-def holm(p_values: Any) -> np.ndarray:
-    """Holm's adjusted p-values: those of m tests, such that none is below a level by chance alone.
-
-    The k-th smallest is max over j <= k of min(1, (m - j + 1) p_(j)) (Holm 1979).
-
-    Args:
-        p_values: of the tests, [m], each in [0, 1].
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03]).tolist()
-        [0.03, 0.06, 0.06]
-    """
-    p = check_array("p_values", p_values)
-    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
-        raise ParameterError(f"p_values must be numbers in [0, 1], [m]; got {p_values!r}.")
-    order = np.argsort(p, kind="stable")
-    scaled = np.minimum(1.0, (len(p) - np.arange(len(p))) * p[order])
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.maximum.accumulate(scaled)
-    return adjusted
 
 
 def overlap(tables: Mapping[Any, pd.DataFrame], step: int | None) -> int:

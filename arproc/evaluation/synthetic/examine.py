@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from arproc.errors import ParameterError, check_count, check_integer, check_list, check_number
+from arproc.evaluation.several import holm
 from arproc.evaluation.synthetic.pool import Pool
 from arproc.evaluation.synthetic.reading import plain, read_sets
-from arproc.evaluation.synthetic.result import Fidelity, Judgement, holm
+from arproc.evaluation.synthetic.result import Fidelity, Judgement
 from arproc.evaluation.synthetic.rows import ROWS, Row
 from arproc.evaluation.synthetic.sets import HOLDOUT, NAMES, SYNTHETIC, TRAIN
 from arproc.evaluation.synthetic.study import Finding, Study

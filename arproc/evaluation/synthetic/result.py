@@ -6,12 +6,10 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Fidelity", "Judgement", "holm"]
+__all__ = ["Fidelity", "Judgement"]
 
 
 @dataclass(frozen=True)
@@ -118,18 +116,3 @@ class Fidelity:
         )
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
-
-
-def holm(p: np.ndarray) -> np.ndarray:
-    """P-values of several tests adjusted for their number (Holm 1979); NaN are no tests.
-
-    Example:
-        >>> holm(np.array([0.01, float("nan"), 0.04])).tolist()
-        [0.02, nan, 0.04]
-    """
-    adjusted = np.full(len(p), np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    factors = len(order) - np.arange(len(order))
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
-    return adjusted

@@ -10,12 +10,12 @@ from scipy import stats
 
 import arproc
 from arproc.compiled.interpreted import nothing_interpreted
+from arproc.evaluation import holm
 from arproc.evaluation.synthetic.copies import longest_copies
 from arproc.evaluation.synthetic.dynamics import levinson
 from arproc.evaluation.synthetic.neighbours import Points
 from arproc.evaluation.synthetic.reading import read_sets
 from arproc.evaluation.synthetic.relabelling import Moments, Relabelling, p_of, ranks
-from arproc.evaluation.synthetic.result import holm
 from arproc.evaluation.synthetic.symbols import distinct, gone
 from arproc.evaluation.synthetic.two_sample import area, mean_discrepancy
 from arproc.evaluation.synthetic.usefulness import usefulness

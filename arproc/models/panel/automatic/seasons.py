@@ -38,6 +38,8 @@ def find_periods(table: PanelData) -> list[int]:
     for k in range(2, top // 2):
         at = np.arange(k, top + 1, k)
         between = at - k // 2
+        if not (weight[at].sum() and weight[between].sum()):
+            continue  # nothing was observed so far apart, as where every second value is missing
         clear = mean[at] @ weight[at] / weight[at].sum()
         clear -= mean[between] @ weight[between] / weight[between].sum()
         if clear > max(_CLEAR, 4 / np.sqrt(weight[at].sum())) and min(mean[k], mean[2 * k]) > 0:
