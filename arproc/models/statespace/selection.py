@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
@@ -299,7 +299,7 @@ def _stepwise(
 ) -> None:
     """Walk to a better neighbour until there is none; what was tried is kept by `value`."""
     first = ((2, 2, 1, 1), (0, 0, 0, 0), (1, 0, 1, 0), (0, 1, 0, 1))
-    starts = [Candidate(*map(min, orders, bounds), trends[0]) for orders in first]  # type: ignore[misc]
+    starts = [_candidate(map(min, orders, bounds), trends[0]) for orders in first]
     starts += [Candidate(0, 0, 0, 0, trend) for trend in trends[1:]]
     best: Candidate | None = min(starts, key=value)
     while best is not None:
@@ -314,7 +314,7 @@ def _neighbours(
     for step in _STEPS:
         orders = tuple(a + b for a, b in zip(one[:4], step, strict=True))
         if all(0 <= a <= most for a, most in zip(orders, bounds, strict=True)):
-            yield Candidate(*orders, one.trend)  # type: ignore[arg-type]
+            yield _candidate(orders, one.trend)
     for trend in trends:
         if trend != one.trend:
             yield one._replace(trend=trend)
@@ -324,6 +324,12 @@ def _grid(
     value: Callable[[Candidate], float], bounds: tuple[int, ...], trends: tuple[str, ...]
 ) -> None:
     """Try all with no more than `_MOST` coefficients; what was tried is kept by `value`."""
-    for trend, *orders in product(trends, *(range(min(most, _MOST) + 1) for most in bounds)):
+    ranges = [range(min(most, _MOST) + 1) for most in bounds]
+    for trend, orders in product(trends, product(*ranges)):
         if sum(orders) <= _MOST:
-            value(Candidate(*orders, trend))
+            value(_candidate(orders, trend))
+
+
+def _candidate(orders: Iterable[int], trend: str) -> Candidate:
+    p, q, seasonal_p, seasonal_q = orders
+    return Candidate(p, q, seasonal_p, seasonal_q, trend)
