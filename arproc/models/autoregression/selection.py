@@ -168,11 +168,14 @@ def select_order(
     check_enough(lengths, every[-1], len(every[-1]) + n_columns + 1)
     given = method in ("ols", "conditional-mle") or (method == "mle" and initial == "given")
     start = "given" if given else initial
-    models = [AR(each, trend, method, start, **options) for each in every]  # type: ignore[arg-type]
+
+    def models() -> list[AR]:
+        return [AR(each, trend, method, start, **options) for each in every]  # type: ignore[arg-type]
+
     deepest = int(every[-1].max(initial=0))
     if sequences.missing:
         orders = [int(each.max(initial=0)) for each in every]
-        found, count = observed_log_likelihoods(models, orders, placed, given)
+        found, count = observed_log_likelihoods(models(), orders, placed, given)
     else:
         values, in_mean = sequences.values.detach().cpu().numpy(), regressors == "mean"
         begins = first[sequences.lengths.numpy() > 0]
@@ -183,7 +186,7 @@ def select_order(
     parameters = np.array([len(each) for each in every]) + n_columns + 1
     if criterion == "oos":
         kept = torch.from_numpy(first_parts(sequences.lengths.numpy(), deepest))
-        scores = later_scores(models, placed, kept)
+        scores = later_scores(models(), placed, kept)
     else:
         scores = charges(criterion, parameters, count) - 2 * found
     order = _least(scores, criterion, count)
