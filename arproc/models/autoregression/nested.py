@@ -46,10 +46,9 @@ def log_likelihoods(
     """
     if method == "conditional-mle":
         lags = candidates(max_order, always)[-1]
-        data = long_enough(data, lags)
-        count = int((data.lengths - lags.max(initial=0)).sum())
+        count = int((data.lengths - lags.max(initial=0)).clip(min=0).sum())
         if in_mean:
-            squares = _about_regressors(data, max_order, always)
+            squares = _about_regressors(long_enough(data, lags), max_order, always)
         else:
             squares = nested_sums_of_squares(data, max_order, always)
         return _gaussian(squares / count, count), count

@@ -163,7 +163,8 @@ def select_order(
     lengths, first = sequences.lengths.numpy(), placed.first.numpy()
     terms = Terms.of(trend, seasonal, fourier)
     columns = None if prepared is None else flat_regressors(prepared, sequences.lengths)
-    lengths = lengths[lengths > 0]
+    long = lengths > 0
+    lengths = lengths[long]
     n_columns = terms.n + (0 if columns is None else columns.shape[1])
     check_enough(lengths, every[-1], len(every[-1]) + n_columns + 1)
     given = method in ("ols", "conditional-mle") or (method == "mle" and initial == "given")
@@ -178,7 +179,7 @@ def select_order(
         found, count = observed_log_likelihoods(models(), orders, placed, given)
     else:
         values, in_mean = sequences.values.detach().cpu().numpy(), regressors == "mean"
-        begins = first[sequences.lengths.numpy() > 0]
+        begins = first[long]
         scaled = scale(values, lengths, terms, columns, in_mean, begins)
         rule = "conditional-mle" if given else method
         found, count = log_likelihoods(scaled, max_order, always, rule, in_mean)
