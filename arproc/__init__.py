@@ -68,6 +68,7 @@ _LAZY: dict[str, str] = {
     "aggregate": "arproc.forecasting.hierarchy",
     "reconcile": "arproc.forecasting.reconciliation",
     "report": "arproc.reporting",
+    "select_arima": "arproc.models.statespace.selection",
     "select_order": "arproc.models.autoregression.selection",
     "surprisal_table": "arproc.evaluation",
     "warm_up": "arproc.warming",
@@ -154,6 +155,7 @@ __all__ = [
     "report",
     "reporting",
     "sampling",
+    "select_arima",
     "select_order",
     "spaces",
     "storable",
@@ -223,6 +225,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
     from arproc.models.regimes.setar import SETAR
     from arproc.models.regimes.switching import MarkovSwitchingAR
     from arproc.models.statespace.arima import ARIMA
+    from arproc.models.statespace.selection import select_arima
     from arproc.models.transformed.process import Transformed
     from arproc.models.volatility.argarch import ARGARCH
     from arproc.reporting import report

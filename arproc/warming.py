@@ -18,6 +18,7 @@ import numpy as np
 from arproc.errors import ParameterError, check_list
 from arproc.evaluation.synthetic import fidelity
 from arproc.models.autoregression.ar import AR
+from arproc.models.autoregression.selection import select_order
 from arproc.models.autoregression.vector.var import VAR
 from arproc.models.discrete.count import CountAR
 from arproc.models.neural.vectors.made import MADE
@@ -173,6 +174,7 @@ _OF_SERIES = ["level and spread", "autocorrelation", "cross-correlation", "novel
 CALLS: dict[str, Call] = {
     "AR.fit": Call(_series, lambda x: AR(2).fit(x)),
     "AR.fit with gaps": Call(_gaps, lambda x: AR(2).fit(x)),
+    "select_order": Call(_series, lambda x: select_order(x, 3)),
     "AR.sample": Call(lambda: AR(2).fit(_series()), lambda m: m.sample(2, 50, seed=0)),
     "VAR.sample": Call(lambda: VAR(2).fit(_pair()), lambda m: m.sample(2, 50, seed=0)),
     "ARIMA.fit": Call(_series, lambda x: ARIMA((1, 1, 1)).fit(x)),

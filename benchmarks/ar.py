@@ -18,6 +18,7 @@ from arproc.contract.state import State
 from arproc.gaussian.levinson import pacf_to_coef
 from arproc.models.autoregression.ar import AR
 from arproc.models.autoregression.selection import select_order
+from arproc.warming import warm_up
 from benchmarks.timing import REDUCED, side_by_side
 
 LONG, PATH = (2_000, 2_000) if REDUCED else (100_000, 1_000_000)
@@ -73,6 +74,7 @@ def selection() -> None:
     from statsmodels.tsa.ar_model import ar_select_order
 
     x = series(2000)
+    warm_up(["select_order"])
     for method in ("ols", "mle"):
         ratio = side_by_side(
             lambda method=method: select_order(x, 20, method=method),

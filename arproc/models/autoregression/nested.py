@@ -16,9 +16,11 @@ from arproc.models.autoregression.autocovariance import burg_pacf, sample_autoco
 from arproc.models.autoregression.conditional import conditional_fit
 from arproc.models.autoregression.exact import exact_ml, maximal_log_likelihood
 from arproc.models.autoregression.least_squares import long_enough, nested_sums_of_squares
-from arproc.models.autoregression.moments import Scaled, lagged_gram, moments, restrict
+from arproc.models.autoregression.moments import Moments, Scaled, lagged_gram, moments, restrict
 
 __all__ = ["candidates", "log_likelihoods"]
+
+_ALONE = 2000  # microseconds for one order by itself
 
 
 def candidates(max_order: int, always: np.ndarray) -> list[np.ndarray]:
@@ -44,10 +46,9 @@ def log_likelihoods(
     """
     if method == "conditional-mle":
         lags = candidates(max_order, always)[-1]
-        data = long_enough(data, lags)
-        count = int((data.lengths - lags.max(initial=0)).sum())
+        count = int((data.lengths - lags.max(initial=0)).clip(min=0).sum())
         if in_mean:
-            squares = _about_regressors(data, max_order, always)
+            squares = _about_regressors(long_enough(data, lags), max_order, always)
         else:
             squares = nested_sums_of_squares(data, max_order, always)
         return _gaussian(squares / count, count), count
@@ -73,15 +74,36 @@ def _about_regressors(data: Scaled, max_order: int, always: np.ndarray) -> np.nd
 
 
 def _exact(data: Scaled, max_order: int, always: np.ndarray) -> np.ndarray:
-    sums = moments(data, max(max_order, int(always.max(initial=0))))
-    found = []
-    for lags in candidates(max_order, always):
+    deepest = max(max_order, int(always.max(initial=0)))
+    sums, found = moments(data, deepest), []
+    known = np.full(max_order + 1, math.nan) if len(always) else _together(sums)
+    for lags, value in zip(candidates(max_order, always), known.tolist(), strict=True):
+        if not math.isnan(value):
+            found.append(value)
+            continue
         part = restrict(sums, int(lags.max(initial=0)))
         if len(always):
             found.append(exact_ml(data, lags, part).log_likelihood)
         else:
             found.append(maximal_log_likelihood(data, part))
     return np.array(found)
+
+
+def _together(sums: Moments) -> np.ndarray:
+    """The log-likelihoods of all orders by one compiled pass; nan where that does not serve."""
+    from arproc.compiled.interpreted import suited
+    from arproc.gaussian import ar_orders
+
+    objective = np.full(sums.order + 1, math.nan)
+    # not compiled yet, the candidates one by one are faster than the pass interpreted
+    if (
+        list(sums.levels) == [sums.order]
+        and suited(ar_orders, _ALONE * len(objective)) is ar_orders
+    ):
+        e, total = np.ascontiguousarray(sums.levels[sums.order]), float(sums.total)
+        sequences = sums.weights[0] if sums.order else 1
+        ar_orders.objectives(e, total / sequences, total, objective)
+    return -0.5 * sums.total * (objective + 1 + np.log(2 * np.pi / sums.total))
 
 
 def _variances(data: Scaled, max_order: int, always: np.ndarray, method: str) -> np.ndarray:

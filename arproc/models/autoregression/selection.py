@@ -12,20 +12,19 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
-from arproc.data.labels import labels_of
 from arproc.errors import ParameterError, check_choice, check_count, check_list
-from arproc.inference.criteria import CRITERIA, charges
-from arproc.models.autoregression.ar import AR, as_lags, flat_regressors
-from arproc.models.autoregression.candidates import (
+from arproc.inference.candidates import (
     Placed,
+    first_parts,
     later_scores,
     observed_log_likelihoods,
 )
+from arproc.inference.criteria import CRITERIA, charges
+from arproc.models.autoregression.ar import AR, as_lags, flat_regressors
 from arproc.models.autoregression.estimation import check_enough
 from arproc.models.autoregression.mean import Terms
 from arproc.models.autoregression.moments import scale
 from arproc.models.autoregression.nested import candidates, log_likelihoods
-from arproc.models.autoregression.shrinkage import first_parts
 from arproc.models.autoregression.vector.selection import log_likelihoods as of_vectors
 from arproc.models.autoregression.vector.var import VAR
 from arproc.spaces import Real
@@ -149,42 +148,46 @@ def select_order(
             order, own, criterion, scores, found, parameters, count, chosen_var, data, context
         )
     if model is not AR:
-        raise ParameterError(f"model must be arproc.AR or arproc.VAR; got {model!r}.")
+        raise ParameterError(
+            f"model must be arproc.AR or arproc.VAR; got {model!r}. The orders of an ARIMA are "
+            "chosen by arproc.select_arima."
+        )
     always = as_lags(check_list("lags", lags))
     every = candidates(max_order, always)
     largest: Any = every[-1].tolist() if len(always) else max_order
     prototype = AR(largest, trend, method, initial, **options)  # type: ignore[arg-type]
     prototype.check_parameters()
     sequences = Sequences.of(data, Real(), missing=True)
-    lengths = sequences.lengths.numpy()
-    labels = labels_of((), context, sequences.form, None)
-    prepared = prototype._context(context, sequences, int(lengths.max()), labels)
-    first = labels.positions(sequences.form, len(lengths), "data")
+    placed = Placed.of(sequences, prototype, context)
+    prepared = placed.context
+    lengths, first = sequences.lengths.numpy(), placed.first.numpy()
     terms = Terms.of(trend, seasonal, fourier)
     columns = None if prepared is None else flat_regressors(prepared, sequences.lengths)
-    lengths = lengths[lengths > 0]
+    long = lengths > 0
+    lengths = lengths[long]
     n_columns = terms.n + (0 if columns is None else columns.shape[1])
     check_enough(lengths, every[-1], len(every[-1]) + n_columns + 1)
     given = method in ("ols", "conditional-mle") or (method == "mle" and initial == "given")
     start = "given" if given else initial
-    models = [AR(each, trend, method, start, **options) for each in every]  # type: ignore[arg-type]
-    begins = torch.zeros(len(sequences)) if first is None else torch.from_numpy(first)
-    placed = Placed(sequences, prepared, begins.long())
+
+    def models() -> list[AR]:
+        return [AR(each, trend, method, start, **options) for each in every]  # type: ignore[arg-type]
+
     deepest = int(every[-1].max(initial=0))
     if sequences.missing:
         orders = [int(each.max(initial=0)) for each in every]
-        found, count = observed_log_likelihoods(models, orders, placed, given)
+        found, count = observed_log_likelihoods(models(), orders, placed, given)
     else:
         values, in_mean = sequences.values.detach().cpu().numpy(), regressors == "mean"
-        first = None if first is None else first[sequences.lengths.numpy() > 0]
-        scaled = scale(values, lengths, terms, columns, in_mean, first)
+        begins = first[long]
+        scaled = scale(values, lengths, terms, columns, in_mean, begins)
         rule = "conditional-mle" if given else method
         found, count = log_likelihoods(scaled, max_order, always, rule, in_mean)
         found = found - count * math.log(scaled.size)
     parameters = np.array([len(each) for each in every]) + n_columns + 1
     if criterion == "oos":
         kept = torch.from_numpy(first_parts(sequences.lengths.numpy(), deepest))
-        scores = later_scores(models, placed, kept)
+        scores = later_scores(models(), placed, kept)
     else:
         scores = charges(criterion, parameters, count) - 2 * found
     order = _least(scores, criterion, count)

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from arproc.errors import DataError, ParameterError
+from arproc.inference.candidates import first_parts
 from arproc.models.autoregression.least_squares import LeastSquares, normal_equations
 from arproc.models.autoregression.moments import Scaled
 from arproc.models.autoregression.ridge import Sums, ridge, strength_by_errors, strength_of
 
-__all__ = ["RULES", "check_ridge", "first_parts", "shrunken_least_squares", "split"]
+__all__ = ["RULES", "check_ridge", "shrunken_least_squares", "split"]
 
 #: How a strength may be learnt.
 RULES = ("marginal", "oos")
-_LATER = 0.2  # the share of elements, the last of each sequence, that "oos" predicts
 
 
 def check_ridge(strength: Any) -> None:
@@ -93,11 +93,6 @@ def split(data: Scaled, order: int) -> Scaled:
     return Scaled(
         data.values[inside], kept, data.columns[inside], data.center, data.size, data.unit
     )
-
-
-def first_parts(lengths: np.ndarray, order: int) -> np.ndarray:
-    """How many elements the first part of each sequence has, [N]."""
-    return lengths - np.ceil(_LATER * (lengths - order).clip(min=0)).astype(np.int64)
 
 
 def _sums(data: Scaled, lags: np.ndarray) -> Sums:

@@ -1,16 +1,8 @@
-r"""Exact Gaussian maximum likelihood of every series of a panel, compiled.
+"""Exact Gaussian maximum likelihood of every series of a panel, compiled.
 
 The likelihood, its sufficient statistics E and what is concentrated out of it are those of
-`exact` and `moments` of `arproc.models.autoregression`. Here Newton's method works on the
-coefficients themselves: with S the sum of squares at the best mean,
-
-.. math::
-    f(\phi) = \log S(\phi) - \frac{1}{n} \sum_k k \log(1 - r_k^2),
-
-S is a quadratic form in (1, -phi) and in (1, -beta), so its first two derivatives are sums over E,
-and beta goes out by a Schur complement. The second part keeps the search among stationary
-processes, as it grows without bound towards their edge; its derivatives come from the Levinson
-recursion run down and back, the second ones by the complex step. Importing this imports numba.
+`exact` and `moments` of `arproc.models.autoregression`. Newton's method works on the coefficients
+themselves: see `arproc.gaussian.ar_objective`. Importing this imports numba.
 """
 
 from __future__ import annotations
@@ -19,92 +11,16 @@ import math
 
 import numpy as np
 
-from arproc.compiled.arrays import put, put_table
+from arproc.compiled.arrays import put
 from arproc.compiled.jit import jit
-from arproc.gaussian.small_kernels import cholesky, invert, scale, step_down
-from arproc.models.panel.exact_objective import derivatives, statistics, value_at
+from arproc.gaussian.ar_objective import statistics
+from arproc.gaussian.ar_search import make_room, maximise
+from arproc.gaussian.small_kernels import cholesky, invert, scale
 from arproc.models.panel.least_squares import HARD
 
 __all__ = ["fit"]
 
 _LOG_2PI = math.log(2 * math.pi)
-_EPS = 2.0**-52
-_MAX_STEPS = 60
-
-
-@jit
-def _factor(hessian: np.ndarray, factor: np.ndarray, p: int) -> bool:
-    """The Cholesky factor of the Hessian; its diagonal is raised until there is one."""
-    largest = 0.0
-    for j in range(p):
-        largest = max(largest, abs(hessian[j, j]))
-    ridge = 0.0
-    for _ in range(40):
-        put_table(hessian, factor)
-        for j in range(p):
-            factor[j, j] += ridge
-        if cholesky(factor, p):
-            return True
-        ridge = max(4.0 * ridge, 1e-3 * largest)
-    return False
-
-
-@jit
-def _direction(factor: np.ndarray, gradient: np.ndarray, direction: np.ndarray) -> float:
-    """Solve for minus the gradient; gives the descent that is promised."""
-    p = len(gradient)
-    for i in range(p):
-        value = -gradient[i]
-        for h in range(i):
-            value -= factor[i, h] * direction[h]
-        direction[i] = value / factor[i, i]
-    for i in range(p - 1, -1, -1):
-        value = direction[i]
-        for h in range(i + 1, p):
-            value -= factor[h, i] * direction[h]
-        direction[i] = value / factor[i, i]
-    promised = 0.0
-    for i in range(p):
-        promised -= gradient[i] * direction[i]
-    return promised
-
-
-@jit
-def _starts(
-    e: np.ndarray,
-    n: int,
-    work: np.ndarray,
-    levels: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-) -> bool:
-    """Least squares in `first`, Yule-Walker in `second`; whether the first alone will do."""
-    p = len(first)
-    for i in range(p):
-        for j in range(i + 1):
-            work[i, j] = e[i + 1, 0, j + 1, 0]
-        first[i] = -e[i + 1, 0, 0, 0]
-    largest = np.inf
-    if cholesky(work, p):
-        _direction(work, first.copy(), first)
-        largest = step_down(first, levels)
-    if largest < 0.98 and n > 50 * (p + 1):
-        return True
-    if not largest < 0.999999:
-        first[:] = np.nan
-    variance = e[0, 0, 0, 0]
-    for k in range(1, p + 1):
-        value = e[0, 0, k, 0]
-        for i in range(k - 1):
-            value -= second[i] * e[0, 0, k - 1 - i, 0]
-        r = min(max(value / variance, -0.999999), 0.999999)
-        for i in range(k // 2):
-            head, tail = second[i], second[k - 2 - i]
-            second[i] = head - r * tail
-            second[k - 2 - i] = tail - r * head
-        second[k - 1] = r
-        variance *= 1.0 - r * r
-    return False
 
 
 @jit
@@ -134,14 +50,9 @@ def fit(
     table, center = np.empty((m, longest)), np.zeros(q)
     for a in range(q):
         put(columns[a], table[a + 1])
-    e, half, form = np.empty((p + 1, m, p + 1, m)), np.empty((m, p + 1, m)), np.empty((m, m))
-    left, c, star = np.empty((q, q)), np.empty(m), np.empty(p + 1)
-    phi, other, trial = np.empty(p), np.empty(p), np.empty(p)
-    levels, work, hessian = np.empty((p, p)), np.empty((p, p)), np.empty((p, p))
-    probe, pull = np.empty(p, np.complex128), np.empty(p, np.complex128)
-    complex_levels = np.empty((p, p), np.complex128)
-    slope, gradient, direction = np.empty(p), np.empty(p), np.empty(p)
-    mixed, moved, inverse = np.empty((q, p)), np.empty((q, p)), np.empty((p, p))
+    e, phi, room = np.empty((p + 1, m, p + 1, m)), np.empty(p), make_room(p, m)
+    form, left, c, slope, moved = room.form, room.left, room.c, room.slope, room.moved
+    inverse = np.empty((p, p))
     beta_part, scales = np.empty((q, q)), np.ones(2)
     for s in range(begin, end):
         status[s] = HARD
@@ -153,57 +64,16 @@ def fit(
         if not unit > 0:
             continue
         statistics(table, n, p, e)
-        enough = _starts(e, n, work, levels, phi, other)
-        at, squares = value_at(e, n, phi, levels, star, half, form, left, c)
-        if not enough:
-            at_other, squares_other = value_at(e, n, other, levels, star, half, form, left, c)
-            if at_other < at:
-                put(other, phi)
-                at, squares = at_other, squares_other
-            else:
-                value_at(e, n, phi, levels, star, half, form, left, c)
-        found = False
-        for _ in range(_MAX_STEPS):
-            if not np.isfinite(at):
-                break
-            derivatives(
-                e, n, phi, squares, half, left, c, probe, complex_levels, pull, slope, mixed,
-                moved, hessian, gradient,
-            )  # fmt: skip
-            if not _factor(hessian, work, p):
-                break
-            promised = _direction(work, gradient, direction)
-            gain = 1.0
-            for i in range(p):
-                gain += abs(phi[i])
-            if not promised > max(1e-22, 1e-4 * (_EPS * gain * gain * n / squares) ** 2):
-                found = True
-                break
-            step = 1.0
-            after = np.inf
-            while step > 1e-9:
-                for i in range(p):
-                    trial[i] = phi[i] + step * direction[i]
-                after, squares_after = value_at(e, n, trial, levels, star, half, form, left, c)
-                if after <= at - 1e-4 * step * promised or (promised < 1e-12 and after < np.inf):
-                    break
-                step *= 0.5
-            if not step > 1e-9:
-                break
-            if promised < 1e-12 and not after < at + 1e-13:
-                break
-            put(trial, phi)
-            at, squares = after, squares_after
-        if not found:
+        best = maximise(e, float(n), float(n), phi, room, 1e-22)
+        if not best.ended:
             continue
-        if not _EPS * gain * gain * n / squares < 1e-11:
-            continue
+        squares, at = best.squares, best.value
         sigma2 = squares / n
         size2 = unit * unit
         out = covariance[s]
         out[:] = 0.0
         if p:
-            invert(work, p, inverse)
+            invert(room.work, p, inverse)
         scales[0] = unit
         scales[1] = unit / span
         for a in range(q):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from arproc.compiled.interpreted import nothing_interpreted
 from arproc.errors import DataError, ParameterError
 from arproc.inference.criteria import information_criterion
 from arproc.models.autoregression.ar import AR
@@ -44,6 +45,31 @@ def test_exact_selection_is_the_fits_themselves(sunspots):
             want = model.information_criterion(name)
             assert found.table[name][order] == pytest.approx(want, rel=1e-10)
     assert found.n_observations == 309
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"trend": "n"}, {"trend": "ct", "seasonal": 4}, {"regressors": "mean"}],
+    ids=["mean", "none", "terms", "regressors"],
+)
+@pytest.mark.parametrize("case", ["long", "short", "pooled", "unequal", "near a unit root"])
+def test_the_compiled_pass_is_the_fits_themselves(case, options, sunspots):
+    rng = np.random.default_rng(0)
+    data = {
+        "long": [sunspots],
+        "short": [sunspots[:30]],
+        "pooled": [rng.normal(size=n) + 2 for n in (40, 90)],
+        "unequal": [rng.normal(size=n).cumsum() for n in (3, 90)],  # one shorter than the orders
+        "near a unit root": [np.cos(0.3 * np.arange(150)) + 1e-3 * rng.normal(size=150)],
+    }[case]
+    context = None
+    if "regressors" in options:
+        context = rng.normal(size=(len(data), max(map(len, data)), 1))
+    with nothing_interpreted():
+        found = select_order(data, 5, context=context, **options)
+    for order in range(6):
+        want = AR(order, **options).fit(data, context=context).log_likelihood_
+        assert found.log_likelihoods[order] == pytest.approx(want, rel=1e-9, abs=1e-7)
 
 
 def test_aic_on_the_sunspots(sunspots):

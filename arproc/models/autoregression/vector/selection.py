@@ -6,13 +6,11 @@ import math
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from arproc.contract.sequences import Sequences
-from arproc.data.labels import labels_of
 from arproc.errors import check_choice
+from arproc.inference.candidates import Placed, observed_log_likelihoods
 from arproc.models.autoregression.ar import flat_regressors
-from arproc.models.autoregression.candidates import Placed, observed_log_likelihoods
 from arproc.models.autoregression.vector.inputs import default_names, vector_space
 from arproc.models.autoregression.vector.regression import (
     N_COLUMNS,
@@ -60,7 +58,7 @@ def log_likelihoods(
     start: Literal["stationary", "given"] = "given" if given else initial
     models = [VAR(k, trend, method, start, regressors=regressors) for k in orders]
     VAR(max_order, trend, method, initial, regressors=regressors)._check_parameters(d)
-    placed = _placed(Sequences.of(data, space, missing=True), models[-1], context)
+    placed = Placed.of(Sequences.of(data, space, missing=True), models[-1], context)
     sequences, prepared = placed.sequences, placed.context
     columns = None if prepared is None else flat_regressors(prepared, sequences.lengths)
     q = N_COLUMNS[trend] + (0 if columns is None else columns.shape[1])
@@ -77,12 +75,3 @@ def log_likelihoods(
     volume = volume + 2 * np.log(scaled.size).sum()
     found = -0.5 * used * (volume + d * (1 + math.log(2 * math.pi)))
     return found, used, parameters
-
-
-def _placed(sequences: Sequences, model: VAR, context: Any) -> Placed:
-    """The sequences with their regressors and the steps at which they begin."""
-    labels = labels_of((), context, sequences.form, None)
-    prepared = model._context(context, sequences, int(sequences.lengths.max()), labels)
-    first = labels.positions(sequences.form, len(sequences), "data")
-    begins = torch.zeros(len(sequences)) if first is None else torch.from_numpy(first)
-    return Placed(sequences, prepared, begins.long())

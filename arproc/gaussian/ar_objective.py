@@ -1,6 +1,15 @@
-"""The exact likelihood of one series and its derivatives, compiled; see `exact`.
+r"""The exact likelihood of an autoregression and its derivatives, compiled.
 
-Importing this imports numba.
+Of n values, or of several sequences of n values on average, all longer than the order p. With S
+the sum of squares at the best mean,
+
+.. math::
+    f(\phi) = \log S(\phi) - \frac{1}{n} \sum_k k \log(1 - r_k^2),
+
+S is a quadratic form in (1, -phi) and in (1, -beta), so its first two derivatives are sums over E,
+and beta goes out by a Schur complement. The second part keeps a search among stationary
+processes, as it grows without bound towards their edge; its derivatives come from the Levinson
+recursion run down and back, the second ones by the complex step. Importing this imports numba.
 """
 
 from __future__ import annotations
@@ -64,7 +73,7 @@ def _determinant_gradient(phi: np.ndarray, levels: np.ndarray, pull: np.ndarray)
 @jit
 def value_at(
     e: np.ndarray,
-    n: int,
+    n: float,
     phi: np.ndarray,
     levels: np.ndarray,
     star: np.ndarray,
@@ -126,7 +135,7 @@ def value_at(
 @jit
 def derivatives(
     e: np.ndarray,
-    n: int,
+    n: float,
     phi: np.ndarray,
     squares: float,
     half: np.ndarray,

@@ -12,10 +12,13 @@ import torch
 from arproc.contract.context import with_clock
 from arproc.contract.law import ChainLaw
 from arproc.contract.sequences import Sequences
+from arproc.data.labels import labels_of
 from arproc.errors import DataError
 from arproc.process import Process
 
-__all__ = ["Placed", "later_scores", "observed_log_likelihoods"]
+__all__ = ["Placed", "first_parts", "later_score", "later_scores", "observed_log_likelihoods"]
+
+_LATER = 0.2  # the share of elements, the last of each sequence, that "oos" predicts
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,15 @@ class Placed:
     sequences: Sequences
     context: torch.Tensor | None
     first: torch.Tensor
+
+    @classmethod
+    def of(cls, sequences: Sequences, model: Process, context: Any) -> Placed:
+        """The sequences with their regressors as `model` reads them, and where they begin."""
+        labels = labels_of((), context, sequences.form, None)
+        prepared = model._context(context, sequences, int(sequences.lengths.max()), labels)
+        begins = labels.positions(sequences.form, len(sequences), "data")
+        first = torch.zeros(len(sequences)) if begins is None else torch.from_numpy(begins)
+        return cls(sequences, prepared, first.long())
 
     def part(self, start: int, stops: torch.Tensor) -> Placed:
         """The elements from `start` on to before `stops` [N], of what is that long."""
@@ -83,6 +95,11 @@ def observed_log_likelihoods(
     return np.array(found), count
 
 
+def first_parts(lengths: np.ndarray, order: int) -> np.ndarray:
+    """How many elements the first part of each sequence has, [N]."""
+    return lengths - np.ceil(_LATER * (lengths - order).clip(min=0)).astype(np.int64)
+
+
 def later_scores(models: Sequence[Process], data: Placed, kept: torch.Tensor) -> np.ndarray:
     """Negative mean log-scores of what was observed later, by models of the first parts.
 
@@ -94,11 +111,24 @@ def later_scores(models: Sequence[Process], data: Placed, kept: torch.Tensor) ->
     first, scores = data.part(0, kept), []
     for model in models:
         law = first.fitted(model).law_
-        scores.append(-_later(law, data, kept, data.timed(model)))
+        scores.append(-later_score(law, data, kept, data.timed(model)))
     return np.array(scores)
 
 
-def _later(law: ChainLaw, data: Placed, kept: torch.Tensor, context: torch.Tensor | None) -> float:
+def later_score(
+    law: ChainLaw, data: Placed, kept: torch.Tensor, context: torch.Tensor | None
+) -> float:
+    """The mean log-score of what was observed after the first part of each sequence, nats.
+
+    Args:
+        law: of the first parts.
+        data: the whole sequences.
+        kept: how many elements the first part of each has, int64 [N].
+        context: as the law takes it, see `Placed.timed`.
+
+    Raises:
+        DataError: nothing was observed there.
+    """
     sequences, given = data.sequences, law.n_given
     with torch.no_grad():
         terms = law.checked_terms(sequences, context)
