@@ -5,18 +5,20 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from arproc.contract.storable import storable
-from arproc.errors import MissingDependencyError
+from arproc.errors import MissingDependencyError, UnusedWarning, warn
 
-__all__ = ["TableForm", "narrowed"]
+__all__ = ["TableForm", "narrowed", "tell_unused", "unused_numbers"]
 
 _LIBRARIES = ("polars", "pyarrow")
+#: How the types of numbers and truth values begin, in the words of all three libraries.
+_NUMBER = re.compile(r"u?int\d|half|float|double|decimal|bool", re.IGNORECASE)
 
 
 @storable
@@ -30,12 +32,14 @@ class TableForm:
         key: the column of the series' names in a long table; None where it was none.
         time: the column of the times.
         kinds: the types of these two columns in words of Arrow, where the library has such.
+        unused: the columns of numbers that are not used, of which the user was told.
     """
 
     library: str = "pandas"
     key: str | None = None
     time: str | None = None
     kinds: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, data: Any, columns: Sequence[str]) -> TableForm:
@@ -95,6 +99,53 @@ def narrowed(data: Any, columns: Sequence[str]) -> Any:
     if all(names.count(name) == 1 for name in columns):
         return data.select(list(columns))
     return data
+
+
+def unused_numbers(data: Any, columns: Sequence[str]) -> list[str]:
+    """The columns of numbers in a long table (or in a schema of Arrow) beside those that are read.
+
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"id": ["a"], "t": [1], "y": [0.5], "price": [2], "town": ["x"]})
+        >>> unused_numbers(table, ["id", "t", "y"])
+        ['price']
+    """
+    kinds = _kinds(data)
+    have = [*kinds, *getattr(getattr(data, "index", None), "names", ())]
+    if any(name not in have for name in columns):
+        return []
+    return [
+        name
+        for name, kind in kinds.items()
+        if name not in columns
+        and _NUMBER.match(str(kind))
+        and not str(name).startswith("__index_level_")  # where pandas keeps an index in Parquet
+    ]
+
+
+def tell_unused(unused: Sequence[str], columns: Sequence[str]) -> None:
+    """Warn that columns of numbers are not used, where there are any."""
+    if not unused:
+        return
+    shown = ", ".join(map(repr, unused[:5])) + (" ..." if len(unused) > 5 else "")
+    warn(
+        f"{len(unused)} column(s) of numbers beside the series are not used: {shown}. If they are "
+        "regressors, fit a Panel of a process that takes these, as Panel(AR(1, regressors='mean'),"
+        f" covariates={list(unused[:5])!r}); if not, give the columns {list(columns)!r} alone.",
+        UnusedWarning,
+    )
+
+
+def _kinds(data: Any) -> dict[str, Any]:
+    """The types of a table's columns by their names, of any of the three libraries."""
+    if hasattr(data, "iloc"):
+        return dict(zip(data.columns, data.dtypes, strict=True))
+    if type(data).__module__.partition(".")[0] not in _LIBRARIES or hasattr(data, "collect"):
+        return {}
+    schema = getattr(data, "schema", data)
+    if hasattr(schema, "types"):  # of Arrow
+        return dict(zip(schema.names, schema.types, strict=True))
+    return dict(schema) if isinstance(schema, Mapping) else {}
 
 
 def _names(data: Any) -> list[str]:
