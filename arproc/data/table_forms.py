@@ -138,7 +138,7 @@ def tell_unused(unused: Sequence[str], columns: Sequence[str]) -> None:
 
 def _kinds(data: Any) -> dict[str, Any]:
     """The types of a table's columns by their names, of any of the three libraries."""
-    if hasattr(data, "iloc"):
+    if hasattr(data, "iloc") and hasattr(data, "columns"):
         return dict(zip(data.columns, data.dtypes, strict=True))
     if type(data).__module__.partition(".")[0] not in _LIBRARIES or hasattr(data, "collect"):
         return {}

@@ -100,19 +100,20 @@ class Future:
         """
         import pandas as pd
 
-        wanted = [*columns[:2], *covariates]
+        key, time = columns[:2]
+        wanted = [key, time, *covariates]
         if isinstance(data, (str, os.PathLike)):
             data = columns_of_file(data, wanted)[0]
         frame = native(narrowed(data, wanted), "future")
         frame = flat(frame, wanted) if hasattr(frame, "columns") else frame
-        if not hasattr(frame, "columns") or not set(wanted[:2]) <= set(frame.columns):
+        if not hasattr(frame, "columns") or not {key, time} <= set(frame.columns):
             raise DataError(
                 "future must be a long table with a row for each series and step to come and the "
                 f"columns {', '.join(map(repr, wanted))}; got a {type(data).__name__} that is "
                 "none."
             )
         _require(frame, "future", covariates)
-        read = [read_long(frame, "future", (*wanted[:2], one), freq) for one in covariates]
+        read = [read_long(frame, "future", (key, time, one), freq) for one in covariates]
         tables = {}
         for i, name in enumerate(read[0].names):
             cut = slice(*read[0].offsets[i : i + 2].tolist())

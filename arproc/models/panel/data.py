@@ -180,7 +180,8 @@ def read(
     if isinstance(data, PanelData):
         return data
     columns = check_columns(columns)
-    wanted, unused = [*columns, *covariates], []
+    wanted = [*columns, *covariates]
+    unused: list[str] = []
     if isinstance(data, (str, os.PathLike)):
         data, unused = columns_of_file(data, wanted)
     form, unused = TableForm.of(data, columns), unused or unused_numbers(data, wanted)
