@@ -14,7 +14,7 @@ import numpy as np
 from arproc.contract.storable import storable
 from arproc.errors import MissingDependencyError, UnusedWarning, warn
 
-__all__ = ["TableForm", "narrowed", "tell_unused", "unused_numbers"]
+__all__ = ["TableForm", "in_kind", "narrowed", "tell_unused", "unused_numbers"]
 
 _LIBRARIES = ("polars", "pyarrow")
 #: How the types of numbers and truth values begin, in the words of all three libraries.
@@ -77,17 +77,41 @@ class TableForm:
             time: table.index.get_level_values(1),
         }
         columns |= {str(name): table.iloc[:, j].to_numpy() for j, name in enumerate(table.columns)}
-        made = _polars(columns) if self.library == "polars" else _arrow(columns)
-        return self._cast(made, key, time)
+        return _made(self.library, columns, dict(zip((key, time), self.kinds, strict=False)))
 
     def _step(self, table: Any) -> str:
         return str(table.index.names[1] if self.time is None else self.time)
 
-    def _cast(self, made: Any, key: str, time: str) -> Any:
-        """The first two columns as they came; as they are where they can not be so."""
-        for name, word in zip((key, time), self.kinds, strict=False):
-            made = (_cast_polars if self.library == "polars" else _cast_arrow)(made, name, word)
-        return made
+
+def in_kind(data: Any, table: Any) -> Any:
+    """A table of pandas that says something of the user's series, in the library of these.
+
+    Polars and Arrow have no indexes: the labels are the first columns there, times of the type
+    that the data have; and a column of a component is called as "a mean".
+
+    Args:
+        data: what the user gave: of polars or Arrow, or of any other kind, which pandas answers.
+        table: a DataFrame indexed by steps, or by series and steps.
+    """
+    library = type(data).__module__.partition(".")[0]
+    if library not in _LIBRARIES:
+        return table
+    names = ["series", "step"][-table.index.nlevels :]
+    names = [own or usual for own, usual in zip(table.index.names, names, strict=True)]
+    columns = {name: table.index.get_level_values(k) for k, name in enumerate(names)}
+    for j, label in enumerate(table.columns):
+        parts = label if isinstance(label, tuple) else (label,)
+        columns[" ".join(map(str, parts))] = table.iloc[:, j].to_numpy()
+    kinds = _kinds(data)
+    return _made(library, columns, {name: str(kinds[name]) for name in names if name in kinds})
+
+
+def _made(library: str, columns: dict[str, Any], kinds: Mapping[str, str]) -> Any:
+    """A table of these columns, some of the types that they came in where they can be so."""
+    made = (_polars if library == "polars" else _arrow)(columns)
+    for name, word in kinds.items():
+        made = (_cast_polars if library == "polars" else _cast_arrow)(made, name, word)
+    return made
 
 
 def narrowed(data: Any, columns: Sequence[str]) -> Any:
@@ -228,6 +252,6 @@ def _imported(library: str) -> Any:
         return importlib.import_module(library)
     except ImportError:
         raise MissingDependencyError(
-            f"this panel came as a table of {library}, and forecasts are given in that form; "
+            f"the data came as a table of {library}, and forecasts are given in that form; "
             f"pip install {library}, or give a history of pandas."
         ) from None
