@@ -458,11 +458,14 @@ class FittedEach(Kept):
         yield from super().problems()
         pairs = zip(self.processes, self.status, strict=False)
         total = sum(self.lengths.tolist())  # of Python, which does not overflow
+        width = 0 if self.covariates is None else self.covariates.shape[1]
         bare = any(s == "ok" and not p.__sklearn_is_fitted__() for p, s in pairs)
         yield from sentences(
             (len(self.processes) != len(self.names), f"there are {len(self.processes)} processes"),
             (total != len(self.values), f"the series are of {total} values by their lengths; "
              f"there are {len(self.values)}"),
+            (width != len(self.covariate_names), f"there are {width} columns of covariates for "
+             f"{len(self.covariate_names)} names"),
             (bare, "the process of a series that has a fit has none"),
         )  # fmt: skip
 
