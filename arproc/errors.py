@@ -120,6 +120,10 @@ class PlaceWarning(UserWarning):
     """Nothing says at which step a series begins, and the model has a trend or seasons."""
 
 
+class UnusedWarning(UserWarning):
+    """Something of the data that looks as if it were meant to matter is not used."""
+
+
 def warn(message: str, category: type[Warning]) -> None:
     """A warning that shows the line which called into this package, however deep we are in it."""
     import warnings

@@ -49,6 +49,13 @@ def forecast(
     save: Annotated[
         Path | None, typer.Option(help="Save the model of many series here, for later data.")
     ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a Parquet table that is larger than this: forecast it part by part, into "
+            "--out; such as 2GB."
+        ),
+    ] = None,
     seed: Seed = None,
     out: Out = None,
 ) -> None:
@@ -67,6 +74,8 @@ def forecast(
 
     arproc forecast sales.csv --id shop --time week --value sold --horizon 13 --out next.csv
 
+    arproc forecast panel.parquet --horizon 13 --memory 2GB --out forecasts.parquet
+
     Series that can not be read or forecast have empty rows, and are named on standard error.
     """
     from arproc.cli import files, models
@@ -80,10 +89,15 @@ def forecast(
     if law is None or not hasattr(law, "law_"):
         _refuse({"--column": column, "--index": index})
         panel = _panel(source[0], law, columns, freq, period)
+        if memory is not None:
+            refused = {"--save": save, "--offset": offset, "--seed": seed}
+            _refuse(refused, "does not go with --memory, which forecasts part by part")
+            _forecast_parts(panel, data, horizon, quantiles, memory, freq, out)
+            return
         _forecast_panel(panel, data, horizon, quantiles, seed, offset, save, out)
         return
     many = {"--id": id_, "--time": time, "--value": value, "--freq": freq, "--period": period,
-            "--save": save}  # fmt: skip
+            "--save": save, "--memory": memory}  # fmt: skip
     _refuse(many, "is for tables of many series; one series has --column and --index")
     history = files.read(data, column, index, lines=False)
     made = law.forecast(history, horizon, quantiles=quantiles, seed=seed, offset=offset)
@@ -155,12 +169,36 @@ def _forecast_panel(
     _name_the_others(panel, table)
 
 
+def _forecast_parts(
+    panel: AutoPanel | Panel, data: Path, horizon: int, quantiles: tuple[float, ...], memory: str,
+    freq: str | None, out: Path | None,
+) -> None:  # fmt: skip
+    """From a Parquet file to another, in partitions of whole series."""
+    import arproc
+    from arproc.cli import files
+
+    if out is None or out.suffix != ".parquet" or data.suffix not in (".parquet", ""):
+        raise ParameterError(
+            "--memory is for tables of Parquet, from a file (or a folder of such) to a file: give "
+            f"--out forecasts.parquet; got {data.name} and {'no --out' if out is None else out}."
+        )
+    files.check_out(out)
+    done = arproc.forecast_file(panel, data, horizon, out, quantiles, memory=memory, freq=freq)
+    failed = zip(done.failed["series"], done.failed["reason"], strict=True)
+    _name(dict(failed), done.n_series)
+
+
 def _name_the_others(panel: AutoPanel | Panel, table: PanelData) -> None:
-    """Say on standard error which series have no forecasts, and why."""
+    """The series that have no forecasts."""
     reasons = dict(zip(panel.names_, panel.status_, strict=True))
     reasons |= {table.names[i]: reason for i, reason in table.faults.items()}
     wrong = {name: reasons[name] for name in table.names if reasons.get(name, "ok") != "ok"}
+    _name(wrong, len(table))
+
+
+def _name(wrong: dict[Any, str], count: int) -> None:
+    """Say on standard error which of so many series have no forecasts, and why."""
     if wrong:
         lines = [f"{name}: {' '.join(reason.split())}" for name, reason in wrong.items()]
-        head = f"{len(wrong)} of {len(table)} series have no forecast:"
+        head = f"{len(wrong)} of {count} series have no forecast:"
         sys.stderr.write("\n".join([head, *lines]) + "\n")

@@ -72,7 +72,8 @@ def _native(data: Any, name: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas would rather have an Arrow library
         for way in (
-            lambda: data.to_pandas(split_blocks=True),  # numbers of Arrow's as they lie
+            # numbers of Arrow's as they lie, and dates as times
+            lambda: data.to_pandas(split_blocks=True, date_as_object=False),
             lambda: data.to_pandas(),
             lambda: pd.api.interchange.from_dataframe(data),
             lambda: _from_arrow(data),
@@ -92,7 +93,11 @@ def _native(data: Any, name: str) -> Any:
 
 
 def _from_arrow(data: Any) -> Any:
-    return importlib.import_module("pyarrow").table(data).to_pandas(split_blocks=True)
+    return (
+        importlib.import_module("pyarrow")
+        .table(data)
+        .to_pandas(split_blocks=True, date_as_object=False)
+    )
 
 
 def _dated(frame: Any) -> Any:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from arproc.contract.storable import storable
-from arproc.errors import MissingDependencyError
+from arproc.errors import MissingDependencyError, UnusedWarning, warn
 
-__all__ = ["TableForm", "narrowed"]
+__all__ = ["TableForm", "in_kind", "narrowed", "tell_unused", "unused_numbers"]
 
 _LIBRARIES = ("polars", "pyarrow")
+#: How the types of numbers and truth values begin, in the words of all three libraries.
+_NUMBER = re.compile(r"u?int\d|half|float|double|decimal|bool", re.IGNORECASE)
 
 
 @storable
@@ -30,12 +32,14 @@ class TableForm:
         key: the column of the series' names in a long table; None where it was none.
         time: the column of the times.
         kinds: the types of these two columns in words of Arrow, where the library has such.
+        unused: the columns of numbers that are not used, of which the user was told.
     """
 
     library: str = "pandas"
     key: str | None = None
     time: str | None = None
     kinds: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, data: Any, columns: Sequence[str]) -> TableForm:
@@ -73,17 +77,41 @@ class TableForm:
             time: table.index.get_level_values(1),
         }
         columns |= {str(name): table.iloc[:, j].to_numpy() for j, name in enumerate(table.columns)}
-        made = _polars(columns) if self.library == "polars" else _arrow(columns)
-        return self._cast(made, key, time)
+        return _made(self.library, columns, dict(zip((key, time), self.kinds, strict=False)))
 
     def _step(self, table: Any) -> str:
         return str(table.index.names[1] if self.time is None else self.time)
 
-    def _cast(self, made: Any, key: str, time: str) -> Any:
-        """The first two columns as they came; as they are where they can not be so."""
-        for name, word in zip((key, time), self.kinds, strict=False):
-            made = (_cast_polars if self.library == "polars" else _cast_arrow)(made, name, word)
-        return made
+
+def in_kind(data: Any, table: Any) -> Any:
+    """A table of pandas that says something of the user's series, in the library of these.
+
+    Polars and Arrow have no indexes: the labels are the first columns there, times of the type
+    that the data have; and a column of a component is called as "a mean".
+
+    Args:
+        data: what the user gave: of polars or Arrow, or of any other kind, which pandas answers.
+        table: a DataFrame indexed by steps, or by series and steps.
+    """
+    library = type(data).__module__.partition(".")[0]
+    if library not in _LIBRARIES:
+        return table
+    names = ["series", "step"][-table.index.nlevels :]
+    names = [own or usual for own, usual in zip(table.index.names, names, strict=True)]
+    columns = {name: table.index.get_level_values(k) for k, name in enumerate(names)}
+    for j, label in enumerate(table.columns):
+        parts = label if isinstance(label, tuple) else (label,)
+        columns[" ".join(map(str, parts))] = table.iloc[:, j].to_numpy()
+    kinds = _kinds(data)
+    return _made(library, columns, {name: str(kinds[name]) for name in names if name in kinds})
+
+
+def _made(library: str, columns: dict[str, Any], kinds: Mapping[str, str]) -> Any:
+    """A table of these columns, some of the types that they came in where they can be so."""
+    made = (_polars if library == "polars" else _arrow)(columns)
+    for name, word in kinds.items():
+        made = (_cast_polars if library == "polars" else _cast_arrow)(made, name, word)
+    return made
 
 
 def narrowed(data: Any, columns: Sequence[str]) -> Any:
@@ -95,6 +123,53 @@ def narrowed(data: Any, columns: Sequence[str]) -> Any:
     if all(names.count(name) == 1 for name in columns):
         return data.select(list(columns))
     return data
+
+
+def unused_numbers(data: Any, columns: Sequence[str]) -> list[str]:
+    """The columns of numbers in a long table (or in a schema of Arrow) beside those that are read.
+
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"id": ["a"], "t": [1], "y": [0.5], "price": [2], "town": ["x"]})
+        >>> unused_numbers(table, ["id", "t", "y"])
+        ['price']
+    """
+    kinds = _kinds(data)
+    have = [*kinds, *getattr(getattr(data, "index", None), "names", ())]
+    if any(name not in have for name in columns):
+        return []
+    return [
+        name
+        for name, kind in kinds.items()
+        if name not in columns
+        and _NUMBER.match(str(kind))
+        and not str(name).startswith("__index_level_")  # where pandas keeps an index in Parquet
+    ]
+
+
+def tell_unused(unused: Sequence[str], columns: Sequence[str]) -> None:
+    """Warn that columns of numbers are not used, where there are any."""
+    if not unused:
+        return
+    shown = ", ".join(map(repr, unused[:5])) + (" ..." if len(unused) > 5 else "")
+    warn(
+        f"{len(unused)} column(s) of numbers beside the series are not used: {shown}. If they are "
+        "regressors, fit a Panel of a process that takes these, as Panel(AR(1, regressors='mean'),"
+        f" covariates={list(unused[:5])!r}); if not, give the columns {list(columns)!r} alone.",
+        UnusedWarning,
+    )
+
+
+def _kinds(data: Any) -> dict[str, Any]:
+    """The types of a table's columns by their names, of any of the three libraries."""
+    if hasattr(data, "iloc") and hasattr(data, "columns"):
+        return dict(zip(data.columns, data.dtypes, strict=True))
+    if type(data).__module__.partition(".")[0] not in _LIBRARIES or hasattr(data, "collect"):
+        return {}
+    schema = getattr(data, "schema", data)
+    if hasattr(schema, "types"):  # of Arrow
+        return dict(zip(schema.names, schema.types, strict=True))
+    return dict(schema) if isinstance(schema, Mapping) else {}
 
 
 def _names(data: Any) -> list[str]:
@@ -177,6 +252,6 @@ def _imported(library: str) -> Any:
         return importlib.import_module(library)
     except ImportError:
         raise MissingDependencyError(
-            f"this panel came as a table of {library}, and forecasts are given in that form; "
+            f"the data came as a table of {library}, and forecasts are given in that form; "
             f"pip install {library}, or give a history of pandas."
         ) from None

@@ -18,6 +18,7 @@ from arproc.contract.law import ChainLaw
 from arproc.contract.randomness import Uniforms, resolve_seed
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
+from arproc.data.table_forms import in_kind
 from arproc.distributions import component_marginals, transformed
 from arproc.errors import (
     DataError,
@@ -104,7 +105,7 @@ def forecast(
     if task.known is not None:  # to the last digit
         mean, values = (torch.where(task.known.isnan(), x, task.known) for x in (mean, values))
     table = tables.of_marginals(task.history, mean, values, levels)
-    return _note(table, task, marginals.effective)
+    return in_kind(history, _note(table, task, marginals.effective))
 
 
 def sample_paths(
@@ -124,7 +125,8 @@ def sample_paths(
     with torch.no_grad(), quiet():
         paths, effective = _paths(task, state_of(task))
     require_numbers(paths.movedim(1, 0))
-    return _note(tables.of_paths(task.history, paths), task, effective)
+    table = _note(tables.of_paths(task.history, paths), task, effective)
+    return in_kind(history, table)
 
 
 def task_of(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from arproc.data.frames import native
 from arproc.errors import ArprocError
 from arproc.plot import forecast_fan, surprisal, surprisal_map
 from arproc.process import Process
@@ -56,7 +57,8 @@ def _forecast(case: Case, best: str) -> str:
     model = case.models[best]
     assert isinstance(model, Process)
     start = case.starts_at(best)
-    data = getattr(case.data, "iloc", case.data)
+    given = native(case.data)  # pandas is answered by pandas, which is drawn
+    data = given.iloc if hasattr(given, "iloc") else np.asarray(given)
     history, later = data[:start], data[start : start + _HORIZON]
     table = model.forecast(
         history, len(later), seed=case.seed, context=case.context_of(best), offset=case.offset

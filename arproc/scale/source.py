@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arproc.contract.places import as_path
+from arproc.data.table_forms import tell_unused, unused_numbers
 from arproc.errors import DataError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class Source:
             except Exception as error:  # of many kinds
                 raise DataError(f"source {str(path)!r} is no Parquet file ({error}).") from None
             with file:
+                if kinds is None:
+                    tell_unused(unused_numbers(file.schema_arrow, columns), columns)
                 kinds = _kinds(file.schema_arrow, columns, path, kinds)
                 for number in range(file.metadata.num_row_groups):
                     size = file.metadata.row_group(number).num_rows

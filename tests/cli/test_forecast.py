@@ -75,6 +75,26 @@ def test_a_series_that_can_not_be_read_is_named_and_keeps_its_rows(run: Run, tmp
     assert rows[5].startswith("NA,2024-01-31,")
 
 
+def test_a_table_larger_than_memory_goes_part_by_part(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("pyarrow")
+    monkeypatch.setattr("arproc.scale.memory._MOST", 2)  # partitions of two series
+    bad = LONG.sort_values(["unique_id", "ds"], ignore_index=True)
+    pd.concat([bad.iloc[:1], bad]).to_parquet(tmp_path / "panel.parquet", index=False)
+    asked = ("panel.parquet", "--horizon", 2, "--memory", "2GB", "--out", "next.parquet")
+    result = run("forecast", *asked)
+    assert (result.code, result.out) == (0, "")
+    lines = [line for line in result.err.splitlines() if "series/s" not in line]
+    assert lines[0] == "1 of 3 series have no forecast:"
+    assert lines[1].startswith("001: ")
+    found = read(tmp_path / "next.parquet")
+    assert found["unique_id"].tolist() == ["001", "001", "2", "2", "NA", "NA"]
+    assert found["mean"].isna().tolist() == [True, True, False, False, False, False]
+    want = AutoPanel().fit(LONG[LONG["unique_id"] != "001"]).forecast(2)
+    np.testing.assert_allclose(found.iloc[2:][["mean", "0.05", "0.5", "0.95"]], want)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -84,6 +104,12 @@ def test_a_series_that_can_not_be_read_is_named_and_keeps_its_rows(run: Run, tmp
         (["panel.csv", "--column", "y"], "--column is for one series"),
         (["panel.csv", "--out", "next.txt"], "next.txt is no table by its name"),
         (["panel.csv", "--out", "next.csv.gz"], "next.csv.gz is no table by its name"),
+        (["panel.csv", "--memory", "2GB"], "got panel.csv and no --out"),
+        (["panel.csv", "--memory", "2GB", "--out", "n.parquet"], "tables of Parquet"),
+        (["junk.parquet", "--memory", "2GB", "--out", "n.csv"], "tables of Parquet"),
+        (["junk.parquet", "--memory", "2GB", "--out", "n.parquet"], "is no Parquet file"),
+        (["junk.parquet", "--memory", "2XB", "--out", "n.parquet"], "memory must be"),
+        (["junk.parquet", "--memory", "2GB", "--save", "m.arproc"], "--save does not go with"),
         (["panel.csv", "--freq", "1x"], "freq must be a step forwards"),
         (["panel.csv", "--period", "1"], "period must be"),
         (["notes.txt"], "notes.txt is no table by its name"),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arproc import AR, MADE, VAR, KernelDensity, Panel, Training
+from arproc import AR, MADE, VAR, KernelDensity, MarkovSwitchingAR, Panel, Training
 from arproc.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -95,8 +95,14 @@ def test_polars_and_arrow_are_read_as_pandas():
                 found = found.set_index(list(found.columns[:2]))
             np.testing.assert_allclose(found, want)
             assert list(found.index) == list(want.index)
-        table = VAR(1).fit(wide).forecast(wide, 2)
-        assert list(table.index) == list(VAR(1).fit(WIDE).forecast(WIDE, 2).index)
+        table, wanted = VAR(1).fit(wide).forecast(wide, 2), VAR(1).fit(WIDE).forecast(WIDE, 2)
+        if not isinstance(table, pd.DataFrame):  # so does every process
+            assert type(table) is type(wide)
+            table = table.to_pandas().set_index("ds")
+            assert table.columns[0] == "a mean"
+            table.columns = wanted.columns
+        np.testing.assert_allclose(table, wanted)
+        assert list(table.index) == list(wanted.index)
         assert list(table.columns.unique(0)) == ["a", "b"]
     gap = WIDE["a"].where(np.arange(50) != 7)
     fits = [
@@ -109,6 +115,39 @@ def test_polars_and_arrow_are_read_as_pandas():
     np.testing.assert_allclose(fits[1:], [fits[0]] * 3)
     with pytest.raises(DataError, match=r"\.collect\(\) it first"):
         AR(1).fit(pl.from_pandas(WIDE).lazy())
+
+
+def test_forecasts_paths_and_gaps_are_answered_in_kind():
+    pl, pa = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    gap = WIDE.drop(index=DAYS[7]).reindex(DAYS)
+    dated = gap.rename_axis("day").reset_index().assign(day=[day.date() for day in WIDE.index])
+    chain = MarkovSwitchingAR.from_parameters([[0.9, 0.1], [0.2, 0.8]], [0.5], mean=[0.0, 1.0])
+    calls = {
+        "forecast": lambda x: AR(1).fit(x).forecast(x, 2),
+        "sample_paths": lambda x: AR(1).fit(x).sample_paths(x, 2, 3, seed=0),
+        "impute": lambda x: AR(1).fit(x).impute(x),
+        "impute by regimes": lambda x: chain.impute(x),
+    }
+    for name, call in calls.items():
+        several, one = call(gap), call(gap["a"].reset_index(drop=True))
+        for table in (pl.from_pandas(dated), pa.Table.from_pandas(dated, preserve_index=False)):
+            found, kind = call(table), type(table)
+            assert type(found) is kind, name
+            frame = found.to_pandas()
+            assert list(frame.columns[:2]) == ["series", "day"], name
+            assert frame["series"].tolist() == several.index.get_level_values(0).tolist()
+            type_of = (lambda t: t["day"].type) if kind is pa.Table else (lambda t: t["day"].dtype)
+            assert type_of(found) == type_of(table), name
+            np.testing.assert_allclose(frame.iloc[:, 2:].to_numpy(float), several)
+        values = gap["a"].to_numpy()
+        for column, kind in (
+            (pl.Series("a", values), pl.DataFrame), (pa.array(values), pa.Table),
+        ):  # fmt: skip
+            found = call(column)
+            assert type(found) is kind, name
+            frame = found.to_pandas()
+            assert frame["step"].tolist() == list(one.index), name
+            np.testing.assert_allclose(frame.iloc[:, 1:].to_numpy(float), one)
 
 
 def test_a_table_of_polars_is_one():

@@ -172,6 +172,11 @@ def _series(model: Any, data: Any, columns: Sequence[str], refit: Any) -> Timeli
         raise ParameterError("refit='never' is for a fitted model; this one is not fitted yet.")
     data = listed(native(data))
     if not isinstance(model, Process):
+        if isinstance(model, Panel) and model.covariates is not None:
+            raise UnsupportedError(
+                "a Panel with covariates is not backtested; backtest its process on each series, "
+                "with context=."
+            )
         return lay_out(data, columns, vectors=False, whole=False, freq=model.freq)
     space = (
         model.law_.space

@@ -10,6 +10,7 @@ from scipy.special import ndtri
 
 from arproc.contract.checked import Array
 from arproc.contract.randomness import Uniforms
+from arproc.data.table_forms import in_kind
 from arproc.errors import DataError, check_array, check_count, check_number
 from arproc.forecasting.tables import of_elements
 from arproc.gaussian.levinson import autocovariances, coef_to_pacf, is_stationary
@@ -198,7 +199,7 @@ class Analysis(Estimated, Process):
                 columns = np.stack([x.numpy(), np.zeros(len(x))], axis=1)
                 columns[found.places] = np.stack([found.mean, found.deviation], axis=1)
             tables.append(columns)
-        return of_elements(sequences, tables, count)
+        return in_kind(data, of_elements(sequences, tables, count))
 
     # ---- inner parts ----------------------------------------------------------------------------
 

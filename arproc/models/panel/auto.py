@@ -135,7 +135,9 @@ class AutoPanel(PanelModel):
         if y is not None:
             raise ParameterError("fit takes no y: a panel models the series themselves.")
         count, periods = self._check_parameters()
-        every = replace(self._read(data), named=True)  # so that some series may be asked for
+        every = replace(
+            self._read(data, fitting=True), named=True
+        )  # so that some series may be asked for
         keep = self.errors == "keep"
         table, reasons = readable(every, keep)
         learnt: Combination | Automatic
@@ -166,6 +168,12 @@ class AutoPanel(PanelModel):
             raise ParameterError(
                 'candidates must be processes, and "auto", once, for the automatic recipe beside '
                 f"them; got {self.candidates!r}."
+            )
+        taking = [one for one in others if one.context_kind is not None]
+        if taking:
+            raise ParameterError(
+                f"AutoPanel takes no covariates, and {taking[0]!r} needs them; "
+                "Panel(process, covariates=[...]) takes them, by name from a long table."
             )
         if count is None:
             raise ParameterError(

@@ -24,10 +24,12 @@ from arproc.data.long_tables import (
     is_long,
     is_long_by_name,
     read_long,
+    require_all,
 )
-from arproc.data.table_forms import TableForm, narrowed
+from arproc.data.table_forms import TableForm, narrowed, tell_unused, unused_numbers
 from arproc.data.times import times_of
 from arproc.errors import DataError
+from arproc.models.panel.covariates import covariates_of
 from arproc.models.panel.files import columns_of_file
 from arproc.process.reading import first_steps, stepped
 from arproc.spaces import Real
@@ -63,6 +65,8 @@ class PanelData:
             not say.
         faults: why series could not be read, by their numbers; they have no values.
         form: how the user's table was made, which forecasts have too.
+        covariates: what is known beside the values, [total, c]; None where there is nothing.
+        covariate_names: what they are called, [c].
     """
 
     values: np.ndarray
@@ -74,6 +78,8 @@ class PanelData:
     first: np.ndarray | None = None
     faults: dict[int, str] = field(default_factory=dict)
     form: TableForm = field(default_factory=TableForm)
+    covariates: np.ndarray | None = None
+    covariate_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -91,6 +97,21 @@ class PanelData:
         """The values of series i."""
         return self.values[self.offsets[i] : self.offsets[i + 1]]
 
+    def context(self, i: int, after: np.ndarray | None = None) -> Any:
+        """The covariates of series i, and of steps after it [h, c], as a process takes them."""
+        if self.covariates is None:
+            return None
+        import pandas as pd
+
+        rows = self.covariates[self.offsets[i] : self.offsets[i + 1]]
+        rows = rows if after is None else np.concatenate([rows, after])
+        return pd.DataFrame(rows, columns=list(self.covariate_names))
+
+    def covariate(self, j: int) -> PanelData:
+        """The series of one covariate."""
+        assert self.covariates is not None
+        return replace(self, values=self.covariates[:, j], covariates=None, covariate_names=())
+
     def select(self, rows: np.ndarray) -> PanelData:
         """The series with these numbers, in this order."""
         parts = [self.row(i) for i in rows.tolist()]
@@ -100,10 +121,14 @@ class PanelData:
         indexes = self.indexes if shared else tuple(self.index(i) for i in rows.tolist())
         names = [self.names[i] for i in rows.tolist()]
         first = None if self.first is None else self.first[rows]
+        beside = self.covariates
+        if beside is not None:
+            cuts = [slice(*self.offsets[i : i + 2].tolist()) for i in rows.tolist()]
+            beside = np.concatenate([beside[:0], *(beside[cut] for cut in cuts)])
         faults = {j: self.faults[i] for j, i in enumerate(rows.tolist()) if i in self.faults}
         return PanelData(
             values, offsets, names, self.named, indexes if self.indexes else (), self.gaps, first,
-            faults, self.form,
+            faults, self.form, beside, self.covariate_names,
         )  # fmt: skip
 
     def begun(self, offset: Any) -> PanelData:
@@ -130,6 +155,8 @@ def read(
     freq: Any = None,
     trim: bool = True,
     keep: bool = False,
+    covariates: Sequence[str] = (),
+    told: Sequence[str] = (),
 ) -> PanelData:
     """The user's panel.
 
@@ -143,6 +170,9 @@ def read(
         freq: the step of the times, in pandas' words or a number; None where they tell.
         trim: whether missing values at the ends of a series are cut off.
         keep: whether series that can not be read stay, without values; `faults` says why.
+        covariates: the columns of a long DataFrame that are read beside the values.
+        told: the columns of numbers of which the user knows already that they are not used; of
+            others there is a warning.
 
     Raises:
         DataError: what came is no panel of numbers.
@@ -150,14 +180,28 @@ def read(
     if isinstance(data, PanelData):
         return data
     columns = check_columns(columns)
+    wanted = [*columns, *covariates]
+    unused: list[str] = []
     if isinstance(data, (str, os.PathLike)):
-        data = columns_of_file(data, columns)
-    form, data = TableForm.of(data, columns), native(narrowed(data, columns), name)
+        data, unused = columns_of_file(data, wanted)
+    form, unused = TableForm.of(data, columns), unused or unused_numbers(data, wanted)
+    data = native(narrowed(data, wanted), name)
     if hasattr(data, "columns"):
-        data = _wide(flat(data, columns), name, columns)
+        data = _wide(flat(data, wanted), name, columns)
         if is_long(data, columns):
-            found = read_long(data, name, columns, freq, keep)
-            return _finished(_of_long(found, form), trim, keep)
+            unused = unused or unused_numbers(data, wanted)
+            tell_unused([one for one in unused if one not in told], wanted)
+            form = replace(form, unused=tuple(unused))
+            table = _of_long(read_long(data, name, columns, freq, keep), form)
+            if not covariates:
+                return _finished(table, trim, keep)
+            found = covariates_of(data, name, columns, covariates, freq, table.lengths)
+            return _beside(table, *found, tuple(covariates), name, keep)
+    if covariates:
+        raise DataError(
+            f"{name} is no long table; covariates are columns of one, which has a row for each "
+            f"value and the columns {', '.join(map(repr, wanted))}."
+        )
     if isinstance(data, Mapping):
         if not data:
             raise DataError(f"{name} is an empty dict; expected some series.")
@@ -173,6 +217,40 @@ def _of_long(found: LongTable, form: TableForm) -> PanelData:
         found.values, found.offsets, found.names, True, found.indexes, False, None,
         found.faults, form,
     )  # fmt: skip
+
+
+def _beside(
+    table: PanelData, covariates: np.ndarray, faults: dict[int, str], names: tuple[str, ...],
+    name: str, keep: bool,
+) -> PanelData:  # fmt: skip
+    """The same with its covariates, known at every step from the first value to the last.
+
+    Series of which they are not have no values, and that for a reason, if they may stay.
+    """
+    if not keep:
+        require_all(name, table.names, faults)
+    table = replace(table, covariates=covariates, covariate_names=names)
+    table = trimmed(_without(table, faults | table.faults))
+    assert table.covariates is not None
+    rows, columns = np.nonzero(~np.isfinite(table.covariates))
+    series = np.searchsorted(table.offsets, rows, side="right") - 1
+    missing: dict[int, str] = {}
+    for i, row, column in zip(series.tolist(), rows.tolist(), columns.tolist(), strict=True):
+        index, step = table.index(i), row - int(table.offsets[i])
+        missing.setdefault(
+            i,
+            f"it has no number in {names[column]!r} at {index[step]}; covariates must be known "
+            "at every step.",
+        )
+    if not keep:
+        require_all(name, table.names, missing)
+    return _finished(_without(table, missing | table.faults), True, keep)
+
+
+def _without(table: PanelData, faults: dict[int, str]) -> PanelData:
+    """The same without values in these series, and that for a reason."""
+    gone = np.repeat(np.isin(np.arange(len(table)), list(faults)), table.lengths)
+    return replace(table, values=np.where(gone, np.nan, table.values), faults=faults)
 
 
 def _finished(table: PanelData, trim: bool, keep: bool) -> PanelData:
@@ -197,8 +275,7 @@ def _without_infinite(table: PanelData) -> PanelData:
         faults[i] = f"it has {count} infinite value(s); replace them by nan, a missing value."
     if len(faults) == len(table.faults):
         return table
-    gone = np.repeat(np.isin(np.arange(len(table)), list(faults)), table.lengths)
-    return replace(table, values=np.where(gone, np.nan, table.values), faults=faults)
+    return _without(table, faults)
 
 
 def _wide(frame: Any, name: str, columns: tuple[str, str, str]) -> Any:
@@ -345,8 +422,11 @@ def trimmed(table: PanelData) -> PanelData:
             for i, (a, n) in enumerate(zip(start.tolist(), lengths.tolist(), strict=True))
         )
     values = table.values[pick]
+    beside = None if table.covariates is None else table.covariates[pick]
     gaps = bool(np.isnan(values).any())
-    return replace(table, values=values, offsets=offsets, indexes=indexes, gaps=gaps)
+    return replace(
+        table, values=values, offsets=offsets, indexes=indexes, gaps=gaps, covariates=beside
+    )
 
 
 def logarithms(table: PanelData, log: Log) -> tuple[PanelData, list[int]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from arproc.contract.places import replacing, storing, write_text
+from arproc.data.table_forms import unused_numbers
 from arproc.data.tables.files import SEPARATORS, read_table, suffix_of
 from arproc.errors import DataError, MissingDependencyError, ParameterError
 
@@ -18,17 +19,19 @@ __all__ = ["ARROW", "check_suffix", "columns_of_file", "write_columns"]
 ARROW = (".parquet", ".arrow", ".feather")
 
 
-def columns_of_file(path: str | os.PathLike[str], columns: Sequence[str]) -> Any:
+def columns_of_file(path: str | os.PathLike[str], columns: Sequence[str]) -> tuple[Any, list[str]]:
     """The table in a file; of a long one no columns but those that are asked for.
 
     Args:
         path: .parquet, .arrow or .feather (read with pyarrow, and mapped where that goes), .csv
             or .tsv, the latter perhaps compressed.
-        columns: of a long table the series' names, the times, the values.
+        columns: of a long table the series' names, the times, the values, and others that are
+            wanted.
 
     Returns:
         A `pyarrow.Table`; of separated values a DataFrame, the names of whose series are text as
-        it stands there ("007" is no number).
+        it stands there ("007" is no number). And the columns of numbers of a long table that are
+        not wanted.
 
     Raises:
         DataError: there is no such file, or it is no such table.
@@ -37,7 +40,8 @@ def columns_of_file(path: str | os.PathLike[str], columns: Sequence[str]) -> Any
     path = Path(path)
     suffix = check_suffix(path)
     if suffix in SEPARATORS:
-        return _numbers(read_table(path, text=columns[:1]), columns[2])
+        found = _numbers(read_table(path, text=columns[:1]), columns[2])
+        return found, unused_numbers(found, columns)
     if not path.exists():
         raise DataError(f"there is no file {str(path)!r}.")
     arrow = _arrow("pyarrow")
@@ -45,9 +49,10 @@ def columns_of_file(path: str | os.PathLike[str], columns: Sequence[str]) -> Any
         if suffix == ".parquet":
             parquet = _arrow("pyarrow.parquet")
             schema = parquet.ParquetDataset(path).schema
-            return parquet.read_table(path, columns=_wanted(schema.names, columns))
-        feather = _arrow("pyarrow.feather")
-        return feather.read_table(path, columns=None, memory_map=True)
+            found = parquet.read_table(path, columns=_wanted(schema.names, columns))
+            return found, unused_numbers(schema, columns)
+        found = _arrow("pyarrow.feather").read_table(path, columns=None, memory_map=True)
+        return found, unused_numbers(found, columns)
     except (arrow.ArrowException, OSError, ValueError) as error:
         if isinstance(error, MissingDependencyError):
             raise

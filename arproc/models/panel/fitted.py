@@ -24,9 +24,11 @@ from arproc.errors import (
     NotFittedError,
     ParameterError,
     ReadOnlyError,
+    UnsupportedError,
     check_count,
 )
 from arproc.models.panel.coherent import as_quantiles, coherent_paths
+from arproc.models.panel.covariates import Future
 from arproc.models.panel.data import PanelData, read, require_values
 from arproc.models.panel.labels import calendar_of, end_of, restore_end
 from arproc.models.panel.tables import forecast_table, future
@@ -61,10 +63,24 @@ class PanelModel(Parameters, ABC):
         model.learnt_ = learnt
         return model
 
-    def _read(self, data: Any, offset: Any = None, name: str = "data") -> PanelData:
-        """The user's panel; series that can not be read stay without values if errors do."""
-        keep = self.errors == "keep"
-        return read(data, name, self.columns, freq=self.freq, keep=keep).begun(offset)
+    def _read(
+        self, data: Any, offset: Any = None, name: str = "data", *, fitting: bool = False
+    ) -> PanelData:
+        """The user's panel; series that can not be read stay without values if errors do.
+
+        Of columns that are not used the user is told once: by `fit`, and later of others alone.
+        """
+        told = () if fitting or self.learnt_ is None else self.learnt_.form.unused
+        keep, beside = self.errors == "keep", self._covariates
+        found = read(
+            data, name, self.columns, freq=self.freq, keep=keep, covariates=beside, told=told
+        )
+        return found.begun(offset)
+
+    @property
+    def _covariates(self) -> tuple[str, ...]:
+        """The columns of a long table that are read beside the values."""
+        return ()
 
     @abstractmethod
     def forecast(self, *, history: Any, horizon: int, quantiles: tuple[float, ...]) -> Any:
@@ -141,6 +157,8 @@ class PanelModel(Parameters, ABC):
         self, history: Any, summing: Any, horizon: int, method: str, n: int, seed: Any
     ) -> tuple[PanelData, np.ndarray, np.ndarray]:
         learnt, horizon = self._learnt, check_count("horizon", horizon, minimum=1)
+        if self._covariates:
+            raise UnsupportedError("series with covariates are not reconciled; leave these out.")
         n = check_count("n_paths", n, minimum=2)
         for name, status in zip(learnt.names, learnt.status, strict=True):
             if status != "ok":
@@ -254,10 +272,16 @@ class FittedSeries(ABC):
         """Log-probabilities of the data of some series, nats, and of how many values they are."""
 
     @abstractmethod
-    def forecast(self, history: Any, horizon: int, levels: Sequence[float], seed: Any) -> Any:
+    def forecast(
+        self, history: Any, horizon: int, levels: Sequence[float], seed: Any,
+        future: Future | None = None,
+    ) -> Any:  # fmt: skip
         """A table of what follows; see `Panel.forecast`."""
 
-    def every(self, history: Any, horizon: int, levels: Sequence[float], seed: Any) -> Any:
+    def every(
+        self, history: Any, horizon: int, levels: Sequence[float], seed: Any,
+        future: Future | None = None,
+    ) -> Any:  # fmt: skip
         """`forecast` with rows of nan for the series that have no fit, and why in `attrs`."""
         rows = np.arange(len(self)) if history is None else self._rows_of(history)
         unread = {} if history is None else history.faults
@@ -266,7 +290,7 @@ class FittedSeries(ABC):
         values = np.full((len(rows), horizon, 1 + len(levels)), np.nan)
         if known.any():
             some = None if history is None else history.select(np.flatnonzero(known))
-            made = self.forecast(some, horizon, levels, seed)
+            made = self.forecast(some, horizon, levels, seed, future)
             values[known] = made.to_numpy().reshape(int(known.sum()), horizon, -1)
         labels = self.labels(history, rows, horizon)
         names = [self.names[i] for i in rows.tolist()]
@@ -421,20 +445,27 @@ class FittedEach(Kept):
     Attributes:
         processes: of the series, [N]; where there is no fit, one that is not fitted.
         values: the series one after the other, from which forecasts go on, [total].
+        covariates: what is known beside them, [total, c]; None where there is nothing.
+        covariate_names: what they are called, [c].
     """
 
     processes: Sequence[Process]
     values: Annotated[np.ndarray, Array("v", nan=True)]
+    covariates: Annotated[np.ndarray | None, Array("v", "c")] = None
+    covariate_names: tuple[str, ...] = ()
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
         pairs = zip(self.processes, self.status, strict=False)
         total = sum(self.lengths.tolist())  # of Python, which does not overflow
+        width = 0 if self.covariates is None else self.covariates.shape[1]
         bare = any(s == "ok" and not p.__sklearn_is_fitted__() for p, s in pairs)
         yield from sentences(
             (len(self.processes) != len(self.names), f"there are {len(self.processes)} processes"),
             (total != len(self.values), f"the series are of {total} values by their lengths; "
              f"there are {len(self.values)}"),
+            (width != len(self.covariate_names), f"there are {width} columns of covariates for "
+             f"{len(self.covariate_names)} names"),
             (bare, "the process of a series that has a fit has none"),
         )  # fmt: skip
 
@@ -446,14 +477,44 @@ class FittedEach(Kept):
             model, outcome = process.clone(), data.faults.get(i, "ok")
             try:
                 if outcome == "ok":
-                    model.fit(data.series(i))
+                    model.fit(data.series(i), context=data.context(i))
             except ArprocError as error:
-                outcome = str(error)
+                outcome = f"{error}{_about_constants(data, i)}"
             processes.append(model)
             status.append(outcome)
         ends = [end_of(index) for index in data.indexes]
         named = (data.names, data.named, data.lengths, status, ends)
-        return cls(process, *named, processes, data.values, form=data.form)
+        beside = data.covariates, data.covariate_names
+        return cls(process, *named, processes, data.values, *beside, form=data.form)
+
+    @property
+    def own(self) -> PanelData:
+        beside, names = self.covariates, self.covariate_names
+        return replace(super().own, covariates=beside, covariate_names=names)
+
+    def updated(self, later: PanelData) -> Self:
+        found = super().updated(later)
+        if self.covariates is None:
+            return found
+        own = self.own
+        came = steps_of(self.series, later, lambda i, x: begins_with(x, own.row(i)))
+        place = {name: j for j, name in enumerate(later.names)}
+        columns = []
+        for k in range(self.covariates.shape[1]):
+            rows = later.covariate(k)
+            new = {i: (at, rows.row(place[self.names[i]])) for i, (at, _) in came.items()}
+            columns.append(joined(own.covariate(k), np.zeros(len(self), np.int64), new).values)
+        covariates = np.stack(columns, axis=1)
+        gone = np.flatnonzero(np.isnan(covariates).any(axis=1))
+        if len(gone):
+            ends = np.cumsum(found.lengths)
+            i = int(np.searchsorted(ends, gone[0], side="right"))
+            raise DataError(
+                f"data, series {self.names[i]!r}: there are steps before it that are not known, "
+                f"and so without {list(self.covariate_names)!r}; give these too, with a missing "
+                "value."
+            )
+        return replace(found, covariates=covariates)
 
     def _fitted(self, i: int) -> Process:
         return self.processes[i]
@@ -471,13 +532,14 @@ class FittedEach(Kept):
         placed = self.placed(data, rows)
         for j, i in enumerate(rows.tolist()):
             model, (x, offset) = self.processes[i], placed[j]
-            values[j] = model.log_prob(x, offset=offset)
+            values[j] = model.log_prob(x, context=data.context(j), offset=offset)
             counts[j] = (~np.isnan(data.row(j))).sum() - model.n_given
         return values, counts
 
     def forecast(
-        self, history: Any, horizon: int, levels: Sequence[float], seed: Any
-    ) -> pd.DataFrame:
+        self, history: Any, horizon: int, levels: Sequence[float], seed: Any,
+        future: Future | None = None,
+    ) -> pd.DataFrame:  # fmt: skip
         if history is None:
             rows = np.array([i for i, status in enumerate(self.status) if status == "ok"])
             if not len(rows):
@@ -490,7 +552,21 @@ class FittedEach(Kept):
         base, parts, placed = resolve_seed(seed), [], self.placed(data, rows)
         for j, i in enumerate(rows.tolist()):
             own, (x, offset) = derived_seed(base, i), placed[j]
-            model = self.processes[i]
-            parts.append(model.forecast(x, horizon, tuple(levels), own, offset=offset))
+            after = None if future is None else future.at(data.names[j], labels[j])
+            made = self.processes[i].forecast(
+                x, horizon, tuple(levels), own, context=data.context(j, after), offset=offset
+            )
+            parts.append(made)
         values = np.stack([part.to_numpy() for part in parts])
         return forecast_table(data.names, labels, values, ["mean", *levels])
+
+
+def _about_constants(data: PanelData, i: int) -> str:
+    """A sentence about covariates that never change in a series that has no fit."""
+    context = data.context(i)
+    if context is None or not len(context):
+        return ""
+    names = [name for name in context if (context[name] == context[name].iloc[0]).all()]
+    if not names:
+        return ""
+    return f" (In this series {names} never change, which the process's constant says already.)"

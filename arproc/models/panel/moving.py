@@ -229,8 +229,9 @@ class FittedMoving(Kept):
         return likely, mean, variance
 
     def forecast(
-        self, history: Any, horizon: int, levels: Sequence[float], seed: Any
-    ) -> pd.DataFrame:
+        self, history: Any, horizon: int, levels: Sequence[float], seed: Any,
+        future: Any = None,
+    ) -> pd.DataFrame:  # fmt: skip
         if history is None:
             rows = np.array([i for i, status in enumerate(self.status) if status == "ok"])
             if not len(rows):

@@ -17,7 +17,8 @@ from arproc.errors import (
     check_choice,
     check_count,
 )
-from arproc.models.panel.data import LONG, PanelData, require_values
+from arproc.models.panel.covariates import Future, check_covariates
+from arproc.models.panel.data import LONG, PanelData, check_columns, require_values
 from arproc.models.panel.fitted import FittedEach, FittedSeries, PanelModel
 from arproc.models.panel.moving import FittedMoving, moving_of
 from arproc.models.panel.settings import settings_of
@@ -49,7 +50,8 @@ class Panel(PanelModel):
     series), an array [N, T], a list of series of any lengths, a dict of them by name, or a long
     DataFrame with the columns unique_id, ds and y (or others, see `columns`); of pandas, polars or
     Arrow, whose forecasts are tables of the same library; or the path of such a file (.parquet,
-    .arrow, .csv). Other columns are not looked at. NaN is a missing value, and so is a step
+    .arrow, .csv). Other columns are not used; where they are of numbers, a warning says so once.
+    NaN is a missing value, and so is a step
     that dates leave out; those at the ends of a series are cut off. With gaps inside, "ols"
     drops the rows that lack the target or a lag; "mle" and all likelihoods and forecasts are
     exactly those of what was observed.
@@ -64,6 +66,9 @@ class Panel(PanelModel):
         columns: what a long table calls its columns of names, times and values.
         freq: the step of the times, in pandas' words ("D", "MS") or a number; by default the one
             that they go by.
+        covariates: the columns of a long table that a process with regressors takes, such as
+            ["price", "promo"], known at every step and at those to come (`forecast(future=)`).
+            What is constant in a series is in its constant already, and has no coefficient.
 
     Attributes:
         learnt_: what was learnt, an immutable value that `fit` replaces whole.
@@ -104,12 +109,14 @@ class Panel(PanelModel):
         *,
         columns: Sequence[str] = LONG,
         freq: Any = None,
+        covariates: Sequence[str] | None = None,
     ) -> None:
         self.process = process
         self.pooling = pooling
         self.errors = errors
         self.columns = columns
         self.freq = freq
+        self.covariates = covariates
 
     # ---- fitting --------------------------------------------------------------------------------
 
@@ -127,7 +134,7 @@ class Panel(PanelModel):
         if y is not None:
             raise ParameterError("fit takes no y: a panel models the series themselves.")
         self._check_parameters()
-        table, process = self._read(data), self.process.clone()
+        table, process = self._read(data, fitting=True), self.process.clone()
         settings = settings_of(process)
         learnt: FittedSeries
         moving = moving_of(process) if settings is None else None
@@ -178,8 +185,7 @@ class Panel(PanelModel):
             raise ParameterError(f"process must be a Process; got {self.process!r}.")
         check_choice("pooling", self.pooling, ("none", "partial"))
         check_choice("errors", self.errors, ("raise", "keep"))
-        if self.process.context_kind is not None:
-            raise ParameterError(f"a panel takes no context; {self.process!r} needs one.")
+        self._check_context()
         if self.pooling == "none":
             return
         known = settings_of(self.process)
@@ -188,6 +194,29 @@ class Panel(PanelModel):
                 "pooling='partial' is for AR of order 1 or more with method='ols', a trend 'n', "
                 f"'c' or 'ct', and no ridge of its own; got {self.process!r}."
             )
+
+    def _check_context(self) -> None:
+        """Whether the covariates are what the process takes."""
+        kind, named = self.process.context_kind, self._covariates
+        if kind == "steps" and not named:
+            raise ParameterError(
+                f"{self.process!r} takes regressors, and the panel has none; name the columns of "
+                "a long table that they are, as covariates=['price']."
+            )
+        if kind == "static":
+            raise ParameterError(
+                f"a panel takes no context that is constant in a series; {self.process!r} needs "
+                "one. For one law of all series fit it to them itself, with context=."
+            )
+        if named and kind is None:
+            raise ParameterError(
+                f"covariates are given, and {self.process!r} takes none; use a process with "
+                "regressors, such as AR(1, regressors='mean')."
+            )
+
+    @property
+    def _covariates(self) -> tuple[str, ...]:
+        return check_covariates(self.covariates, check_columns(self.columns))
 
     # ---- what was fitted ------------------------------------------------------------------------
 
@@ -249,6 +278,7 @@ class Panel(PanelModel):
         seed: int | torch.Generator | None = None,
         *,
         offset: Any = None,
+        future: Any = None,
     ) -> pd.DataFrame:
         """Forecast the next `horizon` values of every series.
 
@@ -259,6 +289,8 @@ class Panel(PanelModel):
             quantiles: which quantiles, each in (0, 1).
             seed: of the simulation, for processes whose forecasts are simulated.
             offset: at which step each series of the history begins, as for `log_prob`.
+            future: of a panel with covariates those of the steps to come: a long table with names,
+                times and covariates, and a row for each series and step. Others may be there.
 
         Returns:
             A DataFrame with a row for each series and step and the columns "mean" and one for
@@ -272,7 +304,20 @@ class Panel(PanelModel):
         learnt = self._learnt
         ahead = learnt.every if self.errors == "keep" else learnt.forecast
         form = learnt.form if known is None else known.form
-        return form.restore(ahead(known, horizon, levels, seed))
+        return form.restore(ahead(known, horizon, levels, seed, self._future(future)))
+
+    def _future(self, future: Any) -> Future | None:
+        """The covariates of the steps to come, where there are any."""
+        if not self._covariates:
+            if future is not None:
+                raise ParameterError("future is for a panel with covariates; this one has none.")
+            return None
+        if future is None:
+            raise ParameterError(
+                f"the panel has the covariates {list(self._covariates)!r}, and a forecast needs "
+                "those of the steps to come: give future=, a long table with them."
+            )
+        return Future.of(future, check_columns(self.columns), self._covariates, self.freq)
 
     def update(self, data: Any) -> Panel:
         """The same with values that came later: forecasts go on from there.
@@ -318,6 +363,11 @@ class Panel(PanelModel):
         Returns:
             Draws [N, n, length], a row for each series of `prefix`, or of the panel.
         """
+        if self._covariates:
+            raise UnsupportedError(
+                "a panel with covariates draws nothing by itself, as the covariates of the draws "
+                "are not known; panel[name].sample(..., context=) takes them."
+            )
         learnt = self._learnt
         rows = np.arange(len(learnt))
         placed: list[tuple[Any, int | None]]

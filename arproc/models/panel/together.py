@@ -260,8 +260,9 @@ class FittedTogether(FittedSeries):
         return np.array_equal(values, tail.select(rows).values, equal_nan=True)
 
     def forecast(
-        self, history: Any, horizon: int, levels: Sequence[float], seed: Any
-    ) -> pd.DataFrame:
+        self, history: Any, horizon: int, levels: Sequence[float], seed: Any,
+        future: Any = None,
+    ) -> pd.DataFrame:  # fmt: skip
         known = self._next(horizon) if history is None else self._after(history, horizon)
         names, labels, mean, variance = known
         deviation, log = np.sqrt(variance), self.settings.log

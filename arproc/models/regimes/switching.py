@@ -10,6 +10,7 @@ import torch
 
 from arproc.contract.checked import Number
 from arproc.contract.sequences import Sequences
+from arproc.data.table_forms import in_kind
 from arproc.errors import (
     DataError,
     NotEstimatedError,
@@ -377,7 +378,8 @@ class MarkovSwitchingAR(Estimated, Process):
         sequences = self.sequences(data, missing=law.takes_missing)
         sequences.require_length(law.n_given)
         found = np.stack(law.missing_given_observed(*arrays(sequences)), axis=1)
-        return of_elements(sequences, np.split(found, sequences.offsets.numpy()[1:-1]))
+        parts = np.split(found, sequences.offsets.numpy()[1:-1])
+        return in_kind(data, of_elements(sequences, parts))
 
     def _probabilities(self, data: Any, smoothed: bool) -> Any:
         import pandas as pd

@@ -39,7 +39,7 @@ FORMS = {
     "long": lambda: LONG.sample(frac=1, random_state=0),
     "long, by name": lambda: LONG.set_index("unique_id"),
     "long, by time": lambda: LONG.set_index("ds"),
-    "long, by both, with others": lambda: LONG.assign(price=1.0).set_index(["unique_id", "ds"]),
+    "long, by both, with others": lambda: LONG.assign(town="x").set_index(["unique_id", "ds"]),
     "dict": lambda: {name: WIDE[name] for name in WIDE},
     "list": lambda: [WIDE[name] for name in WIDE],
     "stream": lambda: Stream(arrow(LONG)),
@@ -78,7 +78,7 @@ def kinds_of_arrow():
 def test_tables_of_arrow_and_polars_are_answered_in_kind(kind, tmp_path):
     pl, pa = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
     names, days = list(kinds_of_arrow())[kind]
-    table = pa.table({"y": LONG["y"].to_numpy(), "ds": days, "unique_id": names, "other": names})
+    table = pa.table({"y": LONG["y"].to_numpy(), "ds": days, "unique_id": names, "other": days})
     for given in (table, pl.from_arrow(table)):
         model = Panel(AR(1)).fit(given)
         found = model.forecast(horizon=2)

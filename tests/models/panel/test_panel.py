@@ -312,7 +312,7 @@ def test_bad_input():
         Panel(3).fit(X)
     with pytest.raises(ParameterError, match="pooling must be one of"):
         Panel(AR(1), pooling="some").fit(X)
-    with pytest.raises(ParameterError, match="takes no context"):
+    with pytest.raises(ParameterError, match="name the columns"):
         Panel(AR(1, regressors="mean")).fit(X)
     twice = pd.DataFrame({"unique_id": ["a", "a"], "ds": [1, 1], "y": [1.0, 2.0]})
     with pytest.raises(DataError, match="more than one row for unique_id 'a' at ds 1"):

@@ -1,0 +1,219 @@
+"""Panels of processes with regressors, which are columns of a long table."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import arproc
+from arproc import AR, ARIMA, AutoPanel, Panel
+from arproc.errors import (
+    DataError,
+    ParameterError,
+    UnsupportedError,
+    UnusedWarning,
+)
+from arproc.transforms import Difference, Transformed
+
+NAMES, DAYS = ["b", "a"], pd.date_range("2024-01-01", periods=53, name="ds")
+RNG = np.random.default_rng(0)
+ROWS = pd.DataFrame({"unique_id": np.repeat(NAMES, 53), "ds": np.tile(DAYS, 2)})
+ROWS["price"] = RNG.normal(size=106)
+ROWS["promo"] = RNG.random(106) < 0.3
+ROWS["y"] = 3 + ROWS["price"] - 2 * ROWS["promo"] + RNG.normal(size=106)
+PAST, FUTURE = ROWS[ROWS["ds"] < DAYS[50]], ROWS[ROWS["ds"] >= DAYS[50]].drop(columns="y")
+BESIDE = ["price", "promo"]
+
+PROCESSES = [
+    AR(1, regressors="mean"),
+    AR(2, trend="ct", regressors="recursion", initial="given", method="ols"),
+    ARIMA((1, 0, 0), regressors="mean"),
+    Transformed(AR(1, regressors="mean"), Difference()),
+]
+
+
+def one(name: str, table: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
+    """A series alone, and its regressors."""
+    rows = table[table["unique_id"] == name].set_index("ds").asfreq("D")
+    return rows.get("y"), rows[BESIDE].astype(float)
+
+
+@pytest.mark.parametrize("process", PROCESSES, ids=repr)
+def test_a_panel_is_its_series_one_by_one(process):
+    panel = Panel(process, covariates=BESIDE).fit(PAST.sample(frac=1, random_state=0))
+    made = panel.forecast(horizon=3, future=FUTURE)
+    again = panel.forecast(PAST, 3, future=FUTURE.sample(frac=1, random_state=1))
+    scored = panel.log_prob(PAST)
+    np.testing.assert_allclose(again, made)
+    for name in NAMES:
+        y, x = one(name, PAST)
+        alone = process.clone().fit(y, context=x)
+        later = pd.concat([x, one(name, FUTURE)[1]])
+        want = alone.forecast(y, 3, context=later)
+        np.testing.assert_allclose(made.loc[name], want)
+        assert list(made.loc[name].index) == list(DAYS[50:])
+        assert scored[name] == pytest.approx(alone.log_prob(y, context=x))
+        if isinstance(process, AR):
+            assert {"price", "promo"} <= set(panel[name].names_)
+
+
+def test_every_form_of_table_has_covariates(tmp_path: Path):
+    pl, pa = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    panel = Panel(PROCESSES[0], covariates=BESIDE)
+    want = panel.fit(PAST).forecast(horizon=3, future=FUTURE).to_numpy()
+    for make in (pl.from_pandas, pa.Table.from_pandas):
+        made = panel.fit(make(PAST)).forecast(horizon=3, future=make(FUTURE)).to_pandas()
+        np.testing.assert_allclose(made[["mean", "0.05", "0.5", "0.95"]], want)
+    for ending, write in (("csv", "to_csv"), ("parquet", "to_parquet")):
+        paths = tmp_path / f"past.{ending}", tmp_path / f"future.{ending}"
+        for table, path in zip((PAST, FUTURE), paths, strict=True):
+            getattr(table, write)(path, index=False)
+        made = panel.fit(paths[0]).forecast(horizon=3, future=paths[1])
+        made = made if hasattr(made, "index") else made.to_pandas().iloc[:, 2:]
+        np.testing.assert_allclose(made, want)
+    named = [table.rename(columns={"unique_id": "shop", "ds": "day"}) for table in (PAST, FUTURE)]
+    other = panel.clone().set_params(columns=["shop", "day", "y"]).fit(named[0])
+    np.testing.assert_allclose(other.forecast(horizon=3, future=named[1]), want)
+    indexed = [table.set_index(["unique_id", "ds"]) for table in (PAST, FUTURE)]
+    np.testing.assert_allclose(panel.fit(indexed[0]).forecast(horizon=3, future=indexed[1]), want)
+
+
+def test_missing_values_and_series_of_other_lengths_keep_their_covariates():
+    gaps = PAST.copy()
+    gaps.loc[gaps.index[[0, 1, 20, 21, 49]], "y"] = np.nan
+    panel = Panel(PROCESSES[0], covariates=BESIDE).fit(gaps)
+    y, x = one("b", gaps)
+    alone = PROCESSES[0].clone().fit(y[2:-1], context=x[2:-1])
+    assert panel["b"].log_likelihood_ == pytest.approx(alone.log_likelihood_)
+    # "b" ends a day before "a", and is continued from there
+    more = pd.concat([FUTURE, PAST[[*BESIDE, "unique_id", "ds"]].loc[[49]]])
+    made = panel.forecast(horizon=2, future=more)
+    assert made.loc["b"].index[0] == DAYS[49]
+    later = pd.concat([x[2:], one("b", FUTURE)[1]])
+    np.testing.assert_allclose(made.loc["b"], alone.forecast(y[2:-1], 2, context=later))
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_one_step_and_more(horizon):
+    panel = Panel(PROCESSES[0], covariates=["price"]).fit(PAST.drop(columns="promo"))
+    some = FUTURE[FUTURE["ds"] <= DAYS[49 + horizon]].drop(columns="promo")
+    assert len(panel.forecast(horizon=horizon, future=some)) == 2 * horizon
+    with pytest.raises(DataError, match="series 'a': there is no number in 'price' at 2024"):
+        panel.forecast(horizon=horizon + 1, future=some)
+
+
+def test_later_values_come_with_their_covariates(tmp_path: Path):
+    first, week = PAST[PAST["ds"] < DAYS[45]], PAST[PAST["ds"] >= DAYS[45]]
+    panel = Panel(PROCESSES[0], covariates=BESIDE).fit(first)
+    panel.save(tmp_path / "panel.arproc")
+    went_on = arproc.load(tmp_path / "panel.arproc").update(week)
+    want = panel.forecast(PAST, 3, future=FUTURE)
+    np.testing.assert_allclose(went_on.forecast(horizon=3, future=FUTURE), want)
+    with pytest.raises(DataError, match="series 'a': there are steps before it"):
+        panel.update(week[(week["ds"] > DAYS[46]) | (week["unique_id"] == "b")])
+
+
+def test_what_is_not_there_is_said():
+    process = PROCESSES[0]
+    panel = Panel(process, covariates=BESIDE).fit(PAST)
+    refused = [
+        (lambda: panel.forecast(horizon=3), ParameterError, "give future="),
+        (lambda: panel.forecast(horizon=3, future=FUTURE[FUTURE["unique_id"] == "b"]),
+         DataError, "future has no rows of series 'a'"),
+        (lambda: panel.forecast(horizon=3, future=FUTURE.drop(columns="promo")), DataError,
+         "future has no column called 'promo'"),
+        (lambda: panel.forecast(horizon=3, future=np.ones((3, 2))), DataError, "long table"),
+        (lambda: panel.sample(length=3), UnsupportedError, "context="),
+        (lambda: panel.reconcile(PAST, {"b": ["a"]}, 2), UnsupportedError, "not reconciled"),
+        (lambda: Panel(process).fit(PAST), ParameterError, "covariates="),
+        (lambda: Panel(AR(1), covariates=BESIDE).fit(PAST), ParameterError, "takes none"),
+        (lambda: Panel(process, covariates=["y"]).fit(PAST), ParameterError, "none of"),
+        (lambda: Panel(process, covariates="price").fit(PAST), ParameterError, "a list"),
+        (lambda: Panel(process, covariates=["cost"]).fit(PAST), DataError,
+         "no column called 'cost'"),
+        (lambda: Panel(process, covariates=["a"]).fit({"a": np.ones(9)}), DataError,
+         "no long table"),
+        (lambda: AutoPanel([process], validation=5).fit(PAST), ParameterError,
+         "AutoPanel takes no covariates"),
+        (lambda: Panel(AR(1)).fit(PAST[["unique_id", "ds", "y"]]).forecast(future=FUTURE),
+         ParameterError, "this one has none"),
+    ]  # fmt: skip
+    for call, error, message in refused:
+        with pytest.raises(error, match=message):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [(np.nan, "no number in 'price' at 2024-01-08"), ("much", "'much' for a number in 'price'")],
+)
+def test_a_series_without_some_covariate_is_named_and_stops_no_other(value, reason):
+    bad = PAST.astype({"price": object})
+    bad.loc[7, "price"] = value
+    with pytest.raises(DataError, match=f"series 'b': it has {reason}"):
+        Panel(PROCESSES[0], covariates=BESIDE).fit(bad)
+    panel = Panel(PROCESSES[0], errors="keep", covariates=BESIDE).fit(bad)
+    assert reason in panel.status_[1]
+    want = Panel(PROCESSES[0], covariates=BESIDE).fit(PAST)
+    made = panel.forecast(horizon=3, future=FUTURE)
+    np.testing.assert_allclose(made.loc["a"], want.forecast(horizon=3, future=FUTURE).loc["a"])
+    assert made.loc["b"].isna().all(axis=None)
+    one_valued = PAST.assign(price=PAST["price"].where(PAST["unique_id"] == "b", 1.0))
+    with pytest.raises(DataError, match=r"\['price'\] never change"):
+        Panel(PROCESSES[0], covariates=BESIDE).fit(one_valued)
+
+
+# ---- columns that are not used -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", [Panel(AR(1)), AutoPanel()], ids=["Panel", "AutoPanel"])
+def test_numbers_that_are_not_used_are_told_once(model, tmp_path: Path):
+    forms = [PAST, PAST.set_index(["unique_id", "ds"])]
+    paths = [tmp_path / "past.csv"]
+    PAST.to_csv(paths[0], index=False)
+    try:
+        import polars as pl
+        import pyarrow as pa
+    except ImportError:
+        pass
+    else:
+        paths += [tmp_path / "past.parquet", tmp_path / "past.arrow"]
+        PAST.to_parquet(paths[1])
+        PAST.reset_index(drop=True).to_feather(paths[2])
+        forms += [pl.from_pandas(PAST), pa.Table.from_pandas(PAST)]
+    for form in [*forms, *paths]:
+        with pytest.warns(UnusedWarning, match=r"not used: 'price', 'promo'\.") as told:
+            fitted = model.fit(form)
+        assert len(told) == 1
+        assert told[0].filename == __file__
+        fitted.forecast(history=form, horizon=2)  # warnings are errors here
+        fitted.update(form)
+    with pytest.warns(UnusedWarning, match="not used: 'cost'"):
+        fitted.forecast(history=PAST.assign(cost=1), horizon=2)
+
+
+def test_what_is_used_or_is_no_number_is_not_told():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Panel(AR(1)).fit(PAST[["unique_id", "ds", "y"]].assign(town="x", opened=DAYS[0]))
+        Panel(AR(1)).fit(pd.DataFrame(RNG.normal(size=(40, 3)), columns=["a", "y", "price"]))
+    with pytest.warns(UnusedWarning, match=r"1 column.*'promo'"):
+        Panel(PROCESSES[0], covariates=["price"]).fit(PAST)
+
+
+def test_files_and_backtests_tell_too(tmp_path: Path):
+    with pytest.warns(UnusedWarning) as told:
+        arproc.backtest(Panel(AR(1)), PAST, horizon=2, start=40, step=5)
+    assert len(told) == 1
+    with pytest.raises(UnsupportedError, match="not backtested"):
+        arproc.backtest(Panel(PROCESSES[0], covariates=BESIDE), PAST, start=40)
+    pytest.importorskip("pyarrow")
+    table = PAST.sort_values(["unique_id", "ds"])
+    table.to_parquet(tmp_path / "panel.parquet")
+    with pytest.warns(UnusedWarning, match="not used: 'price', 'promo'") as told:
+        arproc.forecast_file(AutoPanel(), tmp_path / "panel.parquet", 2, tmp_path / "out.parquet")
+    assert len(told) == 1
