@@ -43,6 +43,9 @@ class InnerState(State):
     def _conditional(self) -> Distribution:
         return self.inner.conditional
 
+    def _foresee(self, x: torch.Tensor) -> Distribution:
+        return self.inner.foresee(x)
+
     def _append(self, x: torch.Tensor) -> State:
         return self._like(self.inner.append(x))
 
