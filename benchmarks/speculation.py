@@ -51,7 +51,8 @@ def trained(text: str, ahead: int = 0) -> arproc.Transformer:
     training = arproc.Training(steps=STEPS, batch_size=8, optimizer="muon")
     model = arproc.Transformer(
         LAYERS, 2 if REDUCED else 6, WIDTH, block=16 if REDUCED else 128,
-        attention_window=16 if REDUCED else 256, tokens="char", end=False, ahead=ahead, training=training,
+        attention_window=16 if REDUCED else 256, tokens="char", end=False, ahead=ahead,
+        training=training,
     )  # fmt: skip
     return model.fit(text)
 

@@ -166,6 +166,10 @@ class ConditionedLaw(ChainLaw):
         return self.law.carries_parameter_uncertainty
 
     @property
+    def foresight(self) -> int:
+        return self.law.foresight
+
+    @property
     def device(self) -> torch.device:
         return self.law.device
 

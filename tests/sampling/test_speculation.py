@@ -350,6 +350,10 @@ def test_heads_stand_beside_other_drafts_and_rest_where_they_do_not_pay():
     draws, report = drawn(target, [PromptLookup(1, corpus=[0, 1, 2, 0]), heads])
     assert p_value(target, draws) > LEVEL
     assert min(made for made, _ in report.sources.values()) > ROWS / 10
+    after = target.condition([0, 1])
+    draws, report = drawn(after, heads)
+    assert p_value(after, draws) > LEVEL
+    assert report.elements_per_pass > 1.3
     # guesses that never pay: rows rest at times of their own, and are drawn the same in any batch
     dear = {"length": 60, "seed": 2, "ahead": None, "costs": Costs(0.5, 0.5)}
     many, few = (drawn(target, heads, n, **dear) for n in (6, 1))
