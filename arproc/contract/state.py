@@ -309,7 +309,10 @@ class State(ABC):
 
     def _foresee(self, x: torch.Tensor) -> Distribution:
         """See `foresee`; of the states of laws whose `foresight` is not 0."""
-        raise NotImplementedError
+        raise UnsupportedError(
+            f"{type(self).__name__} does not write _foresee, and its law's foresight is "
+            f"{self.law.foresight}."
+        )
 
     def _next(self) -> Distribution:
         """`conditional`, without the question whether all given values are there yet."""
@@ -427,6 +430,9 @@ class GroupedState(State):
 
     def _conditional(self) -> Distribution:
         return self._joined([state._next() for _, state in self.parts])
+
+    def _foresee(self, x: torch.Tensor) -> Distribution:
+        return self._joined([state.foresee(x[rows]) for rows, state in self.parts])
 
     def _append(self, x: torch.Tensor) -> State:
         return GroupedState([(rows, state.append(x[rows])) for rows, state in self.parts])
