@@ -24,7 +24,7 @@ import torch
 
 import arproc
 from arproc import Tokens
-from arproc.sampling import Costs, PromptLookup, parallel, speculative
+from arproc.sampling import Costs, OwnHeads, PromptLookup, parallel, speculative
 from benchmarks.timing import REDUCED, side_by_side
 
 LENGTH, ROUNDS = (12, 1) if REDUCED else (256, 5)
@@ -46,12 +46,13 @@ def shakespeare() -> tuple[str, str]:
     return text[:cut], text[cut:]
 
 
-def trained(text: str) -> arproc.Transformer:
-    """The target, trained for a short while."""
+def trained(text: str, ahead: int = 0) -> arproc.Transformer:
+    """The target, trained for a short while, with so many heads for later symbols."""
     training = arproc.Training(steps=STEPS, batch_size=8, optimizer="muon")
     model = arproc.Transformer(
         LAYERS, 2 if REDUCED else 6, WIDTH, block=16 if REDUCED else 128,
-        attention_window=16 if REDUCED else 256, tokens="char", end=False, training=training,
+        attention_window=16 if REDUCED else 256, tokens="char", end=False, ahead=ahead,
+        training=training,
     )  # fmt: skip
     return model.fit(text)
 
@@ -96,6 +97,16 @@ def speculation(target: Any, text: str, rest: str) -> None:
         row("6-gram draft, coupled", target, ngram, batch, prefix, coupled=True, costs=costs)
         if batch == 1:
             row("look-up on plain prose", target, PromptLookup(4), 1, prefix, costs=costs)
+
+
+def own_heads(text: str, rest: str) -> None:
+    """A model that drafts for itself, by heads for the symbols after the next."""
+    for ahead in (1, 2):
+        target = trained(text, ahead)
+        costs = pass_costs(target, 1)
+        for verify in ("token", "block"):
+            row(f"own heads, {ahead} ahead, {verify}", target, OwnHeads(), 1, rest[: LENGTH // 2],
+                verify=verify, costs=costs)  # fmt: skip
 
 
 def copies(text: str) -> None:
@@ -154,6 +165,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     target = arproc.load(arguments[0]) if arguments else trained(text)
     print(f"    target: {target.log_prob(rest[:2000]) / len(rest[:2000]):.3f} nats a character")
     speculation(target, text, rest)
+    own_heads(text, rest)
     many(target, rest)
     copies(text)
     fixed_points()

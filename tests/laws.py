@@ -37,8 +37,8 @@ def _symbols() -> np.ndarray:
     return np.random.default_rng(2).integers(0, 3, 200)
 
 
-def _transformer() -> arproc.Transformer:
-    model = arproc.Transformer(1, 2, 8, block=8, tokens=3, end=False, training=QUICK)
+def _transformer(ahead: int = 0) -> arproc.Transformer:
+    model = arproc.Transformer(1, 2, 8, block=8, tokens=3, end=False, ahead=ahead, training=QUICK)
     return shake(model.fit(_symbols()))
 
 
@@ -61,6 +61,10 @@ FAMILIES = {
     "MADE": lambda: (_made(1), _made(2)),
     "Transformer": lambda: (_transformer(), _chain_of_symbols()),
     "Mixture": lambda: (_mixture(), _ngram(2)),
+    "Transformer, by its own heads": lambda: (
+        _transformer(ahead=2),
+        arproc.sampling.OwnHeads(),
+    ),
 }
 
 

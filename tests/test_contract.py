@@ -586,6 +586,7 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "Transformer whose sequences end": (
         lambda: transformer([digits(n) for n in (9, 30, 14)], tokens=4, end=True), {}
     ),
+    "Transformer with heads for later symbols": (lambda: transformer(tokens=4, ahead=2), {}),
     "Transformer of published weights": (lambda: published(tokens=4, kv_heads=1), {}),
     "Transformer of published weights, learned positions": (
         lambda: published(TEXT, tokens="char", block=16, **GPT2), {}
@@ -785,6 +786,7 @@ LATER = {
     "PixelCNN++", "PixelCNN++ of classes", "PixelCNN++ of colours",
     "PixelSNAIL of colours", "PixelSNAIL of classes", "Transformer of characters",
     "Transformer of published weights, learned positions",
+    "Transformer with heads for later symbols",
     "Transformer with linear biases of attention",
     "Transformer of images", "Transformer of texts of a vector", "Transformer after a prefix",
     "VAR about a regression, given", "VAR driven by regressors", "VAR(2) of data with gaps",

@@ -221,7 +221,7 @@ def sample(
         str | None,
         typer.Option(
             metavar="DRAFT",
-            help="A saved model that guesses ahead, or 'look-up': faster, the same law.",
+            help="A saved model that guesses ahead, 'look-up' or 'own-heads': the same law.",
         ),
     ] = None,
     verify: Annotated[

@@ -62,7 +62,8 @@ def speculative(
     """Draws with a draft; what it did is told on standard error."""
     from arproc.cli import models
 
-    guesser = sampling.PromptLookup() if draft == "look-up" else models.load(Path(draft))
+    named = {"look-up": sampling.PromptLookup, "own-heads": sampling.OwnHeads}
+    guesser = named[draft]() if draft in named else models.load(Path(draft))
     rule: dict[str, Any] = {"coupled": True} if verify == "coupled" else {"verify": verify}
     drawn = sampling.speculative(law, guesser, n, length, **options, **rule)
     typer.echo(repr(drawn.report), err=True)

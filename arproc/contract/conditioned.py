@@ -43,6 +43,9 @@ class InnerState(State):
     def _conditional(self) -> Distribution:
         return self.inner.conditional
 
+    def _foresee(self, x: torch.Tensor) -> Distribution:
+        return self.inner.foresee(x)
+
     def _append(self, x: torch.Tensor) -> State:
         return self._like(self.inner.append(x))
 
@@ -161,6 +164,10 @@ class ConditionedLaw(ChainLaw):
     @property
     def carries_parameter_uncertainty(self) -> bool:  # type: ignore[override]
         return self.law.carries_parameter_uncertainty
+
+    @property
+    def foresight(self) -> int:
+        return self.law.foresight
 
     @property
     def device(self) -> torch.device:

@@ -198,6 +198,7 @@ class ChainLaw(Law):
     Attributes:
         padding: what fills a window before the start of a sequence.
         takes_any_order: whether it was trained for every order of its sites.
+        foresight: how many elements beyond the next one its states `foresee`.
 
     Example:
         >>> from dataclasses import dataclass
@@ -218,6 +219,11 @@ class ChainLaw(Law):
     padding: float = 0
     #: Whether it was trained for every order of its sites; `in_order` then gives the law in any.
     takes_any_order: bool = False
+
+    @property
+    def foresight(self) -> int:
+        """How many elements beyond the next one its states can `foresee`."""
+        return 0
 
     # ---- what a subclass writes ------------------------------------------------------------
 

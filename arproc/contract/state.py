@@ -19,7 +19,7 @@ from arproc.contract.context import ContextForm
 from arproc.contract.track import Track
 from arproc.data.arrays import as_given, plain_tensor
 from arproc.distributions import concatenate, from_uniform, index
-from arproc.errors import ArprocError, DataError
+from arproc.errors import ArprocError, DataError, UnsupportedError
 from arproc.spaces import Space
 
 __all__ = ["ReplayState", "State", "WindowState"]
@@ -286,7 +286,33 @@ class State(ABC):
             return self.history.slots[:, :0], self
         return torch.stack(drawn, dim=1), state
 
+    def foresee(self, x: torch.Tensor) -> Distribution:
+        """A cheap guess at the conditional after some more elements, without a pass over them.
+
+        It is a proposal: a distribution of its own, by which elements can be guessed for the law
+        to verify. After none it is the conditional itself.
+
+        Args:
+            x: what comes next [N, k, *event], k at most the law's `foresight`.
+
+        Raises:
+            UnsupportedError: the law does not see so far.
+        """
+        if x.shape[1] > self.law.foresight:
+            raise UnsupportedError(
+                f"{self.law!r} foresees {self.law.foresight} elements beyond the next; got "
+                f"{x.shape[1]}."
+            )
+        return self._foresee(x) if x.shape[1] else self.conditional
+
     # ---- inner parts -----------------------------------------------------------------------
+
+    def _foresee(self, x: torch.Tensor) -> Distribution:
+        """See `foresee`; of the states of laws whose `foresight` is not 0."""
+        raise UnsupportedError(
+            f"{type(self).__name__} does not write _foresee, and its law's foresight is "
+            f"{self.law.foresight}."
+        )
 
     def _next(self) -> Distribution:
         """`conditional`, without the question whether all given values are there yet."""
@@ -404,6 +430,9 @@ class GroupedState(State):
 
     def _conditional(self) -> Distribution:
         return self._joined([state._next() for _, state in self.parts])
+
+    def _foresee(self, x: torch.Tensor) -> Distribution:
+        return self._joined([state.foresee(x[rows]) for rows, state in self.parts])
 
     def _append(self, x: torch.Tensor) -> State:
         return GroupedState([(rows, state.append(x[rows])) for rows, state in self.parts])

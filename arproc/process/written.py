@@ -118,6 +118,8 @@ class OneClass(_Written):
     carries_parameter_uncertainty: bool = False
     #: Whether it was trained for every order of its sites.
     takes_any_order: bool = False
+    #: How many elements beyond the next one its states `foresee`.
+    foresight: int = 0
 
     @property
     def window_length(self) -> int:
@@ -234,6 +236,10 @@ class WrittenLaw(_WrittenFields, ChainLaw):
     @property
     def takes_any_order(self) -> bool:  # type: ignore[override]
         return bool(self.model.takes_any_order)
+
+    @property
+    def foresight(self) -> int:
+        return int(self.model.foresight)
 
     @property
     def carries_parameter_uncertainty(self) -> bool:  # type: ignore[override]

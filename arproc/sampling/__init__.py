@@ -22,6 +22,7 @@ from arproc.sampling.guessing import Report
 from arproc.sampling.guidance import Contrast, Guidance
 from arproc.sampling.in_parts import InParts
 from arproc.sampling.narrowing import Greedy, MinP, Temperature, TopK, TopP, Typical, Within
+from arproc.sampling.own_heads import OwnHeads
 from arproc.sampling.policies import Chain, Policy, Present
 from arproc.sampling.repeats import (
     FrequencyPenalty,
@@ -66,6 +67,7 @@ __all__ = [
     "MinLength",
     "MinP",
     "NoRepeatNGram",
+    "OwnHeads",
     "Policy",
     "PresencePenalty",
     "Present",

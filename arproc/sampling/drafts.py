@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,36 @@ from arproc.distributions import Categorical, as_categorical, from_uniform, inde
 from arproc.errors import UnsupportedError, check_integer
 from arproc.sampling.verification import Guess, RowStream
 
-__all__ = ["Draft", "FirstOf", "Own", "ProcessDraft", "PromptLookup", "RowLookup"]
+__all__ = [
+    "Asked",
+    "Draft",
+    "FirstOf",
+    "Own",
+    "ProcessDraft",
+    "PromptLookup",
+    "RowLookup",
+    "before_end",
+    "uniforms_of",
+]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a draft is asked for.
+
+    Attributes:
+        wanted: how many elements each row may get, int64 [m].
+        own: the law's own uniforms of these places, [m, K, *event], K the largest of `wanted`.
+        rows: the rows' numbers, [m].
+        state: the law's state, after all that is known but what is held.
+        held: the last element of each row [m, *event], which the state has not seen; or None.
+    """
+
+    wanted: Tensor
+    own: Tensor
+    rows: Tensor
+    state: State
+    held: Tensor | None
 
 
 class Draft(ABC):
@@ -27,14 +57,8 @@ class Draft(ABC):
     name: str
 
     @abstractmethod
-    def propose(self, wanted: Tensor, own: Tensor, rows: Tensor) -> Guess:
-        """Guesses of at most `wanted` [m] elements, fewer where a row has none to offer.
-
-        Args:
-            wanted: how many each row may get, int64 [m].
-            own: the law's own uniforms of these places, [m, K, *event], K the largest of `wanted`.
-            rows: the rows' numbers, [m].
-        """
+    def propose(self, asked: Asked) -> Guess:
+        """Guesses of at most as many elements as are asked for, fewer where there are none."""
 
     @abstractmethod
     def follow(self, x: Tensor, counts: Tensor) -> None:
@@ -58,21 +82,17 @@ class ProcessDraft(Draft):
         self.state, self.name, self.coupled = state, name, uniforms is None
         self.stream = None if uniforms is None else RowStream(uniforms, n)
 
-    def propose(self, wanted: Tensor, own: Tensor, rows: Tensor) -> Guess:
-        law, width = self.state.law, own.shape[1]
-        u = own if self.stream is None else self._drawn(rows, width, wanted)
+    def propose(self, asked: Asked) -> Guess:
+        law = self.state.law
+        u = uniforms_of(asked, self.stream, asked.wanted)
         x, _ = self.state.advance(u.to(law.device))
-        counts = _before_end(x.cpu(), wanted, law.space.end)
+        counts = before_end(x.cpu(), asked.wanted, law.space.end)
         if self.stream is None:
             return Guess(x.cpu(), counts)
         columns = self.state.extend(x[:, :-1])[0]
         return Guess(
             x.cpu(), counts, columns if law.device.type == "cpu" else to(columns, device="cpu")
         )
-
-    def _drawn(self, rows: Tensor, width: int, wanted: Tensor) -> Tensor:
-        assert self.stream is not None
-        return self.stream.take(rows, width, wanted, self.state.law.space.event_shape)
 
     def follow(self, x: Tensor, counts: Tensor) -> None:
         device = self.state.law.device
@@ -82,7 +102,15 @@ class ProcessDraft(Draft):
         self.state = self.state.select(rows)
 
 
-def _before_end(x: Tensor, wanted: Tensor, end: int | None) -> Tensor:
+def uniforms_of(asked: Asked, stream: RowStream | None, counts: Tensor) -> Tensor:
+    """What a draft draws by: the law's own uniforms, or the next `counts` [m] of its stream."""
+    own = asked.own
+    if stream is None:
+        return own
+    return stream.take(asked.rows, own.shape[1], counts, tuple(own.shape[2:]))
+
+
+def before_end(x: Tensor, wanted: Tensor, end: int | None) -> Tensor:
     """How many of the guesses x [m, K] are asked for, and not behind an end."""
     if end is None:
         return wanted
@@ -154,10 +182,10 @@ class RowLookup(Draft):
         joined = [part for row in corpus for part in (row, [-1])]
         self.corpus = _Text(lookup, np.concatenate(joined)) if joined else None
 
-    def propose(self, wanted: Tensor, own: Tensor, rows: Tensor) -> Guess:
-        x = torch.zeros((len(wanted), own.shape[1]), dtype=torch.int64)
-        counts = torch.zeros_like(wanted)
-        for row, (text, most) in enumerate(zip(self.texts, wanted.tolist(), strict=True)):
+    def propose(self, asked: Asked) -> Guess:
+        x = torch.zeros(asked.own.shape[:2], dtype=torch.int64)
+        counts = torch.zeros_like(asked.wanted)
+        for row, (text, most) in enumerate(zip(self.texts, asked.wanted.tolist(), strict=True)):
             found = self._guess(text, most)
             counts[row] = len(found)
             x[row, : len(found)] = torch.tensor(found, dtype=torch.int64)
@@ -236,15 +264,16 @@ class FirstOf(Draft):
     def __init__(self, drafts: Sequence[Draft]) -> None:
         self.drafts = drafts
 
-    def propose(self, wanted: Tensor, own: Tensor, rows: Tensor) -> Guess:
-        x = torch.zeros((len(wanted), own.shape[1]), dtype=torch.int64)
+    def propose(self, asked: Asked) -> Guess:
+        wanted = asked.wanted
+        x = torch.zeros(asked.own.shape[:2], dtype=torch.int64)
         counts, sources = torch.zeros_like(wanted), torch.zeros_like(wanted)
         scores: Tensor | None = None
         for number, draft in enumerate(self.drafts):
             left = torch.where(counts > 0, 0, wanted)
             if not bool(left.any()):
                 break
-            guess = draft.propose(left, own, rows)
+            guess = draft.propose(replace(asked, wanted=left))
             chosen = (counts == 0) & (guess.counts > 0)
             x[chosen], counts[chosen], sources[chosen] = (
                 guess.x[chosen],
@@ -287,14 +316,15 @@ class Own(Draft):
         self.sizes = torch.zeros(state.n, dtype=torch.int64)
         self.dtype = state.law.space.dtype
 
-    def propose(self, wanted: Tensor, own: Tensor, rows: Tensor) -> Guess:
+    def propose(self, asked: Asked) -> Guess:
+        own = asked.own
         x = from_uniform(self._wide(own.shape[1]), own).to(self.dtype)
         if self.rest is not None:
             width = min(self.rest.shape[1], x.shape[1])
             kept = torch.arange(width) < self.sizes[:, None]
             kept = kept.reshape(*kept.shape, *[1] * (x.ndim - 2))
             x[:, :width] = torch.where(kept, self.rest[:, :width], x[:, :width])
-        return Guess(x, wanted)
+        return Guess(x, asked.wanted)
 
     def _wide(self, count: int) -> Any:
         return index(self.last, (slice(None), torch.zeros(count, dtype=torch.int64)))

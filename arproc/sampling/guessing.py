@@ -16,10 +16,10 @@ from torch.distributions import Distribution
 
 from arproc.contract.randomness import Uniforms
 from arproc.contract.state import State
-from arproc.distributions import Categorical, index, to
+from arproc.distributions import Categorical, from_uniform, index, to
 from arproc.errors import UnsupportedError
 from arproc.sampling.ahead import Ahead
-from arproc.sampling.drafts import Draft, Own
+from arproc.sampling.drafts import Asked, Draft, Own
 from arproc.sampling.drawers import Drawer
 from arproc.sampling.policies import emptied
 from arproc.sampling.verification import Guess, Noise, RowStream, Rule, Verdict
@@ -204,7 +204,8 @@ class Guessing(Drawer):
             empty = torch.zeros((len(wanted), 0, *space.event_shape), dtype=space.dtype)
             return Guess(empty, wanted)
         begin = time.perf_counter()
-        guess = self.draft.propose(wanted, own[:, :-1], self.rows)
+        asked = Asked(wanted, own[:, :-1], self.rows, self.state, self.held)
+        guess = self.draft.propose(asked)
         self.report.seconds_drafting += time.perf_counter() - begin
         return guess
 
@@ -260,13 +261,19 @@ class Guessing(Drawer):
         self.report.seconds_drafting += time.perf_counter() - begin
 
     def _plain(self, left: Tensor | None, count: int) -> tuple[Tensor, Tensor | None]:
-        """So many elements one after another, while no draft is asked or none has a guess."""
+        """So many elements one after another, while no draft is asked or none has a guess.
+
+        The last is held as after a guess: what a draft sees is a row's own, whatever others do.
+        """
         count = count if left is None else min(count, int(left.min()))
         own = self._own(count).to(self.law.device)
         begin = time.perf_counter()
         if self.held is not None:
-            self.state, self.held = self.state.append(self.held.to(self.law.device)), None
-        x, self.state = self.state.advance(own)
+            self.state = self.state.append(self.held.to(self.law.device))
+        x, self.state = self.state.advance(own[:, :-1])
+        last = from_uniform(self.state.conditional, own[:, -1]).to(x.dtype)
+        self.held = last.cpu()
+        x = torch.cat([x, last[:, None]], dim=1)
         seconds = time.perf_counter() - begin
         for _ in range(count):
             self.report.time_pass(1, len(x), seconds / count)

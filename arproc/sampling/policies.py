@@ -308,6 +308,20 @@ class _PolicyState(InnerState):
                 return f"{self.policy!r} (from {part!r} on)"
         return repr(self.policy)
 
+    def _foresee(self, x: torch.Tensor) -> Distribution:
+        found = self.inner.foresee(x)
+        own = self.policy.follow(self.own, x, None) if self.policy.stateful else None
+        changed = self.policy.apply(found, own)
+        gone = emptied(changed)
+        if gone is None or not bool(gone.any()):
+            return changed
+        # what the policy makes impossible may be guessed all the same: it will not be kept
+        return Categorical(
+            torch.where(
+                gone[:, None], as_categorical(found).scores, as_categorical(changed).scores
+            )
+        )
+
     def _append(self, x: torch.Tensor) -> State:
         own = self.policy.append(self.own, x) if self.policy.stateful else None
         return _PolicyState(self.inner.append(x), self.policy, own)
@@ -378,6 +392,10 @@ class PolicyLaw(DerivedLaw):
     @property
     def base(self) -> ChainLaw:
         return self.law
+
+    @property
+    def foresight(self) -> int:
+        return self.law.foresight
 
     def machine(self) -> Machine | None:
         inner = self.law.machine()

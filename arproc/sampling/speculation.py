@@ -31,6 +31,7 @@ from arproc.sampling.ahead import Ahead, Costs, check_ahead
 from arproc.sampling.ancestral import sample
 from arproc.sampling.drafts import Draft, FirstOf, Own, ProcessDraft, PromptLookup, RowLookup
 from arproc.sampling.guessing import Guessing, Report
+from arproc.sampling.own_heads import HeadsDraft, OwnHeads
 from arproc.sampling.policies import Policy, PolicyLaw
 from arproc.sampling.verification import RULES, coupled
 
@@ -81,8 +82,9 @@ def speculative(
 
     Args:
         target: the process that is drawn from.
-        draft: a process over the same space, a `PromptLookup`, or a list of them, of which each
-            row takes the first that has a guess (for symbols). A policy of its own is part of it:
+        draft: a process over the same space, a `PromptLookup`, `OwnHeads()` (of a target that has
+            heads for later symbols), or a list of them, of which each row takes the first that
+            has a guess (for symbols). A policy of its own is part of it:
             `draft.with_policy(...)`; the nearer it is to the target, the more is kept.
         n: how many sequences; this and what follows as for `Process.sample`.
         length: how many new elements at most.
@@ -273,6 +275,10 @@ def _draft(
         shared: whether the draft uses the target's uniforms.
         number: which of several drafts it is.
     """
+    # a stream for each of several drafts
+    own_uniforms = None if shared else Uniforms(uniforms.seed + number, "draft")
+    if isinstance(draft, OwnHeads):
+        return HeadsDraft(state.law, own_uniforms, state.n)
     if isinstance(draft, PromptLookup):
         before = [np.zeros(0, np.int64)] * state.n
         if known is not None:
@@ -301,6 +307,4 @@ def _draft(
         raise ParameterError(
             f"the draft begins after {law.n_given} given values; pass a prefix= of as many."
         )
-    # a stream for each of several drafts
-    own_uniforms = None if shared else Uniforms(uniforms.seed + number, "draft")
     return ProcessDraft(begun, own_uniforms, state.n, type(draft).__name__)

@@ -31,6 +31,7 @@ from arproc.testing.crowds import many_draws
 from arproc.testing.endings import ends
 from arproc.testing.far_values import defined
 from arproc.testing.files import save_and_load
+from arproc.testing.foreseeing import foresight
 from arproc.testing.joining import join
 from arproc.testing.missing import missing_values
 from arproc.testing.normalisation import normalisation
@@ -81,6 +82,7 @@ CHECKS: dict[str, Check] = {
     "immutability": states.immutability,
     "repeated_calls": repeated_calls,
     "fast_advance": fast_advance,
+    "foresight": foresight,
     "samples": generation.samples,
     "policy": generation.policy,
     "every_policy": every_policy,

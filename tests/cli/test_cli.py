@@ -582,6 +582,19 @@ def test_a_draft_guesses_ahead(run: Run, text: Path, verify: str):
     assert "look-up" in looked.err
 
 
+def test_a_model_drafts_for_itself(run: Run):
+    model = arproc.Transformer(
+        1, 2, 8, block=8, tokens="char", end=False, ahead=1,
+        training=arproc.Training(steps=2, batch_size=2),
+    ).fit("abcabcabc")  # fmt: skip
+    model.save("t.arproc")
+    options = ("--length", 12, "--seed", 2, "--speculative", "own-heads")
+    result = run("sample", "t.arproc", *options)
+    want = arproc.sampling.speculative(model, arproc.sampling.OwnHeads(), 1, 12, seed=2)
+    assert result.out.strip() == want.draws[0]
+    assert "own heads" in result.err
+
+
 def test_a_draft_that_can_not_be_is_refused(run: Run, text: Path):
     run("fit", "ppm", text, "--lines", "--order", 1, "--tokens", "char", "--out", "p.arproc")
     options = ("sample", "p.arproc", "--length", 3, "--speculative")

@@ -28,6 +28,7 @@ from arproc.sampling import (
     Costs,
     FrequencyPenalty,
     NoRepeatNGram,
+    OwnHeads,
     PromptLookup,
     Regex,
     Temperature,
@@ -194,6 +195,15 @@ def test_a_constraint_speculation_and_a_batch_go_together(kind, verify, kept):
     assert report.elements_per_pass > 1.2
 
 
+@pytest.mark.parametrize("policy", [TopK(2) | FrequencyPenalty(0.7), Constrain(ODD)], ids=repr)
+@rules
+def test_a_policy_of_the_target_is_laid_on_what_it_foresees(policy, verify):
+    target, draft = family("Transformer, by its own heads")
+    draws, report = drawn(target, draft, policy=policy, verify=verify)
+    assert p_value(target.with_policy(policy), draws) > LEVEL
+    assert report.elements_per_pass > 1.5
+
+
 @pytest.mark.parametrize("kind", sorted(CONSTRAINED))
 def test_constrained_rows_of_a_batch_are_their_own(kind):
     name, policy = CONSTRAINED[kind]
@@ -333,6 +343,22 @@ def test_a_look_up_drafts(verify, several):
     assert 0 < kept < made
     assert ("NGram" in report.sources) == several
     assert sum(made for made, _ in report.sources.values()) >= report.kept.sum()
+
+
+def test_heads_stand_beside_other_drafts_and_rest_where_they_do_not_pay():
+    target, heads = family("Transformer, by its own heads")
+    draws, report = drawn(target, [PromptLookup(1, corpus=[0, 1, 2, 0]), heads])
+    assert p_value(target, draws) > LEVEL
+    assert min(made for made, _ in report.sources.values()) > ROWS / 10
+    after = target.condition([0, 1])
+    draws, report = drawn(after, heads)
+    assert p_value(after, draws) > LEVEL
+    assert report.elements_per_pass > 1.3
+    # guesses that never pay: rows rest at times of their own, and are drawn the same in any batch
+    dear = {"length": 60, "seed": 2, "ahead": None, "costs": Costs(0.5, 0.5)}
+    many, few = (drawn(target, heads, n, **dear) for n in (6, 1))
+    assert (many.draws[:1] == few.draws).all()
+    assert 1 in few.report.widths
 
 
 def test_a_look_up_finds_the_longest_and_latest_place():
@@ -503,6 +529,8 @@ def test_what_can_not_be_is_refused():
         speculative(target, [], 1, 4)
     with pytest.raises(NotComparableError, match="same tokens="):
         speculative(target, family("Transformer")[0], 1, 4)
+    with pytest.raises(UnsupportedError, match=r"Fit a Transformer\(ahead=1\)"):
+        speculative(target, OwnHeads(), 1, 4)
     with pytest.raises(ParameterError, match="draft needs a Process"):
         speculative(target, 3, 1, 4)
     with pytest.raises(UnsupportedError, match="processes of symbols"):

@@ -600,6 +600,22 @@ class RecurrentState(State):
         return type(self)(self.process.step(self.hidden, x))
 
 
+class Foreseeing(Recurrent):
+    """The network, whose states guess at two elements after the next by what a step weighs."""
+
+    foresight = 2
+
+    def _start(self, n, context):
+        return ForeseeingState(torch.zeros(n, 5, dtype=torch.float64))
+
+
+class ForeseeingState(RecurrentState):
+    """The embeddings are added up, without the steps between."""
+
+    def _foresee(self, x):
+        return Categorical((self.hidden + self.process.embed_[x].sum(1)) @ self.process.out_)
+
+
 class Steered(Recurrent):
     """The network, pushed at every step by a context of that step."""
 
@@ -836,8 +852,8 @@ HEALTHY: dict[str, tuple[Any, dict[str, Any]]] = {
         cls.__name__: (cls.made, {})
         for cls in (
             Chain, Sentences, Letters, Coin, Walk, LinearWalk, Noise, Heavy, Explosive, Events,
-            Levels, Plane, Solid, Notes, Attention, Dots, Urn, Recurrent, Filtered, Rolling,
-            Quantised, Shares, Durations, Gapped, Partial, Rows, Averaged,
+            Levels, Plane, Solid, Notes, Attention, Dots, Urn, Recurrent, Foreseeing, Filtered,
+            Rolling, Quantised, Shares, Durations, Gapped, Partial, Rows, Averaged,
         )
     },
     "Twins": (Twins.made, {}),

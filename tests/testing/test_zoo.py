@@ -31,7 +31,17 @@ def test_healthy_processes_pass_every_check(name):
 @pytest.mark.parametrize("check", CHECKS)
 def test_each_check_applies_to_a_healthy_process(check):
     """No check is empty: it passes somewhere, and finds a figure."""
-    for name in ("Sentences", "Walk", "LinearWalk", "Urn", "Dots", "Noise", "Twins", "Regressed"):
+    for name in (
+        "Sentences",
+        "Walk",
+        "LinearWalk",
+        "Urn",
+        "Dots",
+        "Noise",
+        "Twins",
+        "Regressed",
+        "Foreseeing",
+    ):
         make, given = HEALTHY[name]
         report = check_process(make(), only=[check], **given)
         if report.passed:

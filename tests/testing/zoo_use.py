@@ -18,7 +18,7 @@ from arproc.process import Process
 from arproc.process.torch_view import SequenceDistribution
 from arproc.sampling import Temperature, TopK
 
-from .healthy import Chain, Coin, LinearWalk, Twins, TwinsLaw, Walk
+from .healthy import Chain, Coin, Foreseeing, ForeseeingState, LinearWalk, Twins, TwinsLaw, Walk
 
 # ---- forecasts ----------------------------------------------------------------------------------
 
@@ -96,6 +96,21 @@ class MisplacedLaw(TwinsLaw):
 def _misplaced():
     right = Twins.law_of(3)
     return Process.of(MisplacedLaw(right.logits, right.weights, right.order))
+
+
+class SharedState(ForeseeingState):
+    """What is foreseen is read from the first row's memory."""
+
+    def _foresee(self, x):
+        guess = super()._foresee(x).scores
+        return Categorical(guess - (self.hidden - self.hidden[:1]) @ self.process.out_)
+
+
+class SharedForesight(Foreseeing):
+    """A buffer of one row, which all read."""
+
+    def _start(self, n, context):
+        return SharedState(torch.zeros(n, 5, dtype=torch.float64))
 
 
 # ---- forms, and what is not the model's ---------------------------------------------------------
@@ -198,6 +213,7 @@ USE: dict[str, tuple[Any, str, bool]] = {
     "policies that are not heeded": (OnlyTemperatures.made, "every_policy", True),
     "stop left out": (Endless.made, "stops", True),
     "an order the wrong way round": (_misplaced, "any_order", True),
+    "foreseen by the first row": (SharedForesight.made, "foresight", True),
     "a parameter detached": (HalfDetached.made, "parameter_gradient", True),
     "frames read by rows": (RowsOfFrames.made, "input_forms", True),
     "a draw where none is asked for": (OneAtLeast.made, "no_rows", True),

@@ -75,7 +75,7 @@ class AttentionNetwork(ElementNetwork):
         for begin in range(0, inputs.shape[1], chunk):
             block = inputs[:, begin : begin + chunk]
             found, cache = cache.feed(block, weights)
-            units.append(found)
+            units.append(cache.network.scores(found, weights))
             if lengths is not None:
                 parts += cache.rows_that_end(lengths, begin, begin + block.shape[1])
         if lengths is not None:

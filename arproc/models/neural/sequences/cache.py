@@ -117,7 +117,7 @@ class KeyValueCache:
             offset: of the context, [N, width]; see `network.offset`.
 
         Returns:
-            The scores of what comes after each input [N, T, symbols], and the cache after them.
+            What the last layer says after each input [N, T, width], and the cache after them.
         """
         network, count = self.network, inputs.shape[1]
         traced = torch.is_grad_enabled() and (
@@ -141,11 +141,11 @@ class KeyValueCache:
             values = values.narrow(2, begin, end - begin)
             return network.attention(q, keys, values, mask)
 
-        scores = network.run(inputs, places, weights, attend, offset)
+        hidden = network.hidden(inputs, places, weights, attend, offset)
         if traced:
-            return scores, KeyValueCache(network, torch.stack(grown), home.shift, *after)
+            return hidden, KeyValueCache(network, torch.stack(grown), home.shift, *after)
         arena.tip = end
-        return scores, home._view(arena, end, home.shift, *after)
+        return hidden, home._view(arena, end, home.shift, *after)
 
     def _next(
         self, count: int, device: torch.device, traced: bool

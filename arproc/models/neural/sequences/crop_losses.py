@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from arproc.contract.sequences import Sequences
+from arproc.models.neural.sequences.ahead import ahead_loss
 from arproc.models.neural.sequences.crops import Crops
 from arproc.models.neural.sequences.network import SequenceNetwork
 from arproc.training import Training, seed_of
@@ -16,6 +17,8 @@ from arproc.training import Training, seed_of
 __all__ = ["context_of", "crop_loss", "crops_of", "held_out_loss"]
 
 _STREAM = 3
+#: What the guesses at later symbols weigh beside those at the next.
+_AHEAD = 0.3
 
 
 def held_out_loss(
@@ -53,7 +56,13 @@ def context_of(context: Tensor | None, rows: Tensor) -> Tensor | None:
 def crop_loss(
     network: SequenceNetwork, inputs: Tensor, targets: Tensor, context: Tensor | None = None
 ) -> Tensor:
-    """Mean nats a term."""
+    """Mean nats a term; what is trained counts the heads for later symbols as well."""
     device = next(network.parameters()).device
-    scores = network(inputs.to(device), None if context is None else context.to(device))
-    return F.cross_entropy(scores.flatten(0, 1).float(), targets.to(device).flatten())
+    inputs, targets = inputs.to(device), targets.to(device)
+    weights = network.weights()
+    hidden = network.whole(inputs, weights, None if context is None else context.to(device))
+    scores = network.scores(hidden, weights)
+    own = F.cross_entropy(scores.flatten(0, 1).float(), targets.flatten())
+    if not network.ahead or not network.training:
+        return own
+    return own + _AHEAD * ahead_loss(network, hidden, targets, weights)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arproc.models.neural.given import Given
+from arproc.models.neural.sequences.ahead import heads_ahead
 from arproc.models.neural.sequences.blocks import rotate, squared_relu, unit
 from arproc.models.neural.sequences.network import Attend, SequenceNetwork
 
@@ -59,6 +60,7 @@ class Decoder(SequenceNetwork):
         context: how many numbers each sequence is conditioned on; a linear map of them is added
             to the embedding of every input, so that they stay in sight of every window.
         embedded: see `SequenceNetwork`.
+        ahead: how many symbols after the next have a head.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Decoder(SequenceNetwork):
         dropout: float = 0.0,
         context: int = 0,
         embedded: bool = False,
+        ahead: int = 0,
     ) -> None:
         super().__init__()
         self.symbols, self.embedded = symbols, embedded
@@ -93,10 +96,11 @@ class Decoder(SequenceNetwork):
         )
         self.head = nn.Parameter(torch.zeros(symbols, width))
         self.given = Given(context, width) if context else None
+        self.ahead = heads_ahead(ahead, width)
 
     def hidden_weights(self) -> list[nn.Parameter]:
-        """The matrices inside the layers, which Muon trains."""
-        return list(self.layers.parameters())
+        """The matrices inside the layers and the heads ahead, which Muon trains."""
+        return [*self.layers.parameters(), *self.ahead.parameters()]
 
     def weights(self) -> Weights:
         """The weights as `hidden` and `scores` read them; whoever calls often takes them once."""

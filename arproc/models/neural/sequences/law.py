@@ -64,6 +64,10 @@ class TransformerLaw(NetworkLaw):
             "carried": network.carried or None,
         }
 
+    @property
+    def foresight(self) -> int:
+        return len(self.network.ahead)
+
     def log_prob_terms(self, sequences: Sequences, context: Tensor | None) -> Tensor:
         """In one pass each, where they are short enough; a few scores are held at a time."""
         limit = min(_LARGEST, self.network.limit or _LARGEST)
@@ -96,18 +100,18 @@ class TransformerLaw(NetworkLaw):
         network = self.network
         first = torch.full((n, 1), network.start, device=self.device)
         weights, offset = network.weights(), network.offset(context)
-        scores, cache = KeyValueCache.empty(network, n).feed(first, weights, offset)
-        return TransformerState(weights, cache, scores[:, 0])
+        hidden, cache = KeyValueCache.empty(network, n).feed(first, weights, offset)
+        return TransformerState(weights, cache, hidden[:, 0])
 
 
 class TransformerState(State):
-    """The keys and values of the last inputs, and the scores of the next element.
+    """The keys and values of the last inputs, and what the last layer says of the next element.
 
     Args:
         weights: those of the network.
         cache: of the start symbol and the elements so far.
-        scores: of the next element [N, symbols]; None computes them when they are asked for.
-        recent: the scores at the last elements, [N, K, symbols], of which the last are `scores`;
+        hidden: what the last layer says [N, width]; None computes it when it is asked for.
+        recent: the same at the last elements, [N, K, width], of which the last is `hidden`;
             a state that is taken back by fewer than K elements finds its own there.
     """
 
@@ -115,28 +119,38 @@ class TransformerState(State):
         self,
         weights: Any,
         cache: KeyValueCache,
-        scores: Tensor | None,
+        hidden: Tensor | None,
         recent: Tensor | None = None,
     ) -> None:
-        self.weights, self.cache, self.scores, self.recent = weights, cache, scores, recent
+        self.weights, self.cache, self.hidden, self.recent = weights, cache, hidden, recent
 
     def _offset(self) -> Tensor | None:
         return self.cache.network.offset(self.context)
 
     def _conditional(self) -> Distribution:
-        if self.scores is None:
+        return self._scored(self._last())
+
+    def _foresee(self, x: Tensor) -> Distribution:
+        return self._scored(self.cache.network.further(self._last(), x))
+
+    def _scored(self, hidden: Tensor) -> Categorical:
+        return Categorical(self.cache.network.scores(hidden, self.weights))
+
+    def _last(self) -> Tensor:
+        """What the last layer says of the next element, [N, width]."""
+        if self.hidden is None:
             # the last input is fed again, over the cache without it
             network = self.cache.network
             last = self.history.tail(1, padding=network.start)
             before = self.cache.truncate(torch.ones(self.n, dtype=torch.int64))
             assert before is not None
-            self.scores = before.feed(last, self.weights, self._offset())[0][:, 0]
-        return Categorical(self.scores)
+            self.hidden = before.feed(last, self.weights, self._offset())[0][:, 0]
+        return self.hidden
 
     def _append(self, x: Tensor) -> TransformerState:
         cache = self._with_room(self.cache, self.history)
-        scores, cache = cache.feed(x[:, None], self.weights, self._offset())
-        return TransformerState(self.weights, cache, scores[:, 0])
+        hidden, cache = cache.feed(x[:, None], self.weights, self._offset())
+        return TransformerState(self.weights, cache, hidden[:, 0])
 
     def _with_room(self, cache: KeyValueCache, history: Track) -> KeyValueCache:
         """The cache after `history`, in which every row has a place for one more input."""
@@ -146,47 +160,47 @@ class TransformerState(State):
         return refreshed(cache, recent, self.weights, self._offset())
 
     def _extend(self, x: Tensor, lengths: Tensor | None) -> tuple[Distribution, TransformerState]:
-        first = self.conditional
-        assert isinstance(first, Categorical)
-        columns, cache, history = [first.scores[:, None]], self.cache, self.history
+        hidden, cache, history = [self._last()[:, None]], self.cache, self.history
         offset, ends = self._offset(), cache.network.limit is not None
         parts: list[tuple[Tensor, KeyValueCache]] = []
         begin = 0
         while begin < x.shape[1]:
             cache = self._with_room(cache, history)
             block = x[:, begin : begin + _chunk(cache)]
-            scores, cache = cache.feed(block, self.weights, offset)
+            found, cache = cache.feed(block, self.weights, offset)
             history = history.extend(block) if ends else history
-            columns.append(scores)
+            hidden.append(found)
             stop = begin + block.shape[1]
             if lengths is not None:
                 parts += cache.rows_that_end(lengths, begin, stop)
             begin = stop
-        joined = torch.cat(columns, dim=1)
-        last = joined[:, -1]
+        joined = torch.cat(hidden, dim=1)
+        columns, last = self._scored(joined), joined[:, -1]
         recent = joined if joined.shape[1] <= SLACK else joined[:, -SLACK:].clone()
         if lengths is not None:
             order = torch.cat([rows for rows, _ in parts]).argsort()
             cache = KeyValueCache.concatenate([part for _, part in parts]).select(order)
             last = joined[torch.arange(len(x), device=x.device), lengths]
-            return Categorical(joined), TransformerState(self.weights, cache, last)
-        return Categorical(joined), TransformerState(self.weights, cache, last, recent)
+            return columns, TransformerState(self.weights, cache, last)
+        return columns, TransformerState(self.weights, cache, last, recent)
 
     def advance(self, uniforms: Tensor) -> tuple[Tensor, State]:
         conditional, cache, drawn = self.conditional, self.cache, [self.history.slots[:, :0]]
+        hidden = self._last()
         offset, history, ends = self._offset(), self.history, cache.network.limit is not None
         for u in uniforms.unbind(1):
             x = from_uniform(conditional, u)[:, None]
             cache = self._with_room(cache, history)
-            scores, cache = cache.feed(x, self.weights, offset)
+            found, cache = cache.feed(x, self.weights, offset)
             history = history.extend(x) if ends else history
-            conditional = Categorical(scores[:, 0])
+            hidden = found[:, 0]
+            conditional = self._scored(hidden)
             drawn.append(x)
-        assert isinstance(conditional, Categorical)
         joined = torch.cat(drawn, dim=1)
         history = history if ends else history.extend(joined)
-        state = TransformerState(self.weights, cache, conditional.scores)
-        return joined, self._carry(state, history, self.context)
+        state = self._carry(TransformerState(self.weights, cache, hidden), history, self.context)
+        state._cached = conditional
+        return joined, state
 
     @property
     def block(self) -> int:  # type: ignore[override]
@@ -194,13 +208,13 @@ class TransformerState(State):
         return 4 if self.law.space.terminates else 32
 
     def _select(self, rows: Tensor) -> TransformerState:
-        scores = None if self.scores is None else self.scores[rows]
-        return TransformerState(self.weights, self.cache.select(rows), scores)
+        hidden = None if self.hidden is None else self.hidden[rows]
+        return TransformerState(self.weights, self.cache.select(rows), hidden)
 
     def _join(self, states: Sequence[Any]) -> State:
         cache = KeyValueCache.concatenate([state.cache for state in states])
-        scores = torch.cat([state.conditional.scores for state in states])
-        return TransformerState(self.weights, cache, scores)
+        hidden = torch.cat([state._last() for state in states])
+        return TransformerState(self.weights, cache, hidden)
 
     def _truncate(self, lengths: Tensor) -> State:
         cache, network = self.cache.truncate(self.lengths - lengths), self.cache.network
@@ -211,10 +225,10 @@ class TransformerState(State):
             cache = cache if bool((before == after).all()) else None
         if cache is None:
             return super()._truncate(lengths)
-        return TransformerState(self.weights, cache, self._scores_before(self.lengths - lengths))
+        return TransformerState(self.weights, cache, self._hidden_before(self.lengths - lengths))
 
-    def _scores_before(self, drop: Tensor) -> Tensor | None:
-        """The scores of what came next before the last `drop[i]` elements, where they are kept."""
+    def _hidden_before(self, drop: Tensor) -> Tensor | None:
+        """What the last layer said before the last `drop[i]` elements, where that is kept."""
         if self.recent is None or not len(drop) or int(drop.max()) >= self.recent.shape[1]:
             return None
         rows = torch.arange(self.n, device=drop.device)

@@ -42,6 +42,7 @@ class SequenceNetwork(StorableModule):
             are then whatever is made of them.
         layers: the layers.
         given: the map of the context, or None.
+        ahead: the heads for the symbols after the next, the nearest first; see `further`.
     """
 
     symbols: int
@@ -55,6 +56,7 @@ class SequenceNetwork(StorableModule):
     scale: float
     layers: nn.ModuleList
     given: Given | None
+    ahead: nn.ModuleList
 
     def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
         """What does not fit together; see `NeuralLaw.problems`."""
@@ -102,16 +104,23 @@ class SequenceNetwork(StorableModule):
         """The scores [..., symbols] of the next symbol that the last layer's [..., width] give."""
         raise NotImplementedError
 
-    def run(
-        self,
-        inputs: Tensor,
-        places: Tensor,
-        weights: Any,
-        attend: Attend,
-        offset: Tensor | None = None,
-    ) -> Tensor:
-        """The scores [N, T, symbols] of what comes after each of the inputs; see `hidden`."""
-        return self.scores(self.hidden(inputs, places, weights, attend, offset), weights)
+    def further(self, hidden: Tensor, between: Tensor) -> Tensor:
+        """A guess at what the last layer would say after some more symbols.
+
+        Args:
+            hidden: what it says now, [..., width].
+            between: the next symbols, int64 [..., k], k from 1 to the number of `ahead`.
+
+        Returns:
+            [..., width], of which `scores` makes the scores of the symbol after them.
+        """
+        found: Tensor = self.ahead[between.shape[-1] - 1](hidden, self._vectors(between))
+        return found
+
+    def _vectors(self, inputs: Tensor) -> Tensor:
+        """The embeddings [..., width] of symbols."""
+        table: Tensor = self.embedding.weight  # type: ignore[union-attr, assignment]
+        return F.embedding(inputs, table)
 
     def places(self, position: Tensor) -> Tensor:
         """What `hidden` reads of positions [...]: numbers [..., k]."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from arproc.errors import ParameterError, check_choice
 from arproc.models.neural.given import Given
+from arproc.models.neural.sequences.ahead import heads_ahead
 from arproc.models.neural.sequences.blocks import (
     alibi_slopes,
     rotary_angles,
@@ -97,6 +98,7 @@ class StandardDecoder(SequenceNetwork):
         dropout: the share of each layer's additions that is dropped in training.
         context: how many numbers each sequence is conditioned on; see `Decoder`.
         embedded: see `SequenceNetwork`.
+        ahead: how many symbols after the next have a head.
 
     Example:
         >>> network = StandardDecoder(9, layers=1, heads=2, width=8, window=4, kv_heads=1)
@@ -128,6 +130,7 @@ class StandardDecoder(SequenceNetwork):
         dropout: float = 0.0,
         context: int = 0,
         embedded: bool = False,
+        ahead: int = 0,
     ) -> None:
         super().__init__()
         check_choice("positions", positions, POSITIONS)
@@ -171,6 +174,7 @@ class StandardDecoder(SequenceNetwork):
         self.head = None if tied else nn.Linear(width, symbols, bias=False)
         self.given = Given(context, width) if context else None
         self._begin(layers)
+        self.ahead = heads_ahead(ahead, width)
 
     def _begin(self, layers: int) -> None:
         """Random weights: normal ones, smaller where many layers are added up (GPT-2's)."""
@@ -182,8 +186,9 @@ class StandardDecoder(SequenceNetwork):
                 nn.init.normal_(p, std=0.02 / math.sqrt(2 * layers) if added else 0.02)
 
     def hidden_weights(self) -> list[nn.Parameter]:
-        """The matrices inside the layers, which Muon trains."""
-        return [p for p in self.layers.parameters() if p.ndim == 2]
+        """The matrices inside the layers and the heads ahead, which Muon trains."""
+        inside = [*self.layers.parameters(), *self.ahead.parameters()]
+        return [p for p in inside if p.ndim == 2]
 
     def weights(self) -> None:
         """Nothing: the modules themselves are called."""

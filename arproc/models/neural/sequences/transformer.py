@@ -57,6 +57,8 @@ from arproc.training import Objective, Training
 __all__ = ["Transformer"]
 
 _BLOCK = 128
+#: Beyond so many symbols after the next nothing is guessed.
+_FARTHEST = 16
 
 
 class Transformer(ElementProcess):
@@ -101,6 +103,10 @@ class Transformer(ElementProcess):
         end: whether sequences end (True) or are streams (False); None lets a single sequence be a
             stream, and several end.
         dropout: the share of each layer's additions that is dropped in training.
+        ahead: for how many symbols after the next there are heads, trained beside the others
+            with three tenths of their weight. No likelihood depends on them: they guess for
+            `arproc.sampling.speculative(model, arproc.sampling.OwnHeads())`. The losses in the
+            history of the training count them, those of validation do not.
         positions: "rotary", "learned" or "alibi".
         norm: "rms" or "layer".
         activation: of the MLP: "swiglu", "gelu", "gelu_tanh" or "squared_relu".
@@ -152,6 +158,7 @@ class Transformer(ElementProcess):
         tokens: Any = None,
         end: bool | None = None,
         dropout: float = 0.0,
+        ahead: int = 0,
         positions: str | None = None,
         norm: str | None = None,
         activation: str | None = None,
@@ -179,6 +186,7 @@ class Transformer(ElementProcess):
         self.tokens = tokens
         self.end = end
         self.dropout = dropout
+        self.ahead = ahead
         self.positions = positions
         self.norm = norm
         self.activation = activation
@@ -248,7 +256,8 @@ class Transformer(ElementProcess):
         biases) or Llama, Mistral or Qwen2 (rotary positions, RMS norms, SwiGLU) have. Logits
         there are those here, as far as the window reaches. A model whose start is no symbol of
         its own has one more row of logits there, for the start, that generation suppresses.
-        A tokenizer is written with its start token before each text.
+        A tokenizer is written with its start token before each text. Heads for symbols after the
+        next (`ahead`) have no place there and are left out; no likelihood depends on them.
 
         Args:
             folder: made where it is not there; files of these names in it are replaced.
@@ -320,6 +329,12 @@ class Transformer(ElementProcess):
     def _check(self) -> None:
         self._check_elements()
         check_sizes(self.layers, self.heads, self.width)
+        check_integer("ahead", self.ahead, minimum=0, maximum=_FARTHEST)
+        if self.ahead and self._by_elements:
+            raise ParameterError(
+                "ahead is for symbols; leave it out where head is not 'categorical', or with "
+                "covariates."
+            )
         if self.attention_window is not None:
             check_integer("attention_window", self.attention_window, minimum=1)
         check_choices(self._choices, self.heads)
@@ -372,6 +387,7 @@ class Transformer(ElementProcess):
                 window=self.attention_window or block,
                 block=block,
                 dropout=float(self.dropout),
+                ahead=self.ahead,
                 context=0 if form is None else form.size or 0,
             )
 

@@ -64,7 +64,8 @@ def test_attention_of_the_network_is_a_causal_window_by_gradient():
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=network.scale)
 
     own = weights._replace(embedding=embedded[0])  # a row for each place
-    scores = network.run(position[None], rotary_angles(position, network.dim), own, attend)
+    hidden = network.hidden(position[None], rotary_angles(position, network.dim), own, attend)
+    scores = network.scores(hidden, own)
     torch.testing.assert_close(scores, network(inputs))
     reach = layers * (window - 1) + 1
     for t in range(length):
@@ -81,10 +82,12 @@ def test_appending_one_by_one_is_the_full_pass(model, length):
     x = symbols(3, length)
     expected = full_pass(model, x)
     state = model.start(3)
-    torch.testing.assert_close(state.scores, expected[:, 0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(state.conditional.scores, expected[:, 0], atol=1e-4, rtol=1e-4)
     for j in range(length):
         state = state.append(x[:, j])
-        torch.testing.assert_close(state.scores, expected[:, j + 1], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            state.conditional.scores, expected[:, j + 1], atol=1e-4, rtol=1e-4
+        )
 
 
 @pytest.mark.parametrize("pieces", [(40,), (1, 39), (0, 7, 1, 32), (300,), (130, 5, 165)])
@@ -110,7 +113,7 @@ def test_ragged_rows_are_what_they_would_be_alone(window, lengths):
         state = state.append(more[:, j])
     for i, length in enumerate(lengths):
         alone = full_pass(model, torch.cat([x[i : i + 1, :length], more[i : i + 1]], dim=1))
-        torch.testing.assert_close(state.scores[i], alone[0, -1], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(state.conditional.scores[i], alone[0, -1], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("length", [80, 400])
@@ -127,8 +130,10 @@ def test_truncating_gives_the_earlier_state(model, length, drop):
     )
     for j in range(length - drop, length):  # again, and the untruncated one is unharmed
         back = back.append(x[:, j])
-    torch.testing.assert_close(back.scores, expected[:, -1], atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(state.append(x[:, 0]).scores, back.append(x[:, 0]).scores)
+    torch.testing.assert_close(back.conditional.scores, expected[:, -1], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        state.append(x[:, 0]).conditional.scores, back.append(x[:, 0]).conditional.scores
+    )
 
 
 def test_truncating_by_unequal_amounts(model):
@@ -157,7 +162,7 @@ def test_forks_do_not_disturb_each_other(model):
     for s, branch in enumerate(branches):
         tail = torch.tensor([[s], [(s + 1) % SYMBOLS]]).expand(2, 20)
         expected = full_pass(model, torch.cat([x, tail], dim=1))[:, -1]
-        torch.testing.assert_close(branch.scores, expected, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(branch.conditional.scores, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_selecting_rows(model):
@@ -168,7 +173,10 @@ def test_selecting_rows(model):
     assert chosen.lengths.tolist() == [60, 100, 100, 2]
     more = symbols(1, 1)[0].expand(4)
     torch.testing.assert_close(
-        chosen.append(more).scores, state.append(more[:3]).scores[rows], atol=1e-5, rtol=1e-5
+        chosen.append(more).conditional.scores,
+        state.append(more[:3]).conditional.scores[rows],
+        atol=1e-5,
+        rtol=1e-5,
     )
 
 
@@ -219,8 +227,8 @@ def test_gradients_in_the_parameters_where_they_are_asked_for(model):
         torch.testing.assert_close(a, p.grad, atol=2e-2, rtol=1e-3)
     # generation is unharmed by it, and graphs are kept only while gradients are on
     with torch.no_grad():
-        assert not model.start(1).append([1]).scores.requires_grad
-    assert model.start(1).append([1]).append([2]).scores.requires_grad
+        assert not model.start(1).append([1]).conditional.scores.requires_grad
+    assert model.start(1).append([1]).append([2]).conditional.scores.requires_grad
 
 
 # ---- training -----------------------------------------------------------------------------

@@ -49,7 +49,9 @@ def write_published(law: TransformerLaw, folder: str | os.PathLike[str], block: 
     assert isinstance(network, StandardDecoder)
     arguments = _arguments(network)
     rows = len(network.embedding.weight)
-    state = {k: v.detach().cpu() for k, v in network.state_dict().items()}
+    named = network.state_dict()
+    named = {k: v for k, v in named.items() if not k.startswith("ahead.")}  # only guess
+    state = {k: v.detach().cpu() for k, v in named.items()}
     if "head.weight" in state and rows > network.symbols:  # the start has no output of its own
         none = state["head.weight"].new_zeros(
             rows - network.symbols, network.embedding.embedding_dim
