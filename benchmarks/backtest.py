@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from arproc import AR, Panel, backtest
-from arproc.models.autoregression.levinson import pacf_to_coef
+from arproc.gaussian.levinson import pacf_to_coef
 from benchmarks.timing import REDUCED
 
 N, LENGTH, ORIGINS, FEW = (6, 60, 2, 2) if REDUCED else (1000, 200, 10, 10)

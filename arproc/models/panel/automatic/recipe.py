@@ -47,6 +47,8 @@ def learn(
         log: whether logarithms are modelled; None for those of the series that are positive.
     """
     found = find_periods(table) if periods is None else periods
+    longest = int(table.lengths.max())
+    found = [period for period in found if 2 * period <= longest]  # no series shows others
     horizon = _horizon(table, found) if count is None else count
     frame = Frame(found, horizon, ar.lags_of(table.lengths, found))
     kinds = _kinds(table, log)
