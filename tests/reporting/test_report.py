@@ -330,6 +330,7 @@ def test_the_same_seed_gives_the_same_page(rendered):
 
 
 def test_the_users_pictures_and_style_are_left_alone():
+    plt.close("all")  # those of other tests
     with plt.rc_context({"axes.facecolor": "black"}):
         own = plt.figure()
         before = dict(plt.rcParams)
