@@ -10,7 +10,7 @@ import numpy as np
 
 from arproc.contract.randomness import resolve_seed
 from arproc.data.texts import listed
-from arproc.errors import ParameterError, check_choice, check_count
+from arproc.errors import ParameterError, check_choice, check_count, check_names
 from arproc.evaluation.bootstrap import Resampling
 from arproc.evaluation.comparable import check_laws, check_tallies, same_elements
 from arproc.evaluation.likelihood import BY
@@ -200,7 +200,7 @@ def _checked_models(models: Any, reference: str | None) -> dict[str, Model]:
     if reference is not None and (not isinstance(reference, Hashable) or reference not in models):
         listed = ", ".join(repr(name) for name in models)
         raise ParameterError(f"reference must be one of {listed}; got {reference!r}.")
-    return {str(name): law for name, law in models.items()}
+    return check_names("models", models)
 
 
 def _counts(
