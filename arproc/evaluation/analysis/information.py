@@ -36,8 +36,8 @@ def mutual_information(
     Unlike autocorrelation it sees any dependence, and symbols have it too. Of symbols it is the
     plug-in estimate from the counts of pairs, less its bias of the first order (Miller 1955);
     of real numbers that of nearest neighbours (Kraskov, Stögbauer and Grassberger 2004, the first
-    estimator), of the ranks' normal scores, ties at random. Both err by chance, also about 0: pairs whose second
-    half is shuffled say how far.
+    estimator), of the ranks' normal scores, ties at random. Both err by chance, also about 0:
+    pairs whose second half is shuffled say how far.
 
     Args:
         data: a series, an array [T] or [N, T], a list of sequences, text (by characters).

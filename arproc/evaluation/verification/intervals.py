@@ -47,8 +47,9 @@ def coverage(
     Returns:
         A row for each level: `coverage`, the share that is inside, with its standard error `se`;
         `nominal`, what the model itself gives its intervals (the level, or more where elements are
-        discrete and no interval has it); `low95` to `high95`, an interval of the coverage (Wilson 1927, of as many independent
-            elements as have this error; of all, where every one or none is inside);
+        discrete and no interval has it); `low95` to `high95`, an interval of the coverage
+            (Wilson 1927, of as many independent elements as have this error; of all, where every
+            one or none is inside);
         `mean_width`, `median_width` and `interval_score`, in the unit of the data. Missing
         elements are left out; `.attrs["n"]` are counted.
 
