@@ -46,8 +46,9 @@ def reconcile(forecasts: Any, summing: Any, method: str = "ols", *, residuals: A
     Args:
         forecasts: means [m] or [horizon, m], or joint sample paths [n_paths, horizon, m], the
             series in the order of the rows of `summing`; a Series with a row, or a DataFrame with
-            a column, for each series by name; or the table of `forecast` (whose means are reconciled: quantiles do not add
-            up, take sample paths for these) or of `sample_paths` for several series.
+            a column, for each series by name; or the table of `forecast` (whose means are
+            reconciled: quantiles do not add up, take sample paths for these) or of `sample_paths`
+            for several series.
         summing: the summing matrix S [m, b] (a DataFrame's index names all series, its columns the
             bottom ones), or a dict from each total to its parts, as in {"all": ["north",
             "south"], "north": ["n1", "n2"]}; groups may cross.

@@ -99,9 +99,8 @@ def coverage(
 def _wilson(share: float, n: int, error: MeanError) -> tuple[float, float]:
     """The interval of a share of n, by the error that it has; it has a width at 0 and 1 too."""
     spread = share * (1 - share)
-    if spread > 0 and error.se != 0:
-        n = spread / error.se**2
-    pull = t_quantile(error.df) ** 2 / n
+    alike = spread / error.se**2 if spread > 0 and error.se != 0 else n
+    pull = t_quantile(error.df) ** 2 / alike
     centre = (share + pull / 2) / (1 + pull)
     reach = np.sqrt(pull * (spread + pull / 4)) / (1 + pull)
     return float(max(centre - reach, 0.0)), float(min(centre + reach, 1.0))
