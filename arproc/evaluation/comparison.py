@@ -16,7 +16,7 @@ from arproc.evaluation.comparable import check_laws, check_tallies, same_element
 from arproc.evaluation.likelihood import BY
 from arproc.evaluation.paired import Difference, over_sequences, paired_difference
 from arproc.evaluation.tally import Tally, count
-from arproc.evaluation.twins import twins_of
+from arproc.evaluation.twins import check_near, twins_of
 from arproc.process.model import Model, require_fitted
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def compare(
     """
     check_choice("by", by, BY)
     check_choice("errors", errors, ERRORS)
+    near = check_near(near, train)
     laws = _checked_models(models, reference)
     check_laws(laws, given)
     options = {"offset": offset, "given": given, "complete": complete}
