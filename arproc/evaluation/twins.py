@@ -51,8 +51,8 @@ def check_near(near: Any, train: Any) -> float:
     found = check_number("near", near, low=0)
     if found and train is None:
         raise ParameterError(
-            f"near={near!r} is how near test sequences are to those of train=, which is not given; "
-            "give both."
+            f"near={near!r} is how near test sequences are to those of train=, which is not "
+            "given; give both."
         )
     return found
 
