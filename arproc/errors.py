@@ -7,6 +7,7 @@ Each also derives from the built-in error that Python users expect (`ValueError`
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -263,6 +264,14 @@ def check_list(name: str, value: Any) -> list[Any]:
         return list(value)
     except Exception as wrong:  # an array or a tensor of no axes, say
         raise ParameterError(f"{name} must be a list; got {value!r} ({wrong}).") from None
+
+
+def check_names(name: str, values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return what is called by names with these as text, or raise `ParameterError` for equals."""
+    found = {str(key): value for key, value in values.items()}
+    if len(found) < len(values):
+        raise ParameterError(f"{name} has two of one name; got {list(values)!r}.")
+    return found
 
 
 def check_array(name: str, values: Any, error: type[ArprocError] | None = None) -> np.ndarray:

@@ -10,13 +10,13 @@ import numpy as np
 
 from arproc.contract.randomness import resolve_seed
 from arproc.data.texts import listed
-from arproc.errors import ParameterError, check_choice, check_count
+from arproc.errors import ParameterError, check_choice, check_count, check_names
 from arproc.evaluation.bootstrap import Resampling
 from arproc.evaluation.comparable import check_laws, check_tallies, same_elements
 from arproc.evaluation.likelihood import BY
 from arproc.evaluation.paired import Difference, over_sequences, paired_difference
 from arproc.evaluation.tally import Tally, count
-from arproc.evaluation.twins import twins_of
+from arproc.evaluation.twins import check_near, twins_of
 from arproc.process.model import Model, require_fitted
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def compare(
     """
     check_choice("by", by, BY)
     check_choice("errors", errors, ERRORS)
+    near = check_near(near, train)
     laws = _checked_models(models, reference)
     check_laws(laws, given)
     options = {"offset": offset, "given": given, "complete": complete}
@@ -200,7 +201,7 @@ def _checked_models(models: Any, reference: str | None) -> dict[str, Model]:
     if reference is not None and (not isinstance(reference, Hashable) or reference not in models):
         listed = ", ".join(repr(name) for name in models)
         raise ParameterError(f"reference must be one of {listed}; got {reference!r}.")
-    return {str(name): law for name, law in models.items()}
+    return check_names("models", models)
 
 
 def _counts(

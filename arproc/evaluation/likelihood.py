@@ -11,7 +11,7 @@ import numpy as np
 from arproc.errors import check_choice
 from arproc.evaluation.standard_errors import of_ratio, of_series
 from arproc.evaluation.tally import Tally, count
-from arproc.evaluation.twins import twins_of, twins_told
+from arproc.evaluation.twins import check_near, twins_of, twins_told
 from arproc.process import Model
 
 if TYPE_CHECKING:
@@ -149,6 +149,7 @@ def evaluate(
         (3, 0.0)
     """
     check_choice("by", by, BY)
+    near = check_near(near, train)
     tally = count(model, data, context=context, offset=offset, given=given, complete=complete)
     twins = None if train is None else twins_of(tally, train, near)
     along = tally.along(by)

@@ -9,11 +9,11 @@ import numpy as np
 
 from arproc.contract.sequences import Sequences
 from arproc.data.texts import listed
-from arproc.errors import DataError, check_number
+from arproc.errors import DataError, ParameterError, check_number
 from arproc.evaluation.near_twins import near_twins
 from arproc.evaluation.tally import Tally
 
-__all__ = ["twins_of", "twins_told"]
+__all__ = ["check_near", "twins_of", "twins_told"]
 
 
 def twins_of(tally: Tally, train: Any, near: float = 0.0) -> np.ndarray:
@@ -41,10 +41,20 @@ def twins_of(tally: Tally, train: Any, near: float = 0.0) -> np.ndarray:
             "train is a single sequence; twins are whole sequences (rows) that stand there too, "
             "so there have to be several."
         )
-    near = check_number("near", near, low=0)
     known = set(_keys(read))
     equal = np.array([key in known for key in _keys(tally.sequences)])
     return equal | near_twins(law, tally.sequences, read, near) if near else equal
+
+
+def check_near(near: Any, train: Any) -> float:
+    """How much a near copy may differ, or `ParameterError`: of what, without train?"""
+    found = check_number("near", near, low=0)
+    if found and train is None:
+        raise ParameterError(
+            f"near={near!r} is how near test sequences are to those of train=, which is not "
+            "given; give both."
+        )
+    return found
 
 
 def _keys(sequences: Sequences) -> list[bytes]:

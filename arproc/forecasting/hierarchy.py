@@ -35,8 +35,8 @@ def aggregate(
             grouped by, the finest last: [["region"], ["product"], ["region", "product"]].
         columns: what the table made calls its names, and the data their times and values.
         total: what the sum of all is called.
-        fill: what rows that are absent stand for, 0 say; by default a sum without all of its
-            parts is missing.
+        fill: what values that are missing, and rows that are absent, stand for, 0 say; by default
+            a sum without all of its parts is missing.
 
     Returns:
         The long table of all series, for `Panel`, and the summing matrix for `reconcile` [m, b].

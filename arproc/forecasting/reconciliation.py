@@ -15,11 +15,12 @@ forecast reconciliation for hierarchical and grouped time series through trace m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arproc.data.calendar import is_plain
 from arproc.data.frames import native
 from arproc.errors import DataError, ParameterError, check_array, check_choice
 
@@ -44,9 +45,10 @@ def reconcile(forecasts: Any, summing: Any, method: str = "ols", *, residuals: A
 
     Args:
         forecasts: means [m] or [horizon, m], or joint sample paths [n_paths, horizon, m], the
-            series in the order of the rows of `summing`; a DataFrame with a column for each
-            series; or the table of `forecast` (whose means are reconciled: quantiles do not add
-            up, take sample paths for these) or of `sample_paths` for several series.
+            series in the order of the rows of `summing`; a Series with a row, or a DataFrame with
+            a column, for each series by name; or the table of `forecast` (whose means are
+            reconciled: quantiles do not add up, take sample paths for these) or of `sample_paths`
+            for several series.
         summing: the summing matrix S [m, b] (a DataFrame's index names all series, its columns the
             bottom ones), or a dict from each total to its parts, as in {"all": ["north",
             "south"], "north": ["n1", "n2"]}; groups may cross.
@@ -67,18 +69,23 @@ def reconcile(forecasts: Any, summing: Any, method: str = "ols", *, residuals: A
     forecasts, summing = native(forecasts, "forecasts"), native(summing, "summing")
     residuals = native(residuals, "residuals")
     values, names, restore = _read(forecasts)
-    s = in_order(summing, names, values.shape[-1])
+    if names is None and hasattr(summing, "columns") and len(summing) == values.shape[-1]:
+        names = list(summing.index)  # in whose order the forecasts are
+    s, bottom = in_order(summing, names, values.shape[-1])
     errors = None if residuals is None else _errors(residuals, names, len(s))
     if errors is None and method in ("wls", "mint-shrink"):
         raise ParameterError(
             f"method {method!r} needs residuals=, the one-step-ahead errors [T, {len(s)}] of the "
             "forecasts; method='ols' needs none."
         )
-    return restore(values @ reconciliation_matrix(s, method, errors).T)
+    return restore(values @ reconciliation_matrix(s, method, errors, bottom).T)
 
 
 def reconciliation_matrix(
-    summing: np.ndarray, method: str, errors: np.ndarray | None = None
+    summing: np.ndarray,
+    method: str,
+    errors: np.ndarray | None = None,
+    bottom: np.ndarray | None = None,
 ) -> np.ndarray:
     """The matrix [m, m] that takes forecasts to reconciled ones.
 
@@ -86,9 +93,10 @@ def reconciliation_matrix(
         summing: S [m, b], with a row of the identity for each bottom series.
         method: see `reconcile`.
         errors: residuals [T, m], where the method needs some.
+        bottom: which rows are the bottom series, [b]; by default the last that could be.
     """
     m, b = summing.shape
-    bottom = _bottom_rows(summing)
+    bottom = _bottom_rows(summing) if bottom is None else bottom
     if method == "bottom-up":
         matrix = np.zeros((m, m))
         matrix[:, bottom] = summing
@@ -188,11 +196,14 @@ def _listed(name: Any, inner: Any) -> list[Any]:
     return list(inner)
 
 
-def in_order(summing: Any, names: list[Any] | None, m: int) -> np.ndarray:
-    """S [m, b] with its rows in the order of the forecasts' series."""
+def in_order(summing: Any, names: list[Any] | None, m: int) -> tuple[np.ndarray, np.ndarray]:
+    """S [m, b] with its rows in the order of the forecasts' series, and the bottom ones' rows [b].
+
+    The names of its columns tell these; a total of one part has a row like that of the part.
+    """
     if isinstance(summing, Mapping):
-        order = list(range(m)) if names is None else names
-        return summing_matrix(summing, order).to_numpy()
+        summing = summing_matrix(summing, list(range(m)) if names is None else names)
+        names = list(summing.index)
     if names is not None and hasattr(summing, "columns"):
         odd = sorted(set(summing.index) ^ set(names), key=str)
         if odd or len(summing) != m:
@@ -200,6 +211,7 @@ def in_order(summing: Any, names: list[Any] | None, m: int) -> np.ndarray:
                 f"summing and the forecasts do not name the same series: {odd} differ."
             )
         summing = summing.loc[names]
+    columns = list(getattr(summing, "columns", ()))
     try:
         s = check_array("summing", summing)
     except (TypeError, ValueError):
@@ -209,14 +221,20 @@ def in_order(summing: Any, names: list[Any] | None, m: int) -> np.ndarray:
             f"summing has shape {s.shape}; expected finite numbers of shape ({m}, b), a row for "
             f"each of the {m} series of forecasts, or a dict of parts."
         )
-    return s
+    return s, _bottom_rows(s, names, columns)
 
 
-def _bottom_rows(s: np.ndarray) -> np.ndarray:
-    """For each column of S the row that is its bottom series."""
+def _bottom_rows(
+    s: np.ndarray, names: Sequence[Any] | None = None, columns: Sequence[Any] = ()
+) -> np.ndarray:
+    """For each column of S the row that is its bottom series: the one of its name, or the last."""
     found = []
+    place = {name: i for i, name in enumerate(names or ())}
     for j, unit in enumerate(np.eye(s.shape[1])):
         rows = np.flatnonzero((s == unit).all(axis=1))
+        own = place.get(columns[j], -1) if len(columns) else -1
+        if own in rows:
+            rows = np.array([own])
         if not len(rows):
             raise DataError(
                 f"summing has no row for the bottom series of column {j} (1 there, 0 elsewhere)."
@@ -227,6 +245,9 @@ def _bottom_rows(s: np.ndarray) -> np.ndarray:
 
 def _read(forecasts: Any) -> tuple[np.ndarray, list[Any] | None, Any]:
     """Forecasts as numbers [..., m], the series' names, and how results go back."""
+    if hasattr(forecasts, "to_frame") and not is_plain(forecasts.index):
+        values, names, restore = _read(forecasts.to_frame().T)
+        return values, names, lambda x: restore(x).iloc[0].rename(forecasts.name)
     if not hasattr(forecasts, "columns"):
         values = _finite(forecasts, "forecasts")
         if not 1 <= values.ndim <= 3:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.errors import DataError, check_table
+from arproc.errors import DataError, check_names, check_table
 from arproc.plot.canvas import BLUE, GREY, INK, axes_for, dashes, legend, plain, refuse
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _tables(picture: str, source: str, curves: Any, fact: str) -> dict[str, pd.D
     facts = [{k: v for k, v in t.attrs.items() if k in ("unit", fact)} for t in tables.values()]
     if not facts or any(other != facts[0] for other in facts):
         raise DataError(f"{picture} draws curves of one unit together; got {facts}.")
-    return {str(name): table for name, table in tables.items()}
+    return check_names("curves", tables)
 
 
 def _curve(ax: Axes, number: int, name: str, x: Any, y: Any, error: Any) -> None:

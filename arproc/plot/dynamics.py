@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.errors import DataError, ParameterError
+from arproc.errors import DataError, ParameterError, check_array, check_table
 from arproc.evaluation.synthetic.comparison import Correlogram, correlograms_of
 from arproc.plot.canvas import (
     BLUE,
@@ -168,7 +168,8 @@ def regime_probabilities(data: Any, probabilities: pd.DataFrame, ax: Axes | None
         >>> len(regime_probabilities(x, model.smoothed(x)).child_axes)
         2
     """
-    values = np.asarray(getattr(data, "to_numpy", lambda: data)(), dtype=float)
+    values = check_array("data", data, DataError)
+    check_table("probabilities", probabilities)
     shape: tuple[int, ...] = getattr(probabilities, "shape", ())
     if values.ndim != 1 or len(shape) != 2 or not 0 < shape[0] <= len(values):
         raise DataError(

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from arproc.contract.places import write_text
 from arproc.data.texts import listed
-from arproc.errors import ParameterError, check_choice, check_count, check_integer, check_list
+from arproc.errors import (
+    ParameterError,
+    check_choice,
+    check_count,
+    check_integer,
+    check_list,
+    check_names,
+)
 from arproc.evaluation import Fidelity
 from arproc.evaluation.likelihood import BY
 from arproc.process import Model
@@ -189,10 +196,7 @@ def _checked_models(models: Any) -> dict[str, Model]:
                 f"model {name!r} must be a fitted arproc model; got {type(model).__name__}."
             )
         require_fitted(model)
-    named = {str(name): model for name, model in models.items()}
-    if len(named) < len(models):
-        raise ParameterError(f"models has two of one name; got {list(models)!r}.")
-    return named
+    return check_names("models", models)
 
 
 def _checked_shape(shape: Any) -> tuple[int, ...] | None:
@@ -236,4 +240,4 @@ def _checked_fidelity(given: Any) -> dict[str, Fidelity]:
                 "fidelity must be what arproc.fidelity(train, holdout, synthetic) gave, or a dict "
                 f"of such results by name; got {type(result).__name__} for {name!r}."
             )
-    return {str(name): result for name, result in results.items()}
+    return check_names("fidelity", results)

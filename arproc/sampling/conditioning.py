@@ -160,9 +160,10 @@ def condition(
 
     Args:
         process: a fitted process.
-        evidence: `Known`, `Sum`, `Barrier`, `EndsAt` or `Likelihood`, joined by `&`; a dict of
-            values by position, or an array with NaN where nothing is known, is `Known`, and a
-            function is `Likelihood`. Positions are counted from 0 after the prefix.
+        evidence: `Known`, `Sum`, `Barrier`, `EndsAt`, `Likelihood` or a `Constraint` (`Regex`,
+            `Grammar` ...), joined by `&`; a dict of values by position, or an array with NaN
+            where nothing is known, is `Known`, and a function is `Likelihood`. Positions are
+            counted from 0 after the prefix.
         n: how many weighted draws; of particles a multiple of 10.
         length: how many elements come at most; needed where a process is an endless stream, but
             not where it has a fixed size or ends by itself.

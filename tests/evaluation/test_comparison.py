@@ -344,3 +344,8 @@ def test_tables_and_other_elements_say_in_what_they_differ():
 )
 def test_which_elements_are_the_same(one, other, same):
     assert same_elements(one, other) is same_elements(other, one) is same
+
+
+def test_two_models_of_one_name():
+    with pytest.raises(ParameterError, match="models has two of one name"):
+        compare({1: GaussianAR(0.1), "1": GaussianAR(0.9)}, [0.0, 1.0])

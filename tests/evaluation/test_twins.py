@@ -167,3 +167,11 @@ def test_near_twins_of_series_of_many_lengths():
     data = [train[0] + 0.001, train[2][:5], train[2] - 0.001, rng.normal(size=8)]
     model = arproc.AR(1).fit(train)
     assert arproc.evaluate(model, data, train=train, near=0.01).n_twins == 2
+
+
+def test_near_without_what_it_is_near_to():
+    model = arproc.AR.from_parameters([0.5])
+    with pytest.raises(ParameterError, match=r"near=0\.1 .* those of train="):
+        arproc.evaluate(model, [0.1, 0.2], near=0.1)
+    with pytest.raises(ParameterError, match=r"near=0\.1 .* those of train="):
+        arproc.compare({"a": model, "b": model}, [0.1, 0.2], near=0.1)

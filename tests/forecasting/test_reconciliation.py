@@ -206,3 +206,23 @@ def test_reconciling_gains_where_the_parts_say_more_than_the_total():
 def test_wrong_input_is_named(call, message):
     with pytest.raises(ArprocError, match=message):
         call()
+
+
+def test_the_order_of_the_columns_changes_nothing():
+    """Where a total has one part, and so a row of the summing matrix like that part's."""
+    parts = {"total": ["n", "s"], "n": ["n/a"], "s": ["s/b", "s/c"]}
+    frame = pd.DataFrame([[10.0, 4, 5, 6, 1, 2]], columns=["total", "n", "s", "n/a", "s/b", "s/c"])
+    names = list(frame)
+    for order in (names, sorted(names), names[::-1]):
+        for summing in (parts, summing_matrix(parts, names)):
+            found = reconcile(frame[order], summing, "bottom-up")
+            assert found[names].to_numpy().tolist() == [[9, 6, 3, 6, 1, 2]]
+            of_series = reconcile(frame.iloc[0][order], summing, "ols")
+            np.testing.assert_allclose(of_series[names], reconcile(frame, summing).iloc[0])
+
+
+def test_residuals_by_name_of_forecasts_without():
+    table, values = pd.DataFrame(errors(), columns=NAMES), np.arange(8.0)
+    want = reconcile(values, S, "wls", residuals=table)
+    np.testing.assert_allclose(reconcile(values, S, "wls", residuals=table[NAMES[::-1]]), want)
+    np.testing.assert_allclose(want, reconcile(values, S.to_numpy(), "wls", residuals=errors()))

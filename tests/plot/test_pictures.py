@@ -567,6 +567,10 @@ def test_regimes_stand_below_their_series():
     assert len(below.lines[0].get_xdata()) == len(DAYS) - 1  # the first value is given
     with pytest.raises(DataError, match="expected one series"):
         plot.regime_probabilities(UNITS[0], found)
+    with pytest.raises(DataError, match="data can not be read as numbers"):
+        plot.regime_probabilities(AR(1), found)
+    with pytest.raises(DataError, match="probabilities must be a pandas DataFrame"):
+        plot.regime_probabilities(DAYS, found.to_numpy())
 
 
 def test_alarms_are_marked_where_they_were():

@@ -32,6 +32,8 @@ __all__ = ["ChangePoints", "change_points"]
 _NUMBERS = 2**22
 #: Below this, scores within segments are said to depend on each other.
 _DEPENDENT = 0.001
+#: Chances below this are told as this.
+_LEAST_CHANCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ def change_points(
     draws = check_count("draws", draws, minimum=19)
     reading, number = read_terms(model, data, context, offset, "change_points"), resolve_seed(seed)
     value, u = _places(reading, of, draws, number)
+    _warn_of_impossible(u, least)
     score = _normal(u)
     rng = np.random.default_rng(number)
     segment, rows = np.zeros(len(score), dtype=np.int64), []
@@ -153,7 +156,20 @@ def _places(reading: Reading, of: str, draws: int, seed: int) -> tuple[np.ndarra
 def _normal(u: np.ndarray) -> np.ndarray:
     from scipy.special import ndtri
 
-    return ndtri(np.clip(u, 1e-12, 1 - 1e-12))
+    return ndtri(np.clip(u, _LEAST_CHANCE, 1 - _LEAST_CHANCE))
+
+
+def _warn_of_impossible(u: np.ndarray, least: int) -> None:
+    """Warn where most elements are beyond what scores can tell apart."""
+    known = u[~np.isnan(u)]
+    beyond = int(((known <= _LEAST_CHANCE) | (known >= 1 - _LEAST_CHANCE)).sum())
+    if 2 * beyond > len(known) and beyond >= 2 * least:
+        warn(
+            f"{beyond} of {len(known)} elements have a chance below {_LEAST_CHANCE:g} under the "
+            "model, so their scores are equal and changes among them are not seen: the model does "
+            "not fit, or the data are in another unit than those it was fitted to.",
+            UserWarning,
+        )
 
 
 def _cuts(
@@ -174,8 +190,10 @@ def _cuts(
 
 def _best(z: np.ndarray, least: int, count: int, rng: np.random.Generator) -> tuple[int, float]:
     """The best cut of scores [n], and the share of random orders that have one as good."""
+    from scipy.stats import rankdata
+
     n = len(z)
-    ranks = np.argsort(np.argsort(z, kind="stable"), kind="stable") - (n - 1) / 2
+    ranks = rankdata(z) - (n + 1) / 2  # equal scores share a rank: their order says nothing
     t = np.arange(least, n - least + 1)
     weight = 1 / np.sqrt(t * (n - t))
     curve = np.abs(ranks.cumsum()[t - 1]) * weight
@@ -198,7 +216,8 @@ def _independence(score: np.ndarray, segment: np.ndarray, reading: Reading) -> f
         known = ~np.isnan(score[a:b])
         own, which = score[a:b][known], segment[a:b][known]
         parts += [own[which == k] for k in np.unique(which)]
-    parts = [own - own.mean() for own in parts if len(own) > 2]
+    # the mean of equal numbers may be off by a rounding, which is no score
+    parts = [own - (own.mean() if np.ptp(own) > 0 else own[0]) for own in parts if len(own) > 2]
     lags = min(10, max(map(len, parts), default=0) // 5)
     if lags < 1:
         return 1.0

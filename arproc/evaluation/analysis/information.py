@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,8 +36,8 @@ def mutual_information(
     Unlike autocorrelation it sees any dependence, and symbols have it too. Of symbols it is the
     plug-in estimate from the counts of pairs, less its bias of the first order (Miller 1955);
     of real numbers that of nearest neighbours (Kraskov, Stögbauer and Grassberger 2004, the first
-    estimator), of the ranks' normal scores. Both err by chance, also about 0: pairs whose second
-    half is shuffled say how far.
+    estimator), of the ranks' normal scores, ties at random. Both err by chance, also about 0:
+    pairs whose second half is shuffled say how far.
 
     Args:
         data: a series, an array [T] or [N, T], a list of sequences, text (by characters).
@@ -44,7 +45,7 @@ def mutual_information(
         kind: "symbols", "numbers", or "auto": whole numbers of at most 64 different values, and
             text, are symbols.
         n_shuffles: how many times pairs are shuffled.
-        seed: of that.
+        seed: of that, and of ties.
 
     Returns:
         A row for each `lag`: `nats`, `n` (pairs), and of the shuffled pairs the mean `baseline`
@@ -64,8 +65,8 @@ def mutual_information(
     n_shuffles = check_count("n_shuffles", n_shuffles, minimum=1)
     asked = _lags(lags)
     values, row, symbolic = _read(data, kind)
-    estimate = _of_symbols if symbolic else _of_numbers
     rng, table = np.random.default_rng(seed), []
+    estimate = _of_symbols if symbolic else partial(_of_numbers, rng=rng)
     for lag in asked:
         first, second = _pairs(values, row, lag, symbolic)
         shuffled = [estimate(first, rng.permutation(second)) for _ in range(n_shuffles)]
@@ -139,12 +140,12 @@ def _entropy(counts: np.ndarray, n: int) -> float:
     return float(-(p * np.log(p)).sum())
 
 
-def _of_numbers(first: np.ndarray, second: np.ndarray) -> float:
+def _of_numbers(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> float:
     """psi(k) + psi(n) - mean of psi(n_x + 1) + psi(n_y + 1), of what is nearer than the k-th."""
     from scipy.spatial import cKDTree
     from scipy.special import digamma
 
-    x, y = _scores(first), _scores(second)
+    x, y = _scores(first, rng), _scores(second, rng)
     both = np.column_stack([x, y])
     distances = cKDTree(both).query(both, k=_NEIGHBOURS + 1, p=np.inf)[0]
     reach = np.asarray(distances)[:, -1]
@@ -161,9 +162,12 @@ def _nearer(z: np.ndarray, reach: np.ndarray) -> np.ndarray:
     return np.maximum(high - low - 1, 0)
 
 
-def _scores(x: np.ndarray) -> np.ndarray:
-    """Normal quantiles of ranks, equal numbers in their order: information does not change."""
+def _scores(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Normal quantiles of ranks: information does not change.
+
+    Equal numbers are ranked at random. In their order, that of time, ranks would tell each other.
+    """
     from scipy.special import ndtri
 
-    rank = np.argsort(np.argsort(x, kind="stable"), kind="stable")
+    rank = np.argsort(np.lexsort((rng.random(len(x)), x)))
     return ndtri((rank + 0.5) / len(x))

@@ -15,6 +15,7 @@ from arproc.errors import (
     ParameterError,
     UnsupportedError,
     check_count,
+    check_names,
     check_number,
 )
 from arproc.evaluation.analysis.replicates import as_drawn, replicates
@@ -123,21 +124,26 @@ def _asked(statistics: Any, model: Model) -> dict[str, Statistic]:
     if isinstance(statistics, str):
         statistics = [statistics]
     if isinstance(statistics, Sequence):
-        statistics = {getattr(one, "__name__", one): one for one in statistics}
+        names = [str(getattr(one, "__name__", one)) for one in statistics]
+        if len(set(names)) < len(names):
+            raise ParameterError(
+                f"statistics has two of one name; got {names}. Give a dict of them by name."
+            )
+        statistics = dict(zip(names, statistics, strict=True))
     if not isinstance(statistics, Mapping) or not statistics:
         raise ParameterError(
             "statistics must be a function, a name, a list of these, or a dict of them by name; "
             f"got {statistics!r}."
         )
     found = {}
-    for name, one in statistics.items():
+    for name, one in check_names("statistics", statistics).items():
         function = STATISTICS.get(one) if isinstance(one, str) else one
         if not callable(function):
             raise ParameterError(
                 f"statistics must be functions, or names among {', '.join(STATISTICS)}; got "
                 f"{one!r}."
             )
-        found[str(name)] = function
+        found[name] = function
     return found
 
 

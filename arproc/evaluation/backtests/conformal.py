@@ -152,6 +152,8 @@ def exchangeability(table: pd.DataFrame, n_permutations: int = 499) -> float:
     Returns:
         The p-value; 1 with fewer than 8 such origins, which can show nothing.
     """
+    from scipy.stats import rankdata
+
     by_origin = table.groupby("origin", sort=True)["score"].mean()
     step = int(table.attrs.get("step") or 1)
     apart = -(-int(table["step"].max()) // step)
@@ -159,8 +161,7 @@ def exchangeability(table: pd.DataFrame, n_permutations: int = 499) -> float:
     x = x[np.isfinite(x)]
     if len(x) < 8:
         return 1.0
-    ranks = np.argsort(np.argsort(x, kind="stable"), kind="stable").astype(float)
-    ranks -= ranks.mean()
+    ranks = rankdata(x) - (len(x) + 1) / 2  # equal scores share a rank
     rng = np.random.default_rng(0)
     orders = np.stack([ranks, *(rng.permutation(ranks) for _ in range(n_permutations))])
     drift = np.abs(orders @ (np.arange(len(x)) - (len(x) - 1) / 2))

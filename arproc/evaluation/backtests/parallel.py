@@ -63,8 +63,9 @@ def in_parallel(work: Work, numbers: list[int], jobs: int) -> Iterator[tuple[lis
             yield made, running[finished]
     except BrokenProcessPool as error:
         raise TrainingError(
-            "a process of this backtest died (killed, or out of memory); use fewer n_jobs, and "
-            "folder= so that what is finished is kept."
+            "a process of this backtest died: killed, out of memory (use fewer n_jobs, and "
+            "folder= so that what is finished is kept), or started by a script that does not make "
+            'this call under `if __name__ == "__main__":`.'
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

@@ -76,6 +76,11 @@ def plan(
     else:
         first, least = series.step_of(start) + 1, 1
     last = length - horizon
+    if last < 1:
+        raise DataError(
+            f"the series span {length} steps, which have no room for a horizon of {horizon} and a "
+            f"value before it; expected a horizon of at most {length - 1}."
+        )
     if not 1 <= first <= last:
         raise DataError(
             f"the series span {length} steps, and the first of the forecasts would be made after "

@@ -10,7 +10,7 @@ import torch
 
 from arproc.distributions import atom, cdf, quantile, to
 from arproc.errors import DataError, UnsupportedError, check_list, check_number
-from arproc.evaluation.standard_errors import of_terms, t_quantile
+from arproc.evaluation.standard_errors import MeanError, of_terms, t_quantile
 from arproc.evaluation.terms import read_terms
 from arproc.evaluation.verification.scores import interval_score
 from arproc.evaluation.walk import Block, per_term, stand_in
@@ -47,7 +47,9 @@ def coverage(
     Returns:
         A row for each level: `coverage`, the share that is inside, with its standard error `se`;
         `nominal`, what the model itself gives its intervals (the level, or more where elements are
-        discrete and no interval has it); `low95` to `high95`, an interval of the coverage;
+        discrete and no interval has it); `low95` to `high95`, an interval of the coverage
+            (Wilson 1927, of as many independent elements as have this error; of all, where every
+            one or none is inside);
         `mean_width`, `median_width` and `interval_score`, in the unit of the data. Missing
         elements are left out; `.attrs["n"]` are counted.
 
@@ -81,17 +83,27 @@ def coverage(
         low, high, nominal = found[:, k].T
         inside = ((y >= low) & (y <= high)).astype(float)
         error = of_terms(inside, rows)
-        reach, share = t_quantile(error.df) * error.se, float(inside.mean())
+        share = float(inside.mean())
         score = float(np.mean(interval_score(low, high, y, level)))
         widths = high - low
         middle = (float(widths.mean()), float(np.median(widths)))
-        ends = (max(share - reach, 0.0), min(share + reach, 1.0))
+        ends = _wilson(share, len(y), error)
         table.append((share, error.se, float(nominal.mean()), *ends, *middle, score))
     columns = ["coverage", "se", "nominal", "low95", "high95", "mean_width", "median_width",
                "interval_score"]  # fmt: skip
     frame = pd.DataFrame(table, index=pd.Index(asked, name="level"), columns=columns)
     frame.attrs = {"n": len(y)}
     return frame
+
+
+def _wilson(share: float, n: int, error: MeanError) -> tuple[float, float]:
+    """The interval of a share of n, by the error that it has; it has a width at 0 and 1 too."""
+    spread = share * (1 - share)
+    alike = spread / error.se**2 if spread > 0 and error.se != 0 else n
+    pull = t_quantile(error.df) ** 2 / alike
+    centre = (share + pull / 2) / (1 + pull)
+    reach = np.sqrt(pull * (spread + pull / 4)) / (1 + pull)
+    return float(max(centre - reach, 0.0)), float(min(centre + reach, 1.0))
 
 
 def _intervals(block: Block, levels: list[float]) -> torch.Tensor:

@@ -13,6 +13,7 @@ from arproc.errors import (
     check_array,
     check_choice,
     check_count,
+    check_names,
     check_number,
 )
 
@@ -88,14 +89,14 @@ def _aligned(forecasts: Any, actual: Any) -> tuple[dict[str, np.ndarray], np.nda
         )
     y = check_array("actual", actual, DataError)
     found = {}
-    for name, own in forecasts.items():
+    for name, own in check_names("forecasts", forecasts).items():
         x = check_array(f"the forecast {name!r}", own, DataError)
         if x.shape != y.shape or x.ndim != 1:
             raise DataError(
                 f"the forecast {name!r} has shape {x.shape} and actual {y.shape}; expected one "
                 "number for each, [n]."
             )
-        found[str(name)] = x
+        found[name] = x
     known = ~np.isnan(y)
     if not known.any():
         raise DataError("actual has nothing that came; expected a number at least.")

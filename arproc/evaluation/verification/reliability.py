@@ -54,7 +54,7 @@ class Reliability:
         uncertainty: what the overall rate scores: of the data, not of the forecasts.
         p_value: how often forecasts that are right are as miscalibrated as these.
         ece: the expected calibration error, the mean distance of probabilities and rates over bins
-            of as many forecasts each.
+            of about as many forecasts each; equal ones are in one.
         ece_if_calibrated: what it would be on average if the forecasts were right: never 0.
         n: how many forecasts.
     """
@@ -180,7 +180,8 @@ class _Resampled:
         at = np.unique(np.searchsorted(p, p[at]))  # equal forecasts stay together
         self.first, self.sizes = at, np.diff(np.append(at, len(p)))
         self.said = np.add.reduceat(p, at) / self.sizes
-        self.edges = np.unique(np.linspace(0, len(p), min(bins, len(p)) + 1).astype(int)[:-1])
+        edges = np.linspace(0, len(p), min(bins, len(p)) + 1).astype(int)[:-1]
+        self.edges = np.unique(np.searchsorted(p, p[edges]))
 
     def ece(self, y: np.ndarray) -> np.ndarray:
         """The expected calibration error of each set of outcomes [m, n]."""

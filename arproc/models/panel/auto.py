@@ -29,6 +29,7 @@ from arproc.models.panel.data import LONG, PanelData, require_values
 from arproc.models.panel.fitted import FittedSeries, PanelModel
 from arproc.models.panel.held import Held, readable
 from arproc.models.panel.panel import Panel
+from arproc.models.panel.updating import by_name
 from arproc.process import Process
 
 if TYPE_CHECKING:
@@ -311,7 +312,7 @@ class AutoPanel(PanelModel):
         import pandas as pd
 
         learnt = self._joint("log_prob")
-        table = replace(self._read(later, name="later"), named=True)
+        table = by_name(self._read(later, name="later"), self._learnt.names, "later")
         place = {name: i for i, name in enumerate(learnt.names)}
         strange = [name for name in table.names if name not in place]
         if strange:
@@ -329,7 +330,8 @@ class AutoPanel(PanelModel):
         Args:
             data: what came, of all series or some of them, as for `Panel.update`.
         """
-        held, later = self._learnt, replace(self._read(data), named=True)
+        held = self._learnt
+        later = by_name(self._read(data), held.names, "data")
         require_values(later)
         return type(self).of(held.updated(later), **self.get_params(deep=False))
 
@@ -378,7 +380,7 @@ class AutoPanel(PanelModel):
     def _history(self, history: Any, offset: Any = None) -> PanelData | None:
         if history is None:
             return None
-        known = replace(self._read(history, offset, "history"), named=True)
+        known = by_name(self._read(history, offset, "history"), self._learnt.names, "history")
         found = self._learnt.ordered(known, "history")
         require_values(found)
         return found

@@ -99,7 +99,7 @@ def coherent_paths(
         seed: of the draws.
     """
     check_choice("method", method, METHODS)
-    matrix = in_order(summing, list(table.names), len(table))
+    matrix, bottom = in_order(summing, list(table.names), len(table))
     errors = last_errors(model, table)
     known = errors[~np.isnan(errors).any(axis=1)]
     if len(known) < 2:
@@ -107,7 +107,7 @@ def coherent_paths(
             "fewer than two of the last steps have a value in every series; fill the gaps of the "
             "series that others are sums of."
         )
-    projection = reconciliation_matrix(matrix, method, known)
+    projection = reconciliation_matrix(matrix, method, known, bottom)
     means = model.forecast(history=table, horizon=horizon, quantiles=(0.5,)).to_numpy()
     draws = model.paths_of(table, horizon, n, seed)
     joined = _together(draws, known)

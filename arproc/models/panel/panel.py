@@ -23,6 +23,7 @@ from arproc.models.panel.fitted import FittedEach, FittedSeries, PanelModel
 from arproc.models.panel.moving import FittedMoving, moving_of
 from arproc.models.panel.settings import settings_of
 from arproc.models.panel.together import FittedTogether
+from arproc.models.panel.updating import by_name
 from arproc.process import Process
 from arproc.process.reading import first_steps
 
@@ -334,10 +335,11 @@ class Panel(PanelModel):
             DataError: it is of series that were not fitted, has other labels, or is from before
                 the data of `fit`.
         """
-        later = replace(self._read(data), named=True)
+        later, learnt = self._read(data), self._learnt
+        if not learnt.named:  # those of the user tell nothing
+            later = replace(later, named=False)
+        later = by_name(later, learnt.names, "data")
         require_values(later)
-        if not self._learnt.named:
-            later = replace(later, names=self._learnt.names[: len(later)])
         return type(self).of(self._learnt.updated(later), **self.get_params(deep=False))
 
     def sample(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from arproc.models.panel.data import PanelData
 from arproc.models.panel.labels import calendar_of, end_of, restore_end
 from arproc.models.panel.tables import future
 
-__all__ = ["Series", "begins_with", "joined", "steps_of"]
+__all__ = ["Series", "begins_with", "by_name", "joined", "steps_of"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,20 @@ class Series:
             return end_of(None)
         # numbers tell their step by two of them, dates by their frequency
         return end_of(index.append(following) if end["kind"] == "number" else following)
+
+
+def by_name(table: PanelData, names: Sequence[Any], what: str) -> PanelData:
+    """Series by the names of those that were fitted; without any they are these, in their order.
+
+    Raises:
+        DataError: they have no names and are not as many, so that nobody knows which they are.
+    """
+    if not table.named and len(table) != len(names):
+        raise DataError(
+            f"{what} has {len(table)} series without names; expected {len(names)}, as in fit, or "
+            "names that say which these are."
+        )
+    return table if table.named else replace(table, names=list(names), named=True)
 
 
 def steps_of(

@@ -82,3 +82,16 @@ def test_what_is_too_short_or_wrong():
         change_points(GaussianAR(), [0.0], rate=1.0)
     with pytest.raises(ParameterError, match="of must be one of 'surprisal', 'pit'"):
         change_points(GaussianAR(), [0.0], of="mean")
+
+
+@pytest.mark.parametrize("of", ["surprisal", "pit"])
+@pytest.mark.parametrize("x", [np.full(80, 3.0), 1e3 * (2 + np.sin(np.arange(80.0)))])
+def test_equal_scores_are_no_change(of, x):
+    """Constants, and numbers of another unit, whose chances are all too small to tell apart."""
+    model = GaussianAR(0.0)
+    if x[0] > 100:
+        with pytest.warns(UserWarning, match="80 of 80 elements .* another unit"):
+            found = change_points(model, x, of=of)
+    else:
+        found = change_points(model, x, of=of)
+    assert len(found.table) == 0

@@ -71,3 +71,16 @@ def test_what_is_wrong_is_told():
         mutual_information(np.linspace(0, 1, 50), kind="symbols")
     with pytest.raises(ParameterError, match="lags must be at least 1"):
         mutual_information("abab" * 9, lags=0)
+
+
+def test_equal_numbers_tell_nothing_by_their_order():
+    constant = mutual_information(np.full(200, 1.5), lags=[1, 5])
+    assert constant.attrs["kind"] == "numbers"
+    assert (constant["nats"].abs() < 0.2).all()
+    matrix = np.array([[0.8, 0.1, 0.1], [0.2, 0.6, 0.2], [0.1, 0.3, 0.6]])
+    x = Chain(matrix).sample(4, 500, seed=0)
+    halves = mutual_information(x / 2, lags=[1, 40], n_shuffles=4)
+    assert halves.attrs["kind"] == "numbers"
+    assert halves["nats"][0] == pytest.approx(of_chain(matrix, 1), abs=0.08)
+    assert abs(halves["nats"][1]) < 0.06
+    assert halves["baseline"].abs().max() < 0.06

@@ -132,3 +132,11 @@ def test_what_is_wrong_is_told():
         predictive_check(model, x, lambda data: data)
     with pytest.raises(UnsupportedError, match="this statistic is of numbers"):
         predictive_check(arproc.PPM(1, tokens="char").fit(["ab"]), ["ab"], "mean")
+
+
+def test_no_statistic_takes_the_name_of_another():
+    x = np.arange(9.0)
+    with pytest.raises(ParameterError, match=r"statistics has two of one name.*dict"):
+        predictive_check(GaussianAR(), x, [lambda y: y.min(), lambda y: y.max()])
+    with pytest.raises(ParameterError, match="statistics has two of one name"):
+        predictive_check(GaussianAR(), x, {1: "mean", "1": "max"})

@@ -104,3 +104,8 @@ def test_missing_outcomes_and_bad_arguments():
             conformal_intervals(table, **wrong)
     with pytest.raises(DataError, match="table has the quantiles"):
         conformal_intervals(table.drop(columns=[0.05, 0.5]))
+
+
+def test_scores_that_are_all_equal_may_come_in_any_order():
+    table = pd.DataFrame({"origin": range(20), "step": 1, "score": 2.5})
+    assert exchangeability(table) == 1

@@ -420,3 +420,8 @@ def test_what_has_no_forecasts_is_refused():
         backtest(AR(0), {"a": _walk(9), "b": np.full(9, np.nan)})
     with pytest.raises(ParameterError, match="a panel takes no context"):
         backtest(Panel(AR(0)), {"a": _walk(30)}, context=np.ones(30))
+
+
+def test_a_horizon_that_no_series_has_room_for():
+    with pytest.raises(DataError, match="a horizon of at most 39"):
+        backtest(AR(1), np.arange(40.0), horizon=40)

@@ -65,3 +65,20 @@ def test_what_is_wrong_is_told():
         coverage(GaussianAR(), [0.0], [1.0])
     with pytest.raises(DataError, match="levels is empty"):
         coverage(GaussianAR(), [0.0], [])
+
+
+def test_an_interval_of_the_coverage_where_all_are_inside():
+    """Wilson's, which 49 of 49 do not make a point of."""
+    x = np.where(np.arange(49) % 2, 0.1, -0.1)
+    row = coverage(GaussianAR(0.0), x, [0.95]).loc[0.95]
+    assert (row["coverage"], row["se"], row["high95"]) == (1, 0, 1)
+    t = stats.t.ppf(0.975, int(0.4 * 49 ** (2 / 3)))
+    assert row["low95"] == pytest.approx(49 / (49 + t**2))
+
+
+def test_the_interval_of_a_share_is_wilsons():
+    """Of independent sequences of one element, whose error is that of a binomial share."""
+    x = GaussianAR(0.0).sample(200, 1, seed=0)
+    row = coverage(GaussianAR(0.0), x, [0.9]).loc[0.9]
+    want = stats.binomtest(round(200 * row["coverage"]), 200).proportion_ci(method="wilson")
+    assert (row["low95"], row["high95"]) == pytest.approx((want.low, want.high), abs=1e-3)

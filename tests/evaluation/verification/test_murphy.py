@@ -74,3 +74,8 @@ def test_what_is_wrong_is_told():
         murphy({"a": [np.nan]}, [1.0])
     with pytest.raises(DataError, match="nothing that came"):
         murphy({"a": [1.0]}, [np.nan])
+
+
+def test_two_forecasts_of_one_name():
+    with pytest.raises(ParameterError, match="forecasts has two of one name"):
+        murphy({1: [1.0], "1": [2.0]}, [1.0])

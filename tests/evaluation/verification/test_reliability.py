@@ -135,3 +135,14 @@ def test_what_is_wrong_is_told():
         event_forecasts(Chain([[0.5, 0.5]] * 2), [0], symbol="x")
     with pytest.raises(UnsupportedError, match="for scalars"):
         event_forecasts(CorrelatedPairs(), [[0.0, 1.0]], above=0)
+
+
+def test_the_calibration_error_of_equal_forecasts_is_that_of_their_rate():
+    """Whatever the order of the rows."""
+    y = np.repeat([1.0, 0.0], [6, 14])
+    p = np.full(20, 0.3)
+    assert reliability(p, y).ece == pytest.approx(0)
+    two, came = np.append(p, np.full(10, 0.8)), np.append(y, np.tile([1.0, 0.0], 5))
+    order = np.random.default_rng(0).permutation(30)
+    for rows in (np.arange(30), order):
+        assert reliability(two[rows], came[rows]).ece == pytest.approx(10 / 30 * 0.3)

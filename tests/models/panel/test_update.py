@@ -120,3 +120,16 @@ def test_what_does_not_follow_is_refused(case, kind):
     data, message = WRONG[case]
     with pytest.raises(DataError, match=message):
         MODELS[kind].clone().fit(OLD).update(data)
+
+
+@pytest.mark.parametrize("kind", ["AR", "auto"])
+def test_series_without_names_are_as_many_as_were_fitted(kind):
+    """Nobody knows which of two series one is, and a third is none."""
+    x = np.random.default_rng(0).normal(size=(2, 30)).cumsum(axis=1)
+    model = MODELS[kind].clone().fit(x)
+    for data in (np.ones((1, 1)), np.ones(2), np.ones((3, 1))):
+        with pytest.raises(DataError, match="series without names; expected 2, as in fit"):
+            model.update(data)
+    found = model.update(x[:, -1:] + [[1.0], [-1.0]]).forecast(horizon=1)
+    assert found["mean"].iloc[0] > model.forecast(horizon=1)["mean"].iloc[0]
+    assert found["mean"].iloc[1] < model.forecast(horizon=1)["mean"].iloc[1]
