@@ -134,4 +134,17 @@ LONG = (
     "testing/test_unusual.py::test_masses_too_wide_to_be_summed_are_said_to_be",
     "models/ngram/adaptive/test_context_tree.py::test_sources_are_recovered[Buehlmann]",
     "models/panel/test_panel.py::test_threads_make_no_difference",
+    "cli/test_demo.py::test_the_quick_demo_writes_every_file_it_lists",
+    "test_benchmarks.py::test_each_runs_at_its_smallest_size[scoring",
+    "test_benchmarks.py::test_each_runs_at_its_smallest_size[scale",
+    "test_benchmarks.py::test_each_runs_at_its_smallest_size[scores",
+    "test_benchmarks.py::test_each_runs_at_its_smallest_size[backtest",
+    "test_benchmarks.py::test_each_runs_at_its_smallest_size[twins",
+    "models/panel/test_auto.py::test_intervals_hold_what_they_say",
+    "models/panel/test_auto.py::test_stationary_series_are_autoregressions",
+    "models/panel/test_auto.py::test_densities_integrate_to_one_and_steps_go_together[s0]",
+    "models/panel/test_update.py::test_forecasts_are_those_of_all_that_is_known[some lags]",
+    "models/ngram/suffix/test_infini.py::test_validation_chooses_its_own_discounts",
+    "models/autoregression/test_ill_posed.py"
+    "::test_other_classical_models_at_any_scale[MarkovSwitchingAR-1e-12]",
 )

@@ -760,6 +760,7 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
 
 #: Variants whose parts others show, each in its class: they are tried among the slow tests.
 LATER = {
+    "WaveNet",
     "NGram under a policy", "AR(2) of logarithms with gaps", "MADE of all orders",
     "Markov-switching AR(1)", "PixelCNN++ of zeros and ones, three resolutions", "PixelSNAIL",
     "PPM of lines, frozen", "AR(1) by least squares", "AR(2) from a law of its own",
@@ -842,7 +843,7 @@ def test_the_model_keeps_the_contract(name):
 
 
 #: Kinds of which every variant takes twenty seconds and more: they are all among the slow tests.
-DEAR = {"Markov-switching", "PixelCNN++", "PixelSNAIL"}
+DEAR = {"Markov-switching", "PixelCNN++", "PixelSNAIL", "WaveNet"}
 
 
 def test_of_every_kind_of_model_one_is_tried_with_every_test():

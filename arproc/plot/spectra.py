@@ -35,7 +35,7 @@ def spectral_density(model: Any, ax: Axes | None = None, *, level: float = 0.95)
         'period 9.5'
     """
     found = model if hasattr(model, "columns") else None
-    if found is None and not hasattr(model, "spectral_density"):
+    if found is None and (isinstance(model, type) or not hasattr(model, "spectral_density")):
         raise ParameterError(
             f"model must be an AR, or the table its spectral_density gives; got "
             f"{type(model).__name__}."
