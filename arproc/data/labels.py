@@ -16,7 +16,7 @@ from arproc.data.frames import by_series, native
 from arproc.data.future import future_index
 from arproc.errors import DataError
 
-__all__ = ["Labels", "aligned", "by_name", "labels_of", "names_of"]
+__all__ = ["Labels", "aligned", "by_name", "labels_of", "names_of", "require_same_labels"]
 
 Name = str | int
 
@@ -129,6 +129,33 @@ def names_of(data: Any) -> tuple[Name, ...]:
     if not all(type(name) in (str, int) for name in plain) or len(set(plain)) < len(plain):
         return ()
     return tuple(plain)
+
+
+def require_same_labels(**given: Any) -> None:
+    """Raise `DataError` where numbers that go together step by step are labelled unlike.
+
+    Args:
+        given: arrays, lists, Series or DataFrames by the names of arguments; labels that nobody
+            gave, and numbers without any, go by position.
+
+    Example:
+        >>> import pandas as pd
+        >>> require_same_labels(forecast=pd.Series([1.0], index=["a"]), actual=[2.0])
+    """
+    known: dict[str, Any] = {}
+    for name, value in given.items():
+        index = getattr(value, "index", None)
+        if index is not None and hasattr(index, "equals") and not is_plain(index):
+            known[name] = index
+    first = next(iter(known), None)
+    for name, index in known.items():
+        own = known[first]  # type: ignore[index]
+        if len(index) == len(own) and not index.equals(own):
+            raise DataError(
+                f"{name} is labelled from {index[0]} to {index[-1]} and {first} from {own[0]} to "
+                f"{own[-1]}{', in another order' if set(index) == set(own) else ''}; score the "
+                "same steps in the same order, or take .to_numpy() to go by position."
+            )
 
 
 def by_name(data: Any, names: Sequence[Name], what: str, partial: bool = False) -> Any:

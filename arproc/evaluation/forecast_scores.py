@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arproc.data.frames import native
+from arproc.data.labels import require_same_labels
 from arproc.errors import DataError, check_array
 from arproc.evaluation.verification.scores import path_weights, pinball_loss
 
@@ -43,7 +44,8 @@ def crps_quantiles(
     """
     forecast = native(forecast, "forecast")
     names, table = _quantile_table(forecast, levels)
-    y = _actual(actual, len(table), getattr(forecast, "index", None))
+    require_same_labels(forecast=forecast, actual=actual)
+    y = _actual(actual, len(table))
     order = np.argsort(names)
     q, table = np.asarray(names)[order], table[:, order]
     edges = np.concatenate([[0.0], (q[1:] + q[:-1]) / 2, [1.0]])
@@ -90,7 +92,7 @@ def crps_paths(paths: Any, actual: Any, *, weights: Any = None) -> np.ndarray:
     x = check_array("paths", paths, DataError)
     if x.ndim != 2 or len(x) < 2:
         raise DataError(f"paths has shape {x.shape}; expected [M, T] with at least 2 paths.")
-    y = _actual(actual, x.shape[1], None)
+    y = _actual(actual, x.shape[1])
     m, w = len(x), path_weights(weights, len(x))
     if w is not None:
         order = np.argsort(x, axis=0, kind="stable")
@@ -103,15 +105,8 @@ def crps_paths(paths: Any, actual: Any, *, weights: Any = None) -> np.ndarray:
     return np.abs(x - y).mean(axis=0) - spread
 
 
-def _actual(actual: Any, length: int, index: Any) -> np.ndarray:
+def _actual(actual: Any, length: int) -> np.ndarray:
     y = check_array("actual", actual, DataError).reshape(-1)
     if len(y) != length:
         raise DataError(f"actual has {len(y)} value(s); the forecast has {length} step(s).")
-    theirs: Any = getattr(actual, "index", None)
-    indexed = index is not None and theirs is not None and not callable(theirs)
-    if indexed and not index.equals(theirs):
-        raise DataError(
-            f"actual is indexed from {theirs[0]} to {theirs[-1]} and the forecast from "
-            f"{index[0]} to {index[-1]}; score the same steps."
-        )
     return y

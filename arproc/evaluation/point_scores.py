@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from arproc.data.labels import require_same_labels
 from arproc.errors import DataError, check_array, check_integer
 from arproc.evaluation.verification.scores import interval_score
 
@@ -151,6 +152,7 @@ def _mean(name: str, values: Any) -> float:
 
 
 def _pair(forecast: Any, actual: Any) -> tuple[np.ndarray, np.ndarray]:
+    require_same_labels(forecast=forecast, actual=actual)
     f, y = check_array("forecast", forecast, DataError), check_array("actual", actual, DataError)
     if f.shape != y.shape or f.ndim == 0 or not f.shape[-1]:
         raise DataError(

@@ -28,7 +28,10 @@ def check_jobs(n_jobs: Any) -> int:
     asked = check_integer("n_jobs", n_jobs, minimum=-1)
     if asked == 0:
         raise ParameterError("n_jobs must be 1 or more, or -1 for as many as cores; got 0.")
-    return asked if asked > 0 else len(os.sched_getaffinity(0))
+    if asked > 0:
+        return asked
+    usable = getattr(os, "sched_getaffinity", None)  # Linux alone tells which are allowed
+    return len(usable(0)) if usable is not None else os.cpu_count() or 1
 
 
 def in_parallel(work: Work, numbers: list[int], jobs: int) -> Iterator[tuple[list[Made], int]]:

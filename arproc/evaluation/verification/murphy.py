@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arproc.data.labels import require_same_labels
 from arproc.errors import (
     DataError,
     ParameterError,
@@ -90,6 +91,7 @@ def _aligned(forecasts: Any, actual: Any) -> tuple[dict[str, np.ndarray], np.nda
     y = check_array("actual", actual, DataError)
     found = {}
     for name, own in check_names("forecasts", forecasts).items():
+        require_same_labels(**{"actual": actual, f"the forecast {name!r}": own})
         x = check_array(f"the forecast {name!r}", own, DataError)
         if x.shape != y.shape or x.ndim != 1:
             raise DataError(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from arproc.data.labels import require_same_labels
 from arproc.distributions import as_categorical, cdf, to
 from arproc.errors import (
     DataError,
@@ -127,6 +128,7 @@ def reliability(
 
 def binary_pairs(probabilities: Any, outcomes: Any) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities and outcomes that are both known, [n] each; `DataError` for what is none."""
+    require_same_labels(probabilities=probabilities, outcomes=outcomes)
     p = check_array("probabilities", probabilities, DataError)
     y = check_array("outcomes", outcomes, DataError)
     if p.ndim != 1 or p.shape != y.shape:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from arproc.data.labels import require_same_labels
 from arproc.errors import DataError, check_array, check_number
 
 __all__ = [
@@ -40,6 +41,7 @@ def pinball_loss(forecast: Any, actual: Any, level: Any) -> Any:
         >>> pinball_loss([1.0, 1.0], [3.0, 0.0], 0.9).tolist()
         [1.8, 0.1]
     """
+    require_same_labels(forecast=forecast, actual=actual, level=level)
     q, y = check_array("forecast", forecast, DataError), check_array("actual", actual, DataError)
     levels = check_array("level", level)
     if not ((levels > 0) & (levels < 1)).all():
@@ -66,6 +68,7 @@ def interval_score(lower: Any, upper: Any, actual: Any, level: float) -> Any:
     """
     level = check_number("level", level, above=0, below=1)
     given = (("lower", lower), ("upper", upper), ("actual", actual))
+    require_same_labels(**dict(given))
     low, high, y = _together(*((name, check_array(name, x, DataError)) for name, x in given))
     if (low > high).any():
         raise DataError("lower must not be above upper; some are.")
@@ -90,6 +93,7 @@ def brier_score(probabilities: Any, outcomes: Any) -> Any:
         >>> brier_score([[0.5, 0.25, 0.25]], [0]).tolist()
         [0.375]
     """
+    require_same_labels(probabilities=probabilities, outcomes=outcomes)
     p = check_array("probabilities", probabilities, DataError)
     y = check_array("outcomes", outcomes, DataError)
     known = p[~np.isnan(p)]

@@ -207,13 +207,13 @@ class PanelModel(Parameters, ABC):
             raise ReadOnlyError(f"{name} was learnt and is read-only; fit again.")
         super().__setattr__(name, value)
 
+    @abstractmethod
     def others(self, data: Any) -> Self:
         """The same of other series, with what those of `fit` have in common."""
-        raise NotImplementedError
 
+    @abstractmethod
     def check_parts(self) -> None:
         """Raise `UnsupportedError` where a panel in parts would not give what it gives in one."""
-        raise NotImplementedError
 
     def save(self, path: str | Path) -> None:
         """Write all to one file, which `arproc.load` reads."""

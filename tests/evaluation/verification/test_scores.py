@@ -1,9 +1,11 @@
 """Scores of quantiles, intervals, probabilities and paths: by others' numbers, and proper."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+from arproc import evaluation
 from arproc.errors import DataError, ParameterError
 from arproc.evaluation import (
     brier_score,
@@ -151,3 +153,28 @@ def test_what_is_wrong_is_told():
         variogram_score(X, Y, pair_weights=np.ones((2, 2)))
     with pytest.raises(ParameterError, match="power must be a number above 0"):
         variogram_score(X, Y, power=0.0)
+
+
+@pytest.mark.parametrize(
+    "score",
+    [
+        lambda f, y: evaluation.smape(f, y),
+        lambda f, y: evaluation.mase(f, y, [1.0, 2.0, 4.0]),
+        lambda f, y: evaluation.msis(f - 1, f + 1, y, [1.0, 2.0, 4.0]),
+        lambda f, y: evaluation.pinball_loss(f, y, 0.3),
+        lambda f, y: evaluation.interval_score(f - 1, f + 1, y, 0.5),
+        lambda f, y: evaluation.brier_score(f > 0.5, y > 0.4),
+        lambda f, y: evaluation.reliability(f, y > 0.4).brier,
+        lambda f, y: evaluation.murphy({"f": f}, y).sum(axis=0),
+        lambda f, y: evaluation.crps_quantiles(f.to_frame(0.5), y),
+    ],
+)
+def test_numbers_that_are_labelled_unlike_are_never_paired_by_position(score):
+    days = pd.date_range("2024-01-01", periods=3)
+    f, y = pd.Series([0.2, 0.9, 0.6], days), pd.Series([0.5, 0.1, 0.9], days)
+    found = np.asarray(score(f, y))
+    np.testing.assert_array_equal(np.asarray(score(f, y.reset_index(drop=True))), found)
+    with pytest.raises(DataError, match="in another order; score the same steps"):
+        score(f, y[::-1])
+    with pytest.raises(DataError, match="is labelled from 2024-01-0"):
+        score(f, y.set_axis(days + pd.Timedelta(days=1)))
