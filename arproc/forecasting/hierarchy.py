@@ -9,6 +9,7 @@ import numpy as np
 
 from arproc.data.frames import native
 from arproc.data.long_tables import LONG, check_columns, read_long
+from arproc.data.table_forms import in_kind
 from arproc.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def aggregate(
     *,
     total: str = "total",
     fill: float | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[Any, pd.DataFrame]:
     """All series of a hierarchy, and how they add up.
 
     Args:
@@ -39,7 +40,8 @@ def aggregate(
             a sum without all of its parts is missing.
 
     Returns:
-        The long table of all series, for `Panel`, and the summing matrix for `reconcile` [m, b].
+        The long table of all series, for `Panel`, in the library of the data; and the summing
+        matrix for `reconcile` [m, b], a DataFrame.
 
     Raises:
         DataError: a column is not there, or two series would have one name.
@@ -87,7 +89,8 @@ def aggregate(
             value: made.T.ravel(),
         }
     )  # fmt: skip
-    return table, summing
+    other = in_kind(data, table.set_index([key, time]))  # of polars or Arrow, if the data are
+    return (table if isinstance(other, pd.DataFrame) else other), summing
 
 
 def _groups(levels: Any) -> list[tuple[str, ...]]:

@@ -108,7 +108,12 @@ def _symbols(value: Any, law: ChainLaw) -> list[Any]:
         return [symbol_number(value, law, "evidence") if vocabulary else value]
     if vocabulary.kind == "symbols":
         return [symbol_number(value, law, "evidence")]
-    numbers = np.asarray(vocabulary.encode(value)).tolist()
+    try:
+        numbers = np.asarray(vocabulary.encode(value)).tolist()
+    except DataError as error:
+        raise DataError(
+            f"evidence has the text {value!r}, which can not be read: {error}"
+        ) from None
     back = vocabulary.decode(np.asarray(numbers))
     told = value.decode(errors="replace") if isinstance(value, bytes) else value
     if not numbers or back.strip() != told.strip():

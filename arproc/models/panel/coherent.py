@@ -11,11 +11,13 @@ power and electric load, EJOR 279). Each path is then reconciled, and so adds up
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 from scipy.special import ndtri
 
+from arproc.data.table_forms import TableForm
 from arproc.errors import DataError, check_choice
 from arproc.forecasting.reconciliation import (
     METHODS,
@@ -108,7 +110,8 @@ def coherent_paths(
             "series that others are sums of."
         )
     projection = reconciliation_matrix(matrix, method, known, bottom)
-    means = model.forecast(history=table, horizon=horizon, quantiles=(0.5,)).to_numpy()
+    plain = replace(table, form=TableForm())  # whatever the user's tables are made of
+    means = model.forecast(history=plain, horizon=horizon, quantiles=(0.5,)).to_numpy()
     draws = model.paths_of(table, horizon, n, seed)
     joined = _together(draws, known)
     return (

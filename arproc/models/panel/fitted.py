@@ -163,6 +163,11 @@ class PanelModel(Parameters, ABC):
         for name, status in zip(learnt.names, learnt.status, strict=True):
             if status != "ok":
                 raise DataError(f"series {name!r} has no fit, so nothing adds up: {status}")
+        if history is None:
+            raise DataError(
+                "history is needed, with all series: what their errors of one step have in common "
+                "is seen there. The data of fit will do."
+            )
         known = self._read(history, name="history")
         place = {name: i for i, name in enumerate(known.names)}
         if set(place) != set(learnt.names):

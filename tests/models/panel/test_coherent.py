@@ -104,3 +104,23 @@ def test_what_is_wrong_is_said():
     flat = TABLE.assign(y=TABLE["y"].where(TABLE["unique_id"] != "north/a", 1.0))
     with pytest.raises(DataError, match="'north/a' has no fit, so nothing adds up"):
         Panel(AR(1), errors="keep").fit(flat).reconcile(flat, SUMMING, 2)
+    with pytest.raises(DataError, match="history is needed"):
+        MODEL.reconcile(None, SUMMING, 2)
+
+
+@pytest.mark.parametrize("model", [Panel(AR(1)), AutoPanel()], ids=["Panel", "AutoPanel"])
+def test_tables_of_polars_and_arrow_are_reconciled_in_kind(model):
+    polars = pytest.importorskip("polars")
+    pytest.importorskip("pyarrow")
+    stores = TABLE[TABLE["unique_id"].str.contains("/")]
+    parts = stores["unique_id"].str.split("/", expand=True)
+    stores = stores.assign(region=parts[0], store=parts[1]).drop(columns="unique_id")
+    want = model.fit(TABLE).reconcile(TABLE, SUMMING, 2, n_paths=20, seed=0)
+    for data in (polars.from_pandas(stores), polars.from_pandas(stores).to_arrow()):
+        table, summing = aggregate(data, ["region", "store"])
+        assert type(table) is type(data)
+        made = model.fit(table).reconcile(table, summing, 2, n_paths=20, seed=0)
+        assert type(made) is type(data)
+        order = want.index.get_level_values(0).unique().tolist()
+        got = made.to_pandas().groupby("unique_id", sort=False)["mean"].apply(list)
+        assert [got[name] for name in order] == [want["mean"][name].tolist() for name in order]
