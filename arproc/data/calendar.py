@@ -20,11 +20,15 @@ from arproc.errors import DataError, ParameterError
 
 __all__ = [
     "Calendar",
+    "in_zone",
     "is_arrow_date",
     "is_plain",
     "is_time",
+    "offset_of",
+    "on_the_wall",
     "plain_times",
     "regular",
+    "tick_of",
     "time_axis",
 ]
 
@@ -65,11 +69,11 @@ class Calendar:
         if isinstance(axis, pd.PeriodIndex):
             return cls("periods", str(axis[0]), axis.freqstr)
         if isinstance(axis, pd.DatetimeIndex):
-            step = _offset(freq) if freq is not None else axis.freq or _inferred(axis)
+            step = offset_of(freq) if freq is not None else axis.freq or _inferred(axis)
             if step is None:
                 return None
             zone = None if axis.tz is None else str(axis.tz)
-            return cls("dates", _wall(axis, step)[0].isoformat(), step.freqstr, zone)
+            return cls("dates", on_the_wall(axis, step)[0].isoformat(), step.freqstr, zone)
         step = float(freq or _number_step(axis))
         return cls("numbers", float(axis[0]), step)
 
@@ -88,7 +92,7 @@ class Calendar:
             if self.kind != "periods" or axis.freqstr != self.freq:
                 raise self._other(index, name)
             first = pd.Period(self.origin, self.freq)
-            width = _offset(axis.freq).n
+            width = offset_of(axis.freq).n
             return self._whole((axis[0].ordinal - first.ordinal) / width, index, name)
         if isinstance(axis, pd.DatetimeIndex):
             zone = None if axis.tz is None else str(axis.tz)
@@ -104,9 +108,9 @@ class Calendar:
     def _date(self, axis: Any, index: Any, name: str) -> int:
         import pandas as pd
 
-        step = _offset(self.freq)
-        origin, label = pd.Timestamp(self.origin), _wall(axis[:1], step)[0]
-        if (width := _tick(step)) is not None:
+        step = offset_of(self.freq)
+        origin, label = pd.Timestamp(self.origin), on_the_wall(axis[:1], step)[0]
+        if (width := tick_of(step)) is not None:
             return self._whole((label - origin) / width, index, name)
         first, last = min(origin, label), max(origin, label)
         between = pd.date_range(first, last, freq=step)
@@ -287,7 +291,7 @@ def _full_periods(axis: Any, freq: Any, name: str) -> Any:
 def _full_dates(axis: Any, freq: Any, name: str) -> Any:
     import pandas as pd
 
-    step = None if freq is None else _offset(freq)
+    step = None if freq is None else offset_of(freq)
     if step is None and axis.freq is not None:
         return axis
     if step is None and len(axis) < 3:
@@ -299,12 +303,12 @@ def _full_dates(axis: Any, freq: Any, name: str) -> Any:
                 return pd.DatetimeIndex(axis, freq=step)
             return axis
     for candidate in [step] if step is not None else _likely(axis):
-        wall = _wall(axis, candidate)
+        wall = on_the_wall(axis, candidate)
         full = pd.date_range(wall[0], wall[-1], freq=candidate)
         if len(full) and (full.get_indexer(wall) >= 0).all():
-            return _in_zone(full, axis, candidate)
+            return in_zone(full, axis, candidate)
     if step is not None:
-        wall = _wall(axis, step)
+        wall = on_the_wall(axis, step)
         full = pd.date_range(wall[0], wall[-1], freq=step)
         at = int(np.flatnonzero(full.get_indexer(wall) < 0)[0])
         raise DataError(f"{name} has the label {axis[at]}, which is no step of freq={freq!r}.")
@@ -360,7 +364,7 @@ def _likely(axis: Any) -> list[Any]:
             step = _inferred(axis[at : at + width])
             if step is not None:
                 found[step.freqstr] += 1
-    candidates = [_offset(word) for word, _ in found.most_common()]
+    candidates = [offset_of(word) for word, _ in found.most_common()]
     import pandas as pd
 
     steps = np.diff(axis.tz_localize(None).asi8 if axis.tz is None else axis.asi8)
@@ -381,7 +385,7 @@ def _inferred(axis: Any) -> Any:
     return None
 
 
-def _offset(freq: Any) -> Any:
+def offset_of(freq: Any) -> Any:
     """The user's `freq` as an offset of pandas."""
     import pandas as pd
 
@@ -407,7 +411,7 @@ def _number_step(axis: Any) -> float:
     return float(axis[1] - axis[0]) if len(axis) > 1 else 1.0
 
 
-def _tick(step: Any) -> Any:
+def tick_of(step: Any) -> Any:
     """The length of a step that is always the same; None for months and the like."""
     import pandas as pd
 
@@ -426,14 +430,15 @@ def _by_clock(step: Any) -> bool:
     return not isinstance(step, offsets.Tick) or isinstance(step, offsets.Day)
 
 
-def _wall(axis: Any, step: Any) -> Any:
+def on_the_wall(axis: Any, step: Any) -> Any:
     """Dates without their zone: what the clock shows, or UTC for steps of hours and less."""
     if axis.tz is None:
         return axis
     return axis.tz_localize(None) if _by_clock(step) else axis.tz_convert("UTC").tz_localize(None)
 
 
-def _in_zone(full: Any, axis: Any, step: Any) -> Any:
+def in_zone(full: Any, axis: Any, step: Any) -> Any:
+    """Dates on the wall's clock in the zone of an axis, which may have none."""
     if axis.tz is None:
         return full
     if not _by_clock(step):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from arproc.data.calendar import Calendar, _in_zone, _offset, _tick, _wall, regular
+from arproc.data.calendar import Calendar, in_zone, offset_of, on_the_wall, regular, tick_of
 from arproc.errors import DataError
 
 __all__ = ["calendar_of_series", "labels_of", "steps_of"]
@@ -87,13 +87,13 @@ def steps_of(calendar: Calendar, times: Any) -> tuple[np.ndarray, np.ndarray]:
         found = np.rint(np.where(on, place, 0.0))
         on &= np.isclose(found, place, rtol=1e-9, atol=1e-6)
         return np.where(on, found, 0).astype(np.int64), on
-    step, origin = _offset(calendar.freq), pd.Timestamp(calendar.origin)
+    step, origin = offset_of(calendar.freq), pd.Timestamp(calendar.origin)
     if calendar.zone is not None:
         times = times.tz_convert(calendar.zone)
-    wall, known = _wall(times, step), ~np.asarray(times.isna())
+    wall, known = on_the_wall(times, step), ~np.asarray(times.isna())
     if not known.any():
         return np.zeros(len(wall), np.int64), known
-    if (width := _tick(step)) is not None:
+    if (width := tick_of(step)) is not None:
         gap = wall.as_unit("ns").asi8 - origin.as_unit("ns").value
         found, rest = np.divmod(gap, width.value)
         on = known & (rest == 0)
@@ -121,11 +121,11 @@ def labels_of(calendar: Calendar, steps: np.ndarray) -> Any:
         found = calendar.origin + calendar.freq * steps.astype(float)
         whole = float(calendar.freq).is_integer() and float(calendar.origin).is_integer()
         return pd.Index(found.astype(np.int64) if whole else found)
-    step, origin = _offset(calendar.freq), pd.Timestamp(calendar.origin)
+    step, origin = offset_of(calendar.freq), pd.Timestamp(calendar.origin)
     low, high = min(int(steps.min(initial=0)), 0), max(int(steps.max(initial=0)), 0)
     before = pd.date_range(end=origin, periods=1 - low * step.n, freq=step.base)[:: step.n]
     after = pd.date_range(origin, periods=1 + high, freq=step)
     full = before[:-1].append(after)
     if calendar.zone is not None:
-        full = _in_zone(full, pd.DatetimeIndex([], tz=calendar.zone), step)
+        full = in_zone(full, pd.DatetimeIndex([], tz=calendar.zone), step)
     return full[steps - low]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-STEPS, QUICK_STEPS = 800, 10
+STEPS, QUICK_STEPS = 600, 10
 
 
 def run(report: Report, *, quick: bool) -> Subject:
