@@ -26,17 +26,16 @@ CHILD = """
 import json, sys, time, warnings
 from pathlib import Path
 import arproc
+from benchmarks.timing import memory as bytes_of
 warnings.simplefilter("ignore")
 text, small, memory, out = sys.argv[1:]
 memory = memory or None
-lines = lambda: Path("/proc/self/status").read_text().splitlines()
-bytes_of = lambda name: 1024 * int(dict(line.split(":") for line in lines())[name].split()[0])
 arproc.NGram(5, memory=memory).fit(Path(small)).save(out)
 before, begin = bytes_of("VmRSS"), time.perf_counter()
 model = arproc.NGram(5, memory=memory).fit(Path(text))
 model.save(out)
 seconds = time.perf_counter() - begin
-print(json.dumps([seconds, bytes_of("VmHWM") - before, sum(model.n_ngrams_)]))
+print(json.dumps([seconds, bytes_of() - before, sum(model.n_ngrams_)]))
 """
 
 

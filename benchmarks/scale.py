@@ -9,7 +9,6 @@ statsforecast published 36 minutes on 2,000 CPUs of a Ray cluster for auto_arima
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,16 +20,18 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import REDUCED, machine
+from benchmarks.timing import memory as bytes_of
 
 BATCH = 5_000  # series that are made at once
 DISTINCT = 100_000  # from there on they come again, under other names
 _CALL = """
-import resource, sys, time
+import sys, time
 import arproc
+from benchmarks.timing import memory as bytes_of
 memory, source, out = sys.argv[1:]
 begin, spent = time.perf_counter(), time.process_time()
 done = arproc.forecast_file(arproc.AutoPanel(), source, 12, out, memory=memory)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+peak = bytes_of() / 1e9
 print(f"{done.n_series} {time.perf_counter() - begin} {time.process_time() - spent} {peak} "
       f"{len(done.failed)}")
 """
@@ -109,4 +110,4 @@ def main(arguments: Sequence[str] = ()) -> None:
             f"{float(peak):.2f} GB at most (memory={memory!r}); a million at this pace: "
             f"{per * 1e6 / 60:.0f} min; written {out.stat().st_size / 1e6:.0f} MB"
         )
-        print(f"this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+        print(f"this process: {bytes_of() / 1e9:.2f} GB")

@@ -34,12 +34,13 @@ SENTENCES = 4 if REDUCED else 1_000
 
 #: What a process of its own does to tell how much more memory the second call needs at most.
 MEMORY = """
-import resource, sys
+import sys
 from benchmarks import scoring
+from benchmarks.timing import memory
 call = getattr(scoring, sys.argv[1])(sys.argv[2])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = memory("VmRSS")
 call()
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print((memory() - before) / 2**20)
 """
 
 

@@ -6,9 +6,10 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["REDUCED", "Ratio", "machine", "side_by_side"]
+__all__ = ["REDUCED", "Ratio", "machine", "memory", "side_by_side"]
 
 #: Whether everything is to be as small as it can be, to see that it runs.
 REDUCED = bool(os.environ.get("BENCH_REDUCED"))
@@ -71,6 +72,15 @@ def machine() -> str:
         f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__} with "
         f"{torch.get_num_threads()} threads, Python {platform.python_version()}"
     )
+
+
+def memory(name: str = "VmHWM") -> int:
+    """Bytes of this process: the most that it had ("VmHWM"), or what it has now ("VmRSS").
+
+    Linux's own table; `getrusage` begins a new process with the peak of the one that started it.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(dict(line.split(":") for line in lines)[name].split()[0])
 
 
 def _seconds(call: Callable[[], object], repeat: int) -> float:
