@@ -48,6 +48,7 @@ _LAZY: dict[str, str] = {
     "PixelCNN": "arproc.models.neural.images.pixelcnn",
     "PixelCNNPP": "arproc.models.neural.images.pixelcnnpp",
     "PixelSNAIL": "arproc.models.neural.images.pixelsnail",
+    "PianoRoll": "arproc.models.neural.sequences.piano_roll",
     "RNN": "arproc.models.neural.sequences.rnn",
     "SETAR": "arproc.models.regimes.setar",
     "Tokens": "arproc.data.tokens",
@@ -121,6 +122,7 @@ __all__ = [
     "PixelCNNPP",
     "PixelSNAIL",
     "Process",
+    "PianoRoll",
     "RNN",
     "SETAR",
     "Sequences",
@@ -209,6 +211,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
     from arproc.models.neural.images.pixelcnn import PixelCNN
     from arproc.models.neural.images.pixelcnnpp import PixelCNNPP
     from arproc.models.neural.images.pixelsnail import PixelSNAIL
+    from arproc.models.neural.sequences.piano_roll import PianoRoll
     from arproc.models.neural.sequences.rnn import RNN
     from arproc.models.neural.sequences.transformer import Transformer
     from arproc.models.neural.vectors.made import MADE

@@ -240,6 +240,13 @@ def rnn(data: Any = None, cell: str = "lstm", layers: int = 1, **parameters: Any
     return shake(model.fit(digits() if data is None else data, context=context))
 
 
+def roll(data: Any = None, **parameters: Any) -> arproc.PianoRoll:
+    context = parameters.pop("context", None)
+    settings = {"window": 3, "reach": 2, "octave": 3, "width": 5, "block": 12} | parameters
+    model = arproc.PianoRoll(training=QUICK, **settings)
+    return shake(model.fit(frames() if data is None else data, context=context))
+
+
 def attention(data: Any, **parameters: Any) -> Transformer:
     """A transformer of other elements than plain symbols."""
     context = parameters.pop("context", None)
@@ -645,6 +652,11 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "RNN of frames by a MADE": (lambda: rnn(frames(), "gru", head="made", hidden=6), {}),
     "RNN of frames by a deep NADE": (lambda: rnn(frames(), head="nade", hidden=(6, 5)), {}),
     "RNN of frames of independent notes": (lambda: rnn(frames(), head="bernoulli"), {}),
+    "PianoRoll": (roll, {}),
+    "PianoRoll with a clock": (
+        lambda: roll(covariates=True, context=np.arange(60.0).reshape(1, 60, 1) % 4),
+        {"context": positive_context()[..., :1]},
+    ),
     "RNN after a prefix": (lambda: rnn(tokens=4).condition([0, 3, 3]), {}),
     "Mixture of n-grams": (mixture_of_text, {}),
     "Mixture of families": (mixture_of_families, {}),
@@ -825,7 +837,8 @@ LATER = {
     "RNN of reals with covariates and scales", "RNN of reals, vectors and scales",
     "RNN of counts", "RNN of counts on their own scales", "RNN of frames",
     "RNN of frames by a MADE", "RNN of frames by a deep NADE",
-    "RNN of frames of independent notes", "RNN after a prefix", "Transformer of reals",
+    "RNN of frames of independent notes", "RNN after a prefix", "PianoRoll with a clock",
+    "Transformer of reals",
     "Transformer of reals on their own scales", "Transformer of frames",
     "Transformer of counts with covariates and scales", "Transformer of symbols with covariates",
 }  # fmt: skip

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arproc.contract.storable import StorableModule
@@ -31,14 +32,19 @@ class ElementNetwork(StorableModule):
         element: how elements enter and are described.
         context: how many numbers each sequence, or each of its steps, is conditioned on.
         scaled: whether the first of these is the scale of the series rather than an input.
+        reached: how many of an input's numbers, the last ones, the context is added to; all of
+            them by default.
     """
 
-    def __init__(self, element: Element, context: int, scaled: bool) -> None:
+    def __init__(
+        self, element: Element, context: int, scaled: bool, reached: int | None = None
+    ) -> None:
         super().__init__()
         self.element, self.scaled = element, scaled
         self.start = nn.Parameter(torch.zeros(element.width))
         inputs = context - scaled
-        self.given = Given(inputs, element.width) if inputs > 0 else None
+        units = element.width if reached is None else reached
+        self.given = Given(inputs, units) if inputs > 0 else None
 
     @abstractmethod
     def begin(self, n: int) -> Any:
@@ -81,6 +87,7 @@ class ElementNetwork(StorableModule):
         if context is None or self.given is None:
             return None
         found: Tensor = self.given(context[..., self.scaled :])
+        found = F.pad(found, (self.element.width - found.shape[-1], 0))
         return found[:, None].expand(-1, count, -1) if found.ndim == 2 else found
 
 

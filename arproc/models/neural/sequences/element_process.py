@@ -58,6 +58,9 @@ class ElementProcess(NeuralProcess):
     dropout: float
     covariates: bool
 
+    #: How many elements before the terms of a stretch fill the network's memory.
+    _lead: int = 0
+
     # ---- space and parameters -----------------------------------------------------------------
 
     @property
@@ -147,7 +150,7 @@ class ElementProcess(NeuralProcess):
                 held.require_length(self._given + bool(self._given), name)
         space, form = sequences.space, self._learnt_form(context)
         block, settings = self.block or _BLOCK, self._settings
-        stretches = Stretches(sequences, context, block, self._given, settings)
+        stretches = Stretches(sequences, context, block, self._given, settings, self._lead)
 
         batches = BatchesOfCrops(stretches, settings)
 
@@ -160,7 +163,9 @@ class ElementProcess(NeuralProcess):
 
             score = None
             if validation is not None:
-                held_out = Stretches(validation, validation.context, block, self._given, settings)
+                held_out = Stretches(
+                    validation, validation.context, block, self._given, settings, self._lead
+                )
                 score = _score(network, held_out, settings)
             return Objective(
                 lambda step, generator: stretches.augmented(batches(step, generator), step),

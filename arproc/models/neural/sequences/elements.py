@@ -31,6 +31,7 @@ from arproc.models.neural.sequences.scaling import Scale
 from arproc.models.neural.vectors.frames import Frame
 from arproc.models.neural.vectors.heads import MixtureHead
 from arproc.models.neural.vectors.networks import VectorNetwork
+from arproc.models.neural.vectors.tied import TiedFrames
 from arproc.spaces import BinaryVector, Count, Real, Space
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Element",
     "FrameElement",
     "RealElement",
+    "RollElement",
     "SymbolElement",
 ]
 
@@ -246,6 +248,28 @@ class FrameElement(Element):
 
     def embed(self, x: Tensor, scale: Scale | None) -> Tensor:
         return self.enter(x.to(self.enter.weight.dtype))
+
+    def distribution(self, units: Tensor, scale: Scale | None) -> Distribution:
+        return Frame(self.network, units)
+
+
+class RollElement(Element):
+    """A frame of notes, which enters as it is, and is described by `TiedFrames`.
+
+    Args:
+        network: of the frames.
+    """
+
+    def __init__(self, network: TiedFrames) -> None:
+        super().__init__()
+        self.network, self.width = network, network.sites + network.width
+        self.numbers = network.sites * 3 * network.width
+
+    def fits(self, space: Space) -> bool:
+        return isinstance(space, BinaryVector) and space.dimension == self.network.sites
+
+    def embed(self, x: Tensor, scale: Scale | None) -> Tensor:
+        return F.pad(x.to(self.network.place.dtype), (0, self.network.width))
 
     def distribution(self, units: Tensor, scale: Scale | None) -> Distribution:
         return Frame(self.network, units)

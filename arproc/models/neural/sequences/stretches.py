@@ -46,7 +46,9 @@ class Stretches:
     """Random stretches of `block` consecutive terms, drawn as `Crops` are.
 
     With `given` first elements, which are not scored, a stretch has these before its terms and
-    begins at them: it is a series of its own, wherever in its sequence it lies.
+    begins at them: it is a series of its own, wherever in its sequence it lies. With `lead`, a
+    stretch from within a sequence has that many elements before its terms, which are not scored
+    either: they fill the memory of a network that could not do without.
 
     Args:
         sequences: the data.
@@ -54,6 +56,7 @@ class Stretches:
         block: how many terms are scored at most.
         given: how many elements before them are given.
         settings: the seed, and what changes the pieces of each batch.
+        lead: how many more stand before those of a stretch from within a sequence.
 
     Example:
         >>> from arproc.spaces import Real
@@ -71,8 +74,10 @@ class Stretches:
         block: int,
         given: int,
         settings: Training,
+        lead: int = 0,
     ) -> None:
-        self.space, self.given, self.width = sequences.space, given, given + block
+        self.space, self.given, self.lead = sequences.space, given, lead
+        self.block, self.width = block, given + lead + block
         self.settings, self.context = settings, context
         self.crops = Crops(sequences, self.width)
         augment = settings.augment
@@ -83,9 +88,8 @@ class Stretches:
     @property
     def count(self) -> int:
         """How many stretches hold all terms."""
-        block = self.width - self.given
         terms = (self.crops.terms - self.given).clamp(min=0)
-        return int(terms.double().div(block).ceil().sum())
+        return int(terms.double().div(self.block).ceil().sum())
 
     def __call__(self, n: int, generator: torch.Generator) -> Stretch:
         """Draw n stretches, by the generator's next numbers."""
@@ -104,6 +108,7 @@ class Stretches:
         row, first = places.rows, places.first
         fresh = (first == 0) | (places.unknown & self.crops.stream) | bool(self.given)
         x, counted = self._read(row, first)
+        counted[~fresh, : self.lead] = False
         return Stretch(x, fresh, counted, self._context_of(row, first, counted.shape[1]), row)
 
     def augmented(self, drawn: Stretch, step: int) -> Stretch:

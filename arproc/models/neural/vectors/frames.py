@@ -16,6 +16,7 @@ from arproc.models.neural.vectors import made_drawing, nade_drawing
 from arproc.models.neural.vectors.masks import MaskedNetwork
 from arproc.models.neural.vectors.nade_network import NADENetwork
 from arproc.models.neural.vectors.networks import RevealingNetwork, VectorNetwork
+from arproc.models.neural.vectors.tied import TiedFrames
 
 __all__ = ["Frame"]
 
@@ -23,13 +24,13 @@ Shape = torch.Size | list[int] | tuple[int, ...]
 
 
 class Frame(td.Distribution):
-    """Vectors [sites] of zeros and ones whose law a NADE or a MADE gives, driven by some units.
+    """Vectors [sites] of zeros and ones whose law a network gives, driven by some units.
 
     The chain rule within the vector makes its probability exact (Boulanger-Lewandowski, Bengio
     and Vincent 2012, with NADE). There is no closed form of its mean.
 
     Args:
-        network: of the vector, whose context the units are.
+        network: a NADE, a MADE or `TiedFrames`, whose context the units are.
         units: [*batch, units].
 
     Example:
@@ -43,7 +44,7 @@ class Frame(td.Distribution):
     arg_constraints: dict[str, td.constraints.Constraint] = {}
     support = td.constraints.independent(td.constraints.boolean, 1)
 
-    def __init__(self, network: VectorNetwork, units: Tensor) -> None:
+    def __init__(self, network: VectorNetwork | TiedFrames, units: Tensor) -> None:
         self.network, self.units = network, units
         super().__init__(units.shape[:-1], torch.Size([network.sites]), validate_args=False)
 
@@ -76,6 +77,8 @@ class Frame(td.Distribution):
         elif isinstance(network, NADENetwork) and nade_drawing.compiles_draws(network):
             inputs, offsets = network.begin(len(flat), units), network.offsets(units)
             x = nade_drawing.draw_sites(network, inputs, flat, 0, offsets)
+        elif isinstance(network, TiedFrames):
+            x = network.draw(flat, units)
         elif isinstance(network, RevealingNetwork):
             x = _draw_by_sites(network, flat, units)
         else:

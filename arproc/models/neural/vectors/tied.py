@@ -1,0 +1,128 @@
+"""Frames of notes: one small network for every site, which sees what lies around it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from arproc.contract.storable import StorableModule
+
+__all__ = ["TiedFrames"]
+
+#: What the network is told of a site beside its surroundings, see `TiedFrames.counts`.
+_COUNTS = 4
+#: A count of notes times this is about one.
+_SMALL = 0.25
+
+
+class TiedFrames(StorableModule):
+    r"""The law of a frame of zeros and ones given the frames before it, with tied weights.
+
+    The sites are scored from the lowest to the highest by the chain rule. Each has the same
+    network (Johnson 2017, "Generating polyphonic music using tied parallel networks"): it
+    sees, at their distance from its own site, the sites of the last `window` frames and those
+    below it in this frame; how often each class of sites modulo the octave sounded lately; and
+    how many sites of this frame are on already. So a chord is as likely where all of it lies
+    higher, but for what each site learns of itself: `place`, added to its units.
+
+    What came before is given by numbers [N, context]: the window, oldest frame first, what is
+    remembered of the classes [octave], and `side` numbers that are added to the units.
+
+    Args:
+        sites: of a frame.
+        window: how many frames before it are seen.
+        reach: how far a site sees to either side.
+        octave: how many sites make an octave.
+        width: how many units each site has in each of two layers.
+        dropout: the share of units that is dropped in training, the same in all sites of a frame.
+
+    Example:
+        >>> frames = TiedFrames(sites=5, window=2, reach=1, octave=3, width=4)
+        >>> frames.terms(torch.ones(7, 5), torch.zeros(7, frames.context)).shape
+        torch.Size([7, 5])
+    """
+
+    def __init__(
+        self, sites: int, window: int, reach: int, octave: int, width: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.sites, self.window, self.reach, self.octave = sites, window, reach, octave
+        self.width, self.dropout = width, dropout
+        self.below = reach + octave // 2  # a chord is wider than a step
+        self.past = nn.Conv1d(window, width, 2 * reach + 1, padding=reach)
+        self.now = nn.Conv1d(1, width, self.below, bias=False)
+        self.classes = nn.Linear(2 * octave, width, bias=False)
+        self.count = nn.Linear(_COUNTS, width, bias=False)
+        self.place = nn.Parameter(torch.zeros(sites, width))
+        self.inner = nn.Linear(width, width)
+        self.out = nn.Linear(width, 1)
+        with torch.no_grad():
+            self.out.bias.fill_(-2.0)  # most notes are silent
+
+    @property
+    def context(self) -> int:
+        """How many numbers say what came before."""
+        return self.window * self.sites + self.octave + self.width
+
+    def folded(self, x: Tensor) -> Tensor:
+        """How many sites of each class modulo the octave are on, [..., octave]."""
+        short = -self.sites % self.octave
+        return F.pad(x, (0, short)).unflatten(-1, (-1, self.octave)).sum(-2)
+
+    def terms(self, x: Tensor, context: Tensor) -> Tensor:
+        """The chain rule's terms [N, sites] of frames x [N, sites], nats."""
+        x = x.to(self.out.weight.dtype)
+        so_far = x.cumsum(1) - x
+        lower = F.pad(x, (self.below, 0))[:, None, :-1]
+        units = self.before(context) + self.now(lower).transpose(1, 2) + self.counts(so_far)
+        return -F.binary_cross_entropy_with_logits(self.finished(units), x, reduction="none")
+
+    @torch.no_grad()
+    def draw(self, u: Tensor, context: Tensor) -> Tensor:
+        """The frames [N, sites] that uniforms u [N, sites] stand for: on where u is high."""
+        units, x = self.before(context), torch.zeros_like(u)
+        so_far, reached = units.new_zeros(len(u)), self.now.weight[:, 0].T.flip(0)
+        for site in range(self.sites):
+            inputs = units[:, site] + self.counts(so_far[:, None])[:, 0]
+            level = self.finished(inputs[:, None])[:, 0].double()
+            on = (u[:, site] > torch.sigmoid(-level)).to(units.dtype)
+            x[:, site], so_far = on, so_far + on
+            stop = min(site + 1 + self.below, self.sites)
+            units[:, site + 1 : stop] += on[:, None, None] * reached[: stop - site - 1]
+        return x
+
+    def before(self, context: Tensor) -> Tensor:
+        """What the frames before say to each site, [N, sites, width]."""
+        parts = (self.window * self.sites, self.octave, self.width)
+        frames, lately, side = context.split(parts, dim=1)
+        frames = frames.unflatten(1, (self.window, self.sites))
+        last = frames[:, -1]
+        left = last.flip(1).cumsum(1).flip(1)  # of the last frame, from this site on
+        counts = torch.stack([left, last.sum(1, keepdim=True).expand_as(left)], dim=2) * _SMALL
+        units = self.past(frames).transpose(1, 2) + self.place + side[:, None]
+        units = units + F.linear(counts, self.count.weight[:, :2])
+        # of each class of sites the counts of the classes from its own on
+        turned = torch.arange(self.octave, device=context.device)
+        turned = (turned[:, None] + turned) % self.octave
+        around = torch.cat([self.folded(last)[:, turned], lately[:, turned]], dim=2)
+        repeats = -(-self.sites // self.octave)
+        return units + self.classes(around).repeat(1, repeats, 1)[:, : self.sites]
+
+    def counts(self, so_far: Tensor) -> Tensor:
+        """What the number of lower sites that are on, [N, sites], says: [N, sites, width]."""
+        none = (so_far == 0).to(so_far.dtype)
+        counts = torch.stack([so_far * _SMALL, none], dim=-1)
+        return F.linear(counts, self.count.weight[:, 2:])
+
+    def finished(self, units: Tensor) -> Tensor:
+        """The log-odds [N, sites] of sites with these inputs [N, sites, width]."""
+        units = self._dropped(F.relu(units))
+        units = self._dropped(units + F.relu(self.inner(units)))
+        return self.out(units)[..., 0]
+
+    def _dropped(self, units: Tensor) -> Tensor:
+        if not self.training or not self.dropout:
+            return units
+        kept = torch.rand((len(units), 1, units.shape[2]), device=units.device) >= self.dropout
+        return units * (kept / (1.0 - self.dropout))
