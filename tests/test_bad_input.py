@@ -69,7 +69,7 @@ MODELS: dict[str, tuple[Callable[[], Any], Any]] = {
     "Coded": (lambda: arproc.Coded(arproc.AR(1), 4), SYMBOLS),
     "RNN": (lambda: arproc.RNN(width=4, tokens="char", block=8, training=QUICK), TEXT),
     "PianoRoll": (
-        lambda: arproc.PianoRoll(2, 1, 3, 4, block=8, training=QUICK), np.eye(5)[SYMBOLS % 5]
+        lambda: arproc.PianoRoll(2, 1, 3, 4, 5, block=8, training=QUICK), np.eye(5)[SYMBOLS % 5]
     ),
     "Mixture": (lambda: Mixture([fitted("AR"), arproc.AR(2).fit(SERIES)]), SERIES),
     "OrderEnsemble": (
@@ -640,7 +640,7 @@ SETTINGS = {
     "Coded": "process levels companded",
     "RNN": "cell layers width head tokens end components hidden min_scale scaling block dropout "
     "conditioned classes covariates training",
-    "PianoRoll": "window reach octave width block dropout conditioned classes covariates training",
+    "PianoRoll": "window reach octave width memory block dropout conditioned classes covariates training",
     "Mixture": "processes weights tolerance",
     "OrderEnsemble": "model orderings weights seed",
 }

@@ -242,7 +242,14 @@ def rnn(data: Any = None, cell: str = "lstm", layers: int = 1, **parameters: Any
 
 def roll(data: Any = None, **parameters: Any) -> arproc.PianoRoll:
     context = parameters.pop("context", None)
-    settings = {"window": 3, "reach": 2, "octave": 3, "width": 5, "block": 12} | parameters
+    settings = {
+        "window": 3,
+        "reach": 2,
+        "octave": 3,
+        "width": 5,
+        "memory": 9,
+        "block": 12,
+    } | parameters
     model = arproc.PianoRoll(training=QUICK, **settings)
     return shake(model.fit(frames() if data is None else data, context=context))
 
@@ -654,7 +661,7 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "RNN of frames of independent notes": (lambda: rnn(frames(), head="bernoulli"), {}),
     "PianoRoll": (roll, {}),
     "PianoRoll with a clock": (
-        lambda: roll(covariates=True, context=np.arange(60.0).reshape(1, 60, 1) % 4),
+        lambda: roll(covariates=True, memory=0, context=np.arange(60.0).reshape(1, 60, 1) % 4),
         {"context": positive_context()[..., :1]},
     ),
     "RNN after a prefix": (lambda: rnn(tokens=4).condition([0, 3, 3]), {}),

@@ -31,14 +31,17 @@ class PianoRoll(ElementProcess):
     pitch; for other vectors of zeros and ones take `RNN`.
 
     It has far fewer weights to learn than an RNN-NADE (Boulanger-Lewandowski, Bengio and Vincent
-    2012), needs no transposed copies of the pieces, and remembers `window` frames and the pitch
-    classes of the last fifteen or so. A clock can be given with each frame as covariates.
+    2012) and needs no transposed copies of the pieces. It sees `window` frames, the pitch classes
+    of the last fifteen or so, and, since music repeats itself, the frame that followed when the
+    piece last went as it does now, `memory` frames back at most. A clock can be given with each
+    frame as covariates.
 
     Args:
         window: how many frames before it are seen.
         reach: how many keys to either side are seen in each.
         octave: how many keys make an octave.
         width: how many units each key has in each of two layers.
+        memory: how many frames back a repeated passage is looked for; 0 for not at all.
         block: how many frames a training stretch has; None takes 24.
         dropout: the share of units that is dropped in training.
         conditioned: whether each piece is conditioned on a vector: `context` [N, c].
@@ -75,6 +78,7 @@ class PianoRoll(ElementProcess):
         reach: int = 18,
         octave: int = 12,
         width: int = 96,
+        memory: int = 256,
         *,
         block: int | None = None,
         dropout: float = 0.0,
@@ -87,6 +91,7 @@ class PianoRoll(ElementProcess):
         self.reach = reach
         self.octave = octave
         self.width = width
+        self.memory = memory
         self.block = block
         self.dropout = dropout
         self.conditioned = conditioned
@@ -96,12 +101,13 @@ class PianoRoll(ElementProcess):
 
     @property
     def _lead(self) -> int:  # type: ignore[override]
-        return 2 * self.window
+        return max(2 * self.window, self.memory)
 
     def _infer_space(self, data: Any) -> Space:
         for name in ("window", "octave", "width"):
             check_integer(name, getattr(self, name), minimum=1)
-        check_integer("reach", self.reach, minimum=0)
+        for name in ("reach", "memory"):
+            check_integer(name, getattr(self, name), minimum=0)
         self._check_elements()
         return self._element_space(data)
 
@@ -112,8 +118,9 @@ class PianoRoll(ElementProcess):
 
         def build(size: int) -> RollNetwork:
             frames = TiedFrames(
-                keys, self.window, self.reach, self.octave, self.width, float(self.dropout)
-            )
-            return RollNetwork(RollElement(frames), context=size)
+                keys, self.window, self.reach, self.octave, self.width, float(self.dropout),
+                recalls=self.memory > 0,
+            )  # fmt: skip
+            return RollNetwork(RollElement(frames), memory=self.memory, context=size)
 
         return self._learnt_elements(build, sequences, validation, context)

@@ -24,10 +24,12 @@ class TiedFrames(StorableModule):
     sees, at their distance from its own site, the sites of the last `window` frames and those
     below it in this frame; how often each class of sites modulo the octave sounded lately; and
     how many sites of this frame are on already. So a chord is as likely where all of it lies
-    higher, but for what each site learns of itself: `place`, added to its units.
+    higher, but for what each site learns of itself: `place`, added to its units. With `recalls`
+    it sees a frame that is expected, too, and how much speaks for it.
 
-    What came before is given by numbers [N, context]: the window, oldest frame first, what is
-    remembered of the classes [octave], and `side` numbers that are added to the units.
+    What came before is given by numbers [N, context]: the expected frame, if any, and the window,
+    oldest frame first; what is remembered of the classes [octave]; what speaks for the expected
+    frame [2]; and `side` numbers that are added to the units.
 
     Args:
         sites: of a frame.
@@ -36,6 +38,7 @@ class TiedFrames(StorableModule):
         octave: how many sites make an octave.
         width: how many units each site has in each of two layers.
         dropout: the share of units that is dropped in training, the same in all sites of a frame.
+        recalls: whether a frame is expected.
 
     Example:
         >>> frames = TiedFrames(sites=5, window=2, reach=1, octave=3, width=4)
@@ -44,16 +47,24 @@ class TiedFrames(StorableModule):
     """
 
     def __init__(
-        self, sites: int, window: int, reach: int, octave: int, width: int, dropout: float = 0.0
+        self,
+        sites: int,
+        window: int,
+        reach: int,
+        octave: int,
+        width: int,
+        dropout: float = 0.0,
+        recalls: bool = False,
     ) -> None:
         super().__init__()
         self.sites, self.window, self.reach, self.octave = sites, window, reach, octave
-        self.width, self.dropout = width, dropout
+        self.width, self.dropout, self.seen = width, dropout, window + recalls
         self.below = reach + octave // 2  # a chord is wider than a step
-        self.past = nn.Conv1d(window, width, 2 * reach + 1, padding=reach)
+        self.past = nn.Conv1d(self.seen, width, 2 * reach + 1, padding=reach)
         self.now = nn.Conv1d(1, width, self.below, bias=False)
         self.classes = nn.Linear(2 * octave, width, bias=False)
         self.count = nn.Linear(_COUNTS, width, bias=False)
+        self.faith = nn.Linear(2, width, bias=False) if recalls else None
         self.place = nn.Parameter(torch.zeros(sites, width))
         self.inner = nn.Linear(width, width)
         self.out = nn.Linear(width, 1)
@@ -63,7 +74,12 @@ class TiedFrames(StorableModule):
     @property
     def context(self) -> int:
         """How many numbers say what came before."""
-        return self.window * self.sites + self.octave + self.width
+        return sum(self.parts)
+
+    @property
+    def parts(self) -> tuple[int, int, int, int]:
+        """How many of these are frames, classes, of the expected frame, and `side`."""
+        return self.seen * self.sites, self.octave, 0 if self.faith is None else 2, self.width
 
     def folded(self, x: Tensor) -> Tensor:
         """How many sites of each class modulo the octave are on, [..., octave]."""
@@ -94,9 +110,9 @@ class TiedFrames(StorableModule):
 
     def before(self, context: Tensor) -> Tensor:
         """What the frames before say to each site, [N, sites, width]."""
-        parts = (self.window * self.sites, self.octave, self.width)
-        frames, lately, side = context.split(parts, dim=1)
-        frames = frames.unflatten(1, (self.window, self.sites))
+        frames, lately, faith, side = context.split(self.parts, dim=1)
+        side = side if self.faith is None else side + self.faith(faith)
+        frames = frames.unflatten(1, (self.seen, self.sites))
         last = frames[:, -1]
         left = last.flip(1).cumsum(1).flip(1)  # of the last frame, from this site on
         counts = torch.stack([left, last.sum(1, keepdim=True).expand_as(left)], dim=2) * _SMALL
