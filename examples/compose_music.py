@@ -1,4 +1,4 @@
-"""Two voices by an RNN whose frames are described by a NADE, and what the harmony is worth.
+"""Two voices: what the harmony is worth, and one small network for every key.
 
 Run it: python examples/compose_music.py
 """
@@ -27,11 +27,15 @@ rng = np.random.default_rng(0)
 train, test = ([piece(rng) for _ in range(n)] for n in (40, 10))
 # each time a piece is used it is moved up or down by up to two keys
 plan = arproc.Training(steps=60, batch_size=12, lr=0.02, augment=Transpose(2))
-for head in ("bernoulli", "nade"):
-    model = arproc.RNN("gru", width=32, head=head, hidden=32, training=plan).fit(train)
-    nats = -model.log_prob(test).mean() / len(test[0])
-    print(f"{head:9} {nats:.2f} nats a frame")
+models = {
+    "notes apart": arproc.RNN("gru", width=32, head="bernoulli", training=plan),
+    "RNN-NADE": arproc.RNN("gru", width=32, head="nade", hidden=32, training=plan),
+    "PianoRoll": arproc.PianoRoll(window=4, width=24, training=plan),
+}
+for name, model in models.items():
+    nats = -model.fit(train).log_prob(test).mean() / len(test[0])
+    print(f"{name:11} {nats:.2f} nats a frame")
 
-drawn = np.asarray(model.sample(1, 16, prefix=[test[0][:4]], seed=0))[0]
+drawn = np.asarray(models["PianoRoll"].sample(1, 16, prefix=[test[0][:4]], seed=0))[0]
 for frame in drawn:  # keys from left to right
     print("".join("o" if note else "." for note in frame))

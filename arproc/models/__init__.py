@@ -12,9 +12,8 @@
 | `ngram/` | `NGram`; in `suffix/` `InfiniGram`; in `adaptive/` `ContextTree`, `PPM`, `Cache` |
 | `neural/vectors/` | `MADE`, `NADE`, `MAF` |
 | `neural/images/` | `PixelCNN`, `PixelCNNPP`, `PixelSNAIL` |
-| `neural/sequences/` | `Transformer` |
 | `neural/waves/` | `WaveNet` |
-| `neural/sequences/` | `Transformer`, `RNN` |
+| `neural/sequences/` | `Transformer`, `RNN`, `PianoRoll` |
 | `kernel_density/` | `KernelDensity` |
 | `coded.py` | `Coded`: processes of real numbers as processes of codes |
 | `transformed/` | `Transformed` and the changes of variables |

@@ -48,7 +48,8 @@ class Stretches:
     With `given` first elements, which are not scored, a stretch has these before its terms and
     begins at them: it is a series of its own, wherever in its sequence it lies. With `lead`, a
     stretch from within a sequence has that many elements before its terms, which are not scored
-    either: they fill the memory of a network that could not do without.
+    either: they fill the memory of a network that could not do without. No stretch has more than
+    `block` terms that are scored.
 
     Args:
         sequences: the data.
@@ -108,7 +109,9 @@ class Stretches:
         row, first = places.rows, places.first
         fresh = (first == 0) | (places.unknown & self.crops.stream) | bool(self.given)
         x, counted = self._read(row, first)
-        counted[~fresh, : self.lead] = False
+        if self.lead:
+            counted[~fresh, : self.lead] = False
+            counted[fresh, self.given + self.block :] = False
         return Stretch(x, fresh, counted, self._context_of(row, first, counted.shape[1]), row)
 
     def augmented(self, drawn: Stretch, step: int) -> Stretch:
