@@ -30,7 +30,7 @@ plan = arproc.Training(steps=60, batch_size=12, lr=0.02, augment=Transpose(2))
 models = {
     "notes apart": arproc.RNN("gru", width=32, head="bernoulli", training=plan),
     "RNN-NADE": arproc.RNN("gru", width=32, head="nade", hidden=32, training=plan),
-    "PianoRoll": arproc.PianoRoll(window=4, width=24, training=plan),
+    "PianoRoll": arproc.PianoRoll(order=4, width=24, training=plan),
 }
 for name, model in models.items():
     nats = -model.fit(train).log_prob(test).mean() / len(test[0])

@@ -640,7 +640,8 @@ SETTINGS = {
     "Coded": "process levels companded",
     "RNN": "cell layers width head tokens end components hidden min_scale scaling block dropout "
     "conditioned classes covariates training",
-    "PianoRoll": "window reach octave width memory block dropout conditioned classes covariates training",
+    "PianoRoll": "order reach octave width memory block dropout conditioned classes covariates "
+    "training",
     "Mixture": "processes weights tolerance",
     "OrderEnsemble": "model orderings weights seed",
 }

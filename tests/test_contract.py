@@ -243,7 +243,7 @@ def rnn(data: Any = None, cell: str = "lstm", layers: int = 1, **parameters: Any
 def roll(data: Any = None, **parameters: Any) -> arproc.PianoRoll:
     context = parameters.pop("context", None)
     settings = {
-        "window": 3,
+        "order": 3,
         "reach": 2,
         "octave": 3,
         "width": 5,

@@ -31,13 +31,13 @@ class PianoRoll(ElementProcess):
     pitch; for other vectors of zeros and ones take `RNN`.
 
     It has far fewer weights to learn than an RNN-NADE (Boulanger-Lewandowski, Bengio and Vincent
-    2012) and needs no transposed copies of the pieces. It sees `window` frames, the pitch classes
+    2012) and needs no transposed copies of the pieces. It sees `order` frames, the pitch classes
     of the last fifteen or so, and, since music repeats itself, the frame that followed when the
     piece last went as it does now, `memory` frames back at most. A clock can be given with each
     frame as covariates.
 
     Args:
-        window: how many frames before it are seen.
+        order: how many frames before it are seen.
         reach: how many keys to either side are seen in each.
         octave: how many keys make an octave.
         width: how many units each key has in each of two layers.
@@ -55,7 +55,7 @@ class PianoRoll(ElementProcess):
         >>> import arproc
         >>> scale = np.eye(24)[np.array([0, 2, 4, 5, 7, 9, 11, 12] * 20)]  # a note a frame
         >>> training = arproc.Training(steps=60, batch_size=8, lr=0.02)
-        >>> model = arproc.PianoRoll(window=2, reach=12, width=8, training=training).fit([scale])
+        >>> model = arproc.PianoRoll(order=2, reach=12, width=8, training=training).fit([scale])
         >>> bool(model.log_prob([scale[:40]]) / 40 > -1.0)
         True
     """
@@ -74,7 +74,7 @@ class PianoRoll(ElementProcess):
 
     def __init__(
         self,
-        window: int = 8,
+        order: int = 8,
         reach: int = 18,
         octave: int = 12,
         width: int = 96,
@@ -87,7 +87,7 @@ class PianoRoll(ElementProcess):
         covariates: bool = False,
         training: Training | None = None,
     ) -> None:
-        self.window = window
+        self.order = order
         self.reach = reach
         self.octave = octave
         self.width = width
@@ -101,10 +101,10 @@ class PianoRoll(ElementProcess):
 
     @property
     def _lead(self) -> int:  # type: ignore[override]
-        return max(2 * self.window, self.memory)
+        return max(2 * self.order, self.memory)
 
     def _infer_space(self, data: Any) -> Space:
-        for name in ("window", "octave", "width"):
+        for name in ("order", "octave", "width"):
             check_integer(name, getattr(self, name), minimum=1)
         for name in ("reach", "memory"):
             check_integer(name, getattr(self, name), minimum=0)
@@ -118,7 +118,7 @@ class PianoRoll(ElementProcess):
 
         def build(size: int) -> RollNetwork:
             frames = TiedFrames(
-                keys, self.window, self.reach, self.octave, self.width, float(self.dropout),
+                keys, self.order, self.reach, self.octave, self.width, float(self.dropout),
                 recalls=self.memory > 0,
             )  # fmt: skip
             return RollNetwork(RollElement(frames), memory=self.memory, context=size)

@@ -141,7 +141,7 @@ def test_a_lead_is_heard_and_not_scored():
 
 def test_wrong_settings_and_data():
     x = [np.eye(4)[[0, 1, 2, 3]]]
-    for name, value in (("window", 0), ("reach", -1), ("octave", 0), ("memory", -1)):
+    for name, value in (("order", 0), ("reach", -1), ("octave", 0), ("memory", -1)):
         with pytest.raises(ParameterError, match=name):
             arproc.PianoRoll(**{name: value}).fit(x)
     with pytest.raises(DataError, match="frames over time"):
