@@ -21,6 +21,7 @@ from arproc.models.autoregression.ar import AR
 from arproc.models.autoregression.selection import select_order
 from arproc.models.autoregression.vector.var import VAR
 from arproc.models.discrete.count import CountAR
+from arproc.models.neural.sequences.piano_roll import PianoRoll
 from arproc.models.neural.vectors.made import MADE
 from arproc.models.neural.vectors.maf import MAF
 from arproc.models.neural.vectors.nade import NADE
@@ -220,6 +221,10 @@ CALLS: dict[str, Call] = {
     "NADE.fit": Call(_bits, lambda x: NADE(16, training=_training()).fit(x)),
     "NADE.sample": Call(
         lambda: NADE(16, training=_training()).fit(_bits()), lambda m: m.sample(3, seed=0)
+    ),
+    "PianoRoll.sample": Call(
+        lambda: PianoRoll(2, 3, 4, 4, 5, block=8, training=_training()).fit([_bits()]),
+        lambda m: m.sample(2, 5, seed=0),
     ),
     "WaveNet.sample": Call(
         lambda: WaveNet(2, 4, levels=4, block=8, training=_training()).fit(_counts() % 4),

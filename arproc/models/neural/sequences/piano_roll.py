@@ -43,7 +43,7 @@ class PianoRoll(ElementProcess):
         width: how many units each key has in each of two layers.
         memory: how many frames back a repeated passage is looked for; 0 for not at all.
         block: how many frames a training stretch has; None takes 24.
-        dropout: the share of units that is dropped in training.
+        dropout: the share of units that is dropped in training; a third of it of the notes heard.
         conditioned: whether each piece is conditioned on a vector: `context` [N, c].
         classes: how many labels there are, where it is conditioned on its label: `context` [N].
         covariates: whether each frame is conditioned on what is known of it beforehand, such as

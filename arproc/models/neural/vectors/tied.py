@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arproc.contract.storable import StorableModule
+from arproc.models.neural.vectors.networks import plain
 
 __all__ = ["TiedFrames"]
 
@@ -37,7 +38,8 @@ class TiedFrames(StorableModule):
         reach: how far a site sees to either side.
         octave: how many sites make an octave.
         width: how many units each site has in each of two layers.
-        dropout: the share of units that is dropped in training, the same in all sites of a frame.
+        dropout: the share of units that is dropped in training, the same in all sites of a frame;
+            of the notes of the frames before, a third of that share goes unheard.
         recalls: whether a frame is expected.
 
     Example:
@@ -97,22 +99,30 @@ class TiedFrames(StorableModule):
     @torch.no_grad()
     def draw(self, u: Tensor, context: Tensor) -> Tensor:
         """The frames [N, sites] that uniforms u [N, sites] stand for: on where u is high."""
-        units, x = self.before(context), torch.zeros_like(u)
-        so_far, reached = units.new_zeros(len(u)), self.now.weight[:, 0].T.flip(0)
-        for site in range(self.sites):
-            inputs = units[:, site] + self.counts(so_far[:, None])[:, 0]
-            level = self.finished(inputs[:, None])[:, 0].double()
-            on = (u[:, site] > torch.sigmoid(-level)).to(units.dtype)
-            x[:, site], so_far = on, so_far + on
-            stop = min(site + 1 + self.below, self.sites)
-            units[:, site + 1 : stop] += on[:, None, None] * reached[: stop - site - 1]
-        return x
+        from arproc.compiled.interpreted import suited
+        from arproc.models.neural.vectors import tied_kernels
+
+        told = self.count.weight[:, 2:].T * self.count.weight.new_tensor([[_SMALL], [1.0]])
+        kernels = suited(tied_kernels, u.numel() * self.width * (self.width + 4.0))
+        drawn = kernels.draw(
+            plain(self.before(context)),
+            plain(u),
+            plain(self.now.weight[:, 0].T.flip(0)),
+            plain(told),
+            plain(self.inner.weight.T),
+            plain(self.inner.bias),
+            plain(self.out.weight[0]),
+            float(self.out.bias),
+        )
+        return torch.from_numpy(drawn)
 
     def before(self, context: Tensor) -> Tensor:
         """What the frames before say to each site, [N, sites, width]."""
         frames, lately, faith, side = context.split(self.parts, dim=1)
         side = side if self.faith is None else side + self.faith(faith)
         frames = frames.unflatten(1, (self.seen, self.sites))
+        if self.training and self.dropout:
+            frames = F.dropout(frames, self.dropout / 3)
         last = frames[:, -1]
         left = last.flip(1).cumsum(1).flip(1)  # of the last frame, from this site on
         counts = torch.stack([left, last.sum(1, keepdim=True).expand_as(left)], dim=2) * _SMALL
