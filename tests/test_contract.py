@@ -257,7 +257,8 @@ def frames(n: int = 60, notes: int = 4) -> np.ndarray:
 
 def transformer(data: Any = None, **parameters: Any) -> Transformer:
     settings = {"block": 8, "attention_window": 6, "training": QUICK} | parameters
-    return shake(Transformer(2, 2, 16, **settings).fit(digits() if data is None else data))
+    layers = settings.pop("layers", 2)
+    return shake(Transformer(layers, 2, 16, **settings).fit(digits() if data is None else data))
 
 
 def wavenet(levels: int = 4, **parameters: Any) -> arproc.WaveNet:
@@ -529,7 +530,8 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "RNADE of all orders": (
         lambda: nade_of_reals("normal_mixture", order_agnostic=True, activation="sigmoid"), {}
     ),
-    "PixelCNN": (lambda: pixelcnn(2, (3, 4), layers=2), {}),
+    "PixelCNN": (lambda: pixelcnn(2, (2, 3), layers=2), {}),
+    "PixelCNN of twelve pixels": (lambda: pixelcnn(2, (3, 4), layers=2), {}),
     "PixelCNN of grey levels": (lambda: pixelcnn(5, (4, 3), first_kernel=3, kernel=5), {}),
     "PixelCNN of ordered grey levels": (
         lambda: pixelcnn(256, (3, 4), head="discretised_logistic", components=2), {}
@@ -582,7 +584,8 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: coded(ARGARCH(1, "student_t"), companded=True), {}
     ),
     "NGram of parts": (ngram_of_parts, {}),
-    "Transformer": (lambda: transformer(tokens=4), {}),
+    "Transformer": (lambda: transformer(tokens=4, layers=1), {}),
+    "Transformer of two layers": (lambda: transformer(tokens=4), {}),
     "Transformer whose sequences end": (
         lambda: transformer([digits(n) for n in (9, 30, 14)], tokens=4, end=True), {}
     ),
@@ -828,6 +831,7 @@ LATER = {
     "RNN of frames of independent notes", "RNN after a prefix", "Transformer of reals",
     "Transformer of reals on their own scales", "Transformer of frames",
     "Transformer of counts with covariates and scales", "Transformer of symbols with covariates",
+    "PixelCNN of twelve pixels", "Transformer of two layers",
 }  # fmt: skip
 
 
