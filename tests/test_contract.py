@@ -530,8 +530,7 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "RNADE of all orders": (
         lambda: nade_of_reals("normal_mixture", order_agnostic=True, activation="sigmoid"), {}
     ),
-    "PixelCNN": (lambda: pixelcnn(2, (2, 3), layers=2), {}),
-    "PixelCNN of twelve pixels": (lambda: pixelcnn(2, (3, 4), layers=2), {}),
+    "PixelCNN": (lambda: pixelcnn(2, (3, 4), layers=2), {}),
     "PixelCNN of grey levels": (lambda: pixelcnn(5, (4, 3), first_kernel=3, kernel=5), {}),
     "PixelCNN of ordered grey levels": (
         lambda: pixelcnn(256, (3, 4), head="discretised_logistic", components=2), {}
@@ -831,7 +830,7 @@ LATER = {
     "RNN of frames of independent notes", "RNN after a prefix", "Transformer of reals",
     "Transformer of reals on their own scales", "Transformer of frames",
     "Transformer of counts with covariates and scales", "Transformer of symbols with covariates",
-    "PixelCNN of twelve pixels", "Transformer of two layers",
+    "Transformer of two layers",
 }  # fmt: skip
 
 
