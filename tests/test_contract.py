@@ -257,8 +257,7 @@ def frames(n: int = 60, notes: int = 4) -> np.ndarray:
 
 def transformer(data: Any = None, **parameters: Any) -> Transformer:
     settings = {"block": 8, "attention_window": 6, "training": QUICK} | parameters
-    layers = settings.pop("layers", 2)
-    return shake(Transformer(layers, 2, 16, **settings).fit(digits() if data is None else data))
+    return shake(Transformer(2, 2, 16, **settings).fit(digits() if data is None else data))
 
 
 def wavenet(levels: int = 4, **parameters: Any) -> arproc.WaveNet:
@@ -583,8 +582,7 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: coded(ARGARCH(1, "student_t"), companded=True), {}
     ),
     "NGram of parts": (ngram_of_parts, {}),
-    "Transformer": (lambda: transformer(tokens=4, layers=1), {}),
-    "Transformer of two layers": (lambda: transformer(tokens=4), {}),
+    "Transformer": (lambda: transformer(tokens=4), {}),
     "Transformer whose sequences end": (
         lambda: transformer([digits(n) for n in (9, 30, 14)], tokens=4, end=True), {}
     ),
@@ -830,7 +828,6 @@ LATER = {
     "RNN of frames of independent notes", "RNN after a prefix", "Transformer of reals",
     "Transformer of reals on their own scales", "Transformer of frames",
     "Transformer of counts with covariates and scales", "Transformer of symbols with covariates",
-    "Transformer of two layers",
 }  # fmt: skip
 
 
