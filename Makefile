@@ -22,6 +22,8 @@ BENCH_VENV := .venv-bench
 STATSFORECAST_VENV := .venv-statsforecast
 INPUTS := pyproject.toml constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# The tests start dozens of interpreters: without bytecode each compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test style lint test-slow mutants bench statsforecast clean
 .DELETE_ON_ERROR:

@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes on two cores
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("ARPROC_QUIET", "1")  # what compiles now says nothing of the code
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +18,15 @@ import torch
 from hypothesis import settings
 
 torch.set_num_threads(1)
-settings.register_profile("arproc", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("arproc", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("arproc")
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: the collector need not go over it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -144,12 +141,3 @@ def test_parameters_of_classes_without_a_constructor() -> None:
     assert repr(Plain()) == "Plain()"
     with pytest.raises(ParameterError, match="Plain has no parameter 'x'"):
         Plain().set_params(x=1)
-
-
-def test_scikit_learn_is_not_imported_by_the_protocol() -> None:
-    code = (
-        "import sys, arproc; arproc.AR(1).clone().set_params(order=2); "
-        "print('sklearn' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"

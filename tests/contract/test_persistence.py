@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import edit
-from hypothesis import given, settings
+from hypothesis import given
 from toys import Bits, Chain, Letters, Net, Walk, fitted
 
 import arproc
@@ -93,7 +93,6 @@ values = st.recursive(
 
 
 @given(value=values, learnt=values)
-@settings(max_examples=60)
 def test_plain_values_come_back_exactly(value, learnt, tmp_path_factory):
     model = Holder(value).fit([0.0])
     vars(model.law_.model)["learnt_"] = learnt

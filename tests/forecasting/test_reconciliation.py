@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from arproc import AR
@@ -38,7 +38,6 @@ def hierarchies():
     )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
 @given(hierarchies(), st.sampled_from(METHODS), st.integers(0, 2**31))
 def test_what_is_reconciled_adds_up_and_what_adds_up_stays(s, method, seed):
     rng, (m, b) = np.random.default_rng(seed), s.shape
@@ -51,7 +50,6 @@ def test_what_is_reconciled_adds_up_and_what_adds_up_stays(s, method, seed):
     np.testing.assert_allclose(matrix @ s, s, atol=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
 @given(hierarchies(), st.integers(0, 1000))
 def test_the_projection_is_the_formula_of_the_paper(s, seed):
     m = len(s)

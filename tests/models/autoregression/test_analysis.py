@@ -23,7 +23,6 @@ def sunspots():
     return sm.datasets.sunspots.load_pandas().data.set_index("YEAR")["SUNACTIVITY"]
 
 
-@settings(max_examples=40, deadline=None)
 @given(PACFS, st.floats(0.1, 10.0))
 def test_moments_and_spectrum_are_those_of_statsmodels(pacf, sigma2):
     coef = pacf_to_coef(np.array(pacf))
@@ -57,7 +56,6 @@ def test_the_spectrum_integrates_to_the_variance(pacf):
     assert mean == pytest.approx(model.autocovariance(0)[0], rel=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
 @given(PACFS)
 def test_roots_are_those_of_the_recursion(pacf):
     coef = pacf_to_coef(np.array(pacf))

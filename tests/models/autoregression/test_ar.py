@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import MultivariateNormal
 
@@ -187,7 +187,6 @@ def test_forecast_is_statsmodels(sunspots, order, trend):
     assert got.index[0] == 2009
 
 
-@settings(max_examples=30)
 @given(
     st.lists(st.floats(-0.9, 0.9), max_size=4),
     st.integers(0, 6),

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from arproc import AR
 from arproc.gaussian.levinson import autocovariances, pacf_to_coef
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.floats(-0.95, 0.95), max_size=4),
     st.integers(0, 6),

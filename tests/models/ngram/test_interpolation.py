@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import arproc
@@ -58,7 +58,6 @@ def tolerance(*models):
     return 1e-9 if all(m.trie_.log_prob.dtype == np.float64 for m in models) else 1e-5
 
 
-@settings(max_examples=50)
 @given(
     corpora("abc"),
     corpora("bcd"),

@@ -122,7 +122,7 @@ def test_lmplz_files_in_ours_on_every_sentence(whole, order, tmp_path):
     check(arproc.NGram.from_arpa(path), load(path), whole)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arpa_texts(lowest=2), st.lists(texts, min_size=1, max_size=8))
 def test_any_set_of_ngrams(tmp_path, text, lines):
     # KenLM wants what begins an n-gram to be there, and the file that we write has it

@@ -98,7 +98,7 @@ def test_special_words_are_skipped_by_taking_them_out(corpus, tmp_path):
     assert_same_ngrams(tmp_path / "ours.arpa", theirs)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.lists(st.sampled_from("aaabbcdef"), max_size=8).map(" ".join), max_size=60),
     st.integers(1, 5),

@@ -253,14 +253,6 @@ def test_scikit_learn_clones_and_searches():
     assert search.best_params_ == {"order": 2}
 
 
-def test_import_of_the_package_compiles_nothing():
-    import subprocess
-    import sys
-
-    code = "import sys, arproc; arproc.NGram(2); assert 'numba' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 # ---- known figures ---------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import edit
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import arproc
@@ -38,7 +38,6 @@ def row(x, base, window, decay, alpha, end):
     return p
 
 
-@settings(max_examples=60)
 @given(
     st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=20), min_size=1, max_size=4),
     parameters,

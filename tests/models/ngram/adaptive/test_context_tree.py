@@ -64,7 +64,6 @@ def mixture(sequences, depth, symbols, alpha, stop):
     )
 
 
-@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 1), min_size=1, max_size=30),
     st.integers(0, 3),
@@ -99,7 +98,6 @@ def test_krichevsky_and_trofimov_by_hand():
     assert math.exp(coin.log_prob([0, 1, 0, 1, 1])) == pytest.approx(3 / 256)
 
 
-@settings(max_examples=30)
 @given(st.lists(st.integers(0, 1), min_size=5, max_size=60), st.integers(1, 3))
 def test_the_map_tree_is_the_best_of_all(x, depth):
     model = arproc.ContextTree(depth, 2).fit(x)
@@ -207,7 +205,6 @@ def most_bits(x, leaves, depth, ideal):
     return bits + tree + len(leaves) * gamma(whole / len(leaves))
 
 
-@settings(max_examples=60)
 @given(st.lists(st.integers(0, 1), min_size=1, max_size=80), st.integers(0, 3))
 def test_no_sequence_costs_more_than_the_bound(x, depth):
     bits = -arproc.ContextTree.untrained(depth, 2).log_prob(x) / math.log(2)

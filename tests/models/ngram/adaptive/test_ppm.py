@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import arproc
@@ -55,7 +55,6 @@ class SlowPPM:
                 break
 
 
-@settings(max_examples=60)
 @given(
     st.lists(st.integers(0, 2), min_size=1, max_size=40),
     st.integers(0, 4),

@@ -121,7 +121,7 @@ def test_any_set_of_ngrams_is_read_as_defined(tmp_path, text, lines):
     check(tmp_path, text, lines)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arpa_texts(), st.lists(texts, min_size=1, max_size=8))
 def test_what_was_read_is_written_and_read_the_same(tmp_path, text, lines):
     # with a back-off above one, what is put in may be "more probable" than one, and is refused

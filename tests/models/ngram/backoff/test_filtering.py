@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import arproc
@@ -38,7 +38,6 @@ def row(model, history):
     return dict(zip(names, probs.tolist(), strict=False))
 
 
-@settings(max_examples=60)
 @given(
     corpora,
     st.integers(1, 4),

@@ -74,7 +74,6 @@ class SlowPrunedKneserNey(SlowKneserNey):
         return (c - taken.get(w, 0)) / total + sum(taken.values()) / total * lower
 
 
-@settings(max_examples=60)
 @given(corpora, st.integers(2, 4), st.booleans(), st.sampled_from([[0, 0, 1], [0, 1], [0, 1, 2]]))
 def test_cut_offs_equal_their_definition(sequences, order, ends, prune):
     letters = alphabet(4, ends)
@@ -91,7 +90,6 @@ def test_cut_offs_equal_their_definition(sequences, order, ends, prune):
     assert {g for g in names(trie) if len(g) > 1} == kept
 
 
-@settings(max_examples=60)
 @given(corpora, st.integers(2, 4), st.booleans(), st.sampled_from(SMOOTHINGS), st.integers(1, 2))
 def test_every_smoothing_normalises_when_cut(sequences, order, ends, smoothing, cut):
     letters = alphabet(4, ends)
@@ -142,7 +140,6 @@ def test_the_cost_is_the_relative_entropy(sequences, order, smoothing):
         assert cost[node] == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
-@settings(max_examples=40)
 @given(
     corpora, st.integers(2, 4), st.booleans(), st.sampled_from(SMOOTHINGS),
     st.sampled_from([0.0, 1e-4, 1e-2, 1.0]),

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from models.ngram.reference import alphabet, count
 
@@ -43,7 +43,6 @@ def rows_along(trie, x):
     return trie.rows(states, position).reshape(n, length, -1)
 
 
-@settings(max_examples=60)
 @given(
     models, st.lists(st.lists(st.integers(0, 5), min_size=9, max_size=9), min_size=1, max_size=4)
 )
@@ -58,7 +57,6 @@ def test_terms_are_entries_of_rows(trie, sequences):
     np.testing.assert_allclose(found, expected.reshape(-1), rtol=1e-12)
 
 
-@settings(max_examples=60)
 @given(models, st.integers(0, 2**32 - 1))
 def test_draws_invert_the_rows(trie, seed):
     uniforms = np.random.default_rng(seed).random((3, 12))
@@ -111,7 +109,6 @@ def test_symbols_after_the_end_are_allowed():
     np.testing.assert_allclose(p.sum(axis=-1), 1.0, atol=1e-12)
 
 
-@settings(max_examples=30)
 @given(models)
 def test_a_trie_survives_its_description(trie):
     again = Trie.from_dict(trie.to_dict())

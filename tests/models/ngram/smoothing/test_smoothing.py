@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from models.ngram.reference import SlowAdditive, SlowKneserNey, alphabet, count, histories
 
@@ -33,7 +33,6 @@ def rows(trie, letters, order):
     return every, np.exp(trie.rows(trie.states(ctx, position), position))
 
 
-@settings(max_examples=60)
 @given(corpora, st.integers(1, 4), st.booleans())
 def test_kneser_ney_equals_its_definition_and_normalises(sequences, order, ends):
     letters = alphabet(4, ends)  # symbol 3 is never seen
@@ -49,7 +48,6 @@ def test_kneser_ney_equals_its_definition_and_normalises(sequences, order, ends)
     assert p.min() > 0 or (discounts.values == 0).any()  # lmplz lets a discount be zero
 
 
-@settings(max_examples=60)
 @given(corpora, st.integers(1, 4), st.booleans(), st.sampled_from([0.1, 1.0, 2.5]))
 def test_additive_equals_its_definition_and_normalises(sequences, order, ends, alpha):
     letters = alphabet(4, ends)
@@ -116,7 +114,6 @@ def test_closed_form_refuses_what_lmplz_refuses(n):
     assert closed_form(np.array(n)) is None
 
 
-@settings(max_examples=30)
 @given(corpora, st.integers(1, 3), st.booleans())
 def test_leave_one_out_equals_taking_events_away_one_by_one(sequences, order, ends):
     letters = alphabet(4, ends)

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from models.ngram.reference import (
     BEGIN,
@@ -67,7 +67,6 @@ def fit(data, order=3, validation=None, **params):
 # ---- each equals its definition --------------------------------------------------------------
 
 
-@settings(max_examples=40)
 @given(corpora, st.integers(1, 4), st.booleans())
 def test_witten_bell(sequences, order, ends):
     letters = alphabet(4, ends)  # symbol 3 is never seen
@@ -76,7 +75,6 @@ def test_witten_bell(sequences, order, ends):
     check(trie, slow, letters, order)
 
 
-@settings(max_examples=40)
 @given(corpora, st.integers(1, 4), st.booleans())
 def test_maximum_likelihood(sequences, order, ends):
     letters = alphabet(4, ends)
@@ -84,7 +82,6 @@ def test_maximum_likelihood(sequences, order, ends):
     check(trie, SlowMixed(sequences, order, letters, lambda k, n, t: 1.0), letters, order)
 
 
-@settings(max_examples=40)
 @given(corpora, st.integers(1, 4), st.booleans(), st.booleans())
 def test_kneser_ney_and_absolute_discounting(sequences, order, ends, adjusted):
     letters = alphabet(4, ends)
@@ -112,7 +109,6 @@ def seen_by(found, symbols):
     return seen
 
 
-@settings(max_examples=60)
 @given(corpora, st.integers(1, 4), st.booleans(), st.sampled_from(["katz", "backoff_kneser_ney"]))
 def test_back_off(sequences, order, ends, name):
     letters = alphabet(4, ends)
@@ -124,7 +120,6 @@ def test_back_off(sequences, order, ends, name):
     check(trie, slow, letters, order)
 
 
-@settings(max_examples=30)
 @given(corpora, corpora, st.integers(1, 4), st.booleans(), st.booleans())
 def test_jelinek_mercer(sequences, held_out, order, ends, deleted):
     letters = alphabet(4, ends)

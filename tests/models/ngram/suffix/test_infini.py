@@ -96,7 +96,6 @@ def slow(model, sequences):
     return SlowInfiniGram(sequences, space.size, space.terminates, model.discounts_)
 
 
-@settings(max_examples=60)
 @given(corpora, corpora, st.booleans())
 def test_equals_its_definition(sequences, new, ends):
     if not ends:
