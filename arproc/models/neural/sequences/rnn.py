@@ -39,7 +39,8 @@ class RNN(ElementProcess):
     context is the size. A forecast of a long series then takes its last values as history.
 
     It is trained on stretches of `block` terms, whose beginning is that of a sequence, or of a
-    memory without content; see `arproc.models.neural.sequences.crops.Crops`.
+    memory without content; see `arproc.models.neural.sequences.crops.Crops`. A single sequence
+    is taken for a part of a longer one; of several pieces of frames each begins where it begins.
 
     Args:
         cell: "elman", "gru" or "lstm".

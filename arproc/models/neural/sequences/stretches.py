@@ -12,7 +12,7 @@ from torch import Tensor
 from arproc.contract.sequences import Sequences
 from arproc.errors import DataError
 from arproc.models.neural.sequences.crops import Crops, Places
-from arproc.spaces import check_values
+from arproc.spaces import BinaryVector, check_values
 from arproc.training import Augmentation, Training, seed_of
 
 __all__ = ["Stretch", "Stretches"]
@@ -44,6 +44,9 @@ class Stretch(NamedTuple):
 
 class Stretches:
     """Random stretches of `block` consecutive terms, drawn as `Crops` are.
+
+    Where there are several pieces of frames, each begins where it begins: none is taken for a
+    part of a longer one of which nothing before is known, as streams are.
 
     With `given` first elements, which are not scored, a stretch has these before its terms and
     begins at them: it is a series of its own, wherever in its sequence it lies. With `lead`, a
@@ -81,6 +84,9 @@ class Stretches:
         self.block, self.width = block, given + lead + block
         self.settings, self.context = settings, context
         self.crops = Crops(sequences, self.width)
+        # one series is cut out of a longer one, several pieces of music begin where they begin
+        whole = isinstance(sequences.space, BinaryVector) and len(sequences) > 1
+        self.unknown = self.crops.stream and not whole
         augment = settings.augment
         if isinstance(augment, Augmentation):
             longest = int(sequences.lengths.max())
@@ -107,7 +113,7 @@ class Stretches:
     def read(self, places: Places) -> Stretch:
         """The stretches that begin there."""
         row, first = places.rows, places.first
-        fresh = (first == 0) | (places.unknown & self.crops.stream) | bool(self.given)
+        fresh = (first == 0) | (places.unknown & self.unknown) | bool(self.given)
         x, counted = self._read(row, first)
         if self.lead:
             counted[~fresh, : self.lead] = False

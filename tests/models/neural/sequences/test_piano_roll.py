@@ -139,6 +139,17 @@ def test_a_lead_is_heard_and_not_scored():
     assert 0 < int(drawn.fresh.sum()) < 200
 
 
+def test_pieces_begin_where_they_begin():
+    """A single one is taken for a part of a longer one."""
+    x = np.random.default_rng(0).integers(0, 2, (50, 3))
+    for many in (1, 2):
+        sequences = Sequences.of([x] * many, BinaryVector(dimension=3))
+        stretches = Stretches(sequences, None, block=4, given=0, settings=Training())
+        places = stretches.draw(200, torch.Generator().manual_seed(0))
+        within = stretches.read(places).fresh[places.first > 0]
+        assert bool(within.any()) == (many == 1)
+
+
 def test_wrong_settings_and_data():
     x = [np.eye(4)[[0, 1, 2, 3]]]
     for name, value in (("order", 0), ("reach", -1), ("octave", 0), ("memory", -1)):
