@@ -1,5 +1,6 @@
 # make demo       set up, then run the demonstration (results in demo-output/)
-# make test       set up, then lint, types, tests and every example in the docs
+# make test       set up, then lint, tests and every example in the docs
+# make lint       lint and types
 # make test-slow  the long tests
 # make mutants    small faults in the code, which the tests must notice (an hour)
 # make bench      the benchmarks, in an environment of their own
@@ -31,7 +32,6 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(VENV)/.ready-demo
 	$(VENV)/bin/arproc demo --out demo-output
 
-# The types are checked by a test (tests/test_typing.py), beside the others: alone it takes minutes.
 test: style
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal
 

@@ -34,8 +34,9 @@ arproc.Mixture([model, model], weights=[0.5, 0.5]).fit(x).condition(x).log_prob(
 """
 
 
+@pytest.mark.slow
 def test_a_users_mistakes_are_found_and_nothing_else(tmp_path):
-    """The whole package in the same run: `make test` checks its types here."""
+    """The whole package in the same run, two minutes from an empty cache; `make lint` too."""
     pytest.importorskip("mypy")
     path = tmp_path / "a_users_file.py"
     path.write_text(USERS)
