@@ -100,6 +100,8 @@ class FittedMoving(Kept):
     log_likelihoods: Annotated[np.ndarray, Array("n_series", nan=True)]
     n_observations: Annotated[np.ndarray, Array("n_series", kind="int64", low=0)]
     values: Annotated[np.ndarray, Array("v", nan=True)]
+    covariates: Annotated[np.ndarray | None, Array("v", "c")] = None
+    covariate_names: tuple[str, ...] = ()
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
@@ -109,7 +111,6 @@ class FittedMoving(Kept):
             return
         size = sum(plan.orders.blocks) + len(plan.powers) + 1
         there = [i for i, status in enumerate(self.status) if status == "ok"]
-        total = sum(self.lengths.tolist())
         known = self.estimates[there]
         yield from sentences(
             (self.estimates.shape[1] != size, f"the estimates are {self.estimates.shape[1]} "
@@ -117,8 +118,6 @@ class FittedMoving(Kept):
             (len(self.covariance) not in (0, len(self)), "the covariances are of other series"),
             (bool(np.isnan(known).any()), "estimates of a series that has a fit are nan"),
             (bool((known[:, -1:] <= 0).any()), "a variance of innovations is not positive"),
-            (total != len(self.values), f"the series are of {total} values by their lengths; "
-             f"there are {len(self.values)}"),
         )  # fmt: skip
 
     @classmethod

@@ -17,8 +17,7 @@ from arproc.errors import (
     check_choice,
     check_count,
 )
-from arproc.models.panel.covariates import Future, check_covariates
-from arproc.models.panel.data import LONG, PanelData, check_columns, require_values
+from arproc.models.panel.data import LONG, PanelData, require_values
 from arproc.models.panel.fitted import FittedEach, FittedSeries, PanelModel
 from arproc.models.panel.moving import FittedMoving, moving_of
 from arproc.models.panel.settings import settings_of
@@ -215,10 +214,6 @@ class Panel(PanelModel):
                 "regressors, such as AR(1, regressors='mean')."
             )
 
-    @property
-    def _covariates(self) -> tuple[str, ...]:
-        return check_covariates(self.covariates, check_columns(self.columns))
-
     # ---- what was fitted ------------------------------------------------------------------------
 
     def __len__(self) -> int:
@@ -306,19 +301,6 @@ class Panel(PanelModel):
         ahead = learnt.every if self.errors == "keep" else learnt.forecast
         form = learnt.form if known is None else known.form
         return form.restore(ahead(known, horizon, levels, seed, self._future(future)))
-
-    def _future(self, future: Any) -> Future | None:
-        """The covariates of the steps to come, where there are any."""
-        if not self._covariates:
-            if future is not None:
-                raise ParameterError("future is for a panel with covariates; this one has none.")
-            return None
-        if future is None:
-            raise ParameterError(
-                f"the panel has the covariates {list(self._covariates)!r}, and a forecast needs "
-                "those of the steps to come: give future=, a long table with them."
-            )
-        return Future.of(future, check_columns(self.columns), self._covariates, self.freq)
 
     def update(self, data: Any) -> Panel:
         """The same with values that came later: forecasts go on from there.

@@ -138,7 +138,7 @@ def test_what_is_not_there_is_said():
         (lambda: Panel(process, covariates=["a"]).fit({"a": np.ones(9)}), DataError,
          "no long table"),
         (lambda: AutoPanel([process], validation=5).fit(PAST), ParameterError,
-         "AutoPanel takes no covariates"),
+         "the panel has none; name the columns"),
         (lambda: Panel(AR(1)).fit(PAST[["unique_id", "ds", "y"]]).forecast(future=FUTURE),
          ParameterError, "this one has none"),
     ]  # fmt: skip
