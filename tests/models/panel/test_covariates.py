@@ -209,8 +209,6 @@ def test_files_and_backtests_tell_too(tmp_path: Path):
     with pytest.warns(UnusedWarning) as told:
         arproc.backtest(Panel(AR(1)), PAST, horizon=2, start=40, step=5)
     assert len(told) == 1
-    with pytest.raises(UnsupportedError, match="not backtested"):
-        arproc.backtest(Panel(PROCESSES[0], covariates=BESIDE), PAST, start=40)
     pytest.importorskip("pyarrow")
     table = PAST.sort_values(["unique_id", "ds"])
     table.to_parquet(tmp_path / "panel.parquet")

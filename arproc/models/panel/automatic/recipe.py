@@ -206,7 +206,8 @@ def _standard(
     """Errors of a combination that has not seen them, as errors to come are, [N, h].
 
     It has chosen nothing; or, as candidates with covariates may be surer by far than others, by
-    the stretch before. In units of the deviations that the candidates said; nan where nothing was left out.
+    the stretch before. In units of the deviations that the candidates said; nan where nothing was
+    left out.
     """
     seen = np.nan if table.covariates is None else trials.before
     unknown = np.where(np.isinf(trials.errors), np.inf, seen)
