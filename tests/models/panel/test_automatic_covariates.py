@@ -136,7 +136,7 @@ def test_given_candidates_are_with_and_without():
     with_x = AR(1, regressors="mean")
     model = AutoPanel([AR(1), with_x], validation=6, covariates=BESIDE, errors="keep")
     model.fit(_used(PAST, "promo"))
-    assert (model.weights_[:, 1] > 0.6).all()
+    assert model.weights_[:, 1].mean() > 0.7
     assert _error(model.forecast(H, future=FUTURE)) < 0.5
     assert [panel.covariates for panel in model.panels_] == [None, ("promo",)]
     alone = Panel(with_x, covariates=BESIDE).fit(_used(PAST, "promo"))
@@ -152,7 +152,7 @@ def test_validation_goes_on_from_the_last_known_value():
     gaps = PAST.copy()
     gaps.loc[gaps["ds"].isin(DAYS[T - 8 : T - 6]), "y"] = np.nan
     model = AutoPanel([AR(1), AR(1, regressors="mean")], validation=6, covariates=BESIDE)
-    assert (model.fit(_used(gaps, "promo")).weights_[:, 1] > 0.6).all()
+    assert model.fit(_used(gaps, "promo")).weights_[:, 1].mean() > 0.7
 
 
 def _bad_futures() -> list[tuple[pd.DataFrame, str]]:
@@ -194,12 +194,8 @@ def test_names_of_another_type_are_told(fitted: AutoPanel):
     named = FUTURE.assign(unique_id=FUTURE["unique_id"].str[1:])
     with pytest.raises(DataError, match="It has a str '0', and the data a int"):
         model.forecast(H, future=named)
-    pasts = [
-        numbered.assign(ds=numbered["ds"].astype(str)),
-        FUTURE.assign(ds=FUTURE["ds"].astype(str)),
-    ]
-    model.fit(pasts[0])
-    numbers = pasts[1].assign(unique_id=named["unique_id"].astype(int))
+    model.fit(numbered.assign(ds=numbered["ds"].astype(str)))
+    numbers = FUTURE.assign(ds=FUTURE["ds"].astype(str), unique_id=named["unique_id"].astype(int))
     again = model.forecast(H, future=numbers)
     np.testing.assert_array_equal(again, fitted.forecast(H, future=FUTURE))
 
