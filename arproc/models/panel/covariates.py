@@ -23,6 +23,7 @@ __all__ = [
     "Future",
     "InOrder",
     "Known",
+    "about_constants",
     "check_covariates",
     "covariates_of",
     "faults_of",
@@ -264,3 +265,14 @@ class Future(Known):
 
     def rows(self, name: Any, steps: Any) -> np.ndarray:
         return np.asarray(self.tables[name].reindex(steps).to_numpy(dtype=float))
+
+
+def about_constants(data: PanelData, i: int) -> str:
+    """A sentence about covariates that never change in a series that has no fit."""
+    context = data.context(i)
+    if context is None or not len(context):
+        return ""
+    names = [name for name in context if (context[name] == context[name].iloc[0]).all()]
+    if not names:
+        return ""
+    return f" (In this series {names} never change, which the process's constant says already.)"

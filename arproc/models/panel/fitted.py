@@ -28,7 +28,13 @@ from arproc.errors import (
     check_count,
 )
 from arproc.models.panel.coherent import as_quantiles, coherent_paths
-from arproc.models.panel.covariates import Future, Known, check_covariates, faults_of
+from arproc.models.panel.covariates import (
+    Future,
+    Known,
+    about_constants,
+    check_covariates,
+    faults_of,
+)
 from arproc.models.panel.data import PanelData, check_columns, read, require_values
 from arproc.models.panel.labels import calendar_of, end_of, restore_end
 from arproc.models.panel.tables import forecast_table, future
@@ -532,7 +538,7 @@ class FittedEach(Kept):
                 if outcome == "ok":
                     model.fit(data.series(i), context=data.context(i))
             except ArprocError as error:
-                outcome = f"{error}{_about_constants(data, i)}"
+                outcome = f"{error}{about_constants(data, i)}"
             processes.append(model)
             status.append(outcome)
         ends = [end_of(index) for index in data.indexes]
@@ -583,14 +589,3 @@ class FittedEach(Kept):
             parts.append(made)
         values = np.stack([part.to_numpy() for part in parts])
         return forecast_table(data.names, labels, values, ["mean", *levels])
-
-
-def _about_constants(data: PanelData, i: int) -> str:
-    """A sentence about covariates that never change in a series that has no fit."""
-    context = data.context(i)
-    if context is None or not len(context):
-        return ""
-    names = [name for name in context if (context[name] == context[name].iloc[0]).all()]
-    if not names:
-        return ""
-    return f" (In this series {names} never change, which the process's constant says already.)"

@@ -14,7 +14,7 @@ from arproc.models.panel.data import PanelData
 from arproc.models.panel.labels import calendar_of, end_of, restore_end
 from arproc.models.panel.tables import future
 
-__all__ = ["Series", "begins_with", "by_name", "continued", "joined", "steps_of"]
+__all__ = ["Series", "begins_with", "by_name", "continued", "joined", "require_steps", "steps_of"]
 
 
 @dataclass(frozen=True)
@@ -174,12 +174,17 @@ def continued(known: PanelData, series: Series, later: PanelData) -> PanelData:
         new = {i: (at, rows.row(place[series.names[i]])) for i, (at, _) in came.items()}
         columns.append(joined(known.covariate(k), none, new).values)
     covariates = np.stack(columns, axis=1)
-    gone = np.flatnonzero(np.isnan(covariates).any(axis=1))
+    every = replace(table, values=covariates.sum(axis=1))
+    require_steps(every, series.names, known.covariate_names)
+    return replace(table, covariates=covariates, covariate_names=known.covariate_names)
+
+
+def require_steps(table: PanelData, names: Sequence[Any], covariates: Sequence[str]) -> None:
+    """Raise `DataError` where a step of some series has no covariates."""
+    gone = np.flatnonzero(np.isnan(table.values))
     if len(gone):
         i = int(np.searchsorted(table.offsets, gone[0], side="right")) - 1
         raise DataError(
-            f"data, series {series.names[i]!r}: there are steps before it that are not known, "
-            f"and so without {list(known.covariate_names)!r}; give these too, with a missing "
-            "value."
+            f"data, series {names[i]!r}: there are steps before it that are not known, and so "
+            f"without {list(covariates)!r}; give these too, with a missing value."
         )
-    return replace(table, covariates=covariates, covariate_names=known.covariate_names)
