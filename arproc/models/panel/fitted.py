@@ -106,7 +106,7 @@ class PanelModel(Parameters, ABC):
 
     @abstractmethod
     def forecast(
-        self, *, history: Any, horizon: int, quantiles: tuple[float, ...], future: Any
+        self, *, history: Any, horizon: int, quantiles: tuple[float, ...], future: Any = None
     ) -> Any:
         """Forecast the next `horizon` values of every series, as a table."""
 

@@ -307,8 +307,8 @@ def rescale(
         for a in range(len(scales)):
             scales[a] = unit[s] / (span if a else 1.0)
         _own_unit(
-            theta[s], lags, center[s], unit[s], scales, inverse[s], sigma2[s], counts[s], span, line,
-            covariance[s],
+            theta[s], lags, center[s], unit[s], scales, inverse[s], sigma2[s], counts[s], span,
+            line, covariance[s],
         )  # fmt: skip
         total, weighted = 0.0, 0.0
         for i in range(k):

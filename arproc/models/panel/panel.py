@@ -37,8 +37,9 @@ class Panel(PanelModel):
 
     Autoregressions (`AR` of any lags with trend "n", "c" or "ct", by "ols", shrunk by ridge or
     not, or "mle", of the values or of their logarithms by `Transformed`) are fitted in one
-    compiled computation over all series, and so are their likelihoods and forecasts. So are
-    `ARIMA` processes without regressors, of any orders and periods, whose trend is constant once
+    compiled computation over all series, and so are their likelihoods and forecasts; with
+    regressors in the recursion by "ols" or in the mean by "mle". So are `ARIMA` processes, of any
+    orders and periods, whose trend is constant once
     differenced; those of their series that have gaps are filtered one by one. Any other process
     is fitted to one series after the other, behind the same calls. (To fit one process to all
     series, as draws from one law, give them to `AR.fit`.)
