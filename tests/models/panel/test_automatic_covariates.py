@@ -107,6 +107,16 @@ def test_effects_are_those_of_the_regression():
     np.testing.assert_array_equal(alone[0], found[0])
 
 
+def test_a_covariate_that_is_wild_once_breaks_no_forecast():
+    """The first value of a series teaches nothing, so what its covariate says is not believed."""
+    wild = _used(PAST, "promo").astype({"promo": float})
+    wild.loc[wild["unique_id"] == "s0", "promo"] = wild["promo"].where(wild["ds"] != DAYS[0], -1e9)
+    made = AutoPanel(period=[], covariates=BESIDE).fit(wild).forecast(H, future=FUTURE)
+    assert np.isfinite(made.to_numpy()).all()
+    low, high = (getattr(PAST[PAST["unique_id"] == "s0"]["y"], end)() for end in ("min", "max"))
+    assert made.loc["s0", "mean"].between(low - (high - low), high + (high - low)).all()
+
+
 def test_everything_that_follows_takes_them(fitted: AutoPanel, tmp_path: Path):
     made = fitted.forecast(H, future=FUTURE)
     mixed = FUTURE.sample(frac=1, random_state=0)[["promo", "ds", "unique_id", "other"]]

@@ -178,7 +178,7 @@ BATCHED = [
     AR([1, 3], trend="ct", regressors="recursion", initial="given", method="ols"),
     AR(1, trend="n", regressors="recursion", initial="given"),
     Transformed(AR(1, regressors="mean"), Log(10.0)),
-    ARIMA((0, 1, 1), regressors="mean"),
+    ARIMA((1, 1, 0), regressors="mean"),
     ARIMA((1, 0, 0), (0, 0, 1, 7), regressors="mean"),
 ]
 

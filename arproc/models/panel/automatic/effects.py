@@ -19,6 +19,7 @@ from arproc.models.panel.fitted import FittedSeries
 __all__ = ["Regressed", "effects", "following", "without"]
 
 _STILL = 1e-9  # of the largest value: what changes by less does not change
+_WILD = 10.0  # times what a series moves: no covariate moves it so much
 _COLLINEAR = 1e-8  # of the largest eigenvalue: directions of which nothing can be learnt
 
 
@@ -98,7 +99,19 @@ def effects(known: PanelData, period: int) -> np.ndarray:
     first = _regression(rows - last, known.offsets, top)
     rest = rows[:, 0] - (rows[:, 1:] * first[owner]).sum(axis=1)
     carry = _memory(rest, known.offsets)
-    return _regression(rows - carry[owner, None] * last, known.offsets, top)
+    found = _regression(rows - carry[owner, None] * last, known.offsets, top)
+    pushes = (known.covariates * found[owner]).sum(axis=1)
+    pushes[np.isnan(known.values)] = np.nan
+    wild = ~(_ranges(pushes, known.offsets) <= _WILD * _ranges(known.values, known.offsets))
+    found[wild] = 0.0  # as by a value of a covariate unlike all others, where nothing is learnt
+    return found
+
+
+def _ranges(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """From the least to the largest known value of each series, [N]."""
+    with np.errstate(invalid="ignore"):
+        high, low = (f.reduceat(values, offsets[:-1]) for f in (np.fmax, np.fmin))
+        return np.asarray(high - low)
 
 
 def _before(rows: np.ndarray, offsets: np.ndarray, lag: int) -> np.ndarray:
