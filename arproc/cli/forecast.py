@@ -13,7 +13,7 @@ from arproc.errors import ParameterError
 
 if TYPE_CHECKING:
     from arproc import AutoPanel, Panel
-    from arproc.models.panel.covariates import Future
+    from arproc.models.panel.coming import Future
     from arproc.models.panel.data import PanelData
 
 __all__ = ["forecast"]
@@ -164,7 +164,8 @@ def _forecast_panel(
     future: Path | None,
 ) -> None:  # fmt: skip
     from arproc.cli import files
-    from arproc.models.panel.covariates import Future, check_covariates
+    from arproc.models.panel.coming import Future
+    from arproc.models.panel.covariates import check_covariates
     from arproc.models.panel.data import check_columns, read
     from arproc.models.panel.files import check_suffix, separated, write_columns
 

@@ -12,7 +12,7 @@ from arproc.data.calendar import Calendar
 from arproc.data.grid import labels_of, steps_of
 from arproc.data.times import times_of
 from arproc.errors import DataError
-from arproc.models.panel.covariates import InOrder
+from arproc.models.panel.coming import InOrder
 from arproc.models.panel.data import PanelData
 from arproc.scale.source import arrow
 

@@ -17,7 +17,7 @@ import numpy as np
 from arproc.contract.places import replacing
 from arproc.data.calendar import Calendar
 from arproc.errors import DataError
-from arproc.models.panel.covariates import InOrder
+from arproc.models.panel.coming import InOrder
 from arproc.process.persistence import load
 from arproc.scale.parts import Part, following, panel_of, rows_of
 from arproc.scale.source import Source, arrow

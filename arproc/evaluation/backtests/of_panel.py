@@ -14,7 +14,7 @@ from arproc.evaluation.backtests.timeline import Timeline
 from arproc.forecasting.scored import Predicted, predict
 from arproc.models.panel import AutoPanel, Panel
 from arproc.models.panel.automatic.learnt import Automatic
-from arproc.models.panel.covariates import InOrder
+from arproc.models.panel.coming import InOrder
 from arproc.models.panel.data import PanelData, trimmed
 from arproc.models.panel.settings import Settings, settings_of
 from arproc.process import Process

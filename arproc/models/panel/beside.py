@@ -10,7 +10,7 @@ import numpy as np
 
 from arproc.contract.storable import storable
 from arproc.models.panel.automatic.learnt import Automatic
-from arproc.models.panel.covariates import Known
+from arproc.models.panel.coming import Known
 from arproc.models.panel.data import PanelData
 from arproc.models.panel.labels import restore_end
 from arproc.models.panel.tables import forecast_table

@@ -20,7 +20,7 @@ from arproc.errors import (
 from arproc.models.panel.automatic import recipe
 from arproc.models.panel.beside import AUTO, Recipe
 from arproc.models.panel.calibration import stretches
-from arproc.models.panel.covariates import InOrder, Known
+from arproc.models.panel.coming import InOrder, Known
 from arproc.models.panel.data import PanelData, trimmed
 from arproc.models.panel.fitted import FittedSeries
 from arproc.models.panel.panel import Panel

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from arproc.errors import ArprocError
-from arproc.models.panel.covariates import about_constants
+from arproc.models.panel.coming import about_constants
 from arproc.models.panel.data import PanelData
 from arproc.models.panel.estimates import Estimates, empty, in_threads, time_columns
 from arproc.models.panel.prediction import predict

@@ -28,13 +28,8 @@ from arproc.errors import (
     check_count,
 )
 from arproc.models.panel.coherent import as_quantiles, coherent_paths
-from arproc.models.panel.covariates import (
-    Future,
-    Known,
-    about_constants,
-    check_covariates,
-    faults_of,
-)
+from arproc.models.panel.coming import Future, Known, about_constants, faults_of
+from arproc.models.panel.covariates import check_covariates
 from arproc.models.panel.data import PanelData, check_columns, read, require_values
 from arproc.models.panel.labels import calendar_of, end_of, restore_end
 from arproc.models.panel.tables import forecast_table, future

@@ -15,7 +15,7 @@ from arproc.data.table_forms import TableForm
 from arproc.errors import DataError
 from arproc.models.panel.beside import with_later
 from arproc.models.panel.combination import Combination
-from arproc.models.panel.covariates import Known, faults_of, without_faults
+from arproc.models.panel.coming import Known, faults_of, without_faults
 from arproc.models.panel.data import PanelData, require_values
 from arproc.models.panel.tables import forecast_table
 

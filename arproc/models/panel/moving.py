@@ -17,7 +17,7 @@ from arproc.contract.storable import storable
 from arproc.data.labels import Labels
 from arproc.errors import ArprocError, DataError
 from arproc.gaussian.arma import Orders, follow, maximise
-from arproc.models.panel.covariates import Known, about_constants, to_come
+from arproc.models.panel.coming import Known, about_constants, to_come
 from arproc.models.panel.data import PanelData, jacobians, logarithms, require_finite
 from arproc.models.panel.fitted import Kept
 from arproc.models.panel.labels import end_of

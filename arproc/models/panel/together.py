@@ -14,7 +14,7 @@ from arproc.contract.checked import Array, sentences
 from arproc.contract.storable import storable
 from arproc.data.labels import Labels
 from arproc.errors import DataError, PlaceWarning, warn
-from arproc.models.panel.covariates import Known, to_come
+from arproc.models.panel.coming import Known, to_come
 from arproc.models.panel.data import PanelData, jacobians, logarithms, require_finite
 from arproc.models.panel.estimates import Estimates
 from arproc.models.panel.estimation import estimate

@@ -19,7 +19,7 @@ from arproc.models.panel.automatic.effects import Regressed
 from arproc.models.panel.automatic.smoothing import FAMILIES
 from arproc.models.panel.automatic.spread import SHARE, ErrorSpread, Tails
 from arproc.models.panel.automatic.weights import combine
-from arproc.models.panel.covariates import InOrder, Known, to_come
+from arproc.models.panel.coming import InOrder, Known, to_come
 from arproc.models.panel.data import PanelData
 from arproc.models.panel.fitted import FittedSeries
 from arproc.models.panel.labels import end_of, restore_end
