@@ -39,7 +39,8 @@ def estimate(table: PanelData, settings: Settings) -> Estimates:
     from arproc.compiled.interpreted import suited
     from arproc.models.panel.least_squares import GAPS, HARD
 
-    work = 50 * n * (k + len(columns) + 1) ** 2 + len(table.values)
+    width = len(columns) + covariates.shape[1]
+    work = 50 * n * (k + width + 1) ** 2 + len(table.values) * (1 + covariates.shape[1])
 
     if method == "ols":
         from arproc.models.panel import least_squares
