@@ -16,6 +16,7 @@ import torch
 from arproc.contract.places import as_path, check_place, replacing, storing
 from arproc.errors import DataError, ParameterError, check_count
 from arproc.models.panel import AutoPanel, Panel
+from arproc.models.panel.covariates import check_covariates
 from arproc.models.panel.data import check_columns
 from arproc.scale.memory import rows_at_once, size_of
 from arproc.scale.parts import panel_of, times_in
@@ -60,6 +61,7 @@ def forecast_file(
     freq: Any = None,
     client: Any = None,
     progress: bool | None = None,
+    future: Any = None,
 ) -> Forecasted:
     """Forecast all series of a long table in Parquet files, which need not fit into memory.
 
@@ -75,7 +77,8 @@ def forecast_file(
 
     Args:
         model: an `AutoPanel` without given candidates, or a `Panel` of autoregressions, each
-            series alone; its `columns` name the columns of the table.
+            series alone; its `columns` name the columns of the table, and its `covariates` those
+            that are known beside the values.
         source: a Parquet file, a folder with such or a list of them; each with a column of names,
             one of times (dates, ISO text or numbers) and one of values. Null and NaN are missing
             values, and so is a step that a series leaves out.
@@ -90,6 +93,9 @@ def forecast_file(
         client: a `dask.distributed.Client`, or any executor with `submit`, whose workers see
             `source` and `out` under the same paths; None for threads of this process.
         progress: whether a bar shows the time left; None where there is a terminal.
+        future: the covariates of the steps to come, in Parquet files with a row for each series
+            and step; each series' rows lie together, in any order, and others may be there. A
+            series that lacks some has rows of nulls.
 
     Returns:
         A `Forecasted`, with the series that have no forecast and why.
@@ -123,25 +129,64 @@ def forecast_file(
     sample = check_count("sample", sample, minimum=1)
     levels, ceiling = tuple(levels_of(quantiles)), size_of(memory)
     _require_submit(client)
-    found = Source.of(source, check_columns(model.columns))
+    columns = check_columns(model.columns)
+    beside = check_covariates(model.covariates, columns)
+    found = Source.of(source, (*columns, *beside))
+    ahead = _future(future, columns, beside)
     path = as_path(out)
     check_place(path)
-    if str(path.resolve()) in {str(Path(one.path).resolve()) for one in found.groups}:
-        raise ParameterError(f"out {str(path)!r} is the source itself; name another file.")
+    for one in (found, ahead):
+        if one and str(path.resolve()) in {str(Path(x.path).resolve()) for x in one.groups}:
+            raise ParameterError(f"out {str(path)!r} is the {one.called} itself; name another.")
     work = Work(path.with_name(path.name + ".parts"))
     asked = [found.fingerprint, horizon, list(levels), sample, repr(freq)]
+    asked += [] if ahead is None else [ahead.fingerprint]
     if not work.begun(model, asked):
-        starts = found.starts()
+        starts, names = found.series()
+        ranges = None if ahead is None else _ranges(ahead, names)
         leader, calendar = _learnt(model, found, starts, sample, freq)
         workers = torch.get_num_threads() if client is None else 1
-        cuts = rows_at_once(starts, horizon, ceiling, workers, client is None)
+        cuts = rows_at_once(starts, horizon, ceiling, workers, client is None, len(beside))
         with storing(path):
-            work.begin(model, asked, leader, calendar, starts, cuts)
-    jobs = work.jobs(found, horizon, levels)
+            work.begin(model, asked, leader, calendar, starts, cuts, ranges)
+    jobs = work.jobs(found, horizon, levels, ahead)
     failed = _forecast(jobs, client, progress)
     _join(jobs, path)
     work.remove()
     return Forecasted(path, jobs[-1].last_series, failed, time.perf_counter() - begin)
+
+
+def _future(
+    future: Any, columns: tuple[str, str, str], covariates: tuple[str, ...]
+) -> Source | None:
+    """The covariates of the steps to come, where the model has some."""
+    if not covariates:
+        if future is not None:
+            raise ParameterError("future is for a model with covariates; this one has none.")
+        return None
+    if future is None:
+        raise ParameterError(
+            f"the model has the covariates {list(covariates)!r}, and forecasts need those of the "
+            "steps to come: give future=, Parquet files with them."
+        )
+    return Source.of(future, (*columns[:2], *covariates), "future", columns[2:])
+
+
+def _ranges(future: Source, names: Any) -> np.ndarray:
+    """Where the rows of each series begin and end in `future`, int64 [N, 2]; -1 where none are."""
+    pa, _ = arrow()
+    import pyarrow.compute
+
+    starts, theirs = future.series()
+    try:
+        theirs = theirs.cast(names.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(
+            f"future has names of type {theirs.type}, the source of {names.type} ({error})."
+        ) from None
+    at = pyarrow.compute.index_in(names, value_set=theirs).fill_null(-1).to_numpy()
+    found = np.stack([starts[at], starts[at + 1]], axis=1)
+    return np.where(at[:, None] >= 0, found, -1)
 
 
 def _require_submit(client: Any) -> None:

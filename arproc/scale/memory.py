@@ -16,6 +16,8 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 BASE = 800_000_000
 #: Bytes for each row that is read, for each series, and for each step of its forecasts.
 ROW, SERIES, STEP = 250, 60_000, 1_500
+#: And for each covariate of a row or a step.
+COLUMN = 120
 _LEAST, _MOST = 1, 20_000  # series of a partition
 
 
@@ -44,7 +46,7 @@ def size_of(memory: Any) -> int:
 
 
 def rows_at_once(
-    starts: np.ndarray, horizon: int, ceiling: int, workers: int, local: bool
+    starts: np.ndarray, horizon: int, ceiling: int, workers: int, local: bool, beside: int = 0
 ) -> np.ndarray:
     """Where partitions of whole series begin, and the number of series, int64 [P + 1].
 
@@ -54,9 +56,12 @@ def rows_at_once(
         ceiling: bytes of all together.
         workers: how many partitions are held at once.
         local: whether they are in this process.
+        beside: how many covariates there are.
     """
     each = (ceiling - BASE) // max(workers, 1) if local else ceiling - BASE
-    cost = np.diff(starts) * ROW + SERIES + STEP * horizon
+    # candidates are there twice where there are covariates, and some copies of these
+    row, step = (1 + bool(beside)) * ROW + COLUMN * beside, (1 + bool(beside)) * STEP
+    cost = np.diff(starts) * row + SERIES + (step + COLUMN * beside) * horizon
     total = np.concatenate([[0], np.cumsum(cost)])
     cuts = [0]
     while cuts[-1] < len(cost):

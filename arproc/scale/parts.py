@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +12,14 @@ from arproc.data.calendar import Calendar
 from arproc.data.grid import labels_of, steps_of
 from arproc.data.times import times_of
 from arproc.errors import DataError
+from arproc.models.panel.coming import InOrder
 from arproc.models.panel.data import PanelData
 from arproc.scale.source import arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Part", "panel_of", "rows_of", "times_in"]
+__all__ = ["Part", "following", "panel_of", "rows_of", "times_in"]
 
 _APART = 1000  # a series that spans so many times the steps that it has values is a mistake
 
@@ -41,13 +42,21 @@ class Part:
     last: np.ndarray
     reasons: dict[int, str]
 
+    def without(self, reasons: dict[int, str]) -> Part:
+        """The same but for some series, by number, which can not be read either."""
+        keep = np.flatnonzero(~np.isin(self.rows, list(reasons)))
+        if len(keep) == len(self.rows):
+            return replace(self, reasons=reasons | self.reasons)
+        panel = replace(self.panel.select(keep), names=list(range(len(keep))))
+        return Part(self.names, panel, self.rows[keep], self.last[keep], reasons | self.reasons)
 
-def times_in(table: pa.Table, column: str) -> Any:
+
+def times_in(table: pa.Table, column: str, called: str = "source") -> Any:
     """A column of times as an index of pandas."""
     import pandas as pd
 
     found = table[column].to_pandas(date_as_object=False)
-    return pd.Index(times_of(found, "source"))
+    return pd.Index(times_of(found, called))
 
 
 def panel_of(
@@ -58,11 +67,11 @@ def panel_of(
     Args:
         table: the rows.
         starts: where each series begins, and the number of rows, int64 [N + 1].
-        columns: of the names, the times and the values.
+        columns: of the names, the times and the values; then of covariates.
         calendar: the steps that the times go by.
     """
     pa, _ = arrow()
-    key, time, value = columns
+    key, time, value, *covariates = columns
     n, lengths = len(starts) - 1, np.diff(starts)
     names = table[key].combine_chunks().take(pa.array(starts[:-1]))
     y, times = _numbers(table[value], value), times_in(table, time)
@@ -79,6 +88,7 @@ def panel_of(
     exclude(np.flatnonzero(np.isinf(y)), f"the value at {{time}} in {time!r} is {{value}}")
     gap = np.diff(steps)
     gap[starts[1:-1] - 1] = 1
+    order = None
     if (gap < 1).any():  # not in order
         order = np.lexsort((steps, owner))
         steps, y, times = steps[order], y[order], times[order]
@@ -87,11 +97,89 @@ def panel_of(
         bad = np.isin(owner, np.array(list(reasons), np.int64))
         twice = np.flatnonzero((gap == 0) & ~bad[1:]) + 1
         exclude(twice, f"there is more than one row for {{time}} in {time!r}")
-    known = ~np.isnan(y) & ~np.isin(owner, np.array(list(reasons), np.int64))
+    good = ~np.isin(owner, np.array(list(reasons), np.int64))
+    known = ~np.isnan(y) & good
     counts = np.bincount(owner[known], minlength=n)
     for i in np.flatnonzero(counts == 0).tolist():
         reasons.setdefault(i, f"there are no values in {value!r}")
-    return _filled(names, steps[known], y[known], owner[known], counts, reasons)
+    part = _filled(names, steps[known], y[known], owner[known], counts, reasons)
+    if not covariates:
+        return part
+    beside = _columns(table, covariates, "source")
+    beside = beside[good] if order is None else beside[order][good]
+    return _beside(part, owner[good], steps[good], beside, covariates, calendar)
+
+
+def _columns(table: pa.Table, names: Sequence[str], called: str) -> np.ndarray:
+    """Covariates, [rows, c]; what is no number is nan."""
+    found = np.stack([_numbers(table[name], name, called) for name in names], axis=1)
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def _beside(
+    part: Part, owner: np.ndarray, steps: np.ndarray, covariates: np.ndarray,
+    names: Sequence[str], calendar: Calendar,
+) -> Part:  # fmt: skip
+    """The series with their covariates at every step, those of which they are known."""
+    panel, at = part.panel, np.full(len(part.names), -1)
+    at[part.rows] = np.arange(len(part.rows))
+    number = at[owner]
+    first = part.last - panel.lengths + 1
+    inside = (number >= 0) & (steps >= first[number]) & (steps <= part.last[number])
+    found = np.full((len(panel.values), len(names)), np.nan)
+    number = number[inside]
+    found[panel.offsets[number] + steps[inside] - first[number]] = covariates[inside]
+    part = replace(part, panel=replace(panel, covariates=found, covariate_names=tuple(names)))
+    reasons = {}
+    for row, column in np.argwhere(np.isnan(found))[::-1].tolist():
+        i = int(np.searchsorted(panel.offsets, row, side="right")) - 1
+        step = labels_of(calendar, np.array([first[i] + row - panel.offsets[i]]))[0]
+        reasons[int(part.rows[i])] = (
+            f"it has no number in {names[column]!r} at {step}; covariates must be known at every "
+            "step"
+        )
+    return part.without(reasons)
+
+
+def following(
+    part: Part, table: pa.Table, starts: np.ndarray, owner: np.ndarray, columns: Sequence[str],
+    calendar: Calendar, horizon: int,
+) -> tuple[Part, InOrder]:  # fmt: skip
+    """The covariates of the next steps, and the series of which they are known.
+
+    Args:
+        part: the series.
+        table: the rows of `future`, those of a series together.
+        starts: where each of its series begins, and the number of rows, int64 [F + 1].
+        owner: the number of each of its series in `part`, int64 [F].
+        columns: of the names and the times, then of covariates.
+        calendar: the steps that the times go by.
+        horizon: how many steps.
+    """
+    covariates = columns[2:]
+    at = np.full(len(part.names), -1)
+    at[part.rows] = np.arange(len(part.rows))
+    number = np.repeat(at[owner], np.diff(starts))
+    steps, on = steps_of(calendar, times_in(table, columns[1], "future"))
+    ahead = steps - part.last[number] - 1
+    inside = on & (number >= 0) & (ahead >= 0) & (ahead < horizon)
+    number, ahead = number[inside], ahead[inside]
+    found = np.full((len(part.rows), horizon, len(covariates)), np.nan)
+    found[number, ahead] = _columns(table, covariates, "future")[inside]
+    count = np.zeros(found.shape[:2], np.int64)
+    np.add.at(count, (number, ahead), 1)
+    reasons: dict[int, str] = {}
+
+    def exclude(wrong: np.ndarray, reason: str) -> None:
+        for i, h, *column in np.argwhere(wrong)[::-1].tolist():
+            step = labels_of(calendar, part.last[[i]] + 1 + h)[0]
+            name = covariates[column[0]] if column else ""
+            reasons[int(part.rows[i])] = reason.format(step=step, name=name)
+
+    exclude(np.isnan(found), "future has no number in {name!r} at {step}")
+    exclude(count > 1, "future has more than one row for {step}")
+    values = found[~np.isin(part.rows, list(reasons))]
+    return part.without(reasons), InOrder(dict(enumerate(values)), len(covariates))
 
 
 def _filled(
@@ -121,12 +209,12 @@ def _filled(
     return Part(names, panel, rows, last, reasons)
 
 
-def _numbers(column: Any, name: str) -> np.ndarray:
+def _numbers(column: Any, name: str, called: str = "source") -> np.ndarray:
     pa, _ = arrow()
     try:
         found = column.cast(pa.float64())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"source has no numbers in {name!r}: {error}.") from None
+        raise DataError(f"{called} has no numbers in {name!r}: {error}.") from None
     return np.array(found.to_numpy(), float)
 
 

@@ -55,42 +55,49 @@ class Source:
 
     Attributes:
         groups: their row groups, in order.
-        columns: of the names, the times and the values.
+        columns: what is read: the names, the times, then the values and covariates that are asked
+            for.
+        called: what error messages call it.
     """
 
     groups: tuple[Group, ...]
-    columns: tuple[str, str, str]
+    columns: tuple[str, ...]
+    called: str = "source"
 
     @classmethod
-    def of(cls, source: Any, columns: tuple[str, str, str]) -> Source:
+    def of(
+        cls, source: Any, columns: Sequence[str], called: str = "source", told: Sequence[str] = ()
+    ) -> Source:
         """Look at the files.
 
         Args:
             source: a file, a folder of files (taken in the order of their names) or a list of
                 files.
-            columns: of the names, the times and the values.
+            columns: see the class.
+            called: see the class.
+            told: columns of which the user knows that they are not used.
 
         Raises:
             DataError: there are none, or one has other columns.
         """
         _, parquet = arrow()
         groups, rows, kinds = [], 0, None
-        for path in _files(source):
+        for path in _files(source, called):
             try:
                 file = parquet.ParquetFile(path)
             except Exception as error:  # of many kinds
-                raise DataError(f"source {str(path)!r} is no Parquet file ({error}).") from None
+                raise DataError(f"{called} {str(path)!r} is no Parquet file ({error}).") from None
             with file:
                 if kinds is None:
-                    tell_unused(unused_numbers(file.schema_arrow, columns), columns)
-                kinds = _kinds(file.schema_arrow, columns, path, kinds)
+                    tell_unused(unused_numbers(file.schema_arrow, [*columns, *told]), columns)
+                kinds = _kinds(file.schema_arrow, columns, path, kinds, called)
                 for number in range(file.metadata.num_row_groups):
                     size = file.metadata.row_group(number).num_rows
                     groups.append(Group(str(path), number, rows, size))
                     rows += size
         if not rows:
-            raise DataError("source has no rows; expected some.")
-        return cls(tuple(groups), columns)
+            raise DataError(f"{called} has no rows; expected some.")
+        return cls(tuple(groups), tuple(columns), called)
 
     @property
     def rows(self) -> int:
@@ -107,10 +114,10 @@ class Source:
     def between(self, first: int, last: int) -> Source:
         """The row groups in which the rows from `first` to `last`, excluded, are."""
         some = [one for one in self.groups if one.first < last and first < one.first + one.rows]
-        return Source(tuple(some), self.columns)
+        return Source(tuple(some), self.columns, self.called)
 
-    def starts(self) -> np.ndarray:
-        """Where each series begins, and the number of rows, int64 [N + 1].
+    def series(self) -> tuple[np.ndarray, Any]:
+        """Where each series begins, and the number of rows, int64 [N + 1]; and their names.
 
         Raises:
             DataError: a row has no name, or the rows of a series are not together.
@@ -120,7 +127,9 @@ class Source:
         for group in self.groups:
             column = self._group(group, [key]).column(0).combine_chunks()
             if column.null_count:
-                raise DataError(f"source {group.path!r} has rows without a name in {key!r}.")
+                raise DataError(
+                    f"{self.called} {group.path!r} has rows without a name in {key!r}."
+                )
             if not len(column):
                 continue
             codes = np.asarray(column.dictionary_encode().indices)
@@ -130,8 +139,9 @@ class Source:
             place = np.flatnonzero(new)
             found.append(place + group.first)
             names.append(column.take(pa.array(place)))
-        _require_together(pa.chunked_array(names), key)
-        return np.concatenate([*found, [self.rows]]).astype(np.int64)
+        every = pa.chunked_array(names).combine_chunks()
+        _require_together(every, key, self.called)
+        return np.concatenate([*found, [self.rows]]).astype(np.int64), every
 
     def read(self, first: int, last: int) -> pa.Table:
         """The rows from `first` to `last`, excluded."""
@@ -140,18 +150,18 @@ class Source:
     def read_all(self, first: np.ndarray, last: np.ndarray) -> pa.Table:
         """The rows of several ranges, one after the other; the ranges increase."""
         pa, _ = arrow()
-        parts = []
+        parts, columns = [], list(self.columns)
         for group in self.groups:
             low = np.maximum(first, group.first) - group.first
             high = np.minimum(last, group.first + group.rows) - group.first
             some = np.flatnonzero(high > low)
             if not len(some):
                 continue
-            table = self._group(group, list(self.columns))
+            table = self._group(group, columns)
             parts += [table.slice(low[i], high[i] - low[i]) for i in some.tolist()]
             if len(some) > 1:  # a copy, so that the whole group need not be held
                 parts[-len(some) :] = [_copied(pa.concat_tables(parts[-len(some) :]))]
-        return pa.concat_tables(parts)
+        return pa.concat_tables(parts or [self._group(self.groups[0], columns).slice(0, 0)])
 
     def _group(self, group: Group, columns: list[str]) -> Any:
         _, parquet = arrow()
@@ -168,7 +178,7 @@ def _copied(table: Any) -> Any:
     return table.take(pa.array(np.arange(len(table))))
 
 
-def _files(source: Any) -> list[Path]:
+def _files(source: Any, called: str) -> list[Path]:
     listed = list(source) if isinstance(source, (list, tuple)) else [source]
     found: list[Path] = []
     for one in listed:
@@ -176,42 +186,41 @@ def _files(source: Any) -> list[Path]:
         inside = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
         if not inside or not all(file.is_file() for file in inside):
             raise DataError(
-                f"source has no Parquet file at {str(path)!r}; expected a file, a folder with "
+                f"{called} has no Parquet file at {str(path)!r}; expected a file, a folder with "
                 "*.parquet files or a list of files."
             )
         found += inside
     if not found:
-        raise DataError("source is an empty list; expected Parquet files.")
+        raise DataError(f"{called} is an empty list; expected Parquet files.")
     return found
 
 
-def _kinds(schema: Any, columns: Sequence[str], path: Path, before: Any) -> Any:
+def _kinds(schema: Any, columns: Sequence[str], path: Path, before: Any, called: str) -> Any:
     """The types of the columns; those of all files are the same."""
     missing = [name for name in columns if name not in schema.names]
     if missing:
         raise DataError(
-            f"source {str(path)!r} has no column called {' and '.join(map(repr, missing))}; a "
-            f"long table has a row for each value and the columns {', '.join(map(repr, columns))}"
+            f"{called} {str(path)!r} has no column called {' and '.join(map(repr, missing))}; a "
+            f"long table has a row for each step and the columns {', '.join(map(repr, columns))}"
             f" (say columns= for others); this one has {schema.names[:6]}."
         )
     kinds = [schema.field(name).type for name in columns]
     if before is not None and kinds != before:
         raise DataError(
-            f"source {str(path)!r} has the types {[str(kind) for kind in kinds]}; those of the "
+            f"{called} {str(path)!r} has the types {[str(kind) for kind in kinds]}; those of the "
             f"files before are {[str(kind) for kind in before]}."
         )
     return kinds
 
 
-def _require_together(names: Any, key: str) -> None:
+def _require_together(names: Any, key: str, called: str) -> None:
     """Raise `DataError` unless each name is there once."""
-    names = names.combine_chunks()
     codes = np.asarray(names.dictionary_encode().indices)
     if len(codes) and int(codes.max()) + 1 < len(codes):
         seen = np.unique(codes, return_index=True)[1]
         again = np.setdiff1d(np.arange(len(codes)), seen)[0]
         raise DataError(
-            f"source has rows of {key} {names[int(again)].as_py()!r} in more than one place; "
+            f"{called} has rows of {key} {names[int(again)].as_py()!r} in more than one place; "
             "expected the rows of each series together. Sort the file by that column first, as "
             f"polars.scan_parquet(...).sort({key!r}).sink_parquet(...) does for files of any size."
         )

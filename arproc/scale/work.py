@@ -17,8 +17,9 @@ import numpy as np
 from arproc.contract.places import replacing
 from arproc.data.calendar import Calendar
 from arproc.errors import DataError
+from arproc.models.panel.coming import InOrder
 from arproc.process.persistence import load
-from arproc.scale.parts import panel_of, rows_of
+from arproc.scale.parts import Part, following, panel_of, rows_of
 from arproc.scale.source import Source, arrow
 
 __all__ = ["Job", "Work", "forecast_part"]
@@ -39,6 +40,9 @@ class Job:
         calendar: the steps of the times.
         model: the file of the fitted model.
         path: where the forecasts go.
+        future: the covariates of the steps to come, if there are any.
+        ranges: where the rows of each series begin and end there, int64 [n, 2]; -1 where it has
+            none.
     """
 
     source: Source
@@ -49,6 +53,8 @@ class Job:
     calendar: Calendar
     model: str
     path: str
+    future: Source | None = None
+    ranges: np.ndarray | None = None
 
     @property
     def last_series(self) -> int:
@@ -75,6 +81,9 @@ def forecast_part(job: Job) -> None:
     table = job.source.read(first, last)
     columns = job.source.columns
     part = panel_of(table, job.starts - first, columns, job.calendar)
+    after = None
+    if job.future is not None:
+        part, after = _after(job, part)
     kind = table.schema.field(columns[1]).type
     del table
     values = np.empty((0, job.horizon, 1 + len(job.levels)))
@@ -82,7 +91,7 @@ def forecast_part(job: Job) -> None:
     if len(part.panel):
         stamp = Path(job.model).stat().st_mtime_ns
         model = _model(job.model, stamp).others(part.panel)
-        made = model.forecast(horizon=job.horizon, quantiles=job.levels)
+        made = model.forecast(horizon=job.horizon, quantiles=job.levels, future=after)
         values = made.to_numpy().reshape(len(part.panel), *values.shape[1:])
         for i, status in enumerate(model.status_):
             if status != "ok":
@@ -93,6 +102,18 @@ def forecast_part(job: Job) -> None:
     words = json.dumps(failed, default=str)
     with replacing(job.path) as temporary:
         parquet.write_table(found.replace_schema_metadata({"failed": words}), temporary)
+
+
+def _after(job: Job, part: Part) -> tuple[Part, InOrder]:
+    """The covariates of the steps to come, and the series of which they are known."""
+    assert job.future is not None
+    assert job.ranges is not None
+    owner = np.flatnonzero(job.ranges[:, 0] >= 0)
+    owner = owner[np.argsort(job.ranges[owner, 0])]
+    first, last = job.ranges[owner].T
+    table = job.future.read_all(first, last)
+    starts = np.concatenate([[0], np.cumsum(last - first)])
+    return following(part, table, starts, owner, job.future.columns, job.calendar, job.horizon)
 
 
 @lru_cache(maxsize=2)
@@ -108,6 +129,7 @@ class Work:
         self._plan = folder / "plan.json"
         self._starts = folder / "starts.npy"
         self._model = folder / "model.arproc"
+        self._ranges = folder / "ranges.npy"
 
     def begun(self, model: Any, asked: Sequence[Any]) -> bool:
         """Whether a call of the same arguments was here before.
@@ -133,14 +155,17 @@ class Work:
         calendar: Calendar,
         starts: np.ndarray,
         cuts: np.ndarray,
+        ranges: np.ndarray | None,
     ) -> None:
         """Write down what partitions there will be; the plan last."""
         if self.folder.exists():
             shutil.rmtree(self.folder)
         self.folder.mkdir()
         leader.save(self._model)
-        with replacing(self._starts) as temporary, temporary.open("wb") as file:
-            np.save(file, starts)
+        for place, numbers in ((self._starts, starts), (self._ranges, ranges)):
+            if numbers is not None:
+                with replacing(place) as temporary, temporary.open("wb") as file:
+                    np.save(file, numbers)
         plan = {
             "asked": self._asked(model, asked),
             "calendar": asdict(calendar),
@@ -149,17 +174,22 @@ class Work:
         with replacing(self._plan) as temporary:
             temporary.write_text(json.dumps(plan), encoding="utf-8")
 
-    def jobs(self, source: Source, horizon: int, levels: tuple[float, ...]) -> list[Job]:
+    def jobs(
+        self, source: Source, horizon: int, levels: tuple[float, ...], future: Source | None
+    ) -> list[Job]:
         """All partitions of the plan."""
         plan = json.loads(self._plan.read_text(encoding="utf-8"))
         starts, cuts = np.load(self._starts), plan["cuts"]
+        ranges = None if future is None else np.load(self._ranges)
         calendar = Calendar(**plan["calendar"])
         found = []
         for k, (a, b) in enumerate(pairwise(cuts)):
             rows = source.between(int(starts[a]), int(starts[b]))
             said = (horizon, levels, calendar, str(self._model))
             path = self.folder / f"part-{k:06d}.parquet"
-            found.append(Job(rows, starts[a : b + 1].copy(), a, *said, str(path)))
+            own = None if ranges is None else ranges[a:b].copy()
+            job = Job(rows, starts[a : b + 1].copy(), a, *said, str(path), future, own)
+            found.append(job)
         return found
 
     def remove(self) -> None:

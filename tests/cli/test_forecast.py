@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -93,6 +94,48 @@ def test_a_table_larger_than_memory_goes_part_by_part(
     assert found["mean"].isna().tolist() == [True, True, False, False, False, False]
     want = AutoPanel().fit(LONG[LONG["unique_id"] != "001"]).forecast(2)
     np.testing.assert_allclose(found.iloc[2:][["mean", "0.05", "0.5", "0.95"]], want)
+
+
+def test_covariates_are_columns_and_a_table_of_what_is_to_come(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rng = np.random.default_rng(1)
+    told = LONG.assign(promo=rng.integers(0, 2, 90), price=rng.normal(size=90))
+    told["y"] += 5 * told["promo"]
+    plan = pd.DataFrame({"ds": np.tile(pd.date_range("2024-01-31", periods=2), 3)})
+    plan["unique_id"] = np.repeat(["001", "2", "NA"], 2)
+    plan = plan.assign(promo=[0, 1, 1, 0, 1, 1], price=0.5)
+    model = AutoPanel(covariates=["promo", "price"]).fit(told)
+    want = model.forecast(2, future=plan)
+    told.to_csv(tmp_path / "sales.csv", index=False)
+    plan.to_csv(tmp_path / "plan.csv", index=False)
+    plan[plan["unique_id"] != "2"].to_csv(tmp_path / "some.csv", index=False)
+    asked = ("sales.csv", "--covariates", "promo, price", "--horizon", 2)
+    result = run(
+        "forecast", *asked, "--future", "plan.csv", "--save", "m.arproc", "--out", "n.csv"
+    )
+    assert result == (0, "", "")
+    found = read(tmp_path / "n.csv")
+    np.testing.assert_allclose(found[["mean", "0.05", "0.5", "0.95"]], want)
+    again = run("forecast", "m.arproc", "sales.csv", "--future", "plan.csv", "--horizon", 2)
+    assert again.out == (tmp_path / "n.csv").read_text()
+    some = run("forecast", *asked, "--future", "some.csv")
+    assert some.err.splitlines()[0] == "1 of 3 series have no forecast:"
+    assert "2: future has no rows of series '2'" in some.err
+    assert "give future=" in run("forecast", *asked).err
+    for wrong in (("sales.csv", "--future", "plan.csv"), ("m.arproc", *asked)):
+        assert run("forecast", *wrong, "--horizon", 2).code != 0
+    if not importlib.util.find_spec("pyarrow"):
+        return
+    monkeypatch.setattr("arproc.scale.memory._MOST", 2)
+    told.sort_values(["unique_id", "ds"]).to_parquet(tmp_path / "sales.parquet", index=False)
+    plan.to_parquet(tmp_path / "plan.parquet", index=False)
+    whole = run(
+        "forecast", "sales.parquet", *asked[1:], "--future", "plan.parquet", "--memory", "2GB",
+        "--out", "n.parquet",
+    )  # fmt: skip
+    assert whole.code == 0
+    np.testing.assert_allclose(read(tmp_path / "n.parquet")["mean"], want["mean"])
 
 
 @pytest.mark.parametrize(

@@ -333,3 +333,87 @@ def test_processes(source, tmp_path, small):
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as client:
         arproc.forecast_file(AutoPanel(), source, 3, out, client=client)
     assert out.read_bytes() == whole.read_bytes()
+
+
+# ---- covariates --------------------------------------------------------------------------------
+
+BESIDE = ["promo", "price"]
+
+
+def told() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Series with covariates, and those of the three months that follow each; sorted."""
+    rng, table = np.random.default_rng(5), long()
+    table = table.assign(promo=rng.random(len(table)) < 0.3, price=rng.normal(size=len(table)))
+    table["y"] += 3 * table["promo"]
+    ends = table.groupby("unique_id")["ds"].max()
+    later = [
+        pd.DataFrame({"unique_id": name, "ds": pd.date_range(end, periods=4, freq="MS")[1:]})
+        for name, end in ends.items()
+    ]
+    after = pd.concat(later, ignore_index=True)
+    return table, after.assign(promo=rng.random(36) < 0.3, price=rng.normal(size=36))
+
+
+@pytest.mark.usefixtures("small")
+def test_covariates_come_from_files_as_from_tables(tmp_path: Path):
+    model, (table, after) = AutoPanel(period=12, covariates=BESIDE), told()
+    table.loc[[20, 21], "y"] = np.nan
+    rows = table.sample(frac=1, random_state=0).sort_values("unique_id")
+    source = write(rows, tmp_path / "a.parquet")
+    # its series lie in another order, columns too, and others are there
+    mixed = after.sort_values("unique_id", ascending=False, kind="stable")
+    mixed = pd.concat([mixed, after.head(3).assign(unique_id="nobody")])
+    future = write(mixed[["price", "ds", "unique_id", "promo"]], tmp_path / "b.parquet", 7)
+    done = arproc.forecast_file(model, source, 3, tmp_path / "out.parquet", future=future)
+    made = model.fit(table).forecast(horizon=3, future=after).reset_index()
+    found = read(done.path)
+    np.testing.assert_array_equal(found["mean"], made["mean"])
+    np.testing.assert_array_equal(found["0.95"], made[0.95])
+    assert done.failed.empty
+
+
+@pytest.mark.usefixtures("small")
+def test_what_covariates_lack_is_named_and_stops_no_other(tmp_path: Path):
+    table, after = told()
+    model = AutoPanel(period=12, covariates=BESIDE).fit(table)
+    want = model.forecast(3, future=after).reset_index()
+    bad, step = after.astype({"price": float}), after.index % 3
+    bad.loc[(bad["unique_id"] == "s002") & (step == 1), "price"] = np.nan
+    twice = bad[(bad["unique_id"] == "s006") & (step == 2)]
+    gone = (bad["unique_id"] == "s004") | ((bad["unique_id"] == "s005") & (step == 2))
+    bad = pd.concat([bad[~gone], twice]).sort_values("unique_id")
+    table.loc[table.index[table["unique_id"] == "s008"][1], "price"] = np.inf
+    paths = write(table, tmp_path / "a.parquet"), write(bad, tmp_path / "b.parquet")
+    done = arproc.forecast_file(model, paths[0], 3, tmp_path / "out.parquet", future=paths[1])
+    reasons = dict(zip(done.failed["series"], done.failed["reason"], strict=True))
+    assert set(reasons) == {"s002", "s004", "s005", "s006", "s008"}
+    assert "future has no number in 'price'" in reasons["s002"]
+    assert "future has no number in 'promo'" in reasons["s004"]
+    assert "more than one row" in reasons["s006"]
+    assert "known at every step" in reasons["s008"]
+    found = read(done.path)
+    lost = found["unique_id"].isin(list(reasons))
+    assert found["mean"].isna().eq(lost).all()
+    np.testing.assert_array_equal(found["mean"][~lost], want["mean"][~lost])
+
+
+def test_covariates_and_future_go_together(tmp_path: Path):
+    table, after = told()
+    paths = write(table, tmp_path / "a.parquet"), write(after, tmp_path / "b.parquet")
+    model, out = AutoPanel(period=12, covariates=BESIDE), tmp_path / "out.parquet"
+    apart = write(after.sort_values("ds"), tmp_path / "c.parquet")
+    bare = write(after.drop(columns="price"), tmp_path / "d.parquet")
+    plain = write(long(), tmp_path / "e.parquet")
+    refused = [
+        (model, paths[0], {}, ParameterError, "give future="),
+        (AutoPanel(), plain, {"future": paths[1]}, ParameterError, "this one has none"),
+        (model, plain, {"future": paths[1]}, DataError, "source .* no column called 'promo'"),
+        (model, paths[0], {"future": bare}, DataError, "future .* no column called 'price'"),
+        (model, paths[0], {"future": apart}, DataError, "future has rows of .* in more than one"),
+        (model, paths[0], {"future": tmp_path / "no"}, DataError, "future has no Parquet file"),
+    ]
+    for one, source, more, error, message in refused:
+        with pytest.raises(error, match=message):
+            arproc.forecast_file(one, source, 3, out, **more)
+    with pytest.raises(ParameterError, match="is the future itself"):
+        arproc.forecast_file(model, paths[0], 3, paths[1], future=paths[1])

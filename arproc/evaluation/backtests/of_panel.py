@@ -14,6 +14,7 @@ from arproc.evaluation.backtests.timeline import Timeline
 from arproc.forecasting.scored import Predicted, predict
 from arproc.models.panel import AutoPanel, Panel
 from arproc.models.panel.automatic.learnt import Automatic
+from arproc.models.panel.coming import InOrder
 from arproc.models.panel.data import PanelData, trimmed
 from arproc.models.panel.settings import Settings, settings_of
 from arproc.process import Process
@@ -60,8 +61,41 @@ class OfPanel(Forecaster):
             indexes = tuple(series.index(i)[a:b] for i, a, b in (pairs[:1] if alike else pairs))
         names = [series.names[i] for i in rows.tolist()]
         gaps = bool(np.isnan(values).any())
-        table = PanelData(values, offsets, names, True, indexes, gaps)
+        beside = series.covariates
+        if beside is not None:
+            beside = beside[place + np.arange(int(offsets[-1]))]
+        table = PanelData(
+            values, offsets, names, True, indexes, gaps, covariates=beside,
+            covariate_names=series.covariate_names,
+        )  # fmt: skip
         return trimmed(table) if gaps else table
+
+    def _context(self, i: int, first: int, origin: int, horizon: int) -> Any:
+        """The covariates of one series up to an origin and of the horizon, for its process."""
+        series = self.series
+        low, high = series.bounds(i, first, origin)
+        row = np.array([i])
+        future = self._future(row, series.begins[row] + high, horizon)
+        if future is None or series.covariates is None:
+            return None
+        import pandas as pd
+
+        start, name = int(series.offsets[i]), series.names[i]
+        known = series.covariates[start + int(low) : start + int(high)]
+        after = future.rows(name, range(horizon))
+        return pd.DataFrame(np.concatenate([known, after]), columns=list(series.covariate_names))
+
+    def _future(self, rows: np.ndarray, reached: np.ndarray, horizon: int) -> InOrder | None:
+        """The covariates of the next steps of some series, and of no others."""
+        series = self.series
+        if series.covariates is None:
+            return None
+        found = {}
+        for i, step in zip(rows.tolist(), reached.tolist(), strict=True):
+            start = int(series.offsets[i]) + min(step, int(series.ends[i]) - 1) - series.begins[i]
+            stop = min(start + horizon, int(series.offsets[i + 1]))
+            found[series.names[i]] = series.covariates[start:stop].copy()
+        return InOrder(found, series.covariates.shape[1])
 
     def known(self, rows: np.ndarray) -> np.ndarray:
         fitted = set(self.fitted.names_)
@@ -84,14 +118,15 @@ class OfPanel(Forecaster):
         horizon = actual.shape[1]
         where = at[:, None], late[:, None] + np.arange(horizon)
         total = horizon + int(late.max(initial=0))
+        future = self._future(taken, reached, total)
         held = self.fitted.learnt_ if isinstance(self.fitted, AutoPanel) else None
         inner = None if held is None else held.inner
         if isinstance(inner, Automatic):
             came = np.full((len(taken), total), np.nan)
             came[where] = actual
-            made, score = inner.scored(table, came, levels)
+            made, score = inner.scored(table, came, levels, future)
             return Predicted(made[where][..., 0], made[where][..., 1:], score[where])
-        made = self._forecast(table, total, levels, seed)[where]
+        made = self._forecast(table, total, levels, seed, future)[where]
         score = self._log_score(made[..., -2], made[..., -1], actual)
         return Predicted(made[..., 0], made[..., 1:-2], score)
 
@@ -102,11 +137,14 @@ class OfPanel(Forecaster):
         return series.begins[rows] + last + 1
 
     def _forecast(
-        self, table: PanelData, horizon: int, levels: Sequence[float], seed: int
-    ) -> np.ndarray:
+        self, table: PanelData, horizon: int, levels: Sequence[float], seed: int,
+        future: InOrder | None,
+    ) -> np.ndarray:  # fmt: skip
         """Means, quantiles, and those that tell the law, [n, horizon, 1 + levels + 2]."""
         quantiles = (*levels, *_ONE_SIGMA)
-        made = self.fitted.forecast(history=table, horizon=horizon, quantiles=quantiles, seed=seed)
+        made = self.fitted.forecast(
+            history=table, horizon=horizon, quantiles=quantiles, seed=seed, future=future
+        )
         return made.to_numpy().reshape(len(table), horizon, -1)
 
     def _log_score(self, middle: np.ndarray, above: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -147,5 +185,6 @@ class OfPanel(Forecaster):
             assert isinstance(self.fitted, Panel)
             process = self.fitted[self.series.names[i]]
             history, own = self.series.cut(i, first, origin), derived_seed(seed, i)
-            made.append(predict(process, history, y, levels, own, None, self.n_paths))
+            context = self._context(i, first, origin, y.shape[1])
+            made.append(predict(process, history, y, levels, own, context, self.n_paths))
         return Predicted(*(np.concatenate(parts) for parts in zip(*made, strict=True)))

@@ -32,6 +32,7 @@ from arproc.evaluation.backtests.store import digest, opened
 from arproc.evaluation.backtests.timeline import Timeline, lay_out
 from arproc.forecasting.forecast import levels_of
 from arproc.models.panel import AutoPanel, Panel
+from arproc.models.panel.covariates import check_covariates
 from arproc.models.panel.data import LONG, check_columns
 from arproc.process import Model, Process
 
@@ -72,7 +73,8 @@ def backtest(
     else by their positions. A process is one law for all of them, a `Panel` has one for each. A
     series takes part from where it has `start` values to where it ends; of the last origins of a
     series that ends earlier, the steps that came are kept. Without refit a panel forecasts the
-    series that it was fitted to, and others wait for the next fit.
+    series that it was fitted to, and others wait for the next fit. Covariates of a panel are cut
+    like a `context`: those of the horizon are what would have been known at the origin.
 
     Args:
         model: a process of numbers that has `forecast`, fitted or not; or a `Panel`, an
@@ -172,12 +174,10 @@ def _series(model: Any, data: Any, columns: Sequence[str], refit: Any) -> Timeli
         raise ParameterError("refit='never' is for a fitted model; this one is not fitted yet.")
     data = listed(native(data))
     if not isinstance(model, Process):
-        if isinstance(model, Panel) and model.covariates is not None:
-            raise UnsupportedError(
-                "a Panel with covariates is not backtested; backtest its process on each series, "
-                "with context=."
-            )
-        return lay_out(data, columns, vectors=False, whole=False, freq=model.freq)
+        beside = check_covariates(model.covariates, columns)
+        return lay_out(
+            data, columns, vectors=False, whole=False, freq=model.freq, covariates=beside
+        )
     space = (
         model.law_.space
         if refit == "never"
@@ -222,7 +222,9 @@ def _forecaster(
         cut = covariates(context, kind or model.context_kind, series)
         return OfProcess(model, series, cut, n_paths, model)
     if context is not None:
-        raise ParameterError("a panel takes no context; leave it out.")
+        raise ParameterError(
+            "a panel takes no context; name columns of a long table as its covariates=."
+        )
     return OfPanel(model, series, n_paths, model)
 
 
@@ -246,7 +248,11 @@ def _all(work: Work, jobs: int, progress: bool | None) -> list[Made]:
 
 def _of_data(series: Timeline, origins: np.ndarray) -> str:
     """What tells data, and the origins in them, from others."""
-    parts = (series.values, series.offsets, series.begins, series.shift, origins)
+    parts: tuple[Any, ...] = (
+        series.values, series.offsets, series.begins, series.shift, origins,
+    )  # fmt: skip
+    if series.covariates is not None:
+        parts = (*parts, series.covariates)
     return digest(*parts, series.names, [None if i is None else str(i[0]) for i in series.indexes])
 
 

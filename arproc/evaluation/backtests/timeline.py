@@ -33,6 +33,9 @@ class Timeline:
         shift: at which step of the calendar the axis begins.
         components: what the components of vectors are called, [d]; none for scalars.
         whole: whether the values are symbols or counts, which models get as integers.
+        covariates: what is known beside the values, of those to come as well, [total, c]; None
+            where there is nothing.
+        covariate_names: what they are called, [c].
     """
 
     values: np.ndarray
@@ -45,6 +48,8 @@ class Timeline:
     shift: int
     components: tuple[Any, ...]
     whole: bool
+    covariates: np.ndarray | None = None
+    covariate_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -155,6 +160,7 @@ def lay_out(
     whole: bool,
     together: bool = False,
     freq: Any = None,
+    covariates: Sequence[str] = (),
 ) -> Timeline:
     """The user's series on one axis: by their labels where these are times, else by position.
 
@@ -167,11 +173,14 @@ def lay_out(
         together: whether series without dates begin together, with missing values if need be, as
             for a law that counts their steps.
         freq: the step of their times, of scalars; None where they tell.
+        covariates: the columns of a long table that are known beside the values.
     """
+    beside = None
     if vectors:
         rows, indexes, names, components = _read_vectors(data)
     else:
-        table = read(data, columns=columns, freq=freq, trim=False)
+        table = read(data, columns=columns, freq=freq, trim=False, covariates=covariates)
+        beside = table.covariates  # a table with these is trimmed
         rows = [table.row(i) for i in range(len(table))]
         indexes, names, components = table.indexes, list(table.names), ()
     spans = [_span(row, name) for row, name in zip(rows, names, strict=True)]
@@ -191,7 +200,7 @@ def lay_out(
         )
     return Timeline(
         np.concatenate(kept), offsets, begins - shift, skipped, names, tuple(indexes), calendar,
-        shift, components, whole,
+        shift, components, whole, beside, tuple(covariates),
     )  # fmt: skip
 
 

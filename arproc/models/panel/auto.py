@@ -71,6 +71,12 @@ class AutoPanel(PanelModel):
         columns: what a long table calls its columns of names, times and values.
         freq: the step of the times, in pandas' words ("D", "MS") or a number; by default the one
             that they go by.
+        covariates: columns of a long table that are known at every step and at those to come
+            (`forecast(future=)`), such as ["price", "promo"]. Found candidates are there twice,
+            without covariates and with them (what they do is estimated in each series, by a
+            regression that knows of the season and of memory, shrunk); given ones take them where
+            they have regressors. Whether they help is settled as all weights are: by what was not
+            seen. What never changes in a series does nothing there.
 
     Attributes:
         learnt_: what was learnt, an immutable value that `fit` replaces whole.
@@ -111,6 +117,7 @@ class AutoPanel(PanelModel):
         errors: str = "raise",
         columns: Sequence[str] = LONG,
         freq: Any = None,
+        covariates: Sequence[str] | None = None,
     ) -> None:
         self.candidates = candidates
         self.validation = validation
@@ -120,6 +127,7 @@ class AutoPanel(PanelModel):
         self.errors = errors
         self.columns = columns
         self.freq = freq
+        self.covariates = covariates
 
     def fit(self, data: Any, y: None = None) -> Self:
         """Weight the candidates by the last values, and fit them to the whole series.
@@ -170,12 +178,7 @@ class AutoPanel(PanelModel):
                 'candidates must be processes, and "auto", once, for the automatic recipe beside '
                 f"them; got {self.candidates!r}."
             )
-        taking = [one for one in others if one.context_kind is not None]
-        if taking:
-            raise ParameterError(
-                f"AutoPanel takes no covariates, and {taking[0]!r} needs them; "
-                "Panel(process, covariates=[...]) takes them, by name from a long table."
-            )
+        self._check_contexts(others, bool(auto))
         if count is None:
             raise ParameterError(
                 "validation is not given; say how many of the last values choose among the "
@@ -191,11 +194,36 @@ class AutoPanel(PanelModel):
                 )
         return count, None
 
+    def _check_contexts(self, candidates: Sequence[Process], auto: bool) -> None:
+        """Whether the covariates are what some candidate takes."""
+        kinds = {one.context_kind: one for one in candidates}
+        if "static" in kinds:
+            raise ParameterError(
+                "a panel takes no context that is constant in a series; "
+                f"{kinds['static']!r} needs one."
+            )
+        if "steps" in kinds and not self._covariates:
+            raise ParameterError(
+                f"{kinds['steps']!r} takes regressors, and the panel has none; name the columns "
+                "of a long table that they are, as covariates=['price']."
+            )
+        if self._covariates and not auto and "steps" not in kinds:
+            raise ParameterError(
+                "covariates are given, and no candidate takes them; use processes with "
+                "regressors, such as AR(1, regressors='mean'), or \"auto\"."
+            )
+
     @property
     def panels_(self) -> list[Panel]:
         """The fitted panels of the given candidates, or of the autoregressions, [K]."""
         fits = [one for one in self._learnt.inner.fits if isinstance(one, FittedSeries)]
-        return [Panel.of(one, process=one.process, errors="keep") for one in fits]
+        return [
+            Panel.of(
+                one, process=one.process, errors="keep", columns=self.columns, freq=self.freq,
+                covariates=self.covariates if one.takes_covariates else None,
+            )
+            for one in fits
+        ]  # fmt: skip
 
     def summary(self) -> pd.DataFrame:
         """What was chosen for each series, and how much: a row for each.
@@ -242,6 +270,7 @@ class AutoPanel(PanelModel):
         seed: int | torch.Generator | None = None,
         *,
         offset: Any = None,
+        future: Any = None,
     ) -> pd.DataFrame:
         """Forecast the next `horizon` values of every series.
 
@@ -252,6 +281,8 @@ class AutoPanel(PanelModel):
             seed: of the simulation, for candidates whose forecasts are simulated.
             offset: at which step each series of the history begins, as for `Panel`; for given
                 candidates.
+            future: of a panel with covariates those of the steps to come: a long table with names,
+                times and covariates, and a row for each series and step. Others may be there.
 
         Returns:
             A DataFrame with a row for each series and step and the columns "mean" and one for
@@ -262,7 +293,10 @@ class AutoPanel(PanelModel):
         held, horizon = self._learnt, check_count("horizon", horizon, minimum=1)
         levels, known = levels_of(quantiles), self._history(history, offset)
         form = held.form if known is None else known.form
-        return form.restore(held.forecast(known, horizon, levels, seed))
+        keep = self.errors == "keep"
+        return form.restore(
+            held.forecast(known, horizon, levels, seed, self._future(future), keep)
+        )
 
     def sample_paths(
         self,
@@ -271,6 +305,7 @@ class AutoPanel(PanelModel):
         seed: int | torch.Generator | None = None,
         *,
         history: Any = None,
+        future: Any = None,
     ) -> np.ndarray:
         """Draw whole paths of what follows every series.
 
@@ -280,6 +315,7 @@ class AutoPanel(PanelModel):
             seed: an int or a `torch.Generator`; a series' paths depend on it and on the series'
                 number, and on nothing else.
             history: what is known, as for `forecast`.
+            future: the covariates of the steps to come, as for `forecast`.
 
         Returns:
             Draws [N, n, horizon].
@@ -291,7 +327,8 @@ class AutoPanel(PanelModel):
         learnt = self._joint("sample_paths")
         horizon = check_count("horizon", horizon, minimum=1)
         n = check_count("n", n, minimum=0)
-        draws = learnt.sample(self._history(history), horizon, n, resolve_seed(seed))
+        known, after = self._history(history), self._future(future)
+        draws = learnt.sample(known, horizon, n, resolve_seed(seed), after)
         return self._learnt.spread(draws, np.nan)
 
     def paths_of(self, table: PanelData, horizon: int, n: int, seed: int) -> np.ndarray:
@@ -303,7 +340,7 @@ class AutoPanel(PanelModel):
         Args:
             later: a panel with the values that followed those of `fit`, of all series or some of
                 them, by name; nan is a value that was not observed, and each begins with the
-                first that was.
+                first that was. With their covariates, if there are any.
             history: what was known before, as for `forecast`.
 
         Returns:

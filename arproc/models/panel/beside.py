@@ -10,10 +10,11 @@ import numpy as np
 
 from arproc.contract.storable import storable
 from arproc.models.panel.automatic.learnt import Automatic
+from arproc.models.panel.coming import Known
 from arproc.models.panel.data import PanelData
 from arproc.models.panel.labels import restore_end
 from arproc.models.panel.tables import forecast_table
-from arproc.models.panel.updating import Series, begins_with, joined, steps_of
+from arproc.models.panel.updating import Series, continued
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,16 +47,22 @@ class Recipe:
         return list(self.inner.status)
 
     def forecast(
-        self, history: PanelData | None, horizon: int, levels: Sequence[float], seed: Any
-    ) -> pd.DataFrame:
+        self, history: PanelData | None, horizon: int, levels: Sequence[float], seed: Any,
+        future: Known | None = None,
+    ) -> pd.DataFrame:  # fmt: skip
         """A table of what follows."""
-        values = self.inner.ahead(history, horizon, levels, seed)
+        values = self.inner.ahead(history, horizon, levels, seed, future)
         labels = self.inner.labels(history, horizon)
         return forecast_table(list(self.names), labels, values, ["mean", *levels])
 
     def labels(self, history: PanelData | None, rows: np.ndarray, horizon: int) -> list[Any]:
         """The labels of the future steps of all series."""
         return self.inner.labels(history, horizon)
+
+    @property
+    def takes_covariates(self) -> bool:
+        """Whether it needs those of the steps to come."""
+        return self.inner.covariates is not None
 
     def updated(self, later: PanelData) -> Recipe:
         """The same with what came later."""
@@ -68,8 +75,7 @@ class Recipe:
 
 def with_later(learnt: Automatic, later: PanelData) -> Automatic:
     """What was learnt, of series with what came later of some of them."""
-    own, series = learnt.own_data, Series(learnt.names, learnt.lengths, learnt.ends)
-    came = steps_of(series, later, lambda i, x: begins_with(x, own.row(i)))
-    table = joined(own, np.zeros(len(own), np.int64), came)
+    series = Series(learnt.names, learnt.lengths, learnt.ends)
+    table = continued(learnt.own_data, series, later)
     ends = tuple(restore_end(end) for end in series.ends_after(table.lengths))
     return learnt.of_data(replace(table, indexes=ends))

@@ -20,7 +20,8 @@ from arproc.errors import (
 from arproc.models.panel.automatic import recipe
 from arproc.models.panel.beside import AUTO, Recipe
 from arproc.models.panel.calibration import stretches
-from arproc.models.panel.data import PanelData, read
+from arproc.models.panel.coming import InOrder, Known
+from arproc.models.panel.data import PanelData, trimmed
 from arproc.models.panel.fitted import FittedSeries
 from arproc.models.panel.panel import Panel
 from arproc.process import Process
@@ -108,13 +109,14 @@ class Combination:
         )  # fmt: skip
 
     def ahead(
-        self, history: PanelData | None, horizon: int, levels: Sequence[float], seed: Any
-    ) -> np.ndarray:
+        self, history: PanelData | None, horizon: int, levels: Sequence[float], seed: Any,
+        future: Known | None = None,
+    ) -> np.ndarray:  # fmt: skip
         """Means and quantiles of what follows, nan without a fit: [N, horizon, 1 + levels]."""
         asked, parts = (0.5, *levels), []
         for k, one in enumerate(self.fits):
             if self.weights[:, k].any():
-                parts.append((k, _quantiles(one, history, horizon, asked, seed)[0]))
+                parts.append((k, _quantiles(one, history, horizon, asked, seed, future)))
         made = np.stack([np.nan_to_num(values) for _, values in parts])
         mixed = _average(made, self.weights[:, [k for k, _ in parts]])
         middle = mixed[..., 1:2]
@@ -124,7 +126,7 @@ class Combination:
 
     def updated(self, later: PanelData) -> Combination:
         """The same with what came later of some series."""
-        return replace(self, fits=[one.updated(later) for one in self.fits])
+        return replace(self, fits=[one.updated(_seen_by(one, later)) for one in self.fits])
 
     def labels(self, history: PanelData | None, horizon: int) -> list[Any]:
         """The labels of the steps that follow, one index for each series, or one for all."""
@@ -156,7 +158,10 @@ def learn(
     auto = candidates.index(AUTO) if AUTO in candidates else None
     if not long.any() or not (keep or auto is not None):
         _check_lengths(table, count)
-    first, later = _split(table, count)
+    first, later, late = _split(table, count)
+    # a forecast goes on from the last known value, which may lie before the last values begin
+    shown = np.arange(len(table))[:, None], late[:, None] + np.arange(count)
+    came, last = _covariates_after(table, first.lengths), _covariates_after(table, -count)
 
     def fitted(one: Process | str, data: PanelData) -> FittedSeries | Recipe:
         if isinstance(one, str):
@@ -164,9 +169,13 @@ def learn(
         return _fitted(one, data)
 
     trials = [fitted(one, first) for one in candidates]
-    made = np.stack([_quantiles(trial, first, count, _ONE_SIGMA)[0] for trial in trials])
+    reach = count + int(late.max())
+    made = np.stack(
+        [_quantiles(one, first, reach, _ONE_SIGMA, None, came)[shown] for one in trials]
+    )
     fits = [fitted(one, table) for one in candidates]
-    again = np.stack([_quantiles(one, table, count, _ONE_SIGMA)[0] for one in fits])
+    # only to see whether they explode: covariates of the last steps stand for those to come
+    again = np.stack([_quantiles(one, table, count, _ONE_SIGMA, None, last) for one in fits])
     usable = ~np.isnan(made).any(axis=(2, 3)) & ~np.isnan(again).any(axis=(2, 3))
     tame = usable & _tame(made, first) & _tame(again, table)
     usable = np.where(tame.any(axis=0), tame, usable)
@@ -199,9 +208,37 @@ def learn(
 
 
 def _fitted(process: Process, data: PanelData) -> FittedSeries:
-    fitted = Panel(process, errors="keep").fit(data).learnt_
+    taken = None if process.context_kind is None else data.covariate_names
+    data = _without_covariates(data) if taken is None else data
+    fitted = Panel(process, errors="keep", covariates=taken).fit(data).learnt_
     assert fitted is not None
     return fitted
+
+
+def _without_covariates(data: PanelData) -> PanelData:
+    return replace(data, covariates=None, covariate_names=())
+
+
+def _seen_by(fitted: FittedSeries | Recipe, data: PanelData) -> PanelData:
+    """The data with covariates if the candidate takes them."""
+    return data if fitted.takes_covariates else _without_covariates(data)
+
+
+def _covariates_after(table: PanelData, step: Any) -> InOrder | None:
+    """The covariates of each series from one of its steps on; None where there are none.
+
+    Args:
+        table: the panel.
+        step: one for all, or of each; one below 0 counts from the end.
+    """
+    if table.covariates is None:
+        return None
+    parts = {}
+    steps = np.broadcast_to(step, len(table)).tolist()
+    for i, (name, at) in enumerate(zip(table.names, steps, strict=True)):
+        own = table.covariates[table.offsets[i] : table.offsets[i + 1]]
+        parts[name] = own[at:] if len(own[at:]) else own[-1:]
+    return InOrder(parts, table.covariates.shape[1])
 
 
 def _check_lengths(table: PanelData, count: int) -> None:
@@ -214,17 +251,19 @@ def _check_lengths(table: PanelData, count: int) -> None:
         )
 
 
-def _split(table: PanelData, count: int) -> tuple[PanelData, np.ndarray]:
-    """Each series without its last `count` values, and these, [N, count].
+def _split(table: PanelData, count: int) -> tuple[PanelData, np.ndarray, np.ndarray]:
+    """Each series without its last `count` values, these [N, count], and what lies between [N].
 
-    Of a series that is too short the first value, and nan.
+    Of a series that is too short the first value, and nan. Between lie the values that are missing
+    just before the last ones.
     """
     stop = table.offsets[1:]
     long = table.lengths > count
     later = np.full((len(table), count), np.nan)
     later[long] = table.values[stop[long, None] - count + np.arange(count)]
-    rows = [table.series(i)[: -count if long[i] else 1] for i in range(len(table))]
-    return read(dict(zip(table.names, rows, strict=True)), "data"), later
+    lengths = np.where(long, table.lengths - count, 1)
+    first = trimmed(table.cut(lengths))
+    return first, later, lengths - first.lengths
 
 
 def _tame(made: np.ndarray, table: PanelData) -> np.ndarray:
@@ -248,24 +287,24 @@ def _quantiles(
     horizon: int,
     levels: tuple[float, ...],
     seed: int | torch.Generator | None = None,
-) -> tuple[np.ndarray, list[Any]]:
-    """Mean and quantiles of a panel's forecasts, nan where a series has no fit; and labels.
+    future: Known | None = None,
+) -> np.ndarray:
+    """Mean and quantiles of a panel's forecasts, nan where a series has no fit.
 
     Returns:
-        [N, horizon, 1 + levels], and the labels of the series' future steps.
+        [N, horizon, 1 + levels].
     """
     known = np.array([status == "ok" for status in fitted.status])
     found = np.full((len(known), horizon, 1 + len(levels)), np.nan)
     if not known.any():
-        return found, []
+        return found
     if history is not None:
-        history = history.select(np.flatnonzero(known))
-    made = fitted.forecast(history, horizon, levels, seed)
+        history = _seen_by(fitted, history.select(np.flatnonzero(known)))
+    after = future if fitted.takes_covariates else None
+    made = fitted.forecast(history, horizon, levels, seed, after)
     # the columns are asked for by place, as a level may be asked for twice
     found[known] = made.to_numpy().reshape(int(known.sum()), horizon, -1)
-    steps: Any = made.index.get_level_values(1)
-    labels = [steps[a : a + horizon] for a in range(0, len(steps), horizon)]
-    return found, labels
+    return found
 
 
 def _weights(

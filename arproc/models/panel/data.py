@@ -131,6 +131,20 @@ class PanelData:
             faults, self.form, beside, self.covariate_names,
         )  # fmt: skip
 
+    def cut(self, lengths: np.ndarray) -> PanelData:
+        """The first values of each series, so many, int64 [N]."""
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        pick = np.arange(int(offsets[-1])) + np.repeat(self.offsets[:-1] - offsets[:-1], lengths)
+        indexes = self.indexes
+        if indexes and bool((lengths < self.lengths).any()):
+            indexes = tuple(self.index(i)[:n] for i, n in enumerate(lengths.tolist()))
+        values, beside = self.values[pick], self.covariates
+        return replace(
+            self, values=values, offsets=offsets, indexes=indexes,
+            gaps=self.gaps and bool(np.isnan(values).any()),
+            covariates=None if beside is None else beside[pick],
+        )  # fmt: skip
+
     def begun(self, offset: Any) -> PanelData:
         """The same, the series of which begin at the user's `offset`; None says nothing."""
         if offset is None:

@@ -29,11 +29,13 @@ class Estimates:
         log_likelihood: nats [N].
         used: of how many values that is, int64 [N].
         covariance: of the constant and the drift as far as they were estimated (or of level and
-            slope, where the mean was), the coefficients and sigma2, [N, k + q + 1, k + q + 1].
+            slope, where the mean was), the covariates' coefficients, those of the lags and sigma2,
+            [N, s, s].
         status: "ok", or why there is no fit, [N].
         strength: of a ridge penalty, [N].
         effective: the effective number of parameters, [N].
         done: whether the series were fitted together with others, [N].
+        beta: the coefficients of the covariates, in the mean or in the recursion, [N, c].
     """
 
     parameters: Annotated[np.ndarray, Array("n", "k", nan=True)]
@@ -45,12 +47,14 @@ class Estimates:
     strength: Annotated[np.ndarray, Array("n", nan=True, infinite=True)]
     effective: Annotated[np.ndarray, Array("n", nan=True, infinite=True)]
     done: Annotated[np.ndarray, Array("n", kind="bool")]
+    beta: Annotated[np.ndarray, Array("n", "b", nan=True)]
 
     def problems(self) -> Iterator[str]:
         """What does not fit together; see `arproc.contract.checked`."""
         n, kept = len(self.parameters), len(self.covariance)
         there = [i for i, status in enumerate(self.status) if status == "ok"]
-        bad = len(self.status) == n and not np.isfinite(self.parameters[there]).all()
+        every = np.concatenate([self.parameters, self.beta], axis=1)
+        bad = len(self.status) == n and not np.isfinite(every[there]).all()
         likely = self.log_likelihood[there] if len(self.status) == n else np.ones(0)
         noise = self.parameters[there, -1] if len(self.status) == n else np.ones(0)
         yield from sentences(
@@ -64,21 +68,23 @@ class Estimates:
     def drop(self, i: int) -> None:
         """Series i has no fit."""
         self.parameters[i], self.mean[i], self.covariance[i] = np.nan, np.nan, np.nan
-        self.log_likelihood[i], self.used[i] = np.nan, 0
+        self.log_likelihood[i], self.used[i], self.beta[i] = np.nan, 0, np.nan
 
 
-def empty(n: int, k: int, q: int) -> Estimates:
-    """Room for n series, k lags and q columns."""
+def empty(n: int, k: int, q: int, c: int = 0) -> Estimates:
+    """Room for n series, k lags, q terms of the trend and c covariates."""
+    size = k + q + c + 1
     return Estimates(
         np.empty((n, k + 3)),
         np.empty((n, 2)),
         np.empty(n),
         np.zeros(n, np.int64),
-        np.empty((n, k + q + 1, k + q + 1)),
+        np.empty((n, size, size)),
         ["ok"] * n,
         np.zeros(n),
-        np.full(n, k + q + 1.0),
+        np.full(n, float(size)),
         np.zeros(n, dtype=bool),
+        np.empty((n, c)),
     )
 
 

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from arproc.errors import ArprocError
+from arproc.models.panel.coming import about_constants
 from arproc.models.panel.data import PanelData
 from arproc.models.panel.estimates import Estimates, empty, in_threads, time_columns
 from arproc.models.panel.prediction import predict
+from arproc.models.panel.pushes import pushes_of, without_pushes
 from arproc.models.panel.settings import Settings
 
 __all__ = ["care", "estimate"]
@@ -25,13 +27,20 @@ def estimate(table: PanelData, settings: Settings) -> Estimates:
     n, lags, stationary = len(table), settings.lags, settings.stationary
     columns, span = time_columns(settings.trend, int(table.lengths.max(initial=1)))
     k, one, method = len(lags), settings.one, settings.method
-    found = empty(n, k, len(columns))
+    beside = table.covariates if settings.width else None
+    covariates = np.empty((len(table.values), 0)) if beside is None else beside
+    covariates = np.ascontiguousarray(covariates)
+    found = empty(n, k, len(columns), covariates.shape[1])
     status = np.zeros(n, np.int8)
-    out = (found.parameters, found.mean, found.log_likelihood, found.used, found.covariance)
+    out = (
+        found.parameters, found.mean, found.log_likelihood, found.used, found.covariance,
+        found.beta,
+    )  # fmt: skip
     from arproc.compiled.interpreted import suited
     from arproc.models.panel.least_squares import GAPS, HARD
 
-    work = 50 * n * (k + len(columns) + 1) ** 2 + len(table.values)
+    width = len(columns) + covariates.shape[1]
+    work = 50 * n * (k + width + 1) ** 2 + len(table.values) * (1 + covariates.shape[1])
 
     if method == "ols":
         from arproc.models.panel import least_squares
@@ -40,8 +49,8 @@ def estimate(table: PanelData, settings: Settings) -> Estimates:
 
         def job(begin: int, end: int) -> None:
             kernels.fit(
-                table.values, table.offsets, begin, end, lags, columns, span, stationary, *out,
-                status,
+                table.values, table.offsets, begin, end, lags, columns, span, stationary,
+                covariates, *out, status,
             )  # fmt: skip
     else:
         from arproc.models.panel import exact
@@ -50,7 +59,8 @@ def estimate(table: PanelData, settings: Settings) -> Estimates:
 
         def job(begin: int, end: int) -> None:
             kernels.fit(
-                table.values, table.offsets, begin, end, k, columns, span, *out, status
+                table.values, table.offsets, begin, end, k, columns, span, covariates, *out,
+                status,
             )  # fmt: skip
 
     in_threads(job, n, len(table.values))
@@ -58,17 +68,16 @@ def estimate(table: PanelData, settings: Settings) -> Estimates:
         found.status[i] = care(found, i, table, lags, one)
     gaps = np.flatnonzero(status == GAPS)
     if len(gaps):
-        _filter_gaps(found, gaps, table, lags, stationary)
+        _filter_gaps(found, gaps, table, settings)
     return found
 
 
-def _filter_gaps(
-    found: Estimates, rows: np.ndarray, table: PanelData, lags: np.ndarray, stationary: bool
-) -> None:
+def _filter_gaps(found: Estimates, rows: np.ndarray, table: PanelData, settings: Settings) -> None:
     """The likelihoods of series with gaps, and of how many values they are."""
-    seen = predict(
-        table.select(rows), lags, stationary, found.parameters[rows], found.mean[rows], 0
-    )
+    lags, some = settings.lags, table.select(rows)
+    pushes = pushes_of(some, found.beta[rows])
+    some, _ = without_pushes(some, pushes, settings, found.parameters[rows])
+    seen = predict(some, lags, settings.stationary, found.parameters[rows], found.mean[rows], 0)
     found.log_likelihood[rows], found.used[rows] = seen.log_likelihood, seen.counts
     for i in rows[~seen.begun].tolist():
         found.drop(i)
@@ -92,12 +101,14 @@ def care(found: Estimates, i: int, table: PanelData, lags: np.ndarray, one: Any)
         )
     model = one.clone()
     try:
-        model.fit(row)
+        model.fit(row, context=table.context(i) if found.beta.shape[1] else None)
     except ArprocError as error:
-        return str(error)
+        return f"{error}{about_constants(table, i)}"
     found.parameters[i] = [model.intercept_, model.drift_, *model.coef_[lags - 1], model.sigma2_]
     found.mean[i] = model.mean_, model.slope_
     found.covariance[i] = model.covariance_
     found.log_likelihood[i], found.used[i] = model.log_likelihood_, model.n_observations_
+    if found.beta.shape[1]:
+        found.beta[i] = model.beta_
     found.strength[i], found.effective[i] = model.ridge_, model.n_effective_
     return "ok"

@@ -17,6 +17,7 @@ from arproc.gaussian.ar_objective import statistics
 from arproc.gaussian.ar_search import make_room, maximise
 from arproc.gaussian.small_kernels import cholesky, invert, scale
 from arproc.models.panel.least_squares import HARD
+from arproc.models.panel.normal_equations import beside, regress, uncentre
 
 __all__ = ["fit"]
 
@@ -32,28 +33,32 @@ def fit(
     p: int,
     columns: np.ndarray,
     span: float,
+    covariates: np.ndarray,
     parameters: np.ndarray,
     mean: np.ndarray,
     log_likelihood: np.ndarray,
     used: np.ndarray,
     covariance: np.ndarray,
+    beta: np.ndarray,
     status: np.ndarray,
 ) -> None:
     """Fit the series begin ... end - 1; arguments as for `least_squares.fit`.
 
-    The order is p, and the covariance is that of (level and slope as far as there are,
-    coefficients, sigma2).
+    The order is p, and the covariance is that of (level and slope as far as there are, the
+    covariates' coefficients in the mean, those of the lags, sigma2).
     """
-    q = len(columns)
+    trend, count = len(columns), covariates.shape[1]
+    q = trend + count
     m = q + 1
     longest = columns.shape[1]
-    table, center = np.empty((m, longest)), np.zeros(q)
-    for a in range(q):
+    table, center = np.empty((m, longest)), np.zeros(trend)
+    middle, size, rough = np.zeros(count), np.ones(count), np.zeros(q)
+    for a in range(trend):
         put(columns[a], table[a + 1])
     e, phi, room = np.empty((p + 1, m, p + 1, m)), np.empty(p), make_room(p, m)
     form, left, c, slope, moved = room.form, room.left, room.c, room.slope, room.moved
     inverse = np.empty((p, p))
-    beta_part, scales = np.empty((q, q)), np.ones(2)
+    beta_part, scales = np.empty((q, q)), np.ones(q)
     for s in range(begin, end):
         status[s] = HARD
         x = values[offsets[s] : offsets[s + 1]]
@@ -63,6 +68,15 @@ def fit(
         unit = scale(x, columns, table[0], center)
         if not unit > 0:
             continue
+        if count and not beside(
+            covariates[offsets[s] : offsets[s + 1]], trend > 0, trend + 1, table, middle, size
+        ):
+            continue
+        whole = unit
+        if count:
+            unit *= regress(table, n, beta_part, rough)
+            if not unit > 0:
+                continue
         statistics(table, n, p, e)
         best = maximise(e, float(n), float(n), phi, room, 1e-22)
         if not best.ended:
@@ -74,8 +88,8 @@ def fit(
         out[:] = 0.0
         if p:
             invert(room.work, p, inverse)
-        scales[0] = unit
-        scales[1] = unit / span
+        for a in range(q):
+            scales[a] = unit / (size[a - trend] if a >= trend else span if a else 1.0)
         for a in range(q):
             for b in range(q):
                 left[a, b] = form[a + 1, b + 1]
@@ -108,8 +122,14 @@ def fit(
         for j in range(p):
             value += out[last, q + j] * slope[j] / n * size2
         out[last, last] = value
-        level = center[0] - unit * c[1] if q else 0.0
-        rise = (center[1] - unit * c[2]) / span if q == 2 else 0.0
+        level = center[0] + whole * rough[0] - unit * c[1] if trend else 0.0
+        rise = (center[1] + whole * rough[1] - unit * c[2]) / span if trend == 2 else 0.0
+        for j in range(count):
+            own = whole * rough[trend + j] - unit * c[1 + trend + j]
+            beta[s, j] = own / size[j]
+            level -= beta[s, j] * middle[j]
+        if trend and count:
+            uncentre(out, trend, middle)
         mean[s, 0], mean[s, 1] = level, rise
         phi_left, weighted = 1.0, 0.0
         for i in range(p):

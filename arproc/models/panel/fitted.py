@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,11 +28,12 @@ from arproc.errors import (
     check_count,
 )
 from arproc.models.panel.coherent import as_quantiles, coherent_paths
-from arproc.models.panel.covariates import Future
-from arproc.models.panel.data import PanelData, read, require_values
+from arproc.models.panel.coming import Future, Known, about_constants, faults_of
+from arproc.models.panel.covariates import check_covariates
+from arproc.models.panel.data import PanelData, check_columns, read, require_values
 from arproc.models.panel.labels import calendar_of, end_of, restore_end
 from arproc.models.panel.tables import forecast_table, future
-from arproc.models.panel.updating import Series, begins_with, joined, steps_of
+from arproc.models.panel.updating import Series, continued
 from arproc.process import Process
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class PanelModel(Parameters, ABC):
     columns: Sequence[str]
     freq: Any
     errors: str
+    covariates: Sequence[str] | None
 
     @classmethod
     def of(cls, learnt: Any, **parameters: Any) -> Self:
@@ -80,10 +82,27 @@ class PanelModel(Parameters, ABC):
     @property
     def _covariates(self) -> tuple[str, ...]:
         """The columns of a long table that are read beside the values."""
-        return ()
+        return check_covariates(self.covariates, check_columns(self.columns))
+
+    def _future(self, future: Any) -> Known | None:
+        """The covariates of the steps to come, where there are any."""
+        if not self._covariates:
+            if future is not None:
+                raise ParameterError("future is for a panel with covariates; this one has none.")
+            return None
+        if future is None:
+            raise ParameterError(
+                f"the panel has the covariates {list(self._covariates)!r}, and a forecast needs "
+                "those of the steps to come: give future=, a long table with them."
+            )
+        if isinstance(future, Known):
+            return future
+        return Future.of(future, check_columns(self.columns), self._covariates, self.freq)
 
     @abstractmethod
-    def forecast(self, *, history: Any, horizon: int, quantiles: tuple[float, ...]) -> Any:
+    def forecast(
+        self, *, history: Any, horizon: int, quantiles: tuple[float, ...], future: Any = None
+    ) -> Any:
         """Forecast the next `horizon` values of every series, as a table."""
 
     @abstractmethod
@@ -279,26 +298,30 @@ class FittedSeries(ABC):
     @abstractmethod
     def forecast(
         self, history: Any, horizon: int, levels: Sequence[float], seed: Any,
-        future: Future | None = None,
+        future: Known | None = None,
     ) -> Any:  # fmt: skip
         """A table of what follows; see `Panel.forecast`."""
 
     def every(
         self, history: Any, horizon: int, levels: Sequence[float], seed: Any,
-        future: Future | None = None,
+        future: Known | None = None,
     ) -> Any:  # fmt: skip
         """`forecast` with rows of nan for the series that have no fit, and why in `attrs`."""
         rows = np.arange(len(self)) if history is None else self._rows_of(history)
         unread = {} if history is None else history.faults
         known = np.array([self.status[i] == "ok" for i in rows.tolist()], dtype=np.bool_)
         known[list(unread)] = False
-        values = np.full((len(rows), horizon, 1 + len(levels)), np.nan)
-        if known.any():
-            some = None if history is None else history.select(np.flatnonzero(known))
-            made = self.forecast(some, horizon, levels, seed, future)
-            values[known] = made.to_numpy().reshape(int(known.sum()), horizon, -1)
         labels = self.labels(history, rows, horizon)
         names = [self.names[i] for i in rows.tolist()]
+        some: Any = self
+        if future is not None and (wrong := faults_of(future, names, labels)):
+            unread, known[list(wrong)] = wrong | unread, False
+            some = replace(self, status=self._status_with({int(rows[j]): wrong[j] for j in wrong}))
+        values = np.full((len(rows), horizon, 1 + len(levels)), np.nan)
+        if known.any():
+            part = None if history is None else history.select(np.flatnonzero(known))
+            made = some.forecast(part, horizon, levels, seed, future)
+            values[known] = made.to_numpy().reshape(int(known.sum()), horizon, -1)
         table = forecast_table(names, labels, values, ["mean", *levels])
         reasons = {
             self.names[i]: unread.get(j, self.status[i])
@@ -308,6 +331,10 @@ class FittedSeries(ABC):
         if reasons:
             table.attrs["status"] = reasons
         return table
+
+    def _status_with(self, wrong: Mapping[int, str]) -> list[str]:
+        """The status of the series, some of which have no forecast for another reason."""
+        return [s if s != "ok" else wrong.get(i, s) for i, s in enumerate(self.status)]
 
     def labels(self, history: PanelData | None, rows: np.ndarray, horizon: int) -> list[Any]:
         """The labels of the future steps of some series, one index each."""
@@ -357,6 +384,11 @@ class FittedSeries(ABC):
     @abstractmethod
     def updated(self, later: PanelData) -> Self:
         """The same with what came later: forecasts go on from there."""
+
+    @property
+    def takes_covariates(self) -> bool:
+        """Whether it needs those of the steps to come."""
+        return self.process.context_kind is not None
 
     def without_covariances(self) -> FittedSeries:
         """The same without the covariances of the estimates, if there are any at all."""
@@ -422,24 +454,47 @@ class FittedSeries(ABC):
 
 
 class Kept(FittedSeries):
-    """Series whose `values` are kept, one after the other, nan where one is missing, [total]."""
+    """Series that are kept, from which forecasts go on.
+
+    Attributes:
+        values: one after the other, nan where one is missing, [total].
+        covariates: what is known beside them, [total, c]; None where there is nothing.
+        covariate_names: what they are called, [c].
+    """
 
     values: np.ndarray
+    covariates: np.ndarray | None
+    covariate_names: tuple[str, ...]
+
+    def problems(self) -> Iterator[str]:
+        yield from super().problems()
+        total = sum(self.lengths.tolist())  # of Python, which does not overflow
+        width = 0 if self.covariates is None else self.covariates.shape[1]
+        yield from sentences(
+            (total != len(self.values), f"the series are of {total} values by their lengths; "
+             f"there are {len(self.values)}"),
+            (width != len(self.covariate_names), f"there are {width} columns of covariates for "
+             f"{len(self.covariate_names)} names"),
+        )  # fmt: skip
 
     @property
     def own(self) -> PanelData:
         """The series that were fitted; they begin where their processes' data did."""
         offsets = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
         gaps = bool(np.isnan(self.values).any())
-        return PanelData(self.values, offsets, list(self.names), True, (), gaps)
+        return PanelData(
+            self.values, offsets, list(self.names), True, (), gaps, covariates=self.covariates,
+            covariate_names=self.covariate_names,
+        )  # fmt: skip
 
     def updated(self, later: PanelData) -> Self:
-        own = self.own
-        came = steps_of(self.series, later, lambda i, x: begins_with(x, own.row(i)))
-        table = joined(own, np.zeros(len(self), np.int64), came)
+        table = continued(self.own, self.series, later)
         ends = self.series.ends_after(table.lengths)
         same: Any = self  # of a dataclass that has the values
-        return replace(same, values=table.values, lengths=table.lengths, ends=ends)
+        return replace(
+            same, values=table.values, lengths=table.lengths, ends=ends,
+            covariates=table.covariates,
+        )  # fmt: skip
 
 
 @storable
@@ -462,15 +517,9 @@ class FittedEach(Kept):
     def problems(self) -> Iterator[str]:
         yield from super().problems()
         pairs = zip(self.processes, self.status, strict=False)
-        total = sum(self.lengths.tolist())  # of Python, which does not overflow
-        width = 0 if self.covariates is None else self.covariates.shape[1]
         bare = any(s == "ok" and not p.__sklearn_is_fitted__() for p, s in pairs)
         yield from sentences(
             (len(self.processes) != len(self.names), f"there are {len(self.processes)} processes"),
-            (total != len(self.values), f"the series are of {total} values by their lengths; "
-             f"there are {len(self.values)}"),
-            (width != len(self.covariate_names), f"there are {width} columns of covariates for "
-             f"{len(self.covariate_names)} names"),
             (bare, "the process of a series that has a fit has none"),
         )  # fmt: skip
 
@@ -484,42 +533,13 @@ class FittedEach(Kept):
                 if outcome == "ok":
                     model.fit(data.series(i), context=data.context(i))
             except ArprocError as error:
-                outcome = f"{error}{_about_constants(data, i)}"
+                outcome = f"{error}{about_constants(data, i)}"
             processes.append(model)
             status.append(outcome)
         ends = [end_of(index) for index in data.indexes]
         named = (data.names, data.named, data.lengths, status, ends)
         beside = data.covariates, data.covariate_names
         return cls(process, *named, processes, data.values, *beside, form=data.form)
-
-    @property
-    def own(self) -> PanelData:
-        beside, names = self.covariates, self.covariate_names
-        return replace(super().own, covariates=beside, covariate_names=names)
-
-    def updated(self, later: PanelData) -> Self:
-        found = super().updated(later)
-        if self.covariates is None:
-            return found
-        own = self.own
-        came = steps_of(self.series, later, lambda i, x: begins_with(x, own.row(i)))
-        place = {name: j for j, name in enumerate(later.names)}
-        columns = []
-        for k in range(self.covariates.shape[1]):
-            rows = later.covariate(k)
-            new = {i: (at, rows.row(place[self.names[i]])) for i, (at, _) in came.items()}
-            columns.append(joined(own.covariate(k), np.zeros(len(self), np.int64), new).values)
-        covariates = np.stack(columns, axis=1)
-        gone = np.flatnonzero(np.isnan(covariates).any(axis=1))
-        if len(gone):
-            ends = np.cumsum(found.lengths)
-            i = int(np.searchsorted(ends, gone[0], side="right"))
-            raise DataError(
-                f"data, series {self.names[i]!r}: there are steps before it that are not known, "
-                f"and so without {list(self.covariate_names)!r}; give these too, with a missing "
-                "value."
-            )
-        return replace(found, covariates=covariates)
 
     def _fitted(self, i: int) -> Process:
         return self.processes[i]
@@ -543,7 +563,7 @@ class FittedEach(Kept):
 
     def forecast(
         self, history: Any, horizon: int, levels: Sequence[float], seed: Any,
-        future: Future | None = None,
+        future: Known | None = None,
     ) -> pd.DataFrame:  # fmt: skip
         if history is None:
             rows = np.array([i for i, status in enumerate(self.status) if status == "ok"])
@@ -564,14 +584,3 @@ class FittedEach(Kept):
             parts.append(made)
         values = np.stack([part.to_numpy() for part in parts])
         return forecast_table(data.names, labels, values, ["mean", *levels])
-
-
-def _about_constants(data: PanelData, i: int) -> str:
-    """A sentence about covariates that never change in a series that has no fit."""
-    context = data.context(i)
-    if context is None or not len(context):
-        return ""
-    names = [name for name in context if (context[name] == context[name].iloc[0]).all()]
-    if not names:
-        return ""
-    return f" (In this series {names} never change, which the process's constant says already.)"

@@ -15,6 +15,7 @@ from arproc.data.table_forms import TableForm
 from arproc.errors import DataError
 from arproc.models.panel.beside import with_later
 from arproc.models.panel.combination import Combination
+from arproc.models.panel.coming import Known, faults_of, without_faults
 from arproc.models.panel.data import PanelData, require_values
 from arproc.models.panel.tables import forecast_table
 
@@ -110,13 +111,26 @@ class Held:
         return replace(self, inner=with_later(inner, later))
 
     def forecast(
-        self, known: PanelData | None, horizon: int, levels: Sequence[float], seed: Any
-    ) -> pd.DataFrame:
-        """A table of what follows, nan for series without a fit; see `AutoPanel.forecast`."""
+        self, known: PanelData | None, horizon: int, levels: Sequence[float], seed: Any,
+        future: Known | None = None, keep: bool = False,
+    ) -> pd.DataFrame:  # fmt: skip
+        """A table of what follows, nan for series without a fit; see `AutoPanel.forecast`.
+
+        With `keep` series without covariates of their next steps have nan too.
+        """
         import pandas as pd
 
-        values = self.spread(self.inner.ahead(known, horizon, levels, seed), np.nan)
-        labels = self.inner.labels(known, horizon)
+        labels, status = self.inner.labels(known, horizon), self.status
+        wrong: dict[int, str] = {}
+        if future is not None and keep and (
+            wrong := faults_of(future, self.inner.names, labels)
+        ):  # fmt: skip
+            future = without_faults(future, self.inner.names, labels, wrong)
+        made = self.inner.ahead(known, horizon, levels, seed, future)
+        made[list(wrong)] = np.nan
+        for j, reason in wrong.items():
+            status[self.rows[j]] = reason
+        values = self.spread(made, np.nan)
         if len(self.rows) < len(self.names):
             every: list[Any] = [pd.RangeIndex(1, horizon + 1, name="step")] * len(self.names)
             shared = len(labels) == 1
@@ -124,7 +138,7 @@ class Held:
                 every[i] = labels[0 if shared else j]
             labels = every
         table = forecast_table(list(self.names), labels, values, ["mean", *levels])
-        named = zip(self.names, self.status, strict=True)
+        named = zip(self.names, status, strict=True)
         if reasons := {name: status for name, status in named if status != "ok"}:
             table.attrs["status"] = reasons
         return table

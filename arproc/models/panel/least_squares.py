@@ -21,7 +21,13 @@ from arproc.gaussian.small_kernels import (
     start_terms,
     step_down,
 )
-from arproc.models.panel.normal_equations import gram_of, gram_with_gaps, scale_with_gaps
+from arproc.models.panel.normal_equations import (
+    beside,
+    gram_of,
+    gram_with_gaps,
+    scale_with_gaps,
+    uncentre,
+)
 
 __all__ = ["GAPS", "HARD", "fit", "rescale"]
 
@@ -73,6 +79,7 @@ def _own_unit(
     lags: np.ndarray,
     center: np.ndarray,
     size: float,
+    scales: np.ndarray,
     inverse: np.ndarray,
     sigma2: float,
     used: int,
@@ -85,8 +92,9 @@ def _own_unit(
     Args:
         theta: coefficients of the lags and of the columns.
         lags: the lags [k].
-        center: what was taken off, in multiples of the columns [q].
+        center: what was taken off, in multiples of the trend's columns.
         size: what the series was divided by.
+        scales: from the coefficients of the columns, the trend's first, to the data's unit, [q].
         inverse: the inverse of the normal equations.
         sigma2: the variance, in the scaled unit.
         used: how many elements it is the mean square of.
@@ -94,23 +102,23 @@ def _own_unit(
         line: where the constant and the drift go, [2].
         covariance: where the covariance of (constant, drift, coefficients, sigma2) goes.
     """
-    k, q = len(lags), len(center)
-    level = center[0] if q else 0.0
-    slope = center[1] / span if q == 2 else 0.0
+    k, q, trend = len(lags), len(scales), len(center)
+    level = center[0] if trend else 0.0
+    slope = center[1] / span if trend == 2 else 0.0
     left, weighted = 1.0, 0.0
     for i in range(k):
         left -= theta[i]
         weighted += lags[i] * theta[i]
     line[:] = 0.0
-    if q:
+    if trend:
         line[0] = level * left + slope * weighted + size * theta[k]
-    if q == 2:
+    if trend == 2:
         line[1] = slope * left + size * theta[k + 1] / span
     for i in range(k):
         for j in range(k):
             covariance[q + i, q + j] = sigma2 * inverse[i, j]
     for a in range(q):  # d line / d theta: the centre enters through the coefficients
-        own = size if a == 0 else size / span
+        own = scales[a]
         for j in range(k):
             value = own * inverse[k + a, j]
             for i in range(k):
@@ -118,8 +126,7 @@ def _own_unit(
             covariance[a, q + j] = covariance[q + j, a] = sigma2 * value
     for a in range(q):
         for b in range(a + 1):
-            own = size if b == 0 else size / span
-            mine = size if a == 0 else size / span
+            own, mine = scales[b], scales[a]
             value = own * mine * inverse[k + a, k + b]
             for i in range(k):
                 value += own * _change(a, lags[i], level, slope) * inverse[i, k + b]
@@ -133,8 +140,10 @@ def _own_unit(
 
 @jit
 def _change(a: int, lag: int, level: float, slope: float) -> float:
-    """The derivative of the constant (a = 0) or the drift by the coefficient of a lag."""
-    return slope * lag - level if a == 0 else -slope
+    """The derivative of the constant (a = 0) or the drift (1) by the coefficient of a lag."""
+    if a == 0:
+        return slope * lag - level
+    return -slope if a == 1 else 0.0
 
 
 @jit
@@ -147,11 +156,13 @@ def fit(
     columns: np.ndarray,
     span: float,
     stationary: bool,
+    covariates: np.ndarray,
     parameters: np.ndarray,
     mean: np.ndarray,
     log_likelihood: np.ndarray,
     used: np.ndarray,
     covariance: np.ndarray,
+    beta: np.ndarray,
     status: np.ndarray,
 ) -> None:
     """Fit the series begin ... end - 1.
@@ -164,19 +175,26 @@ def fit(
         lags: the lags, increasing [k].
         columns: the regressors of the recursion by position: none, 1, or 1 and t / span, [q, T].
         span: the unit of time.
-        stationary: whether the law of the first values is the stationary one.
+        stationary: whether the law of the first values is the stationary one; not with covariates.
+        covariates: further regressors of the recursion, of each element, [total, c].
         parameters: (constant, drift, coefficients, sigma2) of each, [N, 2 + k + 1].
         mean: level and slope of the mean, [N, 2].
         log_likelihood: nats, [N].
         used: of how many values the likelihood is, int64 [N].
-        covariance: of (constant and drift as far as there are, coefficients, sigma2).
+        covariance: of (constant and drift as far as there are, the covariates' coefficients, those
+            of the lags, sigma2).
+        beta: the covariates' coefficients, [N, c].
         status: 0 where all went well, GAPS or HARD elsewhere, int8 [N].
     """
-    k, q = len(lags), len(columns)
-    p = lags[k - 1] if k else 0
+    k, trend, width = len(lags), len(columns), covariates.shape[1]
+    p, q = (lags[k - 1] if k else 0), trend + width
     m = k + q
     longest = columns.shape[1]
-    y, center, line = np.empty(longest), np.zeros(q), np.zeros(2)
+    y, center, line = np.empty(longest), np.zeros(trend), np.zeros(2)
+    design, middle, extent = np.empty((q, longest)), np.zeros(width), np.ones(width)
+    scales = np.ones(q)
+    for a in range(trend):
+        put(columns[a], design[a])
     gram, inverse = np.empty((m + 1, m + 1)), np.empty((m, m))
     theta, size, row = np.empty(m), np.empty(m), np.empty(m + 1)
     phi = np.zeros(p)
@@ -191,21 +209,34 @@ def fit(
         unit = scale(x, columns, y, center)
         if unit != unit:
             gaps = True
-            unit = scale_with_gaps(x, y, q, center)
+            unit = scale_with_gaps(x, y, trend, center)
         if unit == 0.0:
+            continue
+        if width and not beside(
+            covariates[offsets[s] : offsets[s + 1]], trend > 0, trend, design, middle, extent
+        ):
             continue
         count = n - p
         if gaps:
-            count = gram_with_gaps(y, n, lags, columns, gram, row)
+            count = gram_with_gaps(y, n, lags, design, gram, row)
         else:
-            gram_of(y, n, lags, columns, gram)
+            gram_of(y, n, lags, design, gram)
         if count <= m:
             continue
         squares = _solve(gram, size, inverse, theta)
         if not squares > 0:
             continue
         sigma2 = squares / count
-        _own_unit(theta, lags, center, unit, inverse, sigma2, count, span, line, covariance[s])
+        for a in range(q):
+            scales[a] = unit / (extent[a - trend] if a >= trend else span if a else 1.0)
+        _own_unit(
+            theta, lags, center, unit, scales, inverse, sigma2, count, span, line, covariance[s]
+        )
+        for j in range(width):
+            beta[s, j] = scales[trend + j] * theta[k + trend + j]
+            line[0] -= beta[s, j] * middle[j]
+        if trend and width:
+            uncentre(covariance[s], trend, middle)
         phi_sum, weighted = 0.0, 0.0
         for i in range(k):
             phi_sum += theta[i]
@@ -216,7 +247,7 @@ def fit(
                 phi[lags[i] - 1] = theta[i]
             if p and not step_down(phi, levels) < 1.0:
                 continue
-            scaled = theta[k] if q else 0.0, theta[k + 1] / span if q == 2 else 0.0
+            scaled = theta[k] if trend else 0.0, theta[k + 1] / span if trend == 2 else 0.0
             level, slope = mean_of(phi_sum, weighted, scaled[0], scaled[1])
             for t in range(0 if gaps else p):
                 y[t] -= level + slope * t
@@ -271,11 +302,13 @@ def rescale(
         mean: result.
         covariance: result.
     """
-    k, line = len(lags), np.zeros(2)
+    k, line, scales = len(lags), np.zeros(2), np.ones(center.shape[1])
     for s in range(len(theta)):
+        for a in range(len(scales)):
+            scales[a] = unit[s] / (span if a else 1.0)
         _own_unit(
-            theta[s], lags, center[s], unit[s], inverse[s], sigma2[s], counts[s], span, line,
-            covariance[s],
+            theta[s], lags, center[s], unit[s], scales, inverse[s], sigma2[s], counts[s], span,
+            line, covariance[s],
         )  # fmt: skip
         total, weighted = 0.0, 0.0
         for i in range(k):

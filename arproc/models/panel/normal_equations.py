@@ -5,9 +5,116 @@ from __future__ import annotations
 import numpy as np
 
 from arproc.compiled.jit import jit
-from arproc.gaussian.small_kernels import dot, scale
+from arproc.gaussian.small_kernels import cholesky, dot, scale
 
-__all__ = ["gram_of", "gram_with_gaps", "products", "scale_with_gaps"]
+__all__ = [
+    "beside",
+    "gram_of",
+    "gram_with_gaps",
+    "products",
+    "regress",
+    "scale_with_gaps",
+    "uncentre",
+]
+
+
+@jit
+def beside(
+    covariates: np.ndarray, centred: bool, first: int, table: np.ndarray, middle: np.ndarray,
+    size: np.ndarray,
+) -> bool:  # fmt: skip
+    """The covariates of a series as columns of size 1, about 0 where they are `centred`.
+
+    Args:
+        covariates: [n, c].
+        centred: whether there is a constant beside them.
+        first: the row of the table that the first goes to.
+        table: the columns, [first + c, at least n].
+        middle: what was taken off, [c].
+        size: what they were divided by, [c].
+
+    Returns:
+        Whether each of them varies, or, where they are not centred, is there at all.
+    """
+    n, c = covariates.shape
+    for j in range(c):
+        total = 0.0
+        for t in range(n):
+            total += covariates[t, j]
+        level = total / n if centred else 0.0
+        squares, largest = 0.0, 0.0
+        for t in range(n):
+            value = covariates[t, j] - level
+            table[first + j, t] = value
+            squares += value * value
+            largest = max(largest, abs(covariates[t, j]))
+        middle[j], size[j] = level, np.sqrt(squares / n)
+        if not (size[j] > 1e-10 * largest and size[j] < 1e75):
+            return False
+        for t in range(n):
+            table[first + j, t] /= size[j]
+    return True
+
+
+@jit
+def regress(table: np.ndarray, n: int, gram: np.ndarray, found: np.ndarray) -> float:
+    """Take off a series what is linear in the columns beside it, and bring the rest to size 1.
+
+    Args:
+        table: the series and the columns, [1 + q, at least n].
+        n: the length.
+        gram: room, [q, q].
+        found: the coefficients, [q].
+
+    Returns:
+        What the rest was divided by; 0 where the columns are collinear, or nothing is left.
+    """
+    q = len(found)
+    for a in range(q):
+        for b in range(a + 1):
+            gram[a, b] = dot(table[a + 1], 0, table[b + 1], 0, n)
+        found[a] = dot(table[a + 1], 0, table[0], 0, n)
+    if not cholesky(gram, q):
+        return 0.0
+    for a in range(q):
+        for b in range(a):
+            found[a] -= gram[a, b] * found[b]
+        found[a] /= gram[a, a]
+    for a in range(q - 1, -1, -1):
+        for b in range(a + 1, q):
+            found[a] -= gram[b, a] * found[b]
+        found[a] /= gram[a, a]
+    squares = 0.0
+    for t in range(n):
+        value = table[0, t]
+        for a in range(q):
+            value -= found[a] * table[a + 1, t]
+        table[0, t] = value
+        squares += value * value
+    size = np.sqrt(squares / n)
+    if not size > 1e-10:
+        return 0.0
+    for t in range(n):
+        table[0, t] /= size
+    return size
+
+
+@jit
+def uncentre(covariance: np.ndarray, q: int, middle: np.ndarray) -> None:
+    """From a constant beside centred covariates to one beside them as they are.
+
+    Args:
+        covariance: of the constant, first, of others up to q, of the covariates' coefficients ...
+        q: how many terms there are before these.
+        middle: what was taken off them, [c].
+    """
+    m = len(covariance)
+    for j in range(len(middle)):
+        for i in range(m):
+            covariance[0, i] -= middle[j] * covariance[q + j, i]
+    for j in range(len(middle)):
+        for i in range(m):
+            covariance[i, 0] -= middle[j] * covariance[i, q + j]
 
 
 @jit

@@ -17,8 +17,7 @@ from arproc.errors import (
     check_choice,
     check_count,
 )
-from arproc.models.panel.covariates import Future, check_covariates
-from arproc.models.panel.data import LONG, PanelData, check_columns, require_values
+from arproc.models.panel.data import LONG, PanelData, require_values
 from arproc.models.panel.fitted import FittedEach, FittedSeries, PanelModel
 from arproc.models.panel.moving import FittedMoving, moving_of
 from arproc.models.panel.settings import settings_of
@@ -38,8 +37,9 @@ class Panel(PanelModel):
 
     Autoregressions (`AR` of any lags with trend "n", "c" or "ct", by "ols", shrunk by ridge or
     not, or "mle", of the values or of their logarithms by `Transformed`) are fitted in one
-    compiled computation over all series, and so are their likelihoods and forecasts. So are
-    `ARIMA` processes without regressors, of any orders and periods, whose trend is constant once
+    compiled computation over all series, and so are their likelihoods and forecasts; with
+    regressors in the recursion by "ols" or in the mean by "mle". So are `ARIMA` processes, of any
+    orders and periods, whose trend is constant once
     differenced; those of their series that have gaps are filtered one by one. Any other process
     is fitted to one series after the other, behind the same calls. (To fit one process to all
     series, as draws from one law, give them to `AR.fit`.)
@@ -215,10 +215,6 @@ class Panel(PanelModel):
                 "regressors, such as AR(1, regressors='mean')."
             )
 
-    @property
-    def _covariates(self) -> tuple[str, ...]:
-        return check_covariates(self.covariates, check_columns(self.columns))
-
     # ---- what was fitted ------------------------------------------------------------------------
 
     def __len__(self) -> int:
@@ -306,19 +302,6 @@ class Panel(PanelModel):
         ahead = learnt.every if self.errors == "keep" else learnt.forecast
         form = learnt.form if known is None else known.form
         return form.restore(ahead(known, horizon, levels, seed, self._future(future)))
-
-    def _future(self, future: Any) -> Future | None:
-        """The covariates of the steps to come, where there are any."""
-        if not self._covariates:
-            if future is not None:
-                raise ParameterError("future is for a panel with covariates; this one has none.")
-            return None
-        if future is None:
-            raise ParameterError(
-                f"the panel has the covariates {list(self._covariates)!r}, and a forecast needs "
-                "those of the steps to come: give future=, a long table with them."
-            )
-        return Future.of(future, check_columns(self.columns), self._covariates, self.freq)
 
     def update(self, data: Any) -> Panel:
         """The same with values that came later: forecasts go on from there.

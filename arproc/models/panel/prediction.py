@@ -83,7 +83,7 @@ def tails(table: PanelData, order: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     """What a forecast needs of each series: its last `order` values, or more where some are gaps.
 
     Returns:
-        Values, offsets [N + 1] and how many values came before, [N].
+        Which values [v], offsets [N + 1] and how many values came before, [N].
     """
     lengths = table.lengths
     keep = np.minimum(lengths, order)
@@ -93,4 +93,4 @@ def tails(table: PanelData, order: int) -> tuple[np.ndarray, np.ndarray, np.ndar
         keep = np.where(torn, lengths, keep)
     offsets = np.concatenate([[0], np.cumsum(keep)]).astype(np.int64)
     at = np.repeat(table.offsets[1:] - keep - offsets[:-1], keep)
-    return table.values[np.arange(int(offsets[-1])) + at], offsets, lengths - keep
+    return np.arange(int(offsets[-1])) + at, offsets, lengths - keep

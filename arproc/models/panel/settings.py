@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,12 +58,22 @@ class Settings:
         return TRENDS[self.trend]
 
     @property
+    def width(self) -> bool:
+        """Whether there are covariates."""
+        return self.one.regressors is not None
+
+    @property
+    def in_mean(self) -> bool:
+        """Whether these are of the mean; they are of the recursion otherwise."""
+        return bool(self.one.regressors != "recursion")
+
+    @property
     def line_names(self) -> list[str]:
         """What the estimated terms are called: those of the recursion, or of the mean."""
         names = ["intercept", "drift"] if self.method == "ols" else ["mean", "slope"]
         return names[: self.n_columns]
 
-    def process_of(self, found: Estimates, i: int) -> Process:
+    def process_of(self, found: Estimates, i: int, covariates: Sequence[str]) -> Process:
         """Series i's own process, fitted."""
         from arproc.models.autoregression.ar import fitted
         from arproc.models.autoregression.estimation import Estimate
@@ -72,18 +83,19 @@ class Settings:
         line, noise = found.parameters[i, :2], float(found.parameters[i, -1])
         coef = np.zeros(self.order)
         coef[self.lags - 1] = found.parameters[i, 2:-1]
-        size = len(self.lags) + q + 1
+        beta = found.beta[i]
+        size = len(self.lags) + q + len(beta) + 1
         kept = len(found.covariance) > 0  # see `Panel.forget_covariances`
         covariance = found.covariance[i].copy() if kept else np.full((size, size), np.nan)
         named = line if self.method == "ols" else found.mean[i]
         estimate = Estimate(
             coef,
-            found.mean[i, :q].copy(),
-            line[:q].copy(),
+            np.concatenate([found.mean[i, :q], beta]),
+            line[:q].copy() if self.in_mean else np.concatenate([line[:q], beta]),
             noise,
             int(found.used[i]),
-            [*self.line_names, *[f"ar.L{lag}" for lag in self.lags], "sigma2"],
-            np.concatenate([named[:q], found.parameters[i, 2:-1], [noise]]),
+            [*self.line_names, *covariates, *[f"ar.L{lag}" for lag in self.lags], "sigma2"],
+            np.concatenate([named[:q], beta, found.parameters[i, 2:-1], [noise]]),
             covariance,
             float(found.strength[i]),
             float(found.effective[i]),
@@ -103,6 +115,8 @@ def settings_of(process: Process) -> Settings | None:
         >>> import arproc
         >>> settings_of(arproc.AR([1, 7], method="ols")).method
         'ols'
+        >>> settings_of(arproc.AR(1, regressors="mean")).in_mean
+        True
         >>> settings_of(arproc.AR(1, seasonal=12)) is None
         True
     """
@@ -120,7 +134,11 @@ def settings_of(process: Process) -> Settings | None:
     lags = as_lags(one.order)
     conditional = one.method in ("mle", "conditional-mle") and one.initial == "given"
     method = "ols" if conditional else str(one.method)
-    if one.seasonal is not None or one.fourier is not None or one.regressors is not None:
+    if one.seasonal is not None or one.fourier is not None:
+        return None
+    if one.regressors is not None and (
+        one.ridge or (one.regressors == "mean") != (method == "mle" and one.initial != "given")
+    ):
         return None
     if one.trend not in ("n", "c", "ct") or one.ridge == "oos":
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -14,6 +14,7 @@ from arproc.contract.checked import Array, sentences
 from arproc.contract.storable import storable
 from arproc.data.labels import Labels
 from arproc.errors import DataError, PlaceWarning, warn
+from arproc.models.panel.coming import Known, to_come
 from arproc.models.panel.data import PanelData, jacobians, logarithms, require_finite
 from arproc.models.panel.estimates import Estimates
 from arproc.models.panel.estimation import estimate
@@ -21,10 +22,11 @@ from arproc.models.panel.fitted import FittedSeries
 from arproc.models.panel.labels import end_of
 from arproc.models.panel.pooling import estimate_pooled
 from arproc.models.panel.prediction import Prediction, predict, tails
+from arproc.models.panel.pushes import pushes_of, without_pushes
 from arproc.models.panel.settings import Settings, settings_of
 from arproc.models.panel.shrunken import estimate_shrunken
 from arproc.models.panel.tables import forecast_table, future
-from arproc.models.panel.updating import begins_with, joined, steps_of
+from arproc.models.panel.updating import begins_with, joined, require_steps, steps_of
 from arproc.process import Process
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class FittedTogether(FittedSeries):
         first_values: the first value of each series, by which it is known again, [N].
         prior_mean: the mean of the coefficients' common law, where they are pooled, [k].
         prior_covariance: its covariance, [k, k].
+        tail_pushes: what covariates add to each of the tail's values, [v]; see `pushes_of`.
+        covariate_names: what these are called, [c].
     """
 
     estimates: Estimates
@@ -58,6 +62,8 @@ class FittedTogether(FittedSeries):
     first_values: Annotated[np.ndarray, Array("n_series", nan=True)]
     prior_mean: Annotated[np.ndarray | None, Array("k")] = None
     prior_covariance: Annotated[np.ndarray | None, Array("k", "k")] = None
+    tail_pushes: Annotated[np.ndarray | None, Array("v")] = None
+    covariate_names: tuple[str, ...] = ()
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
@@ -66,12 +72,17 @@ class FittedTogether(FittedSeries):
             yield f"{self.process!r} is no process that is fitted to all series at once"
             return
         lags, size = len(settings.lags), found.covariance.shape[1]
+        width = len(self.covariate_names)
         kept = offsets[1:] - offsets[:-1]
         yield from sentences(
             (found.parameters.shape != (len(self), lags + 3), f"the parameters are of "
              f"{found.parameters.shape[1] - 3} lags and {len(found.parameters)} series, the "
              f"process of {lags} and {len(self)}"),
-            (size != lags + settings.n_columns + 1, f"the covariances are of {size} estimates"),
+            (size != lags + settings.n_columns + width + 1,
+             f"the covariances are of {size} estimates"),
+            (found.beta.shape[1] != width or settings.width != bool(width)
+             or (self.tail_pushes is not None) != bool(width),
+             f"there are {width} names of covariates, and other numbers of columns"),
             (found.status != list(self.status), "the estimates have another status"),
             (offsets[0] != 0 or offsets[-1] != len(self.tail_values) or bool((kept < 0).any()),
              "tail_offsets do not rise from 0 to the end of tail_values"),
@@ -102,9 +113,13 @@ class FittedTogether(FittedSeries):
             found.drop(i)
             found.status[i] = reason
         ends = [end_of(index) for index in data.indexes]
+        pushes = pushes_of(series, found.beta)
+        pick, *places = tails(series, settings.order)
         return cls(
             process, data.names, data.named, data.lengths, found.status, ends, found,
-            *tails(series, settings.order), _firsts(data), *prior, form=data.form,
+            series.values[pick], *places, _firsts(data), *prior,
+            None if pushes is None else np.nan_to_num(pushes[pick]),
+            data.covariate_names if settings.width else (), form=data.form,
         )  # fmt: skip
 
     def without_covariances(self) -> FittedTogether:
@@ -123,15 +138,33 @@ class FittedTogether(FittedSeries):
             came = {i: (at, logged.row(rows[self.names[i]])) for i, (at, _) in came.items()}
         table = joined(tail, self.tail_positions, came)
         lengths = self.tail_positions + table.lengths
-        values, offsets, before = tails(table, self.settings.order)
+        pick, offsets, before = tails(table, self.settings.order)
+        pushes = self._pushes_with(later, came)
         return replace(
             self,
             lengths=lengths,
             ends=self.series.ends_after(lengths),
-            tail_values=values,
+            tail_values=table.values[pick],
             tail_offsets=offsets,
             tail_positions=self.tail_positions + before,
+            tail_pushes=None if pushes is None else pushes[pick],
         )
+
+    def _pushes_with(
+        self, later: PanelData, came: Mapping[int, tuple[int, np.ndarray]]
+    ) -> np.ndarray | None:
+        """What covariates add to each value of the tail and of what came later; see `updated`."""
+        if self.tail_pushes is None:
+            return None
+        rows = np.array([self.places[name] for name in later.names])
+        new = pushes_of(later, self.estimates.beta[rows])
+        assert new is not None
+        parts = dict(zip(rows.tolist(), np.split(new, later.offsets[1:-1]), strict=True))
+        known = replace(self._tail, values=self.tail_pushes)
+        own = {i: (at, np.nan_to_num(parts[i])) for i, (at, _) in came.items()}
+        table = joined(known, self.tail_positions, own)
+        require_steps(table, self.names, self.covariate_names)
+        return table.values
 
     @property
     def _tail(self) -> PanelData:
@@ -185,12 +218,15 @@ class FittedTogether(FittedSeries):
         return settings
 
     def _fitted(self, i: int) -> Process:
-        one = self.settings.process_of(self.estimates, i)
-        if not self.process._counts_time:
+        one = self.settings.process_of(self.estimates, i, self.covariate_names)
+        calendar, begins = None, None
+        if self.process._counts_time:
+            calendar = self.calendar(i)
+            begins = float(self.first_values[i]) if calendar is None else None
+        elif not self.covariate_names:
             return one
-        calendar = self.calendar(i)
-        begins = float(self.first_values[i]) if calendar is None else None
-        fit = replace(one.fit_, labels=Labels(calendar=calendar, begins=begins))
+        labels = Labels(regressors=self.covariate_names, calendar=calendar, begins=begins)
+        fit = replace(one.fit_, labels=labels)
         return type(one).of(one.law_, fit, **one.get_params(deep=False))
 
     def rows(self) -> dict[str, Any]:
@@ -198,6 +234,7 @@ class FittedTogether(FittedSeries):
         lags, q = [f"ar.L{lag}" for lag in settings.lags], settings.n_columns
         columns: dict[str, Any] = dict(zip(["mean", "slope"][:q], found.mean.T, strict=False))
         columns |= dict(zip(["intercept", "drift"][:q], found.parameters.T, strict=False))
+        columns |= dict(zip(self.covariate_names, found.beta.T, strict=True))
         columns |= dict(zip([*lags, "sigma2"], found.parameters.T[2:], strict=True))
         columns |= {"log_likelihood": found.log_likelihood, "n": found.used}
         return columns | {"status": self.status}
@@ -210,8 +247,10 @@ class FittedTogether(FittedSeries):
         volume = jacobians(data, settings.log, given)
         return found.log_likelihood + volume, found.counts
 
-    def _predict(self, data: PanelData, rows: np.ndarray, horizon: int) -> Prediction:
-        settings = self.settings
+    def _predict(
+        self, data: PanelData, rows: np.ndarray, horizon: int, after: np.ndarray | None = None
+    ) -> Prediction:
+        settings, beta = self.settings, self.estimates.beta[rows]
         require_finite(data)
         if settings.log is not None:
             data, low = logarithms(data, settings.log)
@@ -222,7 +261,11 @@ class FittedTogether(FittedSeries):
         means = self.means if every else self.means[rows]
         if self.process._counts_time:
             parameters, means = self._from(data, rows, parameters, means)
+        pushes, ahead = pushes_of(data, beta), _times(after, beta)
+        data, ahead = without_pushes(data, pushes, settings, parameters, ahead)
         found = predict(data, settings.lags, settings.stationary, parameters, means, horizon)
+        if ahead is not None:
+            found.mean[:] += ahead
         if not found.begun.all():
             j = int(np.flatnonzero(~found.begun)[0])
             raise DataError(
@@ -255,15 +298,18 @@ class FittedTogether(FittedSeries):
         """Whether the data end and are as long as those of `fit`."""
         if not bool((data.lengths == self.lengths[rows]).all()):
             return False
-        tail = PanelData(self.tail_values, self.tail_offsets, list(self.names), True, (), True)
-        values = tails(data, self.settings.order)[0]
+        tail, pick = self._tail, tails(data, self.settings.order)[0]
+        values = data.values[pick]
         return np.array_equal(values, tail.select(rows).values, equal_nan=True)
 
     def forecast(
         self, history: Any, horizon: int, levels: Sequence[float], seed: Any,
-        future: Any = None,
+        future: Known | None = None,
     ) -> pd.DataFrame:  # fmt: skip
-        known = self._next(horizon) if history is None else self._after(history, horizon)
+        if history is None:
+            known = self._next(horizon, future)
+        else:
+            known = self._after(history, horizon, future)
         names, labels, mean, variance = known
         deviation, log = np.sqrt(variance), self.settings.log
         z = torch.special.ndtri(torch.tensor(levels, dtype=torch.float64)).numpy()
@@ -274,38 +320,50 @@ class FittedTogether(FittedSeries):
                 values = np.exp(values) - log.shift
         return forecast_table(names, labels, values, ["mean", *levels])
 
-    def _after(self, history: Any, horizon: int) -> _Ahead:
+    def _after(self, history: Any, horizon: int, to_be: Known | None) -> _Ahead:
         """What follows data of the user's."""
         data, rows = self.matched(history)
-        found = self._predict(data, rows, horizon)
         lengths = data.lengths.tolist()
         shared = len(data.indexes) <= 1 and len(set(lengths)) == 1
         count = 1 if shared else len(data)
         labels = [future(data.index(j), lengths[j], horizon) for j in range(count)]
+        after = to_come(to_be, data.names, labels) if self.covariate_names else None
+        found = self._predict(data, rows, horizon, after)
         return data.names, labels, found.mean, found.variance
 
-    def _next(self, horizon: int) -> _Ahead:
+    def _next(self, horizon: int, to_be: Known | None) -> _Ahead:
         """What follows the data of `fit`."""
         rows = np.array([i for i, status in enumerate(self.status) if status == "ok"])
         if not len(rows):
             raise DataError("none of the series has a fit.")
         names = [self.names[i] for i in rows]
-        values, offsets = self.tail_values, self.tail_offsets
-        tail = PanelData(values, offsets, list(self.names), self.named, (), True)
-        settings = self.settings
+        lengths = self.lengths[rows].tolist()
+        shared = len(self.ends) <= 1 and len(set(lengths)) == 1
+        labels = self.labels(None, rows[:1] if shared else rows, horizon)
+        tail, settings = self._tail, self.settings
+        pushes, ahead, parameters = self.tail_pushes, None, self.parameters[rows]
+        if pushes is not None:
+            ahead = _times(to_come(to_be, names, labels), self.estimates.beta[rows])
+            pushes = replace(tail, values=pushes).select(rows).values
+        tail = tail if len(rows) == len(self) else tail.select(rows)
+        tail, ahead = without_pushes(tail, pushes, settings, parameters, ahead)
         found = predict(
-            tail if len(rows) == len(self) else tail.select(rows),
+            tail,
             settings.lags,
             settings.stationary,
-            self.parameters[rows],
+            parameters,
             self.means[rows],
             horizon,
             self.tail_positions[rows],
         )
-        lengths = self.lengths[rows].tolist()
-        shared = len(self.ends) <= 1 and len(set(lengths)) == 1
-        labels = self.labels(None, rows[:1] if shared else rows, horizon)
+        if ahead is not None:
+            found.mean[:] += ahead
         return names, labels, found.mean, found.variance
+
+
+def _times(after: np.ndarray | None, beta: np.ndarray) -> np.ndarray | None:
+    """Covariates of the next steps [n, horizon, c] times their coefficients, [n, horizon]."""
+    return None if after is None else np.einsum("nhc,nc->nh", after, beta)
 
 
 def _firsts(data: PanelData) -> np.ndarray:

@@ -14,7 +14,7 @@ from arproc.models.panel.data import PanelData
 from arproc.models.panel.labels import calendar_of, end_of, restore_end
 from arproc.models.panel.tables import future
 
-__all__ = ["Series", "begins_with", "by_name", "joined", "steps_of"]
+__all__ = ["Series", "begins_with", "by_name", "continued", "joined", "require_steps", "steps_of"]
 
 
 @dataclass(frozen=True)
@@ -150,3 +150,41 @@ def joined(
     values = np.concatenate(rows)
     gaps = bool(np.isnan(values).any())
     return PanelData(values, offsets, list(known.names), True, (), gaps)
+
+
+def continued(known: PanelData, series: Series, later: PanelData) -> PanelData:
+    """Whole series with what came later of some of them, their covariates too.
+
+    Args:
+        known: the series that were fitted, from their beginnings.
+        series: what they are called and how they end.
+        later: what came.
+
+    Raises:
+        DataError: see `steps_of`; or a step between has covariates that nobody knows.
+    """
+    came = steps_of(series, later, lambda i, x: begins_with(x, known.row(i)))
+    none = np.zeros(len(known), np.int64)
+    table = joined(known, none, came)
+    if known.covariates is None:
+        return table
+    place, columns = {name: j for j, name in enumerate(later.names)}, []
+    for k in range(known.covariates.shape[1]):
+        rows = later.covariate(k)
+        new = {i: (at, rows.row(place[series.names[i]])) for i, (at, _) in came.items()}
+        columns.append(joined(known.covariate(k), none, new).values)
+    covariates = np.stack(columns, axis=1)
+    every = replace(table, values=covariates.sum(axis=1))
+    require_steps(every, series.names, known.covariate_names)
+    return replace(table, covariates=covariates, covariate_names=known.covariate_names)
+
+
+def require_steps(table: PanelData, names: Sequence[Any], covariates: Sequence[str]) -> None:
+    """Raise `DataError` where a step of some series has no covariates."""
+    gone = np.flatnonzero(np.isnan(table.values))
+    if len(gone):
+        i = int(np.searchsorted(table.offsets, gone[0], side="right")) - 1
+        raise DataError(
+            f"data, series {names[i]!r}: there are steps before it that are not known, and so "
+            f"without {list(covariates)!r}; give these too, with a missing value."
+        )

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arproc import AR, VAR, AutoPanel, Panel, Process, backtest
+from arproc import AR, ARIMA, VAR, AutoPanel, Panel, Process, backtest
 from arproc.evaluation.backtests import contexts, of_panel, timeline
 
 CHANGED = (30, 38)  # of the origins 30, 34, 38 and 42
@@ -55,6 +55,58 @@ RUNS = {
     "auto": _panel(AutoPanel([AR(1), AR(2)], validation=4)),
     "vectors": _vectors,
 }
+
+
+MEAN = Panel(AR(1, regressors="mean"), covariates=["told"])
+TOLD = {
+    "panel": (MEAN, {}),
+    "each": (Panel(ARIMA((1, 0, 0), regressors="mean"), covariates=["told"]), {}),
+    "once": (MEAN, {"refit": "once"}),
+    "window": (MEAN, {"window": 20}),
+    "auto": (AutoPanel(period=[], covariates=["told"]), {}),
+    "given": (
+        AutoPanel([AR(1), AR(1, regressors="mean")], validation=4, covariates=["told"]), {},
+    ),
+}  # fmt: skip
+
+
+def _told(model: Any, told: np.ndarray, more: dict[str, Any]) -> pd.DataFrame:
+    """Two series of 46 values, the second begins two days later; a column of covariates."""
+    y = _x()
+    parts = []
+    for name, ahead in (("a", 0), ("b", 2)):
+        days = pd.date_range("2024-01-01", periods=46)[ahead:]
+        values = (1 + ahead) * y[ahead:] + 2 * told[ahead:]
+        parts.append(pd.DataFrame({"unique_id": name, "ds": days, "y": values}))
+        parts[-1]["told"] = told[ahead:]
+    return backtest(model, pd.concat(parts), horizon=3, step=20, start=30, **more)
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_covariates_are_cut_at_the_end_of_the_horizon(name: str):
+    model, more = TOLD[name]
+    told = np.random.default_rng(3).normal(size=46)
+    base, other = _told(model, told, more), told.copy()
+    other[31] += 50.0  # known: the forecast of the second step moves with it, and no other
+    other[33:] += 70.0  # beyond the horizon, values and covariates
+    changed = _told(model, other, more)
+    assert base["origin"].nunique() == 1
+    same = base["step"] != 2
+    np.testing.assert_array_equal(base["mean"][same], changed["mean"][same])
+    assert (changed["mean"][~same] - base["mean"][~same] > 20).all()
+
+
+@pytest.mark.parametrize("name", ["panel", "each", "auto", "given"])
+def test_a_planted_leak_of_covariates_is_caught(name: str, monkeypatch: pytest.MonkeyPatch):
+    """Covariates one step ahead of their time move forecasts of the step before."""
+    honest = of_panel.OfPanel._future
+
+    def ahead(self: Any, rows: np.ndarray, reached: np.ndarray, horizon: int) -> Any:
+        return honest(self, rows, reached + 1, horizon)
+
+    monkeypatch.setattr(of_panel.OfPanel, "_future", ahead)
+    with pytest.raises(AssertionError):
+        test_covariates_are_cut_at_the_end_of_the_horizon(name)
 
 
 def _x() -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,9 @@ from arproc.errors import (
     UnsupportedError,
     UnusedWarning,
 )
-from arproc.transforms import Difference, Transformed
+from arproc.models.panel.moving import FittedMoving
+from arproc.models.panel.together import FittedTogether
+from arproc.transforms import Difference, Log, Transformed
 
 NAMES, DAYS = ["b", "a"], pd.date_range("2024-01-01", periods=53, name="ds")
 RNG = np.random.default_rng(0)
@@ -138,7 +141,7 @@ def test_what_is_not_there_is_said():
         (lambda: Panel(process, covariates=["a"]).fit({"a": np.ones(9)}), DataError,
          "no long table"),
         (lambda: AutoPanel([process], validation=5).fit(PAST), ParameterError,
-         "AutoPanel takes no covariates"),
+         "the panel has none; name the columns"),
         (lambda: Panel(AR(1)).fit(PAST[["unique_id", "ds", "y"]]).forecast(future=FUTURE),
          ParameterError, "this one has none"),
     ]  # fmt: skip
@@ -165,6 +168,62 @@ def test_a_series_without_some_covariate_is_named_and_stops_no_other(value, reas
     one_valued = PAST.assign(price=PAST["price"].where(PAST["unique_id"] == "b", 1.0))
     with pytest.raises(DataError, match=r"\['price'\] never change"):
         Panel(PROCESSES[0], covariates=BESIDE).fit(one_valued)
+
+
+# ---- as one batch ------------------------------------------------------------------------------
+
+BATCHED = [
+    AR(2, trend="n", regressors="mean"),
+    AR(1, trend="ct", regressors="mean"),
+    AR([1, 3], trend="ct", regressors="recursion", initial="given", method="ols"),
+    AR(1, trend="n", regressors="recursion", initial="given"),
+    Transformed(AR(1, regressors="mean"), Log(10.0)),
+    ARIMA((1, 1, 0), regressors="mean"),
+    ARIMA((1, 0, 0), (0, 0, 1, 7), regressors="mean"),
+]
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("process", BATCHED, ids=repr)
+def test_batches_are_the_processes_one_by_one(process, gaps):
+    """Estimates, covariances, likelihoods and forecasts; levels far from 0, units far from 1."""
+    far = PAST.assign(price=1e3 + 1e-3 * PAST["price"])
+    if gaps:
+        far.loc[far.index[[20, 21, 40, 49]], "y"] = np.nan
+    more = pd.concat([far.drop(columns="y"), FUTURE.assign(price=1e3 + 1e-3 * FUTURE["price"])])
+    panel = Panel(process, covariates=BESIDE).fit(far)
+    assert isinstance(panel.learnt_, FittedTogether | FittedMoving)
+    made, scored = panel.forecast(horizon=2, future=more), panel.log_prob(far)
+    np.testing.assert_allclose(panel.forecast(far, 2, future=more), made)
+    for name in NAMES:
+        y, x = one(name, far)
+        y = y[: y.last_valid_index()]
+        own, later = panel[name], one(name, more)[1]
+        want = own.forecast(y, 2, context=later[: len(y) + 2])
+        np.testing.assert_allclose(made.loc[name], want)
+        assert scored[name] == pytest.approx(own.log_prob(y, context=x[: len(y)]))
+        if gaps and getattr(process, "initial", None) == "given":
+            continue  # least squares drops rows with gaps; the process alone refuses them
+        alone: Any = process.clone().fit(y, context=x[: len(y)])
+        assert alone.log_prob(y, context=x[: len(y)]) == pytest.approx(scored[name], abs=1e-6)
+        if not isinstance(process, Transformed):
+            assert alone.names_ == own.names_
+            error = np.sqrt(np.diag(alone.covariance_))
+            assert np.abs((own.estimates_ - alone.estimates_) / error).max() < 1e-5
+            size = np.outer(error, error)
+            np.testing.assert_allclose(own.covariance_ / size, alone.covariance_ / size, atol=1e-4)
+
+
+def test_a_batch_names_collinear_covariates_and_goes_on_with_the_others():
+    twice = PAST.assign(again=2 * PAST["price"] + 1)
+    twice.loc[twice["unique_id"] == "b", "again"] = RNG.normal(size=50)
+    for process in BATCHED[1:3]:
+        panel = Panel(process, errors="keep", covariates=["price", "again"]).fit(
+            twice.drop(columns="promo")
+        )
+        assert panel["b"].beta_.shape == (2,)
+        assert panel.status_[0] != "ok"
+        assert "collinear" in panel.status_[0]
 
 
 # ---- columns that are not used -----------------------------------------------------------------
@@ -209,8 +268,6 @@ def test_files_and_backtests_tell_too(tmp_path: Path):
     with pytest.warns(UnusedWarning) as told:
         arproc.backtest(Panel(AR(1)), PAST, horizon=2, start=40, step=5)
     assert len(told) == 1
-    with pytest.raises(UnsupportedError, match="not backtested"):
-        arproc.backtest(Panel(PROCESSES[0], covariates=BESIDE), PAST, start=40)
     pytest.importorskip("pyarrow")
     table = PAST.sort_values(["unique_id", "ds"])
     table.to_parquet(tmp_path / "panel.parquet")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from arproc.models.panel.automatic import autoregressions as ar
+from arproc.models.panel.automatic.effects import Regressed, without
 from arproc.models.panel.automatic.smoothing import FAMILIES, Ahead, ahead, known_of, scaled
 from arproc.models.panel.data import PanelData
 from arproc.models.panel.fitted import FittedSeries
@@ -39,8 +40,12 @@ def forecasts(
     left_out: np.ndarray,
     horizon: int,
     fits: Sequence[FittedSeries],
+    beside: Regressed | None = None,
 ) -> Ahead:
     """Means, deviations and shocks of all candidates in the series' scales, [N, K, horizon].
+
+    Where there are covariates each candidate is there twice: of the series as they are, and of
+    what the covariates leave of them.
 
     Args:
         table: the panel.
@@ -49,7 +54,26 @@ def forecasts(
         left_out: how many of the last values of each are not known, int64 [N].
         horizon: how many steps.
         fits: of the autoregressions, to what is known.
+        beside: the covariates, if any.
     """
+    made = _plain(table, log, periods, left_out, horizon, fits)
+    if beside is None:
+        return made
+    rest = without(table, log, beside.beta)
+    other = _plain(rest, log, periods, left_out, horizon, beside.fits)
+    other.mean[:] += np.einsum("nhc,nc->nh", beside.after, beside.beta)[:, None]
+    return _joined([made, other])
+
+
+def _plain(
+    table: PanelData,
+    log: np.ndarray,
+    periods: Sequence[int],
+    left_out: np.ndarray,
+    horizon: int,
+    fits: Sequence[FittedSeries],
+) -> Ahead:
+    """The candidates that know nothing of covariates; see `forecasts`."""
     made = ahead(scaled(table, log, periods, left_out), horizon)
     if not fits:
         return made
@@ -58,6 +82,11 @@ def forecasts(
     for one in fits:
         mean, deviation = ar.forecasts(one, known, horizon)
         parts.append(Ahead(mean[:, None], deviation[:, None], shocks))
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[Ahead]) -> Ahead:
+    """The candidates of several tables in one."""
     return Ahead(*(np.concatenate(part, axis=1) for part in zip(*parts, strict=True)))
 
 
@@ -65,9 +94,13 @@ def in_scale(table: PanelData, log: np.ndarray, left_out: np.ndarray) -> PanelDa
     """The series without their last values, in their scales."""
     logged = np.repeat(log, table.lengths)
     values = np.where(logged, np.log(np.where(logged, table.values, 1.0)), table.values)
-    values = values[known_of(table, left_out)]
+    known = known_of(table, left_out)
     offsets = np.concatenate([[0], np.cumsum(table.lengths - left_out)]).astype(np.int64)
-    return PanelData(values, offsets, table.names, True, (), table.gaps)
+    beside = None if table.covariates is None else table.covariates[known]
+    return PanelData(
+        values[known], offsets, table.names, True, (), table.gaps, covariates=beside,
+        covariate_names=table.covariate_names,
+    )  # fmt: skip
 
 
 def on_users_scale(made: np.ndarray, log: np.ndarray) -> np.ndarray:

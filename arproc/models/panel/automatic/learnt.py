@@ -15,9 +15,11 @@ from arproc.contract.randomness import Uniforms, derived_seed
 from arproc.contract.storable import storable
 from arproc.errors import UnsupportedError
 from arproc.models.panel.automatic.candidates import Frame, forecasts, usable
+from arproc.models.panel.automatic.effects import Regressed
 from arproc.models.panel.automatic.smoothing import FAMILIES
 from arproc.models.panel.automatic.spread import SHARE, ErrorSpread, Tails
 from arproc.models.panel.automatic.weights import combine
+from arproc.models.panel.coming import InOrder, Known, to_come
 from arproc.models.panel.data import PanelData
 from arproc.models.panel.fitted import FittedSeries
 from arproc.models.panel.labels import end_of, restore_end
@@ -83,10 +85,15 @@ class Common:
         """What does not fit together; see `arproc.contract.checked`."""
         k = len(self.weights)
         yield from sentences(
-            (k != 2 * len(FAMILIES) + len(self.lags), f"the weights are of {k} candidates"),
+            (k not in (self.once, 2 * self.once), f"the weights are of {k} candidates"),
             (any(not 2 <= p < 10**6 for p in self.periods), "a season is no number of steps"),
             (any(not 1 <= lag < 10**6 for one in self.lags for lag in one), "a lag is no lag"),
         )
+
+    @property
+    def once(self) -> int:
+        """How many candidates there are without covariates."""
+        return 2 * len(FAMILIES) + len(self.lags)
 
     @property
     def frame(self) -> Frame:
@@ -112,6 +119,10 @@ class Automatic:
         own: how much larger than the panel's a series' errors are, [N].
         common: what the series have in common.
         fits: of the autoregressions among the candidates.
+        regressed: of the same, to what the covariates leave; none where there are none.
+        beta: what the covariates do to each series, in its scale, [N, c].
+        covariates: what is known beside the values, [total, c].
+        covariate_names: what they are called, [c].
     """
 
     names: Sequence[Any]
@@ -126,18 +137,31 @@ class Automatic:
     own: Annotated[np.ndarray, Array("n", low=0)]
     common: Common
     fits: Sequence[FittedSeries]
+    regressed: Sequence[FittedSeries] = ()
+    beta: Annotated[np.ndarray | None, Array("n", "c")] = None
+    covariates: Annotated[np.ndarray | None, Array("v", "c")] = None
+    covariate_names: tuple[str, ...] = ()
 
     def problems(self) -> Iterator[str]:
         """What does not fit together; see `arproc.contract.checked`."""
         n, k = self.weights.shape
         total = sum(self.lengths.tolist())  # of Python, which does not overflow
+        beside, width = self.covariates, len(self.covariate_names)
+        copies = 1 if beside is None else 2
         yield from sentences(
             (not len(self.names) == len(self.status) == n, f"there are {n} series, other names"),
             (total != len(self.values), f"the series are of {total} values by their lengths; "
              f"there are {len(self.values)}"),
             (bool((self.log & (self.bounded | self.whole)).any()), "logarithms of counts"),
-            (k != 2 * len(FAMILIES) + len(self.fits), f"the weights are of {k} candidates"),
-            (any(len(one.names) != n for one in self.fits), "a candidate has other series"),
+            (k != copies * self.common.once or len(self.fits) != len(self.common.lags),
+             f"the weights are of {k} candidates"),
+            (any(len(one.names) != n for one in [*self.fits, *self.regressed]),
+             "a candidate has other series"),
+            (width != (0 if beside is None else beside.shape[1])
+             or (beside is None) != (self.beta is None),
+             f"there are {width} names of covariates, and other numbers of columns"),
+            (len(self.regressed) != (copies - 1) * len(self.fits), "candidates with covariates "
+             "are not as many as those without"),
             (len(self.common.weights) != k, "the panel's weights are of other candidates"),
             (len(self.ends) not in (0, 1, n), f"there are {len(self.ends)} ends"),
         )  # fmt: skip
@@ -160,19 +184,34 @@ class Automatic:
     def candidates(self) -> list[str]:
         """What the candidates are called, [K]."""
         lags = [f"AR({list(one.process.get_params()['order'])})" for one in self.fits]
-        return [*FAMILIES, *[f"{name}, of levels" for name in FAMILIES], *lags]
+        plain = [*FAMILIES, *[f"{name}, of levels" for name in FAMILIES], *lags]
+        if self.covariates is None:
+            return plain
+        return [*plain, *[f"{name}, with covariates" for name in plain]]
 
     @property
     def own_data(self) -> PanelData:
         """The series that were fitted."""
         offsets = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
         gaps = bool(np.isnan(self.values).any())
-        return PanelData(self.values, offsets, list(self.names), True, (), gaps)
+        return PanelData(
+            self.values, offsets, list(self.names), True, (), gaps, covariates=self.covariates,
+            covariate_names=self.covariate_names,
+        )  # fmt: skip
 
-    def laws(self, table: PanelData, horizon: int) -> Laws:
-        """The laws of the next steps of the series, which are those of `fit`, maybe longer."""
-        none = np.zeros(len(table), np.int64)
-        made = forecasts(table, self.log, self.periods, none, horizon, self.fits)
+    def laws(self, table: PanelData, horizon: int, after: np.ndarray | None = None) -> Laws:
+        """The laws of the next steps of the series, which are those of `fit`, maybe longer.
+
+        Args:
+            table: the series.
+            horizon: how many steps.
+            after: the covariates of these, if there are any, [N, horizon, c].
+        """
+        none, beside = np.zeros(len(table), np.int64), None
+        if self.beta is not None:
+            assert after is not None
+            beside = Regressed(self.beta, after, self.regressed)
+        made = forecasts(table, self.log, self.periods, none, horizon, self.fits, beside)
         weights = usable(self.weights, made.mean)
         middle = combine(made.mean, weights)
         spread = np.einsum("nk,nkh->nh", weights, np.nan_to_num(made.deviation))
@@ -185,29 +224,41 @@ class Automatic:
     def of_data(self, table: PanelData) -> Automatic:
         """The same of longer series: what was learnt stays, forecasts go on from their ends."""
         ends = [end_of(index) for index in table.indexes]
-        return replace(self, values=table.values, lengths=table.lengths, ends=ends)
+        return replace(
+            self, values=table.values, lengths=table.lengths, ends=ends,
+            covariates=table.covariates,
+        )  # fmt: skip
 
     def ahead(
-        self, history: PanelData | None, horizon: int, levels: Sequence[float], seed: Any
-    ) -> np.ndarray:
+        self, history: PanelData | None, horizon: int, levels: Sequence[float], seed: Any,
+        future: Known | None = None,
+    ) -> np.ndarray:  # fmt: skip
         """Means and quantiles of what follows: [N, horizon, 1 + levels]."""
-        laws = self.laws(self.own_data if history is None else history, horizon)
-        return self._told(laws, levels)
+        return self._told(self._next(history, horizon, future), levels)
+
+    def _next(self, history: PanelData | None, horizon: int, future: Known | None) -> Laws:
+        """The laws of what follows a history, or the series of `fit`."""
+        after = None
+        if self.covariates is not None:
+            after = to_come(future, self.names, self.labels(history, horizon))
+        return self.laws(self.own_data if history is None else history, horizon, after)
 
     def scored(
-        self, history: PanelData, came: np.ndarray, levels: Sequence[float]
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, history: PanelData, came: np.ndarray, levels: Sequence[float],
+        future: Known | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """What `ahead` gives, and the log-density or mass of what came under the law of its step.
 
         Args:
             history: of all series.
             came: what came at each step, nan where nothing did, [N, horizon].
             levels: which quantiles.
+            future: the covariates of these steps, if there are any.
 
         Returns:
             Means and quantiles [N, horizon, 1 + levels], and nats [N, horizon].
         """
-        laws = self.laws(history, came.shape[1])
+        laws = self._next(history, came.shape[1], future)
         return self._told(laws, levels), self._scores(laws, came)
 
     def _scores(self, laws: Laws, x: np.ndarray) -> np.ndarray:
@@ -274,9 +325,12 @@ class Automatic:
             found.append(made[key])
         return found
 
-    def sample(self, history: PanelData | None, horizon: int, n: int, seed: int) -> np.ndarray:
+    def sample(
+        self, history: PanelData | None, horizon: int, n: int, seed: int,
+        future: Known | None = None,
+    ) -> np.ndarray:  # fmt: skip
         """Draw paths [N, n, horizon]; series i's depend on the seed and on i alone."""
-        laws = self.laws(self.own_data if history is None else history, horizon)
+        laws = self._next(history, horizon, future)
         found = np.empty((len(self.names), n, horizon))
         for i in range(len(found)):
             # the first says how wide a path is, so that a longer one begins as a shorter does
@@ -299,7 +353,7 @@ class Automatic:
                     f"the values of series {self.names[i]!r} are {what}; the probability of "
                     "several of its steps together has no closed form here. Leave it out of later."
                 )
-        laws = self.laws(self.own_data if history is None else history, horizon)
+        laws = self._next(history, horizon, InOrder.of(later))
         found = np.empty(len(rows))
         for j, i in enumerate(rows.tolist()):
             x = later.row(j)

@@ -15,6 +15,7 @@ from arproc.models.panel.automatic.candidates import (
     on_users_scale,
     usable,
 )
+from arproc.models.panel.automatic.effects import Regressed, effects, following, without
 from arproc.models.panel.automatic.learnt import Automatic, Common
 from arproc.models.panel.automatic.seasons import find_periods
 from arproc.models.panel.automatic.smoothing import FAMILIES, next_of_walk, scaled
@@ -27,6 +28,7 @@ from arproc.models.panel.automatic.weights import (
     of_the_series,
 )
 from arproc.models.panel.data import PanelData
+from arproc.models.panel.fitted import FittedSeries
 from arproc.models.panel.labels import end_of
 
 __all__ = ["learn", "learn_others"]
@@ -133,12 +135,26 @@ def _try(table: PanelData, kinds: Kinds, frame: Frame) -> Trials:
     for count in (horizon, 2 * horizon):
         left_out = np.where(table.lengths - count >= least, count, 0)
         fits = ar.fit(in_scale(table, kinds.log, left_out), frame.lags)
-        made = forecasts(table, kinds.log, periods, left_out, horizon, fits)
+        beside = None
+        if table.covariates is not None:
+            beta, others = _regressed(table, kinds, frame, left_out)
+            beside = Regressed(beta, following(table, left_out, horizon), others)
+        made = forecasts(table, kinds.log, periods, left_out, horizon, fits, beside)
         users, came = on_users_scale(made.mean, kinds.log), _later(table, left_out, horizon)
         parts.append((users, came, errors_of(users, came, size)))
         if count == horizon:
             last = made
     return Trials(size, *parts[0], *parts[1], last.mean, last.deviation)
+
+
+def _regressed(
+    table: PanelData, kinds: Kinds, frame: Frame, left_out: np.ndarray
+) -> tuple[np.ndarray, list[FittedSeries]]:
+    """What covariates do to the known part of each series, and autoregressions of the rest."""
+    period = frame.periods[0] if frame.periods else 1
+    beta = effects(in_scale(table, kinds.log, left_out), period)
+    rest = without(table, kinds.log, beta)
+    return beta, ar.fit(in_scale(rest, kinds.log, left_out), frame.lags)
 
 
 def _later(table: PanelData, left_out: np.ndarray, horizon: int) -> np.ndarray:
@@ -171,23 +187,30 @@ def _each(table: PanelData, kinds: Kinds, trials: Trials, common: Common) -> Aut
     errors = np.where(np.isnan(trials.before), trials.errors, (trials.errors + trials.before) / 2)
     shape = common.weights, common.equal, common.power
     weights = of_the_series(shape[0], errors, NAIVE, *shape[1:])
-    own = common.spread.own(_standard(kinds, trials, *shape))
+    own = common.spread.own(_standard(table, kinds, trials, *shape))
     none = np.zeros(len(table), np.int64)
     fits = ar.fit(in_scale(table, kinds.log, none), common.frame.lags)
     status, ends = ["ok"] * len(table), [end_of(index) for index in table.indexes]
+    beta, others = None, []
+    if table.covariates is not None:
+        beta, others = _regressed(table, kinds, common.frame, none)
     return Automatic(
-        table.names, table.values, table.lengths, ends, status, *kinds, weights, own, common, fits
-    )
+        table.names, table.values, table.lengths, ends, status, *kinds, weights, own, common, fits,
+        others, beta, table.covariates, table.covariate_names,
+    )  # fmt: skip
 
 
 def _standard(
-    kinds: Kinds, trials: Trials, weights: np.ndarray, equal: float, power: float
+    table: PanelData, kinds: Kinds, trials: Trials, weights: np.ndarray, equal: float, power: float
 ) -> np.ndarray:
-    """Errors of a combination that has chosen nothing, as errors to come are, [N, h].
+    """Errors of a combination that has not seen them, as errors to come are, [N, h].
 
-    In units of the deviations that the candidates said; nan where nothing was left out.
+    It has chosen nothing; or, as candidates with covariates may be surer by far than others, by
+    the stretch before. In units of the deviations that the candidates said; nan where nothing was
+    left out.
     """
-    unknown = np.where(np.isinf(trials.errors), np.inf, np.nan)
+    seen = np.nan if table.covariates is None else trials.before
+    unknown = np.where(np.isinf(trials.errors), np.inf, seen)
     even = of_the_series(weights, unknown, NAIVE, equal, power)
     even = usable(even, trials.middle)
     middle = combine(trials.middle, even)
@@ -204,7 +227,7 @@ def _standard(
 def _common(table: PanelData, kinds: Kinds, trials: Trials, frame: Frame) -> Common:
     """What the series of a panel have in common."""
     allowed = np.ones(trials.later.shape[1], bool)  # the naive one is there to be better than
-    allowed[[NAIVE, NAIVE + len(FAMILIES)]] = False
+    allowed[[NAIVE, NAIVE + len(FAMILIES)]] = False  # that of what covariates leave may be used
     size = trials.size
     first = of_the_panel(trials.earlier, trials.sooner, size, allowed)
     tested = np.where(np.isnan(trials.sooner).all(axis=1, keepdims=True), np.nan, trials.actual)
@@ -212,7 +235,7 @@ def _common(table: PanelData, kinds: Kinds, trials: Trials, frame: Frame) -> Com
     made = np.concatenate([trials.earlier, trials.later])
     came = np.concatenate([trials.sooner, trials.actual])
     weights = of_the_panel(made, came, np.tile(size, 2), allowed)
-    spread = fit_spread(_standard(kinds, trials, weights, equal, power))
+    spread = fit_spread(_standard(table, kinds, trials, weights, equal, power))
     typical = _typical(table, kinds, frame.periods)
     return Common(*frame, weights, equal, power, spread, typical)
 
