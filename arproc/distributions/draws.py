@@ -7,9 +7,11 @@ interval is a uniform again. Draws are made in float64: float32 inverse cdfs are
 
 from __future__ import annotations
 
-from functools import singledispatch
+from collections.abc import Callable
+from functools import cache, singledispatch
 from typing import Any
 
+import numpy as np
 import torch
 from torch import distributions as td
 
@@ -18,7 +20,12 @@ from arproc.distributions.categorical import as_categorical
 from arproc.distributions.mixture import Mixture
 from arproc.errors import DataError
 
-__all__ = ["from_uniform"]
+__all__ = ["draw_into", "from_uniform"]
+
+#: For so many symbols torch's calls cost more than what they do; and so many draws are made before
+#: the compiled loop is loaded, which takes about as long as it saves on them.
+_FEW_SYMBOLS, _COMPILE_FROM = 4096, 30_000
+_draws = 0
 
 
 @singledispatch
@@ -33,8 +40,12 @@ def from_uniform(distribution: Any, u: torch.Tensor) -> torch.Tensor:
 
 
 @from_uniform.register
-def _(distribution: td.Categorical, u: torch.Tensor) -> torch.Tensor:
+def _of_symbols(distribution: td.Categorical, u: torch.Tensor) -> torch.Tensor:
     scores = as_categorical(distribution).scores
+    if u.ndim == 1 and u.is_cpu and _are_few(scores, len(u)):
+        drawn = torch.empty((len(u), 1), dtype=torch.int64)
+        if _put_symbols(scores, u[:, None].numpy(), 0, drawn.numpy(), 0):
+            return drawn[:, 0]
     cumulated = torch.softmax(scores.double(), dim=-1).cumsum(-1)
     target = u[..., None] * cumulated[..., -1:]
     drawn = torch.searchsorted(cumulated, target, right=True)[..., 0]
@@ -44,6 +55,63 @@ def _(distribution: td.Categorical, u: torch.Tensor) -> torch.Tensor:
             "parameters, or what it is conditioned on, are not finite."
         )
     return drawn
+
+
+def draw_into(
+    distribution: Any,
+    u: np.ndarray,
+    column: int,
+    out: np.ndarray,
+    slot: int,
+) -> bool:
+    """Write `from_uniform` of a column of uniforms into a column of an array, where that is fast.
+
+    Args:
+        distribution: a conditional of batch [N].
+        u: float64 [N, C], and the number of the column.
+        column: of `u`.
+        out: int64 [N, S], and the number of the column.
+        slot: of `out`.
+
+    Returns:
+        Whether it was done: it is for conditionals over some thousand symbols at most.
+    """
+    if from_uniform.dispatch(type(distribution)) is not _of_symbols:
+        return False
+    scores = as_categorical(distribution).scores
+    return _are_few(scores, len(u)) and _put_symbols(scores, u, column, out, slot)
+
+
+def _are_few(scores: torch.Tensor, n: int) -> bool:
+    """Whether symbols for n rows [n, K] are drawn without torch: by K, never by the rows."""
+    shape = scores.shape
+    if len(shape) != 2 or shape[0] != n or not 0 < shape[1] <= _FEW_SYMBOLS:
+        return False
+    return scores.is_cpu and scores.dtype in (torch.float32, torch.float64)
+
+
+def _put_symbols(
+    scores: torch.Tensor, u: np.ndarray, column: int, out: np.ndarray, slot: int
+) -> bool:
+    """`arproc.compiled.choosing.choose`, or that in NumPy; whether the scores made sense."""
+    global _draws
+    array = scores.detach().numpy()
+    if _draws > _COMPILE_FROM:
+        return _loop()(array, u, column, out, slot) < scores.shape[1]
+    _draws += 1
+    with np.errstate(invalid="ignore"):
+        mass = np.subtract(array, array.max(1, keepdims=True), dtype=np.float64)
+        cumulated = np.exp(mass, out=mass).cumsum(1)
+        above = cumulated > u[:, column, None] * cumulated[:, -1:]
+    out[:, slot] = above.argmax(1)
+    return bool(above[:, -1].all())
+
+
+@cache
+def _loop() -> Callable[..., int]:
+    from arproc.compiled.choosing import choose
+
+    return choose
 
 
 @from_uniform.register
