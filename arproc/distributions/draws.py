@@ -22,9 +22,9 @@ from arproc.errors import DataError
 
 __all__ = ["draw_into", "from_uniform"]
 
-#: For so many symbols torch's calls cost more than what they do; and so many draws are made before
-#: the compiled loop is loaded, which takes about as long as it saves on them.
-_FEW_SYMBOLS, _COMPILE_FROM = 4096, 30_000
+#: So many symbols are drawn by the compiled loop at most (beyond, whole arrays are faster), and so
+#: many draws are made before it is loaded, which takes as long as it saves on them.
+_FEW_SYMBOLS, _COMPILE_FROM = 4096, 10_000
 _draws = 0
 
 
@@ -42,10 +42,11 @@ def from_uniform(distribution: Any, u: torch.Tensor) -> torch.Tensor:
 @from_uniform.register
 def _of_symbols(distribution: td.Categorical, u: torch.Tensor) -> torch.Tensor:
     scores = as_categorical(distribution).scores
-    if u.ndim == 1 and u.is_cpu and _are_few(scores, len(u)):
-        drawn = torch.empty((len(u), 1), dtype=torch.int64)
-        if _put_symbols(scores, u[:, None].numpy(), 0, drawn.numpy(), 0):
-            return drawn[:, 0]
+    if u.ndim == 1 and u.is_cpu and _suits_loop(scores, len(u)):
+        out = np.empty((len(u), 1), dtype=np.int64)
+        array = scores.detach().numpy()
+        if _loop()(array, u.detach()[:, None].numpy(), 0, out, 0) < scores.shape[1]:
+            return torch.from_numpy(out)[:, 0]
     cumulated = torch.softmax(scores.double(), dim=-1).cumsum(-1)
     target = u[..., None] * cumulated[..., -1:]
     drawn = torch.searchsorted(cumulated, target, right=True)[..., 0]
@@ -74,37 +75,26 @@ def draw_into(
         slot: of `out`.
 
     Returns:
-        Whether it was done: it is for conditionals over some thousand symbols at most.
+        Whether it was done: after many draws over some thousand symbols at most.
     """
     if from_uniform.dispatch(type(distribution)) is not _of_symbols:
         return False
     scores = as_categorical(distribution).scores
-    return _are_few(scores, len(u)) and _put_symbols(scores, u, column, out, slot)
+    if not _suits_loop(scores, len(u)):
+        return False
+    return _loop()(scores.detach().numpy(), u, column, out, slot) < scores.shape[1]
 
 
-def _are_few(scores: torch.Tensor, n: int) -> bool:
-    """Whether symbols for n rows [n, K] are drawn without torch: by K, never by the rows."""
+def _suits_loop(scores: torch.Tensor, n: int) -> bool:
+    """Whether symbols for n rows are drawn by the compiled loop; scores [n, K]."""
+    global _draws
     shape = scores.shape
     if len(shape) != 2 or shape[0] != n or not 0 < shape[1] <= _FEW_SYMBOLS:
         return False
-    return scores.is_cpu and scores.dtype in (torch.float32, torch.float64)
-
-
-def _put_symbols(
-    scores: torch.Tensor, u: np.ndarray, column: int, out: np.ndarray, slot: int
-) -> bool:
-    """`arproc.compiled.choosing.choose`, or that in NumPy; whether the scores made sense."""
-    global _draws
-    array = scores.detach().numpy()
-    if _draws > _COMPILE_FROM:
-        return _loop()(array, u, column, out, slot) < scores.shape[1]
     _draws += 1
-    with np.errstate(invalid="ignore"):
-        mass = np.subtract(array, array.max(1, keepdims=True), dtype=np.float64)
-        cumulated = np.exp(mass, out=mass).cumsum(1)
-        above = cumulated > u[:, column, None] * cumulated[:, -1:]
-    out[:, slot] = above.argmax(1)
-    return bool(above[:, -1].all())
+    if _draws <= _COMPILE_FROM or not scores.is_cpu:
+        return False
+    return scores.dtype in (torch.float32, torch.float64)
 
 
 @cache
