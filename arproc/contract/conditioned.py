@@ -68,6 +68,9 @@ class _ConditionedState(InnerState):
         x, inner = self.inner.advance(uniforms)
         return x, self._carry(self._like(inner), self.history.extend(x), self.context)
 
+    def finish(self, uniforms: torch.Tensor) -> torch.Tensor:
+        return self.inner.finish(uniforms)
+
     @property
     def walks(self) -> bool:
         return self.inner.walks

@@ -297,6 +297,13 @@ class State(ABC):
         """
         return walk(self, uniforms, enough)
 
+    def finish(self, uniforms: torch.Tensor) -> torch.Tensor:
+        """The elements of `advance` [N, K, *event], where nobody wants the state after them.
+
+        Written by states that know a cheaper way than to make that state.
+        """
+        return self.advance(uniforms)[0]
+
     def foresee(self, x: torch.Tensor) -> Distribution:
         """A cheap guess at the conditional after some more elements, without a pass over them.
 

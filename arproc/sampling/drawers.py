@@ -78,7 +78,9 @@ class Sequential(Drawer):
         block = state.block if self.space.terminates else max(state.block, _BLOCK)
         count = _BLOCK if walks else 1 if enough is not None else block
         u = self._uniforms(count if left is None else min(count, int(left.min())))
-        if asked and walks:
+        if not asked and left is not None and int(left.max()) <= u.shape[1]:
+            x = state.finish(u)  # all rows are full: nothing comes after it
+        elif asked and walks:
             x, self.state = state.advance_until(u, self._watch(enough))
         else:
             x, self.state = state.advance(u)
