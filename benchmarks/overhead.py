@@ -1,9 +1,9 @@
 """What the engine costs a step, in microseconds of CPU time: `python -m benchmarks overhead`.
 
-The process costs nothing: its conditional is one fixed tensor of scores. So all that is measured is
-the way from a conditional to the next one: uniforms, the draw, the state, the history, who has
-ended, and whether to stop. Beside it, in turns, torch builds a `Categorical` of the same scores and
-draws from it.
+The process costs nothing: its conditional is one fixed tensor of scores. So all that is measured
+is the way from a conditional to the next one: uniforms, the draw, the state, the history, who has
+ended, and whether to stop. Beside it, in turns, torch builds a `Categorical` of the same scores
+and draws from it.
 """
 
 from __future__ import annotations

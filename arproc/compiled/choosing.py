@@ -10,9 +10,7 @@ __all__ = ["choose"]
 
 
 @jit
-def choose(
-    scores: np.ndarray, u: np.ndarray, column: int, out: np.ndarray, slot: int
-) -> int:
+def choose(scores: np.ndarray, u: np.ndarray, column: int, out: np.ndarray, slot: int) -> int:
     """Draw a symbol for each row: the first whose cumulated probability exceeds the uniform.
 
     Args:

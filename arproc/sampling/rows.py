@@ -48,7 +48,6 @@ class Store:
         places = rows[row].to(x.device), (begin[row] + column).to(x.device)
         self.buffer[places] = x[row.to(x.device), column.to(x.device)]
 
-
     def write(self, rows: torch.Tensor, place: int, x: torch.Tensor) -> None:
         """Element `place` of some rows, x [n, *event], ahead of the `put` that makes it count."""
         self._make_room(place + 1)

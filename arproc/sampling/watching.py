@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from arproc.sampling.rows import Store
@@ -11,7 +10,7 @@ from arproc.sampling.stopping import Stopper
 __all__ = ["Watch", "always"]
 
 
-def always(x: Tensor) -> bool:
+def always(_: Tensor) -> bool:
     """Enough, after any element."""
     return True
 
