@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from arproc.contract.track import Room
@@ -87,7 +88,7 @@ def _writer(room: Room, uniforms: torch.Tensor) -> Callable[[Any, int], None]:
 
     if not memory.is_cpu or memory.dtype is not torch.int64 or memory.ndim != 2:
         return put
-    u, out = uniforms.detach().numpy(), memory.numpy()
+    u, out = np.ascontiguousarray(uniforms.detach().numpy()), memory.numpy()
 
     def put_symbol(conditional: Any, k: int) -> None:
         if not draw_into(conditional, u, k, out, begin + k):

@@ -44,8 +44,7 @@ def _of_symbols(distribution: td.Categorical, u: torch.Tensor) -> torch.Tensor:
     scores = as_categorical(distribution).scores
     if u.ndim == 1 and u.is_cpu and _suits_loop(scores, len(u)):
         out = np.empty((len(u), 1), dtype=np.int64)
-        array = scores.detach().numpy()
-        if _loop()(array, u.detach()[:, None].numpy(), 0, out, 0) < scores.shape[1]:
+        if _loop()(_array(scores), _array(u)[:, None], 0, out, 0) < scores.shape[1]:
             return torch.from_numpy(out)[:, 0]
     cumulated = torch.softmax(scores.double(), dim=-1).cumsum(-1)
     target = u[..., None] * cumulated[..., -1:]
@@ -82,7 +81,7 @@ def draw_into(
     scores = as_categorical(distribution).scores
     if not _suits_loop(scores, len(u)):
         return False
-    return _loop()(scores.detach().numpy(), u, column, out, slot) < scores.shape[1]
+    return _loop()(_array(scores), u, column, out, slot) < scores.shape[1]
 
 
 def _suits_loop(scores: torch.Tensor, n: int) -> bool:
@@ -95,6 +94,11 @@ def _suits_loop(scores: torch.Tensor, n: int) -> bool:
     if _draws <= _COMPILE_FROM or not scores.is_cpu:
         return False
     return scores.dtype in (torch.float32, torch.float64)
+
+
+def _array(values: torch.Tensor) -> np.ndarray:
+    """In one piece: the loop is compiled for each layout anew."""
+    return np.ascontiguousarray(values.detach().numpy())
 
 
 @cache

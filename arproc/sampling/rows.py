@@ -36,7 +36,9 @@ class Store:
         if x.shape == (len(self.buffer), self.capacity, *x.shape[2:]) and stop == self.capacity:
             self.buffer, self.counts[rows] = x, taken  # all there is to come, at once
             return
-        self._make_room(stop)
+        if stop > self.buffer.shape[1]:
+            width = max(2 * stop, 16, self.capacity) if self.counts.any() else self.capacity
+            self._widen(max(width, stop))
         self.counts[rows] = begin + taken
         if stop - first == x.shape[1] and int(taken.min()) == x.shape[1]:
             if len(rows) == len(self.buffer):
@@ -50,7 +52,8 @@ class Store:
 
     def write(self, rows: torch.Tensor, place: int, x: torch.Tensor) -> None:
         """Element `place` of some rows, x [n, *event], ahead of the `put` that makes it count."""
-        self._make_room(place + 1)
+        if place >= self.buffer.shape[1]:
+            self._widen(max(2 * place, 16, self.capacity))
         if len(rows) == len(self.buffer):
             self.buffer[:, place] = x
         else:
@@ -62,14 +65,8 @@ class Store:
             return self.buffer[:, begin:stop].clone()
         return self.buffer[rows.to(self.buffer.device), begin:stop]
 
-    def _make_room(self, stop: int) -> None:
-        """See that the buffer has places for so many elements."""
-        if stop <= self.buffer.shape[1]:
-            return
-        width = max(2 * stop, 16, self.capacity) if self.counts.any() else self.capacity
-        larger = self.buffer.new_zeros(
-            (len(self.buffer), max(width, stop), *self.buffer.shape[2:])
-        )
+    def _widen(self, width: int) -> None:
+        larger = self.buffer.new_zeros((len(self.buffer), width, *self.buffer.shape[2:]))
         larger[:, : self.buffer.shape[1]] = self.buffer
         self.buffer = larger
 
