@@ -519,7 +519,10 @@ class WindowState(State):
 
     def _context_at(self, position: torch.Tensor) -> dict[str, torch.Tensor]:
         """The context that `window` gets."""
-        return {} if self.context is None else {"context": self.context_at(position)}
+        if self.context is None:
+            return {}
+        found = self.context_at(position)
+        return {} if found is None else {"context": found}
 
 
 class ReplayState(State):
