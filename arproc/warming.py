@@ -166,6 +166,18 @@ def _read(path: Path) -> Any:
     return model
 
 
+def _scores() -> list[np.ndarray]:
+    return [np.zeros((2, 3), dtype) for dtype in (np.float32, np.float64)]
+
+
+def _choose(kinds: list[np.ndarray]) -> None:
+    """Symbols from scores of each kind, as a long draw gets them one by one."""
+    from arproc.compiled.choosing import choose
+
+    for scores in kinds:
+        choose(scores, np.full((2, 1), 0.5), 0, np.zeros((2, 1), dtype=np.int64), 0)
+
+
 #: The rows that need compiled loops.
 _OF_SERIES = ["level and spread", "autocorrelation", "cross-correlation", "novelty", "usefulness"]
 
@@ -230,6 +242,7 @@ CALLS: dict[str, Call] = {
         lambda: WaveNet(2, 4, levels=4, block=8, training=_training()).fit(_counts() % 4),
         lambda m: m.sample(2, 50, seed=0),
     ),
+    "symbols one by one": Call(_scores, _choose),
     "MAF.sample": Call(
         lambda: MAF(hidden=16, training=_training()).fit(_pair()),
         lambda m: m.sample(3, seed=0),

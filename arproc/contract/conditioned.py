@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
@@ -66,6 +66,19 @@ class InnerState(State):
 class _ConditionedState(InnerState):
     def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
         x, inner = self.inner.advance(uniforms)
+        return x, self._carry(self._like(inner), self.history.extend(x), self.context)
+
+    def finish(self, uniforms: torch.Tensor) -> torch.Tensor:
+        return self.inner.finish(uniforms)
+
+    @property
+    def walks(self) -> bool:
+        return self.inner.walks
+
+    def advance_until(
+        self, uniforms: torch.Tensor, enough: Callable[[torch.Tensor], bool]
+    ) -> tuple[torch.Tensor, State]:
+        x, inner = self.inner.advance_until(uniforms, enough)
         return x, self._carry(self._like(inner), self.history.extend(x), self.context)
 
 

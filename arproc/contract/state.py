@@ -17,8 +17,9 @@ from torch.distributions import Distribution
 
 from arproc.contract.context import ContextForm
 from arproc.contract.track import Track
+from arproc.contract.walk import walk
 from arproc.data.arrays import as_given, plain_tensor
-from arproc.distributions import concatenate, from_uniform, index
+from arproc.distributions import concatenate, index
 from arproc.errors import ArprocError, DataError, UnsupportedError
 from arproc.spaces import Space
 
@@ -276,15 +277,32 @@ class State(ABC):
         Returns:
             The elements [N, K, *event] and the state after them.
         """
-        state, drawn = self, []
-        dtype = self.law.space.dtype
-        for k in range(uniforms.shape[1]):
-            x = from_uniform(state.conditional, uniforms[:, k]).to(dtype)
-            drawn.append(x)
-            state = state.append(x)
-        if not drawn:
+        if not uniforms.shape[1]:
             return self.history.slots[:, :0], self
-        return torch.stack(drawn, dim=1), state
+        return walk(self, uniforms)
+
+    @property
+    def walks(self) -> bool:
+        """Whether `advance` draws one element after another, and could stop after any."""
+        return type(self).advance is State.advance
+
+    def advance_until(
+        self, uniforms: torch.Tensor, enough: Callable[[torch.Tensor], bool]
+    ) -> tuple[torch.Tensor, State]:
+        """`advance` of a state that `walks`, of as many elements as are wanted.
+
+        Args:
+            uniforms: float64 in (0, 1), [N, K, *event], K at least 1.
+            enough: whether no more are wanted after an element [N, *event].
+        """
+        return walk(self, uniforms, enough)
+
+    def finish(self, uniforms: torch.Tensor) -> torch.Tensor:
+        """The elements of `advance` [N, K, *event], where nobody wants the state after them.
+
+        Written by states that know a cheaper way than to make that state.
+        """
+        return self.advance(uniforms)[0]
 
     def foresee(self, x: torch.Tensor) -> Distribution:
         """A cheap guess at the conditional after some more elements, without a pass over them.
@@ -340,22 +358,21 @@ class State(ABC):
         return state
 
     def _elements(self, x: Any, axes: int) -> torch.Tensor:
-        slots = self.history.slots
+        known = self.history
+        n, event, dtype, device = known.n, known.event_shape, known.dtype, known.device
         if not isinstance(x, torch.Tensor):
-            x = _numbers(x, "x", slots.device)
-        if x.device != slots.device or x.layout is not torch.strided:
-            x = plain_tensor(x, "x").to(slots.device)
-        if x.dtype != slots.dtype:
+            x = _numbers(x, "x", device)
+        if x.device != device or x.layout is not torch.strided:
+            x = plain_tensor(x, "x").to(device)
+        if x.dtype != dtype:
             x = plain_tensor(x, "x")
-            whole = slots.is_floating_point() or not x.is_floating_point()
+            whole = dtype.is_floating_point or not x.is_floating_point()
             if not whole and not bool((x == x.floor()).all()):
                 raise DataError("x has values with a fractional part; expected whole numbers.")
-            x = x.to(slots.dtype)
-        if x.shape[:1] != slots.shape[:1] or x.shape[axes:] != slots.shape[2:] or x.ndim < axes:
-            event = "".join(f", {d}" for d in slots.shape[2:])
-            expected = (
-                f"[{slots.shape[0]}{event}]" if axes == 1 else f"[{slots.shape[0]}, K{event}]"
-            )
+            x = x.to(dtype)
+        if x.ndim < axes or x.shape[0] != n or x.shape[axes:] != event:
+            given = "".join(f", {d}" for d in event)
+            expected = f"[{n}{given}]" if axes == 1 else f"[{n}, K{given}]"
             raise DataError(f"x has shape {list(x.shape)}; expected {expected}.")
         return x
 
@@ -470,9 +487,8 @@ class WindowState(State):
     def _conditional(self) -> Distribution:
         law: Stepwise = self.law
         ctx = self.history.tail(law.window_length, law.padding)
-        columns = law.window(
-            ctx[:, None], self.lengths[:, None], **self._context_at(self.lengths[:, None])
-        )
+        position = self.lengths[:, None]
+        columns = law.window(ctx[:, None], position, **self._context_at(position))
         return index(columns, (slice(None), 0))
 
     def _append(self, x: torch.Tensor) -> State:
@@ -503,6 +519,8 @@ class WindowState(State):
 
     def _context_at(self, position: torch.Tensor) -> dict[str, torch.Tensor]:
         """The context that `window` gets."""
+        if self.context is None:
+            return {}
         found = self.context_at(position)
         return {} if found is None else {"context": found}
 

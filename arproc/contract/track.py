@@ -12,17 +12,24 @@ from collections.abc import Sequence
 
 import torch
 
-__all__ = ["Track"]
+__all__ = ["Room", "Track"]
 
 
 class _Arena:
-    """The shared buffer [N, capacity, *shape] and how many of its slots are written."""
+    """The shared buffer [N, capacity, *shape] and how many of its slots are written.
 
-    __slots__ = ("data", "tip")
+    What is written goes through `raw`, the same memory: autograd must not take it for a change of
+    what it saved, which are other slots.
+    """
+
+    __slots__ = ("data", "raw", "tip")
 
     def __init__(self, data: torch.Tensor, tip: int) -> None:
-        self.data = data
+        self.data, self.raw = data, data.data
         self.tip = tip
+
+    def __reduce__(self) -> tuple[type[_Arena], tuple[torch.Tensor, int]]:
+        return _Arena, (self.data, self.tip)  # the two go on sharing their memory
 
 
 class Track:
@@ -85,6 +92,19 @@ class Track:
         return self._arena.data.shape[0]
 
     @property
+    def dtype(self) -> torch.dtype:
+        return self._arena.data.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self._arena.data.device
+
+    @property
+    def event_shape(self) -> torch.Size:
+        """The shape of one element."""
+        return self._arena.data.shape[2:]
+
+    @property
     def slots(self) -> torch.Tensor:
         """The right-aligned elements [N, stop, *shape]; slots before `first` hold rubbish."""
         return self._arena.data[:, : self.stop]
@@ -125,7 +145,13 @@ class Track:
 
     def append(self, x: torch.Tensor) -> Track:
         """One more element in every row, x [N, *shape]."""
-        return self._grow(x[:, None])
+        if self._needs_gradients(x):
+            return self._grow(x[:, None])
+        stop = self.stop + 1
+        arena = self._arena_for(stop)
+        arena.raw[:, self.stop] = x.detach() if x.requires_grad else x
+        arena.tip = stop
+        return Track._view(arena, stop, self.first)
 
     def extend(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> Track:
         """More elements, x [N, K, *shape]; of row i only the first `lengths[i]` count."""
@@ -161,25 +187,73 @@ class Track:
         return Track(_gather(self.slots, index), _first_or_none(stop - lengths))
 
     def _grow(self, x: torch.Tensor) -> Track:
-        arena, stop = self._arena, self.stop + x.shape[1]
+        stop = self.stop + x.shape[1]
         if stop == self.stop:
             return self
-        if torch.is_grad_enabled() and (x.requires_grad or arena.data.requires_grad):
-            # autograd forbids writing into a buffer that it may still need
+        if self._needs_gradients(x):
             return Track(torch.cat([self.slots, x], dim=1), self.first)
-        if arena.tip != self.stop or stop > arena.data.shape[1]:
-            arena = self._copy(max(2 * stop, 16))
-        # through `.data`: autograd must not take it for a change of what it saved, which are
-        # other slots
-        arena.data.data[:, self.stop : stop] = x.detach()
+        arena = self._arena_for(stop)
+        arena.raw[:, self.stop : stop] = x.detach()
         arena.tip = stop
         return Track._view(arena, stop, self.first)
 
+    def _needs_gradients(self, x: torch.Tensor) -> bool:
+        """Whether autograd will follow elements, and so forbids writing where it may look."""
+        return torch.is_grad_enabled() and (x.requires_grad or self._arena.data.requires_grad)
+
+    def room(self, count: int) -> Room:
+        """Slots for `count` more elements of every row, to be written one after another."""
+        return Room(self._arena_for(self.stop + count), self.stop, count, self.first)
+
+    def _arena_for(self, stop: int) -> _Arena:
+        """Where the slots up to `stop` may be written: the own buffer, or a copy of it."""
+        arena = self._arena
+        if arena.tip != self.stop or stop > arena.data.shape[1]:
+            return self._copy(max(2 * stop, 16))
+        return arena
+
     def _copy(self, capacity: int) -> _Arena:
-        old = self._arena.data
+        old = self._arena.raw
         data = old.new_empty((old.shape[0], capacity, *old.shape[2:]))
-        data[:, : self.stop] = old[:, : self.stop].detach()
+        data[:, : self.stop] = old[:, : self.stop]
         return _Arena(data, self.stop)
+
+
+class Room:
+    """Slots behind a track that one writer fills, and the tracks that they make.
+
+    As long as it is open the buffer counts as full, so that whatever else grows out of its tracks
+    copies it.
+
+    Attributes:
+        columns: the slots, one tensor [N, *shape] each.
+        memory: all slots of the buffer [N, capacity, *shape].
+        begin: which of these comes first.
+
+    Example:
+        >>> track = Track(torch.tensor([[1], [2]]))
+        >>> room = track.room(2)
+        >>> _ = room.columns[0].copy_(torch.tensor([3, 4]))
+        >>> room.close(1).slots.tolist(), track.slots.tolist()
+        ([[1, 3], [2, 4]], [[1], [2]])
+    """
+
+    __slots__ = ("_arena", "_first", "begin", "columns", "memory")
+
+    def __init__(self, arena: _Arena, begin: int, count: int, first: torch.Tensor | None) -> None:
+        self._arena, self._first, self.begin = arena, first, begin
+        self.memory = arena.raw
+        self.columns = self.memory[:, begin : begin + count].unbind(1)
+        arena.tip = begin + count
+
+    def grown(self, count: int) -> Track:
+        """The track with the first `count` of the slots, which are written."""
+        return Track._view(self._arena, self.begin + count, self._first)
+
+    def close(self, count: int) -> Track:
+        """The last track, `grown`; the slots behind it are free again."""
+        self._arena.tip = self.begin + count
+        return self.grown(count)
 
 
 def _gather(data: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

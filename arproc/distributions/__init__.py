@@ -12,7 +12,7 @@ from arproc.distributions.binned import Binned, log_mass_between
 from arproc.distributions.calculus import atom, cdf, quantile
 from arproc.distributions.categorical import Categorical, Restricted, as_categorical
 from arproc.distributions.counted import PoweredCount, cut_counts, is_count
-from arproc.distributions.draws import from_uniform
+from arproc.distributions.draws import draw_into, from_uniform
 from arproc.distributions.joint import component_marginals, step_marginals
 from arproc.distributions.logistic import DiscretisedLogisticMixture, Logistic
 from arproc.distributions.mixture import Mixture, mix
@@ -45,6 +45,7 @@ __all__ = [
     "component_marginals",
     "concatenate",
     "cut_counts",
+    "draw_into",
     "from_uniform",
     "geometric_mixture",
     "index",

@@ -7,9 +7,11 @@ interval is a uniform again. Draws are made in float64: float32 inverse cdfs are
 
 from __future__ import annotations
 
-from functools import singledispatch
+from collections.abc import Callable
+from functools import cache, singledispatch
 from typing import Any
 
+import numpy as np
 import torch
 from torch import distributions as td
 
@@ -18,7 +20,12 @@ from arproc.distributions.categorical import as_categorical
 from arproc.distributions.mixture import Mixture
 from arproc.errors import DataError
 
-__all__ = ["from_uniform"]
+__all__ = ["draw_into", "from_uniform"]
+
+#: So many symbols are drawn by the compiled loop at most (beyond, whole arrays are faster), and so
+#: many draws are made before it is loaded, which takes as long as it saves on them.
+_FEW_SYMBOLS, _COMPILE_FROM = 4096, 10_000
+_draws = 0
 
 
 @singledispatch
@@ -33,8 +40,12 @@ def from_uniform(distribution: Any, u: torch.Tensor) -> torch.Tensor:
 
 
 @from_uniform.register
-def _(distribution: td.Categorical, u: torch.Tensor) -> torch.Tensor:
+def _of_symbols(distribution: td.Categorical, u: torch.Tensor) -> torch.Tensor:
     scores = as_categorical(distribution).scores
+    if u.ndim == 1 and u.is_cpu and _suits_loop(scores, len(u)):
+        out = np.empty((len(u), 1), dtype=np.int64)
+        if _loop()(_array(scores), _array(u)[:, None], 0, out, 0) < scores.shape[1]:
+            return torch.from_numpy(out)[:, 0]
     cumulated = torch.softmax(scores.double(), dim=-1).cumsum(-1)
     target = u[..., None] * cumulated[..., -1:]
     drawn = torch.searchsorted(cumulated, target, right=True)[..., 0]
@@ -44,6 +55,57 @@ def _(distribution: td.Categorical, u: torch.Tensor) -> torch.Tensor:
             "parameters, or what it is conditioned on, are not finite."
         )
     return drawn
+
+
+def draw_into(
+    distribution: Any,
+    u: np.ndarray,
+    column: int,
+    out: np.ndarray,
+    slot: int,
+) -> bool:
+    """Write `from_uniform` of a column of uniforms into a column of an array, where that is fast.
+
+    Args:
+        distribution: a conditional of batch [N].
+        u: float64 [N, C], and the number of the column.
+        column: of `u`.
+        out: int64 [N, S], and the number of the column.
+        slot: of `out`.
+
+    Returns:
+        Whether it was done: after many draws over some thousand symbols at most.
+    """
+    if from_uniform.dispatch(type(distribution)) is not _of_symbols:
+        return False
+    scores = as_categorical(distribution).scores
+    if not _suits_loop(scores, len(u)):
+        return False
+    return _loop()(_array(scores), u, column, out, slot) < scores.shape[1]
+
+
+def _suits_loop(scores: torch.Tensor, n: int) -> bool:
+    """Whether symbols for n rows are drawn by the compiled loop; scores [n, K]."""
+    global _draws
+    shape = scores.shape
+    if len(shape) != 2 or shape[0] != n or not 0 < shape[1] <= _FEW_SYMBOLS:
+        return False
+    _draws += 1
+    if _draws <= _COMPILE_FROM or not scores.is_cpu:
+        return False
+    return scores.dtype in (torch.float32, torch.float64)
+
+
+def _array(values: torch.Tensor) -> np.ndarray:
+    """In one piece: the loop is compiled for each layout anew."""
+    return np.ascontiguousarray(values.detach().numpy())
+
+
+@cache
+def _loop() -> Callable[..., int]:
+    from arproc.compiled.choosing import choose
+
+    return choose
 
 
 @from_uniform.register

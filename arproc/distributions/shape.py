@@ -179,6 +179,8 @@ def index(distribution: td.Distribution, key: Any) -> Any:
         >>> index(td.Normal(torch.zeros(3), torch.ones(3)), slice(0, 2)).batch_shape
         torch.Size([2])
     """
+    if type(distribution) is Categorical:  # at every step of a draw
+        return Categorical(distribution.scores[key])
     return map_parameters(distribution, (), lambda tensors: tensors[0][key])
 
 

@@ -16,11 +16,12 @@ from arproc.contract.state import State
 from arproc.data.form import Form, restore
 from arproc.data.tables.space import Table
 from arproc.errors import DataError, NothingLeftError, ParameterError, check_count
-from arproc.sampling.drawers import Drawer, Sequential
+from arproc.sampling.drawers import Drawer, Enough, Sequential
 from arproc.sampling.policies import PolicyLaw
 from arproc.sampling.rows import Queue, Store
 from arproc.sampling.scoring import scores_after, scores_of
 from arproc.sampling.stopping import Stopper, stopper
+from arproc.sampling.watching import Watch, always
 from arproc.spaces import Space
 
 __all__ = ["Drawing", "MOST", "MOST_UNDER_POLICY", "check_drawn", "check_length", "draw", "sample"]
@@ -203,8 +204,9 @@ class Drawing:
         alive, done, store = self.alive, self.done, self.store
         left = None if self.limits is None else self.limits[alive] - store.counts[alive]
         before = None if self.nats is None else self.state
+        watch = self._watch(single)
         try:
-            x, counts = self.drawer.advance(left, single or self.stop is not None)
+            x, counts = self.drawer.advance(left, watch)
         except NothingLeftError as error:
             raise error.of_row(int(alive[error.row])) from None
         first = store.counts[alive]
@@ -215,7 +217,10 @@ class Drawing:
         done[alive] |= ended
         if before is not None and self.nats is not None:
             self.nats[alive] -= before.conditional.log_prob(x[:, 0]).double().cpu()
-        if self.stop is not None:
+        if isinstance(watch, Watch):
+            self.stopped[watch.met] = done[watch.met] = True
+            self.lengths[watch.met] = store.counts[watch.met]
+        elif self.stop is not None:
             self._apply_stop(self.stop, first)
         self.alive = self.queue.go_on(alive, done, self.limits, store.counts)
         if self.limits is not None or not len(self.alive):
@@ -223,6 +228,17 @@ class Drawing:
         if int(store.counts[self.alive].max()) >= self.most:
             open_ = self.alive[~done[self.alive]]
             _refuse_endless(open_, len(done), self.law, self.most)
+
+    def _watch(self, single: bool) -> Enough | None:
+        """What looks at each element as it comes, so that none is drawn in vain."""
+        if self.stop is None or single or self.nats is not None:
+            return None if self.stop is None and not single else always
+        counts = self.store.counts[self.alive]
+        if not isinstance(self.drawer, Sequential) or not self.drawer.state.walks:
+            return always
+        if int(counts.min()) < int(counts.max()):
+            return always
+        return Watch(self.stop, self.store, self.alive, self.done, self.space.end)
 
     def _apply_stop(self, stop: Stopper, first: torch.Tensor) -> None:
         """End the unfinished rows where they meet the condition, after each of their elements.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,10 +15,13 @@ from arproc.contract.randomness import Uniforms
 from arproc.contract.state import State
 from arproc.spaces import Space
 
-__all__ = ["Drawer", "Sequential"]
+__all__ = ["Drawer", "Enough", "Sequential"]
 
-#: How many elements of endless rows are drawn at once, so that their uniforms come in blocks.
-_BLOCK = 64
+Enough = Callable[[Tensor], bool]
+
+#: How many elements are drawn at once, so that their uniforms come in blocks; and how many
+#: uniforms are made ahead at most.
+_BLOCK, _AT_ONCE = 64, 2**16
 
 
 class Drawer(ABC):
@@ -28,12 +34,13 @@ class Drawer(ABC):
     law: Law
 
     @abstractmethod
-    def advance(self, left: Tensor | None, single: bool) -> tuple[Tensor, Tensor | None]:
+    def advance(self, left: Tensor | None, enough: Enough | None) -> tuple[Tensor, Tensor | None]:
         """Draw more elements of every row.
 
         Args:
             left: how many each row may still get, at least 1, int64 [m]; None for any number.
-            single: whether the caller looks at each element before it wants the next.
+            enough: is asked after each element [m, *event] whether the caller wants no more, where
+                all rows get one after another; drawers that guess several do not ask.
 
         Returns:
             Elements [m, K, *event], and how many of them each row got, at least 1, int64 [m];
@@ -62,28 +69,63 @@ class Sequential(Drawer):
         self.law = state.law
         self.first, self.state, self.uniforms, self.space = state, state, uniforms, space
         self.rows, self.positions = torch.arange(state.n), state.positions.cpu()
+        self.coming: Tensor | None = None  # uniforms of positions that are not drawn yet
+        self.ended = np.zeros(state.n, dtype=bool)
 
-    def advance(self, left: Tensor | None, single: bool) -> tuple[Tensor, Tensor | None]:
-        count = self._count(single)
-        count = count if left is None else min(count, int(left.min()))
-        u = self.uniforms.block(self.rows, self.positions.numpy(), count, self.space.event_shape)
-        x, self.state = self.state.advance(u.to(self.state.history.slots.device))
-        self.positions = self.positions + count
+    def advance(self, left: Tensor | None, enough: Enough | None) -> tuple[Tensor, Tensor | None]:
+        state, walks = self.state, self.state.walks
+        asked = enough is not None or self.space.terminates
+        block = state.block if self.space.terminates else max(state.block, _BLOCK)
+        count = _BLOCK if walks else 1 if enough is not None else block
+        u = self._uniforms(count if left is None else min(count, int(left.min())))
+        if not asked and left is not None and int(left.max()) <= u.shape[1]:
+            x = state.finish(u)  # all rows are full: nothing comes after it
+        elif asked and walks:
+            x, self.state = state.advance_until(u, self._watch(enough))
+        else:
+            x, self.state = state.advance(u)
+        drawn = x.shape[1]
+        self.positions = self.positions + drawn
+        assert self.coming is not None
+        self.coming = self.coming[:, drawn:]
         return x, None
 
-    def _count(self, single: bool) -> int:
-        """How many at once: one where each may be the last, or as the state says."""
-        if single:
-            return 1
-        block = self.state.block
-        return block if self.space.terminates else max(block, _BLOCK)
+    def _watch(self, enough: Enough | None) -> Enough:
+        """What is asked of each element: whether the caller has enough, or rows have ended."""
+        if enough is None or not self.space.terminates:
+            return enough or self._ended_now
+        return lambda x: self._ended_now(x) | enough(x)
+
+    def _uniforms(self, count: int) -> Tensor:
+        """Those of the next elements, [m, count, *event]; some more are kept for the next time."""
+        if self.coming is None or self.coming.shape[1] < count:
+            shape = self.space.event_shape
+            most = max(_AT_ONCE // max(len(self.rows) * math.prod(shape), 1), 1)
+            wanted = max(count, min(_BLOCK, most))
+            u = self.uniforms.block(self.rows, self.positions.numpy(), wanted, shape)
+            self.coming = u.to(self.state.history.device)
+        return self.coming[:, :count]
+
+    def _ended_now(self, x: Tensor) -> bool:
+        """Whether a row ends with its next element x [m], and then a quarter of them have."""
+        if len(self.ended) == 1:
+            return x.item() == self.space.end
+        ends = x.cpu().numpy() == self.space.end
+        if not ends.any():
+            return False
+        self.ended |= ends
+        return 4 * int(self.ended.sum()) >= len(self.ended)
 
     def select(self, rows: Tensor) -> None:
         self.state = self.state.select(rows)
         self.rows, self.positions = self.rows[rows], self.positions[rows]
+        self.ended = self.ended[rows.numpy()]
+        self.coming = None if self.coming is None else self.coming[rows.to(self.coming.device)]
 
     def admit(self, rows: Tensor) -> None:
         new = self.first.select(rows)
         self.state = self.state.join(new) if self.state.n else new
         self.rows = torch.cat([self.rows, rows])
         self.positions = torch.cat([self.positions, new.positions.cpu()])
+        self.ended = np.append(self.ended, np.zeros(len(rows), dtype=bool))
+        self.coming = None

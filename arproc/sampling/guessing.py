@@ -20,7 +20,7 @@ from arproc.distributions import Categorical, from_uniform, index, to
 from arproc.errors import UnsupportedError
 from arproc.sampling.ahead import Ahead
 from arproc.sampling.drafts import Asked, Draft, Own
-from arproc.sampling.drawers import Drawer
+from arproc.sampling.drawers import Drawer, Enough
 from arproc.sampling.policies import emptied
 from arproc.sampling.verification import Guess, Noise, RowStream, Rule, Verdict
 
@@ -139,7 +139,7 @@ class Guessing(Drawer):
         self.residual = RowStream(Uniforms(seed, "residual"), state.n)
         self.names = [one.name for one in getattr(draft, "drafts", [draft])]
 
-    def advance(self, left: Tensor | None, single: bool) -> tuple[Tensor, Tensor | None]:
+    def advance(self, left: Tensor | None, enough: Enough | None) -> tuple[Tensor, Tensor | None]:
         begin = time.perf_counter()
         x, counts = self._advance(left)
         self.positions = self.positions + (x.shape[1] if counts is None else counts)

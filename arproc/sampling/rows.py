@@ -38,11 +38,7 @@ class Store:
             return
         if stop > self.buffer.shape[1]:
             width = max(2 * stop, 16, self.capacity) if self.counts.any() else self.capacity
-            larger = self.buffer.new_zeros(
-                (len(self.buffer), max(width, stop), *self.buffer.shape[2:])
-            )
-            larger[:, : self.buffer.shape[1]] = self.buffer
-            self.buffer = larger
+            self._widen(max(width, stop))
         self.counts[rows] = begin + taken
         if stop - first == x.shape[1] and int(taken.min()) == x.shape[1]:
             if len(rows) == len(self.buffer):
@@ -53,6 +49,26 @@ class Store:
         row, column = (torch.arange(x.shape[1]) < taken[:, None]).nonzero(as_tuple=True)
         places = rows[row].to(x.device), (begin[row] + column).to(x.device)
         self.buffer[places] = x[row.to(x.device), column.to(x.device)]
+
+    def write(self, rows: torch.Tensor, place: int, x: torch.Tensor) -> None:
+        """Element `place` of some rows, x [n, *event], ahead of the `put` that makes it count."""
+        if place >= self.buffer.shape[1]:
+            self._widen(max(2 * place, 16, self.capacity))
+        if len(rows) == len(self.buffer):
+            self.buffer[:, place] = x
+        else:
+            self.buffer[rows.to(x.device), place] = x
+
+    def seen(self, rows: torch.Tensor, begin: int, stop: int) -> torch.Tensor:
+        """A copy of the elements `begin` to before `stop` of some rows, [n, stop - begin]."""
+        if len(rows) == len(self.buffer):
+            return self.buffer[:, begin:stop].clone()
+        return self.buffer[rows.to(self.buffer.device), begin:stop]
+
+    def _widen(self, width: int) -> None:
+        larger = self.buffer.new_zeros((len(self.buffer), width, *self.buffer.shape[2:]))
+        larger[:, : self.buffer.shape[1]] = self.buffer
+        self.buffer = larger
 
 
 class Queue:

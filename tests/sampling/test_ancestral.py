@@ -11,9 +11,8 @@ from arproc import sampling
 from arproc.contract.randomness import Uniforms
 from arproc.distributions import Categorical
 from arproc.errors import DataError, ParameterError
-from arproc.sampling import Policy, Temperature, TopK, TopP, ancestral
+from arproc.sampling import Policy, Temperature, TopK, TopP, ancestral, drawers
 from arproc.sampling.ancestral import draw
-from arproc.sampling.drawers import Sequential
 from arproc.sampling.rows import Store
 from arproc.spaces import Real
 
@@ -372,7 +371,7 @@ def test_rows_that_ended_in_time_do_not_count(monkeypatch):
     monkeypatch.setattr(ancestral, "MOST", longest + 1)
     assert process.sample(12, seed=5) == free
     monkeypatch.setattr(ancestral, "MOST", longest - 1)
-    monkeypatch.setattr(Sequential, "_count", lambda *_: 1)
+    monkeypatch.setattr(drawers, "_BLOCK", 1)
     with pytest.raises(ParameterError, match=r"length is needed: 1 of 12 draws"):
         process.sample(12, seed=5)
 

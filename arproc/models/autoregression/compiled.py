@@ -54,39 +54,68 @@ def _ratio(x: float, a: tuple[float, ...], b: tuple[float, ...]) -> float:
 
 
 @jit
-def _quantiles(u: np.ndarray, z: np.ndarray, far: np.ndarray) -> None:
-    """Standard normal quantiles z of uniforms u; `far` is room for as many indices."""
+def _quantiles(u: np.ndarray, z: np.ndarray, far: np.ndarray, tail: np.ndarray) -> None:
+    """Standard normal quantiles z of uniforms u.
+
+    `far` and `tail` are room for one number more than there are uniforms. Every loop but the one
+    with the logarithms is vectorised.
+    """
     count = len(u)
-    for k in range(count):  # the middle 85% of them need no branch: this loop is vectorised
+    for k in range(count):  # the middle 85% of them
         q = u[k] - 0.5
         z[k] = q * _ratio(0.180625 - q * q, _A, _B)
     found = 0
     for k in range(count):
         far[found] = k
+        tail[found] = min(u[k], 1.0 - u[k])
         found += abs(u[k] - 0.5) > 0.425
     for j in range(found):
-        k = far[j]
-        r = np.sqrt(-np.log(min(u[k], 1.0 - u[k])))
-        size = _ratio(r - 1.6, _C, _D) if r <= 5.0 else _ratio(r - 5.0, _E, _F)
-        z[k] = size if u[k] > 0.5 else -size
+        tail[j] = -np.log(tail[j])
+    for j in range(found):
+        tail[j] = np.sqrt(tail[j])
+    for j in range(found):
+        r = tail[j]
+        size = _ratio(r - 1.6, _C, _D)
+        z[far[j]] = size if u[far[j]] > 0.5 else -size
+    for j in range(found):
+        if tail[j] > 5.0:
+            size = _ratio(tail[j] - 5.0, _E, _F)
+            z[far[j]] = size if u[far[j]] > 0.5 else -size
 
 
 @jit
 def _recur(y: np.ndarray, z: np.ndarray, w: np.ndarray, start: int, stop: int) -> None:
-    """y[p + k] = z[k] + sum_i w[i - 1] y[p + k - i]; the newest two stay in registers."""
-    p = len(w)
-    if p < 2:
-        for k in range(start, stop):
-            y[p + k] = z[k] + (w[0] * y[k] if p else 0.0)
-        return
-    last, second = y[p + start - 1], y[p + start - 2]
-    for k in range(start, stop):
+    """y[p + k] = z[k] + sum_i w[i - 1] y[p + k - i], the oldest of the sum first."""
+    p, k = len(w), start
+    if p > 2:  # four at a time: each of the elements before is read once for all of them
+        for k in range(start, stop - 3, 4):
+            a = z[k] + w[p - 1] * y[k]
+            a += w[p - 2] * y[k + 1]
+            b = z[k + 1] + w[p - 1] * y[k + 1]
+            a += w[p - 3] * y[k + 2]
+            b += w[p - 2] * y[k + 2]
+            c = z[k + 2] + w[p - 1] * y[k + 2]
+            d = z[k + 3]
+            for i in range(p - 4, -1, -1):
+                before = y[p + k - 1 - i]
+                a += w[i] * before
+                b += w[i + 1] * before
+                c += w[i + 2] * before
+                d += w[i + 3] * before
+            b += w[0] * a
+            c += w[1] * a
+            c += w[0] * b
+            d += w[2] * a
+            d += w[1] * b
+            d += w[0] * c
+            y[p + k], y[p + k + 1], y[p + k + 2], y[p + k + 3] = a, b, c, d
+        k = start + 4 * (max(stop - start, 0) // 4)
+    while k < stop:
         value = z[k]
-        for i in range(p, 2, -1):
+        for i in range(p, 0, -1):
             value += w[i - 1] * y[p + k - i]
-        value += w[1] * second
-        value += w[0] * last
-        y[p + k], last, second = value, value, last
+        y[p + k] = value
+        k += 1
 
 
 @jit
@@ -116,12 +145,13 @@ def advance(
     rows, steps = uniforms.shape
     p = weights.shape[1]
     x = np.empty((rows, steps))
-    z, far, y = np.empty(_CHUNK), np.empty(_CHUNK + 1, np.int64), np.empty(p + _CHUNK)
+    z, y = np.empty(_CHUNK), np.empty(p + _CHUNK)
+    far, tail = np.empty(_CHUNK + 1, np.int64), np.empty(_CHUNK + 1)
     for n in range(rows):
         put(before[n], y)
         for start in range(0, steps, _CHUNK):
             count = min(_CHUNK, steps - start)
-            _quantiles(uniforms[n, start : start + count], z, far)
+            _quantiles(uniforms[n, start : start + count], z, far, tail)
             first = positions[n] + start
             early = min(max(p - first, 0), count)
             for k in range(early):

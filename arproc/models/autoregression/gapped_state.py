@@ -52,9 +52,16 @@ class GappedState(WindowState):
     def _drawn(self, uniforms: torch.Tensor) -> torch.Tensor:
         """The next elements [N, K, *event] by their uniforms, all before being known."""
 
-    def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
+    def finish(self, uniforms: torch.Tensor) -> torch.Tensor:
+        if self.belief is not None:
+            return super().finish(uniforms)
         if self.law.n_given:
             _ = self.conditional  # refuses a state shorter than what must be given
+        return self._drawn(uniforms)
+
+    def advance(self, uniforms: torch.Tensor) -> tuple[torch.Tensor, State]:
+        if self.law.n_given:
+            _ = self.conditional
         if self.belief is None:
             x = self._drawn(uniforms)
             after = self._like(self.n, gaps=self.gaps)
