@@ -143,9 +143,7 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
     return torch.view_as_real(pairs * angles).flatten(-2)
 
 
-def window_mask(
-    query: Tensor, key: Tensor, window: int, both_sides: bool = False
-) -> Tensor:
+def window_mask(query: Tensor, key: Tensor, window: int, both_sides: bool = False) -> Tensor:
     """Which keys a query sees: those at its own position and the `window - 1` before it.
 
     This predicate is the one definition of attention, in training, in likelihoods and in
