@@ -91,8 +91,7 @@ class Transformer(ElementProcess):
     `from_pretrained` reads such a model from published weights, `to_pretrained` writes them.
 
     With `order_agnostic=True` its examples have one size (texts of equally many tokens, arrays
-    [N, T] of symbols, images), and it is trained for every order of their elements at once; see
-    `arproc.models.neural.sequences.fixed_size`.
+    [N, T] of symbols, images), and it is trained for every order of their elements at once.
 
     With another `head` than "categorical", or with `covariates`, its elements are those of `RNN`:
     real numbers, counts, frames of zeros and ones, and series each on its own scale.
