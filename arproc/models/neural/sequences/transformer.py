@@ -22,6 +22,7 @@ from arproc.errors import (
     DataError,
     ParameterError,
     UnsupportedError,
+    check_bytes,
     check_flag,
     check_integer,
 )
@@ -266,7 +267,9 @@ class Transformer(ElementProcess):
         form = "numpy" if law.space.vocabulary is None else "text"  # type: ignore[attr-defined]
         return cls.of(law, Fit(form=form), **parameters, training=training)
 
-    def to_pretrained(self, folder: str | os.PathLike[str]) -> None:
+    def to_pretrained(
+        self, folder: str | os.PathLike[str], max_shard_size: int | str = "5GB"
+    ) -> None:
         """Write the fitted network as published weights, in transformers' layout.
 
         For networks of the usual choices that GPT-2 (learned positions, LayerNorm, GELU, all
@@ -277,10 +280,14 @@ class Transformer(ElementProcess):
         next (`ahead`) have no place there and are left out; no likelihood depends on them.
 
         Args:
-            folder: made where it is not there; files of these names in it are replaced.
+            folder: made where it is not there; files of these names in it are replaced, and
+                weights that other files of a model hold there are removed.
+            max_shard_size: how many bytes of weights a file has at most, or text as "5GB" (units
+                of 1000); more go into several, with an index. A larger tensor has its own.
 
         Raises:
             NotFittedError: the model has no law yet.
+            ParameterError: max_shard_size is no number of bytes.
             UnsupportedError: no published layout holds the network; the message says why.
 
         Example:
@@ -303,7 +310,10 @@ class Transformer(ElementProcess):
                 "to_pretrained writes models of symbols from left to right; published layouts "
                 f"have no place for {what}. Use save(path)."
             )
-        write_published(law, folder, max(self.block or 0, law.network.window))
+        most = check_bytes("max_shard_size", max_shard_size)
+        if most < 1:
+            raise ParameterError(f"max_shard_size must be positive; got {max_shard_size!r}.")
+        write_published(law, folder, max(self.block or 0, law.network.window), most)
 
     @property
     def shape_(self) -> tuple[int, ...] | None:  # type: ignore[override]
