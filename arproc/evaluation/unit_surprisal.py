@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -11,7 +10,8 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
-from arproc.data.vocabulary import Vocabulary
+from arproc.data.token_texts import TokenTexts, token_texts
+from arproc.data.vocabulary import Vocabulary, shorten
 from arproc.errors import UnsupportedError
 from arproc.evaluation.units import Segmenter, spans_of
 from arproc.process.process import Process
@@ -46,7 +46,7 @@ def unit_rows(
     assert isinstance(space, Categorical)
     assert space.vocabulary is not None
     pieces = _pieces_of(space.vocabulary)
-    closing = _Closing(segmenter, _firsts(pieces, space))
+    closing = _Closing(segmenter, _firsts(pieces.later, space))
     plans = [_plan(segmenter, closing, pieces, space.vocabulary, sequences, text, row)
              for row, text in enumerate(texts)]  # fmt: skip
     terms, closed = _walked(process, sequences, plans, closing)
@@ -99,60 +99,24 @@ class _Closing:
 # ---- pieces -------------------------------------------------------------------------------
 
 
-def _pieces_of(vocabulary: Vocabulary) -> list[bytes | None]:
+def _pieces_of(vocabulary: Vocabulary) -> TokenTexts:
     """What each symbol adds to the text, in UTF-8; None for those that are no text."""
-    if vocabulary.kind == "byte":
-        return [bytes([i]) for i in range(len(vocabulary))]
-    if vocabulary.kind == "char":
-        found: list[bytes | None] = [
-            s.encode("utf-8", "surrogatepass") for s in vocabulary.symbols
-        ]
-        if vocabulary.unknown is not None:
-            found[vocabulary.unknown] = "\ufffd".encode()
-        return found
-    if vocabulary.kind == "tokenizer":
-        return _tokenizer_pieces(getattr(vocabulary, "tokenizer", None), len(vocabulary))
-    raise UnsupportedError(
-        f"units= is for models of characters, bytes or a tokenizer's tokens; this one is of kind "
-        f"{vocabulary.kind!r}, whose elements are whole already. Leave units out."
-    )
-
-
-def _tokenizer_pieces(tokenizer: Any, size: int) -> list[bytes | None]:
-    """The bytes of each token of a tokenizer of the tokenizers package, or one like it."""
-    to_str = getattr(tokenizer, "to_str", None)
-    tokenizer = getattr(tokenizer, "backend_tokenizer", tokenizer)
-    to_str = getattr(tokenizer, "to_str", to_str)
-    if not callable(to_str):
+    if vocabulary.kind not in ("byte", "char", "tokenizer"):
         raise UnsupportedError(
-            f"The pieces of text behind the tokens of a {type(tokenizer).__name__} are not known; "
-            "units= takes tokenizers of the tokenizers package."
+            f"units= is for models of characters, bytes or a tokenizer's tokens; this one is of "
+            f"kind {vocabulary.kind!r}, whose elements are whole already. Leave units out."
         )
-    described = json.loads(to_str())
-    special = {token["id"] for token in described.get("added_tokens", ()) if token["special"]}
-    byte_level = '"ByteLevel"' in json.dumps(described.get("decoder"))
-    tokens: list[bytes | None] = []
-    for number in range(size):
-        token = tokenizer.id_to_token(number)
-        if number in special or token is None:
-            tokens.append(None)
-        elif byte_level and all(character in _BYTES for character in token):
-            tokens.append(bytes(_BYTES[character] for character in token))
-        elif len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
-            tokens.append(bytes([int(token[3:5], 16)]))
-        else:
-            tokens.append(token.replace("\u2581", " ").encode("utf-8", "surrogatepass"))
-    return tokens
-
-
-def _byte_alphabet() -> dict[str, int]:
-    """The characters by which tokenizers of bytes write them (those of GPT-2)."""
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [b for b in range(256) if b not in plain]
-    return {chr(b): b for b in plain} | {chr(256 + i): b for i, b in enumerate(others)}
-
-
-_BYTES = _byte_alphabet()
+    found = token_texts(vocabulary)
+    if found.unclear:
+        raise UnsupportedError(
+            f"What token {found.unclear[0]} of {vocabulary!r} adds to a text can not be told from "
+            'what its decode gives, so neither can whether it closes a unit; use by="token".'
+        )
+    if vocabulary.kind == "char" and vocabulary.unknown is not None:
+        later = list(found.later)
+        later[vocabulary.unknown] = "\ufffd".encode()
+        return TokenTexts(later, later)
+    return found
 
 
 def _firsts(pieces: list[bytes | None], space: Categorical) -> list[tuple[str | None, np.ndarray]]:
@@ -184,7 +148,7 @@ def _first(piece: bytes) -> str:
 def _plan(
     segmenter: Segmenter,
     closing: _Closing,
-    pieces: list[bytes | None],
+    pieces: TokenTexts,
     vocabulary: Vocabulary,
     sequences: Sequences,
     text: str,
@@ -210,18 +174,21 @@ def _plan(
 
 
 def _edges(
-    pieces: list[bytes | None], vocabulary: Vocabulary, numbers: np.ndarray, text: str, row: int
+    pieces: TokenTexts, vocabulary: Vocabulary, numbers: np.ndarray, text: str, row: int
 ) -> list[int]:
     """After how many bytes of the text each of its pieces ends."""
     if vocabulary.kind == "char":  # those that it does not know have their own size
         return np.cumsum([len(c.encode("utf-8", "surrogatepass")) for c in text]).tolist()
-    own = [pieces[number] or b"" for number in numbers.tolist()]
+    own = [pieces.later[number] or b"" for number in numbers.tolist()]
+    if own:  # where some tokenizers leave a blank out
+        own[0] = pieces.first[int(numbers[0])] or b""
     joined, raw = b"".join(own), text.encode("utf-8", "surrogatepass")
     lead = 1 if joined == b" " + raw else 0  # a blank that some tokenizers put before a text
     if joined[lead:] != raw:
         raise UnsupportedError(
             f"The tokens of text {row} do not add up to it, so they can not be put together to "
-            'units; use by="token".'
+            f"units: they read {shorten(joined[lead:].decode('utf-8', 'replace'))}. Give texts as "
+            'the tokenizer writes them, or use by="token".'
         )
     return (np.cumsum([len(piece) for piece in own]) - lead).tolist() if own else []
 
