@@ -19,8 +19,10 @@ from arproc.spaces import Categorical
 
 __all__ = ["UnitRow", "unit_rows"]
 
-#: How many numbers a block of conditionals may hold.
-_BLOCK_NUMBERS = 2**21
+_MOST_ROWS = 2**12  # of texts that are walked together
+
+#: How many numbers a block of conditionals may hold: enough for large products of matrices.
+_BLOCK_NUMBERS = 2**24
 
 
 class UnitRow(NamedTuple):
@@ -205,16 +207,17 @@ def _walked(
     size = process.space.size or 1
     masks = closing.masks(size, process.device)
     with torch.no_grad():
-        for rows in sequences.batches(max_rows=max(1, _BLOCK_NUMBERS // size)):
-            found = [[] for _ in rows]  # type: list[list[np.ndarray]]
+        # whole texts where they fit, so that they take one pass
+        for rows in sequences.batches(max(1, _BLOCK_NUMBERS // size), _MOST_ROWS):
+            found = []
+            own_plans = [(plans[row], closed[row]) for row in rows.tolist()]
             for first, logits, x in _blocks(process, sequences, rows, size):
-                own = logits[:, : x.shape[1]].gather(-1, x[..., None])[..., 0].double().cpu()
-                for i, row in enumerate(rows.tolist()):
-                    found[i].append(own[i].numpy())
-                    _close(plans[row], closed[row], logits[i], first, masks)
-            counts = sequences.n_terms[rows].tolist()
-            for i, row in enumerate(rows.tolist()):
-                terms[row] = np.concatenate(found[i])[: counts[i]] if found[i] else np.zeros(0)
+                own = logits[:, : x.shape[1]].gather(-1, x[..., None])[..., 0]
+                found.append(own.double().cpu().numpy())
+                _close(own_plans, logits, first, masks)
+            whole = np.concatenate(found, axis=1) if found else np.zeros((len(rows), 0))
+            for i, count in enumerate(sequences.n_terms[rows].tolist()):
+                terms[int(rows[i])] = whole[i, :count]
     return terms, closed
 
 
@@ -240,16 +243,31 @@ def _blocks(
 
 
 def _close(
-    plan: _Plan, closed: np.ndarray, logits: torch.Tensor, first: int, masks: torch.Tensor
+    plans: list[tuple[_Plan, np.ndarray]], logits: torch.Tensor, first: int, masks: torch.Tensor
 ) -> None:
-    """Fill in how probable it is that units are closed which end at these positions."""
-    inside = (plan.ends >= first) & (plan.ends < first + len(logits)) & (plan.masks >= 0)
-    which = np.flatnonzero(inside)
-    if len(which):
-        p = logits[torch.from_numpy(plan.ends[which] - first)].double().exp()
-        mass = p @ masks  # [units, masks]
-        chosen = mass[torch.arange(len(which)), torch.from_numpy(plan.masks[which])]
-        closed[which] = chosen.log().clamp(max=0.0).cpu().numpy()
+    """Fill in how probable it is that units are closed which end at these positions.
+
+    Args:
+        plans: of each text, and where its logarithms go.
+        logits: log-probabilities [n, k, size] of the positions from `first` on.
+        first: the first of them.
+        masks: the closing symbols of each kind, [size, masks].
+    """
+    stop, which, places = first + logits.shape[1], [], []
+    for i, (plan, _) in enumerate(plans):
+        inside = (plan.ends >= first) & (plan.ends < stop) & (plan.masks >= 0)
+        which.append(np.flatnonzero(inside))
+        places.append(i * logits.shape[1] + plan.ends[which[-1]] - first)
+    at = torch.from_numpy(np.concatenate(places)).to(logits.device)
+    if not len(at):
+        return
+    mass = logits.flatten(0, 1)[at].exp_() @ masks.to(logits.dtype)  # [units, masks]
+    kinds = [plan.masks[own] for (plan, _), own in zip(plans, which, strict=True)]
+    chosen = torch.from_numpy(np.concatenate(kinds)).to(logits.device)
+    found = mass.gather(1, chosen[:, None])[:, 0].double().log().clamp(max=0.0).cpu().numpy()
+    ends = np.cumsum([len(own) for own in which])[:-1]
+    for (_, closed), own, part in zip(plans, which, np.split(found, ends), strict=True):
+        closed[own] = part
 
 
 def _row(plan: _Plan, terms: np.ndarray, closed: np.ndarray) -> UnitRow:

@@ -288,7 +288,7 @@ def test_words_of_other_tokenizers_add_up_to_one(make, before):
 
 
 def test_what_a_tokenizer_changes_is_refused():
-    with pytest.raises(UnsupportedError, match="do not add up to it.*they read 'a b'"):
+    with pytest.raises(UnsupportedError, match=r"do not add up to it.*they read 'a b'"):
         table_of(of_tokens(sentencepiece_letters), "a  b")
 
 
