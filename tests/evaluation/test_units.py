@@ -255,9 +255,7 @@ def of_tokens(make) -> arproc.Process:
         if kinds[j] == kinds[k] == "L":
             scores[[i for i in known if kinds[i] == "L"], j, k] = -torch.inf
     scores[:, [k for k in known if kinds[k] == "S"], size] = -torch.inf  # no text ends in a blank
-    if (
-        later[known[0]] == b" "
-    ):  # a text begins with the piece of a blank, which is no blank of its own
+    if token_texts(vocabulary).first[known[0]] is None:  # a text begins with a blank's piece
         scores[-1, -1, [*known[1:], size]] = -torch.inf
     return arproc.Process.of(
         PairLaw(scores, Categorical(size + 1, vocabulary, size)), Fit(form="text")
