@@ -162,6 +162,27 @@ def check_count(name: str, value: object, *, minimum: int = 0) -> int:
     return check_integer(name, value, minimum=minimum, maximum=2**31 - 1)
 
 
+_BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def check_bytes(name: str, value: object) -> int:
+    """A number of bytes: a whole number, or text such as "2GB" (units of 1000).
+
+    Example:
+        >>> check_bytes("memory", "1.5 GB")
+        1500000000
+    """
+    import re
+
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", value, re.IGNORECASE)
+        if match is not None:
+            return int(float(match[1]) * _BYTES[match[2].upper()])
+    elif hasattr(value, "__index__") and not isinstance(value, bool):
+        return check_integer(name, value)
+    raise ParameterError(f"{name} must be a number of bytes or such as '2GB'; got {value!r}.")
+
+
 def check_number(
     name: str,
     value: object,

@@ -125,13 +125,20 @@ def surprisals(folder: str) -> None:
         return
     scorer = minicons.IncrementalLMScorer(folder, "cpu")
 
-    def their_words() -> Any:
+    def their_words(**settings: Any) -> Any:
         found = []
         for k in range(0, len(texts), 64):
             found += scorer.word_score_tokenized(
-                texts[k : k + 64], bos_token=True, tokenize_function=str.split, surprisal=True
-            )
+                texts[k : k + 64], bos_token=True, tokenize_function=str.split, surprisal=True,
+                **settings,
+            )  # fmt: skip
         return found
+
+    def exactly() -> Any:  # with the probability of what closes each word
+        return arproc.surprisal_table(model, texts, units="word", unit="nats")
+
+    def corrected() -> Any:
+        return their_words(bow_correction=True)
 
     def our_words() -> Any:
         return arproc.surprisal_table(model, texts, by="word", unit="nats", entropy=False)
@@ -140,6 +147,7 @@ def surprisals(folder: str) -> None:
     other = [value for row in their_words() for _, value in row]
     print(f"  largest difference of a word {np.abs(mine - other).max():.1e} nats")
     print(f"words of {len(texts)} sentences: {side_by_side(our_words, their_words, rounds=5)}")
+    print(f"  with their closing: {side_by_side(exactly, corrected, rounds=5)}")
 
 
 def main() -> None:

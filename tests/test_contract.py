@@ -269,6 +269,12 @@ def frames(n: int = 60, notes: int = 4) -> np.ndarray:
     return np.random.default_rng(8).integers(0, 2, (n, notes))
 
 
+def any_order(data: Any, **parameters: Any) -> Transformer:
+    context = parameters.pop("context", None)
+    model = Transformer(1, 2, 8, order_agnostic=True, training=QUICK, **parameters)
+    return shake(model.fit(data, context=context))
+
+
 def transformer(data: Any = None, **parameters: Any) -> Transformer:
     settings = {"block": 8, "attention_window": 6, "training": QUICK} | parameters
     return shake(Transformer(2, 2, 16, **settings).fit(digits() if data is None else data))
@@ -769,6 +775,17 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         {},
     ),
     "Transformer of classes": (transformer_of_classes, LABELS),
+    "Transformer of every order": (lambda: any_order(vectors(3, 4)), {}),
+    "Transformer of every order, of texts in another": (
+        lambda: any_order(["abca", "bbac", "cabb"] * 4, tokens="char").in_order((2, 0, 3, 1)), {}
+    ),
+    "Transformer of every order, of images given vectors": (
+        lambda: any_order(
+            vectors(3, 4).reshape(-1, 2, 2), positions="alibi", attention_window=2,
+            conditioned=True, context=series(2 * len(vectors(3, 4))).reshape(-1, 2),
+        ),
+        {"context": series(8).reshape(4, 2)},
+    ),
     "Transformer of texts of a vector": (transformer_of_vectors, {"context": np.eye(2)}),
     "Transformer after a prefix": (lambda: transformer(tokens=4).condition([0, 3, 3]), {}),
     "Transformer under a policy": (
@@ -808,6 +825,8 @@ LATER = {
     "Transformer of published weights, learned positions",
     "Transformer with heads for later symbols",
     "Transformer with linear biases of attention",
+    "Transformer of every order", "Transformer of every order, of texts in another",
+    "Transformer of every order, of images given vectors",
     "Transformer of images", "Transformer of texts of a vector", "Transformer after a prefix",
     "VAR about a regression, given", "VAR driven by regressors", "VAR(2) of data with gaps",
     "Markov-switching normals, of data with gaps",

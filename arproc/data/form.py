@@ -188,6 +188,11 @@ def restore(
         return frames.restore(x, space, names, index, form.single)
     rows = [x[i, :length] for i, length in enumerate(lengths.tolist())] if x.ndim else []
     if vocabulary is not None:
+        if layout is not None and layout.order is not None:  # whole texts, as they are read
+            rows = [
+                layout.from_sites(row[None])[0] if len(row) == layout.length else row
+                for row in rows
+            ]
         decoded = [vocabulary.decode(row.cpu().numpy()) for row in rows]
         return decoded[0] if form.single else decoded
     even = len(set(lengths.tolist())) <= 1

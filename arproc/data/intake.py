@@ -89,9 +89,9 @@ def read(
                 f"{name} is text; expected numbers: the model's elements are {space.describe()}. "
                 "Make numbers of what is written as text, with .astype(float), say."
             )
-        return _read_text(data, vocabulary, name)
+        return _placed(_read_text(data, vocabulary, name), layout, name, partial)
     if vocabulary is not None and _is_symbols(data):
-        return _read_symbols(data, vocabulary, name)
+        return _placed(_read_symbols(data, vocabulary, name), layout, name, partial)
     module = type(data).__module__.partition(".")[0]
     if module == "pandas":
         return _read_pandas(data, space, layout, name, partial, missing, labels)
@@ -135,6 +135,30 @@ def opened(data: Any, name: str = "data") -> Any:
 
 
 # ---- text ---------------------------------------------------------------------------------
+
+
+def _placed(found: Read, layout: Layout | None, name: str, partial: bool) -> Read:
+    """Texts of a fixed-size law with their symbols in the order of generation.
+
+    First elements of a text are in that order already.
+    """
+    if layout is None:
+        return found
+    values, lengths, form = found
+    whole = lengths == layout.length
+    if not partial and not bool(whole.all()):
+        row = int((~whole).nonzero()[0])
+        raise DataError(
+            f"{name} has a text of {int(lengths[row])} symbols (text {row}); the model's examples "
+            f"have {layout.length}."
+        )
+    if layout.order is None or not bool(whole.any()):
+        return found
+    rows = [
+        layout.to_sites(row[None])[0] if len(row) == layout.length else row
+        for row in values.split(lengths.tolist())
+    ]
+    return torch.cat(rows), lengths, form
 
 
 def _read_text(data: Any, vocabulary: Vocabulary, name: str) -> Read:

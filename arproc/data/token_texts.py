@@ -34,10 +34,12 @@ class TokenTexts:
     Attributes:
         first: of each symbol, what it reads as where a text begins; None where it has no text.
         later: the same after another symbol.
+        unclear: those that are no special tokens, and of which it is not known.
     """
 
     first: Texts
     later: Texts
+    unclear: tuple[int, ...] = ()
 
 
 def token_texts(vocabulary: Vocabulary | None) -> TokenTexts:
@@ -88,7 +90,7 @@ def _of_tokenizer(vocabulary: TokenizerVocabulary) -> TokenTexts:
     described = json.loads(saved["tokenizer"]) if isinstance(saved.get("tokenizer"), str) else {}
     special = {t["id"] for t in described.get("added_tokens", ()) if t.get("special")}
     special |= set(getattr(tokenizer, "all_special_ids", ()))
-    if (described.get("decoder") or {}).get("type") == "ByteLevel":
+    if _is_byte_level(described.get("decoder") or {}):
         back = {letter: byte for byte, letter in enumerate(_byte_letters())}
         added = {t["id"] for t in described["added_tokens"]}
         single: Texts = [
@@ -97,6 +99,12 @@ def _of_tokenizer(vocabulary: TokenizerVocabulary) -> TokenTexts:
         ]
         return TokenTexts(single, single)
     return _probed(vocabulary, special)
+
+
+def _is_byte_level(decoder: dict[str, Any]) -> bool:
+    """Whether a decoder, or one of a sequence of them, reads letters as bytes."""
+    parts = decoder.get("decoders") or [decoder]
+    return any(part.get("type") == "ByteLevel" for part in parts)
 
 
 def _spelt(token: str | None, number: int, added: set[int], back: dict[str, int]) -> bytes | None:
@@ -135,6 +143,7 @@ def _probed(vocabulary: TokenizerVocabulary, special: set[int]) -> TokenTexts:
     anchor, before = _anchor(vocabulary)
     first: Texts = []
     later: Texts = []
+    unclear = []
     for number in range(len(vocabulary)):
         byte = _single_byte(adapter.tokenizer, number)
         if byte is not None:
@@ -146,9 +155,11 @@ def _probed(vocabulary: TokenizerVocabulary, special: set[int]) -> TokenTexts:
         after = adapter.decode([anchor, number]) if known else before
         fine = after.startswith(before) and _REPLACEMENT not in alone + after
         later.append(after[len(before) :].encode() or None if fine else None)
+        if known and later[-1] is None:
+            unclear.append(number)
         # what adds nothing at the beginning (a blank, which is dropped there) may not come there
         first.append(alone.encode() or None if fine else None)
-    return TokenTexts(first, later)
+    return TokenTexts(first, later, tuple(unclear))
 
 
 def _anchor(vocabulary: TokenizerVocabulary) -> tuple[int, str]:
@@ -210,6 +221,6 @@ def _unclear(vocabulary: Vocabulary) -> UnsupportedError:
     return UnsupportedError(
         f"what the tokens of {vocabulary!r} read as does not follow from them one by one (its "
         "decode changes a text when more comes, as cleaning up blanks does), so no constraint "
-        "of texts can be kept with it. Use one over symbols, or a tokenizer whose decode joins "
-        "its tokens."
+        "of texts can be kept with it, and no unit of text told to be closed. Work with its "
+        "symbols, or take a tokenizer whose decode joins its tokens."
     )

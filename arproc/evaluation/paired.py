@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from arproc.contract.reading import is_read_in_order
 from arproc.evaluation.bootstrap import Interval, Resampling
 from arproc.evaluation.comparable import same_elements
 from arproc.evaluation.standard_errors import MeanError, of_ratio, of_series, t_quantile
@@ -110,7 +111,7 @@ def _paired(tally: Tally, base: Tally) -> tuple[np.ndarray, np.ndarray] | None:
 
 def _by_byte(tally: Tally) -> np.ndarray | None:
     """Each term at its element's last byte (the end's at the text's), zeros between; [bytes]."""
-    ends = byte_ends(tally.sequences)
+    ends = byte_ends(tally.sequences) if is_read_in_order(tally.law.law_) else None
     if ends is None or tally.terms is None or not len(ends):
         return None
     sequences = tally.sequences

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from arproc.contract.reading import require_reading_order
 from arproc.contract.sequences import Sequences
 from arproc.data.texts import listed
 from arproc.data.tokenizers import TokenizerVocabulary
@@ -107,6 +108,7 @@ def surprisal_table(
     process = require_process(model, "surprisal_table")
     check_choice("by", by, ("word", "token"))
     check_choice("unit", unit, tuple(UNITS))
+    require_reading_order(process.law_, "surprisal_table")
     data = listed(data)
     sequences = process.sequences(data)
     vocabulary = _symbols(sequences).vocabulary

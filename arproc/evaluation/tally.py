@@ -142,7 +142,7 @@ def count(
             f"({type(law).__name__}) is not a Process: {law.no_conditional}."
         )
     prepared = law.read_context(context, sequences, int(sequences.n_terms.max()), offset)
-    tally = Tally(law, sequences, prepared, first, text_size(data, sequences))
+    tally = Tally(law, sequences, prepared, first, text_size(data, sequences, law.law_.layout))
     _check_enough(tally)
     return tally
 

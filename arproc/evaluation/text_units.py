@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from arproc.contract.sequences import Sequences
+from arproc.data.form import Layout
 from arproc.data.text_files import read_lines, text_of
 from arproc.data.texts import is_file, listed
 from arproc.data.vocabulary import Vocabulary
@@ -37,12 +38,13 @@ def vocabulary_of(space: Space) -> Vocabulary | None:
     return vocabulary if vocabulary is not None and vocabulary.kind in TEXT_KINDS else None
 
 
-def text_size(data: Any, sequences: Sequences) -> TextSize | None:
+def text_size(data: Any, sequences: Sequences, layout: Layout | None = None) -> TextSize | None:
     """The bytes of the texts in `data`, which were read as `sequences`; None for no text.
 
     Bytes and characters are counted from the elements themselves. Words are compared with the
     text they were cut from: unknown words, and white space other than one space between words,
     are lost in the cutting, and the probability is then that of all texts that read alike.
+    The layout is the law's, where it generates symbols in another order than they are read in.
     """
     vocabulary = vocabulary_of(sequences.space)
     if vocabulary is None:
@@ -60,7 +62,7 @@ def text_size(data: Any, sequences: Sequences) -> TextSize | None:
         return TextSize(None, "the data came cut into tokens, so the text's bytes are not known")
     sizes = np.array([len(text.encode("utf-8", "surrogatepass")) for text in texts])
     problem = _unknown_problem(vocabulary, sequences)
-    return TextSize(sizes, problem or _cutting_problem(vocabulary, sequences, texts))
+    return TextSize(sizes, problem or _cutting_problem(sequences, texts, layout))
 
 
 def byte_ends(sequences: Sequences) -> np.ndarray | None:
@@ -96,10 +98,14 @@ def _unknown_problem(vocabulary: Vocabulary, sequences: Sequences) -> str | None
     return f"{unknown} of {len(sequences.values)} {noun} are unknown to the model"
 
 
-def _cutting_problem(vocabulary: Vocabulary, sequences: Sequences, texts: list[str]) -> str | None:
+def _cutting_problem(sequences: Sequences, texts: list[str], layout: Layout | None) -> str | None:
+    vocabulary = vocabulary_of(sequences.space)
+    assert vocabulary is not None
     values, bounds = sequences.values.cpu().numpy(), sequences.offsets.tolist()
+    order = None if layout is None or layout.order is None else np.argsort(layout.order)
     for i, text in enumerate(texts):
-        if vocabulary.decode(values[bounds[i] : bounds[i + 1]]) != text:
+        row = values[bounds[i] : bounds[i + 1]]
+        if vocabulary.decode(row if order is None else row[order]) != text:
             lost = "its white space" if vocabulary.kind == "word" else "parts of it"
             return f"the tokens do not give text {i} back ({lost} is lost in the cutting)"
     return None

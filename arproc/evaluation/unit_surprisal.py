@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -11,7 +10,8 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
-from arproc.data.vocabulary import Vocabulary
+from arproc.data.token_texts import TokenTexts, token_texts
+from arproc.data.vocabulary import Vocabulary, shorten
 from arproc.errors import UnsupportedError
 from arproc.evaluation.units import Segmenter, spans_of
 from arproc.process.process import Process
@@ -19,8 +19,10 @@ from arproc.spaces import Categorical
 
 __all__ = ["UnitRow", "unit_rows"]
 
-#: How many numbers a block of conditionals may hold.
-_BLOCK_NUMBERS = 2**21
+_MOST_ROWS = 2**12  # of texts that are walked together
+
+#: How many numbers a block of conditionals may hold: enough for large products of matrices.
+_BLOCK_NUMBERS = 2**24
 
 
 class UnitRow(NamedTuple):
@@ -46,7 +48,7 @@ def unit_rows(
     assert isinstance(space, Categorical)
     assert space.vocabulary is not None
     pieces = _pieces_of(space.vocabulary)
-    closing = _Closing(segmenter, _firsts(pieces, space))
+    closing = _Closing(segmenter, _firsts(pieces.later, space))
     plans = [_plan(segmenter, closing, pieces, space.vocabulary, sequences, text, row)
              for row, text in enumerate(texts)]  # fmt: skip
     terms, closed = _walked(process, sequences, plans, closing)
@@ -99,60 +101,24 @@ class _Closing:
 # ---- pieces -------------------------------------------------------------------------------
 
 
-def _pieces_of(vocabulary: Vocabulary) -> list[bytes | None]:
+def _pieces_of(vocabulary: Vocabulary) -> TokenTexts:
     """What each symbol adds to the text, in UTF-8; None for those that are no text."""
-    if vocabulary.kind == "byte":
-        return [bytes([i]) for i in range(len(vocabulary))]
-    if vocabulary.kind == "char":
-        found: list[bytes | None] = [
-            s.encode("utf-8", "surrogatepass") for s in vocabulary.symbols
-        ]
-        if vocabulary.unknown is not None:
-            found[vocabulary.unknown] = "\ufffd".encode()
-        return found
-    if vocabulary.kind == "tokenizer":
-        return _tokenizer_pieces(getattr(vocabulary, "tokenizer", None), len(vocabulary))
-    raise UnsupportedError(
-        f"units= is for models of characters, bytes or a tokenizer's tokens; this one is of kind "
-        f"{vocabulary.kind!r}, whose elements are whole already. Leave units out."
-    )
-
-
-def _tokenizer_pieces(tokenizer: Any, size: int) -> list[bytes | None]:
-    """The bytes of each token of a tokenizer of the tokenizers package, or one like it."""
-    to_str = getattr(tokenizer, "to_str", None)
-    tokenizer = getattr(tokenizer, "backend_tokenizer", tokenizer)
-    to_str = getattr(tokenizer, "to_str", to_str)
-    if not callable(to_str):
+    if vocabulary.kind not in ("byte", "char", "tokenizer"):
         raise UnsupportedError(
-            f"The pieces of text behind the tokens of a {type(tokenizer).__name__} are not known; "
-            "units= takes tokenizers of the tokenizers package."
+            f"units= is for models of characters, bytes or a tokenizer's tokens; this one is of "
+            f"kind {vocabulary.kind!r}, whose elements are whole already. Leave units out."
         )
-    described = json.loads(to_str())
-    special = {token["id"] for token in described.get("added_tokens", ()) if token["special"]}
-    byte_level = '"ByteLevel"' in json.dumps(described.get("decoder"))
-    tokens: list[bytes | None] = []
-    for number in range(size):
-        token = tokenizer.id_to_token(number)
-        if number in special or token is None:
-            tokens.append(None)
-        elif byte_level and all(character in _BYTES for character in token):
-            tokens.append(bytes(_BYTES[character] for character in token))
-        elif len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
-            tokens.append(bytes([int(token[3:5], 16)]))
-        else:
-            tokens.append(token.replace("\u2581", " ").encode("utf-8", "surrogatepass"))
-    return tokens
-
-
-def _byte_alphabet() -> dict[str, int]:
-    """The characters by which tokenizers of bytes write them (those of GPT-2)."""
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [b for b in range(256) if b not in plain]
-    return {chr(b): b for b in plain} | {chr(256 + i): b for i, b in enumerate(others)}
-
-
-_BYTES = _byte_alphabet()
+    found = token_texts(vocabulary)
+    if found.unclear:
+        raise UnsupportedError(
+            f"What token {found.unclear[0]} of {vocabulary!r} adds to a text can not be told from "
+            'what its decode gives, so neither can whether it closes a unit; use by="token".'
+        )
+    if vocabulary.kind == "char" and vocabulary.unknown is not None:
+        later = list(found.later)
+        later[vocabulary.unknown] = "\ufffd".encode()
+        return TokenTexts(later, later)
+    return found
 
 
 def _firsts(pieces: list[bytes | None], space: Categorical) -> list[tuple[str | None, np.ndarray]]:
@@ -184,7 +150,7 @@ def _first(piece: bytes) -> str:
 def _plan(
     segmenter: Segmenter,
     closing: _Closing,
-    pieces: list[bytes | None],
+    pieces: TokenTexts,
     vocabulary: Vocabulary,
     sequences: Sequences,
     text: str,
@@ -210,18 +176,21 @@ def _plan(
 
 
 def _edges(
-    pieces: list[bytes | None], vocabulary: Vocabulary, numbers: np.ndarray, text: str, row: int
+    pieces: TokenTexts, vocabulary: Vocabulary, numbers: np.ndarray, text: str, row: int
 ) -> list[int]:
     """After how many bytes of the text each of its pieces ends."""
     if vocabulary.kind == "char":  # those that it does not know have their own size
         return np.cumsum([len(c.encode("utf-8", "surrogatepass")) for c in text]).tolist()
-    own = [pieces[number] or b"" for number in numbers.tolist()]
+    own = [pieces.later[number] or b"" for number in numbers.tolist()]
+    if own:  # where some tokenizers leave a blank out
+        own[0] = pieces.first[int(numbers[0])] or b""
     joined, raw = b"".join(own), text.encode("utf-8", "surrogatepass")
     lead = 1 if joined == b" " + raw else 0  # a blank that some tokenizers put before a text
     if joined[lead:] != raw:
         raise UnsupportedError(
             f"The tokens of text {row} do not add up to it, so they can not be put together to "
-            'units; use by="token".'
+            f"units: they read {shorten(joined[lead:].decode('utf-8', 'replace'))}. Give texts as "
+            'the tokenizer writes them, or use by="token".'
         )
     return (np.cumsum([len(piece) for piece in own]) - lead).tolist() if own else []
 
@@ -238,16 +207,17 @@ def _walked(
     size = process.space.size or 1
     masks = closing.masks(size, process.device)
     with torch.no_grad():
-        for rows in sequences.batches(max_rows=max(1, _BLOCK_NUMBERS // size)):
-            found = [[] for _ in rows]  # type: list[list[np.ndarray]]
+        # whole texts where they fit, so that they take one pass
+        for rows in sequences.batches(max(1, _BLOCK_NUMBERS // size), _MOST_ROWS):
+            found = []
+            own_plans = [(plans[row], closed[row]) for row in rows.tolist()]
             for first, logits, x in _blocks(process, sequences, rows, size):
-                own = logits[:, : x.shape[1]].gather(-1, x[..., None])[..., 0].double().cpu()
-                for i, row in enumerate(rows.tolist()):
-                    found[i].append(own[i].numpy())
-                    _close(plans[row], closed[row], logits[i], first, masks)
-            counts = sequences.n_terms[rows].tolist()
-            for i, row in enumerate(rows.tolist()):
-                terms[row] = np.concatenate(found[i])[: counts[i]] if found[i] else np.zeros(0)
+                own = logits[:, : x.shape[1]].gather(-1, x[..., None])[..., 0]
+                found.append(own.double().cpu().numpy())
+                _close(own_plans, logits, first, masks)
+            whole = np.concatenate(found, axis=1) if found else np.zeros((len(rows), 0))
+            for i, count in enumerate(sequences.n_terms[rows].tolist()):
+                terms[int(rows[i])] = whole[i, :count]
     return terms, closed
 
 
@@ -273,16 +243,31 @@ def _blocks(
 
 
 def _close(
-    plan: _Plan, closed: np.ndarray, logits: torch.Tensor, first: int, masks: torch.Tensor
+    plans: list[tuple[_Plan, np.ndarray]], logits: torch.Tensor, first: int, masks: torch.Tensor
 ) -> None:
-    """Fill in how probable it is that units are closed which end at these positions."""
-    inside = (plan.ends >= first) & (plan.ends < first + len(logits)) & (plan.masks >= 0)
-    which = np.flatnonzero(inside)
-    if len(which):
-        p = logits[torch.from_numpy(plan.ends[which] - first)].double().exp()
-        mass = p @ masks  # [units, masks]
-        chosen = mass[torch.arange(len(which)), torch.from_numpy(plan.masks[which])]
-        closed[which] = chosen.log().clamp(max=0.0).cpu().numpy()
+    """Fill in how probable it is that units are closed which end at these positions.
+
+    Args:
+        plans: of each text, and where its logarithms go.
+        logits: log-probabilities [n, k, size] of the positions from `first` on.
+        first: the first of them.
+        masks: the closing symbols of each kind, [size, masks].
+    """
+    stop, which, places = first + logits.shape[1], [], []
+    for i, (plan, _) in enumerate(plans):
+        inside = (plan.ends >= first) & (plan.ends < stop) & (plan.masks >= 0)
+        which.append(np.flatnonzero(inside))
+        places.append(i * logits.shape[1] + plan.ends[which[-1]] - first)
+    at = torch.from_numpy(np.concatenate(places)).to(logits.device)
+    if not len(at):
+        return
+    mass = logits.flatten(0, 1)[at].exp_() @ masks.to(logits.dtype)  # [units, masks]
+    kinds = [plan.masks[own] for (plan, _), own in zip(plans, which, strict=True)]
+    chosen = torch.from_numpy(np.concatenate(kinds)).to(logits.device)
+    found = mass.gather(1, chosen[:, None])[:, 0].double().log().clamp(max=0.0).cpu().numpy()
+    ends = np.cumsum([len(own) for own in which])[:-1]
+    for (_, closed), own, part in zip(plans, which, np.split(found, ends), strict=True):
+        closed[own] = part
 
 
 def _row(plan: _Plan, terms: np.ndarray, closed: np.ndarray) -> UnitRow:

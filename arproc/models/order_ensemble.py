@@ -43,9 +43,10 @@ class OrderEnsemble(Model):
     the members were *not* fitted on.
 
     Args:
-        model: a fitted model that can be asked in any order (it has `in_order`, as `NADE` and
-            `MADE` with `order_agnostic`); or a list of fitted laws of vectors of one space, each
-            in an order of its own: processes, flows, or ensembles again.
+        model: a fitted model that can be asked in any order (it has `in_order`, as `NADE`,
+            `MADE`, `PixelCNN` and `Transformer` with `order_agnostic`); or a list of
+            fitted laws of vectors of one space, each in an order of its own: processes, flows, or
+            ensembles again.
         orderings: how many orders are drawn, or a list of permutations. None takes those that
             the model was trained for (`MADE(order_agnostic=16)`), else draws 8; for a list of
             laws it is left out.

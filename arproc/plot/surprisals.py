@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from arproc.contract.reading import require_reading_order
 from arproc.contract.sequences import Sequences
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, check_choice, check_integer
@@ -87,6 +88,7 @@ def surprisal(
     if vocabulary is None or vocabulary.kind == "symbols" or process.n_given:
         index = terms.index if hasattr(terms, "iloc") else None  # a tensor's is a method
         return _draw_line(process, sequences, values, index, unit, ax)
+    require_reading_order(process.law_, "plot.surprisal")
     pieces = _pieces(vocabulary, sequences, values)
     return _draw_text(pieces, values, _NOUNS[vocabulary.kind], unit, limit, ax)
 

@@ -308,8 +308,9 @@ class Process(OneClass):
             context: what the draws are conditioned on, for every step of them.
             offset: at which step the draws (or their prefix) begin, as for `log_prob`.
             known: what is known of examples of a fixed size, in any places: an example for all
-                draws or one for each, NaN where it is not known; rows of a table as a DataFrame, a
-                Series or a dict, in which columns may be left out. The draws are whole examples,
+                draws or one for each, NaN where it is not known (None in a list of a text's
+                symbols); rows of a table as a DataFrame, a Series or a dict, in which columns may
+                be left out. The draws are whole examples,
                 given this: exact where `arproc.sampling.complete` is, by particles elsewhere.
             at_once: how many sequences are drawn at a time, which bounds the memory: where one is
                 finished another begins. All by default.

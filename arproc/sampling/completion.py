@@ -27,6 +27,7 @@ from arproc.errors import (
     check_count,
 )
 from arproc.sampling.completing import Completion, Job
+from arproc.sampling.gapped_text import gapped_text, vocabulary_of, written
 from arproc.spaces import check_values
 
 __all__ = ["Completion", "complete", "sample_known"]
@@ -91,8 +92,8 @@ def complete(
     Args:
         model: a fitted process whose sequences have a fixed size.
         data: examples [N, *shape], or one [*shape]; rows of a table as a DataFrame, in which
-            columns may be left out, one as a Series or a dict. What stands at unknown places is
-            not read.
+            columns may be left out, one as a Series or a dict. Texts as strings, or as lists of
+            symbols with None where one is not known. What stands at unknown places is not read.
         known: which elements are known, bool, of the shape of one example or of all; None takes
             what is neither NaN nor masked. Of a table, in the order of the columns of data or
             with their names; an entry that is known to be missing is NaN and known.
@@ -109,8 +110,8 @@ def complete(
 
     Returns:
         [N, n, *shape] for several examples and [n, *shape] for one: the known elements as they
-        are, the others drawn; of a DataFrame one with an index of draw and row. Or a `Completion`
-        of these.
+        are, the others drawn; of a DataFrame one with an index of draw and row, of texts lists of
+        n texts. Or a `Completion` of these.
 
     Raises:
         UnsupportedError: with method="exact", an element is known that comes after one that is
@@ -140,7 +141,7 @@ def complete(
             f"complete is for examples of a fixed size; the sequences of this "
             f"{type(model).__name__} have none. sample(prefix=...) goes on from a prefix."
         )
-    given = native(data)
+    given, text = native(data), None
     table = law.space if isinstance(law.space, Table) and frames.is_rows(given) else None
     if table is not None:
         rows = frames.read_some(given, table, "data")
@@ -149,7 +150,8 @@ def complete(
     else:
         if hasattr(given, "iloc") and given.ndim == 2:
             data = by_name(given, model.fit_.labels.features, "data")
-        x, single = _examples(data, layout)
+        text = gapped_text(data, law, layout, "data")
+        x, single = text or _examples(data, layout)
         mask = _mask(known, x, layout)
     prepared = model.read_context(context, _labelled(data, x, law), layout.length)
     job = _job(law, layout, x, mask, prepared, n, n_particles, resolve_seed(seed), present)
@@ -159,6 +161,10 @@ def complete(
         whole = layout.from_sites(found.sites.flatten(0, 1)).unflatten(0, (len(x), n))
         frame = frames.drawn(whole.transpose(0, 1), table, index, single)
         return found.told(frame, single) if return_info else frame
+    if text is not None:
+        texts = [written(drawn, law, layout) for drawn in found.sites]
+        told = texts[0] if single else texts
+        return found.told(told, single) if return_info else told
     if return_info:
         return found.first() if single else found.given()
     drawn = found.given().x
@@ -189,7 +195,8 @@ def sample_known(
     else:
         if hasattr(given, "iloc") and given.ndim == 2:
             known = by_name(given, model.fit_.labels.features, "known")
-        x, single = _examples(known, layout, "known")
+        text = gapped_text(known, law, layout, "known")
+        x, single = text or _examples(known, layout, "known")
     if len(x) == 1:
         x, index = np.repeat(x, n, axis=0), index if n == 1 and not single else None
     elif n not in (1, len(x)):
@@ -202,6 +209,8 @@ def sample_known(
     job = _job(law, layout, x, mask, prepared, 1, 1000, resolve_seed(seed), False, "known")
     with torch.no_grad():
         found = job.run("auto")
+    if vocabulary_of(law) is not None:
+        return written(found.sites[:, 0], law, layout)
     whole = layout.from_sites(found.sites[:, 0])
     if table is not None:
         return frames.restore(whole, table, table.names, index, False)

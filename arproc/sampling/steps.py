@@ -188,8 +188,8 @@ def step_curve(process: Holder, data: Any, *, context: Any = None) -> StepCurve:
     to tell all sites' conditionals at once).
 
     Args:
-        process: one of a fixed size that knows every order: NADE, MADE and PixelCNN with
-            `order_agnostic=True`, `KernelDensity`.
+        process: one of a fixed size that knows every order: NADE, MADE, PixelCNN and
+            Transformer with `order_agnostic=True`, `KernelDensity`.
         data: whole examples, in any form that `fit` takes. Choose the steps by other data than
             those that they are judged by.
         context: what they are conditioned on.
@@ -249,5 +249,5 @@ def _require_orders(law: ChainLaw, call: str) -> None:
     if not law.takes_any_order or law.space.length is None:
         raise UnsupportedError(
             f"{call} asks for sites given any others; {law!r} knows one order of them. NADE, "
-            "MADE and PixelCNN with order_agnostic=True know all, and KernelDensity."
+            "MADE, PixelCNN and Transformer with order_agnostic=True know all, and KernelDensity."
         )

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from arproc.contract.law import ChainLaw
+from arproc.contract.reading import require_reading_order
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import ParameterError, check_number
 from arproc.sampling.constraints.acceptor import DEAD, ENDED, Acceptor
@@ -208,5 +209,6 @@ def stopper(stop: Any, law: ChainLaw) -> Stopper | None:
         )
     parts = [part for part in (stopper(item, law) for item in others) if part is not None]
     if strings and vocabulary is not None:
+        require_reading_order(law, "a stop string")
         parts.append(_Strings(strings, vocabulary))
     return parts[0] if len(parts) == 1 else _Any(parts)

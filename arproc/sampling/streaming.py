@@ -11,6 +11,7 @@ import torch
 from arproc.contract.holder import Holder
 from arproc.contract.law import ChainLaw
 from arproc.contract.randomness import Uniforms
+from arproc.contract.reading import require_reading_order
 from arproc.contract.state import State
 from arproc.errors import ParameterError
 from arproc.sampling.ancestral import Drawing, begun, check_drawn, check_length, require_end
@@ -44,6 +45,7 @@ class Stream(Iterator[Any]):
         self.reason: str | None = None if len(run.alive) else "length"
         self.log_prob = self.policy_log_prob = 0.0
         vocabulary = law.space.vocabulary if isinstance(law.space, Categorical) else None
+        require_reading_order(law, "stream")
         self._text = None if vocabulary is None else _Text(vocabulary)
 
     def __iter__(self) -> Self:

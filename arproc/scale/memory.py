@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
 
-from arproc.errors import ParameterError
+from arproc.errors import ParameterError, check_bytes
 
 __all__ = ["rows_at_once", "size_of"]
 
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 #: Bytes that Python, the libraries, the compiled loops and a row group being read take.
 BASE = 800_000_000
 #: Bytes for each row that is read, for each series, and for each step of its forecasts.
@@ -28,21 +26,13 @@ def size_of(memory: Any) -> int:
         >>> size_of("2GB"), size_of("1.5 GB"), size_of(4_000_000_000)
         (2000000000, 1500000000, 4000000000)
     """
-    if isinstance(memory, int) and not isinstance(memory, bool):
-        found = float(memory)
-    else:
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", str(memory), re.IGNORECASE)
-        if not isinstance(memory, str) or match is None:
-            raise ParameterError(
-                f"memory must be a number of bytes or such as '2GB'; got {memory!r}."
-            )
-        found = float(match[1]) * _UNITS[match[2].upper()]
+    found = check_bytes("memory", memory)
     if found <= BASE:
         raise ParameterError(
             f"memory is {memory!r}; expected more than {BASE / 1e9:g} GB, which Python and the "
             "libraries take."
         )
-    return int(min(found, 2.0**60))  # more is no ceiling
+    return min(found, 2**60)  # more is no ceiling
 
 
 def rows_at_once(

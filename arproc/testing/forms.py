@@ -185,7 +185,10 @@ def _texts(subject: Subject, batch: Batch) -> Iterator[tuple[str, Any]]:
     space = subject.space
     assert isinstance(space, Categorical)
     assert space.vocabulary is not None
-    numbers = [row.cpu().numpy() for row in batch.x]
+    layout = subject.process.layout
+    whole = layout is not None and batch.length == layout.length
+    x = layout.from_sites(batch.x) if layout is not None and whole else batch.x
+    numbers = [row.cpu().numpy() for row in x]
     texts = [space.vocabulary.decode(row) for row in numbers]
     try:
         again = [space.vocabulary.encode(text) for text in texts]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from arproc.contract.reading import is_read_in_order
 from arproc.data.form import Form, restore
 from arproc.data.tables import Table
 from arproc.spaces import Categorical
@@ -45,7 +46,7 @@ def stops(subject: Subject) -> str:
         fail("stop to be asked after each element", f"it was first asked after {seen[0]}", _CAUSE)
     _under_policy(subject, prefix, length)
     found = ["a function"]
-    if subject.is_text:
+    if subject.is_text and is_read_in_order(subject.process.law_):
         found += _by_strings(subject, whole, length)
     return " and ".join(found)
 

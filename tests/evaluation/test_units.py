@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import re
 from dataclasses import dataclass
 from itertools import product
@@ -12,6 +14,7 @@ import torch
 
 import arproc
 from arproc import ChainLaw, storable, surprisal_table
+from arproc.data.token_texts import token_texts
 from arproc.data.tokenizers import TokenizerVocabulary
 from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, ParameterError, UnsupportedError
@@ -213,6 +216,78 @@ def test_a_tokenizers_words_add_up_to_one(tokens, before):
     ended = np.exp(-table_of(tokens, before, ends=True).surprisal.iloc[-1])
     assert sum(p) + ended == pytest.approx(1.0, abs=1e-5)
     assert 0 < min(p) < max(p) < 1
+
+
+def sentencepiece_letters():
+    """Pieces of single characters; each text begins with the piece of a blank."""
+    sentencepiece = pytest.importorskip("sentencepiece")
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["ab, ba", "a b ,", "bb, a"] * 20), model_writer=model,
+        model_type="char", vocab_size=7, hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+
+
+def tiktoken_letters():
+    """All bytes, and "ab" as one token."""
+    tiktoken = pytest.importorskip("tiktoken")
+    ranks = {bytes([i]): i for i in range(256)} | {b"ab": 256}
+    return tiktoken.Encoding(
+        "small", pat_str=r"[ab]+|[^ab]", mergeable_ranks=ranks, special_tokens={"<end>": 257}
+    )
+
+
+@functools.cache
+def of_tokens(make) -> arproc.Process:
+    """Words of one or two tokens, single blanks and marks, each text spelt in one way."""
+    vocabulary = TokenizerVocabulary.of(make())
+    size = len(vocabulary)
+    later = token_texts(vocabulary).later
+    kinds = [None if text is None else _kind_of(text.decode("latin1")) for text in later]
+    scores = random_scores(size + 1)
+    scores[..., [k for k, kind in enumerate(kinds) if kind is None]] = -torch.inf
+    known = [k for k, kind in enumerate(kinds) if kind is not None]
+    for j, k in product(known, known):
+        merged = b"ab" in later and (later[j], later[k]) == (b"a", b"b")
+        if merged or kinds[j] == kinds[k] != "L":
+            scores[:, j, k] = -torch.inf
+        if kinds[j] == kinds[k] == "L":
+            scores[[i for i in known if kinds[i] == "L"], j, k] = -torch.inf
+    scores[:, [k for k in known if kinds[k] == "S"], size] = -torch.inf  # no text ends in a blank
+    if token_texts(vocabulary).first[known[0]] is None:  # a text begins with a blank's piece
+        scores[-1, -1, [*known[1:], size]] = -torch.inf
+    return arproc.Process.of(
+        PairLaw(scores, Categorical(size + 1, vocabulary, size)), Fit(form="text")
+    )
+
+
+def _kind_of(text: str) -> str | None:
+    return {"a": "L", "b": "L", "ab": "L", " ": "S", ",": "M"}.get(text)
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab,", "b ba"])
+@pytest.mark.parametrize("make", [sentencepiece_letters, tiktoken_letters])
+def test_words_of_other_tokenizers_add_up_to_one(make, before):
+    model = of_tokens(make)
+    letters = ["a", "b", "ab"]
+    words = {*letters, *map("".join, product(letters, repeat=2)), ","}
+    units = [blank + word for blank in ("", " ") for word in sorted(words)]
+    units = [unit for unit in units if before or unit[0] != " "]  # which would be read as none
+    p = following(model, before, units)
+    ended = np.exp(-table_of(model, before, ends=True).surprisal.iloc[-1]) if before else 0.0
+    if make is tiktoken_letters and not before:  # whose texts may begin with a blank, or be empty
+        p += following(model, before, [" " + word for word in sorted(words)])
+        ended = np.exp(model.log_prob([""])[0])
+    assert len(p) > 3
+    assert sum(p) + ended == pytest.approx(1.0, abs=1e-5)
+    whole = surprisal_table(model, ["ab, a b"], units="word", unit="nats", ends=True)
+    assert whole.surprisal.sum() == pytest.approx(-model.log_prob(["ab, a b"])[0])
+
+
+def test_what_a_tokenizer_changes_is_refused():
+    with pytest.raises(UnsupportedError, match=r"do not add up to it.*they read 'a b'"):
+        table_of(of_tokens(sentencepiece_letters), "a  b")
 
 
 def test_units_that_no_tokens_make_are_refused(tokens):

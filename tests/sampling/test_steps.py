@@ -30,11 +30,16 @@ def made(name):
         ),
         "MADE": lambda: shake(arproc.MADE((9,), order_agnostic=True, training=QUICK).fit(X)),
         "KernelDensity": lambda: arproc.KernelDensity().fit(X),
+        "Transformer": lambda: shake(
+            arproc.Transformer(1, 2, 8, order_agnostic=True, training=QUICK).fit(X)
+        ),
     }[name]
     return model()
 
 
-every = pytest.mark.parametrize("name", ["NADE", "NADE in another order", "MADE", "KernelDensity"])
+every = pytest.mark.parametrize(
+    "name", ["NADE", "NADE in another order", "MADE", "KernelDensity", "Transformer"]
+)
 
 
 @every
@@ -64,7 +69,7 @@ def test_a_site_a_step_is_the_model_and_one_step_is_a_product(name):
     np.testing.assert_allclose(at_once.log_prob(X), want, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["NADE", "NADE in another order"])
+@pytest.mark.parametrize("name", ["NADE", "NADE in another order", "Transformer"])
 @pytest.mark.parametrize("known", [0, 2, 4])
 def test_all_conditionals_at_once_are_those_of_each_order(name, known, monkeypatch):
     law = made(name).law_

@@ -487,6 +487,23 @@ class Twins:
         return Process.of(cls.law_of())
 
 
+class Shuffled(Toy):
+    """Texts of four characters, which come in an order of their own."""
+
+    SPACE = Symbols(symbols=3, vocabulary=Vocabulary(("a", "b", "c"), "char"), length=4)
+    EXAMPLE: ClassVar[Any] = ["abca", "bbac"]
+    window_length = 1
+
+    def _learn(self, g):
+        self.scores_ = normal(g, 4, 3, 3)
+
+    def _layout_of(self, space):
+        return Layout((4,), order=(2, 0, 3, 1))
+
+    def window(self, ctx, position):
+        return Categorical(self.scores_[position.clamp(max=3), ctx[..., 0]])
+
+
 class Labelled(Dots):
     """The picture, given a label."""
 
@@ -853,7 +870,7 @@ HEALTHY: dict[str, tuple[Any, dict[str, Any]]] = {
         for cls in (
             Chain, Sentences, Letters, Coin, Walk, LinearWalk, Noise, Heavy, Explosive, Events,
             Levels, Plane, Solid, Notes, Attention, Dots, Urn, Recurrent, Foreseeing, Filtered,
-            Rolling, Quantised, Shares, Durations, Gapped, Partial, Rows, Averaged,
+            Shuffled, Rolling, Quantised, Shares, Durations, Gapped, Partial, Rows, Averaged,
         )
     },
     "Twins": (Twins.made, {}),

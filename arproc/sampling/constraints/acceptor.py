@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from arproc.contract.law import ChainLaw
+from arproc.contract.reading import require_reading_order
 from arproc.distributions import Categorical
 from arproc.errors import ParameterError
 from arproc.sampling.biases import symbols_of
@@ -48,6 +49,7 @@ class Alphabet:
     """
 
     def __init__(self, law: ChainLaw, name: str) -> None:
+        require_reading_order(law, name)
         self.size = symbols_of(law, name)
         self.end, self.length = law.space.end, law.space.length
         self.vocabulary = law.space.vocabulary if isinstance(law.space, Symbols) else None

@@ -7,7 +7,17 @@ import pytest
 import torch
 
 import arproc
-from arproc import MADE, MAF, NADE, Mixture, OrderEnsemble, PixelCNN, Training, Transformed
+from arproc import (
+    MADE,
+    MAF,
+    NADE,
+    Mixture,
+    OrderEnsemble,
+    PixelCNN,
+    Training,
+    Transformed,
+    Transformer,
+)  # fmt: skip
 from arproc.errors import DataError, ParameterError
 from arproc.sampling import Temperature
 from arproc.transforms import Standardize
@@ -25,6 +35,10 @@ MODELS = {
     "NADE of all orders": (NADE(6, order_agnostic=True, training=PLAN), BINARY),
     "MAF": (MAF((6,), layers=2, training=PLAN), REAL),
     "PixelCNN": (PixelCNN(1, 4, training=PLAN), BINARY.reshape(-1, 2, 2)),
+    "Transformer of all orders": (
+        Transformer(1, 2, 8, order_agnostic=True, training=PLAN),
+        BINARY,
+    ),
 }
 
 

@@ -42,6 +42,7 @@ CONDITIONED = {
     "PixelCNN++": (PixelCNNPP(1, 4, resolutions=1), IMAGES),
     "PixelSNAIL": (PixelSNAIL(1, 4, keys=2, values=2), IMAGES),
     "Transformer": (Transformer(layers=1, heads=2, width=8), BINARY),
+    "Transformer of all orders": (Transformer(1, 2, 8, order_agnostic=True), BINARY),
     "RNN": (RNN(width=8), BINARY),
 }
 

@@ -143,7 +143,7 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
     return torch.view_as_real(pairs * angles).flatten(-2)
 
 
-def window_mask(query: Tensor, key: Tensor, window: int) -> Tensor:
+def window_mask(query: Tensor, key: Tensor, window: int, both_sides: bool = False) -> Tensor:
     """Which keys a query sees: those at its own position and the `window - 1` before it.
 
     This predicate is the one definition of attention, in training, in likelihoods and in
@@ -153,6 +153,8 @@ def window_mask(query: Tensor, key: Tensor, window: int) -> Tensor:
         query: positions of the queries, `[..., Q]`.
         key: positions of the keys, `[..., K]`; a negative position marks an empty slot.
         window: how many positions a query sees.
+        both_sides: whether it sees the `window - 1` positions after its own as well, as in a
+            network of every order.
 
     Returns:
         Boolean `[..., Q, K]`.
@@ -162,4 +164,5 @@ def window_mask(query: Tensor, key: Tensor, window: int) -> Tensor:
         [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
     """
     lag = query.unsqueeze(-1) - key.unsqueeze(-2)
-    return (lag >= 0) & (lag < window) & (key >= 0).unsqueeze(-2)
+    near = lag.abs() < window if both_sides else (lag >= 0) & (lag < window)
+    return near & (key >= 0).unsqueeze(-2)

@@ -130,7 +130,8 @@ class Decoder(SequenceNetwork):
         else:
             x = F.embedding(inputs.reshape(-1), weights.embedding)  # [N T, width]
         if offset is not None:
-            x = x + offset.repeat_interleave(t, dim=0)
+            each = offset if offset.ndim == 3 else offset[:, None]
+            x = x + each.expand(n, t, x.shape[1]).reshape(n * t, x.shape[1])
         for number, w in enumerate(weights.layers):
             qkv = torch.mm(unit(x), w.qkv).view(n, t, 3, self.heads, self.dim)
             q, k = rotate(unit(qkv[:, :, :2]), angles).transpose(1, 3).unbind(2)

@@ -96,7 +96,8 @@ class SequenceNetwork(StorableModule):
             weights: those of `weights()`.
             attend: how a layer's queries meet the keys: those of the inputs and of what came
                 before them.
-            offset: of the context, [N, width].
+            offset: added to the embedding of each input: that of the context, [N, width], or one
+                of each input, [N, T, width].
         """
         raise NotImplementedError
 
@@ -126,9 +127,9 @@ class SequenceNetwork(StorableModule):
         """What `hidden` reads of positions [...]: numbers [..., k]."""
         return rotary_angles(position, self.dim)
 
-    def mask(self, query: Tensor, key: Tensor) -> Tensor:
+    def mask(self, query: Tensor, key: Tensor, both_sides: bool = False) -> Tensor:
         """Which keys queries see, for all heads alike: [Q, K], or [N, 1, Q, K] of rows."""
-        seen = window_mask(query, key, self.window)
+        seen = window_mask(query, key, self.window, both_sides)
         return seen if seen.ndim == 2 else seen[:, None]
 
     #: Whether a query that sees all keys there are needs no mask.
@@ -168,16 +169,26 @@ class SequenceNetwork(StorableModule):
 
     def whole(self, inputs: Tensor, weights: Any, context: Tensor | None = None) -> Tensor:
         """What the last layer says after each of some inputs from position 0 on; see `hidden`."""
+        return self._pass(inputs, weights, self.offset(context), False)
+
+    def around(self, inputs: Tensor, weights: Any, offset: Tensor | None = None) -> Tensor:
+        """What the last layer says at each of some inputs that see those on both sides."""
+        return self._pass(inputs, weights, offset, True)
+
+    def _pass(
+        self, inputs: Tensor, weights: Any, offset: Tensor | None, both_sides: bool
+    ) -> Tensor:
         position = torch.arange(inputs.shape[1], device=inputs.device)
         if self.limit is not None and len(position) > self.limit:
             raise UnsupportedError(
                 f"inputs has {len(position)} symbols in a row; the network has {self.limit} "
                 "positions. The model's log_prob and sample go on beyond them."
             )
-        causal = self.plain and bool(len(position) <= self.window)
-        mask = None if causal else self.mask(position, position)
+        plain = self.plain and bool(len(position) <= self.window)
+        causal = plain and not both_sides
+        mask = None if plain else self.mask(position, position, both_sides)
 
         def attend(_: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             return self.attention(q, k, v, mask, causal)
 
-        return self.hidden(inputs, self.places(position), weights, attend, self.offset(context))
+        return self.hidden(inputs, self.places(position), weights, attend, offset)

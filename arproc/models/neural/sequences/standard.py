@@ -205,11 +205,11 @@ class StandardDecoder(SequenceNetwork):
         found: Tensor = self.position(position.clamp(0, self.limit - 1))
         return found
 
-    def mask(self, query: Tensor, key: Tensor) -> Tensor:
+    def mask(self, query: Tensor, key: Tensor, both_sides: bool = False) -> Tensor:
         if self.positions != "alibi":
-            return super().mask(query, key)
-        seen = window_mask(query, key, self.window).unsqueeze(-3)
-        lag = (query.unsqueeze(-1) - key.unsqueeze(-2)).unsqueeze(-3)
+            return super().mask(query, key, both_sides)
+        seen = window_mask(query, key, self.window, both_sides).unsqueeze(-3)
+        lag = (query.unsqueeze(-1) - key.unsqueeze(-2)).unsqueeze(-3).abs()
         slopes = alibi_slopes(self.heads).to(query.device)[:, None, None]
         bias = (-slopes * lag).masked_fill(~seen, -math.inf)
         return bias if bias.ndim == 4 else bias[None]
@@ -226,7 +226,7 @@ class StandardDecoder(SequenceNetwork):
         if self.positions == "learned":
             x = x + places
         if offset is not None:
-            x = x + offset[:, None]
+            x = x + (offset if offset.ndim == 3 else offset[:, None])
         activation = _FUNCTIONS[self.activation]
         layers = cast("list[StandardLayer]", self.layers)
         for number, layer in enumerate(layers):

@@ -22,9 +22,15 @@ from arproc.errors import (
     DataError,
     ParameterError,
     UnsupportedError,
+    check_bytes,
+    check_flag,
     check_integer,
 )
 from arproc.models.neural.examples import Batch, Examples
+from arproc.models.neural.sequences.any_order import (
+    AgnosticSequenceLaw,
+    AgnosticSequenceNetwork,
+)
 from arproc.models.neural.sequences.attention import AttentionNetwork
 from arproc.models.neural.sequences.choices import (
     CHOICES,
@@ -46,6 +52,7 @@ from arproc.models.neural.sequences.crops import (
 )
 from arproc.models.neural.sequences.element_law import ElementLaw
 from arproc.models.neural.sequences.element_process import ElementProcess
+from arproc.models.neural.sequences.fixed_size import check_fixed_size, fixed_size_space
 from arproc.models.neural.sequences.law import TransformerLaw
 from arproc.models.neural.sequences.network import SequenceNetwork
 from arproc.models.neural.sequences.published.reading import read_published
@@ -84,6 +91,9 @@ class Transformer(ElementProcess):
     positions end after `block` of them: a longer text goes on in a fresh pass over the last half.
     `from_pretrained` reads such a model from published weights, `to_pretrained` writes them.
 
+    With `order_agnostic=True` its examples have one size (texts of equally many tokens, arrays
+    [N, T] of symbols, images), and it is trained for every order of their elements at once.
+
     With another `head` than "categorical", or with `covariates`, its elements are those of `RNN`:
     real numbers, counts, frames of zeros and ones, and series each on its own scale.
 
@@ -117,6 +127,12 @@ class Transformer(ElementProcess):
         rotary_base: the longest wavelength is about `2 pi rotary_base` positions; 10,000.
         rotary_scaling: of Llama 3.1: (factor, low, high, original length); see
             `arproc.models.neural.sequences.blocks.rotary_angles`.
+        order_agnostic: whether it is trained for all orders of the elements at once, on whole
+            examples of one size: a position sees those on both sides that are known, and a mask
+            in the place of the others (Hoogeboom et al. 2022, ARDM). It can then be asked in any
+            order (`in_order`), completes examples given any of their elements, and draws several
+            at once (`in_steps`, `arproc.sampling.step_curve`); a likelihood costs a pass for each
+            element.
         channel_axis: "first" for images [N, C, H, W] or "last" for [N, H, W, C]; None takes the
             axis that has 1, 3 or 4 entries.
         head: what describes the next element: "categorical"; or see `RNN`, as for the next four.
@@ -144,8 +160,8 @@ class Transformer(ElementProcess):
         "the gaps, or pass the pieces between them as a list."
     )
 
-    law_: TransformerLaw | ElementLaw
-    network_: SequenceNetwork | AttentionNetwork
+    law_: TransformerLaw | ElementLaw | AgnosticSequenceLaw
+    network_: SequenceNetwork | AttentionNetwork | AgnosticSequenceNetwork
 
     def __init__(
         self,
@@ -168,6 +184,7 @@ class Transformer(ElementProcess):
         biases: Sequence[str] | None = None,
         rotary_base: float | None = None,
         rotary_scaling: Sequence[float] | None = None,
+        order_agnostic: bool = False,
         channel_axis: str | None = None,
         head: str = "categorical",
         components: int = 3,
@@ -196,6 +213,7 @@ class Transformer(ElementProcess):
         self.biases = biases
         self.rotary_base = rotary_base
         self.rotary_scaling = rotary_scaling
+        self.order_agnostic = order_agnostic
         self.channel_axis = channel_axis
         self.head = head
         self.components = components
@@ -249,7 +267,9 @@ class Transformer(ElementProcess):
         form = "numpy" if law.space.vocabulary is None else "text"  # type: ignore[attr-defined]
         return cls.of(law, Fit(form=form), **parameters, training=training)
 
-    def to_pretrained(self, folder: str | os.PathLike[str]) -> None:
+    def to_pretrained(
+        self, folder: str | os.PathLike[str], max_shard_size: int | str = "5GB"
+    ) -> None:
         """Write the fitted network as published weights, in transformers' layout.
 
         For networks of the usual choices that GPT-2 (learned positions, LayerNorm, GELU, all
@@ -260,10 +280,14 @@ class Transformer(ElementProcess):
         next (`ahead`) have no place there and are left out; no likelihood depends on them.
 
         Args:
-            folder: made where it is not there; files of these names in it are replaced.
+            folder: made where it is not there; files of these names in it are replaced, and
+                weights that other files of a model hold there are removed.
+            max_shard_size: how many bytes of weights a file has at most, or text as "5GB" (units
+                of 1000); more go into several, with an index. A larger tensor has its own.
 
         Raises:
             NotFittedError: the model has no law yet.
+            ParameterError: max_shard_size is no number of bytes.
             UnsupportedError: no published layout holds the network; the message says why.
 
         Example:
@@ -279,11 +303,17 @@ class Transformer(ElementProcess):
         """
         law = self.law_
         if not isinstance(law, TransformerLaw):
+            what = f"the head of {law.space.describe()} elements"
+            if isinstance(law, AgnosticSequenceLaw):
+                what = "a network of every order (order_agnostic=True)"
             raise UnsupportedError(
-                "to_pretrained writes models of symbols; published layouts have no place for "
-                f"the head of {law.space.describe()} elements. Use save(path)."
+                "to_pretrained writes models of symbols from left to right; published layouts "
+                f"have no place for {what}. Use save(path)."
             )
-        write_published(law, folder, max(self.block or 0, law.network.window))
+        most = check_bytes("max_shard_size", max_shard_size)
+        if most < 1:
+            raise ParameterError(f"max_shard_size must be positive; got {max_shard_size!r}.")
+        write_published(law, folder, max(self.block or 0, law.network.window), most)
 
     @property
     def shape_(self) -> tuple[int, ...] | None:  # type: ignore[override]
@@ -294,7 +324,7 @@ class Transformer(ElementProcess):
     def channel_axis_(self) -> int | None:
         """Which axis of an image holds the channels, or None."""
         law = self.law_
-        return law.channel_axis if isinstance(law, TransformerLaw) else None
+        return None if isinstance(law, ElementLaw) else law.channel_axis
 
     # ---- space and layout ---------------------------------------------------------------------
 
@@ -312,6 +342,8 @@ class Transformer(ElementProcess):
         if self._by_elements:
             return self._element_space(data)
         if getattr(data, "ndim", 0) <= 2:
+            if self.order_agnostic:
+                return fixed_size_space(data, self.tokens)
             return categorical_space(data, self.tokens, end=self.end)
         shape = tuple(np.shape(data)[1:])
         self._image = shape, image_axes(shape, self.channel_axis)
@@ -324,10 +356,14 @@ class Transformer(ElementProcess):
         return replace(space, length=math.prod(shape))
 
     def _layout_of(self, space: Space) -> Layout | None:
-        return super()._layout_of(space) if self._image is None else image_layout(*self._image)
+        if self._image is not None:
+            return image_layout(*self._image)
+        return super()._layout_of(space) if space.length is None else Layout((space.length,))
 
     def _check(self) -> None:
         self._check_elements()
+        if check_flag("order_agnostic", self.order_agnostic):
+            check_fixed_size(self, by_elements=self._by_elements)
         check_sizes(self.layers, self.heads, self.width)
         check_integer("ahead", self.ahead, minimum=0, maximum=_FARTHEST)
         if self.ahead and self._by_elements:
@@ -362,9 +398,11 @@ class Transformer(ElementProcess):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
-    ) -> tuple[TransformerLaw | ElementLaw, Fit]:
+    ) -> tuple[TransformerLaw | ElementLaw | AgnosticSequenceLaw, Fit]:
         if self._by_elements:
             return self._fit_elements(sequences, validation, context)
+        if self.order_agnostic:
+            return self._fit_any_order(sequences, validation, context)
         if not len(sequences.values):
             raise DataError("data is empty: none of its sequences has an element.")
         space, form = sequences.space, self._learnt_form(context)
@@ -412,6 +450,28 @@ class Transformer(ElementProcess):
         )  # fmt: skip
         axis = None if self._image is None else self._image[1]
         return TransformerLaw(network, space, form, layout, axis), fit
+
+    def _fit_any_order(
+        self, sequences: Sequences, validation: Sequences | None, context: Tensor | None
+    ) -> tuple[AgnosticSequenceLaw, Fit]:
+        space, form = sequences.space, self._learnt_form(context)
+        sites, layout = space.length or 0, self._layout_of(space)
+        assert layout is not None
+
+        def build() -> AgnosticSequenceNetwork:
+            decoder = new_network(
+                self._choices, space.size or 0, layers=self.layers, heads=self.heads,
+                width=self.width, window=self.attention_window or sites, block=sites,
+                dropout=float(self.dropout), context=0 if form is None else form.size or 0,
+            )  # fmt: skip
+            return AgnosticSequenceNetwork(decoder, sites)
+
+        network, fit = self._trained_on_examples(build, sequences, validation, context)
+        axis = None if self._image is None else self._image[1]
+        law = AgnosticSequenceLaw(
+            network, space, form, layout=layout, seed=self._settings.seed, channel_axis=axis
+        )
+        return law, fit
 
     def _fit_elements(
         self, sequences: Sequences, validation: Sequences | None, context: Tensor | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from arproc.data.tokenizers import TokenizerVocabulary
 from arproc.errors import DataError, FileFormatError, MissingDependencyError, UnsupportedError
 
-__all__ = ["opened_tensors", "read_json", "tokenizer_of"]
+__all__ = ["opened_tensors", "read_json", "tokenizer_of", "write_tensors"]
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+_SHARD, _SHARDS = "model-{:05d}-of-{:05d}.safetensors", "model-?????-of-?????.safetensors"
 _REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -75,6 +78,52 @@ def opened_tensors(folder: Path, stack: ExitStack) -> tuple[list[str], Callable[
         return tensor.float()
 
     return list(place), get
+
+
+def write_tensors(folder: Path, tensors: dict[str, Tensor], most: int) -> None:
+    """Write weights as safetensors: one file, or several with an index where they are larger.
+
+    As transformers does: tensors in their order, a new file where the next would be one too much,
+    and one that is larger than that in a file of its own. Weights of earlier files in the folder
+    are gone: whoever reads it takes one file before an index.
+
+    Args:
+        folder: where they go.
+        tensors: by name.
+        most: how many bytes of tensors a file has at most.
+    """
+    shards = _shards(tensors, most)
+    names = [WEIGHTS]
+    if len(shards) > 1:
+        names = [_SHARD.format(k + 1, len(shards)) for k in range(len(shards))]
+    for name, shard in zip(names, shards, strict=True):
+        save_file(shard, folder / f"{name}.partial", metadata={"format": "pt"})
+    for old in [folder / WEIGHTS, folder / INDEX, *folder.glob(_SHARDS)]:
+        old.unlink(missing_ok=True)
+    for name in names:
+        os.replace(folder / f"{name}.partial", folder / name)
+    if len(shards) > 1:
+        place = {key: name for name, shard in zip(names, shards, strict=True) for key in shard}
+        sizes = [tensor.nbytes for tensor in tensors.values()]
+        index = {"metadata": {"total_size": sum(sizes)}, "weight_map": place}
+        (folder / INDEX).write_text(json.dumps(index, indent=2, sort_keys=True), encoding="utf-8")
+
+
+def _shards(tensors: dict[str, Tensor], most: int) -> list[dict[str, Tensor]]:
+    """The tensors of each file."""
+    shards: list[dict[str, Tensor]] = []
+    alone: list[dict[str, Tensor]] = []
+    size = most + 1  # of the file that is being filled; there is none yet
+    for name, tensor in tensors.items():
+        if tensor.nbytes > most:
+            alone.append({name: tensor})
+            continue
+        if size + tensor.nbytes > most:
+            shards.append({})
+            size = 0
+        shards[-1][name] = tensor
+        size += tensor.nbytes
+    return [*shards, *alone]
 
 
 def _places(folder: Path) -> dict[str, str]:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from arproc.data.tokenizers import TokenizerVocabulary
 from arproc.errors import UnsupportedError
 from arproc.models.neural.sequences.law import TransformerLaw
-from arproc.models.neural.sequences.published.files import WEIGHTS
+from arproc.models.neural.sequences.published.files import write_tensors
 from arproc.models.neural.sequences.published.layouts import layout_of, published
 from arproc.models.neural.sequences.standard import StandardDecoder
 
@@ -37,13 +36,16 @@ _KINDS: dict[tuple[str, ...], tuple[str, dict[str, Any]]] = {
 }
 
 
-def write_published(law: TransformerLaw, folder: str | os.PathLike[str], block: int) -> None:
+def write_published(
+    law: TransformerLaw, folder: str | os.PathLike[str], block: int, most: int
+) -> None:
     """Write a law's network in transformers' layout; see `Transformer.to_pretrained`.
 
     Args:
         law: of a `StandardDecoder`.
         folder: made where it is not there.
         block: how many positions the model was made for.
+        most: how many bytes of weights a file has at most.
     """
     network, family = law.network, _family(law)
     assert isinstance(network, StandardDecoder)
@@ -66,7 +68,7 @@ def write_published(law: TransformerLaw, folder: str | os.PathLike[str], block: 
     tokenizer = _tokenizer(law)
     entries = _gpt2(arguments) if family == "gpt2" else _llama(arguments, block)
     entries |= _tokens(law, network, rows) | {"tie_word_embeddings": arguments["tied"]}
-    _write(Path(folder), entries, published(family, arguments, state), tokenizer)
+    _write(Path(folder), entries, published(family, arguments, state), tokenizer, most)
 
 
 def _family(law: TransformerLaw) -> str:
@@ -206,7 +208,11 @@ def _tokenizer(law: TransformerLaw) -> str | None:
 
 
 def _write(
-    folder: Path, entries: dict[str, Any], tensors: dict[str, Tensor], tokenizer: str | None
+    folder: Path,
+    entries: dict[str, Any],
+    tensors: dict[str, Tensor],
+    tokenizer: str | None,
+    most: int,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     defaults = {k: entries[k] for k in ("bos_token_id", "eos_token_id")}
@@ -223,8 +229,6 @@ def _write(
             {"tokenizer_class": "PreTrainedTokenizerFast"}
             | {k: v for k, v in special.items() if v is not None}
         )
-    partial = folder / f"{WEIGHTS}.partial"
-    save_file(tensors, partial, metadata={"format": "pt"})
-    os.replace(partial, folder / WEIGHTS)
+    write_tensors(folder, tensors, most)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -376,6 +376,44 @@ def test_ours_are_read_there(choices, end, tmp_path):
     assert network.generation_config.suppress_tokens == [model.network_.start]
 
 
+def test_large_weights_go_into_several_files_as_there(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    model = Transformer(2, 2, 16, block=12, tokens=40, kv_heads=1, training=QUICK)
+    x = np.arange(50) % 40
+    model.fit(x)
+    model.to_pretrained(tmp_path, max_shard_size="6KB")
+    index = json.loads((tmp_path / "model.safetensors.index.json").read_text())
+    files = sorted({*index["weight_map"].values()})
+    assert files == sorted(path.name for path in tmp_path.glob("*.safetensors"))
+    assert files[0] == f"model-00001-of-{len(files):05d}.safetensors"
+    tensors = {}
+    for name in files:
+        held = load_file(tmp_path / name)
+        assert len(held) == 1 or sum(tensor.nbytes for tensor in held.values()) <= 6000
+        tensors |= held
+    assert tensors.keys() == index["weight_map"].keys()
+    assert index["metadata"]["total_size"] == sum(tensor.nbytes for tensor in tensors.values())
+    network = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
+    inputs = torch.cat([torch.tensor([[model.network_.start]]), torch.as_tensor(x[None, :9])], 1)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            network(inputs).logits[..., :40], model.network_(inputs), atol=1e-4, rtol=1e-4
+        )
+    network.save_pretrained(tmp_path / "theirs", max_shard_size="6KB")
+    theirs = json.loads((tmp_path / "theirs" / "model.safetensors.index.json").read_text())
+    assert len({*theirs["weight_map"].values()}) == len(files)
+    again = Transformer.from_pretrained(tmp_path)
+    np.testing.assert_allclose(again.log_prob(x), model.log_prob(x), atol=1e-4)
+    # one that fits again leaves none of the others behind, and the other way round
+    model.to_pretrained(tmp_path)
+    assert [path.name for path in tmp_path.glob("*.safetensors*")] == ["model.safetensors"]
+    model.to_pretrained(tmp_path, 6000)
+    assert not (tmp_path / "model.safetensors").exists()
+    for wrong in ("much", 0, 1.5, True):
+        with pytest.raises(ParameterError, match="max_shard_size must be"):
+            model.to_pretrained(tmp_path, max_shard_size=wrong)
+
+
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
