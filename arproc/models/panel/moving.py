@@ -131,7 +131,8 @@ class FittedMoving(Kept):
     def fit(cls, process: Process, plan: Moving, data: PanelData) -> FittedMoving:
         """Fit the process to every series."""
         series, low = (data, []) if plan.log is None else logarithms(data, plan.log)
-        beside, names = None, ()
+        beside: np.ndarray | None = None
+        names: tuple[str, ...] = ()
         if plan.one.regressors is not None:
             beside, names = data.covariates, data.covariate_names
         n, size = len(data), sum(plan.orders.blocks) + len(plan.powers) + len(names) + 1

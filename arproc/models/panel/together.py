@@ -114,10 +114,10 @@ class FittedTogether(FittedSeries):
             found.status[i] = reason
         ends = [end_of(index) for index in data.indexes]
         pushes = pushes_of(series, found.beta)
-        pick, *places = tails(series, settings.order)
+        pick, offsets, positions = tails(series, settings.order)
         return cls(
             process, data.names, data.named, data.lengths, found.status, ends, found,
-            series.values[pick], *places, _firsts(data), *prior,
+            series.values[pick], offsets, positions, _firsts(data), *prior,
             None if pushes is None else np.nan_to_num(pushes[pick]),
             data.covariate_names if settings.width else (), form=data.form,
         )  # fmt: skip

@@ -191,7 +191,8 @@ def _each(table: PanelData, kinds: Kinds, trials: Trials, common: Common) -> Aut
     none = np.zeros(len(table), np.int64)
     fits = ar.fit(in_scale(table, kinds.log, none), common.frame.lags)
     status, ends = ["ok"] * len(table), [end_of(index) for index in table.indexes]
-    beta, others = None, []
+    beta: np.ndarray | None = None
+    others: list[FittedSeries] = []
     if table.covariates is not None:
         beta, others = _regressed(table, kinds, common.frame, none)
     return Automatic(
