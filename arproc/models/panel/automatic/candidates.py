@@ -50,7 +50,8 @@ def forecasts(
         horizon: how many steps.
         fits: of the autoregressions, to what is known.
     """
-    made = ahead(scaled(table, log, periods, left_out), horizon)
+    both = [scaled(table, one, periods, left_out) for one in (log, np.zeros_like(log))]
+    made = ahead(*both, horizon)
     if not fits:
         return made
     known, parts = in_scale(table, log, left_out), [made]
