@@ -50,8 +50,8 @@ def forecasts(
         horizon: how many steps.
         fits: of the autoregressions, to what is known.
     """
-    both = [scaled(table, one, periods, left_out) for one in (log, np.zeros_like(log))]
-    made = ahead(*both, horizon)
+    own = scaled(table, log, periods, left_out)
+    made = ahead(own, scaled(table, np.zeros_like(log), periods, left_out), horizon)
     if not fits:
         return made
     known, parts = in_scale(table, log, left_out), [made]
