@@ -252,6 +252,35 @@ def season_of(x: np.ndarray, periods: list[int]) -> np.ndarray:
     return decompose(x.copy(), np.array([0, n]), np.array([n]), periods).cycles
 
 
+def test_the_last_cycles_tell_more_of_a_season():
+    t = np.arange(80)
+    wave = np.sin(np.pi * t / 2)
+    grown = season_of(np.where(t < 40, 1.0, 2.0) * wave, [4])
+    assert 1.75 < grown[1] < 2.0  # equal weights would say 1.5
+    np.testing.assert_allclose(season_of(wave, [4]), wave[:4], atol=1e-9)
+
+
+def test_a_season_of_which_little_is_known_is_shrunk():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(200, 26))
+    assert np.mean([season_of(x, [12]).std() for x in noise]) < 0.1
+    wave = 3 * np.sin(2 * np.pi * np.arange(26) / 12)
+    kept = [season_of(wave + 0.3 * x, [12]).std() for x in noise]
+    assert 0.85 < np.mean(kept) / wave[:12].std() < 1
+    one = np.full(40, np.nan)
+    one[8:20] = np.arange(12.0)  # a single cycle cannot tell it from noise
+    assert not season_of(one, [12]).any()
+
+
+def test_seasons_are_multiplied_or_added_as_the_series_has_them():
+    t = np.arange(96)
+    season = np.sin(2 * np.pi * t / 12)
+    added = {f"a{i}": 100 + 4 * t + 30 * np.roll(season, i) for i in range(6)}
+    found = AutoPanel(period=12).fit({name: x[:84] for name, x in added.items()}).forecast(12)
+    error = [np.abs(found.loc[name, 0.5] - x[84:]).mean() for name, x in added.items()]
+    assert max(error) < 3  # of a season of 30
+
+
 def test_seasons_and_what_looks_like_them():
     rng, t = np.random.default_rng(0), np.arange(900)
     day = np.sin(2 * np.pi * t / 24)

@@ -66,14 +66,14 @@ def test_smoothing_with_and_without_what_is_prepared(rows, prepared, monkeypatch
     table = read(rows)
     log, none = np.ones(len(table), bool), np.zeros(len(table), np.int64)
     log[3] = False  # it begins with 0
-    series = scaled(table, log, [4], none)
+    series, levels = (scaled(table, one, [4], none) for one in (log, np.zeros_like(log)))
     monkeypatch.setattr(smoothing, "_PREPARED", prepared)
-    found = ahead(series, 5)
+    found = ahead(series, levels, 5)
     monkeypatch.setattr(smoothing_kernels, "smooth", interpreted(smoothing_kernels.smooth))
-    for part, plain in zip(found, ahead(series, 5), strict=True):
+    for part, plain in zip(found, ahead(series, levels, 5), strict=True):
         np.testing.assert_allclose(plain, part, rtol=1e-9, atol=1e-12)
     monkeypatch.setattr(smoothing, "_PREPARED", 1000 - prepared)
-    for part, other in zip(found, ahead(series, 5), strict=True):
+    for part, other in zip(found, ahead(series, levels, 5), strict=True):
         np.testing.assert_allclose(other, part, rtol=1e-9, atol=1e-12)
 
 

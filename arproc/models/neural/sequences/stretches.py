@@ -83,7 +83,7 @@ class Stretches:
         self.space, self.given, self.lead = sequences.space, given, lead
         self.block, self.width = block, given + lead + block
         self.settings, self.context = settings, context
-        self.crops = Crops(sequences, self.width)
+        self.crops = Crops(sequences, given + block)
         # one series is cut out of a longer one, several pieces of music begin where they begin
         whole = isinstance(sequences.space, BinaryVector) and len(sequences) > 1
         self.unknown = self.crops.stream and not whole
@@ -113,12 +113,13 @@ class Stretches:
     def read(self, places: Places) -> Stretch:
         """The stretches that begin there."""
         row, first = places.rows, places.first
-        fresh = (first == 0) | (places.unknown & self.unknown) | bool(self.given)
-        x, counted = self._read(row, first)
-        if self.lead:
-            counted[~fresh, : self.lead] = False
-            counted[fresh, self.given + self.block :] = False
-        return Stretch(x, fresh, counted, self._context_of(row, first, counted.shape[1]), row)
+        unknown = places.unknown & self.unknown
+        begin = torch.where(unknown, first, (first - self.lead).clamp(min=0))
+        fresh = (begin == 0) | unknown | bool(self.given)
+        x, counted = self._read(row, begin)
+        term = begin[:, None] + torch.arange(counted.shape[1])
+        counted &= (term >= first[:, None]) & (term < first[:, None] + self.given + self.block)
+        return Stretch(x, fresh, counted, self._context_of(row, begin, counted.shape[1]), row)
 
     def augmented(self, drawn: Stretch, step: int) -> Stretch:
         """The same as `Training(augment=)` changes it in a step of the training."""

@@ -74,7 +74,8 @@ def _plain(
     fits: Sequence[FittedSeries],
 ) -> Ahead:
     """The candidates that know nothing of covariates; see `forecasts`."""
-    made = ahead(scaled(table, log, periods, left_out), horizon)
+    own = scaled(table, log, periods, left_out)
+    made = ahead(own, scaled(table, np.zeros_like(log), periods, left_out), horizon)
     if not fits:
         return made
     known, parts = in_scale(table, log, left_out), [made]

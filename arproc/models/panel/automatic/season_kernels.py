@@ -11,6 +11,8 @@ __all__ = ["correlate", "decompose"]
 _FAR = 4.0  # usual deviations, beyond which one counts no more than there
 _NORMAL = 1.4826  # a normal deviation over the median absolute one
 _ENOUGH, _SPIKE = 12, 12.0  # values, among which one stands out by so many median changes
+_FADE = 0.8  # what a cycle counts beside the next one: seasons change slowly
+_UNSURE = 10.0  # over the degrees of freedom: by how much noise is taken for larger than it seems
 
 
 def _selected(x: np.ndarray, n: Int) -> float:
@@ -92,15 +94,15 @@ def _bridge(x: np.ndarray, n: Int, whole: np.ndarray) -> None:
 
 @jit
 def _means(
-    rest: np.ndarray, place: np.ndarray, m: Int, far: float, means: np.ndarray, found: np.ndarray,
-    counts: np.ndarray,
+    rest: np.ndarray, place: np.ndarray, weights: np.ndarray, m: Int, far: float,
+    means: np.ndarray, found: np.ndarray, counts: np.ndarray,
 ) -> None:  # fmt: skip
-    """Means by place, of what is no further than `far` from those before."""
+    """Weighted means by place, of what is no further than `far` from those before."""
     for j in range(len(found)):
         found[j] = 0.0
     for t in range(m):
         j = place[t]
-        found[j] += means[j] + min(max(rest[t] - means[j], -far), far)
+        found[j] += weights[t] * (means[j] + min(max(rest[t] - means[j], -far), far))
     for j in range(len(found)):
         means[j] = found[j] / counts[j]
 
@@ -109,19 +111,28 @@ def _means(
 def _one_season(
     x: np.ndarray, n: Int, period: Int, work: np.ndarray, place: np.ndarray, found: np.ndarray
 ) -> None:
-    """The season of one length of x[:n], by ratio to a moving average, shrunk: found[:period]."""
+    """The season of one length of x[:n], by ratio to a moving average, shrunk: found[:period].
+
+    The last cycles count more. It is shrunk by the share of its variance that noise of the means
+    would give, and more where few values tell how large that is.
+    """
     whole, rest, sizes = work[0], work[1], work[2]
-    means, sums, counts = found[0, :period], found[1, :period], found[2, :period]
+    means, sums, counts, squares = found[:, :period]
     for j in range(period):
-        means[j], counts[j] = 0.0, 0.0
+        means[j], counts[j], squares[j] = 0.0, 0.0, 0.0
     _bridge(x, n, whole)
     _average(whole, n, period, sizes)
-    half, m = period // 2, 0
-    for t in range(half, n - half):
+    half, m, weight, fade = period // 2, 0, 1.0, _FADE ** (1 / period)
+    weights = whole  # which is not needed any more
+    for t in range(n - half - 1, half - 1, -1):
         if not np.isnan(x[t]):
-            rest[m], place[m] = x[t] - sizes[t], t % period
-            counts[place[m]] += 1
+            rest[m], place[m], weights[m] = x[t] - sizes[t], t % period, weight
+            counts[place[m]] += weight
+            squares[place[m]] += weight * weight
             m += 1
+        weight *= fade
+    if m <= period:
+        return
     for j in range(period):
         if counts[j] == 0:
             return
@@ -135,17 +146,19 @@ def _one_season(
             far = _FAR * _NORMAL * _median(sizes, m)
         if k > 0 and (not widest > far or not far > 0):
             break
-        _means(rest, place, m, far, means, sums, counts)
+        _means(rest, place, weights, m, far, means, sums, counts)
     level = 0.0
     for j in range(period):
         level += means[j] / period
-    spread, noise = 0.0, 0.0
+    spread, noise, freedom, error = 0.0, 0.0, 0.0, 0.0
     for j in range(period):
         means[j] -= level
         spread += means[j] * means[j] / (period - 1)
+        freedom += counts[j] - squares[j] / counts[j]
+        error += squares[j] / (counts[j] * counts[j] * period)
     for t in range(m):
-        noise += (rest[t] - means[place[t]]) ** 2
-    noise *= period / (max(m - period, 1) * m)
+        noise += weights[t] * (rest[t] - means[place[t]]) ** 2
+    noise *= (1 + _UNSURE / (m - period)) * error / freedom
     share = max(spread - noise, 0.0) / spread if spread > 0 else 0.0
     for j in range(period):
         means[j] *= share
@@ -226,7 +239,7 @@ def decompose(
     for period in periods:
         widest = max(widest, period)
     work, place = np.empty((4, longest)), np.empty(longest, np.int64)
-    found = np.empty((3, widest))
+    found = np.empty((4, widest))
     for i in range(begin, end):
         n, cycle = lengths[i], cycles[edges[i] : edges[i + 1]]
         x = values[offsets[i] : offsets[i] + n]

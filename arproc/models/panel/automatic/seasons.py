@@ -98,9 +98,10 @@ def decompose(
 ) -> Seasons:
     """The seasons of many series, for one cycle of the longest that each is long enough for.
 
-    Classical decomposition about a moving average, one season after the other; each is shrunk
-    by how much of its variance is more than the noise of its means would give. What stands alone,
-    far from both neighbours, is made missing before they are found for good.
+    Classical decomposition about a moving average, one season after the other, the last cycles
+    counting more; each is shrunk by how much of its variance is more than the noise of its means
+    would give, and further where few cycles tell of that noise. What stands alone, far from both
+    neighbours, is made missing before they are found for good.
 
     Args:
         values: the series one after the other, nan where a value is missing. Their seasons are

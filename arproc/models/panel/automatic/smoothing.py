@@ -104,17 +104,20 @@ def known_of(table: PanelData, left_out: np.ndarray) -> np.ndarray:
     return np.arange(len(table.values)) < np.repeat(stops, table.lengths)
 
 
-def ahead(series: Scaled, horizon: int) -> Ahead:
+def ahead(series: Scaled, levels: Scaled, horizon: int) -> Ahead:
     """The candidates' laws of the next steps; of logarithms both those of these and of levels.
 
-    A law of the level of a positive series becomes one of its logarithm with the same median and
-    the same relative spread.
+    So a season multiplies in one half of the candidates and is added in the other. A law of the
+    level of a positive series becomes one of its logarithm with the same median and the same
+    relative spread.
+
+    Args:
+        series: the panel.
+        levels: the same with no logarithms, of which those are read that `series` has in them.
+        horizon: how many steps.
     """
-    every = np.ones(len(series.log), np.bool_)
-    own = _smoothed(series.values, series, horizon, every)
-    logged = np.repeat(series.log, np.diff(series.offsets))
-    levels = np.exp(np.where(logged, series.values, 0.0))  # a level that is none is not read
-    other = _smoothed(levels, series, horizon, series.log)
+    own = _smoothed(series, horizon, np.ones(len(series.log), np.bool_))
+    other = _smoothed(levels, horizon, series.log)
     floor = np.maximum(_FLOOR * series.least, 1e-300)[:, None, None]
     with np.errstate(invalid="ignore", divide="ignore"):
         median = np.maximum(other.mean, floor)
@@ -122,27 +125,22 @@ def ahead(series: Scaled, horizon: int) -> Ahead:
         moved = Ahead(np.log(median), relative, other.shocks)
     for part, same in zip(moved, own, strict=True):  # a level has one scale
         part[~series.log] = same[~series.log]
-    both = Ahead(*(np.concatenate(pair, axis=1) for pair in zip(own, moved, strict=True)))
-    both.mean[:] += series.seasons.after(series.lengths, horizon)[:, None]
-    return both
+    return Ahead(*(np.concatenate(pair, axis=1) for pair in zip(own, moved, strict=True)))
 
 
 def next_of_walk(series: Scaled) -> tuple[np.ndarray, np.ndarray]:
     """Means and deviations of the random walk's next values, in the series' scales, [N]."""
-    every = np.ones(len(series.log), np.bool_)
-    made = _smoothed(series.values, series, 1, every, ("walk",))
-    mean = made.mean[:, 0, 0] + series.seasons.after(series.lengths, 1)[:, 0]
-    return mean, made.deviation[:, 0, 0]
+    made = _smoothed(series, 1, np.ones(len(series.log), np.bool_), ("walk",))
+    return made.mean[:, 0, 0], made.deviation[:, 0, 0]
 
 
 def _smoothed(
-    values: np.ndarray,
     series: Scaled,
     horizon: int,
     wanted: np.ndarray,
     families: Sequence[str] = FAMILIES,
 ) -> Ahead:
-    """The laws of the series that are wanted; nan for the others."""
+    """The laws of the series that are wanted, with their seasons; nan for the others."""
     from arproc.compiled.interpreted import suited
     from arproc.models.panel.automatic import smoothing_kernels
 
@@ -157,9 +155,10 @@ def _smoothed(
     # interpreted, a value takes all points at once
     kernels = suited(smoothing_kernels, 40.0 * int(series.lengths.sum()) + 400.0 * n)
     tables = kernels.prepare(*grid[:3], min(int(series.lengths.max(initial=0)), _PREPARED))
-    whole = (values, series.offsets, stops, wanted)
+    whole = (series.values, series.offsets, stops, wanted)
     out = (mean, variance, shocks, known)
     threaded(lambda a, b: kernels.smooth(*whole, a, b, *grid, *tables, *out), shares(work))
     for part in (mean, variance, shocks):
         part[~known] = np.nan
+    mean += series.seasons.after(series.lengths, horizon)[:, None]
     return Ahead(mean, np.sqrt(variance), shocks)

@@ -128,15 +128,20 @@ def test_repeats_are_learnt():
 
 
 def test_a_lead_is_heard_and_not_scored():
-    x = np.random.default_rng(0).integers(0, 2, (50, 3))
-    sequences = Sequences.of([x], BinaryVector(dimension=3))
-    stretches = Stretches(sequences, None, block=4, given=0, settings=Training(), lead=6)
-    drawn = stretches(200, torch.Generator().manual_seed(0))
-    counted = drawn.counted
-    assert bool((counted.sum(1) == 4).all())
-    assert bool(counted[drawn.fresh, :4].all())
-    assert bool(counted[~drawn.fresh, 6:].all())
-    assert 0 < int(drawn.fresh.sum()) < 200
+    """Every term of a piece is scored, after up to six frames that are heard alone."""
+    x = np.random.default_rng(0).integers(0, 2, (9, 3))
+    sequences = Sequences.of([x, x[:5]], BinaryVector(dimension=3))
+    stretches = Stretches(sequences, None, block=2, given=0, settings=Training(), lead=6)
+    places = stretches.draw(400, torch.Generator().manual_seed(0))
+    drawn = stretches.read(places)
+    begin = (places.first - 6).clamp(min=0)
+    assert bool((drawn.counted.sum(1) == 2).all())
+    assert bool((drawn.fresh == (begin == 0)).all())
+    assert bool((drawn.counted.long().argmax(1) == places.first - begin).all())
+    assert sorted(set(places.first[drawn.rows == 0].tolist())) == list(range(8))
+    for row, start, heard in zip(drawn.rows.tolist(), begin.tolist(), drawn.x, strict=True):
+        piece = torch.as_tensor(x[:5] if row else x)[start : start + 8]
+        assert torch.equal(heard[1 : 1 + len(piece)].long(), piece)
 
 
 def test_pieces_begin_where_they_begin():
