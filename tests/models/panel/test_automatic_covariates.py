@@ -149,7 +149,7 @@ def test_given_candidates_are_with_and_without():
     assert model.weights_[:, 1].mean() > 0.7
     plain = Panel(AR(1)).fit(_used(PAST)).forecast(horizon=H)
     assert _error(model.forecast(H, future=FUTURE)) < 0.3 * _error(plain)
-    assert [panel.covariates for panel in model.panels_] == [None, ("promo",)]
+    assert [panel.covariates for panel in model.panels_] == [None, BESIDE]
     alone = Panel(with_x, covariates=BESIDE).fit(_used(PAST, "promo"))
     second = model.panels_[1].forecast(horizon=H, future=FUTURE)
     np.testing.assert_allclose(second, alone.forecast(horizon=H, future=FUTURE))
