@@ -871,6 +871,7 @@ LATER = {
 
 
 @pytest.mark.filterwarnings("ignore::arproc.models.ngram.smoothing.discounts.DiscountWarning")
+@pytest.mark.filterwarnings("ignore:the standard errors of")  # of more orders than the data need
 @pytest.mark.parametrize(
     "name", [pytest.param(k, marks=[pytest.mark.slow] * (k in LATER)) for k in MODELS]
 )
@@ -918,6 +919,7 @@ THOROUGH = (
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::arproc.models.ngram.smoothing.discounts.DiscountWarning")
+@pytest.mark.filterwarnings("ignore:the standard errors of")  # of more orders than the data need
 @pytest.mark.parametrize("name", THOROUGH)
 def test_the_model_keeps_the_contract_at_more_sizes(name):
     make, given = MODELS[name]

@@ -241,6 +241,8 @@ def _remembered(subject: Subject) -> float:
         under = cdf(conditional, value - 1).double() if subject.space.measure == "mass" else upto
     except (UnsupportedError, NotImplementedError):
         return 0.0
+    if subject.space.measure == "density" and not _by_inverse(conditional):
+        return 0.0
     apart = (under[:, 0] - upto[:, 1]).clamp(min=0) + (under[:, 1] - upto[:, 0]).clamp(min=0)
     return agree(
         apart,
@@ -251,6 +253,13 @@ def _remembered(subject: Subject) -> float:
         "a history that is cut to its last elements",
         ("path",),
     )
+
+
+def _by_inverse(conditional: Any) -> bool:
+    """Whether uniforms are places of the law: those of a mixture choose its component too."""
+    u = torch.tensor([0.1, 0.35, 0.6, 0.85], dtype=torch.float64)
+    places = torch.stack([cdf(conditional, from_uniform(conditional, v.expand(2))) for v in u])
+    return bool((places.double() - u[:, None]).abs().max() < 1e-3)
 
 
 def _others_replaced(
