@@ -75,8 +75,8 @@ def _number(symbol: str | bytes, vocabulary: Any, name: str) -> int:
         raise DataError(f"{name}: {error}") from None
     if len(found) != 1:
         raise DataError(
-            f"{name} is {symbol!r}, which is {len(found)} symbols of the vocabulary; expected one, "
-            "or None where it is not known."
+            f"{name} is {symbol!r}, which is {len(found)} symbols of the vocabulary; expected "
+            "one, or None where it is not known."
         )
     return int(found[0])
 
