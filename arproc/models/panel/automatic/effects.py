@@ -42,8 +42,8 @@ class Regressed(NamedTuple):
 def first_of(table: PanelData) -> np.ndarray:
     """The covariates of the first step of each series, [N, c].
 
-    Counted from these, effects do not depend on where a covariate's zero is, and what they leave of
-    a series stays near it.
+    Counted from these, effects do not depend on where the zero of a covariate is, and what they
+    leave of a series stays near it.
     """
     assert table.covariates is not None
     return table.covariates[table.offsets[:-1]]
