@@ -135,6 +135,19 @@ def warn(message: str, category: type[Warning]) -> None:
     warnings.warn(message, category, stacklevel=level)
 
 
+def shown(value: object, typed: bool = False) -> str:
+    """A value in an error message, `typed` with its type; of a long one, a table say, that alone.
+
+    Example:
+        >>> shown("7"), shown(7.5, typed=True), shown([0] * 500)
+        ("'7'", '7.5 (float)', 'a list')
+    """
+    text, kind = repr(value), type(value).__name__
+    if len(text) > 200 or "\n" in text:
+        return f"a {kind}"
+    return f"{text} ({kind})" if typed else text
+
+
 def check_integer(
     name: str, value: object, *, minimum: int | None = None, maximum: int = 2**63 - 1
 ) -> int:
@@ -146,7 +159,7 @@ def check_integer(
     except TypeError:
         number = None
     if number is None or isinstance(value, bool):
-        raise ParameterError(f"{name} must be an integer; got {value!r} ({type(value).__name__}).")
+        raise ParameterError(f"{name} must be an integer; got {shown(value, typed=True)}.")
     if minimum is not None and number < minimum:
         raise ParameterError(f"{name} must be at least {minimum}; got {number}.")
     if number > maximum:
@@ -180,7 +193,7 @@ def check_bytes(name: str, value: object) -> int:
             return int(float(match[1]) * _BYTES[match[2].upper()])
     elif hasattr(value, "__index__") and not isinstance(value, bool):
         return check_integer(name, value)
-    raise ParameterError(f"{name} must be a number of bytes or such as '2GB'; got {value!r}.")
+    raise ParameterError(f"{name} must be a number of bytes or such as '2GB'; got {shown(value)}.")
 
 
 def check_number(
@@ -229,7 +242,7 @@ def check_number(
         told = " and ".join(f"{word} {at:g}" for word, at in bounds.items() if at is not None)
         raise ParameterError(
             f"{name} must be a {'' if told else 'finite '}number{' ' * bool(told)}{told}; "
-            f"got {value!r}."
+            f"got {shown(value)}."
         )
     return number
 
@@ -238,7 +251,7 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     """Return `value` if it is one of `choices`, or raise `ParameterError` listing them."""
     if not isinstance(value, str) or value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
-        raise ParameterError(f"{name} must be one of {listed}; got {value!r}.")
+        raise ParameterError(f"{name} must be one of {listed}; got {shown(value)}.")
     return value
 
 
@@ -255,7 +268,7 @@ def check_device(name: str, value: Any) -> Any:
         why = str(wrong).partition("\n")[0].rstrip(".")
         raise ParameterError(
             f"{name} must be a device that torch has here, such as 'cpu' or 'cuda'; got "
-            f"{value!r} ({why})."
+            f"{shown(value)} ({why})."
         ) from None
     return device
 
@@ -264,7 +277,7 @@ def check_flag(name: str, value: Any) -> bool:
     """Return `value` if it is True or False, or raise `ParameterError` naming it."""
     axes: int = getattr(value, "ndim", 0)
     if type(value).__name__ not in ("bool", "bool_") or axes:
-        raise ParameterError(f"{name} must be True or False; got {value!r}.")
+        raise ParameterError(f"{name} must be True or False; got {shown(value)}.")
     return bool(value)
 
 
@@ -280,11 +293,11 @@ def check_table(name: str, value: Any, columns: tuple[str, ...] = ()) -> None:
 def check_list(name: str, value: Any) -> list[Any]:
     """Return the items of `value` as a list, or raise `ParameterError` naming it; text is none."""
     if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__iter__"):
-        raise ParameterError(f"{name} must be a list; got {value!r} ({type(value).__name__}).")
+        raise ParameterError(f"{name} must be a list; got {shown(value, typed=True)}.")
     try:
         return list(value)
     except Exception as wrong:  # an array or a tensor of no axes, say
-        raise ParameterError(f"{name} must be a list; got {value!r} ({wrong}).") from None
+        raise ParameterError(f"{name} must be a list; got {shown(value)} ({wrong}).") from None
 
 
 def check_names(name: str, values: Mapping[Any, Any]) -> dict[str, Any]:

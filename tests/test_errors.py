@@ -50,3 +50,15 @@ def test_bounds_and_choices_are_named():
     for value in ("c", None, 1, ["a"]):
         with pytest.raises(ParameterError, match="x must be one of 'a', 'b'; got"):
             check_choice("x", value, ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    "check",
+    [errors.check_integer, errors.check_flag, errors.check_number, errors.check_bytes,
+     lambda name, value: errors.check_choice(name, value, ("a",))],
+)  # fmt: skip
+def test_tables_are_not_written_out(check):
+    table = np.zeros((40, 40)).tolist()
+    with pytest.raises(ParameterError, match=r"^horizon must be .*got a list") as caught:
+        check("horizon", table)
+    assert len(str(caught.value)) < 200

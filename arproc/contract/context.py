@@ -176,10 +176,24 @@ def _numbers(context: Any) -> torch.Tensor:
         x = plain_tensor(context, "context")
     else:
         values = context.to_numpy() if hasattr(context, "to_numpy") else context
+        _check_even(values)
         x = torch.from_numpy(check_array("context", values, DataError))
     if x.is_complex():
         raise DataError(f"context is complex ({x.dtype}); expected real numbers.")
     return x.double()
+
+
+def _check_even(context: Any) -> None:
+    """Raise `DataError` for a list of contexts by steps that have unequally many of these."""
+    if not isinstance(context, (list, tuple)):
+        return
+    sizes = {len(one) for one in context if hasattr(one, "__len__") and not isinstance(one, str)}
+    if len(sizes) > 1:
+        raise DataError(
+            f"context is a list of items of unequal lengths ({min(sizes)} to {max(sizes)}); "
+            "expected one array, [N, T, c] where it is by steps: fill the shorter ones up to the "
+            "longest with zeros; no likelihood reads what stands behind the end of a sequence."
+        )
 
 
 def _one_hot(x: torch.Tensor, classes: int, context: Any) -> torch.Tensor:

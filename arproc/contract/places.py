@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from arproc.errors import ArprocError, ParameterError, StorageError
+from arproc.errors import ArprocError, ParameterError, StorageError, shown
 
 try:
     import fcntl
@@ -43,7 +43,7 @@ _LONGEST = 200
 def as_path(path: Any) -> Path:
     """`path` as a `Path`, or an error that says what came instead."""
     if not isinstance(path, (str, os.PathLike)):
-        raise ParameterError(f"path must be a str or a Path; got {path!r}.")
+        raise ParameterError(f"path must be a str or a Path; got {shown(path)}.")
     return Path(path)
 
 

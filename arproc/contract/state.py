@@ -557,6 +557,13 @@ class ReplayState(State):
 
     def _all(self, x: torch.Tensor) -> Distribution:
         law: Stepwise = self.law
-        if self.context is None:
-            return law.conditionals(x)
-        return law.conditionals(x, context=self.context)
+        beside = {} if self.context is None else {"context": self.context}
+        found = law.conditionals(x, **beside)
+        wanted = [x.shape[0], x.shape[1] + 1]
+        if list(found.batch_shape) != wanted:
+            raise DataError(
+                f"the conditionals of elements of shape {list(x.shape)} have batch shape "
+                f"{list(found.batch_shape)}; expected {wanted}: one before each element, and one "
+                "after the last (of no element, the first alone)."
+            )
+        return found

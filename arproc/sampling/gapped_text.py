@@ -41,7 +41,7 @@ def gapped_text(
     if vocabulary_of(law) is None or is_file(data):
         return None
     if isinstance(data, (list, tuple)) and data:
-        single = all(item is None or isinstance(item, str) for item in data)
+        single = _is_gapped(data)
         rows = [data] if single and any(item is None for item in data) else data
         if all(isinstance(row, (list, tuple)) and _is_gapped(row) for row in rows):
             numbers = [_numbers(row, law, layout, name) for row in rows]
@@ -53,22 +53,32 @@ def gapped_text(
 
 
 def _is_gapped(row: Any) -> bool:
-    return all(symbol is None or isinstance(symbol, str) for symbol in row)
+    return all(symbol is None or isinstance(symbol, (str, bytes)) for symbol in row)
 
 
 def _numbers(row: Any, law: ChainLaw, layout: Layout, name: str) -> np.ndarray:
+    numbers = np.full(len(row), np.nan)
+    for place, symbol in enumerate(row):
+        if symbol is not None:
+            numbers[place] = _number(symbol, vocabulary_of(law), f"{name}, item {place}")
     if len(row) != layout.length:
         raise DataError(
             f"{name} has a text of {len(row)} symbols; the model's examples have {layout.length}."
         )
-    known = [symbol is not None for symbol in row]
-    numbers = np.full(len(row), np.nan)
-    if any(known):
-        try:
-            numbers[known] = vocabulary_of(law).encode([s for s in row if s is not None])
-        except DataError as error:
-            raise DataError(f"{name}: {error}") from None
     return numbers
+
+
+def _number(symbol: str | bytes, vocabulary: Any, name: str) -> int:
+    try:
+        found = vocabulary.encode([symbol] if vocabulary.kind == "symbols" else symbol)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+    if len(found) != 1:
+        raise DataError(
+            f"{name} is {symbol!r}, which is {len(found)} symbols of the vocabulary; expected "
+            "one, or None where it is not known."
+        )
+    return int(found[0])
 
 
 def written(sites: torch.Tensor, law: ChainLaw, layout: Layout) -> list[Any]:

@@ -162,7 +162,10 @@ def _future(
     """The covariates of the steps to come, where the model has some."""
     if not covariates:
         if future is not None:
-            raise ParameterError("future is for a model with covariates; this one has none.")
+            raise ParameterError(
+                "future is for a model with covariates; this one has none. Their columns "
+                "are named by covariates=, as AutoPanel(covariates=['price'])."
+            )
         return None
     if future is None:
         raise ParameterError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from arproc.contract.places import as_path
 from arproc.data.table_forms import tell_unused, unused_numbers
-from arproc.errors import DataError, MissingDependencyError
+from arproc.errors import DataError, MissingDependencyError, ParameterError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -182,6 +183,11 @@ def _files(source: Any, called: str) -> list[Path]:
     listed = list(source) if isinstance(source, (list, tuple)) else [source]
     found: list[Path] = []
     for one in listed:
+        if not isinstance(one, (str, os.PathLike)):
+            raise ParameterError(
+                f"{called} must be a Parquet file, a folder of them or a list; got a "
+                f"{type(one).__name__}. What is in memory a panel's own fit and forecast take."
+            )
         path = as_path(one)
         inside = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
         if not inside or not all(file.is_file() for file in inside):

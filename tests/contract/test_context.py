@@ -68,7 +68,7 @@ def test_contexts_per_step():
         (np.ones((2, 1)), r"context has shape \(2, 1\); expected \[N, c\] with N = 1"),
         (np.ones((1, 1, 1)), r"context has shape \(1, 1, 1\)"),
         ([None], "context has values that are not finite"),
-        ([[1.0], [2.0, 3.0]], "context can not be read as numbers"),
+        ([[1.0], [2.0, 3.0]], r"items of unequal lengths \(1 to 2\); expected one array"),
     ],
 )
 def test_bad_contexts(context, message):

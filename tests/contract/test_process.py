@@ -251,6 +251,28 @@ def test_a_process_that_writes_nothing_says_what_to_write():
         Empty().fit([1.0]).log_prob([1.0])
 
 
+@pytest.mark.parametrize("extra", [-1, 1])
+def test_conditionals_of_a_wrong_number_are_told(extra):
+    class Miscounted(Process):
+        def _fit(self, sequences, *, validation, context): ...
+
+        def _infer_space(self, data):
+            return Walk()._infer_space(data)
+
+        def _conditionals(self, x):
+            before = torch.nn.functional.pad(x, (1, 1))[:, : x.shape[1] + 1 + extra]
+            return td.Normal(before, 1.0)
+
+    model = Miscounted().fit([1.0, 2.0])
+    for call in (
+        lambda: model.log_prob([1.0, 2.0]),
+        lambda: model.sample(2, length=3, seed=0),
+        lambda: model.conditional([1.0]),
+    ):
+        with pytest.raises(DataError, match="one before each element, and one after the last"):
+            call()
+
+
 def test_images_and_vectors():
     assert Levels().fit(np.zeros((3, 2, 2), int)).log_prob(np.ones((2, 2), int)) < 0
     assert Linear().fit(np.zeros((5, 2))).log_prob_terms(np.zeros((5, 2))).shape == (5,)

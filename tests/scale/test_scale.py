@@ -411,6 +411,8 @@ def test_covariates_and_future_go_together(tmp_path: Path):
         (model, paths[0], {"future": bare}, DataError, "future .* no column called 'price'"),
         (model, paths[0], {"future": apart}, DataError, "future has rows of .* in more than one"),
         (model, paths[0], {"future": tmp_path / "no"}, DataError, "future has no Parquet file"),
+        (model, paths[0], {"future": [table]}, ParameterError, "future must be .*; got a DataFr"),
+        (model, table, {"future": paths[1]}, ParameterError, "source must be .*; got a DataFrame"),
     ]
     for one, source, more, error, message in refused:
         with pytest.raises(error, match=message):

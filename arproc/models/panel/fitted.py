@@ -88,7 +88,10 @@ class PanelModel(Parameters, ABC):
         """The covariates of the steps to come, where there are any."""
         if not self._covariates:
             if future is not None:
-                raise ParameterError("future is for a panel with covariates; this one has none.")
+                raise ParameterError(
+                    "future is for a panel with covariates; this one has none. Their columns "
+                    "are named by covariates=, as AutoPanel(covariates=['price'])."
+                )
             return None
         if future is None:
             raise ParameterError(

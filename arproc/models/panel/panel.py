@@ -296,6 +296,10 @@ class Panel(PanelModel):
         from arproc.forecasting.forecast import levels_of
 
         horizon = check_count("horizon", horizon, minimum=1)
+        if isinstance(history, int):
+            raise ParameterError(
+                f"history must be a panel; got {history}. The steps are horizon={history}."
+            )
         levels = levels_of(quantiles)
         known = None if history is None else self._read(history, offset)
         learnt = self._learnt

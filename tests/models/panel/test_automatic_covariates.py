@@ -46,6 +46,11 @@ def fitted() -> AutoPanel:
     return AutoPanel(period=[], covariates=BESIDE).fit(_used(PAST, "promo"))
 
 
+def rows_of(name: str) -> float:
+    """The first value of the covariate of a series."""
+    return float(PAST.loc[PAST["unique_id"] == name, "promo"].iloc[0])
+
+
 def _error(made: pd.DataFrame) -> float:
     return float(np.abs(made["mean"].to_numpy() - LATER["y"].to_numpy()).mean())
 
@@ -105,6 +110,25 @@ def test_effects_are_those_of_the_regression():
     assert (np.abs(found[2]) < 0.4).all()
     alone = effects(table.select(np.array([0])), 4)
     np.testing.assert_array_equal(alone[0], found[0])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("zero", "unit"), [(1e6, 1.0), (-1e8, 1.0), (3.0, 1e-6), (0.0, 1e9)])
+def test_neither_zero_nor_unit_of_a_covariate_matters(fitted: AutoPanel, zero: float, unit: float):
+    past, future = (
+        _used(table.assign(promo=zero + unit * table["promo"]), "promo")
+        for table in (PAST, FUTURE)
+    )
+    made = AutoPanel(period=[], covariates=BESIDE).fit(past).forecast(H, future=future)
+    np.testing.assert_allclose(made, fitted.forecast(H, future=FUTURE), rtol=1e-5)
+
+
+def test_a_history_that_begins_elsewhere_counts_from_where_the_fit_did(fitted: AutoPanel):
+    late = PAST[PAST["ds"] >= DAYS[1]]
+    on = [s for s, rows in late.groupby("unique_id") if rows["promo"].iloc[0] != rows_of(s)]
+    assert on
+    made = fitted.forecast(H, history=_used(late, "promo"), future=FUTURE)
+    np.testing.assert_allclose(made["mean"], fitted.forecast(H, future=FUTURE)["mean"], rtol=0.02)
 
 
 def test_a_covariate_that_is_wild_once_breaks_no_forecast():

@@ -303,6 +303,12 @@ def test_names_and_numbers():
         panel.forecast({"zz": X[0]}, horizon=1)
 
 
+def test_a_number_of_steps_is_no_history():
+    panel = Panel(AR(1)).fit(np.random.default_rng(0).normal(size=(2, 30)))
+    with pytest.raises(ParameterError, match="steps are horizon=7"):
+        panel.forecast(7)
+
+
 def test_bad_input():
     with pytest.raises(NotFittedError):
         Panel(AR(1)).forecast(horizon=1)

@@ -157,6 +157,6 @@ class RollNetwork(ElementNetwork):
         longest = (ranked // self.memory).to(self.start.dtype)
         at = ranked % self.memory + torch.arange(1, many + 1, device=codes.device)
         faith = torch.stack(
-            [longest.clamp(max=64).log1p(), (longest > 0).to(longest.dtype)], dim=2
+            [longest.clamp(max=_LONG).log1p(), (longest > 0).to(longest.dtype)], dim=2
         )
         return at, faith, runs if lengths is None else found

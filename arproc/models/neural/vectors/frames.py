@@ -111,5 +111,5 @@ def _(distribution: Frame, temperature: float) -> Frame:
     del distribution, temperature
     raise UnsupportedError(
         "a temperature of frames whose sites depend on each other has no known normaliser; use "
-        'head="bernoulli", whose notes are independent given the past.'
+        'RNN(head="bernoulli"), whose notes are independent given the past.'
     )

@@ -59,9 +59,11 @@ def forecasts(
     made = _plain(table, log, periods, left_out, horizon, fits)
     if beside is None:
         return made
-    rest = without(table, log, beside.beta)
+    rest = without(table, log, beside.beta, beside.base)
     other = _plain(rest, log, periods, left_out, horizon, beside.fits)
-    other.mean[:] += np.einsum("nhc,nc->nh", beside.after, beside.beta)[:, None]
+    other.mean[:] += np.einsum("nhc,nc->nh", beside.after - beside.base[:, None], beside.beta)[
+        :, None
+    ]
     return _joined([made, other])
 
 

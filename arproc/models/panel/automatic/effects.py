@@ -16,7 +16,7 @@ import numpy as np
 from arproc.models.panel.data import PanelData
 from arproc.models.panel.fitted import FittedSeries
 
-__all__ = ["Regressed", "effects", "following", "without"]
+__all__ = ["Regressed", "effects", "first_of", "following", "without"]
 
 _STILL = 1e-9  # of the largest value: what changes by less does not change
 _WILD = 10.0  # times what a series moves: no covariate moves it so much
@@ -28,26 +28,39 @@ class Regressed(NamedTuple):
 
     Attributes:
         beta: the coefficients of each series, in its scale, [N, c].
+        base: from which covariates on their effect is counted, [N, c]; see `first_of`.
         after: the covariates of the steps to come, [N, horizon, c].
         fits: of the autoregressions, to the series without what the covariates do.
     """
 
     beta: np.ndarray
+    base: np.ndarray
     after: np.ndarray
     fits: Sequence[FittedSeries]
 
 
-def without(table: PanelData, log: np.ndarray, beta: np.ndarray) -> PanelData:
+def first_of(table: PanelData) -> np.ndarray:
+    """The covariates of the first step of each series, [N, c].
+
+    Counted from these, effects do not depend on where the zero of a covariate is, and what they
+    leave of a series stays near it.
+    """
+    assert table.covariates is not None
+    return table.covariates[table.offsets[:-1]]
+
+
+def without(table: PanelData, log: np.ndarray, beta: np.ndarray, base: np.ndarray) -> PanelData:
     """The series without what the covariates do, on the users' scale.
 
     Args:
         table: the panel.
         log: of which series the logarithms are modelled, bool [N].
         beta: see `Regressed`.
+        base: see `Regressed`.
     """
     assert table.covariates is not None
     owner = np.repeat(np.arange(len(table)), table.lengths)
-    push = (table.covariates * beta[owner]).sum(axis=1)
+    push = ((table.covariates - base[owner]) * beta[owner]).sum(axis=1)
     with np.errstate(over="ignore"):
         rest = np.where(
             log[owner],

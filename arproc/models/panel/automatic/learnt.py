@@ -121,6 +121,7 @@ class Automatic:
         fits: of the autoregressions among the candidates.
         regressed: of the same, to what the covariates leave; none where there are none.
         beta: what the covariates do to each series, in its scale, [N, c].
+        base: from which covariates on that is counted, [N, c].
         covariates: what is known beside the values, [total, c].
         covariate_names: what they are called, [c].
     """
@@ -139,6 +140,7 @@ class Automatic:
     fits: Sequence[FittedSeries]
     regressed: Sequence[FittedSeries] = ()
     beta: Annotated[np.ndarray | None, Array("n", "c")] = None
+    base: Annotated[np.ndarray | None, Array("n", "c")] = None
     covariates: Annotated[np.ndarray | None, Array("v", "c")] = None
     covariate_names: tuple[str, ...] = ()
 
@@ -158,7 +160,8 @@ class Automatic:
             (any(len(one.names) != n for one in [*self.fits, *self.regressed]),
              "a candidate has other series"),
             (width != (0 if beside is None else beside.shape[1])
-             or (beside is None) != (self.beta is None),
+             or (beside is None) != (self.beta is None)
+             or (beside is None) != (self.base is None),
              f"there are {width} names of covariates, and other numbers of columns"),
             (len(self.regressed) != (copies - 1) * len(self.fits), "candidates with covariates "
              "are not as many as those without"),
@@ -210,7 +213,8 @@ class Automatic:
         none, beside = np.zeros(len(table), np.int64), None
         if self.beta is not None:
             assert after is not None
-            beside = Regressed(self.beta, after, self.regressed)
+            assert self.base is not None
+            beside = Regressed(self.beta, self.base, after, self.regressed)
         made = forecasts(table, self.log, self.periods, none, horizon, self.fits, beside)
         weights = usable(self.weights, made.mean)
         middle = combine(made.mean, weights)

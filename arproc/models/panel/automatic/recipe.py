@@ -15,7 +15,7 @@ from arproc.models.panel.automatic.candidates import (
     on_users_scale,
     usable,
 )
-from arproc.models.panel.automatic.effects import Regressed, effects, following, without
+from arproc.models.panel.automatic.effects import Regressed, effects, first_of, following, without
 from arproc.models.panel.automatic.learnt import Automatic, Common
 from arproc.models.panel.automatic.seasons import find_periods
 from arproc.models.panel.automatic.smoothing import FAMILIES, next_of_walk, scaled
@@ -137,8 +137,8 @@ def _try(table: PanelData, kinds: Kinds, frame: Frame) -> Trials:
         fits = ar.fit(in_scale(table, kinds.log, left_out), frame.lags)
         beside = None
         if table.covariates is not None:
-            beta, others = _regressed(table, kinds, frame, left_out)
-            beside = Regressed(beta, following(table, left_out, horizon), others)
+            beta, base, others = _regressed(table, kinds, frame, left_out)
+            beside = Regressed(beta, base, following(table, left_out, horizon), others)
         made = forecasts(table, kinds.log, periods, left_out, horizon, fits, beside)
         users, came = on_users_scale(made.mean, kinds.log), _later(table, left_out, horizon)
         parts.append((users, came, errors_of(users, came, size)))
@@ -149,12 +149,13 @@ def _try(table: PanelData, kinds: Kinds, frame: Frame) -> Trials:
 
 def _regressed(
     table: PanelData, kinds: Kinds, frame: Frame, left_out: np.ndarray
-) -> tuple[np.ndarray, list[FittedSeries]]:
-    """What covariates do to the known part of each series, and autoregressions of the rest."""
+) -> tuple[np.ndarray, np.ndarray, list[FittedSeries]]:
+    """What covariates do to the known part of each series, from where, and AR fits of the rest."""
     period = frame.periods[0] if frame.periods else 1
     beta = effects(in_scale(table, kinds.log, left_out), period)
-    rest = without(table, kinds.log, beta)
-    return beta, ar.fit(in_scale(rest, kinds.log, left_out), frame.lags)
+    base = first_of(table)
+    rest = without(table, kinds.log, beta, base)
+    return beta, base, ar.fit(in_scale(rest, kinds.log, left_out), frame.lags)
 
 
 def _later(table: PanelData, left_out: np.ndarray, horizon: int) -> np.ndarray:
@@ -192,12 +193,13 @@ def _each(table: PanelData, kinds: Kinds, trials: Trials, common: Common) -> Aut
     fits = ar.fit(in_scale(table, kinds.log, none), common.frame.lags)
     status, ends = ["ok"] * len(table), [end_of(index) for index in table.indexes]
     beta: np.ndarray | None = None
+    base: np.ndarray | None = None
     others: list[FittedSeries] = []
     if table.covariates is not None:
-        beta, others = _regressed(table, kinds, common.frame, none)
+        beta, base, others = _regressed(table, kinds, common.frame, none)
     return Automatic(
         table.names, table.values, table.lengths, ends, status, *kinds, weights, own, common, fits,
-        others, beta, table.covariates, table.covariate_names,
+        others, beta, base, table.covariates, table.covariate_names,
     )  # fmt: skip
 
 

@@ -177,7 +177,7 @@ def test_notes_that_sound_together_cost_once_where_the_head_sees_the_frame(head,
 
 def test_a_temperature_of_dependent_notes_is_refused():
     model = fitted(FRAMES, head="nade", hidden=5)
-    with pytest.raises(UnsupportedError, match='head="bernoulli"'):
+    with pytest.raises(UnsupportedError, match='RNN\\(head="bernoulli"\\)'):
         model.sample(1, 2, policy=Temperature(0.5), seed=0)
     fitted(FRAMES, head="bernoulli").sample(1, 2, policy=Temperature(0.5), seed=0)
 

@@ -109,6 +109,26 @@ def test_completions_of_texts_given_any_symbols_have_the_law():
     assert sorted(set(model.sample(1000, known=[None, "b", None], seed=0))) == fits
 
 
+def test_gaps_of_bytes_are_filled():
+    model = arproc.Transformer(1, 2, 8, order_agnostic=True, tokens="byte", training=QUICK)
+    model.fit(["ab", "ba", "aa"])
+    for known in (["a", None], [b"a", None]):
+        assert all(text[:1] == "a" for text in model.sample(3, known=known, seed=0))
+    with pytest.raises(DataError, match="known, item 0 is 'é', which is 2 symbols"):
+        model.sample(1, known=["é", None], seed=0)
+
+
+def test_each_item_of_a_text_with_gaps_is_a_symbol():
+    letters, words = of_text(), arproc.Transformer(1, 2, 8, order_agnostic=True, tokens="word")
+    words.set_params(training=QUICK).fit(["a cat sat", "a dog ran"])
+    with pytest.raises(DataError, match="known, item 0 is 'ab', which is 2 symbols"):
+        letters.sample(1, known=["ab", None], seed=0)
+    with pytest.raises(DataError, match="data, item 1 is 'cat sat', which is 2 symbols"):
+        complete(words, [None, "cat sat", "on"], seed=0)
+    with pytest.raises(DataError, match="known, item 1 is '', which is 0 symbols"):
+        letters.sample(1, known=[None, "", None], seed=0)
+
+
 def test_texts_are_read_and_written_in_every_order():
     model = of_text()
     turned = model.in_order((2, 0, 1))
