@@ -93,7 +93,8 @@ def _same_draws(
     coarse = subject.dtype != torch.float64
     wrong = gap(marked(x), marked(drawn)) > (1e-4 if coarse else 1e-7)
     wrong = wrong.reshape(*alive.shape, -1).any(-1) & alive
-    allowed = 1 + int(alive.sum()) // 1000 if coarse and subject.space.measure != "density" else 0
+    # in float32 a symbol, or the component of a mixture, may flip at a boundary
+    allowed = 1 + int(alive.sum()) // 1000 if coarse else 0
     if int(wrong.sum()) > allowed:
         row, place = (int(i) for i in wrong.nonzero()[0])
         fail(

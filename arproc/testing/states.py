@@ -226,10 +226,10 @@ def _copies_apart(subject: Subject, batch: Batch, upto: int) -> float:
     """One row selected many times: its copies go on with elements of their own."""
     n = batch.n
     x = batch.x[:1].repeat(n, *[1] * (batch.x.ndim - 1))
-    x[:, upto:] = batch.x[:, upto:]
     context = None if batch.context is None else batch.context[[0] * n]
-    apart = subject.possible(Batch(x, context), "copies")
     state = subject.start(batch, upto).select([0] * n)
+    x[:, upto:] = subject.possible_after(state, batch.x[:, upto:], "copies")
+    apart = Batch(x, context)
     return agree(
         _one_by_one(subject, state, apart),
         subject.reference(apart)[:, :, upto - subject.given :],
