@@ -30,8 +30,8 @@ class PianoRoll(ElementProcess):
     the likelihood is exact, in nats a piece. The neighbours in a frame must be neighbours in
     pitch; for other vectors of zeros and ones take `RNN`.
 
-    It has far fewer weights to learn than an RNN-NADE (Boulanger-Lewandowski, Bengio and Vincent
-    2012) and needs no transposed copies of the pieces. It sees `order` frames, the pitch classes
+    Within a frame that is the chain rule of an RNN-NADE (Boulanger-Lewandowski, Bengio and Vincent
+    2012). It sees `order` frames, the pitch classes
     of the last fifteen or so, and, since music repeats itself, the frame that followed when the
     piece last went as it does now, `memory` frames back at most. A clock can be given with each
     frame as covariates.
