@@ -12,11 +12,9 @@ from torch import Tensor, nn
 
 from arproc.contract.checked import sentences
 from arproc.contract.storable import storable
-from arproc.models.neural.channels import axis_problems
 from arproc.models.neural.given import Given
-from arproc.models.neural.vectors.agnostic_law import AgnosticLaw
 from arproc.models.neural.vectors.heads import Head
-from arproc.models.neural.vectors.known_sites import KnownSitesNetwork
+from arproc.models.neural.vectors.known_sites import KnownSitesLaw, KnownSitesNetwork
 
 __all__ = ["AgnosticImageLaw", "AgnosticImageNetwork"]
 
@@ -116,16 +114,15 @@ class AgnosticImageNetwork(KnownSitesNetwork):
 
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
-class AgnosticImageLaw(AgnosticLaw):
-    """The law of images whose pixels come in any order.
+class AgnosticImageLaw(KnownSitesLaw):
+    """The law of images whose pixels come in any order, of the network's own size.
 
     Attributes:
-        network: gives the elements' distributions.
-        channel_axis: which axis of the user's images holds the channels, or None.
+        network: gives the pixels' distributions.
+        channel_axis: see `KnownSitesLaw`.
     """
 
     network: AgnosticImageNetwork
-    channel_axis: int | None = None
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
@@ -134,6 +131,5 @@ class AgnosticImageLaw(AgnosticLaw):
         sides = tuple(side for i, side in enumerate(shape) if i != axis)
         own = (self.network.rows, self.network.columns, self.network.channels)
         yield from sentences(
-            *axis_problems(axis, self.layout),
             ((*sides, channels) != own, f"the images are {list(shape)}, the network for {own}"),
         )

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from arproc.contract.checked import sentences
-from arproc.contract.storable import storable
 from arproc.data.form import Layout
-from arproc.models.neural.channels import axis_problems
 from arproc.models.neural.images.pixel_heads import LevelHead
 from arproc.models.neural.sequences.network import SequenceNetwork
-from arproc.models.neural.vectors.agnostic_law import AgnosticLaw
 from arproc.models.neural.vectors.known_sites import KnownSitesNetwork
 from arproc.spaces import Space
 
-__all__ = ["AgnosticSequenceLaw", "AgnosticSequenceNetwork"]
+__all__ = ["AgnosticSequenceNetwork"]
 
 
 class AgnosticSequenceNetwork(KnownSitesNetwork):
@@ -78,21 +74,3 @@ class AgnosticSequenceNetwork(KnownSitesNetwork):
             own = self.own.weight.expand(len(a), -1, -1)
             offset = own if offset is None else own + offset[:, None]
         return self.decoder.around(inputs, weights, offset)
-
-
-@storable
-@dataclass(frozen=True, eq=False, repr=False)
-class AgnosticSequenceLaw(AgnosticLaw):
-    """The law of symbols of fixed-size examples that come in any order.
-
-    Attributes:
-        network: gives the elements' distributions.
-        channel_axis: which axis of the user's images holds the channels, or None.
-    """
-
-    network: AgnosticSequenceNetwork
-    channel_axis: int | None = None
-
-    def problems(self) -> Iterator[str]:
-        yield from super().problems()
-        yield from sentences(*axis_problems(self.channel_axis, self.layout))

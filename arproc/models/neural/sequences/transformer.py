@@ -27,10 +27,7 @@ from arproc.errors import (
     check_integer,
 )
 from arproc.models.neural.examples import Batch, Examples
-from arproc.models.neural.sequences.any_order import (
-    AgnosticSequenceLaw,
-    AgnosticSequenceNetwork,
-)
+from arproc.models.neural.sequences.any_order import AgnosticSequenceNetwork
 from arproc.models.neural.sequences.attention import AttentionNetwork
 from arproc.models.neural.sequences.choices import (
     CHOICES,
@@ -57,6 +54,7 @@ from arproc.models.neural.sequences.law import TransformerLaw
 from arproc.models.neural.sequences.network import SequenceNetwork
 from arproc.models.neural.sequences.published.reading import read_published
 from arproc.models.neural.sequences.published.writing import write_published
+from arproc.models.neural.vectors.known_sites import KnownSitesLaw
 from arproc.process import Fit
 from arproc.spaces import Space
 from arproc.training import Objective, Training
@@ -160,7 +158,7 @@ class Transformer(ElementProcess):
         "the gaps, or pass the pieces between them as a list."
     )
 
-    law_: TransformerLaw | ElementLaw | AgnosticSequenceLaw
+    law_: TransformerLaw | ElementLaw | KnownSitesLaw
     network_: SequenceNetwork | AttentionNetwork | AgnosticSequenceNetwork
 
     def __init__(
@@ -304,7 +302,7 @@ class Transformer(ElementProcess):
         law = self.law_
         if not isinstance(law, TransformerLaw):
             what = f"the head of {law.space.describe()} elements"
-            if isinstance(law, AgnosticSequenceLaw):
+            if isinstance(law, KnownSitesLaw):
                 what = "a network of every order (order_agnostic=True)"
             raise UnsupportedError(
                 "to_pretrained writes models of symbols from left to right; published layouts "
@@ -398,7 +396,7 @@ class Transformer(ElementProcess):
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None
-    ) -> tuple[TransformerLaw | ElementLaw | AgnosticSequenceLaw, Fit]:
+    ) -> tuple[TransformerLaw | ElementLaw | KnownSitesLaw, Fit]:
         if self._by_elements:
             return self._fit_elements(sequences, validation, context)
         if self.order_agnostic:
@@ -453,7 +451,7 @@ class Transformer(ElementProcess):
 
     def _fit_any_order(
         self, sequences: Sequences, validation: Sequences | None, context: Tensor | None
-    ) -> tuple[AgnosticSequenceLaw, Fit]:
+    ) -> tuple[KnownSitesLaw, Fit]:
         space, form = sequences.space, self._learnt_form(context)
         sites, layout = space.length or 0, self._layout_of(space)
         assert layout is not None
@@ -468,7 +466,7 @@ class Transformer(ElementProcess):
 
         network, fit = self._trained_on_examples(build, sequences, validation, context)
         axis = None if self._image is None else self._image[1]
-        law = AgnosticSequenceLaw(
+        law = KnownSitesLaw(
             network, space, form, layout=layout, seed=self._settings.seed, channel_axis=axis
         )
         return law, fit

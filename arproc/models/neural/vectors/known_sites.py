@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from arproc.contract.checked import Array, sentences
+from arproc.contract.storable import storable
 from arproc.data.form import Layout
+from arproc.models.neural.channels import axis_problems
 from arproc.models.neural.vectors.agnostic import AgnosticNetwork
+from arproc.models.neural.vectors.agnostic_law import AgnosticLaw
 from arproc.spaces import Space
 
-__all__ = ["KnownSitesNetwork"]
+__all__ = ["KnownSitesLaw", "KnownSitesNetwork"]
 
 #: How many features are in memory at once while whole examples are scored.
 _NUMBERS = 2**24
@@ -112,3 +116,21 @@ class KnownSitesNetwork(AgnosticNetwork):
         sites = (first + torch.arange(count, device=a.device)).repeat(len(a))
         given = None if context is None else context.repeat_interleave(count, 0)
         return self.at(inputs, sites, given).unflatten(0, (len(a), count)), before[-1]
+
+
+@storable
+@dataclass(frozen=True, eq=False, repr=False)
+class KnownSitesLaw(AgnosticLaw):
+    """The law of examples of one size whose elements come in any order.
+
+    Attributes:
+        network: gives the elements' distributions.
+        channel_axis: which axis of the user's images holds the channels, or None.
+    """
+
+    network: KnownSitesNetwork
+    channel_axis: int | None = None
+
+    def problems(self) -> Iterator[str]:
+        yield from super().problems()
+        yield from sentences(*axis_problems(self.channel_axis, self.layout))
