@@ -352,7 +352,8 @@ def read_elsewhere() -> None:
         data, context, seed, length = pickle.load(given)
     torch.set_num_threads(1)
     with torch.no_grad():
-        found = reached(Subject(load(file), data, context, seed, length))
+        # as thorough as who asks: lengths depend on it
+        found = reached(Subject(load(file), data, context, seed, length, thorough=True))
     kept = {name: _plain(value) for name, value in found.items()}
     kinds = (torch.Tensor, list, tuple, str, bool, type(None), dict)
     with (Path(folder) / "found").open("wb") as out:
