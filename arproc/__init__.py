@@ -39,6 +39,7 @@ _LAZY: dict[str, str] = {
     "MAF": "arproc.models.neural.vectors.maf",
     "MarkovSwitchingAR": "arproc.models.regimes.switching",
     "NADE": "arproc.models.neural.vectors.nade",
+    "NeuralAR": "arproc.models.neural.sequences.neural_ar",
     "OrderEnsemble": "arproc.models.order_ensemble",
     "Mixture": "arproc.models.mixture",
     "AutoPanel": "arproc.models.panel",
@@ -115,6 +116,7 @@ __all__ = [
     "Model",
     "NADE",
     "NGram",
+    "NeuralAR",
     "OrderEnsemble",
     "PPM",
     "Panel",
@@ -211,6 +213,7 @@ if TYPE_CHECKING:  # what editors and type checkers see of the names in `_LAZY` 
     from arproc.models.neural.images.pixelcnn import PixelCNN
     from arproc.models.neural.images.pixelcnnpp import PixelCNNPP
     from arproc.models.neural.images.pixelsnail import PixelSNAIL
+    from arproc.models.neural.sequences.neural_ar import NeuralAR
     from arproc.models.neural.sequences.piano_roll import PianoRoll
     from arproc.models.neural.sequences.rnn import RNN
     from arproc.models.neural.sequences.transformer import Transformer

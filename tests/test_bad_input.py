@@ -68,6 +68,9 @@ MODELS: dict[str, tuple[Callable[[], Any], Any]] = {
     "WaveNet": (lambda: arproc.WaveNet(2, 4, levels=4, block=8, training=QUICK), SYMBOLS),
     "Coded": (lambda: arproc.Coded(arproc.AR(1), 4), SYMBOLS),
     "RNN": (lambda: arproc.RNN(width=4, tokens="char", block=8, training=QUICK), TEXT),
+    "NeuralAR": (
+        lambda: arproc.NeuralAR(3, width=4, tokens="char", block=8, training=QUICK), TEXT
+    ),
     "PianoRoll": (
         lambda: arproc.PianoRoll(2, 1, 3, 4, 5, block=8, training=QUICK), np.eye(5)[SYMBOLS % 5]
     ),
@@ -640,6 +643,8 @@ SETTINGS = {
     "Coded": "process levels companded",
     "RNN": "cell layers width head tokens end components hidden min_scale scaling block dropout "
     "conditioned classes covariates training",
+    "NeuralAR": "order layers width head tokens end components hidden min_scale scaling block "
+    "dropout conditioned classes covariates training",
     "PianoRoll": "order reach octave width memory block dropout conditioned classes covariates "
     "training",
     "Mixture": "processes weights tolerance",

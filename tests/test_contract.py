@@ -240,6 +240,16 @@ def rnn(data: Any = None, cell: str = "lstm", layers: int = 1, **parameters: Any
     return shake(model.fit(digits() if data is None else data, context=context))
 
 
+def window(data: Any = None, order: int = 5, **parameters: Any) -> arproc.NeuralAR:
+    context = parameters.pop("context", None)
+    model = arproc.NeuralAR(order, 1, 8, training=QUICK, block=12, **parameters)
+    model = shake(model.fit(digits() if data is None else data, context=context))
+    with torch.no_grad():  # unlike recurrent units these have no bounds: numbers would explode
+        for weight in (model.network_.window.weight, model.network_.last.weight):
+            weight.mul_(0.3)
+    return model
+
+
 def roll(data: Any = None, **parameters: Any) -> arproc.PianoRoll:
     context = parameters.pop("context", None)
     settings = {
@@ -665,6 +675,25 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
     "RNN of frames by a MADE": (lambda: rnn(frames(), "gru", head="made", hidden=6), {}),
     "RNN of frames by a deep NADE": (lambda: rnn(frames(), head="nade", hidden=(6, 5)), {}),
     "RNN of frames of independent notes": (lambda: rnn(frames(), head="bernoulli"), {}),
+    "NeuralAR": (lambda: window(tokens=4), {}),
+    "NeuralAR of lines": (lambda: window(TEXT, tokens="char", dropout=0.1), {}),
+    "NeuralAR of reals, classes and scales": (
+        lambda: window(
+            unlike_series(), head="student_t", scaling=7, classes=3, context=np.arange(3)
+        ),
+        LABELS,
+    ),
+    "NeuralAR of reals with covariates and scales": (
+        lambda: window(
+            unlike_series(), order=1, head="normal", covariates=True, scaling="context",
+            context=0.1 + positive_context(3),
+        ),
+        {"context": 0.1 + positive_context()},
+    ),
+    "NeuralAR of counts on their own scales": (
+        lambda: window(counts(), head="negative_binomial", scaling=3), {}
+    ),
+    "NeuralAR of frames": (lambda: window(frames(), head="nade", hidden=6), {}),
     "PianoRoll": (roll, {}),
     "PianoRoll with a clock": (
         lambda: roll(covariates=True, memory=0, context=np.arange(60.0).reshape(1, 60, 1) % 4),
@@ -864,6 +893,8 @@ LATER = {
     "RNN of counts", "RNN of counts on their own scales", "RNN of frames",
     "RNN of frames by a MADE", "RNN of frames by a deep NADE",
     "RNN of frames of independent notes", "RNN after a prefix", "PianoRoll with a clock",
+    "NeuralAR of lines", "NeuralAR of reals with covariates and scales",
+    "NeuralAR of counts on their own scales", "NeuralAR of frames",
     "Transformer of reals",
     "Transformer of reals on their own scales", "Transformer of frames",
     "Transformer of counts with covariates and scales", "Transformer of symbols with covariates",

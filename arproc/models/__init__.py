@@ -13,7 +13,7 @@
 | `neural/vectors/` | `MADE`, `NADE`, `MAF` |
 | `neural/images/` | `PixelCNN`, `PixelCNNPP`, `PixelSNAIL` |
 | `neural/waves/` | `WaveNet` |
-| `neural/sequences/` | `Transformer`, `RNN`, `PianoRoll` |
+| `neural/sequences/` | `Transformer`, `RNN`, `NeuralAR`, `PianoRoll` |
 | `kernel_density/` | `KernelDensity` |
 | `coded.py` | `Coded`: processes of real numbers as processes of codes |
 | `transformed/` | `Transformed` and the changes of variables |
