@@ -55,7 +55,7 @@ class ElementLaw(NetworkLaw):
 
     @property
     def numbers(self) -> int:
-        return max(super().numbers, self.network.element.numbers, self.network.element.width)
+        return max(super().numbers, self.network.element.numbers, self.network.numbers)
 
     def start(self, n: int, context: Tensor | None) -> State:
         return ElementState(None)

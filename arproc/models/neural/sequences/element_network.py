@@ -25,8 +25,8 @@ class ElementNetwork(StorableModule):
     position j the units describe element j. What is *remembered* of the inputs so far is the
     network's own matter, and a value.
 
-    A subclass writes `begin`, `run` and `select`, and `step` and `stepper` where it has a faster
-    way.
+    A subclass writes `begin`, `run` and `select`, and `step`, `described` and `stepper` where it
+    has a faster way.
 
     Args:
         element: how elements enter and are described.
@@ -62,6 +62,20 @@ class ElementNetwork(StorableModule):
             lengths: of how many of a row's inputs it is to be, from 0 on; all by default. Units
                 beyond say nothing.
         """
+
+    def described(self, inputs: Tensor, chosen: Tensor) -> Tensor:
+        """The units [n, width] after chosen inputs of whole sequences, in the order of rows.
+
+        Args:
+            inputs: [N, K, width], from the first on.
+            chosen: which, bool [N, K].
+        """
+        return self.run(inputs, self.begin(len(inputs)))[0][chosen]
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers one input takes on its way, about."""
+        return self.element.width
 
     @abstractmethod
     def select(self, memory: Any, rows: Tensor) -> Any:

@@ -220,9 +220,9 @@ def _scored(
     x = network.element.embed(before, shifted)
     first = torch.where(drawn.fresh[:, None], network.start, x[:, 0])
     x = torch.cat([first[:, None], x[:, 1:]], dim=1)
-    units, _ = network.run(network.inputs(x, drawn.context), network.begin(len(x)))
+    units = network.described(network.inputs(x, drawn.context), chosen)
     own = None if scale is None else scale.masked(chosen)
-    terms = network.element.log_prob(units[chosen], after[chosen], own)
+    terms = network.element.log_prob(units, after[chosen], own)
     return terms.sum(), int(chosen.sum())
 
 

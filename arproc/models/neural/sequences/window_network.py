@@ -86,6 +86,18 @@ class WindowNetwork(ElementNetwork):
     def begin(self, n: int) -> Tensor:
         return self.start.new_zeros((n, self.order - 1, self.entry))
 
+    @property
+    def numbers(self) -> int:
+        return max(self.element.width, self.order * self.entry)
+
+    def described(self, inputs: Tensor, chosen: Tensor) -> Tensor:
+        """See `ElementNetwork`: no window is made up to the first input that any row chose."""
+        first = int(chosen.any(0).to(torch.uint8).argmax())
+        seen = inputs[:, max(first - self.order + 1, 0) : first, : self.entry]
+        before = self.begin(len(inputs))[:, seen.shape[1] :]
+        units, _ = self.run(inputs[:, first:], torch.cat([before, seen], dim=1))
+        return units[chosen[:, first:]]
+
     def select(self, memory: Tensor, rows: Tensor) -> Tensor:
         return memory[rows]
 
