@@ -244,7 +244,7 @@ def window(data: Any = None, order: int = 5, **parameters: Any) -> arproc.Neural
     context = parameters.pop("context", None)
     model = arproc.NeuralAR(order, 1, 8, training=QUICK, block=12, **parameters)
     model = shake(model.fit(digits() if data is None else data, context=context))
-    with torch.no_grad():  # unlike recurrent units these have no bounds: numbers would explode
+    with torch.no_grad():  # a linear recursion of random weights is explosive
         for weight in (model.network_.window.weight, model.network_.last.weight):
             weight.mul_(0.3)
     return model

@@ -16,6 +16,9 @@ from arproc.spaces import Space
 
 __all__ = ["WindowNetwork"]
 
+#: The root mean square of the units is below this.
+_BOUND = 8.0
+
 
 class WindowNetwork(ElementNetwork):
     """A linear map of the last elements, and layers that add to it what is not linear.
@@ -24,7 +27,8 @@ class WindowNetwork(ElementNetwork):
     last `order` inputs and the last input e in full, which alone has the context in it; then each
     layer adds `D gelu(C u)`. Its D begins at zero, so a linear autoregression is learnt first and
     is what a network without layers is. A window that reaches beyond the start is filled with
-    zeros there.
+    zeros there. In the end units are shrunk, those of usual size hardly, so that none of their
+    mean squares is beyond 64: what is drawn and fed back can not grow without bounds.
 
     Args:
         element: how elements enter and are described; its width is that of the units.
@@ -125,4 +129,4 @@ class WindowNetwork(ElementNetwork):
             if self.dropout:
                 found = F.dropout(found, self.dropout, self.training)
             units = units + back(found)
-        return units
+        return units * torch.rsqrt(1 + units.square().mean(-1, keepdim=True) / _BOUND**2)
