@@ -6,6 +6,7 @@ What is compiled is in `arma_fit`; here its arrays are made, and covariances of 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +17,11 @@ from arproc.gaussian.levinson import pacf_to_coef
 from arproc.gaussian.quasi_newton import minimise
 from arproc.gaussian.representation import Representation, represent
 
-__all__ = ["FAR", "Ahead", "Maxima", "Orders", "follow", "maximise"]
+__all__ = ["FAR", "Ahead", "Maxima", "Orders", "Point", "at_zero", "follow", "joined", "maximise"]
 
 _STEP = 1e-40  # of a complex step: nothing is subtracted
 _WIDE = 1e-4  # of the differences of gradients that give the Hessian
+_INSIDE = 1.5  # |z| of a start where there are gaps: nothing moves any more far out
 _LIMIT = 9.0  # of |z| in a search: a partial autocorrelation of 1 - 3e-8
 FAR = 12.0  # |z| beyond which tanh z is one but for 1e-10
 
@@ -151,25 +153,26 @@ class Maxima(NamedTuple):
 
 
 def maximise(
-    orders: Orders, columns: np.ndarray, offsets: np.ndarray, groups: np.ndarray
+    orders: Orders,
+    columns: np.ndarray,
+    offsets: np.ndarray,
+    groups: np.ndarray,
+    torn: np.ndarray | None = None,
 ) -> Maxima:
     """Fit each of G problems, by exact maximum likelihood, on all cores.
 
     Args:
-        orders: of all of them; columns are differenced already.
-        columns: data of unit size and regressors, one row after the other, [1 + c, total].
+        orders: of all of them.
+        columns: data of unit size and regressors, one row after the other, [1 + c, total]: their
+            differences, but in rows with gaps.
         offsets: where each row begins, int64 [R + 1].
         groups: the rows of each problem, which share one law, int64 [G + 1].
+        torn: which rows have gaps, nan in the data, bool [R]; None where none has.
     """
     n, k = len(groups) - 1, sum(orders.blocks)
-    problems = _Problems(orders, columns, offsets, groups)
-    best, every = np.zeros((n, k)), np.arange(n)
-    if k:
-        best, value = minimise(problems.slopes, problems.starts(), _LIMIT)
-        # a search from elsewhere, as there may be other maxima
-        second, lower = minimise(problems.slopes, np.full((n, k), 0.05), _LIMIT, best)
-        better = lower < value
-        best[better] = second[better]
+    torn = np.zeros(len(offsets) - 1, dtype=np.bool_) if torn is None else torn
+    problems = _Problems(orders, columns, offsets, groups, torn)
+    every, best = np.arange(n), _search(problems, _starts(problems)) if k else np.zeros((n, 0))
     at = problems.at(best, every)
     hessian, beta_slope = np.zeros((n, k, k)), np.zeros((n, k, at.beta.shape[1]))
     for j in range(k):
@@ -184,7 +187,38 @@ def maximise(
     )  # fmt: skip
 
 
-class _Point(NamedTuple):
+def at_zero(
+    orders: Orders, columns: np.ndarray, offsets: np.ndarray, groups: np.ndarray, torn: np.ndarray
+) -> Point:
+    """Problems at z = 0, where nothing is correlated; see `maximise`."""
+    n = len(groups) - 1
+    problems = _Problems(orders, columns, offsets, groups, torn)
+    return problems.at(np.zeros((n, problems.k)), np.arange(n))
+
+
+def _search(problems: _Problems, starts: np.ndarray) -> np.ndarray:
+    """The maxima that searches from the starts find, [G, k]; or better ones from elsewhere."""
+    best, value = minimise(problems.slopes, starts, _LIMIT)
+    # a search from elsewhere, as there may be other maxima
+    second, lower = minimise(problems.slopes, np.full(starts.shape, 0.05), _LIMIT, best)
+    better = lower < value
+    best[better] = second[better]
+    return best
+
+
+def _starts(problems: _Problems) -> np.ndarray:
+    """Where searches begin, [G, k]: with gaps at the maximum where straight lines fill these."""
+    if not problems.problem.torn.any():
+        return problems.starts()
+    with_gaps = np.add.reduceat(problems.problem.torn, problems.groups[:-1]) > 0
+    filled = problems.filled()
+    found = filled.starts()
+    some = np.flatnonzero(with_gaps)
+    found[some] = _search(filled.only(some), found[some]).clip(-_INSIDE, _INSIDE)
+    return found
+
+
+class Point(NamedTuple):
     """The objectives of some problems; see `arma_fit.evaluate_each`."""
 
     value: np.ndarray
@@ -200,26 +234,58 @@ class _Problems:
     """Problems as the compiled loops take them; see `maximise`."""
 
     def __init__(
-        self, orders: Orders, columns: np.ndarray, offsets: np.ndarray, groups: np.ndarray
+        self,
+        orders: Orders,
+        columns: np.ndarray,
+        offsets: np.ndarray,
+        groups: np.ndarray,
+        torn: np.ndarray,
     ) -> None:
         from arproc.compiled.interpreted import suited
         from arproc.gaussian import arma_fit
         from arproc.gaussian.arma_objective import Problem
 
-        self.k, self.c = sum(orders.blocks), len(columns) - 1
+        self.orders, self.k, self.c = orders, sum(orders.blocks), len(columns) - 1
         form = orders.represent(orders.coefficients(np.zeros(self.k)), differenced=True)
         self.problem = Problem(
             np.array([*orders.blocks, orders.period], dtype=np.int64),
             np.ascontiguousarray(columns, dtype=np.float64), offsets, form.size,
+            torn, orders.represent(orders.coefficients(np.zeros(self.k))).delta,
         )  # fmt: skip
         self.groups, self.reach = groups, orders.reach
         self.counts = np.diff(offsets[groups])
         # about forty evaluations, in each of which a step is taken for the data and for every z
-        work = columns.size * form.size * (1 + 40 * self.k) * (1 + 2 * self.k)
+        size = form.size + orders.n_given if torn.any() else 1
+        work = columns.size * form.size * size * (1 + 40 * self.k) * (1 + 2 * self.k)
         self.kernels = suited(arma_fit, work)
 
+    def filled(self) -> _Problems:
+        """The same with straight lines in the gaps, so of differences alone."""
+        columns, offsets, torn = self.problem.columns, self.problem.offsets, self.problem.torn
+        parts = []
+        for row in range(len(torn)):
+            part = columns[:, offsets[row] : offsets[row + 1]]
+            if torn[row]:
+                seen, place = np.isfinite(part[0]), np.arange(part.shape[1])
+                full = np.interp(place, place[seen], part[0, seen]) if seen.any() else part[0]
+                part = self.orders.difference(np.concatenate([full[None], part[1:]]))
+            parts.append(part)
+        whole = np.zeros(len(torn), dtype=np.bool_)
+        return _Problems(self.orders, *joined(parts), self.groups, whole)
+
+    def only(self, which: np.ndarray) -> _Problems:
+        """The problems with these numbers."""
+        columns, offsets, groups = self.problem.columns, self.problem.offsets, self.groups
+        parts = [columns[:, offsets[groups[g]] : offsets[groups[g + 1]]] for g in which.tolist()]
+        rows = np.concatenate([np.arange(groups[g], groups[g + 1]) for g in which.tolist()])
+        sizes = np.diff(groups)[which]
+        return _Problems(
+            self.orders, np.concatenate(parts, axis=1), _offsets(np.diff(offsets)[rows]),
+            _offsets(sizes), self.problem.torn[rows],
+        )  # fmt: skip
+
     def starts(self) -> np.ndarray:
-        """Where to begin, [G, k]."""
+        """Where to begin, by regressions of rows without gaps, [G, k]."""
         z = np.zeros((len(self.counts), self.k))
 
         def job(first: int, last: int) -> None:
@@ -228,10 +294,10 @@ class _Problems:
         threaded(job, shares(np.cumsum(self.counts)))
         return z
 
-    def at(self, z: np.ndarray, which: np.ndarray) -> _Point:
+    def at(self, z: np.ndarray, which: np.ndarray) -> Point:
         """The problems with the numbers `which` [n], each at a z of its own [n, k]."""
         n, k, c = len(which), self.k, self.c
-        found = _Point(
+        found = Point(
             np.empty(n), np.empty(n), np.empty(n, np.int64), np.zeros((n, c)),
             np.zeros((n, c, c)), np.zeros((n, k)), np.zeros((n, k)),
         )  # fmt: skip
@@ -251,16 +317,27 @@ class _Problems:
         return found.value, found.gradient
 
 
+def joined(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [c, T] one after the other, [c, total], and where each begins, int64."""
+    return np.concatenate(parts, axis=1), _offsets([part.shape[1] for part in parts])
+
+
+def _offsets(sizes: Any) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+
 class Ahead(NamedTuple):
     """What `follow` finds of N series.
 
     Attributes:
         log_likelihood: of what follows the given elements, nats, [N].
+        used: of how many elements that is, int64 [N].
         mean: of the next elements, [N, horizon].
-        variance: theirs, [N, horizon].
+        variance: theirs, [N, horizon]; infinite where gaps leave one undetermined.
     """
 
     log_likelihood: np.ndarray
+    used: np.ndarray
     mean: np.ndarray
     variance: np.ndarray
 
@@ -268,7 +345,6 @@ class Ahead(NamedTuple):
 def follow(
     orders: Orders,
     coef: np.ndarray,
-    mean: np.ndarray,
     sigma2: np.ndarray,
     values: np.ndarray,
     offsets: np.ndarray,
@@ -279,9 +355,8 @@ def follow(
     Args:
         orders: of all of them.
         coef: their coefficients in the order of `Orders.blocks`, [N, k].
-        mean: of their differences, [N].
         sigma2: their innovation variances, [N].
-        values: the series one after the other, none missing, each longer than its given elements.
+        values: the series less their means, one after the other, nan where an element is missing.
         offsets: where each begins, int64 [N + 1].
         horizon: how many elements ahead.
     """
@@ -290,17 +365,19 @@ def follow(
 
     n, k = len(offsets) - 1, sum(orders.blocks)
     form = orders.represent(orders.coefficients(np.zeros(k)))
-    found = Ahead(np.empty(n), np.empty((n, horizon)), np.empty((n, horizon)))
+    found = Ahead(
+        np.empty(n), np.empty(n, np.int64), np.empty((n, horizon)), np.empty((n, horizon))
+    )
     signs = np.repeat([1.0, -1.0, 1.0, -1.0], orders.blocks)
-    work = form.size * (3 * len(values) + n * (50 + horizon * form.size))
+    each = 3 * form.size if np.isnan(np.dot(values, values)) else 3  # gains of every gap's own
+    work = form.size * (each * len(values) + n * (50 + horizon * form.size))
     kernels = suited(arma_forecast, work)
     blocks = np.array([*orders.blocks, orders.period], dtype=np.int64)
     coef, values = np.ascontiguousarray(coef * signs), np.ascontiguousarray(values)
 
     def job(first: int, last: int) -> None:
         kernels.run(
-            coef, mean, sigma2, blocks, form.delta, len(form.phi), values, offsets, first, last,
-            *found,
+            coef, sigma2, blocks, form.delta, len(form.phi), values, offsets, first, last, *found
         )  # fmt: skip
 
     threaded(job, shares(offsets[1:]))

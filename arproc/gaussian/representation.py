@@ -20,11 +20,14 @@ from typing import NamedTuple
 import numpy as np
 
 __all__ = [
+    "NOTHING",
     "Representation",
     "represent",
     "stationary_covariance",
 ]
 
+#: An infinite part of a variance smaller than this, against the largest, is rounding.
+NOTHING = 1e-9
 _DOUBLINGS = 64
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.models.autoregression.mean import TRENDS
+from arproc.gaussian.terms import TRENDS
 from arproc.models.panel.estimates import Estimates
 from arproc.process.fit import Fit
 
