@@ -17,7 +17,7 @@ from arproc.gaussian.levinson import pacf_to_coef
 from arproc.gaussian.quasi_newton import minimise
 from arproc.gaussian.representation import Representation, represent
 
-__all__ = ["FAR", "Ahead", "Maxima", "Orders", "Point", "at_zero", "follow", "joined", "maximise"]
+__all__ = ["FAR", "Maxima", "Orders", "Point", "at_zero", "joined", "maximise"]
 
 _STEP = 1e-40  # of a complex step: nothing is subtracted
 _WIDE = 1e-4  # of the differences of gradients that give the Hessian
@@ -360,61 +360,3 @@ def joined(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 def _offsets(sizes: Any) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-
-
-class Ahead(NamedTuple):
-    """What `follow` finds of N series.
-
-    Attributes:
-        log_likelihood: of what follows the given elements, nats, [N].
-        used: of how many elements that is, int64 [N].
-        mean: of the next elements, [N, horizon].
-        variance: theirs, [N, horizon]; infinite where gaps leave one undetermined.
-    """
-
-    log_likelihood: np.ndarray
-    used: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
-
-
-def follow(
-    orders: Orders,
-    coef: np.ndarray,
-    sigma2: np.ndarray,
-    values: np.ndarray,
-    offsets: np.ndarray,
-    horizon: int,
-) -> Ahead:
-    """Likelihoods of series under laws of their own, and what follows them, on all cores.
-
-    Args:
-        orders: of all of them.
-        coef: their coefficients in the order of `Orders.blocks`, [N, k].
-        sigma2: their innovation variances, [N].
-        values: the series less their means, one after the other, nan where an element is missing.
-        offsets: where each begins, int64 [N + 1].
-        horizon: how many elements ahead.
-    """
-    from arproc.compiled.interpreted import suited
-    from arproc.gaussian import arma_forecast
-
-    n, k = len(offsets) - 1, sum(orders.blocks)
-    form = orders.represent(orders.coefficients(np.zeros(k)))
-    found = Ahead(
-        np.empty(n), np.empty(n, np.int64), np.empty((n, horizon)), np.empty((n, horizon))
-    )
-    signs = np.repeat([1.0, -1.0, 1.0, -1.0], orders.blocks)
-    each = 3 * form.size if np.isnan(np.dot(values, values)) else 3  # gains of every gap's own
-    work = form.size * (each * len(values) + n * (50 + horizon * form.size))
-    kernels = suited(arma_forecast, work)
-    blocks = np.array([*orders.blocks, orders.period], dtype=np.int64)
-    coef, values = np.ascontiguousarray(coef * signs), np.ascontiguousarray(values)
-
-    def job(first: int, last: int) -> None:
-        kernels.run(
-            coef, sigma2, blocks, form.delta, len(form.phi), values, offsets, first, last, *found
-        )  # fmt: skip
-
-    threaded(job, shares(offsets[1:]))
-    return found

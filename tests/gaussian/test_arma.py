@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from arproc.gaussian.arma import Orders, _Problems, follow, maximise
+from arproc.gaussian.arma import Orders, _Problems, maximise
+from arproc.gaussian.arma_ahead import follow
 from arproc.gaussian.filtering import Filter
 from arproc.gaussian.quasi_newton import minimise
 

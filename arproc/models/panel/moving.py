@@ -15,7 +15,8 @@ from arproc.contract.context import ContextForm
 from arproc.contract.storable import storable
 from arproc.data.labels import Labels
 from arproc.errors import ArprocError, DataError
-from arproc.gaussian.arma import Ahead, Orders, follow
+from arproc.gaussian.arma import Orders
+from arproc.gaussian.arma_ahead import Ahead, follow
 from arproc.gaussian.arma_regression import fit_each
 from arproc.models.panel.coming import Known, about_constants, to_come
 from arproc.models.panel.data import PanelData, jacobians, logarithms, require_finite
@@ -277,8 +278,8 @@ class FittedMoving(Kept):
         if not self._linear:
             return pushes, ahead
         begin = np.zeros(len(data), np.int64) if first is None else first
-        least = int(begin.min(initial=0))
-        last = int((begin + data.lengths).max(initial=0)) + horizon
+        least = int(begin.min()) if len(begin) else 0
+        last = int((begin + data.lengths).max(initial=least)) + horizon
         columns, q = design.columns(least, last - least), design.n
         for j, i in enumerate(rows.tolist()):
             at, n = int(begin[j]) - least, int(data.lengths[j])

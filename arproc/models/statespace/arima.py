@@ -98,7 +98,7 @@ class ARIMA(Estimated, Process):
     slope_: float
     beta_: np.ndarray
     sigma2_: float
-    _trend_: Literal["n", "c", "t", "ct"]
+    _trend_: Literal["n", "c", "t", "ct", "ctt"]
 
     def __init__(
         self,
