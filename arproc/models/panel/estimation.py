@@ -114,17 +114,16 @@ def _with_gaps(
     made = fit_each(Orders(k, 0, 0, 0, 0, 0, 0), problems, names)
     good = np.isfinite(made.covariance).all(axis=(1, 2))
     kept = np.array(which)[good]
-    made = type(made)(*(part[good] for part in made[:-1]), {})
-    lags, found.mean[kept] = settings.lags, 0.0
-    found.mean[kept, :q] = made.beta[:, :q]
-    found.beta[kept] = made.beta[:, q:]
+    coef, lags, found.mean[kept] = made.coef[good], settings.lags, 0.0
+    found.mean[kept, :q] = made.beta[good, :q]
+    found.beta[kept] = made.beta[good, q:]
     level, rise = found.mean[kept].T
-    left = 1 - made.coef.sum(axis=1)
-    found.parameters[kept, 0] = level * left + rise * (made.coef @ lags)
+    left = 1 - coef.sum(axis=1)
+    found.parameters[kept, 0] = level * left + rise * (coef @ lags)
     found.parameters[kept, 1] = rise * left
-    found.parameters[kept, 2:] = np.concatenate([made.coef, made.sigma2[:, None]], axis=1)
-    found.covariance[kept], found.used[kept] = made.covariance, made.used
-    found.log_likelihood[kept] = made.log_likelihood
+    found.parameters[kept, 2:] = np.concatenate([coef, made.sigma2[good, None]], axis=1)
+    found.covariance[kept], found.used[kept] = made.covariance[good], made.used[good]
+    found.log_likelihood[kept] = made.log_likelihood[good]
     return np.setdiff1d(rows, kept)
 
 

@@ -17,7 +17,7 @@ from arproc.gaussian.arma import Orders
 from arproc.gaussian.arma_regression import fit_each
 from arproc.gaussian.levinson import is_stationary
 from arproc.inference.estimated import Estimated
-from arproc.models.statespace.design import Design, powers_of, trend_of
+from arproc.models.statespace.design import POWERS, Design, powers_of, trend_of
 from arproc.models.statespace.law import ARIMALaw
 from arproc.process import Fit, Process
 from arproc.spaces import Real, Space
@@ -265,13 +265,15 @@ class ARIMA(Estimated, Process):
         return self.fit_.labels.renamed(self.law_.terms)
 
     def _moved(self, estimates: np.ndarray) -> Self:
-        law, size = self.law_, len(estimates)
-        orders = Orders.checked(self.order, self.seasonal_order)
-        c = size - sum(orders.blocks) - 1
+        law = self.law_  # of the fit, whatever the parameters are by now
+        orders = Orders(
+            len(law.ar), law.d, len(law.ma), len(law.seasonal_ar), law.seasonal_d,
+            len(law.seasonal_ma), law.period,
+        )  # fmt: skip
+        design = Design(law.design, POWERS[self.fit_.notes["trend"]])
+        c = len(estimates) - sum(orders.blocks) - 1
         coef = orders.split(estimates[c:-1])
-        moved = law_of(
-            orders, self.design(orders), estimates[:c], coef, float(estimates[-1]), law.context
-        )
+        moved = law_of(orders, design, estimates[:c], coef, float(estimates[-1]), law.context)
         return self.of(moved, self.fit_, **self.get_params(deep=False))
 
     def residuals(
