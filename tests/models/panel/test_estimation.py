@@ -12,7 +12,7 @@ from arproc.models.panel import estimation
 from arproc.models.panel.together import FittedTogether
 
 
-def series(seed, gaps=True, n=4):
+def series(seed, gaps=True, n=3):
     rng = np.random.default_rng(seed)
     rows = {}
     for i in range(n):
@@ -36,7 +36,7 @@ def no_care(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_care")
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(0, 2**31), st.integers(0, 3), st.sampled_from(["n", "c", "ct"]), st.booleans())
 def test_exact_likelihoods_with_gaps(seed, order, trend, beside):
     rows, rng = series(seed), np.random.default_rng(seed)
@@ -64,7 +64,7 @@ def test_exact_likelihoods_with_gaps(seed, order, trend, beside):
 
 
 @pytest.mark.usefixtures("no_care")
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.integers(0, 2**31),
     st.sampled_from(["yule-walker", "yule-walker-adjusted", "burg"]),
