@@ -38,8 +38,9 @@ def edit(path, old: str, new: str) -> None:
 
 def exact_log_prob(values, coef, mean=0.0, sigma2=1.0, slope=0.0):
     """The log-likelihood of stationary autoregressions [..., T], of one length, nats [...]."""
+    from arproc.gaussian.terms import Terms
     from arproc.models.autoregression.likelihood import log_prob
-    from arproc.models.autoregression.mean import Level, Terms
+    from arproc.models.autoregression.mean import Level
     from arproc.models.autoregression.recursion import recursion_from_mean
 
     noise, level, rise = (torch.as_tensor(v, dtype=coef.dtype) for v in (sigma2, mean, slope))

@@ -407,6 +407,10 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: ARIMA((1, 0, 1), trend="ct", regressors="mean").fit(series(), context=PUSH),
         REGRESSORS,
     ),
+    "ARIMA with seasons and waves": (
+        lambda: ARIMA((0, 1, 1), seasonal=3, fourier={7.5: 1}).fit(gaps(series().cumsum())),
+        {"data": series(60).cumsum()},
+    ),
     "integrated ARIMA with regressors": (
         lambda: ARIMA((0, 1, 2), regressors="mean").fit(series().cumsum(), context=PUSH),
         REGRESSORS,
@@ -832,6 +836,7 @@ LATER = {
     "AR-GJR with innovations of a mixture, about a line", "RNADE, mixture of normals",
     "VAR about a regression, of data with gaps", "MADE of a table with gaps",
     "seasonal ARIMA", "Mixture of families", "ARIMA of data with gaps",
+    "ARIMA with seasons and waves",
     "AR with Student-t innovations", "AR(2) fitted with gaps", "AR about a regression",
     "AR(2) with data", "AR(2) without a mean, given", "AR with seasons and no constant, given",
     "AR of lags 1 and 4", "AR about a parabola", "AR about a regression, given",

@@ -6,6 +6,7 @@ What is compiled is in `arma_fit`; here its arrays are made, and covariances of 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +17,12 @@ from arproc.gaussian.levinson import pacf_to_coef
 from arproc.gaussian.quasi_newton import minimise
 from arproc.gaussian.representation import Representation, represent
 
-__all__ = ["FAR", "Ahead", "Maxima", "Orders", "follow", "maximise"]
+__all__ = ["FAR", "Maxima", "Orders", "Point", "at_zero", "joined", "maximise"]
 
 _STEP = 1e-40  # of a complex step: nothing is subtracted
 _WIDE = 1e-4  # of the differences of gradients that give the Hessian
+_INSIDE = 1.5  # |z| of a start where there are gaps: nothing moves any more far out
+_NEAR = 1e-2  # how far a search may be from the maximum that a step of Newton's finds
 _LIMIT = 9.0  # of |z| in a search: a partial autocorrelation of 1 - 3e-8
 FAR = 12.0  # |z| beyond which tanh z is one but for 1e-10
 
@@ -140,10 +143,7 @@ class Maxima(NamedTuple):
             ahead = orders.coefficients(self.z + 1j * _STEP * np.eye(k)[j])
             moved[:, j, c:-1] = np.concatenate(ahead, axis=-1).imag / _STEP
         moved[:, :, -1] = self.squares_slope / self.used[:, None]
-        inside = np.isfinite(self.hessian).all(axis=(1, 2)) & (np.abs(self.z) < 6.0).all(axis=1)
-        hessian = np.where(inside[:, None, None], self.hessian, np.eye(k))
-        inside &= np.linalg.eigvalsh(hessian)[:, 0] > 1e-9
-        hessian[~inside] = np.eye(k)
+        inside, hessian = _inside(self.z, self.hessian)
         share = (2 / self.used)[:, None, None]
         out += share * np.swapaxes(moved, 1, 2) @ np.linalg.inv(hessian) @ moved
         out[~inside] = math.nan
@@ -151,25 +151,26 @@ class Maxima(NamedTuple):
 
 
 def maximise(
-    orders: Orders, columns: np.ndarray, offsets: np.ndarray, groups: np.ndarray
+    orders: Orders,
+    columns: np.ndarray,
+    offsets: np.ndarray,
+    groups: np.ndarray,
+    torn: np.ndarray | None = None,
 ) -> Maxima:
     """Fit each of G problems, by exact maximum likelihood, on all cores.
 
     Args:
-        orders: of all of them; columns are differenced already.
-        columns: data of unit size and regressors, one row after the other, [1 + c, total].
+        orders: of all of them.
+        columns: data of unit size and regressors, one row after the other, [1 + c, total]: their
+            differences, but in rows with gaps.
         offsets: where each row begins, int64 [R + 1].
         groups: the rows of each problem, which share one law, int64 [G + 1].
+        torn: which rows have gaps, nan in the data, bool [R]; None where none has.
     """
     n, k = len(groups) - 1, sum(orders.blocks)
-    problems = _Problems(orders, columns, offsets, groups)
-    best, every = np.zeros((n, k)), np.arange(n)
-    if k:
-        best, value = minimise(problems.slopes, problems.starts(), _LIMIT)
-        # a search from elsewhere, as there may be other maxima
-        second, lower = minimise(problems.slopes, np.full((n, k), 0.05), _LIMIT, best)
-        better = lower < value
-        best[better] = second[better]
+    torn = np.zeros(len(offsets) - 1, dtype=np.bool_) if torn is None else torn
+    problems = _Problems(orders, columns, offsets, groups, torn)
+    every, best = np.arange(n), _search(problems, _starts(problems)) if k else np.zeros((n, 0))
     at = problems.at(best, every)
     hessian, beta_slope = np.zeros((n, k, k)), np.zeros((n, k, at.beta.shape[1]))
     for j in range(k):
@@ -178,13 +179,71 @@ def maximise(
         hessian[:, j] = (ahead.gradient - behind.gradient) / (2 * _WIDE)
         beta_slope[:, j] = (ahead.beta - behind.beta) / (2 * _WIDE)
     hessian = (hessian + np.swapaxes(hessian, 1, 2)) / 2
+    best, at = _polished(problems, best, at, hessian)
     return Maxima(
         best, at.value, at.squares, at.used, at.beta, at.precision, hessian, at.squares_slope,
         beta_slope,
     )  # fmt: skip
 
 
-class _Point(NamedTuple):
+def at_zero(
+    orders: Orders, columns: np.ndarray, offsets: np.ndarray, groups: np.ndarray, torn: np.ndarray
+) -> Point:
+    """Problems at z = 0, where nothing is correlated; see `maximise`."""
+    n = len(groups) - 1
+    problems = _Problems(orders, columns, offsets, groups, torn, evaluations=1)
+    return problems.at(np.zeros((n, problems.k)), np.arange(n))
+
+
+def _search(problems: _Problems, starts: np.ndarray) -> np.ndarray:
+    """The maxima that searches from the starts find, [G, k]; or better ones from elsewhere."""
+    best, value = minimise(problems.slopes, starts, _LIMIT)
+    # a search from elsewhere, as there may be other maxima
+    second, lower = minimise(problems.slopes, np.full(starts.shape, 0.05), _LIMIT, best)
+    better = lower < value
+    best[better] = second[better]
+    return best
+
+
+def _inside(z: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which maxima lie on no boundary, and bend, bool [G]; and the Hessians, 1 for the others."""
+    inside = np.isfinite(hessian).all(axis=(1, 2)) & (np.abs(z) < 6.0).all(axis=1)
+    hessian = np.where(inside[:, None, None], hessian, np.eye(z.shape[1]))
+    inside &= np.linalg.eigvalsh(hessian)[:, 0] > 1e-9
+    hessian[~inside] = np.eye(z.shape[1])
+    return inside, hessian
+
+
+def _polished(
+    problems: _Problems, z: np.ndarray, at: Point, hessian: np.ndarray
+) -> tuple[np.ndarray, Point]:
+    """A step of Newton's from where searches ended, by which all digits are right."""
+    if not z.size:
+        return z, at
+    inside, bent = _inside(z, hessian)
+    move = -np.linalg.solve(bent, np.nan_to_num(at.gradient)[..., None])[..., 0]
+    inside &= np.abs(move).max(axis=1) < _NEAR
+    move[~inside] = 0.0
+    after = problems.at(z + move, np.arange(len(z)))
+    taken = after.value <= at.value + 1e-13
+    every = (np.where(taken.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+             for new, old in zip(after, at, strict=True))  # fmt: skip
+    return np.where(taken[:, None], z + move, z), Point(*every)
+
+
+def _starts(problems: _Problems) -> np.ndarray:
+    """Where searches begin, [G, k]: with gaps at the maximum where straight lines fill these."""
+    if not problems.problem.torn.any():
+        return problems.starts()
+    with_gaps = np.add.reduceat(problems.problem.torn, problems.groups[:-1]) > 0
+    filled = problems.filled()
+    found = filled.starts()
+    some = np.flatnonzero(with_gaps)
+    found[some] = _search(filled.only(some), found[some]).clip(-_INSIDE, _INSIDE)
+    return found
+
+
+class Point(NamedTuple):
     """The objectives of some problems; see `arma_fit.evaluate_each`."""
 
     value: np.ndarray
@@ -200,26 +259,69 @@ class _Problems:
     """Problems as the compiled loops take them; see `maximise`."""
 
     def __init__(
-        self, orders: Orders, columns: np.ndarray, offsets: np.ndarray, groups: np.ndarray
+        self,
+        orders: Orders,
+        columns: np.ndarray,
+        offsets: np.ndarray,
+        groups: np.ndarray,
+        torn: np.ndarray,
+        evaluations: int | None = None,
     ) -> None:
         from arproc.compiled.interpreted import suited
         from arproc.gaussian import arma_fit
         from arproc.gaussian.arma_objective import Problem
 
-        self.k, self.c = sum(orders.blocks), len(columns) - 1
+        self.orders, self.k, self.c = orders, sum(orders.blocks), len(columns) - 1
         form = orders.represent(orders.coefficients(np.zeros(self.k)), differenced=True)
         self.problem = Problem(
             np.array([*orders.blocks, orders.period], dtype=np.int64),
             np.ascontiguousarray(columns, dtype=np.float64), offsets, form.size,
+            torn, orders.represent(orders.coefficients(np.zeros(self.k))).delta,
         )  # fmt: skip
         self.groups, self.reach = groups, orders.reach
         self.counts = np.diff(offsets[groups])
-        # about forty evaluations, in each of which a step is taken for the data and for every z
-        work = columns.size * form.size * (1 + 40 * self.k) * (1 + 2 * self.k)
-        self.kernels = suited(arma_fit, work)
+        self.kernels = suited(arma_fit, self._work(evaluations, form.size))
+
+    def _work(self, evaluations: int | None, size: int) -> float:
+        """About how many microseconds the interpreter takes: measured, within a factor of two.
+
+        A search takes about forty evaluations for each z. In each the columns pass the filter, and
+        the data once more with the slopes for every z; with gaps there are gains for each of them
+        (at a quarter of what they take, as long as they take to compile).
+        """
+        lengths, torn, k = np.diff(self.problem.offsets), self.problem.torn, self.k
+        times = 1 + 40 * k if evaluations is None else evaluations
+        whole = float(lengths[~torn].sum()) * size * (1 + self.c + 2 * k)
+        gains = (1 + 2 * k) * 2 * (size + self.orders.n_given) ** 2
+        return times * (whole + float(lengths[torn].sum()) * gains)
+
+    def filled(self) -> _Problems:
+        """The same with straight lines in the gaps, so of differences alone."""
+        columns, offsets, torn = self.problem.columns, self.problem.offsets, self.problem.torn
+        parts = []
+        for row in range(len(torn)):
+            part = columns[:, offsets[row] : offsets[row + 1]]
+            if torn[row]:
+                seen, place = np.isfinite(part[0]), np.arange(part.shape[1])
+                full = np.interp(place, place[seen], part[0, seen]) if seen.any() else part[0]
+                part = self.orders.difference(np.concatenate([full[None], part[1:]]))
+            parts.append(part)
+        whole = np.zeros(len(torn), dtype=np.bool_)
+        return _Problems(self.orders, *joined(parts), self.groups, whole)
+
+    def only(self, which: np.ndarray) -> _Problems:
+        """The problems with these numbers."""
+        columns, offsets, groups = self.problem.columns, self.problem.offsets, self.groups
+        parts = [columns[:, offsets[groups[g]] : offsets[groups[g + 1]]] for g in which.tolist()]
+        rows = np.concatenate([np.arange(groups[g], groups[g + 1]) for g in which.tolist()])
+        sizes = np.diff(groups)[which]
+        return _Problems(
+            self.orders, np.concatenate(parts, axis=1), _offsets(np.diff(offsets)[rows]),
+            _offsets(sizes), self.problem.torn[rows],
+        )  # fmt: skip
 
     def starts(self) -> np.ndarray:
-        """Where to begin, [G, k]."""
+        """Where to begin, by regressions of rows without gaps, [G, k]."""
         z = np.zeros((len(self.counts), self.k))
 
         def job(first: int, last: int) -> None:
@@ -228,10 +330,10 @@ class _Problems:
         threaded(job, shares(np.cumsum(self.counts)))
         return z
 
-    def at(self, z: np.ndarray, which: np.ndarray) -> _Point:
+    def at(self, z: np.ndarray, which: np.ndarray) -> Point:
         """The problems with the numbers `which` [n], each at a z of its own [n, k]."""
         n, k, c = len(which), self.k, self.c
-        found = _Point(
+        found = Point(
             np.empty(n), np.empty(n), np.empty(n, np.int64), np.zeros((n, c)),
             np.zeros((n, c, c)), np.zeros((n, k)), np.zeros((n, k)),
         )  # fmt: skip
@@ -251,57 +353,10 @@ class _Problems:
         return found.value, found.gradient
 
 
-class Ahead(NamedTuple):
-    """What `follow` finds of N series.
-
-    Attributes:
-        log_likelihood: of what follows the given elements, nats, [N].
-        mean: of the next elements, [N, horizon].
-        variance: theirs, [N, horizon].
-    """
-
-    log_likelihood: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
+def joined(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [c, T] one after the other, [c, total], and where each begins, int64."""
+    return np.concatenate(parts, axis=1), _offsets([part.shape[1] for part in parts])
 
 
-def follow(
-    orders: Orders,
-    coef: np.ndarray,
-    mean: np.ndarray,
-    sigma2: np.ndarray,
-    values: np.ndarray,
-    offsets: np.ndarray,
-    horizon: int,
-) -> Ahead:
-    """Likelihoods of series under laws of their own, and what follows them, on all cores.
-
-    Args:
-        orders: of all of them.
-        coef: their coefficients in the order of `Orders.blocks`, [N, k].
-        mean: of their differences, [N].
-        sigma2: their innovation variances, [N].
-        values: the series one after the other, none missing, each longer than its given elements.
-        offsets: where each begins, int64 [N + 1].
-        horizon: how many elements ahead.
-    """
-    from arproc.compiled.interpreted import suited
-    from arproc.gaussian import arma_forecast
-
-    n, k = len(offsets) - 1, sum(orders.blocks)
-    form = orders.represent(orders.coefficients(np.zeros(k)))
-    found = Ahead(np.empty(n), np.empty((n, horizon)), np.empty((n, horizon)))
-    signs = np.repeat([1.0, -1.0, 1.0, -1.0], orders.blocks)
-    work = form.size * (3 * len(values) + n * (50 + horizon * form.size))
-    kernels = suited(arma_forecast, work)
-    blocks = np.array([*orders.blocks, orders.period], dtype=np.int64)
-    coef, values = np.ascontiguousarray(coef * signs), np.ascontiguousarray(values)
-
-    def job(first: int, last: int) -> None:
-        kernels.run(
-            coef, mean, sigma2, blocks, form.delta, len(form.phi), values, offsets, first, last,
-            *found,
-        )  # fmt: skip
-
-    threaded(job, shares(offsets[1:]))
-    return found
+def _offsets(sizes: Any) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)

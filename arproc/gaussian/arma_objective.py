@@ -11,7 +11,8 @@ with partial autocorrelations :math:`\tanh z` (Monahan 1984) in each polynomial.
 variances move with z is a matter of the filter alone, run for z a little more and a little less
 until it settles; how innovations move follows by hand, for all data at once.
 
-Rows have no gaps; they are of differences, where there are any, and begin with the stationary law.
+Rows without gaps are of differences, where there are any, and begin with the stationary law. Those
+with gaps are not, and pass through the filter as `arma_gaps` has it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from arproc.compiled.jit import jit
+from arproc.gaussian.arma_gaps import add_products, add_slopes
 from arproc.gaussian.small_kernels import autocovariances, cholesky, step_down
 from arproc.gaussian.state_kernels import complete
 
@@ -36,15 +38,20 @@ class Problem(NamedTuple):
     Attributes:
         blocks: how many coefficients the AR, MA, seasonal AR and seasonal MA polynomials have,
             and the period, int64 [5].
-        columns: the data and the regressors, one row after the other, [C, total].
+        columns: the data and the regressors, one row after the other, [C, total]: differences of
+            both, but in rows with gaps.
         offsets: where each row begins, int64 [R + 1].
         size: how many states there are, r.
+        torn: which rows have gaps, bool [R].
+        delta: the weights of the last elements that the differences are of, [m].
     """
 
     blocks: np.ndarray
     columns: np.ndarray
     offsets: np.ndarray
     size: int
+    torn: np.ndarray
+    delta: np.ndarray
 
 
 class Room(NamedTuple):
@@ -401,14 +408,21 @@ def evaluate(
     for j in range(k):
         for i in range(r):
             phi_slope[j, i] = (phis[2 * j + 1, i] - phis[2 * j + 2, i]) / (2.0 * _STEP)
-    longest = 0
+    longest, torn, delta = 0, problem.torn, problem.delta
     for row in range(begin, end):
-        longest = max(longest, offsets[row + 1] - offsets[row])
-    last = _tabulate(longest, phis, noises, starts, room)
-    products, logs, used = np.zeros((c, c)), 0.0, offsets[end] - offsets[begin]
+        if not torn[row]:
+            longest = max(longest, offsets[row + 1] - offsets[row])
+    last = _tabulate(longest, phis, noises, starts, room) if longest else 0
+    products, logs, used = np.zeros((c, c)), 0.0, 0
     for row in range(begin, end):
-        steps = offsets[row + 1] - offsets[row]
-        logs += _products(columns, offsets[row], steps, phi, last, room, products)
+        first, stop = offsets[row], offsets[row + 1]
+        if torn[row]:
+            own = columns[:, first:stop]
+            more, count = add_products(own, delta, phi, noises[0], starts[0], products)
+            logs, used = logs + more, used + count
+        else:
+            logs += _products(columns, first, stop - first, phi, last, room, products)
+            used += stop - first
     squares = _solve(products, precision, beta)
     if not (squares > 0 and used):
         return np.inf, squares, used
@@ -421,7 +435,12 @@ def evaluate(
             y[t] = columns[0, offsets[row] + t]
             for i in range(1, c):
                 y[t] -= beta[i - 1] * columns[i, offsets[row] + t]
-        _add_slopes(y, steps, phi, phi_slope, last, room, squares_slope, logs_slope)
+        if torn[row]:
+            add_slopes(
+                y[:steps], delta, phis, noises, starts, _STEP, squares_slope, logs_slope
+            )  # fmt: skip
+        else:
+            _add_slopes(y, steps, phi, phi_slope, last, room, squares_slope, logs_slope)
     for j in range(k):
         gradient[j] = squares_slope[j] / squares + logs_slope[j] / used
     value = np.log(squares) + logs / used

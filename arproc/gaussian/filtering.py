@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from arproc.gaussian.representation import Representation, stationary_covariance
+from arproc.gaussian.representation import NOTHING, Representation, stationary_covariance
 
 __all__ = ["Filter", "Spread"]
 
@@ -157,6 +157,17 @@ class Filter:
             out[:, h] = (p @ z) @ z
             p = transition @ p @ transition.T + np.outer(noise, noise)
         return out
+
+    def determines(self, spread: Spread, horizon: int) -> bool:
+        """Whether the variances of the next elements have no infinite part."""
+        z, transition = self.form.loading, self.form.transition
+        p = spread.infinite[spread.rank > 0]
+        for _ in range(horizon if len(p) else 0):
+            top = p.max(axis=(1, 2), initial=0.0)
+            if bool(((p @ z) @ z > NOTHING * top).any()):
+                return False
+            p = transition @ p @ transition.T
+        return True
 
     def forecast_covariance(self, spread: Spread, horizon: int) -> np.ndarray:
         """The covariances of the next elements, [N, horizon, horizon], in units of sigma2."""

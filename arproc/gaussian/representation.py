@@ -19,13 +19,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from arproc.gaussian.companion import lyapunov, powers
+
 __all__ = [
+    "NOTHING",
     "Representation",
     "represent",
     "stationary_covariance",
 ]
 
-_DOUBLINGS = 64
+#: An infinite part of a variance smaller than this, against the largest, is rounding.
+NOTHING = 1e-9
 
 
 class Representation(NamedTuple):
@@ -120,20 +124,9 @@ def _polynomial(coef: np.ndarray, step: int, sign: float) -> np.ndarray:
 
 
 def stationary_covariance(phi: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """The covariance of the stationary ARMA state, [r, r], by doubling.
-
-    The sum over k of T^k R R' T'^k has twice as many terms after each step, so what is left out
-    falls off as the largest root to the power 2^step.
-    """
+    """The covariance of the stationary ARMA state, [r, r]."""
     r = len(phi)
-    power = np.zeros((r, r))
-    power[:, 0] = phi
-    power[np.arange(r - 1), np.arange(1, r)] = 1.0
-    total = np.outer(noise, noise)
-    for _ in range(_DOUBLINGS):
-        more = power @ total @ power.T
-        total += more
-        if np.abs(more).max() <= 1e-17 * np.abs(total).max():
-            break
-        power = power @ power
-    return (total + total.T) / 2
+    transition = np.zeros((r, r))
+    transition[:, 0] = phi
+    transition[np.arange(r - 1), np.arange(1, r)] = 1.0
+    return lyapunov(powers(transition), np.outer(noise, noise))

@@ -11,11 +11,11 @@ import numpy as np
 
 from arproc.compiled.arrays import put, put_table
 from arproc.compiled.jit import jit
+from arproc.gaussian.representation import NOTHING
 
 __all__ = ["complete", "draw", "gains", "load_of", "run", "step"]
 
 _SETTLED = 1e-14  # by how little, against its largest number, a settled covariance still moves
-_NOTHING = 1e-9  # an infinite part smaller than this, against the largest, is rounding
 
 
 @jit
@@ -113,6 +113,42 @@ def _same(p: np.ndarray, old: np.ndarray) -> bool:
 
 
 @jit
+def _known(
+    p: np.ndarray, m: int, phi: np.ndarray, noise: np.ndarray, load: np.ndarray, gain: np.ndarray
+) -> bool:
+    """An element is there, and all that the lags of the state hold: the next covariance, in place.
+
+    Then the head of the ARMA part is known after it, and the covariance of the rest moves on by
+    one place: nothing is multiplied by the transition.
+
+    Args:
+        p: the state's covariance, [m + r, m + r], of which but the ARMA part is 0.
+        m: how many lags there are.
+        phi: [r].
+        noise: [r].
+        load: room, [r].
+        gain: result, [m + r].
+
+    Returns:
+        Whether the covariance stays what it was.
+    """
+    k = len(phi)
+    f, top, moved = p[m, m], 0.0, 0.0
+    for i in range(k):
+        load[i] = p[m + i, m]
+    for i in range(k):
+        gain[m + i] = phi[i] + load[i + 1] / f if i + 1 < k else phi[i]
+        for j in range(i + 1):
+            value = noise[i] * noise[j]
+            if i + 1 < k:
+                value += p[m + i + 1, m + j + 1] - load[i + 1] * load[j + 1] / f
+            moved = max(moved, abs(value - p[m + i, m + j]))
+            p[m + i, m + j] = p[m + j, m + i] = value
+        top = max(top, p[m + i, m + i])
+    return moved <= _SETTLED * top
+
+
+@jit
 def gains(
     seen: np.ndarray,
     counts: np.ndarray,
@@ -145,7 +181,7 @@ def gains(
         settled, [N] (K where they have not).
     """
     rows, steps = seen.shape
-    k = len(delta) + len(phi)
+    m, k = len(delta), len(delta) + len(phi)
     gain, variance = np.empty((rows, steps, k)), np.empty((rows, steps + 1))
     settled = np.empty(rows, np.int64)
     p, q = np.empty((k, k)), np.empty((k, k))
@@ -156,6 +192,7 @@ def gains(
         put_table(diffuse[n], q)
         free, settled[n] = rank[n], steps
         steady, quiet = False, 0
+        row = m if free == 0 and not p[:m].any() else 0  # how many elements in a row are known
         for t in range(steps + 1):
             if t == counts[n]:
                 put_table(p, spread[n])
@@ -168,6 +205,16 @@ def gains(
                 continue
             steady = False
             settled[n] = steps
+            if row >= m and free == 0 and t < steps and seen[n, t] and p[m, m] > 0.0:
+                variance[n, t] = p[m, m]
+                gain[n, t, :m] = 0.0
+                if m:
+                    gain[n, t, 0] = 1.0
+                quiet = quiet + 1 if _known(p, m, phi, noise, load, gain[n, t]) else 0
+                if quiet == len(phi):
+                    steady = True
+                    settled[n] = t
+                continue
             f = load_of(p, load, delta)
             unknown = False
             if free:
@@ -175,7 +222,7 @@ def gains(
                 top = 0.0
                 for i in range(k):
                     top = max(top, q[i, i])
-                unknown = f_inf > _NOTHING * top
+                unknown = f_inf > NOTHING * top
             variance[n, t] = np.inf if unknown else f
             if t == steps:
                 break
@@ -204,6 +251,7 @@ def gains(
                 g[0] = 1.0
                 for i in range(k):
                     p[0, i] = p[i, 0] = q[0, i] = q[i, 0] = 0.0
+            row = row + 1 if seen[n, t] else 0
             # a seasonal process may stand still for less than a season
             quiet = quiet + 1 if may_settle and _same(p, old) else 0
             if quiet == len(phi):
@@ -216,9 +264,6 @@ def _complete(
     steps: int, p: np.ndarray, phi: np.ndarray, noise: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """`gains` of an ARMA process none of whose elements is missing.
-
-    Then the head of the state is known after each element, and the covariance of the rest moves
-    on by one place: nothing is multiplied by the transition.
 
     Args:
         steps: how many elements, K.
@@ -235,20 +280,8 @@ def _complete(
     for t in range(steps):
         if quiet == k:  # a seasonal process may stand still for less than a season
             break
-        f, top, moved = p[0, 0], 0.0, 0.0
-        variance[t] = f
-        for i in range(k):
-            load[i] = p[i, 0]
-        for i in range(k):
-            gain[t, i] = phi[i] + load[i + 1] / f if i + 1 < k else phi[i]
-            for j in range(i + 1):
-                value = noise[i] * noise[j]
-                if i + 1 < k:
-                    value += p[i + 1, j + 1] - load[i + 1] * load[j + 1] / f
-                moved = max(moved, abs(value - p[i, j]))
-                p[i, j] = p[j, i] = value
-            top = max(top, p[i, i])
-        quiet = quiet + 1 if moved <= _SETTLED * top else 0
+        variance[t] = p[0, 0]
+        quiet = quiet + 1 if _known(p, 0, phi, noise, load, gain[t]) else 0
         if quiet == k:
             settled = t
     variance[steps] = p[0, 0]

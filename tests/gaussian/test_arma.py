@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from arproc.gaussian.arma import Orders, _Problems, follow, maximise
+from arproc.gaussian.arma import Orders, _Problems, maximise
+from arproc.gaussian.arma_ahead import follow
 from arproc.gaussian.filtering import Filter
 from arproc.gaussian.quasi_newton import minimise
 
@@ -20,7 +21,8 @@ def rows(orders, regressors, seed=0):
 @pytest.mark.parametrize("regressors", [0, 2])
 def test_values_are_the_filter_s_and_gradients_their_slopes(orders, regressors):
     columns, offsets, groups = rows(orders, regressors)
-    problems, k = _Problems(orders, columns, offsets, groups), sum(orders.blocks)
+    whole = np.zeros(2, dtype=np.bool_)
+    problems, k = _Problems(orders, columns, offsets, groups, whole), sum(orders.blocks)
     z = np.random.default_rng(1).uniform(-1, 1, (2, k))
     at = problems.at(z, np.arange(2))
     for g in range(2):
@@ -42,7 +44,7 @@ def test_several_rows_may_share_one_law():
     orders = ORDERS[0]
     columns, offsets, _ = rows(orders, 0)
     both = maximise(orders, columns, offsets, np.array([0, 2]))
-    problem = _Problems(orders, columns, offsets, np.array([0, 2]))
+    problem = _Problems(orders, columns, offsets, np.array([0, 2]), np.zeros(2, dtype=np.bool_))
     assert both.used.tolist() == [70]
     assert np.abs(problem.at(both.z, np.array([0])).gradient).max() < 1e-5
     around = problem.at(both.z + 0.05, np.array([0])).value
@@ -58,7 +60,7 @@ def test_the_law_of_what_follows_is_the_filter_s():
     rest, variance = kalman.innovations(x[None])
     known = np.isfinite(variance)
     terms = np.log(2 * np.pi * 2.0 * variance) + rest[0] ** 2 / (2.0 * variance)
-    found = follow(orders, coef, np.zeros(1), np.array([2.0]), x, np.array([0, 40]), 5)
+    found = follow(orders, coef, np.array([2.0]), x, np.array([0, 40]), 5)
     assert found.log_likelihood[0] == pytest.approx(-0.5 * terms[known].sum(), rel=1e-11)
     spread = kalman.spread_at(np.array([40]))
     expected = 2.0 * kalman.forecast_variance(spread, 5)

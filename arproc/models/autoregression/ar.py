@@ -24,10 +24,10 @@ from arproc.errors import (
     check_list,
 )
 from arproc.gaussian.levinson import is_stationary, largest_root
+from arproc.gaussian.terms import Terms, mean_form, recursion_form
 from arproc.models.autoregression.analysis import Analysis
 from arproc.models.autoregression.estimation import Estimate, estimate
 from arproc.models.autoregression.law import ARLaw, plain
-from arproc.models.autoregression.mean import Terms, mean_form, recursion_form
 from arproc.models.autoregression.missing import estimate_observed
 from arproc.models.autoregression.shrinkage import check_ridge
 from arproc.process import Fit

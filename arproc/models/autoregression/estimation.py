@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from arproc.errors import DataError
+from arproc.gaussian.terms import Terms, mean_form, recursion_form
 from arproc.inference.delta import carried
 from arproc.models.autoregression.autocovariance import burg, yule_walker
 from arproc.models.autoregression.conditional import conditional_ml
 from arproc.models.autoregression.exact import exact_ml
 from arproc.models.autoregression.least_squares import LeastSquares, least_squares
-from arproc.models.autoregression.mean import Terms, mean_form, recursion_form
 from arproc.models.autoregression.moments import Scaled, scale
 from arproc.models.autoregression.shrinkage import shrunken_least_squares
 

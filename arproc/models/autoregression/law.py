@@ -18,8 +18,9 @@ from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
 from arproc.errors import UnsupportedError
+from arproc.gaussian.terms import Terms, recursion_form
 from arproc.models.autoregression import filtering, likelihood, simulation
-from arproc.models.autoregression.mean import Level, Terms, recursion_form
+from arproc.models.autoregression.mean import Level
 from arproc.models.autoregression.recursion import (
     Recursion,
     recursion_from_mean,

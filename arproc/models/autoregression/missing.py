@@ -20,11 +20,11 @@ import numpy as np
 
 from arproc.errors import DataError
 from arproc.gaussian.levinson import durbin, pacf_to_coef, predictors, step_down
+from arproc.gaussian.terms import Terms
 from arproc.models.autoregression.estimation import Estimate, check_enough, of_mean, of_recursion
 from arproc.models.autoregression.exact import LIMIT, STEP
 from arproc.models.autoregression.filtering import refuse_given
 from arproc.models.autoregression.least_squares import LeastSquares
-from arproc.models.autoregression.mean import Terms
 from arproc.models.autoregression.moments import Scaled, lag_sums, positions, scale
 from arproc.models.autoregression.score import expected_score
 

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from arproc.errors import DataError
-from arproc.models.autoregression.mean import Terms
+from arproc.gaussian.terms import Terms
 
 __all__ = [
     "Moments",

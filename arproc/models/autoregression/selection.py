@@ -13,6 +13,7 @@ import torch
 
 from arproc.contract.sequences import Sequences
 from arproc.errors import ParameterError, check_choice, check_count, check_list
+from arproc.gaussian.terms import Terms
 from arproc.inference.candidates import (
     Placed,
     first_parts,
@@ -22,7 +23,6 @@ from arproc.inference.candidates import (
 from arproc.inference.criteria import CRITERIA, charges
 from arproc.models.autoregression.ar import AR, as_lags, flat_regressors
 from arproc.models.autoregression.estimation import check_enough
-from arproc.models.autoregression.mean import Terms
 from arproc.models.autoregression.moments import scale
 from arproc.models.autoregression.nested import candidates, log_likelihoods
 from arproc.models.autoregression.vector.selection import log_likelihoods as of_vectors

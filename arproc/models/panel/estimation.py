@@ -1,8 +1,8 @@
 """Estimates of every series of a panel at once.
 
 Compiled loops fit the series that are in good order. The few that need more care (ill-conditioned
-ones, exact likelihoods with gaps) are fitted one by one, and so are those that have no fit, for
-their reason.
+ones, roots near the edge) are fitted one by one, and so are those that have no fit, for their
+reason. Exact likelihoods with gaps are those of `arproc.gaussian.arma_regression`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from arproc.errors import ArprocError
+from arproc.gaussian.arma import Orders
+from arproc.gaussian.arma_regression import fit_each
 from arproc.models.panel.coming import about_constants
 from arproc.models.panel.data import PanelData
 from arproc.models.panel.estimates import Estimates, empty, in_threads, time_columns
 from arproc.models.panel.prediction import predict
 from arproc.models.panel.pushes import pushes_of, without_pushes
-from arproc.models.panel.settings import Settings
+from arproc.models.panel.settings import MOMENTS, Settings
 
 __all__ = ["care", "estimate"]
 
@@ -52,6 +54,16 @@ def estimate(table: PanelData, settings: Settings) -> Estimates:
                 table.values, table.offsets, begin, end, lags, columns, span, stationary,
                 covariates, *out, status,
             )  # fmt: skip
+    elif method in MOMENTS:
+        from arproc.models.panel import autocovariances
+
+        kernels = suited(autocovariances, 2 * work + 2 * len(table.values) * (settings.order + 1))
+
+        def job(begin: int, end: int) -> None:
+            kernels.fit(
+                table.values, table.offsets, begin, end, lags, columns, span,
+                MOMENTS.index(method), found.parameters, found.mean, found.covariance, status,
+            )  # fmt: skip
     else:
         from arproc.models.panel import exact
 
@@ -64,16 +76,59 @@ def estimate(table: PanelData, settings: Settings) -> Estimates:
             )  # fmt: skip
 
     in_threads(job, n, len(table.values))
-    for i in np.flatnonzero(status == HARD).tolist():
+    hard = np.flatnonzero(status == HARD)
+    if method == "mle" and table.gaps:
+        hard = _with_gaps(found, hard, table, settings)
+    for i in hard.tolist():
         found.status[i] = care(found, i, table, lags, one)
-    gaps = np.flatnonzero(status == GAPS)
-    if len(gaps):
-        _filter_gaps(found, gaps, table, settings)
+    unscored = np.flatnonzero(status == GAPS)
+    if method in MOMENTS:  # their likelihoods are none of what they look at
+        unscored = np.flatnonzero(status == 0)
+    if len(unscored):
+        _score(found, unscored, table, settings)
     return found
 
 
-def _filter_gaps(found: Estimates, rows: np.ndarray, table: PanelData, settings: Settings) -> None:
-    """The likelihoods of series with gaps, and of how many values they are."""
+def _with_gaps(
+    found: Estimates, rows: np.ndarray, table: PanelData, settings: Settings
+) -> np.ndarray:
+    """Fit those of the series that have gaps, by exact likelihood; gives the others, int64.
+
+    Where a maximum is near the edge of the stationary laws, or is none, more care is needed.
+    """
+    q, k = settings.n_columns, len(settings.lags)
+    powers, problems, which = np.arange(q), [], []
+    for i in rows.tolist():
+        x = table.row(i)
+        if not np.isnan(x).any():
+            continue
+        columns = np.arange(float(len(x)))[:, None] ** powers
+        if settings.width and table.covariates is not None:
+            first, stop = table.offsets[i : i + 2]
+            columns = np.concatenate([columns, table.covariates[first:stop]], axis=1)
+        problems.append([(x, columns)])
+        which.append(i)
+    if not which:
+        return rows
+    names = [*settings.line_names, *(table.covariate_names if settings.width else ())]
+    made = fit_each(Orders(k, 0, 0, 0, 0, 0, 0), problems, names)
+    good = np.isfinite(made.covariance).all(axis=(1, 2))
+    kept = np.array(which)[good]
+    coef, lags, found.mean[kept] = made.coef[good], settings.lags, 0.0
+    found.mean[kept, :q] = made.beta[good, :q]
+    found.beta[kept] = made.beta[good, q:]
+    level, rise = found.mean[kept].T
+    left = 1 - coef.sum(axis=1)
+    found.parameters[kept, 0] = level * left + rise * (coef @ lags)
+    found.parameters[kept, 1] = rise * left
+    found.parameters[kept, 2:] = np.concatenate([coef, made.sigma2[good, None]], axis=1)
+    found.covariance[kept], found.used[kept] = made.covariance[good], made.used[good]
+    found.log_likelihood[kept] = made.log_likelihood[good]
+    return np.setdiff1d(rows, kept)
+
+
+def _score(found: Estimates, rows: np.ndarray, table: PanelData, settings: Settings) -> None:
+    """The likelihoods of series, with gaps or not, and of how many values they are."""
     lags, some = settings.lags, table.select(rows)
     pushes = pushes_of(some, found.beta[rows])
     some, _ = without_pushes(some, pushes, settings, found.parameters[rows])

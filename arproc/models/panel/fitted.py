@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,15 +17,18 @@ from arproc.contract.randomness import derived_seed, resolve_seed
 from arproc.contract.storable import storable
 from arproc.data.calendar import Calendar, is_plain, time_axis
 from arproc.data.frames import native
+from arproc.data.labels import Labels
 from arproc.data.table_forms import TableForm
 from arproc.errors import (
     ArprocError,
     DataError,
     NotFittedError,
     ParameterError,
+    PlaceWarning,
     ReadOnlyError,
     UnsupportedError,
     check_count,
+    warn,
 )
 from arproc.models.panel.coherent import as_quantiles, coherent_paths
 from arproc.models.panel.coming import Future, Known, about_constants, faults_of
@@ -365,6 +368,40 @@ class FittedSeries(ABC):
                 return None
             found.append(calendar.position(index, f"data, series {data.names[j]!r},"))
         return np.array(found, dtype=np.int64)
+
+    def first_steps(
+        self, data: PanelData, rows: np.ndarray, are_own: Callable[[], bool]
+    ) -> np.ndarray | None:
+        """`begins`, of a process that counts time; a warning where nothing tells, unless own."""
+        first = self.begins(data, rows)
+        if first is None and not are_own():
+            warn(
+                "the panel's process has a trend or seasons, and nothing says at which step each "
+                "series begins: they are taken to begin at t = 0, as those of fit did. Say "
+                "offset= (the number of steps since then; 0 where it is right), or give both a "
+                "labelled index.",
+                PlaceWarning,
+            )
+        return first
+
+    def placed_at(self, one: Process, i: int, first: float, covariates: Sequence[str]) -> Process:
+        """Series i's process, which knows its covariates and, if it counts time, where t = 0 is.
+
+        Args:
+            one: the process.
+            i: the series' number.
+            first: its first value, by which it is known again.
+            covariates: the names of its regressors.
+        """
+        calendar, begins = None, None
+        if self.process._counts_time:
+            calendar = self.calendar(i)
+            begins = first if calendar is None else None
+        elif not covariates:
+            return one
+        labels = Labels(regressors=tuple(covariates), calendar=calendar, begins=begins)
+        fit = replace(one.fit_, labels=labels)
+        return type(one).of(one.law_, fit, **one.get_params(deep=False))
 
     def calendar(self, i: int) -> Calendar | None:
         """The labels of series i in `fit`; None where they tell no step."""

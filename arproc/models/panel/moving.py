@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,14 +15,17 @@ from arproc.contract.context import ContextForm
 from arproc.contract.storable import storable
 from arproc.data.labels import Labels
 from arproc.errors import ArprocError, DataError
-from arproc.gaussian.arma import Orders, follow, maximise
+from arproc.gaussian.arma import Orders
+from arproc.gaussian.arma_ahead import Ahead, follow
+from arproc.gaussian.arma_regression import fit_each
 from arproc.models.panel.coming import Known, about_constants, to_come
 from arproc.models.panel.data import PanelData, jacobians, logarithms, require_finite
 from arproc.models.panel.fitted import Kept
 from arproc.models.panel.labels import end_of
-from arproc.models.panel.pushes import pushes_of
 from arproc.models.panel.tables import forecast_table
-from arproc.models.statespace.arima import ARIMA, coefficient_names, law_of, trend_of
+from arproc.models.statespace.arima import ARIMA, coefficient_names, law_of
+from arproc.models.statespace.design import Design, trend_of
+from arproc.models.statespace.law import UNDETERMINED
 from arproc.models.transformed.elementwise import Log
 from arproc.models.transformed.process import Transformed, TransformedLaw
 from arproc.process import Process
@@ -34,10 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FittedMoving", "Moving", "moving_of"]
 
-_ROUNDING = 1e-13  # against the data, what is no noise
-_LARGEST = 1e49  # of a series: a law takes no variance beyond 1e100
-_ONE_SIGMA = float(torch.special.ndtr(torch.ones((), dtype=torch.float64)))
-_FEWEST = 3  # elements for each parameter; what has fewer is fitted alone, with more care
+_LARGEST = 1e98  # of a variance of innovations: a law takes none beyond 1e100
 
 
 class Moving(NamedTuple):
@@ -47,31 +46,21 @@ class Moving(NamedTuple):
         one: the process of the values, or of their logarithms.
         log: the logarithm, if these are modelled.
         orders: its orders.
-        powers: the powers of t that its trend has: none, or one that is constant once differenced.
+        design: the columns of its mean, covariates left out.
     """
 
     one: ARIMA
     log: Log | None
     orders: Orders
-    powers: tuple[int, ...]
-
-    @property
-    def rise(self) -> float:
-        """What one unit of the trend's coefficient adds to each difference; 1 without a trend."""
-        if not self.powers:
-            return 1.0
-        t = np.arange(self.orders.n_given + 1.0) ** self.powers[0]
-        return float(self.orders.difference(t)[-1])
+    design: Design
 
 
 def moving_of(process: Process) -> Moving | None:
     """How the process is fitted to all series at once; None where it is not.
 
     Example:
-        >>> moving_of(ARIMA((0, 1, 1))).orders.q
+        >>> moving_of(ARIMA((0, 1, 1), seasonal=12)).orders.q
         1
-        >>> moving_of(ARIMA((1, 0, 0), trend="ct")) is None
-        True
     """
     one: Any = process
     log = None
@@ -80,10 +69,7 @@ def moving_of(process: Process) -> Moving | None:
     if type(one) is not ARIMA or one.regressors not in (None, "mean"):
         return None
     orders = Orders.checked(one.order, one.seasonal_order)
-    powers = one.powers(orders)
-    if len(powers) > 1 or (powers and powers[0] != orders.d + orders.seasonal_d):
-        return None
-    return Moving(one, log, orders, powers)
+    return Moving(one, log, orders, one.design(orders))
 
 
 @storable
@@ -92,8 +78,8 @@ class FittedMoving(Kept):
     """Series whose ARIMA processes were fitted in one computation.
 
     Attributes:
-        estimates: of each series (trend, covariates, coefficients, sigma2), [N, k]; nan where
-            there is no fit.
+        estimates: of each series (trend and terms, covariates, coefficients, sigma2), [N, k]; nan
+            where there is no fit.
         covariance: of these, [N, k, k]; of no series where they were forgotten.
         log_likelihoods: nats [N]; of the logarithms where these are modelled.
         n_observations: of how many values that is, int64 [N].
@@ -116,7 +102,7 @@ class FittedMoving(Kept):
         if plan is None:
             yield f"{self.process!r} is no ARIMA that is fitted to all series at once"
             return
-        size = sum(plan.orders.blocks) + len(plan.powers) + len(self.covariate_names) + 1
+        size = sum(plan.orders.blocks) + plan.design.n + len(self.covariate_names) + 1
         there = [i for i, status in enumerate(self.status) if status == "ok"]
         known = self.estimates[there]
         yield from sentences(
@@ -135,7 +121,7 @@ class FittedMoving(Kept):
         names: tuple[str, ...] = ()
         if plan.one.regressors is not None:
             beside, names = data.covariates, data.covariate_names
-        n, size = len(data), sum(plan.orders.blocks) + len(plan.powers) + len(names) + 1
+        n, size = len(data), sum(plan.orders.blocks) + plan.design.n + len(names) + 1
         status = ["ok"] * n
         found = cls(
             process, data.names, data.named, data.lengths, status,
@@ -143,17 +129,44 @@ class FittedMoving(Kept):
             np.full((n, size, size), np.nan), np.full(n, np.nan), np.zeros(n, np.int64),
             data.values, beside, names, form=data.form,
         )  # fmt: skip
-        done = _together(plan, series, found)
         for i in range(n):
             if i in data.faults:
                 status[i] = data.faults[i]
             elif i in low:
                 status[i] = "a logarithm needs values above -shift; it has others"
-            elif not done[i]:
-                status[i] = _alone(plan, series, found, i)
-        for i in {*low, *data.faults}:
-            found.estimates[i], found.log_likelihoods[i] = np.nan, np.nan
+            elif not data.lengths[i]:
+                status[i] = "all its values are missing"
+        found._estimate(series, [i for i in range(n) if status[i] == "ok"])
         return found
+
+    def _estimate(self, series: PanelData, which: list[int]) -> None:
+        """Fit these series, of which the covariates are those of the values."""
+        plan, problems = self.plan, []
+        columns = plan.design.columns(0, int(series.lengths.max(initial=0)))
+        for i in which:
+            x, own = series.row(i), columns[: series.lengths[i]]
+            if self.covariates is not None:
+                first, stop = series.offsets[i : i + 2]
+                own = np.concatenate([own, self.covariates[first:stop]], axis=1)
+            problems.append([(x, own)])
+        made = fit_each(plan.orders, problems, [*plan.design.names, *self.covariate_names])
+        status: Any = self.status
+        for j, i in enumerate(which):
+            if j in made.faults:
+                status[i] = f"{made.faults[j]}{about_constants(series, i)}"
+        some = np.array([j not in made.faults for j in range(len(which))], dtype=np.bool_)
+        rows = np.array(which, dtype=np.int64)[some]
+        parts = (made.beta, made.coef, made.sigma2[:, None])
+        self.estimates[rows] = np.concatenate(parts, axis=1)[some]
+        self.covariance[rows] = made.covariance[some]
+        self.log_likelihoods[rows] = made.log_likelihood[some]
+        self.n_observations[rows] = made.used[some]
+        for i in rows[~(self.estimates[rows, -1] < _LARGEST)].tolist():
+            try:
+                self._fitted(i)
+            except ArprocError as error:
+                status[i] = str(error)
+                self.estimates[i], self.log_likelihoods[i] = np.nan, np.nan
 
     def without_covariances(self) -> FittedMoving:
         return replace(self, covariance=np.empty((0, *self.covariance.shape[1:])))
@@ -164,11 +177,11 @@ class FittedMoving(Kept):
         return cast(Moving, moving_of(self.process))
 
     def _fitted(self, i: int) -> Process:
-        orders, powers = self.plan.orders, self.plan.powers
-        row, q, size = self.estimates[i], self._linear, self.estimates.shape[1]
-        coef, c = orders.split(row[q:-1]), len(self.covariate_names)
+        orders, row, q = self.plan.orders, self.estimates[i], self._linear
+        size, c = len(row), len(self.covariate_names)
         form = ContextForm("steps", c) if c else None
-        law = law_of(orders, powers, row[:q], coef, float(row[-1]), form)
+        coef = orders.split(row[q:-1])
+        law = law_of(orders, self.plan.design, row[:q], coef, float(row[-1]), form)
         kept = len(self.covariance) > 0
         fit = Fit(
             names=self._names(),
@@ -176,29 +189,26 @@ class FittedMoving(Kept):
             covariance=self.covariance[i].copy() if kept else np.full((size, size), np.nan),
             log_likelihood=float(self.log_likelihoods[i]),
             n_observations=int(self.n_observations[i]),
-            notes={"trend": trend_of(powers)},
+            notes={"trend": trend_of(self.plan.design.powers)},
             labels=Labels(regressors=self.covariate_names),
         )
         one = ARIMA.of(law, fit, **self.plan.one.get_params(deep=False))
+        first = float(self.values[int(self.lengths[:i].sum())]) if self.lengths[i] else np.nan
         if self.plan.log is None:
-            return one
+            return self.placed_at(one, i, first, self.covariate_names)
         parameters = self.process.get_params(deep=False)
-        whole = TransformedLaw(one.law_, self.plan.log.clone())
-        return Transformed.of(whole, Fit(notes={"process": one}), **parameters)
+        law_here = TransformedLaw(one.law_, self.plan.log.clone())
+        whole = Transformed.of(law_here, Fit(notes={"process": one}), **parameters)
+        return self.placed_at(whole, i, first, self.covariate_names)
 
     def _names(self) -> list[str]:
-        trend = [("mean", "slope")[power] for power in self.plan.powers]
-        named = [*trend, *self.covariate_names]
+        named = [*self.plan.design.names, *self.covariate_names]
         return [*named, *coefficient_names(self.plan.orders), "sigma2"]
 
     @property
     def _linear(self) -> int:
-        """How many terms the mean has: of the trend, and covariates."""
-        return len(self.plan.powers) + len(self.covariate_names)
-
-    def _betas(self, rows: np.ndarray) -> np.ndarray:
-        """The covariates' coefficients in some series, [n, c]."""
-        return self.estimates[rows, len(self.plan.powers) : self._linear]
+        """How many terms the mean has, covariates among them."""
+        return self.plan.design.n + len(self.covariate_names)
 
     def rows(self) -> dict[str, Any]:
         columns: dict[str, Any] = dict(zip(self._names(), self.estimates.T, strict=True))
@@ -206,22 +216,28 @@ class FittedMoving(Kept):
         return columns | {"status": self.status}
 
     def likelihoods(self, data: PanelData, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        given, log = self.plan.orders.n_given, self.plan.log
-        values, _, _ = self._follow(data, rows, 0)
-        if log is not None:
-            whole = _whole(data, given)
-            values[whole] += jacobians(data, log, given)[whole]
-        seen = np.concatenate([[0], np.cumsum(~np.isnan(data.values))])
-        return values, seen[data.offsets[1:]] - seen[data.offsets[:-1]] - given
+        found = self._follow(data, rows, 0)
+        if self.plan.log is None:
+            return found.log_likelihood, found.used
+        volume = jacobians(data, self.plan.log, self.plan.orders.n_given)
+        return found.log_likelihood + volume, found.used
 
     def _follow(
-        self, data: PanelData, rows: np.ndarray, horizon: int, after: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Log-likelihoods [n], means and variances of what follows [n, horizon].
+        self,
+        data: PanelData,
+        rows: np.ndarray,
+        horizon: int,
+        after: np.ndarray | None = None,
+        own: bool = False,
+    ) -> Ahead:
+        """Log-likelihoods, and the law of what follows; of logarithms where these are modelled.
 
-        Where logarithms are modelled they are of these; but the likelihoods of series with gaps
-        are those of the values, as their processes say them. `after` are the covariates of what
-        follows, [n, horizon, c].
+        Args:
+            data: the series.
+            rows: their numbers.
+            horizon: how many elements ahead.
+            after: the covariates of these, [n, horizon, c].
+            own: whether the data are those of `fit`.
         """
         require_finite(data)
         plan, series = self.plan, data
@@ -229,38 +245,59 @@ class FittedMoving(Kept):
             series, low = logarithms(data, plan.log)
             if low:
                 raise DataError(f"series {data.names[low[0]]!r} has values of -shift or less.")
-        likely = np.empty(len(rows))
-        mean, variance = np.empty((len(rows), horizon)), np.empty((len(rows), horizon))
-        whole = _whole(data, plan.orders.n_given)
-        some = np.flatnonzero(whole)
-        if len(some):
-            part = series if len(some) == len(data) else series.select(some)
-            pushes = pushes_of(part, self._betas(rows[some]))
-            if pushes is not None:
-                part = replace(part, values=part.values - pushes)
-            own, q = self.estimates[rows[some]], self._linear
-            level = own[:, 0] * plan.rise if plan.powers else np.zeros(len(some))
-            found = follow(
-                plan.orders, own[:, q:-1], level, own[:, -1].copy(), part.values, part.offsets,
-                horizon,
-            )  # fmt: skip
-            likely[some], mean[some], variance[some] = found
-            if after is not None:
-                beta = self._betas(rows[some])
-                mean[some] += np.einsum("nhc,nc->nh", after[some], beta)
-        for j in np.flatnonzero(~whole).tolist():
-            process = self._fitted(int(rows[j]))
-            context = data.context(j) if self.covariate_names else None
-            likely[j] = np.nan if horizon else process.log_prob(data.row(j), context=context)
-            if horizon:
-                one: Any = process if plan.log is None else process.fit_.notes["process"]
+        short = np.flatnonzero(data.lengths < plan.orders.n_given)
+        if len(short):  # its process says why that will not do
+            j = int(short[0])
+            self._fitted(int(rows[j])).log_prob(data.row(j), context=data.context(j))
+        first = None
+        if self.process._counts_time and not own:
+            first = self.first_steps(data, rows, lambda: self._are_own(data, rows))
+        pushes, ahead = self._pushes(series, rows, horizon, after, first)
+        estimates = self.estimates[rows]
+        found = follow(
+            plan.orders, estimates[:, self._linear : -1], estimates[:, -1].copy(),
+            series.values - pushes, series.offsets, horizon,
+        )  # fmt: skip
+        lost = np.flatnonzero(np.isinf(found.variance).any(axis=1))
+        if len(lost):
+            raise DataError(f"series {data.names[int(lost[0])]!r}: {UNDETERMINED}")
+        found.mean[:] += ahead
+        return found
+
+    def _pushes(
+        self,
+        data: PanelData,
+        rows: np.ndarray,
+        horizon: int,
+        after: np.ndarray | None,
+        first: np.ndarray | None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The mean of each element, [total], and of what follows, [n, horizon]; see `_follow`."""
+        design, c = self.plan.design, len(self.covariate_names)
+        pushes, ahead = np.zeros(len(data.values)), np.zeros((len(data), horizon))
+        if not self._linear:
+            return pushes, ahead
+        begin = np.zeros(len(data), np.int64) if first is None else first
+        least = int(begin.min()) if len(begin) else 0
+        last = int((begin + data.lengths).max(initial=least)) + horizon
+        columns, q = design.columns(least, last - least), design.n
+        for j, i in enumerate(rows.tolist()):
+            at, n = int(begin[j]) - least, int(data.lengths[j])
+            level = columns[at : at + n + horizon] @ self.estimates[i, :q]
+            cut = slice(*data.offsets[j : j + 2].tolist())
+            pushes[cut], ahead[j] = level[:n], level[n:]
+            if c and data.covariates is not None:
+                beta = self.estimates[i, q : q + c]
+                pushes[cut] += data.covariates[cut] @ beta
                 if after is not None:
-                    context = data.context(j, after[j])
-                made = one.forecast(
-                    series.row(j), horizon, (_ONE_SIGMA,), context=context
-                ).to_numpy()
-                mean[j], variance[j] = made[:, 0], (made[:, 1] - made[:, 0]) ** 2
-        return likely, mean, variance
+                    ahead[j] += after[j] @ beta
+        return pushes, ahead
+
+    def _are_own(self, data: PanelData, rows: np.ndarray) -> bool:
+        """Whether the data are those of `fit`."""
+        if not bool((data.lengths == self.lengths[rows]).all()):
+            return False
+        return np.array_equal(data.values, self.own.select(rows).values, equal_nan=True)
 
     def forecast(
         self, history: Any, horizon: int, levels: Sequence[float], seed: Any,
@@ -276,8 +313,9 @@ class FittedMoving(Kept):
             data, rows = self.matched(history)
             labels = self.labels(data, rows, horizon)
         after = to_come(future, data.names, labels) if self.covariate_names else None
-        _, mean, variance = self._follow(data, rows, horizon, after)
-        deviation, log = np.sqrt(variance), self.plan.log
+        found = self._follow(data, rows, horizon, after, own=history is None)
+        mean, variance, log = found.mean, found.variance, self.plan.log
+        deviation = np.sqrt(variance)
         z = torch.special.ndtri(torch.tensor(levels, dtype=torch.float64)).numpy()
         values = np.concatenate([mean[..., None], mean[..., None] + deviation[..., None] * z], -1)
         if log is not None:
@@ -285,113 +323,3 @@ class FittedMoving(Kept):
             with np.errstate(over="ignore"):
                 values = np.exp(values) - log.shift
         return forecast_table(data.names, labels, values, ["mean", *levels])
-
-
-def _whole(data: PanelData, given: int) -> np.ndarray:
-    """Which series have no gaps, and more elements than are given, bool [N]."""
-    gone = np.concatenate([[0], np.cumsum(np.isnan(data.values))])
-    return (gone[data.offsets[1:]] == gone[data.offsets[:-1]]) & (data.lengths > given)
-
-
-class _Row(NamedTuple):
-    """One series as it is fitted: w = terms (rough + unit beta) + unit value, once differenced.
-
-    Attributes:
-        value: [n].
-        terms: the trend's column and the covariates, of size 1 and orthogonal, [q, n].
-        rough: least squares, [q].
-        unit: a number.
-        back: from coefficients of these terms to those of the user's, [q, q].
-    """
-
-    value: np.ndarray
-    terms: np.ndarray
-    rough: np.ndarray
-    unit: float
-    back: np.ndarray
-
-
-def _prepared(plan: Moving, x: np.ndarray, beside: np.ndarray) -> _Row | None:
-    """A series and its covariates [n, c] as they are fitted; None where that takes more care."""
-    orders, q, c = plan.orders, len(plan.powers), beside.shape[1]
-    w, moved = orders.difference(x), orders.difference(beside.T)
-    back, terms = np.eye(q + c), np.ones((q + c, len(w)))
-    back[:q, :q] /= plan.rise
-    if c:
-        middle = moved.mean(axis=1) if q else np.zeros(c)
-        terms[q:] = moved - middle[:, None]
-        size = np.sqrt((terms[q:] ** 2).mean(axis=1))
-        if not (size > 1e-10 * np.abs(beside).max(axis=0)).all():
-            return None
-        right = np.linalg.qr(terms[q:].T / size, mode="r")
-        diagonal = np.abs(np.diag(right))
-        if not diagonal.min() > 1e-8 * diagonal.max():
-            return None
-        own = np.linalg.inv(right) * np.sqrt(len(w)) / size[:, None]
-        terms[q:], back[q:, q:] = own.T @ terms[q:], own
-        back[:q, q:] = -(middle @ own) / plan.rise
-    rough = terms @ w / len(w)
-    w = w - rough @ terms
-    with np.errstate(over="ignore"):
-        unit = float(np.sqrt(np.dot(w, w) / len(w)))
-    least = max(_ROUNDING * float(np.abs(x).max()), 1 / _LARGEST)
-    return _Row(w / unit, terms, rough, unit, back) if least < unit < _LARGEST else None
-
-
-def _together(plan: Moving, data: PanelData, found: FittedMoving) -> np.ndarray:
-    """Fit the series that are in good order, into `found`; gives which they are, bool [N]."""
-    orders, q = plan.orders, found._linear
-    done = _whole(data, orders.n_given + _FEWEST * (sum(orders.blocks) + q + 1))
-    parts, rows = [], []
-    beside = np.empty((len(data.values), 0)) if found.covariates is None else found.covariates
-    for i in np.flatnonzero(done).tolist():
-        part = _prepared(plan, data.row(i), beside[data.offsets[i] : data.offsets[i + 1]])
-        if part is None:
-            done[i] = False
-            continue
-        parts.append(part)
-        rows.append(i)
-    if not rows:
-        return done
-    at, unit = np.array(rows), np.array([part.unit for part in parts])
-    columns = np.concatenate([np.vstack([part.value, part.terms]) for part in parts], axis=1)
-    sizes = [len(part.value) for part in parts]
-    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    best = maximise(orders, columns, offsets, np.arange(len(rows) + 1))
-    noise = best.squares / np.maximum(best.used, 1)
-    good = np.isfinite(best.value) & (noise > _ROUNDING**2)
-    done[at[~good]] = False
-    back, size = np.stack([part.back for part in parts]), found.estimates.shape[1]
-    rough = np.stack([part.rough for part in parts])
-    level = (back @ (rough + unit[:, None] * best.beta)[..., None])[..., 0]
-    coef = orders.coefficients(best.z)
-    own = np.concatenate([level, *coef, (noise * unit**2)[:, None]], axis=1)
-    n = np.maximum(best.used, 1)
-    likely = -0.5 * n * (best.value + 1 + np.log(2 * np.pi / n)) - n * np.log(unit)
-    if good.any():
-        kept = type(best)(*(part[good] for part in best))
-        move = np.tile(np.eye(size), (int(good.sum()), 1, 1))
-        move[:, :q, :q] = back[good] * unit[good, None, None]
-        move[:, -1, -1] = unit[good] ** 2
-        found.covariance[at[good]] = move @ kept.covariances(orders) @ np.swapaxes(move, 1, 2)
-    found.estimates[at[good]], found.log_likelihoods[at[good]] = own[good], likely[good]
-    found.n_observations[at[good]] = best.used[good]
-    return done
-
-
-def _alone(plan: Moving, data: PanelData, found: FittedMoving, i: int) -> str:
-    """Fit one series by its own process; what went wrong, or "ok"."""
-    row = data.row(i)
-    if not len(row):
-        return "all its values are missing"
-    model = plan.one.clone()
-    try:
-        with warnings.catch_warnings():  # of standard errors: the others come without a word too
-            warnings.simplefilter("ignore", UserWarning)
-            model.fit(row, context=data.context(i) if found.covariate_names else None)
-    except ArprocError as error:
-        return f"{error}{about_constants(data, i)}"
-    found.estimates[i], found.covariance[i] = model.estimates_, model.covariance_
-    found.log_likelihoods[i] = model.log_likelihood_
-    found.n_observations[i] = model.n_observations_
-    return "ok"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arproc.models.autoregression.mean import TRENDS
+from arproc.gaussian.terms import TRENDS
 from arproc.models.panel.estimates import Estimates
 from arproc.process.fit import Fit
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from arproc.models.transformed.elementwise import Log
     from arproc.process import Process
 
-__all__ = ["Settings", "settings_of"]
+__all__ = ["MOMENTS", "Settings", "settings_of"]
+
+#: The methods that take what they estimate from autocovariances, or from errors both ways.
+MOMENTS = ("yule-walker", "yule-walker-adjusted", "burg")
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Settings:
         one: the autoregression of the values, or of their logarithms.
         log: the logarithm, if these are modelled.
         lags: the lags, increasing int64 [k].
-        method: "ols" or "mle".
+        method: "ols", "mle", or one of `MOMENTS`.
     """
 
     process: Process
@@ -143,6 +146,6 @@ def settings_of(process: Process) -> Settings | None:
     if one.trend not in ("n", "c", "ct") or one.ridge == "oos":
         return None
     whole = len(lags) == lags.max(initial=0)
-    if method != "ols" and not (method == "mle" and whole):
+    if method == "mle" and not whole:
         return None
     return Settings(process, one, log, lags, method)

@@ -12,8 +12,7 @@ import torch
 
 from arproc.contract.checked import Array, sentences
 from arproc.contract.storable import storable
-from arproc.data.labels import Labels
-from arproc.errors import DataError, PlaceWarning, warn
+from arproc.errors import DataError
 from arproc.models.panel.coming import Known, to_come
 from arproc.models.panel.data import PanelData, jacobians, logarithms, require_finite
 from arproc.models.panel.estimates import Estimates
@@ -219,15 +218,7 @@ class FittedTogether(FittedSeries):
 
     def _fitted(self, i: int) -> Process:
         one = self.settings.process_of(self.estimates, i, self.covariate_names)
-        calendar, begins = None, None
-        if self.process._counts_time:
-            calendar = self.calendar(i)
-            begins = float(self.first_values[i]) if calendar is None else None
-        elif not self.covariate_names:
-            return one
-        labels = Labels(regressors=self.covariate_names, calendar=calendar, begins=begins)
-        fit = replace(one.fit_, labels=labels)
-        return type(one).of(one.law_, fit, **one.get_params(deep=False))
+        return self.placed_at(one, i, float(self.first_values[i]), self.covariate_names)
 
     def rows(self) -> dict[str, Any]:
         found, settings = self.estimates, self.settings
@@ -278,16 +269,8 @@ class FittedTogether(FittedSeries):
         self, data: PanelData, rows: np.ndarray, parameters: np.ndarray, means: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """The parameters as they are where t = 0 is the first of the data; see `begins`."""
-        first = self.begins(data, rows)
+        first = self.first_steps(data, rows, lambda: self._are_own(data, rows))
         if first is None:
-            if not self._are_own(data, rows):
-                warn(
-                    "the panel's process has a trend, and nothing says at which step each series "
-                    "begins: they are taken to begin at t = 0, as those of fit did. Say offset= "
-                    "(the number of steps since then; 0 where it is right), or give both a "
-                    "labelled index.",
-                    PlaceWarning,
-                )
             return parameters, means
         parameters, means = parameters.copy(), means.copy()
         parameters[:, 0] += parameters[:, 1] * first

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal, Self
 
@@ -13,30 +12,31 @@ import torch
 
 from arproc.contract.context import ContextForm, split_clock
 from arproc.contract.sequences import Sequences
-from arproc.errors import ParameterError, check_choice, check_numbers
+from arproc.errors import DataError, ParameterError, check_choice, check_numbers
 from arproc.gaussian.arma import Orders
+from arproc.gaussian.arma_regression import fit_each
 from arproc.gaussian.levinson import is_stationary
 from arproc.inference.estimated import Estimated
-from arproc.models.statespace.estimation import estimate
+from arproc.models.statespace.design import POWERS, Design, powers_of, trend_of
 from arproc.models.statespace.law import ARIMALaw
 from arproc.process import Fit, Process
 from arproc.spaces import Real, Space
 
-__all__ = ["ARIMA", "coefficient_names", "law_of", "trend_of"]
+__all__ = ["ARIMA", "coefficient_names", "law_of"]
 
-_TRENDS = {"n": (), "c": (0,), "t": (1,), "ct": (0, 1)}
 _POLYNOMIALS = ("ar", "ma", "seasonal_ar", "seasonal_ma")
 
 
 class ARIMA(Estimated, Process):
-    r"""Seasonal ARIMA about a trend and regressors, with its exact likelihood.
+    r"""Seasonal ARIMA about a trend, seasons and regressors, with its exact likelihood.
 
     .. math::
         x_t = \text{mean} + \text{slope}\, t + \beta' c_t + \eta_t, \quad
         \phi(B) \Phi(B^s) (1 - B)^d (1 - B^s)^D \eta_t = \theta(B) \Theta(B^s) \epsilon_t, \quad
         \epsilon_t \sim N(0, \sigma^2),
 
-    with t counted from 0, :math:`\phi(B) = 1 - \phi_1 B - \ldots` and
+    with t counted from 0, c_t the further terms (seasonal dummies, Fourier terms, regressors),
+    :math:`\phi(B) = 1 - \phi_1 B - \ldots` and
     :math:`\theta(B) = 1 + \theta_1 B + \ldots` (Box and Jenkins 1970; the signs of R and
     statsmodels). A regression with ARIMA errors, as R's `arima(xreg=)`.
 
@@ -52,8 +52,12 @@ class ARIMA(Estimated, Process):
     Args:
         order: p, d, q: how many autoregressive coefficients, differences, moving-average ones.
         seasonal_order: P, D, Q, s: the same for the seasonal part, and the period.
-        trend: "n" (none), "c" (a mean), "t" (a slope) or "ct"; None is "c" without differences and
-            "n" with them. What the differences take away (a mean, where there is one) is refused.
+        trend: "n" (none), "c" (a mean), "t" (a slope), "ct" or "ctt" (a parabola); None is "c"
+            without differences and "n" with them. What the differences take away (a mean, where
+            there is one) is refused.
+        seasonal: the period of seasonal dummies, such as 12; by position in the sequence. The
+            first season has none where there is a mean, or differences, which know no level.
+        fourier: {period: number of harmonics}, sines and cosines by position in the sequence.
         regressors: "mean" where the mean depends on the context's columns, [N, T, c]; the future
             included where one forecasts or samples. None where there is no context.
 
@@ -62,9 +66,11 @@ class ARIMA(Estimated, Process):
         ma_: moving-average coefficients, lag 1 first, [q].
         seasonal_ar_: lag s first, [P].
         seasonal_ma_: lag s first, [Q].
-        mean_: the trend at t = 0.
-        slope_: the trend's slope.
-        beta_: the regressors' coefficients, [c].
+        mean_: the mean at t = 0 but for the terms below.
+        slope_: the mean's coefficient of t.
+        terms_: the names of the further terms: "t^2", "s(2,12)" (the second of 12 seasons),
+            "sin(1,12)", "x1" (the first regressor).
+        beta_: their coefficients.
         sigma2_: the innovation variance.
         log_likelihood_: `log_prob` of the data of `fit`, nats.
         n_observations_: of how many elements that is.
@@ -92,7 +98,7 @@ class ARIMA(Estimated, Process):
     slope_: float
     beta_: np.ndarray
     sigma2_: float
-    _trend_: Literal["n", "c", "t", "ct"]
+    _trend_: Literal["n", "c", "t", "ct", "ctt"]
 
     def __init__(
         self,
@@ -100,11 +106,15 @@ class ARIMA(Estimated, Process):
         seasonal_order: tuple[int, int, int, int] = (0, 0, 0, 0),
         trend: str | None = None,
         *,
+        seasonal: int | None = None,
+        fourier: Mapping[float, int] | None = None,
         regressors: str | None = None,
     ) -> None:
         self.order = order
         self.seasonal_order = seasonal_order
         self.trend = trend
+        self.seasonal = seasonal
+        self.fourier = fourier
         self.regressors = regressors
 
     @classmethod
@@ -122,6 +132,8 @@ class ARIMA(Estimated, Process):
         slope: float = 0.0,
         beta: Any = None,
         sigma2: float = 1.0,
+        seasonal: int | None = None,
+        fourier: Mapping[float, int] | None = None,
     ) -> Self:
         """The process with known parameters, which needs no fit.
 
@@ -133,10 +145,13 @@ class ARIMA(Estimated, Process):
             seasonal_ma: [Q].
             seasonal_d: how many seasonal differences.
             period: s.
-            mean: the trend at t = 0.
-            slope: the trend's slope.
-            beta: the regressors' coefficients [c]; None where there are none.
+            mean: the mean at t = 0.
+            slope: the mean's slope.
+            beta: coefficients of seasonal dummies (of all seasons but the first) and Fourier
+                terms, then those of the regressors; None where there are none.
             sigma2: the innovation variance, positive.
+            seasonal: the period of seasonal dummies.
+            fourier: {period: number of harmonics}.
 
         Example:
             >>> ARIMA.from_parameters(ar=[0.5], ma=[0.3]).sample(2, length=3, seed=1).shape
@@ -161,20 +176,28 @@ class ARIMA(Estimated, Process):
             if not math.isfinite(number) or (name == "sigma2" and number <= 0):
                 kind = "positive and finite" if name == "sigma2" else "finite"
                 raise ParameterError(f"{name} must be {kind}; got {number!r}.")
-        pushes = check_numbers("beta", () if beta is None else beta)
-        ar, ma, seasonal_ar, seasonal_ma = coef
-        law = ARIMALaw(
-            ar, ma, seasonal_ar, seasonal_ma, float(sigma2), orders.d, orders.seasonal_d,
-            orders.period, float(mean), float(slope), pushes,
-            None if beta is None else ContextForm("steps", len(pushes)),
-        )  # fmt: skip
+        beta = check_numbers("beta", () if beta is None else beta)
         powers = (0,) * bool(mean) + (1,) * bool(slope)
+        if (seasonal or fourier) and not orders.n_given:  # beside them there is a level
+            powers = (0, *powers[-1:]) if slope else (0,)
+        design = Design.of(orders, powers, seasonal, fourier)
+        width = len(beta) - (design.n - design.line)
+        if width < 0:
+            raise ParameterError(
+                f"beta has {len(beta)} numbers; expected {design.n - design.line} for "
+                f"{design.names[design.line :]}, and one for each regressor."
+            )
+        form = ContextForm("steps", width) if width else None
+        line = np.array([{0: mean, 1: slope}[power] for power in powers], dtype=float)
+        law = law_of(orders, design, np.r_[line, beta], coef, float(sigma2), form)
         return cls.of(
             law,
             order=order,
             seasonal_order=seasonal_order,
             trend=trend_of(powers),
-            regressors=None if beta is None else "mean",
+            seasonal=seasonal,
+            fourier=fourier,
+            regressors="mean" if width else None,
         )
 
     @property
@@ -186,7 +209,8 @@ class ARIMA(Estimated, Process):
     @property
     def _counts_time(self) -> bool:
         orders = Orders.checked(self.order, self.seasonal_order)
-        return 1 in self.powers(orders) and not orders.d + orders.seasonal_d
+        design = self.design(orders)
+        return design.terms.periodic or (1 in design.powers and not orders.n_given)
 
     def _infer_space(self, data: Any) -> Space:
         return Real()
@@ -197,64 +221,59 @@ class ARIMA(Estimated, Process):
         orders = Orders.checked(self.order, self.seasonal_order)
         if self.regressors is not None:
             check_choice("regressors", self.regressors, ("mean",))
-        powers = self.powers(orders)
+        design = self.design(orders)
         values = sequences.values.detach().double().cpu().numpy()
         series = [values[a:b] for a, b in pairwise(sequences.offsets.tolist())]
         width = 0 if context is None or self.regressors is None else context.shape[-1]
         pushes, first = split_clock(context, width - self._counts_time if width else 0)
-        design = []
+        rows = []
         for i, part in enumerate(series):
-            t = np.arange(len(part), dtype=np.float64) + (0 if first is None else int(first[i]))
-            t = t[:, None] ** np.array(powers, dtype=int)
-            more = np.zeros((len(part), 0))
+            columns = design.columns(0 if first is None else int(first[i]), len(part))
             if pushes is not None:
                 more = pushes[i, : len(part)].detach().double().cpu().numpy()
-            design.append(np.concatenate([t, more], axis=1))
-        names = [("mean", "slope")[power] for power in powers]
-        names += [f"x{j + 1}" for j in range(design[0].shape[1] - len(powers))]
-        found, form = estimate(series, design, orders, names), None
-        if pushes is not None:
-            form = ContextForm("steps", pushes.shape[-1])
-        law = law_of(orders, powers, found.beta, found.coef, found.sigma2, form)
+                columns = np.concatenate([columns, more], axis=1)
+            rows.append((part, columns))
+        width = 0 if pushes is None else pushes.shape[-1]
+        names = [*design.names, *[f"x{j + 1}" for j in range(width)]]
+        found = fit_each(orders, [rows], names)
+        if found.faults:
+            raise DataError(found.faults[0])
+        beta, sigma2 = found.beta[0], float(found.sigma2[0])
+        form = None if pushes is None else ContextForm("steps", width)
+        law = law_of(orders, design, beta, orders.split(found.coef[0]), sigma2, form)
         with torch.no_grad():
             log_likelihood = float(law.log_prob(sequences, context).sum())
         return law, Fit(
             names=[*names, *coefficient_names(orders), "sigma2"],
-            estimates=np.r_[found.beta, np.concatenate(found.coef), found.sigma2],
-            covariance=found.covariance,
+            estimates=np.r_[beta, found.coef[0], sigma2],
+            covariance=found.covariance[0],
             log_likelihood=log_likelihood,
-            n_observations=found.used,
-            notes={"trend": trend_of(powers)},
+            n_observations=int(found.used[0]),
+            notes={"trend": trend_of(design.powers)},
         )
 
-    def powers(self, orders: Orders) -> tuple[int, ...]:
-        """The powers of t that the trend has."""
-        differences = orders.d + orders.seasonal_d
-        if self.trend is None:
-            return () if differences else (0,)
-        check_choice("trend", self.trend, tuple(_TRENDS))
-        powers = _TRENDS[self.trend]
-        if powers and powers[0] < differences:
-            lost = "a mean" if powers[0] == 0 else "a slope"
-            raise ParameterError(
-                f"trend is {self.trend!r}, but {lost} vanishes in the {differences} differences, "
-                f"so it can not be estimated. Use {'t' if differences == 1 else 'n'!r}."
-            )
-        return powers
+    def design(self, orders: Orders) -> Design:
+        """The columns of the mean, regressors left out."""
+        powers = powers_of(self.trend, orders)
+        return Design.of(orders, powers, self.seasonal, self.fourier)
 
     # ---- what was fitted ------------------------------------------------------------------------
 
+    @property
+    def terms_(self) -> list[str]:
+        """The names of the further terms; of regressors as the context of `fit` named them."""
+        return self.fit_.labels.renamed(self.law_.terms)
+
     def _moved(self, estimates: np.ndarray) -> Self:
-        law = self.law_
-        powers = _TRENDS[self.fit_.notes["trend"]]
-        trend = dict(zip(powers, estimates.tolist(), strict=False))
-        parts = (law.beta, law.ar, law.ma, law.seasonal_ar, law.seasonal_ma)
-        ends = np.cumsum([len(powers), *map(len, parts)])
-        beta, ar, ma, seasonal_ar, seasonal_ma = (estimates[a:b] for a, b in pairwise(ends))
-        moved = replace(
-            law, ar=ar, ma=ma, seasonal_ar=seasonal_ar, seasonal_ma=seasonal_ma, beta=beta,
-            mean=trend.get(0, 0.0), slope=trend.get(1, 0.0), sigma2=float(estimates[-1]),
+        law = self.law_  # of the fit, whatever the parameters are by now
+        orders = Orders(
+            len(law.ar), law.d, len(law.ma), len(law.seasonal_ar), law.seasonal_d,
+            len(law.seasonal_ma), law.period,
         )  # fmt: skip
+        design = Design(law.design, POWERS[self.fit_.notes["trend"]])
+        c = len(estimates) - sum(orders.blocks) - 1
+        coef = orders.split(estimates[c:-1])
+        moved = law_of(orders, design, estimates[:c], coef, float(estimates[-1]), law.context)
         return self.of(moved, self.fit_, **self.get_params(deep=False))
 
     def residuals(
@@ -297,14 +316,9 @@ class ARIMA(Estimated, Process):
         return name, [*facts, ("Start", start)]
 
 
-def trend_of(powers: tuple[int, ...]) -> str:
-    """The name of the trend with these powers of t."""
-    return next(name for name, own in _TRENDS.items() if own == powers)
-
-
 def law_of(
     orders: Orders,
-    powers: tuple[int, ...],
+    design: Design,
     beta: np.ndarray,
     coef: Sequence[np.ndarray],
     sigma2: float,
@@ -314,17 +328,17 @@ def law_of(
 
     Args:
         orders: of the process.
-        powers: the powers of t that the trend has.
+        design: the columns of its mean.
         beta: their coefficients, then those of the regressors.
         coef: of the four polynomials.
         sigma2: the innovation variance.
         form: the context's, where there are regressors.
     """
-    trend = dict(zip(powers, beta.tolist(), strict=False))
+    line = dict(zip(design.powers, beta[: design.line].tolist(), strict=False))
     ar, ma, seasonal_ar, seasonal_ma = coef
     return ARIMALaw(
         ar, ma, seasonal_ar, seasonal_ma, sigma2, orders.d, orders.seasonal_d, orders.period,
-        trend.get(0, 0.0), trend.get(1, 0.0), beta[len(powers) :], form,
+        line.get(0, 0.0), line.get(1, 0.0), beta[design.line :], design.terms, form,
     )  # fmt: skip
 
 

@@ -21,13 +21,18 @@ from arproc.contract.storable import storable
 from arproc.errors import DataError
 from arproc.gaussian.filtering import Filter, Spread
 from arproc.gaussian.levinson import is_stationary
-from arproc.gaussian.representation import represent
+from arproc.gaussian.representation import NOTHING, represent
+from arproc.gaussian.terms import Terms
 from arproc.spaces import Real
 
-__all__ = ["ARIMALaw", "FilterState"]
+__all__ = ["UNDETERMINED", "ARIMALaw", "FilterState"]
 
 #: How many steps back a state space may reach; its matrices have so many rows.
 _MOST_LAGS = 2**13
+UNDETERMINED = (
+    "so many elements are missing that one to come has no law yet: each difference needs an "
+    "element to start from. Give a longer prefix."
+)
 _AT_ONCE = 2**20  # elements that one call draws, in all rows together
 
 
@@ -45,9 +50,10 @@ class ARIMALaw(ChainLaw):
         d: how many differences.
         seasonal_d: how many seasonal differences.
         period: s; of no meaning where nothing is seasonal.
-        mean: the trend at t = 0.
-        slope: the trend's slope.
-        beta: the regressors' coefficients, [c].
+        mean: the mean at t = 0 but for the terms of `beta`.
+        slope: the mean's coefficient of t.
+        beta: the coefficients of the further terms, then those of the regressors.
+        design: the terms, the first two powers of t among them.
     """
 
     ar: Annotated[np.ndarray, Array("p")]
@@ -61,6 +67,7 @@ class ARIMALaw(ChainLaw):
     mean: Annotated[float, Number()] = 0.0
     slope: Annotated[float, Number()] = 0.0
     beta: Annotated[np.ndarray, Array("c")] = field(default_factory=lambda: np.zeros(0))
+    design: Terms = Terms("c")  # noqa: RUF009 (it is immutable)
     context: ContextForm | None = None
 
     space = Real()
@@ -76,12 +83,36 @@ class ARIMALaw(ChainLaw):
             (lags > _MOST_LAGS, f"differences and coefficients reach {lags} steps back, more than "
              f"{_MOST_LAGS}"),
             (bool(lost), f"{' and '.join(lost)} has no stationary law"),
-            *context_problems(self.context, "steps", len(self.beta)),
+            (self.further > len(self.beta), f"beta has {len(self.beta)} coefficients, the design "
+             f"{self.further} further terms"),
+            *context_problems(self.context, "steps", max(len(self.beta) - self.further, 0)),
         )  # fmt: skip
 
     @property
+    def line(self) -> int:
+        """How many of the terms are `mean` and `slope`."""
+        return min(self.design.n_trend, 2)
+
+    @property
+    def further(self) -> int:
+        """How many terms there are besides, the first of `beta`."""
+        return self.design.n - self.line
+
+    @property
+    def terms(self) -> list[str]:
+        """The names of what `beta` is of."""
+        count = len(self.beta) - self.further
+        return [*self.design.names[self.line :], *[f"x{j + 1}" for j in range(count)]]
+
+    @property
+    def moves(self) -> bool:
+        """Whether the trend and the terms are other than a constant."""
+        return self.slope != 0.0 or self.further > 0
+
+    @property
     def clocked(self) -> bool:  # type: ignore[override]
-        return self.slope != 0.0 and not self.n_given  # differences know no level
+        # differences know no level, so they do not see where a line begins
+        return self.moves and (self.design.periodic or not self.n_given)
 
     @property
     def n_given(self) -> int:  # type: ignore[override]
@@ -99,15 +130,18 @@ class ARIMALaw(ChainLaw):
 
     def level(self, position: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
         """Trend and regression at positions [N, K]; nan beyond the context's steps."""
-        context, first = split_clock(context, len(self.beta))
+        context, first = split_clock(context, len(self.beta) - self.further)
         t = position if first is None else position + first[:, None]
         level = self.mean + self.slope * t.double()
+        if self.further:
+            columns = self.design.columns(t)[..., self.line :]
+            level = level + columns @ torch.from_numpy(self.beta[: self.further])
         if context is None:
             return level
         last = context.shape[1] - 1
         if last < 0:
             return torch.full_like(level, math.nan)
-        pushed = context.double() @ torch.from_numpy(self.beta)
+        pushed = context.double() @ torch.from_numpy(self.beta[self.further :])
         pushed = pushed.gather(1, position.clamp(max=last))
         return level + pushed.masked_fill(position > last, math.nan)
 
@@ -165,7 +199,10 @@ class ARIMALaw(ChainLaw):
         loc, _ = self.filter.run(nothing, zero, state.mean.detach().numpy(), still, zero)
         position = state.lengths[:, None] + torch.arange(horizon)
         mean = torch.from_numpy(loc[:, :horizon]) + self.level(position, state.context)
-        return mean, state.spread or self.filter.spread_at(state.lengths.numpy())
+        spread = state.spread or self.filter.spread_at(state.lengths.numpy())
+        if not self.filter.determines(spread, horizon):
+            raise DataError(UNDETERMINED)
+        return mean, spread
 
 
 class FilterState(State):
@@ -189,7 +226,7 @@ class FilterState(State):
     def _conditional(self) -> Distribution:
         law = self.law
         loc = self.mean @ law.filter.loading
-        loc = loc + (self._level() if self.context is not None or law.slope else law.mean)
+        loc = loc + (self._level() if self.context is not None or law.moves else law.mean)
         scale = (self._variance() * law.sigma2).sqrt()
         return Normal(loc, scale.expand(loc.shape), validate_args=False)
 
@@ -220,16 +257,13 @@ class FilterState(State):
         variance = (self.spread.finite @ z) @ z
         infinite = (self.spread.infinite @ z) @ z
         top = self.spread.infinite.max(axis=(1, 2), initial=0.0)
-        unknown = (self.spread.rank > 0) & (infinite > 1e-9 * top)
+        unknown = (self.spread.rank > 0) & (infinite > NOTHING * top)
         return torch.from_numpy(np.where(unknown, np.inf, variance))
 
     def _check_place(self) -> None:
         super()._check_place()
         if self.spread is not None and bool(torch.isinf(self._variance()).any()):
-            raise DataError(
-                "so many of the first elements are missing that the next one has no law yet: "
-                "each difference needs an element to start from. Give a longer prefix."
-            )
+            raise DataError(UNDETERMINED)
 
     def _append(self, x: torch.Tensor) -> State:
         if self.spread is not None or bool(torch.isnan(x).any()):

@@ -19,6 +19,7 @@ from arproc.gaussian.arma import Orders
 from arproc.inference.candidates import Placed, first_parts, later_score
 from arproc.inference.criteria import CRITERIA, charges
 from arproc.models.statespace.arima import ARIMA
+from arproc.models.statespace.design import powers_of
 from arproc.models.statespace.differences import differences, seasonal_differences
 from arproc.spaces import Real
 
@@ -214,7 +215,7 @@ def _require_change(steps: np.ndarray, level: np.ndarray) -> None:
 def _trends(trend: str | None, orders: Orders) -> tuple[str, ...]:
     """The trends that candidates have; the first is that of the first ones."""
     if trend is not None:
-        ARIMA(trend=trend).powers(orders)
+        powers_of(trend, orders)
         return (trend,)
     return {0: ("c", "n"), 1: ("t", "n")}.get(orders.d + orders.seasonal_d, ("n",))
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from arproc import AR
 from arproc.errors import DataError
 from arproc.gaussian.levinson import coef_to_pacf, is_stationary, pacf_to_coef
+from arproc.gaussian.terms import Terms, mean_form, recursion_form
 from arproc.models.autoregression.estimation import estimate
 from arproc.models.autoregression.exact import concentrated
-from arproc.models.autoregression.mean import Terms, mean_form, recursion_form
 from arproc.models.autoregression.moments import moments, scale
 
 METHODS = ("mle", "ols", "yule-walker", "yule-walker-adjusted", "burg")

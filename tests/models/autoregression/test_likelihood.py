@@ -10,13 +10,14 @@ from hypothesis.extra import numpy as hnp
 from torch.distributions import MultivariateNormal
 
 from arproc.gaussian.levinson import autocovariances, pacf_to_coef
+from arproc.gaussian.terms import Terms
 from arproc.models.autoregression.likelihood import (
     innovations,
     log_prob,
     normal_terms,
     residuals,
 )
-from arproc.models.autoregression.mean import Level, Terms
+from arproc.models.autoregression.mean import Level
 from arproc.models.autoregression.recursion import recursion_from_mean
 
 PACF = hnp.arrays(float, st.integers(0, 5), elements=st.floats(-0.95, 0.95))

@@ -123,7 +123,7 @@ def test_the_fits_that_r_prints(coef, errors, mean, sigma2, log_likelihood, aic)
 
 
 def test_without_gaps_the_two_ways_to_the_maximum_agree():
-    from arproc.models.autoregression.mean import Terms
+    from arproc.gaussian.terms import Terms
     from arproc.models.autoregression.missing import estimate_observed
 
     x = gappy(200, share=0.0)
@@ -149,8 +149,8 @@ def test_the_scale_of_the_data_does_not_matter(scale):
 )  # fmt: skip
 def test_the_score_by_fishers_identity_is_the_derivative_of_the_filter(lags, given, in_mean):
     """Two ways to one gradient: smoothing, and the filter with a complex step."""
+    from arproc.gaussian.terms import Terms
     from arproc.models.autoregression.exact import STEP
-    from arproc.models.autoregression.mean import Terms
     from arproc.models.autoregression.missing import _Problem, _scaled
 
     x = np.concatenate([gappy(60, seed=1), gappy(90, 0.6, seed=2)])

@@ -7,9 +7,9 @@ import pytest
 
 from arproc.compiled.interpreted import nothing_interpreted
 from arproc.errors import DataError, ParameterError
+from arproc.gaussian.terms import Terms
 from arproc.inference.criteria import information_criterion
 from arproc.models.autoregression.ar import AR
-from arproc.models.autoregression.mean import Terms
 from arproc.models.autoregression.moments import moments, restrict, scale
 from arproc.models.autoregression.selection import select_order
 

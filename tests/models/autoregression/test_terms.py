@@ -15,8 +15,8 @@ from arproc import AR
 from arproc.contract.state import State
 from arproc.errors import DataError, ParameterError, UnsupportedError
 from arproc.gaussian.levinson import pacf_to_coef
+from arproc.gaussian.terms import Terms, mean_form, recursion_form
 from arproc.models.autoregression import simulation
-from arproc.models.autoregression.mean import Terms, mean_form, recursion_form
 
 # parts of a series, and others, are scored as if each began where that of fit did
 pytestmark = pytest.mark.filterwarnings("ignore::arproc.errors.PlaceWarning")

@@ -3,7 +3,10 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import arproc
 from arproc import ARIMA, Panel
@@ -54,6 +57,57 @@ def test_every_series_is_fitted_as_alone_or_better(order, seasonal, trend):
             same = alone[name]
             np.testing.assert_allclose(one.estimates_, same.estimates_, rtol=1e-3, atol=1e-4)
             np.testing.assert_allclose(one.covariance_, same.covariance_, rtol=2e-2, atol=1e-6)
+
+
+KINDS = [
+    ((1, 1, 1), (0, 0, 0, 0), {}),
+    ((0, 1, 1), (0, 1, 1, 4), {}),
+    ((1, 0, 0), (0, 0, 0, 0), {"trend": "ct"}),
+    ((0, 0, 1), (0, 0, 0, 0), {"trend": "ctt", "fourier": {7: 1}}),
+    ((0, 1, 1), (0, 0, 0, 0), {"trend": "t", "seasonal": 4}),
+]
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.sampled_from(KINDS), st.integers(0, 2**31), st.booleans(), st.booleans())
+def test_gaps_terms_and_covariates_are_those_of_each_series_alone(kind, seed, beside, log):
+    order, seasonal, terms = kind
+    rng = np.random.default_rng(seed)
+    rows = {}
+    for name, row in panel(3, 48, seed).items():
+        x, gone = row / 100, rng.choice(np.arange(1, len(row) - 1), int(rng.integers(6)), False)
+        x[gone] = np.nan
+        rows[name] = np.exp(x / 4) if log else x
+    covariate = {name: rng.normal(size=(len(row) + 3, 1)) for name, row in rows.items()}
+    process = ARIMA(order, seasonal, **terms, regressors="mean" if beside else None)
+    process = Transformed(process, Log()) if log else process
+    frames = [
+        pd.DataFrame({"unique_id": n, "ds": np.arange(len(x)), "y": x, "p": covariate[n][:-3, 0]})
+        for n, x in rows.items()
+    ]
+    data = pd.concat(frames) if beside else rows
+    fitted = Panel(process, covariates=["p"] if beside else None).fit(data)
+    assert isinstance(fitted.learnt_, FittedMoving)
+    future = None
+    if beside:
+        steps = {name: np.arange(len(x), len(x) + 3) for name, x in rows.items()}
+        future = pd.concat(
+            pd.DataFrame({"unique_id": n, "ds": steps[n], "p": covariate[n][-3:, 0]}) for n in rows
+        )
+    made = fitted.forecast(horizon=3, quantiles=(0.1,), future=future)
+    likely = fitted.log_prob(data, offset=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        for name, row in rows.items():
+            own = covariate[name] if beside else None
+            past = None if own is None else own[:-3]
+            alone = process.clone().fit(row, context=past)
+            one = fitted[name]
+            assert alone.log_prob(row, context=past) == pytest.approx(likely[name], abs=1e-8)
+            same = one.log_prob(row, context=past, offset=0)
+            assert same == pytest.approx(likely[name], rel=1e-9, abs=1e-9)
+            expected = alone.forecast(row, 3, (0.1,), context=own)
+            np.testing.assert_allclose(made.loc[name], expected, rtol=1e-6, atol=1e-6)
 
 
 def test_gaps_short_and_constant_series_are_told_apart():

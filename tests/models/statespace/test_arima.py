@@ -215,7 +215,9 @@ def test_missing_values_as_in_statsmodels(name):
     order, seasonal, gaps = MISSING[name]
     y = macro()[0]
     y[gaps] = np.nan
-    model = ARIMA(order, seasonal, trend="n").fit(y)
+    with warnings.catch_warnings():  # the seasonal one's maximum is on a bound
+        warnings.filterwarnings("ignore", "the standard errors")
+        model = ARIMA(order, seasonal, trend="n").fit(y)
     reference = sarimax(y, model)
     given = np.isinf(model.law_.filter.innovations(y[None], ~np.isnan(y))[1])
     terms = np.where(given, 0.0, reference.loglikeobs(model.estimates_))
@@ -235,6 +237,47 @@ def test_missing_values_as_in_statsmodels(name):
     assert np.isnan(rest).sum() == sum(gap >= model.n_given for gap in gaps)
 
 
+@pytest.mark.parametrize("gaps", [[], [3, 80, 81, 150]])
+@pytest.mark.parametrize(
+    ("order", "terms"),
+    [
+        ((1, 0, 1), {"trend": "ctt", "fourier": {7: 1}}),
+        ((0, 1, 1), {"seasonal": 4}),
+        ((1, 0, 0), {"trend": "n", "seasonal": 4, "regressors": "mean"}),
+    ],
+)
+def test_seasons_waves_and_parabolas_as_in_statsmodels(order, terms, gaps):
+    y, x = macro()
+    context = x if "regressors" in terms else None
+    y[gaps] = np.nan
+    model = ARIMA(order, **terms).fit(y, context=context)
+    powers = 3 if terms.get("trend") == "ctt" else 0
+
+    def design_at(t, beside):
+        columns = [t**power for power in range(powers)]
+        if "seasonal" in terms:
+            columns += [t % 4 == j for j in range(1 if order[1] else 0, 4)]
+        if "fourier" in terms:
+            columns += [np.sin(2 * np.pi * t / 7), np.cos(2 * np.pi * t / 7)]
+        return np.column_stack([*columns, *([] if beside is None else beside.T)]).astype(float)
+
+    design = design_at(np.arange(203.0), context)
+    assert model.terms_ == model.names_[min(powers, 2) : design.shape[1]]
+    reference = sarimax(y, model, design)
+    given = np.isinf(model.law_.filter.innovations(y[None], ~np.isnan(y))[1])
+    found = np.where(given, 0.0, reference.loglikeobs(model.estimates_))
+    np.testing.assert_allclose(
+        model.log_prob_terms(y, context=context), found[order[1] :], rtol=1e-7, atol=1e-7
+    )
+    theirs = fit_quietly(reference, start_params=model.estimates_).params
+    assert found.sum() >= np.where(given, 0.0, reference.loglikeobs(theirs)).sum() - 1e-6
+    both = None if context is None else np.r_[context, context[:6]]
+    ahead = model.forecast(y, 6, context=both)
+    after = design_at(np.arange(203.0, 209.0), None if context is None else context[:6])
+    expected = reference.smooth(model.estimates_, cov_type="none").get_forecast(6, exog=after)
+    np.testing.assert_allclose(ahead["mean"], expected.predicted_mean, rtol=1e-7, atol=1e-7)
+
+
 def test_a_series_with_gaps_beside_one_without():
     y, x = macro()
     holed = y.copy()
@@ -249,11 +292,39 @@ def test_a_series_with_gaps_beside_one_without():
 
 def test_what_gaps_leave_without_a_law():
     model = ARIMA.from_parameters([0.5], d=1)
-    with pytest.raises(DataError, match="so many of the first elements are missing"):
+    with pytest.raises(DataError, match="so many elements are missing"):
         model.conditional([np.nan, np.nan])
     assert model.log_prob([np.nan, 3.0]) == 0.0  # the first that is there is given
+    season = ARIMA.from_parameters(seasonal_d=1, period=3)
+    held = [1.0, 2.0, np.nan, 1.0, 2.0, np.nan]  # the third season was never there
+    assert np.isfinite(season.forecast(held, 2)["mean"]).all()
+    with pytest.raises(DataError, match="one to come has no law yet"):
+        season.forecast(held, 3)
     with pytest.raises(DataError, match="data has nothing but missing values"):
         ARIMA((1, 0, 0)).fit([np.nan] * 10)
+
+
+def test_terms_are_told_where_they_begin_and_refused_where_they_say_nothing():
+    y = macro()[0]
+    model = ARIMA((0, 1, 1), seasonal=4, trend="t").fit(y)
+    assert model.terms_ == ["s(2,4)", "s(3,4)", "s(4,4)"]
+    given = ARIMA.from_parameters(
+        ma=model.ma_, d=1, slope=model.slope_, beta=model.beta_, seasonal=4, sigma2=model.sigma2_
+    )
+    assert given.log_prob(y, offset=0) == pytest.approx(model.log_likelihood_, rel=1e-12)
+    later = model.log_prob(y[6:], offset=6)
+    assert later == pytest.approx(given.log_prob(y[6:], offset=2), rel=1e-12)  # a season later
+    assert abs(later - given.log_prob(y[6:], offset=1)) > 1e-3
+    with pytest.raises(DataError, match=r"s\(2,4\) is zero once differenced"):
+        ARIMA((0, 0, 1), (0, 1, 0, 4), seasonal=4).fit(y)
+    with pytest.raises(ParameterError, match="trend is 't'"):
+        ARIMA((1, 0, 0), trend="t", seasonal=4).fit(y)
+    with pytest.raises(ParameterError, match="expected 3 for"):
+        ARIMA.from_parameters([0.5], beta=[1.0], seasonal=4)
+    gone = y.copy()
+    gone[1::4] = np.nan  # one of the seasons
+    with pytest.raises(DataError, match="collinear over the elements that were observed"):
+        ARIMA((1, 0, 0), seasonal=4).fit(gone)
 
 
 def test_several_series_are_pooled():

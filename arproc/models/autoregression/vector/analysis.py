@@ -18,10 +18,10 @@ from arproc.errors import (
     check_list,
     check_number,
 )
+from arproc.gaussian.companion import companion
 from arproc.inference.estimated import Estimated
 from arproc.models.autoregression.ar import flat_regressors
 from arproc.models.autoregression.vector import impulse, resampling
-from arproc.models.autoregression.vector.companion import companion
 from arproc.models.autoregression.vector.estimation import spread_names
 from arproc.models.autoregression.vector.inputs import plain
 from arproc.models.autoregression.vector.law import VARLaw

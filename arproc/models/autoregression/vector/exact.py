@@ -14,8 +14,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from arproc.errors import DataError
+from arproc.gaussian.companion import largest_modulus
 from arproc.inference.delta import carried
-from arproc.models.autoregression.vector.companion import largest_modulus
 from arproc.models.autoregression.vector.exact_likelihood import ExactLikelihood
 from arproc.models.autoregression.vector.observed import ObservedLikelihood
 from arproc.models.autoregression.vector.regression import VectorData, VectorRegression

@@ -26,7 +26,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import cho_solve
 
-from arproc.models.autoregression.vector.companion import (
+from arproc.gaussian.companion import (
     companion,
     largest_modulus,
     lyapunov,

@@ -24,8 +24,8 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import cho_solve_banded, cholesky_banded
 
+from arproc.gaussian.companion import companion, lyapunov, powers
 from arproc.models.autoregression.imputation import inverse_band
-from arproc.models.autoregression.vector.companion import companion, lyapunov, powers
 from arproc.models.autoregression.vector.exact_likelihood import ExactLikelihood
 from arproc.models.autoregression.vector.regression import VectorData, heads, regression_root
 

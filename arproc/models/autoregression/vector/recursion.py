@@ -18,7 +18,7 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from arproc.errors import ParameterError
-from arproc.models.autoregression.vector.companion import largest_modulus, stationary_covariance
+from arproc.gaussian.companion import largest_modulus, stationary_covariance
 
 __all__ = ["VectorRecursion", "build"]
 

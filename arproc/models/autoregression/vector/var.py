@@ -13,10 +13,10 @@ from arproc.contract.checked import Number
 from arproc.contract.context import split_clock
 from arproc.contract.sequences import Sequences
 from arproc.errors import DataError, ParameterError, check_choice, check_integer
+from arproc.gaussian.companion import largest_modulus
 from arproc.models.autoregression.ar import flat_regressors
 from arproc.models.autoregression.filtering import refuse_given
 from arproc.models.autoregression.vector.analysis import VectorAnalysis
-from arproc.models.autoregression.vector.companion import largest_modulus
 from arproc.models.autoregression.vector.estimation import (
     VectorEstimate,
     by_likelihood,

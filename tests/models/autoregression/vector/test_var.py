@@ -13,8 +13,8 @@ from torch.distributions import MultivariateNormal
 import arproc
 from arproc import AR, VAR
 from arproc.errors import DataError, ParameterError
+from arproc.gaussian.companion import largest_modulus
 from arproc.models.autoregression.vector import simulation
-from arproc.models.autoregression.vector.companion import largest_modulus
 from arproc.models.autoregression.vector.exact_likelihood import ExactLikelihood
 from arproc.models.autoregression.vector.regression import standardise
 
