@@ -233,7 +233,7 @@ def _forecast(jobs: Sequence[Job], client: Any, progress: bool | None) -> pd.Dat
     total = jobs[-1].last_series
     hidden = None if progress is None else not progress
     with ExitStack() as stack, tqdm(total=total, unit="series", disable=hidden) as bar:
-        # Dask takes equal calls for one, whose failure or end it remembers; a file may be gone since
+        # Dask takes equal calls for one, whose end it remembers; its file may be gone since
         own = getattr(client, "get_executor", None)
         pool: Executor | Any = client if own is None else own(pure=False)
         if client is None:

@@ -422,6 +422,8 @@ def told() -> tuple[pd.DataFrame, pd.DataFrame]:
 def test_covariates_come_from_files_as_from_tables(tmp_path: Path):
     model, (table, after) = AutoPanel(period=12, covariates=BESIDE), told()
     table.loc[[20, 21], "y"] = np.nan
+    longest = table["unique_id"] == table["unique_id"].mode()[0]
+    table.loc[table.index[longest][-2:], "y"] = np.nan  # what is beside them counts
     rows = table.sample(frac=1, random_state=0).sort_values("unique_id")
     source = write(rows, tmp_path / "a.parquet")
     # its series lie in another order, columns too, and others are there
