@@ -530,31 +530,31 @@ def check_values(
     Returns:
         Whether there is a NaN among the values.
     """
-    found = False
+    found, values = False, values.detach()
     if values.is_complex():
         raise DataError(f"{name} is complex; arproc's elements are {space.describe()} values.")
     if space.varies:
-        problem = space.problem_at(values.detach(), place)
+        problem = space.problem_at(values, place)
         if problem is not None:
             raise DataError(f"{name} does not fit the model's table: {problem}.")
         return False
     # one pass: a sum is finite unless an element is not (or it overflows: then look closer)
-    if values.is_floating_point() and not math.isfinite(_sum(values.detach())):
-        finite = torch.isfinite(values.detach())
+    if values.is_floating_point() and not math.isfinite(_sum(values)):
+        finite = torch.isfinite(values)
         if missing and space.measure == "density":
-            gone = torch.isnan(values.detach())
+            gone = torch.isnan(values)
             finite, found = finite | gone, bool(gone.any())
         if not bool(finite.all()):
             bad = int((~finite).sum())
             where = (~finite).nonzero()[0].tolist()
-            what = "NaN" if bool(torch.isnan(values.detach()[~finite]).any()) else "infinity"
+            what = "NaN" if bool(torch.isnan(values[~finite]).any()) else "infinity"
             raise DataError(
                 f"{name} has {bad} value(s) that are not finite ({what}; the first at element "
                 f"{where[0] if len(where) == 1 else tuple(where)}); expected finite numbers. "
                 "Remove or fill them first."
                 + ("" if what == "infinity" else f" ({refusal})" if refusal else _takers(space))
             )
-    problem = space.problem(values.detach())
+    problem = space.problem(values)
     if problem is not None:
         raise DataError(f"{name} does not fit the model's space ({space.describe()}): {problem}.")
     return found

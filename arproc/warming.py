@@ -188,6 +188,7 @@ CALLS: dict[str, Call] = {
     "AR.fit": Call(_series, lambda x: AR(2).fit(x)),
     "AR.fit with gaps": Call(_gaps, lambda x: AR(2).fit(x)),
     "select_order": Call(_series, lambda x: select_order(x, 3)),
+    "select_order by least squares": Call(_series, lambda x: select_order(x, 3, method="ols")),
     "AR.sample": Call(lambda: AR(2).fit(_series()), lambda m: m.sample(2, 50, seed=0)),
     "VAR.sample": Call(lambda: VAR(2).fit(_pair()), lambda m: m.sample(2, 50, seed=0)),
     "ARIMA.fit": Call(_series, lambda x: ARIMA((1, 1, 1)).fit(x)),

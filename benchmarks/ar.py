@@ -74,7 +74,7 @@ def selection() -> None:
     from statsmodels.tsa.ar_model import ar_select_order
 
     x = series(2000)
-    warm_up(["select_order"])
+    warm_up(["select_order", "select_order by least squares"])
     for method in ("ols", "mle"):
         ratio = side_by_side(
             lambda method=method: select_order(x, 20, method=method),

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -68,7 +69,8 @@ class Sequences:
         self.offsets = offsets
         self.space = space
         n = len(offsets) - 1
-        self.complete = torch.ones(n, dtype=torch.bool) if complete is None else complete
+        # NumPy's calls cost a fraction of torch's
+        self.complete = torch.from_numpy(np.ones(n, np.bool_)) if complete is None else complete
         self.form = form or Form()
         self.missing = missing
         self.weights: torch.Tensor | None = None
@@ -152,11 +154,10 @@ class Sequences:
         ):  # text comes from the vocabulary, so it is right, and may be huge
             place = _places(lengths, layout) if space.varies else None
             missing = check_values(values, space, name, missing, place, refusal)
-            values = values.to(space.dtype)
+            values = values if values.dtype == space.dtype else values.to(space.dtype)
         else:
             missing = False
-        ends = np.cumsum(lengths.numpy())
-        offsets = torch.from_numpy(np.concatenate([_ZERO, ends]))
+        offsets = torch.from_numpy(np.concatenate([_ZERO, lengths.numpy().cumsum()]))
         if isinstance(complete, bool):
             complete = torch.full((len(lengths),), complete)
         if complete is not None and len(complete) != len(lengths):
@@ -164,7 +165,9 @@ class Sequences:
         if layout is not None:
             full = lengths == layout.length
             complete = full if complete is None else complete & full
-        return cls(values, offsets, space, complete, form, missing)
+        found = cls(values, offsets, space, complete, form, missing)
+        vars(found)["lengths"] = lengths.to(torch.int64)  # they need not be computed again
+        return found
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -172,7 +175,7 @@ class Sequences:
     def __repr__(self) -> str:
         return f"Sequences(n={len(self)}, elements={len(self.values)}, {self.space.describe()})"
 
-    @property
+    @cached_property
     def lengths(self) -> torch.Tensor:
         """The number of elements of each sequence, int64 [N]."""
         return self.offsets.diff()

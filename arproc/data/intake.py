@@ -365,7 +365,7 @@ def _read_array(
     if axes == 0:
         return x.reshape(1), torch.tensor([1]), Form(kind, single=True)
     if axes == 1:
-        return x, torch.tensor([x.shape[0]]), Form(kind, single=True)
+        return x, torch.from_numpy(np.array([x.shape[0]])), Form(kind, single=True)
     if axes == 2:
         lengths = torch.full((x.shape[0],), x.shape[1], dtype=torch.int64)
         return x.reshape(-1, *event), lengths, Form(kind)

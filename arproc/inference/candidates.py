@@ -39,10 +39,10 @@ class Placed:
     def of(cls, sequences: Sequences, model: Process, context: Any) -> Placed:
         """The sequences with their regressors as `model` reads them, and where they begin."""
         labels = labels_of((), context, sequences.form, None)
-        prepared = model._context(context, sequences, int(sequences.lengths.max()), labels)
+        prepared = model._context(context, sequences, int(sequences.lengths.numpy().max()), labels)
         begins = labels.positions(sequences.form, len(sequences), "data")
-        first = torch.zeros(len(sequences)) if begins is None else torch.from_numpy(begins)
-        return cls(sequences, prepared, first.long())
+        first = np.zeros(len(sequences), np.int64) if begins is None else begins
+        return cls(sequences, prepared, torch.from_numpy(first).long())
 
     def part(self, start: int, stops: torch.Tensor) -> Placed:
         """The elements from `start` on to before `stops` [N], of what is that long."""

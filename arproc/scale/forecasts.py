@@ -233,7 +233,9 @@ def _forecast(jobs: Sequence[Job], client: Any, progress: bool | None) -> pd.Dat
     total = jobs[-1].last_series
     hidden = None if progress is None else not progress
     with ExitStack() as stack, tqdm(total=total, unit="series", disable=hidden) as bar:
-        pool: Executor | Any = client
+        # Dask takes equal calls for one, whose end it remembers; its file may be gone since
+        own = getattr(client, "get_executor", None)
+        pool: Executor | Any = client if own is None else own(pure=False)
         if client is None:
             pool = stack.enter_context(ThreadPoolExecutor(torch.get_num_threads()))
         waiting = [(job, None if job.done else pool.submit(forecast_part, job)) for job in jobs]

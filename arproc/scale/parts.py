@@ -34,6 +34,8 @@ class Part:
         rows: which they are, int64 [n].
         last: the steps of their last values, int64 [n].
         reasons: why the others can not be read, by number.
+        beyond: covariates of steps after the last values: of which series by number int64 [m], at
+            which steps int64 [m], and what they are [m, c].
     """
 
     names: Any
@@ -41,6 +43,7 @@ class Part:
     rows: np.ndarray
     last: np.ndarray
     reasons: dict[int, str]
+    beyond: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     def without(self, reasons: dict[int, str]) -> Part:
         """The same but for some series, by number, which can not be read either."""
@@ -48,7 +51,8 @@ class Part:
         if len(keep) == len(self.rows):
             return replace(self, reasons=reasons | self.reasons)
         panel = replace(self.panel.select(keep), names=list(range(len(keep))))
-        return Part(self.names, panel, self.rows[keep], self.last[keep], reasons | self.reasons)
+        rows, last, reasons = self.rows[keep], self.last[keep], reasons | self.reasons
+        return replace(self, panel=panel, rows=rows, last=last, reasons=reasons)
 
 
 def times_in(table: pa.Table, column: str, called: str = "source") -> Any:
@@ -126,10 +130,13 @@ def _beside(
     number = at[owner]
     first = part.last - panel.lengths + 1
     inside = (number >= 0) & (steps >= first[number]) & (steps <= part.last[number])
+    after = (number >= 0) & (steps > part.last[number])
+    beyond = owner[after], steps[after], covariates[after]
     found = np.full((len(panel.values), len(names)), np.nan)
     number = number[inside]
     found[panel.offsets[number] + steps[inside] - first[number]] = covariates[inside]
-    part = replace(part, panel=replace(panel, covariates=found, covariate_names=tuple(names)))
+    panel = replace(panel, covariates=found, covariate_names=tuple(names))
+    part = replace(part, panel=panel, beyond=beyond)
     reasons = {}
     for row, column in np.argwhere(np.isnan(found))[::-1].tolist():
         i = int(np.searchsorted(panel.offsets, row, side="right")) - 1
@@ -168,6 +175,9 @@ def following(
     found[number, ahead] = _columns(table, covariates, "future")[inside]
     count = np.zeros(found.shape[:2], np.int64)
     np.add.at(count, (number, ahead), 1)
+    known = _known_beyond(part, at, found.shape)
+    here = ~np.isnan(known[..., 0])
+    found[here], count[here] = known[here], 1
     reasons: dict[int, str] = {}
 
     def exclude(wrong: np.ndarray, reason: str) -> None:
@@ -180,6 +190,26 @@ def following(
     exclude(count > 1, "future has more than one row for {step}")
     values = found[~np.isin(part.rows, list(reasons))]
     return part.without(reasons), InOrder(dict(enumerate(values)), len(covariates))
+
+
+def _known_beyond(part: Part, at: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Covariates beside missing last values, up to the first step that lacks some; else nan.
+
+    Args:
+        part: the series.
+        at: the place of each among those that can be read, int64 [N].
+        shape: of the result, [n, horizon, c].
+    """
+    found = np.full(shape, np.nan)
+    if part.beyond is not None:
+        owner, steps, values = part.beyond
+        number = at[owner]
+        ahead = steps - part.last[number] - 1
+        inside = (number >= 0) & (ahead < shape[1])
+        found[number[inside], ahead[inside]] = values[inside]
+        whole = np.logical_and.accumulate(np.isfinite(found).all(axis=2), axis=1)
+        found[~whole] = np.nan
+    return found
 
 
 def _filled(

@@ -75,7 +75,9 @@ class Job:
 
 
 def forecast_part(job: Job) -> None:
-    """Forecast a partition, and write it."""
+    """Forecast a partition, and write it; one that is there already is not forecast again."""
+    if job.done:  # a scheduler that lost a worker asks for what this had finished, too
+        return
     _, parquet = arrow()
     first, last = int(job.starts[0]), int(job.starts[-1])
     table = job.source.read(first, last)

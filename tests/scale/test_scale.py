@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ import pytest
 
 import arproc
 from arproc import AR, AutoPanel, Panel
-from arproc.errors import DataError, ParameterError, UnsupportedError
+from arproc.errors import ArprocError, DataError, ParameterError, UnsupportedError
 from arproc.scale import forecasts, memory
 from arproc.scale.memory import rows_at_once, size_of
 
@@ -314,13 +318,73 @@ def test_the_same_file_after_kills_at_random_moments(tmp_path):
     ]  # fmt: skip
 
 
-def test_dask(source, tmp_path, small):
+@pytest.fixture(scope="module")
+def dask() -> Iterator[Any]:
+    """A client of two processes."""
     distributed = pytest.importorskip("dask.distributed", reason="dask is not installed")
+    where = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**where) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+def begun(out: Path, act: Callable[[], None]) -> threading.Thread:
+    """A thread that acts when four parts of `out` are there."""
+
+    def wait() -> None:
+        parts = out.with_name(out.name + ".parts")
+        while len(list(parts.glob("part-*.parquet"))) < 4:
+            time.sleep(0.01)
+        act()
+
+    found = threading.Thread(target=wait, daemon=True)
+    found.start()
+    return found
+
+
+@pytest.mark.slow
+def test_dask(dask, tmp_path, small, capsys):
+    bad = pd.DataFrame({"unique_id": "z", "ds": pd.date_range("2020", periods=9), "y": np.inf})
+    source = write(pd.concat([long(40), bad]), tmp_path / "panel.parquet")
+    whole, out = tmp_path / "whole.parquet", tmp_path / "out.parquet"
+    alone = arproc.forecast_file(AutoPanel(), source, 3, whole)
+    for _ in range(2):  # the same call again, of the same client, when its file is gone
+        done = arproc.forecast_file(AutoPanel(), source, 3, out, client=dask, progress=True)
+        assert out.read_bytes() == whole.read_bytes()
+        assert done.failed.equals(alone.failed)
+        assert done.failed["series"].tolist() == ["z"]
+        out.unlink()
+    assert "100%" in capsys.readouterr().err
+
+    def kill() -> None:
+        os.kill(next(iter(dask.run(os.getpid).values())), signal.SIGKILL)
+
+    thread = begun(out, kill)
+    arproc.forecast_file(AutoPanel(), source, 3, out, client=dask)
+    thread.join()
+    assert out.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.slow
+def test_dask_goes_on_after_an_interrupt_and_after_a_failure(dask, tmp_path, small):
+    source = write(long(60), tmp_path / "panel.parquet")
     whole, out = tmp_path / "whole.parquet", tmp_path / "out.parquet"
     arproc.forecast_file(AutoPanel(), source, 3, whole)
-    with distributed.Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
-        arproc.forecast_file(AutoPanel(), source, 3, out, client=client)
+    parts, main = tmp_path / "out.parquet.parts", threading.main_thread().ident
+    assert main is not None
+    thread = begun(out, lambda: signal.pthread_kill(main, signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        arproc.forecast_file(AutoPanel(), source, 3, out, client=dask)
+    thread.join()
+    assert not out.exists()
+    model = parts / "model.arproc"
+    kept = model.read_bytes()
+    model.write_bytes(b"broken")
+    with pytest.raises(ArprocError, match=r"model\.arproc"):
+        arproc.forecast_file(AutoPanel(), source, 3, out, client=dask)
+    model.write_bytes(kept)
+    arproc.forecast_file(AutoPanel(), source, 3, out, client=dask)
     assert out.read_bytes() == whole.read_bytes()
+    assert not parts.exists()
 
 
 @pytest.mark.slow
@@ -358,6 +422,8 @@ def told() -> tuple[pd.DataFrame, pd.DataFrame]:
 def test_covariates_come_from_files_as_from_tables(tmp_path: Path):
     model, (table, after) = AutoPanel(period=12, covariates=BESIDE), told()
     table.loc[[20, 21], "y"] = np.nan
+    longest = table["unique_id"] == table["unique_id"].mode()[0]
+    table.loc[table.index[longest][-2:], "y"] = np.nan  # what is beside them counts
     rows = table.sample(frac=1, random_state=0).sort_values("unique_id")
     source = write(rows, tmp_path / "a.parquet")
     # its series lie in another order, columns too, and others are there

@@ -14,6 +14,7 @@ __all__ = ["LeastSquares", "least_squares", "normal_equations", "nested_sums_of_
 
 
 _SHORT = 2**14  # elements up to which a design matrix is no burden
+_WELL = 1e-7  # what products must leave of each predictor, and of the response, to have digits
 
 
 @dataclass(frozen=True)
@@ -94,14 +95,8 @@ def nested_sums_of_squares(
     new[always[always <= max_order] - 1] = False
     lags = np.concatenate([always, own[new]])
     data = long_enough(data, lags)
-    full, q = _ordered_products(data, lags), data.columns.shape[1]
-    total = full[-1, -1]
-    try:
-        factor = np.linalg.cholesky(full)
-        well = factor[-1, -1] ** 2 > 1e-7 * total
-        well = well and bool((factor.diagonal() ** 2 > 1e-7 * full.diagonal()).all())
-    except np.linalg.LinAlgError:
-        well = False
+    factor, well = _factor(data, lags)
+    q = data.columns.shape[1]
     if not well:  # the products would cost digits
         design, target = _design(data, lags)
         table = np.column_stack([design[:, len(lags) :], design[:, : len(lags)], target])
@@ -117,6 +112,23 @@ def nested_sums_of_squares(
     # what is left after the columns and lags up to each: sums of the shares from the last on
     left = shares.cumsum()[::-1][q + len(always) :]
     return left[np.concatenate([[0], new.cumsum()])]
+
+
+def _factor(data: Scaled, lags: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The Cholesky factor of the ordered products, and whether it has digits enough."""
+    from arproc.compiled.interpreted import suited
+    from arproc.gaussian import lag_products
+
+    # not compiled yet, NumPy is faster than the loops interpreted
+    if suited(lag_products, len(data.values) / 10) is lag_products:
+        columns = np.ascontiguousarray(data.columns.T)
+        return lag_products.nested_factor(data.values, data.lengths, lags, columns, _WELL)
+    full = _ordered_products(data, lags)
+    try:
+        factor = np.linalg.cholesky(full)
+    except np.linalg.LinAlgError:
+        return full, False
+    return factor, bool((factor.diagonal() ** 2 > _WELL * full.diagonal()).all())
 
 
 def _ordered_products(data: Scaled, lags: np.ndarray) -> np.ndarray:
@@ -145,15 +157,16 @@ def _order(lags: np.ndarray) -> int:
 
 def long_enough(data: Scaled, lags: np.ndarray) -> Scaled:
     """Only the sequences that have something to predict."""
-    order, keep = _order(lags), data.lengths > _order(lags)
-    used, unknown = int((data.lengths[keep] - order).sum()), len(lags) + data.columns.shape[1]
+    order = _order(lags)
+    used = int((data.lengths - order).clip(min=0).sum())
+    unknown = len(lags) + data.columns.shape[1]
     if used <= unknown:
         raise DataError(
             f"data is too short: {used} elements have {order} predecessors ({len(data.lengths)} "
             f"sequence(s) of at most {int(data.lengths.max())} elements); expected more than "
             f"{unknown}, one for each coefficient. Use a lower order or more data."
         )
-    return data.only(keep)
+    return data.only(data.lengths > order)
 
 
 def normal_equations(data: Scaled, lags: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

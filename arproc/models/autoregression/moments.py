@@ -115,7 +115,7 @@ def scale(
     removed = q if in_mean or regressors is None else q - regressors.shape[1]
     center = np.zeros(q)
     if regressors is None and removed == terms.n == terms.n_trend == 1:
-        center[0] = values.mean()
+        center[0] = values.sum() / len(values)
         values = values - center[0]
     elif removed:
         center[:removed] = np.linalg.lstsq(columns[:, :removed], values, rcond=None)[0]
@@ -280,6 +280,8 @@ def _upright(skew: np.ndarray) -> np.ndarray:
 
 def _ends(table: np.ndarray, lengths: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
     """First `order` rows of each sequence, and last ones backwards: twice [N, order, m]."""
+    if len(lengths) == 1:
+        return table[None, :order], table[None, len(table) - order :][:, ::-1]
     stop, steps = np.cumsum(lengths)[:, None], np.arange(order)
     return table[stop - lengths[:, None] + steps], table[stop - 1 - steps]
 

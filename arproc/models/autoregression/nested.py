@@ -45,9 +45,10 @@ def log_likelihoods(
             likelihood can not take as predictors.
     """
     if method == "conditional-mle":
-        lags = candidates(max_order, always)[-1]
-        count = int((data.lengths - lags.max(initial=0)).clip(min=0).sum())
+        deepest = max(max_order, int(always.max(initial=0)))
+        count = int((data.lengths - deepest).clip(min=0).sum())
         if in_mean:
+            lags = candidates(max_order, always)[-1]
             squares = _about_regressors(long_enough(data, lags), max_order, always)
         else:
             squares = nested_sums_of_squares(data, max_order, always)

@@ -25,6 +25,7 @@ from arproc.models.panel.automatic.learnt import Automatic
 from arproc.models.panel.automatic.recipe import learn, learn_others
 from arproc.models.panel.beside import AUTO
 from arproc.models.panel.combination import Combination
+from arproc.models.panel.coming import Known
 from arproc.models.panel.data import LONG, PanelData, require_values
 from arproc.models.panel.fitted import FittedSeries, PanelModel
 from arproc.models.panel.held import Held, readable
@@ -157,7 +158,7 @@ class AutoPanel(PanelModel):
             learnt = combination.learn(
                 self.candidates, table, count, self.power, keep, periods, self.log
             )
-        self.learnt_ = Held(learnt, every.names, reasons, every.form)
+        self.learnt_ = Held(learnt, every.names, reasons, every.form, table.beyond)
         return self
 
     def _check_parameters(self) -> tuple[int | None, list[int] | None]:
@@ -262,41 +263,11 @@ class AutoPanel(PanelModel):
 
     # ---- what follows ---------------------------------------------------------------------------
 
-    def forecast(
-        self,
-        horizon: int,
-        quantiles: tuple[float, ...] = (0.05, 0.5, 0.95),
-        history: Any = None,
-        seed: int | torch.Generator | None = None,
-        *,
-        offset: Any = None,
-        future: Any = None,
-    ) -> pd.DataFrame:
-        """Forecast the next `horizon` values of every series.
-
-        Args:
-            horizon: how many steps.
-            quantiles: which quantiles, each in (0, 1).
-            history: what is known, a panel with all series; by default the data of `fit`.
-            seed: of the simulation, for candidates whose forecasts are simulated.
-            offset: at which step each series of the history begins, as for `Panel`; for given
-                candidates.
-            future: of a panel with covariates those of the steps to come: a long table with names,
-                times and covariates, and a row for each series and step. Others may be there.
-
-        Returns:
-            A DataFrame with a row for each series and step and the columns "mean" and one for
-            each quantile; nan for series without a fit, and why in `.attrs["status"]`.
-        """
-        from arproc.forecasting.forecast import levels_of
-
-        held, horizon = self._learnt, check_count("horizon", horizon, minimum=1)
-        levels, known = levels_of(quantiles), self._history(history, offset)
-        form = held.form if known is None else known.form
-        keep = self.errors == "keep"
-        return form.restore(
-            held.forecast(known, horizon, levels, seed, self._future(future), keep)
-        )
+    def _ahead(
+        self, known: PanelData | None, horizon: int, levels: Sequence[float], seed: Any,
+        future: Known | None,
+    ) -> pd.DataFrame:  # fmt: skip
+        return self._learnt.forecast(known, horizon, levels, seed, future, self.errors == "keep")
 
     def sample_paths(
         self,
@@ -327,7 +298,8 @@ class AutoPanel(PanelModel):
         learnt = self._joint("sample_paths")
         horizon = check_count("horizon", horizon, minimum=1)
         n = check_count("n", n, minimum=0)
-        known, after = self._history(history), self._future(future)
+        known = self._history(history)
+        after = self._future(future, known)
         draws = learnt.sample(known, horizon, n, resolve_seed(seed), after)
         return self._learnt.spread(draws, np.nan)
 
@@ -370,7 +342,7 @@ class AutoPanel(PanelModel):
         held = self._learnt
         later = by_name(self._read(data), held.names, "data")
         require_values(later)
-        return type(self).of(held.updated(later), **self.get_params(deep=False))
+        return self._went_on(later)
 
     def others(self, data: Any) -> Self:
         """The same of other series, with what those of `fit` have in common.
@@ -395,7 +367,9 @@ class AutoPanel(PanelModel):
         common = self._joint("others").common
         every = replace(self._read(data), named=True)
         table, reasons = readable(every, self.errors == "keep")
-        held = Held(learn_others(table, self.log, common), every.names, reasons, every.form)
+        held = Held(
+            learn_others(table, self.log, common), every.names, reasons, every.form, table.beyond
+        )
         return type(self).of(held, **self.get_params(deep=False))
 
     def check_parts(self) -> None:

@@ -35,7 +35,9 @@ _MOST = 50  # of the last steps whose errors count
 class Drawn(Protocol):
     """A panel, of which forecasts and paths can be had."""
 
-    def forecast(self, *, history: Any, horizon: int, quantiles: tuple[float, ...]) -> Any:
+    def forecast(
+        self, horizon: int, quantiles: tuple[float, ...] = ..., *, history: Any = None
+    ) -> Any:
         """A table of what follows."""
 
     def paths_of(self, table: PanelData, horizon: int, n: int, seed: int) -> np.ndarray:
@@ -64,7 +66,7 @@ def last_errors(model: Drawn, table: PanelData) -> np.ndarray:
     found = np.empty((steps, len(table)))
     for t in range(steps):
         before = _without_last(table, steps - t)
-        made = model.forecast(history=before, horizon=1, quantiles=(0.5,)).to_numpy()
+        made = model.forecast(1, (0.5,), history=before).to_numpy()
         actual = table.values[table.offsets[1:] - (steps - t)]
         found[t] = actual - made[:, 0]
     return found
@@ -111,7 +113,7 @@ def coherent_paths(
         )
     projection = reconciliation_matrix(matrix, method, known, bottom)
     plain = replace(table, form=TableForm())  # whatever the user's tables are made of
-    means = model.forecast(history=plain, horizon=horizon, quantiles=(0.5,)).to_numpy()
+    means = model.forecast(horizon, (0.5,), history=plain).to_numpy()
     draws = model.paths_of(table, horizon, n, seed)
     joined = _together(draws, known)
     return (

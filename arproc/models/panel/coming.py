@@ -19,6 +19,7 @@ from arproc.models.panel.data import PanelData
 from arproc.models.panel.files import columns_of_file
 
 __all__ = [
+    "Continued",
     "Future",
     "InOrder",
     "Known",
@@ -113,6 +114,41 @@ class InOrder(Known):
     def rows(self, name: Any, steps: Any) -> np.ndarray:
         found = self.values.get(name, np.zeros((1, self.width)))
         return found[np.minimum(np.arange(len(steps)), len(found) - 1)]
+
+
+@dataclass(frozen=True)
+class Continued(Known):
+    """Those that are known beside a series' missing last values, and then others.
+
+    Attributes:
+        first: of the next steps of some series in their order, by name, [at least one, c].
+        then: those of the steps after them; None where there are none.
+    """
+
+    first: Mapping[Any, np.ndarray]
+    then: Known | None
+
+    def fault(self, name: Any, steps: Any) -> str | None:
+        rest = steps[len(self.first.get(name, ())) :]
+        if not len(rest):
+            return None
+        if self.then is not None:
+            return self.then.fault(name, rest)
+        return (
+            f"series {name!r} has no covariates of {len(rest)} step(s), from {rest[0]} to "
+            f"{rest[-1]}: give future=, a long table with them."
+        )
+
+    def rows(self, name: Any, steps: Any) -> np.ndarray:
+        first = self.first.get(name)
+        if first is None:
+            assert self.then is not None
+            return self.then.rows(name, steps)
+        rest = steps[len(first) :]
+        if not len(rest):
+            return first[: len(steps)]
+        assert self.then is not None
+        return np.concatenate([first, self.then.rows(name, rest)])
 
 
 @dataclass(frozen=True)

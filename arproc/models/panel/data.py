@@ -29,6 +29,7 @@ from arproc.data.long_tables import (
 from arproc.data.table_forms import TableForm, narrowed, tell_unused, unused_numbers
 from arproc.data.times import times_of
 from arproc.errors import DataError
+from arproc.models.panel.beyond import Beyond
 from arproc.models.panel.covariates import covariates_of
 from arproc.models.panel.files import columns_of_file
 from arproc.process.reading import first_steps, stepped
@@ -67,6 +68,7 @@ class PanelData:
         form: how the user's table was made, which forecasts have too.
         covariates: what is known beside the values, [total, c]; None where there is nothing.
         covariate_names: what they are called, [c].
+        beyond: covariates of steps after the last values, by the series' names.
     """
 
     values: np.ndarray
@@ -80,6 +82,7 @@ class PanelData:
     form: TableForm = field(default_factory=TableForm)
     covariates: np.ndarray | None = None
     covariate_names: tuple[str, ...] = ()
+    beyond: Beyond = field(default_factory=Beyond)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -128,7 +131,7 @@ class PanelData:
         faults = {j: self.faults[i] for j, i in enumerate(rows.tolist()) if i in self.faults}
         return PanelData(
             values, offsets, names, self.named, indexes if self.indexes else (), self.gaps, first,
-            faults, self.form, beside, self.covariate_names,
+            faults, self.form, beside, self.covariate_names, self.beyond,
         )  # fmt: skip
 
     def cut(self, lengths: np.ndarray) -> PanelData:
@@ -142,7 +145,7 @@ class PanelData:
         return replace(
             self, values=values, offsets=offsets, indexes=indexes,
             gaps=self.gaps and bool(np.isnan(values).any()),
-            covariates=None if beside is None else beside[pick],
+            covariates=None if beside is None else beside[pick], beyond=Beyond(),
         )  # fmt: skip
 
     def begun(self, offset: Any) -> PanelData:
@@ -244,7 +247,9 @@ def _beside(
     if not keep:
         require_all(name, table.names, faults)
     table = replace(table, covariates=covariates, covariate_names=names)
-    table = trimmed(_without(table, faults | table.faults))
+    table = _without(table, faults | table.faults)
+    beyond = Beyond.of(table.names, table.values, table.offsets, covariates)
+    table = replace(trimmed(table), beyond=beyond)
     assert table.covariates is not None
     rows, columns = np.nonzero(~np.isfinite(table.covariates))
     series = np.searchsorted(table.offsets, rows, side="right") - 1

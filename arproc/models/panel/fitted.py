@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,10 +28,19 @@ from arproc.errors import (
     ReadOnlyError,
     UnsupportedError,
     check_count,
+    shown,
     warn,
 )
+from arproc.models.panel.beyond import Beyond
 from arproc.models.panel.coherent import as_quantiles, coherent_paths
-from arproc.models.panel.coming import Future, Known, about_constants, faults_of
+from arproc.models.panel.coming import (
+    Continued,
+    Future,
+    InOrder,
+    Known,
+    about_constants,
+    faults_of,
+)
 from arproc.models.panel.covariates import check_covariates
 from arproc.models.panel.data import PanelData, check_columns, read, require_values
 from arproc.models.panel.labels import calendar_of, end_of, restore_end
@@ -41,6 +50,7 @@ from arproc.process import Process
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
 
 __all__ = ["FittedEach", "FittedSeries", "PanelModel"]
 
@@ -87,8 +97,12 @@ class PanelModel(Parameters, ABC):
         """The columns of a long table that are read beside the values."""
         return check_covariates(self.covariates, check_columns(self.columns))
 
-    def _future(self, future: Any) -> Known | None:
-        """The covariates of the steps to come, where there are any."""
+    def _future(self, future: Any, history: PanelData | None = None) -> Known | None:
+        """The covariates of the steps to come, where there are any.
+
+        Those that are known beside missing last values, of the history or of the data of `fit`,
+        need not be told again.
+        """
         if not self._covariates:
             if future is not None:
                 raise ParameterError(
@@ -96,20 +110,78 @@ class PanelModel(Parameters, ABC):
                     "are named by covariates=, as AutoPanel(covariates=['price'])."
                 )
             return None
-        if future is None:
+        if isinstance(future, InOrder):  # of the very next steps
+            return future
+        known = (self._learnt if history is None else history).beyond.rows()
+        if future is None and not known:
             raise ParameterError(
                 f"the panel has the covariates {list(self._covariates)!r}, and a forecast needs "
                 "those of the steps to come: give future=, a long table with them."
             )
-        if isinstance(future, Known):
-            return future
-        return Future.of(future, check_columns(self.columns), self._covariates, self.freq)
+        then = future
+        if future is not None and not isinstance(future, Known):
+            columns = check_columns(self.columns)
+            then = Future.of(future, columns, self._covariates, self.freq)
+        return Continued(known, then) if known else then
+
+    def _went_on(self, later: PanelData) -> Self:
+        """The same with what came later."""
+        learnt = self._learnt
+        beyond = learnt.beyond.after(later.names, later.beyond)
+        return type(self).of(
+            replace(learnt.updated(later), beyond=beyond), **self.get_params(deep=False)
+        )
+
+    def forecast(
+        self,
+        horizon: int,
+        quantiles: tuple[float, ...] = (0.05, 0.5, 0.95),
+        seed: int | torch.Generator | None = None,
+        *,
+        history: Any = None,
+        offset: Any = None,
+        future: Any = None,
+    ) -> pd.DataFrame:
+        """Forecast the next `horizon` values of every series.
+
+        Args:
+            horizon: how many steps.
+            quantiles: which quantiles, each in (0, 1).
+            seed: of the simulation, for processes whose forecasts are simulated.
+            history: what is known, a panel; by default the data of `fit` (autoregressions keep
+                of them what that needs). Each series is continued from its last known value. Of
+                an `AutoPanel` it has all series.
+            offset: at which step each series of the history begins, as for `Panel.log_prob`.
+            future: of a panel with covariates those of the steps to come: a long table with names,
+                times and covariates, and a row for each series and step. Others may be there, and
+                those of steps whose values alone are missing need not.
+
+        Returns:
+            A DataFrame with a row for each series and step and the columns "mean" and one for
+            each quantile; nan for series without a fit, and why in `.attrs["status"]`.
+        """
+        from arproc.forecasting.forecast import levels_of
+
+        if isinstance(horizon, Sized) and not isinstance(horizon, str):
+            raise ParameterError(
+                f"horizon must be an integer; got {shown(horizon)}. What is known of a panel is "
+                "named: forecast(3, history=data)."
+            )
+        learnt, steps = self._learnt, check_count("horizon", horizon, minimum=1)
+        levels, known = levels_of(quantiles), self._history(history, offset)
+        form = learnt.form if known is None else known.form
+        return form.restore(self._ahead(known, steps, levels, seed, self._future(future, known)))
 
     @abstractmethod
-    def forecast(
-        self, *, history: Any, horizon: int, quantiles: tuple[float, ...], future: Any = None
-    ) -> Any:
-        """Forecast the next `horizon` values of every series, as a table."""
+    def _history(self, history: Any, offset: Any = None) -> PanelData | None:
+        """What the user says is known; None for the data of `fit`."""
+
+    @abstractmethod
+    def _ahead(
+        self, known: PanelData | None, horizon: int, levels: Sequence[float], seed: Any,
+        future: Known | None,
+    ) -> pd.DataFrame:  # fmt: skip
+        """A table of what follows."""
 
     @abstractmethod
     def paths_of(self, table: PanelData, horizon: int, n: int, seed: int) -> np.ndarray:
@@ -265,6 +337,7 @@ class FittedSeries(ABC):
         status: "ok", or why there is no fit, [N].
         ends: how each series' index ends, or that of all; see `end_of`.
         form: how the user's table was made.
+        beyond: covariates of steps after the last values.
     """
 
     process: Process
@@ -274,6 +347,7 @@ class FittedSeries(ABC):
     status: Sequence[str]
     ends: Sequence[dict[str, Any]]
     form: TableForm = field(default_factory=TableForm, kw_only=True)
+    beyond: Beyond = field(default_factory=Beyond, kw_only=True)
 
     def problems(self) -> Iterator[str]:
         """What does not fit together; see `arproc.contract.checked`."""

@@ -14,6 +14,7 @@ from arproc.contract.storable import storable
 from arproc.data.table_forms import TableForm
 from arproc.errors import DataError
 from arproc.models.panel.beside import with_later
+from arproc.models.panel.beyond import Beyond
 from arproc.models.panel.combination import Combination
 from arproc.models.panel.coming import Known, faults_of, without_faults
 from arproc.models.panel.data import PanelData, require_values
@@ -37,12 +38,14 @@ class Held:
         names: what all series are called, [N].
         reasons: why a series could not be read; "ok" where it could, [N].
         form: how the user's table was made.
+        beyond: covariates of steps after the last values.
     """
 
     inner: Combination | Automatic
     names: Sequence[Any]
     reasons: Sequence[str]
     form: TableForm = field(default_factory=TableForm)
+    beyond: Beyond = field(default_factory=Beyond)
 
     def problems(self) -> Iterator[str]:
         """What does not fit together; see `arproc.contract.checked`."""

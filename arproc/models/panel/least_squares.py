@@ -12,6 +12,7 @@ import numpy as np
 
 from arproc.compiled.arrays import put
 from arproc.compiled.jit import jit
+from arproc.gaussian.lag_products import gram_of
 from arproc.gaussian.small_kernels import (
     cholesky,
     invert,
@@ -21,13 +22,7 @@ from arproc.gaussian.small_kernels import (
     start_terms,
     step_down,
 )
-from arproc.models.panel.normal_equations import (
-    beside,
-    gram_of,
-    gram_with_gaps,
-    scale_with_gaps,
-    uncentre,
-)
+from arproc.models.panel.normal_equations import beside, gram_with_gaps, scale_with_gaps, uncentre
 
 __all__ = ["GAPS", "HARD", "fit", "rescale"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from arproc.compiled.jit import jit
+from arproc.gaussian.lag_products import gram_of
 from arproc.gaussian.small_kernels import cholesky, dot, scale
 
 __all__ = [
     "beside",
-    "gram_of",
     "gram_with_gaps",
     "products",
     "regress",
@@ -115,38 +115,6 @@ def uncentre(covariance: np.ndarray, q: int, middle: np.ndarray) -> None:
     for j in range(len(middle)):
         for i in range(m):
             covariance[i, 0] -= middle[j] * covariance[i, q + j]
-
-
-@jit
-def gram_of(
-    y: np.ndarray, n: int, lags: np.ndarray, columns: np.ndarray, gram: np.ndarray
-) -> None:
-    """The lower triangle of the normal equations: the lags, the columns, and last the target."""
-    k, q = len(lags), len(columns)
-    p = lags[k - 1] if k else 0
-    count, last = n - p, k + q
-    if k == p:  # all lags: one row of lag sums gives the others
-        for j in range(k + 1):
-            gram[last, j - 1 if j else last] = dot(y, p, y, p - j, count)
-        for i in range(k):
-            for j in range(i + 1):
-                if j:
-                    before = gram[i - 1, j - 1]
-                else:
-                    before = gram[last, i - 1 if i else last]
-                gram[i, j] = before + y[p - 1 - i] * y[p - 1 - j] - y[n - 1 - i] * y[n - 1 - j]
-    else:
-        gram[last, last] = dot(y, p, y, p, count)
-        for i in range(k):
-            gram[last, i] = dot(y, p, y, p - lags[i], count)
-            for j in range(i + 1):
-                gram[i, j] = dot(y, p - lags[i], y, p - lags[j], count)
-    for a in range(q):
-        for i in range(k):
-            gram[k + a, i] = dot(columns[a], p, y, p - lags[i], count)
-        for b in range(a + 1):
-            gram[k + a, k + b] = dot(columns[a], p, columns[b], p, count)
-        gram[last, k + a] = dot(columns[a], p, y, p, count)
 
 
 @jit

@@ -15,8 +15,8 @@ from arproc.errors import (
     ParameterError,
     UnsupportedError,
     check_choice,
-    check_count,
 )
+from arproc.models.panel.coming import Known
 from arproc.models.panel.data import LONG, PanelData, require_values
 from arproc.models.panel.fitted import FittedEach, FittedSeries, PanelModel
 from arproc.models.panel.moving import FittedMoving, moving_of
@@ -153,7 +153,7 @@ class Panel(PanelModel):
                 f"{' ...' if len(failed) > 3 else ''} Leave them out, or use errors='keep', "
                 "which leaves nan in their place."
             )
-        self.learnt_ = learnt
+        self.learnt_ = replace(learnt, beyond=table.beyond)
         return self
 
     def others(self, data: Any) -> Self:
@@ -267,45 +267,16 @@ class Panel(PanelModel):
 
     # ---- what follows ---------------------------------------------------------------------------
 
-    def forecast(
-        self,
-        history: Any = None,
-        horizon: int = 1,
-        quantiles: tuple[float, ...] = (0.05, 0.5, 0.95),
-        seed: int | torch.Generator | None = None,
-        *,
-        offset: Any = None,
-        future: Any = None,
-    ) -> pd.DataFrame:
-        """Forecast the next `horizon` values of every series.
+    def _history(self, history: Any, offset: Any = None) -> PanelData | None:
+        return None if history is None else self._read(history, offset)
 
-        Args:
-            history: what is known, a panel; by default the data of `fit` (autoregressions keep
-                of them what that needs). Each series is continued from its last known value.
-            horizon: how many steps.
-            quantiles: which quantiles, each in (0, 1).
-            seed: of the simulation, for processes whose forecasts are simulated.
-            offset: at which step each series of the history begins, as for `log_prob`.
-            future: of a panel with covariates those of the steps to come: a long table with names,
-                times and covariates, and a row for each series and step. Others may be there.
-
-        Returns:
-            A DataFrame with a row for each series and step and the columns "mean" and one for
-            each quantile; nan for series without a fit, and why in `.attrs["status"]`.
-        """
-        from arproc.forecasting.forecast import levels_of
-
-        horizon = check_count("horizon", horizon, minimum=1)
-        if isinstance(history, int):
-            raise ParameterError(
-                f"history must be a panel; got {history}. The steps are horizon={history}."
-            )
-        levels = levels_of(quantiles)
-        known = None if history is None else self._read(history, offset)
+    def _ahead(
+        self, known: PanelData | None, horizon: int, levels: Sequence[float], seed: Any,
+        future: Known | None,
+    ) -> pd.DataFrame:  # fmt: skip
         learnt = self._learnt
         ahead = learnt.every if self.errors == "keep" else learnt.forecast
-        form = learnt.form if known is None else known.form
-        return form.restore(ahead(known, horizon, levels, seed, self._future(future)))
+        return ahead(known, horizon, levels, seed, future)
 
     def update(self, data: Any) -> Panel:
         """The same with values that came later: forecasts go on from there.
@@ -327,7 +298,7 @@ class Panel(PanelModel):
             later = replace(later, named=False)
         later = by_name(later, learnt.names, "data")
         require_values(later)
-        return type(self).of(self._learnt.updated(later), **self.get_params(deep=False))
+        return self._went_on(later)
 
     def sample(
         self,

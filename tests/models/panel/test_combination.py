@@ -58,7 +58,7 @@ def test_intervals_hold_what_they_say():
     table = model.forecast(10, (0.025, 0.975)).to_numpy().reshape(300, 10, 3)
     inside = (x[:, -10:] > table[..., 1]) & (x[:, -10:] < table[..., 2])
     plain = Panel(AR(40, **GIVEN)).fit(x[:, :-10])
-    table = plain.forecast(None, 10, (0.025, 0.975)).to_numpy().reshape(300, 10, 3)
+    table = plain.forecast(10, (0.025, 0.975)).to_numpy().reshape(300, 10, 3)
     before = (x[:, -10:] > table[..., 1]) & (x[:, -10:] < table[..., 2])
     assert before.mean() < 0.87
     assert 0.91 < inside.mean() < 0.98

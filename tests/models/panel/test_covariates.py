@@ -49,7 +49,7 @@ def one(name: str, table: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
 def test_a_panel_is_its_series_one_by_one(process):
     panel = Panel(process, covariates=BESIDE).fit(PAST.sample(frac=1, random_state=0))
     made = panel.forecast(horizon=3, future=FUTURE)
-    again = panel.forecast(PAST, 3, future=FUTURE.sample(frac=1, random_state=1))
+    again = panel.forecast(3, future=FUTURE.sample(frac=1, random_state=1), history=PAST)
     scored = panel.log_prob(PAST)
     np.testing.assert_allclose(again, made)
     for name in NAMES:
@@ -100,6 +100,48 @@ def test_missing_values_and_series_of_other_lengths_keep_their_covariates():
     np.testing.assert_allclose(made.loc["b"], alone.forecast(y[2:-1], 2, context=later))
 
 
+LAST = [49, 98, 99]  # the last value of "b", the last two of "a"
+
+
+@pytest.mark.parametrize(
+    "model", [*(Panel(one, covariates=BESIDE) for one in PROCESSES),
+              AutoPanel(period=[], covariates=BESIDE)], ids=repr,
+)  # fmt: skip
+def test_covariates_beside_missing_last_values_need_not_be_told_again(model, tmp_path):
+    gaps = PAST.copy()
+    gaps.loc[gaps.index[LAST], "y"] = np.nan
+    fitted = model.fit(gaps)
+    every = pd.concat([gaps.drop(columns="y"), FUTURE])
+    want = fitted.forecast(4, (0.1, 0.9), 1, future=every)
+    made = fitted.forecast(4, (0.1, 0.9), 1, future=FUTURE)
+    assert len(made) == 2 * 4
+    assert made.notna().all(axis=None)
+    pd.testing.assert_frame_equal(made, want)
+    wild = FUTURE.assign(price=1e3)  # the first step is not read from there
+    one = fitted.forecast(1, future=wild)
+    pd.testing.assert_frame_equal(one, fitted.forecast(1))  # and here nothing is needed
+    fitted.save(tmp_path / "m.arproc")
+    again = arproc.load(tmp_path / "m.arproc")
+    pd.testing.assert_frame_equal(again.forecast(4, (0.1, 0.9), 1, future=FUTURE), made)
+    told = fitted.forecast(4, (0.1, 0.9), 1, history=gaps, future=FUTURE)
+    np.testing.assert_allclose(told, made, rtol=1e-6)
+    with pytest.raises(DataError, match=r"series 'b' has no covariates of 1 step.*give future="):
+        fitted.forecast(2)
+
+
+def test_covariates_beyond_go_when_the_values_come():
+    gaps = PAST.copy()
+    gaps.loc[gaps.index[LAST], "y"] = np.nan
+    fitted = Panel(PROCESSES[0], covariates=BESIDE).fit(gaps)
+    came = fitted.update(PAST.loc[PAST.index[[49]]])
+    assert came.forecast(1, future=FUTURE).loc["b"].index[0] == DAYS[50]
+    np.testing.assert_allclose(  # those of "a" stay
+        came.forecast(2, future=FUTURE).loc["a"], fitted.forecast(2, future=FUTURE).loc["a"]
+    )
+    with pytest.raises(DataError, match="series 'b' has no covariates of 1 step"):
+        came.forecast(1)
+
+
 @pytest.mark.parametrize("horizon", [1, 3])
 def test_one_step_and_more(horizon):
     panel = Panel(PROCESSES[0], covariates=["price"]).fit(PAST.drop(columns="promo"))
@@ -114,7 +156,7 @@ def test_later_values_come_with_their_covariates(tmp_path: Path):
     panel = Panel(PROCESSES[0], covariates=BESIDE).fit(first)
     panel.save(tmp_path / "panel.arproc")
     went_on = arproc.load(tmp_path / "panel.arproc").update(week)
-    want = panel.forecast(PAST, 3, future=FUTURE)
+    want = panel.forecast(3, future=FUTURE, history=PAST)
     np.testing.assert_allclose(went_on.forecast(horizon=3, future=FUTURE), want)
     with pytest.raises(DataError, match="series 'a': there are steps before it"):
         panel.update(week[(week["ds"] > DAYS[46]) | (week["unique_id"] == "b")])
@@ -142,7 +184,7 @@ def test_what_is_not_there_is_said():
          "no long table"),
         (lambda: AutoPanel([process], validation=5).fit(PAST), ParameterError,
          "the panel has none; name the columns"),
-        (lambda: Panel(AR(1)).fit(PAST[["unique_id", "ds", "y"]]).forecast(future=FUTURE),
+        (lambda: Panel(AR(1)).fit(PAST[["unique_id", "ds", "y"]]).forecast(1, future=FUTURE),
          ParameterError, "this one has none"),
     ]  # fmt: skip
     for call, error, message in refused:
@@ -194,7 +236,7 @@ def test_batches_are_the_processes_one_by_one(process, gaps):
     panel = Panel(process, covariates=BESIDE).fit(far)
     assert isinstance(panel.learnt_, FittedTogether | FittedMoving)
     made, scored = panel.forecast(horizon=2, future=more), panel.log_prob(far)
-    np.testing.assert_allclose(panel.forecast(far, 2, future=more), made)
+    np.testing.assert_allclose(panel.forecast(2, future=more, history=far), made)
     for name in NAMES:
         y, x = one(name, far)
         y = y[: y.last_valid_index()]

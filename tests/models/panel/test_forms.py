@@ -91,10 +91,10 @@ def test_tables_of_arrow_and_polars_are_answered_in_kind(kind, tmp_path):
         assert columns["ds"].map(str).str[:10].tolist()[:2] == ["2024-02-10", "2024-02-11"]
         model.save(tmp_path / "m.arproc")
         assert arproc.load(tmp_path / "m.arproc").forecast(horizon=2).equals(found)
-        ours = model.forecast(given.to_pandas(), horizon=2)
+        ours = model.forecast(horizon=2, history=given.to_pandas())
         assert isinstance(ours, pd.DataFrame)  # the form of the history
-        stream = model.forecast(table.to_reader(), horizon=2)
-        assert stream.equals(model.forecast(table, horizon=2))
+        stream = model.forecast(horizon=2, history=table.to_reader())
+        assert stream.equals(model.forecast(horizon=2, history=table))
 
 
 def test_numbers_of_arrow_and_polars_are_read_where_they_lie():

@@ -57,7 +57,7 @@ def test_panels_keep_rows_for_all_and_need_no_history():
     assert table.loc["flat"].isna().all(axis=None)
     each = Panel(CANDIDATES[2]).fit(GOOD)
     got = each.forecast(horizon=2)
-    pd.testing.assert_frame_equal(got, each.forecast(GOOD, horizon=2))
+    pd.testing.assert_frame_equal(got, each.forecast(horizon=2, history=GOOD))
     assert days(got, "b") == ["2021-06-30", "2021-07-01"]
 
 
@@ -65,7 +65,7 @@ def test_long_tables_have_any_names_and_dates_that_are_dates():
     want = Panel(AR(1)).fit(GOOD).forecast(horizon=1)
     panel = Panel(AR(1), columns=COLUMNS)
     np.testing.assert_allclose(panel.fit(LONG).forecast(horizon=1), want)
-    np.testing.assert_allclose(panel.forecast(LONG, horizon=1), want)
+    np.testing.assert_allclose(panel.forecast(horizon=1, history=LONG), want)
     text = LONG.assign(day=LONG["day"].dt.strftime("%Y-%m-%d"))
     np.testing.assert_allclose(panel.fit(text).forecast(horizon=1), want)
     german = LONG.assign(day=[f"{day.day}.{day.month}.{day.year}" for day in LONG["day"]])

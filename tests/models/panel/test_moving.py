@@ -131,7 +131,7 @@ def test_logarithms_are_modelled_together(tmp_path):
     process = Transformed(ARIMA((0, 1, 1)), Log())
     fitted = Panel(process).fit(data)
     assert isinstance(fitted.learnt_, FittedMoving)
-    made = fitted.forecast(data, horizon=3)
+    made = fitted.forecast(horizon=3, history=data)
     for name, row in data.items():
         alone = Transformed(ARIMA((0, 1, 1)), Log()).fit(row)
         assert fitted.log_prob(data)[name] == pytest.approx(alone.log_prob(row), rel=1e-8)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import arproc
-from arproc import AR, Panel
+from arproc import AR, AutoPanel, Panel
 from arproc.errors import DataError, NotFittedError, ParameterError
 from arproc.testing import check_process
 from arproc.transforms import Log, Transformed
@@ -57,7 +57,7 @@ def test_equals_the_fits_one_by_one(order, method, trend, initial):
     assert_same_fit(panel, models)
     want = [model.log_likelihood_ for model in models]
     np.testing.assert_allclose(panel.log_prob(RAGGED), want, rtol=1e-9)
-    forecast = panel.forecast(RAGGED, horizon=7, quantiles=(0.1, 0.9))
+    forecast = panel.forecast(horizon=7, quantiles=(0.1, 0.9), history=RAGGED)
     for i, model in enumerate(models):
         want = model.forecast(RAGGED[i], horizon=7, quantiles=(0.1, 0.9))
         np.testing.assert_allclose(forecast.loc[i], want, rtol=1e-5, atol=1e-6)
@@ -121,7 +121,7 @@ def test_every_form_of_data_is_the_same_panel():
     for data in dated:
         panel = Panel(AR(2)).fit(data)
         for history in (None, data):
-            forecast = panel.forecast(history, horizon=3).loc["c"]
+            forecast = panel.forecast(horizon=3, history=history).loc["c"]
             assert list(forecast.index) == list(want.index)
             np.testing.assert_allclose(forecast, want, rtol=1e-6)
 
@@ -134,7 +134,7 @@ def test_series_begin_and_end_where_their_values_do():
     assert panel.lengths_.tolist() == [150, 130, 143, 150, 150, 150]
     assert_same_fit(panel, one_by_one(2, [X[0], X[1, 20:], X[2, :-7]], trend="ct"))
     for history in (None, wide):
-        forecast = panel.forecast(history, horizon=2)
+        forecast = panel.forecast(horizon=2, history=history)
         assert forecast.loc[2].index[0] == wide.index[-7]
         assert forecast.loc[1].index[0] == wide.index[-1] + 1
 
@@ -164,7 +164,7 @@ def test_least_squares_drops_the_rows_that_lack_something():
 def test_gaps_one_by_one(method):
     x = with_gaps()
     panel = Panel(AR(2, method=method)).fit(x)
-    got, forecast = panel.log_prob(x), panel.forecast(x, horizon=4)
+    got, forecast = panel.log_prob(x), panel.forecast(horizon=4, history=x)
     assert panel.score(x) == pytest.approx(got.sum() / (~np.isnan(x)).sum())
     for i, row in enumerate(x):
         model = panel[i]
@@ -249,10 +249,10 @@ def test_any_process():
     panel = Panel(Poisson()).fit(COUNTS)
     assert panel["b"].rate_ == 8
     assert panel.log_prob(COUNTS)["b"] == pytest.approx(panel["b"].log_prob(COUNTS["b"]))
-    assert panel.forecast(COUNTS, horizon=2, seed=1).shape == (4, 4)
+    assert panel.forecast(horizon=2, seed=1, history=COUNTS).shape == (4, 4)
     assert panel.sample(3, length=5, seed=1).shape == (2, 3, 5)
     ahead = panel.forecast(horizon=2, seed=1)
-    pd.testing.assert_frame_equal(ahead, panel.forecast(COUNTS, horizon=2, seed=1))
+    pd.testing.assert_frame_equal(ahead, panel.forecast(horizon=2, seed=1, history=COUNTS))
 
 
 def test_one_file(tmp_path):
@@ -281,7 +281,7 @@ def test_samples_depend_on_seed_and_series_alone():
     assert (draws[:, :2] == panel.sample(2, length=9, seed=3)).all()
     assert not (draws[0] == draws[1]).any()
     after = panel.sample(4000, length=2, prefix=X, seed=3)
-    forecast = panel.forecast(X, horizon=2)["mean"].to_numpy().reshape(6, 2)
+    forecast = panel.forecast(horizon=2, history=X)["mean"].to_numpy().reshape(6, 2)
     assert (np.abs(after.mean(axis=1) - forecast) < 5 * after.std(axis=1) / 4000**0.5).all()
 
 
@@ -300,13 +300,17 @@ def test_names_and_numbers():
     with pytest.raises(DataError, match=r"2 series without names; expected 3"):
         panel.log_prob(X[:2])
     with pytest.raises(DataError, match=r"not fitted: ..zz"):
-        panel.forecast({"zz": X[0]}, horizon=1)
+        panel.forecast(horizon=1, history={"zz": X[0]})
 
 
-def test_a_number_of_steps_is_no_history():
-    panel = Panel(AR(1)).fit(np.random.default_rng(0).normal(size=(2, 30)))
-    with pytest.raises(ParameterError, match="steps are horizon=7"):
-        panel.forecast(7)
+@pytest.mark.parametrize("model", [Panel(AR(1)), AutoPanel()])
+def test_horizon_comes_first_in_both_panels(model):
+    x = np.random.default_rng(0).normal(size=(2, 30))
+    panel = model.fit(x)
+    table = panel.forecast(2, (0.1, 0.9), 3, history=x)
+    pd.testing.assert_frame_equal(table, panel.forecast(horizon=2, quantiles=(0.1, 0.9), seed=3))
+    with pytest.raises(ParameterError, match=r"integer; got .*named: forecast\(3, history=data\)"):
+        panel.forecast(x)
 
 
 def test_bad_input():
@@ -378,14 +382,14 @@ def test_what_was_learnt_is_replaced_whole_or_not_at_all(process):
     data = dict(enumerate(X)) if isinstance(process, AR) else COUNTS
     panel = Panel(process).fit(data)
     learnt, table = panel.learnt_, panel.coefficients_
-    likelihoods, forecast = panel.log_prob(data), panel.forecast(data, horizon=2, seed=0)
+    likelihoods, forecast = panel.log_prob(data), panel.forecast(horizon=2, seed=0, history=data)
     with pytest.raises(DataError, match="1 of 2 series have no fit"):
         panel.fit({"a": next(iter(data.values())), "b": np.array([0.5, -1.0])})
     assert panel.learnt_ is learnt
     panel.set_params(process=AR(1, method="ols"), pooling="partial", errors="keep")
     pd.testing.assert_frame_equal(panel.coefficients_, table)
     pd.testing.assert_series_equal(panel.log_prob(data), likelihoods)
-    pd.testing.assert_frame_equal(panel.forecast(data, horizon=2, seed=0), forecast)
+    pd.testing.assert_frame_equal(panel.forecast(horizon=2, seed=0, history=data), forecast)
     panel.names_.append("z")
     assert len(panel.names_) == len(panel) == len(data)
     with pytest.raises(ValueError, match="read-only"):
@@ -414,7 +418,7 @@ def test_threads_make_no_difference():
             torch.set_num_threads(threads)
             for method in ("ols", "mle"):
                 panel = Panel(AR(2, method=method)).fit(x)
-                tables.append((panel.coefficients_, panel.forecast(x, horizon=2)))
+                tables.append((panel.coefficients_, panel.forecast(horizon=2, history=x)))
     finally:
         torch.set_num_threads(before)
     for one, two in zip(tables[:2], tables[2:], strict=True):

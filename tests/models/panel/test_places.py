@@ -34,7 +34,7 @@ def test_later_data_go_on_by_their_labels(process, index):
     wide = WIDE.set_axis(labels)
     panel = Panel(process).fit(wide)
     later = wide.iloc[LATER:][["b", "a"]]
-    found, sums = panel.forecast(later, 3), panel.log_prob(later)
+    found, sums = panel.forecast(3, history=later), panel.log_prob(later)
     draws = panel.sample(4, 3, prefix=later, seed=0)
     for j, name in enumerate(("b", "a")):
         alone = process.clone().fit(wide[name])
@@ -51,7 +51,8 @@ def test_an_offset_says_what_labels_say(process):
     panel, later = Panel(process).fit(WIDE), WIDE.iloc[LATER:]
     bare = dict(zip("ab", later.to_numpy().T, strict=True))
     np.testing.assert_allclose(
-        panel.forecast(bare, 3, offset=LATER).to_numpy(), panel.forecast(later, 3).to_numpy()
+        panel.forecast(3, offset=LATER, history=bare).to_numpy(),
+        panel.forecast(3, history=later).to_numpy(),
     )
     np.testing.assert_allclose(panel.log_prob(bare, offset=LATER), panel.log_prob(later))
     assert panel.score(bare, offset=[LATER, LATER]) == pytest.approx(panel.score(later))
@@ -59,8 +60,8 @@ def test_an_offset_says_what_labels_say(process):
     shifted = panel.log_prob(ragged, offset=[LATER, LATER + 10])
     np.testing.assert_allclose(shifted["a"], panel.log_prob(later)["a"])
     with pytest.warns(PlaceWarning, match="Say offset="):
-        wrong = panel.forecast(bare, 3)
-    assert np.abs(wrong["mean"] - panel.forecast(later, 3)["mean"].to_numpy()).max() > 5
+        wrong = panel.forecast(3, history=bare)
+    assert np.abs(wrong["mean"] - panel.forecast(3, history=later)["mean"].to_numpy()).max() > 5
 
 
 def test_the_data_of_fit_without_labels_are_known_again():
@@ -76,7 +77,7 @@ def test_labels_between_the_steps_of_fit_are_refused():
     panel = Panel(TOGETHER).fit(WIDE)
     off = WIDE.iloc[LATER:].set_axis(DATES[LATER:] + pd.Timedelta(hours=6))
     with pytest.raises(DataError, match="no step of the data of fit"):
-        panel.forecast(off, 2)
+        panel.forecast(2, history=off)
 
 
 def test_combinations_go_on_by_labels_too():

@@ -82,7 +82,7 @@ def test_without_labels_it_follows_or_is_the_whole(kind):
 def test_labels_of_every_kind_go_on(index):
     wide = pd.DataFrame(RNG.normal(size=(40, 2)).cumsum(axis=0), index, ["a", "b"])
     model = Panel(AR(1)).fit(wide[:30])
-    want = model.forecast(wide, horizon=2)
+    want = model.forecast(horizon=2, history=wide)
     found = model.update(wide[30:31]).update(wide[30:]).forecast(horizon=2)
     pd.testing.assert_frame_equal(found, want, check_freq=False)
 
@@ -94,7 +94,7 @@ def test_the_newer_of_two_values_counts():
     model = Panel(AR(2)).fit(OLD)
     known = pd.concat([OLD, revised])
     found = model.update(NEW).update(revised[at]).forecast(horizon=1)
-    want = model.forecast(known, horizon=1)
+    want = model.forecast(horizon=1, history=known)
     pd.testing.assert_frame_equal(found, want, check_freq=False)
 
 
