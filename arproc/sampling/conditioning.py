@@ -29,8 +29,10 @@ from arproc.sampling.evidence import Both, Evidence, Setting, Terms, joined, par
 from arproc.sampling.facts import KnownTerms, as_evidence
 from arproc.sampling.given import given
 from arproc.sampling.guides import Guide
+from arproc.sampling.noise import FARTHEST
 from arproc.sampling.normal import BridgeLaw, bridge
 from arproc.sampling.particles import Cloud, Filter
+from arproc.sampling.tempering import Plan, is_sharp, planned, tempered
 from arproc.sampling.weights import estimated
 
 __all__ = ["condition"]
@@ -39,7 +41,9 @@ __all__ = ["condition"]
 _SETS = 10
 #: Fewer draws than this carry the weight, or the error is larger: there is a warning.
 _FEW, _WIDE = 10, 0.25
-_METHODS = ("auto", "exact", "particles", "reordered")
+_METHODS = ("auto", "exact", "particles", "tempered", "reordered")
+#: How many draws a trial has, at least and at most.
+_TRIAL = 200, 1000
 
 
 def condition(
@@ -81,7 +85,9 @@ def condition(
             not where it has a fixed size or ends by itself.
         prefix: what comes before, one sequence.
         method: "auto" is exact where it can be; "exact" is an error elsewhere; "particles" takes
-            particles in any case; "reordered" takes another law, that of the same model in the
+            particles in any case; "tempered" lets the evidence in by and by, which is for what is
+            much sharper than the process ("auto" tries whether particles would come to rest on
+            few, where the evidence says all at once); "reordered" takes another law, that of the same model in the
             order of sites which has the known ones first and then the others as they were: draws
             and evidence are exact if nothing else is known.
         proposal: a process over the same elements, of what comes after the prefix, that particles
@@ -214,8 +220,13 @@ class _Job:
         """Exactly as far as that goes, and by particles from there on."""
         guide = None if proposal is None else self._guide(proposal)
         law, rest, log_evidence = self.setting.law, self.terms, 0.0
+        if guide is not None and method == "tempered":
+            raise ParameterError(
+                'proposal is what particles are drawn from, and method="tempered" learns its own; '
+                "leave one of them out."
+            )
         if method == "particles" or guide is not None:
-            return self._by_particles(law, Both(rest), guide, 0.0, False)
+            return self._by_particles(law, Both(rest), guide, 0.0, method)
         if not self.reorders:
             law, rest, log_evidence = self._exact_part()
         if not rest:
@@ -227,7 +238,7 @@ class _Job:
             return self.reordered().run(method, None)
         if method == "exact":
             raise UnsupportedError(self._no_closed_form())
-        return self._by_particles(law, Both(rest), None, log_evidence, True)
+        return self._by_particles(law, Both(rest), None, log_evidence, method)
 
     def _no_closed_form(self) -> str:
         law = self.setting.law
@@ -326,15 +337,18 @@ class _Job:
         terms: Both,
         guide: ChainLaw | None,
         log_evidence: float,
-        best: bool,
+        method: str,
     ) -> Conditioned:
-        """Weighted draws of a law; by other means than a filter where these are `best`."""
+        """Weighted draws of a law; with method="auto" by other means than a filter if these pay."""
         if self.n % _SETS or self.n < 2 * _SETS:
             raise ParameterError(
                 f"n is {self.n}; expected a multiple of {_SETS} and at least {2 * _SETS}, for the "
                 f"particles come in {_SETS} sets, whose estimates tell the error."
             )
-        cloud = self._across(law, terms) if best else None
+        plan = self._plan(law, terms, method) if guide is None else None
+        if plan is not None:
+            return self._tempered(law, terms, plan, log_evidence)
+        cloud = self._across(law, terms) if method == "auto" and guide is None else None
         if cloud is None:
             led = None if guide is None else self._led(guide)
             cloud = self._filtered(law, terms, _SETS, led)
@@ -344,7 +358,14 @@ class _Job:
                 f"drew: none fits what is known after element {int(cloud.died.max())}. Take more "
                 "(n=), a proposal, or a twist."
             )
+        return self._weighed(cloud, log_evidence, "particles")
+
+    def _weighed(
+        self, cloud: Cloud, log_evidence: float, method: str, size: float | None = None
+    ) -> Conditioned:
+        """Sets of weighted draws as one; with a warning where they are few."""
         found = estimated(cloud.log_weights, cloud.log_evidence, cloud.lineage)
+        found = found if size is None else found._replace(size=size)
         if found.size < _FEW or found.error > _WIDE:
             warn(
                 f"the weight came to rest on {found.size:.1f} of {self.n} particles, and the "
@@ -355,8 +376,40 @@ class _Job:
             )
         return Conditioned(
             self._given(cloud), found.log_weights.flatten().numpy(),
-            log_evidence + found.log_evidence, found.error, found.size, "particles",
+            log_evidence + found.log_evidence, found.error, found.size, method,
         )  # fmt: skip
+
+    def _plan(self, law: ChainLaw, terms: Both, method: str) -> Plan | None:
+        """How the evidence is let in by and by, where that is asked for or pays."""
+        wanted, trial = method == "tempered", min(max(self.n // 4, _TRIAL[0]), _TRIAL[1])
+        about = law, terms, self.steps, trial
+        if not wanted:
+            tried = method == "auto" and terms.at_once and not terms.twisted
+            if not tried or not is_sharp(*about, derived_seed(self.seed, 1)):
+                return None
+        plan = planned(*about, derived_seed(self.seed, 2))
+        if plan is None and wanted:
+            raise DataError(
+                f"evidence is impossible for nearly all of {trial} draws of this model, so that "
+                'it can not be let in by and by. Take method="auto", a proposal, or more (n=).'
+            )
+        return plan
+
+    def _tempered(
+        self, law: ChainLaw, terms: Both, plan: Plan, log_evidence: float
+    ) -> Conditioned:
+        each = self.n // _SETS
+        seed = derived_seed(self.seed, 3)
+        found = tempered(law, terms, self.steps, plan, _SETS, each, seed)
+        if found.far > 0.01:
+            warn(
+                f"{found.far:.0%} of the weight lies where single elements are more than "
+                f"{FARTHEST} standard deviations from what the process expects: draws are too "
+                "coarse there, and the evidence is more probable than log_evidence says. Take a "
+                "process that is nearer to the evidence, or a proposal.",
+                UserWarning,
+            )
+        return self._weighed(found.cloud, log_evidence, "tempered", found.size)
 
     def _across(self, law: ChainLaw, terms: Both) -> Cloud | None:
         """By the order that has what is known first, where the law knows it and that pays."""
