@@ -87,9 +87,9 @@ def condition(
         method: "auto" is exact where it can be; "exact" is an error elsewhere; "particles" takes
             particles in any case; "tempered" lets the evidence in by and by, which is for what is
             much sharper than the process ("auto" tries whether particles would come to rest on
-            few, where the evidence says all at once); "reordered" takes another law, that of the same model in the
-            order of sites which has the known ones first and then the others as they were: draws
-            and evidence are exact if nothing else is known.
+            few, where the evidence says all at once); "reordered" takes another law, that of the
+            same model in the order of sites which has the known ones first and then the others as
+            they were: draws and evidence are exact if nothing else is known.
         proposal: a process over the same elements, of what comes after the prefix, that particles
             are drawn from instead, each weighed by what the process says of it. A fifth of them
             is drawn from the process all the same, so that no weight is above 5 and a bad
@@ -339,7 +339,7 @@ class _Job:
         log_evidence: float,
         method: str,
     ) -> Conditioned:
-        """Weighted draws of a law; with method="auto" by other means than a filter if these pay."""
+        """Weighted draws of a law; if method is "auto" not by a filter where others pay."""
         if self.n % _SETS or self.n < 2 * _SETS:
             raise ParameterError(
                 f"n is {self.n}; expected a multiple of {_SETS} and at least {2 * _SETS}, for the "

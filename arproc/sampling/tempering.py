@@ -116,14 +116,14 @@ def _tried(noisy: Noisy, particles: int) -> tuple[Plan, Weighted] | None:
         rows = systematic(log_weights[None], noisy.uniform(1, 1), particles)[0]
         draws = begun = draws.select(rows)
         moves: list[Move] = []
-        for _ in range(_ROUNDS):
+        for made in range(_ROUNDS):
             moves.append(Move(reference, step))
             draws, taken = noisy.moved(draws, power, moves[-1])
             step = min(max(step * math.exp(2 * (taken - _TAKEN)), 0.01), 1.0)
             moves.append(Move(reference, None, share))
             draws, taken = noisy.moved(draws, power, moves[-1])
             share = min(max(share * math.exp(2 * (taken - _TAKEN)), 1e-3), 1.0)
-            if _kept(begun.z, draws.z) < _FORGOTTEN:
+            if made and _kept(begun.z, draws.z) < _FORGOTTEN:
                 break
         levels.append(Level(power, tuple(moves)))
     return Plan(noisy.begin, tuple(levels)), draws

@@ -194,7 +194,7 @@ def setting(family):
     ("family", "learnt", "sets"), [("AR", False, 480), ("AR", True, 240), ("NGram", False, 160)]
 )
 def test_the_estimate_is_unbiased_and_its_error_true(family, learnt, sets):
-    """Of many sets of 30 draws, by one plan that begins with the process, or with what is learnt."""
+    """Of many sets of 30 draws, by one plan, from the process or from what is learnt."""
     law, terms, steps, want = setting(family)
     with torch.no_grad():
         if learnt:
