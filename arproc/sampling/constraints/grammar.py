@@ -42,8 +42,9 @@ _SPECIAL = re.compile(r"<\|?[^\s>]*>|<\[")
 
 
 #: Of each byte of bits, lowest first, which are not set: eight bools as one number.
-_SHUT = np.unpackbits(~np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
-_SHUT = np.ascontiguousarray(_SHUT).view(np.uint64)[:, 0]
+_SHUT = np.ascontiguousarray(
+    np.unpackbits(~np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
+).view(np.uint64)[:, 0]
 
 
 class _Parsed(Constraint):
