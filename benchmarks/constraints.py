@@ -60,7 +60,7 @@ def law() -> SimpleNamespace:
     vocabulary = Vocabulary.of_bytes()  # a stand-in, whose texts are given
     object.__setattr__(vocabulary, "_token_texts", TokenTexts(listed, listed))
     space = Categorical(SIZE + 1, vocabulary, SIZE)
-    return SimpleNamespace(space=space)
+    return SimpleNamespace(space=space, layout=None)
 
 
 def cpu(call: Callable[[], object]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -16,7 +16,8 @@ from arproc.contract.machine import Machine
 from arproc.contract.sequences import Sequences
 from arproc.contract.state import State
 from arproc.contract.storable import storable
-from arproc.errors import DataError
+from arproc.data.form import Layout
+from arproc.errors import DataError, UnsupportedError
 from arproc.spaces import Space, check_values
 
 __all__ = ["ConditionedLaw", "InnerState"]
@@ -165,6 +166,26 @@ class ConditionedLaw(ChainLaw):
         layout = self.law.layout
         order = None if layout is None else layout.order
         return self.law.space.rest(len(self.prefix), order)
+
+    @property
+    def layout(self) -> Layout | None:
+        return super().layout if len(self.prefix) else self.law.layout
+
+    @property
+    def takes_any_order(self) -> bool:  # type: ignore[override]
+        return self.law.takes_any_order and not len(self.prefix)
+
+    @property
+    def orders_agree(self) -> bool:  # type: ignore[override]
+        return self.law.orders_agree
+
+    def in_order(self, ordering: str | Sequence[int]) -> ChainLaw:
+        if len(self.prefix):
+            raise UnsupportedError(
+                "in_order is of whole examples; this process is of what follows a prefix. Ask the "
+                "process itself, and give the prefix as known values."
+            )
+        return replace(self, law=self.law.in_order(ordering))
 
     @property
     def takes_missing(self) -> bool:  # type: ignore[override]

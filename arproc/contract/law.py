@@ -198,6 +198,7 @@ class ChainLaw(Law):
     Attributes:
         padding: what fills a window before the start of a sequence.
         takes_any_order: whether it was trained for every order of its sites.
+        orders_agree: whether its joint law is then the same in every order.
         foresight: how many elements beyond the next one its states `foresee`.
 
     Example:
@@ -219,6 +220,8 @@ class ChainLaw(Law):
     padding: float = 0
     #: Whether it was trained for every order of its sites; `in_order` then gives the law in any.
     takes_any_order: bool = False
+    #: Whether the joint law is the same in all of them, as no network's is.
+    orders_agree: bool = False
 
     @property
     def foresight(self) -> int:

@@ -292,10 +292,10 @@ class Process(OneClass):
 
         Args:
             n: how many sequences.
-            length: how many new elements at most; needed where the process is an endless stream,
-                or where a policy takes its end away: a draw without it that has not ended after
-                100,000 elements (10,000 under a policy) is refused. A process of fixed size takes
-                what is left of it.
+            length: how many new elements at most; this or `stop` is needed where the process is an
+                endless stream, or where a policy takes its end away: a draw without length that
+                has not ended after 100,000 elements (10,000 under a policy) is refused. A process
+                of fixed size takes what is left of it.
             prefix: what the draws continue, one for all or one for each (n of them); not repeated
                 in the draws.
             policy: a policy to draw under (temperature, top-k ...).

@@ -118,6 +118,8 @@ class OneClass(_Written):
     carries_parameter_uncertainty: bool = False
     #: Whether it was trained for every order of its sites.
     takes_any_order: bool = False
+    #: Whether the joint law is the same in all of them.
+    orders_agree: bool = False
     #: How many elements beyond the next one its states `foresee`.
     foresight: int = 0
 
@@ -236,6 +238,10 @@ class WrittenLaw(_WrittenFields, ChainLaw):
     @property
     def takes_any_order(self) -> bool:  # type: ignore[override]
         return bool(self.model.takes_any_order)
+
+    @property
+    def orders_agree(self) -> bool:  # type: ignore[override]
+        return bool(self.model.orders_agree)
 
     @property
     def foresight(self) -> int:

@@ -4,7 +4,8 @@ from arproc.sampling.ahead import Costs
 from arproc.sampling.biases import Ban, Bias, MinLength
 from arproc.sampling.completing import Completion
 from arproc.sampling.completion import complete
-from arproc.sampling.conditioning import Conditioned, condition
+from arproc.sampling.conditioned import Conditioned
+from arproc.sampling.conditioning import condition
 from arproc.sampling.constraints import (
     AllowedAt,
     Automaton,

@@ -64,7 +64,9 @@ def sample(
             f"sample needs prefix= with at least the first {law.n_given} values: this law "
             "begins after them."
         )
-    limits = check_length(space, length, before)
+    limits = check_length(space, length, before, stops=stop is not None)
+    if limits is None and not space.terminates:
+        require_no_steps(law)
     if limits is None and stop is None:
         require_end(drawn_from)
     longest = 0 if limits is None or not n else int((before + limits).max())
@@ -92,6 +94,15 @@ def sample(
             scores = [scores_of(one, known, x, lengths, complete, prepared) for one in pair]
     given = [form.per_row(score) for score in (*scores, complete)]
     return Draws(result, *given)
+
+
+def require_no_steps(law: Law) -> None:
+    """Raise where nothing says how many steps of a context a draw needs."""
+    if law.context is not None and law.context.kind == "steps":
+        raise ParameterError(
+            "length is needed: this process has a context by steps, and stop= does not say how "
+            "many there are. Pass length=, the number of elements at most."
+        )
 
 
 def require_end(law: Law) -> None:
@@ -227,7 +238,7 @@ class Drawing:
             return
         if int(store.counts[self.alive].max()) >= self.most:
             open_ = self.alive[~done[self.alive]]
-            _refuse_endless(open_, len(done), self.law, self.most)
+            _refuse_endless(open_, len(done), self.law, self.most, self.stop is not None)
 
     def _watch(self, single: bool) -> Enough | None:
         """What looks at each element as it comes, so that none is drawn in vain."""
@@ -281,17 +292,17 @@ def _under_policy(law: Law) -> bool:
     return any(_under_policy(inner) for inner in held if isinstance(inner, Law))
 
 
-def _refuse_endless(rows: torch.Tensor, n: int, law: Law, most: int) -> None:
+def _refuse_endless(rows: torch.Tensor, n: int, law: Law, most: int, stops: bool) -> None:
     """Raise for rows that do not come to an end, as where a policy takes all ends away."""
     if not len(rows):
         return
-    under = ""
+    under, met = "", ", nor met stop=" if stops else ""
     if _under_policy(law):
         under = " under the policy, which may leave the end no probability,"
     raise ParameterError(
         f"length is needed: {len(rows)} of {n} draws (the first is draw {int(rows[0])}) have not "
-        f"ended{under} after {most:,} elements, and perhaps never will. Pass length=, the number "
-        "of elements at most, or draw under another policy."
+        f"ended{under} after {most:,} elements{met}, and perhaps never will. Pass length=, the "
+        "number of elements at most, or draw under another policy."
     )
 
 
@@ -387,16 +398,19 @@ def _form(law: ChainLaw, fit: Any, prefix: Any, known: Sequences | None, count: 
     return Form("tensor" if kind == "tensor" else "numpy")
 
 
-def check_length(space: Space, length: int | None, known: torch.Tensor) -> torch.Tensor | None:
+def check_length(
+    space: Space, length: int | None, known: torch.Tensor, stops: bool = False
+) -> torch.Tensor | None:
     """How many elements may still come in each row, given what the user asked and the size.
 
     Args:
         space: of the process.
         length: what the user asked for.
         known: how many elements each row has already, int64 [N].
+        stops: whether a stop condition cuts draws, which a stream may be left to.
 
     Returns:
-        int64 [N], or None where sequences end by themselves.
+        int64 [N], or None where sequences end by themselves or by the condition.
     """
     fixed = space.length
     if length is not None:
@@ -409,9 +423,9 @@ def check_length(space: Space, length: int | None, known: torch.Tensor) -> torch
                 f"length is {length}; this process has {fixed} elements, of which {most} are left."
             )
         return left if length is None else left.clamp(max=length)
-    if length is None and not space.terminates:
+    if length is None and not space.terminates and not stops:
         raise ParameterError(
             "length is needed: this process is a stream without an end. Pass length=, the number "
-            "of elements to draw."
+            "of elements to draw, or stop=."
         )
     return None if length is None else torch.full_like(known, length)

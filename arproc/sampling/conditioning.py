@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,127 +13,37 @@ from torch import Tensor
 from arproc.contract.conditioned import ConditionedLaw
 from arproc.contract.holder import Holder, require_chain
 from arproc.contract.law import ChainLaw
-from arproc.contract.randomness import Uniforms, resolve_seed
+from arproc.contract.randomness import Uniforms, derived_seed, resolve_seed
 from arproc.data.form import Form, restore
-from arproc.distributions import component_marginals, mean, quantile
 from arproc.errors import (
     DataError,
     ParameterError,
     UnsupportedError,
-    check_array,
     check_choice,
     check_count,
     warn,
 )
+from arproc.sampling.across import across_orders, known_first, merged, other_order_pays
+from arproc.sampling.conditioned import Conditioned
 from arproc.sampling.evidence import Both, Evidence, Setting, Terms, joined, parts_of
-from arproc.sampling.facts import as_evidence
+from arproc.sampling.facts import KnownTerms, as_evidence
 from arproc.sampling.given import given
 from arproc.sampling.guides import Guide
+from arproc.sampling.noise import FARTHEST
 from arproc.sampling.normal import BridgeLaw, bridge
 from arproc.sampling.particles import Cloud, Filter
+from arproc.sampling.tempering import Plan, is_sharp, planned, tempered
 from arproc.sampling.weights import estimated
 
-__all__ = ["Conditioned", "condition"]
+__all__ = ["condition"]
 
 #: In how many sets the particles are, whose estimates tell the error.
 _SETS = 10
 #: Fewer draws than this carry the weight, or the error is larger: there is a warning.
 _FEW, _WIDE = 10, 0.25
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Conditioned:
-    """Weighted draws of a process given evidence, what `condition` returns.
-
-    Attributes:
-        x: the draws, in the form that `sample` gives: what comes after the prefix.
-        log_weights: the logarithms of their weights, which sum to one, nats, float64 [n].
-        log_evidence: the log-probability (of real numbers the log-density) of the evidence, nats;
-            exact, or the logarithm of an unbiased estimate.
-        log_evidence_error: the standard error of that logarithm, 0 where it is exact.
-        effective_sample_size: how many independent draws the weighted ones are worth, counted at
-            their first element.
-        method: "exact" or "particles".
-        process: the law given the evidence as a process, with a likelihood and draws of its own,
-            where that is exact and of symbols; else None.
-    """
-
-    x: Any
-    log_weights: np.ndarray
-    log_evidence: float
-    log_evidence_error: float
-    effective_sample_size: float
-    method: str
-    process: Any = None
-    _law: ChainLaw | None = field(default=None)
-
-    @property
-    def weights(self) -> np.ndarray:
-        """The draws' weights, which sum to one, [n]."""
-        return np.exp(self.log_weights)
-
-    @property
-    def mean(self) -> Any:
-        """The mean of each element, [T] or [T, d]; in closed form for a normal law."""
-        if isinstance(self._law, BridgeLaw):
-            return mean(self._law.marginals()).numpy()
-        return self.expectation()
-
-    def expectation(self, function: Callable[[Any], Any] | None = None) -> Any:
-        """The weighted mean of a function of the draws.
-
-        Args:
-            function: gets all draws and returns an array [n, ...]; None is the draws themselves.
-        """
-        values = self.x if function is None else function(self.x)
-        array = check_array("the value of function" if function else "x", values, DataError)
-        if array.shape[:1] != self.log_weights.shape:
-            raise DataError(
-                f"function must return an array with a row for each of {len(self.log_weights)} "
-                f"draws; got shape {list(array.shape)}."
-            )
-        return np.tensordot(self.weights, array, axes=1)
-
-    def quantiles(self, levels: Any) -> np.ndarray:
-        """Quantiles of each element, [L, T] or [L, T, d]; in closed form for a normal law.
-
-        Args:
-            levels: each in (0, 1).
-        """
-        wanted = np.atleast_1d(check_array("levels", levels))
-        if wanted.ndim != 1 or not ((wanted > 0) & (wanted < 1)).all():
-            raise ParameterError(f"levels must lie in (0, 1); got {levels!r}.")
-        if isinstance(self._law, BridgeLaw):
-            each = component_marginals(self._law.marginals())
-            shape = each.batch_shape
-            found = [quantile(each, torch.full(shape, q, dtype=torch.float64)) for q in wanted]
-            return torch.stack(found).numpy()
-        x = check_array("x", self.x, DataError)
-        order = x.argsort(axis=0)
-        shares = np.cumsum(self.weights[order], axis=0)
-        at = (shares[None] < wanted.reshape(-1, *[1] * x.ndim)).sum(axis=1, keepdims=True)
-        ranked = np.take_along_axis(x, order, axis=0)
-        return np.take_along_axis(ranked[None], at.clip(max=len(x) - 1), axis=1)[:, 0]
-
-    def resample(self, n: int, seed: int | torch.Generator | None = None) -> Any:
-        """So many draws of equal weight, chosen from these by their weights.
-
-        Args:
-            n: how many; beyond the effective sample size they repeat one another.
-            seed: an int or a `torch.Generator`.
-        """
-        n = check_count("n", n)
-        u = Uniforms(seed, "resample").block([0], 0, n)[0].numpy()
-        at = np.searchsorted(np.cumsum(self.weights), u).clip(max=len(self.weights) - 1)
-        return [self.x[i] for i in at] if isinstance(self.x, list) else self.x[at]
-
-    def __repr__(self) -> str:
-        error = f" +- {self.log_evidence_error:.2g}" if self.log_evidence_error else ""
-        return (
-            f"Conditioned({len(self.log_weights)} draws, method={self.method!r}, log_evidence="
-            f"{self.log_evidence:.6g}{error}, effective_sample_size="
-            f"{self.effective_sample_size:.0f})"
-        )
+_METHODS = ("auto", "exact", "particles", "tempered", "reordered")
+#: How many draws a trial has, at least and at most.
+_TRIAL = 200, 1000
 
 
 def condition(
@@ -155,8 +64,15 @@ def condition(
     Exact, with independent draws, where there is a closed form: values and (noisy) sums under
     linear-Gaussian laws, such as `AR`, `VAR` and `ARIMA`, and all kinds of evidence but functions
     under laws of finitely many states, such as `NGram`. Where a part of the evidence has one, that
-    part is exact. For all else the draws are particles (sequential Monte Carlo), weighed by the
-    evidence as they are drawn and resampled where few carry the weight.
+    part is exact; so are values of the first elements under every law, and of any under laws that
+    are one in every order (`KernelDensity`). For all else the draws are particles (sequential
+    Monte Carlo), weighed by the evidence as they are drawn and resampled where few carry the
+    weight.
+
+    A model of every order of its sites (`order_agnostic=True`) is a law for each order, and
+    `process` names one. What is drawn is of that one; known values of such a model are drawn in
+    the order that has them first, and weighed. `method="reordered"` is of that other order's law
+    instead, and exact under it; so are `complete` and `sample(known=)`.
 
     Args:
         process: a fitted process.
@@ -169,7 +85,11 @@ def condition(
             not where it has a fixed size or ends by itself.
         prefix: what comes before, one sequence.
         method: "auto" is exact where it can be; "exact" is an error elsewhere; "particles" takes
-            particles in any case.
+            particles in any case; "tempered" lets the evidence in by and by, which is for what is
+            much sharper than the process ("auto" tries whether particles would come to rest on
+            few, where the evidence says all at once); "reordered" takes another law, that of the
+            same model in the order of sites which has the known ones first and then the others as
+            they were: draws and evidence are exact if nothing else is known.
         proposal: a process over the same elements, of what comes after the prefix, that particles
             are drawn from instead, each weighed by what the process says of it. A fifth of them
             is drawn from the process all the same, so that no weight is above 5 and a bad
@@ -185,8 +105,8 @@ def condition(
 
     Raises:
         DataError: the evidence has probability zero, or all particles came to be impossible.
-        UnsupportedError: evidence of this kind does not fit the process; or method="exact", and
-            there is no closed form.
+        UnsupportedError: evidence of this kind does not fit the process; method="exact", and
+            there is no closed form; or method="reordered" of a model of one order.
 
     Example:
         >>> import arproc
@@ -198,13 +118,16 @@ def condition(
     """
     law = require_chain(process, "condition")
     n = check_count("n", n, minimum=1)
-    check_choice("method", method, ("auto", "exact", "particles"))
+    check_choice("method", method, _METHODS)
     given = as_evidence(evidence)
     steps = _steps(law, length)
     own = _alone(process, prefix, steps, context, offset)
     job = _Job(own, given, steps, n, resolve_seed(seed))
     with torch.no_grad():
-        return job.run(method, proposal)
+        if method != "reordered":
+            return job.run(method, proposal)
+        job = job.reordered()
+        return replace(job.run("auto", proposal), in_order=job.process)
 
 
 def _steps(law: ChainLaw, length: Any) -> int | None:
@@ -248,30 +171,100 @@ class _Job:
     """One process, what is known of its sequences, and how many of these are drawn."""
 
     def __init__(
-        self, process: Holder, evidence: Evidence, steps: int | None, n: int, seed: int
+        self,
+        process: Holder,
+        evidence: Evidence | None,
+        steps: int | None,
+        n: int,
+        seed: int,
+        first: KnownTerms | None = None,
     ) -> None:
         self.process, self.n, self.seed = process, n, seed
+        self.reorders = first is not None
         law = process.law_
         self.steps = steps if law.space.length is None else law.space.length
         self.setting = Setting(law, self.steps, self._shown)
-        self.parts = parts_of(evidence)
-        self.terms = tuple(part.bound(self.setting) for part in self.parts)
+        self.parts = () if evidence is None else parts_of(evidence)
+        bound = tuple(part.bound(self.setting) for part in self.parts)
+        self.terms = bound if first is None else (first, *bound)
+
+    def reordered(self) -> _Job:
+        """The same of the law in the order that has the known sites first."""
+        law = self.setting.law
+        if not law.takes_any_order:
+            raise UnsupportedError(
+                'method="reordered" is for whole examples of models that know every order of '
+                f"their sites (order_agnostic=True; KernelDensity); {law!r} has one. (A prefix "
+                "of such a model is given as known values.)"
+            )
+        pairs = list(zip(self.parts, self.terms, strict=True))
+        known = merged(tuple(term for _, term in pairs if isinstance(term, KnownTerms)))
+        if known is None:
+            raise ParameterError(
+                'method="reordered" draws what is known first, and evidence has no Known values.'
+            )
+        path, values = known_first(known, law.space.length or 0)
+        member = self._member(path)
+        rest = [part for part, term in pairs if not isinstance(term, KnownTerms)]
+        first = KnownTerms(values, member)
+        own = self.process.derived(member)
+        return _Job(own, joined(rest) if rest else None, self.steps, self.n, self.seed, first)
+
+    def _member(self, path: list[int]) -> ChainLaw:
+        """The law in another order of its sites, named by their places in its own."""
+        law = self.setting.law
+        own = range(len(path)) if law.layout is None else law.layout.order or range(len(path))
+        return law.in_order([own[site] for site in path])
 
     def run(self, method: str, proposal: Holder | None) -> Conditioned:
         """Exactly as far as that goes, and by particles from there on."""
         guide = None if proposal is None else self._guide(proposal)
         law, rest, log_evidence = self.setting.law, self.terms, 0.0
-        if method != "particles" and guide is None:
+        if guide is not None and method == "tempered":
+            raise ParameterError(
+                'proposal is what particles are drawn from, and method="tempered" learns its own; '
+                "leave one of them out."
+            )
+        if method == "particles" or guide is not None:
+            return self._by_particles(law, Both(rest), guide, 0.0, method)
+        if not self.reorders:
             law, rest, log_evidence = self._exact_part()
         if not rest:
             return self._exact(law, log_evidence)
+        known = merged(rest)
+        if known is not None and known.known_until(0) == known.horizon:
+            return self._begun(law, known, log_evidence)
+        if known is not None and law.takes_any_order and law.orders_agree:
+            return self.reordered().run(method, None)
         if method == "exact":
-            raise UnsupportedError(
-                f"there is no closed form of {self.setting.law!r} given all of this evidence. "
-                "Linear-Gaussian laws have one for known values and sums, laws of finitely many "
-                'states (n-grams) for all but functions; method="auto" takes particles.'
-            )
-        return self._by_particles(law, Both(rest), guide, log_evidence)
+            raise UnsupportedError(self._no_closed_form())
+        return self._by_particles(law, Both(rest), None, log_evidence, method)
+
+    def _no_closed_form(self) -> str:
+        law = self.setting.law
+        other = (
+            " The same model in the order that has what is known first has one: "
+            'method="reordered" is of that law.'
+            if law.takes_any_order and any(isinstance(t, KnownTerms) for t in self.terms)
+            else ""
+        )
+        return (
+            f"there is no closed form of {law!r} given all of this evidence. Linear-Gaussian laws "
+            "have one for known values and sums, laws of finitely many states (n-grams) for all "
+            "but functions, and every law for the values of its first elements; "
+            f'method="auto" takes particles.{other}'
+        )
+
+    def _begun(self, law: ChainLaw, known: KnownTerms, log_evidence: float) -> Conditioned:
+        """Independent draws of a law given its first elements."""
+        cloud = self._filtered(law, known, 1, None)
+        if bool((cloud.died >= 0).any()):
+            raise DataError("evidence has probability zero under this model.")
+        method = "reordered" if self.reorders and not law.orders_agree else "exact"
+        return Conditioned(
+            self._given(cloud), np.full(self.n, -math.log(self.n)),
+            log_evidence + float(cloud.log_evidence[0]), 0.0, float(self.n), method,
+        )  # fmt: skip
 
     def _exact_part(self) -> tuple[ChainLaw, tuple[Terms, ...], float]:
         """The law given what has a closed form; what is left; the log-probability of the first."""
@@ -322,7 +315,14 @@ class _Job:
         weights = np.full(self.n, -math.log(self.n))
         process = None if isinstance(law, BridgeLaw) else self.process.derived(law)
         return Conditioned(
-            self._given(cloud), weights, log_evidence, 0.0, float(self.n), "exact", process, law
+            self._given(cloud),
+            weights,
+            log_evidence,
+            0.0,
+            float(self.n),
+            "exact",
+            process,
+            _law=law,
         )
 
     def _filtered(self, law: ChainLaw, terms: Terms, sets: int, guide: Any) -> Cloud:
@@ -332,21 +332,40 @@ class _Job:
         ).run()  # fmt: skip
 
     def _by_particles(
-        self, law: ChainLaw, terms: Terms, guide: ChainLaw | None, log_evidence: float
+        self,
+        law: ChainLaw,
+        terms: Both,
+        guide: ChainLaw | None,
+        log_evidence: float,
+        method: str,
     ) -> Conditioned:
+        """Weighted draws of a law; if method is "auto" not by a filter where others pay."""
         if self.n % _SETS or self.n < 2 * _SETS:
             raise ParameterError(
                 f"n is {self.n}; expected a multiple of {_SETS} and at least {2 * _SETS}, for the "
                 f"particles come in {_SETS} sets, whose estimates tell the error."
             )
-        cloud = self._filtered(law, terms, _SETS, None if guide is None else self._led(guide))
+        plan = self._plan(law, terms, method) if guide is None else None
+        if plan is not None:
+            return self._tempered(law, terms, plan, log_evidence)
+        cloud = self._across(law, terms) if method == "auto" and guide is None else None
+        if cloud is None:
+            led = None if guide is None else self._led(guide)
+            cloud = self._filtered(law, terms, _SETS, led)
         if bool((cloud.died >= 0).all()):
             raise DataError(
                 f"evidence is impossible under this model, or after what its {self.n} particles "
                 f"drew: none fits what is known after element {int(cloud.died.max())}. Take more "
                 "(n=), a proposal, or a twist."
             )
+        return self._weighed(cloud, log_evidence, "particles")
+
+    def _weighed(
+        self, cloud: Cloud, log_evidence: float, method: str, size: float | None = None
+    ) -> Conditioned:
+        """Sets of weighted draws as one; with a warning where they are few."""
         found = estimated(cloud.log_weights, cloud.log_evidence, cloud.lineage)
+        found = found if size is None else found._replace(size=size)
         if found.size < _FEW or found.error > _WIDE:
             warn(
                 f"the weight came to rest on {found.size:.1f} of {self.n} particles, and the "
@@ -357,8 +376,51 @@ class _Job:
             )
         return Conditioned(
             self._given(cloud), found.log_weights.flatten().numpy(),
-            log_evidence + found.log_evidence, found.error, found.size, "particles",
+            log_evidence + found.log_evidence, found.error, found.size, method,
         )  # fmt: skip
+
+    def _plan(self, law: ChainLaw, terms: Both, method: str) -> Plan | None:
+        """How the evidence is let in by and by, where that is asked for or pays."""
+        wanted, trial = method == "tempered", min(max(self.n // 4, _TRIAL[0]), _TRIAL[1])
+        about = law, terms, self.steps, trial
+        if not wanted:
+            tried = method == "auto" and terms.at_once and not terms.twisted
+            if not tried or not is_sharp(*about, derived_seed(self.seed, 1)):
+                return None
+        plan = planned(*about, derived_seed(self.seed, 2))
+        if plan is None and wanted:
+            raise DataError(
+                f"evidence is impossible for nearly all of {trial} draws of this model, so that "
+                'it can not be let in by and by. Take method="auto", a proposal, or more (n=).'
+            )
+        return plan
+
+    def _tempered(
+        self, law: ChainLaw, terms: Both, plan: Plan, log_evidence: float
+    ) -> Conditioned:
+        each = self.n // _SETS
+        seed = derived_seed(self.seed, 3)
+        found = tempered(law, terms, self.steps, plan, _SETS, each, seed)
+        if found.far > 0.01:
+            warn(
+                f"{found.far:.0%} of the weight lies where single elements are more than "
+                f"{FARTHEST} standard deviations from what the process expects: draws are too "
+                "coarse there, and the evidence is more probable than log_evidence says. Take a "
+                "process that is nearer to the evidence, or a proposal.",
+                UserWarning,
+            )
+        return self._weighed(found.cloud, log_evidence, "tempered", found.size)
+
+    def _across(self, law: ChainLaw, terms: Both) -> Cloud | None:
+        """By the order that has what is known first, where the law knows it and that pays."""
+        known = merged(terms.parts) if law.takes_any_order else None
+        if known is None:
+            return None
+        member = self._member(known_first(known, law.space.length or 0)[0])
+        each, trial = self.n // _SETS, derived_seed(self.seed, 0)
+        if not other_order_pays(law, member, known, max(each, 2 * _SETS), trial):
+            return None
+        return across_orders(law, member, known, _SETS, each, self.seed)
 
     # ---- forms -----------------------------------------------------------------------------
 

@@ -114,11 +114,13 @@ class Terms:
         finite: whether what it remembers are few numbers a row, which may be compared.
         settled: from which step on the step makes no difference; None where it always may.
         twisted: whether it has a `twist`.
+        at_once: whether it may say much at one step, and foretells nothing of that.
     """
 
     horizon: int | None = 0
     finite: bool = True
     twisted: bool = False
+    at_once: bool = False
 
     @property
     def settled(self) -> int | None:
@@ -172,6 +174,7 @@ class Both(Terms):
         self.horizon = latest(part.horizon for part in parts)
         self.finite = all(part.finite for part in parts)
         self.twisted = any(part.twisted for part in parts)
+        self.at_once = any(part.at_once for part in parts)
 
     @property
     def settled(self) -> int | None:
@@ -313,6 +316,7 @@ class _LikelihoodTerms(Terms):
     def __init__(self, evidence: Likelihood, setting: Setting) -> None:
         self.evidence, self.setting = evidence, setting
         self.twisted = evidence.twist is not None
+        self.at_once = not self.twisted
 
     def start(self, n: int) -> Memory:
         space = self.setting.law.space

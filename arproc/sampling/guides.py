@@ -18,10 +18,15 @@ from torch.distributions import Distribution
 from arproc.contract.state import State
 from arproc.sampling.given import future
 
-__all__ = ["Guide"]
+__all__ = ["Guide", "share_of"]
 
 #: Of this share of the particles, at least one of each set, the law itself is the source.
 _SHARE = 0.2
+
+
+def share_of(particles: int) -> int:
+    """How many of the particles of a set the law itself draws."""
+    return min(max(1, round(_SHARE * particles)), particles - 1)
 
 
 class Guide:
@@ -42,7 +47,7 @@ class Guide:
 
     def spread(self, rows: Tensor, particles: int) -> None:
         """Let each set's row become so many particles."""
-        own = min(max(1, round(_SHARE * particles)), particles - 1)
+        own = share_of(particles)
         self.log_share = math.log(own / particles), math.log1p(-own / particles)
         self.select(rows)
         self.own = torch.arange(particles).repeat(len(rows) // particles) < own

@@ -95,7 +95,7 @@ class Filter:
         steps: how many elements come; None where sequences end by themselves.
         particles: P.
         uniforms: of the draws, of R = E P rows.
-        resampling: of the resampling, of E rows.
+        resampling: of the resampling, of E rows; None resamples never.
         guide: a proposal, of E rows; None draws from the law itself.
         given_present: whether unknown entries are drawn given that they are not missing.
     """
@@ -107,7 +107,7 @@ class Filter:
         steps: int | None,
         particles: int,
         uniforms: Uniforms,
-        resampling: Uniforms,
+        resampling: Uniforms | None,
         *,
         guide: Guide | None = None,
         given_present: bool = False,
@@ -305,10 +305,11 @@ class Filter:
         size = effective_size(self.log_weights)
         self.least = torch.minimum(self.least, torch.where(self.died < 0, size, 0.0))
         few = (size < self.particles / 2) & (self.died < 0)
-        if last or step == self.steps or not bool(few.any()):
+        resampling = self.resampling
+        if last or step == self.steps or resampling is None or not bool(few.any()):
             return
         picked = torch.arange(self.particles).repeat(len(few), 1)
-        picked[few] = chosen(self.log_weights, few, self.resampling, step, self.particles)
+        picked[few] = chosen(self.log_weights, few, resampling, step, self.particles)
         mean = torch.logsumexp(self.log_weights, 1) - math.log(self.particles)
         self.log_evidence = torch.where(few, self.log_evidence + mean, self.log_evidence)
         self.log_weights = self.log_weights.masked_fill(few[:, None], 0.0)

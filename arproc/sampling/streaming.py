@@ -14,7 +14,14 @@ from arproc.contract.randomness import Uniforms
 from arproc.contract.reading import require_reading_order
 from arproc.contract.state import State
 from arproc.errors import ParameterError
-from arproc.sampling.ancestral import Drawing, begun, check_drawn, check_length, require_end
+from arproc.sampling.ancestral import (
+    Drawing,
+    begun,
+    check_drawn,
+    check_length,
+    require_end,
+    require_no_steps,
+)
 from arproc.sampling.stopping import stopper
 from arproc.spaces import Categorical
 
@@ -121,7 +128,9 @@ def stream(
             state = begun(drawn_from, 1, known, prepared, False)
         else:
             _check_state(state, law, (prefix, context, offset))
-        limits = check_length(law.space, length, state.lengths.cpu())
+        limits = check_length(law.space, length, state.lengths.cpu(), stops=stop is not None)
+        if limits is None and not law.space.terminates:
+            require_no_steps(law)
         if limits is None and stop is None:
             require_end(state.law)
         run = Drawing(state, Uniforms(seed), limits, stopper(stop, law), law.space)

@@ -88,6 +88,7 @@ class _SumTerms(Terms):
         self.last = int(np.flatnonzero(weights)[-1])
         self.weights, self.horizon = weights.tolist(), self.last + 1
         self.law, self.density = law, law.space.measure == "density"
+        self.at_once = self.total is not None
 
     def start(self, n: int) -> Memory:
         return torch.zeros((n, 1), dtype=torch.float64)

@@ -50,7 +50,7 @@ def any_order(subject: Subject) -> str:
                 f"its layout says {member.layout}",
                 "an order that is not put into the layout",
             )
-        if not holds_network(law):
+        if law.orders_agree or not holds_network(law):
             _same_joint(subject, order, "every order to be one joint law")
         other = Subject(member, None, subject._context, subject.seed)
         found.append(total_mass(other))

@@ -41,7 +41,7 @@ class KernelDensityLaw(ChainLaw):
         order: the position of each site, or None where it is their own.
     """
 
-    takes_any_order = True
+    takes_any_order = orders_agree = True
 
     space: Space
     values: Annotated[Tensor, Array("m", "space.length", kind="float32 float64 int64")]

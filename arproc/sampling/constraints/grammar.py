@@ -41,6 +41,12 @@ _ATTRIBUTES = re.compile(r"^\s*\w+\s*\[[^\]]*\b(temperature|max_tokens|capture|s
 _SPECIAL = re.compile(r"<\|?[^\s>]*>|<\[")
 
 
+#: Of each byte of bits, lowest first, which are not set: eight bools as one number.
+_SHUT = np.ascontiguousarray(
+    np.unpackbits(~np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
+).view(np.uint64)[:, 0]
+
+
 class _Parsed(Constraint):
     """What llguidance parses."""
 
@@ -170,7 +176,9 @@ class _ParsedAcceptor(Acceptor):
         self.changed_first = _other(texts)
         self.later, self.first = _Spelling(texts.later), _Spelling(texts.first)
         self.start = _Parse(matcher, True)
-        self._bits = np.zeros((_n_tokens(texts) + 31) // 32, np.int32)
+        # as many bytes as whole numbers of 32 bits have, and a bit for each symbol at least
+        self._bits = np.zeros((_n_tokens(texts) + 31) // 32 * 4, np.uint8)
+        self._address = self._bits.ctypes.data
 
     def forbidden_after(self, state: _Parse) -> torch.Tensor:
         if state.mask is None:
@@ -179,13 +187,14 @@ class _ParsedAcceptor(Acceptor):
 
     def _mask(self, state: _Parse) -> torch.Tensor:
         matcher, other = state.matcher, self.changed_first
-        matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
+        matcher.unsafe_compute_mask_ptr(self._address, self._bits.nbytes)
         _require_sound(matcher, self.name)
-        shut = np.unpackbits(~self._bits.view(np.uint8), bitorder="little").view(bool)
-        closed = np.ones(self.alphabet.size, bool)
-        closed[: self.known] = shut[: self.known]
-        if state.fresh and len(other):
-            closed[other] = shut[self.known : self.known + len(other)]
+        shut = _SHUT.take(self._bits).view(bool)
+        closed = shut[: self.alphabet.size]
+        first = shut[self.known : self.known + len(other)].copy() if state.fresh else None
+        closed[self.known :] = True
+        if first is not None:
+            closed[other] = first
         self._open_forced(state, closed)
         if self.alphabet.end is not None:
             closed[self.alphabet.end] = not self.accepts(state)
