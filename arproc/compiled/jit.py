@@ -13,6 +13,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.types.misc import unliteral
 from numba.extending import intrinsic
 
 from arproc.compiled.notice import NOTICE
@@ -59,8 +60,8 @@ def _unspecialised(kernel: Any) -> Any:
 
     def call(arguments: Any, named: dict[str, Any]) -> Any:
         return resolve(
-            tuple(map(types.unliteral, arguments)),
-            {name: types.unliteral(kind) for name, kind in named.items()},
+            tuple(map(unliteral, arguments)),
+            {name: unliteral(kind) for name, kind in named.items()},
         )
 
     kernel.get_call_template = call
