@@ -4,6 +4,7 @@ Imports inside functions and those for type checkers alone count like all others
 """
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ LAYERS = (
 FACADES = {"arproc.transforms": "arproc.models.transformed", "arproc.ngram": "arproc.models.ngram"}
 
 
+@functools.cache
 def _graph() -> dict[str, set[str]]:
     root = Path(arproc.__file__).parent
     files = {}
@@ -53,17 +55,18 @@ def _graph() -> dict[str, set[str]]:
     return graph
 
 
-GRAPH = _graph()
-EDGES = [(module, other) for module in GRAPH for other in GRAPH[module]]
+def _edges() -> list[tuple[str, str]]:
+    return [(module, other) for module, others in _graph().items() for other in others]
 
 
 def _circles() -> list[set[str]]:
-    reached = {module: set(others) for module, others in GRAPH.items()}
-    for middle in GRAPH:  # Warshall's closure
+    graph = _graph()
+    reached = {module: set(others) for module, others in graph.items()}
+    for middle in graph:  # Warshall's closure
         for others in reached.values():
             if middle in others:
                 others |= reached[middle]
-    circles = {frozenset(m for m in reached[a] if a in reached[m]) for a in GRAPH}
+    circles = {frozenset(m for m in reached[a] if a in reached[m]) for a in graph}
     return [set(circle) for circle in circles if circle]
 
 
@@ -82,22 +85,24 @@ def test_there_are_no_circles():
 
 
 def test_imports_go_down():
-    assert [f"{a} -> {b}" for a, b in EDGES if _layer(a) < _layer(b)] == []
+    assert [f"{a} -> {b}" for a, b in _edges() if _layer(a) < _layer(b)] == []
 
 
 def test_families_of_models_do_not_know_each_other():
-    pairs = [(a, b) for a, b in EDGES if _family(a) and _family(b) and _family(a) != _family(b)]
+    pairs = [(a, b) for a, b in _edges() if _family(a) and _family(b) and _family(a) != _family(b)]
     wrong = [(a, b) for a, b in pairs if _family(b) not in STANDS_ON.get(_family(a) or "", ())]
     assert wrong == []
 
 
 @pytest.mark.parametrize("algorithm", ["sampling", "forecasting"])
 def test_algorithms_know_the_contract_alone(algorithm):
-    theirs = [b for a, b in EDGES if a.startswith(f"arproc.{algorithm}")]
+    theirs = [b for a, b in _edges() if a.startswith(f"arproc.{algorithm}")]
     assert theirs
     assert [b for b in theirs if b.startswith(("arproc.models", "arproc.process"))] == []
 
 
 def test_nothing_imports_the_command_line():
-    users = {a for a, b in EDGES if b.startswith("arproc.cli") and not a.startswith("arproc.cli")}
+    users = {
+        a for a, b in _edges() if b.startswith("arproc.cli") and not a.startswith("arproc.cli")
+    }
     assert users == {"arproc.__main__"}

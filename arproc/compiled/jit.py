@@ -13,6 +13,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.types.misc import unliteral
 from numba.extending import intrinsic
 
 from arproc.compiled.notice import NOTICE
@@ -37,7 +38,7 @@ def jit(
             None for the function's own source.
         options: more of numba's own options.
     """
-    kernel = _compiled(function, options)
+    kernel = _unspecialised(_compiled(function, options))
     if plain is not None:
         FORMS[kernel] = plain
     return kernel
@@ -51,6 +52,20 @@ def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Callable
     except RuntimeError:  # no folder for the cache: a read-only install
         NOTICE.kept = False
         return numba.njit(**options)(function)
+
+
+def _unspecialised(kernel: Any) -> Any:
+    """The same, compiled once for all integers: numba would do it anew for 0, and for 1."""
+    resolve = kernel.get_call_template
+
+    def call(arguments: Any, named: dict[str, Any]) -> Any:
+        return resolve(
+            tuple(map(unliteral, arguments)),
+            {name: unliteral(kind) for name, kind in named.items()},
+        )
+
+    kernel.get_call_template = call
+    return kernel
 
 
 def _prefetch(typing: Any, array: Any, index: Any) -> Any:  # noqa: ARG001  (numba's form)

@@ -123,7 +123,7 @@ def opened(data: Any, name: str = "data") -> Any:
     if not isinstance(data, (str, os.PathLike)):
         return data
     if not os.path.exists(data):
-        from arproc.data.vocabulary import shorten
+        from arproc.data.symbols import shorten
 
         raise DataError(
             f"{name} is text; expected numbers, or the path of a folder of pictures (there is no "

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from arproc.data.symbols import shorten
 from arproc.data.tables import Table
 from arproc.data.text_files import Held, is_stream
-from arproc.data.vocabulary import shorten
 from arproc.errors import DataError
 from arproc.spaces import Space
 

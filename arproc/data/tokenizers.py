@@ -12,11 +12,12 @@ import numpy as np
 from arproc.contract.storable import storable
 from arproc.data.intake import read
 from arproc.data.mapped import extremes, is_mapped
+from arproc.data.symbols import shorten
 from arproc.data.text_files import text_bytes, text_of
 from arproc.data.texts import is_file, listed, require_no_file
 from arproc.data.tokenizer_kinds import Adapter, adapted, restored, words_of
 from arproc.data.tokens import Tokens
-from arproc.data.vocabulary import Vocabulary, shorten
+from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError
 from arproc.spaces import Categorical, Count, Space, check_values
 

@@ -8,32 +8,47 @@ The end of a sequence is not a symbol of the vocabulary: it belongs to the space
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, pairwise, repeat
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
 
 from arproc.contract.storable import storable
 from arproc.data import word_table as words
+from arproc.data.symbol_counts import count_symbols
+from arproc.data.symbols import (
+    BYTES,
+    NOUNS,
+    SPECIAL,
+    UNKNOWN,
+    check_symbols,
+    code_points,
+    escape,
+    is_spelling,
+    reserved,
+    shorten,
+    special_message,
+    to_key,
+    unescape,
+    unspelt,
+)
 from arproc.errors import DataError, FileFormatError, ParameterError, check_choice, check_integer
 
-__all__ = ["SPECIAL", "UNKNOWN", "Vocabulary", "shorten"]
+__all__ = ["CHOICES", "Vocabulary"]
 
 #: The forms of one whole text.
 Whole = str | bytes | np.ndarray | words.WordTable
-UNKNOWN = "<unk>"
-SPECIAL = (UNKNOWN, "<s>", "</s>")
 KINDS = ("word", "char", "byte", "symbols")
 #: What becomes of special symbols that stand in the text as words.
 CHOICES = ("error", "escape", "unknown")
 
 _MISSING, _RESERVED = -1, -2
-_LIKE_SPECIAL = re.compile(r"\\*(?:" + "|".join(SPECIAL) + ")")
+#: The symbols of a vocabulary of up to so many are read from a file at once.
+_AT_ONCE = 1 << 16
 
 
 @storable
@@ -90,38 +105,11 @@ class Vocabulary:
                 'special="unknown" reads <unk> as an unknown word, which a closed vocabulary does '
                 'not have; use an open one (unknown=True), or special="error" or "escape".'
             )
-        if self.kind == "byte" and self.symbols != _BYTES:
+        if self.kind == "byte" and self.symbols != BYTES:
             raise ParameterError(
                 "A vocabulary of bytes has the 256 bytes; use Vocabulary.of_bytes()."
             )
-        self._check_symbols()
-
-    def _check_symbols(self) -> None:
-        for number, symbol in enumerate(self.symbols):
-            if not isinstance(symbol, str):
-                raise ParameterError(
-                    f"Symbols are strings; got {symbol!r} ({type(symbol).__name__}), "
-                    f"number {number}."
-                )
-            if number == self.unknown:
-                continue
-            if self.kind == "char" and len(symbol) != 1:
-                raise ParameterError(
-                    f"Expected single characters; got {symbol!r} as number {number}."
-                )
-            if self.kind == "word" and symbol in SPECIAL:
-                raise ParameterError(
-                    f"{symbol!r} is a special symbol and can be no ordinary word (number "
-                    f"{number})."
-                )
-        if self.kind == "word":
-            self._check_words()
-
-    def _check_words(self) -> None:
-        if len(_to_key(" ".join(self.symbols)).split()) == len(self.symbols):
-            return
-        bad = next(symbol for symbol in self.symbols if len(_to_key(symbol).split()) != 1)
-        raise ParameterError(f"A word holds no white space and is not empty; got {bad!r}.")
+        check_symbols(self.symbols, self.kind, self.unknown)
 
     # ---- making one ------------------------------------------------------------------------
 
@@ -186,7 +174,7 @@ class Vocabulary:
                 "use unknown=True or max_size=None."
             )
         listed = [texts] if isinstance(texts, Whole) else texts
-        counts = _count_symbols(listed, kind, special)
+        counts = count_symbols(listed, kind, special)
         kept = [symbol for symbol, count in counts.items() if count >= min_count]
         if max_size is not None and len(kept) > max_size:
             most = set(sorted(kept, key=counts.__getitem__, reverse=True)[:max_size])
@@ -196,7 +184,7 @@ class Vocabulary:
         if kind == "char":
             kept.sort()
         if kind == "word" and special == "escape":
-            kept = [_escape(symbol) for symbol in kept]
+            kept = [escape(symbol) for symbol in kept]
         if not unknown:
             return cls(tuple(kept), kind, None, special)
         if kind == "char":
@@ -206,7 +194,7 @@ class Vocabulary:
     @classmethod
     def of_bytes(cls) -> Vocabulary:
         """The 256 bytes; text is encoded as UTF-8."""
-        return cls(_BYTES, "byte")
+        return cls(BYTES, "byte")
 
     # ---- text to numbers and back ----------------------------------------------------------
 
@@ -229,7 +217,7 @@ class Vocabulary:
             return self._encode_text(text)
         if self.kind == "byte":
             raise DataError("Expected a string or bytes, for the vocabulary is one of bytes.")
-        return self._look_up(text if self.kind == "symbols" else [_to_key(s) for s in text])
+        return self._look_up(text if self.kind == "symbols" else [to_key(s) for s in text])
 
     def encode_all(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """The numbers of many texts at once: flat int64 [total], and each text's length int64 [N].
@@ -256,7 +244,7 @@ class Vocabulary:
         if self.kind == "word" and words.all_text(texts):
             if sum(map(len, texts)) >= words.LARGE:
                 return self.encode_lines(words.joined(texts))
-            rows = [_to_key(text).split() for text in texts]
+            rows = [to_key(text).split() for text in texts]
             lengths = np.fromiter(map(len, rows), np.int64, len(rows))
             return self._look_up(list(chain.from_iterable(rows))), lengths
         parts = [self.encode(text) for text in texts]
@@ -300,7 +288,7 @@ class Vocabulary:
         return self._look_up(raw.split())
 
     def _encode_chars(self, text: str) -> np.ndarray:
-        points = _code_points(text)
+        points = code_points(text)
         table = self._char_table
         if points.size and points.max() >= len(table):
             points = np.minimum(points, len(table) - 1)
@@ -323,11 +311,11 @@ class Vocabulary:
         return numbers
 
     def _refuse(self, symbol: str, position: int) -> None:
-        if self.kind == "word" and symbol in _refused(self.special):
-            raise DataError(_special_message(symbol, position))
+        if self.kind == "word" and symbol in reserved(self.special):
+            raise DataError(special_message(symbol, position))
         raise DataError(
-            f"The {_NOUNS[self.kind]} {symbol!r} at position {position} is not in the vocabulary "
-            f"of {len(self)} {_NOUNS[self.kind]}s, which is closed. Fit with an open vocabulary "
+            f"The {NOUNS[self.kind]} {symbol!r} at position {position} is not in the vocabulary "
+            f"of {len(self)} {NOUNS[self.kind]}s, which is closed. Fit with an open vocabulary "
             "(unknown=True), or remove it from the text."
         )
 
@@ -376,7 +364,7 @@ class Vocabulary:
 
     def __repr__(self) -> str:
         openness = "closed" if self.unknown is None else "open"
-        return f"Vocabulary({len(self)} {_NOUNS[self.kind]}s, {openness})"
+        return f"Vocabulary({len(self)} {NOUNS[self.kind]}s, {openness})"
 
     def to_dict(self) -> dict[str, Any]:
         """The vocabulary as plain values and arrays; `from_dict` is the inverse."""
@@ -398,7 +386,7 @@ class Vocabulary:
         kind = value.get("kind") if isinstance(value, dict) else None
         if kind == "byte":
             return Vocabulary.of_bytes()
-        if kind not in KINDS or not _is_spelling(value.get("text"), value.get("ends")):
+        if kind not in KINDS or not is_spelling(value.get("text"), value.get("ends")):
             raise FileFormatError(
                 f"Expected a vocabulary with kind, text and ends; got {shorten(value)}."
             )
@@ -407,7 +395,7 @@ class Vocabulary:
         if unknown is not None and (isinstance(unknown, bool) or not isinstance(unknown, int)):
             raise FileFormatError(f"A vocabulary's unknown is a number or null; got {unknown!r}.")
         if len(ends) <= _AT_ONCE:
-            return _checked(lambda: Vocabulary(_symbols(text, ends), kind, unknown, special))
+            return _checked(lambda: Vocabulary(unspelt(text, ends), kind, unknown, special))
         lazy = object.__new__(Vocabulary)
         for name, field in (("kind", kind), ("unknown", unknown), ("special", special)):
             object.__setattr__(lazy, name, field)
@@ -419,7 +407,7 @@ class Vocabulary:
         if name != "symbols" or "_spelt" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         read = _checked(
-            lambda: Vocabulary(_symbols(*self._spelt), self.kind, self.unknown, self.special)
+            lambda: Vocabulary(unspelt(*self._spelt), self.kind, self.unknown, self.special)
         )
         object.__setattr__(self, "symbols", read.symbols)
         return read.symbols
@@ -435,7 +423,7 @@ class Vocabulary:
         """What stands in a text for each symbol."""
         if self.kind != "word" or self.special != "escape":
             return self.symbols
-        return tuple(map(_unescape, self.symbols))
+        return tuple(map(unescape, self.symbols))
 
     @cached_property
     def _members(self) -> frozenset[str]:
@@ -446,19 +434,19 @@ class Vocabulary:
         """Symbol (words as UTF-8 bytes) to number; special words to a number below 0."""
         if self.kind == "symbols":
             return {symbol: number for number, symbol in enumerate(self.symbols)}
-        index = {_to_key(text): number for number, text in enumerate(self._texts)}
+        index = {to_key(text): number for number, text in enumerate(self._texts)}
         if self.kind == "word" and self.special != "escape":
-            index.update((_to_key(symbol), _RESERVED) for symbol in _refused(self.special))
+            index.update((to_key(symbol), _RESERVED) for symbol in reserved(self.special))
         if self.kind == "word" and self.special == "error":
             pass  # it is refused, rather than found
-        elif self.unknown is not None and index[_to_key(UNKNOWN)] == self.unknown:
-            del index[_to_key(UNKNOWN)]  # it is found by not being found
+        elif self.unknown is not None and index[to_key(UNKNOWN)] == self.unknown:
+            del index[to_key(UNKNOWN)]  # it is found by not being found
         return index
 
     @cached_property
     def _spelt(self) -> tuple[np.ndarray, np.ndarray]:
         """The symbols in UTF-8 one after the other, uint8, and where each ends, int64."""
-        listed = list(map(_to_key, self.symbols))
+        listed = list(map(to_key, self.symbols))
         ends = np.cumsum(np.fromiter(map(len, listed), np.int64, len(listed)))
         return np.frombuffer(b"".join(listed), np.uint8), ends
 
@@ -508,146 +496,9 @@ class Vocabulary:
         return table
 
 
-_BYTES = tuple(map(chr, range(256)))
-#: The symbols of a vocabulary of up to so many are read from a file at once.
-_AT_ONCE = 1 << 16
-_NOUNS = {"word": "word", "char": "character", "byte": "byte", "symbols": "symbol"}
-
-
-def _is_spelling(text: Any, ends: Any) -> bool:
-    """Whether these are symbols one after the other, and where they end."""
-    return (
-        isinstance(text, np.ndarray)
-        and isinstance(ends, np.ndarray)
-        and (text.dtype, ends.dtype, text.ndim, ends.ndim) == (np.uint8, np.int64, 1, 1)
-        and len(ends) > 0
-        and int(ends[-1]) == len(text)
-    )
-
-
-def _symbols(text: np.ndarray, ends: np.ndarray) -> tuple[str, ...]:
-    """The symbols of `Vocabulary._spelt`."""
-    if ends[0] < 0 or (np.diff(ends) < 0).any():
-        raise ParameterError("its symbols do not follow each other")
-    raw, edges = text.tobytes(), [0, *ends.tolist()]
-    try:
-        return tuple(raw[a:b].decode("utf-8", "surrogatepass") for a, b in pairwise(edges))
-    except UnicodeDecodeError as error:
-        raise ParameterError(f"a symbol is not UTF-8 ({error})") from None
-
-
 def _checked(make: Callable[[], Vocabulary]) -> Vocabulary:
     """A vocabulary of a file, or an error that speaks of the file."""
     try:
         return make()
     except (ParameterError, TypeError) as error:
         raise FileFormatError(f"The file's vocabulary is damaged: {error}") from None
-
-
-def _escape(word: str) -> str:
-    """A word of a text as a symbol: one more backslash before special ones, escaped or not."""
-    return "\\" + word if _LIKE_SPECIAL.fullmatch(word) else word
-
-
-def _unescape(symbol: str) -> str:
-    """The word that `_escape` made a symbol of."""
-    return symbol[1:] if symbol[0] == "\\" and _LIKE_SPECIAL.fullmatch(symbol) else symbol
-
-
-def _to_key(symbol: str) -> bytes:
-    return symbol.encode("utf-8", "surrogatepass")
-
-
-def _code_points(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-
-
-def _count_symbols(texts: Iterable[Any], kind: str, special: str) -> dict[str, int]:
-    """How often each symbol appears, in the order of first appearance."""
-    if kind == "char":
-        return _count_chars(texts)
-    if kind == "word":
-        texts = list(texts)
-        counted = _count_words(texts)
-        if counted is not None:
-            return _named(counted, special)
-    counts: Counter[Any] = Counter()
-    for text in texts:
-        if isinstance(text, (str, bytes)) and kind == "symbols":
-            raise DataError(f"Expected lists of symbols; got the text {shorten(text)}.")
-        if isinstance(text, (str, bytes)):
-            counts.update((_to_key(text) if isinstance(text, str) else text).split())
-        else:
-            counts.update(map(_to_key, text) if kind == "word" else text)
-    return counts if kind == "symbols" else _named(counts, special)
-
-
-def _count_words(texts: list[Any]) -> dict[bytes, int] | None:
-    """How often each word appears in a large text, by compiled loops; None for a small one."""
-    if len(texts) == 1 and isinstance(texts[0], words.WordTable):
-        return _counted(texts[0])
-    if len(texts) == 1 and isinstance(texts[0], np.ndarray):
-        if len(texts[0]) < words.LARGE:
-            return Counter(texts[0].tobytes().split())
-        raw = texts[0]
-    elif words.all_text(texts) and sum(map(len, texts)) >= words.LARGE:
-        raw = words.joined(texts)
-    elif len(texts) == 1 and isinstance(texts[0], bytes) and len(texts[0]) >= words.LARGE:
-        raw = np.frombuffer(texts[0], np.uint8)
-    else:
-        return None
-    return _counted(words.count_words(raw))
-
-
-def _counted(table: words.WordTable) -> dict[bytes, int]:
-    """How often each word of a table occurred."""
-    found = table.words
-    return dict(zip(found, table.count[: len(found)].tolist(), strict=True))
-
-
-def _named(counts: Mapping[Any, int], special: str) -> dict[str, int]:
-    """Words in UTF-8 as strings, with their counts; special ones are refused, or let through."""
-    try:
-        named = {word.decode("utf-8", "surrogatepass"): count for word, count in counts.items()}
-    except UnicodeDecodeError as error:
-        raise DataError(f"The word {error.object!r} is not UTF-8; re-encode the text.") from None
-    for symbol in _refused(special):
-        if symbol in named:
-            raise DataError(_special_message(symbol, None))
-    if special == "unknown":
-        named.pop(UNKNOWN, None)
-    return named
-
-
-def _count_chars(texts: Iterable[Any]) -> dict[str, int]:
-    totals = np.zeros(0, dtype=np.int64)
-    for text in texts:
-        text = text.decode("utf-8") if isinstance(text, bytes) else text
-        counts = np.bincount(_code_points(text if isinstance(text, str) else "".join(text)))
-        if len(counts) < len(totals):
-            counts, totals = totals, counts
-        counts[: len(totals)] += totals
-        totals = counts
-    return {chr(point): int(totals[point]) for point in np.flatnonzero(totals)}
-
-
-def _refused(special: str) -> tuple[str, ...]:
-    """The special symbols that may not stand in a text as words."""
-    return {"error": SPECIAL, "unknown": SPECIAL[1:]}.get(special, ())
-
-
-def _special_message(symbol: str, position: int | None) -> str:
-    where = "" if position is None else f" at position {position}"
-    return (
-        f"The special symbol {symbol!r} stands in the text as a word{where}. It is reserved "
-        f"({', '.join(SPECIAL)}): begin and end are added to each sequence by themselves, and "
-        "unknown words are found by looking them up. Remove it, replace it by another word, or "
-        'take it for a word like others with special="escape"'
-        + (' (or for an unknown word with special="unknown").' if symbol == UNKNOWN else ".")
-    )
-
-
-def shorten(value: Any) -> str:
-    """The value's repr, cut where it is long, for error messages."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
+from arproc.data.symbols import shorten
 from arproc.data.token_texts import TokenTexts, token_texts
-from arproc.data.vocabulary import Vocabulary, shorten
+from arproc.data.vocabulary import Vocabulary
 from arproc.errors import UnsupportedError
 from arproc.evaluation.units import Segmenter, spans_of
 from arproc.process.process import Process

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from arproc.data import vocabulary as text
 from arproc.data import word_table
-from arproc.data.vocabulary import UNKNOWN, Vocabulary
+from arproc.data.symbols import UNKNOWN
+from arproc.data.vocabulary import Vocabulary
 from arproc.errors import DataError, FileFormatError, ParameterError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import arproc
 from arproc import Tokens
-from arproc.data.vocabulary import UNKNOWN, Vocabulary
+from arproc.data.symbols import UNKNOWN
+from arproc.data.vocabulary import Vocabulary
 from arproc.errors import NotComparableError, ParameterError, UnsupportedError
 from arproc.models.ngram.smoothing import smoothings as estimation
 from arproc.models.ngram.smoothing.discounts import DiscountWarning

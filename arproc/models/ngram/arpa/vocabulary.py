@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from arproc.data.vocabulary import UNKNOWN, Vocabulary
+from arproc.data.symbols import UNKNOWN
+from arproc.data.vocabulary import Vocabulary
 from arproc.errors import FileFormatError, ParameterError
 from arproc.models.ngram.arpa.source import Source, open_source, read_header
 from arproc.models.ngram.arpa.write import BEGIN, END

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from arproc.data.vocabulary import UNKNOWN, Vocabulary
+from arproc.data.symbols import UNKNOWN
+from arproc.data.vocabulary import Vocabulary
 from arproc.errors import ParameterError, UnsupportedError, check_list
 from arproc.models.ngram.backoff.assembling import assemble, parents
 from arproc.models.ngram.backoff.trie import Trie

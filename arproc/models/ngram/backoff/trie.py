@@ -208,7 +208,9 @@ class Trie:
         from arproc.models.ngram.backoff import query_kernels
 
         kernels = suited(query_kernels, _STEP * ctx.size)
-        return kernels.states_after(self.arrays, ctx, position, self.start)
+        return kernels.states_after(
+            self.arrays, np.ascontiguousarray(ctx), np.ascontiguousarray(position), self.start
+        )
 
     def rows(self, states: np.ndarray, position: np.ndarray) -> np.ndarray:
         """Log-probabilities of every next symbol, in the model's precision, [M, V], at states [M].
@@ -225,7 +227,7 @@ class Trie:
             states = states.copy()
             kernels.unseen(self.arrays, states, position + self.before)
         out = np.empty((len(states), self.alphabet.symbols), self.log_prob.dtype)
-        kernels.rows(self.arrays, states, out)
+        kernels.rows(self.arrays, np.ascontiguousarray(states), out)
         return out
 
     def follow(self, states: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -234,7 +236,7 @@ class Trie:
         from arproc.models.ngram.backoff import query_kernels
 
         kernels = suited(query_kernels, _STEP * x.size)
-        return kernels.follow(self.arrays, states, x)
+        return kernels.follow(self.arrays, np.ascontiguousarray(states), np.ascontiguousarray(x))
 
     def draw(
         self, states: np.ndarray, position: np.ndarray, uniforms: np.ndarray

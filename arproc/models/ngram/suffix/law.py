@@ -172,7 +172,7 @@ class InfiniState(State):
         return categorical(table[:, 0], self.history.slots.device)
 
     def _append(self, x: torch.Tensor) -> State:
-        return self._walk(x.cpu().numpy()[:, None])
+        return self._walk(np.ascontiguousarray(x.cpu().numpy())[:, None])
 
     def _extend(self, x: torch.Tensor, lengths: torch.Tensor | None) -> tuple[Distribution, State]:
         table = np.empty((self.n, x.shape[1] + 1, self.law.suffixes.symbols))
