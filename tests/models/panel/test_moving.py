@@ -170,6 +170,7 @@ def test_extreme_series_are_fitted_or_named_and_stop_none():
         assert np.isfinite(made.loc[name].to_numpy()).all()
         assert np.isfinite(fitted[name].log_prob(data[name]))
     seasonal = Panel(ARIMA((0, 1, 1), (0, 1, 0, 12))).fit({"a": walk})
-    for ask in (seasonal.log_prob, seasonal.forecast):
-        with pytest.raises(DataError, match="13"):
-            ask({"a": walk[:5]})
+    with pytest.raises(DataError, match="13"):
+        seasonal.log_prob({"a": walk[:5]})
+    with pytest.raises(DataError, match="13"):
+        seasonal.forecast(3, history={"a": walk[:5]})
