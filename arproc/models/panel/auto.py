@@ -27,8 +27,9 @@ from arproc.models.panel.beside import AUTO
 from arproc.models.panel.combination import Combination
 from arproc.models.panel.coming import Known
 from arproc.models.panel.data import LONG, PanelData, require_values
-from arproc.models.panel.fitted import FittedSeries, PanelModel
+from arproc.models.panel.fitted import FittedSeries
 from arproc.models.panel.held import Held, readable
+from arproc.models.panel.holding import PanelModel
 from arproc.models.panel.panel import Panel
 from arproc.models.panel.updating import by_name
 from arproc.process import Process

@@ -20,7 +20,7 @@ from arproc.gaussian.arma_ahead import Ahead, follow
 from arproc.gaussian.arma_regression import fit_each
 from arproc.models.panel.coming import Known, about_constants, to_come
 from arproc.models.panel.data import PanelData, jacobians, logarithms, require_finite
-from arproc.models.panel.fitted import Kept
+from arproc.models.panel.kept import Kept
 from arproc.models.panel.labels import end_of
 from arproc.models.panel.tables import forecast_table
 from arproc.models.statespace.arima import ARIMA, coefficient_names, law_of

@@ -18,7 +18,9 @@ from arproc.errors import (
 )
 from arproc.models.panel.coming import Known
 from arproc.models.panel.data import LONG, PanelData, require_values
-from arproc.models.panel.fitted import FittedEach, FittedSeries, PanelModel
+from arproc.models.panel.fitted import FittedSeries
+from arproc.models.panel.holding import PanelModel
+from arproc.models.panel.kept import FittedEach
 from arproc.models.panel.moving import FittedMoving, moving_of
 from arproc.models.panel.settings import settings_of
 from arproc.models.panel.together import FittedTogether
