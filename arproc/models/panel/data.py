@@ -84,6 +84,12 @@ class PanelData:
     covariate_names: tuple[str, ...] = ()
     beyond: Beyond = field(default_factory=Beyond)
 
+    def __post_init__(self) -> None:
+        # pandas' arrays are read-only: so are all, or kernels would be compiled once for each kind
+        values = self.values.view()
+        values.flags.writeable = False
+        object.__setattr__(self, "values", values)
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
