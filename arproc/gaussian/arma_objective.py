@@ -30,6 +30,7 @@ from arproc.gaussian.state_kernels import complete
 __all__ = ["Problem", "Room", "evaluate", "expand", "stationary_start"]
 
 _STEP = 1e-5  # of the differences of gains and variances
+_WELL = 1e-11  # what columns before it leave of a column, at the least, as a share of its squares
 
 
 class Problem(NamedTuple):
@@ -359,6 +360,9 @@ def _solve(products: np.ndarray, precision: np.ndarray, beta: np.ndarray) -> flo
     left = precision.copy()
     if not cholesky(left, c - 1):
         return np.nan
+    for i in range(c - 1):  # what is left of a collinear column is rounding, of either sign
+        if not left[i, i] * left[i, i] > _WELL * precision[i, i]:
+            return np.nan
     for i in range(c - 1):
         for j in range(i):
             beta[i] -= left[i, j] * beta[j]

@@ -31,6 +31,10 @@ _NO_NOISE = (
     "data is constant, or without any noise once differenced and freed of its trend and "
     "regressors: no innovation variance can be estimated."
 )
+_COLLINEAR = (
+    "the terms and regressors are collinear over the elements that were observed; leave one of "
+    "them out."
+)
 
 
 class Fits(NamedTuple):
@@ -140,10 +144,7 @@ def _no_maximum(squares: float) -> str:
     """Why a problem has no likelihood: no noise, or no regression."""
     if math.isfinite(squares):
         return _NO_NOISE
-    return (
-        "the terms and regressors are collinear over the elements that were observed; leave one "
-        "of them out."
-    )
+    return _COLLINEAR
 
 
 def _maxima(made: dict[int, _Scaled], orders: Orders, found: Fits) -> None:
@@ -185,6 +186,8 @@ def _scaled(problem: Problem, orders: Orders, names: Sequence[str]) -> _Scaled:
     if c:
         back = _orthonormal([x for _, x in series], orders, names)
         series = [(y, x @ back) for y, x in series]
+        if any(torn):
+            _require_told_apart(series, orders)
         rough = _rough(series, orders)
         series = [(y - x @ rough, x) for y, x in series]
     if orders.n_given:  # differences know no level
@@ -228,6 +231,28 @@ def _orthonormal(columns: list[np.ndarray], orders: Orders, names: Sequence[str]
             "leave one of them out."
         )
     return np.linalg.inv(r) * math.sqrt(len(moved)) / size[:, None]
+
+
+def _require_told_apart(series: Problem, orders: Orders) -> None:
+    """Refuse columns that are collinear over the elements that were observed.
+
+    They are so beside what the differences take for unknown: of each series a straight line and
+    the like, and a pattern of one season.
+    """
+    left = []
+    for y, x in series:
+        seen = np.isfinite(y)
+        time, seasons = np.linspace(-1.0, 1.0, len(y)), np.eye(max(orders.period, 1))
+        place = seasons[np.arange(len(y)) % len(seasons)]
+        free = [place * time[:, None] ** i for i in range(orders.seasonal_d)]
+        powers = orders.seasonal_d + np.arange(orders.d)
+        unknown = np.concatenate([*free, time[:, None] ** powers], axis=1)[seen]
+        left.append(x[seen] - unknown @ np.linalg.lstsq(unknown, x[seen], rcond=None)[0])
+    rows = np.concatenate(left)
+    size = np.sqrt(np.concatenate([x**2 for _, x in series]).mean(axis=0))
+    r = np.linalg.qr(rows / size, mode="r")
+    if len(rows) < r.shape[1] or np.abs(np.diag(r)).min() <= 1e-9 * math.sqrt(len(rows)):
+        raise DataError(_COLLINEAR)
 
 
 def _rough(series: Problem, orders: Orders) -> np.ndarray:

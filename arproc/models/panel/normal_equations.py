@@ -17,6 +17,9 @@ __all__ = [
     "uncentre",
 ]
 
+#: What the columns before it leave of a column's squares, at the least.
+_WELL = 1e-9
+
 
 @jit
 def beside(
@@ -74,8 +77,14 @@ def regress(table: np.ndarray, n: int, gram: np.ndarray, found: np.ndarray) -> f
         for b in range(a + 1):
             gram[a, b] = dot(table[a + 1], 0, table[b + 1], 0, n)
         found[a] = dot(table[a + 1], 0, table[0], 0, n)
+    whole = np.empty(q)
+    for a in range(q):
+        whole[a] = gram[a, a]
     if not cholesky(gram, q):
         return 0.0
+    for a in range(q):  # what is left of a collinear column is rounding, of either sign
+        if not gram[a, a] * gram[a, a] > _WELL * whole[a]:
+            return 0.0
     for a in range(q):
         for b in range(a):
             found[a] -= gram[a, b] * found[b]

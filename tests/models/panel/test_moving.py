@@ -174,3 +174,21 @@ def test_extreme_series_are_fitted_or_named_and_stop_none():
         seasonal.log_prob({"a": walk[:5]})
     with pytest.raises(DataError, match="13"):
         seasonal.forecast(3, history={"a": walk[:5]})
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("order", "seasonal"),
+    [((1, 0, 0), (0, 0, 0, 0)), ((0, 1, 1), (0, 0, 0, 0)), ((0, 0, 1), (0, 1, 0, 7))],
+)
+def test_regressors_that_differ_where_nothing_was_observed_are_refused(order, seasonal, seed):
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=60).cumsum()
+    y[30] = np.nan
+    x = rng.normal(size=(60, 2))
+    process = ARIMA(order, seasonal, regressors="mean")
+    assert np.isfinite(process.clone().fit(y, context=x).beta_).all()
+    x[:, 1] = 2 * x[:, 0]
+    x[30, 1] += 5
+    with pytest.raises(DataError, match="collinear"):
+        process.clone().fit(y, context=x)
