@@ -30,9 +30,9 @@ PUBLISHED = {  # OWA, MSIS; networks trained on these series alone, and the best
 def network_of(count: int) -> arproc.NeuralAR:
     """The recipe for so many series."""
     steps, batch = (2, 2) if REDUCED else (6000, 32)
-    training = arproc.Training(steps=steps, batch_size=batch, lr=0.003, ema=0.99)
+    training = arproc.Training(steps=steps, batch_size=batch, lr=0.003, ema=0.99, optimizer="muon")
     return arproc.NeuralAR(
-        ORDER, 1, 128, head="student_t", scaling=ORDER, block=HORIZON, classes=count,
+        ORDER, 2, 128, head="student_t", scaling=ORDER, block=HORIZON, classes=count,
         training=training,
     )  # fmt: skip
 
