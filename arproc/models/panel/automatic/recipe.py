@@ -15,7 +15,7 @@ from arproc.models.panel.automatic.candidates import (
     on_users_scale,
     usable,
 )
-from arproc.models.panel.automatic.deviations import heeded, spread_of
+from arproc.models.panel.automatic.deviations import Combined, heeded
 from arproc.models.panel.automatic.effects import Regressed, effects, first_of, following, without
 from arproc.models.panel.automatic.learnt import Automatic, Common
 from arproc.models.panel.automatic.seasons import find_periods
@@ -212,20 +212,6 @@ def _each(table: PanelData, kinds: Kinds, trials: Trials, common: Common) -> Aut
     )  # fmt: skip
 
 
-class Combined(NamedTuple):
-    """How a combination that has not seen a stretch did there, in the scale of each series.
-
-    Attributes:
-        gap: its errors, nan where nothing was left out, [N, h].
-        deviation: what each candidate said of its own, [N, K, h].
-        weights: of the candidates, [N, K].
-    """
-
-    gap: np.ndarray
-    deviation: np.ndarray
-    weights: np.ndarray
-
-
 def _combined(
     table: PanelData, kinds: Kinds, trials: Trials, weights: np.ndarray, equal: float, power: float
 ) -> list[Combined]:
@@ -248,12 +234,8 @@ def _combined(
 
 
 def _standard(parts: list[Combined], heed: np.ndarray) -> np.ndarray:
-    """Errors in units of the deviations that the candidates said, [N, 2, h]."""
-    found = []
-    for one in parts:
-        spread = spread_of(one.deviation, one.weights, heed)
-        found.append(one.gap / np.where(spread > 0, spread, np.nan))
-    return np.stack(found, axis=1)
+    """Errors of the stretches in units of the deviations that the candidates said, [N, 2, h]."""
+    return np.stack([one.standard(heed) for one in parts], axis=1)
 
 
 # ---- the panel ----------------------------------------------------------------------------------
@@ -272,7 +254,7 @@ def _common(table: PanelData, kinds: Kinds, trials: Trials, frame: Frame) -> Com
     came = np.concatenate([earlier.actual, later.actual])
     weights = of_the_panel(made, came, np.tile(size, 2), allowed)
     parts = _combined(table, kinds, trials, weights, equal, power)
-    heed = heeded(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    heed = heeded(parts)
     spread = fit_spread(_standard(parts, heed))
     typical = _typical(table, kinds, frame.periods)
     return Common(*frame, weights, equal, power, heed, spread, typical)
