@@ -50,7 +50,8 @@ class AutoPanel(PanelModel):
     candidates said of the last two stretches of every series settles their weights: those of the
     panel first, shrunk towards equal ones, then sharpened by the series' own errors, as much as
     the panel shows to pay. The median is the weighted median of the candidates'. The errors of
-    this combination over the panel settle how wide its law is and how heavy its tails. Every
+    this combination in both stretches over the panel settle whose stated deviations are heeded
+    (their weighted geometric mean), how wide its law is and how heavy its tails. Every
     series gets a forecast; one of a value or two stays where it is.
 
     With `candidates`, each is fitted without the last `validation` values and forecasts these. Its

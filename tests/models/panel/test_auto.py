@@ -11,6 +11,7 @@ import arproc
 from arproc import AR, AutoPanel
 from arproc.errors import ArprocError, DataError, ParameterError, UnsupportedError
 from arproc.models.panel.automatic.autoregressions import lags_of
+from arproc.models.panel.automatic.deviations import Combined, heeded, spread_of
 from arproc.models.panel.automatic.seasons import decompose, find_periods
 from arproc.models.panel.automatic.spread import SHARE, ErrorSpread, Tails, fit_spread
 from arproc.models.panel.automatic.weights import choose, combine, errors_of, of_the_panel
@@ -335,3 +336,44 @@ def test_tails_are_those_of_the_errors():
     few = fit_spread(np.full((2, 3), np.nan))
     assert few == ErrorSpread(Tails(1.0, 1.5, 0.0), 0.0, 0.0)
     np.testing.assert_array_equal(few.own(errors[:3]), 1.0)
+
+
+def test_errors_of_several_stretches_grow_by_step_and_are_a_series_own():
+    rng = np.random.default_rng(0)
+    size = np.exp(rng.normal(scale=0.5, size=(500, 1, 1)))
+    errors = rng.normal(size=(500, 2, 12)) * size * np.arange(1, 13) ** 0.2
+    spread = fit_spread(errors)
+    assert spread.tails.growth == pytest.approx(0.2, abs=0.03)
+    own = spread.own(errors)
+    assert np.corrcoef(own, size[:, 0, 0])[0, 1] > 0.9
+    errors[:, 1] = np.nan  # one that is not known is as if it were not there
+    assert fit_spread(errors) == fit_spread(errors[:, :1]) == fit_spread(errors[:, 0])
+    np.testing.assert_allclose(spread.own(errors), spread.own(errors[:, 0]))
+
+
+def test_the_spread_is_between_what_candidates_say():
+    said = np.array([[[1.0, 2.0], [16.0, 8.0], [np.nan, np.nan]]])
+    weights = np.array([[0.5, 0.5, 0.0]])
+    np.testing.assert_allclose(spread_of(said, weights), [[4.0, 4.0]])
+    np.testing.assert_allclose(spread_of(said, weights, np.array([3.0, 1.0, 9.0]))[0, 1], 2**1.5)
+    np.testing.assert_array_equal(spread_of(said, np.zeros((1, 3))), 0.0)
+    np.testing.assert_array_equal(spread_of(0 * said, weights), 0.0)
+    nothing = spread_of(np.array([[[0.0], [1.0]]]), np.array([[0.5, 0.5]]))
+    assert 0.05 < nothing[0, 0] < 0.5  # who claims to make no error is not quite believed
+
+
+def test_the_panel_tells_which_deviations_to_heed():
+    rng = np.random.default_rng(0)
+    said = np.exp(rng.normal(scale=0.7, size=(300, 3, 6)))
+    gap, weights = said[:, 1] * rng.normal(size=(300, 6)), np.full((300, 3), 1 / 3)
+    found = heeded([Combined(gap, said, weights)])
+    assert found[1] > 10 * max(found[0], found[2])
+    halves = [Combined(gap[i::2], said[i::2], weights[i::2]) for i in (0, 1)]
+    np.testing.assert_allclose(heeded(halves), found, rtol=1e-3)  # the order does not matter
+    wild = gap.copy()
+    wild[5] *= 1e9
+    np.testing.assert_allclose(
+        np.log(heeded([Combined(wild, said, weights)])), np.log(found), atol=0.3
+    )
+    gap[10:] = np.nan
+    np.testing.assert_array_equal(heeded([Combined(gap, said, weights)]), 1.0)  # too few

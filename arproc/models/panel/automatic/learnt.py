@@ -15,6 +15,7 @@ from arproc.contract.randomness import Uniforms, derived_seed
 from arproc.contract.storable import storable
 from arproc.errors import UnsupportedError
 from arproc.models.panel.automatic.candidates import Frame, forecasts, usable
+from arproc.models.panel.automatic.deviations import spread_of
 from arproc.models.panel.automatic.effects import Regressed
 from arproc.models.panel.automatic.smoothing import FAMILIES
 from arproc.models.panel.automatic.spread import SHARE, ErrorSpread, Tails
@@ -68,6 +69,7 @@ class Common:
         weights: of the candidates over the panel, [K].
         equal: the share of equal weights in a series'.
         power: how much a series' own errors matter.
+        heed: how much what a candidate says of its errors counts beside its weight, [K].
         spread: of the errors.
         typical: a common spread of one step, of logarithms and relative.
     """
@@ -78,6 +80,7 @@ class Common:
     weights: Annotated[np.ndarray, Array("k", low=0, high=1 + 1e-9)]
     equal: Annotated[float, Number(low=0, high=1)]
     power: Annotated[float, Number(low=0)]
+    heed: Annotated[np.ndarray, Array("k", above=0)]
     spread: ErrorSpread
     typical: Annotated[float, Number(above=0)]
 
@@ -218,7 +221,7 @@ class Automatic:
         made = forecasts(table, self.log, self.periods, none, horizon, self.fits, beside)
         weights = usable(self.weights, made.mean)
         middle = combine(made.mean, weights)
-        spread = np.einsum("nk,nkh->nh", weights, np.nan_to_num(made.deviation))
+        spread = spread_of(made.deviation, weights, self.common.heed)
         left = np.einsum("nk,nkh->nh", weights, np.nan_to_num(made.shocks))
         spread *= self.tails.sizes(horizon) * self.own[:, None]
         self._without_candidates(table, middle, spread, left)

@@ -15,6 +15,7 @@ from arproc.models.panel.automatic.candidates import (
     on_users_scale,
     usable,
 )
+from arproc.models.panel.automatic.deviations import Combined, heeded
 from arproc.models.panel.automatic.effects import Regressed, effects, first_of, following, without
 from arproc.models.panel.automatic.learnt import Automatic, Common
 from arproc.models.panel.automatic.seasons import find_periods
@@ -101,50 +102,57 @@ def _kinds(table: PanelData, log: bool | None) -> Kinds:
     return Kinds((positive if log is None else positive & log) & ~whole, bounded, whole)
 
 
-class Trials(NamedTuple):
-    """What the candidates said of two stretches at the end of each series, not having seen them.
+class Trial(NamedTuple):
+    """What the candidates said of one stretch at the end of each series, not having seen it.
 
     Attributes:
-        size: what an error is large beside, [N].
-        later: medians of the last stretch, on the users' scale, [N, K, h].
-        actual: what came there, nan where none was left out, [N, h].
-        errors: of the last stretch, [N, K].
-        earlier: medians of the stretch before.
-        sooner: what came there.
-        before: errors there.
-        middle: the medians of the last stretch, in the scale of each series.
+        made: medians on the users' scale, [N, K, h].
+        actual: what came, nan where nothing was left out, [N, h].
+        errors: mean absolute ones in units of the series' size, [N, K].
+        middle: the medians in the scale of each series.
         deviation: and how far they may be off.
     """
 
-    size: np.ndarray
-    later: np.ndarray
+    made: np.ndarray
     actual: np.ndarray
     errors: np.ndarray
-    earlier: np.ndarray
-    sooner: np.ndarray
-    before: np.ndarray
     middle: np.ndarray
     deviation: np.ndarray
 
 
+class Trials(NamedTuple):
+    """The last two stretches of each series.
+
+    Attributes:
+        size: what an error is large beside, [N].
+        later: the last stretch.
+        earlier: the stretch before, forecast from what was known then.
+    """
+
+    size: np.ndarray
+    later: Trial
+    earlier: Trial
+
+
 def _try(table: PanelData, kinds: Kinds, frame: Frame) -> Trials:
+    size = _sizes(table, frame.periods[0] if frame.periods else 1)
+    parts = [_tried(table, kinds, frame, times * frame.horizon, size) for times in (1, 2)]
+    return Trials(size, *parts)
+
+
+def _tried(table: PanelData, kinds: Kinds, frame: Frame, count: int, size: np.ndarray) -> Trial:
+    """The first of the last `count` values, forecast from what was before them."""
     periods, horizon = frame.periods, frame.horizon
-    size = _sizes(table, periods[0] if periods else 1)
     least = max(4, 2 * periods[0] + 1 if periods else 4)  # values, to forecast the others from
-    parts = []
-    for count in (horizon, 2 * horizon):
-        left_out = np.where(table.lengths - count >= least, count, 0)
-        fits = ar.fit(in_scale(table, kinds.log, left_out), frame.lags)
-        beside = None
-        if table.covariates is not None:
-            beta, base, others = _regressed(table, kinds, frame, left_out)
-            beside = Regressed(beta, base, following(table, left_out, horizon), others)
-        made = forecasts(table, kinds.log, periods, left_out, horizon, fits, beside)
-        users, came = on_users_scale(made.mean, kinds.log), _later(table, left_out, horizon)
-        parts.append((users, came, errors_of(users, came, size)))
-        if count == horizon:
-            last = made
-    return Trials(size, *parts[0], *parts[1], last.mean, last.deviation)
+    left_out = np.where(table.lengths - count >= least, count, 0)
+    fits = ar.fit(in_scale(table, kinds.log, left_out), frame.lags)
+    beside = None
+    if table.covariates is not None:
+        beta, base, others = _regressed(table, kinds, frame, left_out)
+        beside = Regressed(beta, base, following(table, left_out, horizon), others)
+    made = forecasts(table, kinds.log, periods, left_out, horizon, fits, beside)
+    users, came = on_users_scale(made.mean, kinds.log), _later(table, left_out, horizon)
+    return Trial(users, came, errors_of(users, came, size), made.mean, made.deviation)
 
 
 def _regressed(
@@ -185,10 +193,11 @@ def _sizes(table: PanelData, period: int) -> np.ndarray:
 
 def _each(table: PanelData, kinds: Kinds, trials: Trials, common: Common) -> Automatic:
     """What each series has learnt of its own trials."""
-    errors = np.where(np.isnan(trials.before), trials.errors, (trials.errors + trials.before) / 2)
+    last, before = trials.later.errors, trials.earlier.errors
+    errors = np.where(np.isnan(before), last, (last + before) / 2)
     shape = common.weights, common.equal, common.power
     weights = of_the_series(shape[0], errors, NAIVE, *shape[1:])
-    own = common.spread.own(_standard(table, kinds, trials, *shape))
+    own = common.spread.own(_standard(_combined(table, kinds, trials, *shape), common.heed))
     none = np.zeros(len(table), np.int64)
     fits = ar.fit(in_scale(table, kinds.log, none), common.frame.lags)
     status, ends = ["ok"] * len(table), [end_of(index) for index in table.indexes]
@@ -203,25 +212,30 @@ def _each(table: PanelData, kinds: Kinds, trials: Trials, common: Common) -> Aut
     )  # fmt: skip
 
 
-def _standard(
+def _combined(
     table: PanelData, kinds: Kinds, trials: Trials, weights: np.ndarray, equal: float, power: float
-) -> np.ndarray:
-    """Errors of a combination that has not seen them, as errors to come are, [N, h].
+) -> list[Combined]:
+    """Errors as those to come are, of both stretches.
 
-    It has chosen nothing; or, as candidates with covariates may be surer by far than others, by
-    the stretch before. In units of the deviations that the candidates said; nan where nothing was
-    left out.
+    Of the earlier where at least as many values lie before the two as in them, for the errors of
+    forecasts from next to nothing say little of others. The combination has chosen nothing; or, as
+    candidates with covariates may be surer by far than others, by the errors in the other stretch.
     """
-    seen = np.nan if table.covariates is None else trials.before
-    unknown = np.where(np.isinf(trials.errors), np.inf, seen)
-    even = of_the_series(weights, unknown, NAIVE, equal, power)
-    even = usable(even, trials.middle)
-    middle = combine(trials.middle, even)
-    spread = np.einsum("nk,nkh->nh", even, np.nan_to_num(trials.deviation))
-    log, actual = kinds.log[:, None], trials.actual
-    with np.errstate(invalid="ignore", divide="ignore"):
-        come = np.where(log, np.log(np.where(log, actual, 1.0)), actual)
-        return (come - middle) / np.where(spread > 0, spread, np.nan)
+    found, log = [], kinds.log[:, None]
+    for one, other in ((trials.later, trials.earlier), (trials.earlier, trials.later)):
+        seen = np.nan if table.covariates is None else other.errors
+        unknown = np.where(np.isinf(one.errors), np.inf, seen)
+        even = usable(of_the_series(weights, unknown, NAIVE, equal, power), one.middle)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            come = np.where(log, np.log(np.where(log, one.actual, 1.0)), one.actual)
+        found.append(Combined(come - combine(one.middle, even), one.deviation, even))
+    found[1].gap[table.lengths < 4 * trials.later.actual.shape[1]] = np.nan
+    return found
+
+
+def _standard(parts: list[Combined], heed: np.ndarray) -> np.ndarray:
+    """Errors of the stretches in units of the deviations that the candidates said, [N, 2, h]."""
+    return np.stack([one.standard(heed) for one in parts], axis=1)
 
 
 # ---- the panel ----------------------------------------------------------------------------------
@@ -229,18 +243,21 @@ def _standard(
 
 def _common(table: PanelData, kinds: Kinds, trials: Trials, frame: Frame) -> Common:
     """What the series of a panel have in common."""
-    allowed = np.ones(trials.later.shape[1], bool)  # the naive one is there to be better than
+    size, later, earlier = trials
+    allowed = np.ones(later.made.shape[1], bool)  # the naive one is there to be better than
     allowed[[NAIVE, NAIVE + len(FAMILIES)]] = False  # that of what covariates leave may be used
-    size = trials.size
-    first = of_the_panel(trials.earlier, trials.sooner, size, allowed)
-    tested = np.where(np.isnan(trials.sooner).all(axis=1, keepdims=True), np.nan, trials.actual)
-    equal, power = choose(first, trials.before, trials.later, tested, size, NAIVE)
-    made = np.concatenate([trials.earlier, trials.later])
-    came = np.concatenate([trials.sooner, trials.actual])
+    first = of_the_panel(earlier.made, earlier.actual, size, allowed)
+    untested = np.isnan(earlier.actual).all(axis=1, keepdims=True)
+    tested = np.where(untested, np.nan, later.actual)
+    equal, power = choose(first, earlier.errors, later.made, tested, size, NAIVE)
+    made = np.concatenate([earlier.made, later.made])
+    came = np.concatenate([earlier.actual, later.actual])
     weights = of_the_panel(made, came, np.tile(size, 2), allowed)
-    spread = fit_spread(_standard(table, kinds, trials, weights, equal, power))
+    parts = _combined(table, kinds, trials, weights, equal, power)
+    heed = heeded(parts)
+    spread = fit_spread(_standard(parts, heed))
     typical = _typical(table, kinds, frame.periods)
-    return Common(*frame, weights, equal, power, spread, typical)
+    return Common(*frame, weights, equal, power, heed, spread, typical)
 
 
 def _typical(table: PanelData, kinds: Kinds, periods: list[int]) -> float:

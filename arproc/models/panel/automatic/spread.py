@@ -95,7 +95,7 @@ class ErrorSpread:
         The errors of one stretch of time move together and tell little.
 
         Args:
-            errors: in units of the stated deviation, nan where not known, [N, h].
+            errors: in units of the stated deviation, nan where not known, [N, ..., h].
         """
         found = np.ones(len(errors))
         if self.usual > 0:
@@ -111,7 +111,8 @@ def fit_spread(errors: np.ndarray) -> ErrorSpread:
     Two quantiles, of 80% and of 95%, settle size and tails; the growth is that of the medians.
 
     Args:
-        errors: forecast errors in units of the stated deviation, nan where not known, [N, h].
+        errors: forecast errors in units of the stated deviation, nan where not known; of one
+            stretch [N, h], or of several [N, stretches, h].
 
     Example:
         >>> z = np.random.default_rng(0).normal(scale=2.0, size=(500, 4))
@@ -131,7 +132,7 @@ def fit_spread(errors: np.ndarray) -> ErrorSpread:
     centre = float(np.log(own[~np.isnan(own)]).mean())
     own = np.where(np.isnan(own), 1.0, own / np.exp(centre))
     # half of what the series' own factors explain here, they explain later too
-    inner, outer = np.nanquantile(sizes / np.sqrt(own)[:, None], [0.8, 0.95])
+    inner, outer = np.nanquantile((sizes.T / np.sqrt(own)).T, [0.8, 0.95])
     inner = max(float(inner), 1e-9)
     best, found = np.inf, Tails(1.0, 1.0, growth)
     for wider in _WIDER.tolist():
@@ -145,12 +146,13 @@ def fit_spread(errors: np.ndarray) -> ErrorSpread:
 
 def _grown(errors: np.ndarray, growth: float) -> np.ndarray:
     """The sizes of errors beside what they grow to at each step."""
-    sizes = np.abs(errors) / np.arange(1, errors.shape[1] + 1) ** growth
+    sizes = np.abs(errors) / np.arange(1, errors.shape[-1] + 1) ** growth
     return np.where(np.isfinite(errors), sizes, np.nan)
 
 
 def _squares(sizes: np.ndarray) -> np.ndarray:
     """Mean squares of each series, nan where nothing is known."""
+    sizes = sizes.reshape(len(sizes), -1)
     some = ~np.isnan(sizes)
     counts = some.sum(axis=1)
     total = np.where(some, np.minimum(np.nan_to_num(sizes), 1e9) ** 2, 0.0).sum(axis=1)
@@ -163,7 +165,8 @@ def _shrunk(ratio: np.ndarray) -> np.ndarray:
 
 def _growth(sizes: np.ndarray) -> float:
     """The slope of the logarithm of the median size in the logarithm of the step."""
-    h = sizes.shape[1]
+    h = sizes.shape[-1]
+    sizes = sizes.reshape(-1, h)
     counts = np.isfinite(sizes).sum(axis=0)
     if h < 3 or counts.min() < _FEW:
         return 0.0
