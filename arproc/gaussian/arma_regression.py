@@ -251,7 +251,7 @@ def _require_told_apart(series: Problem, orders: Orders) -> None:
     rows = np.concatenate(left)
     size = np.sqrt(np.concatenate([x**2 for _, x in series]).mean(axis=0))
     r = np.linalg.qr(rows / size, mode="r")
-    if len(rows) < r.shape[1] or np.abs(np.diag(r)).min() <= 1e-9 * math.sqrt(len(rows)):
+    if len(rows) < rows.shape[1] or np.abs(np.diag(r)).min() <= 1e-9 * math.sqrt(len(rows)):
         raise DataError(_COLLINEAR)
 
 
