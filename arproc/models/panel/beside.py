@@ -64,6 +64,11 @@ class Recipe:
         """Whether it needs those of the steps to come."""
         return self.inner.covariates is not None
 
+    @property
+    def series(self) -> Series:
+        """What the series are called, how long they are, how their labels end."""
+        return self.inner.series
+
     def updated(self, later: PanelData) -> Recipe:
         """The same with what came later."""
         return replace(self, inner=with_later(self.inner, later))
@@ -75,7 +80,7 @@ class Recipe:
 
 def with_later(learnt: Automatic, later: PanelData) -> Automatic:
     """What was learnt, of series with what came later of some of them."""
-    series = Series(learnt.names, learnt.lengths, learnt.ends)
+    series = learnt.series
     table = continued(learnt.own_data, series, later)
     ends = tuple(restore_end(end) for end in series.ends_after(table.lengths))
     return learnt.of_data(replace(table, indexes=ends))

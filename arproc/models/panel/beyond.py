@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -64,10 +64,11 @@ class Beyond:
             rows = rows if whole.all() else rows[: int(whole.argmin())]
             if len(rows):
                 found[names[i]] = rows
-        return cls._of(found)
+        return cls.by_name(found)
 
     @classmethod
-    def _of(cls, found: dict[Any, np.ndarray]) -> Beyond:
+    def by_name(cls, found: Mapping[Any, np.ndarray]) -> Beyond:
+        """Those of series by their names, [steps, c] each."""
         if not found:
             return cls()
         counts = np.array([len(rows) for rows in found.values()], np.int64)
@@ -77,9 +78,3 @@ class Beyond:
         """Those of each series by its name, [steps, c]."""
         parts = np.split(self.values, np.cumsum(self.counts)[:-1]) if len(self.counts) else []
         return dict(zip(self.names, parts, strict=True))
-
-    def after(self, names: Sequence[Any], later: Beyond) -> Beyond:
-        """The same when values came of some series, and `later` is what is beyond these."""
-        came = set(names)
-        kept = {name: rows for name, rows in self.rows().items() if name not in came}
-        return self._of(kept | later.rows())

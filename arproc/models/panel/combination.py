@@ -24,6 +24,7 @@ from arproc.models.panel.coming import InOrder, Known
 from arproc.models.panel.data import PanelData, trimmed
 from arproc.models.panel.fitted import FittedSeries
 from arproc.models.panel.panel import Panel
+from arproc.models.panel.updating import Series
 from arproc.process import Process
 
 if TYPE_CHECKING:
@@ -123,6 +124,11 @@ class Combination:
         mixed[[one != "ok" for one in self.status]] = np.nan
         mixed[..., 2:] = middle + self.stretch[:, None, None] * (mixed[..., 2:] - middle)
         return np.delete(mixed, 1, axis=2)
+
+    @property
+    def series(self) -> Series:
+        """What the series are called, how long they are, how their labels end."""
+        return self.fits[0].series
 
     def updated(self, later: PanelData) -> Combination:
         """The same with what came later of some series."""

@@ -19,6 +19,7 @@ from arproc.models.panel.combination import Combination
 from arproc.models.panel.coming import Known, faults_of, without_faults
 from arproc.models.panel.data import PanelData, require_values
 from arproc.models.panel.tables import forecast_table
+from arproc.models.panel.updating import Series
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +83,11 @@ class Held:
         """The seasons' lengths, of an automatic fit."""
         found = getattr(self.inner, "periods", None)
         return None if found is None else list(found)
+
+    @property
+    def series(self) -> Series:
+        """What the series that were read are called, how long they are, how their labels end."""
+        return self.inner.series
 
     def spread(self, values: np.ndarray, other: float) -> np.ndarray:
         """Values of the series that were read among those of all."""

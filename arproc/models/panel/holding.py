@@ -32,6 +32,7 @@ from arproc.models.panel.coming import (
 from arproc.models.panel.covariates import check_covariates
 from arproc.models.panel.data import PanelData, check_columns, read, require_values
 from arproc.models.panel.tables import forecast_table, future
+from arproc.models.panel.updating import beyond_after
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,10 +113,9 @@ class PanelModel(Parameters, ABC):
     def _went_on(self, later: PanelData) -> Self:
         """The same with what came later."""
         learnt = self._learnt
-        beyond = learnt.beyond.after(later.names, later.beyond)
-        return type(self).of(
-            replace(learnt.updated(later), beyond=beyond), **self.get_params(deep=False)
-        )
+        updated = learnt.updated(later)
+        beyond = beyond_after(learnt.beyond, learnt.series, later, updated.series.lengths)
+        return type(self).of(replace(updated, beyond=beyond), **self.get_params(deep=False))
 
     def forecast(
         self,
@@ -147,6 +147,11 @@ class PanelModel(Parameters, ABC):
         """
         from arproc.forecasting.forecast import levels_of
 
+        if offset is not None and history is None:
+            raise ParameterError(
+                "offset says where the history begins, and there is none; the data of fit begin "
+                "where they did."
+            )
         if isinstance(horizon, Sized) and not isinstance(horizon, str):
             raise ParameterError(
                 f"horizon must be an integer; got {shown(horizon)}. What is known of a panel is "

@@ -38,13 +38,12 @@ class Panel(PanelModel):
     """Many series, each with parameters of its own, as one object.
 
     Autoregressions (`AR` of any lags with trend "n", "c" or "ct", by "ols", shrunk by ridge or
-    not, or "mle", of the values or of their logarithms by `Transformed`) are fitted in one
-    compiled computation over all series, and so are their likelihoods and forecasts; with
-    regressors in the recursion by "ols" or in the mean by "mle". So are `ARIMA` processes, of any
-    orders and periods, whose trend is constant once
-    differenced; those of their series that have gaps are filtered one by one. Any other process
-    is fitted to one series after the other, behind the same calls. (To fit one process to all
-    series, as draws from one law, give them to `AR.fit`.)
+    not, "mle", "yule-walker" or "burg", of the values or of their logarithms by `Transformed`) are
+    fitted in one compiled computation over all series, and so are their likelihoods and
+    forecasts; with regressors in the recursion by "ols" or in the mean by "mle". So are `ARIMA`
+    processes with all their terms, of series with gaps too. Any other process is fitted to one
+    series after the other, behind the same calls. (To fit one process to all series, as draws
+    from one law, give them to `AR.fit`.)
 
     A panel is no `Law`: what a sequence's law is depends on which series it is. `panel[name]` is
     the process of one series, with the whole contract.
@@ -149,10 +148,12 @@ class Panel(PanelModel):
             learnt = FittedTogether.fit(process, settings, table, self.pooling == "partial")
         failed = [i for i, status in enumerate(learnt.status) if status != "ok"]
         if failed and self.errors == "raise":
-            shown = "; ".join(f"{learnt.names[i]!r}: {learnt.status[i]}" for i in failed[:3])
+            shown = "; ".join(
+                f"{learnt.names[i]!r}: {learnt.status[i].rstrip('.')}" for i in failed[:3]
+            )
             raise DataError(
                 f"{len(failed)} of {len(table)} series have no fit, {shown}"
-                f"{' ...' if len(failed) > 3 else ''} Leave them out, or use errors='keep', "
+                f"{' ...' if len(failed) > 3 else '.'} Leave them out, or use errors='keep', "
                 "which leaves nan in their place."
             )
         self.learnt_ = replace(learnt, beyond=table.beyond)

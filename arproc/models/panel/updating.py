@@ -10,11 +10,21 @@ import numpy as np
 
 from arproc.data.calendar import is_plain, time_axis
 from arproc.errors import DataError
+from arproc.models.panel.beyond import Beyond
 from arproc.models.panel.data import PanelData
 from arproc.models.panel.labels import calendar_of, end_of, restore_end
 from arproc.models.panel.tables import future
 
-__all__ = ["Series", "begins_with", "by_name", "continued", "joined", "require_steps", "steps_of"]
+__all__ = [
+    "Series",
+    "begins_with",
+    "beyond_after",
+    "by_name",
+    "continued",
+    "joined",
+    "require_steps",
+    "steps_of",
+]
 
 
 @dataclass(frozen=True)
@@ -177,6 +187,35 @@ def continued(known: PanelData, series: Series, later: PanelData) -> PanelData:
     every = replace(table, values=covariates.sum(axis=1))
     require_steps(every, series.names, known.covariate_names)
     return replace(table, covariates=covariates, covariate_names=known.covariate_names)
+
+
+def beyond_after(beyond: Beyond, series: Series, later: PanelData, lengths: np.ndarray) -> Beyond:
+    """What is known beside the steps after the last values, when `later` has come.
+
+    Args:
+        beyond: the same before.
+        series: those to which it came.
+        later: what came.
+        lengths: how long the series are now, int64 [N].
+    """
+    found, new = beyond.rows(), later.beyond.rows()
+    place = {name: i for i, name in enumerate(series.names)}
+    for j, name in enumerate(later.names):
+        if name not in place:
+            continue
+        i = place[name]
+        before, now = int(series.lengths[i]), int(lengths[i])
+        begin = _step(series, i, later.index(j), name, later.row(j), lambda _i, _x: True)
+        # where labels tell nothing a series came from its beginning, or what came follows it
+        end = now if now > before else begin + len(later.row(j))
+        rows = {before + k: row for k, row in enumerate(found.pop(name, ()))}
+        rows |= {end + k: row for k, row in enumerate(new.get(name, ()))}
+        ahead: list[np.ndarray] = []
+        while now + len(ahead) in rows:
+            ahead.append(rows[now + len(ahead)])
+        if ahead:
+            found[name] = np.stack(ahead)
+    return Beyond.by_name(found)
 
 
 def require_steps(table: PanelData, names: Sequence[Any], covariates: Sequence[str]) -> None:

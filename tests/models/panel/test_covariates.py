@@ -272,6 +272,30 @@ def test_a_batch_names_collinear_covariates_and_goes_on_with_the_others(seed):
         assert "collinear" in panel.status_[0]
 
 
+@pytest.mark.parametrize("model", [*PROCESSES[:3], None], ids=repr)
+def test_what_came_again_is_where_it_was(model):
+    """Values that are known already do not move forecasts, nor do covariates beside them."""
+    panel: Any = AutoPanel(covariates=BESIDE) if model is None else Panel(model, covariates=BESIDE)
+    panel = panel.fit(PAST)
+    again = PAST[PAST["ds"] >= DAYS[40]].copy()
+    again.loc[again["ds"] >= DAYS[47], "y"] = np.nan
+    want = panel.forecast(3, future=FUTURE, seed=0)
+    np.testing.assert_allclose(panel.update(again).forecast(3, future=FUTURE, seed=0), want)
+    with pytest.raises(ParameterError, match="offset"):
+        panel.forecast(3, offset=2, future=FUTURE)
+
+
+def test_covariates_beside_missing_values_last_until_the_values_come():
+    torn = PAST.copy()
+    torn.loc[torn["ds"] >= DAYS[48], "y"] = np.nan
+    panel = Panel(PROCESSES[0], covariates=BESIDE).fit(torn)
+    first = PAST[PAST["ds"] == DAYS[48]]
+    made = panel.update(first).forecast(3, future=FUTURE)
+    both = torn[torn["ds"] >= DAYS[48]].fillna({"y": 0.0})
+    both["y"] = np.where(both["ds"] == DAYS[48], PAST.loc[both.index, "y"], np.nan)
+    np.testing.assert_allclose(panel.update(both).forecast(3, future=FUTURE), made)
+
+
 # ---- columns that are not used -----------------------------------------------------------------
 
 

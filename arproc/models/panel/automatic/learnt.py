@@ -25,6 +25,7 @@ from arproc.models.panel.data import PanelData
 from arproc.models.panel.fitted import FittedSeries
 from arproc.models.panel.labels import end_of, restore_end
 from arproc.models.panel.tables import future
+from arproc.models.panel.updating import Series
 
 __all__ = ["Automatic", "Common", "Laws"]
 
@@ -227,6 +228,11 @@ class Automatic:
         self._without_candidates(table, middle, spread, left)
         self._within_reach(table, middle, spread)
         return Laws(middle, spread, _factors(left), self.log)
+
+    @property
+    def series(self) -> Series:
+        """What the series are called, how long they are, how their labels end."""
+        return Series(self.names, self.lengths, self.ends)
 
     def of_data(self, table: PanelData) -> Automatic:
         """The same of longer series: what was learnt stays, forecasts go on from their ends."""
