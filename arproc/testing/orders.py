@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from arproc.contract.conditioned import ConditionedLaw
 from arproc.contract.law import ChainLaw
 from arproc.contract.randomness import Uniforms
 from arproc.process.written import OneClass, WrittenLaw
@@ -64,6 +65,8 @@ def any_order(subject: Subject) -> str:
 def _knows_orders(law: ChainLaw) -> bool:
     if law.takes_any_order:
         return True
+    if isinstance(law, ConditionedLaw):  # of what follows a prefix there is one order
+        return not len(law.prefix) and _knows_orders(law.law)
     if isinstance(law, WrittenLaw):
         return type(law.model)._in_order is not OneClass._in_order
     # a network's law may have the method and yet have been trained for one order

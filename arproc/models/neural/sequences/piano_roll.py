@@ -7,14 +7,14 @@ from typing import Any
 from torch import Tensor
 
 from arproc.contract.sequences import Sequences
-from arproc.errors import check_integer
+from arproc.errors import DataError, check_integer
 from arproc.models.neural.sequences.element_law import ElementLaw
 from arproc.models.neural.sequences.element_process import ElementProcess
 from arproc.models.neural.sequences.elements import RollElement
 from arproc.models.neural.sequences.roll_network import RollNetwork
 from arproc.models.neural.vectors.tied import TiedFrames
 from arproc.process import Fit
-from arproc.spaces import Space
+from arproc.spaces import BinaryVector, Space
 from arproc.training import Training
 
 __all__ = ["PianoRoll"]
@@ -109,7 +109,13 @@ class PianoRoll(ElementProcess):
         for name in ("reach", "memory"):
             check_integer(name, getattr(self, name), minimum=0)
         self._check_elements()
-        return self._element_space(data)
+        space = self._element_space(data)
+        if not isinstance(space, BinaryVector):
+            raise DataError(
+                f"data are {space.describe()} elements; expected frames of zeros and ones, "
+                "[T, keys] or a list of them."
+            )
+        return space
 
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: Tensor | None

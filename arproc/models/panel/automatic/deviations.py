@@ -111,7 +111,9 @@ def _some(parts: Sequence[Combined]) -> Combined:
         rows = np.flatnonzero(np.isfinite(one.gap).any(axis=1))
         rows = rows[:: max(1, -(-len(rows) * len(parts) // _MANY))]
         found.append([array[rows] for array in one])
-    return Combined(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
+    every = Combined(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
+    order = np.lexsort(every.gap.T)  # sums are rounded alike, however the series lie
+    return Combined(*(array[order] for array in every))
 
 
 def _logarithms(deviation: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
