@@ -32,11 +32,12 @@ class Conditioned:
             their first element.
         method: "exact", independent draws of the process given the evidence; "reordered",
             independent draws of the same model in another order of its sites, see `in_order`; or
-            "particles" or "tempered", weighted draws of the process.
+            "particles" or "tempered", weighted draws of the process (of `in_order`, where there is
+            one).
         process: the law given the evidence as a process, with a likelihood and draws of its own,
             where backward messages give that; else None.
-        in_order: with method="reordered", the process in the order that has the known elements
-            first: of its law are the draws and `log_evidence`. Else None.
+        in_order: where `condition` was asked for "reordered", the process in the order that has
+            the known elements first: of its law are the draws and `log_evidence`. Else None.
     """
 
     x: Any

@@ -55,7 +55,7 @@ def _solve(gram: np.ndarray, size: np.ndarray, inverse: np.ndarray, theta: np.nd
     trace, total = 0.0, gram[m, m]
     for i in range(m):
         trace += inverse[i, i]
-    if not trace < _CONDITION * m:
+    if not trace <= _CONDITION * m:
         return np.nan
     squares = total
     for i in range(m):

@@ -51,6 +51,15 @@ def model(odd: dict[str, np.ndarray]) -> AutoPanel:
     return AutoPanel().fit(odd)
 
 
+def test_the_unit_of_the_data_does_not_matter(odd):
+    """Nor that of series too short for a candidate."""
+    rows = {name: odd[name] for name in ("three", "one", "negative", "gaps")}
+    rows["from below"] = -odd["s1"]
+    told = AutoPanel(log=False).fit(rows).forecast(3).to_numpy()
+    tiny = AutoPanel(log=False).fit({name: 1e-20 * x for name, x in rows.items()}).forecast(3)
+    np.testing.assert_allclose(1e20 * tiny.to_numpy(), told, rtol=1e-9, atol=1e-12)
+
+
 def test_every_series_gets_a_forecast_of_its_kind(model, odd):
     table = model.forecast(5, (0.05, 0.5, 0.95))
     assert len(table) == 5 * len(odd)

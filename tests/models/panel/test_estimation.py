@@ -94,3 +94,16 @@ def test_what_moments_do_not_take_is_told():
     for name, message in (("torn", "does not take"), ("still", "constant")):
         with pytest.raises(DataError, match=message):
             Panel(AR(2, method="burg")).fit({name: rows[name]})
+
+
+@pytest.mark.usefixtures("no_care")
+@pytest.mark.parametrize("gaps", [False, True])
+def test_least_squares_of_white_noise(gaps):
+    rows = series(5, gaps)
+    panel = Panel(AR(0, trend="n", method="ols")).fit(rows)
+    for i, x in enumerate(rows.values()):
+        known = x[~np.isnan(x)]
+        assert panel.coefficients_["sigma2"].iloc[i] == pytest.approx(np.mean(known**2))
+        assert panel.coefficients_["n"].iloc[i] == len(known)
+        mass = -0.5 * len(known) * (np.log(2 * np.pi * np.mean(known**2)) + 1)
+        assert panel.log_likelihoods_[i] == pytest.approx(mass)

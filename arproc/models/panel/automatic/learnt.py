@@ -30,6 +30,7 @@ from arproc.models.panel.updating import Series
 __all__ = ["Automatic", "Common", "Laws"]
 
 _PARTS = 200  # of a law, of which a mean is taken
+_OF_ZEROS = 1e-12  # the least spread of a series of zeros, which tells no unit
 
 
 class Laws(NamedTuple):
@@ -401,7 +402,7 @@ class Automatic:
             known = table.row(i)
             last = float(known[~np.isnan(known)][-1])
             middle[i], left[i] = (np.log(last) if self.log[i] else last), 1.0
-            size = 1.0 if self.log[i] else max(abs(last), 1e-12)
+            size = 1.0 if self.log[i] else abs(last) or _OF_ZEROS
             spread[i] = self.common.typical * size * steps
 
     def _within_reach(self, table: PanelData, middle: np.ndarray, spread: np.ndarray) -> None:
@@ -413,7 +414,9 @@ class Automatic:
         low, high = low[rows, None], high[rows, None]
         reach = high - low
         middle[rows] = np.clip(middle[rows], low - reach, high + reach)
-        least = 1e-9 * np.maximum(np.maximum(np.abs(low), np.abs(high)), 1e-3)
+        size = np.maximum(np.abs(low), np.abs(high))
+        size = np.where(self.log[rows, None], np.maximum(size, 1e-3), size)
+        least = np.where(size > 0, 1e-9 * size, _OF_ZEROS)
         spread[rows] = np.clip(spread[rows], least, np.maximum(reach, least))
 
 

@@ -264,8 +264,9 @@ def _typical(table: PanelData, kinds: Kinds, periods: list[int]) -> float:
     """The median spread of one step: of logarithms, or beside the last value."""
     none = np.zeros(len(table), np.int64)
     mean, deviation = next_of_walk(scaled(table, kinds.log, periods, none))
-    found = deviation / np.where(kinds.log, 1.0, np.maximum(np.abs(mean), 1e-12))
-    found = found[np.isfinite(found) & (found > 0)]
+    with np.errstate(divide="ignore", invalid="ignore"):  # beside 0 any spread is large
+        found = deviation / np.where(kinds.log, 1.0, np.abs(mean))
+    found = found[found > 0]
     return float(np.clip(np.median(found), 1e-9, 1.0)) if len(found) else _TYPICAL
 
 
