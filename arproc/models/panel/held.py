@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["Held", "readable"]
 
 
+#: Values of this size have no squares, nor have its inverses.
+_LARGEST = 1e75
+
+
 @storable
 @dataclass(frozen=True, eq=False)
 class Held:
@@ -159,10 +163,13 @@ def readable(table: PanelData, keep: bool) -> tuple[PanelData, list[str]]:
     Raises:
         DataError: some can not, and `keep` is false; or none can.
     """
+    strange = _of_no_size(table)
     if not keep:
         require_values(table)
+        for i, reason in strange.items():
+            raise DataError(f"series {table.names[i]!r}: {reason}.")
         return table, ["ok"] * len(table)
-    reasons = [table.faults.get(i, "ok") for i in range(len(table))]
+    reasons = [table.faults.get(i, strange.get(i, "ok")) for i in range(len(table))]
     good = np.flatnonzero([reason == "ok" for reason in reasons])
     if not len(good):
         raise DataError(
@@ -170,3 +177,18 @@ def readable(table: PanelData, keep: bool) -> tuple[PanelData, list[str]]:
             f"{reasons[0]}"
         )
     return (table if len(good) == len(table) else table.select(good)), reasons
+
+
+def _of_no_size(table: PanelData) -> dict[int, str]:
+    """Of which series squares have no size that numbers can say, and why, by their numbers."""
+    sizes = np.abs(table.values)
+    found = {}
+    for k in np.flatnonzero((sizes >= _LARGEST) | ((sizes > 0) & (sizes <= 1 / _LARGEST))):
+        i = int(np.searchsorted(table.offsets, k, side="right") - 1)
+        largest = float(np.nanmax(sizes[table.offsets[i] : table.offsets[i + 1]]))
+        if not 1 / _LARGEST < largest < _LARGEST:
+            found[i] = (
+                f"its values are up to {largest:.3g} in size; expected between 1e-75 and 1e75. "
+                "Express it in another unit"
+            )
+    return found

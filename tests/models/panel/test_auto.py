@@ -386,3 +386,16 @@ def test_the_panel_tells_which_deviations_to_heed():
     )
     gap[10:] = np.nan
     np.testing.assert_array_equal(heeded([Combined(gap, said, weights)]), 1.0)  # too few
+
+
+@pytest.mark.parametrize("unit", [1e80, 1e-80])
+def test_series_without_a_size_are_named(unit):
+    x = np.random.default_rng(0).normal(size=(3, 40)) + 5
+    data = {"a": x[0], "b": unit * x[1], "c": x[2]}
+    with pytest.raises(DataError, match=r"'b'.*1e75"):
+        AutoPanel().fit(data)
+    model = AutoPanel(errors="keep").fit(data)
+    assert "another unit" in model.status_[1]
+    made, want = model.forecast(3), AutoPanel().fit({"a": x[0], "c": x[2]}).forecast(3)
+    np.testing.assert_allclose(made.loc["a"], want.loc["a"])
+    assert made.loc["b"].isna().to_numpy().all()
