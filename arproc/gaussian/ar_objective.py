@@ -17,7 +17,14 @@ from __future__ import annotations
 import numpy as np
 
 from arproc.compiled.jit import jit
-from arproc.gaussian.small_kernels import cholesky, dot, log_determinant, step_down
+from arproc.gaussian.small_kernels import (
+    backwards,
+    cholesky,
+    dot,
+    forwards,
+    log_determinant,
+    step_down,
+)
 
 __all__ = ["derivatives", "statistics", "value_at"]
 
@@ -110,20 +117,12 @@ def value_at(
     for a in range(q):
         for b in range(a + 1):
             left[a, b] = form[a + 1, b + 1]
-    if q and not cholesky(left, q):
+    if q and not cholesky(left, q, 0.0):
         return np.inf, np.inf
-    for a in range(q):  # forwards, then backwards: the mean by generalised least squares
-        value = form[0, a + 1]
-        for b in range(a):
-            value -= left[a, b] * c[b + 1]
-        c[a + 1] = value / left[a, a]
-    for a in range(q - 1, -1, -1):
-        value = c[a + 1]
-        for b in range(a + 1, q):
-            value -= left[b, a] * c[b + 1]
-        c[a + 1] = value / left[a, a]
-    for a in range(q):
-        c[a + 1] = -c[a + 1]
+    for a in range(q):  # the mean by generalised least squares
+        c[a + 1] = -form[0, a + 1]
+    forwards(left, q, c[1:])
+    backwards(left, q, c[1:])
     squares = 0.0
     for b in range(m):
         squares += form[0, b] * c[b]

@@ -86,7 +86,7 @@ def _factor(hessian: np.ndarray, factor: np.ndarray, p: int) -> bool:
         put_table(hessian, factor)
         for j in range(p):
             factor[j, j] += ridge
-        if cholesky(factor, p):
+        if cholesky(factor, p, 0.0):
             return True
         ridge = max(4.0 * ridge, 1e-3 * largest)
     return False
@@ -128,7 +128,7 @@ def _starts(
             work[i, j] = e[i + 1, 0, j + 1, 0]
         first[i] = -e[i + 1, 0, 0, 0]
     largest = np.inf
-    if cholesky(work, p):
+    if cholesky(work, p, 0.0):
         _direction(work, first.copy(), first)
         largest = step_down(first, levels)
     if largest < 0.98 and total > 50 * (p + 1):

@@ -10,7 +10,7 @@ import numpy as np
 
 from arproc.compiled.jit import jit
 from arproc.gaussian.arma_objective import Problem, Room, evaluate
-from arproc.gaussian.small_kernels import cholesky, dot, step_down
+from arproc.gaussian.small_kernels import backwards, cholesky, dot, forwards, step_down
 
 __all__ = ["evaluate_each", "starts"]
 
@@ -120,16 +120,10 @@ def _rough(problem: Problem, begin: int, end: int, reach: np.ndarray, z: np.ndar
     for i in range(k):
         gram[i, i] += 1e-10 * top
     right = gram[k, :k].copy()
-    if not (top > 0 and cholesky(gram, k)):
+    if not (top > 0 and cholesky(gram, k, 0.0)):
         return
-    for i in range(k):
-        for j in range(i):
-            right[i] -= gram[i, j] * right[j]
-        right[i] /= gram[i, i]
-    for i in range(k - 1, -1, -1):
-        for j in range(i + 1, k):
-            right[i] -= gram[j, i] * right[j]
-        right[i] /= gram[i, i]
+    forwards(gram, k, right)
+    backwards(gram, k, right)
     coef = np.empty(k)
     for i in range(k):
         mine = order[i] < n_own

@@ -24,7 +24,13 @@ import numpy as np
 
 from arproc.compiled.jit import jit
 from arproc.gaussian.arma_gaps import add_products, add_slopes
-from arproc.gaussian.small_kernels import autocovariances, cholesky, step_down
+from arproc.gaussian.small_kernels import (
+    autocovariances,
+    backwards,
+    cholesky,
+    forwards,
+    step_down,
+)
 from arproc.gaussian.state_kernels import complete
 
 __all__ = ["Problem", "Room", "evaluate", "expand", "stationary_start"]
@@ -358,20 +364,12 @@ def _solve(products: np.ndarray, precision: np.ndarray, beta: np.ndarray) -> flo
     if c == 1:
         return squares
     left = precision.copy()
-    if not cholesky(left, c - 1):
+    if not cholesky(left, c - 1, _WELL):
         return np.nan
-    for i in range(c - 1):  # what is left of a collinear column is rounding, of either sign
-        if not left[i, i] * left[i, i] > _WELL * precision[i, i]:
-            return np.nan
+    forwards(left, c - 1, beta)
     for i in range(c - 1):
-        for j in range(i):
-            beta[i] -= left[i, j] * beta[j]
-        beta[i] /= left[i, i]
         squares -= beta[i] * beta[i]
-    for i in range(c - 2, -1, -1):
-        for j in range(i + 1, c - 1):
-            beta[i] -= left[j, i] * beta[j]
-        beta[i] /= left[i, i]
+    backwards(left, c - 1, beta)
     return squares
 
 

@@ -77,10 +77,4 @@ def nested_factor(
             for j in range(i + 1):
                 a, b = place[i], place[j]
                 factor[max(a, b), min(a, b)] += gram[i, j]
-    whole = np.diag(factor).copy()
-    if not cholesky(factor, last + 1):
-        return factor, False
-    for i in range(last + 1):
-        if not factor[i, i] ** 2 > well * whole[i]:
-            return factor, False
-    return factor, True
+    return factor, cholesky(factor, last + 1, well)

@@ -12,8 +12,10 @@ from arproc.compiled.jit import jit
 
 __all__ = [
     "autocovariances",
+    "backwards",
     "cholesky",
     "dot",
+    "forwards",
     "invert",
     "log_determinant",
     "mean_of",
@@ -112,13 +114,17 @@ def scale(x: np.ndarray, columns: np.ndarray, y: np.ndarray, center: np.ndarray)
 
 
 @jit
-def cholesky(a: np.ndarray, k: int) -> bool:
-    """The lower factor of the leading k x k block in its place; False where it is not positive."""
+def cholesky(a: np.ndarray, k: int, least: float) -> bool:
+    """The lower factor of the leading k x k block in its place; False where it is not positive.
+
+    Nor is it taken for positive where those before it leave of a diagonal element no more than
+    the share `least`: of collinear columns that is rounding, of either sign.
+    """
     for j in range(k):
-        d = a[j, j]
+        whole = d = a[j, j]
         for h in range(j):
             d -= a[j, h] * a[j, h]
-        if not d > 0:
+        if not d > least * whole:
             return False
         d = np.sqrt(d)
         a[j, j] = d
@@ -128,6 +134,24 @@ def cholesky(a: np.ndarray, k: int) -> bool:
                 v -= a[i, h] * a[j, h]
             a[i, j] = v / d
     return True
+
+
+@jit
+def forwards(factor: np.ndarray, k: int, x: np.ndarray) -> None:
+    """Solve L z = x, in the place of the first k numbers of x."""
+    for i in range(k):
+        for j in range(i):
+            x[i] -= factor[i, j] * x[j]
+        x[i] /= factor[i, i]
+
+
+@jit
+def backwards(factor: np.ndarray, k: int, x: np.ndarray) -> None:
+    """Solve L' z = x likewise; after `forwards` that is the solution of L L' z = x."""
+    for i in range(k - 1, -1, -1):
+        for j in range(i + 1, k):
+            x[i] -= factor[j, i] * x[j]
+        x[i] /= factor[i, i]
 
 
 @jit

@@ -76,6 +76,16 @@ class Terms:
         """How many columns are powers of t."""
         return TRENDS[self.trend]
 
+    @property
+    def line(self) -> int:
+        """How many of the terms are the level and the slope of a straight line."""
+        return min(self.n_trend, 2)
+
+    def beside_line(self, count: int) -> list[str]:
+        """The names of the other terms and of regressors, `count` in all."""
+        named = self.names[self.line :]
+        return [*named, *[f"x{j + 1}" for j in range(count - len(named))]]
+
     @cached_property
     def waves(self) -> list[tuple[str, int, float]]:
         """The Fourier columns: "sin" or "cos", the harmonic k, the period."""

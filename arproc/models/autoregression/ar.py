@@ -212,7 +212,7 @@ class AR(Analysis):
         }  # fmt: skip
         cls(**parameters).check_parameters()
         terms = Terms.of(trend, seasonal, fourier)
-        further = terms.n - min(terms.n_trend, 2)
+        further = terms.n - terms.line
         if len(beta) < further or (len(beta) > further and regressors is None):
             raise ParameterError(
                 f"beta has {len(beta)} numbers; expected {further} for {terms.names[-further:]}"

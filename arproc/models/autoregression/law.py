@@ -109,7 +109,7 @@ class ARLaw(ChainLaw):
             regressors: see the class.
             initial: see the class.
         """
-        line = min(design.n_trend, 2)
+        line = design.line
         mean, slope = (float(v) for v in [*beta[:line], 0.0, 0.0][:2])
         further, drive = beta[line:], drive[: design.n]
         return cls(coef, sigma2, mean, slope, further, design, drive, regressors, initial)
@@ -138,7 +138,7 @@ class ARLaw(ChainLaw):
     @property
     def line(self) -> int:
         """How many of the terms are `mean` and `slope`."""
-        return min(self.design.n_trend, 2)
+        return self.design.line
 
     @property
     def further(self) -> int:
@@ -148,8 +148,7 @@ class ARLaw(ChainLaw):
     @property
     def terms(self) -> list[str]:
         """The names of what `beta` is of."""
-        count = len(self.beta) - self.further
-        return [*self.design.names[self.line :], *[f"x{j + 1}" for j in range(count)]]
+        return self.design.beside_line(len(self.beta))
 
     @cached_property
     def in_recursion(self) -> np.ndarray:

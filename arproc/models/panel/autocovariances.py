@@ -11,8 +11,10 @@ import numpy as np
 from arproc.compiled.jit import jit
 from arproc.gaussian.small_kernels import (
     autocovariances,
+    backwards,
     cholesky,
     dot,
+    forwards,
     invert,
     scale,
     step_down,
@@ -39,16 +41,10 @@ def _yule_walker(
         coef[i] = gamma[lags[i]]
         for j in range(i + 1):
             work[i, j] = gamma[lags[i] - lags[j]]
-    if not cholesky(work, k):
+    if not cholesky(work, k, 0.0):
         return 0.0
-    for i in range(k):
-        for j in range(i):
-            coef[i] -= work[i, j] * coef[j]
-        coef[i] /= work[i, i]
-    for i in range(k - 1, -1, -1):
-        for j in range(i + 1, k):
-            coef[i] -= work[j, i] * coef[j]
-        coef[i] /= work[i, i]
+    forwards(work, k, coef)
+    backwards(work, k, coef)
     sigma2 = gamma[0]
     for i in range(k):
         sigma2 -= coef[i] * gamma[lags[i]]
@@ -201,7 +197,7 @@ def fit(
             for i in range(k):
                 for j in range(i + 1):
                     work[i, j] = own[i - j]
-            if not cholesky(work, k):
+            if not cholesky(work, k, 0.0):
                 continue
         out = covariance[s]
         out[:] = 0.0

@@ -90,6 +90,18 @@ class PanelData:
         values.flags.writeable = False
         object.__setattr__(self, "values", values)
 
+    @classmethod
+    def kept(
+        cls, values: np.ndarray, lengths: np.ndarray, names: Sequence[Any],
+        covariates: np.ndarray | None, covariate_names: tuple[str, ...],
+    ) -> PanelData:  # fmt: skip
+        """Series that were fitted and kept, which begin where they began then."""
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return cls(
+            values, offsets, list(names), True, (), bool(np.isnan(values).any()),
+            covariates=covariates, covariate_names=covariate_names,
+        )  # fmt: skip
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

@@ -94,7 +94,7 @@ def fit(
             for b in range(q):
                 left[a, b] = form[a + 1, b + 1]
         if q:
-            cholesky(left, q)
+            cholesky(left, q, 0.0)
             invert(left, q, beta_part)
         share = 2.0 / n
         for i in range(p):

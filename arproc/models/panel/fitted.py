@@ -228,6 +228,13 @@ class FittedSeries(ABC):
         """The numbers of the series by their names."""
         return {name: i for i, name in enumerate(self.names)}
 
+    def fitted_rows(self) -> np.ndarray:
+        """The numbers of the series that have a fit, of which there is one at least."""
+        rows = np.flatnonzero([status == "ok" for status in self.status])
+        if not len(rows):
+            raise DataError("none of the series has a fit.")
+        return rows
+
     def number(self, key: Any) -> int:
         """The number of the series called `key`, or of that number."""
         try:

@@ -13,7 +13,6 @@ from arproc.contract.randomness import derived_seed, resolve_seed
 from arproc.contract.storable import storable
 from arproc.errors import (
     ArprocError,
-    DataError,
 )
 from arproc.models.panel.coming import (
     Known,
@@ -61,12 +60,17 @@ class Kept(FittedSeries):
     @property
     def own(self) -> PanelData:
         """The series that were fitted; they begin where their processes' data did."""
-        offsets = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
-        gaps = bool(np.isnan(self.values).any())
-        return PanelData(
-            self.values, offsets, list(self.names), True, (), gaps, covariates=self.covariates,
-            covariate_names=self.covariate_names,
-        )  # fmt: skip
+        return PanelData.kept(
+            self.values, self.lengths, self.names, self.covariates, self.covariate_names
+        )
+
+    def known(self, history: Any, horizon: int) -> tuple[PanelData, np.ndarray, list[Any]]:
+        """The series that a forecast continues, which of those of `fit` they are, and labels."""
+        if history is None:
+            rows = self.fitted_rows()
+            return self.own.select(rows), rows, self.labels(None, rows, horizon)
+        data, rows = self.matched(history)
+        return data, rows, self.labels(data, rows, horizon)
 
     def updated(self, later: PanelData) -> Self:
         table = continued(self.own, self.series, later)
@@ -146,15 +150,7 @@ class FittedEach(Kept):
         self, history: Any, horizon: int, levels: Sequence[float], seed: Any,
         future: Known | None = None,
     ) -> pd.DataFrame:  # fmt: skip
-        if history is None:
-            rows = np.array([i for i, status in enumerate(self.status) if status == "ok"])
-            if not len(rows):
-                raise DataError("none of the series has a fit.")
-            data = self.own.select(rows)
-            labels = self.labels(None, rows, horizon)
-        else:
-            data, rows = self.matched(history)
-            labels = self.labels(data, rows, horizon)
+        data, rows, labels = self.known(history, horizon)
         base, parts, placed = resolve_seed(seed), [], self.placed(data, rows)
         for j, i in enumerate(rows.tolist()):
             own, (x, offset) = derived_seed(base, i), placed[j]

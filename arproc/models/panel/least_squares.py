@@ -49,7 +49,7 @@ def _solve(gram: np.ndarray, size: np.ndarray, inverse: np.ndarray, theta: np.nd
     for i in range(m):
         for j in range(i + 1):
             gram[i, j] /= size[i] * size[j]
-    if not cholesky(gram, m):
+    if not cholesky(gram, m, 0.0):
         return np.nan
     invert(gram, m, inverse)
     trace, total = 0.0, gram[m, m]

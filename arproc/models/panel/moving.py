@@ -303,15 +303,7 @@ class FittedMoving(Kept):
         self, history: Any, horizon: int, levels: Sequence[float], seed: Any,
         future: Known | None = None,
     ) -> pd.DataFrame:  # fmt: skip
-        if history is None:
-            rows = np.array([i for i, status in enumerate(self.status) if status == "ok"])
-            if not len(rows):
-                raise DataError("none of the series has a fit.")
-            data = self.own.select(rows)
-            labels = self.labels(None, rows, horizon)
-        else:
-            data, rows = self.matched(history)
-            labels = self.labels(data, rows, horizon)
+        data, rows, labels = self.known(history, horizon)
         after = to_come(future, data.names, labels) if self.covariate_names else None
         found = self._follow(data, rows, horizon, after, own=history is None)
         mean, variance, log = found.mean, found.variance, self.plan.log

@@ -6,7 +6,7 @@ import numpy as np
 
 from arproc.compiled.jit import jit
 from arproc.gaussian.lag_products import gram_of
-from arproc.gaussian.small_kernels import cholesky, dot, scale
+from arproc.gaussian.small_kernels import backwards, cholesky, dot, forwards, scale
 
 __all__ = [
     "beside",
@@ -77,22 +77,10 @@ def regress(table: np.ndarray, n: int, gram: np.ndarray, found: np.ndarray) -> f
         for b in range(a + 1):
             gram[a, b] = dot(table[a + 1], 0, table[b + 1], 0, n)
         found[a] = dot(table[a + 1], 0, table[0], 0, n)
-    whole = np.empty(q)
-    for a in range(q):
-        whole[a] = gram[a, a]
-    if not cholesky(gram, q):
+    if not cholesky(gram, q, _WELL):
         return 0.0
-    for a in range(q):  # what is left of a collinear column is rounding, of either sign
-        if not gram[a, a] * gram[a, a] > _WELL * whole[a]:
-            return 0.0
-    for a in range(q):
-        for b in range(a):
-            found[a] -= gram[a, b] * found[b]
-        found[a] /= gram[a, a]
-    for a in range(q - 1, -1, -1):
-        for b in range(a + 1, q):
-            found[a] -= gram[b, a] * found[b]
-        found[a] /= gram[a, a]
+    forwards(gram, q, found)
+    backwards(gram, q, found)
     squares = 0.0
     for t in range(n):
         value = table[0, t]

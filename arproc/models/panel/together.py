@@ -316,9 +316,7 @@ class FittedTogether(FittedSeries):
 
     def _next(self, horizon: int, to_be: Known | None) -> _Ahead:
         """What follows the data of `fit`."""
-        rows = np.array([i for i, status in enumerate(self.status) if status == "ok"])
-        if not len(rows):
-            raise DataError("none of the series has a fit.")
+        rows = self.fitted_rows()
         names = [self.names[i] for i in rows]
         lengths = self.lengths[rows].tolist()
         shared = len(self.ends) <= 1 and len(set(lengths)) == 1

@@ -91,7 +91,7 @@ class ARIMALaw(ChainLaw):
     @property
     def line(self) -> int:
         """How many of the terms are `mean` and `slope`."""
-        return min(self.design.n_trend, 2)
+        return self.design.line
 
     @property
     def further(self) -> int:
@@ -101,8 +101,7 @@ class ARIMALaw(ChainLaw):
     @property
     def terms(self) -> list[str]:
         """The names of what `beta` is of."""
-        count = len(self.beta) - self.further
-        return [*self.design.names[self.line :], *[f"x{j + 1}" for j in range(count)]]
+        return self.design.beside_line(len(self.beta))
 
     @property
     def moves(self) -> bool:

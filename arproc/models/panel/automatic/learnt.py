@@ -200,12 +200,9 @@ class Automatic:
     @property
     def own_data(self) -> PanelData:
         """The series that were fitted."""
-        offsets = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
-        gaps = bool(np.isnan(self.values).any())
-        return PanelData(
-            self.values, offsets, list(self.names), True, (), gaps, covariates=self.covariates,
-            covariate_names=self.covariate_names,
-        )  # fmt: skip
+        return PanelData.kept(
+            self.values, self.lengths, self.names, self.covariates, self.covariate_names
+        )
 
     def laws(self, table: PanelData, horizon: int, after: np.ndarray | None = None) -> Laws:
         """The laws of the next steps of the series, which are those of `fit`, maybe longer.
