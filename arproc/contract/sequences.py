@@ -327,12 +327,12 @@ class Sequences:
                 begin = end
 
     def require_length(self, count: int, name: str = "data") -> None:
-        """Raise `DataError` unless every sequence has `count` elements, which are given."""
+        """Raise `DataError` unless every sequence has `count` elements."""
         if count and len(self) and int(self.lengths.min()) < count:
             row = int(self.lengths.argmin())
             raise DataError(
-                f"{name} is too short: sequence {row} has {int(self.lengths[row])} element(s), "
-                f"and this law begins after its first {count} (given) values."
+                f"{name} is too short: sequence {row} has {int(self.lengths[row])} element(s); "
+                f"expected at least {count}."
             )
 
     def split_prefix(self, count: int, name: str = "data") -> tuple[torch.Tensor, Sequences]:
