@@ -270,5 +270,5 @@ def test_what_has_no_answer_is_refused():
             BayesianAR(1, **bad).fit(x)
     with pytest.raises(ParameterError, match="order must be one of"):
         BayesianAR((1, 2)).fit(x).parameter_table(3)
-    with pytest.raises(DataError, match="first 2"):
+    with pytest.raises(DataError, match="at least 2"):
         BayesianAR(2).fit(x).log_prob(x[:1])
