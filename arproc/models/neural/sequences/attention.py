@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from arproc.data.form import Layout
 from arproc.models.neural.sequences.cache import KeyValueCache
 from arproc.models.neural.sequences.element_network import ElementNetwork
 from arproc.models.neural.sequences.elements import Element
+from arproc.models.neural.sequences.few_inputs import Weights
 from arproc.models.neural.sequences.network import SequenceNetwork
 from arproc.spaces import Space
 
@@ -26,7 +27,7 @@ class Attended(NamedTuple):
     """What attention remembers: keys and values; and the weights, taken once."""
 
     cache: KeyValueCache
-    weights: Any
+    weights: Weights
 
 
 class AttentionNetwork(ElementNetwork):
@@ -59,7 +60,7 @@ class AttentionNetwork(ElementNetwork):
         return found
 
     def begin(self, n: int) -> Attended:
-        return Attended(KeyValueCache.empty(self.decoder, n), self.decoder.weights())
+        return Attended(KeyValueCache.empty(self.decoder, n), Weights(self.decoder))
 
     def select(self, memory: Attended, rows: Tensor) -> Attended:
         return Attended(memory.cache.select(rows), memory.weights)
@@ -75,7 +76,7 @@ class AttentionNetwork(ElementNetwork):
         for begin in range(0, inputs.shape[1], chunk):
             block = inputs[:, begin : begin + chunk]
             found, cache = cache.feed(block, weights)
-            units.append(cache.network.scores(found, weights))
+            units.append(weights.scores(found))
             if lengths is not None:
                 parts += cache.rows_that_end(lengths, begin, begin + block.shape[1])
         if lengths is not None:

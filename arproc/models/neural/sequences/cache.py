@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
+from arproc.models.neural.sequences.few_inputs import Weights
 from arproc.models.neural.sequences.network import SequenceNetwork
 
 __all__ = ["SLACK", "KeyValueCache"]
@@ -107,25 +106,33 @@ class KeyValueCache:
     # ---- attention ----------------------------------------------------------------------------
 
     def feed(
-        self, inputs: Tensor, weights: Any, offset: Tensor | None = None
+        self, inputs: Tensor, weights: Weights, offset: Tensor | None = None
     ) -> tuple[Tensor, KeyValueCache]:
         """Run the network over more inputs.
 
         Args:
             inputs: symbols [N, T]; vectors [N, T, width] where these are its inputs.
-            weights: those of `network.weights()`.
+            weights: those of the network.
             offset: of the context, [N, width]; see `network.offset`.
 
         Returns:
             What the last layer says after each input [N, T, width], and the cache after them.
         """
         network, count = self.network, inputs.shape[1]
-        traced = torch.is_grad_enabled() and (
-            self.arena.data.requires_grad or inputs.requires_grad or network.traced(weights)
+        traced = weights.traced() or (
+            torch.is_grad_enabled() and (self.arena.data.requires_grad or inputs.requires_grad)
         )
         home = self if traced else self._with_room(count)
         arena, stop, end = home.arena, home.stop, home.stop + count
-        begin, mask, places, after = home._next(count, inputs.device, traced)
+        places, table, counts = home._after(count, traced)
+        few = None if traced else weights.few(self.n * count)
+        if few is not None:
+            x = network.entered(few.embedded(inputs), places, offset)
+            found = few.run(x, places, arena.data, table, home.shift, stop, network.window)
+            arena.tip = end
+            return found, home._view(arena, end, home.shift, table, counts)
+        x = network.entered(network.embedded_by(inputs, weights.plain), places, offset)
+        begin, mask = home._seen(count, table)
         grown: list[Tensor] = []
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -141,40 +148,42 @@ class KeyValueCache:
             values = values.narrow(2, begin, end - begin)
             return network.attention(q, keys, values, mask)
 
-        hidden = network.hidden(inputs, places, weights, attend, offset)
+        hidden = network.finished(network.through(x, places, weights.plain, attend))
         if traced:
-            return hidden, KeyValueCache(network, torch.stack(grown), home.shift, *after)
+            return hidden, KeyValueCache(network, torch.stack(grown), home.shift, table, counts)
         arena.tip = end
-        return hidden, home._view(arena, end, home.shift, *after)
+        return hidden, home._view(arena, end, home.shift, table, counts)
 
-    def _next(
-        self, count: int, device: torch.device, traced: bool
-    ) -> tuple[int, Tensor | None, Tensor, tuple[Tensor | None, Tensor | None]]:
-        """Where `count` more inputs stand and what they see.
-
-        Returns:
-            The first slot that any of them sees; which of the slots from there each sees, or None
-            for all; their places; the table and the counts after them, if rows differ.
-        """
-        network, stop, end = self.network, self.stop, self.stop + count
+    def _after(self, count: int, traced: bool) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The places of `count` more inputs; the table and the counts after them."""
+        network, stop, device = self.network, self.stop, self.arena.data.device
         if self.table is None or self._counts is None:
-            begin = max(stop + 1 - network.window, 0)
             places = self.arena.places
             if traced or places is None:
-                places = _places(network, self.shift, end, device)
-            mask = None
-            if count > 1 or not network.plain:  # one query sees just its window
-                position = torch.arange(begin, end, device=device) + self.shift
-                mask = network.mask(position[stop - begin :], position)
-            return begin, mask, places.narrow(-2, stop, count), (None, None)
+                places = _places(network, self.shift, stop + count, device)
+            return places.narrow(-2, stop, count), None, None
         query = self._counts[:, None] + torch.arange(count, device=device)
         table = torch.cat([self.table, query], dim=1)
+        return network.places(query), table, self._counts + count
+
+    def _seen(self, count: int, table: Tensor | None) -> tuple[int, Tensor | None]:
+        """The first slot that any of `count` more inputs sees, and which each sees from there.
+
+        None stands for all.
+        """
+        network, stop, end = self.network, self.stop, self.stop + count
+        if table is None:
+            begin = max(stop + 1 - network.window, 0)
+            if count == 1 and network.plain:  # one query sees just its window
+                return begin, None
+            position = torch.arange(begin, end, device=self.arena.data.device) + self.shift
+            return begin, network.mask(position[stop - begin :], position)
+        query = table[:, stop:]
         begin = _first_of(table >= query[:, :1] + 1 - network.window, stop)
-        key = table[:, begin:]
-        mask = network.mask(query, key)
+        mask = network.mask(query, table[:, begin:])
         if count == 1 and network.plain and bool(mask.all()):
-            mask = None
-        return begin, mask, network.places(query), (table, self._counts + count)
+            return begin, None
+        return begin, mask
 
     def _with_room(self, count: int) -> KeyValueCache:
         """This cache in an arena that has `count` free slots behind it."""

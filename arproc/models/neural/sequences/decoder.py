@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from arproc.models.neural.given import Given
 from arproc.models.neural.sequences.ahead import heads_ahead
 from arproc.models.neural.sequences.blocks import rotate, squared_relu, unit
+from arproc.models.neural.sequences.layout import Layout, Maps
 from arproc.models.neural.sequences.network import Attend, SequenceNetwork
 
 __all__ = ["Decoder", "Layer", "Weights"]
@@ -112,33 +113,37 @@ class Decoder(SequenceNetwork):
         table = None if self.embedding is None else unit(self.embedding.weight) * root
         return Weights(table, layers, (self.head * root).T)
 
-    def traced(self, weights: Weights) -> bool:
-        return weights.head.requires_grad
+    def layout(self) -> Layout:
+        root = self.head.shape[1] ** 0.5  # the compiled norms are root mean squares
+        layers = [
+            Maps(*((w[name], None) for name in ("qkv", "out", "up", "down")))  # type: ignore[index]
+            for w in self.layers
+        ]
+        table = None if self.embedding is None else unit(self.embedding.weight) * root
+        return Layout(
+            table, layers, torch.full((self.head.shape[1],), 1 / root), None, self.head * root,
+            center=False, epsilon=0.0, unit_heads=True, activation="squared_relu",
+            slopes=torch.zeros(self.heads), rotary=True,
+        )  # fmt: skip
 
-    def hidden(
-        self,
-        inputs: Tensor,
-        places: Tensor,
-        weights: Weights,
-        attend: Attend,
-        offset: Tensor | None = None,
-    ) -> Tensor:
-        n, t = inputs.shape[:2]
+    def embedded_by(self, inputs: Tensor, weights: Weights) -> Tensor:
+        table = weights.embedding
+        return inputs if table is None else F.embedding(inputs, table)
+
+    def through(self, x: Tensor, places: Tensor, weights: Weights, attend: Attend) -> Tensor:
+        n, t, width = x.shape
         angles = places.unflatten(-2, (-1, 1, 1))  # [(N,) T, 1, 1, dim / 2]
-        if weights.embedding is None:
-            x = inputs.reshape(n * t, inputs.shape[2])
-        else:
-            x = F.embedding(inputs.reshape(-1), weights.embedding)  # [N T, width]
-        if offset is not None:
-            each = offset if offset.ndim == 3 else offset[:, None]
-            x = x + each.expand(n, t, x.shape[1]).reshape(n * t, x.shape[1])
+        x = x.reshape(n * t, width)
         for number, w in enumerate(weights.layers):
             qkv = torch.mm(unit(x), w.qkv).view(n, t, 3, self.heads, self.dim)
             q, k = rotate(unit(qkv[:, :, :2]), angles).transpose(1, 3).unbind(2)
             y = attend(number, q, k, qkv[:, :, 2].transpose(1, 2))  # [N, heads, T, dim]
             x = self._add(x, y.transpose(1, 2).reshape(n * t, self.heads * self.dim), w.out)
             x = self._add(x, squared_relu(torch.mm(unit(x), w.up)), w.down)
-        return unit(x).view(n, t, x.shape[1])
+        return x.view(n, t, width)
+
+    def finished(self, x: Tensor) -> Tensor:
+        return unit(x)
 
     def scores(self, hidden: Tensor, weights: Weights) -> Tensor:
         flat = torch.mm(hidden.reshape(-1, hidden.shape[-1]), weights.head)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from arproc.models.neural.sequences.cache import KeyValueCache
+from arproc.models.neural.sequences.few_inputs import Weights
 
 __all__ = ["passes", "refreshed", "room"]
 
@@ -35,14 +36,14 @@ def room(cache: KeyValueCache) -> int | None:
 
 
 def refreshed(
-    cache: KeyValueCache, recent: Tensor, weights: Any, offset: Tensor | None
+    cache: KeyValueCache, recent: Tensor, weights: Weights, offset: Tensor | None
 ) -> KeyValueCache:
     """The cache with rows that are full read anew.
 
     Args:
         cache: of N rows.
         recent: their last `network.carried` inputs, [N, carried].
-        weights: those of `network.weights()`.
+        weights: those of the network.
         offset: of the context, [N, width].
     """
     network, counts = cache.network, cache.counts
@@ -57,6 +58,6 @@ def refreshed(
     return joined.select(torch.cat([rows, others]).argsort())
 
 
-def _read(network: Any, recent: Tensor, weights: Any, offset: Tensor | None) -> KeyValueCache:
+def _read(network: Any, recent: Tensor, weights: Weights, offset: Tensor | None) -> KeyValueCache:
     empty = KeyValueCache.empty(network, len(recent))
     return empty.feed(recent, weights, offset)[1] if recent.shape[1] else empty

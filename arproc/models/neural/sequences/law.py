@@ -19,6 +19,7 @@ from arproc.distributions import Categorical, from_uniform
 from arproc.models.neural.base import NetworkLaw
 from arproc.models.neural.channels import axis_problems
 from arproc.models.neural.sequences.cache import SLACK, KeyValueCache
+from arproc.models.neural.sequences.few_inputs import Weights
 from arproc.models.neural.sequences.fresh_pass import passes, refreshed, room
 from arproc.models.neural.sequences.network import SequenceNetwork
 
@@ -99,7 +100,7 @@ class TransformerLaw(NetworkLaw):
     def start(self, n: int, context: Tensor | None) -> State:
         network = self.network
         first = torch.full((n, 1), network.start, device=self.device)
-        weights, offset = network.weights(), network.offset(context)
+        weights, offset = Weights(network), network.offset(context)
         hidden, cache = KeyValueCache.empty(network, n).feed(first, weights, offset)
         return TransformerState(weights, cache, hidden[:, 0])
 
@@ -117,7 +118,7 @@ class TransformerState(State):
 
     def __init__(
         self,
-        weights: Any,
+        weights: Weights,
         cache: KeyValueCache,
         hidden: Tensor | None,
         recent: Tensor | None = None,
@@ -134,7 +135,7 @@ class TransformerState(State):
         return self._scored(self.cache.network.further(self._last(), x))
 
     def _scored(self, hidden: Tensor) -> Categorical:
-        return Categorical(self.cache.network.scores(hidden, self.weights))
+        return Categorical(self.weights.scores(hidden))
 
     def _last(self) -> Tensor:
         """What the last layer says of the next element, [N, width]."""

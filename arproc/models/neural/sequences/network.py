@@ -15,6 +15,7 @@ from arproc.data.form import Layout
 from arproc.errors import UnsupportedError
 from arproc.models.neural.given import Given
 from arproc.models.neural.sequences.blocks import rotary_angles, window_mask
+from arproc.models.neural.sequences.layout import Layout as Compiled
 from arproc.spaces import Space
 
 __all__ = ["Attend", "SequenceNetwork"]
@@ -26,8 +27,9 @@ Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 class SequenceNetwork(StorableModule):
     """Base of the decoders: symbols in, the scores of the next symbol out.
 
-    A subclass sets the attributes and writes `weights`, `hidden` and `scores`; where its positions
-    are not rotary it writes `places` and `mask` as well.
+    A subclass sets the attributes and writes `weights`, `layout`, `embedded_by`,
+    `through`, `finished` and `scores`; where its positions are not rotary it writes `places`,
+    `entered` and `mask` as well.
 
     Attributes:
         symbols: how many symbols there are.
@@ -73,32 +75,42 @@ class SequenceNetwork(StorableModule):
         return 0 if self.limit is None else self.limit // 2
 
     def weights(self) -> Any:
-        """The weights as `hidden` and `scores` read them; whoever calls often takes them once."""
+        """The weights as passes read them; whoever calls often takes them once."""
         raise NotImplementedError
 
-    def traced(self, weights: Any) -> bool:
-        """Whether gradients in these weights are asked for."""
+    def layout(self) -> Compiled | None:
+        """How a compiled pass computes what this network does; None where none does."""
         raise NotImplementedError
 
-    def hidden(
-        self,
-        inputs: Tensor,
-        places: Tensor,
-        weights: Any,
-        attend: Attend,
-        offset: Tensor | None = None,
-    ) -> Tensor:
-        """What the last layer says after each of the inputs [N, T], [N, T, width].
+    def embedded_by(self, inputs: Tensor, weights: Any) -> Tensor:
+        """The embeddings [N, T, width] of inputs [N, T]; of vectors, they themselves."""
+        raise NotImplementedError
+
+    def entered(self, x: Tensor, places: Tensor, offset: Tensor | None = None) -> Tensor:
+        """What the first layer reads, [N, T, width].
 
         Args:
-            inputs: symbols.
+            x: the inputs' embeddings, [N, T, width].
             places: of their positions, [T, ...] or [N, T, ...]; see `places`.
+            offset: added to them: that of the context, [N, width], or one of each input,
+                [N, T, width].
+        """
+        return x if offset is None else x + (offset if offset.ndim == 3 else offset[:, None])
+
+    def through(self, x: Tensor, places: Tensor, weights: Any, attend: Attend) -> Tensor:
+        """What the last layer adds up to, [N, T, width].
+
+        Args:
+            x: what the first layer reads; see `entered`.
+            places: of the inputs' positions.
             weights: those of `weights()`.
             attend: how a layer's queries meet the keys: those of the inputs and of what came
                 before them.
-            offset: added to the embedding of each input: that of the context, [N, width], or one
-                of each input, [N, T, width].
         """
+        raise NotImplementedError
+
+    def finished(self, x: Tensor) -> Tensor:
+        """What the last layer says, of what it adds up to: [N, T, width], normalised."""
         raise NotImplementedError
 
     def scores(self, hidden: Tensor, weights: Any) -> Tensor:
@@ -124,7 +136,7 @@ class SequenceNetwork(StorableModule):
         return F.embedding(inputs, table)
 
     def places(self, position: Tensor) -> Tensor:
-        """What `hidden` reads of positions [...]: numbers [..., k]."""
+        """What layers read of positions [...]: numbers [..., k]."""
         return rotary_angles(position, self.dim)
 
     def mask(self, query: Tensor, key: Tensor, both_sides: bool = False) -> Tensor:
@@ -191,4 +203,6 @@ class SequenceNetwork(StorableModule):
         def attend(_: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             return self.attention(q, k, v, mask, causal)
 
-        return self.hidden(inputs, self.places(position), weights, attend, offset)
+        places = self.places(position)
+        x = self.entered(self.embedded_by(inputs, weights), places, offset)
+        return self.finished(self.through(x, places, weights, attend))

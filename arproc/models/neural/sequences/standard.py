@@ -20,6 +20,7 @@ from arproc.models.neural.sequences.blocks import (
     squared_relu,
     window_mask,
 )
+from arproc.models.neural.sequences.layout import Layout, Maps, affine
 from arproc.models.neural.sequences.network import Attend, SequenceNetwork
 
 __all__ = ["ACTIVATIONS", "BIASES", "NORMS", "POSITIONS", "StandardDecoder"]
@@ -46,6 +47,8 @@ _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "squared_relu": squared_relu,
 }
 ACTIVATIONS = tuple(_FUNCTIONS)
+#: What the compiled pass has for modules.
+_KINDS = (nn.Embedding, nn.Identity, nn.Linear, nn.RMSNorm, nn.LayerNorm)
 
 
 class StandardLayer(nn.Module):
@@ -153,7 +156,7 @@ class StandardDecoder(SequenceNetwork):
         self.heads, self.kv_heads, self.window, self.limit = heads, kv_heads, window, limit
         self.dim = width // heads if dim is None else dim
         self.scale, self.dropout = self.dim**-0.5, dropout
-        self.positions, self.activation = positions, activation
+        self.positions, self.activation, self.epsilon = positions, activation, epsilon
         self.rotary_base, self.rotary_scaling = rotary_base, rotary_scaling
         self.plain = positions != "alibi"
 
@@ -193,9 +196,6 @@ class StandardDecoder(SequenceNetwork):
     def weights(self) -> None:
         """Nothing: the modules themselves are called."""
 
-    def traced(self, weights: None) -> bool:
-        return any(p.requires_grad for p in self.parameters())
-
     def places(self, position: Tensor) -> Tensor:
         if self.positions == "rotary":
             return rotary_angles(position, self.dim, self.rotary_base, self.rotary_scaling)
@@ -214,19 +214,40 @@ class StandardDecoder(SequenceNetwork):
         bias = (-slopes * lag).masked_fill(~seen, -math.inf)
         return bias if bias.ndim == 4 else bias[None]
 
-    def hidden(
-        self,
-        inputs: Tensor,
-        places: Tensor,
-        weights: None,
-        attend: Attend,
-        offset: Tensor | None = None,
-    ) -> Tensor:
-        x = self.embedding(inputs)
-        if self.positions == "learned":
-            x = x + places
-        if offset is not None:
-            x = x + (offset if offset.ndim == 3 else offset[:, None])
+    def layout(self) -> Layout | None:
+        layers = cast("list[StandardLayer]", self.layers)
+        parts = [part for layer in layers for part in layer.children()]
+        parts += [part for part in (self.embedding, self.norm, self.head) if part is not None]
+        if any(type(part) not in _KINDS for part in parts):
+            return None  # an adapter stands in the place of one
+        table = None if self.embedded else self.embedding.weight
+        return Layout(
+            table,
+            [
+                Maps(affine(layer.qkv, layer.attention_norm), affine(layer.out),
+                     affine(layer.up, layer.mlp_norm), affine(layer.down))
+                for layer in layers
+            ],
+            cast(Tensor, self.norm.weight),
+            getattr(self.norm, "bias", None),
+            self.embedding.weight[: self.symbols] if self.head is None else self.head.weight,
+            center=isinstance(self.norm, nn.LayerNorm),
+            epsilon=self.epsilon,
+            unit_heads=False,
+            activation=self.activation,
+            slopes=alibi_slopes(self.heads) if self.positions == "alibi"
+            else torch.zeros(self.heads),
+            rotary=self.positions == "rotary",
+        )  # fmt: skip
+
+    def embedded_by(self, inputs: Tensor, weights: None) -> Tensor:
+        found: Tensor = self.embedding(inputs)
+        return found
+
+    def entered(self, x: Tensor, places: Tensor, offset: Tensor | None = None) -> Tensor:
+        return super().entered(x + places if self.positions == "learned" else x, places, offset)
+
+    def through(self, x: Tensor, places: Tensor, weights: None, attend: Attend) -> Tensor:
         activation = _FUNCTIONS[self.activation]
         layers = cast("list[StandardLayer]", self.layers)
         for number, layer in enumerate(layers):
@@ -234,6 +255,9 @@ class StandardDecoder(SequenceNetwork):
             y = attend(number, q, k, v).transpose(1, 2).flatten(2)
             x = x + self._dropped(layer.out(y))
             x = x + self._dropped(layer.down(activation(layer.up(layer.mlp_norm(x)))))
+        return x
+
+    def finished(self, x: Tensor) -> Tensor:
         found: Tensor = self.norm(x)
         return found
 

@@ -64,7 +64,9 @@ def test_attention_of_the_network_is_a_causal_window_by_gradient():
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=network.scale)
 
     own = weights._replace(embedding=embedded[0])  # a row for each place
-    hidden = network.hidden(position[None], rotary_angles(position, network.dim), own, attend)
+    places = rotary_angles(position, network.dim)
+    x = network.entered(network.embedded_by(position[None], own), places)
+    hidden = network.finished(network.through(x, places, own, attend))
     scores = network.scores(hidden, own)
     torch.testing.assert_close(scores, network(inputs))
     reach = layers * (window - 1) + 1
@@ -192,12 +194,11 @@ def test_positions_are_exact_far_out():
     model = random_model(layers=1)
     network = model.network_
     from arproc.models.neural.sequences.cache import KeyValueCache
+    from arproc.models.neural.sequences.few_inputs import Weights
 
     x = symbols(1, 40)
-    near, _ = KeyValueCache(network, torch.zeros(1, 2, 1, 2, 0, 8), 0).feed(x, network.weights())
-    far, _ = KeyValueCache(network, torch.zeros(1, 2, 1, 2, 0, 8), 10**8).feed(
-        x, network.weights()
-    )
+    near, _ = KeyValueCache(network, torch.zeros(1, 2, 1, 2, 0, 8), 0).feed(x, Weights(network))
+    far, _ = KeyValueCache(network, torch.zeros(1, 2, 1, 2, 0, 8), 10**8).feed(x, Weights(network))
     torch.testing.assert_close(near, far, atol=1e-4, rtol=1e-4)
 
 

@@ -1,0 +1,189 @@
+"""Passes of a decoder over few inputs at a time, as generation makes them."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from arproc.models.neural.sequences.layout import ACTIVATIONS, Layout
+from arproc.models.neural.sequences.network import SequenceNetwork
+
+__all__ = ["MOST", "FewInputs", "Weights"]
+
+#: So many inputs, of all rows together, are few; a library's products are as fast for more.
+MOST = 16
+#: About how many microseconds a layer takes, and how many weights are read in one.
+_LAYER, _WEIGHTS = 100, 5000
+
+
+class Weights:
+    """The weights of a network as its passes read them, taken once for many of them.
+
+    Args:
+        network: whose weights.
+    """
+
+    __slots__ = ("_few", "_plain", "network")
+
+    def __init__(self, network: SequenceNetwork) -> None:
+        self.network = network
+        self._plain: tuple[Any] | None = None
+        self._few: FewInputs | None = None
+
+    @property
+    def plain(self) -> Any:
+        """Those of `network.weights()`."""
+        if self._plain is None:
+            self._plain = (self.network.weights(),)
+        return self._plain[0]
+
+    def traced(self) -> bool:
+        """Whether gradients in these weights are asked for."""
+        return torch.is_grad_enabled() and any(p.requires_grad for p in self.network.parameters())
+
+    def few(self, inputs: int) -> FewInputs | None:
+        """What makes a pass over so many inputs; None where the network itself makes it."""
+        if not 0 < inputs <= MOST or torch.is_autocast_enabled("cpu"):
+            return None
+        if self._few is None and _fits(self.network) and _worth_compiling(self.network):
+            self._few = _panels_of(self.network)
+        return self._few
+
+    def scores(self, hidden: Tensor) -> Tensor:
+        """The scores [..., symbols] of what the last layer says, [..., width]."""
+        few = self._few
+        rows = hidden.numel() // hidden.shape[-1]
+        if few is None or not 0 < rows <= MOST or hidden.requires_grad or self.traced():
+            return self.network.scores(hidden, self.plain)
+        return few.scores(hidden.reshape(rows, -1)).view(*hidden.shape[:-1], -1)
+
+
+class FewInputs:
+    """A network in panels (`compiled.few_rows`), for products with few rows.
+
+    Args:
+        layout: of the network.
+        scale: of the scores of attention.
+    """
+
+    def __init__(self, layout: Layout, scale: float) -> None:
+        from arproc.compiled.few_rows import pack
+
+        self.table = None if layout.table is None else _numbers(layout.table)
+        self.rotary, self.symbols = layout.rotary, len(layout.head)
+        self._head = pack(_numbers(layout.head))
+        parts: list[np.ndarray] = []
+        for kind in zip(*layout.layers, strict=True):
+            matrices, constants = zip(*kind, strict=True)
+            parts.append(np.stack([pack(_numbers(matrix)) for matrix in matrices]))
+            parts.append(_constants(constants))
+        none = layout.gain.new_zeros(len(layout.gain))
+        self._parts = (
+            *parts, _numbers(layout.gain),
+            _numbers(none if layout.constant is None else layout.constant),
+        )  # fmt: skip
+        self._settings = (
+            layout.center, float(layout.epsilon), layout.unit_heads,
+            ACTIVATIONS.index(layout.activation), float(scale), _numbers(layout.slopes),
+        )  # fmt: skip
+
+    def embedded(self, inputs: Tensor) -> Tensor:
+        """The embeddings [N, T, width] of inputs [N, T]; of vectors, they themselves."""
+        return inputs if self.table is None else torch.from_numpy(self.table[inputs.numpy()])
+
+    def run(
+        self, x: Tensor, places: Tensor, cache: Tensor, table: Tensor | None, shift: int,
+        stop: int, window: int,
+    ) -> Tensor:  # fmt: skip
+        """What the last layer says after each of some inputs; keys and values are written.
+
+        Args:
+            x: the inputs as the first layer reads them, [N, T, width].
+            places: of `network.places`, [T, ...] or [N, T, ...].
+            cache: keys and values, [layers, 2, N, kv_heads, capacity, dim].
+            table: see `KeyValueCache`, with that of the inputs; None where rows agree.
+            shift: likewise.
+            stop: how many slots are written before.
+            window: how many positions a query sees.
+
+        Returns:
+            [N, T, width].
+        """
+        from arproc.models.neural.sequences.decoder_kernels import run
+
+        inputs = np.array(x.detach().reshape(-1, x.shape[-1]).numpy(), np.float32, order="C")
+        angles = _NO_ANGLES
+        if self.rotary:
+            turned = torch.view_as_real(places).detach().numpy()
+            angles = np.ascontiguousarray(turned.reshape(-1, *turned.shape[-2:]))
+        positions = _NO_TABLE if table is None else np.ascontiguousarray(table.numpy())
+        run(
+            inputs, *self._parts, *self._settings, angles, cache.detach().numpy(), positions,
+            shift, stop, window,
+        )  # fmt: skip
+        return torch.from_numpy(inputs).view(x.shape)
+
+    def scores(self, hidden: Tensor) -> Tensor:
+        """The scores [R, symbols] of what the last layer says of few inputs, [R, width]."""
+        from arproc.compiled.few_rows import PANEL, product
+
+        found = np.empty((len(hidden), len(self._head) * PANEL), np.float32)
+        product(np.ascontiguousarray(hidden.detach().numpy()), self._head, found)
+        return torch.from_numpy(found)[:, : self.symbols]
+
+
+_NO_ANGLES = np.empty((0, 0, 2), np.float32)
+_NO_TABLE = np.empty((0, 0), np.int64)
+#: Of each network in use its panels, and what its modules and weights were when they were made.
+_PANELS: WeakKeyDictionary[nn.Module, tuple[tuple[Any, ...], FewInputs]] = WeakKeyDictionary()
+
+
+def _fits(network: SequenceNetwork) -> bool:
+    """Whether a network computes here and now as the compiled pass does, but for its layout."""
+    plainly = all(p.dtype == torch.float32 and p.is_cpu for p in network.parameters())
+    hooked = any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
+    return plainly and not network.training and not hooked
+
+
+def _worth_compiling(network: SequenceNetwork) -> bool:
+    from arproc.compiled.interpreted import suited
+    from arproc.models.neural.sequences import decoder_kernels
+
+    weights = sum(p.numel() for p in network.parameters())
+    work = _LAYER * len(network.layers) + weights / _WEIGHTS
+    return suited(decoder_kernels, work) is decoder_kernels
+
+
+@torch.no_grad()
+def _panels_of(network: SequenceNetwork) -> FewInputs | None:
+    """A network's panels, made anew where a weight or a module is another than it was."""
+    from arproc.compiled.few_rows import fingerprint
+
+    parts = tuple(type(module) for module in network.modules())
+    now = parts + tuple(
+        fingerprint(_numbers(p).reshape(-1).view(np.int32)) for p in network.parameters()
+    )
+    known = _PANELS.get(network)
+    if known is not None and known[0] == now:
+        return known[1]
+    layout = network.layout()
+    if layout is None:
+        return None
+    made = FewInputs(layout, network.scale)
+    _PANELS[network] = now, made
+    return made
+
+
+def _constants(constants: tuple[Tensor | None, ...]) -> np.ndarray:
+    """Of each layer [layers, outputs]; [layers, 0] where there are none."""
+    if any(constant is None for constant in constants):
+        return np.empty((len(constants), 0), np.float32)
+    return np.stack([_numbers(constant) for constant in constants if constant is not None])
+
+
+def _numbers(x: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(x.detach().numpy(), np.float32)
