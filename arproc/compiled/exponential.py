@@ -42,9 +42,9 @@ FORMS[float_of_bits] = lambda bits: np.int32(bits).view(np.float32)
 
 @partial(jit, fastmath={"contract"})
 def exp_in_place(x: np.ndarray, count: int) -> None:
-    """The exponentials of the first `count` of float32 numbers, to three units in the last place (to one where the
-    processor multiplies and adds at once).
+    """The exponentials of the first `count` of float32 numbers.
 
+    To three units in the last place; to one where the processor multiplies and adds at once.
     Below -87 it is exp(-87), 1.6e-38, and above 88 exp(88).
     """
     for j in range(count):
