@@ -8,6 +8,7 @@ finaliser of `key + c * golden`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -128,12 +129,12 @@ class Uniforms:
             count: how many positions.
             event_shape: the shape of one element; each scalar has a uniform of its own.
         """
-        size = int(np.prod(event_shape, dtype=np.int64))
+        size = math.prod(event_shape)
         row = np.asarray(rows).astype(np.uint64)
-        first = np.broadcast_to(np.asarray(start).astype(np.uint64), row.shape)
+        first = np.asarray(start).astype(np.uint64)
         with np.errstate(over="ignore"):
             key = _finalise(self._key ^ _finalise((row + np.uint64(1)) * _MIX_2))
-            key = key + first * np.uint64(size) * _GOLDEN
+            key = key + first * np.uint64(size) * _GOLDEN  # [N]
             if len(row) * count * size >= _COMPILE_FROM:
                 return _compiled(key, count * size).reshape(len(row), count, *event_shape)
             # counter + 1 times the golden ratio, from the key: the splitmix64 sequence of the row

@@ -124,13 +124,13 @@ class KeyValueCache:
         )
         home = self if traced else self._with_room(count)
         arena, stop, end = home.arena, home.stop, home.stop + count
-        places, table, counts = home._after(count, traced)
+        table, counts = home._after(count)
         few = None if traced else weights.few(self.n * count)
         if few is not None:
-            x = network.entered(few.embedded(inputs), places, offset)
-            found = few.run(x, places, arena.data, table, home.shift, stop, network.window)
+            found = few.run(network, inputs, offset, arena.data, table, home.shift, stop)
             arena.tip = end
             return found, home._view(arena, end, home.shift, table, counts)
+        places = home._places(count, table, traced)
         x = network.entered(network.embedded_by(inputs, weights.plain), places, offset)
         begin, mask = home._seen(count, table)
         grown: list[Tensor] = []
@@ -154,17 +154,22 @@ class KeyValueCache:
         arena.tip = end
         return hidden, home._view(arena, end, home.shift, table, counts)
 
-    def _after(self, count: int, traced: bool) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """The places of `count` more inputs; the table and the counts after them."""
-        network, stop, device = self.network, self.stop, self.arena.data.device
+    def _after(self, count: int) -> tuple[Tensor | None, Tensor | None]:
+        """The table and the counts after `count` more inputs."""
         if self.table is None or self._counts is None:
-            places = self.arena.places
-            if traced or places is None:
-                places = _places(network, self.shift, stop + count, device)
-            return places.narrow(-2, stop, count), None, None
-        query = self._counts[:, None] + torch.arange(count, device=device)
-        table = torch.cat([self.table, query], dim=1)
-        return network.places(query), table, self._counts + count
+            return None, None
+        query = self._counts[:, None] + torch.arange(count, device=self.arena.data.device)
+        return torch.cat([self.table, query], dim=1), self._counts + count
+
+    def _places(self, count: int, table: Tensor | None, traced: bool) -> Tensor:
+        """The places of `count` more inputs, of which there is the table after them."""
+        network, stop = self.network, self.stop
+        if table is not None:
+            return network.places(table[:, stop:])
+        places = self.arena.places
+        if traced or places is None:
+            places = _places(network, self.shift, stop + count, self.arena.data.device)
+        return places.narrow(-2, stop, count)
 
     def _seen(self, count: int, table: Tensor | None) -> tuple[int, Tensor | None]:
         """The first slot that any of `count` more inputs sees, and which each sees from there.

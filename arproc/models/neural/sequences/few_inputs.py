@@ -75,6 +75,7 @@ class FewInputs:
 
         self.table = None if layout.table is None else _numbers(layout.table)
         self.rotary, self.symbols = layout.rotary, len(layout.head)
+        self._places: np.ndarray | None = None
         self._head = pack(_numbers(layout.head))
         parts: list[np.ndarray] = []
         for kind in zip(*layout.layers, strict=True):
@@ -91,41 +92,60 @@ class FewInputs:
             ACTIVATIONS.index(layout.activation), float(scale), _numbers(layout.slopes),
         )  # fmt: skip
 
-    def embedded(self, inputs: Tensor) -> Tensor:
-        """The embeddings [N, T, width] of inputs [N, T]; of vectors, they themselves."""
-        return inputs if self.table is None else torch.from_numpy(self.table[inputs.numpy()])
-
     def run(
-        self, x: Tensor, places: Tensor, cache: Tensor, table: Tensor | None, shift: int,
-        stop: int, window: int,
-    ) -> Tensor:  # fmt: skip
+        self,
+        network: SequenceNetwork,
+        inputs: Tensor,
+        offset: Tensor | None,
+        cache: Tensor,
+        table: Tensor | None,
+        shift: int,
+        stop: int,
+    ) -> Tensor:
         """What the last layer says after each of some inputs; keys and values are written.
 
         Args:
-            x: the inputs as the first layer reads them, [N, T, width].
-            places: of `network.places`, [T, ...] or [N, T, ...].
+            network: whose panels these are.
+            inputs: symbols [N, T], or vectors [N, T, width].
+            offset: see `network.entered`.
             cache: keys and values, [layers, 2, N, kv_heads, capacity, dim].
             table: see `KeyValueCache`, with that of the inputs; None where rows agree.
             shift: likewise.
             stop: how many slots are written before.
-            window: how many positions a query sees.
 
         Returns:
             [N, T, width].
         """
         from arproc.models.neural.sequences.decoder_kernels import run
 
-        inputs = np.array(x.detach().reshape(-1, x.shape[-1]).numpy(), np.float32, order="C")
-        angles = _NO_ANGLES
-        if self.rotary:
-            turned = torch.view_as_real(places).detach().numpy()
-            angles = np.ascontiguousarray(turned.reshape(-1, *turned.shape[-2:]))
-        positions = _NO_TABLE if table is None else np.ascontiguousarray(table.numpy())
+        slots = _NO_TABLE if table is None else np.ascontiguousarray(table.numpy())
+        count = inputs.shape[1]
+        positions = np.arange(stop, stop + count) + shift if table is None else slots[:, stop:]
+        places = self._places_of(network, positions)
+        given = inputs.detach().numpy()
+        x = given.astype(np.float32) if self.table is None else self.table[given]
+        if not self.rotary and places.size:
+            x += places
+        if offset is not None:
+            added = offset.detach().numpy()
+            x += added if added.ndim == 3 else added[:, None]
+        shape = x.shape
+        x = x.reshape(-1, shape[-1])
+        angles = places.reshape(-1, *places.shape[-2:]) if self.rotary else _NO_ANGLES
         run(
-            inputs, *self._parts, *self._settings, angles, cache.detach().numpy(), positions,
-            shift, stop, window,
+            x, *self._parts, *self._settings, angles, cache.numpy(), slots, shift, stop,
+            network.window,
         )  # fmt: skip
-        return torch.from_numpy(inputs).view(x.shape)
+        return torch.from_numpy(x).view(shape)
+
+    def _places_of(self, network: SequenceNetwork, positions: np.ndarray) -> np.ndarray:
+        """What the layers, or the first, read of positions: `network.places`, real numbers."""
+        most = int(positions.max(initial=0)) + 1
+        if most > _MOST_PLACES:
+            return _real(network.places(torch.from_numpy(positions)))
+        if self._places is None or len(self._places) < most:
+            self._places = _real(network.places(torch.arange(max(2 * most, 64))))
+        return self._places[positions]
 
     def scores(self, hidden: Tensor) -> Tensor:
         """The scores [R, symbols] of what the last layer says of few inputs, [R, width]."""
@@ -136,6 +156,8 @@ class FewInputs:
         return torch.from_numpy(found)[:, : self.symbols]
 
 
+#: The places of so many positions at most are kept.
+_MOST_PLACES = 2**16
 _NO_ANGLES = np.empty((0, 0, 2), np.float32)
 _NO_TABLE = np.empty((0, 0), np.int64)
 #: Of each network in use its panels, and what its modules and weights were when they were made.
@@ -183,6 +205,12 @@ def _constants(constants: tuple[Tensor | None, ...]) -> np.ndarray:
     if any(constant is None for constant in constants):
         return np.empty((len(constants), 0), np.float32)
     return np.stack([_numbers(constant) for constant in constants if constant is not None])
+
+
+def _real(places: Tensor) -> np.ndarray:
+    """Places as real numbers: of a complex one its parts, in an axis of their own."""
+    places = torch.view_as_real(places) if places.is_complex() else places
+    return places.detach().numpy()
 
 
 def _numbers(x: Tensor) -> np.ndarray:
