@@ -22,6 +22,7 @@ from arproc.models.autoregression.selection import select_order
 from arproc.models.autoregression.vector.var import VAR
 from arproc.models.discrete.count import CountAR
 from arproc.models.neural.sequences.piano_roll import PianoRoll
+from arproc.models.neural.sequences.rnn import RNN
 from arproc.models.neural.sequences.transformer import Transformer
 from arproc.models.neural.vectors.made import MADE
 from arproc.models.neural.vectors.maf import MAF
@@ -246,6 +247,10 @@ CALLS: dict[str, Call] = {
     ),
     "Transformer.sample": Call(
         lambda: Transformer(1, 2, 8, block=8, tokens=4, training=_training()).fit(_counts() % 4),
+        lambda m: m.sample(2, 5, seed=0),
+    ),
+    "RNN.sample": Call(
+        lambda: RNN("lstm", 1, 8, tokens=4, training=_training()).fit(_counts() % 4),
         lambda m: m.sample(2, 5, seed=0),
     ),
     "symbols one by one": Call(_scores, _choose),

@@ -110,11 +110,13 @@ class Memory(NamedTuple):
         units: those that describe the next element, [N, width].
         hidden: what the network remembers.
         scale: of the series, where it is read off their first elements.
+        panels: the network's weights as its stepper reads them, if it has any.
     """
 
     units: Tensor
     hidden: Any
     scale: Scale | None
+    panels: Any = None
 
 
 class ElementState(State):
@@ -191,23 +193,23 @@ class ElementState(State):
         positions = self.lengths[:, None] + torch.arange(count + 1, device=uniforms.device)
         scales = self._scales(positions[:, :-1], memory.scale)
         added = network.added(self.context_at(positions[:, 1:]), count)
-        stepper = network.stepper(memory.hidden, self.n * count)
+        stepper = network.stepper(memory.hidden, self.n * count, memory.panels)
         units, drawn = memory.units, []
         for k, u in enumerate(uniforms.unbind(1)):
             x = from_uniform(element.distribution(units, scales[k]), u).to(dtype)
             units = stepper.feed(x, scales[k], None if added is None else added[:, k])
             drawn.append(x)
         x = torch.stack(drawn, dim=1)
-        after = ElementState(Memory(units, stepper.memory, memory.scale))
+        after = ElementState(Memory(units, stepper.memory, memory.scale, stepper.panels))
         return x, self._carry(after, self.history.extend(x), self.context)
 
     def _select(self, rows: Tensor) -> ElementState:
         if self.memory is None:
             return ElementState(None)
-        units, hidden, scale = self.memory
+        units, hidden, scale, panels = self.memory
         hidden = self.law.network.select(hidden, rows)
         scale = None if scale is None else scale.select(rows)
-        return ElementState(Memory(units[rows], hidden, scale))
+        return ElementState(Memory(units[rows], hidden, scale, panels))
 
     # ---- inner parts --------------------------------------------------------------------------
 

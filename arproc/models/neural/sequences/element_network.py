@@ -86,9 +86,15 @@ class ElementNetwork(StorableModule):
         units, memory = self.run(inputs[:, None], memory)
         return units[:, 0], memory
 
-    def stepper(self, memory: Any, draws: int) -> Stepper:
-        """What takes single elements, of which there are to be so many draws."""
-        del draws
+    def stepper(self, memory: Any, draws: int, panels: Any = None) -> Stepper:
+        """What takes single elements.
+
+        Args:
+            memory: of the elements before them.
+            draws: how many there are to be, of all rows together.
+            panels: those of an earlier stepper, if there was one.
+        """
+        del draws, panels
         return Stepper(self, memory)
 
     def inputs(self, x: Tensor, context: Tensor | None) -> Tensor:
@@ -111,7 +117,12 @@ class Stepper:
     Args:
         network: whose inputs they are.
         memory: what it remembers; that after the last element is `memory`.
+
+    Attributes:
+        panels: the weights as it reads them, for the next one; None where it reads the network's.
     """
+
+    panels: Any = None
 
     def __init__(self, network: ElementNetwork, memory: Any) -> None:
         self.network, self._memory = network, memory

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from arproc.models.neural.panels import MOST, fits, kept_panels, numbers
 from arproc.models.neural.sequences.layout import ACTIVATIONS, Layout
 from arproc.models.neural.sequences.network import SequenceNetwork
 
-__all__ = ["MOST", "FewInputs", "Weights"]
+__all__ = ["FewInputs", "Weights"]
 
-#: So many inputs, of all rows together, are few; a library's products are as fast for more.
-MOST = 16
 #: About how many microseconds a layer takes, and how many weights are read in one.
 _LAYER, _WEIGHTS = 100, 5000
 
@@ -49,7 +47,7 @@ class Weights:
         """What makes a pass over so many inputs; None where the network itself makes it."""
         if not 0 < inputs <= MOST or torch.is_autocast_enabled("cpu"):
             return None
-        if self._few is None and _fits(self.network) and _worth_compiling(self.network):
+        if self._few is None and fits(self.network) and _worth_compiling(self.network):
             self._few = _panels_of(self.network)
         return self._few
 
@@ -73,23 +71,23 @@ class FewInputs:
     def __init__(self, layout: Layout, scale: float) -> None:
         from arproc.compiled.few_rows import pack
 
-        self.table = None if layout.table is None else _numbers(layout.table)
+        self.table = None if layout.table is None else numbers(layout.table)
         self.rotary, self.symbols = layout.rotary, len(layout.head)
         self._places: np.ndarray | None = None
-        self._head = pack(_numbers(layout.head))
+        self._head = pack(numbers(layout.head))
         parts: list[np.ndarray] = []
         for kind in zip(*layout.layers, strict=True):
             matrices, constants = zip(*kind, strict=True)
-            parts.append(np.stack([pack(_numbers(matrix)) for matrix in matrices]))
+            parts.append(np.stack([pack(numbers(matrix)) for matrix in matrices]))
             parts.append(_constants(constants))
         none = layout.gain.new_zeros(len(layout.gain))
         self._parts = (
-            *parts, _numbers(layout.gain),
-            _numbers(none if layout.constant is None else layout.constant),
+            *parts, numbers(layout.gain),
+            numbers(none if layout.constant is None else layout.constant),
         )  # fmt: skip
         self._settings = (
             layout.center, float(layout.epsilon), layout.unit_heads,
-            ACTIVATIONS.index(layout.activation), float(scale), _numbers(layout.slopes),
+            ACTIVATIONS.index(layout.activation), float(scale), numbers(layout.slopes),
         )  # fmt: skip
 
     def run(
@@ -160,15 +158,6 @@ class FewInputs:
 _MOST_PLACES = 2**16
 _NO_ANGLES = np.empty((0, 0, 2), np.float32)
 _NO_TABLE = np.empty((0, 0), np.int64)
-#: Of each network in use its panels, and what its modules and weights were when they were made.
-_PANELS: WeakKeyDictionary[nn.Module, tuple[tuple[Any, ...], FewInputs]] = WeakKeyDictionary()
-
-
-def _fits(network: SequenceNetwork) -> bool:
-    """Whether a network computes here and now as the compiled pass does, but for its layout."""
-    plainly = all(p.dtype == torch.float32 and p.is_cpu for p in network.parameters())
-    hooked = any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
-    return plainly and not network.training and not hooked
 
 
 def _worth_compiling(network: SequenceNetwork) -> bool:
@@ -180,38 +169,22 @@ def _worth_compiling(network: SequenceNetwork) -> bool:
     return suited(decoder_kernels, work) is decoder_kernels
 
 
-@torch.no_grad()
 def _panels_of(network: SequenceNetwork) -> FewInputs | None:
-    """A network's panels, made anew where a weight or a module is another than it was."""
-    from arproc.compiled.few_rows import fingerprint
+    def make() -> FewInputs | None:
+        layout = network.layout()
+        return None if layout is None else FewInputs(layout, network.scale)
 
-    parts = tuple(type(module) for module in network.modules())
-    now = parts + tuple(
-        fingerprint(_numbers(p).reshape(-1).view(np.int32)) for p in network.parameters()
-    )
-    known = _PANELS.get(network)
-    if known is not None and known[0] == now:
-        return known[1]
-    layout = network.layout()
-    if layout is None:
-        return None
-    made = FewInputs(layout, network.scale)
-    _PANELS[network] = now, made
-    return made
+    return kept_panels(network, make)
 
 
 def _constants(constants: tuple[Tensor | None, ...]) -> np.ndarray:
     """Of each layer [layers, outputs]; [layers, 0] where there are none."""
     if any(constant is None for constant in constants):
         return np.empty((len(constants), 0), np.float32)
-    return np.stack([_numbers(constant) for constant in constants if constant is not None])
+    return np.stack([numbers(constant) for constant in constants if constant is not None])
 
 
 def _real(places: Tensor) -> np.ndarray:
     """Places as real numbers: of a complex one its parts, in an axis of their own."""
     places = torch.view_as_real(places) if places.is_complex() else places
     return places.detach().numpy()
-
-
-def _numbers(x: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(x.detach().numpy(), np.float32)

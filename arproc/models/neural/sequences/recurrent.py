@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,8 +14,10 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from arproc.contract.checked import sentences
 from arproc.data.form import Layout
 from arproc.errors import check_choice
+from arproc.models.neural.panels import MOST
 from arproc.models.neural.sequences.element_network import ElementNetwork, Stepper
 from arproc.models.neural.sequences.elements import Element, SymbolElement
+from arproc.models.neural.sequences.few_cells import FewCells, few_cells
 from arproc.models.neural.sequences.scaling import Scale
 from arproc.spaces import Space
 
@@ -148,7 +151,11 @@ class RecurrentNetwork(ElementNetwork):
             return None
         return F.linear(element.embedding.weight, own[0], own[2] + own[3])
 
-    def stepper(self, memory: Hidden, draws: int) -> Stepper:
+    def stepper(self, memory: Hidden, draws: int, panels: Any = None) -> Stepper:
+        if not torch.is_grad_enabled() and memory[0].shape[1] <= MOST:
+            panels = panels or few_cells(self.core, draws)
+            if panels is not None:
+                return _FewSteps(self, memory, panels)
         return _RecurrentStepper(self, memory, draws)
 
 
@@ -174,6 +181,25 @@ class _RecurrentStepper(Stepper):
         inputs = inputs if added is None else inputs + added
         units, self.layers = network.step_layers(inputs, self.layers)
         return units
+
+
+class _FewSteps(Stepper):
+    """Takes elements of few rows, by panels."""
+
+    panels: FewCells
+
+    def __init__(self, network: RecurrentNetwork, memory: Hidden, panels: FewCells) -> None:
+        super().__init__(network, None)
+        self.panels = panels
+        self._parts = [np.array(part.detach().numpy(), np.float32) for part in memory]
+
+    @property
+    def memory(self) -> Hidden:
+        return tuple(torch.from_numpy(part.copy()) for part in self._parts)
+
+    def feed(self, x: Tensor, scale: Scale | None, added: Tensor | None) -> Tensor:
+        inputs = self.network.element.embed(x, scale)
+        return self.panels.step(inputs if added is None else inputs + added, self._parts)
 
 
 def by_layers(memory: Hidden) -> Layers:

@@ -12,10 +12,12 @@ from torch import nn
 
 import arproc
 from arproc.compiled.interpreted import nothing_interpreted
+from arproc.models.neural import panels
+from arproc.models.neural.panels import MOST
 from arproc.models.neural.sequences import few_inputs
 from arproc.models.neural.sequences.cache import KeyValueCache
 from arproc.models.neural.sequences.decoder import Decoder
-from arproc.models.neural.sequences.few_inputs import MOST, Weights
+from arproc.models.neural.sequences.few_inputs import Weights
 from arproc.models.neural.sequences.network import SequenceNetwork
 from arproc.models.neural.sequences.standard import StandardDecoder
 
@@ -177,10 +179,10 @@ def test_what_is_no_number_is_not_hidden():
 def test_panels_go_with_their_network():
     network = network_of("own")
     assert Weights(network).few(1) is not None
-    held = len(few_inputs._PANELS)
+    held = len(panels._KEPT)
     del network
     gc.collect()
-    assert len(few_inputs._PANELS) < held
+    assert len(panels._KEPT) < held
 
 
 def test_samples_and_likelihoods_are_those_of_the_network(monkeypatch):
