@@ -18,7 +18,17 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from arproc.compiled.jit import FORMS, jit
-from arproc.compiled.vectors import LANES, ZERO, fused, load, loop, spread, store, total
+from arproc.compiled.vectors import (
+    LANES,
+    ZERO,
+    fused,
+    load,
+    load_upper,
+    loop,
+    spread,
+    store,
+    total,
+)
 
 __all__ = ["PANEL", "dots", "fingerprint", "pack", "product", "weighed"]
 
@@ -27,23 +37,43 @@ PANEL = 2 * LANES
 
 
 def pack(weight: np.ndarray) -> np.ndarray:
-    """A matrix [outputs, inputs] in panels, [panels, inputs, PANEL]; what is missing is zero.
+    """Matrices [..., outputs, inputs] in panels, [..., panels, inputs, PANEL].
+
+    What is missing in the last panel is zero. Where the weights all are bfloat16 numbers, as the
+    published ones of many models are, they are held as such: the upper halves of float32, uint16.
+    Products are the same, of half the memory.
 
     Example:
         >>> pack(np.ones((40, 3), np.float32)).shape
         (2, 3, 32)
     """
-    outputs, inputs = weight.shape
+    *many, outputs, inputs = weight.shape
     panels = -(-outputs // PANEL)
-    whole = np.zeros((panels * PANEL, inputs), np.float32)
-    whole[:outputs] = weight
-    return np.ascontiguousarray(whole.reshape(panels, PANEL, inputs).transpose(0, 2, 1))
+    whole = np.zeros((*many, panels * PANEL, inputs), np.float32)
+    whole[..., :outputs, :] = weight
+    parts = whole.reshape(*many, panels, PANEL, inputs).swapaxes(-1, -2)
+    bits = whole.view(np.uint32)
+    if not (bits & np.uint32(0xFFFF)).any():
+        return np.ascontiguousarray(_upper(parts))
+    return np.ascontiguousarray(parts)
+
+
+def _upper(x: np.ndarray) -> np.ndarray:
+    """The upper halves of float32 numbers."""
+    return (np.ascontiguousarray(x).view(np.uint32) >> np.uint32(16)).astype(np.uint16)
+
+
+def _whole(panel: np.ndarray) -> np.ndarray:
+    """The numbers of a panel, float32."""
+    if panel.dtype != np.uint16:
+        return panel
+    return (panel.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def _panel_of(rows: int) -> Any:
     """`(x, w, out, r, p)`: rows r ... r + rows - 1 of x [R, inputs] times panel p of w.
 
-    All arrays are float32, contiguous; the sums go to the panel's columns of out.
+    All arrays are contiguous, x and out float32; the sums go to the panel's columns of out.
     """
 
     def sums(typing: Any, x: Any, w: Any, out: Any, r: Any, p: Any) -> Any:  # noqa: ARG001
@@ -54,12 +84,13 @@ def _panel_of(rows: int) -> Any:
         r, p = arguments[3:]
         inputs, width = builder.extract_value(x.shape, 1), builder.extract_value(out.shape, 1)
         parts, one = range(PANEL // LANES), r.type
+        read = load if signature.args[1].dtype == types.float32 else load_upper
         lines = [builder.mul(builder.add(r, one(k)), inputs) for k in range(rows)]
         panel = builder.mul(builder.mul(p, inputs), one(PANEL))
 
         def step(i: Any, held: list[Any]) -> list[Any]:
             at = builder.add(panel, builder.mul(i, one(PANEL)))
-            weights = [load(builder, w.data, builder.add(at, one(part * LANES))) for part in parts]
+            weights = [read(builder, w.data, builder.add(at, one(part * LANES))) for part in parts]
             inputs = [spread(builder, x.data, builder.add(line, i)) for line in lines]
             sums = iter(held)
             return [fused(builder, a, b, next(sums)) for a in inputs for b in weights]
@@ -73,7 +104,7 @@ def _panel_of(rows: int) -> Any:
         return context.get_dummy_value()
 
     def plain(x: np.ndarray, w: np.ndarray, out: np.ndarray, r: int, p: int) -> None:
-        out[r : r + rows, p * PANEL : (p + 1) * PANEL] = x[r : r + rows] @ w[p]
+        out[r : r + rows, p * PANEL : (p + 1) * PANEL] = x[r : r + rows] @ _whole(w[p])
 
     found = intrinsic(sums)
     FORMS[found] = plain
@@ -92,7 +123,7 @@ _five, _six, _seven, _eight = (_panel_of(k) for k in (5, 6, 7, 8))
 
 @jit
 def product(x: np.ndarray, w: np.ndarray, out: np.ndarray) -> None:
-    """`out = x w`, of x [rows, inputs] and w of `pack`; all float32 and contiguous.
+    """`out = x w`, of x [rows, inputs] and w of `pack`; contiguous, x and out float32.
 
     Args:
         x: the rows.

@@ -12,7 +12,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-__all__ = ["LANES", "ZERO", "fused", "load", "loop", "spread", "store", "total"]
+__all__ = ["LANES", "ZERO", "fused", "load", "load_upper", "loop", "spread", "store", "total"]
 
 #: How many float32 a vector holds; a processor without registers so wide takes it in parts.
 LANES = 16
@@ -27,6 +27,14 @@ def load(builder: Any, data: Any, index: Any) -> Any:
     """The vector that begins at an element."""
     place = builder.bitcast(builder.gep(data, [index]), _VECTOR.as_pointer())
     return builder.load(place, align=4)
+
+
+def load_upper(builder: Any, data: Any, index: Any) -> Any:
+    """The vector of which the upper halves begin at an element of uint16."""
+    half, whole = (ir.VectorType(ir.IntType(bits), LANES) for bits in (16, 32))
+    place = builder.bitcast(builder.gep(data, [index]), half.as_pointer())
+    bits = builder.zext(builder.load(place, align=2), whole)
+    return builder.bitcast(builder.shl(bits, ir.Constant(whole, [16] * LANES)), _VECTOR)
 
 
 def store(builder: Any, vector: Any, data: Any, index: Any) -> None:

@@ -34,6 +34,25 @@ def test_a_product_is_that_of_the_matrix(rows, inputs, outputs, seed):
     np.testing.assert_allclose(again, found, rtol=1e-4, atol=1e-5 * (1 + inputs**0.5))
 
 
+@pytest.mark.parametrize("rows", [1, 5, 19])
+def test_numbers_of_16_bits_are_held_as_such_and_say_the_same(rows):
+    weight = numbers(3, 70, 50)
+    weight.view(np.uint32)[...] &= np.uint32(0xFFFF0000)
+    half = pack(weight)
+    assert half.dtype == np.uint16
+    weight[0, 0, 0] += 1e-3
+    whole = pack(weight)
+    assert whole.dtype == np.float32
+    x = numbers(rows, 50)
+    for part in (1, 2):
+        found, wanted, plain = (np.empty((rows, 96), np.float32) for _ in range(3))
+        product(x, half[part], found)
+        product(x, whole[part], wanted)
+        np.testing.assert_array_equal(found, wanted)
+        interpreted(product)(x, half[part], plain)
+        np.testing.assert_allclose(plain, wanted, atol=1e-5)
+
+
 def test_a_row_says_the_same_whatever_stands_beside_it():
     x, packed = numbers(19, 50), pack(numbers(70, 50, seed=1))
     together = np.empty((19, len(packed) * PANEL), np.float32)

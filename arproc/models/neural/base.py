@@ -141,6 +141,14 @@ class NeuralLaw(Law):
             new.requires_grad_(old.requires_grad)
         return law
 
+    def rounded(self) -> Self:
+        """The law of the same network with weights rounded to bfloat16."""
+        law = self.to(self.device)
+        with torch.no_grad():
+            for p in law.network.parameters():
+                p.copy_(p.bfloat16())
+        return law
+
 
 @storable
 @dataclass(frozen=True, eq=False, repr=False)
@@ -218,6 +226,24 @@ class NeuralModel(Model):
         """Hold the law on another device; data that are no tensors follow it."""
         self._held = Learnt(self.law_.to(check_device("device", device)), self.fit_)
         return self
+
+    def rounded(self) -> Self:
+        """A model of the same network with its weights rounded to bfloat16, of eight digits.
+
+        It is a law of its own, as exact as the other: it computes in float32 what the rounded
+        weights say. A transformer's draws of few rows read half as much memory. Weights that were
+        published in bfloat16 are such already.
+
+        Example:
+            >>> import arproc
+            >>> data, training = [[0, 1, 1, 0]] * 9, arproc.Training(steps=3)
+            >>> model = arproc.MADE((4,), training=training).fit(data)
+            >>> round(model.rounded().log_prob([0, 1, 1, 0]) - model.log_prob([0, 1, 1, 0]), 1)
+            0.0
+        """
+        model = copy.copy(self)
+        model._held = Learnt(self.law_.rounded(), self.fit_)
+        return model
 
     @property
     def history_(self) -> Any:

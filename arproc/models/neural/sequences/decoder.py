@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -114,14 +114,15 @@ class Decoder(SequenceNetwork):
         return Weights(table, layers, (self.head * root).T)
 
     def layout(self) -> Layout:
-        root = self.head.shape[1] ** 0.5  # the compiled norms are root mean squares
+        width = self.head.shape[1]
+        root, one = width**0.5, (torch.ones(width), None)
         layers = [
-            Maps(*((w[name], None) for name in ("qkv", "out", "up", "down")))  # type: ignore[index]
-            for w in self.layers
+            Maps(one, (w["qkv"], None), (w["out"], None), one, (w["up"], None), (w["down"], None))
+            for w in cast("list[nn.ParameterDict]", self.layers)
         ]
         table = None if self.embedding is None else unit(self.embedding.weight) * root
         return Layout(
-            table, layers, torch.full((self.head.shape[1],), 1 / root), None, self.head * root,
+            table, layers, (torch.full((width,), 1 / root), None), self.head, sharpness=root,
             center=False, epsilon=0.0, unit_heads=True, activation="squared_relu",
             slopes=torch.zeros(self.heads), rotary=True,
         )  # fmt: skip

@@ -21,10 +21,14 @@ _GELU, _CUBE, _ROOT = np.float32(0.7978845608), np.float32(0.044715), np.float32
 @loose_jit
 def run(
     x: np.ndarray,
+    first_gain: np.ndarray,
+    first_constant: np.ndarray,
     qkv: np.ndarray,
     qkv_bias: np.ndarray,
     out: np.ndarray,
     out_bias: np.ndarray,
+    second_gain: np.ndarray,
+    second_constant: np.ndarray,
     up: np.ndarray,
     up_bias: np.ndarray,
     down: np.ndarray,
@@ -46,22 +50,26 @@ def run(
 ) -> None:
     """All layers over T inputs of each of N rows, whose keys and values join the cache.
 
-    Matrices are float32 in panels (`compiled.few_rows.pack`), a gain of the norms before them
-    inside; of biases there may be none, [layers, 0].
+    Matrices are in panels (`compiled.few_rows.pack`); of biases and of the norms' constants
+    there may be none, [layers, 0].
 
     Args:
         x: the inputs, embedded, [N T, width]: what the last layer says comes in their place.
+        first_gain: of the norm before attention, [layers, width].
+        first_constant: likewise, or none.
         qkv: [layers, panels, width, PANEL]; outputs are the heads of queries, those of keys and
             those of values.
         qkv_bias: [layers, panels * PANEL], or none.
         out: likewise, as all of these.
         out_bias: likewise.
+        second_gain: of the norm before the MLP.
+        second_constant: likewise.
         up: likewise.
         up_bias: likewise.
         down: likewise.
         down_bias: likewise.
         gain: of the last norm, [width].
-        constant: likewise.
+        constant: likewise, or none, [0].
         center: whether the norms take the mean away.
         epsilon: added to the mean square in them.
         unit_heads: whether queries and keys are brought to length one.
@@ -88,7 +96,7 @@ def run(
     units = np.empty((rows, hidden), np.float32)
     scores = np.empty(stop + count, np.float32)
     for layer in range(layers):
-        _normed(x, center, epsilon, y)
+        _normed(x, center, epsilon, first_gain[layer], first_constant[layer], y)
         _mapped(y, qkv[layer], qkv_bias[layer], heads_wide)
         for r in range(rows):
             row = heads_wide[r]
@@ -115,15 +123,13 @@ def run(
                     taken[r, h * dim : (h + 1) * dim],
                 )  # fmt: skip
         _add(taken, out[layer], out_bias[layer], added, x)
-        _normed(x, center, epsilon, y)
+        _normed(x, center, epsilon, second_gain[layer], second_constant[layer], y)
         _mapped(y, up[layer], up_bias[layer], wide)
         for r in range(rows):
             _activate(wide[r], activation, units[r])
         _add(units, down[layer], down_bias[layer], added, x)
-    _normed(x, center, epsilon, y)
-    for r in range(rows):
-        for j in range(width):
-            x[r, j] = y[r, j] * gain[j] + constant[j]
+    _normed(x, center, epsilon, gain, constant, y)
+    x[:] = y
 
 
 @loose_jit
@@ -146,8 +152,15 @@ def _add(y: np.ndarray, w: np.ndarray, bias: np.ndarray, room: np.ndarray, x: np
 
 
 @loose_jit
-def _normed(x: np.ndarray, center: bool, epsilon: float, y: np.ndarray) -> None:
-    """Each row over its root mean square, without its mean first if `center`."""
+def _normed(
+    x: np.ndarray,
+    center: bool,
+    epsilon: float,
+    gain: np.ndarray,
+    constant: np.ndarray,
+    y: np.ndarray,
+) -> None:
+    """Each row over its root mean square, without its mean first if `center`; with the gain."""
     width = x.shape[1]
     for r in range(len(x)):
         mean = _ZERO
@@ -160,7 +173,9 @@ def _normed(x: np.ndarray, center: bool, epsilon: float, y: np.ndarray) -> None:
             square += (x[r, j] - mean) * (x[r, j] - mean)
         over = _ONE / max(np.sqrt(square / np.float32(width) + np.float32(epsilon)), _TINY)
         for j in range(width):
-            y[r, j] = (x[r, j] - mean) * over
+            y[r, j] = (x[r, j] - mean) * over * gain[j]
+        for j in range(len(constant)):
+            y[r, j] += constant[j]
 
 
 @loose_jit

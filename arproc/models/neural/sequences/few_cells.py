@@ -30,9 +30,9 @@ class FewCells:
         maps, constants = [], []
         for layer in core.all_weights:
             weight, constant = _as_one(self.cell, *(numbers(p) for p in layer))
-            maps.append(pack(weight))
+            maps.append(weight)
             constants.append(constant)
-        self._maps, self._constants = np.stack(maps), np.stack(constants)
+        self._maps, self._constants = pack(np.stack(maps)), np.stack(constants)
 
     def step(self, inputs: Tensor, memory: list[np.ndarray]) -> Tensor:
         """The last layer's units [N, width] after inputs [N, width].

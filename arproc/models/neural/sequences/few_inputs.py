@@ -74,17 +74,14 @@ class FewInputs:
         self.table = None if layout.table is None else numbers(layout.table)
         self.rotary, self.symbols = layout.rotary, len(layout.head)
         self._places: np.ndarray | None = None
-        self._head = pack(numbers(layout.head))
+        self._head, self._sharpness = pack(numbers(layout.head)), np.float32(layout.sharpness)
         parts: list[np.ndarray] = []
         for kind in zip(*layout.layers, strict=True):
             matrices, constants = zip(*kind, strict=True)
-            parts.append(np.stack([pack(numbers(matrix)) for matrix in matrices]))
-            parts.append(_constants(constants))
-        none = layout.gain.new_zeros(len(layout.gain))
-        self._parts = (
-            *parts, numbers(layout.gain),
-            numbers(none if layout.constant is None else layout.constant),
-        )  # fmt: skip
+            parts += [_together([numbers(matrix) for matrix in matrices]), _constants(constants)]
+        gain, constant = layout.norm
+        last = numbers(gain), numbers(gain.new_zeros(0) if constant is None else constant)
+        self._parts = (*parts, *last)
         self._settings = (
             layout.center, float(layout.epsilon), layout.unit_heads,
             ACTIVATIONS.index(layout.activation), float(scale), numbers(layout.slopes),
@@ -150,7 +147,7 @@ class FewInputs:
         from arproc.compiled.few_rows import PANEL, product
 
         found = np.empty((len(hidden), len(self._head) * PANEL), np.float32)
-        product(np.ascontiguousarray(hidden.detach().numpy()), self._head, found)
+        product(hidden.detach().numpy() * self._sharpness, self._head, found)
         return torch.from_numpy(found)[:, : self.symbols]
 
 
@@ -177,8 +174,15 @@ def _panels_of(network: SequenceNetwork) -> FewInputs | None:
     return kept_panels(network, make)
 
 
+def _together(parts: list[np.ndarray]) -> np.ndarray:
+    """The same of each layer: gains [layers, width], or matrices in panels."""
+    from arproc.compiled.few_rows import pack
+
+    return np.stack(parts) if parts[0].ndim == 1 else pack(np.stack(parts))
+
+
 def _constants(constants: tuple[Tensor | None, ...]) -> np.ndarray:
-    """Of each layer [layers, outputs]; [layers, 0] where there are none."""
+    """Of each layer, [layers, outputs]; [layers, 0] where there are none."""
     if any(constant is None for constant in constants):
         return np.empty((len(constants), 0), np.float32)
     return np.stack([numbers(constant) for constant in constants if constant is not None])

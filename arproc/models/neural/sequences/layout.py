@@ -10,15 +10,18 @@ __all__ = ["ACTIVATIONS", "Affine", "Layout", "Maps", "affine"]
 
 #: The activations that `decoder_kernels` has, by their numbers there.
 ACTIVATIONS = ("squared_relu", "gelu", "gelu_tanh", "swiglu")
-#: A linear map: its matrix [outputs, inputs] and its constant [outputs], if any.
+#: A linear map: its matrix [outputs, inputs] and its constant [outputs], if any. Of a norm its
+#: gain and its constant, [width].
 Affine = tuple[Tensor, Tensor | None]
 
 
 class Maps(NamedTuple):
-    """The linear maps of a layer, with the gain and the constant of the norm before them."""
+    """The norms and the linear maps of a layer, as they come."""
 
+    attention_norm: Affine
     qkv: Affine
     out: Affine
+    mlp_norm: Affine
     up: Affine
     down: Affine
 
@@ -29,9 +32,9 @@ class Layout(NamedTuple):
     Attributes:
         table: the embeddings, [inputs, width]; None where inputs are vectors.
         layers: their linear maps.
-        gain: of the last norm, [width].
-        constant: likewise, or None.
+        norm: the last one.
         head: the matrix of the scores, [symbols, width].
+        sharpness: a factor of the scores.
         center: whether the norms take the mean away.
         epsilon: added to the mean square in them.
         unit_heads: whether queries and keys are brought to length one.
@@ -42,9 +45,9 @@ class Layout(NamedTuple):
 
     table: Tensor | None
     layers: list[Maps]
-    gain: Tensor
-    constant: Tensor | None
+    norm: Affine
     head: Tensor
+    sharpness: float
     center: bool
     epsilon: float
     unit_heads: bool
@@ -53,18 +56,6 @@ class Layout(NamedTuple):
     rotary: bool
 
 
-def affine(module: nn.Module, norm: nn.Module | None = None) -> Affine:
-    """A linear map after a norm's gain and constant, as one.
-
-    Args:
-        module: an `nn.Linear`.
-        norm: what is before it, if anything.
-    """
-    weight, bias = module.weight, module.bias
-    if norm is None:
-        return weight, bias  # type: ignore[return-value]
-    constant = getattr(norm, "bias", None)
-    if constant is not None:
-        moved = weight @ constant
-        bias = moved if bias is None else bias + moved
-    return weight * norm.weight, bias  # type: ignore[operator, return-value]
+def affine(module: nn.Module) -> Affine:
+    """What a linear map, or a norm, multiplies by and adds."""
+    return module.weight, getattr(module, "bias", None)  # type: ignore[return-value]

@@ -224,13 +224,13 @@ class StandardDecoder(SequenceNetwork):
         return Layout(
             table,
             [
-                Maps(affine(layer.qkv, layer.attention_norm), affine(layer.out),
-                     affine(layer.up, layer.mlp_norm), affine(layer.down))
+                Maps(*map(affine, (layer.attention_norm, layer.qkv, layer.out,
+                                   layer.mlp_norm, layer.up, layer.down)))
                 for layer in layers
             ],
-            cast(Tensor, self.norm.weight),
-            getattr(self.norm, "bias", None),
+            affine(self.norm),
             self.embedding.weight[: self.symbols] if self.head is None else self.head.weight,
+            sharpness=1.0,
             center=isinstance(self.norm, nn.LayerNorm),
             epsilon=self.epsilon,
             unit_heads=False,

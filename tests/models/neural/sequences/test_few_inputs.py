@@ -185,6 +185,26 @@ def test_panels_go_with_their_network():
     assert len(panels._KEPT) < held
 
 
+def test_rounded_weights_are_a_law_of_their_own():
+    data = np.arange(60) % 5
+    training = arproc.Training(steps=20, batch_size=4)
+    model = arproc.Transformer(1, 2, 32, block=8, tokens=5, training=training).fit(data)
+    half = model.rounded()
+    for p, q in zip(model.network_.parameters(), half.network_.parameters(), strict=True):
+        torch.testing.assert_close(q, p.bfloat16().float(), rtol=0, atol=0)
+    assert half.log_prob(data) != model.log_prob(data)
+    assert abs(half.log_prob(data) - model.log_prob(data)) < 0.5
+    few = Weights(half.network_).few(1)
+    assert few is not None
+    assert [part.dtype for part in few._parts if part.ndim == 4] == [np.uint16] * 4
+    state, total = half.start(), 0.0
+    for symbol in data:
+        x = torch.tensor([symbol])
+        total += float(state.conditional.log_prob(x))
+        state = state.append(x)
+    assert total == pytest.approx(half.log_prob(data), abs=1e-3)
+
+
 def test_samples_and_likelihoods_are_those_of_the_network(monkeypatch):
     data = np.arange(60) % 5
     training = arproc.Training(steps=20, batch_size=4)
