@@ -43,6 +43,7 @@ def run(
     slopes: np.ndarray,
     angles: np.ndarray,
     cache: np.ndarray,
+    rows: np.ndarray,
     table: np.ndarray,
     shift: int,
     stop: int,
@@ -78,27 +79,28 @@ def run(
         slopes: how fast a head's scores fall with the distance, float32 [heads].
         angles: cosines and sines of the places, float32 [T, dim / 2, 2] or [N T, dim / 2, 2];
             [0, 0, 2] where nothing is turned.
-        cache: [layers, 2, N, kv_heads, capacity, dim].
+        cache: [layers, 2, rows, kv_heads, capacity, dim].
+        rows: which of its rows these are, int64 [N].
         table: positions of the slots before stop + T, int64 [N, slots], negative where a slot
             holds nothing; [0, 0] where slot s is position s + shift in all rows.
         shift: see there.
         stop: how many slots are written.
         window: how many positions a query sees, its own included.
     """
-    layers, _, n, kv_heads, _, dim = cache.shape
-    rows, width = x.shape
-    count, heads, hidden = rows // n, len(slopes), down.shape[2]
-    y = np.empty((rows, width), np.float32)
-    heads_wide = np.empty((rows, qkv.shape[1] * PANEL), np.float32)
-    taken = np.empty((rows, heads * dim), np.float32)
-    added = np.empty((rows, max(out.shape[1], down.shape[1]) * PANEL), np.float32)
-    wide = np.empty((rows, up.shape[1] * PANEL), np.float32)
-    units = np.empty((rows, hidden), np.float32)
+    layers, _, _, kv_heads, _, dim = cache.shape
+    inputs, width = x.shape
+    count, heads, hidden = inputs // len(rows), len(slopes), down.shape[2]
+    y = np.empty((inputs, width), np.float32)
+    heads_wide = np.empty((inputs, qkv.shape[1] * PANEL), np.float32)
+    taken = np.empty((inputs, heads * dim), np.float32)
+    added = np.empty((inputs, max(out.shape[1], down.shape[1]) * PANEL), np.float32)
+    wide = np.empty((inputs, up.shape[1] * PANEL), np.float32)
+    units = np.empty((inputs, hidden), np.float32)
     scores = np.empty(stop + count, np.float32)
     for layer in range(layers):
         _normed(x, center, epsilon, first_gain[layer], first_constant[layer], y)
         _mapped(y, qkv[layer], qkv_bias[layer], heads_wide)
-        for r in range(rows):
+        for r in range(inputs):
             row = heads_wide[r]
             for h in range(heads + kv_heads):
                 head = row[h * dim : (h + 1) * dim]
@@ -109,23 +111,23 @@ def run(
             slot = stop + r % count
             for h in range(kv_heads):
                 at = (heads + h) * dim
-                cache[layer, 0, r // count, h, slot] = row[at : at + dim]
+                cache[layer, 0, rows[r // count], h, slot] = row[at : at + dim]
                 at += kv_heads * dim
-                cache[layer, 1, r // count, h, slot] = row[at : at + dim]
-        for r in range(rows):
+                cache[layer, 1, rows[r // count], h, slot] = row[at : at + dim]
+        for r in range(inputs):
             i, slot = r // count, stop + r % count
+            own = table[i] if len(table) else table[:0].reshape(-1)
             for h in range(heads):
                 kv = h * kv_heads // heads
                 _attend(
-                    heads_wide[r, h * dim : (h + 1) * dim], cache[layer, 0, i, kv],
-                    cache[layer, 1, i, kv], table[i] if len(table) else table[:0].reshape(-1),
-                    slot, shift, window, np.float32(scale), slopes[h], scores,
-                    taken[r, h * dim : (h + 1) * dim],
+                    heads_wide[r, h * dim : (h + 1) * dim], cache[layer, 0, rows[i], kv],
+                    cache[layer, 1, rows[i], kv], own, slot, shift, window, np.float32(scale),
+                    slopes[h], scores, taken[r, h * dim : (h + 1) * dim],
                 )  # fmt: skip
         _add(taken, out[layer], out_bias[layer], added, x)
         _normed(x, center, epsilon, second_gain[layer], second_constant[layer], y)
         _mapped(y, up[layer], up_bias[layer], wide)
-        for r in range(rows):
+        for r in range(inputs):
             _activate(wide[r], activation, units[r])
         _add(units, down[layer], down_bias[layer], added, x)
     _normed(x, center, epsilon, gain, constant, y)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from arproc.models.neural.panels import MOST, fits, kept_panels, numbers
 from arproc.models.neural.sequences.layout import ACTIVATIONS, Layout
 from arproc.models.neural.sequences.network import SequenceNetwork
 
-__all__ = ["FewInputs", "Weights"]
+__all__ = ["FewInputs", "Known", "Weights"]
 
 #: About how many microseconds a layer takes, and how many weights are read in one.
 _LAYER, _WEIGHTS = 100, 5000
@@ -60,6 +60,24 @@ class Weights:
         return few.scores(hidden.reshape(rows, -1)).view(*hidden.shape[:-1], -1)
 
 
+class Known(NamedTuple):
+    """What a `KeyValueCache` holds before some inputs.
+
+    Attributes:
+        cache: keys and values, [layers, 2, rows, kv_heads, capacity, dim].
+        rows: which of its rows these are, int64 [N]; None for all.
+        table: positions of the slots, those of the inputs included; None where rows agree.
+        shift: the position in slot 0 where they do.
+        stop: how many slots are written.
+    """
+
+    cache: Tensor
+    rows: Tensor | None
+    table: Tensor | None
+    shift: int
+    stop: int
+
+
 class FewInputs:
     """A network in panels (`compiled.few_rows`), for products with few rows.
 
@@ -92,10 +110,7 @@ class FewInputs:
         network: SequenceNetwork,
         inputs: Tensor,
         offset: Tensor | None,
-        cache: Tensor,
-        table: Tensor | None,
-        shift: int,
-        stop: int,
+        known: Known,
     ) -> Tensor:
         """What the last layer says after each of some inputs; keys and values are written.
 
@@ -103,16 +118,15 @@ class FewInputs:
             network: whose panels these are.
             inputs: symbols [N, T], or vectors [N, T, width].
             offset: see `network.entered`.
-            cache: keys and values, [layers, 2, N, kv_heads, capacity, dim].
-            table: see `KeyValueCache`, with that of the inputs; None where rows agree.
-            shift: likewise.
-            stop: how many slots are written before.
+            known: what came before.
 
         Returns:
             [N, T, width].
         """
         from arproc.models.neural.sequences.decoder_kernels import run
 
+        cache, rows, table, shift, stop = known
+        own = np.arange(len(inputs)) if rows is None else rows.numpy()
         slots = _NO_TABLE if table is None else np.ascontiguousarray(table.numpy())
         count = inputs.shape[1]
         positions = np.arange(stop, stop + count) + shift if table is None else slots[:, stop:]
@@ -128,7 +142,7 @@ class FewInputs:
         x = x.reshape(-1, shape[-1])
         angles = places.reshape(-1, *places.shape[-2:]) if self.rotary else _NO_ANGLES
         run(
-            x, *self._parts, *self._settings, angles, cache.numpy(), slots, shift, stop,
+            x, *self._parts, *self._settings, angles, cache.numpy(), own, slots, shift, stop,
             network.window,
         )  # fmt: skip
         return torch.from_numpy(x).view(shape)
