@@ -10,7 +10,7 @@ from arproc.models.neural.sequences.blocks import squared_relu, unit
 from arproc.models.neural.sequences.crops import IGNORED
 from arproc.models.neural.sequences.network import SequenceNetwork
 
-__all__ = ["HeadAhead", "ahead_loss", "heads_ahead"]
+__all__ = ["HeadAhead", "ahead_loss", "heads_ahead", "matrices"]
 
 
 class HeadAhead(nn.Module):
@@ -50,6 +50,11 @@ class HeadAhead(nn.Module):
 def heads_ahead(count: int, width: int) -> nn.ModuleList:
     """The heads for the `count` symbols after the next, the nearest first."""
     return nn.ModuleList(HeadAhead(width, k) for k in range(1, count + 1))
+
+
+def matrices(heads: nn.ModuleList) -> list[tuple[Tensor, Tensor]]:
+    """The matrices `up` and `down` of each head."""
+    return [(head.up.weight, head.down.weight) for head in heads]  # type: ignore[union-attr, misc]
 
 
 def ahead_loss(

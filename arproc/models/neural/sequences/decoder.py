@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arproc.models.neural.given import Given
-from arproc.models.neural.sequences.ahead import heads_ahead
+from arproc.models.neural.sequences.ahead import heads_ahead, matrices
 from arproc.models.neural.sequences.blocks import rotate, squared_relu, unit
 from arproc.models.neural.sequences.layout import Layout, Maps
 from arproc.models.neural.sequences.network import Attend, SequenceNetwork
@@ -124,7 +124,7 @@ class Decoder(SequenceNetwork):
         return Layout(
             table, layers, (torch.full((width,), 1 / root), None), self.head, sharpness=root,
             center=False, epsilon=0.0, unit_heads=True, activation="squared_relu",
-            slopes=torch.zeros(self.heads), rotary=True,
+            slopes=torch.zeros(self.heads), rotary=True, ahead=matrices(self.ahead),
         )  # fmt: skip
 
     def embedded_by(self, inputs: Tensor, weights: Weights) -> Tensor:

@@ -53,11 +53,24 @@ class Weights:
 
     def scores(self, hidden: Tensor) -> Tensor:
         """The scores [..., symbols] of what the last layer says, [..., width]."""
-        few = self._few
-        rows = hidden.numel() // hidden.shape[-1]
-        if few is None or not 0 < rows <= MOST or hidden.requires_grad or self.traced():
+        few, rows = self._of(hidden)
+        if few is None:
             return self.network.scores(hidden, self.plain)
         return few.scores(hidden.reshape(rows, -1)).view(*hidden.shape[:-1], -1)
+
+    def further(self, hidden: Tensor, between: Tensor) -> Tensor:
+        """See `SequenceNetwork.further`."""
+        few, rows = self._of(hidden)
+        if few is None:
+            return self.network.further(hidden, between)
+        known = between.reshape(rows, between.shape[-1])
+        return few.further(hidden.reshape(rows, -1), known).view(hidden.shape)
+
+    def _of(self, hidden: Tensor) -> tuple[FewInputs | None, int]:
+        """What computes for hidden [..., width], if it is not the network; how many they are."""
+        rows = hidden.numel() // hidden.shape[-1]
+        plain = not 0 < rows <= MOST or hidden.requires_grad or self.traced()
+        return (None if plain else self._few), rows
 
 
 class Known(NamedTuple):
@@ -92,6 +105,9 @@ class FewInputs:
         self.table = None if layout.table is None else numbers(layout.table)
         self.rotary, self.symbols = layout.rotary, len(layout.head)
         self._places: np.ndarray | None = None
+        self._ahead = [
+            (pack(numbers(up)), pack(numbers(down)), up.shape[0]) for up, down in layout.ahead
+        ]
         self._head, self._sharpness = pack(numbers(layout.head)), np.float32(layout.sharpness)
         parts: list[np.ndarray] = []
         for kind in zip(*layout.layers, strict=True):
@@ -158,11 +174,20 @@ class FewInputs:
 
     def scores(self, hidden: Tensor) -> Tensor:
         """The scores [R, symbols] of what the last layer says of few inputs, [R, width]."""
-        from arproc.compiled.few_rows import PANEL, product
+        x = hidden.detach().numpy() * self._sharpness
+        return torch.from_numpy(_times(x, self._head, self.symbols))
 
-        found = np.empty((len(hidden), len(self._head) * PANEL), np.float32)
-        product(hidden.detach().numpy() * self._sharpness, self._head, found)
-        return torch.from_numpy(found)[:, : self.symbols]
+    def further(self, hidden: Tensor, between: Tensor) -> Tensor:
+        """See `HeadAhead`; of hidden [R, width] and symbols between [R, k]."""
+        assert self.table is not None
+        h = hidden.detach().numpy()
+        up, down, wide = self._ahead[between.shape[1] - 1]
+        root = np.float32(h.shape[1] ** 0.5)
+        length = np.linalg.norm(h, axis=1, keepdims=True)
+        own = _unit(h) * root
+        known = (_unit(self.table[between.numpy()]) * root).reshape(len(h), -1)
+        units = np.maximum(_times(np.concatenate([own, known], axis=1), up, wide), 0)
+        return torch.from_numpy(length * _unit(own + _times(units * units, down, h.shape[1])))
 
 
 #: The places of so many positions at most are kept.
@@ -200,6 +225,20 @@ def _constants(constants: tuple[Tensor | None, ...]) -> np.ndarray:
     if any(constant is None for constant in constants):
         return np.empty((len(constants), 0), np.float32)
     return np.stack([numbers(constant) for constant in constants if constant is not None])
+
+
+def _times(x: np.ndarray, panels: np.ndarray, outputs: int) -> np.ndarray:
+    """`x w` [R, outputs], of few rows x [R, inputs]."""
+    from arproc.compiled.few_rows import PANEL, product
+
+    found = np.empty((len(x), len(panels) * PANEL), np.float32)
+    product(np.ascontiguousarray(x), panels, found)
+    return found[:, :outputs]
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    """The last axis brought to length one; see `blocks.unit`."""
+    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), np.float32(1e-12))
 
 
 def _real(places: Tensor) -> np.ndarray:

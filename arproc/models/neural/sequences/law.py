@@ -132,7 +132,7 @@ class TransformerState(State):
         return self._scored(self._last())
 
     def _foresee(self, x: Tensor) -> Distribution:
-        return self._scored(self.cache.network.further(self._last(), x))
+        return self._scored(self.weights.further(self._last(), x))
 
     def _scored(self, hidden: Tensor) -> Categorical:
         return Categorical(self.weights.scores(hidden))

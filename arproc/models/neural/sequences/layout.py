@@ -41,6 +41,7 @@ class Layout(NamedTuple):
         activation: one of `ACTIVATIONS`.
         slopes: how fast a head's scores fall with the distance, [heads].
         rotary: whether queries and keys are turned by their places.
+        ahead: of the heads for the symbols after the next the matrices `up` and `down`.
     """
 
     table: Tensor | None
@@ -54,6 +55,7 @@ class Layout(NamedTuple):
     activation: str
     slopes: Tensor
     rotary: bool
+    ahead: list[tuple[Tensor, Tensor]]
 
 
 def affine(module: nn.Module) -> Affine:

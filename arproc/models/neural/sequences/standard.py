@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from arproc.errors import ParameterError, check_choice
 from arproc.models.neural.given import Given
-from arproc.models.neural.sequences.ahead import heads_ahead
+from arproc.models.neural.sequences.ahead import heads_ahead, matrices
 from arproc.models.neural.sequences.blocks import (
     alibi_slopes,
     rotary_angles,
@@ -216,7 +216,7 @@ class StandardDecoder(SequenceNetwork):
 
     def layout(self) -> Layout | None:
         layers = cast("list[StandardLayer]", self.layers)
-        parts = [part for layer in layers for part in layer.children()]
+        parts = [part for whole in (*layers, *self.ahead) for part in whole.children()]
         parts += [part for part in (self.embedding, self.norm, self.head) if part is not None]
         if any(type(part) not in _KINDS for part in parts):
             return None  # an adapter stands in the place of one
@@ -238,6 +238,7 @@ class StandardDecoder(SequenceNetwork):
             slopes=alibi_slopes(self.heads) if self.positions == "alibi"
             else torch.zeros(self.heads),
             rotary=self.positions == "rotary",
+            ahead=matrices(self.ahead),
         )  # fmt: skip
 
     def embedded_by(self, inputs: Tensor, weights: None) -> Tensor:

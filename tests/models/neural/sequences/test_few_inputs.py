@@ -21,7 +21,7 @@ from arproc.models.neural.sequences.few_inputs import Weights
 from arproc.models.neural.sequences.network import SequenceNetwork
 from arproc.models.neural.sequences.standard import StandardDecoder
 
-SYMBOLS = 11
+SYMBOLS, WIDTH = 11, 24
 CHOICES: dict[str, dict[str, Any]] = {
     "own": {},
     "own, of wide heads": {"width": 64},
@@ -43,11 +43,11 @@ def _compiled() -> Any:
         yield
 
 
-def network_of(kind: str) -> SequenceNetwork:
+def network_of(kind: str, **more: Any) -> SequenceNetwork:
     """A network whose every parameter is random."""
     torch.manual_seed(0)
     own = kind.startswith(("own", "of", "with"))
-    sizes = {"layers": 2, "heads": 4, "width": 24, "window": 7} | CHOICES[kind]
+    sizes = {"layers": 2, "heads": 4, "width": WIDTH, "window": 7} | CHOICES[kind] | more
     network = (Decoder if own else StandardDecoder)(SYMBOLS, **sizes)
     for p in network.parameters():
         nn.init.normal_(p, std=0.3)
@@ -64,7 +64,7 @@ class _Plain(Weights):
 def inputs_of(network: SequenceNetwork, n: int, count: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
     if network.embedded:
-        return torch.randn((n, count, SYMBOLS), generator=generator)
+        return torch.randn((n, count, WIDTH), generator=generator)
     return torch.randint(0, SYMBOLS, (n, count), generator=generator)
 
 
@@ -72,13 +72,8 @@ def inputs_of(network: SequenceNetwork, n: int, count: int) -> torch.Tensor:
 @pytest.mark.parametrize("kind", CHOICES)
 @torch.inference_mode()
 def test_passes_say_what_the_network_says(kind, n):
-    if kind == "of vectors":
-        CHOICES[kind]["width"] = SYMBOLS + 13
     network = network_of(kind)
-    width = network.layers[0]["qkv"].shape[1] if isinstance(network, Decoder) else 0
     x = inputs_of(network, n, 50)
-    if network.embedded:
-        x = torch.randn((n, 50, width), generator=torch.Generator().manual_seed(1))
     context = None if network.given is None else torch.randn(n, 3)
     offset = network.offset(context)
     slow, fast = _Plain(network), Weights(network)
@@ -99,7 +94,7 @@ def test_passes_say_what_the_network_says(kind, n):
 
 @torch.inference_mode()
 def test_several_inputs_at_once_say_what_one_after_another_does():
-    network, weights = network_of("own"), None
+    network = network_of("own")
     weights = Weights(network)
     x = inputs_of(network, 1, 12)
     before = KeyValueCache.empty(network, 1).feed(x[:, :7], weights)[1]
@@ -183,6 +178,19 @@ def test_panels_go_with_their_network():
     del network
     gc.collect()
     assert len(panels._KEPT) < held
+
+
+@pytest.mark.parametrize("kind", ["own", "Llama"])
+@torch.inference_mode()
+def test_heads_ahead_say_what_the_network_says(kind):
+    network = network_of(kind, ahead=2)
+    weights = Weights(network)
+    hidden = torch.randn(3, WIDTH)
+    assert weights.few(1) is not None
+    for k in (1, 2):
+        between = torch.randint(0, SYMBOLS, (3, k))
+        wanted = network.further(hidden, between)
+        torch.testing.assert_close(weights.further(hidden, between), wanted, atol=1e-5, rtol=1e-4)
 
 
 def test_rounded_weights_are_a_law_of_their_own():
