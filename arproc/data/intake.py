@@ -32,6 +32,7 @@ from arproc.data.text_files import (
     text_of,
 )
 from arproc.data.texts import is_file, listed, require_no_file
+from arproc.data.times import by_times
 from arproc.data.word_table import all_text
 from arproc.errors import DataError
 from arproc.spaces import Categorical, Space
@@ -419,6 +420,7 @@ def _read_pandas(
         values, lengths, form = _read_list(parts, space, layout, name, partial, missing, labels)
         return values, lengths, replace(form, names=tuple(keys))
     if frame:
+        data = by_times(data, name)
         data = regular(data, name, missing, labels.freq_of(data.index))
     if isinstance(data, pd.Series):
         values, lengths, form = _read_array(
