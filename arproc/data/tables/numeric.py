@@ -163,7 +163,9 @@ def _inside(lattice: Lattice, end: float, rounded: Any) -> int:
     """The point of a lattice, times `per`, that is next to an end and not beyond it."""
     exact = (end * lattice.per - lattice.start) / lattice.step
     near = round(exact)
-    number = near if abs(exact - near) <= 1e-9 * max(1.0, abs(exact)) else rounded(exact)
+    number = (
+        near if abs(exact - near) <= min(1e-9 * max(1.0, abs(exact)), 1e-3) else rounded(exact)
+    )
     return lattice.start + lattice.step * int(number)
 
 
