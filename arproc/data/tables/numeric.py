@@ -54,6 +54,12 @@ def held_numbers(there: np.ndarray, kind: Kind, word: str, name: Any, *, plain: 
         name: of the column, for messages.
         plain: whether the data are an array, whose numbers are held as they are.
     """
+    infinite = int(np.isinf(there).sum())
+    if infinite:
+        raise DataError(
+            f"column {name!r} of data has {infinite} infinite value(s); expected finite numbers, "
+            "or NaN for what is missing."
+        )
     low, high = (_end(there, getattr(kind, end), f"{end} of column {name!r}", end)
                  for end in ("low", "high"))  # fmt: skip
     _check_ends(there, low, high, name)

@@ -164,3 +164,29 @@ def test_a_value_between_the_points_of_a_lattice_is_refused_at_any_size():
     model = MADE((3,), training=Training(steps=1)).fit(pd.DataFrame({"price": cents}))
     with pytest.raises(DataError, match=r"none of the numbers in steps of 0\.01"):
         model.log_prob(pd.DataFrame({"price": [7e7 + 0.004]}))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "Float32"])
+@pytest.mark.parametrize("size", [1.0, 1e3, 1e5, 1e6, 1e9])
+def test_numbers_of_a_narrow_dtype_are_real_where_their_steps_are_its_own(dtype, size):
+    x = np.exp(np.random.default_rng(0).normal(3.0, 0.4, 200)) * size
+    frame = pd.DataFrame({"x": pd.Series(x, dtype=dtype)})
+    space = table_of(frame)
+    assert space.columns[0].describe() == "real"
+    assert space.columns[0].dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "Float32"])
+@pytest.mark.parametrize("step", [1, 1000])
+def test_whole_numbers_of_floats_are_counts(dtype, step):
+    x = np.random.default_rng(0).integers(0, 5000, 200) * step
+    frame = pd.DataFrame({"x": pd.Series(x, dtype=dtype)})
+    assert table_of(frame).columns[0].space.kind == "count"
+
+
+@pytest.mark.parametrize("kind", [None, {"x": "real"}, {"x": Kind("real", low=0)}])
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_infinite_numbers_are_named(kind, value):
+    frame = pd.DataFrame({"x": np.append(np.random.default_rng(0).random(60), value)})
+    with pytest.raises(DataError, match="column 'x' of data has 1 infinite value"):
+        table_of(frame, kind)
