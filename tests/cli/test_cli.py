@@ -346,3 +346,23 @@ def test_report_writes_a_page_and_tells_its_summary(run: Run, tmp_path: Path):
     assert "gives the data the highest likelihood" in made.out
     assert "drawn.npy: all " in made.out
     assert made.out.endswith("saved to page.html\n")
+
+
+@pytest.mark.parametrize("change", ["gap", "disorder", "twice", "none"])
+def test_rows_that_are_counted_against_their_dates_are_told(run: Run, tmp_path: Path, change: str):
+    days = pd.date_range("2024-01-01", periods=40)
+    table = pd.DataFrame({"day": days, "value": np.sin(np.arange(40) ** 2)})
+    changed = {
+        "gap": table.drop([20, 21]),
+        "disorder": table[::-1],
+        "twice": pd.concat([table, table[39:]]),
+        "none": table,
+    }[change]
+    changed.to_csv("days.csv", index=False)
+    for asked in ([], ["--column", "value"]):
+        result = run("fit", "ar", "days.csv", *asked, "--order", 1, "--out", "m.arproc")
+        assert result.code == 0
+        assert ("--index day goes by them" in result.err) == (change != "none")
+    named = run("fit", "ar", "days.csv", "--index", "day", "--order", 1, "--out", "m.arproc")
+    assert (named.code == 0) == (change in ("gap", "none"))
+    assert "goes by them" not in named.err
