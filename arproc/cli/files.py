@@ -135,8 +135,9 @@ def _tell_dates(table: pd.DataFrame, name: str) -> None:
         one_each = False
     if not one_each:
         sys.stderr.write(
-            f"warning: {name}: its rows count as consecutive steps, and the dates in {str(dates[0])!r} are "
-            f"none (some are absent, double or out of order). --index {dates[0]} goes by them.\n"
+            f"warning: {name}: its rows count as consecutive steps, and the dates in "
+            f"{str(dates[0])!r} are none (some are absent, double or out of order). "
+            f"--index {dates[0]} goes by them.\n"
         )
 
 
