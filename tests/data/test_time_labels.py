@@ -134,3 +134,14 @@ def test_labels_of_a_tables_rows_stay_what_they_are():
     table = pd.DataFrame({"a": VALUES, "b": VALUES[::-1]}, DAYS.strftime("%d.%m.%Y"))
     model = arproc.MADE((3,), training=arproc.Training(steps=1)).fit(table)
     assert model.log_prob_terms(table).index.tolist() == table.index.tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_whole_numbers_of_many_digits_stay_what_they_are(dtype):
+    """Nanoseconds since 1970 have more digits than a float64."""
+    stamps = (1_700_000_000_000_000_123 + 1_000_000_000 * np.arange(61)).astype(dtype)
+    series = pd.Series(VALUES, stamps[:60])
+    model = arproc.AR(1).fit(series.drop(stamps[20]))
+    terms = model.log_prob_terms(series.drop(stamps[20]))
+    assert terms.index.tolist() == stamps[:60].tolist()
+    assert model.forecast(series, 1).index.tolist() == [stamps[60]]
