@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from long_tests import LONG
+
+from arproc.compiled.interpreted import nothing_interpreted
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +18,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the benchmark data is not here ({folder})")
     return folder
+
+
+@pytest.fixture
+def one_code() -> Iterator[None]:
+    """Numbers are equal to the last digit where one code made them, compiled or not."""
+    with nothing_interpreted():
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from arproc.contract.places import write_text
+from arproc.data.calendar import regular
 from arproc.data.tables import Table
 from arproc.data.tables.files import SEPARATORS, read_table, suffix_of
 from arproc.data.text_files import read_lines
@@ -106,6 +107,8 @@ def _read_table(path: Path, columns: list[str] | None, index: str | None, whole:
     rest = table.drop(columns=index or [])
     if whole:
         return table[columns] if columns else rest
+    if not index:
+        _tell_dates(table.drop(columns=columns or []), path.name)
     chosen = table[columns] if columns else rest.select_dtypes("number")
     left = [repr(str(name)) for name in rest if name not in chosen and not columns]
     if left and chosen.shape[1]:
@@ -116,6 +119,26 @@ def _read_table(path: Path, columns: list[str] | None, index: str | None, whole:
     if chosen.shape[1] == 0:
         raise DataError(f"{path.name} has no numeric column; its columns are {_listed(table)}.")
     return chosen.iloc[:, 0] if chosen.shape[1] == 1 else chosen
+
+
+def _tell_dates(table: pd.DataFrame, name: str) -> None:
+    """Say so where rows are counted whose dates tell of other steps."""
+    import pandas as pd
+
+    dates = [column for column in table if table[column].dtype.kind == "M"]
+    if len(dates) != 1:
+        return
+    rows = pd.Series(0.0, pd.DatetimeIndex(table[dates[0]]))
+    try:
+        one_each = len(regular(rows, name, missing=True)) == len(rows)
+    except DataError:
+        one_each = False
+    if not one_each:
+        sys.stderr.write(
+            f"warning: {name}: its rows count as consecutive steps, and the dates in "
+            f"{str(dates[0])!r} are none (some are absent, double or out of order). "
+            f"--index {dates[0]} goes by them.\n"
+        )
 
 
 def _steps(column: pd.Series, name: str) -> pd.Index:

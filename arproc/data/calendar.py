@@ -338,10 +338,13 @@ def _full_numbers(axis: Any, freq: Any, name: str) -> Any:
     if (counts == 1).all():
         return axis
     places = np.concatenate([[0.0], np.cumsum(counts)])
+    if whole and float(step).is_integer():  # nanoseconds since 1970 have more digits than floats
+        return pd.Index(
+            plain[0] + plain.dtype.type(step) * np.arange(places[-1] + 1, dtype=plain.dtype)
+        )
     full = values[0] + step * np.arange(places[-1] + 1)
     full[places.astype(np.int64)] = values
-    whole = whole and float(step).is_integer()
-    return pd.Index(full.astype(np.int64) if whole else full)
+    return pd.Index(full)
 
 
 def _irregular(axis: Any, name: str) -> DataError:

@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from arproc.data.calendar import plain_times, time_axis
+from arproc.data.times import dated_index
 from arproc.errors import DataError
 
 __all__ = ["by_series", "native"]
@@ -129,6 +130,8 @@ def by_series(data: Any, name: str) -> tuple[list[Any], list[Any]]:
     dates = [
         i for i in range(2) if not hasattr(index.levels[i], "categories") and _dates(index, i)
     ]
+    if not dates:
+        index = index.set_levels(dated_index(index.levels[1], name), level=1)
     time = dates[0] if len(dates) == 1 else 1
     if time_axis(index.levels[time]) is None:
         raise DataError(

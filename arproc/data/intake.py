@@ -31,7 +31,8 @@ from arproc.data.text_files import (
     text_bytes,
     text_of,
 )
-from arproc.data.texts import is_file, listed, require_no_file
+from arproc.data.texts import is_file, listed, no_text, require_no_file
+from arproc.data.times import by_times
 from arproc.data.word_table import all_text
 from arproc.errors import DataError
 from arproc.spaces import Categorical, Space
@@ -92,6 +93,8 @@ def read(
         return _placed(_read_text(data, vocabulary, name), layout, name, partial)
     if vocabulary is not None and _is_symbols(data):
         return _placed(_read_symbols(data, vocabulary, name), layout, name, partial)
+    if vocabulary is not None and (told := no_text(data)) is not None:
+        raise DataError(f"{name} is {told}. Expected a string, or strings in a list or a column.")
     module = type(data).__module__.partition(".")[0]
     if module == "pandas":
         return _read_pandas(data, space, layout, name, partial, missing, labels)
@@ -419,6 +422,7 @@ def _read_pandas(
         values, lengths, form = _read_list(parts, space, layout, name, partial, missing, labels)
         return values, lengths, replace(form, names=tuple(keys))
     if frame:
+        data = by_times(data, name)
         data = regular(data, name, missing, labels.freq_of(data.index))
     if isinstance(data, pd.Series):
         values, lengths, form = _read_array(

@@ -14,6 +14,7 @@ from arproc.data.calendar import Calendar, is_plain, is_time, time_axis
 from arproc.data.form import Form
 from arproc.data.frames import by_series, native
 from arproc.data.future import future_index
+from arproc.data.times import by_times
 from arproc.errors import DataError
 
 __all__ = ["Labels", "aligned", "by_name", "labels_of", "names_of", "require_same_labels"]
@@ -252,7 +253,7 @@ def _one(context: Any, names: Sequence[Name], index: Any, length: int, ahead: in
     """A context by steps of a sequence with this index, and of so many steps that follow it."""
     if not hasattr(context, "iloc"):
         return context
-    context = _named(context, names)
+    context = by_times(_named(context, names), "context")
     if index is None or not length or not _comparable(context.index, index):
         return context.to_numpy()
     first = _place(context.index, index[0], index)

@@ -6,6 +6,7 @@ import os
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import Any
 
+import numpy as np
 import torch
 
 from arproc.data.symbols import shorten
@@ -14,7 +15,7 @@ from arproc.data.text_files import Held, is_stream
 from arproc.errors import DataError
 from arproc.spaces import Space
 
-__all__ = ["is_file", "listed", "require_no_file"]
+__all__ = ["is_file", "listed", "no_text", "require_no_file"]
 
 #: The longest path that a system takes, about.
 _LONGEST_PATH = 4096
@@ -85,3 +86,40 @@ def require_no_file(data: Any, name: str = "data") -> None:
             f"file holds give pathlib.Path({shorten(data)}); for these {len(data)} characters "
             f"themselves, as one text of a list, [{shorten(data)}]."
         )
+
+
+def no_text(data: Any) -> str | None:
+    """What data are that hold text in no form that is read, and what to do; None for others.
+
+    Example:
+        >>> no_text(["a rose", None])
+        'a list whose item 1 is None (NoneType); leave it out, or put the text in'
+        >>> no_text(["a rose"]), no_text([1, 2])
+        (None, None)
+    """
+    kind = type(data).__name__
+    if isinstance(data, (set, frozenset)):
+        return f"a {kind}, which has no order; give a list, sorted(data)"
+    if isinstance(data, dict):
+        return "a dict; give its texts, data.values()"
+    if isinstance(data, (bytes, bytearray)):
+        return f"{kind}; give text, data.decode()"
+    if hasattr(data, "columns") and hasattr(data, "dtypes"):
+        texts = [name for name, dtype in data.dtypes.items() if dtype.kind in "OUT"]
+        return f"a {kind}; give its column of texts, data[{texts[0]!r}]" if texts else None
+    if isinstance(data, np.ndarray) and data.dtype.kind in "UTS":
+        bare = "bytes" if data.dtype.kind == "S" else "text"
+        return f"an array of {bare} of shape {list(data.shape)}; give a list of strings"
+    if not isinstance(data, (list, tuple)):
+        return None
+    strings = [isinstance(item, str) for item in data]
+    other = strings.index(False) if not all(strings) else None
+    if other is None:
+        return None
+    item = data[other]
+    if any(strings) and not isinstance(item, (list, tuple)):
+        told = f"{shorten(item)} ({type(item).__name__})"
+        return f"a {kind} whose item {other} is {told}; leave it out, or put the text in"
+    if isinstance(item, (bytes, bytearray)):
+        return f"a {kind} of bytes; give text, [x.decode() for x in data]"
+    return None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+import numbers
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -10,8 +13,10 @@ import numpy as np
 from arproc.data.calendar import is_arrow_date, time_axis
 from arproc.errors import DataError
 
-__all__ = ["rows_of", "times_of"]
+__all__ = ["by_times", "dated_index", "rows_of", "times_of"]
 
+#: How a date begins that is written as text, the year first or last, perhaps without a day.
+_WRITTEN = re.compile(r"\d{4}[-/.]\d{1,2}(\D|$)|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(\D|$)")
 #: What pandas calls columns of objects that are dates, as it looks through them.
 _DATES = ("date", "datetime", "datetime64")
 _NUMBERS = {"integer": np.int64, "floating": np.float64, "mixed-integer-float": np.float64}
@@ -61,6 +66,57 @@ def times_of(column: Any, name: str) -> Any:
         f"{name} has labels in {column.name!r} that are no times, or of several kinds: "
         f"{_kinds(column)}. Expected dates, periods or numbers in all rows."
     )
+
+
+def by_times(data: Any, name: str) -> Any:
+    """A Series or DataFrame with time down, whose index of times is pandas' own kind of them.
+
+    Times are kept as text, as Python's objects or as categories too. Text is names, which tell no
+    time, unless it is written as a date with a month.
+
+    Args:
+        data: what is read.
+        name: what error messages call it.
+
+    Raises:
+        DataError: its labels are times whose order is not known: see `times_of`.
+
+    Example:
+        >>> import pandas as pd
+        >>> by_times(pd.Series(1.0, ["2024-01-31", "2024-02-29"]), "data").index.month.tolist()
+        [1, 2]
+        >>> by_times(pd.Series(1.0, ["a", "b"]), "data").index.tolist()
+        ['a', 'b']
+    """
+    index = getattr(data, "index", None)
+    plain = dated_index(index, name)
+    return data if plain is index else data.set_axis(plain, axis=0)
+
+
+def dated_index(index: Any, name: str) -> Any:
+    """An index of times as pandas' own kind of them; any other as it is. See `by_times`."""
+    import pandas as pd
+
+    if not isinstance(index, pd.Index) or isinstance(index, pd.MultiIndex) or not len(index):
+        return index
+    if isinstance(index, pd.CategoricalIndex):
+        plain = dated_index(index.astype(index.categories.dtype), name)
+        return index if time_axis(plain) is None else plain
+    if index.dtype.kind != "O" or not _may_be_time(index[0]):
+        return index
+    column = pd.Series(index, name=index.name or "the index")
+    if pd.api.types.infer_dtype(column, skipna=True) in ("mixed", "mixed-integer"):
+        return index  # names, some of which look like times
+    return pd.Index(times_of(column, name)).rename(index.name)
+
+
+def _may_be_time(label: Any) -> bool:
+    import pandas as pd
+
+    if isinstance(label, str):
+        return _WRITTEN.match(label) is not None
+    kinds = (datetime.date, np.datetime64, pd.Period, numbers.Real)
+    return isinstance(label, kinds) and not isinstance(label, (bool, np.bool_))
 
 
 def rows_of(where: np.ndarray) -> str:

@@ -14,7 +14,7 @@ from arproc.data.intake import read
 from arproc.data.mapped import extremes, is_mapped
 from arproc.data.symbols import shorten
 from arproc.data.text_files import text_bytes, text_of
-from arproc.data.texts import is_file, listed, require_no_file
+from arproc.data.texts import is_file, listed, no_text, require_no_file
 from arproc.data.tokenizer_kinds import Adapter, adapted, restored, words_of
 from arproc.data.tokens import Tokens
 from arproc.data.vocabulary import Vocabulary
@@ -82,10 +82,8 @@ def _vocabulary(data: Any, tokens: Tokens) -> Vocabulary | None:
     if is_mapped(data) and not isinstance(kind, str):  # the numbers of its tokens
         return kind if isinstance(kind, Vocabulary) else TokenizerVocabulary.of(kind)
     if not textual:
-        raise DataError(
-            f"tokens={_name(kind)} is for text, and the data are {type(data).__name__}; for "
-            "numbers use tokens=None."
-        )
+        told = no_text(data) or f"{type(data).__name__}; for numbers use tokens=None"
+        raise DataError(f"tokens={_name(kind)} is for text, and the data are {told}.")
     if isinstance(kind, Vocabulary):
         return kind
     if not isinstance(kind, str):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from arproc.contract.sequences import Sequences
+from arproc.data.times import by_times
 from arproc.errors import DataError, check_array
 from arproc.forecasting.tables import component_names, future_indexes, series_names
 from arproc.spaces import Space
@@ -54,6 +55,7 @@ def _one(
     """The known values of one series, [horizon, *event]."""
     if not _is_table(known):
         return _numbers(known, (len(index), *event), name)
+    known = by_times(known, name)
     if known.ndim == 2 and not event:
         if known.shape[1] != 1:
             raise DataError(

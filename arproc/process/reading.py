@@ -18,6 +18,7 @@ from arproc.data.frames import by_series, native
 from arproc.data.labels import Labels
 from arproc.data.robust import warn_of_few, warn_of_wild
 from arproc.data.tables import Table
+from arproc.data.times import by_times
 from arproc.errors import (
     DataError,
     ParameterError,
@@ -44,7 +45,7 @@ Of = Sequences | int
 
 def stepped(data: Any, freq: Any, missing: bool) -> Any:
     """The data of `fit` with a row for each step of `freq`."""
-    data = native(data)
+    data = by_times(native(data), "data")
     if isinstance(data, (list, tuple)):
         return [stepped(item, freq, missing) for item in data]
     if not hasattr(data, "iloc") or is_plain(data.index):

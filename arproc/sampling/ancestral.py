@@ -16,7 +16,7 @@ from arproc.contract.state import State
 from arproc.data.form import Form, restore
 from arproc.data.tables.space import Table
 from arproc.errors import DataError, NothingLeftError, ParameterError, check_count
-from arproc.sampling.drawers import Drawer, Enough, Sequential
+from arproc.sampling.drawers import Drawer, Enough, Sequential, a_few
 from arproc.sampling.policies import PolicyLaw
 from arproc.sampling.rows import Queue, Store
 from arproc.sampling.scoring import scores_after, scores_of
@@ -223,16 +223,16 @@ class Drawing:
         first = store.counts[alive]
         store.put(alive, x, counts)
         taken, ended = _ends(x, self.space.end, counts)
+        if self.stop is not None and not isinstance(watch, Watch):
+            if before is not None and self.nats is not None:
+                self.nats[alive] -= before.conditional.log_prob(x[:, 0]).double().cpu()
+            self._apply_stop(self.stop, first, first + taken)
         self.lengths[alive] += torch.where(done[alive], 0, taken)
         self.complete[alive] |= ended & ~done[alive]
         done[alive] |= ended
-        if before is not None and self.nats is not None:
-            self.nats[alive] -= before.conditional.log_prob(x[:, 0]).double().cpu()
         if isinstance(watch, Watch):
             self.stopped[watch.met] = done[watch.met] = True
             self.lengths[watch.met] = store.counts[watch.met]
-        elif self.stop is not None:
-            self._apply_stop(self.stop, first)
         self.alive = self.queue.go_on(alive, done, self.limits, store.counts)
         if self.limits is not None or not len(self.alive):
             return
@@ -241,31 +241,43 @@ class Drawing:
             _refuse_endless(open_, len(done), self.law, self.most, self.stop is not None)
 
     def _watch(self, single: bool) -> Enough | None:
-        """What looks at each element as it comes, so that none is drawn in vain."""
-        if self.stop is None or single or self.nats is not None:
-            return None if self.stop is None and not single else always
-        counts = self.store.counts[self.alive]
-        if not isinstance(self.drawer, Sequential) or not self.drawer.state.walks:
+        """What looks at each element as it comes, so that none is drawn in vain.
+
+        States that do not walk draw some elements in less time than a question about one takes.
+        """
+        if single or self.nats is not None:
             return always
+        if self.stop is None:
+            return None
+        if not isinstance(self.drawer, Sequential) or not self.drawer.state.walks:
+            return a_few
+        counts = self.store.counts[self.alive]
         if int(counts.min()) < int(counts.max()):
             return always
         return Watch(self.stop, self.store, self.alive, self.done, self.space.end)
 
-    def _apply_stop(self, stop: Stopper, first: torch.Tensor) -> None:
+    def _apply_stop(self, stop: Stopper, first: torch.Tensor, last: torch.Tensor) -> None:
         """End the unfinished rows where they meet the condition, after each of their elements.
 
         Args:
             stop: the condition.
             first: how many elements they had before, [m].
+            last: how many they have now, their end not counted, [m].
         """
         store, done = self.store, self.done
-        for step in range(1, int((store.counts[self.alive] - first).max()) + 1):
+        window = math.inf if stop.window is None else stop.window
+        begin = int(max(int(first.min()) + 1 - window, 0))
+        open_ = ~done[self.alive]
+        if stop.looks_ahead and bool(open_.any()):
+            seen = store.seen(self.alive[open_], begin, int(last.max()))
+            open_[open_.clone()] = stop.perhaps(seen, last[open_] - begin)
+        steps = int((last - first)[open_].max()) if bool(open_.any()) else 0
+        for step in range(1, steps + 1):
             place = first + step
-            asked = ~done[self.alive] & (place <= store.counts[self.alive])
+            asked = open_ & ~done[self.alive] & (place <= last)
             for count in place[asked].unique().tolist():
                 rows = self.alive[asked & (place == count)]
-                begin = 0 if stop.window is None else max(count - stop.window, 0)
-                seen = store.buffer[rows.to(self.device), begin:count]
+                seen = store.buffer[rows.to(self.device), int(max(count - window, 0)) : count]
                 nats = None if self.nats is None else self.nats[rows]
                 met = rows[stop.met(seen, rows, nats)]
                 self.stopped[met] = done[met] = True
@@ -274,10 +286,10 @@ class Drawing:
     def result(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What `draw` returns."""
         x = self.store.values[:, : int(self.lengths.max())]
-        check_drawn(x, self.law, self.space, self.before)
         if int(self.lengths.min()) < x.shape[1]:
-            inside = (torch.arange(x.shape[1]) < self.lengths[:, None]).to(self.device)
-            x = x * inside.view(*inside.shape, *[1] * (x.ndim - 2)).to(x.dtype)
+            beyond = (torch.arange(x.shape[1]) >= self.lengths[:, None]).to(self.device)
+            x = x.masked_fill(beyond.view(*beyond.shape, *[1] * (x.ndim - 2)), 0)
+        check_drawn(x, self.law, self.space, self.before)
         complete = self.complete
         if self.space.length is not None:
             complete = complete | (self.before + self.lengths == self.space.length)

@@ -15,13 +15,18 @@ from arproc.contract.randomness import Uniforms
 from arproc.contract.state import State
 from arproc.spaces import Space
 
-__all__ = ["Drawer", "Enough", "Sequential"]
+__all__ = ["Drawer", "Enough", "Sequential", "a_few"]
 
 Enough = Callable[[Tensor], bool]
 
 #: How many elements are drawn at once, so that their uniforms come in blocks; and how many
 #: uniforms are made ahead at most.
 _BLOCK, _AT_ONCE = 64, 2**16
+
+
+def a_few(_: Tensor) -> bool:
+    """Enough for states that do not walk: a short block, which the caller looks at as a whole."""
+    return True
 
 
 class Drawer(ABC):
@@ -69,6 +74,7 @@ class Sequential(Drawer):
         self.law = state.law
         self.first, self.state, self.uniforms, self.space = state, state, uniforms, space
         self.rows, self.positions = torch.arange(state.n), state.positions.cpu()
+        self.drawn = 0
         self.coming: Tensor | None = None  # uniforms of positions that are not drawn yet
         self.ended = np.zeros(state.n, dtype=bool)
 
@@ -76,7 +82,11 @@ class Sequential(Drawer):
         state, walks = self.state, self.state.walks
         asked = enough is not None or self.space.terminates
         block = state.block if self.space.terminates else max(state.block, _BLOCK)
-        count = _BLOCK if walks else 1 if enough is not None else block
+        if enough is a_few and not walks:  # at most as many in vain as are wanted
+            block = min(self.drawn + 1, _BLOCK)
+        elif enough is not None:
+            block = 1
+        count = _BLOCK if walks else block
         u = self._uniforms(count if left is None else min(count, int(left.min())))
         if not asked and left is not None and int(left.max()) <= u.shape[1]:
             x = state.finish(u)  # all rows are full: nothing comes after it
@@ -85,6 +95,7 @@ class Sequential(Drawer):
         else:
             x, self.state = state.advance(u)
         drawn = x.shape[1]
+        self.drawn += drawn
         self.positions = self.positions + drawn
         assert self.coming is not None
         self.coming = self.coming[:, drawn:]

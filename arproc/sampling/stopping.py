@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -26,10 +26,12 @@ class Stopper(ABC):
     Attributes:
         window: how many of the last elements it looks at; None for all.
         counts_nats: whether it needs to know how surprising the elements were.
+        looks_ahead: whether it has a cheap answer for whole blocks, `perhaps`.
     """
 
     window: int | None = None
     counts_nats: bool = False
+    looks_ahead: bool = False
 
     @abstractmethod
     def met(
@@ -42,6 +44,15 @@ class Stopper(ABC):
             rows: the numbers of these rows, int64 [n].
             nats: how surprising each row's elements were, [n], where that is counted.
         """
+
+    def perhaps(self, seen: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        """Which rows may be cut by an element of a block, bool [n]; `met` is asked of no other.
+
+        Args:
+            seen: the elements of the block, and before them as many as `window` says, [n, t].
+            counts: how many of them each row has, int64 [n]; all after these mean nothing.
+        """
+        return torch.ones(len(seen), dtype=torch.bool)
 
     def begin(self) -> None:
         """Forget what came: called before the first element."""
@@ -120,18 +131,28 @@ class _Strings(Stopper):
     """Whether the text of the last symbols holds one of some strings.
 
     Each symbol is at least one byte of UTF-8, so as many as the longest string has bytes hold it
-    wherever it ends.
+    wherever it ends; and one before them, since a blank may stand between symbols (of words), or
+    be left out before the first (by tokenizers).
     """
 
     def __init__(self, strings: Sequence[str], vocabulary: Vocabulary) -> None:
         self.strings, self.vocabulary = tuple(strings), vocabulary
-        self.window = max(len(s.encode()) for s in strings)
+        self.window = max(len(s.encode()) for s in strings) + 1
+        #: Whether the text of a block holds that of each of its parts. A part of a character is
+        #: told as U+FFFD, which the whole has not; a tokenizer may decode as it likes.
+        self.looks_ahead = type(vocabulary) is Vocabulary and "\ufffd" not in "".join(strings)
+
+    def perhaps(self, seen: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        return self._hold(row[:count] for row, count in zip(seen, counts.tolist(), strict=True))
 
     def met(
         self, seen: torch.Tensor, rows: torch.Tensor, nats: torch.Tensor | None
     ) -> torch.Tensor:
-        tails = [self.vocabulary.decode(row.cpu().numpy()) for row in seen]
-        return torch.tensor([any(s in tail for s in self.strings) for tail in tails])
+        return self._hold(seen)
+
+    def _hold(self, seen: Iterable[torch.Tensor]) -> torch.Tensor:
+        texts = [self.vocabulary.decode(row.cpu().numpy()) for row in seen]
+        return torch.tensor([any(s in text for s in self.strings) for text in texts])
 
 
 class Watched(Stopper):

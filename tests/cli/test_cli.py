@@ -1,4 +1,4 @@
-"""The command line end to end, in process: what it writes, what it refuses and how."""
+"""The command line end to end, in process: what it reads and writes."""
 
 from __future__ import annotations
 
@@ -7,47 +7,20 @@ import gzip
 import io
 import json
 import lzma
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from command_line import Run
+from command_line import Run, fitted
 
 import arproc
-from arproc.cli import main
 
 # texts of a few lines have too few n-grams for the closed-form discounts
 pytestmark = pytest.mark.filterwarnings(
     "ignore::arproc.models.ngram.smoothing.discounts.DiscountWarning"
 )
-
-
-@pytest.fixture
-def series(tmp_path: Path) -> Path:
-    """A CSV of monthly values with another column beside them."""
-    rng = np.random.default_rng(0)
-    index = pd.date_range("2000-01-01", periods=60, freq="MS", name="month")
-    values = 10 + np.convolve(rng.normal(size=63), [1, 0.6, 0.3, 0.1], mode="valid")
-    path = tmp_path / "series.csv"
-    pd.DataFrame({"value": values, "other": 1.5}, index=index).to_csv(path)
-    return path
-
-
-@pytest.fixture
-def text(tmp_path: Path) -> Path:
-    path = tmp_path / "text.txt"
-    path.write_text("the cat sat on the mat.\nthe dog sat on the log.\n" * 20, encoding="utf-8")
-    return path
-
-
-def fitted(run: Run, series: Path, order: int = 2) -> Path:
-    out = Path(f"ar{order}.arproc")
-    result = run("fit", "ar", series, "-c", "value", "--order", order, "--out", out)
-    assert result.code == 0, result.err
-    return out
 
 
 # ---- what it does ----------------------------------------------------------------------------
@@ -315,145 +288,6 @@ def test_help_teaches(run: Run):
     assert run("--version").out == f"arproc {arproc.__version__}\n"
 
 
-# ---- what it refuses -------------------------------------------------------------------------
-
-WRONG = {
-    "no such command": (["fitt"], "No such command"),
-    "no such model": (["fit", "arr", "series.csv", "-o", "m"], "did you mean 'ar'?"),
-    "no such file": (["fit", "ar", "none.csv", "--order", "1", "-o", "m"], "no file 'none.csv'"),
-    "no such column": (
-        ["fit", "ar", "series.csv", "-c", "valu", "--order", "1", "-o", "m"],
-        "has no column 'valu'; it has 'month', 'value', 'other'",
-    ),
-    "no such option": (["fit", "ar", "series.csv", "--ordr", "1", "-o", "m"], "'--order'?"),
-    "no order": (["fit", "ar", "series.csv", "-c", "value", "-o", "m"], "AR needs --order"),
-    "wrong value": (
-        ["fit", "ar", "series.csv", "-c", "value", "--order", "x", "-o", "m"],
-        "order must be an integer; got 'x'",
-    ),
-    "no value": (["fit", "ar", "series.csv", "-o", "m", "--order"], "--order needs a value"),
-    "text in a column": (
-        ["fit", "ar", "series.csv", "-c", "month", "--order", "1", "-o", "m"],
-        "expected numbers",
-    ),
-    "nowhere to write": (
-        ["fit", "ar", "series.csv", "-c", "value", "--order", "1", "-o", "none/m"],
-        "a folder that does not exist",
-    ),
-    "no model file": (["score", "none.arproc", "series.csv"], "no model file 'none.arproc'"),
-    "not a model": (["score", "series.csv", "series.csv"], "not a model of arproc's"),
-    "missing argument": (["score"], "Missing argument"),
-    "one model": (["compare", "series.csv", "series.csv"], "at least two models"),
-    "lines of a table": (
-        ["fit", "ar", "series.csv", "--lines", "--order", "1", "-o", "m"],
-        "--lines is for text",
-    ),
-    "column of a text": (
-        ["fit", "ngram", "text.txt", "-c", "a", "--order", "2", "-o", "m"],
-        "--column",
-    ),
-    "words for numbers": (
-        ["fit", "ar", "text.txt", "--order", "1", "-o", "m"],
-        "is text; expected numbers: the model's elements are real",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", WRONG)
-def test_wrong_input_is_one_line_and_exit_code_2(run: Run, series: Path, text: Path, case: str):
-    arguments, message = WRONG[case]
-    result = run(*arguments)
-    assert result.code == 2
-    assert result.err.startswith("error: ")
-    assert result.err.count("\n") == 1
-    assert message in result.err
-    assert result.out == ""
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_full_disk_is_one_line_with_the_place(run: Run, series: Path, tmp_path: Path):
-    model = fitted(run, series)
-    for command in (
-        ("forecast", model, series, "-c", "value", "--horizon", 3),
-        ("score", model, series, "-c", "value"),
-        ("score", model, series, "-c", "value", "--terms"),
-        ("sample", model, "--length", 4),
-    ):
-        result = run(*command, "--out", "/dev/full")
-        assert result.code == 2
-        assert "'/dev/full' can not be written: No space left on device" in result.err
-    assert {path.name for path in tmp_path.iterdir()} == {series.name, Path(model).name}
-
-
-def test_an_endless_process_asks_for_a_length(run: Run, series: Path):
-    result = run("sample", fitted(run, series))
-    assert (result.code, "length is needed" in result.err) == (2, True)
-
-
-def test_a_fault_of_its_own_is_exit_code_1(
-    run: Run, series: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def broken(path: Path) -> None:
-        raise RuntimeError("wheels fell off")
-
-    monkeypatch.setattr("arproc.cli.models.load", broken)
-    result = run("score", "m", series)
-    assert result.code == 1
-    assert result.err.startswith("error: unexpected RuntimeError: wheels fell off (a fault")
-    monkeypatch.setenv("ARPROC_TRACEBACK", "1")
-    with pytest.raises(RuntimeError, match="wheels"):
-        main(["score", "m", str(series)])
-
-
-def test_an_interrupt_is_exit_code_130(run: Run, series: Path, monkeypatch: pytest.MonkeyPatch):
-    def interrupted(path: Path) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("arproc.cli.models.load", interrupted)
-    assert run("score", "m", series) == (130, "", "error: interrupted\n")
-
-
-def test_a_missing_extra_is_named(run: Run, monkeypatch: pytest.MonkeyPatch):
-    import sys
-
-    monkeypatch.setitem(sys.modules, "typer", None)
-    monkeypatch.delitem(sys.modules, "arproc.cli.app", raising=False)
-    result = run("--help")
-    assert (result.code, result.err) == (
-        2,
-        'error: the command line needs typer: pip install "arproc[cli]"\n',
-    )
-
-
-def test_an_offset_says_where_data_without_an_index_begin(run: Run, tmp_path: Path):
-    values = 0.5 * np.arange(80) + np.sin(np.arange(80.0) ** 2)
-    whole, later = tmp_path / "whole.csv", tmp_path / "later.csv"
-    pd.DataFrame({"value": values}).to_csv(whole, index=False)
-    pd.DataFrame({"value": values[50:]}).to_csv(later, index=False)
-    assert run("fit", "ar", whole, "--order", 1, "--trend", "ct", "-o", "ct.arproc").code == 0
-    model = arproc.load("ct.arproc")
-    place = {"offset": 50}
-    terms = run("score", "ct.arproc", later, "--terms", "--offset", 50)
-    found = pd.read_csv(io.StringIO(terms.out))["log_prob"]
-    np.testing.assert_allclose(found, model.log_prob_terms(values[50:], **place))
-    each = run("score", "ct.arproc", later, "--each", "--offset", 50)
-    total = pd.read_csv(io.StringIO(each.out))["log_prob"].iloc[0]
-    assert total == pytest.approx(model.log_prob(values[50:], **place))
-    shown = run("score", "ct.arproc", later, "--offset", 50)
-    assert f"{total:.4f}" in shown.out
-    ahead = run("forecast", "ct.arproc", later, "--horizon", 2, "--offset", 50)
-    means = pd.read_csv(io.StringIO(ahead.out))["mean"]
-    np.testing.assert_allclose(means, model.forecast(values[50:], 2, **place)["mean"])
-    drawn = run("sample", "ct.arproc", "--length", 2, "--prefix", "39.5", "--offset", 79)
-    assert 35 < float(drawn.out.split(",")[0]) < 45
-    assert run("fit", "ar", whole, "--order", 0, "-o", "flat.arproc").code == 0
-    table = run("compare", later, "ct.arproc", "flat.arproc", "--offset", 50, "-o", "table.csv")
-    assert table.code == 0
-    assert pd.read_csv("table.csv", index_col=0).loc["ct", "log_prob_nats"] == pytest.approx(total)
-    wrong = run("score", "ct.arproc", later, "--offset", "soon")
-    assert wrong.code == 2
-
-
 #: Everything that some reader takes for an end of a line; a mark; an empty line; an unended one.
 ODD = "\ufeffa rose\x0cis\r\n\n a\x0b \x1cb\x85c\u2028d\re \na\nlast"
 
@@ -493,121 +327,6 @@ def test_tables_may_be_compressed(run: Run, series: Path):
         assert Path("packed.arproc").read_bytes() == Path("plain.arproc").read_bytes()
 
 
-def test_a_policy_without_an_end_asks_for_a_length(run: Run, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("arproc.sampling.ancestral.MOST_UNDER_POLICY", 300)
-    arproc.NGram(2, "witten_bell").fit(["a b a b a b a b a b", "a b a b"]).save("n.arproc")
-    result = run("sample", "n.arproc", "--top-k", 1)
-    assert result.code == 2
-    assert "length is needed" in result.err
-    assert run("sample", "n.arproc", "--top-k", 1, "--length", 4).out == "a b a b\n"
-
-
-def test_every_policy_is_an_option(run: Run, text: Path):
-    from arproc import sampling
-
-    run("fit", "ppm", text, "--lines", "--order", 2, "--tokens", "char", "--out", "p.arproc")
-    model = arproc.load("p.arproc")
-    options = (
-        "--min-length", 5, "--ban", "d", "--ban", "e", "--no-repeat-ngram", 4,
-        "--repetition-penalty", 1.1, "--presence-penalty", 0.1, "--frequency-penalty", 0.05,
-        "--temperature", 0.9, "--top-k", 20, "--top-p", 0.99, "--min-p", 0.01, "--typical", 0.95,
-    )  # fmt: skip
-    policy = (
-        sampling.MinLength(5) | sampling.Ban(["d", "e"]) | sampling.NoRepeatNGram(4)
-        | sampling.RepetitionPenalty(1.1) | sampling.PresencePenalty(0.1)
-        | sampling.FrequencyPenalty(0.05) | sampling.Temperature(0.9) | sampling.TopK(20)
-        | sampling.TopP(0.99) | sampling.MinP(0.01) | sampling.Typical(0.95)
-    )  # fmt: skip
-    drawn = run("sample", "p.arproc", "--length", 30, "--seed", 2, *options)
-    want = model.sample(1, 30, policy=policy, seed=2)
-    assert drawn.out.strip() == want[0].strip()
-    assert "e" not in drawn.out
-    cut = run("sample", "p.arproc", "--length", 60, "--seed", 2, "--stop", "a", "--stop", "o")
-    assert cut.out.strip() == model.sample(1, 60, stop=["a", "o"], seed=2)[0].strip()
-
-
-def test_constraints_and_budgets_are_options(run: Run, text: Path, tmp_path: Path):
-    from arproc import sampling
-
-    run("fit", "ngram", text, "--lines", "--order", 2, "--tokens", "char", "--out", "n.arproc")
-    model = arproc.load("n.arproc")
-    kept = sampling.Regex("t[a-z]+")
-    masked = run("sample", "n.arproc", "-n", 3, "--regex", "t[a-z]+", "--seed", 1, "--length", 9)
-    want = model.sample(3, 9, policy=sampling.Constrain(kept), seed=1)
-    assert [line.strip() for line in masked.out.splitlines() if line.strip()] == want
-    given = run("sample", "n.arproc", "-n", 3, "--regex", "t[a-z]+", "--seed", 1, "--condition")
-    assert [line.strip() for line in given.out.splitlines() if line.strip()] == (
-        sampling.constrained(model, kept, 3, seed=1).x
-    )
-    assert "by backward; log p(constraint) = -" in given.err
-    after = run("sample", "n.arproc", "--prefix", "the ", "--regex", "dog", "--seed", 1)
-    assert after.out.strip() == "dog"
-    pytest.importorskip("llguidance")
-    (tmp_path / "kept").write_text('start: "t" "e"*')
-    drawn = run("sample", "n.arproc", "--grammar", "kept", "--length", 4, "--seed", 0)
-    assert re.fullmatch("te*", drawn.out.strip())
-    (tmp_path / "kept").write_text('{"uniqueItems": true}')
-    refused = run("sample", "n.arproc", "--json-schema", "kept")
-    assert refused.code != 0
-    assert "schema has the keyword 'uniqueItems'" in refused.err
-    two = run("sample", "n.arproc", "--regex", "a", "--grammar", "kept")
-    assert "only one of --regex, --json-schema and --grammar" in two.err
-    beside = run("sample", "n.arproc", "--regex", "t", "--condition", "--nats", 2)
-    assert "can not stand beside --condition" in beside.err
-    short = run("sample", "n.arproc", "--nats", 2, "--seed", 3, "--length", 40).out.strip()
-    assert short == model.sample(1, 40, stop=sampling.Budget(nats=2.0), seed=3)[0].strip()
-
-
-def test_an_interval_of_numbers(run: Run, series: Path):
-    model = fitted(run, series)
-    result = run("sample", model, "--length", 5, "--seed", 1, "--low", -1e6, "--high", 1e6)
-    policy = arproc.sampling.Within(-1e6, 1e6)
-    want = arproc.load(model).sample(1, 5, policy=policy, seed=1)
-    np.testing.assert_allclose(np.loadtxt(io.StringIO(result.out), delimiter=","), want[0])
-
-
-@pytest.mark.parametrize("verify", ["token", "block", "coupled"])
-def test_a_draft_guesses_ahead(run: Run, text: Path, verify: str):
-    run("fit", "ppm", text, "--lines", "--order", 3, "--tokens", "char", "--out", "p.arproc")
-    run("fit", "ppm", text, "--lines", "--order", 1, "--tokens", "char", "--out", "d.arproc")
-    options = ("--length", 30, "--seed", 2, "--speculative")
-    result = run("sample", "p.arproc", *options, "d.arproc", "--verify", verify)
-    model, draft = arproc.load("p.arproc"), arproc.load("d.arproc")
-    rule = {"coupled": True} if verify == "coupled" else {"verify": verify}
-    want = arproc.sampling.speculative(model, draft, 1, 30, seed=2, **rule)
-    assert result.out.strip() == want.draws[0].strip()
-    assert result.err.startswith("Report(")
-    looked = run("sample", "p.arproc", *options, "look-up", "--verify", verify)
-    assert looked.code == 0
-    assert "look-up" in looked.err
-
-
-def test_a_model_drafts_for_itself(run: Run):
-    model = arproc.Transformer(
-        1, 2, 8, block=8, tokens="char", end=False, ahead=1,
-        training=arproc.Training(steps=2, batch_size=2),
-    ).fit("abcabcabc")  # fmt: skip
-    model.save("t.arproc")
-    options = ("--length", 12, "--seed", 2, "--speculative", "own-heads")
-    result = run("sample", "t.arproc", *options)
-    want = arproc.sampling.speculative(model, arproc.sampling.OwnHeads(), 1, 12, seed=2)
-    assert result.out.strip() == want.draws[0]
-    assert "own heads" in result.err
-
-
-def test_a_draft_that_can_not_be_is_refused(run: Run, text: Path):
-    run("fit", "ppm", text, "--lines", "--order", 1, "--tokens", "char", "--out", "p.arproc")
-    options = ("sample", "p.arproc", "--length", 3, "--speculative")
-    for more, told in (
-        (("none.arproc",), "no model file"),
-        (("p.arproc", "--verify", "all"), "verify must be one of"),
-        (("p.arproc", "--known", "{}"), "--known can not stand beside"),
-    ):
-        result = run(*options, *more)
-        assert result.code == 2
-        assert told in result.err
-
-
 # ---- report -------------------------------------------------------------------------------------
 
 
@@ -627,3 +346,23 @@ def test_report_writes_a_page_and_tells_its_summary(run: Run, tmp_path: Path):
     assert "gives the data the highest likelihood" in made.out
     assert "drawn.npy: all " in made.out
     assert made.out.endswith("saved to page.html\n")
+
+
+@pytest.mark.parametrize("change", ["gap", "disorder", "twice", "none"])
+def test_rows_that_are_counted_against_their_dates_are_told(run: Run, tmp_path: Path, change: str):
+    days = pd.date_range("2024-01-01", periods=40)
+    table = pd.DataFrame({"day": days, "value": np.sin(np.arange(40) ** 2)})
+    changed = {
+        "gap": table.drop([20, 21]),
+        "disorder": table[::-1],
+        "twice": pd.concat([table, table[39:]]),
+        "none": table,
+    }[change]
+    changed.to_csv("days.csv", index=False)
+    for asked in ([], ["--column", "value"]):
+        result = run("fit", "ar", "days.csv", *asked, "--order", 1, "--out", "m.arproc")
+        assert result.code == 0
+        assert ("--index day goes by them" in result.err) == (change != "none")
+    named = run("fit", "ar", "days.csv", "--index", "day", "--order", 1, "--out", "m.arproc")
+    assert (named.code == 0) == (change in ("gap", "none"))
+    assert "goes by them" not in named.err

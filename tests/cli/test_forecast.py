@@ -101,6 +101,7 @@ def test_a_table_larger_than_memory_goes_part_by_part(
     np.testing.assert_allclose(found.iloc[2:][["mean", "0.05", "0.5", "0.95"]], want)
 
 
+@pytest.mark.usefixtures("one_code")
 def test_covariates_are_columns_and_a_table_of_what_is_to_come(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

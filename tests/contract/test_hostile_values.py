@@ -209,7 +209,7 @@ def test_notes_are_what_the_model_declares(tmp_path, note, value, told):
 
 
 def test_every_note_of_every_kind_of_fit_is_declared():
-    import test_contract
+    from variants.makers import TEXT
 
     x = series(120)
     models = [
@@ -218,7 +218,7 @@ def test_every_note_of_every_kind_of_fit_is_declared():
         arproc.LogisticAR(1, symbols="char", ridge=1.0).fit("abba" * 9),
         arproc.SETAR((1, 1)).fit(x),
         arproc.PPM(2).fit("abab"), arproc.ContextTree(1).fit("abab"),
-        arproc.NGram(2, "witten_bell").fit(test_contract.TEXT),
+        arproc.NGram(2, "witten_bell").fit(TEXT),
     ]  # fmt: skip
     for model in models:
         assert model.fit_.notes or isinstance(model, arproc.BayesianAR)

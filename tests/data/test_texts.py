@@ -116,3 +116,27 @@ def test_a_text_that_is_the_name_of_a_file_is_refused(tmp_path, monkeypatch):
     assert char.sample(1, 2, prefix="a", seed=0)  # a prefix is text
     for text in ("is", "no such file", "x\0y", "\udc80", "a" * 5000):
         assert word.log_prob(text) < 0
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (["a rose", None], r"a list whose item 1 is None \(NoneType\)"),
+        (["a rose", 3.0], r"a list whose item 1 is 3\.0 \(float\)"),
+        ([b"a rose"], r"a list of bytes; give text, \[x\.decode\(\)"),
+        (b"a rose", r"bytes; give text, data\.decode\(\)"),
+        ({"a rose"}, r"a set, which has no order"),
+        ({1: "a rose"}, r"a dict; give its texts, data\.values\(\)"),
+        (
+            pd.DataFrame({"n": [1], "text": ["a rose"]}),
+            r"a DataFrame; give its column of texts, data\['te",
+        ),
+        (np.array([["a rose"]]), r"an array of text of shape \[1, 1\]; give a list"),
+    ],
+)
+def test_what_is_nearly_text_is_told_for_what_it_is(data, told):
+    model = arproc.NGram(2, "witten_bell").fit(["a rose", "a daisy"])
+    with pytest.raises(DataError, match=rf"tokens='word' is for text, and the data are {told}"):
+        model.clone().fit(data)
+    with pytest.raises(DataError, match=rf"data is {told}.* Expected a string, or strings in a l"):
+        model.log_prob(data)

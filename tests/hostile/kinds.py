@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from test_contract import MODELS, QUICK, TEXT, ar, series, shake, vectors
+from helpers import shake
+from variants import MODELS
+from variants.makers import QUICK, TEXT, ar, series, vectors
 
 import arproc
 
@@ -15,7 +17,7 @@ __all__ = ["KINDS", "make"]
 
 Maker = Callable[[], Any]
 
-#: Of the table of `test_contract`, one or more for each class of law.
+#: Of the table of `variants`, one or more for each class of law.
 NAMED = (
     "AR(2)", "AR about a parabola", "AR of lags 2 and 5, exact", "AR with seasons",
     "AR about a regression", "AR driven by regressors", "AR(2) from a law of its own",

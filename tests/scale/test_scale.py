@@ -19,13 +19,14 @@ import pytest
 
 import arproc
 from arproc import AR, AutoPanel, Panel
-from arproc.compiled.interpreted import nothing_interpreted
 from arproc.errors import ArprocError, DataError, ParameterError, UnsupportedError
 from arproc.scale import forecasts, memory
 from arproc.scale.memory import rows_at_once, size_of
 
 pa = pytest.importorskip("pyarrow", reason="Parquet files are read by pyarrow")
 pq = pytest.importorskip("pyarrow.parquet", reason="Parquet files are read by pyarrow")
+
+pytestmark = pytest.mark.usefixtures("one_code")
 
 
 def long(n: int = 12, seed: int = 0, freq: str = "MS") -> pd.DataFrame:
@@ -49,13 +50,6 @@ def write(table: pd.DataFrame, path: Path, rows: int = 50) -> Path:
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     return write(long(), tmp_path / "panel.parquet")
-
-
-@pytest.fixture(autouse=True)
-def one_code() -> Iterator[None]:
-    """Numbers are equal to the last digit where one code made them, compiled or not."""
-    with nothing_interpreted():
-        yield
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import distributions as td
 
-from .healthy import Gapped, GappedState, Noise, Partial
+from .healthy_windows import Gapped, GappedState, Noise, Partial
 
 
 class StandingState(GappedState):

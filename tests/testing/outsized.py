@@ -9,7 +9,8 @@ from arproc.contract.state import State, WindowState
 from arproc.distributions import Categorical
 from arproc.distributions.shape import map_parameters
 
-from .healthy import Chain, Notes, Quantised, Regressed, Rolling, RollingState, Urn, UrnState, Walk
+from .healthy_states import Quantised, Rolling, RollingState, Urn, UrnState
+from .healthy_windows import Chain, Notes, Regressed, Walk
 
 # ---- sizes --------------------------------------------------------------------------------------
 

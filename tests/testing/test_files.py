@@ -8,7 +8,8 @@ import torch
 from arproc.distributions import Categorical
 from arproc.testing import CheckFailed, check_process
 
-from .healthy import Chain, Twins
+from .healthy_states import Twins
+from .healthy_windows import Chain
 
 WEIGHTS: dict[int, torch.Tensor] = {}
 

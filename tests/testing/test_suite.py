@@ -11,7 +11,8 @@ from arproc.testing import CHECKS, EXCEPTIONS, CheckFailed, check_process
 from arproc.testing.compare import agree, gap
 from arproc.testing.suite import EXCEPTIONS as TABLE
 
-from .healthy import STATIC, Chain, Driven, Regressed, Walk
+from .healthy import STATIC
+from .healthy_windows import Chain, Driven, Regressed, Walk
 from .zoo import ZOO
 
 

@@ -14,7 +14,7 @@ from arproc.distributions import Categorical, Mixture
 from arproc.spaces import Categorical as Symbols
 from arproc.spaces import Count, Positive, Real, RealVector, UnitInterval
 
-from .healthy import Toy, normal
+from .healthy_windows import Toy, normal
 
 
 class _Line(Toy):

@@ -19,20 +19,9 @@ from arproc.process import Process
 from arproc.process.torch_view import SequenceDistribution
 
 from .broken import Broken
-from .healthy import (
-    STATIC,
-    Averaged,
-    Chain,
-    Coin,
-    Events,
-    Gapped,
-    LinearWalk,
-    Noise,
-    Plane,
-    Regressed,
-    Urn,
-    Walk,
-)
+from .healthy import STATIC
+from .healthy_states import Averaged, Urn
+from .healthy_windows import Chain, Coin, Events, Gapped, LinearWalk, Noise, Plane, Regressed, Walk
 
 # ---- many rows, lists, long prefixes ------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .broken import Broken
-from .healthy import Rows
+from .healthy_states import Rows
 
 
 class FilledDraws(Rows):

@@ -18,7 +18,8 @@ from arproc.process import Process
 from arproc.process.torch_view import SequenceDistribution
 from arproc.sampling import Temperature, TopK
 
-from .healthy import Chain, Coin, Foreseeing, ForeseeingState, LinearWalk, Twins, TwinsLaw, Walk
+from .healthy_states import Foreseeing, ForeseeingState, Twins, TwinsLaw
+from .healthy_windows import Chain, Coin, LinearWalk, Walk
 
 # ---- forecasts ----------------------------------------------------------------------------------
 

@@ -252,7 +252,11 @@ def _word_of_series(there: pd.Series, kind: Kind) -> str:
     if str(dtype) == "category" or dtype.kind == "b":
         return "categorical"
     if dtype.kind in "iuf":
-        return _word_of_numbers(there.to_numpy(np.float64), kind, fine=True)
+        values = there.to_numpy(np.float64)
+        rounded = dtype.kind == "f" and kind.kind == "auto" and kind.step is None
+        if rounded and _is_rounding(values, dtype):
+            return "real"
+        return _word_of_numbers(values, kind, fine=True)
     plain = (int, float, np.integer, np.floating)
     if all(isinstance(v, plain) and not isinstance(v, bool) for v in there):
         return _word_of_numbers(there.to_numpy(np.float64), kind, fine=True)
@@ -272,6 +276,25 @@ def _word_of_numbers(there: np.ndarray, kind: Kind, *, fine: bool) -> str:
     if not kind.bounded and (np.isin(there, (0, 1)).all() or _is_constant(there, fine)):
         return "categorical"
     return "count" if there.min() >= 0 else "integer"
+
+
+def _is_rounding(values: np.ndarray, dtype: Any) -> bool:
+    """Whether numbers lie on a lattice as all numbers of their size in this dtype do.
+
+    Large numbers in float32 are multiples of an eighth, or whole, wherever they come from.
+
+    Example:
+        >>> millions = np.array([2.1e6, 3.25e6 + 0.125])
+        >>> _is_rounding(millions, np.dtype(np.float32)), _is_rounding(millions, np.dtype(float))
+        (True, False)
+    """
+    largest = np.abs(values).max()
+    if not np.isfinite(largest) or not largest:
+        return False
+    own = np.dtype(f"f{dtype.itemsize}").type(largest)
+    found = lattice_of(values)
+    step = abs(found.step) / found.per if found else 1.0 if is_whole(values) else np.inf
+    return bool(step <= np.spacing(own))
 
 
 def _is_constant(there: np.ndarray, labelled: bool) -> bool:

@@ -19,8 +19,9 @@ __all__ = ["Lattice", "lattice_of", "lattice_of_step"]
 _PER = (1, 10, 100, 1000, 10_000)
 #: From how many different values on a step of more than one of the last decimal is believed.
 _MANY = 30
-#: How near to a point of the lattice a number has to be, in parts of the larger of both.
-_CLOSE = 1e-9
+#: How near to a point of the lattice a number has to be: in parts of its size, and of the last
+#: decimal, which large numbers with many decimals would else be near to wherever they lie.
+_CLOSE, _NEAR = 1e-9, 1e-3
 _LARGEST = 2**53
 
 
@@ -62,8 +63,7 @@ class Lattice:
 
     def off(self, values: np.ndarray) -> np.ndarray:
         """Which values are no points of it, bool; NaN is none of these."""
-        size = np.maximum(np.abs(values), abs(self.step) / self.per)
-        return np.abs(self.values(self.numbers(values)) - values) > _CLOSE * size
+        return ~is_near(values, self.values(self.numbers(values)), self.per) & ~np.isnan(values)
 
     def describe(self) -> str:
         """The lattice in words; empty for all whole numbers."""
@@ -71,6 +71,17 @@ class Lattice:
             return ""
         step, start = abs(self.step) / self.per, self.start / self.per
         return f"in steps of {step:g} from {start:g}"
+
+
+def is_near(values: np.ndarray, points: np.ndarray, per: int) -> np.ndarray:
+    """Which values are points of a lattice of this denominator but for rounding, bool.
+
+    Example:
+        >>> is_near(np.array([0.1 + 0.2, 0.301, 7e8 + 0.31]), np.array([0.3, 0.3, 7e8 + 0.3]), 10)
+        array([ True, False, False])
+    """
+    size = np.maximum(np.abs(values), 1 / per)
+    return np.abs(points - values) <= np.minimum(_CLOSE * size, _NEAR / per)
 
 
 def lattice_of(values: np.ndarray) -> Lattice | None:
@@ -93,9 +104,7 @@ def lattice_of(values: np.ndarray) -> Lattice | None:
         whole = np.round(distinct * per)
         if np.abs(whole).max() >= _LARGEST:
             return None
-        if (
-            np.abs(whole / per - distinct) <= _CLOSE * np.maximum(np.abs(distinct), 1 / per)
-        ).all():
+        if is_near(distinct, whole / per, per).all():
             numbers = [int(value) for value in whole]
             many = len(numbers) >= _MANY
             step = math.gcd(*(b - numbers[0] for b in numbers)) if many else 1
@@ -108,11 +117,8 @@ def lattice_of_step(step: float, start: float, name: str) -> Lattice:
     step = check_number(name, step, above=0)
     for per in _PER:
         ends = [round(step * per), round(start * per)]
-        near = all(
-            abs(end / per - value) <= _CLOSE * max(abs(value), step)
-            for end, value in zip(ends, (step, start), strict=True)
-        )
-        if ends[0] and near:
+        near = is_near(np.array([step, start]), np.array(ends) / per, per)
+        if ends[0] and near.all():
             return Lattice(ends[1] % ends[0], ends[0], per)
     raise ParameterError(
         f"{name} must have at most four decimals, and so must the end that it is counted from; "

@@ -54,6 +54,12 @@ def held_numbers(there: np.ndarray, kind: Kind, word: str, name: Any, *, plain: 
         name: of the column, for messages.
         plain: whether the data are an array, whose numbers are held as they are.
     """
+    infinite = int(np.isinf(there).sum())
+    if infinite:
+        raise DataError(
+            f"column {name!r} of data has {infinite} infinite value(s); expected finite numbers, "
+            "or NaN for what is missing."
+        )
     low, high = (_end(there, getattr(kind, end), f"{end} of column {name!r}", end)
                  for end in ("low", "high"))  # fmt: skip
     _check_ends(there, low, high, name)
@@ -163,7 +169,9 @@ def _inside(lattice: Lattice, end: float, rounded: Any) -> int:
     """The point of a lattice, times `per`, that is next to an end and not beyond it."""
     exact = (end * lattice.per - lattice.start) / lattice.step
     near = round(exact)
-    number = near if abs(exact - near) <= 1e-9 * max(1.0, abs(exact)) else rounded(exact)
+    number = (
+        near if abs(exact - near) <= min(1e-9 * max(1.0, abs(exact)), 1e-3) else rounded(exact)
+    )
     return lattice.start + lattice.step * int(number)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from arproc.data.arrays import to_tensor
 from arproc.data.calendar import Calendar, is_plain, is_time, regular, time_axis
 from arproc.data.frames import native
+from arproc.data.times import by_times
 from arproc.errors import DataError, ParameterError
 from arproc.models.panel.data import read
 
@@ -245,6 +246,7 @@ def _read_vectors(
     rows, indexes, components = [], [], set()
     for item, name in zip(items, names, strict=True):
         if hasattr(item, "columns"):
+            item = by_times(item, f"data, series {name!r}")
             item = regular(item, f"data, series {name!r}", missing=True)
             indexes.append(item.index)
         array = to_tensor(item, "data").detach().cpu().double().numpy().copy()

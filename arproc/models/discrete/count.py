@@ -201,6 +201,13 @@ class CountAR(Estimated, Process):
         p, q = self._check_parameters()
         skip = p if self.initial == "given" else 0
         sequences.require_length(skip + 1)
+        longest = int(sequences.lengths.max())
+        if p + q and longest <= max(p, 1):
+            raise DataError(
+                f"data is too short: the longest sequence has {longest} element(s), so its "
+                f"dependence on the past is not determined; expected more than {max(p, 1)}. One "
+                "series is an array [T]: [N, T] is N of them."
+            )
         counts = sequences.values.detach().cpu().numpy().astype(np.float64)
         mean = float(counts.mean())
         if mean == 0:

@@ -320,7 +320,9 @@ def _weights(
     gap = np.abs(np.where(usable[..., None], median, 0.0) - actual)
     errors = np.where(usable, np.nanmean(gap, axis=2), np.inf)
     least = errors.min(axis=0)
-    floor = np.maximum(1e-9 * np.abs(np.nanmean(actual, axis=1)), 1e-300)
+    worst = np.where(usable, errors, 0.0).max(axis=0)
+    rounding = 1e-14 * np.abs(np.nanmean(actual, axis=1))  # of series far from 0
+    floor = np.maximum(np.maximum(1e-9 * worst, rounding), 1e-300)
     ratio = np.maximum(least, floor) / np.maximum(errors, floor)
     weights = np.where(usable, ratio**power, 0.0).T
     return weights / weights.sum(axis=1, keepdims=True)

@@ -27,7 +27,7 @@ from arproc.data.long_tables import (
     require_all,
 )
 from arproc.data.table_forms import TableForm, narrowed, tell_unused, unused_numbers
-from arproc.data.times import times_of
+from arproc.data.times import by_times, times_of
 from arproc.errors import DataError
 from arproc.models.panel.beyond import Beyond
 from arproc.models.panel.covariates import covariates_of
@@ -366,7 +366,7 @@ def _read_items(
 
 def _read_plain(items: Any, name: str, given: list[Any] | None, freq: Any) -> PanelData:
     items = _without_none(items)
-    items = _in_step(items) if freq is None else stepped(items, freq, True)
+    items = _in_step(items, name) if freq is None else stepped(items, freq, True)
     try:
         values, lengths, form = intake.read(items, Real(), None, name, missing=True)
     except DataError as error:
@@ -406,12 +406,13 @@ def _by_name(message: str, name: str, given: list[Any] | None) -> str:
     return re.sub(numbered, lambda m: f"{name}[{given[int(m[1])]!r}]", message, count=1)
 
 
-def _in_step(items: Any) -> Any:
+def _in_step(items: Any, name: str) -> Any:
     """Series of too few dates to tell their step, by the one that all others agree on."""
     import pandas as pd
 
     if not isinstance(items, (list, tuple)):
         return items
+    items = [by_times(item, f"{name}[{i}]") for i, item in enumerate(items)]
     indexes: list[Any] = [getattr(item, "index", None) for item in items]
     if not all(isinstance(index, pd.DatetimeIndex) for index in indexes):
         return items

@@ -32,7 +32,7 @@ from arproc.models.panel.coming import (
 from arproc.models.panel.covariates import check_covariates
 from arproc.models.panel.data import PanelData, check_columns, read, require_values
 from arproc.models.panel.tables import forecast_table, future
-from arproc.models.panel.updating import beyond_after
+from arproc.models.panel.updating import beyond_after, filled_between
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,6 +113,7 @@ class PanelModel(Parameters, ABC):
     def _went_on(self, later: PanelData) -> Self:
         """The same with what came later."""
         learnt = self._learnt
+        later = filled_between(learnt.beyond, learnt.series, later)
         updated = learnt.updated(later)
         beyond = beyond_after(learnt.beyond, learnt.series, later, updated.series.lengths)
         return type(self).of(replace(updated, beyond=beyond), **self.get_params(deep=False))

@@ -21,6 +21,7 @@ __all__ = [
     "beyond_after",
     "by_name",
     "continued",
+    "filled_between",
     "joined",
     "require_steps",
     "steps_of",
@@ -216,6 +217,43 @@ def beyond_after(beyond: Beyond, series: Series, later: PanelData, lengths: np.n
         if ahead:
             found[name] = np.stack(ahead)
     return Beyond.by_name(found)
+
+
+def filled_between(beyond: Beyond, series: Series, later: PanelData) -> PanelData:
+    """What came, and before it the steps whose values never came but whose covariates are known.
+
+    Args:
+        beyond: what is known beside the steps after the last values of `series`.
+        series: those to which it came.
+        later: what came.
+    """
+    rows, place = beyond.rows(), {name: i for i, name in enumerate(series.names)}
+    values, beside, indexes, gained = [], [], [], False
+    for j, name in enumerate(later.names):
+        own, index = slice(*later.offsets[j : j + 2].tolist()), later.index(j)
+        values.append(later.values[own])
+        beside.append(np.empty((len(values[-1]), 0)))
+        if later.covariates is not None:
+            beside[-1] = later.covariates[own]
+        indexes.append(index)
+        if name not in rows or name not in place or not len(later.row(j)):
+            continue
+        i = place[name]
+        length = int(series.lengths[i])
+        gap = _step(series, i, index, name, later.row(j), lambda _i, _x: True) - length
+        if 0 < gap <= len(rows[name]):
+            gained = True
+            values[-1] = np.concatenate([np.full(gap, np.nan), values[-1]])
+            beside[-1] = np.concatenate([rows[name][:gap], beside[-1]])
+            before = future(restore_end(series.end(i)), length, gap)
+            indexes[-1] = before.append(index).rename(index.name)
+    if not gained:
+        return later
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in values])]).astype(np.int64)
+    return replace(
+        later, values=np.concatenate(values), offsets=offsets, indexes=tuple(indexes), gaps=True,
+        covariates=np.concatenate(beside),
+    )  # fmt: skip
 
 
 def require_steps(table: PanelData, names: Sequence[Any], covariates: Sequence[str]) -> None:

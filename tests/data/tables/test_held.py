@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from arproc import MADE, Training
 from arproc.contract.sequences import Sequences
 from arproc.data.form import Layout
 from arproc.data.tables import Kind, read_table, table_of
+from arproc.data.tables.lattice import lattice_of
 from arproc.errors import DataError, ParameterError
 
 RNG = np.random.default_rng(0)
@@ -126,3 +128,65 @@ def test_a_file_is_read_whole(tmp_path):
         read_table(tmp_path / "u.csv")
     with pytest.raises(DataError, match=r"expected \.csv"):
         read_table(tmp_path / "u.txt")
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e-3, 1.0, 3e4, 1e6, 1e9, 1e13])
+def test_real_numbers_of_any_size_are_no_lattice(size):
+    """From 5e4 on each was, within 1e-9 of its size, one of four decimals."""
+    x = np.exp(np.random.default_rng(0).normal(3.0, 0.4, 200))
+    assert lattice_of(x * size) is None
+    kinds = {"columns": {"x": "real"}}
+    table, other = pd.DataFrame({"x": x}), pd.DataFrame({"x": x * size})
+    models = [
+        MADE((4,), training=Training(steps=2), **how).fit(data)
+        for data, how in ((table, {}), (other, {}), (other, kinds))
+    ]
+    want, made, told = (m.log_prob(d) for m, d in zip(models, (table, other, other), strict=True))
+    np.testing.assert_allclose(made, want - np.log(size), atol=1e-9)
+    np.testing.assert_array_equal(made, told)
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("size", [1.0, 1e4, 1e7, 1e10])
+def test_the_last_decimal_is_found_at_any_size(decimals, size):
+    rng = np.random.default_rng(1)
+    x = np.round(size + rng.normal(size=100), decimals)
+    found = lattice_of(x)
+    assert (found.step, found.per) == (1, 10**decimals)
+    noisy = (x / 3) * 3  # a step of arithmetic away
+    assert not found.off(noisy).any()
+    np.testing.assert_array_equal(found.values(found.numbers(noisy)), x)
+    assert found.off(x + 0.01 / 10**decimals).all()
+
+
+def test_a_value_between_the_points_of_a_lattice_is_refused_at_any_size():
+    cents = np.round(np.random.default_rng(0).normal(7e7, 1e6, 200), 2)
+    model = MADE((3,), training=Training(steps=1)).fit(pd.DataFrame({"price": cents}))
+    with pytest.raises(DataError, match=r"none of the numbers in steps of 0\.01"):
+        model.log_prob(pd.DataFrame({"price": [7e7 + 0.004]}))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "Float32"])
+@pytest.mark.parametrize("size", [1.0, 1e3, 1e5, 1e6, 1e9])
+def test_numbers_of_a_narrow_dtype_are_real_where_their_steps_are_its_own(dtype, size):
+    x = np.exp(np.random.default_rng(0).normal(3.0, 0.4, 200)) * size
+    frame = pd.DataFrame({"x": pd.Series(x, dtype=dtype)})
+    space = table_of(frame)
+    assert space.columns[0].describe() == "real"
+    assert space.columns[0].dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "Float32"])
+@pytest.mark.parametrize("step", [1, 1000])
+def test_whole_numbers_of_floats_are_counts(dtype, step):
+    x = np.random.default_rng(0).integers(0, 5000, 200) * step
+    frame = pd.DataFrame({"x": pd.Series(x, dtype=dtype)})
+    assert table_of(frame).columns[0].space.kind == "count"
+
+
+@pytest.mark.parametrize("kind", [None, {"x": "real"}, {"x": Kind("real", low=0)}])
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_infinite_numbers_are_named(kind, value):
+    frame = pd.DataFrame({"x": np.append(np.random.default_rng(0).random(60), value)})
+    with pytest.raises(DataError, match="column 'x' of data has 1 infinite value"):
+        table_of(frame, kind)

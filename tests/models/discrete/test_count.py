@@ -259,3 +259,15 @@ def test_steps_and_kernel_agree_for_ragged_prefixes():
 def test_bad_input_is_refused(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+def test_sequences_without_a_past_tell_nothing_of_it():
+    """A column [N, 1] is N series of one count; its coefficients would stay where they began."""
+    column = np.random.default_rng(0).poisson(4, (80, 1))
+    with pytest.raises(
+        DataError, match=r"1 element\(s\).*expected more than 1\. One series is an"
+    ):
+        CountAR().fit(column)
+    with pytest.raises(DataError, match="expected more than 3"):
+        CountAR((3, 0)).fit(column.reshape(-1, 2))
+    CountAR((0, 0)).fit(column)

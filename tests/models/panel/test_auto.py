@@ -356,7 +356,13 @@ def test_errors_of_several_stretches_grow_by_step_and_are_a_series_own():
     own = spread.own(errors)
     assert np.corrcoef(own, size[:, 0, 0])[0, 1] > 0.9
     errors[:, 1] = np.nan  # one that is not known is as if it were not there
-    assert fit_spread(errors) == fit_spread(errors[:, :1]) == fit_spread(errors[:, 0])
+    torn, one, flat = (fit_spread(e) for e in (errors, errors[:, :1], errors[:, 0]))
+    assert one == flat
+    assert torn.tails == one.tails
+    # sums with zeros between are added in another order
+    assert (torn.usual, torn.centre) == pytest.approx(
+        (one.usual, one.centre), rel=1e-14, abs=1e-14
+    )
     np.testing.assert_allclose(spread.own(errors), spread.own(errors[:, 0]))
 
 
@@ -399,3 +405,24 @@ def test_series_without_a_size_are_named(unit):
     made, want = model.forecast(3), AutoPanel().fit({"a": x[0], "c": x[2]}).forecast(3)
     np.testing.assert_allclose(made.loc["a"], want.loc["a"])
     assert made.loc["b"].isna().to_numpy().all()
+
+
+@pytest.mark.parametrize("level", [-1e10, -1e9, 1e8, 1e9, 1e10])
+def test_intervals_of_series_far_from_zero_are_those_of_their_moves(level):
+    rng = np.random.default_rng(0)
+    moves = {"walk": rng.normal(size=96).cumsum(), "still": rng.normal(size=96)}
+    near, far = (
+        AutoPanel().fit({name: x + by for name, x in moves.items()}).forecast(3, (0.1, 0.9))
+        for by in (0.0, level)
+    )
+    width = near[0.9] - near[0.1]
+    np.testing.assert_allclose(far[0.9] - far[0.1], width, rtol=0.1)
+    np.testing.assert_allclose(far["mean"] - level, near["mean"], atol=0.2)
+
+
+def test_candidates_are_told_apart_far_from_zero():
+    x = arproc.AR.from_parameters([0.95]).sample(4, length=120, seed=0)
+    near, far = (
+        AutoPanel([arproc.AR(0), arproc.AR(1)], validation=12).fit(x + by) for by in (0.0, 1e9)
+    )
+    np.testing.assert_allclose(far.learnt_.weights, near.learnt_.weights, rtol=1e-4)

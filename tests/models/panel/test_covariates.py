@@ -296,6 +296,36 @@ def test_covariates_beside_missing_values_last_until_the_values_come():
     np.testing.assert_allclose(panel.update(both).forecast(3, future=FUTURE), made)
 
 
+TAKES_GAPS = [one for one in PROCESSES if one.takes_missing]
+
+
+@pytest.mark.parametrize(
+    "model", [*(Panel(one, covariates=BESIDE) for one in TAKES_GAPS),
+              AutoPanel(period=[], covariates=BESIDE)], ids=repr,
+)  # fmt: skip
+def test_covariates_of_steps_whose_values_never_came_need_not_be_told_again(model):
+    """Values are known up to day 45; of days 46 and 47 (of "b" of 46 alone) they never come."""
+    torn = PAST.copy()
+    torn.loc[torn["ds"] >= DAYS[46], "y"] = np.nan
+    fitted = model.fit(torn)
+    never = {"a": DAYS[48], "b": DAYS[47]}
+    came = PAST[PAST["ds"] >= PAST["unique_id"].map(never)]
+    whole = pd.concat([torn[torn["ds"] >= DAYS[46]].drop(came.index), came])
+    want = fitted.update(whole).forecast(3, future=FUTURE, seed=0)
+    made = fitted.update(came).forecast(3, future=FUTURE, seed=0)
+    pd.testing.assert_frame_equal(made, want)
+    by_day = fitted.update(came[came["ds"] == DAYS[48]]).update(came[came["ds"] > DAYS[48]])
+    assert len(by_day.forecast(3, future=FUTURE, seed=0)) == 6
+    unknown = fitted.update(came[came["unique_id"] == "b"])
+    pd.testing.assert_frame_equal(
+        unknown.forecast(3, future=FUTURE, seed=0).loc[["b"]], want.loc[["b"]]
+    )
+    torn = torn[torn["ds"] != DAYS[47]]
+    torn = torn[(torn["ds"] < DAYS[46]) | (torn["unique_id"] == "b")]
+    with pytest.raises(DataError, match=r"series 'a': there are steps before it that are not kno"):
+        model.clone().fit(torn).update(came)
+
+
 # ---- columns that are not used -----------------------------------------------------------------
 
 

@@ -30,6 +30,7 @@ from arproc.models.panel.updating import Series
 __all__ = ["Automatic", "Common", "Laws"]
 
 _PARTS = 200  # of a law, of which a mean is taken
+_DIGITS = 1e-14  # of a series' size: less is lost in rounding
 _OF_ZEROS = 1e-12  # the least spread of a series of zeros, which tells no unit
 
 
@@ -413,7 +414,9 @@ class Automatic:
         middle[rows] = np.clip(middle[rows], low - reach, high + reach)
         size = np.maximum(np.abs(low), np.abs(high))
         size = np.where(self.log[rows, None], np.maximum(size, 1e-3), size)
-        least = np.where(size > 0, 1e-9 * size, _OF_ZEROS)
+        # of what a series moves: one far from 0 may move by little of its size
+        least = np.where(reach > 0, np.maximum(1e-9 * reach, _DIGITS * size), 1e-9 * size)
+        least = np.where(size > 0, least, _OF_ZEROS)
         spread[rows] = np.clip(spread[rows], least, np.maximum(reach, least))
 
 
