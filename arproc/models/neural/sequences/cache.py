@@ -107,7 +107,11 @@ class KeyValueCache:
     # ---- attention ----------------------------------------------------------------------------
 
     def feed(
-        self, inputs: Tensor, weights: Any, offset: Tensor | None = None
+        self,
+        inputs: Tensor,
+        weights: Any,
+        offset: Tensor | None = None,
+        before: Tensor | None = None,
     ) -> tuple[Tensor, KeyValueCache]:
         """Run the network over more inputs.
 
@@ -115,6 +119,7 @@ class KeyValueCache:
             inputs: symbols [N, T]; vectors [N, T, width] where these are its inputs.
             weights: those of `network.weights()`.
             offset: of the context, [N, width]; see `network.offset`.
+            before: the symbols before the inputs that the network looks up, see `network.added`.
 
         Returns:
             What the last layer says after each input [N, T, width], and the cache after them.
@@ -141,7 +146,8 @@ class KeyValueCache:
             values = values.narrow(2, begin, end - begin)
             return network.attention(q, keys, values, mask)
 
-        hidden = network.hidden(inputs, places, weights, attend, offset)
+        added = network.added(inputs, before, offset)
+        hidden = network.hidden(inputs, places, weights, attend, added)
         if traced:
             return hidden, KeyValueCache(network, torch.stack(grown), home.shift, *after)
         arena.tip = end

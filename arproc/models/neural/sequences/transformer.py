@@ -62,8 +62,9 @@ from arproc.training import Objective, Training
 __all__ = ["Transformer"]
 
 _BLOCK = 128
-#: Beyond so many symbols after the next nothing is guessed.
+#: Beyond so many symbols after the next nothing is guessed, and no n-grams are longer.
 _FARTHEST = 16
+_NONE = {"ahead": 0, "ngrams": 1}
 
 
 class Transformer(ElementProcess):
@@ -115,6 +116,9 @@ class Transformer(ElementProcess):
             with three tenths of their weight. No likelihood depends on them: they guess for
             `arproc.sampling.speculative(model, arproc.sampling.OwnHeads())`. The losses in the
             history of the training count them, those of validation do not.
+        ngrams: up to how many of the last symbols together have learned vectors of their own, which
+            are added to that of the last: 2 for pairs, 3 for these and triples ... 1 has none.
+            A table has 20,000 rows at most, which rarer n-grams share.
         positions: "rotary", "learned" or "alibi".
         norm: "rms" or "layer".
         activation: of the MLP: "swiglu", "gelu", "gelu_tanh" or "squared_relu".
@@ -173,6 +177,7 @@ class Transformer(ElementProcess):
         end: bool | None = None,
         dropout: float = 0.0,
         ahead: int = 0,
+        ngrams: int = 1,
         positions: str | None = None,
         norm: str | None = None,
         activation: str | None = None,
@@ -202,6 +207,7 @@ class Transformer(ElementProcess):
         self.end = end
         self.dropout = dropout
         self.ahead = ahead
+        self.ngrams = ngrams
         self.positions = positions
         self.norm = norm
         self.activation = activation
@@ -364,11 +370,13 @@ class Transformer(ElementProcess):
             check_fixed_size(self, by_elements=self._by_elements)
         check_sizes(self.layers, self.heads, self.width)
         check_integer("ahead", self.ahead, minimum=0, maximum=_FARTHEST)
-        if self.ahead and self._by_elements:
-            raise ParameterError(
-                "ahead is for symbols; leave it out where head is not 'categorical', or with "
-                "covariates."
-            )
+        check_integer("ngrams", self.ngrams, minimum=1, maximum=_FARTHEST)
+        for name in ("ahead", "ngrams"):
+            if self._by_elements and getattr(self, name) != _NONE[name]:
+                raise ParameterError(
+                    f"{name} is for symbols; leave it out where head is not 'categorical', or "
+                    "with covariates."
+                )
         if self.attention_window is not None:
             check_integer("attention_window", self.attention_window, minimum=1)
         check_choices(self._choices, self.heads)
@@ -424,6 +432,7 @@ class Transformer(ElementProcess):
                 block=block,
                 dropout=float(self.dropout),
                 ahead=self.ahead,
+                ngrams=self.ngrams,
                 context=0 if form is None else form.size or 0,
             )
 
