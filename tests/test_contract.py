@@ -628,8 +628,8 @@ MODELS: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         ),
         {},
     ),
-    "Transformer of published kind with vectors of n-grams, learned positions": (
-        lambda: published(tokens=4, block=16, ngrams=3, **GPT2), {}
+    "Transformer with vectors of n-grams and learned positions": (
+        lambda: transformer(tokens=4, block=16, ngrams=3, **GPT2), {}
     ),
     "Transformer of published weights": (lambda: published(tokens=4, kv_heads=1), {}),
     "Transformer of published weights, learned positions": (

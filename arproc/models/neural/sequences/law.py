@@ -171,7 +171,8 @@ class TransformerState(State):
         """The cache after `history`, in which every row has a place for one more input."""
         if room(cache) != 0:
             return cache
-        recent = history.tail(cache.network.carried, padding=cache.network.start)
+        network = cache.network
+        recent = history.tail(network.reach + network.carried, padding=network.start)
         return refreshed(cache, recent, self.weights, self._offset())
 
     def _extend(self, x: Tensor, lengths: Tensor | None) -> tuple[Distribution, TransformerState]:

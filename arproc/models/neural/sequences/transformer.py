@@ -116,9 +116,9 @@ class Transformer(ElementProcess):
             with three tenths of their weight. No likelihood depends on them: they guess for
             `arproc.sampling.speculative(model, arproc.sampling.OwnHeads())`. The losses in the
             history of the training count them, those of validation do not.
-        ngrams: up to how many of the last symbols together have learned vectors of their own, which
-            are added to that of the last: 2 for pairs, 3 for these and triples ... 1 has none.
-            A table has 20,000 rows at most, which rarer n-grams share.
+        ngrams: up to how many of the last symbols together have learned vectors of their own,
+            which are added to that of the last: 2 for pairs, 3 for these and triples; 1 has none.
+            A table has 20,000 rows at most, which n-grams share where there are more of them.
         positions: "rotary", "learned" or "alibi".
         norm: "rms" or "layer".
         activation: of the MLP: "swiglu", "gelu", "gelu_tanh" or "squared_relu".
@@ -137,11 +137,12 @@ class Transformer(ElementProcess):
             element.
         channel_axis: "first" for images [N, C, H, W] or "last" for [N, H, W, C]; None takes the
             axis that has 1, 3 or 4 entries.
-        head: what describes the next element: "categorical"; or see `RNN`, as for the next four.
+        head: what describes the next element: "categorical"; or see `RNN`, as for the next five.
         components: of a mixture.
         min_scale: what the scales of real numbers are at least.
         scaling: of series each on its own scale.
         covariates: whether each step is conditioned on what is known of it beforehand.
+        own_draws: in which share of the training stretches it sees draws of its own; see `RNN`.
         conditioned: whether each sequence is conditioned on a vector: `context` [N, c] in every
             call that takes data.
         classes: how many classes there are, where each sequence is conditioned on its label:
@@ -194,6 +195,7 @@ class Transformer(ElementProcess):
         min_scale: float = 0.0,
         scaling: int | str | None = None,
         covariates: bool = False,
+        own_draws: float = 0.0,
         conditioned: bool = False,
         classes: int | None = None,
         training: Training | None = None,
@@ -224,6 +226,7 @@ class Transformer(ElementProcess):
         self.min_scale = min_scale
         self.scaling = scaling
         self.covariates = covariates
+        self.own_draws = own_draws
         self.conditioned = conditioned
         self.classes = classes
         self.training = training
@@ -388,6 +391,10 @@ class Transformer(ElementProcess):
             )
         if not self._by_elements and self.scaling is not None:
             raise ParameterError("scaling is for real numbers and counts; head is 'categorical'.")
+        if not self._by_elements and self.own_draws:
+            raise ParameterError(
+                "own_draws is for other heads than 'categorical', or covariates; leave it out."
+            )
 
     @property
     def _by_elements(self) -> bool:
