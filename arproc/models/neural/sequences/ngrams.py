@@ -10,6 +10,8 @@ __all__ = ["NGramEmbedding"]
 
 #: A table has a row for each n-gram where there are no more of them than this; else they share.
 _ROWS = 20_000
+#: The vectors of a table have so many times fewer numbers than the network is wide.
+_NARROWER = 4
 #: By what the vectors are multiplied, which begin at zero: so many times as fast do they learn.
 _PACE = 4.0
 _FACTOR, _PRIME = 2_654_435_761, 2_147_483_647  # Knuth's multiplier; products stay below 2^63
@@ -20,13 +22,15 @@ class NGramEmbedding(nn.Module):
 
     A table for each length from 2 on, the last two symbols, the last three ...: small ones have a
     row for every n-gram, in others n-grams that a hash takes to one row share it (Pagnoni et al.
-    2024, Byte Latent Transformer, section 3.2). Before the first input stands the start symbol,
-    however often. All vectors begin at zero.
+    2024, Byte Latent Transformer, section 3.2). A linear map takes what the tables say together to
+    the network's width; so they can be narrow, of which few rows change in a step but all are
+    updated. Before the first input stands the start symbol, however often. All tables begin at
+    zero.
 
     Args:
         symbols: how many symbols there are, the start symbol included.
         order: of how many symbols the longest n-grams are, 2 or more.
-        width: of the vectors.
+        width: of the network.
 
     Example:
         >>> table = NGramEmbedding(4, order=2, width=8)
@@ -38,9 +42,12 @@ class NGramEmbedding(nn.Module):
         super().__init__()
         self.symbols = symbols
         sizes = [min(symbols**k, _ROWS) for k in range(2, order + 1)]
-        self.tables = nn.ModuleList(nn.Embedding(size, width) for size in sizes)
+        narrow = -(-width // _NARROWER)
+        self.tables = nn.ModuleList(nn.Embedding(size, narrow) for size in sizes)
+        self.map = nn.Linear(len(sizes) * narrow, width, bias=False)
         for table in self.tables:
             nn.init.zeros_(table.weight)  # type: ignore[arg-type]
+        nn.init.normal_(self.map.weight, std=narrow**-0.5)
 
     @property
     def reach(self) -> int:
@@ -48,7 +55,7 @@ class NGramEmbedding(nn.Module):
         return len(self.tables)
 
     def forward(self, inputs: Tensor, before: Tensor) -> Tensor:
-        """The sums of the vectors of all n-grams that end at each input.
+        """What all n-grams that end at each input add to it.
 
         Args:
             inputs: symbols, int64 [N, T].
@@ -59,14 +66,12 @@ class NGramEmbedding(nn.Module):
         """
         count, reach = inputs.shape[1], self.reach
         symbols, code = torch.cat([before, inputs], dim=1), inputs
-        found: Tensor | None = None
+        found = []
         for k, table in enumerate(self.tables, start=1):
             assert isinstance(table, nn.Embedding)
             code = self._longer(symbols[:, reach - k : reach - k + count], code, k)
-            added = F.embedding(code % table.num_embeddings, table.weight)
-            found = added if found is None else found + added
-        assert found is not None
-        return _PACE * found
+            found.append(F.embedding(code % table.num_embeddings, table.weight))
+        return _PACE * F.linear(torch.cat(found, dim=-1), self.map.weight)
 
     def _longer(self, symbol: Tensor, code: Tensor, k: int) -> Tensor:
         """The codes of n-grams with one more symbol, the k-th before the last, in front."""

@@ -43,10 +43,11 @@ def test_equal_ngrams_have_equal_vectors_wherever_they_stand(rows, monkeypatch):
 
 
 def test_exact_tables_have_a_row_for_every_ngram():
-    embed = NGramEmbedding(5, 3, 2)
+    embed = NGramEmbedding(5, 3, 8)
     assert [part.num_embeddings for part in embed.tables] == [25, 125]
     pairs = torch.cartesian_prod(torch.arange(5), torch.arange(5))
     torch.nn.init.normal_(embed.tables[0].weight)
+    torch.nn.init.normal_(embed.map.weight)
     found = embed(pairs[:, 1:], torch.cat([torch.zeros_like(pairs[:, :1]), pairs[:, :1]], 1))
     assert len({tuple(one.tolist()) for one in found.detach()[:, 0]}) == 25
 
