@@ -98,6 +98,16 @@ NEURAL: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: transformer([digits(n) for n in (9, 30, 14)], tokens=4, end=True), {}
     ),
     "Transformer with heads for later symbols": (lambda: transformer(tokens=4, ahead=2), {}),
+    "Transformer with vectors of n-grams": (lambda: transformer(tokens=4, ngrams=3), {}),
+    "Transformer with vectors of n-grams whose sequences end": (
+        lambda: transformer(
+            [digits(n) for n in (9, 30, 14)], tokens=4, end=True, ngrams=2, ahead=1
+        ),
+        {},
+    ),
+    "Transformer with vectors of n-grams and learned positions": (
+        lambda: transformer(tokens=4, block=16, ngrams=3, **GPT2), {}
+    ),
     "Transformer of published weights": (lambda: published(tokens=4, kv_heads=1), {}),
     "Transformer of published weights, learned positions": (
         lambda: published(TEXT, tokens="char", block=16, **GPT2), {}

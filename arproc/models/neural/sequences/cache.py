@@ -127,7 +127,11 @@ class KeyValueCache:
     # ---- attention ----------------------------------------------------------------------------
 
     def feed(
-        self, inputs: Tensor, weights: Weights, offset: Tensor | None = None
+        self,
+        inputs: Tensor,
+        weights: Weights,
+        offset: Tensor | None = None,
+        before: Tensor | None = None,
     ) -> tuple[Tensor, KeyValueCache]:
         """Run the network over more inputs.
 
@@ -135,6 +139,7 @@ class KeyValueCache:
             inputs: symbols [N, T]; vectors [N, T, width] where these are its inputs.
             weights: those of the network.
             offset: of the context, [N, width]; see `network.offset`.
+            before: the symbols before the inputs that the network looks up, see `network.added`.
 
         Returns:
             What the last layer says after each input [N, T, width], and the cache after them.
@@ -146,14 +151,15 @@ class KeyValueCache:
         home = self if traced else self._with_room(count)
         arena, stop, end = home.arena, home.stop, home.stop + count
         table, counts = home._after(count)
+        added = network.added(inputs, before, offset)
         few = None if traced else weights.few(self.n * count)
         if few is not None:
             known = Known(arena.data, home.rows, table, home.shift, stop)
-            found = few.run(network, inputs, offset, known)
+            found = few.run(network, inputs, added, known)
             arena.tip = end
             return found, home._view(arena, end, home.shift, table, counts, home.rows)
         places = home._places(count, table, traced)
-        x = network.entered(network.embedded_by(inputs, weights.plain), places, offset)
+        x = network.entered(network.embedded_by(inputs, weights.plain), places, added)
         begin, mask = home._seen(count, table)
         rows, grown = home.rows, []
 

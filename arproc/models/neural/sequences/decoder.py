@@ -13,6 +13,7 @@ from arproc.models.neural.sequences.ahead import heads_ahead, matrices
 from arproc.models.neural.sequences.blocks import rotate, squared_relu, unit
 from arproc.models.neural.sequences.layout import Layout, Maps
 from arproc.models.neural.sequences.network import Attend, SequenceNetwork
+from arproc.models.neural.sequences.ngrams import NGramEmbedding
 
 __all__ = ["Decoder", "Layer", "Weights"]
 
@@ -62,6 +63,7 @@ class Decoder(SequenceNetwork):
             to the embedding of every input, so that they stay in sight of every window.
         embedded: see `SequenceNetwork`.
         ahead: how many symbols after the next have a head.
+        ngrams: of how many of the last symbols the longest n-grams with a vector are; 1 for none.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Decoder(SequenceNetwork):
         context: int = 0,
         embedded: bool = False,
         ahead: int = 0,
+        ngrams: int = 1,
     ) -> None:
         super().__init__()
         self.symbols, self.embedded = symbols, embedded
@@ -98,6 +101,7 @@ class Decoder(SequenceNetwork):
         self.head = nn.Parameter(torch.zeros(symbols, width))
         self.given = Given(context, width) if context else None
         self.ahead = heads_ahead(ahead, width)
+        self.ngrams = NGramEmbedding(symbols + 1, ngrams, width) if ngrams > 1 else None
 
     def hidden_weights(self) -> list[nn.Parameter]:
         """The matrices inside the layers and the heads ahead, which Muon trains."""

@@ -25,11 +25,11 @@ from arproc.models.neural.sequences.element_choice import HEADS, element_of, spa
 from arproc.models.neural.sequences.element_law import ElementLaw
 from arproc.models.neural.sequences.element_network import ElementNetwork
 from arproc.models.neural.sequences.elements import Element
-from arproc.models.neural.sequences.scaling import Scale, context_scale, prefix_scale
+from arproc.models.neural.sequences.stretch_losses import held_out_loss, placed, scale_of, scored
 from arproc.models.neural.sequences.stretches import Stretch, Stretches
 from arproc.process import Fit
 from arproc.spaces import Categorical, Count, Real, Space
-from arproc.training import Objective, Training, seed_of
+from arproc.training import Objective, seed_of
 
 __all__ = ["ElementProcess"]
 
@@ -42,7 +42,7 @@ class ElementProcess(NeuralProcess):
 
     A subclass stores `width`, `head`, `tokens`, `end`, `components`, `min_scale`, `scaling`,
     `block`, `dropout`, `conditioned`, `classes`, `covariates` and `training`, and gives the
-    network to `_learnt_elements`.
+    network to `_learnt_elements`; and `own_draws`, if it takes them.
     """
 
     takes_weights = False
@@ -56,6 +56,7 @@ class ElementProcess(NeuralProcess):
     scaling: int | str | None
     block: int | None
     dropout: float
+    own_draws: float = 0.0
     covariates: bool
 
     #: How many elements before the terms of a stretch fill the network's memory.
@@ -91,6 +92,7 @@ class ElementProcess(NeuralProcess):
         if self.block is not None:
             check_integer("block", self.block, minimum=1)
         check_number("dropout", self.dropout, low=0, below=1)
+        check_number("own_draws", self.own_draws, low=0, high=1)
         check_number("min_scale", self.min_scale, low=0)
         if self.covariates and (self.conditioned or self.classes is not None):
             raise ParameterError(
@@ -158,7 +160,7 @@ class ElementProcess(NeuralProcess):
             self._learn_elements(network, stretches)
 
             def loss(drawn: Stretch, _: torch.Generator) -> Tensor:
-                total, terms = _scored(network, drawn, self._given, isinstance(space, Count))
+                total, terms = scored(network, drawn, self._given, float(self.own_draws))
                 return -total / max(terms, 1)
 
             score = None
@@ -166,7 +168,7 @@ class ElementProcess(NeuralProcess):
                 held_out = Stretches(
                     validation, validation.context, block, self._given, settings, self._lead
                 )
-                score = _score(network, held_out, settings)
+                score = held_out_loss(network, held_out, settings)
             return Objective(
                 lambda step, generator: stretches.augmented(batches(step, generator), step),
                 loss,
@@ -187,59 +189,9 @@ class ElementProcess(NeuralProcess):
             return
         generator = torch.Generator().manual_seed(seed_of(self._settings.seed, _STREAM, 1))
         drawn = stretches(1024, generator)
-        drawn = _placed(drawn, network.start.device)
-        scale = _scale_of(network, drawn, self._given, isinstance(stretches.space, Count))
+        drawn = placed(drawn, network.start.device)
+        scale = scale_of(network, drawn, self._given)
         chosen = drawn.counted
         network.element.learn(
             drawn.x[:, 1:][chosen], None if scale is None else scale.masked(chosen)
         )
-
-
-def _placed(drawn: Stretch, device: torch.device) -> Stretch:
-    return Stretch(*(None if part is None else part.to(device) for part in drawn))  # type: ignore[arg-type]
-
-
-def _scale_of(network: ElementNetwork, drawn: Stretch, given: int, counts: bool) -> Scale | None:
-    """The scale of each stretch, as the law finds it."""
-    if network.scaled:
-        assert drawn.context is not None
-        return context_scale(drawn.context)
-    return prefix_scale(drawn.x[:, 1 : 1 + given], counts) if given else None
-
-
-def _scored(
-    network: ElementNetwork, drawn: Stretch, given: int, counts: bool
-) -> tuple[Tensor, int]:
-    """The log-probability of all terms of some stretches, nats, and how many these are."""
-    drawn = _placed(drawn, network.start.device)
-    scale = _scale_of(network, drawn, given, counts)
-    before, after, chosen = drawn.x[:, :-1], drawn.x[:, 1:], drawn.counted
-    shifted = scale
-    if scale is not None and scale.size.shape[1] > 1:  # an element has the scale of its own step
-        shifted = Scale(*(torch.cat([part[:, :1], part[:, :-1]], dim=1) for part in scale))
-    x = network.element.embed(before, shifted)
-    first = torch.where(drawn.fresh[:, None], network.start, x[:, 0])
-    x = torch.cat([first[:, None], x[:, 1:]], dim=1)
-    units = network.described(network.inputs(x, drawn.context), chosen)
-    own = None if scale is None else scale.masked(chosen)
-    terms = network.element.log_prob(units, after[chosen], own)
-    return terms.sum(), int(chosen.sum())
-
-
-def _score(
-    network: ElementNetwork, held_out: Stretches, settings: Training
-) -> Callable[[], float]:
-    """The mean loss on a fixed set of stretches of the validation data."""
-    generator = torch.Generator().manual_seed(seed_of(settings.seed, _STREAM))
-    batches = min(-(-held_out.count // settings.batch_size), settings.validation_batches)
-    drawn = [held_out(settings.batch_size, generator) for _ in range(max(batches, 1))]
-    counts = isinstance(held_out.space, Count)
-
-    def score() -> float:
-        total, terms = 0.0, 0
-        for part in drawn:
-            scored, count = _scored(network, part, held_out.given, counts)
-            total, terms = total - float(scored), terms + count
-        return total / max(terms, 1)
-
-    return score

@@ -37,8 +37,8 @@ def check_fixed_size(model: Any, by_elements: bool) -> None:
             "order_agnostic=True is for examples of one size, which have no end; leave end=True "
             "out."
         )
-    for name in ("block", "ahead"):
-        if getattr(model, name):
+    for name, none in (("block", None), ("ahead", 0), ("ngrams", 1)):
+        if getattr(model, name) != none:
             raise ParameterError(
                 f"order_agnostic=True is trained on whole examples, whose elements come in any "
                 f"order; leave {name}={getattr(model, name)!r} out."

@@ -42,7 +42,8 @@ def refreshed(
 
     Args:
         cache: of N rows.
-        recent: their last `network.carried` inputs, [N, carried].
+        recent: their last `network.carried` inputs, after the symbols before them that the network
+            looks up with them, [N, reach + carried].
         weights: those of the network.
         offset: of the context, [N, width].
     """
@@ -60,4 +61,5 @@ def refreshed(
 
 def _read(network: Any, recent: Tensor, weights: Weights, offset: Tensor | None) -> KeyValueCache:
     empty = KeyValueCache.empty(network, len(recent))
-    return empty.feed(recent, weights, offset)[1] if recent.shape[1] else empty
+    before, inputs = recent[:, : network.reach], recent[:, network.reach :]
+    return empty.feed(inputs, weights, offset, before)[1] if inputs.shape[1] else empty

@@ -143,32 +143,50 @@ class TransformerState(State):
             # the last input is fed again, over the cache without it
             network = self.cache.network
             last = self.history.tail(1, padding=network.start)
-            before = self.cache.truncate(torch.ones(self.n, dtype=torch.int64))
-            assert before is not None
-            self.hidden = before.feed(last, self.weights, self._offset())[0][:, 0]
+            cache = self.cache.truncate(torch.ones(self.n, dtype=torch.int64))
+            assert cache is not None
+            before = self._before(self.history, skipped=1)
+            self.hidden = cache.feed(last, self.weights, self._offset(), before)[0][:, 0]
         return self.hidden
+
+    def _before(self, history: Track, skipped: int = 0) -> Tensor | None:
+        """The symbols that the network looks up with the next input, [N, reach].
+
+        Args:
+            history: the elements before it.
+            skipped: how many of the last of them come after it.
+        """
+        network = self.cache.network
+        if not network.reach:
+            return None
+        found = history.tail(network.reach + skipped, padding=network.start)
+        return found[:, : network.reach]
 
     def _append(self, x: Tensor) -> TransformerState:
         cache = self._with_room(self.cache, self.history)
-        hidden, cache = cache.feed(x[:, None], self.weights, self._offset())
+        before = self._before(self.history)
+        hidden, cache = cache.feed(x[:, None], self.weights, self._offset(), before)
         return TransformerState(self.weights, cache, hidden[:, 0])
 
     def _with_room(self, cache: KeyValueCache, history: Track) -> KeyValueCache:
         """The cache after `history`, in which every row has a place for one more input."""
         if room(cache) != 0:
             return cache
-        recent = history.tail(cache.network.carried, padding=cache.network.start)
+        network = cache.network
+        recent = history.tail(network.reach + network.carried, padding=network.start)
         return refreshed(cache, recent, self.weights, self._offset())
 
     def _extend(self, x: Tensor, lengths: Tensor | None) -> tuple[Distribution, TransformerState]:
         hidden, cache, history = [self._last()[:, None]], self.cache, self.history
         offset, ends = self._offset(), cache.network.limit is not None
+        before = self._before(history)
         parts: list[tuple[Tensor, KeyValueCache]] = []
         begin = 0
         while begin < x.shape[1]:
             cache = self._with_room(cache, history)
             block = x[:, begin : begin + _chunk(cache)]
-            found, cache = cache.feed(block, self.weights, offset)
+            found, cache = cache.feed(block, self.weights, offset, before)
+            before = _shifted(before, block)
             history = history.extend(block) if ends else history
             hidden.append(found)
             stop = begin + block.shape[1]
@@ -189,10 +207,12 @@ class TransformerState(State):
         conditional, cache, drawn = self.conditional, self.cache, [self.history.slots[:, :0]]
         hidden = self._last()
         offset, history, ends = self._offset(), self.history, cache.network.limit is not None
+        before = self._before(history)
         for u in uniforms.unbind(1):
             x = from_uniform(conditional, u)[:, None]
             cache = self._with_room(cache, history)
-            found, cache = cache.feed(x, self.weights, offset)
+            found, cache = cache.feed(x, self.weights, offset, before)
+            before = _shifted(before, x)
             history = history.extend(x) if ends else history
             hidden = found[:, 0]
             conditional = self._scored(hidden)
@@ -234,6 +254,11 @@ class TransformerState(State):
             return None
         rows = torch.arange(self.n, device=drop.device)
         return self.recent[rows, self.recent.shape[1] - 1 - drop]
+
+
+def _shifted(before: Tensor | None, x: Tensor) -> Tensor | None:
+    """The last symbols after more of them x [N, T], as many as before."""
+    return None if before is None else torch.cat([before, x], dim=1)[:, x.shape[1] :]
 
 
 def _chunk(cache: KeyValueCache) -> int:

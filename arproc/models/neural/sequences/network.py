@@ -16,6 +16,7 @@ from arproc.errors import UnsupportedError
 from arproc.models.neural.given import Given
 from arproc.models.neural.sequences.blocks import rotary_angles, window_mask
 from arproc.models.neural.sequences.layout import Layout as Compiled
+from arproc.models.neural.sequences.ngrams import NGramEmbedding
 from arproc.spaces import Space
 
 __all__ = ["Attend", "SequenceNetwork"]
@@ -45,6 +46,7 @@ class SequenceNetwork(StorableModule):
         layers: the layers.
         given: the map of the context, or None.
         ahead: the heads for the symbols after the next, the nearest first; see `further`.
+        ngrams: the vectors of n-grams, or None.
     """
 
     symbols: int
@@ -59,6 +61,7 @@ class SequenceNetwork(StorableModule):
     layers: nn.ModuleList
     given: Given | None
     ahead: nn.ModuleList
+    ngrams: NGramEmbedding | None
 
     def problems(self, space: Space, layout: Layout | None) -> Iterator[str]:
         """What does not fit together; see `NeuralLaw.problems`."""
@@ -163,6 +166,27 @@ class SequenceNetwork(StorableModule):
         found: Tensor = self.given(context)
         return found
 
+    @property
+    def reach(self) -> int:
+        """How many symbols before an input are looked up with it; see `added`."""
+        return 0 if self.ngrams is None else self.ngrams.reach
+
+    def added(self, inputs: Tensor, before: Tensor | None, offset: Tensor | None) -> Tensor | None:
+        """What is added to the embedding of each input: the context's, and that of n-grams.
+
+        Args:
+            inputs: symbols [N, T].
+            before: the `reach` symbols before them, int64 [N, reach]; None where they are the
+                first ones.
+            offset: that of the context, [N, width].
+        """
+        if self.ngrams is None:
+            return offset
+        if before is None:
+            before = inputs.new_full((len(inputs), self.reach), self.start)
+        found: Tensor = self.ngrams(inputs, before)
+        return found if offset is None else found + offset[:, None]
+
     def forward(self, inputs: Tensor, context: Tensor | None = None) -> Tensor:
         """Scores of what comes after each input.
 
@@ -181,7 +205,8 @@ class SequenceNetwork(StorableModule):
 
     def whole(self, inputs: Tensor, weights: Any, context: Tensor | None = None) -> Tensor:
         """What the last layer says after each of some inputs from position 0 on; see `hidden`."""
-        return self._pass(inputs, weights, self.offset(context), False)
+        offset = self.added(inputs, None, self.offset(context))
+        return self._pass(inputs, weights, offset, False)
 
     def around(self, inputs: Tensor, weights: Any, offset: Tensor | None = None) -> Tensor:
         """What the last layer says at each of some inputs that see those on both sides."""

@@ -57,6 +57,10 @@ class RNN(ElementProcess):
         scaling: None, a number of first values or "context".
         block: how many terms a training stretch has; None takes 128.
         dropout: the share of units between the layers that is dropped in training.
+        own_draws: in which share of the training stretches the network sees values of its own,
+            each drawn given the true ones before it, and learns what truly follows (scheduled
+            sampling, Bengio et al. 2015): forecasts of many steps, which go on from draws, may
+            gain by it; the likelihood of one step does not.
         conditioned: whether each sequence is conditioned on a vector: `context` [N, c].
         classes: how many labels there are, where it is conditioned on its label: `context` [N].
         covariates: whether each step is conditioned on what is known of it beforehand: `context`
@@ -94,6 +98,7 @@ class RNN(ElementProcess):
         scaling: int | str | None = None,
         block: int | None = None,
         dropout: float = 0.0,
+        own_draws: float = 0.0,
         conditioned: bool = False,
         classes: int | None = None,
         covariates: bool = False,
@@ -111,6 +116,7 @@ class RNN(ElementProcess):
         self.scaling = scaling
         self.block = block
         self.dropout = dropout
+        self.own_draws = own_draws
         self.conditioned = conditioned
         self.classes = classes
         self.covariates = covariates

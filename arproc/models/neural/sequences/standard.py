@@ -22,6 +22,7 @@ from arproc.models.neural.sequences.blocks import (
 )
 from arproc.models.neural.sequences.layout import Layout, Maps, affine
 from arproc.models.neural.sequences.network import Attend, SequenceNetwork
+from arproc.models.neural.sequences.ngrams import NGramEmbedding
 
 __all__ = ["ACTIVATIONS", "BIASES", "NORMS", "POSITIONS", "StandardDecoder"]
 
@@ -102,6 +103,7 @@ class StandardDecoder(SequenceNetwork):
         context: how many numbers each sequence is conditioned on; see `Decoder`.
         embedded: see `SequenceNetwork`.
         ahead: how many symbols after the next have a head.
+        ngrams: see `Decoder`.
 
     Example:
         >>> network = StandardDecoder(9, layers=1, heads=2, width=8, window=4, kv_heads=1)
@@ -134,6 +136,7 @@ class StandardDecoder(SequenceNetwork):
         context: int = 0,
         embedded: bool = False,
         ahead: int = 0,
+        ngrams: int = 1,
     ) -> None:
         super().__init__()
         check_choice("positions", positions, POSITIONS)
@@ -178,6 +181,7 @@ class StandardDecoder(SequenceNetwork):
         self.given = Given(context, width) if context else None
         self._begin(layers)
         self.ahead = heads_ahead(ahead, width)
+        self.ngrams = NGramEmbedding(rows, ngrams, width) if ngrams > 1 else None
 
     def _begin(self, layers: int) -> None:
         """Random weights: normal ones, smaller where many layers are added up (GPT-2's)."""

@@ -62,8 +62,9 @@ from arproc.training import Objective, Training
 __all__ = ["Transformer"]
 
 _BLOCK = 128
-#: Beyond so many symbols after the next nothing is guessed.
+#: Beyond so many symbols after the next nothing is guessed, and no n-grams are longer.
 _FARTHEST = 16
+_NONE = {"ahead": 0, "ngrams": 1}
 
 
 class Transformer(ElementProcess):
@@ -115,6 +116,9 @@ class Transformer(ElementProcess):
             with three tenths of their weight. No likelihood depends on them: they guess for
             `arproc.sampling.speculative(model, arproc.sampling.OwnHeads())`. The losses in the
             history of the training count them, those of validation do not.
+        ngrams: up to how many of the last symbols together have learned vectors of their own,
+            which are added to that of the last: 2 for pairs, 3 for these and triples; 1 has none.
+            A table has 20,000 rows at most, which n-grams share where there are more of them.
         positions: "rotary", "learned" or "alibi".
         norm: "rms" or "layer".
         activation: of the MLP: "swiglu", "gelu", "gelu_tanh" or "squared_relu".
@@ -133,11 +137,12 @@ class Transformer(ElementProcess):
             element.
         channel_axis: "first" for images [N, C, H, W] or "last" for [N, H, W, C]; None takes the
             axis that has 1, 3 or 4 entries.
-        head: what describes the next element: "categorical"; or see `RNN`, as for the next four.
+        head: what describes the next element: "categorical"; or see `RNN`, as for the next five.
         components: of a mixture.
         min_scale: what the scales of real numbers are at least.
         scaling: of series each on its own scale.
         covariates: whether each step is conditioned on what is known of it beforehand.
+        own_draws: in which share of the training stretches it sees draws of its own; see `RNN`.
         conditioned: whether each sequence is conditioned on a vector: `context` [N, c] in every
             call that takes data.
         classes: how many classes there are, where each sequence is conditioned on its label:
@@ -173,6 +178,7 @@ class Transformer(ElementProcess):
         end: bool | None = None,
         dropout: float = 0.0,
         ahead: int = 0,
+        ngrams: int = 1,
         positions: str | None = None,
         norm: str | None = None,
         activation: str | None = None,
@@ -189,6 +195,7 @@ class Transformer(ElementProcess):
         min_scale: float = 0.0,
         scaling: int | str | None = None,
         covariates: bool = False,
+        own_draws: float = 0.0,
         conditioned: bool = False,
         classes: int | None = None,
         training: Training | None = None,
@@ -202,6 +209,7 @@ class Transformer(ElementProcess):
         self.end = end
         self.dropout = dropout
         self.ahead = ahead
+        self.ngrams = ngrams
         self.positions = positions
         self.norm = norm
         self.activation = activation
@@ -218,6 +226,7 @@ class Transformer(ElementProcess):
         self.min_scale = min_scale
         self.scaling = scaling
         self.covariates = covariates
+        self.own_draws = own_draws
         self.conditioned = conditioned
         self.classes = classes
         self.training = training
@@ -364,11 +373,13 @@ class Transformer(ElementProcess):
             check_fixed_size(self, by_elements=self._by_elements)
         check_sizes(self.layers, self.heads, self.width)
         check_integer("ahead", self.ahead, minimum=0, maximum=_FARTHEST)
-        if self.ahead and self._by_elements:
-            raise ParameterError(
-                "ahead is for symbols; leave it out where head is not 'categorical', or with "
-                "covariates."
-            )
+        check_integer("ngrams", self.ngrams, minimum=1, maximum=_FARTHEST)
+        for name in ("ahead", "ngrams"):
+            if self._by_elements and getattr(self, name) != _NONE[name]:
+                raise ParameterError(
+                    f"{name} is for symbols; leave it out where head is not 'categorical', or "
+                    "with covariates."
+                )
         if self.attention_window is not None:
             check_integer("attention_window", self.attention_window, minimum=1)
         check_choices(self._choices, self.heads)
@@ -380,6 +391,10 @@ class Transformer(ElementProcess):
             )
         if not self._by_elements and self.scaling is not None:
             raise ParameterError("scaling is for real numbers and counts; head is 'categorical'.")
+        if not self._by_elements and self.own_draws:
+            raise ParameterError(
+                "own_draws is for other heads than 'categorical', or covariates; leave it out."
+            )
 
     @property
     def _by_elements(self) -> bool:
@@ -424,6 +439,7 @@ class Transformer(ElementProcess):
                 block=block,
                 dropout=float(self.dropout),
                 ahead=self.ahead,
+                ngrams=self.ngrams,
                 context=0 if form is None else form.size or 0,
             )
 

@@ -34,6 +34,8 @@ CHOICES: dict[str, dict[str, Any]] = {
               "width": 64, "biases": ("mlp",)},
     "Qwen": {"kv_heads": 2, "biases": ("qkv",), "activation": "squared_relu", "hidden": 40},
     "standard, with a context": {"norm": "layer", "context": 3},
+    "with n-grams": {"ngrams": 3},
+    "standard, with n-grams and a context": {"ngrams": 3, "context": 3},
 }  # fmt: skip
 
 
@@ -80,8 +82,10 @@ def test_passes_say_what_the_network_says(kind, n):
     one = other = KeyValueCache.empty(network, n)
     at = 0
     for count in (1, 1, 2, 5, 1, 9, 1, 1, 4, 5, 5):
-        wanted, one = one.feed(x[:, at : at + count], slow, offset)
-        found, other = other.feed(x[:, at : at + count], fast, offset)
+        before = x[:, at - 2 : at] if at > 1 else x.new_zeros((n, 2))
+        before = before if network.reach else None
+        wanted, one = one.feed(x[:, at : at + count], slow, offset, before)
+        found, other = other.feed(x[:, at : at + count], fast, offset, before)
         at += count
         assert (fast.few(n * count) is not None) == (n * count <= MOST)
         torch.testing.assert_close(found, wanted, atol=2e-5, rtol=1e-4)

@@ -181,6 +181,7 @@ def test_a_context_reaches_it_and_files_keep_it(tmp_path):
      ({"order_agnostic": 1}, TEXTS, ParameterError, "order_agnostic must be True or False"),
      ({"block": 3}, TEXTS, ParameterError, "leave block=3 out"),
      ({"ahead": 1}, TEXTS, ParameterError, "leave ahead=1 out"),
+     ({"ngrams": 2}, TEXTS, ParameterError, "leave ngrams=2 out"),
      ({"end": True}, TEXTS, ParameterError, "have no end"),
      ({"head": "normal", "tokens": None}, np.zeros((3, 4)), ParameterError, "is for symbols")],
 )  # fmt: skip

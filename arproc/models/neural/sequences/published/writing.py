@@ -81,6 +81,10 @@ def _family(law: TransformerLaw) -> str:
         )
     if network.given is not None:
         raise UnsupportedError("This law has a context, which no published layout holds.")
+    if network.ngrams is not None:
+        raise UnsupportedError(
+            "This network has vectors of n-grams (ngrams), which no published layout holds."
+        )
     have = _arguments(network) | {"biases": sorted(network.arguments.get("biases", ()))}
     gpt2 = {**_GPT2, "activation": have["activation"] if have["activation"] in _GELUS else "gelu"}
     gpt2["kv_heads"] = have["heads"]
