@@ -189,10 +189,10 @@ def maximise(
 def at_zero(
     orders: Orders, columns: np.ndarray, offsets: np.ndarray, groups: np.ndarray, torn: np.ndarray
 ) -> Point:
-    """Problems at z = 0, where nothing is correlated; see `maximise`."""
-    n = len(groups) - 1
+    """Problems where nothing is correlated (z = 0); see `maximise`."""
+    orders, n = orders._replace(p=0, q=0, seasonal_p=0, seasonal_q=0), len(groups) - 1
     problems = _Problems(orders, columns, offsets, groups, torn, evaluations=1)
-    return problems.at(np.zeros((n, problems.k)), np.arange(n))
+    return problems.at(np.zeros((n, 0)), np.arange(n))
 
 
 def _search(problems: _Problems, starts: np.ndarray) -> np.ndarray:
@@ -253,6 +253,7 @@ class Point(NamedTuple):
     precision: np.ndarray
     gradient: np.ndarray
     squares_slope: np.ndarray
+    bend: np.ndarray
 
 
 class _Problems:
@@ -335,7 +336,7 @@ class _Problems:
         n, k, c = len(which), self.k, self.c
         found = Point(
             np.empty(n), np.empty(n), np.empty(n, np.int64), np.zeros((n, c)),
-            np.zeros((n, c, c)), np.zeros((n, k)), np.zeros((n, k)),
+            np.zeros((n, c, c)), np.zeros((n, k)), np.zeros((n, k)), np.zeros((n, k, k)),
         )  # fmt: skip
         z = np.ascontiguousarray(z)
 
@@ -347,10 +348,12 @@ class _Problems:
         threaded(job, shares(np.cumsum(self.counts[which]) * (1 + k)))
         return found
 
-    def slopes(self, z: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Values and gradients; see `at`."""
+    def slopes(
+        self, z: np.ndarray, which: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Values, gradients and about the Hessians; see `at`."""
         found = self.at(z, which)
-        return found.value, found.gradient
+        return found.value, found.gradient, found.bend
 
 
 def joined(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

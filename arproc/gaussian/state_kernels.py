@@ -13,7 +13,7 @@ from arproc.compiled.arrays import put, put_table
 from arproc.compiled.jit import jit
 from arproc.gaussian.representation import NOTHING
 
-__all__ = ["complete", "draw", "gains", "load_of", "run", "step"]
+__all__ = ["complete", "draw", "gains", "known", "load_of", "run", "step"]
 
 _SETTLED = 1e-14  # by how little, against its largest number, a settled covariance still moves
 
@@ -113,7 +113,7 @@ def _same(p: np.ndarray, old: np.ndarray) -> bool:
 
 
 @jit
-def _known(
+def known(
     p: np.ndarray, m: int, phi: np.ndarray, noise: np.ndarray, load: np.ndarray, gain: np.ndarray
 ) -> bool:
     """An element is there, and all that the lags of the state hold: the next covariance, in place.
@@ -210,7 +210,7 @@ def gains(
                 gain[n, t, :m] = 0.0
                 if m:
                     gain[n, t, 0] = 1.0
-                quiet = quiet + 1 if _known(p, m, phi, noise, load, gain[n, t]) else 0
+                quiet = quiet + 1 if known(p, m, phi, noise, load, gain[n, t]) else 0
                 if quiet == len(phi):
                     steady = True
                     settled[n] = t
@@ -281,7 +281,7 @@ def _complete(
         if quiet == k:  # a seasonal process may stand still for less than a season
             break
         variance[t] = p[0, 0]
-        quiet = quiet + 1 if _known(p, 0, phi, noise, load, gain[t]) else 0
+        quiet = quiet + 1 if known(p, 0, phi, noise, load, gain[t]) else 0
         if quiet == k:
             settled = t
     variance[steps] = p[0, 0]
