@@ -114,7 +114,11 @@ def evaluate(
     for row in range(begin, end):
         if not torn[row]:
             longest = max(longest, offsets[row + 1] - offsets[row])
-    last, count = tabulate(longest, phis, noises, starts, room) if longest else (0, 0)
+    last, count = 0, 0
+    if longest:
+        n_theta = problem.blocks[1] + problem.blocks[4] * problem.blocks[3]
+        own_noises, own_starts = noises.copy(), starts.copy()
+        last, count = tabulate(longest, n_theta, phis, own_noises, own_starts, room)
     products, logs, used, low = np.zeros((c, c)), 0.0, 0, offsets[begin]
     for row in range(begin, end):
         first, stop = offsets[row], offsets[row + 1]

@@ -183,7 +183,9 @@ def _scaled(problem: Problem, orders: Orders, names: Sequence[str]) -> _Scaled:
         raise DataError("data has nothing but missing values; expected some elements.")
     seen = [there for there in seen if there.any()]
     torn = [not there.all() for there in seen]
-    largest = max(float(np.abs(_there(y, s)).max()) for (y, _), s in zip(series, seen, strict=True))
+    largest = max(
+        float(np.abs(_there(y, s)).max()) for (y, _), s in zip(series, seen, strict=True)
+    )
     c = len(names)
     back, rough = np.eye(c), np.zeros(c)
     if c:
@@ -195,7 +197,9 @@ def _scaled(problem: Problem, orders: Orders, names: Sequence[str]) -> _Scaled:
         series = [(y - x @ rough, x) for y, x in series]
     if orders.n_given:  # differences know no level
         firsts = [y[there.argmax()] for (y, _), there in zip(series, seen, strict=True)]
-        series = [(y - y0, x - x[0] if c else x) for (y, x), y0 in zip(series, firsts, strict=True)]
+        series = [
+            (y - y0, x - x[0] if c else x) for (y, x), y0 in zip(series, firsts, strict=True)
+        ]
     steps = [orders.difference(y) for y, _ in series]
     flat = steps[0] if len(steps) == 1 else np.concatenate(steps)
     flat = flat[np.isfinite(flat)] if any(torn) else flat

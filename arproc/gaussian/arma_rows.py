@@ -36,22 +36,18 @@ class Room(NamedTuple):
 
     Attributes:
         gain: with which innovations enter later elements, by position, [T, r].
-        variance: of the elements, [T].
-        logs: the sums of its logarithms up to each position, [T].
-        gain_slope: how they move with each z, [T, k, r].
-        variance_slope: the same, [T, k].
-        logs_slope: the same, [T, k].
+        weight: one over the variances of the elements, [T].
+        gain_slope: how the gains move with each z, [T, k, r].
+        variance_slope: how the variances do, [T, k].
         lags: which gains there are once they have settled, int64 [r].
         rest: innovations of each column of all rows, [C, total].
         moved: how those of a row move with each z, [k, T].
     """
 
     gain: np.ndarray
-    variance: np.ndarray
-    logs: np.ndarray
+    weight: np.ndarray
     gain_slope: np.ndarray
     variance_slope: np.ndarray
-    logs_slope: np.ndarray
     lags: np.ndarray
     rest: np.ndarray
     moved: np.ndarray
@@ -61,83 +57,89 @@ class Room(NamedTuple):
 def room_for(longest: int, total: int, columns: int, k: int, r: int) -> Room:
     """Room for problems of at most `total` elements, in rows of at most `longest`."""
     return Room(
-        np.empty((longest, r)), np.empty(longest), np.empty(longest), np.empty((longest, k, r)),
-        np.empty((longest, k)), np.empty((longest, k)), np.empty(r, np.int64),
-        np.empty((columns, total)), np.empty((k, longest)),
+        np.empty((longest, r)), np.empty(longest), np.empty((longest, k, r)),
+        np.empty((longest, k)), np.empty(r, np.int64), np.empty((columns, total)),
+        np.empty((k, longest)),
     )  # fmt: skip
 
 
 @jit
 def _follow_slope(
-    p: np.ndarray, noise: np.ndarray, noise_slope: np.ndarray, inverse: float, gain: np.ndarray,
-    load: np.ndarray, gain_slope: np.ndarray,
+    starts: np.ndarray, noises: np.ndarray, c: int, t: int, active: int, inverse: float,
+    gain: np.ndarray, load: np.ndarray, slope: np.ndarray,
 ) -> bool:  # fmt: skip
-    """How the next covariance and a gain move, where the covariance moves by p, in place.
+    """How the next covariance and a gain move with number c, the former in place of the last.
 
     Args:
-        p: [r, r].
-        noise: [r].
-        noise_slope: how it moves, [r].
+        starts: how the covariance moves with it is starts[2 c + 1], [r, r].
+        noises: the state's noise, [r], and how it moves, noises[2 c + 1].
+        c: which number.
+        t: the position.
+        active: as for `state_kernels.known`.
         inverse: one over the element's variance.
-        gain: [r].
-        load: room, [r].
-        gain_slope: result, [r].
+        gain: at t, [T, r].
+        load: is overwritten, [r].
+        slope: how the gain at t moves, [T, k, r]; result.
 
     Returns:
-        Whether p stays what it was.
+        Whether that stays what it was.
     """
-    r, f, top, moved = len(noise), p[0, 0], 1.0, 0.0
+    # no views of arrays in here: counting who holds them costs more than what is computed
+    r, at, top, moved, f = noises.shape[1], 2 * c + 1, 1.0, 0.0, starts[2 * c + 1, 0, 0]
     for i in range(r - 1):
-        load[i] = p[i + 1, 0]
-        gain_slope[i] = (load[i] - gain[i] * f) * inverse
-    gain_slope[r - 1] = 0.0
-    for i in range(r):
+        load[i] = starts[at, i + 1, 0]
+        slope[t, c, i] = (load[i] - gain[t, i] * f) * inverse
+    slope[t, c, r - 1] = load[r - 1] = 0.0
+    for i in range(active):
         for j in range(i + 1):
-            value = noise_slope[i] * noise[j] + noise[i] * noise_slope[j]
+            value = noises[at, i] * noises[0, j] + noises[0, i] * noises[at, j]
             if i + 1 < r:
-                value += p[i + 1, j + 1] - load[i] * gain[j] - gain[i] * (load[j] - gain[j] * f)
-            moved = max(moved, abs(value - p[i, j]))
-            p[i, j] = p[j, i] = value
-        top = max(top, abs(p[i, i]))
+                value += starts[at, i + 1, j + 1] - load[i] * gain[t, j]
+                value -= gain[t, i] * (load[j] - gain[t, j] * f)
+            moved = max(moved, abs(value - starts[at, i, j]))
+            starts[at, i, j] = starts[at, j, i] = value
+        top = max(top, abs(starts[at, i, i]))
     return moved <= _STILL * top
 
 
 @jit
 def tabulate(
-    steps: int, phis: np.ndarray, noises: np.ndarray, starts: np.ndarray, room: Room
+    steps: int, n_theta: int, phis: np.ndarray, noises: np.ndarray, starts: np.ndarray, room: Room
 ) -> tuple[int, int]:
     """Gains and variances into `room`, and how they move with z; see `arma_space.spaces`.
+
+    Args:
+        steps: for how many elements, at the most.
+        n_theta: the order of the moving average, multiplied out.
+        phis: [1 + 2 k, r].
+        noises: the same.
+        starts: [1 + 2 k, r, r].
+        room: result.
 
     Returns:
         From which place on nothing changes, and how many gains there are then.
     """
     r, k, share = phis.shape[1], len(phis) // 2, 0.5 / STEP
-    phi, noise, p = phis[0], noises[0], starts[0].copy()
+    phi, noise, p = phis[0], noises[0], starts[0]
+    gain, weight, slope, variance_slope = room[:4]
     load, whole = np.empty(r), np.empty(r)
-    steep, noise_slope = np.empty((k, r, r)), np.empty((k, r))
-    for c in range(k):
+    for c in range(k):  # slopes in the place of the step up
+        up, down = 2 * c + 1, 2 * c + 2
         for i in range(r):
-            noise_slope[c, i] = share * (noises[2 * c + 1, i] - noises[2 * c + 2, i])
+            noises[up, i] = share * (noises[up, i] - noises[down, i])
             for j in range(r):
-                steep[c, i, j] = share * (starts[2 * c + 1, i, j] - starts[2 * c + 2, i, j])
-    quiet, last, logs = 0, steps - 1, 0.0
+                starts[up, i, j] = share * (starts[up, i, j] - starts[down, i, j])
+    quiet, last = 0, steps - 1
     for t in range(steps):
-        f = p[0, 0]
-        inverse = 1.0 / f
-        logs += np.log(f)
-        room.variance[t], room.logs[t] = f, logs
-        still = known(p, 0, phi, noise, load, whole)
-        gain = room.gain[t]
+        active = max(n_theta, r - t)
+        inverse = 1.0 / p[0, 0]
+        weight[t] = inverse
+        still = known(p, 0, active, phi, noise, load, whole)
         for i in range(r):
-            gain[i] = load[i + 1] * inverse if i + 1 < r else 0.0
+            gain[t, i] = load[i + 1] * inverse if i + 1 < r else 0.0
         for c in range(k):
-            slope = steep[c, 0, 0]
-            room.variance_slope[t, c] = slope
-            before = room.logs_slope[t - 1, c] if t else 0.0
-            room.logs_slope[t, c] = before + slope * inverse
-            settled = _follow_slope(
-                steep[c], noise, noise_slope[c], inverse, gain, load, room.gain_slope[t, c]
-            )
+            variance_slope[t, c] = starts[2 * c + 1, 0, 0]
+            settled = _follow_slope(starts, noises, c, t, active, inverse, gain, load, slope)
             still = still and settled
         quiet = quiet + 1 if still else 0
         if quiet == r:  # a seasonal process may stand still for less than a season
@@ -145,9 +147,9 @@ def tabulate(
             break
     count = 0
     for i in range(r):
-        there = abs(room.gain[last, i]) > _NOTHING
+        there = abs(gain[last, i]) > _NOTHING
         for c in range(k):
-            there = there or abs(room.gain_slope[last, c, i]) > _STILL
+            there = there or abs(slope[last, c, i]) > _STILL
         if there:
             room.lags[count] = i
             count += 1
@@ -193,14 +195,27 @@ def _recur(out: np.ndarray, last: int, count: int, gain: np.ndarray, lags: np.nd
 
 
 @jit
-def _weighed(a: np.ndarray, b: np.ndarray, variance: np.ndarray, last: int) -> float:
+def _weighed(a: np.ndarray, b: np.ndarray, weight: np.ndarray, last: int) -> float:
     """The sum of a b over F."""
     total, early = 0.0, min(last, len(a))
     for t in range(early):
-        total += a[t] * b[t] / variance[t]
+        total += a[t] * b[t] * weight[t]
     if early == len(a):
         return total
-    return total + dot(a, early, b, early, len(a) - early) / variance[last]
+    return total + dot(a, early, b, early, len(a) - early) * weight[last]
+
+
+@jit
+def _log_variances(weight: np.ndarray, last: int, steps: int) -> float:
+    """The sum of log F."""
+    total, product = 0.0, 1.0
+    for t in range(min(last, steps)):
+        product *= weight[t]
+        if not 1e-100 < product < 1e100:  # few logarithms
+            total -= np.log(product)
+            product = 1.0
+    total -= np.log(product)
+    return total - (steps - last) * np.log(weight[last]) if steps > last else total
 
 
 @jit
@@ -220,8 +235,6 @@ def add_row(
         products: result, [C, C].
     """
     c, steps = y.shape
-    if not steps:
-        return 0.0
     for i in range(c):
         own, out = y[i], rest[i]
         for t in range(steps):
@@ -231,10 +244,8 @@ def add_row(
                 take(out, phi[lag], own, lag + 1)
         _recur(out, last, count, room.gain, room.lags)
         for j in range(i + 1):
-            products[i, j] += _weighed(out, rest[j], room.variance, last)
-    if steps <= last:
-        return room.logs[steps - 1]
-    return room.logs[last] + (steps - 1 - last) * np.log(room.variance[last])
+            products[i, j] += _weighed(out, rest[j], room.weight, last)
+    return _log_variances(room.weight, last, steps)
 
 
 @jit
@@ -253,14 +264,11 @@ def add_row_slopes(
         room: the same.
         squares: result, [k].
         logs: result, [k].
-        bend: products of the innovations' slopes over F, [k, k]; result.
+        bend: products of the innovations' slopes over F, lower [k, k]; result.
     """
-    k, r = phi_slope.shape
-    steps = len(y)
-    if not steps:
-        return
-    early, late = min(steps, last + r), max(steps - 1 - last, 0)
-    at = min(last, steps - 1)
+    (k, r), steps, weight = phi_slope.shape, len(y), room.weight
+    early, late = min(steps, last + r), max(steps - last, 0)
+    tail = dot(rest, last, rest, last, late) if late else 0.0
     for c in range(k):
         out, steep = room.moved[c, :steps], room.gain_slope
         for t in range(steps):
@@ -275,15 +283,14 @@ def add_row_slopes(
             lag = room.lags[j] + 1
             take(out[early - lag :], steep[last, c, lag - 1], rest[early - lag :], lag)
         _recur(out, last, count, room.gain, room.lags)
-        squares[c] += 2.0 * _weighed(out, rest, room.variance, last)
-        for t in range(at + 1):
-            share = rest[t] / room.variance[t]
-            squares[c] -= share * share * room.variance_slope[t, c]
-        logs[c] += room.logs_slope[at, c]
+        squares[c] += 2.0 * _weighed(out, rest, weight, last)
+        for t in range(steps - late):
+            share, drift = rest[t] * weight[t], room.variance_slope[t, c]
+            squares[c] -= share * share * drift
+            logs[c] += drift * weight[t]
         if late:
-            drift, inverse = room.variance_slope[last, c], 1.0 / room.variance[last]
-            tail = dot(rest, last + 1, rest, last + 1, late)
-            squares[c] -= tail * inverse * inverse * drift
-            logs[c] += late * drift * inverse
+            drift = room.variance_slope[last, c] * weight[last]
+            squares[c] -= tail * weight[last] * drift
+            logs[c] += late * drift
         for j in range(c + 1):
-            bend[c, j] += _weighed(out, room.moved[j, :steps], room.variance, last)
+            bend[c, j] += _weighed(out, room.moved[j, :steps], weight, last)

@@ -154,21 +154,17 @@ def spaces(
     """
     k, r = len(z), phis.shape[1]
     n_phi, n_theta = blocks[0] + blocks[4] * blocks[2], blocks[1] + blocks[4] * blocks[3]
-    pacf, coef, room = np.empty(k), np.zeros(k), np.empty((n_phi + 3, r + n_theta + 1))
-    found = True
+    coef, room = np.zeros(k), np.empty((n_phi + 3, r + n_theta + 1))
+    base, found = np.tanh(z), True
+    pacf = base.copy()
     for side in range(len(phis)):
-        for i in range(k):
-            pacf[i] = np.tanh(z[i] + _moved(side, i))
+        i = (side - 1) // 2
+        if side:
+            pacf[i] = np.tanh(z[i] + (STEP if side % 2 else -STEP))
         _coefficients(pacf, blocks, coef, phis[side], noises[side])
         found = found and stationary_start(
             phis[side], noises[side], n_phi, n_theta, room, starts[side]
         )
+        if side:
+            pacf[i] = base[i]
     return found
-
-
-@jit
-def _moved(side: int, i: int) -> float:
-    """By how much side `side` moves number i: side 2 i + 1 up and side 2 i + 2 down."""
-    if side == 2 * i + 1:
-        return STEP
-    return -STEP if side == 2 * i + 2 else 0.0

@@ -9,7 +9,7 @@ import numpy as np
 __all__ = ["minimise"]
 
 _MOST_STEPS = 300
-_ENOUGH = 1e-13  # the descent that is left
+_ENOUGH = 1e-11  # the descent that is left
 _LEAST = 1e-11  # the length of a step that is not worth a try
 _FLAT = 1e-3  # against the mean of a Hessian's diagonal, what is added to it
 _NEAR = 0.1  # of where another search ended, where this one is given up
@@ -18,7 +18,10 @@ Function = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.n
 
 
 def minimise(
-    function: Function, start: np.ndarray, far: float, other: np.ndarray | None = None
+    function: Function,
+    start: np.ndarray,
+    far: float,
+    other: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The minima of n functions of k numbers, and their values there.
 
@@ -27,7 +30,8 @@ def minimise(
             of the functions with the numbers [m]; values are infinite where there is none.
         start: [n, k].
         far: no number's modulus goes beyond it.
-        other: where earlier searches ended, [n, k]; a search that comes near is given up.
+        other: where earlier searches ended, [n, k], and the values there; a search that would
+            come near from above is given up.
 
     Example:
         >>> def bowls(x, rows):
@@ -49,6 +53,10 @@ def minimise(
         longest = np.abs(direction[rows]).max(axis=1)
         length = step[rows] * np.minimum(1.0, 1.0 / longest)
         trial = np.clip(z[rows] + length[:, None] * direction[rows], -far, far)
+        if other is not None:
+            away = np.abs(trial - other[0][rows]).max(axis=1) >= _NEAR
+            away |= value[rows] < other[1][rows]
+            rows, trial, length, longest = rows[away], trial[away], length[away], longest[away]
         after, turned, bent = function(trial, rows)
         good = after <= value[rows] - 1e-4 * length * promised[rows]
         taken, left = rows[good], rows[~good]
@@ -67,8 +75,6 @@ def minimise(
         inverse[again], fresh[again], step[again] = _inverse(bend[again]), True, 1.0
         direction[again], promised[again] = _directed(inverse[again], gradient[again])
         over = (over & ~again) | (again & ~(promised > _ENOUGH))
-        if other is not None:
-            over |= (np.abs(z - other) < _NEAR).all(axis=1)
         rows = rows[~over[rows]]
     return z, value
 

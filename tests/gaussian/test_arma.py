@@ -78,8 +78,8 @@ def test_a_search_near_another_s_end_is_given_up_and_bounds_hold():
     assert z.tolist() == [[9.0, 9.0], [9.0, 9.0]]
     assert value.tolist() == [-18.0, -18.0]
     calls.clear()
-    minimise(slope_down, np.zeros((2, 2)), 9.0, z)
+    minimise(slope_down, np.zeros((2, 2)), 9.0, (z, value))
     near = len(calls)
     calls.clear()
-    minimise(slope_down, np.full((2, 2), 8.95), 9.0, z)
+    minimise(slope_down, np.full((2, 2), 8.95), 9.0, (z, value))
     assert len(calls) < near
