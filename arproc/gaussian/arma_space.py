@@ -1,4 +1,4 @@
-"""The state spaces of ARMA processes, and how they begin, compiled. Importing this imports numba."""
+"""State spaces of ARMA processes, and how they begin, compiled. Importing this imports numba."""
 
 from __future__ import annotations
 

@@ -40,8 +40,7 @@ def minimise(
         >>> minimise(bowls, np.zeros((3, 2)), 10.0)[0].round(6).tolist()
         [[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]
     """
-    n, k = start.shape
-    z = start.copy()
+    n, z = len(start), start.copy()
     value, gradient, bend = function(z, np.arange(n))
     inverse = _inverse(bend)
     direction, promised = _directed(inverse, gradient)
