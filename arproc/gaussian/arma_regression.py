@@ -177,15 +177,17 @@ def _maxima(made: dict[int, _Scaled], orders: Orders, found: Fits) -> None:
 
 def _scaled(problem: Problem, orders: Orders, names: Sequence[str]) -> _Scaled:
     """A problem as it is fitted; `DataError` where it can not be."""
-    seen = [np.isfinite(y) for y, _ in problem]
-    series = [own for own, there in zip(problem, seen, strict=True) if there.any()]
+    series, torn, firsts, largest = [], [], [], 0.0
+    for y, x in problem:
+        seen = np.isfinite(y)
+        there = y if seen.all() else y[seen]
+        if len(there):
+            series.append((y, x))
+            torn.append(len(there) < len(y))
+            firsts.append(there[0])
+            largest = max(largest, float(np.abs(there).max()))
     if not series:
         raise DataError("data has nothing but missing values; expected some elements.")
-    seen = [there for there in seen if there.any()]
-    torn = [not there.all() for there in seen]
-    largest = max(
-        float(np.abs(_there(y, s)).max()) for (y, _), s in zip(series, seen, strict=True)
-    )
     c = len(names)
     back, rough = np.eye(c), np.zeros(c)
     if c:
@@ -195,11 +197,10 @@ def _scaled(problem: Problem, orders: Orders, names: Sequence[str]) -> _Scaled:
             _require_told_apart(series, orders)
         rough = _rough(series, orders)
         series = [(y - x @ rough, x) for y, x in series]
+        firsts = [y[np.isfinite(y)][0] for y, _ in series]
     if orders.n_given:  # differences know no level
-        firsts = [y[there.argmax()] for (y, _), there in zip(series, seen, strict=True)]
-        series = [
-            (y - y0, x - x[0] if c else x) for (y, x), y0 in zip(series, firsts, strict=True)
-        ]
+        both = zip(series, firsts, strict=True)
+        series = [(y - first, x - x[0] if c else x) for (y, x), first in both]
     steps = [orders.difference(y) for y, _ in series]
     flat = steps[0] if len(steps) == 1 else np.concatenate(steps)
     flat = flat[np.isfinite(flat)] if any(torn) else flat
@@ -219,10 +220,6 @@ def _scaled(problem: Problem, orders: Orders, names: Sequence[str]) -> _Scaled:
     if not rows:
         rows, gaps = [np.zeros((1 + c, 0))], [False]
     return _Scaled(rows, gaps, scale, back, back @ rough)
-
-
-def _there(y: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    return y if seen.all() else y[seen]
 
 
 def _orthonormal(columns: list[np.ndarray], orders: Orders, names: Sequence[str]) -> np.ndarray:
