@@ -123,7 +123,7 @@ def add_slopes(
         bend: products of the innovations' slopes over F, lower [k, k]; result.
     """
     own, product, share = y.reshape(1, len(y)), np.empty((1, 1)), 0.5 / step
-    moved = np.empty((len(squares), len(y)))
+    moved, weight = np.empty((len(squares), len(y))), np.empty(len(y))
     for j in range(len(squares)):
         for side in range(2 * j + 1, 2 * j + 3):
             sign = share if side % 2 else -share
@@ -133,9 +133,10 @@ def add_slopes(
             squares[j] += sign * product[0, 0]
             logs[j] += sign * height
             for t in range(len(y)):
-                before = 0.0 if side % 2 else moved[j, t]
+                before, half = (0.0, 0.0) if side % 2 else (moved[j, t], weight[t])
                 there = passed.weight[t] > 0.0
                 moved[j, t] = before + sign * passed.rest[0, t] if there else 0.0
+                weight[t] = half + 0.5 * passed.weight[t]
         for i in range(j + 1):
             for t in range(len(y)):
-                bend[j, i] += moved[j, t] * passed.weight[t] * moved[i, t]
+                bend[j, i] += moved[j, t] * weight[t] * moved[i, t]
