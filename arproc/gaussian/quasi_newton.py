@@ -71,16 +71,17 @@ def minimise(
         over[taken] = ~(promised[taken] > _ENOUGH)
         over[left] = ~(length[~good] * longest[~good] > _LEAST)
         again = over & ~fresh  # once more with what is known here, to be sure
-        inverse[again], fresh[again], step[again] = _inverse(bend[again]), True, 1.0
-        direction[again], promised[again] = _directed(inverse[again], gradient[again])
-        over = (over & ~again) | (again & ~(promised > _ENOUGH))
+        if again.any():
+            inverse[again], fresh[again], step[again] = _inverse(bend[again]), True, 1.0
+            direction[again], promised[again] = _directed(inverse[again], gradient[again])
+            over = (over & ~again) | (again & ~(promised > _ENOUGH))
         rows = rows[~over[rows]]
     return z, value
 
 
 def _inverse(bend: np.ndarray) -> np.ndarray:
     """Inverse Hessians, one direction of which is not much flatter than another, [n, k, k]."""
-    bend = np.nan_to_num(bend, nan=0.0, posinf=0.0, neginf=0.0)
+    bend = np.where(np.isfinite(bend), bend, 0.0)
     k = bend.shape[1]
     size = np.trace(bend, axis1=1, axis2=2) / max(k, 1)
     size[~(size > _FLAT)] = 1.0
@@ -89,7 +90,7 @@ def _inverse(bend: np.ndarray) -> np.ndarray:
 
 def _directed(inverse: np.ndarray, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where to go, and the descent that is promised; nowhere where a gradient is not finite."""
-    gradient = np.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
+    gradient = np.where(np.isfinite(gradient), gradient, 0.0)
     direction = -(inverse @ gradient[..., None])[..., 0]
     return direction, -(direction * gradient).sum(axis=1)
 
