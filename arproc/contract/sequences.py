@@ -166,7 +166,7 @@ class Sequences:
             full = lengths == layout.length
             complete = full if complete is None else complete & full
         found = cls(values, offsets, space, complete, form, missing)
-        vars(found)["lengths"] = lengths.to(torch.int64)  # they need not be computed again
+        vars(found)["lengths"] = lengths.long()  # they need not be computed again
         return found
 
     def __len__(self) -> int:

@@ -20,7 +20,7 @@ from arproc.gaussian.representation import Representation, represent
 __all__ = ["FAR", "Maxima", "Orders", "Point", "at_zero", "joined", "maximise"]
 
 _STEP = 1e-40  # of a complex step: nothing is subtracted
-_WIDE = 1e-4  # of the differences of gradients that give the Hessian
+_APART = 3e-6  # of the differences of gradients that give the Hessian, right to five digits
 _INSIDE = 1.5  # |z| of a start where there are gaps: nothing moves any more far out
 _NEAR = 1e-2  # how far a search may be from the maximum that a step of Newton's finds
 _LIMIT = 9.0  # of |z| in a search: a partial autocorrelation of 1 - 3e-8
@@ -174,10 +174,9 @@ def maximise(
     at = problems.at(best, every)
     hessian, beta_slope = np.zeros((n, k, k)), np.zeros((n, k, at.beta.shape[1]))
     for j in range(k):
-        move = _WIDE * np.eye(k)[j]
-        ahead, behind = problems.at(best + move, every), problems.at(best - move, every)
-        hessian[:, j] = (ahead.gradient - behind.gradient) / (2 * _WIDE)
-        beta_slope[:, j] = (ahead.beta - behind.beta) / (2 * _WIDE)
+        ahead = problems.at(best + _APART * np.eye(k)[j], every)
+        hessian[:, j] = (ahead.gradient - at.gradient) / _APART
+        beta_slope[:, j] = (ahead.beta - at.beta) / _APART
     hessian = (hessian + np.swapaxes(hessian, 1, 2)) / 2
     best, at = _polished(problems, best, at, hessian)
     return Maxima(
@@ -189,17 +188,17 @@ def maximise(
 def at_zero(
     orders: Orders, columns: np.ndarray, offsets: np.ndarray, groups: np.ndarray, torn: np.ndarray
 ) -> Point:
-    """Problems at z = 0, where nothing is correlated; see `maximise`."""
-    n = len(groups) - 1
+    """Problems where nothing is correlated (z = 0); see `maximise`."""
+    orders, n = orders._replace(p=0, q=0, seasonal_p=0, seasonal_q=0), len(groups) - 1
     problems = _Problems(orders, columns, offsets, groups, torn, evaluations=1)
-    return problems.at(np.zeros((n, problems.k)), np.arange(n))
+    return problems.at(np.zeros((n, 0)), np.arange(n))
 
 
 def _search(problems: _Problems, starts: np.ndarray) -> np.ndarray:
     """The maxima that searches from the starts find, [G, k]; or better ones from elsewhere."""
     best, value = minimise(problems.slopes, starts, _LIMIT)
     # a search from elsewhere, as there may be other maxima
-    second, lower = minimise(problems.slopes, np.full(starts.shape, 0.05), _LIMIT, best)
+    second, lower = minimise(problems.slopes, np.full(starts.shape, 0.05), _LIMIT, (best, value))
     better = lower < value
     best[better] = second[better]
     return best
@@ -253,6 +252,7 @@ class Point(NamedTuple):
     precision: np.ndarray
     gradient: np.ndarray
     squares_slope: np.ndarray
+    bend: np.ndarray
 
 
 class _Problems:
@@ -335,7 +335,7 @@ class _Problems:
         n, k, c = len(which), self.k, self.c
         found = Point(
             np.empty(n), np.empty(n), np.empty(n, np.int64), np.zeros((n, c)),
-            np.zeros((n, c, c)), np.zeros((n, k)), np.zeros((n, k)),
+            np.zeros((n, c, c)), np.zeros((n, k)), np.zeros((n, k)), np.zeros((n, k, k)),
         )  # fmt: skip
         z = np.ascontiguousarray(z)
 
@@ -347,10 +347,12 @@ class _Problems:
         threaded(job, shares(np.cumsum(self.counts[which]) * (1 + k)))
         return found
 
-    def slopes(self, z: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Values and gradients; see `at`."""
+    def slopes(
+        self, z: np.ndarray, which: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Values, gradients and about the Hessians; see `at`."""
         found = self.at(z, which)
-        return found.value, found.gradient
+        return found.value, found.gradient, found.bend
 
 
 def joined(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

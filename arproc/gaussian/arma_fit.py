@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from arproc.compiled.jit import jit
-from arproc.gaussian.arma_objective import Problem, Room, evaluate
+from arproc.gaussian.arma_objective import Problem, evaluate
+from arproc.gaussian.arma_rows import room_for
 from arproc.gaussian.small_kernels import backwards, cholesky, dot, forwards, step_down
 
 __all__ = ["evaluate_each", "starts"]
@@ -168,6 +169,7 @@ def evaluate_each(
     precision: np.ndarray,
     gradient: np.ndarray,
     squares_slope: np.ndarray,
+    bend: np.ndarray,
 ) -> None:
     """The objectives of some problems, each at a z of its own.
 
@@ -185,18 +187,18 @@ def evaluate_each(
         precision: theirs, times sigma2, [n, C - 1, C - 1].
         gradient: of the objective, [n, k].
         squares_slope: of S, [n, k].
+        bend: about how the objective bends, [n, k, k].
     """
-    k, c, longest = z.shape[1], len(problem.columns), 0
+    longest, total = 0, 0
     for i in range(first, last):
-        for row in range(groups[which[i]], groups[which[i] + 1]):
+        begin, end = groups[which[i]], groups[which[i] + 1]
+        total = max(total, problem.offsets[end] - problem.offsets[begin])
+        for row in range(begin, end):
             longest = max(longest, problem.offsets[row + 1] - problem.offsets[row])
-    room = Room(
-        np.empty((longest, problem.size)), np.empty(longest + 1),
-        np.empty((longest, k, problem.size)), np.empty((longest, k)), np.empty((c, longest)),
-    )  # fmt: skip
+    room = room_for(longest, total, len(problem.columns), z.shape[1], problem.size)
     for i in range(first, last):
         g = which[i]
         value[i], squares[i], used[i] = evaluate(
             z[i], problem, groups[g], groups[g + 1], room, precision[i], beta[i], gradient[i],
-            squares_slope[i],
+            squares_slope[i], bend[i],
         )  # fmt: skip

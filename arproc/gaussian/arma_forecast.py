@@ -8,7 +8,7 @@ import numpy as np
 
 from arproc.compiled.jit import jit
 from arproc.gaussian.arma_gaps import Passed, through
-from arproc.gaussian.arma_objective import expand, stationary_start
+from arproc.gaussian.arma_space import expand, stationary_start
 from arproc.gaussian.representation import NOTHING
 from arproc.gaussian.state_kernels import complete, load_of, step
 

@@ -107,7 +107,7 @@ def add_products(
 @jit
 def add_slopes(
     y: np.ndarray, delta: np.ndarray, phis: np.ndarray, noises: np.ndarray, starts: np.ndarray,
-    step: float, squares: np.ndarray, logs: np.ndarray,
+    step: float, squares: np.ndarray, logs: np.ndarray, bend: np.ndarray,
 ) -> None:  # fmt: skip
     """Add the derivatives of a row's sum of squares and logarithms of F, by differences, [k].
 
@@ -120,12 +120,23 @@ def add_slopes(
         step: by how much z moves.
         squares: result.
         logs: result.
+        bend: products of the innovations' slopes over F, lower [k, k]; result.
     """
-    own, product = y.reshape(1, len(y)), np.empty((1, 1))
-    for side in range(1, len(phis)):
-        product[0, 0] = 0.0
-        passed = through(own, delta, phis[side], noises[side], starts[side])
-        height, _ = _sums(passed, product)
-        share, j = (0.5 if side % 2 else -0.5) / step, (side - 1) // 2
-        squares[j] += share * product[0, 0]
-        logs[j] += share * height
+    own, product, share = y.reshape(1, len(y)), np.empty((1, 1)), 0.5 / step
+    moved, weight = np.empty((len(squares), len(y))), np.empty(len(y))
+    for j in range(len(squares)):
+        for side in range(2 * j + 1, 2 * j + 3):
+            sign = share if side % 2 else -share
+            product[0, 0] = 0.0
+            passed = through(own, delta, phis[side], noises[side], starts[side])
+            height, _ = _sums(passed, product)
+            squares[j] += sign * product[0, 0]
+            logs[j] += sign * height
+            for t in range(len(y)):
+                before, half = (0.0, 0.0) if side % 2 else (moved[j, t], weight[t])
+                there = passed.weight[t] > 0.0
+                moved[j, t] = before + sign * passed.rest[0, t] if there else 0.0
+                weight[t] = half + 0.5 * passed.weight[t]
+        for i in range(j + 1):
+            for t in range(len(y)):
+                bend[j, i] += moved[j, t] * weight[t] * moved[i, t]

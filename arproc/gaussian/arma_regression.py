@@ -177,10 +177,17 @@ def _maxima(made: dict[int, _Scaled], orders: Orders, found: Fits) -> None:
 
 def _scaled(problem: Problem, orders: Orders, names: Sequence[str]) -> _Scaled:
     """A problem as it is fitted; `DataError` where it can not be."""
-    series = [(y, x) for y, x in problem if np.isfinite(y).any()]
+    series, torn, firsts, largest = [], [], [], 0.0
+    for y, x in problem:
+        seen = np.isfinite(y)
+        there = y if seen.all() else y[seen]
+        if len(there):
+            series.append((y, x))
+            torn.append(len(there) < len(y))
+            firsts.append(there[0])
+            largest = max(largest, float(np.abs(there).max()))
     if not series:
         raise DataError("data has nothing but missing values; expected some elements.")
-    torn = [bool(np.isnan(y).any()) for y, _ in series]
     c = len(names)
     back, rough = np.eye(c), np.zeros(c)
     if c:
@@ -190,23 +197,25 @@ def _scaled(problem: Problem, orders: Orders, names: Sequence[str]) -> _Scaled:
             _require_told_apart(series, orders)
         rough = _rough(series, orders)
         series = [(y - x @ rough, x) for y, x in series]
+        firsts = [y[np.isfinite(y)][0] for y, _ in series]
     if orders.n_given:  # differences know no level
-        series = [(y - y[np.isfinite(y)][0], x - x[0]) for y, x in series]
+        both = zip(series, firsts, strict=True)
+        series = [(y - first, x - x[0] if c else x) for (y, x), first in both]
     steps = [orders.difference(y) for y, _ in series]
-    flat = np.concatenate(steps)
+    flat = steps[0] if len(steps) == 1 else np.concatenate(steps)
     flat = flat[np.isfinite(flat)] if any(torn) else flat
     spread = math.sqrt(float(flat @ flat) / len(flat)) if len(flat) else 0.0
     scale = spread or float(np.nanstd(np.concatenate([y for y, _ in series])))
-    largest = max(float(np.nanmax(np.abs(y))) for y, _ in problem if len(y))
     if not (scale > _ROUNDING * largest and scale > 1e-150):
         raise DataError(_NO_NOISE)
     rows, gaps = [], []
     for (y, x), step, missing in zip(series, steps, torn, strict=True):
         if not missing and not len(step):
             continue
-        own = y if missing else step
-        beside = x.T if missing else orders.difference(x.T)
-        rows.append(np.concatenate([own[None] / scale, beside]))
+        row = (y if missing else step)[None] / scale
+        if c:
+            row = np.concatenate([row, x.T if missing else orders.difference(x.T)])
+        rows.append(row)
         gaps.append(missing)
     if not rows:
         rows, gaps = [np.zeros((1 + c, 0))], [False]

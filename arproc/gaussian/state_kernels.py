@@ -13,7 +13,7 @@ from arproc.compiled.arrays import put, put_table
 from arproc.compiled.jit import jit
 from arproc.gaussian.representation import NOTHING
 
-__all__ = ["complete", "draw", "gains", "load_of", "run", "step"]
+__all__ = ["complete", "draw", "gains", "known", "load_of", "run", "step"]
 
 _SETTLED = 1e-14  # by how little, against its largest number, a settled covariance still moves
 
@@ -113,9 +113,10 @@ def _same(p: np.ndarray, old: np.ndarray) -> bool:
 
 
 @jit
-def _known(
-    p: np.ndarray, m: int, phi: np.ndarray, noise: np.ndarray, load: np.ndarray, gain: np.ndarray
-) -> bool:
+def known(
+    p: np.ndarray, m: int, active: int, phi: np.ndarray, noise: np.ndarray, load: np.ndarray,
+    gain: np.ndarray,
+) -> bool:  # fmt: skip
     """An element is there, and all that the lags of the state hold: the next covariance, in place.
 
     Then the head of the ARMA part is known after it, and the covariance of the rest moves on by
@@ -124,6 +125,8 @@ def _known(
     Args:
         p: the state's covariance, [m + r, m + r], of which but the ARMA part is 0.
         m: how many lags there are.
+        active: how many of the ARMA part's rows may still move, at most r: row i moves no more
+            after r - i steps, but for as many as the moving average has lags.
         phi: [r].
         noise: [r].
         load: room, [r].
@@ -133,15 +136,17 @@ def _known(
         Whether the covariance stays what it was.
     """
     k = len(phi)
-    f, top, moved = p[m, m], 0.0, 0.0
+    top, moved, inverse = 0.0, 0.0, 1.0 / p[m, m]
     for i in range(k):
         load[i] = p[m + i, m]
     for i in range(k):
-        gain[m + i] = phi[i] + load[i + 1] / f if i + 1 < k else phi[i]
+        gain[m + i] = phi[i] + load[i + 1] * inverse if i + 1 < k else phi[i]
+    for i in range(active):
+        share = load[i + 1] * inverse if i + 1 < k else 0.0
         for j in range(i + 1):
             value = noise[i] * noise[j]
             if i + 1 < k:
-                value += p[m + i + 1, m + j + 1] - load[i + 1] * load[j + 1] / f
+                value += p[m + i + 1, m + j + 1] - share * load[j + 1]
             moved = max(moved, abs(value - p[m + i, m + j]))
             p[m + i, m + j] = p[m + j, m + i] = value
         top = max(top, p[m + i, m + i])
@@ -210,7 +215,7 @@ def gains(
                 gain[n, t, :m] = 0.0
                 if m:
                     gain[n, t, 0] = 1.0
-                quiet = quiet + 1 if _known(p, m, phi, noise, load, gain[n, t]) else 0
+                quiet = quiet + 1 if known(p, m, len(phi), phi, noise, load, gain[n, t]) else 0
                 if quiet == len(phi):
                     steady = True
                     settled[n] = t
@@ -281,7 +286,7 @@ def _complete(
         if quiet == k:  # a seasonal process may stand still for less than a season
             break
         variance[t] = p[0, 0]
-        quiet = quiet + 1 if _known(p, 0, phi, noise, load, gain[t]) else 0
+        quiet = quiet + 1 if known(p, 0, k, phi, noise, load, gain[t]) else 0
         if quiet == k:
             settled = t
     variance[steps] = p[0, 0]

@@ -8,7 +8,10 @@ from arproc.gaussian.arma_ahead import follow
 from arproc.gaussian.filtering import Filter
 from arproc.gaussian.quasi_newton import minimise
 
-ORDERS = [Orders(1, 0, 1, 0, 0, 0, 0), Orders(2, 0, 0, 0, 0, 1, 4), Orders(0, 0, 1, 1, 0, 1, 4)]
+ORDERS = [
+    Orders(1, 0, 1, 0, 0, 0, 0), Orders(2, 0, 0, 0, 0, 1, 4), Orders(0, 0, 1, 1, 0, 1, 4),
+    Orders(3, 0, 0, 0, 0, 0, 0), Orders(1, 0, 2, 0, 0, 0, 0),
+]  # fmt: skip
 
 
 def rows(orders, regressors, seed=0):
@@ -19,11 +22,12 @@ def rows(orders, regressors, seed=0):
 
 @pytest.mark.parametrize("orders", ORDERS)
 @pytest.mark.parametrize("regressors", [0, 2])
-def test_values_are_the_filter_s_and_gradients_their_slopes(orders, regressors):
+@pytest.mark.parametrize("wide", [1.0, 3.5])  # the latter's gains settle late, or never
+def test_values_are_the_filter_s_and_gradients_their_slopes(orders, regressors, wide):
     columns, offsets, groups = rows(orders, regressors)
     whole = np.zeros(2, dtype=np.bool_)
     problems, k = _Problems(orders, columns, offsets, groups, whole), sum(orders.blocks)
-    z = np.random.default_rng(1).uniform(-1, 1, (2, k))
+    z = np.random.default_rng(1).uniform(-wide, wide, (2, k))
     at = problems.at(z, np.arange(2))
     for g in range(2):
         kalman = Filter(orders.represent(orders.coefficients(z[g])))
@@ -34,10 +38,41 @@ def test_values_are_the_filter_s_and_gradients_their_slopes(orders, regressors):
         assert at.value[g] == pytest.approx(np.log(squares) + np.log(variance).mean(), abs=1e-11)
         assert abs((rest[1:] * left / variance).sum()) < 1e-9 * squares  # least squares
     for j in range(k):
-        move = 1e-5 * np.eye(k)[j]
-        ahead, behind = problems.at(z + move, np.arange(2)), problems.at(z - move, np.arange(2))
-        slope = (ahead.value - behind.value) / 2e-5
+        near, far = (
+            problems.at(z + move, np.arange(2)).value - problems.at(z - move, np.arange(2)).value
+            for move in (1e-3 * np.eye(k)[j], 2e-3 * np.eye(k)[j])
+        )
+        slope = (8 * near - far) / 12e-3
         np.testing.assert_allclose(at.gradient[:, j], slope, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("orders", ORDERS)
+@pytest.mark.parametrize("gaps", [False, True])
+def test_the_bend_is_that_of_innovations_that_move_straight(orders, gaps):
+    columns, offsets, groups = rows(orders, 0)
+    if gaps:
+        columns[0, [5, 6, 40]] = np.nan
+    problems, k = _Problems(orders, columns, offsets, groups, np.full(2, gaps)), sum(orders.blocks)
+    z = np.random.default_rng(1).uniform(-1, 1, (2, k))
+    at = problems.at(z, np.arange(2))
+
+    def innovations(z, row):
+        kalman = Filter(orders.represent(orders.coefficients(z)))
+        seen, counts = np.isfinite(row), np.array([row.shape[1]])
+        gain, variance, _ = kalman.gains(seen, counts, kalman.fresh(1))
+        loc, _ = kalman.run(row, counts, np.zeros((1, kalman.form.size)), gain, np.zeros(1, int))
+        return (row - loc[:, :-1])[seen], variance[:, :-1][seen]
+
+    for g in range(2):
+        row = columns[:, offsets[g] : offsets[g + 1]]
+        rest, variance = innovations(z[g], row)
+        slopes = []
+        for move in 1e-5 * np.eye(k):
+            ahead, behind = innovations(z[g] + move, row)[0], innovations(z[g] - move, row)[0]
+            slopes.append((ahead - behind) / 2e-5)
+        expected = 2 * (np.array(slopes) / variance) @ np.array(slopes).T
+        expected /= (rest**2 / variance).sum()
+        np.testing.assert_allclose(at.bend[g], expected, rtol=1e-6, atol=1e-8)
 
 
 def test_several_rows_may_share_one_law():
@@ -72,14 +107,14 @@ def test_a_search_near_another_s_end_is_given_up_and_bounds_hold():
 
     def slope_down(x, which):
         calls.append(len(which))
-        return -x.sum(1), -np.ones_like(x)
+        return -x.sum(1), -np.ones_like(x), np.tile(np.eye(2), (len(x), 1, 1))
 
     z, value = minimise(slope_down, np.zeros((2, 2)), 9.0)
     assert z.tolist() == [[9.0, 9.0], [9.0, 9.0]]
     assert value.tolist() == [-18.0, -18.0]
     calls.clear()
-    minimise(slope_down, np.zeros((2, 2)), 9.0, z)
+    minimise(slope_down, np.zeros((2, 2)), 9.0, (z, value))
     near = len(calls)
     calls.clear()
-    minimise(slope_down, np.full((2, 2), 8.95), 9.0, z)
+    minimise(slope_down, np.full((2, 2), 8.95), 9.0, (z, value))
     assert len(calls) < near

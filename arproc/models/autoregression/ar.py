@@ -298,10 +298,11 @@ class AR(Analysis):
 
     def check_parameters(self) -> None:
         """Raise `ParameterError` where the constructor's arguments are wrong or do not fit."""
-        order = as_lags(self.order).max(initial=0)
+        lags = as_lags(self.order)
+        order = lags.max(initial=0)
         _ = self._terms
         check_choice("method", self.method, tuple(_METHODS))
-        if self.method == "burg" and len(as_lags(self.order)) < order:
+        if self.method == "burg" and len(lags) < order:
             raise ParameterError(
                 f"method 'burg' has no form that leaves out lags; got order={self.order!r}. Use "
                 "'mle', 'ols' or 'yule-walker'."

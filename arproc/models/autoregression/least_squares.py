@@ -158,7 +158,7 @@ def _order(lags: np.ndarray) -> int:
 def long_enough(data: Scaled, lags: np.ndarray) -> Scaled:
     """Only the sequences that have something to predict."""
     order = _order(lags)
-    used = int((data.lengths - order).clip(min=0).sum())
+    used = int(np.maximum(data.lengths - order, 0).sum())
     unknown = len(lags) + data.columns.shape[1]
     if used <= unknown:
         raise DataError(

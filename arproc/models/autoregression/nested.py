@@ -46,7 +46,7 @@ def log_likelihoods(
     """
     if method == "conditional-mle":
         deepest = max(max_order, int(always.max(initial=0)))
-        count = int((data.lengths - deepest).clip(min=0).sum())
+        count = int(np.maximum(data.lengths - deepest, 0).sum())
         if in_mean:
             lags = candidates(max_order, always)[-1]
             squares = _about_regressors(long_enough(data, lags), max_order, always)

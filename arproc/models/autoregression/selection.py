@@ -57,14 +57,16 @@ class OrderSelection:
     log_likelihoods: np.ndarray = field(repr=False)
     n_parameters: np.ndarray = field(repr=False)
     n_observations: int
-    _prototype: AR | VAR = field(repr=False)
+    _prototype: AR | VAR = field(repr=False)  # of the largest order
     _data: Any = field(repr=False)
     _context: Any = field(repr=False)
 
     @cached_property
     def model(self) -> AR | VAR:
         """The model of the chosen order, fitted to all of the data when it is first asked for."""
-        return self._prototype.fit(self._data, context=self._context)
+        plain = self.lags == list(range(1, self.order + 1))
+        chosen = self._prototype.clone().set_params(order=self.order if plain else self.lags)
+        return chosen.fit(self._data, context=self._context)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -142,10 +144,10 @@ def select_order(
         )
         scores = charges(criterion, parameters, count) - 2 * found
         order = _least(scores, criterion, count)
-        chosen_var = VAR(order, trend, method, initial, regressors=meaning)
+        prototype_var = VAR(max_order, trend, method, initial, regressors=meaning)
         own = list(range(1, order + 1))
         return OrderSelection(
-            order, own, criterion, scores, found, parameters, count, chosen_var, data, context
+            order, own, criterion, scores, found, parameters, count, prototype_var, data, context
         )
     if model is not AR:
         raise ParameterError(
@@ -161,10 +163,10 @@ def select_order(
     placed = Placed.of(sequences, prototype, context)
     prepared = placed.context
     lengths, first = sequences.lengths.numpy(), placed.first.numpy()
+    if not lengths.all():
+        first, lengths = first[lengths > 0], lengths[lengths > 0]
     terms = Terms.of(trend, seasonal, fourier)
     columns = None if prepared is None else flat_regressors(prepared, sequences.lengths)
-    long = lengths > 0
-    lengths = lengths[long]
     n_columns = terms.n + (0 if columns is None else columns.shape[1])
     check_enough(lengths, every[-1], len(every[-1]) + n_columns + 1)
     given = method in ("ols", "conditional-mle") or (method == "mle" and initial == "given")
@@ -179,8 +181,7 @@ def select_order(
         found, count = observed_log_likelihoods(models(), orders, placed, given)
     else:
         values, in_mean = sequences.values.detach().cpu().numpy(), regressors == "mean"
-        begins = first[long]
-        scaled = scale(values, lengths, terms, columns, in_mean, begins)
+        scaled = scale(values, lengths, terms, columns, in_mean, first)
         rule = "conditional-mle" if given else method
         found, count = log_likelihoods(scaled, max_order, always, rule, in_mean)
         found = found - count * math.log(scaled.size)
@@ -191,11 +192,9 @@ def select_order(
     else:
         scores = charges(criterion, parameters, count) - 2 * found
     order = _least(scores, criterion, count)
-    chosen: Any = order if not len(always) else every[order].tolist()
-    best = AR(chosen, trend, method, initial, **options)  # type: ignore[arg-type]
     return OrderSelection(
-        order, every[order].tolist(), criterion, scores, found, parameters, count, best, data,
-        context,
+        order, every[order].tolist(), criterion, scores, found, parameters, count, prototype,
+        data, context,
     )  # fmt: skip
 
 
