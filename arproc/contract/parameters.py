@@ -7,6 +7,8 @@ A constructor only stores its arguments, under their own names; so `get_params`,
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -25,6 +27,17 @@ def is_learnt(name: str) -> bool:
     return name.endswith("_") and not name.startswith("_")
 
 
+@lru_cache(maxsize=1024)
+def _names_of(constructor: Callable[..., None]) -> tuple[str, ...]:
+    """The names of a constructor's arguments, which are asked for again and again."""
+    return tuple(
+        name
+        for name, parameter in inspect.signature(constructor).parameters.items()
+        if name != "self"
+        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    )
+
+
 class Parameters:
     """Base of everything whose constructor's arguments are its parameters.
 
@@ -41,13 +54,7 @@ class Parameters:
 
     @classmethod
     def _parameter_names(cls) -> list[str]:
-        signature = inspect.signature(cls.__init__)
-        return [
-            name
-            for name, parameter in signature.parameters.items()
-            if name != "self"
-            and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
-        ]
+        return list(_names_of(cls.__init__))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments by name; with `deep`, nested models' as `name__x`."""

@@ -181,8 +181,7 @@ class FittedSeries(ABC):
         """
         calendar, begins = None, None
         if self.process._counts_time:
-            calendar = self.calendar(i)
-            begins = first if calendar is None else None
+            calendar, begins = self.calendar(i), first
         elif not covariates:
             return one
         labels = Labels(regressors=tuple(covariates), calendar=calendar, begins=begins)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -85,7 +85,7 @@ class Kept(FittedSeries):
 @storable
 @dataclass(frozen=True, eq=False)
 class FittedEach(Kept):
-    """Series that were fitted one after the other.
+    """Series with a process each, that were fitted one after the other or together.
 
     Attributes:
         processes: of the series, [N]; where there is no fit, one that is not fitted.
@@ -109,13 +109,22 @@ class FittedEach(Kept):
         )  # fmt: skip
 
     @classmethod
-    def fit(cls, process: Process, data: PanelData) -> FittedEach:
-        """Fit a process to each series."""
+    def fit(
+        cls, process: Process, data: PanelData, ready: Mapping[int, Process] | None = None
+    ) -> FittedEach:
+        """Fit a process to each series.
+
+        Args:
+            process: the process.
+            data: the series.
+            ready: by their numbers the processes of series that are fitted already.
+        """
+        known = {} if ready is None else ready
         processes, status = [], []
         for i in range(len(data)):
             model, outcome = process.clone(), data.faults.get(i, "ok")
             try:
-                if outcome == "ok":
+                if outcome == "ok" and i not in known:
                     model.fit(data.series(i), context=data.context(i))
             except ArprocError as error:
                 outcome = f"{error}{about_constants(data, i)}"
@@ -124,7 +133,11 @@ class FittedEach(Kept):
         ends = [end_of(index) for index in data.indexes]
         named = (data.names, data.named, data.lengths, status, ends)
         beside = data.covariates, data.covariate_names
-        return cls(process, *named, processes, data.values, *beside, form=data.form)
+        found = cls(process, *named, processes, data.values, *beside, form=data.form)
+        for i, one in known.items():
+            first = float(data.row(i)[0])
+            processes[i] = found.placed_at(one, i, first, data.covariate_names)
+        return found
 
     def _fitted(self, i: int) -> Process:
         return self.processes[i]

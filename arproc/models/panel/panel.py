@@ -20,10 +20,8 @@ from arproc.models.panel.coming import Known
 from arproc.models.panel.data import LONG, PanelData, require_values
 from arproc.models.panel.fitted import FittedSeries
 from arproc.models.panel.holding import PanelModel
-from arproc.models.panel.kept import FittedEach
-from arproc.models.panel.moving import FittedMoving, moving_of
+from arproc.models.panel.learning import learn
 from arproc.models.panel.settings import settings_of
-from arproc.models.panel.together import FittedTogether
 from arproc.models.panel.updating import by_name
 from arproc.process import Process
 from arproc.process.reading import first_steps
@@ -41,9 +39,11 @@ class Panel(PanelModel):
     not, "mle", "yule-walker" or "burg", of the values or of their logarithms by `Transformed`) are
     fitted in one compiled computation over all series, and so are their likelihoods and
     forecasts; with regressors in the recursion by "ols" or in the mean by "mle". So are `ARIMA`
-    processes with all their terms, of series with gaps too. Any other process is fitted to one
-    series after the other, behind the same calls. (To fit one process to all series, as draws
-    from one law, give them to `AR.fit`.)
+    processes with all their terms, of series with gaps too. Seasonal and Fourier terms and
+    parabolas of `AR` by "mle", and any of these after `Difference`, `Standardize` or `BoxCox` of a
+    given lambda, are fitted at once; their likelihoods and forecasts are made one series after the
+    other. So is all of any other process, behind the same calls. (To fit one process to all
+    series, as draws from one law, give them to `AR.fit`.)
 
     A panel is no `Law`: what a sequence's law is depends on which series it is. `panel[name]` is
     the process of one series, with the whole contract.
@@ -137,15 +137,7 @@ class Panel(PanelModel):
             raise ParameterError("fit takes no y: a panel models the series themselves.")
         self._check_parameters()
         table, process = self._read(data, fitting=True), self.process.clone()
-        settings = settings_of(process)
-        learnt: FittedSeries
-        moving = moving_of(process) if settings is None else None
-        if moving is not None:
-            learnt = FittedMoving.fit(process, moving, table)
-        elif settings is None:
-            learnt = FittedEach.fit(process, table)
-        else:
-            learnt = FittedTogether.fit(process, settings, table, self.pooling == "partial")
+        learnt = learn(process, table, self.pooling == "partial")
         failed = [i for i, status in enumerate(learnt.status) if status != "ok"]
         if failed and self.errors == "raise":
             shown = "; ".join(

@@ -53,6 +53,11 @@ class Transform(Parameters):
         """
         self.fit(values)
 
+    @property
+    def learns_alone(self) -> bool:
+        """Whether it learns from the values, by `fit`, and nothing from the likelihood."""
+        return type(self).fit_jointly is Transform.fit_jointly
+
     def check(self, y: torch.Tensor) -> None:
         """Raise `DataError` where a value can not be mapped."""
 

@@ -82,6 +82,11 @@ class BoxCox(Transform):
             raise ParameterError("lmbda must be given where there is no process to fit it with.")
         self.lambda_, self.scale_ = float(self.lmbda), 1.0
 
+    @property
+    def learns_alone(self) -> bool:
+        """Where lambda is given."""
+        return self.lmbda is not None
+
     def fit_jointly(self, values: torch.Tensor, log_prob: Callable[[Transform], float]) -> None:
         low, high = self._range()
         if self.lmbda is not None:

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch.distributions import Distribution
 
@@ -26,7 +27,7 @@ from arproc.models.transformed.base import Composed, Transform
 from arproc.process import Fit, Process
 from arproc.spaces import Real, Space
 
-__all__ = ["Transformed", "TransformedLaw"]
+__all__ = ["Transformed", "TransformedLaw", "mapped"]
 
 
 class Transformed(Process):
@@ -75,9 +76,8 @@ class Transformed(Process):
     def _fit(
         self, sequences: Sequences, *, validation: Sequences | None, context: torch.Tensor | None
     ) -> tuple[TransformedLaw, Fit]:
-        first, rest = self._split()
+        first, process = self.layers()
         transform = first.clone()
-        process = self.process if rest is None else Transformed(self.process, rest)
         transform.check(sequences.values)
 
         def log_prob(candidate: Transform) -> float:
@@ -95,11 +95,15 @@ class Transformed(Process):
             return self.transform.split()
         return self.transform, None
 
+    def layers(self) -> tuple[Transform, Process]:
+        """The first transform, and the process of what it makes of the values."""
+        first, rest = self._split()
+        return first, self.process if rest is None else Transformed(self.process, rest)
+
     @property
     def takes_missing(self) -> bool:  # type: ignore[override]
         """Where the process does and each value is mapped alone, without a cut."""
-        transform, rest = self._split()
-        inner = self.process if rest is None else Transformed(self.process, rest)
+        transform, inner = self.layers()
         return transform.takes_missing and inner.takes_missing
 
     @property
@@ -124,6 +128,26 @@ class Transformed(Process):
         sequences = super()._read_training(data, space, name)
         self._split()[0].check(sequences.values)
         return sequences
+
+
+def mapped(transform: Transform, y: np.ndarray) -> tuple[Transform, np.ndarray]:
+    """A copy of a transform that has learnt from the values alone, and what it makes of them.
+
+    Args:
+        transform: one that needs no likelihood, see `Transform.learns_alone`.
+        y: one sequence, [T].
+
+    Returns:
+        The copy, and the transformed values [T - given].
+
+    Raises:
+        DataError: it can not map them, or they are no more than are given.
+    """
+    own = transform.clone()
+    sequences = Sequences.of(y, Real(), missing=own.takes_missing)
+    own.check(sequences.values)
+    own.fit(sequences.values)
+    return own, _inward(sequences, own)[0].values.numpy()
 
 
 def _law(

@@ -57,7 +57,8 @@ def test_a_panel_is_its_series_one_by_one(process):
         alone = process.clone().fit(y, context=x)
         later = pd.concat([x, one(name, FUTURE)[1]])
         want = alone.forecast(y, 3, context=later)
-        np.testing.assert_allclose(made.loc[name], want)
+        # of values of size 1 to 10; the two searches stop within 1e-8 of one maximum
+        np.testing.assert_allclose(made.loc[name], want, atol=1e-8)
         assert list(made.loc[name].index) == list(DAYS[50:])
         assert scored[name] == pytest.approx(alone.log_prob(y, context=x))
         if isinstance(process, AR):
