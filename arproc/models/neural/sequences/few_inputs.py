@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from arproc.models.neural.panels import MOST, fits, kept_panels, numbers
@@ -25,12 +26,13 @@ class Weights:
         network: whose weights.
     """
 
-    __slots__ = ("_few", "_plain", "network")
+    __slots__ = ("_few", "_plain", "_tried", "network")
 
     def __init__(self, network: SequenceNetwork) -> None:
         self.network = network
         self._plain: tuple[Any] | None = None
         self._few: FewInputs | None = None
+        self._tried = False
 
     @property
     def plain(self) -> Any:
@@ -47,8 +49,12 @@ class Weights:
         """What makes a pass over so many inputs; None where the network itself makes it."""
         if not 0 < inputs <= MOST or torch.is_autocast_enabled("cpu"):
             return None
-        if self._few is None and fits(self.network) and _worth_compiling(self.network):
-            self._few = _panels_of(self.network)
+        if not self._tried:  # what is found then is so for as long as these weights are used
+            fitting = fits(self.network)
+            if fitting and not _worth_compiling(self.network):
+                return None
+            self._few = _panels_of(self.network) if fitting else None
+            self._tried = True
         return self._few
 
     def scores(self, hidden: Tensor) -> Tensor:
@@ -102,7 +108,8 @@ class FewInputs:
     def __init__(self, layout: Layout, scale: float) -> None:
         from arproc.compiled.few_rows import pack
 
-        self.table = None if layout.table is None else numbers(layout.table)
+        # a symbol that is none is refused where torch looks it up
+        self.table = None if layout.table is None else torch.from_numpy(numbers(layout.table))
         self.rotary, self.symbols = layout.rotary, len(layout.head)
         self._places: np.ndarray | None = None
         self._ahead = [
@@ -147,8 +154,8 @@ class FewInputs:
         count = inputs.shape[1]
         positions = np.arange(stop, stop + count) + shift if table is None else slots[:, stop:]
         places = self._places_of(network, positions)
-        given = inputs.detach().numpy()
-        x = given.astype(np.float32) if self.table is None else self.table[given]
+        looked_up = inputs if self.table is None else F.embedding(inputs, self.table)
+        x = np.array(looked_up.detach().numpy(), np.float32)
         if not self.rotary and places.size:
             x += places
         if offset is not None:
@@ -185,8 +192,9 @@ class FewInputs:
         root = np.float32(h.shape[1] ** 0.5)
         length = np.linalg.norm(h, axis=1, keepdims=True)
         own = _unit(h) * root
-        known = (_unit(self.table[between.numpy()]) * root).reshape(len(h), -1)
-        units = np.maximum(_times(np.concatenate([own, known], axis=1), up, wide), 0)
+        known = _unit(F.embedding(between, self.table).numpy()) * root
+        seen = np.concatenate([own, known.reshape(len(h), -1)], axis=1)
+        units = np.maximum(_times(seen, up, wide), 0)
         return torch.from_numpy(length * _unit(own + _times(units * units, down, h.shape[1])))
 
 

@@ -156,6 +156,17 @@ def test_what_computes_otherwise_is_left_to_the_network():
     assert Weights(network).few(1) is None
 
 
+def test_what_does_not_fit_is_looked_at_once(monkeypatch):
+    network, calls = network_of("Llama"), []
+    network.layers[0].up = nn.Sequential(network.layers[0].up)  # type: ignore[union-attr]
+    monkeypatch.setattr(few_inputs, "_panels_of", calls.append)
+    weights, cache = Weights(network), KeyValueCache.empty(network, 1)
+    with torch.inference_mode():
+        for _ in range(3):
+            _, cache = cache.feed(torch.tensor([[1]]), weights)
+    assert len(calls) == 1
+
+
 def test_gradients_flow_through_passes_over_few_inputs():
     network = network_of("own")
     weights = Weights(network)
@@ -173,6 +184,16 @@ def test_what_is_no_number_is_not_hidden():
         hidden, _ = KeyValueCache.empty(network, 1).feed(torch.tensor([[1]]), weights)
     assert weights.few(1) is not None
     assert bool(hidden.isnan().any())
+
+
+@torch.inference_mode()
+def test_a_symbol_that_is_none_is_refused():
+    network = network_of("own")
+    weights, empty = Weights(network), KeyValueCache.empty(network, 1)
+    assert weights.few(1) is not None
+    for symbol in (-1, SYMBOLS + 1):
+        with pytest.raises(IndexError):
+            empty.feed(torch.tensor([[symbol]]), weights)
 
 
 def test_panels_go_with_their_network():
