@@ -41,7 +41,10 @@ class NGramEmbedding(nn.Module):
     def __init__(self, symbols: int, order: int, width: int) -> None:
         super().__init__()
         self.symbols = symbols
-        sizes = [min(symbols**k, _ROWS) for k in range(2, order + 1)]
+        sizes, size = [], symbols
+        for _ in range(2, order + 1):
+            size = min(size * symbols, _ROWS)
+            sizes.append(size)
         narrow = -(-width // _NARROWER)
         self.tables = nn.ModuleList(nn.Embedding(size, narrow) for size in sizes)
         self.map = nn.Linear(len(sizes) * narrow, width, bias=False)
