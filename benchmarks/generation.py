@@ -76,6 +76,13 @@ def generate(model: torch.nn.Module, batch: int) -> Callable[[], object]:
     return call
 
 
+def in_sixteen_bits(name: str, shape: tuple[int, int, int, int]) -> None:
+    """The same with all weights in bfloat16, one row."""
+    ours, peer = our_model(*shape).rounded(), peers(*shape)["GPT-2"].bfloat16()
+    ratio = side_by_side(sample(ours, 1), generate(peer, 1), rounds=5)
+    print(f"{name}, weights in bfloat16, batch 1: {ratio} (to reach: 3)", flush=True)
+
+
 def main() -> None:
     try:
         import transformers
@@ -83,6 +90,7 @@ def main() -> None:
         print("transformers is not installed: run `make bench`")
         return
     transformers.utils.logging.set_verbosity_error()
+    in_sixteen_bits(*list(SIZES.items())[-1])
     for name, shape in SIZES.items():
         ours = our_model(*shape)
         for peer_name, peer in peers(*shape).items():

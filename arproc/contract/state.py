@@ -68,6 +68,10 @@ class State(ABC):
     context: torch.Tensor | None = None
     _cached: Distribution | None = None
 
+    #: How many elements `advance` may draw beyond where somebody who looks at each would stop: 1
+    #: where an element costs more than a look at it.
+    in_vain: int = 64
+
     #: How many elements `advance` is best given at once; compiled ones raise it.
     block: int = 1
 

@@ -83,7 +83,7 @@ class Sequential(Drawer):
         asked = enough is not None or self.space.terminates
         block = state.block if self.space.terminates else max(state.block, _BLOCK)
         if enough is a_few and not walks:  # at most as many in vain as are wanted
-            block = min(self.drawn + 1, _BLOCK)
+            block = min(self.drawn + 1, state.in_vain)
         elif enough is not None:
             block = 1
         count = _BLOCK if walks else block
@@ -136,7 +136,7 @@ class Sequential(Drawer):
     def admit(self, rows: Tensor) -> None:
         new = self.first.select(rows)
         self.state = self.state.join(new) if self.state.n else new
-        self.rows = torch.cat([self.rows, rows])
+        self.rows, self.drawn = torch.cat([self.rows, rows]), 0
         self.positions = torch.cat([self.positions, new.positions.cpu()])
         self.ended = np.append(self.ended, np.zeros(len(rows), dtype=bool))
         self.coming = None

@@ -116,6 +116,8 @@ class TransformerState(State):
             a state that is taken back by fewer than K elements finds its own there.
     """
 
+    in_vain = 1
+
     def __init__(
         self,
         weights: Weights,
