@@ -99,12 +99,15 @@ class RecurrentNetwork(ElementNetwork):
         dropped = bool(self.dropout) and self.training
         x = F.dropout(inputs, self.dropout) if dropped else inputs
         before = memory if self.cell == "lstm" else memory[0]
-        if lengths is None:
-            units, after = self.core(x, before)
-        else:
-            packed = pack_padded_sequence(x, lengths.clamp(min=1).cpu(), True, False)
-            units, after = self.core(packed, before)
-            units = pad_packed_sequence(units, batch_first=True, total_length=x.shape[1])[0]
+        tensors = (x, *memory, *self.core.parameters())
+        wanted = torch.is_grad_enabled() and any(part.requires_grad for part in tensors)
+        with torch.set_grad_enabled(wanted):  # torch's fastest layers have no gradients
+            if lengths is None:
+                units, after = self.core(x, before)
+            else:
+                packed = pack_padded_sequence(x, lengths.clamp(min=1).cpu(), True, False)
+                units, after = self.core(packed, before)
+                units = pad_packed_sequence(units, batch_first=True, total_length=x.shape[1])[0]
         units = F.dropout(units, self.dropout) if dropped else units
         after = after if isinstance(after, tuple) else (after,)
         if lengths is not None:
