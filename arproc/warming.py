@@ -172,12 +172,15 @@ def _scores() -> list[np.ndarray]:
     return [np.zeros((2, 3), dtype) for dtype in (np.float32, np.float64)]
 
 
-def _choose(kinds: list[np.ndarray]) -> None:
+def _choose(kinds: list[np.ndarray]) -> list[np.ndarray]:
     """Symbols from scores of each kind, as a long draw gets them one by one."""
-    from arproc.compiled.choosing import choose
+    from arproc.compiled import choosing
+    from arproc.compiled.interpreted import suited
 
-    for scores in kinds:
-        choose(scores, np.full((2, 1), 0.5), 0, np.zeros((2, 1), dtype=np.int64), 0)
+    drawn = [np.zeros((2, 1), dtype=np.int64) for _ in kinds]
+    for scores, out in zip(kinds, drawn, strict=True):
+        suited(choosing, 1).choose(scores, np.full((2, 1), 0.5), 0, out, 0)
+    return drawn
 
 
 #: The rows that need compiled loops.
