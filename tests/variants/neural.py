@@ -116,7 +116,14 @@ NEURAL: dict[str, tuple[Callable[[], arproc.Process], dict[str, Any]]] = {
         lambda: transformer(tokens=4, positions="alibi", activation="squared_relu"), {}
     ),
     "Transformer of characters": (lambda: transformer("".join(TEXT), tokens="char"), {}),
-    "Transformer of reals": (lambda: attention(unlike_series(), head="student_t"), {}),
+    # series of like size: extremes of others, fed back, magnify the last digit, which is not the
+    # same for few rows and for many
+    "Transformer of reals": (
+        lambda: attention(
+            np.stack([series(60, seed=i) * (1 + i) for i in range(3)]), head="student_t"
+        ),
+        {},
+    ),
     "Transformer of reals on their own scales": (
         lambda: attention(
             unlike_series(), head="normal_mixture", scaling=4, positions="alibi", kv_heads=1
