@@ -40,6 +40,8 @@ class AttentionNetwork(ElementNetwork):
         scaled: likewise.
     """
 
+    in_vain = 1
+
     def __init__(
         self, element: Element, decoder: SequenceNetwork, *, context: int = 0, scaled: bool = False
     ) -> None:

@@ -180,6 +180,10 @@ class ElementState(State):
         return self._columns(units[rows[:, None], positions], scale), after
 
     @property
+    def in_vain(self) -> int:  # type: ignore[override]
+        return self.law.network.in_vain
+
+    @property
     def block(self) -> int:  # type: ignore[override]
         """How many elements to draw at once: a row that has ended goes on to the block's end."""
         return 4 if self.law.space.terminates else 32

@@ -72,6 +72,9 @@ class ElementNetwork(StorableModule):
         """
         return self.run(inputs, self.begin(len(inputs)))[0][chosen]
 
+    #: See `State`.
+    in_vain: int = 64
+
     @property
     def numbers(self) -> int:
         """How many numbers one input takes on its way, about."""

@@ -255,3 +255,35 @@ def test_samples_and_likelihoods_are_those_of_the_network(monkeypatch):
         torch.testing.assert_close(state.conditional.scores, column, atol=1e-5, rtol=1e-5)
         if symbol is not None:
             state = state.append(torch.tensor([symbol]))
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@torch.inference_mode()
+def test_rows_come_and_go_beside_others_that_stay_as_they_are(compiled):
+    network = network_of("own")
+    weights = Weights(network) if compiled else _Plain(network)
+    x = inputs_of(network, 8, 40)
+
+    def alone(row: int, first: int, stop: int) -> torch.Tensor:
+        """What is said after a row's inputs first ... stop - 1, fed by themselves."""
+        cache = KeyValueCache.empty(network, 1)
+        return cache.feed(x[row : row + 1, first:stop], _Plain(network))[0][:, -1]
+
+    cache = KeyValueCache.empty(network, 4).feed(x[:4, :6], weights)[1]
+    # of each row: which inputs it has had
+    rows, counts = [0, 1, 2, 3], [6, 6, 6, 6]
+    arenas = set()
+    for joining in (4, 5, 6):
+        old, old_rows, old_counts = cache, list(rows), list(counts)
+        leaving = joining % len(rows)
+        stay = [i for i in range(len(rows)) if i != leaving]
+        new = KeyValueCache.empty(network, 1).feed(x[joining : joining + 1, :3], weights)[1]
+        cache = KeyValueCache.concatenate([cache.select(torch.tensor(stay)), new])
+        rows, counts = [rows[i] for i in stay] + [joining], [counts[i] for i in stay] + [3]
+        arenas.add(id(cache.arena))
+        for held, numbers, had in ((cache, rows, counts), (old, old_rows, old_counts)):
+            following = torch.stack([x[r, c : c + 1] for r, c in zip(numbers, had, strict=True)])
+            found = held.feed(following, weights)[0][:, 0]
+            wanted = torch.cat([alone(r, 0, c + 1) for r, c in zip(numbers, had, strict=True)])
+            torch.testing.assert_close(found, wanted, atol=2e-5, rtol=1e-4)
+    assert len(arenas) == 1  # the first made room, in which the others are written
